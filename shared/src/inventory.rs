@@ -1,0 +1,392 @@
+//! The world at one moment: images, snapshots, what refers to the images, and how completely
+//! all of that was read.
+//!
+//! The JSON form is the saved inventory: `image-steward inventory` writes it, and
+//! `plan --inventory` reads it back. A field it does not know is an error, because a misspelt
+//! `protected` must not silently mean "not protected".
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
+use crate::tags::Tags;
+
+/// Everything that a plan is made from.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Inventory {
+    /// The account that was read.
+    pub account: AccountId,
+    /// The Region that was read.
+    pub region: Region,
+    /// When reading began.
+    pub taken_at: Timestamp,
+    /// The sources that could not be read. Anything here refuses every removal.
+    #[serde(default)]
+    pub unread: Vec<Unread>,
+    /// The images, in no particular order.
+    pub images: Vec<Image>,
+    /// The snapshots, in no particular order.
+    #[serde(default)]
+    pub snapshots: Vec<Snapshot>,
+    /// What holds images in use, in no particular order.
+    pub references: Vec<Reference>,
+}
+
+/// One machine image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Image {
+    /// Its id.
+    pub image_id: ImageId,
+    /// Its name; empty when it has none.
+    #[serde(default = "no_name")]
+    pub name: Arc<str>,
+    /// Who owns it; `None` when that is not known, and then it is not ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_id: Option<AccountId>,
+    /// When it was made; `None` keeps it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub created_at: Option<Timestamp>,
+    /// Where it stands in its life.
+    #[serde(default)]
+    pub state: ImageState,
+    /// For example `x86_64` or `arm64`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub architecture: Option<Arc<str>>,
+    /// For example `Linux/UNIX` or `Windows`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Arc<str>>,
+    /// The owner's alias, for example `self` or `aws-backup-vault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner_alias: Option<Arc<str>>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Tags,
+    /// The snapshots that back it, each once.
+    #[serde(default)]
+    pub snapshots: Box<[SnapshotId]>,
+    /// The last launch, as the provider reports it: a day late, and absent proves nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_launched_at: Option<Timestamp>,
+    /// From when on it is shown as deprecated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deprecation_time: Option<Timestamp>,
+    /// Whether the provider refuses to deregister it, a cool-down included.
+    #[serde(default, deserialize_with = "protection")]
+    pub protected: bool,
+    /// Accounts or groups that may launch it; `None` when that has not been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_permissions: Option<Box<[Arc<str>]>>,
+    /// The machine that it was made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_instance: Option<InstanceId>,
+    /// The image that it was copied or made from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_image: Option<ImageId>,
+}
+
+/// Where an image stands in its life.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the provider's own words")]
+pub enum ImageState {
+    Pending,
+    Available,
+    Invalid,
+    Deregistered,
+    Transient,
+    Failed,
+    Error,
+    Disabled,
+    /// A word that this version does not know, or none.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl fmt::Display for ImageState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pending => "pending",
+            Self::Available => "available",
+            Self::Invalid => "invalid",
+            Self::Deregistered => "deregistered",
+            Self::Transient => "transient",
+            Self::Failed => "failed",
+            Self::Error => "error",
+            Self::Disabled => "disabled",
+            Self::Unknown => "unknown",
+        })
+    }
+}
+
+impl From<&str> for ImageState {
+    fn from(text: &str) -> Self {
+        match text {
+            "pending" => Self::Pending,
+            "available" => Self::Available,
+            "invalid" => Self::Invalid,
+            "deregistered" => Self::Deregistered,
+            "transient" => Self::Transient,
+            "failed" => Self::Failed,
+            "error" => Self::Error,
+            "disabled" => Self::Disabled,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// One snapshot of a volume.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Snapshot {
+    /// Its id.
+    pub snapshot_id: SnapshotId,
+    /// When it was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    /// The size of its volume in GiB: an upper bound on what deleting it frees.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_gib: Option<u32>,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Tags,
+}
+
+/// Something that holds an image in use.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// The image that is held.
+    pub image_id: ImageId,
+    /// The kind of holder, for example `instance` or `launch_template`.
+    pub kind: Arc<str>,
+    /// Who holds it: an ARN, with a version where the holder has versions.
+    pub by: Arc<str>,
+}
+
+/// A part of the world that an inventory reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Source {
+    Images,
+    Snapshots,
+    LaunchPermissions,
+    Instances,
+    LaunchTemplates,
+    LaunchConfigurations,
+    AutoScalingGroups,
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Images => "images",
+            Self::Snapshots => "snapshots",
+            Self::LaunchPermissions => "launch_permissions",
+            Self::Instances => "instances",
+            Self::LaunchTemplates => "launch_templates",
+            Self::LaunchConfigurations => "launch_configurations",
+            Self::AutoScalingGroups => "auto_scaling_groups",
+        })
+    }
+}
+
+/// A source that could not be read, wholly or in part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// Its name: one of [`Source`]'s, or another tool's word in a saved inventory.
+    pub source: Arc<str>,
+    /// What went wrong.
+    pub error: Arc<str>,
+    /// The permission to grant, when that is what was missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permission: Option<Arc<str>>,
+}
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "a source's name, or an object with source, error, permission")]
+        enum Form {
+            Name(Arc<str>),
+            #[serde(rename_all = "snake_case")]
+            Full {
+                source: Arc<str>,
+                #[serde(default)]
+                error: Option<Arc<str>>,
+                #[serde(default)]
+                permission: Option<Arc<str>>,
+            },
+        }
+        let (source, error, permission) = match Form::deserialize(deserializer)? {
+            Form::Name(source) => (source, None, None),
+            Form::Full { source, error, permission } => (source, error, permission),
+        };
+        Ok(Self { source, error: error.unwrap_or_else(|| "not read".into()), permission })
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, error, permission } = self;
+        write!(f, "{source}: {error}")?;
+        match permission {
+            Some(permission) => write!(f, " (missing permission: {permission})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A saved inventory that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum InventoryError {
+    /// It is not JSON of the documented shape.
+    #[error("{path}: {message} (line {line}, column {column})")]
+    Shape {
+        /// Where in the document, for example `images[3].created_at`.
+        path: String,
+        /// What is wrong there.
+        message: String,
+        /// From 1.
+        line: usize,
+        /// From 1.
+        column: usize,
+    },
+    /// An id stands in the document twice.
+    #[error("{0} appears twice; an inventory lists each image and each snapshot once")]
+    Twice(String),
+}
+
+impl Inventory {
+    /// Reads a saved inventory.
+    ///
+    /// # Errors
+    /// [`InventoryError`] with the place in the document.
+    pub fn from_json(text: &str) -> Result<Self, InventoryError> {
+        let mut json = serde_json::Deserializer::from_str(text);
+        let inventory: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = match error.path().to_string() {
+                path if path == "." => "inventory".to_owned(),
+                path => path,
+            };
+            shape(path, &error.into_inner())
+        })?;
+        json.end().map_err(|error| shape("inventory".to_owned(), &error))?;
+        inventory.check_ids()?;
+        Ok(inventory)
+    }
+
+    fn check_ids(&self) -> Result<(), InventoryError> {
+        let mut seen = BTreeSet::new();
+        let ids = self.images.iter().map(|image| image.image_id.as_str());
+        for id in ids.chain(self.snapshots.iter().map(|snapshot| snapshot.snapshot_id.as_str())) {
+            if !seen.insert(id) {
+                return Err(InventoryError::Twice(id.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shape(path: String, error: &serde_json::Error) -> InventoryError {
+    let message = error.to_string();
+    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    InventoryError::Shape { path, message, line: error.line(), column: error.column() }
+}
+
+fn no_name() -> Arc<str> {
+    "".into()
+}
+
+/// `true`/`false`, or the provider's own word: only `disabled` is unprotected
+/// (`disabled after …` is a cool-down in which deregistering still fails).
+fn protection<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "true, false, or the provider's word such as \"disabled\"")]
+    enum Form {
+        Flag(bool),
+        Word(String),
+        Absent(()),
+    }
+    Ok(match Form::deserialize(deserializer)? {
+        Form::Flag(flag) => flag,
+        Form::Word(word) => word != "disabled",
+        Form::Absent(()) => false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEAD: &str = r#""account":"123456789012","region":"eu-central-1","taken_at":"2026-01-01T00:00:00Z""#;
+
+    fn read(rest: &str) -> Result<Inventory, String> {
+        Inventory::from_json(&format!("{{{HEAD},{rest}}}")).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn optional_fields_may_be_absent() {
+        let world = read(r#""images":[{"image_id":"ami-1"}],"references":[]"#).unwrap();
+        let image = &world.images[0];
+        assert_eq!((image.state, image.protected), (ImageState::Unknown, false));
+        assert_eq!((&image.owner_id, image.created_at), (&None, None));
+    }
+
+    #[test]
+    fn missing_references_are_not_no_references() {
+        assert!(read(r#""images":[]"#).unwrap_err().contains("missing field `references`"));
+    }
+
+    #[test]
+    fn a_misspelt_field_is_named_with_its_place() {
+        let error =
+            read(r#""images":[{"image_id":"ami-1","is_protected":true}],"references":[]"#).unwrap_err();
+        assert!(error.starts_with("images[0].is_protected: unknown field"), "{error}");
+    }
+
+    #[test]
+    fn an_image_listed_twice_is_an_error() {
+        let error =
+            read(r#""images":[{"image_id":"ami-1"},{"image_id":"ami-1"}],"references":[]"#).unwrap_err();
+        assert!(error.starts_with("ami-1 appears twice"), "{error}");
+    }
+
+    #[test]
+    fn every_protection_but_disabled_protects() {
+        for (form, protected) in [
+            ("true", true),
+            ("false", false),
+            ("null", false),
+            (r#""disabled""#, false),
+            (r#""enabled-with-cooldown""#, true),
+            (r#""disabled after 2026-01-02T00:00:00Z""#, true),
+        ] {
+            let world = read(&format!(
+                r#""images":[{{"image_id":"ami-1","protected":{form}}}],"references":[]"#
+            ))
+            .unwrap();
+            assert_eq!(world.images[0].protected, protected, "{form}");
+        }
+    }
+
+    #[test]
+    fn unread_takes_a_name_or_an_object() {
+        let world = read(
+            r#""images":[],"references":[],"unread":["instances",{"source":"launch_templates","error":"denied","permission":"ec2:X"}]"#,
+        )
+        .unwrap();
+        assert_eq!(world.unread[0].to_string(), "instances: not read");
+        assert_eq!(
+            world.unread[1].to_string(),
+            "launch_templates: denied (missing permission: ec2:X)"
+        );
+    }
+}

@@ -1,0 +1,279 @@
+//! What a document must have beyond the right types: nothing missing, nothing twice, nothing
+//! that this version cannot do, nothing that would keep no image at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Span;
+use jiff::tz::TimeZone;
+
+use super::document::{Problems, Reading};
+use super::raw::{self, Count, Word};
+use super::{Age, CopyToSnapshots, Keep, Match, Policy, Problem, Retire, Rule, Safety, Tagging};
+use crate::cloud::TemplateVersions;
+use crate::tags::{MAX_KEY, MAX_VALUE, TagNames};
+
+const DEFAULT_PREFIX: &str = "image-steward:";
+/// The longest of our own tag names is 18 characters; this leaves room for it within [`MAX_KEY`].
+const MAX_PREFIX: usize = 100;
+
+/// Checks what was read.
+pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
+    let Reading { document, mut problems } = reading;
+    let raw::Document { version, timezone, rule, safety, tagging } = document;
+    match version {
+        Some(Count(1)) => {}
+        Some(Count(other)) => {
+            problems.note("version", format!("version {other} is not known; this program reads version = 1"));
+        }
+        None => problems.note("version", "missing; write `version = 1` at the top"),
+    }
+    let timezone = check_timezone(timezone, &mut problems);
+    let prefix = check_prefix(tagging.prefix.as_deref(), &mut problems);
+    if rule.is_empty() {
+        problems.note("rule", "there is no rule; write at least one [[rule]]");
+    }
+    let mut names = BTreeSet::new();
+    let rules = rule
+        .into_iter()
+        .enumerate()
+        .map(|(index, rule)| check_rule(rule, &format!("rule[{index}]"), &mut names, &mut problems))
+        .collect();
+    let policy = Policy {
+        timezone,
+        rules,
+        safety: check_safety(safety, &mut problems),
+        tagging: check_tagging(tagging, &prefix, &mut problems),
+        names: TagNames::under(&prefix),
+    };
+    if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
+}
+
+fn check_timezone(name: Option<String>, problems: &mut Problems) -> TimeZone {
+    let Some(name) = name else { return TimeZone::UTC };
+    TimeZone::get(&name).unwrap_or_else(|_| {
+        problems.note(
+            "timezone",
+            format!("`{name}` is no time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\""),
+        );
+        TimeZone::UTC
+    })
+}
+
+fn check_rule(
+    rule: raw::Rule,
+    path: &str,
+    names: &mut BTreeSet<String>,
+    problems: &mut Problems,
+) -> Rule {
+    let raw::Rule { name, matches, group_by, keep, retire } = rule;
+    match &name {
+        None => problems.note(&format!("{path}.name"), "missing; give the rule a name of its own"),
+        Some(name) if name.trim().is_empty() || name.chars().count() > 64 => {
+            problems.note(&format!("{path}.name"), "a rule's name has 1 to 64 characters");
+        }
+        Some(name) if !names.insert(name.clone()) => {
+            problems.note(&format!("{path}.name"), format!("another rule is named `{name}` too; rename one"));
+        }
+        Some(_) => {}
+    }
+    Rule {
+        name: name.unwrap_or_default().into(),
+        matches: check_match(matches.unwrap_or_default(), &format!("{path}.match"), problems),
+        group_by,
+        keep: check_keep(keep, &format!("{path}.keep"), problems),
+        retire: check_retire(&retire, &format!("{path}.retire"), problems),
+    }
+}
+
+fn check_match(matches: raw::Match, path: &str, problems: &mut Problems) -> Match {
+    let raw::Match { name, tags, architecture, platform, owner_alias, older_than, not } = matches;
+    let not = not.map(|not| {
+        let path = format!("{path}.not");
+        let checked = check_match(*not, &path, problems);
+        if checked.is_empty() {
+            problems.note(&path, "an empty exception excepts every image; name one or remove it");
+        }
+        Box::new(checked)
+    });
+    Match {
+        name: name.map(|glob| glob.0),
+        tags: tag_globs(tags),
+        architecture: architecture.map(|glob| glob.0),
+        platform: platform.map(|glob| glob.0),
+        owner_alias: owner_alias.map(|glob| glob.0),
+        older_than: older_than.map(|age| Age(age.0)),
+        not,
+    }
+}
+
+impl Match {
+    fn is_empty(&self) -> bool {
+        let Self { name, tags, architecture, platform, owner_alias, older_than, not } = self;
+        let globs = [name, architecture, platform, owner_alias];
+        globs.iter().all(|glob| glob.is_none()) && tags.is_empty() && older_than.is_none() && not.is_none()
+    }
+}
+
+fn tag_globs(tags: BTreeMap<String, raw::Glob>) -> Vec<(String, globset::GlobMatcher)> {
+    tags.into_iter().map(|(key, glob)| (key, glob.0)).collect()
+}
+
+fn check_keep(keep: Option<raw::Keep>, path: &str, problems: &mut Problems) -> Keep {
+    const REMEDY: &str = "say what to keep, for example `keep = { last = 5 }`";
+    let missing = keep.is_none();
+    let raw::Keep {
+        last,
+        within,
+        hourly,
+        daily,
+        weekly,
+        monthly,
+        yearly,
+        launched_within,
+        tags,
+        at_least,
+    } = keep.unwrap_or_default();
+    let says_floor = at_least.is_some_and(|count| count.0 > 0);
+    let count = |count: Option<Count>| count.map_or(0, |count| count.0);
+    let age = |age: Option<raw::Age>| age.map(|age| Age(age.0)).filter(|age| !age.is_zero());
+    let keep = Keep {
+        last: count(last),
+        within: age(within),
+        hourly: count(hourly),
+        daily: count(daily),
+        weekly: count(weekly),
+        monthly: count(monthly),
+        yearly: count(yearly),
+        launched_within: age(launched_within),
+        tags: tag_globs(tags),
+        at_least: at_least.map_or(1, |count| count.0),
+    };
+    let counts = [keep.last, keep.hourly, keep.daily, keep.weekly, keep.monthly, keep.yearly];
+    let ages = [keep.within, keep.launched_within];
+    if missing {
+        problems.note(path, format!("missing; {REMEDY}"));
+    } else if counts.iter().all(|count| *count == 0)
+        && ages.iter().all(|age| age.is_none())
+        && keep.tags.is_empty()
+        && !says_floor
+    {
+        problems.note(path, format!("keeps nothing; {REMEDY}"));
+    }
+    keep
+}
+
+fn check_retire(retire: &raw::Retire, path: &str, problems: &mut Problems) -> Retire {
+    let raw::Retire { deprecate_after, disable_after, deregister_after, delete_snapshots_after } = retire;
+    for (key, step) in [("deprecate_after", deprecate_after), ("disable_after", disable_after)] {
+        if step.is_some() {
+            problems.note(
+                &format!("{path}.{key}"),
+                "this version does not deprecate or disable images; remove the key",
+            );
+        }
+    }
+    let days = |age: &Option<raw::Age>, default: i32| match age {
+        Some(age) => Age(age.0),
+        None => Age(Span::new().days(default)),
+    };
+    Retire {
+        deregister_after: days(deregister_after, 14),
+        delete_snapshots_after: days(delete_snapshots_after, 7),
+    }
+}
+
+fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
+    let raw::Safety {
+        max_per_run,
+        max_fraction,
+        min_references,
+        template_versions,
+        shared_images,
+        recycle_bin,
+        references_check,
+        pinned,
+    } = safety;
+    let only = |key: &str, given: Option<String>, word: &str, later: &str, problems: &mut Problems| {
+        let Some(given) = given.filter(|given| given != word) else { return };
+        let path = format!("safety.{key}");
+        if given == later {
+            problems.note(&path, format!("this version cannot do \"{later}\"; write \"{word}\""));
+        } else {
+            problems.note(&path, format!("`{given}` is not known; write \"{word}\""));
+        }
+    };
+    only("shared_images", shared_images, "keep", "retire", problems);
+    only("recycle_bin", recycle_bin, "optional", "required", problems);
+    only("references_check", references_check, "off", "required", problems);
+    let template_versions = match template_versions {
+        None => TemplateVersions::DefaultAndLatest,
+        Some(Word::Text(word)) if word == "default+latest" => TemplateVersions::DefaultAndLatest,
+        Some(Word::Text(word)) if word == "all" => TemplateVersions::All,
+        Some(word) => {
+            let message = match word {
+                Word::Number(number) => format!("this version cannot read the newest {number} versions"),
+                Word::Text(word) => format!("`{word}` is not known"),
+            };
+            problems.note(
+                "safety.template_versions",
+                format!("{message}; write \"default+latest\" or \"all\""),
+            );
+            TemplateVersions::All
+        }
+    };
+    let mut pinned: Vec<_> = pinned.into_iter().map(|pin| pin.0).collect();
+    pinned.sort();
+    Safety {
+        max_per_run: max_per_run.map_or(50, |count| count.0),
+        max_fraction: max_fraction.map_or(0.25, |fraction| fraction.0),
+        min_references: min_references.map_or(1, |count| count.0),
+        template_versions,
+        pinned,
+    }
+}
+
+fn check_prefix(prefix: Option<&str>, problems: &mut Problems) -> String {
+    let prefix = prefix.unwrap_or(DEFAULT_PREFIX);
+    let length = prefix.chars().count();
+    if length == 0 || length > MAX_PREFIX {
+        problems.note("tagging.prefix", format!("a prefix has 1 to {MAX_PREFIX} characters"));
+    } else if is_reserved(prefix) {
+        problems.note("tagging.prefix", "`aws:` belongs to AWS; choose another prefix");
+    }
+    prefix.to_owned()
+}
+
+fn check_tagging(tagging: raw::Tagging, prefix: &str, problems: &mut Problems) -> Tagging {
+    let raw::Tagging { set, copy_from_instance, copy_to_snapshots, prefix: _ } = tagging;
+    for (key, value) in &set {
+        let path = format!("tagging.set.{key}");
+        check_key(key, &path, prefix, problems);
+        if value.chars().count() > MAX_VALUE {
+            problems.note(&path, format!("the value is longer than {MAX_VALUE} characters; shorten it"));
+        }
+    }
+    for (index, key) in copy_from_instance.iter().enumerate() {
+        check_key(key, &format!("tagging.copy_from_instance[{index}]"), prefix, problems);
+    }
+    Tagging {
+        set: set.into_iter().collect(),
+        copy_from_instance,
+        snapshots: if copy_to_snapshots.unwrap_or(true) { CopyToSnapshots::Yes } else { CopyToSnapshots::No },
+    }
+}
+
+fn check_key(key: &str, path: &str, prefix: &str, problems: &mut Problems) {
+    let length = key.chars().count();
+    if length == 0 || length > MAX_KEY {
+        problems.note(path, format!("a tag's key has 1 to {MAX_KEY} characters"));
+    } else if is_reserved(key) {
+        problems.note(path, "keys that begin with `aws:` belong to AWS; remove it");
+    } else if key.starts_with(prefix) {
+        problems.note(path, format!("keys that begin with `{prefix}` are image-steward's own; remove it"));
+    }
+}
+
+/// AWS reserves the prefix in any case of letters.
+fn is_reserved(key: &str) -> bool {
+    key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}

@@ -1,0 +1,174 @@
+use super::*;
+
+const RULE: &str = "[[rule]]\nname = \"golden\"\nkeep = { last = 5 }\n";
+
+fn errors(text: &str) -> Vec<String> {
+    match Policy::parse(text, "p.toml") {
+        Ok(_) => Vec::new(),
+        Err(error) => error.to_string().lines().map(str::to_owned).collect(),
+    }
+}
+
+/// The one error of a document of `version = 1` and `text`.
+fn error(text: &str) -> String {
+    let all = errors(&format!("version = 1\n{text}"));
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.into_iter().next().unwrap_or_default()
+}
+
+#[test]
+fn the_smallest_policy_has_the_documented_defaults() {
+    let policy = Policy::parse(&format!("version = 1\n{RULE}"), "p").unwrap();
+    let Safety { max_per_run, max_fraction, min_references, template_versions, pinned } = policy.safety;
+    assert_eq!((max_per_run, max_fraction, min_references), (50, 0.25, 1));
+    assert_eq!(template_versions, TemplateVersions::DefaultAndLatest);
+    assert!(pinned.is_empty());
+    assert_eq!(policy.rules[0].keep.at_least, 1);
+    assert_eq!(policy.names.expired_at, "image-steward:expired-at");
+    let from: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let retire = &policy.rules[0].retire;
+    let after = |age: Age| age.after(from, &policy.timezone).to_string();
+    assert_eq!(after(retire.deregister_after), "2026-01-15T00:00:00Z");
+    assert_eq!(after(retire.delete_snapshots_after), "2026-01-08T00:00:00Z");
+}
+
+#[test]
+fn json_of_the_same_shape_is_accepted() {
+    let text = r#"{"version":1,"rule":[{"name":"a","match":{"name":"x-*"},"keep":{"within":"30d"}}]}"#;
+    let policy = Policy::parse(text, "p.json").unwrap();
+    assert!(policy.rules[0].matches.name.as_ref().unwrap().is_match("x-/1"));
+}
+
+#[test]
+fn every_mistake_is_told_at_once_with_its_place() {
+    let text = r#"version = 2
+timezone = "Berlin"
+speed = "fast"
+
+[[rule]]
+name = "a"
+match = { name = "[", tags = { Team = 5 } }
+keep = { last = -1, lastt = 3 }
+
+[[rule]]
+name = "a"
+keep = {}
+retire = { deregister_after = "14 dayz", disable_after = "7d" }
+
+[safety]
+max_fraction = 1.5
+template_versions = 3
+pinned = ["i-1"]
+
+[tagging]
+set = { "aws:x" = "1" }
+"#;
+    let found = errors(text);
+    let expected = [
+        "p.toml:1:11: version: version 2 is not known; this program reads version = 1",
+        "p.toml:2:12: timezone: `Berlin` is no time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
+        "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`",
+        "p.toml:7:18: rule[0].match.name: `[` is not a glob: ",
+        "p.toml:7:39: rule[0].match.tags.Team: ",
+        "p.toml:8:17: rule[0].keep.last: -1 is not a whole number from 0 to 1000000",
+        "p.toml:8:21: rule[0].keep.lastt: unknown key `lastt`, expected one of `last`, ",
+        "p.toml:11:8: rule[1].name: another rule is named `a` too; rename one",
+        "p.toml:12:8: rule[1].keep: keeps nothing; say what to keep, for example `keep = { last = 5 }`",
+        "p.toml:13:31: rule[1].retire.deregister_after: `14 dayz` is not a length of time; write",
+        "p.toml:13:58: rule[1].retire.disable_after: this version does not deprecate or disable images; remove the key",
+        "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; a quarter is 0.25",
+        "p.toml:17:21: safety.template_versions: this version cannot read the newest 3 versions; write \"default+latest\" or \"all\"",
+        "p.toml:18:11: safety.pinned[0]: `i-1` is not an image id: ",
+        "p.toml:21:19: tagging.set.aws:x: keys that begin with `aws:` belong to AWS; remove it",
+    ];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (found, expected) in found.iter().zip(expected) {
+        assert!(found.starts_with(expected), "\n   found {found}\nexpected {expected}");
+    }
+}
+
+#[test]
+fn json_mistakes_have_their_path() {
+    let all = errors(r#"{"version":1,"rule":[{"name":"a","keep":{"last":"5"}},{"name":"b","kep":{}}]}"#);
+    assert_eq!(all.len(), 3, "{all:#?}");
+    assert!(all[0].starts_with("p.toml: rule[0].keep.last: invalid type: string \"5\", expected a whole number"), "{}", all[0]);
+    assert!(all[1].starts_with("p.toml: rule[1].keep: missing;"), "{}", all[1]);
+    assert!(all[2].starts_with("p.toml: rule[1].kep: unknown key `kep`, expected one of"), "{}", all[2]);
+}
+
+#[test]
+fn what_is_not_toml_or_json_says_where() {
+    assert!(errors("version = 1\n[[rule\n")[0].starts_with("p.toml:2:"));
+    assert!(errors("{\"version\": 1,}")[0].starts_with("p.toml:1:15: not JSON: "));
+    assert!(errors(r#"{"version":1,"version":1}"#)[0].contains("the key `version` stands twice"));
+    assert!(errors("version = 1\nversion = 1\n")[0].starts_with("p.toml:2:1: not TOML: "));
+    assert!(!errors("").is_empty());
+}
+
+#[test]
+fn a_keep_that_keeps_nothing_is_never_delete_all() {
+    for keep in ["{}", "{ last = 0 }", "{ within = \"0d\" }", "{ at_least = 0 }", "{ tags = {} }", "{ daily = 0, last = 0 }"] {
+        let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {keep}\n"));
+        assert!(found.contains("rule[0].keep: keeps nothing"), "{keep}: {found}");
+    }
+    assert!(error("[[rule]]\nname = \"a\"\n").contains("rule[0].keep: missing"));
+    assert!(errors("version = 1\n[[rule]]\nname = \"a\"\nkeep = { at_least = 2 }\n").is_empty());
+}
+
+#[test]
+fn ages_are_whole_units_from_seconds_up_but_never_minutes() {
+    for (text, complaint) in [
+        ("6m", "`m` is a minute and `mo` a month"),
+        ("-1d", "is negative"),
+        ("101y", "more than 100 years"),
+        ("99999999999d", "not a length of time"),
+        ("", "not a length of time"),
+        ("30", "not a length of time"),
+    ] {
+        let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"));
+        assert!(found.contains(complaint), "{text}: {found}");
+    }
+    for text in ["30d", "12h", "2w", "6mo", "1y", "1y 6mo", "90s"] {
+        let all = errors(&format!("version = 1\n[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"));
+        assert!(all.is_empty(), "{text}: {all:?}");
+    }
+}
+
+#[test]
+fn what_later_versions_can_do_is_refused_by_name() {
+    for (line, complaint) in [
+        ("shared_images = \"retire\"", "this version cannot do \"retire\"; write \"keep\""),
+        ("recycle_bin = \"required\"", "this version cannot do \"required\"; write \"optional\""),
+        ("references_check = \"required\"", "this version cannot do \"required\"; write \"off\""),
+        ("references_check = \"maybe\"", "`maybe` is not known; write \"off\""),
+    ] {
+        let found = error(&format!("{RULE}[safety]\n{line}\n"));
+        assert!(found.contains(complaint), "{found}");
+    }
+    for line in ["shared_images = \"keep\"", "recycle_bin = \"optional\"", "template_versions = \"all\""] {
+        let all = errors(&format!("version = 1\n{RULE}[safety]\n{line}\n"));
+        assert!(all.is_empty(), "{line}: {all:?}");
+    }
+}
+
+#[test]
+fn numbers_that_no_account_needs_are_errors() {
+    for number in ["1000001", "99999999999999999999", "1.5", "\"5\"", "true"] {
+        let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {{ last = {number} }}\n"));
+        assert!(found.contains("rule[0].keep.last"), "{number}: {found}");
+        assert!(found.contains("whole number from 0 to 1000000"), "{number}: {found}");
+    }
+}
+
+#[test]
+fn days_are_calendar_days_of_the_time_zone() {
+    let policy = Policy::parse(
+        "version = 1\ntimezone = \"Europe/Berlin\"\n[[rule]]\nname = \"a\"\nkeep = { within = \"1d\" }\n",
+        "p",
+    )
+    .unwrap();
+    // The day on which summer time ends has 25 hours.
+    let now: Timestamp = "2026-10-25T12:00:00+01:00".parse().unwrap();
+    let cutoff = policy.rules[0].keep.within.unwrap().before(now, &policy.timezone);
+    assert_eq!(cutoff.to_string(), "2026-10-24T10:00:00Z");
+}

@@ -1,0 +1,131 @@
+"""Instances: listing them, and enough of a life for an image to be in use."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from calls import AwsError, Call, answers
+from images import no_such_image
+from listing import Paging, Values, filtered, not_both, page, tag_set
+from world import Instance, new_id
+
+_PAGING = Paging(at_most=1000, default=1000)
+_FILTERS: dict[str, Values] = {
+    "image-id": lambda instance: [instance.image_id],
+    "instance-id": lambda instance: [instance.instance_id],
+    "instance-state-name": lambda instance: [instance.state],
+    "instance-state-code": lambda instance: [str(STATES[instance.state])],
+}
+STATES = {
+    "pending": 0,
+    "running": 16,
+    "shutting-down": 32,
+    "terminated": 48,
+    "stopping": 64,
+    "stopped": 80,
+}
+
+
+@answers("ec2", "DescribeInstances")
+def describe_instances(call: Call) -> dict[str, Any]:
+    """Every state is listed, terminated too, each in a reservation of its own."""
+    not_both(call, "InstanceIds", _PAGING)
+    if ids := call.params.get("InstanceIds"):
+        instances = [_known(call, instance_id) for instance_id in dict.fromkeys(ids)]
+    else:
+        instances = list(call.region.instances.values())
+    instances = filtered(call, instances, _FILTERS)
+    instances, token = page(call, _PAGING, instances, lambda one: one.instance_id)
+    reservations = [_reservation(call, [one]) for one in instances]
+    return {"Reservations": reservations, "NextToken": token}
+
+
+@answers("ec2", "RunInstances")
+def run_instances(call: Call) -> dict[str, Any]:
+    """Start as many as the most asked for, from an image that is available."""
+    image_id = call.params.get("ImageId", "")
+    image = call.region.images.get(image_id)
+    if image is None or image.state_now() == "disabled":
+        raise no_such_image(image_id)
+    tags = {
+        tag["Key"]: tag.get("Value", "")
+        for specification in call.params.get("TagSpecifications", [])
+        if specification.get("ResourceType") == "instance"
+        for tag in specification.get("Tags", [])
+    }
+    started = [
+        Instance(new_id("i"), image_id, "running", dict(tags))
+        for _ in range(call.params.get("MaxCount", 1))
+    ]
+    call.region.instances |= {one.instance_id: one for one in started}
+    return _reservation(call, started)
+
+
+@answers("ec2", "StartInstances")
+def start_instances(call: Call) -> dict[str, Any]:
+    """Running at once."""
+    return {"StartingInstances": _change(call, "running")}
+
+
+@answers("ec2", "StopInstances")
+def stop_instances(call: Call) -> dict[str, Any]:
+    """Stopped at once."""
+    return {"StoppingInstances": _change(call, "stopped")}
+
+
+@answers("ec2", "TerminateInstances")
+def terminate_instances(call: Call) -> dict[str, Any]:
+    """Terminated at once, and still listed."""
+    return {"TerminatingInstances": _change(call, "terminated")}
+
+
+def _change(call: Call, state: str) -> list[dict[str, Any]]:
+    instances = [_known(call, one) for one in call.params.get("InstanceIds", [])]
+    changes = []
+    for instance in instances:
+        if instance.state == "terminated" and state != "terminated":
+            text = f"The instance '{instance.instance_id}' is terminated"
+            raise AwsError("IncorrectInstanceState", text)
+        changes.append(
+            {
+                "InstanceId": instance.instance_id,
+                "PreviousState": _state(instance.state),
+                "CurrentState": _state(state),
+            }
+        )
+    for instance in instances:
+        instance.state = state
+    return changes
+
+
+def _known(call: Call, instance_id: str) -> Instance:
+    if instance_id not in call.region.instances:
+        text = f"The instance ID '{instance_id}' does not exist"
+        raise AwsError("InvalidInstanceID.NotFound", text)
+    return call.region.instances[instance_id]
+
+
+def _state(name: str) -> dict[str, Any]:
+    return {"Code": STATES[name], "Name": name}
+
+
+def _reservation(call: Call, instances: list[Instance]) -> dict[str, Any]:
+    return {
+        "ReservationId": f"r-{instances[0].instance_id.removeprefix('i-')}",
+        "OwnerId": call.world.account,
+        "Instances": [_described(call, one) for one in instances],
+    }
+
+
+def _described(call: Call, instance: Instance) -> dict[str, Any]:
+    image = call.region.images.get(instance.image_id)
+    return {
+        "InstanceId": instance.instance_id,
+        "ImageId": instance.image_id,
+        "State": _state(instance.state),
+        "InstanceType": "t3.micro",
+        "LaunchTime": "2026-01-01T00:00:00.000Z",
+        "Architecture": image.architecture if image is not None else "x86_64",
+        "RootDeviceType": "ebs",
+        "Tags": tag_set(instance.tags),
+    }

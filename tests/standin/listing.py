@@ -1,0 +1,127 @@
+"""Paging and filters, which every Describe call shares.
+
+A page token names the last item of its page, not an offset: an image that is
+deregistered between two pages must not push another one out of sight.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, TypeVar
+
+from calls import AwsError, Call
+from world import listing_order
+
+T = TypeVar("T")
+Values = Callable[[Any], Iterable[str | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Paging:
+    """How one action pages; `default=None` answers everything in one page."""
+
+    at_most: int
+    default: int | None
+    at_least: int = 1
+    size: str = "MaxResults"
+    bad_size: str = "InvalidParameterValue"
+    bad_token: str = "InvalidParameterValue"
+
+
+def page(
+    call: Call, paging: Paging, items: Iterable[T], key: Callable[[T], str]
+) -> tuple[list[T], str | None]:
+    """One page of the items, in listing order, and the token of the next."""
+    number, after = _read_token(call.params.get("NextToken"), paging)
+    call.switches.check_page(call.service, call.action, number)
+    asked = call.params.get(paging.size)
+    if asked is not None and not paging.at_least <= asked <= paging.at_most:
+        raise AwsError(
+            paging.bad_size,
+            f"Value ( {asked} ) for parameter {paging.size} is invalid. "
+            f"Expecting a value between {paging.at_least} and {paging.at_most}.",
+        )
+    size = asked if asked is not None else paging.default
+    ordered = sorted(items, key=lambda item: listing_order(key(item)))
+    if after is not None:
+        start = listing_order(after)
+        ordered = [item for item in ordered if listing_order(key(item)) > start]
+    if size is None or len(ordered) <= size:
+        return ordered, None
+    chosen = ordered[:size]
+    return chosen, _write_token(number + 1, key(chosen[-1]))
+
+
+def _write_token(number: int, after: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps([number, after]).encode()).decode()
+
+
+def _read_token(token: str | None, paging: Paging) -> tuple[int, str | None]:
+    if not token:
+        return 1, None
+    try:
+        number, after = json.loads(base64.urlsafe_b64decode(token))
+        return int(number), str(after)
+    except (binascii.Error, ValueError, TypeError):
+        raise AwsError(
+            paging.bad_token, f"The token '{token}' is not valid."
+        ) from None
+
+
+def not_both(call: Call, ids: str, paging: Paging) -> None:
+    """EC2 refuses a page size next to a list of ids."""
+    if call.params.get(ids) and call.params.get(paging.size) is not None:
+        raise AwsError(
+            "InvalidParameterCombination",
+            f"The parameter {ids} cannot be used with the parameter {paging.size}",
+        )
+
+
+def filtered(call: Call, items: Iterable[T], known: dict[str, Values]) -> list[T]:
+    """The items that pass all filters of the call.
+
+    `known` tells for each filter name which values an item has; `tag:KEY` and
+    `tag-key` come by themselves for items that have tags.
+    """
+    kept = list(items)
+    for wanted in call.params.get("Filters", []):
+        name, patterns = wanted.get("Name", ""), wanted.get("Values", [])
+        values = _values_of(name, known)
+        kept = [
+            item
+            for item in kept
+            if any(
+                value is not None and _like(value, pattern)
+                for value in values(item)
+                for pattern in patterns
+            )
+        ]
+    return kept
+
+
+def _values_of(name: str, known: dict[str, Values]) -> Values:
+    if name in known:
+        return known[name]
+    if name == "tag-key":
+        return lambda item: item.tags
+    if name.startswith("tag:"):
+        tag = name.removeprefix("tag:")
+        return lambda item: [item.tags.get(tag)]
+    raise AwsError("InvalidParameterValue", f"The filter '{name}' is invalid")
+
+
+def _like(value: str, pattern: str) -> bool:
+    """EC2's wildcards are * and ?; brackets mean themselves."""
+    if "*" not in pattern and "?" not in pattern:
+        return value == pattern
+    return fnmatchcase(value, pattern.replace("[", "[[]"))
+
+
+def tag_set(tags: dict[str, str]) -> list[dict[str, str]]:
+    """Tags as every EC2 answer carries them."""
+    return [{"Key": key, "Value": value} for key, value in tags.items()]

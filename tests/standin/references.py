@@ -1,0 +1,226 @@
+"""What else can hold an image: launch templates, Auto Scaling, references."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import moto_side
+from calls import AwsError, Call, answers
+from listing import Paging, Values, filtered, page
+from world import DEFAULT_ACCOUNT
+
+_MADE = "2026-01-01T00:00:00.000Z"
+_TEMPLATES = Paging(at_most=200, default=200)
+_SCALING = Paging(
+    at_most=100,
+    default=50,
+    size="MaxRecords",
+    bad_size="ValidationError",
+    bad_token="InvalidNextToken",
+)
+_VERSION_FILTERS: dict[str, Values] = {
+    "image-id": lambda entry: [entry[1].get("image_id")],
+    "is-default-version": lambda entry: [str(_is_default(*entry)).lower()],
+}
+
+
+@answers("ec2", "DescribeLaunchTemplates")
+def describe_launch_templates(call: Call) -> dict[str, Any]:
+    """The templates themselves, which do not name images."""
+    templates = list(call.region.launch_templates.values())
+    ids = call.params.get("LaunchTemplateIds", [])
+    names = call.params.get("LaunchTemplateNames", [])
+    if ids or names:
+        templates = [_template(call, {"LaunchTemplateId": one}) for one in ids]
+        templates += [_template(call, {"LaunchTemplateName": one}) for one in names]
+    by_name: dict[str, Values] = {"launch-template-name": lambda one: [one["name"]]}
+    templates = filtered(call, templates, by_name)
+    templates, token = page(
+        call, _TEMPLATES, templates, lambda one: one["launch_template_id"]
+    )
+    described = [
+        {
+            "LaunchTemplateId": one["launch_template_id"],
+            "LaunchTemplateName": one["name"],
+            "CreateTime": _MADE,
+            "CreatedBy": f"arn:aws:iam::{call.world.account}:user/demo",
+            "DefaultVersionNumber": one["default_version"],
+            "LatestVersionNumber": _latest(one),
+        }
+        for one in templates
+    ]
+    return {"LaunchTemplates": described, "NextToken": token}
+
+
+@answers("ec2", "DescribeLaunchTemplateVersions")
+def describe_launch_template_versions(call: Call) -> dict[str, Any]:
+    """Of one template any versions; of all templates $Latest and $Default only."""
+    wanted = call.params.get("Versions", [])
+    if "LaunchTemplateId" in call.params or "LaunchTemplateName" in call.params:
+        templates = [_template(call, call.params)]
+    else:
+        templates = list(call.region.launch_templates.values())
+        if not wanted or not set(wanted) <= {"$Latest", "$Default"}:
+            text = "Without a launch template, Versions are $Latest and $Default only"
+            raise AwsError("InvalidParameterCombination", text)
+    entries = [
+        (template, version)
+        for template in templates
+        for version in _versions(call, template, wanted)
+    ]
+    entries = filtered(call, entries, _VERSION_FILTERS)
+    entries, token = page(
+        call,
+        _TEMPLATES,
+        entries,
+        lambda entry: f"{entry[0]['launch_template_id']} {entry[1]['version']}",
+    )
+    described = [_described_version(call, *entry) for entry in entries]
+    return {"LaunchTemplateVersions": described, "NextToken": token}
+
+
+def _template(call: Call, params: dict[str, Any]) -> dict[str, Any]:
+    held = call.region.launch_templates
+    if (template_id := params.get("LaunchTemplateId")) is not None:
+        if template_id in held:
+            return held[template_id]
+        text = f"The specified launch template, with template ID {template_id}, "
+        raise AwsError("InvalidLaunchTemplateId.NotFound", text + "does not exist.")
+    name = params.get("LaunchTemplateName")
+    for template in held.values():
+        if template["name"] == name:
+            return template
+    text = f"The specified launch template, with template name {name}, does not exist."
+    raise AwsError("InvalidLaunchTemplateName.NotFoundException", text)
+
+
+def _latest(template: dict[str, Any]) -> int:
+    return max(version["version"] for version in template["versions"])
+
+
+def _is_default(template: dict[str, Any], version: dict[str, Any]) -> bool:
+    return version["version"] == template["default_version"]
+
+
+def _versions(
+    call: Call, template: dict[str, Any], wanted: list[str]
+) -> list[dict[str, Any]]:
+    held = {str(version["version"]): version for version in template["versions"]}
+    if wanted:
+        named = {
+            "$Latest": str(_latest(template)),
+            "$Default": str(template["default_version"]),
+        }
+        # Where $Latest is $Default, one entry; what AWS does then is not verified.
+        numbers = dict.fromkeys(named.get(version, version) for version in wanted)
+        for number in numbers:
+            if number not in held:
+                template_id = template["launch_template_id"]
+                text = f"Could not find launch template version {number} of "
+                code = "InvalidLaunchTemplateId.VersionNotFound"
+                raise AwsError(code, text + template_id)
+        return [held[number] for number in numbers]
+    least = int(call.params.get("MinVersion", 0))
+    most = int(call.params.get("MaxVersion", _latest(template)))
+    return [one for one in template["versions"] if least <= one["version"] <= most]
+
+
+def _described_version(
+    call: Call, template: dict[str, Any], version: dict[str, Any]
+) -> dict[str, Any]:
+    image_id = version["image_id"]
+    if image_id is not None and call.params.get("ResolveAlias"):
+        image_id = moto_side.resolved(call, image_id)
+    return {
+        "LaunchTemplateId": template["launch_template_id"],
+        "LaunchTemplateName": template["name"],
+        "VersionNumber": version["version"],
+        "CreateTime": _MADE,
+        "CreatedBy": f"arn:aws:iam::{call.world.account}:user/demo",
+        "DefaultVersion": _is_default(template, version),
+        "LaunchTemplateData": {"ImageId": image_id, "InstanceType": "t3.micro"},
+    }
+
+
+@answers("autoscaling", "DescribeLaunchConfigurations")
+def describe_launch_configurations(call: Call) -> dict[str, Any]:
+    """Launch configurations, each with its image."""
+    held = call.region.launch_configurations
+    names = call.params.get("LaunchConfigurationNames") or list(held)
+    chosen = [held[name] for name in names if name in held]
+    chosen, token = page(call, _SCALING, chosen, lambda one: one["name"])
+    described = [
+        {
+            "LaunchConfigurationName": one["name"],
+            "LaunchConfigurationARN": _arn(call, "launchConfiguration", one["name"]),
+            "ImageId": one["image_id"],
+            "InstanceType": "t3.micro",
+            "CreatedTime": _MADE,
+        }
+        for one in chosen
+    ]
+    return {"LaunchConfigurations": described, "NextToken": token}
+
+
+@answers("autoscaling", "DescribeAutoScalingGroups")
+def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
+    """Groups with whatever of the three ways of naming an image they use."""
+    held = call.region.auto_scaling_groups
+    names = call.params.get("AutoScalingGroupNames") or list(held)
+    chosen = [held[name] for name in names if name in held]
+    chosen, token = page(call, _SCALING, chosen, lambda one: one["name"])
+    described = [
+        {
+            "AutoScalingGroupName": one["name"],
+            "AutoScalingGroupARN": _arn(call, "autoScalingGroup", one["name"]),
+            "LaunchConfigurationName": one["launch_configuration"],
+            "LaunchTemplate": _specification(call, one["launch_template"]),
+            "MixedInstancesPolicy": _mixed(call, one["mixed"]),
+            "MinSize": 0,
+            "MaxSize": 1,
+            "DesiredCapacity": 0,
+            "DefaultCooldown": 300,
+            "AvailabilityZones": [f"{call.region.name}a"],
+            "HealthCheckType": "EC2",
+            "CreatedTime": _MADE,
+        }
+        for one in chosen
+    ]
+    return {"AutoScalingGroups": described, "NextToken": token}
+
+
+def _specification(call: Call, entry: dict[str, Any] | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    template_id = entry["launch_template_id"]
+    template = call.region.launch_templates.get(template_id, {})
+    return {
+        "LaunchTemplateId": template_id,
+        "LaunchTemplateName": template.get("name"),
+        "Version": entry["version"],
+    }
+
+
+def _mixed(call: Call, entry: dict[str, Any] | None) -> dict[str, Any] | None:
+    if entry is None:
+        return None
+    overrides = [
+        {
+            "InstanceType": one["instance_type"],
+            "LaunchTemplateSpecification": _specification(call, one["launch_template"]),
+            "ImageId": one["image_id"],
+        }
+        for one in entry["overrides"]
+    ]
+    specification = _specification(call, entry["launch_template"])
+    return {
+        "LaunchTemplate": {
+            "LaunchTemplateSpecification": specification,
+            "Overrides": overrides,
+        }
+    }
+
+
+def _arn(call: Call, kind: str, name: str) -> str:
+    where = f"{call.region.name}:{call.world.account or DEFAULT_ACCOUNT}"
+    return f"arn:aws:autoscaling:{where}:{kind}:0:{kind}Name/{name}"

@@ -1,0 +1,119 @@
+"""Retiring images: deregister, disable, deprecate, protect."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from calls import AwsError, Call, answers
+from images import own_image
+from world import timestamp
+
+_DONE = {"Return": True}
+
+
+@answers("ec2", "DeregisterImage")
+def deregister_image(call: Call) -> dict[str, Any]:
+    """The image goes whatever becomes of its snapshots, as in AWS."""
+    image = own_image(call)
+    if _protected(image.protected):
+        text = (
+            f"The image {image.image_id} is protected from deregistration "
+            f"({image.protected})"
+        )
+        raise AwsError("OperationNotPermitted", text)
+    call.region.deregister(image)
+    results = []
+    if call.params.get("DeleteAssociatedSnapshots") and call.switches.delete_associated:
+        results = [
+            {"SnapshotId": snapshot_id, "ReturnCode": _delete(call, snapshot_id)}
+            for snapshot_id in image.snapshot_ids()
+        ]
+    return {"Return": True, "DeleteSnapshotResults": results}
+
+
+def _delete(call: Call, snapshot_id: str) -> str:
+    """Delete a snapshot of an image just deregistered; the return code."""
+    if call.region.users_of(snapshot_id):
+        return "skipped"
+    if call.switches.denies("ec2", "DeleteSnapshot"):
+        return "missing-permissions"
+    code = call.switches.associated_result.get(snapshot_id, "success")
+    snapshot = call.region.snapshots.get(snapshot_id)
+    # What AWS answers for a snapshot that is gone or another's is not verified.
+    if snapshot is None or snapshot.owner_id != call.world.account:
+        return "client-error"
+    if code == "success":
+        del call.region.snapshots[snapshot_id]
+    return code
+
+
+def _protected(protection: str) -> bool:
+    """`disabled after <time>` protects until that time."""
+    until = protection.removeprefix("disabled after ")
+    if until == protection:
+        return protection != "disabled"
+    return datetime.fromisoformat(until) > datetime.now(UTC)
+
+
+@answers("ec2", "DisableImage")
+def disable_image(call: Call) -> dict[str, Any]:
+    """Takes all launch permissions away for good; the snapshots stay pinned."""
+    image = own_image(call)
+    image.state = "disabled"
+    image.public = False
+    image.launch_permissions.clear()
+    return _DONE
+
+
+@answers("ec2", "EnableImage")
+def enable_image(call: Call) -> dict[str, Any]:
+    """Available again, without the launch permissions it once had."""
+    own_image(call).state = "available"
+    return _DONE
+
+
+@answers("ec2", "EnableImageDeprecation")
+def enable_image_deprecation(call: Call) -> dict[str, Any]:
+    """From this minute on and at most ten years ahead; seconds are cut off."""
+    image = own_image(call)
+    present = datetime.now(UTC).replace(second=0, microsecond=0)
+    try:
+        wanted = datetime.fromisoformat(call.params["DeprecateAt"]).astimezone(UTC)
+    except (KeyError, ValueError):
+        text = "DeprecateAt is missing or not a time"
+        raise AwsError("InvalidParameterValue", text) from None
+    wanted = wanted.replace(second=0, microsecond=0)
+    if not present <= wanted <= present + timedelta(days=3653):
+        text = f"The deprecation time {timestamp(wanted)} is in the past or too far off"
+        raise AwsError("InvalidParameterValue", text)
+    image.deprecation_time = timestamp(wanted)
+    return _DONE
+
+
+@answers("ec2", "DisableImageDeprecation")
+def disable_image_deprecation(call: Call) -> dict[str, Any]:
+    """Take the deprecation back."""
+    own_image(call).deprecation_time = None
+    return _DONE
+
+
+@answers("ec2", "EnableImageDeregistrationProtection")
+def enable_protection(call: Call) -> dict[str, Any]:
+    """Protection, with a cooldown if asked for."""
+    image = own_image(call)
+    cooldown = "with" if call.params.get("WithCooldown") else "without"
+    image.protected = f"enabled-{cooldown}-cooldown"
+    return {"Return": image.protected}
+
+
+@answers("ec2", "DisableImageDeregistrationProtection")
+def disable_protection(call: Call) -> dict[str, Any]:
+    """With a cooldown the protection lasts another 24 hours."""
+    image = own_image(call)
+    if image.protected == "enabled-with-cooldown":
+        until = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=24)
+        image.protected = f"disabled after {timestamp(until)}"
+    elif image.protected.startswith("enabled"):
+        image.protected = "disabled"
+    return {"Return": image.protected}

@@ -1,0 +1,186 @@
+"""Switches: what goes wrong on purpose, set over `POST /_standin/switches`.
+
+All of them are deterministic, so that a failing test fails again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+import wire
+from calls import AwsError
+
+SERVICES = ("ec2", "autoscaling", "ssm", "sts")
+RETURN_CODES = (
+    "success",
+    "skipped",
+    "missing-permissions",
+    "internal-error",
+    "client-error",
+)
+
+
+class BadSwitches(Exception):
+    """The switches as sent make no sense; the argument lists all reasons."""
+
+
+@dataclass(slots=True)
+class Failure:
+    """An error for the next calls of an action."""
+
+    code: str
+    message: str
+    status: int
+    times: int | None
+    match: str | None
+
+
+@dataclass(slots=True)
+class Race:
+    """How often DeleteSnapshot still finds the image it has just lost."""
+
+    every: int = 0
+    first: int = 0
+    times: int = 1
+
+
+class Switches:
+    """The present switches; the counting ones count down here."""
+
+    def __init__(self, raw: dict[str, Any]) -> None:
+        errors: list[str] = []
+        for name in raw.keys() - self._KNOWN:
+            errors.append(f"unknown switch {name!r}")
+        self.raw = raw
+        self._deny = {_action(name, errors) for name in raw.get("deny", [])}
+        self._fail = {
+            _action(name, errors): [
+                _failure(one, f"fail.{name}", errors)
+                for one in (entry if isinstance(entry, list) else [entry])
+            ]
+            for name, entry in raw.get("fail", {}).items()
+        }
+        self._fail_page = _counts("fail_page", raw, errors)
+        self._lost = _counts("lost_answer", raw, errors)
+        self.race = _race(raw.get("snapshot_race", {}), errors)
+        self.delete_associated = not raw.get("no_delete_associated", False)
+        self.associated_result: dict[str, str] = raw.get("associated_result", {})
+        for code in self.associated_result.values():
+            if code not in RETURN_CODES:
+                errors.append(f"associated_result: unknown return code {code!r}")
+        self.pending_seconds = float(raw.get("pending_seconds", 0))
+        self.forget_deregistered = bool(raw.get("forget_deregistered", False))
+        if errors:
+            raise BadSwitches(errors)
+
+    _KNOWN = {
+        "deny",
+        "fail",
+        "fail_page",
+        "lost_answer",
+        "snapshot_race",
+        "no_delete_associated",
+        "associated_result",
+        "pending_seconds",
+        "forget_deregistered",
+    }
+
+    def denies(self, service: str, action: str) -> bool:
+        """Whether the caller lacks the permission for this action."""
+        return (service, action) in self._deny
+
+    def check(self, service: str, action: str, account: str, body: bytes) -> None:
+        """Raise the error that the switches hold for this call, if any."""
+        if self.denies(service, action):
+            raise _denial(service, action, account)
+        text: str | None = None
+        for failure in self._fail.get((service, action), []):
+            if failure.times == 0:
+                continue
+            if failure.match is not None:
+                text = text or body.decode(errors="replace")
+                if failure.match not in text and failure.match not in unquote_plus(
+                    text
+                ):
+                    continue
+            if failure.times is not None:
+                failure.times -= 1
+            raise AwsError(failure.code, failure.message, failure.status)
+
+    def check_page(self, service: str, action: str, number: int) -> None:
+        """Raise if this page of a listing is to fail; it fails every time."""
+        if self._fail_page.get((service, action)) == number:
+            raise _internal_error()
+
+    def check_answer(self, service: str, action: str) -> None:
+        """Raise if the answer to a call that took effect is to be lost."""
+        left = self._lost.get((service, action), 0)
+        if left > 0:
+            self._lost[service, action] = left - 1
+            raise _internal_error()
+
+
+def _internal_error() -> AwsError:
+    return AwsError("InternalError", "An internal error has occurred", 500)
+
+
+def _denial(service: str, action: str, account: str) -> AwsError:
+    user = f"arn:aws:iam::{account}:user/demo"
+    reason = (
+        f"User: {user} is not authorized to perform: {service}:{action} "
+        f"because no identity-based policy allows the {service}:{action} action"
+    )
+    if service == "ec2":
+        text = f"You are not authorized to perform this operation. {reason}"
+        return AwsError("UnauthorizedOperation", text, 403)
+    if service == "ssm":
+        return AwsError("AccessDeniedException", reason, 400)
+    return AwsError("AccessDenied", reason, 403)
+
+
+def _action(name: str, errors: list[str]) -> tuple[str, str]:
+    """`DescribeImages` or `autoscaling:DescribeAutoScalingGroups` as a key."""
+    service, colon, action = name.rpartition(":")
+    for candidate in (service,) if colon else SERVICES:
+        if candidate in SERVICES and wire.has_action(candidate, action):
+            return candidate, action
+    errors.append(f"AWS has no action {name!r}")
+    return service, action
+
+
+def _counts(
+    switch: str, raw: dict[str, Any], errors: list[str]
+) -> dict[tuple[str, str], int]:
+    counts = {}
+    for name, number in raw.get(switch, {}).items():
+        if not isinstance(number, int) or number < 1:
+            errors.append(f"{switch}.{name}: {number!r} is not a positive number")
+        counts[_action(name, errors)] = number
+    return counts
+
+
+def _failure(raw: dict[str, Any], where: str, errors: list[str]) -> Failure:
+    for name in raw.keys() - {"code", "message", "status", "times", "match"}:
+        errors.append(f"{where}: unknown key {name!r}")
+    if "code" not in raw:
+        errors.append(f"{where}: there is no code")
+    code = raw.get("code", "")
+    server_side = {"RequestLimitExceeded": 503, "Unavailable": 503}
+    server_side |= {"InternalError": 500, "InternalFailure": 500}
+    return Failure(
+        code=code,
+        message=raw.get("message", f"{code}, because a switch says so"),
+        status=raw.get("status", server_side.get(code, 400)),
+        times=raw.get("times"),
+        match=raw.get("match"),
+    )
+
+
+def _race(raw: dict[str, int], errors: list[str]) -> Race:
+    for name in raw.keys() - {"every", "first", "times"}:
+        errors.append(f"snapshot_race: unknown key {name!r}")
+    return Race(
+        every=raw.get("every", 0), first=raw.get("first", 0), times=raw.get("times", 1)
+    )

@@ -1,0 +1,175 @@
+"""The account: images, snapshots, instances and what refers to images.
+
+Field names are those of the fleet file.  Times are strings in UTC, with
+milliseconds only where they were given, and go on the wire as they are here,
+except that most of EC2's wire times carry `.000`: see `with_millis`.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from secrets import token_hex
+from typing import Any
+from zlib import crc32
+
+DEFAULT_ACCOUNT = "123456789012"
+DEFAULT_REGION = "eu-central-1"
+DEFAULT_SIZE_GIB = 8
+
+
+def timestamp(moment: datetime) -> str:
+    """A moment as the fleet file writes it."""
+    moment = moment.astimezone(UTC)
+    millis = f".{moment.microsecond // 1000:03}" if moment.microsecond else ""
+    return f"{moment:%Y-%m-%dT%H:%M:%S}{millis}Z"
+
+
+def now() -> str:
+    """The present second."""
+    return timestamp(datetime.now(UTC).replace(microsecond=0))
+
+
+def with_millis(at: str | None) -> str | None:
+    """A time as DescribeImages writes it: always with milliseconds."""
+    return at if at is None or "." in at else f"{at[:-1]}.000Z"
+
+
+def new_id(prefix: str) -> str:
+    """A fresh id such as `ami-0…`, in today's 17-digit form."""
+    return f"{prefix}-0{token_hex(8)}"
+
+
+@lru_cache(maxsize=200_000)
+def listing_order(key: str) -> tuple[int, str]:
+    """AWS promises no order, so listings use one that is plainly not sorted."""
+    return crc32(key.encode()), key
+
+
+@dataclass(slots=True)
+class Image:
+    """An AMI.  `devices` is the block device mapping in boto3's spelling."""
+
+    image_id: str
+    name: str
+    owner_id: str
+    created_at: str
+    devices: list[dict[str, Any]] = field(default_factory=list)
+    state: str = "available"
+    architecture: str = "x86_64"
+    platform: str | None = None
+    description: str = ""
+    tags: dict[str, str] = field(default_factory=dict)
+    root_device: str | None = None
+    last_launched_at: str | None = None
+    deprecation_time: str | None = None
+    protected: str = "disabled"
+    public: bool = False
+    launch_permissions: list[str] = field(default_factory=list)
+    source_instance: str | None = None
+    source_image: str | None = None
+    source_region: str | None = None
+    owner_alias: str | None = None
+    ready_at: float = 0.0
+    """Until this `time.monotonic()` the image is pending."""
+
+    def state_now(self) -> str:
+        """The state, which for a fresh image changes by itself."""
+        if self.state == "available" and self.ready_at > time.monotonic():
+            return "pending"
+        return self.state
+
+    def snapshot_ids(self) -> list[str]:
+        """The snapshots of the mapping, each once, in its order."""
+        found = (device.get("Ebs", {}).get("SnapshotId") for device in self.devices)
+        return list(dict.fromkeys(snapshot for snapshot in found if snapshot))
+
+
+@dataclass(slots=True)
+class Snapshot:
+    """An EBS snapshot."""
+
+    snapshot_id: str
+    owner_id: str
+    started_at: str
+    size_gib: int = DEFAULT_SIZE_GIB
+    tags: dict[str, str] = field(default_factory=dict)
+    description: str = ""
+    state: str = "completed"
+    released_by: str | None = None
+    """The last image that named this snapshot, once that is deregistered."""
+    race_left: int | None = None
+    """How many more deletes the race answers InUse; None before the first."""
+
+
+@dataclass(slots=True)
+class Instance:
+    """An EC2 instance, as far as images are concerned."""
+
+    instance_id: str
+    image_id: str
+    state: str = "running"
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+class Region:
+    """The resources of one Region, with the index that deleting needs."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.images: dict[str, Image] = {}
+        self.snapshots: dict[str, Snapshot] = {}
+        self.instances: dict[str, Instance] = {}
+        # These three never change but through the fleet endpoint, so they stay
+        # the checked entries of the fleet file, keyed by id or name.
+        self.launch_templates: dict[str, dict[str, Any]] = {}
+        self.launch_configurations: dict[str, dict[str, Any]] = {}
+        self.auto_scaling_groups: dict[str, dict[str, Any]] = {}
+        self.deregistered: dict[str, Image] = {}
+        self.races = 0
+        """How many snapshots of deregistered images were deleted so far."""
+        self._users: dict[str, dict[str, None]] = {}
+
+    def put_image(self, image: Image) -> None:
+        """Add or replace an image."""
+        self._forget_uses(image.image_id)
+        self.images[image.image_id] = image
+        self.deregistered.pop(image.image_id, None)
+        for snapshot_id in image.snapshot_ids():
+            self._users.setdefault(snapshot_id, {})[image.image_id] = None
+
+    def deregister(self, image: Image) -> None:
+        """Take an image away; its snapshots stay."""
+        self._forget_uses(image.image_id)
+        del self.images[image.image_id]
+        self.deregistered[image.image_id] = image
+        for snapshot_id in image.snapshot_ids():
+            if not self.users_of(snapshot_id) and snapshot_id in self.snapshots:
+                self.snapshots[snapshot_id].released_by = image.image_id
+
+    def users_of(self, snapshot_id: str) -> list[str]:
+        """The existing images whose mapping names this snapshot."""
+        return list(self._users.get(snapshot_id, ()))
+
+    def _forget_uses(self, image_id: str) -> None:
+        if (old := self.images.get(image_id)) is not None:
+            for snapshot_id in old.snapshot_ids():
+                self._users[snapshot_id].pop(image_id, None)
+
+
+class World:
+    """One account in all its Regions."""
+
+    def __init__(self, account: str, region: str) -> None:
+        self.account = account
+        self.home = region
+        """The Region that the fleet file filled."""
+        self._regions: dict[str, Region] = {}
+
+    def region(self, name: str) -> Region:
+        """A Region; those that nobody filled are empty."""
+        if name not in self._regions:
+            self._regions[name] = Region(name)
+        return self._regions[name]
