@@ -1,0 +1,135 @@
+//! Events in: what woke a function up.
+//!
+//! Delivery is at least once, best effort and in any order, and anybody may send anything: what
+//! is not understood is a value, never an error.
+
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use serde_json::Value;
+
+use crate::ids::{AccountId, ImageId, Region};
+use crate::inventory::ImageState;
+
+/// What an event means to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// An image has come into a state. It may have left it again since.
+    Image {
+        /// The image.
+        image: ImageId,
+        /// The state.
+        state: ImageState,
+        /// Where it is; `None` when the event does not say.
+        account: Option<AccountId>,
+        /// Where it is; `None` when the event does not say.
+        region: Option<Region>,
+        /// The provider's words, for a failed image.
+        message: String,
+    },
+    /// The schedule: time for a sweep.
+    Schedule,
+    /// An event that is none of our business.
+    Ignored {
+        /// Its source and detail-type.
+        what: String,
+    },
+    /// Not an event, or one that lacks what its kind must have.
+    Malformed {
+        /// What is wrong.
+        why: String,
+    },
+}
+
+impl Trigger {
+    /// Understands an EventBridge event, from a rule or from the Scheduler.
+    pub fn parse(event: &Value) -> Self {
+        let event: EventBridgeEvent<Value> = match serde_json::from_value(event.clone()) {
+            Ok(event) => event,
+            Err(error) => return Self::Malformed { why: format!("not an EventBridge event: {error}") },
+        };
+        match (event.source.as_str(), event.detail_type.as_str()) {
+            // A local deployment cannot send events in the name of `aws.*`.
+            (_, "EC2 AMI State Change") => Self::image(&event),
+            (_, "Scheduled Event") => Self::Schedule,
+            (source, detail_type) => Self::Ignored { what: format!("{source}: {detail_type}") },
+        }
+    }
+
+    fn image(event: &EventBridgeEvent<Value>) -> Self {
+        let text = |key: &str| event.detail.get(key).and_then(Value::as_str).unwrap_or_default();
+        let image = match text("ImageId").parse() {
+            Ok(image) => image,
+            Err(error) => return Self::Malformed { why: format!("detail.ImageId: {error}") },
+        };
+        let state = ImageState::from(text("State"));
+        if state == ImageState::Unknown {
+            return Self::Malformed { why: format!("detail.State: `{}` is no state of an image", text("State")) };
+        }
+        Self::Image {
+            image,
+            state,
+            account: event.account.as_deref().and_then(|id| id.parse().ok()),
+            region: event.region.as_deref().and_then(|name| name.parse().ok()),
+            message: text("ErrorMessage").to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn image_event(detail: &Value) -> Value {
+        json!({
+            "version": "0", "id": "e1", "detail-type": "EC2 AMI State Change", "source": "aws.ec2",
+            "account": "012345678901", "time": "2026-11-22T12:00:00Z", "region": "us-east-1",
+            "resources": ["arn:aws:ec2:us-east-1::image/ami-0abcdef1234567890"], "detail": detail,
+        })
+    }
+
+    #[test]
+    fn an_image_event_names_image_state_and_place() {
+        let event = image_event(&json!({"RequestId": "r", "ImageId": "ami-1", "State": "failed", "ErrorMessage": "no space"}));
+        let expected = Trigger::Image {
+            image: "ami-1".parse().unwrap(),
+            state: ImageState::Failed,
+            account: Some("012345678901".parse().unwrap()),
+            region: Some("us-east-1".parse().unwrap()),
+            message: "no space".to_owned(),
+        };
+        assert_eq!(Trigger::parse(&event), expected);
+    }
+
+    #[test]
+    fn both_kinds_of_schedule_are_understood() {
+        let rule = json!({
+            "version": "0", "id": "e1", "detail-type": "Scheduled Event", "source": "aws.events", "account": "012345678901",
+            "time": "2026-11-22T12:00:00Z", "region": "us-east-1", "resources": ["arn:aws:events:…"], "detail": {},
+        });
+        let scheduler = json!({"detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {"attempt": "1"}});
+        assert_eq!(Trigger::parse(&rule), Trigger::Schedule);
+        assert_eq!(Trigger::parse(&scheduler), Trigger::Schedule);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_a_value() {
+        for malformed in [
+            json!(null),
+            json!({}),
+            json!([1]),
+            json!("x"),
+            json!({"detail-type": "EC2 AMI State Change"}),
+            image_event(&json!({})),
+            image_event(&json!(null)),
+            image_event(&json!({"ImageId": 5, "State": "available"})),
+            image_event(&json!({"ImageId": "snap-1", "State": "available"})),
+            image_event(&json!({"ImageId": "ami-1", "State": "sleeping"})),
+        ] {
+            let trigger = Trigger::parse(&malformed);
+            assert!(matches!(trigger, Trigger::Malformed { .. }), "{malformed}: {trigger:?}");
+        }
+        let other = json!({"detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2", "detail": {}});
+        let what = "aws.ec2: EC2 Instance State-change Notification".to_owned();
+        assert_eq!(Trigger::parse(&other), Trigger::Ignored { what });
+    }
+}

@@ -1,0 +1,347 @@
+//! The plan: one decision for every image, with all its reasons.
+//!
+//! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
+//! here; applying a plan makes none. Its rooms: [`protect`] (what is untouchable), [`family`]
+//! (what a rule keeps), [`retire`] (which step is next), [`limits`] (caps and refusals),
+//! [`reason`] (the words for it), [`reap`] (the same for snapshots).
+
+mod family;
+mod limits;
+pub mod period;
+mod protect;
+pub mod reap;
+pub mod reason;
+mod retire;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::cloud::SnapshotFate;
+use crate::ids::{AccountId, ImageId, Region, SnapshotId};
+use crate::inventory::{Image, ImageState, Inventory, Reference, Unread};
+use crate::policy::Policy;
+use family::{Cutoffs, Families, Member};
+use protect::Uses;
+use reason::Reason;
+
+/// What is to be done about every image of an inventory, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+    /// The time that all ages were counted from.
+    pub planned_at: Timestamp,
+    /// Why nothing at all is removed, if so.
+    pub refusal: Option<Refusal>,
+    /// One for each image: by rule, family and age, the newest first.
+    pub decisions: Vec<Decision>,
+    /// The counts.
+    pub summary: Summary,
+}
+
+/// What is to be done about one image, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Decision {
+    /// The image.
+    pub image_id: ImageId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// The rule that it falls under.
+    pub rule: Option<Arc<str>>,
+    /// Its family under that rule.
+    pub group: Option<Arc<str>>,
+    /// What is to be done now.
+    #[serde(flatten)]
+    pub action: Action,
+    /// Every reason, those of higher precedence first.
+    pub because: Vec<Reason>,
+    /// Since when it counts as expired: from its tag, or from this plan on.
+    pub expired_at: Option<Timestamp>,
+    /// What comes after, and when.
+    pub next: Option<Next>,
+    /// The snapshots that back it.
+    pub snapshots: Box<[SnapshotId]>,
+}
+
+/// What is to be done about an image now.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Nothing: it is kept.
+    Keep,
+    /// Nothing yet: it is expired, and its next step comes later.
+    Wait,
+    /// It is newly expired: tag it so, and let the time run.
+    Expire,
+    /// Its time has come.
+    Deregister {
+        /// What becomes of its snapshots.
+        removal: Removal,
+    },
+    /// It was expired, and is wanted again: take the marks off.
+    Rescue {
+        /// Its snapshots that carry `delete-after`.
+        unmark: Box<[SnapshotId]>,
+    },
+}
+
+/// What becomes of the snapshots of an image that is deregistered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removal {
+    /// The snapshots that go with it: they are marked first. A snapshot that another image
+    /// still uses is not among them.
+    pub ledger: Box<[SnapshotId]>,
+    /// From when on the snapshots may be deleted.
+    pub delete_after: Timestamp,
+    /// Whether the deregistering call deletes them.
+    pub snapshots: SnapshotFate,
+}
+
+/// A step to come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Next {
+    /// The step.
+    pub action: Step,
+    /// Not before this time.
+    pub at: Timestamp,
+}
+
+/// The steps from expired to gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// The image goes.
+    Deregister,
+    /// Its snapshots go.
+    DeleteSnapshots,
+}
+
+/// Why a plan removes nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Refusal {
+    /// Part of the world could not be read.
+    Unread {
+        /// That part.
+        sources: Vec<Unread>,
+    },
+    /// The picture of what is in use looks too small to be true.
+    TooFewReferences {
+        /// References in the inventory.
+        seen: usize,
+        /// `min_references` of the policy.
+        at_least: u32,
+    },
+}
+
+impl std::fmt::Display for Refusal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unread { sources } => {
+                f.write_str("not everything could be read: ")?;
+                for (index, source) in sources.iter().enumerate() {
+                    write!(f, "{}{source}", if index > 0 { "; " } else { "" })?;
+                }
+                Ok(())
+            }
+            Self::TooFewReferences { seen, at_least } => write!(
+                f,
+                "only {seen} references to images were seen, and safety.min_references is {at_least}: \
+                 is this the right account and Region? Lower min_references if it is"
+            ),
+        }
+    }
+}
+
+/// The counts of a plan, in images unless said otherwise.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Summary {
+    pub images: usize,
+    pub in_use: usize,
+    pub keep: usize,
+    pub rescue: usize,
+    pub wait: usize,
+    pub expire: usize,
+    pub deregister: usize,
+    /// Those of `wait` and `expire` whose time has come but for a cap.
+    pub deferred: usize,
+    /// Snapshots that go with the images of `deregister`.
+    pub snapshots: usize,
+    /// Their size in GiB: an upper bound on what deleting them frees.
+    pub snapshots_gib: u64,
+}
+
+/// A decision in the making: an image's place in the inventory, and what is known about it.
+struct Draft<'a> {
+    image: &'a Image,
+    rule: Option<usize>,
+    group: Option<Arc<str>>,
+    /// Why it is kept; empty when nothing keeps it.
+    kept: Vec<Reason>,
+    /// Its place in its family, and the size of that.
+    rank: Option<(u32, u32)>,
+}
+
+/// Decides about every image of `inventory` under `policy` at the time `now`.
+pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
+    let (mut drafts, order) = draft_all(inventory, policy, now);
+    let matched = drafts.iter().filter(|draft| draft.rule.is_some()).count();
+    let refusal = limits::refusal(inventory, &policy.safety, matched);
+    let marks = retire::Marks::of(inventory, &policy.names);
+    let mut decisions = Vec::with_capacity(drafts.len());
+    for position in order {
+        if let Some(draft) = drafts.get_mut(position) {
+            decisions.push(retire::decide(draft, policy, &marks, inventory, now));
+        }
+    }
+    limits::apply_caps(&mut decisions, &policy.safety, matched, now);
+    if refusal.is_some() {
+        limits::refuse(&mut decisions);
+    }
+    retire::assign_snapshots(&mut decisions, inventory, policy, now);
+    debug_assert_eq!(decisions.len(), inventory.images.len());
+    let summary = summarise(&decisions, inventory);
+    Plan {
+        account: inventory.account.clone(),
+        region: inventory.region.clone(),
+        planned_at: now,
+        refusal,
+        decisions,
+        summary,
+    }
+}
+
+/// Everything that keeps each image, and the order in which a reader wants to see them: by rule,
+/// by family, newest first; then what no family holds, by name and id.
+fn draft_all<'a>(
+    inventory: &'a Inventory,
+    policy: &Policy,
+    now: Timestamp,
+) -> (Vec<Draft<'a>>, Vec<usize>) {
+    let uses = Uses::of(inventory);
+    let cutoffs = Cutoffs::of_rules(policy, now);
+    let mut families: Vec<Families> = policy.rules.iter().map(|_| Families::default()).collect();
+    let mut drafts: Vec<Draft<'_>> = Vec::with_capacity(inventory.images.len());
+    let mut loose = Vec::new();
+    let mut key = String::new();
+    for (position, image) in inventory.images.iter().enumerate() {
+        let mut kept = protect::protections(image, &inventory.account, uses.holders(&image.image_id), policy, now);
+        let rule = family::rule_of(image, policy, &cutoffs);
+        let mut in_family = false;
+        match rule.and_then(|index| Some((index, policy.rules.get(index)?))) {
+            None => kept.push(Reason::NoRule),
+            Some((index, rule)) if protect::is_ours(image, &inventory.account) && family::takes_part(image) => {
+                match (family::family_key(rule, image, &mut key), image.created_at) {
+                    (Err(lacks), _) => kept.push(Reason::GroupUnknown { lacks }),
+                    (Ok(()), Some(created_at)) => {
+                        if let Some(families) = families.get_mut(index) {
+                            families.add(&key, Member { position, created_at });
+                            in_family = true;
+                        }
+                    }
+                    // Kept already, because its age is unknown.
+                    (Ok(()), None) => {}
+                }
+                if !in_family {
+                    kept.extend(family::kept_tags(&rule.keep, image));
+                }
+            }
+            Some((_, rule)) => kept.extend(family::kept_tags(&rule.keep, image)),
+        }
+        if !in_family {
+            loose.push(position);
+        }
+        drafts.push(Draft { image, rule, group: None, kept, rank: None });
+    }
+    let mut order = Vec::with_capacity(drafts.len());
+    for (rule, families) in policy.rules.iter().zip(families) {
+        for family in families.ranked(&inventory.images) {
+            let size = u32::try_from(family.members.len()).unwrap_or(u32::MAX);
+            let reasons = family::retain(rule, &family, &inventory.images, policy, now);
+            for ((rank, member), reasons) in (1_u32..).zip(&family.members).zip(reasons) {
+                if let Some(draft) = drafts.get_mut(member.position) {
+                    draft.kept.extend(reasons);
+                    draft.kept.shrink_to_fit();
+                    draft.group = Some(family.key.clone());
+                    draft.rank = Some((rank, size));
+                }
+                order.push(member.position);
+            }
+        }
+    }
+    loose.sort_by(|a, b| {
+        let key = |position: &usize| {
+            inventory.images.get(*position).map(|image| (&image.name, &image.image_id))
+        };
+        key(a).cmp(&key(b))
+    });
+    order.extend(loose);
+    (drafts, order)
+}
+
+/// Looks again at an image that a plan wants removed: what now keeps it, if anything.
+///
+/// `image` and `holders` are what the provider says at this moment; family and age have not
+/// changed since the plan was made.
+pub fn recheck(
+    decision: &Decision,
+    image: &Image,
+    account: &AccountId,
+    holders: &[Reference],
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Reason> {
+    let holders: Vec<&Reference> = holders.iter().collect();
+    let mut kept = protect::protections(image, account, &holders, policy, now);
+    let rule = family::rule_of(image, policy, &Cutoffs::of_rules(policy, now));
+    match rule.and_then(|index| policy.rules.get(index)) {
+        Some(rule) if Some(&rule.name) == decision.rule.as_ref() => {
+            kept.extend(family::kept_tags(&rule.keep, image));
+        }
+        _ => kept.push(Reason::NoRule),
+    }
+    kept
+}
+
+fn summarise(decisions: &[Decision], inventory: &Inventory) -> Summary {
+    let mut summary = Summary { images: decisions.len(), ..Summary::default() };
+    let mut going: HashSet<&SnapshotId> = HashSet::new();
+    for decision in decisions {
+        if decision.because.iter().any(|reason| matches!(reason, Reason::InUse { .. })) {
+            summary.in_use += 1;
+        }
+        if decision.because.iter().any(|reason| matches!(reason, Reason::Deferred { .. })) {
+            summary.deferred += 1;
+        }
+        match &decision.action {
+            Action::Keep => summary.keep += 1,
+            Action::Wait => summary.wait += 1,
+            Action::Expire => summary.expire += 1,
+            Action::Rescue { .. } => summary.rescue += 1,
+            Action::Deregister { removal } => {
+                summary.deregister += 1;
+                going.extend(&removal.ledger);
+            }
+        }
+    }
+    summary.snapshots = going.len();
+    let sizes = inventory.snapshots.iter().filter(|snapshot| going.contains(&snapshot.snapshot_id));
+    summary.snapshots_gib = sizes.filter_map(|snapshot| snapshot.size_gib).map(u64::from).sum();
+    summary
+}
+
+/// Whether an image in this state still exists.
+fn exists(image: &Image) -> bool {
+    image.state != ImageState::Deregistered
+}
+
+#[cfg(test)]
+mod tests;

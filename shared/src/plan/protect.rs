@@ -1,0 +1,134 @@
+//! What makes an image untouchable, whatever the rules say.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::reason::{Manager, Reason};
+use crate::ids::{AccountId, ImageId};
+use crate::inventory::{Image, ImageState, Inventory, Reference};
+use crate::policy::Policy;
+use crate::tags::Tags;
+
+/// Who holds which image, each list in order.
+pub(super) struct Uses<'a>(HashMap<&'a ImageId, Vec<&'a Reference>>);
+
+impl<'a> Uses<'a> {
+    pub(super) fn of(inventory: &'a Inventory) -> Self {
+        let mut uses: HashMap<&ImageId, Vec<&Reference>> = HashMap::new();
+        for reference in &inventory.references {
+            uses.entry(&reference.image_id).or_default().push(reference);
+        }
+        for holders in uses.values_mut() {
+            holders.sort();
+            holders.dedup();
+        }
+        Self(uses)
+    }
+
+    pub(super) fn holders(&self, image: &ImageId) -> &[&'a Reference] {
+        self.0.get(image).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether the account that was read owns `image`.
+pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
+    image.owner_id.as_ref() == Some(account)
+}
+
+/// Every reason why `image`, held by `holders`, must not be touched.
+pub(super) fn protections(
+    image: &Image,
+    account: &AccountId,
+    holders: &[&Reference],
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Reason> {
+    let mut reasons = Vec::new();
+    if !is_ours(image, account) {
+        reasons.push(Reason::NotOurs { owner: image.owner_id.clone() });
+    }
+    if !matches!(image.state, ImageState::Available | ImageState::Disabled | ImageState::Failed) {
+        reasons.push(Reason::State { state: image.state });
+    }
+    if image.protected {
+        reasons.push(Reason::Protected);
+    }
+    if let Some(by) = manager(image) {
+        reasons.push(Reason::ManagedElsewhere { by });
+    }
+    if let Some(until) = opt_out(&image.tags, &policy.names.keep, now, &policy.timezone) {
+        reasons.push(Reason::OptedOut { until });
+    }
+    if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
+        reasons.push(Reason::Pinned);
+    }
+    reasons.extend(holders.iter().map(|reference| Reason::InUse {
+        kind: reference.kind.clone(),
+        by: reference.by.clone(),
+    }));
+    if let Some(with) = image.launch_permissions.as_deref().filter(|with| !with.is_empty()) {
+        let mut with = with.to_vec();
+        with.sort();
+        reasons.push(Reason::Shared { with: with.into() });
+    }
+    if image.created_at.is_none() {
+        reasons.push(Reason::AgeUnknown);
+    }
+    reasons
+}
+
+/// The service that looks after `image`. The marks of AWS Backup and of Data Lifecycle Manager
+/// are reported by users rather than documented; Image Builder documents its own.
+fn manager(image: &Image) -> Option<Manager> {
+    if image.owner_alias.as_deref() == Some("aws-backup-vault") {
+        return Some(Manager::AwsBackup);
+    }
+    image.tags.iter().find_map(|(key, value)| match key {
+        _ if key.starts_with("aws:backup:") => Some(Manager::AwsBackup),
+        "dlm:managed" => Some(Manager::DataLifecycleManager),
+        _ if key.starts_with("aws:dlm:") => Some(Manager::DataLifecycleManager),
+        "CreatedBy" if value == "EC2 Image Builder" => Some(Manager::ImageBuilder),
+        _ => None,
+    })
+}
+
+/// Whether the tag `key` says hands off: `Some(None)` for good, `Some(Some(until))` up to a
+/// moment, `None` not (or not any more). A value that is no date means for good.
+pub(super) fn opt_out(tags: &Tags, key: &str, now: Timestamp, zone: &TimeZone) -> Option<Option<Timestamp>> {
+    let value = tags.get(key)?.trim();
+    let until = value.parse::<Timestamp>().ok().or_else(|| {
+        // A date holds to its end.
+        let next = value.parse::<Date>().ok()?.tomorrow().ok()?;
+        Some(next.to_zoned(zone.clone()).ok()?.timestamp())
+    });
+    match until {
+        Some(until) if until <= now => None,
+        until => Some(until),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_opt_out_holds_for_good_or_until_its_date() {
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let check = |value: &str| {
+            let tags: Tags = [("keep", value)].into_iter().collect();
+            opt_out(&tags, "keep", now, &zone).map(|until| until.map(|until| until.to_string()))
+        };
+        for value in ["", "true", "yes, please", "2026-13-45", "false"] {
+            assert_eq!(check(value), Some(None), "{value:?}");
+        }
+        assert_eq!(check("2026-11-21"), None);
+        assert_eq!(check("2026-11-22"), Some(Some("2026-11-22T23:00:00Z".to_owned())));
+        assert_eq!(check(" 2027-01-01T00:00:00Z "), Some(Some("2027-01-01T00:00:00Z".to_owned())));
+        assert_eq!(check("2026-11-22T12:00:00Z"), None);
+        assert_eq!(opt_out(&Tags::default(), "keep", now, &zone), None);
+    }
+}

@@ -1,0 +1,228 @@
+//! Why an image is kept, or goes: the public vocabulary of a plan.
+//!
+//! Every reason carries its numbers. The names that serde gives them are the documented format.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::period::Period;
+use crate::ids::AccountId;
+use crate::inventory::ImageState;
+
+/// One reason for a decision about an image.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Reason {
+    /// Another account owns it, or nobody knows who does.
+    NotOurs {
+        /// The owner.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<AccountId>,
+    },
+    /// It is in a state in which nothing is done to it.
+    State {
+        /// That state.
+        state: ImageState,
+    },
+    /// It is protected from deregistration.
+    Protected,
+    /// Another service looks after it.
+    ManagedElsewhere {
+        /// That service.
+        by: Manager,
+    },
+    /// Somebody tagged it to be left alone.
+    OptedOut {
+        /// Until when; absent: for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// The policy pins it.
+    Pinned,
+    /// Something refers to it.
+    InUse {
+        /// The kind of holder, for example `instance`.
+        kind: Arc<str>,
+        /// Who holds it.
+        by: Arc<str>,
+    },
+    /// Others may launch it.
+    Shared {
+        /// Their accounts or groups.
+        with: Box<[Arc<str>]>,
+    },
+    /// Nobody knows when it was made.
+    AgeUnknown,
+    /// Its family cannot be told, because it lacks what the rule groups by.
+    GroupUnknown {
+        /// What it lacks, for example `tag:Family`.
+        lacks: Arc<str>,
+    },
+    /// No rule matches it.
+    NoRule,
+    /// It is one of the newest of its family.
+    Last {
+        /// Its place; the newest is 1.
+        rank: u32,
+        /// How many the rule keeps.
+        of: u32,
+    },
+    /// It is under the floor that no age rule undercuts.
+    AtLeast {
+        /// Its place; the newest is 1.
+        rank: u32,
+        /// The floor.
+        of: u32,
+    },
+    /// It is young.
+    Within {
+        /// Until when this reason holds.
+        until: Timestamp,
+    },
+    /// It was launched not long ago.
+    LaunchedWithin {
+        /// The last launch.
+        last_launched_at: Timestamp,
+        /// Until when this reason holds.
+        until: Timestamp,
+    },
+    /// It is the newest image of an hour.
+    Hourly(InPeriod),
+    /// It is the newest image of a day.
+    Daily(InPeriod),
+    /// It is the newest image of an ISO week.
+    Weekly(InPeriod),
+    /// It is the newest image of a month.
+    Monthly(InPeriod),
+    /// It is the newest image of a year.
+    Yearly(InPeriod),
+    /// It carries a tag that the rule keeps.
+    Tag {
+        /// The key.
+        key: Arc<str>,
+        /// The value.
+        value: Arc<str>,
+    },
+    /// No rule keeps it.
+    Expired {
+        /// Its place in the family; the newest is 1.
+        rank: u32,
+        /// How many images the family has.
+        of: u32,
+    },
+    /// Making it failed; such an image goes after a day.
+    Failed {
+        /// When it was made.
+        created_at: Timestamp,
+    },
+    /// Its time has come, but a cap of this run is used up.
+    Deferred {
+        /// The cap's key in the policy.
+        cap: Cap,
+        /// How many images it allows in this run.
+        limit: u32,
+    },
+    /// Its time has come, but the plan refuses to remove anything.
+    Refused,
+}
+
+/// The newest image of a period, and which of the kept periods that is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InPeriod {
+    /// The period, in the policy's time zone.
+    pub period: Period,
+    /// Its place among the periods that have an image; the latest is 1.
+    pub rank: u32,
+    /// How many the rule keeps.
+    pub of: u32,
+}
+
+/// Another service that looks after images.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the services' names")]
+pub enum Manager {
+    AwsBackup,
+    DataLifecycleManager,
+    ImageBuilder,
+}
+
+impl fmt::Display for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::AwsBackup => "AWS Backup",
+            Self::DataLifecycleManager => "Data Lifecycle Manager",
+            Self::ImageBuilder => "Image Builder",
+        })
+    }
+}
+
+/// A cap on what one run may remove.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names are the policy's keys")]
+pub enum Cap {
+    MaxPerRun,
+    MaxFraction,
+}
+
+impl Cap {
+    /// The cap's key in the policy.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::MaxPerRun => "max_per_run",
+            Self::MaxFraction => "max_fraction",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotOurs { owner: Some(owner) } => write!(f, "owned by {owner}"),
+            Self::NotOurs { owner: None } => f.write_str("owner unknown"),
+            Self::State { state } => write!(f, "state {state}"),
+            Self::Protected => f.write_str("deregistration protection"),
+            Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
+            Self::OptedOut { until: Some(until) } => write!(f, "opted out by tag until {}", day(*until)),
+            Self::OptedOut { until: None } => f.write_str("opted out by tag"),
+            Self::Pinned => f.write_str("pinned by the policy"),
+            Self::InUse { kind, by } => write!(f, "in use: {kind} {by}"),
+            Self::Shared { with } => write!(f, "shared with {}", with.join(", ")),
+            Self::AgeUnknown => f.write_str("age unknown"),
+            Self::GroupUnknown { lacks } => write!(f, "family unknown: no {lacks}"),
+            Self::NoRule => f.write_str("no rule matches"),
+            Self::Last { rank, of } => write!(f, "last {rank} of {of}"),
+            Self::AtLeast { rank, of } => write!(f, "at least {of}: is number {rank}"),
+            Self::Within { until } => write!(f, "young until {}", day(*until)),
+            Self::LaunchedWithin { last_launched_at, until } => {
+                write!(f, "launched {}, counts until {}", day(*last_launched_at), day(*until))
+            }
+            Self::Hourly(period) => write!(f, "hourly {period}"),
+            Self::Daily(period) => write!(f, "daily {period}"),
+            Self::Weekly(period) => write!(f, "weekly {period}"),
+            Self::Monthly(period) => write!(f, "monthly {period}"),
+            Self::Yearly(period) => write!(f, "yearly {period}"),
+            Self::Tag { key, value } => write!(f, "tag {key}={value}"),
+            Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
+            Self::Failed { created_at } => write!(f, "failed {}", day(*created_at)),
+            Self::Deferred { cap, limit } => write!(f, "deferred: {} allows {limit}", cap.as_str()),
+            Self::Refused => f.write_str("refused"),
+        }
+    }
+}
+
+impl fmt::Display for InPeriod {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { period, rank, of } = self;
+        write!(f, "{period} ({rank} of {of})")
+    }
+}
+
+/// The date of a moment, in UTC.
+fn day(time: Timestamp) -> impl fmt::Display {
+    time.strftime("%Y-%m-%d")
+}

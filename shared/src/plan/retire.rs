@@ -1,0 +1,177 @@
+//! The steps from expired to gone, and the way back.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::protect::opt_out;
+use super::reason::Reason;
+use super::{Action, Decision, Draft, Next, Removal, Step, exists};
+use crate::cloud::SnapshotFate;
+use crate::ids::SnapshotId;
+use crate::inventory::{Image, ImageState, Inventory};
+use crate::policy::{Policy, Retire, Rule};
+use crate::tags::TagNames;
+
+/// Failed images go a day after they were made: until then somebody may want to see why.
+const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
+/// The snapshots that carry our `delete-after`.
+pub(super) struct Marks<'a>(HashSet<&'a SnapshotId>);
+
+impl<'a> Marks<'a> {
+    pub(super) fn of(inventory: &'a Inventory, names: &TagNames) -> Self {
+        let marked = inventory.snapshots.iter().filter(|snapshot| snapshot.tags.has(&names.delete_after));
+        Self(marked.map(|snapshot| &snapshot.snapshot_id).collect())
+    }
+
+    fn among(&self, image: &Image) -> Box<[SnapshotId]> {
+        image.snapshots.iter().filter(|snapshot| self.0.contains(snapshot)).cloned().collect()
+    }
+}
+
+/// What is to be done about one image, caps and refusals aside.
+pub(super) fn decide(
+    draft: &mut Draft<'_>,
+    policy: &Policy,
+    marks: &Marks<'_>,
+    inventory: &Inventory,
+    now: Timestamp,
+) -> Decision {
+    let image = draft.image;
+    let rule = draft.rule.and_then(|index| policy.rules.get(index));
+    let kept = std::mem::take(&mut draft.kept);
+    let mut decision = Decision {
+        image_id: image.image_id.clone(),
+        name: image.name.clone(),
+        created_at: image.created_at,
+        rule: rule.map(|rule| rule.name.clone()),
+        group: draft.group.take(),
+        action: Action::Keep,
+        because: kept,
+        expired_at: None,
+        next: None,
+        snapshots: image.snapshots.clone(),
+    };
+    match rule {
+        Some(rule) if decision.because.is_empty() => {
+            if image.state == ImageState::Failed {
+                fail(&mut decision, rule, policy, now);
+            } else {
+                expire(&mut decision, image, draft.rank, rule, policy, now);
+            }
+        }
+        _ => {
+            let unmark = marks.among(image);
+            let marked = image.tags.has(&policy.names.expired_at) || !unmark.is_empty();
+            if marked && super::protect::is_ours(image, &inventory.account) {
+                decision.action = Action::Rescue { unmark };
+            }
+        }
+    }
+    decision
+}
+
+fn expire(
+    decision: &mut Decision,
+    image: &Image,
+    rank: Option<(u32, u32)>,
+    rule: &Rule,
+    policy: &Policy,
+    now: Timestamp,
+) {
+    let Some((rank, of)) = rank else {
+        // Not ranked and yet not kept cannot be; if it ever is, the image stays.
+        decision.because.push(Reason::AgeUnknown);
+        return;
+    };
+    decision.because.push(Reason::Expired { rank, of });
+    // A date that cannot be read counts as none: the image is marked anew, and the time runs
+    // from now.
+    let marked: Option<Timestamp> =
+        image.tags.get(&policy.names.expired_at).and_then(|value| value.parse().ok());
+    let since = marked.unwrap_or(now);
+    let due = rule.retire.deregister_after.after(since, &policy.timezone);
+    decision.expired_at = Some(since);
+    decision.next = Some(Next { action: Step::Deregister, at: due });
+    decision.action = if due <= now {
+        deregister(&rule.retire, policy, now)
+    } else if marked.is_some() {
+        Action::Wait
+    } else {
+        Action::Expire
+    };
+}
+
+fn fail(decision: &mut Decision, rule: &Rule, policy: &Policy, now: Timestamp) {
+    let Some(created_at) = decision.created_at else {
+        decision.because.push(Reason::AgeUnknown);
+        return;
+    };
+    decision.because.push(Reason::Failed { created_at });
+    let due = created_at.checked_add(FAILED_AFTER).unwrap_or(Timestamp::MAX);
+    decision.next = Some(Next { action: Step::Deregister, at: due });
+    decision.action = if due <= now { deregister(&rule.retire, policy, now) } else { Action::Wait };
+}
+
+/// A deregistration whose snapshots are filled in by [`assign_snapshots`].
+fn deregister(retire: &Retire, policy: &Policy, now: Timestamp) -> Action {
+    let at_once = retire.delete_snapshots_after.is_zero();
+    Action::Deregister {
+        removal: Removal {
+            ledger: Box::default(),
+            delete_after: retire.delete_snapshots_after.after(now, &policy.timezone),
+            snapshots: if at_once { SnapshotFate::DeleteWithImage } else { SnapshotFate::LeaveToReaper },
+        },
+    }
+}
+
+/// Says for each image that goes which of its snapshots go with it: those that no other image
+/// uses, but for images that go earlier in this plan.
+pub(super) fn assign_snapshots(
+    decisions: &mut [Decision],
+    inventory: &Inventory,
+    policy: &Policy,
+    now: Timestamp,
+) {
+    let going = |decision: &&Decision| matches!(decision.action, Action::Deregister { .. });
+    let mut users: HashMap<SnapshotId, usize> = HashMap::new();
+    for decision in decisions.iter().filter(going) {
+        for snapshot in &decision.snapshots {
+            users.insert(snapshot.clone(), 0);
+        }
+    }
+    if users.is_empty() {
+        return;
+    }
+    for image in inventory.images.iter().filter(|image| exists(image)) {
+        for snapshot in &image.snapshots {
+            if let Some(count) = users.get_mut(snapshot) {
+                *count += 1;
+            }
+        }
+    }
+    let opted_out: HashSet<&SnapshotId> = inventory
+        .snapshots
+        .iter()
+        .filter(|snapshot| opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone).is_some())
+        .map(|snapshot| &snapshot.snapshot_id)
+        .collect();
+    for decision in decisions {
+        let Action::Deregister { removal } = &mut decision.action else { continue };
+        let mut ledger = Vec::new();
+        for snapshot in &decision.snapshots {
+            let Some(count) = users.get_mut(snapshot) else { continue };
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                ledger.push(snapshot.clone());
+            }
+        }
+        // The provider's own deletion knows nothing of a snapshot's opt-out; the reaper does.
+        if ledger.iter().any(|snapshot| opted_out.contains(snapshot)) {
+            removal.snapshots = SnapshotFate::LeaveToReaper;
+        }
+        removal.ledger = ledger.into();
+        decision.next = Some(Next { action: Step::DeleteSnapshots, at: removal.delete_after });
+    }
+}

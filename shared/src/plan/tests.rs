@@ -1,0 +1,142 @@
+use super::reason::Cap;
+use super::*;
+
+fn policy(text: &str) -> Policy {
+    Policy::parse(&format!("version = 1\n{text}"), "test").unwrap()
+}
+
+/// A world of images `ami-1` (the newest) to `ami-N`, a day apart, and one reference.
+fn world(images: u32) -> Inventory {
+    let images = (1..=images).map(|n| {
+        format!(
+            r#"{{"image_id":"ami-{n}","name":"web-{n}","owner_id":"123456789012","created_at":"{}",
+                "state":"available","architecture":"x86_64","snapshots":["snap-{n}"]}}"#,
+            now() - jiff::SignedDuration::from_hours(24 * i64::from(n))
+        )
+    });
+    let images: Vec<_> = images.collect();
+    let text = format!(
+        r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"{}","images":[{}],
+            "references":[{{"image_id":"ami-elsewhere","kind":"instance","by":"i-1"}}]}}"#,
+        now(),
+        images.join(",")
+    );
+    Inventory::from_json(&text).unwrap()
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+fn words(plan: &Plan) -> Vec<String> {
+    let word = |decision: &Decision| {
+        format!("{} {}", decision.image_id, crate::report::action_word(&decision.action))
+    };
+    plan.decisions.iter().map(word).collect()
+}
+
+const AT_ONCE: &str = "[[rule]]\nname = \"all\"\nkeep = { last = 2 }\nretire = { deregister_after = \"0d\" }\n";
+
+#[test]
+fn caps_defer_the_newest_and_say_which_cap() {
+    let policy = policy(&format!("{AT_ONCE}[safety]\nmax_per_run = 2\nmax_fraction = 1.0\n"));
+    let found = plan(&world(6), &policy, now());
+    let expected =
+        ["ami-1 keep", "ami-2 keep", "ami-3 expire", "ami-4 expire", "ami-5 deregister", "ami-6 deregister"];
+    assert_eq!(words(&found), expected);
+    assert_eq!(found.decisions[2].because[1], Reason::Deferred { cap: Cap::MaxPerRun, limit: 2 });
+    assert_eq!(found.summary.deferred, 2);
+}
+
+#[test]
+fn the_fraction_is_rounded_up_and_named_when_it_is_the_smaller_cap() {
+    let policy = policy(&format!("{AT_ONCE}[safety]\nmax_fraction = 0.2\n"));
+    let found = plan(&world(6), &policy, now());
+    assert_eq!(found.summary.deregister, 2);
+    assert_eq!(found.decisions[2].because[1], Reason::Deferred { cap: Cap::MaxFraction, limit: 2 });
+}
+
+#[test]
+fn unread_sources_and_too_few_references_refuse() {
+    let policy = policy(AT_ONCE);
+    let mut unread = world(6);
+    unread.unread.push(serde_json::from_str(r#""instances""#).unwrap());
+    let mut alone = world(6);
+    alone.references.clear();
+    for (world, refusal) in [
+        (&unread, Refusal::Unread { sources: unread.unread.clone() }),
+        (&alone, Refusal::TooFewReferences { seen: 0, at_least: 1 }),
+    ] {
+        let found = plan(world, &policy, now());
+        assert_eq!(found.refusal, Some(refusal));
+        let removing = |d: &&Decision| !matches!(d.action, Action::Keep | Action::Wait);
+        assert_eq!(found.decisions.iter().find(removing), None);
+        assert_eq!(found.decisions[2].because.last(), Some(&Reason::Refused));
+    }
+    assert_eq!(plan(&world(0), &policy, now()).refusal, None);
+}
+
+#[test]
+fn a_shared_snapshot_goes_with_the_last_of_its_images() {
+    let policy = policy(&format!("{AT_ONCE}[safety]\nmax_fraction = 1.0\n"));
+    let mut world = world(5);
+    let shared = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<Box<[SnapshotId]>>();
+    world.images[1].snapshots = shared(&["snap-kept"]);
+    world.images[2].snapshots = shared(&["snap-kept", "snap-3"]);
+    world.images[3].snapshots = shared(&["snap-both"]);
+    world.images[4].snapshots = shared(&["snap-both"]);
+    let found = plan(&world, &policy, now());
+    let ledgers: Vec<_> = found
+        .decisions
+        .iter()
+        .filter_map(|decision| match &decision.action {
+            Action::Deregister { removal } => {
+                Some(removal.ledger.iter().map(SnapshotId::as_str).collect::<Vec<_>>())
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ledgers, [vec!["snap-3"], vec![], vec!["snap-both"]]);
+}
+
+#[test]
+fn a_snapshot_that_people_keep_is_not_deleted_with_its_image() {
+    let policy = policy(
+        "[[rule]]\nname = \"all\"\nkeep = { last = 1 }\nretire = { deregister_after = \"0d\", delete_snapshots_after = \"0d\" }\n[safety]\nmax_fraction = 1.0\n",
+    );
+    let mut world = world(3);
+    world.snapshots = serde_json::from_str(
+        r#"[{"snapshot_id":"snap-2","tags":{"image-steward:keep":"yes"}},{"snapshot_id":"snap-3"}]"#,
+    )
+    .unwrap();
+    let fates: Vec<_> = plan(&world, &policy, now())
+        .decisions
+        .iter()
+        .filter_map(|decision| match &decision.action {
+            Action::Deregister { removal } => Some(removal.snapshots),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(fates, [SnapshotFate::LeaveToReaper, SnapshotFate::DeleteWithImage]);
+}
+
+#[test]
+fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
+    let policy = policy(AT_ONCE);
+    let mut world = world(2);
+    world.images[0].tags = [("image-steward:expired-at", "2026-11-01T00:00:00Z")].into_iter().collect();
+    world.snapshots = serde_json::from_str(
+        r#"[{"snapshot_id":"snap-2","tags":{"image-steward:delete-after":"2026-11-01T00:00:00Z"}}]"#,
+    )
+    .unwrap();
+    let found = plan(&world, &policy, now());
+    assert_eq!(found.decisions[0].action, Action::Rescue { unmark: Box::default() });
+    assert_eq!(found.decisions[1].action, Action::Rescue { unmark: ["snap-2".parse().unwrap()].into() });
+}
+
+#[test]
+fn a_plan_is_read_back_from_its_json() {
+    let found = plan(&world(6), &policy(AT_ONCE), now());
+    let text = serde_json::to_string(&found).unwrap();
+    assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), found);
+}

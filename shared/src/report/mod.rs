@@ -1,0 +1,126 @@
+//! Reports for people. The JSON forms are the types' own.
+
+mod table;
+
+use std::fmt::Write as _;
+
+use crate::apply::{Changed, Failure, Outcome};
+use crate::jobs::Reaped;
+use crate::plan::{Action, Plan, Step, Summary};
+
+pub use table::plan_table;
+
+/// The word for an action, as in the plan's JSON.
+pub fn action_word(action: &Action) -> &'static str {
+    match action {
+        Action::Keep => "keep",
+        Action::Wait => "wait",
+        Action::Expire => "expire",
+        Action::Deregister { .. } => "deregister",
+        Action::Rescue { .. } => "rescue",
+    }
+}
+
+/// The words for a step to come.
+fn step_words(step: Step) -> &'static str {
+    match step {
+        Step::Deregister => "deregister",
+        Step::DeleteSnapshots => "delete snapshots",
+    }
+}
+
+/// A plan as a table with its counts, and with the refusal if there is one.
+pub fn plan_text(plan: &Plan) -> String {
+    if plan.decisions.is_empty() && plan.refusal.is_none() {
+        return format!(
+            "No images in account {}, Region {}. Is that the right account and Region?\n",
+            plan.account, plan.region
+        );
+    }
+    let mut text = format!("{}\n\n{}\n", plan_table(plan), summary_line(&plan.summary));
+    if let Some(refusal) = &plan.refusal {
+        let _ = writeln!(text, "Refused: {refusal}.");
+    }
+    text
+}
+
+fn summary_line(summary: &Summary) -> String {
+    let Summary { images, in_use, keep, rescue, wait, expire, deregister, deferred, snapshots, snapshots_gib } =
+        summary;
+    let mut line = format!(
+        "{images} images: {keep} kept ({in_use} in use), {rescue} rescued, {wait} waiting, {expire} newly expired, \
+         {deregister} to deregister with {snapshots} snapshots (at most {snapshots_gib} GiB)."
+    );
+    if *deferred > 0 {
+        let _ = write!(line, " {deferred} deferred by a cap.");
+    }
+    line
+}
+
+/// What a run over images did, in a few lines.
+pub fn outcome_text(outcome: &Outcome) -> String {
+    let Outcome {
+        expired,
+        rescued,
+        deregistered,
+        deleted,
+        later,
+        changed,
+        deferred,
+        not_reached,
+        failed,
+        refused,
+    } = outcome;
+    let mut text = String::new();
+    for (what, ids) in [
+        ("expired", join(expired)),
+        ("rescued", join(rescued)),
+        ("deregistered", join(deregistered)),
+        ("snapshots deleted", join(deleted)),
+        ("snapshots still in use, for a later run", join(later)),
+        ("deferred by a cap", join(deferred)),
+        ("not reached before the deadline", join(not_reached)),
+    ] {
+        if let Some((count, ids)) = ids {
+            let _ = writeln!(text, "{what} ({count}): {ids}");
+        }
+    }
+    for Changed { id, because } in changed {
+        let _ = writeln!(text, "left alone: {id}: {because}");
+    }
+    for Failure { id, step, code: _, message } in failed {
+        let _ = writeln!(text, "failed: {} of {id}: {message}", step.as_str());
+    }
+    if let Some(refused) = refused {
+        let _ = writeln!(text, "refused: {refused}");
+    }
+    if text.is_empty() {
+        text.push_str("Nothing to do.\n");
+    }
+    text
+}
+
+/// What a run over snapshots found and did.
+pub fn reaped_text(reaped: &Reaped) -> String {
+    let Reaped { mode: _, due, kept, outcome } = reaped;
+    if due.is_empty() && kept.is_empty() && outcome.refused.is_none() {
+        return "No snapshot is marked for deletion.\n".to_owned();
+    }
+    let mut text = String::new();
+    if let Some((count, ids)) = join(due) {
+        let _ = writeln!(text, "snapshots due ({count}): {ids}");
+    }
+    for decision in kept {
+        let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "snapshot kept: {}: {}", decision.snapshot_id, because.join(", "));
+    }
+    if *outcome != Outcome::default() {
+        text.push_str(&outcome_text(outcome));
+    }
+    text
+}
+
+fn join<T: ToString>(ids: &[T]) -> Option<(usize, String)> {
+    let words: Vec<_> = ids.iter().map(ToString::to_string).collect();
+    (!words.is_empty()).then(|| (words.len(), words.join(" ")))
+}

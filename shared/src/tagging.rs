@@ -1,0 +1,187 @@
+//! Which tags a new image and its snapshots get.
+//!
+//! Only what is missing is written: a tag that is there already keeps its value, whoever wrote
+//! it, so tagging twice changes nothing.
+
+use std::collections::BTreeMap;
+
+use crate::cloud::ResourceId;
+use crate::ids::SnapshotId;
+use crate::inventory::{Image, Snapshot};
+use crate::policy::{CopyToSnapshots, Policy};
+use crate::tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, Tags};
+
+/// The tags to write, and those for which there is no room.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TagPlan {
+    /// Resources that get the same tags stand together.
+    pub writes: BTreeMap<Tags, Vec<ResourceId>>,
+    /// Keys that a resource has no room for, or that exceed the provider's limits.
+    pub dropped: Vec<(ResourceId, String)>,
+}
+
+/// Decides about the tags of `image` and its `snapshots`. `source` holds the tags of the machine
+/// that the image was made from, when that still exists.
+pub fn plan_tags(image: &Image, source: Option<&Tags>, snapshots: &[Snapshot], policy: &Policy) -> TagPlan {
+    let names = &policy.names;
+    let mut provenance = Vec::new();
+    if let Some(instance) = &image.source_instance {
+        provenance.push((names.source_instance.clone(), instance.to_string()));
+    }
+    if let Some(source_image) = &image.source_image {
+        provenance.push((names.source_image.clone(), source_image.to_string()));
+    }
+    let set = policy.tagging.set.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
+    let copied = policy.tagging.copy_from_instance.iter().filter_map(|key| {
+        let value = source?.get(key)?;
+        Some((key.clone(), value.to_owned()))
+    });
+    let wanted: Vec<(String, String)> = provenance.iter().cloned().chain(set).chain(copied).collect();
+
+    let mut plan = TagPlan::default();
+    // Marking an image expired, and what it takes to retire it, needs two tags of its own.
+    let ours = [names.expired_at.as_str(), names.keep.as_str()];
+    plan.add(ResourceId::Image(image.image_id.clone()), &image.tags, &wanted, &ours);
+    let wanted = match policy.tagging.snapshots {
+        CopyToSnapshots::Yes => wanted,
+        CopyToSnapshots::No => provenance,
+    };
+    for snapshot_id in &image.snapshots {
+        let Some(tags) = tags_of(snapshot_id, snapshots) else { continue };
+        let mut wanted = wanted.clone();
+        wanted.insert(0, (names.image.clone(), image.image_id.to_string()));
+        let ours = [names.image.as_str(), names.delete_after.as_str()];
+        plan.add(ResourceId::Snapshot(snapshot_id.clone()), tags, &wanted, &ours);
+    }
+    plan
+}
+
+/// The tags of a snapshot; `None` when it was not found, and then there is nothing to tag.
+fn tags_of<'a>(id: &SnapshotId, snapshots: &'a [Snapshot]) -> Option<&'a Tags> {
+    snapshots.iter().find(|snapshot| snapshot.snapshot_id == *id).map(|snapshot| &snapshot.tags)
+}
+
+impl TagPlan {
+    /// Adds what `resource` lacks of `wanted`, the most important first, as far as there is room.
+    /// Room for the tags in `ours` is never given away.
+    fn add(&mut self, resource: ResourceId, present: &Tags, wanted: &[(String, String)], ours: &[&str]) {
+        let counted = present.iter().filter(|(key, _)| !is_reserved(key)).count();
+        let mut adding: BTreeMap<&str, &str> = BTreeMap::new();
+        for (key, value) in wanted {
+            if present.has(key) || adding.contains_key(key.as_str()) {
+                continue;
+            }
+            let kept_free = ours.iter().filter(|own| *own != key && !present.has(own) && !adding.contains_key(*own));
+            let has_room = counted + adding.len() + kept_free.count() < MAX_TAGS;
+            let fits = key.chars().count() <= MAX_KEY && value.chars().count() <= MAX_VALUE;
+            if has_room && fits && !is_reserved(key) {
+                adding.insert(key, value);
+            } else {
+                self.dropped.push((resource.clone(), key.clone()));
+            }
+        }
+        if !adding.is_empty() {
+            self.writes.entry(adding.into_iter().collect()).or_default().push(resource);
+        }
+    }
+}
+
+/// Tags of AWS itself: nobody else can write them, and they do not count against the limit.
+fn is_reserved(key: &str) -> bool {
+    key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(tagging: &str) -> Policy {
+        let text = format!("version = 1\n[[rule]]\nname = \"a\"\nkeep = {{ last = 1 }}\n[tagging]\n{tagging}\n");
+        Policy::parse(&text, "test").unwrap()
+    }
+
+    fn image(tags: &[(&str, &str)]) -> Image {
+        let mut image: Image = serde_json::from_str(
+            r#"{"image_id":"ami-1","snapshots":["snap-1","snap-2"],"source_instance":"i-1","source_image":"ami-0"}"#,
+        )
+        .unwrap();
+        image.tags = tags.iter().copied().collect();
+        image
+    }
+
+    fn snapshot(id: &str, tags: &[(&str, &str)]) -> Snapshot {
+        Snapshot {
+            snapshot_id: id.parse().unwrap(),
+            started_at: None,
+            size_gib: None,
+            tags: tags.iter().copied().collect(),
+        }
+    }
+
+    /// What `resource` is given, as `key=value`.
+    fn given(plan: &TagPlan, resource: &str) -> Vec<String> {
+        let writes = plan.writes.iter().filter(|(_, resources)| resources.iter().any(|r| r.as_str() == resource));
+        writes.flat_map(|(tags, _)| tags.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn image_and_snapshots_get_provenance_set_and_copied_tags() {
+        let policy = policy("set = { ManagedBy = \"us\" }\ncopy_from_instance = [\"Team\", \"Absent\"]");
+        let source: Tags = [("Team", "web"), ("Secret", "x")].into_iter().collect();
+        let snapshots = [snapshot("snap-1", &[]), snapshot("snap-2", &[])];
+        let plan = plan_tags(&image(&[]), Some(&source), &snapshots, &policy);
+        let common = ["image-steward:source-image=ami-0", "image-steward:source-instance=i-1"];
+        assert_eq!(given(&plan, "ami-1"), ["ManagedBy=us", "Team=web", common[0], common[1]]);
+        let expected = ["ManagedBy=us", "Team=web", "image-steward:image=ami-1", common[0], common[1]];
+        assert_eq!(given(&plan, "snap-1"), expected);
+        assert_eq!(given(&plan, "snap-2"), expected);
+        assert!(plan.dropped.is_empty());
+    }
+
+    #[test]
+    fn values_that_are_there_stay_and_twice_changes_nothing() {
+        let policy = policy("set = { Team = \"ours\" }\ncopy_to_snapshots = false");
+        let mut image = image(&[("Team", "theirs")]);
+        let mut snapshots = [snapshot("snap-1", &[("image-steward:image", "ami-9")]), snapshot("snap-2", &[])];
+        let plan = plan_tags(&image, None, &snapshots, &policy);
+        assert!(given(&plan, "ami-1").iter().all(|tag| !tag.starts_with("Team")), "{plan:?}");
+        assert!(given(&plan, "snap-1").iter().all(|tag| !tag.starts_with("image-steward:image=")), "{plan:?}");
+        assert!(given(&plan, "snap-2").iter().all(|tag| !tag.starts_with("Team")), "{plan:?}");
+        for (tags, resources) in &plan.writes {
+            for resource in resources {
+                match resource {
+                    ResourceId::Image(_) => image.tags = image.tags.with(tags),
+                    ResourceId::Snapshot(id) => {
+                        let found = snapshots.iter_mut().find(|snapshot| snapshot.snapshot_id == *id).unwrap();
+                        found.tags = found.tags.with(tags);
+                    }
+                }
+            }
+        }
+        assert_eq!(plan_tags(&image, None, &snapshots, &policy), TagPlan::default());
+    }
+
+    #[test]
+    fn there_is_always_room_for_our_own_tags() {
+        let policy = policy("set = { A = \"1\", B = \"2\" }");
+        let many: Vec<(String, String)> = (0..47).map(|n| (format!("k{n}"), String::new())).collect();
+        let many: Vec<(&str, &str)> = many.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let aws = [many.clone(), vec![("aws:x", "does not count")]].concat();
+        let plan = plan_tags(&image(&aws), None, &[snapshot("snap-1", &many)], &policy);
+        // 47 and one more leave the two that are kept free.
+        assert_eq!(given(&plan, "ami-1"), ["image-steward:source-instance=i-1"]);
+        assert_eq!(given(&plan, "snap-1"), ["image-steward:image=ami-1", "image-steward:source-instance=i-1"]);
+        let dropped: Vec<_> = plan.dropped.iter().map(|(id, key)| format!("{id} {key}")).collect();
+        assert_eq!(dropped, ["ami-1 image-steward:source-image", "ami-1 A", "ami-1 B", "snap-1 image-steward:source-image", "snap-1 A", "snap-1 B"]);
+    }
+
+    #[test]
+    fn aws_tags_are_never_written_even_when_the_machine_has_them() {
+        let mut policy = policy("copy_from_instance = [\"Team\"]");
+        policy.tagging.copy_from_instance = vec!["aws:autoscaling:groupName".into(), "AWS:x".into()];
+        let source: Tags = [("aws:autoscaling:groupName", "g"), ("AWS:x", "y")].into_iter().collect();
+        let plan = plan_tags(&image(&[]), Some(&source), &[], &policy);
+        assert!(given(&plan, "ami-1").iter().all(|tag| !tag.to_lowercase().starts_with("aws:")), "{plan:?}");
+        assert_eq!(plan.dropped.len(), 2);
+    }
+}
