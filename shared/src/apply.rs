@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use futures::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use serde::Serialize;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId, SnapshotDeletion};
@@ -260,6 +260,9 @@ async fn rescue(
 async fn expire(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut Outcome) {
     let newly: Vec<&Decision> =
         plan.decisions.iter().filter(|decision| decision.action == Action::Expire).collect();
+    if newly.is_empty() {
+        return;
+    }
     let resources: Vec<_> = newly.iter().map(|d| ResourceId::Image(d.image_id.clone())).collect();
     let mark: Tags = [(policy.names.expired_at.as_str(), plan.planned_at.to_string())].into_iter().collect();
     let results = tag_each(cloud, &resources, &mark).await;
@@ -325,7 +328,8 @@ async fn remove(
     .into_iter()
     .collect();
     let snapshots: Vec<_> = removal.ledger.iter().cloned().map(ResourceId::Snapshot).collect();
-    for result in tag_each(cloud, &snapshots, &ledger).await {
+    let marked = if snapshots.is_empty() { Vec::new() } else { tag_each(cloud, &snapshots, &ledger).await };
+    for result in marked {
         match result {
             Ok(()) => {}
             // A snapshot that is gone needs no ledger.

@@ -85,7 +85,7 @@ pub trait View: Sync {
         instance: &InstanceId,
     ) -> impl Future<Output = Result<Option<Tags>, CloudError>> + Send;
 
-    /// The snapshots of these ids that still exist.
+    /// The account's own snapshots of these ids that still exist.
     fn find_snapshots(
         &self,
         snapshots: &[SnapshotId],
@@ -215,7 +215,7 @@ pub enum ErrorKind {
     NotFound,
     /// The credentials are good, but may not do this.
     Denied,
-    /// No credentials, or bad or expired ones.
+    /// No credentials, or bad or expired ones; or no Region to use them in.
     Credentials,
     /// The provider asks for fewer calls.
     Throttled,

@@ -17,6 +17,8 @@ pub mod apply;
 pub mod aws;
 pub mod cloud;
 pub mod event;
+#[cfg(feature = "aws")]
+pub mod function;
 pub mod ids;
 pub mod inventory;
 pub mod jobs;

@@ -1,6 +1,6 @@
 //! Reading the world: the calls behind an inventory, and behind a plan that is true.
 
-use futures::stream::{self, StreamExt};
+use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use crate::cloud::{CloudError, SnapshotScope, TemplateVersions, View};
@@ -35,7 +35,7 @@ pub async fn take_inventory(
     let images = view.list_images().await;
     record(Source::Images, images, &mut inventory.images, &mut inventory.unread);
     let own = SnapshotScope::Own;
-    let (snapshots, answers) = futures::join!(view.list_snapshots(&own), view.list_references(versions));
+    let (snapshots, answers) = futures_util::join!(view.list_snapshots(&own), view.list_references(versions));
     record(Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
     for answer in answers {
         record(answer.source, answer.found, &mut inventory.references, &mut inventory.unread);

@@ -41,7 +41,7 @@ def describe_images(call: Call) -> dict[str, Any]:
         images = [
             image
             for image in call.region.images.values()
-            if _listed_to(call, image) and _deprecation_hides(call, image) is False
+            if not _deprecation_hides(call, image)
         ]
     if not call.params.get("IncludeDisabled"):
         images = [image for image in images if image.state != "disabled"]
@@ -68,14 +68,6 @@ def _exists(call: Call, image_id: str) -> bool:
         text = f'Invalid id: "{image_id}" (expecting "ami-...")'
         raise AwsError("InvalidAMIID.Malformed", text)
     raise no_such_image(image_id)
-
-
-def _listed_to(call: Call, image: Image) -> bool:
-    """Images of others are in the listing where we may launch them."""
-    account = call.world.account
-    return (
-        image.owner_id == account or image.public or account in image.launch_permissions
-    )
 
 
 def _deprecation_hides(call: Call, image: Image) -> bool:

@@ -68,9 +68,7 @@ def _read_token(token: str | None, paging: Paging) -> tuple[int, str | None]:
         number, after = json.loads(base64.urlsafe_b64decode(token))
         return int(number), str(after)
     except (binascii.Error, ValueError, TypeError):
-        raise AwsError(
-            paging.bad_token, f"The token '{token}' is not valid."
-        ) from None
+        raise AwsError(paging.bad_token, f"The token '{token}' is not valid.") from None
 
 
 def not_both(call: Call, ids: str, paging: Paging) -> None:
@@ -108,10 +106,10 @@ def _values_of(name: str, known: dict[str, Values]) -> Values:
     if name in known:
         return known[name]
     if name == "tag-key":
-        return lambda item: item.tags
+        return lambda item: getattr(item, "tags", {})
     if name.startswith("tag:"):
         tag = name.removeprefix("tag:")
-        return lambda item: [item.tags.get(tag)]
+        return lambda item: [getattr(item, "tags", {}).get(tag)]
     raise AwsError("InvalidParameterValue", f"The filter '{name}' is invalid")
 
 

@@ -102,7 +102,9 @@ def _new_image(call: Call, devices: list[dict[str, Any]]) -> Image:
 def _sizes(call: Call, base: Image | None) -> list[int]:
     """Volume sizes of an instance, which are those of the image it came from."""
     devices = base.devices if base is not None else []
-    found = [device["Ebs"].get("VolumeSize", 8) for device in devices if "Ebs" in device]
+    found = [
+        device["Ebs"].get("VolumeSize", 8) for device in devices if "Ebs" in device
+    ]
     return found or [8]
 
 

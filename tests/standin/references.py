@@ -7,7 +7,6 @@ from typing import Any
 import moto_side
 from calls import AwsError, Call, answers
 from listing import Paging, Values, filtered, page
-from world import DEFAULT_ACCOUNT
 
 _MADE = "2026-01-01T00:00:00.000Z"
 _TEMPLATES = Paging(at_most=200, default=200)
@@ -222,5 +221,5 @@ def _mixed(call: Call, entry: dict[str, Any] | None) -> dict[str, Any] | None:
 
 
 def _arn(call: Call, kind: str, name: str) -> str:
-    where = f"{call.region.name}:{call.world.account or DEFAULT_ACCOUNT}"
+    where = f"{call.region.name}:{call.world.account}"
     return f"arn:aws:autoscaling:{where}:{kind}:0:{kind}Name/{name}"

@@ -5,6 +5,7 @@ All of them are deterministic, so that a failing test fails again.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote_plus
@@ -13,6 +14,18 @@ import wire
 from calls import AwsError
 
 SERVICES = ("ec2", "autoscaling", "ssm", "sts")
+KNOWN: dict[str, type | tuple[type, ...]] = {
+    "deny": list,
+    "fail": dict,
+    "fail_page": dict,
+    "lost_answer": dict,
+    "buckets": dict,
+    "snapshot_race": dict,
+    "no_delete_associated": bool,
+    "associated_result": dict,
+    "pending_seconds": (int, float),
+    "forget_deregistered": bool,
+}
 RETURN_CODES = (
     "success",
     "skipped",
@@ -38,6 +51,26 @@ class Failure:
 
 
 @dataclass(slots=True)
+class Bucket:
+    """EC2's throttle of one action: calls in store, and how fast they return."""
+
+    capacity: float
+    per_second: float
+    level: float
+    filled_at: float
+
+    def take(self) -> bool:
+        """Take one call out of the store, if there is one."""
+        now = time.monotonic()
+        self.level += (now - self.filled_at) * self.per_second
+        self.level, self.filled_at = min(self.level, self.capacity), now
+        if self.level < 1:
+            return False
+        self.level -= 1
+        return True
+
+
+@dataclass(slots=True)
 class Race:
     """How often DeleteSnapshot still finds the image it has just lost."""
 
@@ -50,9 +83,14 @@ class Switches:
     """The present switches; the counting ones count down here."""
 
     def __init__(self, raw: dict[str, Any]) -> None:
-        errors: list[str] = []
-        for name in raw.keys() - self._KNOWN:
-            errors.append(f"unknown switch {name!r}")
+        errors = [f"unknown switch {name!r}" for name in sorted(raw.keys() - KNOWN)]
+        errors += [
+            f"{name}: {raw[name]!r} has the wrong type"
+            for name, kind in KNOWN.items()
+            if name in raw and not isinstance(raw[name], kind)
+        ]
+        if errors:
+            raise BadSwitches(errors)
         self.raw = raw
         self._deny = {_action(name, errors) for name in raw.get("deny", [])}
         self._fail = {
@@ -64,6 +102,7 @@ class Switches:
         }
         self._fail_page = _counts("fail_page", raw, errors)
         self._lost = _counts("lost_answer", raw, errors)
+        self._buckets = _buckets(raw.get("buckets", {}), errors)
         self.race = _race(raw.get("snapshot_race", {}), errors)
         self.delete_associated = not raw.get("no_delete_associated", False)
         self.associated_result: dict[str, str] = raw.get("associated_result", {})
@@ -75,18 +114,6 @@ class Switches:
         if errors:
             raise BadSwitches(errors)
 
-    _KNOWN = {
-        "deny",
-        "fail",
-        "fail_page",
-        "lost_answer",
-        "snapshot_race",
-        "no_delete_associated",
-        "associated_result",
-        "pending_seconds",
-        "forget_deregistered",
-    }
-
     def denies(self, service: str, action: str) -> bool:
         """Whether the caller lacks the permission for this action."""
         return (service, action) in self._deny
@@ -95,16 +122,16 @@ class Switches:
         """Raise the error that the switches hold for this call, if any."""
         if self.denies(service, action):
             raise _denial(service, action, account)
-        text: str | None = None
+        bucket = self._buckets.get((service, action))
+        if bucket is not None and not bucket.take():
+            raise AwsError("RequestLimitExceeded", "Request limit exceeded.", 503)
         for failure in self._fail.get((service, action), []):
             if failure.times == 0:
                 continue
-            if failure.match is not None:
-                text = text or body.decode(errors="replace")
-                if failure.match not in text and failure.match not in unquote_plus(
-                    text
-                ):
-                    continue
+            if failure.match is not None and failure.match not in unquote_plus(
+                body.decode(errors="replace")
+            ):
+                continue
             if failure.times is not None:
                 failure.times -= 1
             raise AwsError(failure.code, failure.message, failure.status)
@@ -162,6 +189,9 @@ def _counts(
 
 
 def _failure(raw: dict[str, Any], where: str, errors: list[str]) -> Failure:
+    if not isinstance(raw, dict):
+        errors.append(f"{where}: {raw!r} is not an object")
+        raw = {"code": ""}
     for name in raw.keys() - {"code", "message", "status", "times", "match"}:
         errors.append(f"{where}: unknown key {name!r}")
     if "code" not in raw:
@@ -176,6 +206,20 @@ def _failure(raw: dict[str, Any], where: str, errors: list[str]) -> Failure:
         times=raw.get("times"),
         match=raw.get("match"),
     )
+
+
+def _buckets(
+    raw: dict[str, dict[str, float]], errors: list[str]
+) -> dict[tuple[str, str], Bucket]:
+    buckets = {}
+    for name, entry in raw.items():
+        try:
+            capacity, per_second = entry["capacity"], entry["per_second"]
+            bucket = Bucket(capacity, per_second, capacity, time.monotonic())
+            buckets[_action(name, errors)] = bucket
+        except (KeyError, TypeError):
+            errors.append(f"buckets.{name}: needs capacity and per_second")
+    return buckets
 
 
 def _race(raw: dict[str, int], errors: list[str]) -> Race:

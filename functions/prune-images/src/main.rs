@@ -1,1 +1,22 @@
-fn main() {}
+//! The function `prune-images`: the schedule: retire the images that the policy does not keep.
+
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+use steward::function::{Function, Work};
+
+#[tokio::main(flavor = "current_thread")]
+#[expect(clippy::disallowed_methods, reason = "clock and environment come in here, and only here")]
+async fn main() -> Result<(), Error> {
+    tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).init();
+    let function = Function::start(Work::PruneImages, |name| std::env::var(name).ok()).await?;
+    let function = &function;
+    run(service_fn(async move |event: LambdaEvent<Value>| {
+        let deadline = event.context.deadline();
+        let left = || deadline.duration_since(SystemTime::now()).unwrap_or_default();
+        Ok::<_, Error>(function.answer(&event.payload, Timestamp::now(), left).await?)
+    }))
+    .await
+}

@@ -212,7 +212,9 @@ pub(super) fn retain(
         if let Some((age, cutoff)) = within
             && member.created_at >= cutoff
         {
-            reasons.push(Reason::Within { until: age.after(member.created_at, zone) });
+            // A month back from 31 March is 28 February; a month on from there is 28 March.
+            let until = age.after(member.created_at, zone).max(now);
+            reasons.push(Reason::Within { until });
         }
         if calendars.iter().any(Calendar::is_open) {
             let local = Local::of(member.created_at, zone);
@@ -223,7 +225,7 @@ pub(super) fn retain(
                 && let Some(last_launched_at) = image.last_launched_at
                 && last_launched_at >= cutoff
             {
-                let until = age.after(last_launched_at, zone);
+                let until = age.after(last_launched_at, zone).max(now);
                 reasons.push(Reason::LaunchedWithin { last_launched_at, until });
             }
             reasons.extend(kept_tags(&rule.keep, image));

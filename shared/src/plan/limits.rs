@@ -50,9 +50,15 @@ pub(super) fn apply_caps(decisions: &mut [Decision], safety: &Safety, matched: u
 
 /// The cap that allows fewer images, and how many.
 fn cap(safety: &Safety, matched: usize) -> (Cap, u32) {
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason =
-        "an account has far fewer than 2^32 images, and the fraction is from 0 to 1")]
-    let part = (safety.max_fraction * matched as f64).ceil() as u32;
+    // 0.28 of 25 is 7.000000000000001 in binary, and must still be 7 when it is rounded up.
+    const DUST: f64 = 1e-9;
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "an account has far fewer than 2^32 images, and the fraction is from 0 to 1"
+    )]
+    let part = (safety.max_fraction * matched as f64 - DUST).ceil() as u32;
     if part < safety.max_per_run { (Cap::MaxFraction, part) } else { (Cap::MaxPerRun, safety.max_per_run) }
 }
 

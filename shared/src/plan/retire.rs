@@ -141,9 +141,6 @@ pub(super) fn assign_snapshots(
             users.insert(snapshot.clone(), 0);
         }
     }
-    if users.is_empty() {
-        return;
-    }
     for image in inventory.images.iter().filter(|image| exists(image)) {
         for snapshot in &image.snapshots {
             if let Some(count) = users.get_mut(snapshot) {
@@ -171,7 +168,8 @@ pub(super) fn assign_snapshots(
         if ledger.iter().any(|snapshot| opted_out.contains(snapshot)) {
             removal.snapshots = SnapshotFate::LeaveToReaper;
         }
+        let at = removal.delete_after;
+        decision.next = (!ledger.is_empty()).then_some(Next { action: Step::DeleteSnapshots, at });
         removal.ledger = ledger.into();
-        decision.next = Some(Next { action: Step::DeleteSnapshots, at: removal.delete_after });
     }
 }

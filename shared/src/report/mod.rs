@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use crate::apply::{Changed, Failure, Outcome};
 use crate::jobs::Reaped;
+use crate::plan::reap::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Plan, Step, Summary};
 
 pub use table::plan_table;
@@ -96,6 +97,20 @@ pub fn outcome_text(outcome: &Outcome) -> String {
     }
     if text.is_empty() {
         text.push_str("Nothing to do.\n");
+    }
+    text
+}
+
+/// What the ledger says about snapshots; nothing when none is marked.
+pub fn snapshots_text(plan: &SnapshotPlan) -> String {
+    let mut text = String::new();
+    for decision in &plan.decisions {
+        let word = match decision.action {
+            SnapshotAction::Delete => "delete",
+            SnapshotAction::Keep => "keep",
+        };
+        let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
+        let _ = writeln!(text, "snapshot {} of a removed image: {word}: {}", decision.snapshot_id, because.join(", "));
     }
     text
 }

@@ -1,0 +1,112 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use jiff::Timestamp;
+
+/// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
+#[derive(Debug, Parser)]
+#[command(name = "image-steward", version, after_help = EXITS)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Log every call to standard error.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+}
+
+const EXITS: &str = "Exit codes: 0 done · 1 failed · 2 usage or policy error · 3 done in part · 4 refused.\n\
+Credentials, Region and endpoint come from the standard AWS chain (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL …).";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what would be done about every image, and why. Changes nothing.
+    #[command(after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json")]
+    Plan(Plan),
+    /// Do it: retire images, then delete the snapshots whose time has come.
+    #[command(after_help = "Example:\n  image-steward apply --policy policy.toml --region eu-central-1")]
+    Apply(Apply),
+    /// Read images, snapshots and references, and write them as JSON. Changes nothing.
+    #[command(after_help = "Example:\n  image-steward inventory --region eu-central-1 > saved.json")]
+    Inventory(Inventory),
+    /// Check a policy.
+    #[command(after_help = "Example:\n  image-steward validate --policy policy.toml")]
+    Validate(PolicyFile),
+    /// Print the JSON Schema of the policy.
+    Schema,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Args)]
+pub struct Plan {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub output: Output,
+    /// Plan for a saved inventory instead of the account.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile"])]
+    pub inventory: Option<PathBuf>,
+    /// Plan for this time (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME")]
+    pub now: Option<Timestamp>,
+}
+
+/// Arguments of `apply`.
+#[derive(Debug, Args)]
+pub struct Apply {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Arguments of `inventory`.
+#[derive(Debug, Args)]
+pub struct Inventory {
+    #[command(flatten)]
+    pub place: Place,
+    /// Read every version of every launch template, as `template_versions = "all"` does.
+    #[arg(long)]
+    pub all_template_versions: bool,
+}
+
+/// Where the policy is.
+#[derive(Debug, Args)]
+pub struct PolicyFile {
+    /// The policy, TOML or JSON.
+    #[arg(long, value_name = "FILE", default_value = "policy.toml")]
+    pub policy: PathBuf,
+}
+
+/// Which account and Region.
+#[derive(Debug, Args)]
+pub struct Place {
+    /// The Region, instead of AWS_REGION or the profile's.
+    #[arg(long)]
+    pub region: Option<String>,
+    /// The profile, instead of AWS_PROFILE.
+    #[arg(long)]
+    pub profile: Option<String>,
+}
+
+/// How to write the result.
+#[derive(Debug, Args)]
+pub struct Output {
+    /// A table for people, or JSON.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// How to write the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}

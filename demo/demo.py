@@ -1,0 +1,230 @@
+"""The main job on a local account: tag, plan, prune, reap, and then look closely.
+
+`make demo` builds, and then runs this. It exits with 1 when anything that must be true is not,
+and stops everything that it started, whatever happens.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tests/e2e"))
+
+from checks import Check, World, check, look
+from events import image_event, scheduled_event
+from harness import FUNCTIONS, Account, Runtime, image_steward
+from make_fleet import BUILDER, make_fleet
+
+POLICY = HERE / "policy.toml"
+FAMILIES = ("golden-x86_64", "golden-arm64", "web-nightly", "ci-runner", "legacy-batch")
+COPIED = {"ManagedBy": "image-steward", "Team": "web", "CostCenter": "4711"}
+# Longer than delete_snapshots_after in policy.toml.
+SNAPSHOTS_WAIT = 4
+
+
+def main() -> int:
+    """0 when every check holds."""
+    # So that everything is stopped on a kill as on Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    with ExitStack() as running:
+        say("1. A local AWS account with two years of images")
+        account = running.enter_context(Account(make_fleet(datetime.now(UTC))))
+        runtime = running.enter_context(Runtime(account))
+        print(f"The account answers at {account.url}; nothing else is spoken to.\n")
+        new = make_image(account)
+        before = look(account)
+        print(families(before))
+        results = [tag(account, runtime, new)]
+        promised = plan(account)
+        results.append(plan_only(account, runtime))
+        prune(account, runtime)
+        results.append(sweep_again(account, runtime))
+        say("7. The account, after")
+        after = look(account)
+        print(families(after))
+        say("8. Checks, worked out from the account and not from the tool's words")
+        results += check(before, after, promised, new)
+    for result in results:
+        print(result)
+    failed = sum(bool(result.wrong) for result in results)
+    print(f"\n{len(results) - failed} of {len(results)} checks hold.")
+    return 1 if failed else 0
+
+
+def make_image(account: Account) -> str:
+    """What a pipeline does: an image of a running machine."""
+    ec2 = account.client("ec2")
+    name = f"web-nightly-{datetime.now(UTC):%Y%m%d}"
+    return ec2.create_image(InstanceId=BUILDER, Name=name)["ImageId"]
+
+
+def tag(account: Account, runtime: Runtime, new: str) -> Check:
+    """The event of the new image, twice, because events come at least once."""
+    say("2. EventBridge tells tag-image of the new image, twice")
+    start(runtime, "apply")
+    event = image_event(new, "available")
+    runtime.invoke("tag-image", event)
+    once = account.fleet()
+    again = runtime.invoke("tag-image", event)
+    print(f"The second time it answers: {len(again['tagged'])} resources tagged.")
+    image = next(one for one in once["images"] if one["image_id"] == new)
+    tagged = [image]
+    tagged += [s for s in once["snapshots"] if s["snapshot_id"] in image["snapshots"]]
+    for resource in tagged:
+        name = resource.get("image_id") or resource["snapshot_id"]
+        print(
+            f"{name}  {', '.join(f'{k}={v}' for k, v in sorted(resource['tags'].items()))}"
+        )
+    wrong = [
+        one.get("image_id") or one["snapshot_id"]
+        for one in tagged
+        if not COPIED.items() <= one["tags"].items()
+    ]
+    if account.fleet() != once:
+        wrong.append("the second event changed something")
+    numbers = f"{len(tagged)} resources carry the machine's tags"
+    return Check("image and snapshots tagged, once", numbers, wrong)
+
+
+def plan(account: Account) -> set[str]:
+    """The operator's view; the images that the plan leaves alone."""
+    say("3. image-steward plan")
+    arguments = ("plan", "--policy", str(POLICY))
+    print(run(account, *arguments))
+    planned = json.loads(run(account, *arguments, "--format", "json"))
+    decisions = planned["decisions"]
+    return {one["image_id"] for one in decisions if one["action"] != "deregister"}
+
+
+def plan_only(account: Account, runtime: Runtime) -> Check:
+    """The function's default: it says what it would do."""
+    say("4. The schedule wakes prune-images, in plan mode")
+    start(runtime, None)
+    before = account.fleet()
+    account.forget_calls()
+    answer = runtime.invoke("prune-images", scheduled_event())
+    summary = answer["summary"]
+    print(
+        f"It would expire {summary['expire']}, rescue {summary['rescue']} and deregister "
+        f"{summary['deregister']} images with {summary['snapshots']} snapshots."
+    )
+    calls = account.mutating_calls()
+    wrong = [*calls] + ([] if account.fleet() == before else ["the account"])
+    numbers = (
+        f"{len(account.calls())} calls, {len(calls)} of them could change anything"
+    )
+    return Check("plan mode changes nothing", numbers, wrong)
+
+
+def prune(account: Account, runtime: Runtime) -> None:
+    """The real thing, with AWS at its worst: snapshots that are stuck for a while."""
+    say("5. The same in apply mode, and reap-snapshots after it")
+    start(runtime, "apply")
+    account.switch(
+        snapshot_race={"every": 4, "times": 1}, **one_stuck_snapshot(account)
+    )
+    answer = runtime.invoke("prune-images", scheduled_event())
+    done = answer["outcome"]
+    print(f"prune-images: {counts(done)}")
+    deleted = kept = 0
+    for image in done["deregistered"]:
+        reaped = runtime.invoke("reap-snapshots", image_event(image, "deregistered"))
+        deleted += len(reaped["outcome"]["deleted"])
+        kept += len(reaped["kept"])
+    print(
+        f"reap-snapshots, on {len(done['deregistered'])} events: {deleted} snapshots deleted, "
+        f"{kept} whose time has not come or that another image needs"
+    )
+    time.sleep(SNAPSHOTS_WAIT)
+    for sweep in ("first", "second"):
+        reaped = runtime.invoke("reap-snapshots", scheduled_event())
+        print(f"reap-snapshots, {sweep} sweep: {counts(reaped['outcome'])}")
+
+
+def one_stuck_snapshot(account: Account) -> dict[str, Any]:
+    """The switch for one snapshot that EC2 leaves behind when its image goes."""
+    week_ago = (datetime.now(UTC) - timedelta(days=7)).isoformat()
+    for image in account.fleet()["images"]:
+        marked = image["tags"].get("image-steward:expired-at", "9999")
+        if image["name"].startswith("web-nightly-") and marked < week_ago:
+            return {"associated_result": {image["snapshots"][0]: "internal-error"}}
+    raise AssertionError("the fleet has no nightly image that is due")
+
+
+def sweep_again(account: Account, runtime: Runtime) -> Check:
+    """Everything once more: there must be nothing left to do."""
+    say("6. Both sweeps once more")
+    before = account.fleet()
+    wrong = []
+    for name in ("prune-images", "reap-snapshots"):
+        outcome = runtime.invoke(name, scheduled_event())["outcome"]
+        print(f"{name}: {counts(outcome)}")
+        wrong += outcome["deregistered"] + outcome["deleted"]
+    after = account.fleet()
+    wrong += ["the account"] if after != before else []
+    numbers = f"{len(after['images'])} images before and after"
+    return Check("a second run removes nothing more", numbers, wrong)
+
+
+def start(runtime: Runtime, mode: str | None) -> None:
+    """Gives the functions their settings, as a deployment does."""
+    for name in FUNCTIONS:
+        runtime.start(name, STEWARD_MODE=mode, STEWARD_POLICY=f"file:{POLICY}")
+
+
+def run(account: Account, *arguments: str) -> str:
+    """The operator's command; what it writes."""
+    done = image_steward(account, *arguments)
+    if done.returncode:
+        sys.exit(
+            f"image-steward {' '.join(arguments)}: {done.returncode}: {done.stderr}"
+        )
+    return done.stdout
+
+
+def counts(outcome: dict[str, Any]) -> str:
+    """An outcome in a line, without what did not happen."""
+    words = {"later": "still in use, so later", "not_reached": "not reached"}
+    lists = {key: value for key, value in outcome.items() if isinstance(value, list)}
+    parts = [f"{len(ids)} {words.get(key, key)}" for key, ids in lists.items() if ids]
+    return ", ".join(parts) or "nothing to do"
+
+
+def families(world: World) -> str:
+    """The account in a few lines."""
+    lines = [
+        f"{'FAMILY':14} {'IMAGES':>6} {'IN USE':>7} {'MARKED':>7} {'NEWEST':>11} {'OLDEST':>11}"
+    ]
+    rest = dict(world.images)
+    for family in (*FAMILIES, ""):
+        members = {i: one for i, one in rest.items() if one["Name"].startswith(family)}
+        rest = {i: one for i, one in rest.items() if i not in members}
+        dates = sorted(one["CreationDate"][:10] for one in members.values()) or ["", ""]
+        marked = sum("expired-at" in str(one.get("Tags")) for one in members.values())
+        used = len(members.keys() & world.in_use.keys())
+        lines.append(
+            f"{family or 'others':14} {len(members):6} {used:7} {marked:7} {dates[-1]:>11} {dates[0]:>11}"
+        )
+    sizes = [one["VolumeSize"] for one in world.snapshots.values()]
+    lines.append(f"{len(sizes)} snapshots of {sum(sizes)} GiB.")
+    return "\n".join(lines)
+
+
+def say(title: str) -> None:
+    """A heading."""
+    print(f"\n{title}\n{'-' * len(title)}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

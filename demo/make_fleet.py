@@ -1,0 +1,224 @@
+"""The fleet of the demo: two years of four families of images, ending today.
+
+Run alone, it prints the fleet as the stand-in loads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+ACCOUNT = "123456789012"
+OTHER_ACCOUNT = "210987654321"
+BUILDER = "i-0b1dd3a5c0ffee001"
+"""The instance that the demo makes a new image from."""
+
+# Ages in days. The families grow as such families do: dense at the young end.
+GOLDEN_X86 = (3, 17, 31, 45, 62, 93, 124, 155, 186, 247, 368, 459, 550, 641, 719)
+GOLDEN_ARM = (3, 17, 31, 45, 62, 93, 124, 155, 186, 247)
+WEB = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 23, 30, 37, 44, 58)
+CI = (2, 9, 16, 25, 33, 40, 50, 61, 75)
+LEGACY = (290, 340, 420, 510, 600, 700)
+
+# How many days ago an earlier sweep found the image expired.
+MARKED = {
+    "golden-x86_64": {186: 20, 247: 20, 459: 60, 550: 60, 641: 20, 719: 20},
+    "golden-arm64": {186: 20, 247: 5},
+    "web-nightly": {8: 1, 12: 8, 30: 12, 37: 12, 44: 12, 58: 12},
+    "ci-runner": {50: 9, 61: 9, 75: 9},
+    "legacy-batch": {420: 40, 510: 40, 600: 40, 700: 40},
+}
+
+
+class Fleet:
+    """Images are named by family and age while the fleet is put together."""
+
+    def __init__(self, now: datetime) -> None:
+        self.now = now.replace(microsecond=0)
+        self.images: dict[tuple[str, int], dict[str, Any]] = {}
+        self.snapshots: list[dict[str, Any]] = []
+
+    def ago(self, days: float) -> str:
+        return (self.now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+    def image(self, family: str, age: int) -> str:
+        return self.images[family, age]["image_id"]
+
+    def snapshot(self, name: str, age: float, size: int, **more: Any) -> str:
+        snapshot_id = new_id("snap", name)
+        made = {"started_at": self.ago(age), "size_gib": size}
+        self.snapshots.append({"snapshot_id": snapshot_id} | made | more)
+        return snapshot_id
+
+    def add(
+        self, family: str, ages: tuple[int, ...], sizes: list[int], **more: Any
+    ) -> None:
+        """An image for each age, with a snapshot of each size."""
+        for age in ages:
+            made = self.now - timedelta(days=age)
+            name = f"{family}-{made:%Y%m%d}"
+            image_id = new_id("ami", name)
+            tags = dict(more.get("tags", {}))
+            marked = MARKED.get(family, {}).get(age)
+            if marked is not None:
+                tags["image-steward:expired-at"] = self.ago(marked)
+            words = f"Created by CreateImage({BUILDER}) for {image_id}"
+            snapshots = [
+                self.snapshot(f"{name}-{size}", age, size, description=words)
+                for size in sizes
+            ]
+            self.images[family, age] = (
+                {
+                    "image_id": image_id,
+                    "name": name,
+                    "created_at": self.ago(age),
+                    "snapshots": snapshots,
+                }
+                | more
+                | {"tags": tags}
+            )
+
+
+def new_id(kind: str, name: str) -> str:
+    """Ids that look like any others, and are the same each time for a name."""
+    return f"{kind}-0{hashlib.sha256(name.encode()).hexdigest()[:16]}"
+
+
+def make_fleet(now: datetime) -> dict[str, Any]:
+    """The whole account as it is at `now`."""
+    fleet = Fleet(now)
+    golden = {"tags": {"Family": "golden", "Team": "platform"}}
+    fleet.add("golden-x86_64", GOLDEN_X86, [8], **golden)
+    fleet.add("golden-arm64", GOLDEN_ARM, [8], architecture="arm64", **golden)
+    fleet.add("web-nightly", WEB, [8, 20], tags={"Team": "web"})
+    fleet.add("ci-runner", CI, [30], tags={"Team": "build"})
+    fleet.add("legacy-batch", LEGACY, [50], ephemeral=["ephemeral0"])
+    add_oddities(fleet)
+    add_orphans(fleet)
+    return {
+        "account": ACCOUNT,
+        "region": "eu-central-1",
+        "images": list(fleet.images.values()),
+        "snapshots": fleet.snapshots,
+    } | users(fleet)
+
+
+def add_oddities(fleet: Fleet) -> None:
+    """What a rule alone would get wrong."""
+    images = fleet.images
+    # Two that share a snapshot: one goes and one stays, and so does the snapshot.
+    images["legacy-batch", 600]["snapshots"].append(
+        images["legacy-batch", 340]["snapshots"][0]
+    )
+    # Two that share one and both go.
+    images["ci-runner", 75]["snapshots"] += images["ci-runner", 61]["snapshots"]
+    images["ci-runner", 33]["last_launched_at"] = fleet.ago(6)
+    images["golden-x86_64", 550]["tags"]["image-steward:keep"] = "audit 2025"
+    images["golden-x86_64", 641]["state"] = "disabled"
+    images["golden-x86_64", 459]["launch_permissions"] = [OTHER_ACCOUNT]
+    images["legacy-batch", 420]["protected"] = "enabled-without-cooldown"
+    for family, age, more in (
+        ("ci-runner-broken", 5, {"state": "failed", "tags": {"Team": "build"}}),
+        ("experiment", 400, {"tags": {"Owner": "kim"}}),
+        ("vendor-appliance", 500, {"owner_id": OTHER_ACCOUNT, "public": True}),
+    ):
+        sizes = [] if family == "vendor-appliance" else [10]
+        fleet.add(family, (age,), sizes, **more)
+
+
+def add_orphans(fleet: Fleet) -> None:
+    """Snapshots whose images are gone: by our ledger, or by nobody knows whom."""
+    gone = new_id("ami", "an image that is gone")
+    ledger = {"image-steward:image": gone, "image-steward:delete-after": fleet.ago(2)}
+    fleet.snapshot("orphan with ledger", 800, 8, tags=ledger)
+    words = f"Created by CreateImage({BUILDER}) for {gone}"
+    fleet.snapshot("orphan without ledger", 810, 8, description=words)
+    later = ledger | {"image-steward:delete-after": fleet.ago(-5)}
+    fleet.snapshot("orphan with time left", 800, 8, tags=later)
+
+
+def users(fleet: Fleet) -> dict[str, Any]:
+    """What holds images in use, each of its kind."""
+    golden, arm = "golden-x86_64", "golden-arm64"
+
+    def instance(number: int, family: str, age: int, state: str, **tags: str) -> Any:
+        instance_id = BUILDER if number == 0 else new_id("i", f"instance {number}")
+        image_id = fleet.image(family, age)
+        return {
+            "instance_id": instance_id,
+            "image_id": image_id,
+            "state": state,
+            "tags": tags,
+        }
+
+    def template(name: str, default: int, *image_ids: str) -> Any:
+        versions = [
+            {"version": n, "image_id": one} for n, one in enumerate(image_ids, 1)
+        ]
+        template_id = new_id("lt", name)
+        return {
+            "launch_template_id": template_id,
+            "name": name,
+            "default_version": default,
+            "versions": versions,
+        }
+
+    def version(name: str, number: str) -> Any:
+        return {"launch_template_id": new_id("lt", name), "version": number}
+
+    web = [fleet.image("web-nightly", age) for age in (58, 44, 30, 1)]
+    return {
+        "instances": [
+            instance(
+                0, golden, 3, "running", Name="builder", Team="web", CostCenter="4711"
+            ),
+            # Marked weeks ago, and launched again since.
+            instance(1, golden, 247, "running", Name="restored-database"),
+            instance(2, "legacy-batch", 510, "stopped", Name="year-end"),
+            instance(3, golden, 719, "terminated"),
+            *(
+                instance(n, "web-nightly", 2, "running", Team="web")
+                for n in range(4, 9)
+            ),
+            instance(9, "vendor-appliance", 500, "running"),
+        ],
+        "launch_templates": [
+            # Version 3 is neither $Default (2) nor $Latest (4), and nothing pins it.
+            template("web", 2, *web),
+            template("batch-arm", 2, fleet.image(arm, 186), fleet.image(arm, 3)),
+            template("from-parameter", 1, "resolve:ssm:/golden/stable"),
+        ],
+        "launch_configurations": [
+            {"name": "legacy-2019", "image_id": fleet.image("legacy-batch", 700)}
+        ],
+        "auto_scaling_groups": [
+            {"name": "web", "launch_template": version("web", "$Latest")},
+            {"name": "web-canary", "launch_template": version("web", "1")},
+            {
+                "name": "batch",
+                "mixed": {
+                    "launch_template": version("batch-arm", "$Default"),
+                    "overrides": [
+                        {
+                            "instance_type": "m7g.large",
+                            "launch_template": version("batch-arm", "1"),
+                        },
+                        {
+                            "instance_type": "m7i.large",
+                            "image_id": fleet.image(golden, 186),
+                        },
+                    ],
+                },
+            },
+            {"name": "legacy", "launch_configuration": "legacy-2019"},
+        ],
+        "ssm_parameters": [
+            {"name": "/golden/stable", "value": fleet.image(golden, 124)}
+        ],
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(make_fleet(datetime.now(UTC)), indent=1))

@@ -1,0 +1,121 @@
+//! How fast a plan is made, and how much memory that takes, for fleets of growing size.
+//!
+//! `make bench-core` runs it; docs/performance.md holds the figures.
+
+use divan::{AllocProfiler, Bencher};
+use jiff::{SignedDuration, Timestamp};
+use steward::inventory::{Image, ImageState, Inventory, Reference, Snapshot};
+use steward::plan::plan;
+use steward::policy::Policy;
+
+#[global_allocator]
+static ALLOCATOR: AllocProfiler = AllocProfiler::system();
+
+/// A fleet has this many images a family, one a day.
+const FAMILY: usize = 20;
+
+const POLICY: &str = r#"
+version = 1
+timezone = "Europe/Berlin"
+
+[[rule]]
+name = "everything"
+match = { name = "image-*", tags = { Team = "*" } }
+group_by = ["tag:Family", "architecture"]
+
+[rule.keep]
+last = 5
+within = "3d"
+hourly = 3
+daily = 7
+weekly = 4
+monthly = 6
+yearly = 1
+launched_within = "90d"
+tags = { Pinned = "*" }
+at_least = 1
+"#;
+
+fn main() {
+    divan::main();
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_second(1_790_000_000).unwrap_or_default()
+}
+
+/// `count` images of `count` / 20 families; every tenth in use, every fiftieth launched lately,
+/// every hundredth pinned by tag.
+fn world(count: usize) -> Inventory {
+    let images = (0..count).map(image).collect();
+    let snapshots = (0..count).map(|n| Snapshot {
+        snapshot_id: format!("snap-{n:017x}").parse().unwrap_or_else(|_| unreachable!()),
+        started_at: Some(now()),
+        size_gib: Some(8),
+        tags: [("image-steward:image", format!("ami-{n:017x}"))].into_iter().collect(),
+    });
+    let references = (0..count).step_by(10).map(|n| Reference {
+        image_id: format!("ami-{n:017x}").parse().unwrap_or_else(|_| unreachable!()),
+        kind: "instance".into(),
+        by: format!("arn:aws:ec2:eu-central-1:123456789012:instance/i-{n:017x}").into(),
+    });
+    Inventory {
+        account: "123456789012".parse().unwrap_or_else(|_| unreachable!()),
+        region: "eu-central-1".parse().unwrap_or_else(|_| unreachable!()),
+        taken_at: now(),
+        unread: Vec::new(),
+        snapshots: snapshots.collect(),
+        references: references.collect(),
+        images,
+    }
+}
+
+fn image(n: usize) -> Image {
+    let (age, family) = (n % FAMILY, n / FAMILY);
+    let days = i64::try_from(age).unwrap_or_default();
+    let created_at = now() - SignedDuration::from_hours(24 * days) - SignedDuration::from_mins(n as i64 % 1440);
+    let mut tags = vec![("Team", "platform".to_owned()), ("Family", format!("family-{family}"))];
+    if n % 100 == 0 {
+        tags.push(("Pinned", "yes".to_owned()));
+    }
+    Image {
+        image_id: format!("ami-{n:017x}").parse().unwrap_or_else(|_| unreachable!()),
+        name: format!("image-{family}-{days}").into(),
+        owner_id: "123456789012".parse().ok(),
+        created_at: Some(created_at),
+        state: ImageState::Available,
+        architecture: Some(if family % 2 == 0 { "x86_64" } else { "arm64" }.into()),
+        platform: Some("Linux/UNIX".into()),
+        owner_alias: None,
+        tags: tags.into_iter().collect(),
+        snapshots: ["snap-".to_owned() + &format!("{n:017x}")].iter().filter_map(|id| id.parse().ok()).collect(),
+        last_launched_at: (n % 50 == 0).then_some(created_at),
+        deprecation_time: None,
+        protected: false,
+        launch_permissions: None,
+        source_instance: None,
+        source_image: None,
+    }
+}
+
+fn policy() -> Policy {
+    Policy::parse(POLICY, "bench").unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// Planning alone: the inventory is there already, and is not counted.
+#[divan::bench(args = [10_000, 100_000, 1_000_000], sample_count = 10, sample_size = 1)]
+fn plan_images(bencher: Bencher<'_, '_>, count: usize) {
+    let (world, policy, now) = (world(count), policy(), now());
+    bencher.counter(divan::counter::ItemsCount::new(count)).bench_local(|| plan(&world, &policy, now));
+}
+
+/// Planning with the inventory that it needs: its "max alloc" is what a run holds in memory.
+#[divan::bench(args = [10_000, 100_000, 1_000_000], sample_count = 3, sample_size = 1)]
+fn build_inventory_and_plan(bencher: Bencher<'_, '_>, count: usize) {
+    let (policy, now) = (policy(), now());
+    bencher.counter(divan::counter::ItemsCount::new(count)).bench_local(|| {
+        let world = world(count);
+        let found = plan(&world, &policy, now);
+        (world, found)
+    });
+}

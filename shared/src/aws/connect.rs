@@ -1,0 +1,135 @@
+//! Finding credentials and Region, the way every AWS tool does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_sdk_ec2::config::Credentials;
+
+use super::error::failed;
+use super::pace::{Action, Pace, Pacer};
+use super::whole::WholeAnswers;
+use super::{Aws, error};
+use crate::cloud::{CloudError, ErrorKind};
+use crate::ids::Region;
+
+/// The first try and three more. The pace keeps throttling rare; what remains are the
+/// occasional lost connection and internal error.
+const ATTEMPTS: u32 = 4;
+/// Instead of the SDK's second, where nobody has to be spared.
+const UNPACED_BACKOFF: Duration = Duration::from_millis(20);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A page of 1000 images takes EC2 some seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// What may differ from the standard chain (environment, profile, container, instance).
+#[derive(Debug, Clone, Default)]
+pub struct Connect {
+    /// Instead of `AWS_REGION` or the profile's.
+    pub region: Option<String>,
+    /// Instead of `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// Instead of `AWS_ENDPOINT_URL`; for a stand-in.
+    pub endpoint: Option<String>,
+    /// Instead of the chain's credentials; for a stand-in.
+    pub keys: Option<StaticKeys>,
+    /// How fast to call.
+    pub pace: Pace,
+}
+
+/// An access key, given instead of looked for.
+#[derive(Clone)]
+pub struct StaticKeys {
+    /// The id, which is no secret.
+    pub id: String,
+    /// The secret.
+    pub secret: String,
+}
+
+/// Without the secret, because options end up in logs.
+impl std::fmt::Debug for StaticKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StaticKeys").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Connects to AWS and asks whose account the credentials open.
+///
+/// # Errors
+/// [`ErrorKind::Credentials`] without a Region or without credentials that work,
+/// [`ErrorKind::Unreachable`] when AWS does not answer.
+pub async fn connect(options: Connect) -> Result<Aws, CloudError> {
+    let pacer = Arc::new(Pacer::new(options.pace));
+    let config = load(options).await;
+    let region = region_of(&config)?;
+    pacer.wait_for(Action::GetCallerIdentity).await;
+    let caller = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await;
+    let caller = caller.map_err(|error| failed(Action::GetCallerIdentity, &error))?;
+    let account = caller
+        .account()
+        .unwrap_or_default()
+        .parse()
+        .map_err(|cause| error::bad_answer(Action::GetCallerIdentity, format!("{cause}")))?;
+    Ok(Aws {
+        ec2: aws_sdk_ec2::Client::from_conf(
+            aws_sdk_ec2::config::Builder::from(&config).interceptor(WholeAnswers).build(),
+        ),
+        autoscaling: aws_sdk_autoscaling::Client::from_conf(
+            aws_sdk_autoscaling::config::Builder::from(&config).interceptor(WholeAnswers).build(),
+        ),
+        ssm: aws_sdk_ssm::Client::new(&config),
+        pacer,
+        account,
+        region,
+    })
+}
+
+async fn load(options: Connect) -> SdkConfig {
+    let Connect { region, profile, endpoint, keys, pace } = options;
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    let retries = match pace {
+        Pace::BelowBuckets => retries,
+        Pace::Unpaced => retries.with_initial_backoff(UNPACED_BACKOFF),
+    };
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .operation_attempt_timeout(ANSWER_WITHIN)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(retries)
+        .timeout_config(timeouts);
+    if let Ok(name) = AppName::new("image-steward") {
+        loader = loader.app_name(name);
+    }
+    if let Some(region) = region {
+        loader = loader.region(aws_config::Region::new(region));
+    }
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(endpoint) = endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(StaticKeys { id, secret }) = keys {
+        loader = loader.credentials_provider(
+            Credentials::builder()
+                .access_key_id(id)
+                .secret_access_key(secret)
+                .provider_name("static")
+                .build(),
+        );
+    }
+    loader.load().await
+}
+
+fn region_of(config: &SdkConfig) -> Result<Region, CloudError> {
+    let message = match config.region().map(|region| region.as_ref().parse()) {
+        Some(Ok(region)) => return Ok(region),
+        Some(Err(cause)) => cause.to_string(),
+        None => "no Region: give --region, or set AWS_REGION or a profile's region".to_owned(),
+    };
+    let call = "aws configuration";
+    Err(CloudError { call, kind: ErrorKind::Credentials, code: String::new(), message })
+}

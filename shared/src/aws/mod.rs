@@ -1,0 +1,164 @@
+//! The port on the real AWS SDK.
+//!
+//! One file for each thing that is read or changed; `error` alone knows what error codes mean,
+//! and `pace` how fast calls may follow each other. Every call goes through [`Aws::send`].
+
+mod connect;
+mod error;
+mod groups;
+mod images;
+mod instances;
+mod pace;
+mod pages;
+mod parameters;
+mod references;
+mod snapshots;
+mod tags;
+mod templates;
+mod whole;
+
+use std::error::Error;
+use std::future::Future;
+use std::sync::Arc;
+
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+
+pub use self::connect::{Connect, StaticKeys, connect};
+pub use self::pace::Pace;
+use self::pace::{Action, Pacer};
+use crate::cloud::{
+    Cloud, CloudError, Deregistered, ResourceId, SnapshotDeletion, SnapshotFate, SnapshotScope,
+    SourceAnswer, TemplateVersions, View,
+};
+use crate::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
+use crate::inventory::{Image, Reference, Snapshot};
+use crate::tags::Tags;
+
+/// One account and Region of AWS. Cloning it is cheap, and the clones share their pace.
+#[derive(Debug, Clone)]
+pub struct Aws {
+    ec2: aws_sdk_ec2::Client,
+    autoscaling: aws_sdk_autoscaling::Client,
+    ssm: aws_sdk_ssm::Client,
+    pacer: Arc<Pacer>,
+    account: AccountId,
+    region: Region,
+}
+
+impl Aws {
+    /// The account that the credentials belong to.
+    pub fn account(&self) -> &AccountId {
+        &self.account
+    }
+
+    /// The Region that is read and changed.
+    pub fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Sends `request` when `action` may be called, and says what a failure means.
+    async fn send<T, E>(
+        &self,
+        action: Action,
+        request: impl Future<Output = Result<T, SdkError<E>>>,
+    ) -> Result<T, CloudError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        self.pacer.wait_for(action).await;
+        tracing::debug!(call = action.name(), "calling");
+        request.await.map_err(|error| error::failed(action, &error))
+    }
+
+    /// The ARN of something in this account and Region.
+    fn arn(&self, service: &str, rest: &str) -> String {
+        let Self { account, region, .. } = self;
+        format!("arn:{}:{service}:{region}:{account}:{rest}", partition(region))
+    }
+}
+
+/// The partition that a Region lies in, which every ARN names.
+fn partition(region: &Region) -> &'static str {
+    match region.as_str().split_once('-') {
+        Some(("cn", _)) => "aws-cn",
+        Some(("us", rest)) if rest.starts_with("gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
+impl View for Aws {
+    async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
+        self.images().await
+    }
+
+    async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError> {
+        self.snapshots_in(scope).await
+    }
+
+    async fn list_references(&self, versions: TemplateVersions) -> Vec<SourceAnswer> {
+        self.references(versions).await
+    }
+
+    async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
+        self.image(image).await
+    }
+
+    async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
+        self.instances_of(image).await
+    }
+
+    async fn find_launch_permissions(&self, image: &ImageId) -> Result<Vec<Arc<str>>, CloudError> {
+        self.launch_permissions(image).await
+    }
+
+    async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError> {
+        self.instance_tags(instance).await
+    }
+
+    async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError> {
+        self.snapshots(snapshots).await
+    }
+}
+
+impl Cloud for Aws {
+    async fn set_tags(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
+        self.create_tags(resources, tags).await
+    }
+
+    async fn remove_tags(
+        &self,
+        resources: &[ResourceId],
+        keys: &[String],
+    ) -> Result<(), CloudError> {
+        self.delete_tags(resources, keys).await
+    }
+
+    async fn deregister(
+        &self,
+        image: &ImageId,
+        snapshots: SnapshotFate,
+    ) -> Result<Deregistered, CloudError> {
+        self.deregister_image(image, snapshots).await
+    }
+
+    async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError> {
+        self.delete_one_snapshot(snapshot).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_names_its_partition() {
+        for (region, expected) in [
+            ("eu-central-1", "aws"),
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+        ] {
+            assert_eq!(partition(&region.parse().unwrap()), expected, "{region}");
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Snapshots: listing, finding and deleting them.
+
+use aws_sdk_ec2::types::{Filter, Snapshot as Ec2Snapshot};
+use jiff::Timestamp;
+
+use super::Aws;
+use super::error::{bad_answer, is_in_use};
+use super::pace::Action;
+use super::pages::Pages;
+use super::tags::tags_of;
+use crate::cloud::{CloudError, ErrorKind, SnapshotDeletion, SnapshotScope};
+use crate::ids::SnapshotId;
+use crate::inventory::Snapshot;
+
+/// The largest page that DescribeSnapshots gives.
+const PAGE: i32 = 1000;
+/// EC2 takes at most 200 values for a filter.
+const FILTER_VALUES: usize = 200;
+
+impl Aws {
+    pub(super) async fn snapshots_in(
+        &self,
+        scope: &SnapshotScope,
+    ) -> Result<Vec<Snapshot>, CloudError> {
+        let filter = match scope {
+            SnapshotScope::Own => None,
+            SnapshotScope::Tagged { key, value } => {
+                Some(Filter::builder().name(format!("tag:{key}")).values(literally(value)).build())
+            }
+        };
+        self.own_snapshots(filter).await
+    }
+
+    /// A filter and not a list of ids, because one missing id in a list fails the whole call.
+    pub(super) async fn snapshots(
+        &self,
+        snapshots: &[SnapshotId],
+    ) -> Result<Vec<Snapshot>, CloudError> {
+        let mut found = Vec::with_capacity(snapshots.len());
+        for some in snapshots.chunks(FILTER_VALUES) {
+            let ids = some.iter().map(|id| id.as_str().to_owned()).collect();
+            let filter = Filter::builder().name("snapshot-id").set_values(Some(ids)).build();
+            found.extend(self.own_snapshots(Some(filter)).await?);
+        }
+        Ok(found)
+    }
+
+    async fn own_snapshots(&self, filter: Option<Filter>) -> Result<Vec<Snapshot>, CloudError> {
+        let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
+        let mut found = Vec::new();
+        let mut pages = Pages::of(Action::DescribeSnapshots);
+        while let Some(token) = pages.next() {
+            let request = self
+                .ec2
+                .describe_snapshots()
+                .owner_ids("self")
+                .max_results(PAGE)
+                .set_filters(filters.clone())
+                .set_next_token(token);
+            let page = self.send(Action::DescribeSnapshots, request.send()).await?;
+            for snapshot in page.snapshots.unwrap_or_default() {
+                found.push(snapshot_of(snapshot)?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn delete_one_snapshot(
+        &self,
+        snapshot: &SnapshotId,
+    ) -> Result<SnapshotDeletion, CloudError> {
+        let request = self.ec2.delete_snapshot().snapshot_id(snapshot.as_str());
+        match self.send(Action::DeleteSnapshot, request.send()).await {
+            Ok(_) => Ok(SnapshotDeletion::Deleted),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
+            Err(error) if is_in_use(&error) => Ok(SnapshotDeletion::InUse),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Filters read `*`, `?` and `\` as wildcards; a value that holds one means itself.
+fn literally(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for c in value.chars() {
+        if matches!(c, '*' | '?' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
+}
+
+fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
+    let id = snapshot.snapshot_id.unwrap_or_default();
+    let snapshot_id = id.parse().map_err(|cause| {
+        bad_answer(Action::DescribeSnapshots, format!("a snapshot's id: {cause}"))
+    })?;
+    Ok(Snapshot {
+        snapshot_id,
+        started_at: snapshot
+            .start_time
+            .and_then(|at| Timestamp::new(at.secs(), at.subsec_nanos().try_into().ok()?).ok()),
+        size_gib: snapshot.volume_size.and_then(|size| size.try_into().ok()),
+        tags: tags_of(snapshot.tags),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_in_a_value_mean_themselves() {
+        assert_eq!(literally(r"a*b?c\d"), r"a\*b\?c\\d");
+        assert_eq!(literally("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05Z");
+    }
+}

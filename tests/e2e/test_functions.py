@@ -1,0 +1,520 @@
+"""The three functions: real binaries, on cargo-lambda's runtime, over real calls."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from events import image_event, scheduled_event
+from harness import Account, Died, Runtime
+from worlds import (
+    DELETE_AFTER,
+    DUE,
+    DUE_SNAPSHOTS,
+    LEDGER_IMAGE,
+    MACHINE,
+    MARK,
+    ago,
+    ami,
+    image,
+    image_ids,
+    policy,
+    snap,
+    snapshot_ids,
+    tags_of,
+    web_fleet,
+)
+
+APPLY = {"STEWARD_MODE": "apply"}
+
+
+def new_image(**more: Any) -> dict[str, Any]:
+    """An account in which web-9 has just been made from the machine, with two disks."""
+    fleet = web_fleet()
+    made = image(9, 0, source_instance=MACHINE, snapshots=[snap(9), snap(10)], **more)
+    return fleet | {"images": [*fleet["images"], made]}
+
+
+class TestTagImage:
+    def test_image_and_snapshots_get_the_tags_of_the_machine(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        runtime.start("tag-image", policy(), **APPLY)
+        answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
+        assert answer["answer"] == "tagged"
+        fleet = account.fleet()
+        wanted = {
+            "ManagedBy": "image-steward",
+            "Team": "web",
+            "image-steward:source-instance": MACHINE,
+        }
+        assert tags_of(fleet, ami(9)) == wanted
+        for snapshot in (snap(9), snap(10)):
+            assert tags_of(fleet, snapshot) == wanted | {LEDGER_IMAGE: ami(9)}
+
+    def test_the_same_event_twice_writes_nothing_the_second_time(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        runtime.start("tag-image", policy(), **APPLY)
+        event = image_event(ami(9), "available")
+        runtime.invoke("tag-image", event)
+        once = account.fleet()
+        account.forget_calls()
+        answer = runtime.invoke("tag-image", event)
+        assert answer["answer"] == "tagged"
+        assert answer["tagged"] == []
+        assert account.mutating_calls() == []
+        assert account.fleet() == once
+
+    @pytest.mark.parametrize(
+        ("event", "why"),
+        [
+            (image_event(ami(9), "failed"), "failed"),
+            (image_event(ami(9), "deregistered"), "deregistered"),
+            (image_event(ami(9), "disabled"), "disabled"),
+            (image_event(ami(9), "dreaming"), "detail.State"),
+            (image_event("snap-1", "available"), "detail.ImageId"),
+            (image_event(ami(9), "available", detail={}), "detail.ImageId"),
+            (image_event(ami(9), "available", detail=None), "detail.ImageId"),
+            (image_event(ami(9), "available", account="999988887777"), "999988887777"),
+            (image_event(ami(9), "available", region="us-east-1"), "us-east-1"),
+            (image_event(ami(77), "available"), "gone"),
+            (image_event(ami(11), "available"), ""),
+            (scheduled_event(), "schedule"),
+            ({"detail-type": "EC2 Spot", "source": "aws.ec2", "detail": {}}, "unknown"),
+            ({}, "malformed"),
+            ([], "malformed"),
+            (None, "malformed"),
+            ("available", "malformed"),
+        ],
+        ids=lambda value: value if isinstance(value, str) else "",
+    )
+    def test_what_is_not_for_it_is_answered_and_changes_nothing(
+        self, account: Account, runtime: Runtime, event: Any, why: str
+    ) -> None:
+        fleet = new_image()
+        foreign = image(11, 1, owner_id="999988887777", public=True, snapshots=[])
+        account.load(fleet | {"images": [*fleet["images"], foreign]})
+        before = account.fleet()
+        runtime.start("tag-image", policy(), **APPLY)
+        answer = runtime.invoke("tag-image", event)
+        assert answer["answer"] == "ignored"
+        assert why in answer["why"]
+        assert account.mutating_calls() == []
+        assert account.fleet() == before
+        # It is alive, and answers the next event.
+        assert runtime.invoke("tag-image", None)["answer"] == "ignored"
+
+    def test_an_old_image_that_is_enabled_again_keeps_its_mark(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        mark = tags_of(account.fleet(), ami(4))[MARK]
+        runtime.start("tag-image", policy(), **APPLY)
+        runtime.invoke("tag-image", image_event(ami(4), "available"))
+        tags = tags_of(account.fleet(), ami(4))
+        assert tags == {MARK: mark, "ManagedBy": "image-steward"}
+
+    def test_other_peoples_values_stay(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image(tags={"Team": "theirs", "Name": "mine"}))
+        runtime.start("tag-image", policy(), **APPLY)
+        runtime.invoke("tag-image", image_event(ami(9), "available"))
+        tags = tags_of(account.fleet(), ami(9))
+        assert tags["Team"] == "theirs"
+        assert tags["Name"] == "mine"
+
+    def test_plan_mode_says_what_it_would_write(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        before = account.fleet()
+        runtime.start("tag-image", policy())
+        answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
+        assert answer["mode"] == "plan"
+        assert {one["id"] for one in answer["tagged"]} == {ami(9), snap(9), snap(10)}
+        assert account.mutating_calls() == []
+        assert account.fleet() == before
+
+    def test_no_permission_to_tag_is_an_error(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        account.switch(deny=["CreateTags"])
+        runtime.start("tag-image", policy(), **APPLY)
+        answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
+        assert "ec2:CreateTags" in answer["errorMessage"]
+
+
+class TestPruneImages:
+    def test_plan_mode_is_the_default_and_calls_nothing_that_changes(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        before = account.fleet()
+        runtime.start("prune-images", policy())
+        answer = runtime.invoke("prune-images", scheduled_event())
+        assert answer["mode"] == "plan"
+        assert planned(answer, "deregister") == set(DUE)
+        assert planned(answer, "expire") == {ami(3)}
+        assert planned(answer, "rescue") == {ami(8)}
+        assert account.mutating_calls() == []
+        assert account.fleet() == before
+
+    def test_apply_removes_what_is_due_and_nothing_else(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        before = account.fleet()
+        runtime.start("prune-images", policy(), **APPLY)
+        outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
+        assert outcome["deregistered"] == DUE
+        assert outcome["expired"] == [ami(3)]
+        assert outcome["rescued"] == [ami(8)]
+        after = account.fleet()
+        assert image_ids(before) - image_ids(after) == set(DUE)
+        assert snapshot_ids(after) == snapshot_ids(before)
+        for removed, snapshot in zip(DUE, DUE_SNAPSHOTS, strict=True):
+            tags = tags_of(after, snapshot)
+            assert tags[LEDGER_IMAGE] == removed
+            assert tags[DELETE_AFTER] > ago(-6)
+        assert MARK in tags_of(after, ami(3))
+        assert MARK not in tags_of(after, ami(8))
+
+    def test_the_ledger_is_written_before_the_image_goes(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        runtime.start("prune-images", policy(), **APPLY)
+        runtime.invoke("prune-images", scheduled_event())
+        calls = account.calls()
+        for removed, snapshot in zip(DUE, DUE_SNAPSHOTS, strict=True):
+            ledger = position(calls, "CreateTags", snapshot)
+            assert ledger < position(calls, "DeregisterImage", removed)
+
+    def test_a_second_run_changes_nothing(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        runtime.start("prune-images", policy(), **APPLY)
+        runtime.invoke("prune-images", scheduled_event())
+        once = account.fleet()
+        account.forget_calls()
+        outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
+        assert outcome["deregistered"] == []
+        assert account.mutating_calls() == []
+        assert account.fleet() == once
+
+    def test_a_source_that_cannot_be_read_refuses_everything(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        account.switch(deny=["DescribeLaunchTemplateVersions"])
+        runtime.start("prune-images", policy(), **APPLY)
+        outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
+        assert "launch templates" in outcome["refused"].replace("_", " ")
+        assert "ec2:DescribeLaunchTemplateVersions" in outcome["refused"]
+        assert outcome["deregistered"] == []
+        assert "DeregisterImage" not in account.mutating_calls()
+        assert image_ids(account.fleet()) == image_ids(web_fleet())
+
+    def test_it_stops_in_time_and_the_next_run_goes_on(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        runtime.start("prune-images", policy(), **APPLY)
+        late = runtime.invoke("prune-images", scheduled_event(), seconds=10)["outcome"]
+        assert set(DUE) <= set(late["not_reached"])
+        assert late["deregistered"] == []
+        assert image_ids(account.fleet()) == image_ids(web_fleet())
+        next_run = runtime.invoke("prune-images", scheduled_event())["outcome"]
+        assert next_run["deregistered"] == DUE
+
+    def test_one_failure_is_reported_and_the_run_goes_on(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        account.switch(
+            fail={
+                "DeregisterImage": [{"code": "OperationNotPermitted", "match": ami(6)}]
+            }
+        )
+        runtime.start("prune-images", policy(), **APPLY)
+        outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
+        assert outcome["deregistered"] == [ami(5), ami(7)]
+        [failure] = outcome["failed"]
+        assert failure["id"] == ami(6)
+        assert failure["step"] == "deregister"
+        assert failure["code"] == "OperationNotPermitted"
+
+    def test_when_all_fails_it_is_an_error(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        fleet = web_fleet()
+        left = [
+            one for one in fleet["images"] if one["image_id"] not in (ami(3), ami(8))
+        ]
+        other = image(20, 1, name="other", snapshots=[])
+        machine = fleet["instances"][0] | {"image_id": ami(20)}
+        account.load(fleet | {"images": [*left, other], "instances": [machine]})
+        account.switch(deny=["DeregisterImage"])
+        runtime.start("prune-images", policy(), **APPLY)
+        answer = runtime.invoke("prune-images", scheduled_event())
+        assert "all 3 steps failed" in answer["errorMessage"]
+        assert "ec2:DeregisterImage" in answer["errorMessage"]
+
+    def test_an_answer_that_was_lost_on_the_way_is_no_failure(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        account.switch(lost_answer={"DeregisterImage": 1})
+        runtime.start("prune-images", policy(), **APPLY)
+        outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
+        assert outcome["failed"] == []
+        assert outcome["deregistered"] == DUE
+
+    def test_the_snapshots_go_with_the_image_when_the_policy_says_so(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        at_once = 'deregister_after = "7d", delete_snapshots_after = "0d"'
+        runtime.start("prune-images", policy(at_once), **APPLY)
+        outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
+        assert outcome["deleted"] == DUE_SNAPSHOTS
+        assert snapshot_ids(account.fleet()).isdisjoint(DUE_SNAPSHOTS)
+        assert "DeleteSnapshot" not in account.mutating_calls()
+
+    @pytest.mark.parametrize(
+        "event",
+        [
+            image_event(ami(5), "available"),
+            image_event(ami(5), "deregistered"),
+            {},
+            None,
+        ],
+    )
+    def test_only_the_schedule_makes_it_work(
+        self, account: Account, runtime: Runtime, event: Any
+    ) -> None:
+        account.load(web_fleet())
+        runtime.start("prune-images", policy(), **APPLY)
+        assert runtime.invoke("prune-images", event)["answer"] == "ignored"
+        assert account.mutating_calls() == []
+
+    def test_every_log_line_is_json_and_images_are_fields(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        runtime.start("prune-images", policy(), **APPLY)
+        runtime.invoke("prune-images", scheduled_event())
+        logs = runtime.logs("prune-images")
+        assert all({"timestamp", "level", "message"} <= line.keys() for line in logs)
+        gone = {line["image_id"] for line in logs if line["message"] == "deregistered"}
+        assert gone == set(DUE)
+        held = [line for line in logs if line.get("image_id") == ami(8)]
+        assert any("in use" in line.get("because", "") for line in held)
+
+
+class TestReapSnapshots:
+    def test_the_event_reaps_what_backed_that_image(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet() | {"snapshots": [orphan(31, 40), orphan(32, 41)]})
+        runtime.start("reap-snapshots", policy(), **APPLY)
+        event = image_event(ami(40), "deregistered")
+        outcome = runtime.invoke("reap-snapshots", event)["outcome"]
+        assert outcome["deleted"] == [snap(31)]
+        left = snapshot_ids(account.fleet())
+        assert snap(31) not in left
+        assert snap(32) in left
+
+    def test_the_schedule_reaps_all_that_is_due_and_no_other(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        fleet = web_fleet()
+        orphans = [
+            orphan(31, 40),
+            orphan(32, 41),
+            # Time is left, an image exists, an image uses it, someone wants it.
+            orphan(33, 42, days=-1),
+            orphan(34, 1),
+            orphan(1, 43),
+            orphan(35, 44, **{"image-steward:keep": ""}),
+            {"snapshot_id": snap(36), "description": f"Created for {ami(45)}"},
+        ]
+        account.load(fleet | {"snapshots": orphans})
+        before = account.fleet()
+        runtime.start("reap-snapshots", policy(), **APPLY)
+        outcome = runtime.invoke("reap-snapshots", scheduled_event())["outcome"]
+        assert outcome["deleted"] == [snap(31), snap(32)]
+        gone = snapshot_ids(before) - snapshot_ids(account.fleet())
+        assert gone == {snap(31), snap(32)}
+
+    def test_one_that_is_in_use_for_a_moment_longer_is_left_to_a_later_run(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet())
+        account.switch(snapshot_race={"first": 1, "times": 2})
+        at_once = 'deregister_after = "7d", delete_snapshots_after = "1s"'
+        for name in ("prune-images", "reap-snapshots"):
+            runtime.start(name, policy(at_once), **APPLY)
+        runtime.invoke("prune-images", scheduled_event())
+        runs = [reap_when_due(account, runtime)]
+        runs += [runtime.invoke("reap-snapshots", scheduled_event()) for _ in range(3)]
+        later = [len(run["outcome"]["later"]) for run in runs]
+        deleted = [len(run["outcome"]["deleted"]) for run in runs]
+        assert (later, deleted) == ([1, 1, 0, 0], [2, 0, 1, 0])
+        assert all(run["outcome"]["failed"] == [] for run in runs)
+        assert snapshot_ids(account.fleet()).isdisjoint(DUE_SNAPSHOTS)
+
+    def test_plan_mode_changes_nothing(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet() | {"snapshots": [orphan(31, 40)]})
+        before = account.fleet()
+        runtime.start("reap-snapshots", policy())
+        answer = runtime.invoke("reap-snapshots", scheduled_event())
+        assert answer["due"] == [snap(31)]
+        assert account.mutating_calls() == []
+        assert account.fleet() == before
+
+    def test_without_a_look_at_the_images_nothing_is_deleted(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(web_fleet() | {"snapshots": [orphan(31, 40)]})
+        account.switch(deny=["DescribeImages"])
+        runtime.start("reap-snapshots", policy(), **APPLY)
+        outcome = runtime.invoke("reap-snapshots", scheduled_event())["outcome"]
+        assert "ec2:DescribeImages" in outcome["refused"]
+        assert account.mutating_calls() == []
+
+
+class TestSettings:
+    def test_the_policy_comes_from_a_variable(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        settings = {"STEWARD_POLICY": "env:RULES", "RULES": policy()}
+        self.assert_works(account, runtime, settings)
+
+    def test_the_policy_comes_from_a_parameter(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        settings = {"STEWARD_POLICY": "ssm:/steward/policy"}
+        parameter = {"name": "/steward/policy", "value": policy()}
+        self.assert_works(account, runtime, settings, ssm_parameters=[parameter])
+
+    def test_the_policy_comes_from_a_named_file(
+        self, account: Account, runtime: Runtime, tmp_path: Any
+    ) -> None:
+        (tmp_path / "mine.toml").write_text(policy())
+        settings = {"STEWARD_POLICY": f"file:{tmp_path / 'mine.toml'}"}
+        self.assert_works(account, runtime, settings)
+
+    @staticmethod
+    def assert_works(
+        account: Account, runtime: Runtime, settings: dict[str, str], **more: Any
+    ) -> None:
+        account.load(web_fleet() | more)
+        runtime.start("prune-images", **settings)
+        answer = runtime.invoke("prune-images", scheduled_event())
+        assert planned(answer, "deregister") == set(DUE)
+
+    def test_a_changed_parameter_counts_from_the_next_event_on(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        parameter = {"name": "/p", "value": policy()}
+        account.load(web_fleet() | {"ssm_parameters": [parameter]})
+        runtime.start("prune-images", STEWARD_POLICY="ssm:/p")
+        runtime.invoke("prune-images", scheduled_event())
+        changed = policy().replace("last = 2", "last = 8")
+        account.load(web_fleet() | {"ssm_parameters": [parameter | {"value": changed}]})
+        answer = runtime.invoke("prune-images", scheduled_event())
+        assert planned(answer, "deregister") == set()
+
+    @pytest.mark.parametrize("where", ["file", "variable", "parameter"])
+    def test_a_policy_that_makes_no_sense_is_an_error_with_its_line(
+        self, account: Account, runtime: Runtime, where: str
+    ) -> None:
+        text = policy().replace("last = 2", "lust = 2")
+        parameter = {"name": "/p", "value": text}
+        account.load(web_fleet() | {"ssm_parameters": [parameter]})
+        settings: dict[str, str] = {
+            "file": {},
+            "variable": {"STEWARD_POLICY": "env:RULES", "RULES": text},
+            "parameter": {"STEWARD_POLICY": "ssm:/p"},
+        }[where]
+        runtime.start("prune-images", text, **settings, **APPLY)
+        answer = runtime.invoke("prune-images", scheduled_event())
+        line = 1 + text[: text.index("lust")].count("\n")
+        assert f":{line}:" in answer["errorMessage"], answer
+        assert "lust" in answer["errorMessage"]
+        assert account.mutating_calls() == []
+        errors = [one for one in runtime.logs("prune-images") if one["level"] == "ERROR"]
+        assert any("lust" in str(one.get("error")) for one in errors)
+
+    @pytest.mark.parametrize(
+        ("settings", "says"),
+        [
+            ({}, "policy.toml"),
+            ({"STEWARD_POLICY": "ssm:/absent"}, "ssm:GetParameter"),
+        ],
+    )
+    def test_a_policy_that_is_missing_is_an_error(
+        self, account: Account, runtime: Runtime, settings: dict[str, str], says: str
+    ) -> None:
+        account.load(web_fleet())
+        runtime.start("prune-images", **settings, **APPLY)
+        answer = runtime.invoke("prune-images", scheduled_event())
+        assert says in answer["errorMessage"]
+        assert account.mutating_calls() == []
+
+    @pytest.mark.parametrize(
+        ("settings", "says"),
+        [
+            ({"STEWARD_MODE": "yes"}, "STEWARD_MODE is `yes`; write `plan` or `apply`"),
+            ({"STEWARD_POLICY": "policy.toml"}, "write file:PATH"),
+            ({"STEWARD_POLICY": "env:ABSENT"}, "no such variable"),
+            ({"AWS_REGION": None}, "no Region"),
+        ],
+    )
+    def test_settings_that_mean_nothing_stop_it_at_once(
+        self,
+        account: Account,
+        runtime: Runtime,
+        settings: dict[str, str | None],
+        says: str,
+    ) -> None:
+        with pytest.raises(Died, match=says):
+            runtime.start("prune-images", policy(), **settings)
+
+
+def planned(answer: dict[str, Any], action: str) -> set[str]:
+    return {one["image_id"] for one in answer["steps"] if one["action"] == action}
+
+
+def position(calls: list[dict[str, Any]], action: str, resource: str) -> int:
+    found = [
+        number
+        for number, call in enumerate(calls)
+        if call["action"] == action and resource in str(call["params"])
+    ]
+    assert len(found) == 1, found
+    return found[0]
+
+
+def orphan(number: int, backed: int, days: float = 1, **tags: str) -> dict[str, Any]:
+    """A snapshot of an image, with a ledger that lets it go since so many days."""
+    ledger = {LEDGER_IMAGE: ami(backed), DELETE_AFTER: ago(days)}
+    return {"snapshot_id": snap(number), "tags": ledger | tags}
+
+
+def reap_when_due(account: Account, runtime: Runtime) -> dict[str, Any]:
+    """The first sweep after the second that the ledger gives the snapshots."""
+    while True:
+        answer = runtime.invoke("reap-snapshots", scheduled_event())
+        if answer["due"]:
+            return answer

@@ -1,0 +1,93 @@
+"""Small fleets and policies for the tests here."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+ACCOUNT = "123456789012"
+MARK = "image-steward:expired-at"
+LEDGER_IMAGE = "image-steward:image"
+DELETE_AFTER = "image-steward:delete-after"
+MACHINE = "i-00000000000000001"
+
+
+def policy(retire: str = 'deregister_after = "7d"', more: str = "") -> str:
+    """Keeps the newest two of web-*; `retire` and `more` are TOML."""
+    return f"""version = 1
+[[rule]]
+name = "web"
+match = {{ name = "web-*" }}
+keep = {{ last = 2 }}
+retire = {{ {retire} }}
+[safety]
+max_fraction = 1.0
+[tagging]
+set = {{ ManagedBy = "image-steward" }}
+copy_from_instance = ["Team", "Absent"]
+{more}
+"""
+
+
+def ami(number: int) -> str:
+    return f"ami-{number:017x}"
+
+
+def snap(number: int) -> str:
+    return f"snap-{number:017x}"
+
+
+def ago(days: float) -> str:
+    moment = datetime.now(UTC) - timedelta(days=days)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def image(number: int, age: float, marked: float | None = None, **more: Any) -> Any:
+    """web-NUMBER with the snapshot of that number; `marked` so many days ago."""
+    tags = {} if marked is None else {MARK: ago(marked)}
+    made = {
+        "image_id": ami(number),
+        "name": f"web-{number}",
+        "created_at": ago(age),
+        "snapshots": [snap(number)],
+    }
+    return made | more | {"tags": tags | more.get("tags", {})}
+
+
+def web_fleet() -> dict[str, Any]:
+    """1 and 2 are kept, 3 is newly expired, 4 waits, 5 to 7 are due, 8 is in use."""
+    return {
+        "account": ACCOUNT,
+        "images": [
+            image(1, 1),
+            image(2, 2),
+            image(3, 3),
+            image(4, 20, marked=1),
+            image(5, 40, marked=10),
+            image(6, 50, marked=10),
+            image(7, 60, marked=10),
+            image(8, 70, marked=10),
+        ],
+        "instances": [
+            {"instance_id": MACHINE, "image_id": ami(8), "tags": {"Team": "web"}}
+        ],
+    }
+
+
+DUE = [ami(5), ami(6), ami(7)]
+DUE_SNAPSHOTS = [snap(5), snap(6), snap(7)]
+
+
+def image_ids(fleet: dict[str, Any]) -> set[str]:
+    return {one["image_id"] for one in fleet["images"]}
+
+
+def snapshot_ids(fleet: dict[str, Any]) -> set[str]:
+    return {one["snapshot_id"] for one in fleet["snapshots"]}
+
+
+def tags_of(fleet: dict[str, Any], resource: str) -> dict[str, str]:
+    """The tags of an image or a snapshot."""
+    resources = fleet["images"] + fleet["snapshots"]
+    ids = ("image_id", "snapshot_id")
+    return next(one["tags"] for one in resources if resource in map(one.get, ids))

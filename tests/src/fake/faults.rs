@@ -1,0 +1,116 @@
+//! What goes wrong in the fake, and the errors it answers with.
+
+use steward::cloud::{CloudError, ErrorKind};
+
+use crate::switches::Switches;
+
+/// The present switches; the counting ones count down in here.
+#[derive(Default)]
+pub(super) struct Faults {
+    pub(super) switches: Switches,
+    /// How many more changes there are before the fake stops answering.
+    pub(super) changes_left: Option<usize>,
+}
+
+impl Faults {
+    /// The error that the switches hold for this call, if any.
+    pub(super) fn check(&mut self, action: &'static str, about: &[&str]) -> Result<(), CloudError> {
+        if self.changes_left == Some(0) {
+            return Err(error::unreachable(action));
+        }
+        if self.switches.deny.iter().any(|denied| denied == action) {
+            return Err(error::denied(action));
+        }
+        for failure in self.switches.fail.get_mut(action).into_iter().flatten() {
+            let meant = failure
+                .about
+                .as_ref()
+                .is_none_or(|text| about.iter().any(|id| id.contains(text.as_str())));
+            if failure.times == Some(0) || !meant {
+                continue;
+            }
+            if let Some(times) = &mut failure.times {
+                *times -= 1;
+            }
+            return Err(error::of(action, &failure.code, "because a switch says so"));
+        }
+        Ok(())
+    }
+
+    /// The error of a page that fails, where the listing is long enough to have that page.
+    pub(super) fn check_pages(
+        &self,
+        action: &'static str,
+        items: usize,
+        page: usize,
+    ) -> Result<(), CloudError> {
+        let pages = items.div_ceil(page).max(1);
+        match self.switches.fail_page.get(action) {
+            Some(failing) if *failing as usize <= pages => {
+                Err(error::of(action, "InternalError", "An internal error has occurred"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// To be asked after a change took effect: whether its answer gets lost.
+    pub(super) fn changed(&mut self, action: &'static str) -> Result<(), CloudError> {
+        if let Some(left) = &mut self.changes_left {
+            *left = left.saturating_sub(1);
+        }
+        match self.switches.lost_answer.get_mut(action) {
+            Some(left) if *left > 0 => {
+                *left -= 1;
+                Err(error::of(action, "InternalError", "An internal error has occurred"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The errors of the fake.
+pub(super) mod error {
+    use super::{CloudError, ErrorKind};
+
+    pub(in crate::fake) const IN_USE: &str = "InvalidSnapshot.InUse";
+
+    /// An error answer. The kinds are written down here a second time, by what the contract
+    /// needs, so that the adapter's own table is not tested against itself.
+    pub(in crate::fake) fn of(action: &'static str, code: &str, message: &str) -> CloudError {
+        let kind = match code {
+            "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
+            "RequestLimitExceeded" => ErrorKind::Throttled,
+            "ExpiredToken" => ErrorKind::Credentials,
+            "InvalidAMIID.Unavailable" => ErrorKind::NotFound,
+            _ if code.ends_with("NotFound") => ErrorKind::NotFound,
+            _ => ErrorKind::Other,
+        };
+        CloudError { call: action, kind, code: code.into(), message: message.into() }
+    }
+
+    pub(in crate::fake) fn denied(action: &'static str) -> CloudError {
+        let code = match action.split_once(':') {
+            Some(("ec2", _)) => "UnauthorizedOperation",
+            Some(("ssm", _)) => "AccessDeniedException",
+            _ => "AccessDenied",
+        };
+        of(action, code, &format!("You are not authorized to perform: {action}"))
+    }
+
+    pub(in crate::fake) fn unreachable(action: &'static str) -> CloudError {
+        let message = "no answer: the fake was unplugged".into();
+        CloudError { call: action, kind: ErrorKind::Unreachable, code: String::new(), message }
+    }
+}
+
+/// Puts a listing into an order that is the same every time and that nobody can rely on.
+pub(super) fn in_hash_order<T>(mut items: Vec<T>, key: impl Fn(&T) -> &str) -> Vec<T> {
+    // FNV-1a.
+    let hash = |text: &str| {
+        text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        })
+    };
+    items.sort_by_cached_key(|item| hash(key(item)));
+    items
+}

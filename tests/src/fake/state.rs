@@ -1,0 +1,125 @@
+//! What the fake holds, with the index that deleting needs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use steward::cloud::CloudError;
+use steward::ids::{ImageId, InstanceId, SnapshotId};
+
+use super::faults::{Faults, error};
+use crate::fleet::{Fleet, FleetImage, FleetInstance, FleetSnapshot};
+
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) images: BTreeMap<ImageId, FleetImage>,
+    pub(super) snapshots: BTreeMap<SnapshotId, FleetSnapshot>,
+    pub(super) instances: BTreeMap<InstanceId, FleetInstance>,
+    /// The sections that no call changes; the three above are empty in it.
+    pub(super) rest: Fleet,
+    /// The images that name each snapshot.
+    users: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
+    pub(super) deregistered: BTreeSet<ImageId>,
+    /// The snapshots whose last image was deregistered, with how many more deletes will find
+    /// them in use; `None` before the first delete.
+    released: BTreeMap<SnapshotId, Option<u32>>,
+    races: u32,
+}
+
+impl State {
+    pub(super) fn new(fleet: Fleet) -> Self {
+        let mut rest = fleet.filled();
+        let images: BTreeMap<_, _> =
+            rest.images.drain(..).map(|one| (one.image_id.clone(), one)).collect();
+        let snapshots =
+            rest.snapshots.drain(..).map(|one| (one.snapshot_id.clone(), one)).collect();
+        let instances =
+            rest.instances.drain(..).map(|one| (one.instance_id.clone(), one)).collect();
+        let mut users: BTreeMap<SnapshotId, BTreeSet<ImageId>> = BTreeMap::new();
+        for image in images.values() {
+            for snapshot in &image.snapshots {
+                users.entry(snapshot.clone()).or_default().insert(image.image_id.clone());
+            }
+        }
+        Self {
+            images,
+            snapshots,
+            instances,
+            rest,
+            users,
+            deregistered: BTreeSet::new(),
+            released: BTreeMap::new(),
+            races: 0,
+        }
+    }
+
+    pub(super) fn fleet(&self) -> Fleet {
+        Fleet {
+            images: self.images.values().cloned().collect(),
+            snapshots: self.snapshots.values().cloned().collect(),
+            instances: self.instances.values().cloned().collect(),
+            ..self.rest.clone()
+        }
+    }
+
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Fleet)) {
+        let mut fleet = self.fleet();
+        change(&mut fleet);
+        let new = Self::new(fleet);
+        let gone = self.images.keys().filter(|id| !new.images.contains_key(*id)).cloned();
+        let mut deregistered: BTreeSet<ImageId> =
+            self.deregistered.iter().cloned().chain(gone).collect();
+        deregistered.retain(|id| !new.images.contains_key(id));
+        let (released, races) = (std::mem::take(&mut self.released), self.races);
+        *self = Self { deregistered, released, races, ..new };
+    }
+
+    /// The image, if it exists and is the account's own; otherwise what EC2 says then.
+    pub(super) fn own_image(
+        &self,
+        action: &'static str,
+        image: &ImageId,
+        faults: &Faults,
+    ) -> Result<&FleetImage, CloudError> {
+        let Some(found) = self.images.get(image) else {
+            let gone = self.deregistered.contains(image) && !faults.switches.forget_deregistered;
+            let code = if gone { "InvalidAMIID.Unavailable" } else { "InvalidAMIID.NotFound" };
+            return Err(error::of(action, code, &format!("The image id '[{image}]' is not there")));
+        };
+        if found.owner_id == self.rest.account {
+            Ok(found)
+        } else {
+            Err(error::of(action, "AuthFailure", &format!("Not authorized for image:{image}")))
+        }
+    }
+
+    /// Takes the image away; its snapshots stay.
+    pub(super) fn remove_image(&mut self, image: &ImageId) -> Vec<SnapshotId> {
+        let Some(gone) = self.images.remove(image) else { return Vec::new() };
+        self.deregistered.insert(image.clone());
+        for snapshot in &gone.snapshots {
+            let Some(users) = self.users.get_mut(snapshot) else { continue };
+            users.remove(image);
+            if users.is_empty() {
+                self.released.insert(snapshot.clone(), None);
+            }
+        }
+        gone.snapshots
+    }
+
+    pub(super) fn users_of(&self, snapshot: &SnapshotId) -> impl Iterator<Item = &ImageId> {
+        self.users.get(snapshot).into_iter().flatten()
+    }
+
+    /// Whether the deregistered image still counts as using the snapshot.
+    pub(super) fn races(&mut self, snapshot: &SnapshotId, faults: &Faults) -> bool {
+        let Some(left) = self.released.get_mut(snapshot) else { return false };
+        let race = faults.switches.snapshot_race;
+        let left = left.get_or_insert_with(|| {
+            self.races += 1;
+            let nth = race.every > 0 && self.races.is_multiple_of(race.every);
+            if self.races <= race.first || nth { race.times } else { 0 }
+        });
+        let hit = *left > 0;
+        *left = left.saturating_sub(1);
+        hit
+    }
+}

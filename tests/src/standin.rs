@@ -1,0 +1,129 @@
+//! The stand-in: a local AWS account in a process of its own.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+
+use steward::aws::{Aws, Connect, Pace, StaticKeys, connect};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::fleet::Fleet;
+use crate::http;
+use crate::switches::Switches;
+
+/// A running stand-in; it ends when this is dropped, or with the test process.
+pub struct Standin {
+    address: SocketAddr,
+    process: Child,
+}
+
+impl Standin {
+    /// Starts a stand-in with an empty account. Blocks until it listens, which takes a second.
+    ///
+    /// # Panics
+    /// When it does not start.
+    pub fn start() -> Self {
+        let (python, program) = (python(), root().join("tests/standin"));
+        assert!(python.exists(), "{} does not exist: run `make venv`", python.display());
+        let mut process = Command::new(python)
+            .arg(program)
+            .args(["--port", "0", "--exit-with-parent"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("Python starts");
+        let mut line = String::new();
+        let stdout = process.stdout.take().expect("its output is piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it prints text");
+        let address = line.trim_end().strip_prefix("listening on http://");
+        let address = address.expect("the stand-in did not start: its message stands above");
+        Self { address: address.parse().expect("an address"), process }
+    }
+
+    /// The stand-in that all tests of a binary share, one test at a time. It ends with the
+    /// process, which a static outlives.
+    pub async fn shared() -> MutexGuard<'static, Self> {
+        static SHARED: OnceLock<Mutex<Standin>> = OnceLock::new();
+        SHARED.get_or_init(|| Mutex::new(Self::start())).lock().await
+    }
+
+    /// Where it listens, as `AWS_ENDPOINT_URL` takes it.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The real adapter, connected to this account in the default Region of a fleet.
+    pub async fn aws(&self) -> Aws {
+        connect(self.options()).await.expect("the stand-in takes any key")
+    }
+
+    /// What to connect with.
+    pub fn options(&self) -> Connect {
+        Connect { endpoint: Some(self.url()), ..options() }
+    }
+
+    /// Replaces the content of the account.
+    pub async fn load(&self, fleet: &Fleet) {
+        let body = serde_json::to_string(fleet).expect("a fleet is JSON");
+        self.control("POST", "fleet", &body).await;
+    }
+
+    /// What the account holds now.
+    pub async fn world(&self) -> Fleet {
+        Fleet::from_json(&self.control("GET", "fleet", "").await).filled()
+    }
+
+    /// Replaces all switches.
+    pub async fn set(&self, switches: &Switches) {
+        let body = serde_json::to_string(switches).expect("switches are JSON");
+        self.control("POST", "switches", &body).await;
+    }
+
+    /// How often each action was called since the calls were last forgotten.
+    pub async fn calls(&self) -> BTreeMap<String, u32> {
+        serde_json::from_str(&self.control("GET", "calls", "").await).expect("counts")
+    }
+
+    /// Forgets the calls.
+    pub async fn forget_calls(&self) {
+        self.control("DELETE", "calls", "").await;
+    }
+
+    async fn control(&self, method: &str, what: &str, body: &str) -> String {
+        http::request(self.address, method, &format!("/_standin/{what}"), body).await
+    }
+}
+
+/// Options that take nothing from the environment of the process, but for the endpoint, which
+/// is AWS itself when it is left like this.
+pub fn options() -> Connect {
+    Connect {
+        region: Some(Fleet::default().region().to_string()),
+        keys: Some(StaticKeys { id: "AKIDSTANDIN".into(), secret: "no secret".into() }),
+        pace: Pace::Unpaced,
+        ..Connect::default()
+    }
+}
+
+impl Drop for Standin {
+    fn drop(&mut self) {
+        // It may have ended by itself, and then there is nothing left to do.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
+
+/// `STEWARD_PYTHON`, or the project's virtual environment.
+#[expect(clippy::disallowed_methods, reason = "where Python is differs from machine to machine")]
+fn python() -> PathBuf {
+    match std::env::var_os("STEWARD_PYTHON") {
+        Some(path) => path.into(),
+        None => root().join(".venv/bin/python"),
+    }
+}

@@ -1,0 +1,146 @@
+"""The control endpoint `/_standin/`: calls, fleet and switches as plain JSON."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from botocore.exceptions import UnknownServiceError
+from botocore.model import OperationNotFoundError
+from werkzeug.wrappers import Request, Response
+
+import fleet
+import wire
+from calls import AwsError
+from checking import BadFleet
+from switches import BadSwitches, Switches
+from world import World
+
+PREFIX = "/_standin/"
+
+
+@dataclass(slots=True)
+class Logged:
+    """One call as it came in; the parameters are read only when asked for."""
+
+    service: str
+    action: str
+    region: str
+    body: bytes
+    at: float
+    answer: str = "ok"
+
+    def name(self) -> str:
+        """`DescribeImages`, or with its service where that is not EC2."""
+        return self.action if self.service == "ec2" else f"{self.service}:{self.action}"
+
+    def params(self) -> Any:
+        """The parameters, spelled as in boto3 where we know the service."""
+        if self.body.startswith(b"{"):
+            try:
+                return json.loads(self.body)
+            except ValueError:
+                return {}
+        form = wire.form_of(self.body)
+        try:
+            return wire.codec(self.service).read(self.action, form)
+        except (UnknownServiceError, OperationNotFoundError, AwsError):
+            return form
+
+
+class State:
+    """Everything that lasts from call to call."""
+
+    def __init__(self, world: World, default_account: str) -> None:
+        self.world = world
+        self.default_account = default_account
+        self.switches = Switches({})
+        self.calls: list[Logged] = []
+        self.started = time.monotonic()
+
+
+class Control:
+    """Answers the control requests."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+        self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
+            ("GET", "calls"): self._read_calls,
+            ("DELETE", "calls"): self._reset_calls,
+            ("GET", "fleet"): self._read_fleet,
+            ("POST", "fleet"): self._replace_fleet,
+            ("PATCH", "fleet"): self._add_to_fleet,
+            ("GET", "switches"): lambda _: self._state.switches.raw,
+            ("POST", "switches"): self._set_switches,
+        }
+
+    def answer(self, request: Request) -> Response:
+        """The JSON answer; what is wrong with a request is in `errors`."""
+        what = request.path.removeprefix(PREFIX).strip("/")
+        route = self._routes.get((request.method, what))
+        if route is None:
+            known = ", ".join(
+                f"{method} {PREFIX}{path}" for method, path in self._routes
+            )
+            return _json({"errors": [f"there is only {known}"]}, 404)
+        try:
+            return _json(route(request))
+        except BadFleet as error:
+            return _json({"errors": error.errors}, 400)
+        except BadSwitches as error:
+            return _json({"errors": error.args[0]}, 400)
+        except ValueError as error:
+            return _json({"errors": [f"not JSON: {error}"]}, 400)
+
+    def _read_calls(self, request: Request) -> Any:
+        if request.args.get("log"):
+            return [
+                {
+                    "action": call.name(),
+                    "params": call.params(),
+                    "region": call.region,
+                    "answer": call.answer,
+                    "at": round(call.at - self._state.started, 4),
+                }
+                for call in self._state.calls
+            ]
+        return dict(sorted(Counter(call.name() for call in self._state.calls).items()))
+
+    def _reset_calls(self, _: Request) -> Any:
+        self._state.calls.clear()
+        return {}
+
+    def _read_fleet(self, request: Request) -> Any:
+        world = self._state.world
+        return fleet.written(
+            world, world.region(request.args.get("region", world.home))
+        )
+
+    def _replace_fleet(self, request: Request) -> Any:
+        checked = fleet.checked(json.loads(request.data))
+        self._state.world = fleet.new_world(checked, self._state.default_account)
+        return {}
+
+    def _add_to_fleet(self, request: Request) -> Any:
+        checked = fleet.checked(json.loads(request.data))
+        world = self._state.world
+        if checked["account"] not in (None, world.account):
+            raise BadFleet(["fleet: account cannot change while it is in use"])
+        fleet.add(world, checked)
+        return {}
+
+    def _set_switches(self, request: Request) -> Any:
+        raw = json.loads(request.data)
+        if not isinstance(raw, dict):
+            raise BadSwitches(["the switches are not a JSON object"])
+        self._state.switches = Switches(raw)
+        return {}
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    body = json.dumps(content, indent=1) + "\n"
+    return Response(body, status=status, content_type="application/json")

@@ -1,0 +1,89 @@
+//! How the adapter connects: whose account it is, and what it says when there is no way in.
+
+use std::net::TcpListener;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use steward::aws::{Connect, connect};
+use steward::cloud::ErrorKind;
+use steward_tests::standin::options;
+use steward_tests::switches::Switches;
+
+use crate::{Account, OverTheWire};
+
+#[tokio::test]
+async fn connecting_tells_whose_account_it_is() {
+    let account = OverTheWire::with(json!({"account": "210987654321"})).await;
+    assert_eq!(account.aws.account().as_str(), "210987654321");
+    assert_eq!(account.aws.region().as_str(), "eu-central-1");
+}
+
+#[tokio::test]
+async fn expired_credentials_are_named_as_such() {
+    let account = OverTheWire::with(json!({})).await;
+    account.set(Switches::default().and_fail("sts:GetCallerIdentity", "ExpiredToken")).await;
+    let error = connect(account.standin.options()).await.unwrap_err();
+    assert_eq!((error.call, error.kind), ("sts:GetCallerIdentity", ErrorKind::Credentials));
+}
+
+#[tokio::test]
+async fn nobody_listening_is_unreachable() {
+    // A port that was free a moment ago.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let endpoint = Some(format!("http://127.0.0.1:{port}"));
+    let error = connect(Connect { endpoint, ..options() }).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unreachable);
+    assert!(error.message.starts_with("no answer: check the Region"), "{error}");
+}
+
+#[tokio::test]
+async fn a_region_that_is_none_is_named() {
+    let region = Some("Frankfurt".into());
+    let error = connect(Connect { region, ..options() }).await.unwrap_err();
+    assert!(error.to_string().contains("`Frankfurt` is not a Region"), "{error}");
+}
+
+/// Runs one of the ignored tests below in a process of its own, without any credentials in
+/// sight; the instance metadata service, if asked for, accepts connections and says nothing.
+#[expect(clippy::disallowed_methods, reason = "what is measured is how long a person waits")]
+fn in_a_bare_process(test: &str, region: Option<&str>) -> (String, Duration) {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let metadata = format!("http://{}", silent.local_addr().unwrap());
+    let began = Instant::now();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--ignored", "--nocapture"])
+        .env_clear()
+        .env("HOME", "/nowhere")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata)
+        .envs(region.map(|region| ("AWS_REGION", region)))
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    (text, began.elapsed())
+}
+
+#[test]
+fn without_credentials_the_error_is_quick_and_says_what_to_do() {
+    let (text, took) = in_a_bare_process("connecting::bare_process_connects", Some("eu-central-1"));
+    let expected = "Credentials: sts:GetCallerIdentity: no AWS credentials: set AWS_PROFILE to";
+    assert!(text.contains(expected), "{text}");
+    // What the metadata service did not answer is nothing that a person should look into.
+    assert!(!text.contains("IMDS"), "{text}");
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+}
+
+#[test]
+fn without_a_region_the_error_is_quick_and_says_what_to_do() {
+    let (text, took) = in_a_bare_process("connecting::bare_process_connects", None);
+    assert!(text.contains("no Region: give --region, or set AWS_REGION"), "{text}");
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+}
+
+#[tokio::test]
+#[ignore = "the process that the two tests above start"]
+async fn bare_process_connects() {
+    let error = connect(Connect::default()).await.unwrap_err();
+    println!("{:?}: {error}", error.kind);
+}

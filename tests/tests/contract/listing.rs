@@ -1,0 +1,262 @@
+//! Clauses about what is listed and found.
+
+use serde_json::{Value, json};
+use steward::cloud::{ErrorKind, SnapshotScope, View};
+use steward::ids::SnapshotId;
+use steward::inventory::{Image, ImageState, Snapshot};
+use steward_tests::fleet::Fleet;
+use steward_tests::switches::Switches;
+
+use crate::{Account, image, snapshot, tags};
+
+pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
+    let account = A::with(json!({
+        "images": [{
+            "image_id": "ami-00000001", "name": "golden-1", "created_at": "2026-01-02T03:04:05Z",
+            "architecture": "arm64", "platform": "windows", "tags": {"Family": "golden", "Empty": ""},
+            "snapshots": ["snap-00000002", "snap-00000001", "snap-00000002"],
+            "ephemeral": ["ephemeral0"], "no_device": ["/dev/sdf"],
+            "last_launched_at": "2026-02-03T04:05:06Z", "deprecation_time": "2027-01-01T00:00:00Z",
+            "protected": "enabled-with-cooldown", "launch_permissions": ["111122223333"],
+            "source_instance": "i-00000001", "source_image": "ami-00000009",
+            "owner_alias": "aws-backup-vault",
+        }],
+    }))
+    .await;
+    let expected = Image {
+        image_id: image("ami-00000001"),
+        name: "golden-1".into(),
+        owner_id: Some("123456789012".parse().unwrap()),
+        created_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
+        state: ImageState::Available,
+        architecture: Some("arm64".into()),
+        platform: Some("Windows".into()),
+        owner_alias: Some("aws-backup-vault".into()),
+        tags: tags(&[("Empty", ""), ("Family", "golden")]),
+        // Each once, and without the devices that are no volumes.
+        snapshots: [snapshot("snap-00000002"), snapshot("snap-00000001")].into(),
+        last_launched_at: Some("2026-02-03T04:05:06Z".parse().unwrap()),
+        deprecation_time: Some("2027-01-01T00:00:00Z".parse().unwrap()),
+        protected: true,
+        // A listing does not tell with which accounts an image is shared.
+        launch_permissions: None,
+        source_instance: Some("i-00000001".parse().unwrap()),
+        source_image: Some(image("ami-00000009")),
+    };
+    assert_eq!(account.port().list_images().await.unwrap(), std::slice::from_ref(&expected));
+    let found = account.port().find_image(&image("ami-00000001")).await.unwrap();
+    assert_eq!(found, Some(expected));
+}
+
+/// Tests compare worlds, and both kinds of account have to agree on what a fleet means.
+pub async fn the_world_is_the_fleet_with_everything_filled_in<A: Account>() {
+    let fleet = json!({
+        "account": "210987654321", "region": "eu-central-1",
+        "images": [
+            {"image_id": "ami-00000002", "created_at": "2026-01-02T03:04:05Z",
+             "snapshots": ["snap-00000002", "snap-00000001", "snap-00000002"]},
+            {"image_id": "ami-00000001", "created_at": "2026-01-03T03:04:05.678Z", "name": "golden",
+             "snapshots": ["snap-00000002"], "ephemeral": ["ephemeral0"], "public": true},
+            {"image_id": "ami-00000003", "owner_id": "999999999999",
+             "snapshots": ["snap-00000009"]},
+        ],
+        "snapshots": [{"snapshot_id": "snap-00000001", "size_gib": 30, "tags": {"a": "b"}}],
+        "instances": [{"instance_id": "i-00000001", "image_id": "ami-00000001"}],
+        "launch_templates": [{"launch_template_id": "lt-00000001", "versions": [
+            {"version": 1}, {"version": 2, "image_id": "resolve:ssm:/golden"},
+        ]}],
+        "launch_configurations": [{"name": "legacy", "image_id": "ami-00000001"}],
+        "auto_scaling_groups": [
+            {"name": "web", "launch_template": {"launch_template_id": "lt-00000001"}},
+            {"name": "mixed", "mixed": {
+                "launch_template": {"launch_template_id": "lt-00000001", "version": "2"},
+                "overrides": [{"image_id": "ami-00000001"}],
+            }},
+        ],
+        "ssm_parameters": [{"name": "/golden", "value": "ami-00000001"}],
+    });
+    let expected = serde_json::from_value::<Fleet>(fleet.clone()).unwrap().filled();
+    let account = A::with(fleet).await;
+    assert_eq!(account.world().await, expected);
+    assert_eq!(expected.clone().filled(), expected);
+}
+
+pub async fn own_images_are_listed_in_every_state<A: Account>() {
+    let account = A::with(json!({
+        "images": [
+            {"image_id": "ami-00000001"},
+            {"image_id": "ami-00000002", "state": "disabled"},
+            {"image_id": "ami-00000003", "state": "failed"},
+            {"image_id": "ami-00000004", "state": "pending"},
+            {"image_id": "ami-00000005", "deprecation_time": "2026-01-02T00:00:00Z"},
+            {"image_id": "ami-00000006", "owner_id": "999999999999", "public": true},
+        ],
+    }))
+    .await;
+    let mut found = account.port().list_images().await.unwrap();
+    found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+    let found: Vec<(&str, ImageState)> =
+        found.iter().map(|image| (image.image_id.as_str(), image.state)).collect();
+    let expected = [
+        ("ami-00000001", ImageState::Available),
+        ("ami-00000002", ImageState::Disabled),
+        ("ami-00000003", ImageState::Failed),
+        ("ami-00000004", ImageState::Pending),
+        ("ami-00000005", ImageState::Available),
+    ];
+    assert_eq!(found, expected);
+}
+
+/// An account with so many images, each with a snapshot of its own.
+fn many(images: u32) -> Value {
+    let images: Vec<Value> = (0..images)
+        .map(
+            |n| json!({"image_id": format!("ami-{n:08x}"), "snapshots": [format!("snap-{n:08x}")]}),
+        )
+        .collect();
+    json!({"images": images})
+}
+
+pub async fn every_page_is_listed<A: Account>() {
+    let account = A::with(many(1050)).await;
+    let mut images: Vec<String> = account
+        .port()
+        .list_images()
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|image| image.image_id.to_string())
+        .collect();
+    images.sort();
+    images.dedup();
+    assert_eq!(images.len(), 1050);
+    let own = SnapshotScope::Own;
+    let mut snapshots: Vec<SnapshotId> = account
+        .port()
+        .list_snapshots(&own)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|snapshot| snapshot.snapshot_id)
+        .collect();
+    snapshots.sort();
+    snapshots.dedup();
+    assert_eq!(snapshots.len(), 1050);
+    // More than a filter takes at once, and one that does not exist.
+    snapshots.push(snapshot("snap-ffffffff"));
+    assert_eq!(account.port().find_snapshots(&snapshots).await.unwrap().len(), 1050);
+}
+
+pub async fn a_failing_page_fails_the_listing<A: Account>() {
+    let account = A::with(many(1001)).await;
+    let switches = Switches::default();
+    let switches = switches.and_fail_page("ec2:DescribeImages", 2);
+    account.set(switches.and_fail_page("ec2:DescribeSnapshots", 2)).await;
+    let error = account.port().list_images().await.unwrap_err();
+    assert_eq!((error.call, error.kind), ("ec2:DescribeImages", ErrorKind::Other));
+    assert_eq!(error.code, "InternalError");
+    let error = account.port().list_snapshots(&SnapshotScope::Own).await.unwrap_err();
+    assert_eq!((error.call, error.kind), ("ec2:DescribeSnapshots", ErrorKind::Other));
+}
+
+pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
+    use steward::cloud::{Cloud, SnapshotFate};
+
+    let account = A::with(json!({
+        "images": [{"image_id": "ami-00000001"}, {"image_id": "ami-00000002", "state": "disabled"}],
+    }))
+    .await;
+    let port = account.port();
+    let state = async |id| port.find_image(&image(id)).await.unwrap().map(|found| found.state);
+    assert_eq!(state("ami-00000001").await, Some(ImageState::Available));
+    assert_eq!(state("ami-00000002").await, Some(ImageState::Disabled));
+    assert_eq!(state("ami-0000000f").await, None);
+    port.deregister(&image("ami-00000001"), SnapshotFate::LeaveToReaper).await.unwrap();
+    assert_eq!(state("ami-00000001").await, None);
+    account.set(Switches { forget_deregistered: true, ..Switches::default() }).await;
+    assert_eq!(state("ami-00000001").await, None);
+}
+
+pub async fn snapshots_are_listed_and_found<A: Account>() {
+    let account = A::with(json!({
+        "snapshots": [
+            {"snapshot_id": "snap-00000001", "started_at": "2026-01-02T03:04:05Z", "size_gib": 30,
+             "tags": {"Name": "root"}},
+            {"snapshot_id": "snap-00000002", "owner_id": "999999999999"},
+        ],
+    }))
+    .await;
+    let expected = Snapshot {
+        snapshot_id: snapshot("snap-00000001"),
+        started_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
+        size_gib: Some(30),
+        tags: tags(&[("Name", "root")]),
+    };
+    let listed = account.port().list_snapshots(&SnapshotScope::Own).await.unwrap();
+    assert_eq!(listed, std::slice::from_ref(&expected));
+    // One that is missing does not hide the others, and another account's is not ours to find.
+    let wanted = ["snap-0000000f", "snap-00000001", "snap-00000002"].map(snapshot);
+    assert_eq!(account.port().find_snapshots(&wanted).await.unwrap(), [expected]);
+    assert_eq!(account.port().find_snapshots(&[]).await.unwrap(), []);
+}
+
+pub async fn snapshots_are_listed_by_tag<A: Account>() {
+    let account = A::with(json!({
+        "snapshots": [
+            {"snapshot_id": "snap-00000001", "tags": {"image-steward:image": "ami-1"}},
+            {"snapshot_id": "snap-00000002", "tags": {"image-steward:image": "ami-12"}},
+            {"snapshot_id": "snap-00000003", "tags": {"other": "ami-1"}},
+            {"snapshot_id": "snap-00000004"},
+        ],
+    }))
+    .await;
+    let scope = SnapshotScope::Tagged { key: "image-steward:image".into(), value: "ami-1".into() };
+    let found = account.port().list_snapshots(&scope).await.unwrap();
+    let ids: Vec<&str> = found.iter().map(|snapshot| snapshot.snapshot_id.as_str()).collect();
+    assert_eq!(ids, ["snap-00000001"]);
+}
+
+pub async fn instances_are_found<A: Account>() {
+    let account = A::with(json!({
+        "images": [{"image_id": "ami-00000001"}, {"image_id": "ami-00000002"}],
+        "instances": [
+            {"instance_id": "i-00000001", "image_id": "ami-00000001", "tags": {"Team": "red"}},
+            {"instance_id": "i-00000002", "image_id": "ami-00000001", "state": "stopped"},
+            {"instance_id": "i-00000003", "image_id": "ami-00000001", "state": "terminated"},
+            {"instance_id": "i-00000004", "image_id": "ami-00000002"},
+        ],
+    }))
+    .await;
+    let port = account.port();
+    let mut holders: Vec<_> = port.find_instances_of(&image("ami-00000001")).await.unwrap();
+    holders.sort();
+    let arn = "arn:aws:ec2:eu-central-1:123456789012:instance";
+    let by: Vec<&str> = holders.iter().map(|holder| &*holder.by).collect();
+    assert_eq!(by, [format!("{arn}/i-00000001"), format!("{arn}/i-00000002")]);
+    assert!(holders.iter().all(|holder| &*holder.kind == "instance"));
+    let tags_of = async |id: &str| port.find_instance_tags(&id.parse().unwrap()).await.unwrap();
+    assert_eq!(tags_of("i-00000001").await, Some(tags(&[("Team", "red")])));
+    assert_eq!(tags_of("i-00000002").await, Some(tags(&[])));
+    assert_eq!(tags_of("i-0000000f").await, None);
+}
+
+pub async fn a_denied_reading_names_the_permission<A: Account>() {
+    let account = A::with(json!({})).await;
+    let denied = ["Images", "ImageAttribute", "Instances", "Snapshots"];
+    let denied = denied.map(|what| format!("ec2:Describe{what}"));
+    account.set(Switches { deny: denied.to_vec(), ..Switches::default() }).await;
+    let (port, one) = (account.port(), image("ami-00000001"));
+    let [images, attribute, instances, snapshots] = &denied;
+    for (error, action) in [
+        (port.list_images().await.unwrap_err(), images),
+        (port.find_image(&one).await.unwrap_err(), images),
+        (port.find_launch_permissions(&one).await.unwrap_err(), attribute),
+        (port.find_instances_of(&one).await.unwrap_err(), instances),
+        (port.find_instance_tags(&"i-00000001".parse().unwrap()).await.unwrap_err(), instances),
+        (port.list_snapshots(&SnapshotScope::Own).await.unwrap_err(), snapshots),
+        (port.find_snapshots(&[snapshot("snap-00000001")]).await.unwrap_err(), snapshots),
+    ] {
+        assert_eq!(error.kind, ErrorKind::Denied, "{error}");
+        assert_eq!(error.missing_permission(), Some(action.as_str()));
+    }
+}

@@ -1,0 +1,57 @@
+//! Clauses about what images share: with other accounts, and their snapshots with each other.
+
+use serde_json::json;
+use steward::cloud::{ErrorKind, View};
+
+use crate::{Account, image};
+
+pub async fn launch_permissions_are_found<A: Account>() {
+    let account = A::with(json!({
+        "images": [
+            {"image_id": "ami-00000001", "launch_permissions": ["222233334444", "111122223333"]},
+            {"image_id": "ami-00000002", "public": true, "launch_permissions": ["111122223333"]},
+            {"image_id": "ami-00000003"},
+            {"image_id": "ami-00000004", "owner_id": "999999999999", "public": true},
+        ],
+    }))
+    .await;
+    let found = async |id| account.port().find_launch_permissions(&image(id)).await;
+    let holders = async |id| {
+        found(id).await.unwrap().iter().map(|holder| holder.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(holders("ami-00000001").await, ["111122223333", "222233334444"]);
+    assert_eq!(holders("ami-00000002").await, ["111122223333", "all"]);
+    assert_eq!(holders("ami-00000003").await, Vec::<String>::new());
+    assert_eq!(found("ami-0000000f").await.unwrap_err().kind, ErrorKind::NotFound);
+    // Another account's image: no permission of ours is missing, and it is there.
+    assert_eq!(found("ami-00000004").await.unwrap_err().kind, ErrorKind::Other);
+}
+
+pub async fn only_public_sharing_is_in_the_listing<A: Account>() {
+    let account = A::with(json!({
+        "images": [
+            {"image_id": "ami-00000001", "launch_permissions": ["111122223333"]},
+            {"image_id": "ami-00000002", "public": true},
+        ],
+    }))
+    .await;
+    let mut found = account.port().list_images().await.unwrap();
+    found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+    assert_eq!(found[0].launch_permissions, None);
+    assert_eq!(found[1].launch_permissions, Some(["all".into()].into()));
+}
+
+pub async fn a_shared_snapshot_is_listed_with_each_of_its_images<A: Account>() {
+    let account = A::with(json!({
+        "images": [
+            {"image_id": "ami-00000001", "snapshots": ["snap-00000001"]},
+            {"image_id": "ami-00000002", "snapshots": ["snap-00000001", "snap-00000002"]},
+        ],
+    }))
+    .await;
+    let mut found = account.port().list_images().await.unwrap();
+    found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+    let ids = |n: usize| found[n].snapshots.iter().map(|id| id.as_str()).collect::<Vec<_>>();
+    assert_eq!(ids(0), ["snap-00000001"]);
+    assert_eq!(ids(1), ["snap-00000001", "snap-00000002"]);
+}

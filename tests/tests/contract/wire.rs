@@ -1,0 +1,203 @@
+//! What only the adapter has: the calls it makes, what it repeats, and what it takes for an answer.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+
+use serde_json::{Value, json};
+use steward::aws::{Connect, connect};
+use steward::cloud::{Cloud, ErrorKind, SnapshotFate, SnapshotScope, TemplateVersions, View};
+use steward::inventory::Source;
+use steward_tests::standin::options;
+use steward_tests::switches::Switches;
+
+use crate::{Account, OverTheWire, image, image_ids, resources, snapshot_ids, tags};
+
+async fn calls(account: &OverTheWire) -> BTreeMap<String, u32> {
+    account.standin.calls().await
+}
+
+fn counts(expected: &[(&str, u32)]) -> BTreeMap<String, u32> {
+    expected.iter().map(|(action, times)| ((*action).to_owned(), *times)).collect()
+}
+
+/// 1,050 images and snapshots, 1,050 machines, 120 templates of two versions, 101 groups of which
+/// two pin three versions of two templates, 101 launch configurations, and a parameter that two
+/// templates share.
+fn big() -> Value {
+    let of = |count: u32, one: &dyn Fn(u32) -> Value| (0..count).map(one).collect::<Vec<_>>();
+    let pin = |template: u32, version: &str| json!({"launch_template_id": format!("lt-{template:08x}"), "version": version});
+    json!({
+        "images": of(1050, &|n| {
+            json!({"image_id": format!("ami-{n:08x}"), "snapshots": [format!("snap-{n:08x}")]})
+        }),
+        "instances": of(1050, &|n| {
+            json!({"instance_id": format!("i-{n:08x}"), "image_id": "ami-00000001"})
+        }),
+        "launch_templates": of(120, &|n| {
+            let last = if n < 2 { "resolve:ssm:/golden" } else { "ami-00000003" };
+            json!({"launch_template_id": format!("lt-{n:08x}"), "default_version": 3, "versions": [
+                {"version": 1, "image_id": "ami-00000001"},
+                {"version": 2, "image_id": "ami-00000002"},
+                {"version": 3, "image_id": "ami-00000003"},
+                {"version": 4, "image_id": last},
+            ]})
+        }),
+        "launch_configurations": of(101, &|n| {
+            json!({"name": format!("legacy-{n}"), "image_id": "ami-00000001"})
+        }),
+        "auto_scaling_groups": of(101, &|n| match n {
+            0 => json!({"name": "web-0", "launch_template": pin(0, "1")}),
+            1 => json!({"name": "web-1", "mixed": {"launch_template": pin(0, "2"), "overrides": [
+                {"launch_template": pin(1, "2")}, {"launch_template": pin(1, "3")},
+            ]}}),
+            n => json!({"name": format!("web-{n}"), "launch_template": pin(n, "$Latest")}),
+        }),
+        "ssm_parameters": [{"name": "/golden", "value": "ami-00000004"}],
+    })
+}
+
+#[tokio::test]
+async fn an_inventory_costs_no_more_calls_than_there_are_pages() {
+    let account = OverTheWire::with(big()).await;
+    account.aws.list_images().await.unwrap();
+    account.aws.list_snapshots(&SnapshotScope::Own).await.unwrap();
+    let answers = account.aws.list_references(TemplateVersions::DefaultAndLatest).await;
+    assert!(answers.iter().all(|answer| answer.found.is_ok()), "{answers:?}");
+    let expected = counts(&[
+        ("DescribeImages", 2),
+        ("DescribeInstances", 2),
+        // 240 versions are two pages; then one call for each of the two templates of which
+        // groups pin another version, and one parameter.
+        ("DescribeLaunchTemplateVersions", 4),
+        ("DescribeSnapshots", 2),
+        ("autoscaling:DescribeAutoScalingGroups", 2),
+        ("autoscaling:DescribeLaunchConfigurations", 2),
+        ("ssm:GetParameter", 1),
+    ]);
+    assert_eq!(calls(&account).await, expected);
+}
+
+#[tokio::test]
+async fn nothing_to_do_costs_no_call() {
+    let account = OverTheWire::with(json!({})).await;
+    let one = resources(&["ami-00000001"]);
+    account.aws.set_tags(&[], &tags(&[("a", "b")])).await.unwrap();
+    account.aws.set_tags(&one, &tags(&[])).await.unwrap();
+    account.aws.remove_tags(&[], &["a".into()]).await.unwrap();
+    account.aws.remove_tags(&one, &[]).await.unwrap();
+    account.aws.find_snapshots(&[]).await.unwrap();
+    assert_eq!(calls(&account).await, counts(&[]));
+}
+
+#[tokio::test]
+async fn a_throttled_call_is_repeated() {
+    let account = OverTheWire::with(json!({"images": [{"image_id": "ami-00000001"}]})).await;
+    let (action, code) = ("ec2:DeregisterImage", "RequestLimitExceeded");
+    account.set(Switches::default().and_fail_times(action, code, 3)).await;
+    let first = image("ami-00000001");
+    account.aws.deregister(&first, SnapshotFate::LeaveToReaper).await.unwrap();
+    assert_eq!(image_ids(&account.world().await), Vec::<&str>::new());
+    assert_eq!(calls(&account).await, counts(&[("DeregisterImage", 4)]));
+}
+
+#[tokio::test]
+async fn throttling_that_does_not_end_is_named() {
+    let account = OverTheWire::with(json!({"images": [{"image_id": "ami-00000001"}]})).await;
+    account.set(Switches::default().and_fail("ec2:DescribeImages", "RequestLimitExceeded")).await;
+    let error = account.aws.list_images().await.unwrap_err();
+    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Throttled, "RequestLimitExceeded"));
+    assert_eq!(calls(&account).await, counts(&[("DescribeImages", 4)]));
+}
+
+/// The answer got lost, and the repeated call finds the image gone: that is done, and what
+/// became of the snapshots is not known.
+#[tokio::test]
+async fn a_lost_answer_is_done_and_claims_no_snapshots() {
+    let fleet = json!({"images": [{"image_id": "ami-00000001", "snapshots": ["snap-00000001"]}]});
+    let account = OverTheWire::with(fleet).await;
+    account.set(Switches::default().and_lose_answers("ec2:DeregisterImage", 1)).await;
+    let first = image("ami-00000001");
+    let done = account.aws.deregister(&first, SnapshotFate::DeleteWithImage).await.unwrap();
+    assert_eq!(done.deleted, []);
+    let world = account.world().await;
+    assert_eq!((image_ids(&world), snapshot_ids(&world)), (vec![], vec![]));
+}
+
+#[tokio::test]
+async fn a_parameter_is_read_or_named() {
+    let fleet =
+        json!({"ssm_parameters": [{"name": "/image-steward/policy", "value": "version = 1"}]});
+    let account = OverTheWire::with(fleet).await;
+    assert_eq!(account.aws.parameter("/image-steward/policy").await.unwrap(), "version = 1");
+    let error = account.aws.parameter("/image-steward/polizei").await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    assert!(error.message.contains("/image-steward/polizei"), "{error}");
+}
+
+#[tokio::test]
+async fn groups_that_cannot_be_read_do_not_cost_the_templates() {
+    let account = OverTheWire::with(big()).await;
+    account.set(Switches::deny(&["autoscaling:DescribeAutoScalingGroups"])).await;
+    let answers = account.aws.list_references(TemplateVersions::DefaultAndLatest).await;
+    let failed: Vec<Source> =
+        answers.iter().filter(|answer| answer.found.is_err()).map(|one| one.source).collect();
+    assert_eq!(failed, [Source::AutoScalingGroups]);
+}
+
+/// A server that tells whose account it is, and answers everything else with `body`.
+fn answering_only(body: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            answer_once(stream.unwrap(), body);
+        }
+    });
+    url
+}
+
+fn answer_once(mut stream: TcpStream, body: &str) {
+    const CALLER: &str = "<GetCallerIdentityResponse><GetCallerIdentityResult>\
+        <Account>123456789012</Account></GetCallerIdentityResult></GetCallerIdentityResponse>";
+    let mut reader = BufReader::new(stream.try_clone().unwrap());
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim_end().to_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(text) = line.strip_prefix("content-length: ") {
+            length = text.parse().unwrap();
+        }
+    }
+    let mut request = vec![0; length];
+    reader.read_exact(&mut request).unwrap();
+    let whose = String::from_utf8_lossy(&request).contains("GetCallerIdentity");
+    let body = if whose { CALLER } else { body };
+    let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close", body.len());
+    write!(stream, "{head}\r\n\r\n{body}").unwrap();
+}
+
+/// A listing cut short, or a page of something else in between, must not pass for an account
+/// with little or nothing in it.
+#[tokio::test]
+async fn what_is_no_answer_is_an_error() {
+    for body in [
+        "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>\
+         <instanceId>i-00000001</instanceId></item></instancesSet></item>",
+        "<html><body>Please sign in to the guest network</body></html>",
+        "",
+    ] {
+        let endpoint = Some(answering_only(body));
+        let aws = connect(Connect { endpoint, ..options() }).await.unwrap();
+        let answers = aws.list_references(TemplateVersions::DefaultAndLatest).await;
+        for answer in &answers {
+            assert!(answer.found.is_err(), "{} took {body:?} for an answer", answer.source);
+        }
+        assert!(aws.list_images().await.is_err(), "images took {body:?} for an answer");
+        assert!(aws.list_snapshots(&SnapshotScope::Own).await.is_err(), "{body:?}");
+    }
+}

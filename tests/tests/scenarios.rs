@@ -1,0 +1,194 @@
+//! Scenarios: small worlds in files, each with a policy, what a person expects of it, and the
+//! whole plan as it was last reviewed.
+//!
+//! `[expect]` is written by hand and says what matters; the golden plan beside it (in
+//! `scenarios/golden`) is the plan to the byte. `INSTA_UPDATE=always` writes the goldens anew:
+//! read the difference before you commit it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use steward::inventory::Inventory;
+use steward::plan::plan;
+use steward::plan::reap::plan_snapshots;
+use steward::policy::Policy;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Scenario {
+    /// What the scenario shows, in one sentence.
+    title: String,
+    now: Timestamp,
+    policy: String,
+    /// A saved inventory; account, Region and time are filled in.
+    inventory: Value,
+    expect: Expect,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expect {
+    /// The `reason` of the refusal, if there is one.
+    refusal: Option<String>,
+    /// Every image of the inventory.
+    #[serde(default)]
+    images: BTreeMap<String, Expected>,
+    /// Every marked snapshot, where the scenario is about snapshots.
+    #[serde(default)]
+    snapshots: BTreeMap<String, Expected>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Expected {
+    action: String,
+    /// Reasons in their order: a name, or the whole reason with its numbers.
+    because: Option<Vec<Value>>,
+    /// `"deregister 2026-12-01T00:00:00Z"`.
+    next: Option<String>,
+    group: Option<String>,
+    /// The snapshots that go with the image.
+    ledger: Option<Vec<String>>,
+}
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+fn names() -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn load(name: &str) -> (Scenario, Inventory, Policy) {
+    let path = folder().join(format!("{name}.toml"));
+    let text = std::fs::read_to_string(&path).unwrap();
+    let mut scenario: Scenario = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let world = scenario.inventory.as_object_mut().unwrap();
+    for (key, value) in [
+        ("account", Value::from("123456789012")),
+        ("region", Value::from("eu-central-1")),
+        ("taken_at", Value::from(scenario.now.to_string())),
+        ("references", Value::Array(Vec::new())),
+        ("images", Value::Array(Vec::new())),
+    ] {
+        world.entry(key).or_insert(value);
+    }
+    for image in world["images"].as_array_mut().unwrap() {
+        let image = image.as_object_mut().unwrap();
+        for (key, value) in [("owner_id", "123456789012"), ("state", "available"), ("architecture", "x86_64")] {
+            image.entry(key).or_insert(Value::from(value));
+        }
+    }
+    let inventory = Inventory::from_json(&scenario.inventory.to_string())
+        .unwrap_or_else(|error| panic!("{name}: inventory: {error}"));
+    let policy = Policy::parse(&scenario.policy, name).unwrap_or_else(|error| panic!("{error}"));
+    (scenario, inventory, policy)
+}
+
+/// What the decisions of `plan` (in JSON) differ in from what is expected.
+fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let decisions = decisions.as_array().unwrap();
+    let found: Vec<&str> = decisions.iter().map(|decision| decision[id].as_str().unwrap()).collect();
+    for image in found.iter().filter(|image| !expected.contains_key(**image)) {
+        wrong.push(format!("{image}: nothing is expected of it"));
+    }
+    for (image, expected) in expected {
+        let Some(decision) = decisions.iter().find(|decision| decision[id] == image.as_str()) else {
+            wrong.push(format!("{image}: no decision"));
+            continue;
+        };
+        let mut differ = |what: &str, expected: &str, found: &Value| {
+            if found.as_str() != Some(expected) {
+                wrong.push(format!("{image}: {what}: expected {expected}, found {found}; {decision}"));
+            }
+        };
+        let Expected { action, because, next, group, ledger } = expected;
+        differ("action", action, &decision["action"]);
+        if let Some(group) = group {
+            differ("group", group, &decision["group"]);
+        }
+        if let Some(next) = next {
+            let step = &decision["next"];
+            let words = format!("{} {}", step["action"].as_str().unwrap_or("none"), step["at"].as_str().unwrap_or(""));
+            differ("next", next, &Value::from(words.trim()));
+        }
+        if let Some(because) = because {
+            let found = decision["because"].as_array().unwrap();
+            let same = found.len() == because.len()
+                && found.iter().zip(because).all(|(found, expected)| match expected {
+                    Value::String(name) => found["reason"] == name.as_str(),
+                    whole => found == whole,
+                });
+            if !same {
+                wrong.push(format!(
+                    "{image}: because: expected {}, found {}",
+                    Value::from(because.clone()),
+                    decision["because"]
+                ));
+            }
+        }
+        if let Some(ledger) = ledger {
+            let found = &decision["removal"]["ledger"];
+            if *found != Value::from(ledger.clone()) {
+                wrong.push(format!("{image}: ledger: expected {ledger:?}, found {found}"));
+            }
+        }
+    }
+    wrong
+}
+
+#[test]
+fn there_are_enough_scenarios() {
+    assert!(names().len() >= 25, "{} scenarios", names().len());
+}
+
+#[test]
+fn every_scenario_is_planned_as_expected() {
+    let mut wrong = Vec::new();
+    for name in names() {
+        let (scenario, inventory, policy) = load(&name);
+        let Scenario { title, now, expect, .. } = scenario;
+        let found = plan(&inventory, &policy, now);
+        let json = serde_json::to_value(&found).unwrap();
+        let mut differ = differences(&expect.images, &json["decisions"], "image_id");
+        let refusal = json["refusal"]["reason"].as_str().map(str::to_owned);
+        if refusal != expect.refusal {
+            differ.push(format!("refusal: expected {:?}, found {refusal:?}", expect.refusal));
+        }
+        if !expect.snapshots.is_empty() {
+            let reaping = serde_json::to_value(plan_snapshots(&inventory, &policy, now)).unwrap();
+            differ.extend(differences(&expect.snapshots, &reaping["decisions"], "snapshot_id"));
+        }
+        wrong.extend(differ.into_iter().map(|what| format!("{name} ({title}): {what}")));
+    }
+    assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn every_plan_is_its_golden_plan() {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path(folder().join("golden"));
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    for name in names() {
+        let (scenario, inventory, policy) = load(&name);
+        let found = plan(&inventory, &policy, scenario.now);
+        let mut text = serde_json::to_string_pretty(&found).unwrap();
+        if !scenario.expect.snapshots.is_empty() {
+            let reaping = plan_snapshots(&inventory, &policy, scenario.now);
+            text = format!("{text}\n{}", serde_json::to_string_pretty(&reaping).unwrap());
+        }
+        settings.bind(|| insta::assert_snapshot!(name.as_str(), text));
+    }
+}
