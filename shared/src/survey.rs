@@ -60,9 +60,10 @@ pub async fn take_snapshot_inventory(
     tidy(inventory)
 }
 
-/// Plans, and reads what a listing does not tell about those images that would go: with whom
-/// they are shared. Repeats until every image that goes has been looked at, because one that
-/// turns out to be shared makes room under the caps for another.
+/// Plans, and reads what a listing does not tell about those images that would be marked or
+/// removed: with whom they are shared. That is a call for each such image. Repeats until all of
+/// them have been looked at, because one that turns out to be shared makes room under the caps
+/// for another.
 pub async fn plan_with_evidence(
     view: &impl View,
     inventory: &mut Inventory,
@@ -104,7 +105,8 @@ pub async fn plan_with_evidence(
     }
 }
 
-/// The positions of the images that `plan` wants to go, but whose launch permissions are unknown.
+/// The positions of the images that `plan` would mark or remove, and whose launch permissions are
+/// unknown.
 fn without_evidence(plan: &Plan, inventory: &Inventory) -> Vec<usize> {
     if plan.refusal.is_some() {
         return Vec::new();
@@ -112,7 +114,7 @@ fn without_evidence(plan: &Plan, inventory: &Inventory) -> Vec<usize> {
     let going: std::collections::HashSet<&ImageId> = plan
         .decisions
         .iter()
-        .filter(|decision| matches!(decision.action, Action::Deregister { .. }))
+        .filter(|decision| matches!(decision.action, Action::Deregister { .. } | Action::Expire))
         .map(|decision| &decision.image_id)
         .collect();
     let images = inventory.images.iter().enumerate();

@@ -453,7 +453,9 @@ class TestSettings:
         assert f":{line}:" in answer["errorMessage"], answer
         assert "lust" in answer["errorMessage"]
         assert account.mutating_calls() == []
-        errors = [one for one in runtime.logs("prune-images") if one["level"] == "ERROR"]
+        errors = [
+            one for one in runtime.logs("prune-images") if one["level"] == "ERROR"
+        ]
         assert any("lust" in str(one.get("error")) for one in errors)
 
     @pytest.mark.parametrize(

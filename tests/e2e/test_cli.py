@@ -1,0 +1,321 @@
+"""The operator's command: the real binary, in good weather and in bad."""
+
+from __future__ import annotations
+
+import json
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Account, image_steward
+from worlds import (
+    DUE,
+    DUE_SNAPSHOTS,
+    ami,
+    image,
+    image_ids,
+    policy,
+    snap,
+    snapshot_ids,
+    web_fleet,
+)
+
+DONE, FAILED, USAGE, PART, REFUSED = range(5)
+NO_KEYS: dict[str, str | None] = {
+    "AWS_ACCESS_KEY_ID": None,
+    "AWS_SECRET_ACCESS_KEY": None,
+    # People do not set this, so it must be quick without.
+    "AWS_EC2_METADATA_DISABLED": None,
+}
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    """A policy file."""
+    return write(tmp_path / "policy.toml", policy())
+
+
+def write(file: Path, text: str) -> str:
+    file.write_text(text)
+    return str(file)
+
+
+def decisions(text: str) -> dict[str, str]:
+    return {one["image_id"]: one["action"] for one in json.loads(text)["decisions"]}
+
+
+class TestGoodWeather:
+    def test_plan_decides_about_every_image_and_changes_nothing(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        before = account.fleet()
+        planned = image_steward(account, "plan", "--policy", rules, "--format", "json")
+        assert planned.returncode == DONE
+        actions = decisions(planned.stdout)
+        assert actions.keys() == image_ids(before)
+        assert {
+            one for one, action in actions.items() if action == "deregister"
+        } == set(DUE)
+        assert account.mutating_calls() == []
+        assert account.fleet() == before
+
+    def test_the_table_has_a_row_for_each_image(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        planned = image_steward(account, "plan", "--policy", rules)
+        assert planned.returncode == DONE
+        assert planned.stderr == ""
+        head, *rows = planned.stdout.splitlines()
+        for title in ("IMAGE", "NAME", "AGE", "GROUP", "DECISION", "WHY", "NEXT"):
+            assert title in head
+        for image_id in image_ids(account.fleet()):
+            assert sum(image_id in row for row in rows) == 1
+
+    def test_a_saved_inventory_gives_the_same_plan(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        shared = image(10, 80, marked=10, launch_permissions=["999988887777"])
+        fleet = web_fleet()
+        account.load(fleet | {"images": [*fleet["images"], shared]})
+        arguments = ("plan", "--policy", rules, "--format", "json")
+        live = image_steward(account, *arguments)
+        saved = image_steward(account, "inventory")
+        assert saved.returncode == DONE
+        file = write(tmp_path / "saved.json", saved.stdout)
+        now = json.loads(live.stdout)["planned_at"]
+        account.forget_calls()
+        offline = image_steward(account, *arguments, "--inventory", file, "--now", now)
+        assert offline.returncode == DONE
+        assert account.calls() == []
+        assert json.loads(offline.stdout) == json.loads(live.stdout)
+
+    def test_apply_removes_what_is_due_and_a_second_time_nothing(
+        self, account: Account, tmp_path: Path
+    ) -> None:
+        at_once = policy('deregister_after = "7d", delete_snapshots_after = "0d"')
+        rules = write(tmp_path / "policy.toml", at_once)
+        account.load(web_fleet())
+        before = account.fleet()
+        applied = image_steward(account, "apply", "--policy", rules)
+        assert applied.returncode == DONE, applied.stderr
+        once = account.fleet()
+        assert image_ids(before) - image_ids(once) == set(DUE)
+        assert snapshot_ids(before) - snapshot_ids(once) == set(DUE_SNAPSHOTS)
+        account.forget_calls()
+        assert image_steward(account, "apply", "--policy", rules).returncode == DONE
+        assert account.mutating_calls() == []
+        assert account.fleet() == once
+
+    def test_apply_reaps_what_earlier_runs_left(
+        self, account: Account, rules: str
+    ) -> None:
+        ledger = {
+            "image-steward:image": ami(40),
+            "image-steward:delete-after": "2026-01-01T00:00:00Z",
+        }
+        account.load(
+            web_fleet() | {"snapshots": [{"snapshot_id": snap(31), "tags": ledger}]}
+        )
+        applied = image_steward(account, "apply", "--policy", rules)
+        assert applied.returncode == DONE
+        assert snap(31) not in snapshot_ids(account.fleet())
+
+
+class TestOutcomes:
+    def test_one_failure_is_done_in_part_and_said(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        failure = {"code": "OperationNotPermitted", "match": ami(6)}
+        account.switch(fail={"DeregisterImage": [failure]})
+        applied = image_steward(account, "apply", "--policy", rules)
+        assert applied.returncode == PART
+        said = applied.stdout + applied.stderr
+        [line] = [one for one in said.splitlines() if one.startswith("failed:")]
+        assert ami(6) in line
+        assert "ec2:DeregisterImage" in line
+        assert image_ids(account.fleet()) == image_ids(web_fleet()) - {ami(5), ami(7)}
+
+    @pytest.mark.parametrize("command", ["plan", "apply"])
+    @pytest.mark.parametrize(
+        "denied",
+        [
+            "ec2:DescribeInstances",
+            "ec2:DescribeImages",
+            "ec2:DescribeSnapshots",
+            "ec2:DescribeLaunchTemplateVersions",
+            "ec2:DescribeImageAttribute",
+            "autoscaling:DescribeAutoScalingGroups",
+            "autoscaling:DescribeLaunchConfigurations",
+        ],
+    )
+    def test_one_denied_call_refuses_and_names_the_permission(
+        self, account: Account, rules: str, command: str, denied: str
+    ) -> None:
+        account.load(web_fleet())
+        account.switch(deny=[denied.removeprefix("ec2:")])
+        done = image_steward(account, command, "--policy", rules)
+        assert done.returncode == REFUSED
+        assert f"missing permission: {denied}" in done.stdout + done.stderr
+        assert image_ids(account.fleet()) == image_ids(web_fleet())
+        removing = ("DeregisterImage", "DeleteSnapshot")
+        assert not set(removing) & set(account.mutating_calls())
+
+    def test_a_refusal_is_in_the_json_and_on_standard_error(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        account.switch(deny=["DescribeInstances"])
+        planned = image_steward(account, "plan", "--policy", rules, "--format", "json")
+        assert planned.returncode == REFUSED
+        assert json.loads(planned.stdout)["refusal"]["reason"] == "unread"
+        assert_one_line(planned.stderr, "ec2:DescribeInstances")
+
+    def test_an_incomplete_inventory_says_so(self, account: Account) -> None:
+        account.load(web_fleet())
+        account.switch(deny=["DescribeInstances"])
+        saved = image_steward(account, "inventory")
+        assert saved.returncode == PART
+        [unread] = json.loads(saved.stdout)["unread"]
+        assert unread["permission"] == "ec2:DescribeInstances"
+        assert_one_line(saved.stderr, "ec2:DescribeInstances")
+
+    def test_an_empty_account_is_one_line(self, account: Account, rules: str) -> None:
+        planned = image_steward(account, "plan", "--policy", rules)
+        assert planned.returncode == DONE
+        assert_one_line(planned.stdout, "No images in account 123456789012")
+
+    def test_so_is_the_wrong_region(self, account: Account, rules: str) -> None:
+        account.load(web_fleet())
+        arguments = ("--policy", rules, "--region", "us-east-1")
+        planned = image_steward(account, "plan", *arguments)
+        assert planned.returncode == DONE
+        assert_one_line(planned.stdout, "us-east-1")
+
+
+class TestBadWeather:
+    @pytest.mark.parametrize("command", [["plan"], ["apply"]])
+    def test_no_credentials(
+        self, account: Account, rules: str, command: list[str]
+    ) -> None:
+        started = time.monotonic()
+        done = image_steward(account, *command, "--policy", rules, **NO_KEYS)
+        assert time.monotonic() - started < 2
+        assert done.returncode == FAILED
+        assert_one_line(done.stderr, "no AWS credentials")
+
+    def test_no_credentials_where_nobody_answers_for_the_machine(
+        self, account: Account, rules: str, black_hole: str
+    ) -> None:
+        """As on a laptop: no instance metadata, and no refusal either."""
+        started = time.monotonic()
+        service = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": black_hole}
+        done = image_steward(account, "plan", "--policy", rules, **NO_KEYS | service)
+        assert time.monotonic() - started < 6
+        assert done.returncode == FAILED
+        assert_one_line(done.stderr, "no AWS credentials")
+
+    def test_no_region(self, account: Account, rules: str) -> None:
+        done = image_steward(account, "plan", "--policy", rules, AWS_REGION=None)
+        assert done.returncode == FAILED
+        assert_one_line(done.stderr, "no Region")
+
+    @pytest.mark.parametrize("region", ["mars", "EU Central 1", "eu_central_1", ""])
+    def test_a_region_that_is_none(
+        self, account: Account, rules: str, region: str
+    ) -> None:
+        done = image_steward(account, "plan", "--policy", rules, "--region", region)
+        assert done.returncode == FAILED
+        assert_one_line(done.stderr, f"`{region}` is not a Region")
+
+    def test_nobody_answers(self, rules: str) -> None:
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            url = f"http://127.0.0.1:{unused.getsockname()[1]}"
+            started = time.monotonic()
+            done = image_steward(url, "plan", "--policy", rules)
+        assert time.monotonic() - started < 15
+        assert done.returncode == FAILED
+        assert_one_line(done.stderr, "no answer")
+
+    @pytest.mark.parametrize("command", ["plan", "apply", "validate"])
+    def test_no_policy(self, account: Account, command: str, tmp_path: Path) -> None:
+        file = str(tmp_path / "absent.toml")
+        done = image_steward(account, command, "--policy", file)
+        assert done.returncode == USAGE
+        assert_one_line(done.stderr, file)
+        assert account.calls() == []
+
+    @pytest.mark.parametrize("command", ["plan", "apply", "validate"])
+    def test_every_error_of_a_policy_with_its_line(
+        self, account: Account, command: str, tmp_path: Path
+    ) -> None:
+        wrong = [
+            "version = 2",
+            "[[rule]]",
+            'name = "a"',
+            "keep = {}",
+            "[[rule]]",
+            'name = "a"',
+            "keep = { lust = 1, last = -1 }",
+            'match = { name = "[" }',
+            "[safety]",
+            "max_fraction = 7",
+        ]
+        file = write(tmp_path / "policy.toml", "\n".join(wrong))
+        done = image_steward(account, command, "--policy", file)
+        assert done.returncode == USAGE
+        places = [
+            int(line.removeprefix(file).split(":")[1])
+            for line in done.stderr.splitlines()
+            if line.startswith(file)
+        ]
+        assert places == [1, 4, 6, 7, 7, 8, 10]
+        assert account.calls() == []
+
+    @pytest.mark.parametrize("text", ["", "{}", "[1]", '{"images": 1}', "not JSON"])
+    def test_an_inventory_that_is_none(
+        self, account: Account, rules: str, tmp_path: Path, text: str
+    ) -> None:
+        file = write(tmp_path / "saved.json", text)
+        done = image_steward(account, "plan", "--policy", rules, "--inventory", file)
+        assert done.returncode == USAGE
+        assert_one_line(done.stderr, file)
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [[], ["plam"], ["plan", "--format", "xml"], ["plan", "--now", "tomorrow"]],
+    )
+    def test_a_command_line_that_means_nothing(
+        self, account: Account, arguments: list[str]
+    ) -> None:
+        assert image_steward(account, *arguments).returncode == USAGE
+        assert account.calls() == []
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """An address where connecting neither works nor fails."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(
+            socket.create_server(("127.0.0.1", 0), backlog=0)
+        )
+        # With the queue full, the system drops what more comes without a word.
+        for _ in range(4):
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def assert_one_line(text: str, says: str) -> None:
+    lines: list[Any] = text.splitlines()
+    assert len(lines) == 1, text
+    assert says in lines[0]
