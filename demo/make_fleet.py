@@ -178,11 +178,8 @@ def users(fleet: Fleet) -> dict[str, Any]:
             instance(1, golden, 247, "running", Name="restored-database"),
             instance(2, "legacy-batch", 510, "stopped", Name="year-end"),
             instance(3, golden, 719, "terminated"),
-            *(
-                instance(n, "web-nightly", 2, "running", Team="web")
-                for n in range(4, 9)
-            ),
-            instance(9, "vendor-appliance", 500, "running"),
+            *(instance(n, "web-nightly", 2, "running", Team="web") for n in (4, 5)),
+            instance(6, "vendor-appliance", 500, "running"),
         ],
         "launch_templates": [
             # Version 3 is neither $Default (2) nor $Latest (4), and nothing pins it.

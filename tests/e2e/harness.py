@@ -174,6 +174,7 @@ class Account:
     """The local AWS account: its control endpoint, and clients to look at it."""
 
     def __init__(self, fleet: Mapping[str, Any] | None = None) -> None:
+        self._clients: dict[str, Any] = {}
         command = [str(VENV / "bin/python"), str(ROOT / "tests/standin")]
         self._process = Process(command + ["--exit-with-parent"], clean_environment())
         try:
@@ -196,6 +197,11 @@ class Account:
 
     def client(self, service: str) -> Any:
         """A boto3 client that speaks to this account and to no other."""
+        if service not in self._clients:
+            self._clients[service] = self._new_client(service)
+        return self._clients[service]
+
+    def _new_client(self, service: str) -> Any:
         return boto3.client(
             service,
             endpoint_url=require_loopback(self.url),

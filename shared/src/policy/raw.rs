@@ -394,9 +394,13 @@ impl JsonSchema for Glob {
 /// One thing to group by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum GroupBy {
+    /// The value of the tag with this key.
     Tag(String),
+    /// The architecture.
     Architecture,
+    /// The platform.
     Platform,
+    /// The name without its trailing dates, versions and numbers.
     NamePrefix,
 }
 
