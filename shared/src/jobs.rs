@@ -17,6 +17,10 @@ use crate::policy::Policy;
 use crate::survey::{self, Home};
 use crate::tagging::{TagPlan, plan_tags};
 
+/// An answer may have 6 MB; a decision with many reasons takes about 1 KB of it, and the ids of
+/// what was done come on top.
+pub const MOST_STEPS: usize = 1000;
+
 /// Whether a run may change anything.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,7 +99,7 @@ pub struct Pruned {
     pub mode: Mode,
     /// The counts of the plan.
     pub summary: Summary,
-    /// The decisions of the plan that change something.
+    /// The decisions of the plan that change something, at most [`MOST_STEPS`]; the log has all.
     pub steps: Vec<Decision>,
     /// What was done.
     pub outcome: Outcome,
@@ -237,7 +241,7 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
         }
         let plan = self.plan_images().await;
         let outcome = self.apply_images(&plan).await.or_all_failed()?;
-        let steps = plan.decisions.into_iter().filter(changes_something).collect();
+        let steps = plan.decisions.into_iter().filter(changes_something).take(MOST_STEPS).collect();
         Ok(Answer::Pruned(Pruned { mode: self.mode, summary: plan.summary, steps, outcome }))
     }
 

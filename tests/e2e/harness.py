@@ -20,8 +20,6 @@ import ipaddress
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -38,6 +36,7 @@ import boto3
 from botocore.config import Config
 
 from deadline import DeadlineRelay
+from process import Died, Process, accepts, free_port, wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
@@ -50,10 +49,6 @@ KEYS = {
 
 # A proxy of the machine has no business between these processes.
 _open = build_opener(ProxyHandler({})).open
-
-
-class Died(Exception):
-    """A process that should be serving has ended; its last words are the text."""
 
 
 def require_loopback(url: str) -> str:
@@ -116,67 +111,15 @@ def binary(name: str) -> Path:
     return found
 
 
-class Process:
-    """A process in its own group, and what it has said so far."""
-
-    def __init__(
-        self, command: list[str], environment: Mapping[str, str], directory: Path = ROOT
-    ) -> None:
-        self.name = Path(command[0]).name
-        self._said = Path(tempfile.mkdtemp(prefix=f"{self.name}-"))
-        with (
-            self._said.joinpath("stdout").open("w") as stdout,
-            self._said.joinpath("stderr").open("w") as stderr,
-        ):
-            self._process = subprocess.Popen(
-                command,
-                cwd=directory,
-                env=dict(environment),
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
-
-    @property
-    def exit_code(self) -> int | None:
-        """None while it runs."""
-        return self._process.poll()
-
-    def said(self) -> str:
-        """All of its standard output up to now."""
-        return (self._said / "stdout").read_text(errors="replace")
-
-    def complained(self) -> str:
-        """All of its standard error up to now."""
-        return (self._said / "stderr").read_text(errors="replace")
-
-    def last_words(self) -> str:
-        """The ends of both, for a message about its death."""
-        lines = (self.said() + self.complained()).splitlines()
-        return "\n".join([f"{self.name} ended with {self.exit_code}:", *lines[-15:]])
-
-    def stop(self) -> None:
-        """End the whole group, gently for two seconds."""
-        for sign in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(self._process.pid, sign)
-                self._process.wait(2)
-            except ProcessLookupError:
-                break
-            except subprocess.TimeoutExpired:
-                continue
-        self._process.wait()
-        shutil.rmtree(self._said, ignore_errors=True)
-
-
 class Account:
     """The local AWS account: its control endpoint, and clients to look at it."""
 
     def __init__(self, fleet: Mapping[str, Any] | None = None) -> None:
         self._clients: dict[str, Any] = {}
         command = [str(VENV / "bin/python"), str(ROOT / "tests/standin")]
-        self._process = Process(command + ["--exit-with-parent"], clean_environment())
+        self._process = Process(
+            command + ["--exit-with-parent"], clean_environment(), ROOT
+        )
         try:
             self.url = require_loopback(self._address())
             if fleet is not None:
@@ -186,7 +129,7 @@ class Account:
             raise
 
     def _address(self) -> str:
-        _wait_for(self._process, lambda: "\n" in self._process.said())
+        wait_for(self._process, lambda: "\n" in self._process.said())
         return self._process.said().split()[2]
 
     def __enter__(self) -> Self:
@@ -267,7 +210,7 @@ class Function:
         self.process = Process([str(binary(name))], environment | api, directory)
         try:
             # An event for a function that never comes would wait for the next one.
-            _wait_for(self.process, self.relay.connected.is_set)
+            wait_for(self.process, self.relay.connected.is_set)
         except BaseException:
             self.stop()
             raise
@@ -290,13 +233,15 @@ class Runtime:
         self._account = account
         self._functions: dict[str, Function] = {}
         self._bundles = Path(tempfile.mkdtemp(prefix="image-steward-"))
-        self._port = _free_port()
+        self._port = free_port()
         environment = clean_environment()
         environment["PATH"] = f"{VENV / 'bin'}{os.pathsep}{environment['PATH']}"
         command = "cargo lambda watch --ignore-changes --only-lambda-apis -A 127.0.0.1"
-        self._watch = Process([*command.split(), "-P", str(self._port)], environment)
+        self._watch = Process(
+            [*command.split(), "-P", str(self._port)], environment, ROOT
+        )
         try:
-            _wait_for(self._watch, lambda: _accepts(self._port))
+            wait_for(self._watch, lambda: accepts(self._port))
         except BaseException:
             self.stop()
             raise
@@ -376,27 +321,3 @@ def _json_of(request: Request, seconds: float) -> Any:
     except HTTPError as error:
         # A function's error; Lambda itself would send it with status 200.
         return json.load(error)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _accepts(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _wait_for(process: Process, ready: Any, seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not ready():
-        if process.exit_code is not None:
-            raise Died(process.last_words())
-        if time.monotonic() > end:
-            raise Died(f"{process.name} is not ready after {seconds} seconds")
-        time.sleep(0.02)

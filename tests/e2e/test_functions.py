@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from events import image_event, scheduled_event
-from harness import Account, Died, Runtime
+from harness import Account, Runtime
+from process import Died
 from worlds import (
     DELETE_AFTER,
     DUE,
@@ -199,7 +200,10 @@ class TestPruneImages:
     def test_a_second_run_changes_nothing(
         self, account: Account, runtime: Runtime
     ) -> None:
-        account.load(web_fleet())
+        # Rescued, because it is shared; the second run must not mark it again.
+        shared = image(9, 80, marked=10, launch_permissions=["999988887777"])
+        fleet = web_fleet()
+        account.load(fleet | {"images": [*fleet["images"], shared]})
         runtime.start("prune-images", policy(), **APPLY)
         runtime.invoke("prune-images", scheduled_event())
         once = account.fleet()

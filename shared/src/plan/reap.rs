@@ -73,6 +73,13 @@ pub enum SnapshotReason {
         /// What it holds.
         value: String,
     },
+    /// Its mark is from before it was made: it came with the tags of another snapshot.
+    MarkCopied {
+        /// What the mark says.
+        at: Timestamp,
+        /// When the snapshot was made.
+        started_at: Timestamp,
+    },
     /// It does not say which image it backed.
     ImageUnknown,
     /// The image that it backs still exists.
@@ -101,6 +108,9 @@ impl fmt::Display for SnapshotReason {
             Self::Due { since } => write!(f, "image gone, due since {since}"),
             Self::NotBefore { at } => write!(f, "not before {at}"),
             Self::DateUnreadable { value } => write!(f, "delete-after holds no date: `{value}`"),
+            Self::MarkCopied { at, started_at } => {
+                write!(f, "delete-after is {at}, but it was made {started_at}: a copied tag")
+            }
             Self::ImageUnknown => f.write_str("its image is not known"),
             Self::ImageExists { image } => write!(f, "its image {image} exists"),
             Self::UsedBy { image } => write!(f, "used by {image}"),
@@ -210,6 +220,10 @@ pub fn due(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Result<Times
     let value = snapshot.tags.get(&policy.names.delete_after).unwrap_or_default();
     match value.parse::<Timestamp>() {
         Ok(at) if at > now => kept.push(SnapshotReason::NotBefore { at }),
+        Ok(at) if snapshot.started_at.is_some_and(|started_at| started_at > at) => {
+            let started_at = snapshot.started_at.unwrap_or(at);
+            kept.push(SnapshotReason::MarkCopied { at, started_at });
+        }
         Ok(at) if kept.is_empty() => return Ok(at),
         Ok(_) => {}
         Err(_) => kept.push(SnapshotReason::DateUnreadable { value: value.to_owned() }),

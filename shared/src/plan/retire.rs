@@ -72,6 +72,16 @@ pub(super) fn decide(
     decision
 }
 
+/// Since when the image is marked as expired.
+///
+/// A date that cannot be read counts as none, and so does one from before the image was made:
+/// that came with the tags of another image, which this one is a copy of. Such an image is marked
+/// anew, and the time runs from now.
+fn mark(image: &Image, names: &TagNames) -> Option<Timestamp> {
+    let marked: Timestamp = image.tags.get(&names.expired_at)?.parse().ok()?;
+    image.created_at.is_none_or(|made| made <= marked).then_some(marked)
+}
+
 fn expire(
     decision: &mut Decision,
     image: &Image,
@@ -86,10 +96,7 @@ fn expire(
         return;
     };
     decision.because.push(Reason::Expired { rank, of });
-    // A date that cannot be read counts as none: the image is marked anew, and the time runs
-    // from now.
-    let marked: Option<Timestamp> =
-        image.tags.get(&policy.names.expired_at).and_then(|value| value.parse().ok());
+    let marked = mark(image, &policy.names);
     let since = marked.unwrap_or(now);
     let due = rule.retire.deregister_after.after(since, &policy.timezone);
     decision.expired_at = Some(since);
