@@ -24,13 +24,19 @@ Credentials, Region and endpoint come from the standard AWS chain (AWS_PROFILE, 
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Say what would be done about every image, and why. Changes nothing.
-    #[command(after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json")]
+    #[command(
+        after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
+    )]
     Plan(Plan),
     /// Do it: retire images, then delete the snapshots whose time has come.
-    #[command(after_help = "Example:\n  image-steward apply --policy policy.toml --region eu-central-1")]
+    #[command(
+        after_help = "Example:\n  image-steward apply --policy policy.toml --region eu-central-1"
+    )]
     Apply(Apply),
     /// Read images, snapshots and references, and write them as JSON. Changes nothing.
-    #[command(after_help = "Example:\n  image-steward inventory --region eu-central-1 > saved.json")]
+    #[command(
+        after_help = "Example:\n  image-steward inventory --region eu-central-1 > saved.json"
+    )]
     Inventory(Inventory),
     /// Check a policy.
     #[command(after_help = "Example:\n  image-steward validate --policy policy.toml")]
@@ -75,6 +81,9 @@ pub struct Inventory {
     /// Read every version of every launch template, as `template_versions = "all"` does.
     #[arg(long)]
     pub all_template_versions: bool,
+    /// Read with whom each image is shared: one call an image.
+    #[arg(long)]
+    pub launch_permissions: bool,
 }
 
 /// Where the policy is.

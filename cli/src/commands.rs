@@ -113,7 +113,15 @@ async fn run_plan(arguments: arguments::Plan, now: Timestamp) -> Result<Exit, Co
     let (plan, snapshots) = match inventory {
         Some(file) => {
             let inventory = read_inventory(&file)?;
-            (plan(&inventory, &policy, now), plan_snapshots(&inventory, &policy, now))
+            let plan = plan(&inventory, &policy, now);
+            let unknown = survey::without_evidence(&plan, &inventory).len();
+            if unknown > 0 {
+                eprintln!(
+                    "image-steward: the inventory does not say with whom {unknown} of the images to go are shared; \
+                     a live run reads that first, and keeps those that are (see `inventory --launch-permissions`)"
+                );
+            }
+            (plan, plan_snapshots(&inventory, &policy, now))
         }
         None => plan_live(place, &policy, now).await?,
     };
@@ -167,7 +175,6 @@ async fn run_apply(arguments: arguments::Apply, now: Timestamp) -> Result<Exit, 
     let plan = job.plan_images().await;
     if output.format == Format::Table {
         print(&report::plan_text(&plan))?;
-        print("\n")?;
     }
     let images = job.apply_images(&plan).await;
     let snapshots = job.reap(&SnapshotScope::Own).await?;
@@ -179,8 +186,15 @@ async fn run_apply(arguments: arguments::Apply, now: Timestamp) -> Result<Exit, 
             }
         }
         Format::Table => {
-            print(&report::outcome_text(&images))?;
-            print(&report::reaped_text(&snapshots))?;
+            let done = report::outcome_text(&images) + &report::reaped_text(&snapshots);
+            match &snapshots.outcome.refused {
+                // What the images could not be read for was said with their plan.
+                Some(refused) if images.refused.is_none() => {
+                    print(&format!("{done}Refused: {refused}.\n"))?
+                }
+                _ if done.is_empty() && !plan.decisions.is_empty() => print("Nothing to do.\n")?,
+                _ => print(&done)?,
+            }
         }
     }
     Ok(worst(images.status(), snapshots.outcome.status()).into())
@@ -196,12 +210,21 @@ fn worst(images: Status, snapshots: Status) -> Status {
     }
 }
 
-async fn run_inventory(arguments: arguments::Inventory, now: Timestamp) -> Result<Exit, CommandError> {
-    let arguments::Inventory { place, all_template_versions } = arguments;
-    let versions =
-        if all_template_versions { TemplateVersions::All } else { TemplateVersions::DefaultAndLatest };
+async fn run_inventory(
+    arguments: arguments::Inventory,
+    now: Timestamp,
+) -> Result<Exit, CommandError> {
+    let arguments::Inventory { place, all_template_versions, launch_permissions } = arguments;
+    let versions = if all_template_versions {
+        TemplateVersions::All
+    } else {
+        TemplateVersions::DefaultAndLatest
+    };
     let live = live::connect(place).await?;
-    let inventory = survey::take_inventory(&live.aws, &live.home, versions, now).await;
+    let mut inventory = survey::take_inventory(&live.aws, &live.home, versions, now).await;
+    if launch_permissions {
+        survey::read_launch_permissions(&live.aws, &mut inventory).await;
+    }
     print_json(&inventory)?;
     for unread in &inventory.unread {
         eprintln!("image-steward: not read: {unread}");
@@ -219,7 +242,8 @@ fn read_inventory(file: &Path) -> Result<Inventory, CommandError> {
 }
 
 fn read(file: &Path) -> Result<String, CommandError> {
-    std::fs::read_to_string(file).map_err(|cause| CommandError::File { file: file.to_owned(), cause })
+    std::fs::read_to_string(file)
+        .map_err(|cause| CommandError::File { file: file.to_owned(), cause })
 }
 
 /// Writes to standard output. A reader that has gone away (`| head`) is no error.

@@ -2,6 +2,8 @@
 //!
 //! `make bench-core` runs it; docs/performance.md holds the figures.
 
+#![expect(clippy::unwrap_used, reason = "ids that are made here are ids")]
+
 use divan::{AllocProfiler, Bencher};
 use jiff::{SignedDuration, Timestamp};
 use steward::inventory::{Image, ImageState, Inventory, Reference, Snapshot};
@@ -49,19 +51,19 @@ fn now() -> Timestamp {
 fn world(count: usize) -> Inventory {
     let images = (0..count).map(image).collect();
     let snapshots = (0..count).map(|n| Snapshot {
-        snapshot_id: format!("snap-{n:017x}").parse().unwrap_or_else(|_| unreachable!()),
+        snapshot_id: format!("snap-{n:017x}").parse().unwrap(),
         started_at: Some(now()),
         size_gib: Some(8),
         tags: [("image-steward:image", format!("ami-{n:017x}"))].into_iter().collect(),
     });
     let references = (0..count).step_by(10).map(|n| Reference {
-        image_id: format!("ami-{n:017x}").parse().unwrap_or_else(|_| unreachable!()),
+        image_id: format!("ami-{n:017x}").parse().unwrap(),
         kind: "instance".into(),
         by: format!("arn:aws:ec2:eu-central-1:123456789012:instance/i-{n:017x}").into(),
     });
     Inventory {
-        account: "123456789012".parse().unwrap_or_else(|_| unreachable!()),
-        region: "eu-central-1".parse().unwrap_or_else(|_| unreachable!()),
+        account: "123456789012".parse().unwrap(),
+        region: "eu-central-1".parse().unwrap(),
         taken_at: now(),
         unread: Vec::new(),
         snapshots: snapshots.collect(),
@@ -73,13 +75,14 @@ fn world(count: usize) -> Inventory {
 fn image(n: usize) -> Image {
     let (age, family) = (n % FAMILY, n / FAMILY);
     let days = i64::try_from(age).unwrap_or_default();
-    let created_at = now() - SignedDuration::from_hours(24 * days) - SignedDuration::from_mins(n as i64 % 1440);
+    let created_at =
+        now() - SignedDuration::from_hours(24 * days) - SignedDuration::from_mins(n as i64 % 1440);
     let mut tags = vec![("Team", "platform".to_owned()), ("Family", format!("family-{family}"))];
-    if n % 100 == 0 {
+    if n.is_multiple_of(100) {
         tags.push(("Pinned", "yes".to_owned()));
     }
     Image {
-        image_id: format!("ami-{n:017x}").parse().unwrap_or_else(|_| unreachable!()),
+        image_id: format!("ami-{n:017x}").parse().unwrap(),
         name: format!("image-{family}-{days}").into(),
         owner_id: "123456789012".parse().ok(),
         created_at: Some(created_at),
@@ -88,8 +91,11 @@ fn image(n: usize) -> Image {
         platform: Some("Linux/UNIX".into()),
         owner_alias: None,
         tags: tags.into_iter().collect(),
-        snapshots: ["snap-".to_owned() + &format!("{n:017x}")].iter().filter_map(|id| id.parse().ok()).collect(),
-        last_launched_at: (n % 50 == 0).then_some(created_at),
+        snapshots: ["snap-".to_owned() + &format!("{n:017x}")]
+            .iter()
+            .filter_map(|id| id.parse().ok())
+            .collect(),
+        last_launched_at: n.is_multiple_of(50).then_some(created_at),
         deprecation_time: None,
         protected: false,
         launch_permissions: None,
@@ -99,14 +105,16 @@ fn image(n: usize) -> Image {
 }
 
 fn policy() -> Policy {
-    Policy::parse(POLICY, "bench").unwrap_or_else(|error| panic!("{error}"))
+    Policy::parse(POLICY, "bench").unwrap()
 }
 
 /// Planning alone: the inventory is there already, and is not counted.
 #[divan::bench(args = [10_000, 100_000, 1_000_000], sample_count = 10, sample_size = 1)]
 fn plan_images(bencher: Bencher<'_, '_>, count: usize) {
     let (world, policy, now) = (world(count), policy(), now());
-    bencher.counter(divan::counter::ItemsCount::new(count)).bench_local(|| plan(&world, &policy, now));
+    bencher
+        .counter(divan::counter::ItemsCount::new(count))
+        .bench_local(|| plan(&world, &policy, now));
 }
 
 /// Planning with the inventory that it needs: its "max alloc" is what a run holds in memory.

@@ -139,7 +139,12 @@ impl Outcome {
     /// How the run went.
     pub fn status(&self) -> Status {
         let Self { expired, rescued, deregistered, deleted, later, changed, .. } = self;
-        let done = expired.len() + rescued.len() + deregistered.len() + deleted.len() + later.len() + changed.len();
+        let done = expired.len()
+            + rescued.len()
+            + deregistered.len()
+            + deleted.len()
+            + later.len()
+            + changed.len();
         match (self.failed.is_empty(), done) {
             (false, 0) => Status::Failed,
             (false, _) => Status::Part,
@@ -175,10 +180,20 @@ impl Outcome {
 }
 
 /// Carries out `plan`. Applying the same plan twice removes nothing more.
-pub async fn apply(plan: &Plan, policy: &Policy, cloud: &impl Cloud, deadline: &impl Deadline) -> Outcome {
+pub async fn apply(
+    plan: &Plan,
+    policy: &Policy,
+    cloud: &impl Cloud,
+    deadline: &impl Deadline,
+) -> Outcome {
     let mut outcome = Outcome {
         refused: plan.refusal.as_ref().map(ToString::to_string),
-        deferred: plan.decisions.iter().filter(|d| is_deferred(d)).map(|d| d.image_id.clone()).collect(),
+        deferred: plan
+            .decisions
+            .iter()
+            .filter(|d| is_deferred(d))
+            .map(|d| d.image_id.clone())
+            .collect(),
         ..Outcome::default()
     };
     // What is wanted again comes first: it must not wait behind a long list of removals.
@@ -210,7 +225,7 @@ pub async fn apply(plan: &Plan, policy: &Policy, cloud: &impl Cloud, deadline: &
         let image = &decision.image_id;
         match result {
             Removed::Done { deleted } => {
-                tracing::info!(image_id = %image, rule = ?decision.rule, snapshots_deleted = deleted.len(), "deregistered");
+                tracing::info!(image_id = %image, rule = decision.rule.as_deref(), snapshots_deleted = deleted.len(), "deregistered");
                 outcome.deregistered.push(image.clone());
                 outcome.deleted.extend(deleted);
             }
@@ -241,11 +256,15 @@ async fn rescue(
     let snapshots: Vec<_> = unmark.iter().cloned().map(ResourceId::Snapshot).collect();
     let names = &policy.names;
     // The snapshots first: while the image carries its mark, a later run comes back here.
-    for (resources, key) in
-        [(snapshots, &names.delete_after), (vec![ResourceId::Image(image.clone())], &names.expired_at)]
-    {
+    for (resources, key) in [
+        (snapshots, &names.delete_after),
+        (vec![ResourceId::Image(image.clone())], &names.expired_at),
+    ] {
         for resource in resources {
-            match cloud.remove_tags(std::slice::from_ref(&resource), std::slice::from_ref(key)).await {
+            match cloud
+                .remove_tags(std::slice::from_ref(&resource), std::slice::from_ref(key))
+                .await
+            {
                 Ok(()) => {}
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => return outcome.fail(image.as_str(), FailedStep::Rescue, &error),
@@ -264,17 +283,20 @@ async fn expire(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut 
         return;
     }
     let resources: Vec<_> = newly.iter().map(|d| ResourceId::Image(d.image_id.clone())).collect();
-    let mark: Tags = [(policy.names.expired_at.as_str(), plan.planned_at.to_string())].into_iter().collect();
+    let mark: Tags =
+        [(policy.names.expired_at.as_str(), plan.planned_at.to_string())].into_iter().collect();
     let results = tag_each(cloud, &resources, &mark).await;
     for (decision, result) in newly.into_iter().zip(results) {
         let image = &decision.image_id;
         match result {
             Ok(()) => {
-                tracing::info!(image_id = %image, rule = ?decision.rule, group = ?decision.group, "expired");
+                tracing::info!(image_id = %image, rule = decision.rule.as_deref(), group = decision.group.as_deref(), "expired");
                 outcome.expired.push(image.clone());
             }
             Err(error) if error.kind == ErrorKind::NotFound => {
-                outcome.changed.push(Changed { id: image.to_string(), because: "it is gone".to_owned() });
+                outcome
+                    .changed
+                    .push(Changed { id: image.to_string(), because: "it is gone".to_owned() });
             }
             Err(error) => outcome.fail(image.as_str(), FailedStep::Tag, &error),
         }
@@ -290,8 +312,13 @@ pub(crate) async fn tag_each(
 ) -> Vec<Result<(), CloudError>> {
     match cloud.set_tags(resources, tags).await {
         Ok(()) => resources.iter().map(|_| Ok(())).collect(),
-        Err(error) if resources.len() > 1 && matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other) => {
-            let singly = resources.iter().map(|resource| cloud.set_tags(std::slice::from_ref(resource), tags));
+        Err(error)
+            if resources.len() > 1
+                && matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other) =>
+        {
+            let singly = resources
+                .iter()
+                .map(|resource| cloud.set_tags(std::slice::from_ref(resource), tags));
             stream::iter(singly).buffered(IN_FLIGHT).collect().await
         }
         Err(error) => resources.iter().map(|_| Err(error.clone())).collect(),
@@ -328,7 +355,8 @@ async fn remove(
     .into_iter()
     .collect();
     let snapshots: Vec<_> = removal.ledger.iter().cloned().map(ResourceId::Snapshot).collect();
-    let marked = if snapshots.is_empty() { Vec::new() } else { tag_each(cloud, &snapshots, &ledger).await };
+    let marked =
+        if snapshots.is_empty() { Vec::new() } else { tag_each(cloud, &snapshots, &ledger).await };
     for result in marked {
         match result {
             Ok(()) => {}
@@ -383,9 +411,11 @@ pub async fn apply_snapshots(
         }),
         ..Outcome::default()
     };
-    let due: Vec<_> = plan.decisions.iter().filter(|d| d.action == SnapshotAction::Delete).collect();
+    let due: Vec<_> =
+        plan.decisions.iter().filter(|d| d.action == SnapshotAction::Delete).collect();
     for batch in due.chunks(RECHECKED_TOGETHER) {
-        let ids: Vec<SnapshotId> = batch.iter().map(|decision| decision.snapshot_id.clone()).collect();
+        let ids: Vec<SnapshotId> =
+            batch.iter().map(|decision| decision.snapshot_id.clone()).collect();
         if deadline.left() < MARGIN {
             outcome.not_reached.extend(ids.iter().map(ToString::to_string));
             continue;
@@ -402,7 +432,8 @@ pub async fn apply_snapshots(
         let mut results = stream::iter(ids)
             .map(|id| {
                 let snapshot = found.iter().find(|snapshot| snapshot.snapshot_id == id);
-                let still_due = snapshot.map(|snapshot| reap::due(snapshot, policy, plan.planned_at));
+                let still_due =
+                    snapshot.map(|snapshot| reap::due(snapshot, policy, plan.planned_at));
                 async move {
                     let result = match still_due {
                         None => Ok(Reaped::Done(SnapshotDeletion::AlreadyGone)),
@@ -426,7 +457,9 @@ pub async fn apply_snapshots(
                 }
                 Ok(Reaped::Changed(reasons)) => {
                     let because: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-                    outcome.changed.push(Changed { id: id.to_string(), because: because.join(", ") });
+                    outcome
+                        .changed
+                        .push(Changed { id: id.to_string(), because: because.join(", ") });
                 }
                 Ok(Reaped::NotReached) => outcome.not_reached.push(id.to_string()),
                 Err(error) => outcome.fail(id.as_str(), FailedStep::DeleteSnapshot, &error),

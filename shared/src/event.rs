@@ -44,7 +44,9 @@ impl Trigger {
     pub fn parse(event: &Value) -> Self {
         let event: EventBridgeEvent<Value> = match serde_json::from_value(event.clone()) {
             Ok(event) => event,
-            Err(error) => return Self::Malformed { why: format!("not an EventBridge event: {error}") },
+            Err(error) => {
+                return Self::Malformed { why: format!("not an EventBridge event: {error}") };
+            }
         };
         match (event.source.as_str(), event.detail_type.as_str()) {
             // A local deployment cannot send events in the name of `aws.*`.
@@ -62,7 +64,9 @@ impl Trigger {
         };
         let state = ImageState::from(text("State"));
         if state == ImageState::Unknown {
-            return Self::Malformed { why: format!("detail.State: `{}` is no state of an image", text("State")) };
+            return Self::Malformed {
+                why: format!("detail.State: `{}` is no state of an image", text("State")),
+            };
         }
         Self::Image {
             image,
@@ -89,7 +93,9 @@ mod tests {
 
     #[test]
     fn an_image_event_names_image_state_and_place() {
-        let event = image_event(&json!({"RequestId": "r", "ImageId": "ami-1", "State": "failed", "ErrorMessage": "no space"}));
+        let event = image_event(
+            &json!({"RequestId": "r", "ImageId": "ami-1", "State": "failed", "ErrorMessage": "no space"}),
+        );
         let expected = Trigger::Image {
             image: "ami-1".parse().unwrap(),
             state: ImageState::Failed,

@@ -113,7 +113,9 @@ mod tests {
     fn ids_are_told_apart_by_their_prefix() {
         assert!("ami-0abcdef1234567890".parse::<ImageId>().is_ok());
         assert!("snap-1".parse::<SnapshotId>().is_ok());
-        for bad in ["", "ami-", "ami", "snap-1", "AMI-1", "ami-1 ", "ami-1\n", "ami-1;rm", "ami-ABC"] {
+        for bad in
+            ["", "ami-", "ami", "snap-1", "AMI-1", "ami-1 ", "ami-1\n", "ami-1;rm", "ami-ABC"]
+        {
             assert!(bad.parse::<ImageId>().is_err(), "{bad:?} was taken for an image id");
         }
     }

@@ -213,7 +213,10 @@ pub struct Unread {
 impl<'de> Deserialize<'de> for Unread {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
-        #[serde(untagged, expecting = "a source's name, or an object with source, error, permission")]
+        #[serde(
+            untagged,
+            expecting = "a source's name, or an object with source, error, permission"
+        )]
         enum Form {
             Name(Arc<str>),
             #[serde(rename_all = "snake_case")]
@@ -326,7 +329,8 @@ fn protection<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Err
 mod tests {
     use super::*;
 
-    const HEAD: &str = r#""account":"123456789012","region":"eu-central-1","taken_at":"2026-01-01T00:00:00Z""#;
+    const HEAD: &str =
+        r#""account":"123456789012","region":"eu-central-1","taken_at":"2026-01-01T00:00:00Z""#;
 
     fn read(rest: &str) -> Result<Inventory, String> {
         Inventory::from_json(&format!("{{{HEAD},{rest}}}")).map_err(|error| error.to_string())
@@ -347,15 +351,15 @@ mod tests {
 
     #[test]
     fn a_misspelt_field_is_named_with_its_place() {
-        let error =
-            read(r#""images":[{"image_id":"ami-1","is_protected":true}],"references":[]"#).unwrap_err();
+        let error = read(r#""images":[{"image_id":"ami-1","is_protected":true}],"references":[]"#)
+            .unwrap_err();
         assert!(error.starts_with("images[0].is_protected: unknown field"), "{error}");
     }
 
     #[test]
     fn an_image_listed_twice_is_an_error() {
-        let error =
-            read(r#""images":[{"image_id":"ami-1"},{"image_id":"ami-1"}],"references":[]"#).unwrap_err();
+        let error = read(r#""images":[{"image_id":"ami-1"},{"image_id":"ami-1"}],"references":[]"#)
+            .unwrap_err();
         assert!(error.starts_with("ami-1 appears twice"), "{error}");
     }
 

@@ -154,10 +154,12 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     /// When the image cannot be read, or no tag can be written.
     pub async fn tag_image(&self, trigger: &Trigger) -> Result<Answer, JobError> {
         let image = match trigger {
-            Trigger::Image { image, state: ImageState::Available, .. } => match self.elsewhere(trigger) {
-                Some(why) => return Ok(ignored(why)),
-                None => image,
-            },
+            Trigger::Image { image, state: ImageState::Available, .. } => {
+                match self.elsewhere(trigger) {
+                    Some(why) => return Ok(ignored(why)),
+                    None => image,
+                }
+            }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
                 tracing::warn!(image_id = %image, message, "image failed");
                 return Ok(ignored(format!("{image} failed: {message}")));
@@ -249,7 +251,8 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     pub async fn plan_images(&self) -> Plan {
         let versions = self.policy.safety.template_versions;
         let mut inventory = survey::take_inventory(self.cloud, self.home, versions, self.now).await;
-        let plan = survey::plan_with_evidence(self.cloud, &mut inventory, self.policy, self.now).await;
+        let plan =
+            survey::plan_with_evidence(self.cloud, &mut inventory, self.policy, self.now).await;
         log_plan(&plan);
         plan
     }
@@ -272,13 +275,15 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     pub async fn reap_snapshots(&self, trigger: &Trigger) -> Result<Answer, JobError> {
         let scope = match trigger {
             Trigger::Schedule => SnapshotScope::Own,
-            Trigger::Image { image, state: ImageState::Deregistered, .. } => match self.elsewhere(trigger) {
-                Some(why) => return Ok(ignored(why)),
-                None => SnapshotScope::Tagged {
-                    key: self.policy.names.image.clone(),
-                    value: image.to_string(),
-                },
-            },
+            Trigger::Image { image, state: ImageState::Deregistered, .. } => {
+                match self.elsewhere(trigger) {
+                    Some(why) => return Ok(ignored(why)),
+                    None => SnapshotScope::Tagged {
+                        key: self.policy.names.image.clone(),
+                        value: image.to_string(),
+                    },
+                }
+            }
             other => return Ok(ignored(not_for_us(other))),
         };
         Ok(Answer::Reaped(self.reap(&scope).await?))
@@ -289,15 +294,20 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     /// # Errors
     /// When everything that was tried failed.
     pub async fn reap(&self, scope: &SnapshotScope) -> Result<Reaped, JobError> {
-        let inventory = survey::take_snapshot_inventory(self.cloud, self.home, scope, self.now).await;
+        let inventory =
+            survey::take_snapshot_inventory(self.cloud, self.home, scope, self.now).await;
         let plan = plan_snapshots(&inventory, self.policy, self.now);
         let outcome = match self.mode {
-            Mode::Apply => apply::apply_snapshots(&plan, self.policy, self.cloud, self.deadline).await,
+            Mode::Apply => {
+                apply::apply_snapshots(&plan, self.policy, self.cloud, self.deadline).await
+            }
             Mode::Plan => Outcome::default(),
         };
         let outcome = outcome.or_all_failed()?;
-        let (due, kept): (Vec<_>, Vec<_>) =
-            plan.decisions.into_iter().partition(|decision| decision.action == SnapshotAction::Delete);
+        let (due, kept): (Vec<_>, Vec<_>) = plan
+            .decisions
+            .into_iter()
+            .partition(|decision| decision.action == SnapshotAction::Delete);
         let due = due.into_iter().map(|decision| decision.snapshot_id).collect();
         Ok(Reaped { mode: self.mode, due, kept, outcome })
     }
@@ -307,9 +317,9 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
         let Trigger::Image { account, region, .. } = trigger else { return None };
         let Home { account: our_account, region: our_region } = self.home;
         match (account, region) {
-            (Some(account), _) if account != our_account => {
-                Some(format!("the event is from account {account}, this function runs in {our_account}"))
-            }
+            (Some(account), _) if account != our_account => Some(format!(
+                "the event is from account {account}, this function runs in {our_account}"
+            )),
             (_, Some(region)) if region != our_region => {
                 Some(format!("the event is from {region}, this function runs in {our_region}"))
             }
@@ -352,10 +362,29 @@ fn log_plan(plan: &Plan) {
     if let Some(refusal) = &plan.refusal {
         tracing::error!(%refusal, "refused: nothing is removed");
     }
-    let Summary { images, in_use, keep, rescue, wait, expire, deregister, deferred, snapshots, snapshots_gib } =
-        plan.summary;
+    let Summary {
+        images,
+        in_use,
+        keep,
+        rescue,
+        wait,
+        expire,
+        deregister,
+        deferred,
+        snapshots,
+        snapshots_gib,
+    } = plan.summary;
     tracing::info!(
-        images, in_use, keep, rescue, wait, expire, deregister, deferred, snapshots, snapshots_gib,
+        images,
+        in_use,
+        keep,
+        rescue,
+        wait,
+        expire,
+        deregister,
+        deferred,
+        snapshots,
+        snapshots_gib,
         "plan"
     );
 }

@@ -3,9 +3,9 @@
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use crate::cloud::{CloudError, SnapshotScope, TemplateVersions, View};
+use crate::cloud::{CloudError, ErrorKind, SnapshotScope, TemplateVersions, View};
 use crate::ids::{AccountId, ImageId, Region};
-use crate::inventory::{Inventory, Source, Unread};
+use crate::inventory::{ImageState, Inventory, Source, Unread};
 use crate::plan::{Action, Plan, plan};
 use crate::policy::Policy;
 
@@ -35,7 +35,8 @@ pub async fn take_inventory(
     let images = view.list_images().await;
     record(Source::Images, images, &mut inventory.images, &mut inventory.unread);
     let own = SnapshotScope::Own;
-    let (snapshots, answers) = futures_util::join!(view.list_snapshots(&own), view.list_references(versions));
+    let (snapshots, answers) =
+        futures_util::join!(view.list_snapshots(&own), view.list_references(versions));
     record(Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
     for answer in answers {
         record(answer.source, answer.found, &mut inventory.references, &mut inventory.unread);
@@ -76,38 +77,68 @@ pub async fn plan_with_evidence(
         if unknown.is_empty() {
             return found;
         }
-        let answers: Vec<_> = stream::iter(unknown)
-            .map(|position| {
-                let image = inventory.images.get(position).map(|image| image.image_id.clone());
-                async move {
-                    let image: ImageId = image?;
-                    Some((position, view.find_launch_permissions(&image).await))
-                }
-            })
-            .buffer_unordered(CALLS_IN_FLIGHT)
-            .collect()
-            .await;
-        let mut failure: Option<CloudError> = None;
-        for (position, answer) in answers.into_iter().flatten() {
-            match answer {
-                Ok(with) => {
-                    if let Some(image) = inventory.images.get_mut(position) {
-                        image.launch_permissions = Some(with.into());
-                    }
-                }
-                Err(error) => failure = Some(error),
-            }
-        }
-        if let Some(error) = failure {
-            inventory.unread.push(error.unread(Source::LaunchPermissions));
+        if !read_permissions_of(view, inventory, unknown).await {
             return plan(inventory, policy, now);
         }
     }
 }
 
+/// Reads with whom every image is shared that no listing tells it of: a call for each.
+pub async fn read_launch_permissions(view: &impl View, inventory: &mut Inventory) {
+    let images = inventory.images.iter().enumerate();
+    let unknown = images.filter(|(_, image)| image.launch_permissions.is_none());
+    let unknown = unknown.map(|(position, _)| position).collect();
+    read_permissions_of(view, inventory, unknown).await;
+}
+
+/// Reads the launch permissions of the images at these positions, and says whether all of them
+/// could be read; otherwise the inventory says so too.
+async fn read_permissions_of(
+    view: &impl View,
+    inventory: &mut Inventory,
+    positions: Vec<usize>,
+) -> bool {
+    let images = positions
+        .into_iter()
+        .filter_map(|position| Some((position, inventory.images.get(position)?.image_id.clone())));
+    let answers: Vec<_> =
+        stream::iter(images.collect::<Vec<(usize, ImageId)>>())
+            .map(|(position, image)| async move {
+                (position, view.find_launch_permissions(&image).await)
+            })
+            .buffer_unordered(CALLS_IN_FLIGHT)
+            .collect()
+            .await;
+    let mut failure: Option<CloudError> = None;
+    for (position, answer) in answers {
+        match answer {
+            Ok(with) => {
+                if let Some(image) = inventory.images.get_mut(position) {
+                    image.launch_permissions = Some(with.into());
+                }
+            }
+            // It went in the meantime; the look before the removal will find that too.
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                if let Some(image) = inventory.images.get_mut(position) {
+                    image.state = ImageState::Deregistered;
+                    image.launch_permissions = Some(Box::default());
+                }
+            }
+            Err(error) => failure = Some(error),
+        }
+    }
+    match failure {
+        Some(error) => {
+            inventory.unread.push(error.unread(Source::LaunchPermissions));
+            false
+        }
+        None => true,
+    }
+}
+
 /// The positions of the images that `plan` would mark or remove, and whose launch permissions are
 /// unknown.
-fn without_evidence(plan: &Plan, inventory: &Inventory) -> Vec<usize> {
+pub fn without_evidence(plan: &Plan, inventory: &Inventory) -> Vec<usize> {
     if plan.refusal.is_some() {
         return Vec::new();
     }

@@ -22,7 +22,12 @@ pub struct TagPlan {
 
 /// Decides about the tags of `image` and its `snapshots`. `source` holds the tags of the machine
 /// that the image was made from, when that still exists.
-pub fn plan_tags(image: &Image, source: Option<&Tags>, snapshots: &[Snapshot], policy: &Policy) -> TagPlan {
+pub fn plan_tags(
+    image: &Image,
+    source: Option<&Tags>,
+    snapshots: &[Snapshot],
+    policy: &Policy,
+) -> TagPlan {
     let names = &policy.names;
     let mut provenance = Vec::new();
     if let Some(instance) = &image.source_instance {
@@ -36,7 +41,8 @@ pub fn plan_tags(image: &Image, source: Option<&Tags>, snapshots: &[Snapshot], p
         let value = source?.get(key)?;
         Some((key.clone(), value.to_owned()))
     });
-    let wanted: Vec<(String, String)> = provenance.iter().cloned().chain(set).chain(copied).collect();
+    let wanted: Vec<(String, String)> =
+        provenance.iter().cloned().chain(set).chain(copied).collect();
 
     let mut plan = TagPlan::default();
     // Marking an image expired, and what it takes to retire it, needs two tags of its own.
@@ -64,14 +70,22 @@ fn tags_of<'a>(id: &SnapshotId, snapshots: &'a [Snapshot]) -> Option<&'a Tags> {
 impl TagPlan {
     /// Adds what `resource` lacks of `wanted`, the most important first, as far as there is room.
     /// Room for the tags in `ours` is never given away.
-    fn add(&mut self, resource: ResourceId, present: &Tags, wanted: &[(String, String)], ours: &[&str]) {
+    fn add(
+        &mut self,
+        resource: ResourceId,
+        present: &Tags,
+        wanted: &[(String, String)],
+        ours: &[&str],
+    ) {
         let counted = present.iter().filter(|(key, _)| !is_reserved(key)).count();
         let mut adding: BTreeMap<&str, &str> = BTreeMap::new();
         for (key, value) in wanted {
             if present.has(key) || adding.contains_key(key.as_str()) {
                 continue;
             }
-            let kept_free = ours.iter().filter(|own| *own != key && !present.has(own) && !adding.contains_key(*own));
+            let kept_free = ours
+                .iter()
+                .filter(|own| *own != key && !present.has(own) && !adding.contains_key(*own));
             let has_room = counted + adding.len() + kept_free.count() < MAX_TAGS;
             let fits = key.chars().count() <= MAX_KEY && value.chars().count() <= MAX_VALUE;
             if has_room && fits && !is_reserved(key) {
@@ -96,7 +110,9 @@ mod tests {
     use super::*;
 
     fn policy(tagging: &str) -> Policy {
-        let text = format!("version = 1\n[[rule]]\nname = \"a\"\nkeep = {{ last = 1 }}\n[tagging]\n{tagging}\n");
+        let text = format!(
+            "version = 1\n[[rule]]\nname = \"a\"\nkeep = {{ last = 1 }}\n[tagging]\n{tagging}\n"
+        );
         Policy::parse(&text, "test").unwrap()
     }
 
@@ -120,19 +136,26 @@ mod tests {
 
     /// What `resource` is given, as `key=value`.
     fn given(plan: &TagPlan, resource: &str) -> Vec<String> {
-        let writes = plan.writes.iter().filter(|(_, resources)| resources.iter().any(|r| r.as_str() == resource));
-        writes.flat_map(|(tags, _)| tags.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>()).collect()
+        let writes = plan
+            .writes
+            .iter()
+            .filter(|(_, resources)| resources.iter().any(|r| r.as_str() == resource));
+        writes
+            .flat_map(|(tags, _)| tags.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>())
+            .collect()
     }
 
     #[test]
     fn image_and_snapshots_get_provenance_set_and_copied_tags() {
-        let policy = policy("set = { ManagedBy = \"us\" }\ncopy_from_instance = [\"Team\", \"Absent\"]");
+        let policy =
+            policy("set = { ManagedBy = \"us\" }\ncopy_from_instance = [\"Team\", \"Absent\"]");
         let source: Tags = [("Team", "web"), ("Secret", "x")].into_iter().collect();
         let snapshots = [snapshot("snap-1", &[]), snapshot("snap-2", &[])];
         let plan = plan_tags(&image(&[]), Some(&source), &snapshots, &policy);
         let common = ["image-steward:source-image=ami-0", "image-steward:source-instance=i-1"];
         assert_eq!(given(&plan, "ami-1"), ["ManagedBy=us", "Team=web", common[0], common[1]]);
-        let expected = ["ManagedBy=us", "Team=web", "image-steward:image=ami-1", common[0], common[1]];
+        let expected =
+            ["ManagedBy=us", "Team=web", "image-steward:image=ami-1", common[0], common[1]];
         assert_eq!(given(&plan, "snap-1"), expected);
         assert_eq!(given(&plan, "snap-2"), expected);
         assert!(plan.dropped.is_empty());
@@ -142,17 +165,24 @@ mod tests {
     fn values_that_are_there_stay_and_twice_changes_nothing() {
         let policy = policy("set = { Team = \"ours\" }\ncopy_to_snapshots = false");
         let mut image = image(&[("Team", "theirs")]);
-        let mut snapshots = [snapshot("snap-1", &[("image-steward:image", "ami-9")]), snapshot("snap-2", &[])];
+        let mut snapshots =
+            [snapshot("snap-1", &[("image-steward:image", "ami-9")]), snapshot("snap-2", &[])];
         let plan = plan_tags(&image, None, &snapshots, &policy);
         assert!(given(&plan, "ami-1").iter().all(|tag| !tag.starts_with("Team")), "{plan:?}");
-        assert!(given(&plan, "snap-1").iter().all(|tag| !tag.starts_with("image-steward:image=")), "{plan:?}");
+        assert!(
+            given(&plan, "snap-1").iter().all(|tag| !tag.starts_with("image-steward:image=")),
+            "{plan:?}"
+        );
         assert!(given(&plan, "snap-2").iter().all(|tag| !tag.starts_with("Team")), "{plan:?}");
         for (tags, resources) in &plan.writes {
             for resource in resources {
                 match resource {
                     ResourceId::Image(_) => image.tags = image.tags.with(tags),
                     ResourceId::Snapshot(id) => {
-                        let found = snapshots.iter_mut().find(|snapshot| snapshot.snapshot_id == *id).unwrap();
+                        let found = snapshots
+                            .iter_mut()
+                            .find(|snapshot| snapshot.snapshot_id == *id)
+                            .unwrap();
                         found.tags = found.tags.with(tags);
                     }
                 }
@@ -164,24 +194,43 @@ mod tests {
     #[test]
     fn there_is_always_room_for_our_own_tags() {
         let policy = policy("set = { A = \"1\", B = \"2\" }");
-        let many: Vec<(String, String)> = (0..47).map(|n| (format!("k{n}"), String::new())).collect();
+        let many: Vec<(String, String)> =
+            (0..47).map(|n| (format!("k{n}"), String::new())).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let aws = [many.clone(), vec![("aws:x", "does not count")]].concat();
         let plan = plan_tags(&image(&aws), None, &[snapshot("snap-1", &many)], &policy);
         // 47 and one more leave the two that are kept free.
         assert_eq!(given(&plan, "ami-1"), ["image-steward:source-instance=i-1"]);
-        assert_eq!(given(&plan, "snap-1"), ["image-steward:image=ami-1", "image-steward:source-instance=i-1"]);
+        assert_eq!(
+            given(&plan, "snap-1"),
+            ["image-steward:image=ami-1", "image-steward:source-instance=i-1"]
+        );
         let dropped: Vec<_> = plan.dropped.iter().map(|(id, key)| format!("{id} {key}")).collect();
-        assert_eq!(dropped, ["ami-1 image-steward:source-image", "ami-1 A", "ami-1 B", "snap-1 image-steward:source-image", "snap-1 A", "snap-1 B"]);
+        assert_eq!(
+            dropped,
+            [
+                "ami-1 image-steward:source-image",
+                "ami-1 A",
+                "ami-1 B",
+                "snap-1 image-steward:source-image",
+                "snap-1 A",
+                "snap-1 B"
+            ]
+        );
     }
 
     #[test]
     fn aws_tags_are_never_written_even_when_the_machine_has_them() {
         let mut policy = policy("copy_from_instance = [\"Team\"]");
-        policy.tagging.copy_from_instance = vec!["aws:autoscaling:groupName".into(), "AWS:x".into()];
-        let source: Tags = [("aws:autoscaling:groupName", "g"), ("AWS:x", "y")].into_iter().collect();
+        policy.tagging.copy_from_instance =
+            vec!["aws:autoscaling:groupName".into(), "AWS:x".into()];
+        let source: Tags =
+            [("aws:autoscaling:groupName", "g"), ("AWS:x", "y")].into_iter().collect();
         let plan = plan_tags(&image(&[]), Some(&source), &[], &policy);
-        assert!(given(&plan, "ami-1").iter().all(|tag| !tag.to_lowercase().starts_with("aws:")), "{plan:?}");
+        assert!(
+            given(&plan, "ami-1").iter().all(|tag| !tag.to_lowercase().starts_with("aws:")),
+            "{plan:?}"
+        );
         assert_eq!(plan.dropped.len(), 2);
     }
 }

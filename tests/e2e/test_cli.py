@@ -86,7 +86,7 @@ class TestGoodWeather:
         account.load(fleet | {"images": [*fleet["images"], shared]})
         arguments = ("plan", "--policy", rules, "--format", "json")
         live = image_steward(account, *arguments)
-        saved = image_steward(account, "inventory")
+        saved = image_steward(account, "inventory", "--launch-permissions")
         assert saved.returncode == DONE
         file = write(tmp_path / "saved.json", saved.stdout)
         now = json.loads(live.stdout)["planned_at"]
@@ -95,6 +95,17 @@ class TestGoodWeather:
         assert offline.returncode == DONE
         assert account.calls() == []
         assert json.loads(offline.stdout) == json.loads(live.stdout)
+
+    def test_an_offline_plan_says_what_the_inventory_leaves_open(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        account.load(web_fleet())
+        saved = image_steward(account, "inventory")
+        file = write(tmp_path / "saved.json", saved.stdout)
+        offline = image_steward(account, "plan", "--policy", rules, "--inventory", file)
+        assert offline.returncode == DONE
+        # One is newly expired, and three are due.
+        assert "with whom 4 of the images to go are shared" in offline.stderr
 
     def test_apply_removes_what_is_due_and_a_second_time_nothing(
         self, account: Account, tmp_path: Path

@@ -1,5 +1,7 @@
 //! What the fake has beyond the port: the means to disturb it between two calls.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
 use serde_json::json;
 use steward::cloud::{Cloud, ErrorKind, ResourceId, SnapshotFate, View};
 use steward::ids::ImageId;

@@ -4,6 +4,8 @@
 //! holds to the real adapter's behaviour. What is in use, and what a rule keeps, is computed
 //! here a second time and from the fleet itself, so that the plan is not tested against itself.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
@@ -50,33 +52,42 @@ fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
         vec(0_usize..24, 0..3),
         option::weighted(0.15, prop_oneof![Just(""), Just("2026-11-01"), Just("2027-01-01")]),
         option::weighted(0.3, 0_i64..24 * 40),
-        (prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.1), prop::bool::weighted(0.1)),
+        (
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.1),
+            prop::bool::weighted(0.1),
+        ),
         option::weighted(0.2, 0_i64..24 * 200),
     );
-    shape.prop_map(move |(age, state, family, architecture, snapshots, keep, expired, flags, launched)| {
-        let (protected, public, shared, pinned) = flags;
-        let mut tags = vec![("Family", family.to_owned())];
-        if let Some(keep) = keep {
-            tags.push(("image-steward:keep", keep.to_owned()));
-        }
-        if let Some(hours) = expired {
-            tags.push(("image-steward:expired-at", ago(hours * HOUR).to_string()));
-        }
-        if pinned {
-            tags.push(("Pinned", "yes".to_owned()));
-        }
-        let mut image = FleetImage::new(image_id(n), snapshots.into_iter().map(snapshot_id));
-        image.name = Some(format!("{family}-{n}"));
-        image.created_at = ago(age * HOUR);
-        image.state = state.to_owned();
-        image.architecture = architecture.to_owned();
-        image.tags = tags.into_iter().collect();
-        image.protected = if protected { "enabled-without-cooldown" } else { "disabled" }.to_owned();
-        image.public = public;
-        image.launch_permissions = if shared { vec!["111122223333".parse().unwrap()] } else { Vec::new() };
-        image.last_launched_at = launched.map(|hours| ago(hours * HOUR));
-        image
-    })
+    shape.prop_map(
+        move |(age, state, family, architecture, snapshots, keep, expired, flags, launched)| {
+            let (protected, public, shared, pinned) = flags;
+            let mut tags = vec![("Family", family.to_owned())];
+            if let Some(keep) = keep {
+                tags.push(("image-steward:keep", keep.to_owned()));
+            }
+            if let Some(hours) = expired {
+                tags.push(("image-steward:expired-at", ago(hours * HOUR).to_string()));
+            }
+            if pinned {
+                tags.push(("Pinned", "yes".to_owned()));
+            }
+            let mut image = FleetImage::new(image_id(n), snapshots.into_iter().map(snapshot_id));
+            image.name = Some(format!("{family}-{n}"));
+            image.created_at = ago(age * HOUR);
+            image.state = state.to_owned();
+            image.architecture = architecture.to_owned();
+            image.tags = tags.into_iter().collect();
+            image.protected =
+                if protected { "enabled-without-cooldown" } else { "disabled" }.to_owned();
+            image.public = public;
+            image.launch_permissions =
+                if shared { vec!["111122223333".parse().unwrap()] } else { Vec::new() };
+            image.last_launched_at = launched.map(|hours| ago(hours * HOUR));
+            image
+        },
+    )
 }
 
 fn ago(seconds: i64) -> Timestamp {
@@ -119,7 +130,10 @@ fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
         default_version,
         versions: (1..)
             .zip(versions)
-            .map(|(version, image)| TemplateVersion { version, image_id: Some((*image).to_owned()) })
+            .map(|(version, image)| TemplateVersion {
+                version,
+                image_id: Some((*image).to_owned()),
+            })
             .collect(),
     };
     match kind {
@@ -130,10 +144,9 @@ fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
             tags: steward::tags::Tags::default(),
         }),
         2 => fleet.launch_templates.push(template(&[&other, image.as_str()], 1)),
-        3 => fleet.launch_configurations.push(LaunchConfiguration {
-            name: format!("lc-{number}"),
-            image_id: image.clone(),
-        }),
+        3 => fleet
+            .launch_configurations
+            .push(LaunchConfiguration { name: format!("lc-{number}"), image_id: image.clone() }),
         _ => {
             // Held only by the version that a group pins: neither the default nor the latest.
             fleet.launch_templates.push(template(&[&other, image.as_str(), &other], 1));
@@ -155,7 +168,9 @@ fn in_use(fleet: &Fleet) -> BTreeSet<String> {
         fleet.instances.iter().map(|instance| instance.image_id.to_string()).collect();
     let versions = fleet.launch_templates.iter().flat_map(|template| &template.versions);
     used.extend(versions.filter_map(|version| version.image_id.clone()));
-    used.extend(fleet.launch_configurations.iter().map(|configuration| configuration.image_id.to_string()));
+    used.extend(
+        fleet.launch_configurations.iter().map(|configuration| configuration.image_id.to_string()),
+    );
     used
 }
 
@@ -176,8 +191,11 @@ struct Rules {
 impl Rules {
     /// A cap leaves work for the next run; some properties are about a run that does all.
     fn lift_caps(&mut self) {
-        self.text = self.text.replace(&format!("max_per_run = {}", self.max_per_run), "max_per_run = 1000");
-        self.text = self.text.replace(&format!("max_fraction = {:.1}", self.max_fraction), "max_fraction = 1.0");
+        self.text =
+            self.text.replace(&format!("max_per_run = {}", self.max_per_run), "max_per_run = 1000");
+        self.text = self
+            .text
+            .replace(&format!("max_fraction = {:.1}", self.max_fraction), "max_fraction = 1.0");
     }
 
     fn policy(&self) -> Policy {
@@ -188,7 +206,8 @@ impl Rules {
 fn some_rules() -> impl Strategy<Value = Rules> {
     let counts = (0_u32..5, 0_u32..2000, 0_u32..4, 0_u32..4, 0_u32..3);
     let limits = (0_u32..8, prop_oneof![Just(0.0), Just(0.1), Just(0.5), Just(1.0)]);
-    let steps = (prop_oneof![Just("0d"), Just("7d")], prop_oneof![Just("0d"), Just("1d"), Just("7d")]);
+    let steps =
+        (prop_oneof![Just("0d"), Just("7d")], prop_oneof![Just("0d"), Just("1d"), Just("7d")]);
     (counts, limits, any::<bool>(), steps).prop_map(|(counts, limits, grouped, steps)| {
         let (last, within_hours, daily, weekly, at_least) = counts;
         let (max_per_run, max_fraction) = limits;
@@ -220,7 +239,8 @@ fn inventory(fake: &Fake) -> Inventory {
 /// One sweep over images in apply mode.
 fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
     let home = home(fake);
-    let job = Job { cloud: fake, home: &home, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
+    let job =
+        Job { cloud: fake, home: &home, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
     run(async {
         let plan = job.plan_images().await;
         job.apply_images(&plan).await;
@@ -231,14 +251,22 @@ fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
 /// The plan of a sweep, with all the evidence that one looks at.
 fn planned(fake: &Fake, policy: &Policy) -> Plan {
     let home = home(fake);
-    let job = Job { cloud: fake, home: &home, policy, mode: Mode::Plan, now: now(), deadline: &NoDeadline };
+    let job = Job {
+        cloud: fake,
+        home: &home,
+        policy,
+        mode: Mode::Plan,
+        now: now(),
+        deadline: &NoDeadline,
+    };
     run(job.plan_images())
 }
 
 /// One sweep over snapshots in apply mode.
 fn reap(fake: &Fake, policy: &Policy, now: Timestamp) {
     let home = home(fake);
-    let job = Job { cloud: fake, home: &home, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
+    let job =
+        Job { cloud: fake, home: &home, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
     let _ = run(job.reap(&SnapshotScope::Own));
 }
 
@@ -260,7 +288,10 @@ fn families(fleet: &Fleet, rules: &Rules) -> BTreeMap<String, Vec<(Timestamp, St
             } else {
                 String::new()
             };
-            families.entry(family).or_default().push((image.created_at, image.image_id.to_string()));
+            families
+                .entry(family)
+                .or_default()
+                .push((image.created_at, image.image_id.to_string()));
         }
     }
     for members in families.values_mut() {

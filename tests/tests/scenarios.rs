@@ -5,6 +5,8 @@
 //! `scenarios/golden`) is the plan to the byte. `INSTA_UPDATE=always` writes the goldens anew:
 //! read the difference before you commit it.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -72,7 +74,8 @@ fn names() -> Vec<String> {
 fn load(name: &str) -> (Scenario, Inventory, Policy) {
     let path = folder().join(format!("{name}.toml"));
     let text = std::fs::read_to_string(&path).unwrap();
-    let mut scenario: Scenario = toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut scenario: Scenario =
+        toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
     let world = scenario.inventory.as_object_mut().unwrap();
     for (key, value) in [
         ("account", Value::from("123456789012")),
@@ -85,7 +88,9 @@ fn load(name: &str) -> (Scenario, Inventory, Policy) {
     }
     for image in world["images"].as_array_mut().unwrap() {
         let image = image.as_object_mut().unwrap();
-        for (key, value) in [("owner_id", "123456789012"), ("state", "available"), ("architecture", "x86_64")] {
+        for (key, value) in
+            [("owner_id", "123456789012"), ("state", "available"), ("architecture", "x86_64")]
+        {
             image.entry(key).or_insert(Value::from(value));
         }
     }
@@ -99,18 +104,22 @@ fn load(name: &str) -> (Scenario, Inventory, Policy) {
 fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &str) -> Vec<String> {
     let mut wrong = Vec::new();
     let decisions = decisions.as_array().unwrap();
-    let found: Vec<&str> = decisions.iter().map(|decision| decision[id].as_str().unwrap()).collect();
+    let found: Vec<&str> =
+        decisions.iter().map(|decision| decision[id].as_str().unwrap()).collect();
     for image in found.iter().filter(|image| !expected.contains_key(**image)) {
         wrong.push(format!("{image}: nothing is expected of it"));
     }
     for (image, expected) in expected {
-        let Some(decision) = decisions.iter().find(|decision| decision[id] == image.as_str()) else {
+        let Some(decision) = decisions.iter().find(|decision| decision[id] == image.as_str())
+        else {
             wrong.push(format!("{image}: no decision"));
             continue;
         };
         let mut differ = |what: &str, expected: &str, found: &Value| {
             if found.as_str() != Some(expected) {
-                wrong.push(format!("{image}: {what}: expected {expected}, found {found}; {decision}"));
+                wrong.push(format!(
+                    "{image}: {what}: expected {expected}, found {found}; {decision}"
+                ));
             }
         };
         let Expected { action, because, next, group, ledger } = expected;
@@ -120,7 +129,11 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
         }
         if let Some(next) = next {
             let step = &decision["next"];
-            let words = format!("{} {}", step["action"].as_str().unwrap_or("none"), step["at"].as_str().unwrap_or(""));
+            let words = format!(
+                "{} {}",
+                step["action"].as_str().unwrap_or("none"),
+                step["at"].as_str().unwrap_or("")
+            );
             differ("next", next, &Value::from(words.trim()));
         }
         if let Some(because) = because {

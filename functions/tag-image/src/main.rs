@@ -11,7 +11,11 @@ use steward::function::{Function, Work};
 #[expect(clippy::disallowed_methods, reason = "clock and environment come in here, and only here")]
 async fn main() -> Result<(), Error> {
     tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).init();
-    let function = Function::start(Work::TagImage, |name| std::env::var(name).ok()).await?;
+    let started = Function::start(Work::TagImage, |name| std::env::var(name).ok()).await;
+    let function = started.map_err(|error| {
+        tracing::error!(%error, "cannot start");
+        error.to_string()
+    })?;
     let function = &function;
     run(service_fn(async move |event: LambdaEvent<Value>| {
         let deadline = event.context.deadline();

@@ -121,7 +121,10 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         let text = one_line(&cause.to_string());
-        if !text.is_empty() && text != "other" && !said.iter().any(|held| held.contains(&text)) {
+        let wrapping = text.is_empty()
+            || text == "other"
+            || text.ends_with("interceptor encountered an error");
+        if !wrapping && !said.iter().any(|held| held.contains(&text)) {
             said.push(text);
         }
         next = cause.source();

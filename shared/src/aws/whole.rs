@@ -1,9 +1,9 @@
 //! Refusing half an answer.
 //!
-//! The SDK takes XML that ends in the middle, and even an empty body, for a whole answer that
-//! merely says little: a listing cut short by something on the way would be a shorter listing,
-//! and images in use would look unused. What EC2 and Auto Scaling say ends with the end of the
-//! element that it began with.
+//! The SDK takes XML that ends in the middle for a whole answer that merely says little: a listing
+//! cut short by something on the way would be a shorter listing, or an empty one, and images in
+//! use would look unused. What EC2 and Auto Scaling say ends with the end of the element that it
+//! began with.
 
 use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
@@ -28,7 +28,7 @@ impl Intercept for WholeAnswers {
         let body = response.body().bytes().unwrap_or_default();
         // Errors have codes, and are told apart by them.
         if response.status().is_success() && !is_whole(body) {
-            return Err(format!("it is cut short, after {} bytes", body.len()).into());
+            return Err(format!("its {} bytes do not end as an answer ends", body.len()).into());
         }
         Ok(())
     }

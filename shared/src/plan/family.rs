@@ -49,8 +49,12 @@ fn is_match(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> bool {
         && holds(architecture, image.architecture.as_deref())
         && holds(platform, image.platform.as_deref())
         && holds(owner_alias, image.owner_alias.as_deref())
-        && tags.iter().all(|(key, glob)| image.tags.get(key).is_some_and(|value| glob.is_match(value)))
-        && cutoffs.older_than.is_none_or(|cutoff| image.created_at.is_some_and(|made| made < cutoff))
+        && tags
+            .iter()
+            .all(|(key, glob)| image.tags.get(key).is_some_and(|value| glob.is_match(value)))
+        && cutoffs
+            .older_than
+            .is_none_or(|cutoff| image.created_at.is_some_and(|made| made < cutoff))
         && match (not, &cutoffs.not) {
             (Some(not), Some(cutoffs)) => !is_match(not, cutoffs, image),
             _ => true,
@@ -103,7 +107,8 @@ impl Families {
         for family in &mut list {
             family.members.sort_by(|a, b| {
                 b.created_at.cmp(&a.created_at).then_with(|| {
-                    let id = |member: &Member| images.get(member.position).map(|image| &image.image_id);
+                    let id =
+                        |member: &Member| images.get(member.position).map(|image| &image.image_id);
                     id(a).cmp(&id(b))
                 })
             });
@@ -132,7 +137,9 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
     for by in &rule.group_by {
         let (label, value) = match by {
             GroupBy::Tag(tag) => ("tag:", image.tags.get(tag).map(|value| (tag.as_str(), value))),
-            GroupBy::Architecture => ("", image.architecture.as_deref().map(|value| ("architecture", value))),
+            GroupBy::Architecture => {
+                ("", image.architecture.as_deref().map(|value| ("architecture", value)))
+            }
             GroupBy::Platform => ("", image.platform.as_deref().map(|value| ("platform", value))),
             GroupBy::NamePrefix => ("", Some(("name", name_prefix(&image.name)))),
         };
@@ -167,11 +174,14 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
 pub(super) fn name_prefix(name: &str) -> &str {
     let mut prefix = name;
     while let Some(at) = prefix.rfind(['-', '_', ' ', '/', '@']) {
-        let (head, tail) = (prefix.get(..at).unwrap_or_default(), prefix.get(at + 1..).unwrap_or_default());
+        let (head, tail) =
+            (prefix.get(..at).unwrap_or_default(), prefix.get(at + 1..).unwrap_or_default());
         let digits = tail.strip_prefix('v').unwrap_or(tail);
         let varies = tail.is_empty()
             || (digits.starts_with(|c: char| c.is_ascii_digit())
-                && digits.chars().all(|c| c.is_ascii_digit() || matches!(c, '.' | ':' | 'T' | 'Z')));
+                && digits
+                    .chars()
+                    .all(|c| c.is_ascii_digit() || matches!(c, '.' | ':' | 'T' | 'Z')));
         if !varies || head.is_empty() {
             break;
         }
@@ -189,8 +199,18 @@ pub(super) fn retain(
     now: Timestamp,
 ) -> Vec<Vec<Reason>> {
     let zone = &policy.timezone;
-    let Keep { last, within, hourly, daily, weekly, monthly, yearly, launched_within, tags: _, at_least } =
-        &rule.keep;
+    let Keep {
+        last,
+        within,
+        hourly,
+        daily,
+        weekly,
+        monthly,
+        yearly,
+        launched_within,
+        tags: _,
+        at_least,
+    } = &rule.keep;
     let within = within.map(|age| (age, age.before(now, zone)));
     let launched_within = launched_within.map(|age| (age, age.before(now, zone)));
     let mut calendars = [

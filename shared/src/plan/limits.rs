@@ -24,7 +24,12 @@ pub(super) fn refusal(inventory: &Inventory, safety: &Safety, matched: usize) ->
 }
 
 /// Defers what goes beyond the caps. The images that have been expired the longest go first.
-pub(super) fn apply_caps(decisions: &mut [Decision], safety: &Safety, matched: usize, now: Timestamp) {
+pub(super) fn apply_caps(
+    decisions: &mut [Decision],
+    safety: &Safety,
+    matched: usize,
+    now: Timestamp,
+) {
     let (cap, limit) = cap(safety, matched);
     let mut going: Vec<usize> = decisions
         .iter()
@@ -34,7 +39,11 @@ pub(super) fn apply_caps(decisions: &mut [Decision], safety: &Safety, matched: u
         .collect();
     going.sort_by_key(|position| {
         decisions.get(*position).map(|decision| {
-            (decision.expired_at.or(decision.created_at), decision.created_at, decision.image_id.clone())
+            (
+                decision.expired_at.or(decision.created_at),
+                decision.created_at,
+                decision.image_id.clone(),
+            )
         })
     });
     let allowed = usize::try_from(limit).unwrap_or(usize::MAX);
@@ -59,7 +68,11 @@ fn cap(safety: &Safety, matched: usize) -> (Cap, u32) {
         reason = "an account has far fewer than 2^32 images, and the fraction is from 0 to 1"
     )]
     let part = (safety.max_fraction * matched as f64 - DUST).ceil() as u32;
-    if part < safety.max_per_run { (Cap::MaxFraction, part) } else { (Cap::MaxPerRun, safety.max_per_run) }
+    if part < safety.max_per_run {
+        (Cap::MaxFraction, part)
+    } else {
+        (Cap::MaxPerRun, safety.max_per_run)
+    }
 }
 
 /// Turns every step towards removal into waiting.

@@ -233,12 +233,20 @@ fn draft_all<'a>(
     let mut loose = Vec::new();
     let mut key = String::new();
     for (position, image) in inventory.images.iter().enumerate() {
-        let mut kept = protect::protections(image, &inventory.account, uses.holders(&image.image_id), policy, now);
+        let mut kept = protect::protections(
+            image,
+            &inventory.account,
+            uses.holders(&image.image_id),
+            policy,
+            now,
+        );
         let rule = family::rule_of(image, policy, &cutoffs);
         let mut in_family = false;
         match rule.and_then(|index| Some((index, policy.rules.get(index)?))) {
             None => kept.push(Reason::NoRule),
-            Some((index, rule)) if protect::is_ours(image, &inventory.account) && family::takes_part(image) => {
+            Some((index, rule))
+                if protect::is_ours(image, &inventory.account) && family::takes_part(image) =>
+            {
                 match (family::family_key(rule, image, &mut key), image.created_at) {
                     (Err(lacks), _) => kept.push(Reason::GroupUnknown { lacks }),
                     (Ok(()), Some(created_at)) => {

@@ -65,10 +65,12 @@ pub(super) fn protections(
     if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
         reasons.push(Reason::Pinned);
     }
-    reasons.extend(holders.iter().map(|reference| Reason::InUse {
-        kind: reference.kind.clone(),
-        by: reference.by.clone(),
-    }));
+    reasons.extend(
+        holders.iter().map(|reference| Reason::InUse {
+            kind: reference.kind.clone(),
+            by: reference.by.clone(),
+        }),
+    );
     if let Some(with) = image.launch_permissions.as_deref().filter(|with| !with.is_empty()) {
         let mut with = with.to_vec();
         with.sort();
@@ -97,7 +99,12 @@ fn manager(image: &Image) -> Option<Manager> {
 
 /// Whether the tag `key` says hands off: `Some(None)` for good, `Some(Some(until))` up to a
 /// moment, `None` not (or not any more). A value that is no date means for good.
-pub(super) fn opt_out(tags: &Tags, key: &str, now: Timestamp, zone: &TimeZone) -> Option<Option<Timestamp>> {
+pub(super) fn opt_out(
+    tags: &Tags,
+    key: &str,
+    now: Timestamp,
+    zone: &TimeZone,
+) -> Option<Option<Timestamp>> {
     let value = tags.get(key)?.trim();
     let until = value.parse::<Timestamp>().ok().or_else(|| {
         // A date holds to its end.

@@ -128,7 +128,11 @@ pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) ->
     let unread: Vec<Unread> = inventory
         .unread
         .iter()
-        .filter(|unread| [Source::Images, Source::Snapshots].iter().any(|source| *unread.source == *source.to_string()))
+        .filter(|unread| {
+            [Source::Images, Source::Snapshots]
+                .iter()
+                .any(|source| *unread.source == *source.to_string())
+        })
         .cloned()
         .collect();
     let refusal = (!unread.is_empty()).then_some(unread);
@@ -176,13 +180,20 @@ impl<'a> Images<'a> {
     }
 }
 
-fn decide(snapshot: &Snapshot, images: &Images<'_>, policy: &Policy, now: Timestamp) -> SnapshotDecision {
+fn decide(
+    snapshot: &Snapshot,
+    images: &Images<'_>,
+    policy: &Policy,
+    now: Timestamp,
+) -> SnapshotDecision {
     let image = image_of(snapshot, policy);
     let mut kept = Vec::new();
     let mut users = images.users.get(&snapshot.snapshot_id).cloned().unwrap_or_default();
     users.sort();
     kept.extend(users.iter().map(|image| SnapshotReason::UsedBy { image: (*image).clone() }));
-    if let Some(image) = image.as_ref().filter(|image| images.existing.contains(image) && !users.contains(image)) {
+    if let Some(image) =
+        image.as_ref().filter(|image| images.existing.contains(image) && !users.contains(image))
+    {
         kept.push(SnapshotReason::ImageExists { image: image.clone() });
     }
     let due = match due(snapshot, policy, now) {
@@ -209,7 +220,11 @@ fn decide(snapshot: &Snapshot, images: &Images<'_>, policy: &Policy, now: Timest
 ///
 /// # Errors
 /// What its tags have against it. Asked once more right before it is deleted.
-pub fn due(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Result<Timestamp, Vec<SnapshotReason>> {
+pub fn due(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Timestamp, Vec<SnapshotReason>> {
     let mut kept = Vec::new();
     if let Some(until) = opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone) {
         kept.push(SnapshotReason::OptedOut { until });

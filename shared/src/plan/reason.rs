@@ -187,7 +187,9 @@ impl fmt::Display for Reason {
             Self::State { state } => write!(f, "state {state}"),
             Self::Protected => f.write_str("deregistration protection"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
-            Self::OptedOut { until: Some(until) } => write!(f, "opted out by tag until {}", day(*until)),
+            Self::OptedOut { until: Some(until) } => {
+                write!(f, "opted out by tag until {}", day(*until))
+            }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
             Self::InUse { kind, by } => write!(f, "in use: {kind} {by}"),

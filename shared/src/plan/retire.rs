@@ -21,7 +21,8 @@ pub(super) struct Marks<'a>(HashSet<&'a SnapshotId>);
 
 impl<'a> Marks<'a> {
     pub(super) fn of(inventory: &'a Inventory, names: &TagNames) -> Self {
-        let marked = inventory.snapshots.iter().filter(|snapshot| snapshot.tags.has(&names.delete_after));
+        let marked =
+            inventory.snapshots.iter().filter(|snapshot| snapshot.tags.has(&names.delete_after));
         Self(marked.map(|snapshot| &snapshot.snapshot_id).collect())
     }
 
@@ -128,7 +129,11 @@ fn deregister(retire: &Retire, policy: &Policy, now: Timestamp) -> Action {
         removal: Removal {
             ledger: Box::default(),
             delete_after: retire.delete_snapshots_after.after(now, &policy.timezone),
-            snapshots: if at_once { SnapshotFate::DeleteWithImage } else { SnapshotFate::LeaveToReaper },
+            snapshots: if at_once {
+                SnapshotFate::DeleteWithImage
+            } else {
+                SnapshotFate::LeaveToReaper
+            },
         },
     }
 }
@@ -158,7 +163,9 @@ pub(super) fn assign_snapshots(
     let opted_out: HashSet<&SnapshotId> = inventory
         .snapshots
         .iter()
-        .filter(|snapshot| opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone).is_some())
+        .filter(|snapshot| {
+            opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone).is_some()
+        })
         .map(|snapshot| &snapshot.snapshot_id)
         .collect();
     for decision in decisions {

@@ -35,14 +35,21 @@ fn words(plan: &Plan) -> Vec<String> {
     plan.decisions.iter().map(word).collect()
 }
 
-const AT_ONCE: &str = "[[rule]]\nname = \"all\"\nkeep = { last = 2 }\nretire = { deregister_after = \"0d\" }\n";
+const AT_ONCE: &str =
+    "[[rule]]\nname = \"all\"\nkeep = { last = 2 }\nretire = { deregister_after = \"0d\" }\n";
 
 #[test]
 fn caps_defer_the_newest_and_say_which_cap() {
     let policy = policy(&format!("{AT_ONCE}[safety]\nmax_per_run = 2\nmax_fraction = 1.0\n"));
     let found = plan(&world(6), &policy, now());
-    let expected =
-        ["ami-1 keep", "ami-2 keep", "ami-3 expire", "ami-4 expire", "ami-5 deregister", "ami-6 deregister"];
+    let expected = [
+        "ami-1 keep",
+        "ami-2 keep",
+        "ami-3 expire",
+        "ami-4 expire",
+        "ami-5 deregister",
+        "ami-6 deregister",
+    ];
     assert_eq!(words(&found), expected);
     assert_eq!(found.decisions[2].because[1], Reason::Deferred { cap: Cap::MaxPerRun, limit: 2 });
     assert_eq!(found.summary.deferred, 2);
@@ -80,7 +87,8 @@ fn unread_sources_and_too_few_references_refuse() {
 fn a_shared_snapshot_goes_with_the_last_of_its_images() {
     let policy = policy(&format!("{AT_ONCE}[safety]\nmax_fraction = 1.0\n"));
     let mut world = world(5);
-    let shared = |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<Box<[SnapshotId]>>();
+    let shared =
+        |ids: &[&str]| ids.iter().map(|id| id.parse().unwrap()).collect::<Box<[SnapshotId]>>();
     world.images[1].snapshots = shared(&["snap-kept"]);
     world.images[2].snapshots = shared(&["snap-kept", "snap-3"]);
     world.images[3].snapshots = shared(&["snap-both"]);
@@ -124,14 +132,18 @@ fn a_snapshot_that_people_keep_is_not_deleted_with_its_image() {
 fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
     let policy = policy(AT_ONCE);
     let mut world = world(2);
-    world.images[0].tags = [("image-steward:expired-at", "2026-11-01T00:00:00Z")].into_iter().collect();
+    world.images[0].tags =
+        [("image-steward:expired-at", "2026-11-01T00:00:00Z")].into_iter().collect();
     world.snapshots = serde_json::from_str(
         r#"[{"snapshot_id":"snap-2","tags":{"image-steward:delete-after":"2026-11-01T00:00:00Z"}}]"#,
     )
     .unwrap();
     let found = plan(&world, &policy, now());
     assert_eq!(found.decisions[0].action, Action::Rescue { unmark: Box::default() });
-    assert_eq!(found.decisions[1].action, Action::Rescue { unmark: ["snap-2".parse().unwrap()].into() });
+    assert_eq!(
+        found.decisions[1].action,
+        Action::Rescue { unmark: ["snap-2".parse().unwrap()].into() }
+    );
 }
 
 #[test]

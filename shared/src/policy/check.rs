@@ -23,7 +23,10 @@ pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     match version {
         Some(Count(1)) => {}
         Some(Count(other)) => {
-            problems.note("version", format!("version {other} is not known; this program reads version = 1"));
+            problems.note(
+                "version",
+                format!("version {other} is not known; this program reads version = 1"),
+            );
         }
         None => problems.note("version", "missing; write `version = 1` at the top"),
     }
@@ -72,7 +75,10 @@ fn check_rule(
             problems.note(&format!("{path}.name"), "a rule's name has 1 to 64 characters");
         }
         Some(name) if !names.insert(name.clone()) => {
-            problems.note(&format!("{path}.name"), format!("another rule is named `{name}` too; rename one"));
+            problems.note(
+                &format!("{path}.name"),
+                format!("another rule is named `{name}` too; rename one"),
+            );
         }
         Some(_) => {}
     }
@@ -110,7 +116,10 @@ impl Match {
     fn is_empty(&self) -> bool {
         let Self { name, tags, architecture, platform, owner_alias, older_than, not } = self;
         let globs = [name, architecture, platform, owner_alias];
-        globs.iter().all(|glob| glob.is_none()) && tags.is_empty() && older_than.is_none() && not.is_none()
+        globs.iter().all(|glob| glob.is_none())
+            && tags.is_empty()
+            && older_than.is_none()
+            && not.is_none()
     }
 }
 
@@ -163,7 +172,8 @@ fn check_keep(keep: Option<raw::Keep>, path: &str, problems: &mut Problems) -> K
 }
 
 fn check_retire(retire: &raw::Retire, path: &str, problems: &mut Problems) -> Retire {
-    let raw::Retire { deprecate_after, disable_after, deregister_after, delete_snapshots_after } = retire;
+    let raw::Retire { deprecate_after, disable_after, deregister_after, delete_snapshots_after } =
+        retire;
     for (key, step) in [("deprecate_after", deprecate_after), ("disable_after", disable_after)] {
         if step.is_some() {
             problems.note(
@@ -193,15 +203,17 @@ fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
         references_check,
         pinned,
     } = safety;
-    let only = |key: &str, given: Option<String>, word: &str, later: &str, problems: &mut Problems| {
-        let Some(given) = given.filter(|given| given != word) else { return };
-        let path = format!("safety.{key}");
-        if given == later {
-            problems.note(&path, format!("this version cannot do \"{later}\"; write \"{word}\""));
-        } else {
-            problems.note(&path, format!("`{given}` is not known; write \"{word}\""));
-        }
-    };
+    let only =
+        |key: &str, given: Option<String>, word: &str, later: &str, problems: &mut Problems| {
+            let Some(given) = given.filter(|given| given != word) else { return };
+            let path = format!("safety.{key}");
+            if given == later {
+                problems
+                    .note(&path, format!("this version cannot do \"{later}\"; write \"{word}\""));
+            } else {
+                problems.note(&path, format!("`{given}` is not known; write \"{word}\""));
+            }
+        };
     only("shared_images", shared_images, "keep", "retire", problems);
     only("recycle_bin", recycle_bin, "optional", "required", problems);
     only("references_check", references_check, "off", "required", problems);
@@ -211,7 +223,9 @@ fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
         Some(Word::Text(word)) if word == "all" => TemplateVersions::All,
         Some(word) => {
             let message = match word {
-                Word::Number(number) => format!("this version cannot read the newest {number} versions"),
+                Word::Number(number) => {
+                    format!("this version cannot read the newest {number} versions")
+                }
                 Word::Text(word) => format!("`{word}` is not known"),
             };
             problems.note(
@@ -249,7 +263,10 @@ fn check_tagging(tagging: raw::Tagging, prefix: &str, problems: &mut Problems) -
         let path = format!("tagging.set.{key}");
         check_key(key, &path, prefix, problems);
         if value.chars().count() > MAX_VALUE {
-            problems.note(&path, format!("the value is longer than {MAX_VALUE} characters; shorten it"));
+            problems.note(
+                &path,
+                format!("the value is longer than {MAX_VALUE} characters; shorten it"),
+            );
         }
     }
     for (index, key) in copy_from_instance.iter().enumerate() {
@@ -258,7 +275,11 @@ fn check_tagging(tagging: raw::Tagging, prefix: &str, problems: &mut Problems) -
     Tagging {
         set: set.into_iter().collect(),
         copy_from_instance,
-        snapshots: if copy_to_snapshots.unwrap_or(true) { CopyToSnapshots::Yes } else { CopyToSnapshots::No },
+        snapshots: if copy_to_snapshots.unwrap_or(true) {
+            CopyToSnapshots::Yes
+        } else {
+            CopyToSnapshots::No
+        },
     }
 }
 
@@ -269,7 +290,10 @@ fn check_key(key: &str, path: &str, prefix: &str, problems: &mut Problems) {
     } else if is_reserved(key) {
         problems.note(path, "keys that begin with `aws:` belong to AWS; remove it");
     } else if key.starts_with(prefix) {
-        problems.note(path, format!("keys that begin with `{prefix}` are image-steward's own; remove it"));
+        problems.note(
+            path,
+            format!("keys that begin with `{prefix}` are image-steward's own; remove it"),
+        );
     }
 }
 

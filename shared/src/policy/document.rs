@@ -6,14 +6,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::Deserializer;
+use serde::de::{DeserializeSeed, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::raw;
-use super::{Problem, Position};
+use super::{Position, Problem};
 
 /// More mistakes than this in one policy are not one person's; it also bounds the loop.
 const MOST_PROBLEMS: usize = 100;
@@ -103,7 +103,11 @@ fn cut(tree: &mut Value, path: &serde_path_to_error::Path) -> bool {
                 // The whole list goes, except the list of rules: there, one bad rule must not
                 // hide the mistakes of the others.
                 return match list.get_mut(*index) {
-                    Some(element) if !element.is_object() && path.to_string().starts_with("rule[") && path.iter().count() == 2 => {
+                    Some(element)
+                        if !element.is_object()
+                            && path.to_string().starts_with("rule[")
+                            && path.iter().count() == 2 =>
+                    {
                         *element = Value::Object(Map::new());
                         true
                     }
@@ -145,7 +149,12 @@ fn read_toml(text: &str) -> Result<(Value, BTreeMap<String, Place>), Vec<Problem
     Ok((tree, places))
 }
 
-fn table_tree(text: &str, table: &DeTable<'_>, path: &str, places: &mut BTreeMap<String, Place>) -> Value {
+fn table_tree(
+    text: &str,
+    table: &DeTable<'_>,
+    path: &str,
+    places: &mut BTreeMap<String, Place>,
+) -> Value {
     let entries = table.iter().map(|(key, value)| {
         let name = key.get_ref();
         let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
@@ -199,7 +208,11 @@ fn read_json(text: &str) -> Result<Value, Vec<Problem>> {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
         let position = Position { line: error.line(), column: error.column() };
-        vec![Problem { path: String::new(), position: Some(position), message: format!("not JSON: {message}") }]
+        vec![Problem {
+            path: String::new(),
+            position: Some(position),
+            message: format!("not JSON: {message}"),
+        }]
     })
 }
 

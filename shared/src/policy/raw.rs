@@ -246,16 +246,20 @@ impl<'de> Deserialize<'de> for Count {
             fn visit_u64<E: Error>(self, number: u64) -> Result<Count, E> {
                 match u32::try_from(number) {
                     Ok(number) if number <= Count::MAX => Ok(Count(number)),
-                    _ => Err(E::custom(format!("{number} is not a whole number from 0 to {}", Count::MAX))),
+                    _ => Err(E::custom(format!(
+                        "{number} is not a whole number from 0 to {}",
+                        Count::MAX
+                    ))),
                 }
             }
 
             fn visit_i64<E: Error>(self, number: i64) -> Result<Count, E> {
                 match u64::try_from(number) {
                     Ok(number) => self.visit_u64(number),
-                    Err(_) => {
-                        Err(E::custom(format!("{number} is not a whole number from 0 to {}", Count::MAX)))
-                    }
+                    Err(_) => Err(E::custom(format!(
+                        "{number} is not a whole number from 0 to {}",
+                        Count::MAX
+                    ))),
                 }
             }
         }
@@ -287,7 +291,9 @@ impl<'de> Deserialize<'de> for Fraction {
         if (0.0..=1.0).contains(&number) {
             Ok(Self(number))
         } else {
-            Err(D::Error::custom(format!("{number} is not a number from 0 to 1; a quarter is 0.25")))
+            Err(D::Error::custom(format!(
+                "{number} is not a number from 0 to 1; a quarter is 0.25"
+            )))
         }
     }
 }
@@ -314,13 +320,19 @@ impl Age {
     const FORM: &str = "write for example \"30d\", \"12h\", \"2w\", \"6mo\" or \"1y\"";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let span: Span =
-            text.parse().map_err(|_| format!("`{text}` is not a length of time; {}", Self::FORM))?;
+        let span: Span = text
+            .parse()
+            .map_err(|_| format!("`{text}` is not a length of time; {}", Self::FORM))?;
         // "6m" means six minutes to the parser, and six months to many people.
         let minutes = span.get_minutes() != 0;
-        let finer = span.get_milliseconds() != 0 || span.get_microseconds() != 0 || span.get_nanoseconds() != 0;
+        let finer = span.get_milliseconds() != 0
+            || span.get_microseconds() != 0
+            || span.get_nanoseconds() != 0;
         if minutes || finer {
-            return Err(format!("`{text}` has minutes or less: `m` is a minute and `mo` a month; {}", Self::FORM));
+            return Err(format!(
+                "`{text}` has minutes or less: `m` is a minute and `mo` a month; {}",
+                Self::FORM
+            ));
         }
         let days = span.total((Unit::Day, jiff::civil::date(2000, 1, 1)));
         match days {
@@ -371,8 +383,9 @@ pub struct Glob(pub globset::GlobMatcher);
 impl<'de> Deserialize<'de> for Glob {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let glob = globset::Glob::new(&text)
-            .map_err(|error| D::Error::custom(format!("`{text}` is not a glob: {}", error.kind())))?;
+        let glob = globset::Glob::new(&text).map_err(|error| {
+            D::Error::custom(format!("`{text}` is not a glob: {}", error.kind()))
+        })?;
         Ok(Self(glob.compile_matcher()))
     }
 }

@@ -19,7 +19,8 @@ fn error(text: &str) -> String {
 #[test]
 fn the_smallest_policy_has_the_documented_defaults() {
     let policy = Policy::parse(&format!("version = 1\n{RULE}"), "p").unwrap();
-    let Safety { max_per_run, max_fraction, min_references, template_versions, pinned } = policy.safety;
+    let Safety { max_per_run, max_fraction, min_references, template_versions, pinned } =
+        policy.safety;
     assert_eq!((max_per_run, max_fraction, min_references), (50, 0.25, 1));
     assert_eq!(template_versions, TemplateVersions::DefaultAndLatest);
     assert!(pinned.is_empty());
@@ -34,7 +35,8 @@ fn the_smallest_policy_has_the_documented_defaults() {
 
 #[test]
 fn json_of_the_same_shape_is_accepted() {
-    let text = r#"{"version":1,"rule":[{"name":"a","match":{"name":"x-*"},"keep":{"within":"30d"}}]}"#;
+    let text =
+        r#"{"version":1,"rule":[{"name":"a","match":{"name":"x-*"},"keep":{"within":"30d"}}]}"#;
     let policy = Policy::parse(text, "p.json").unwrap();
     assert!(policy.rules[0].matches.name.as_ref().unwrap().is_match("x-/1"));
 }
@@ -89,11 +91,22 @@ set = { "aws:x" = "1" }
 
 #[test]
 fn json_mistakes_have_their_path() {
-    let all = errors(r#"{"version":1,"rule":[{"name":"a","keep":{"last":"5"}},{"name":"b","kep":{}}]}"#);
+    let all =
+        errors(r#"{"version":1,"rule":[{"name":"a","keep":{"last":"5"}},{"name":"b","kep":{}}]}"#);
     assert_eq!(all.len(), 3, "{all:#?}");
-    assert!(all[0].starts_with("p.toml: rule[0].keep.last: invalid type: string \"5\", expected a whole number"), "{}", all[0]);
+    assert!(
+        all[0].starts_with(
+            "p.toml: rule[0].keep.last: invalid type: string \"5\", expected a whole number"
+        ),
+        "{}",
+        all[0]
+    );
     assert!(all[1].starts_with("p.toml: rule[1].keep: missing;"), "{}", all[1]);
-    assert!(all[2].starts_with("p.toml: rule[1].kep: unknown key `kep`, expected one of"), "{}", all[2]);
+    assert!(
+        all[2].starts_with("p.toml: rule[1].kep: unknown key `kep`, expected one of"),
+        "{}",
+        all[2]
+    );
 }
 
 #[test]
@@ -107,7 +120,14 @@ fn what_is_not_toml_or_json_says_where() {
 
 #[test]
 fn a_keep_that_keeps_nothing_is_never_delete_all() {
-    for keep in ["{}", "{ last = 0 }", "{ within = \"0d\" }", "{ at_least = 0 }", "{ tags = {} }", "{ daily = 0, last = 0 }"] {
+    for keep in [
+        "{}",
+        "{ last = 0 }",
+        "{ within = \"0d\" }",
+        "{ at_least = 0 }",
+        "{ tags = {} }",
+        "{ daily = 0, last = 0 }",
+    ] {
         let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {keep}\n"));
         assert!(found.contains("rule[0].keep: keeps nothing"), "{keep}: {found}");
     }
@@ -129,7 +149,9 @@ fn ages_are_whole_units_from_seconds_up_but_never_minutes() {
         assert!(found.contains(complaint), "{text}: {found}");
     }
     for text in ["30d", "12h", "2w", "6mo", "1y", "1y 6mo", "90s"] {
-        let all = errors(&format!("version = 1\n[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"));
+        let all = errors(&format!(
+            "version = 1\n[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"
+        ));
         assert!(all.is_empty(), "{text}: {all:?}");
     }
 }
@@ -145,7 +167,9 @@ fn what_later_versions_can_do_is_refused_by_name() {
         let found = error(&format!("{RULE}[safety]\n{line}\n"));
         assert!(found.contains(complaint), "{found}");
     }
-    for line in ["shared_images = \"keep\"", "recycle_bin = \"optional\"", "template_versions = \"all\""] {
+    for line in
+        ["shared_images = \"keep\"", "recycle_bin = \"optional\"", "template_versions = \"all\""]
+    {
         let all = errors(&format!("version = 1\n{RULE}[safety]\n{line}\n"));
         assert!(all.is_empty(), "{line}: {all:?}");
     }

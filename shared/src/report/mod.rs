@@ -38,7 +38,10 @@ pub fn plan_text(plan: &Plan) -> String {
             plan.account, plan.region
         );
     }
-    let mut text = format!("{}\n\n{}\n", plan_table(plan), summary_line(&plan.summary));
+    let mut text = String::new();
+    if !plan.decisions.is_empty() {
+        let _ = writeln!(text, "{}\n\n{}", plan_table(plan), summary_line(&plan.summary));
+    }
     if let Some(refusal) = &plan.refusal {
         let _ = writeln!(text, "Refused: {refusal}.");
     }
@@ -46,8 +49,18 @@ pub fn plan_text(plan: &Plan) -> String {
 }
 
 fn summary_line(summary: &Summary) -> String {
-    let Summary { images, in_use, keep, rescue, wait, expire, deregister, deferred, snapshots, snapshots_gib } =
-        summary;
+    let Summary {
+        images,
+        in_use,
+        keep,
+        rescue,
+        wait,
+        expire,
+        deregister,
+        deferred,
+        snapshots,
+        snapshots_gib,
+    } = summary;
     let mut line = format!(
         "{images} images: {keep} kept ({in_use} in use), {rescue} rescued, {wait} waiting, {expire} newly expired, \
          {deregister} to deregister with {snapshots} snapshots (at most {snapshots_gib} GiB)."
@@ -58,7 +71,8 @@ fn summary_line(summary: &Summary) -> String {
     line
 }
 
-/// What a run over images did, in a few lines.
+/// What a run did, in a few lines; nothing when it did nothing. A refusal is not among them: it
+/// stands with the plan.
 pub fn outcome_text(outcome: &Outcome) -> String {
     let Outcome {
         expired,
@@ -70,7 +84,7 @@ pub fn outcome_text(outcome: &Outcome) -> String {
         deferred,
         not_reached,
         failed,
-        refused,
+        refused: _,
     } = outcome;
     let mut text = String::new();
     for (what, ids) in [
@@ -92,12 +106,6 @@ pub fn outcome_text(outcome: &Outcome) -> String {
     for Failure { id, step, code: _, message } in failed {
         let _ = writeln!(text, "failed: {} of {id}: {message}", step.as_str());
     }
-    if let Some(refused) = refused {
-        let _ = writeln!(text, "refused: {refused}");
-    }
-    if text.is_empty() {
-        text.push_str("Nothing to do.\n");
-    }
     text
 }
 
@@ -110,7 +118,12 @@ pub fn snapshots_text(plan: &SnapshotPlan) -> String {
             SnapshotAction::Keep => "keep",
         };
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
-        let _ = writeln!(text, "snapshot {} of a removed image: {word}: {}", decision.snapshot_id, because.join(", "));
+        let _ = writeln!(
+            text,
+            "snapshot {} of a removed image: {word}: {}",
+            decision.snapshot_id,
+            because.join(", ")
+        );
     }
     text
 }
@@ -118,9 +131,6 @@ pub fn snapshots_text(plan: &SnapshotPlan) -> String {
 /// What a run over snapshots found and did.
 pub fn reaped_text(reaped: &Reaped) -> String {
     let Reaped { mode: _, due, kept, outcome } = reaped;
-    if due.is_empty() && kept.is_empty() && outcome.refused.is_none() {
-        return "No snapshot is marked for deletion.\n".to_owned();
-    }
     let mut text = String::new();
     if let Some((count, ids)) = join(due) {
         let _ = writeln!(text, "snapshots due ({count}): {ids}");
@@ -129,9 +139,7 @@ pub fn reaped_text(reaped: &Reaped) -> String {
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "snapshot kept: {}: {}", decision.snapshot_id, because.join(", "));
     }
-    if *outcome != Outcome::default() {
-        text.push_str(&outcome_text(outcome));
-    }
+    text.push_str(&outcome_text(outcome));
     text
 }
 

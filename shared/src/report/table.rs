@@ -15,7 +15,10 @@ const WHY_WIDTH: u16 = 60;
 /// A table with one row for each image. Ids are never broken or cut.
 pub fn plan_table(plan: &Plan) -> String {
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::MAX);
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(u16::MAX);
     table.set_header(["IMAGE", "NAME", "AGE", "GROUP", "DECISION", "WHY", "NEXT"]);
     // Reasons may be many; they wrap, and everything else stands on one line.
     if let Some(why) = table.column_mut(WHY) {
@@ -55,8 +58,10 @@ fn row(decision: &Decision, now: Timestamp) -> [String; 7] {
         family,
         action_word(action).to_owned(),
         reasons.join("; "),
-        next.map(|next| format!("{} {}", step_words(next.action), next.at.strftime("%Y-%m-%d %H:%MZ")))
-            .unwrap_or_default(),
+        next.map(|next| {
+            format!("{} {}", step_words(next.action), next.at.strftime("%Y-%m-%d %H:%MZ"))
+        })
+        .unwrap_or_default(),
     ]
 }
 

@@ -213,10 +213,10 @@ pub async fn a_parameter_that_leads_nowhere_fails_the_templates<A: Account>() {
 }
 
 pub async fn more_templates_than_a_page_are_read<A: Account>() {
-    let account = A::with(two_versions_each(120)).await;
-    assert_eq!(said(&ask(&account).await, Source::LaunchTemplates).len(), 240);
+    let account = A::with(two_versions_each(220)).await;
+    assert_eq!(said(&ask(&account).await, Source::LaunchTemplates).len(), 440);
     let answers = account.port().list_references(TemplateVersions::All).await;
-    assert_eq!(said(&answers, Source::LaunchTemplates).len(), 240);
+    assert_eq!(said(&answers, Source::LaunchTemplates).len(), 440);
 }
 
 /// So many templates whose default and latest version are two.
