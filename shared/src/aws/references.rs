@@ -16,7 +16,7 @@ use crate::cloud::{CloudError, SourceAnswer, TemplateVersions};
 use crate::ids::ImageId;
 use crate::inventory::{Reference, Source};
 
-/// How a template says that a Systems Manager parameter holds its image.
+/// How a template says that something else, or a Systems Manager parameter, holds its image.
 const ALIAS: &str = "resolve:";
 const SSM_ALIAS: &str = "resolve:ssm:";
 
@@ -71,22 +71,26 @@ impl Aws {
     async fn resolve(&self, named: BTreeSet<&str>) -> Result<Images, CloudError> {
         let mut images = Images::default();
         for text in named {
-            if let Some(parameter) = text.strip_prefix(SSM_ALIAS) {
-                let value = self.parameter(parameter).await?;
-                let image = value.trim().parse().map_err(|cause| {
-                    let message = format!("parameter {parameter}, which a template uses: {cause}");
-                    bad_answer(Action::GetParameter, message)
-                })?;
-                images.0.insert(text.to_owned(), image);
-            } else if text.starts_with(ALIAS) {
-                // It stands for an image, and we cannot tell for which.
-                let message = format!("`{text}` is an alias of a kind that is not known");
-                return Err(bad_answer(Action::DescribeLaunchTemplateVersions, message));
-            } else if let Ok(image) = text.parse() {
-                images.0.insert(text.to_owned(), image);
-            } else {
-                // EC2 takes any text when a template is made. This one is the id of no image.
-                tracing::warn!(text, "a template names what is not an image id");
+            match meaning(text) {
+                Meaning::Image(image) => {
+                    images.0.insert(text.to_owned(), image);
+                }
+                Meaning::Parameter(parameter) => {
+                    let value = self.parameter(parameter).await?;
+                    let image = value.trim().parse().map_err(|cause| {
+                        let message =
+                            format!("parameter {parameter}, which a template uses: {cause}");
+                        bad_answer(Action::GetParameter, message)
+                    })?;
+                    images.0.insert(text.to_owned(), image);
+                }
+                Meaning::SomeImage => {
+                    let message = format!("`{text}` is an alias of a kind that is not known");
+                    return Err(bad_answer(Action::DescribeLaunchTemplateVersions, message));
+                }
+                Meaning::NoImage => {
+                    tracing::warn!(text, "a template names what is not an image id");
+                }
             }
         }
         Ok(images)
@@ -131,7 +135,46 @@ impl Aws {
 #[derive(Debug, Default)]
 struct Images(BTreeMap<String, ImageId>);
 
+/// What a template or an override means by the text that it names its image with.
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning<'a> {
+    Image(ImageId),
+    /// The image whose id this parameter holds.
+    Parameter(&'a str),
+    /// An image, and we cannot tell which.
+    SomeImage,
+    /// EC2 takes any text when a template is made, and this one is the id of no image.
+    NoImage,
+}
+
+fn meaning(text: &str) -> Meaning<'_> {
+    if let Some(parameter) = text.strip_prefix(SSM_ALIAS) {
+        return Meaning::Parameter(parameter);
+    }
+    if text.starts_with(ALIAS) {
+        return Meaning::SomeImage;
+    }
+    text.parse().map_or(Meaning::NoImage, Meaning::Image)
+}
+
 /// Each reference once and in a fixed order, so that two runs over one world print the same.
 fn in_order(references: Vec<Reference>) -> Vec<Reference> {
     references.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_of_an_unknown_kind_is_not_taken_for_no_image() {
+        for (text, expected) in [
+            ("ami-1", Meaning::Image("ami-1".parse().unwrap())),
+            ("resolve:ssm:/golden:3", Meaning::Parameter("/golden:3")),
+            ("resolve:tomorrow:golden", Meaning::SomeImage),
+            ("to be filled in", Meaning::NoImage),
+        ] {
+            assert_eq!(meaning(text), expected, "{text}");
+        }
+    }
 }
