@@ -328,6 +328,28 @@ fn kept_by_rule(fleet: &Fleet, rules: &Rules) -> BTreeSet<String> {
     kept
 }
 
+/// Snapshots of images that are gone which nobody would ever find again: they exist, no image
+/// uses them, and they do not carry the ledger.
+fn lost_from_sight(before: &Fleet, fake: &Fake) -> Vec<SnapshotId> {
+    let after = fake.world();
+    let left: BTreeSet<_> = after.images.iter().map(|image| &image.image_id).collect();
+    let used: BTreeSet<_> = after.images.iter().flat_map(|image| &image.snapshots).collect();
+    let gone = before.images.iter().filter(|image| !left.contains(&image.image_id));
+    let orphaned: BTreeSet<_> = gone
+        .flat_map(|image| &image.snapshots)
+        .filter(|snapshot| !used.contains(snapshot))
+        .collect();
+    let has_ledger = |tags: &steward::tags::Tags| {
+        tags.has("image-steward:image") && tags.has("image-steward:delete-after")
+    };
+    after
+        .snapshots
+        .iter()
+        .filter(|snapshot| orphaned.contains(&snapshot.snapshot_id) && !has_ledger(&snapshot.tags))
+        .map(|snapshot| snapshot.snapshot_id.clone())
+        .collect()
+}
+
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
 }
@@ -492,6 +514,27 @@ proptest! {
     }
 
     #[test]
+    fn the_snapshots_of_a_removed_image_go_too(fleet in a_fleet(), rules in some_rules(), ignored in any::<bool>()) {
+        let (fake, policy) = (Fake::new(&fleet), rules.policy());
+        // An old server ignores the wish to delete the snapshots with the image.
+        fake.set(Switches { no_delete_associated: ignored, ..Switches::default() });
+        sweep(&fake, &policy, now());
+        prop_assert_eq!(lost_from_sight(&fleet, &fake), Vec::<SnapshotId>::new());
+        let removed: Vec<_> = {
+            let left = images_left(&fake);
+            fleet.images.iter().filter(|image| !left.contains(image.image_id.as_str())).cloned().collect()
+        };
+        // The longest time that a rule here leaves them is a week.
+        reap(&fake, &policy, now() + SignedDuration::from_hours(24 * 8));
+        let world = fake.world();
+        let used: BTreeSet<_> = world.images.iter().flat_map(|image| &image.snapshots).collect();
+        for snapshot in removed.iter().flat_map(|image| &image.snapshots) {
+            let exists = world.snapshots.iter().any(|left| left.snapshot_id == *snapshot);
+            prop_assert_eq!(exists, used.contains(snapshot), "{}", snapshot);
+        }
+    }
+
+    #[test]
     fn after_a_crash_later_runs_end_where_an_uncrashed_run_ends(
         fleet in a_fleet(), mut rules in some_rules(), crash_after in 0_usize..12, lost in any::<bool>(),
     ) {
@@ -511,6 +554,7 @@ proptest! {
         crashed.unplug_after(crash_after);
         sweep(&crashed, &policy, now());
         crashed.plug_in();
+        prop_assert_eq!(lost_from_sight(&fleet, &crashed), Vec::<SnapshotId>::new());
         crashed.set(Switches::default());
         finish(&smooth);
         finish(&crashed);
