@@ -1,0 +1,174 @@
+//! Applying a plan to a world that has changed, or in which something fails.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use steward::apply::{self, FailedStep, NoDeadline, Outcome, Status};
+use steward::cloud::SnapshotScope;
+use steward::jobs::{Job, Mode};
+use steward::plan::Plan;
+use steward::policy::Policy;
+use steward::survey::Home;
+use steward_tests::fake::Fake;
+use steward_tests::fleet::{Fleet, FleetInstance};
+use steward_tests::switches::Switches;
+
+const POLICY: &str = "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n\
+    retire = { deregister_after = \"0d\", delete_snapshots_after = \"7d\" }\n\
+    [safety]\nmax_fraction = 1.0\nmin_references = 0\n";
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+/// `ami-1` is the newest and stays; `ami-2` and `ami-3` are due.
+fn fake() -> Fake {
+    Fake::new(&Fleet::from_json(
+        r#"{"images":[
+            {"image_id":"ami-1","created_at":"2026-11-03T00:00:00Z","snapshots":["snap-1"]},
+            {"image_id":"ami-2","created_at":"2026-11-02T00:00:00Z","snapshots":["snap-2"]},
+            {"image_id":"ami-3","created_at":"2026-11-01T00:00:00Z","snapshots":["snap-3"]}]}"#,
+    ))
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+fn policy() -> Policy {
+    Policy::parse(POLICY, "test").unwrap()
+}
+
+fn planned(fake: &Fake) -> Plan {
+    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let policy = policy();
+    let job = Job {
+        cloud: fake,
+        home: &home,
+        policy: &policy,
+        mode: Mode::Plan,
+        now: now(),
+        deadline: &NoDeadline,
+    };
+    run(job.plan_images())
+}
+
+fn applied(fake: &Fake, plan: &Plan) -> Outcome {
+    run(apply::apply(plan, &policy(), fake, &NoDeadline))
+}
+
+fn images(fake: &Fake) -> Vec<String> {
+    fake.world().images.iter().map(|image| image.image_id.to_string()).collect()
+}
+
+#[test]
+fn an_image_whose_snapshots_cannot_be_marked_stays() {
+    for code in ["TagLimitExceeded", "InternalError", "UnauthorizedOperation"] {
+        let fake = fake();
+        let plan = planned(&fake);
+        fake.set(Switches::default().and_fail_about("ec2:CreateTags", code, "snap-2"));
+        let outcome = applied(&fake, &plan);
+        assert_eq!(images(&fake), ["ami-1", "ami-2"], "{code}");
+        let failed: Vec<_> =
+            outcome.failed.iter().map(|f| (f.id.as_str(), f.step, f.code.as_str())).collect();
+        assert_eq!(failed, [("ami-2", FailedStep::Ledger, code)]);
+        assert_eq!(outcome.status(), Status::Part);
+    }
+}
+
+/// What somebody does to `ami-2` between the plan and its turn.
+fn after_the_plan(change: impl FnOnce(&mut Fleet)) -> Outcome {
+    let fake = fake();
+    let plan = planned(&fake);
+    assert_eq!(plan.summary.deregister, 2);
+    fake.change(change);
+    let outcome = applied(&fake, &plan);
+    assert!(images(&fake).contains(&"ami-2".to_owned()), "ami-2 is gone");
+    assert!(!images(&fake).contains(&"ami-3".to_owned()), "ami-3 is still there");
+    outcome
+}
+
+#[test]
+fn what_was_wanted_since_the_plan_is_left_alone() {
+    let because = |outcome: Outcome| {
+        let changed: Vec<_> =
+            outcome.changed.into_iter().map(|change| (change.id, change.because)).collect();
+        assert_eq!(changed.len(), 1, "{changed:?}");
+        assert_eq!(changed[0].0, "ami-2");
+        changed[0].1.clone()
+    };
+    let started = after_the_plan(|fleet| {
+        fleet.instances.push(FleetInstance {
+            instance_id: "i-1".parse().unwrap(),
+            image_id: "ami-2".parse().unwrap(),
+            state: "pending".to_owned(),
+            tags: steward::tags::Tags::default(),
+        });
+    });
+    assert!(because(started).starts_with("in use: instance "));
+    let shared = after_the_plan(|fleet| {
+        fleet.images[1].launch_permissions = vec!["111122223333".parse().unwrap()];
+    });
+    assert_eq!(because(shared), "shared with 111122223333");
+    let kept = after_the_plan(|fleet| {
+        fleet.images[1].tags = [("image-steward:keep", "")].into_iter().collect();
+    });
+    assert_eq!(because(kept), "opted out by tag");
+    let protected = after_the_plan(|fleet| {
+        fleet.images[1].protected = "enabled-with-cooldown".to_owned();
+    });
+    assert_eq!(because(protected), "deregistration protection");
+}
+
+#[test]
+fn a_look_that_fails_removes_nothing() {
+    for action in ["ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeImageAttribute"] {
+        let fake = fake();
+        let plan = planned(&fake);
+        fake.set(Switches::deny(&[action]));
+        let outcome = applied(&fake, &plan);
+        assert_eq!(images(&fake).len(), 3, "{action}");
+        assert_eq!(outcome.failed.len(), 2, "{action}");
+        assert!(outcome.failed.iter().all(|failure| failure.step == FailedStep::Recheck));
+        assert_eq!(outcome.status(), Status::Failed);
+    }
+}
+
+#[test]
+fn a_deadline_leaves_the_rest_to_the_next_run() {
+    let fake = fake();
+    let plan = planned(&fake);
+    let outcome = run(apply::apply(&plan, &policy(), &fake, &|| Duration::from_secs(10)));
+    assert_eq!(outcome.not_reached, ["ami-2", "ami-3"]);
+    assert_eq!(outcome.status(), Status::Part);
+    assert_eq!(images(&fake).len(), 3);
+    assert_eq!(applied(&fake, &planned(&fake)).deregistered.len(), 2);
+}
+
+#[test]
+fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
+    let fake = fake();
+    applied(&fake, &planned(&fake));
+    fake.set(Switches::default().and_race(2, 1));
+    let later = "2026-12-01T00:00:00Z".parse().unwrap();
+    let (home, policy) =
+        (Home { account: fake.account().clone(), region: fake.region().clone() }, policy());
+    let job = Job {
+        cloud: &fake,
+        home: &home,
+        policy: &policy,
+        mode: Mode::Apply,
+        now: later,
+        deadline: &NoDeadline,
+    };
+    let first = run(job.reap(&SnapshotScope::Own)).unwrap().outcome;
+    let second = run(job.reap(&SnapshotScope::Own)).unwrap().outcome;
+    let names =
+        |ids: &[steward::ids::SnapshotId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(names(&first.later), ["snap-2", "snap-3"]);
+    assert_eq!(first.status(), Status::Done);
+    assert_eq!(names(&second.deleted), ["snap-2", "snap-3"]);
+    assert_eq!(fake.world().snapshots.len(), 1);
+}
