@@ -7,7 +7,8 @@ use jiff::Span;
 use jiff::tz::TimeZone;
 
 use super::document::{Problems, Reading};
-use super::raw::{self, Count, Word};
+use super::leaves::{self, Count};
+use super::raw::{self, Word};
 use super::{Age, CopyToSnapshots, Keep, Match, Policy, Problem, Retire, Rule, Safety, Tagging};
 use crate::cloud::TemplateVersions;
 use crate::tags::{MAX_KEY, MAX_VALUE, TagNames};
@@ -123,7 +124,7 @@ impl Match {
     }
 }
 
-fn tag_globs(tags: BTreeMap<String, raw::Glob>) -> Vec<(String, globset::GlobMatcher)> {
+fn tag_globs(tags: BTreeMap<String, leaves::Glob>) -> Vec<(String, globset::GlobMatcher)> {
     tags.into_iter().map(|(key, glob)| (key, glob.0)).collect()
 }
 
@@ -144,7 +145,7 @@ fn check_keep(keep: Option<raw::Keep>, path: &str, problems: &mut Problems) -> K
     } = keep.unwrap_or_default();
     let says_floor = at_least.is_some_and(|count| count.0 > 0);
     let count = |count: Option<Count>| count.map_or(0, |count| count.0);
-    let age = |age: Option<raw::Age>| age.map(|age| Age(age.0)).filter(|age| !age.is_zero());
+    let age = |age: Option<leaves::Age>| age.map(|age| Age(age.0)).filter(|age| !age.is_zero());
     let keep = Keep {
         last: count(last),
         within: age(within),
@@ -182,7 +183,7 @@ fn check_retire(retire: &raw::Retire, path: &str, problems: &mut Problems) -> Re
             );
         }
     }
-    let days = |age: &Option<raw::Age>, default: i32| match age {
+    let days = |age: &Option<leaves::Age>, default: i32| match age {
         Some(age) => Age(age.0),
         None => Age(Span::new().days(default)),
     };

@@ -5,6 +5,7 @@
 
 mod check;
 mod document;
+mod leaves;
 mod raw;
 
 use std::fmt;
@@ -18,7 +19,7 @@ use crate::cloud::TemplateVersions;
 use crate::ids::ImageId;
 use crate::tags::{TagNames, Tags};
 
-pub use raw::GroupBy;
+pub use leaves::GroupBy;
 
 /// A policy that has been checked.
 #[derive(Debug, Clone)]

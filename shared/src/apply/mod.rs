@@ -1,0 +1,69 @@
+//! Applying a plan: order, pace and deadline, but no choices.
+//!
+//! The order within an image is what makes a crash harmless: look again, mark the snapshots
+//! (the ledger), and only then deregister. Whatever a crash leaves undone, a later run finds.
+//! The pace is the adapter's: it stays below the provider's limits.
+
+mod images;
+mod outcome;
+mod snapshots;
+
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+
+pub use self::images::apply;
+pub use self::outcome::{Changed, FailedStep, Failure, Outcome, Status};
+pub use self::snapshots::apply_snapshots;
+use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId};
+use crate::tags::Tags;
+
+/// How many images or snapshots are worked on at once. With a round trip of some 100 ms this
+/// keeps 5 deregistrations a second going, which is what the provider allows in the long run.
+const IN_FLIGHT: usize = 8;
+/// New work is begun only while more time than this is left: enough for the calls of one image.
+const MARGIN: Duration = Duration::from_secs(15);
+
+/// The time that a run has.
+pub trait Deadline: Sync {
+    /// What is left of it.
+    fn left(&self) -> Duration;
+}
+
+/// No deadline: a person at a terminal has time.
+#[derive(Debug, Clone, Copy)]
+pub struct NoDeadline;
+
+impl Deadline for NoDeadline {
+    fn left(&self) -> Duration {
+        Duration::MAX
+    }
+}
+
+impl<F: Fn() -> Duration + Sync> Deadline for F {
+    fn left(&self) -> Duration {
+        self()
+    }
+}
+
+/// Sets `tags` on every resource, with one answer for each: together if possible, and one by one
+/// where a single bad resource made the batch fail.
+pub(crate) async fn tag_each(
+    cloud: &impl Cloud,
+    resources: &[ResourceId],
+    tags: &Tags,
+) -> Vec<Result<(), CloudError>> {
+    match cloud.set_tags(resources, tags).await {
+        Ok(()) => resources.iter().map(|_| Ok(())).collect(),
+        Err(error)
+            if resources.len() > 1
+                && matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other) =>
+        {
+            let singly = resources
+                .iter()
+                .map(|resource| cloud.set_tags(std::slice::from_ref(resource), tags));
+            stream::iter(singly).buffered(IN_FLIGHT).collect().await
+        }
+        Err(error) => resources.iter().map(|_| Err(error.clone())).collect(),
+    }
+}

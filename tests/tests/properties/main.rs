@@ -1,0 +1,260 @@
+//! What must hold for every fleet and every policy.
+//!
+//! Fleets and policies are random; the account is the in-memory one, which the port's contract
+//! holds to the real adapter's behaviour. What is in use, and what a rule keeps, is computed
+//! here a second time and from the fleet itself, so that the plan is not tested against itself.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
+mod worlds;
+
+use std::collections::BTreeSet;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use steward::apply::NoDeadline;
+use steward::cloud::SnapshotScope;
+use steward::ids::{ImageId, SnapshotId};
+use steward::inventory::Inventory;
+use steward::jobs::{Job, Mode};
+use steward::plan::reason::Reason;
+use steward::plan::{Action, plan};
+use steward::policy::Policy;
+use steward_tests::fake::{Call, Fake};
+use steward_tests::fleet::{Fleet, FleetImage};
+use steward_tests::switches::Switches;
+
+use worlds::*;
+
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(600))]
+
+    #[test]
+    fn every_image_has_one_decision(fleet in a_fleet(), rules in some_rules()) {
+        let world = inventory(&Fake::new(&fleet));
+        let found = plan(&world, &rules.policy(), now());
+        let mut decided: Vec<_> = found.decisions.iter().map(|decision| decision.image_id.clone()).collect();
+        decided.sort();
+        let mut listed: Vec<_> = world.images.iter().map(|image| image.image_id.clone()).collect();
+        listed.sort();
+        prop_assert_eq!(decided, listed);
+        for decision in &found.decisions {
+            prop_assert!(!decision.because.is_empty(), "{} has no reason", decision.image_id);
+        }
+    }
+
+    #[test]
+    fn what_is_in_use_is_never_removed(fleet in a_fleet(), rules in some_rules()) {
+        let fake = Fake::new(&fleet);
+        let before = images_left(&fake);
+        let used = in_use(&fleet);
+        for days in [0, 8, 20] {
+            sweep(&fake, &rules.policy(), now() + SignedDuration::from_hours(24 * days));
+            reap(&fake, &rules.policy(), now() + SignedDuration::from_hours(24 * days));
+        }
+        let after = images_left(&fake);
+        for image in before.intersection(&used) {
+            prop_assert!(after.contains(image), "{image} is in use and gone");
+        }
+        let held: BTreeSet<_> = fake.world().images.iter().flat_map(|image| image.snapshots.clone()).collect();
+        let left: BTreeSet<_> = fake.world().snapshots.iter().map(|s| s.snapshot_id.clone()).collect();
+        prop_assert!(held.is_subset(&left), "an image lost a snapshot");
+    }
+
+    #[test]
+    fn a_kept_image_is_never_removed(fleet in a_fleet(), rules in some_rules()) {
+        let fake = Fake::new(&fleet);
+        let kept = kept_by_rule(&fleet, &rules);
+        let found = sweep(&fake, &rules.policy(), now());
+        let after = images_left(&fake);
+        for image in kept {
+            prop_assert!(after.contains(&image), "{image} is kept by the rule and gone");
+        }
+        for decision in found.decisions.iter().filter(|decision| !removes(&decision.action)) {
+            prop_assert!(after.contains(decision.image_id.as_str()), "{} was to stay", decision.image_id);
+        }
+        for image in &fleet.images {
+            let shared = image.public || !image.launch_permissions.is_empty();
+            let opted_out = image.tags.get("image-steward:keep").is_some_and(|value| value != "2026-11-01");
+            if shared || opted_out || image.protected != "disabled" || image.tags.has("Pinned") {
+                prop_assert!(after.contains(image.image_id.as_str()), "{} is protected and gone", image.image_id);
+            }
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_input_does_not_matter(fleet in a_fleet(), rules in some_rules(), seed in any::<u64>()) {
+        let world = inventory(&Fake::new(&fleet));
+        let mut shuffled = world.clone();
+        let key = |text: &str| text.bytes().fold(seed, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+        shuffled.images.sort_by_key(|image| key(image.image_id.as_str()));
+        shuffled.snapshots.sort_by_key(|snapshot| key(snapshot.snapshot_id.as_str()));
+        shuffled.references.sort_by_key(|reference| key(&reference.by));
+        let bytes = |world: &Inventory| serde_json::to_string(&plan(world, &rules.policy(), now())).unwrap();
+        prop_assert_eq!(bytes(&world), bytes(&shuffled));
+    }
+
+    #[test]
+    fn replanning_after_applying_removes_nothing(fleet in a_fleet(), mut rules in some_rules()) {
+        rules.lift_caps();
+        let fake = Fake::new(&fleet);
+        let first = sweep(&fake, &rules.policy(), now());
+        let again = planned(&fake, &rules.policy());
+        for decision in &again.decisions {
+            prop_assert!(!removes(&decision.action), "{} is removed only now: {decision:?}", decision.image_id);
+            prop_assert!(!matches!(decision.action, Action::Rescue { .. }), "{decision:?}");
+        }
+        // The plan itself, applied once more, changes nothing either.
+        let policy = rules.policy();
+        let left = images_left(&fake);
+        let outcome = run(steward::apply::apply(&first, &policy, &fake, &NoDeadline));
+        prop_assert_eq!(outcome.deregistered, Vec::<ImageId>::new());
+        prop_assert_eq!(images_left(&fake), left);
+    }
+
+    #[test]
+    fn the_floor_holds(fleet in a_fleet(), rules in some_rules()) {
+        let fake = Fake::new(&fleet);
+        for days in [0, 8, 20] {
+            sweep(&fake, &rules.policy(), now() + SignedDuration::from_hours(24 * days));
+        }
+        let after = images_left(&fake);
+        for members in families(&fleet, &rules).values() {
+            let left = members.iter().filter(|(_, id)| after.contains(id)).count();
+            let floor = members.len().min(rules.at_least as usize);
+            prop_assert!(left >= floor, "{left} of {} left, the floor is {floor}", members.len());
+        }
+    }
+
+    #[test]
+    fn caps_hold(fleet in a_fleet(), rules in some_rules()) {
+        let fake = Fake::new(&fleet);
+        let before = images_left(&fake).len();
+        let found = sweep(&fake, &rules.policy(), now());
+        let gone = before - images_left(&fake).len();
+        prop_assert!(gone <= rules.max_per_run as usize);
+        // Every image matches the one rule.
+        prop_assert!(gone as f64 <= (rules.max_fraction * before as f64).ceil());
+        prop_assert_eq!(found.summary.deregister, gone);
+    }
+
+    #[test]
+    fn an_unread_source_removes_nothing(fleet in a_fleet(), rules in some_rules(), source in 0_usize..6) {
+        let action = [
+            "ec2:DescribeImages",
+            "ec2:DescribeSnapshots",
+            "ec2:DescribeInstances",
+            "ec2:DescribeLaunchTemplateVersions",
+            "autoscaling:DescribeLaunchConfigurations",
+            "autoscaling:DescribeAutoScalingGroups",
+        ][source];
+        let fake = Fake::new(&fleet);
+        fake.set(Switches::deny(&[action]));
+        let found = sweep(&fake, &rules.policy(), now());
+        prop_assert!(found.refusal.is_some());
+        prop_assert_eq!(images_left(&fake).len(), fleet.images.len());
+        let marked = fake.calls().iter().any(|call| matches!(call, Call::SetTags(..) | Call::Deregister(..)));
+        prop_assert!(!marked, "something was marked or removed");
+    }
+
+    #[test]
+    fn plan_mode_changes_nothing(fleet in a_fleet(), rules in some_rules()) {
+        let fake = Fake::new(&fleet);
+        let (home, policy) = (home(&fake), rules.policy());
+        let job = Job { cloud: &fake, home: &home, policy: &policy, mode: Mode::Plan, now: now(), deadline: &NoDeadline };
+        run(async {
+            let plan = job.plan_images().await;
+            job.apply_images(&plan).await;
+            let _ = job.reap(&SnapshotScope::Own).await;
+        });
+        prop_assert!(fake.calls().iter().all(|call| !call.changes()));
+    }
+
+    #[test]
+    fn a_snapshot_goes_only_when_due_and_unused(fleet in a_fleet(), rules in some_rules()) {
+        let fake = Fake::new(&fleet);
+        reap(&fake, &rules.policy(), now());
+        let left: BTreeSet<_> = fake.world().snapshots.iter().map(|s| s.snapshot_id.clone()).collect();
+        let images: BTreeSet<_> = fleet.images.iter().map(|image| image.image_id.to_string()).collect();
+        let used: BTreeSet<_> = fleet.images.iter().flat_map(|image| image.snapshots.clone()).collect();
+        for snapshot in &fleet.snapshots {
+            let due = snapshot.tags.get("image-steward:delete-after").is_some_and(|at| at.parse::<Timestamp>().unwrap() <= now());
+            let orphan = snapshot.tags.get("image-steward:image").is_some_and(|image| !images.contains(image));
+            let goes = due && orphan && !used.contains(&snapshot.snapshot_id);
+            prop_assert_eq!(!left.contains(&snapshot.snapshot_id), goes, "{}", snapshot.snapshot_id);
+        }
+    }
+
+    #[test]
+    fn the_snapshots_of_a_removed_image_go_too(fleet in a_fleet(), rules in some_rules(), ignored in any::<bool>()) {
+        let (fake, policy) = (Fake::new(&fleet), rules.policy());
+        // An old server ignores the wish to delete the snapshots with the image.
+        fake.set(Switches { no_delete_associated: ignored, ..Switches::default() });
+        sweep(&fake, &policy, now());
+        prop_assert_eq!(lost_from_sight(&fleet, &fake), Vec::<SnapshotId>::new());
+        let removed: Vec<_> = {
+            let left = images_left(&fake);
+            fleet.images.iter().filter(|image| !left.contains(image.image_id.as_str())).cloned().collect()
+        };
+        // The longest time that a rule here leaves them is a week.
+        reap(&fake, &policy, now() + SignedDuration::from_hours(24 * 8));
+        let world = fake.world();
+        let used: BTreeSet<_> = world.images.iter().flat_map(|image| &image.snapshots).collect();
+        for snapshot in removed.iter().flat_map(|image| &image.snapshots) {
+            let exists = world.snapshots.iter().any(|left| left.snapshot_id == *snapshot);
+            prop_assert_eq!(exists, used.contains(snapshot), "{}", snapshot);
+        }
+    }
+
+    #[test]
+    fn after_a_crash_later_runs_end_where_an_uncrashed_run_ends(
+        fleet in a_fleet(), mut rules in some_rules(), crash_after in 0_usize..12, lost in any::<bool>(),
+    ) {
+        rules.lift_caps();
+        let policy = rules.policy();
+        let finish = |fake: &Fake| {
+            for days in [0, 1, 8, 9, 16, 17, 30, 31, 60, 61] {
+                let later = now() + SignedDuration::from_hours(24 * days);
+                sweep(fake, &policy, later);
+                reap(fake, &policy, later);
+            }
+        };
+        let (smooth, crashed) = (Fake::new(&fleet), Fake::new(&fleet));
+        if lost {
+            crashed.set(Switches::default().and_lose_answers("ec2:DeregisterImage", 2).and_lose_answers("ec2:CreateTags", 1));
+        }
+        crashed.unplug_after(crash_after);
+        sweep(&crashed, &policy, now());
+        crashed.plug_in();
+        prop_assert_eq!(lost_from_sight(&fleet, &crashed), Vec::<SnapshotId>::new());
+        crashed.set(Switches::default());
+        finish(&smooth);
+        finish(&crashed);
+        // Marks may have been set at other times; what exists must be the same.
+        prop_assert_eq!(images_left(&crashed), images_left(&smooth));
+        let snapshots = |fake: &Fake| fake.world().snapshots.iter().map(|s| s.snapshot_id.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(snapshots(&crashed), snapshots(&smooth));
+    }
+}
+
+#[test]
+fn reasons_of_kept_images_include_the_use() {
+    let mut fleet = Fleet::default();
+    fleet.images.push(FleetImage::new(image_id(1), []));
+    hold(&mut fleet, 1, 4, &image_id(1));
+    let found = plan(
+        &inventory(&Fake::new(&fleet)),
+        &Policy::parse("version = 1\n[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n", "p").unwrap(),
+        now(),
+    );
+    let uses: Vec<_> = found.decisions[0]
+        .because
+        .iter()
+        .filter(|reason| matches!(reason, Reason::InUse { .. }))
+        .collect();
+    assert_eq!(uses.len(), 2, "the group and the template's version: {uses:?}");
+}
