@@ -58,7 +58,7 @@ pub struct Plan {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile"])]
     pub inventory: Option<PathBuf>,
     /// Plan for this time (RFC 3339) instead of now.
-    #[arg(long, value_name = "TIME")]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub now: Option<Timestamp>,
 }
 

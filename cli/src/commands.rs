@@ -9,7 +9,7 @@ use serde::Serialize;
 use steward::apply::{NoDeadline, Outcome, Status};
 use steward::cloud::{CloudError, SnapshotScope, TemplateVersions};
 use steward::inventory::{Inventory, InventoryError};
-use steward::jobs::{Job, JobError, Mode, Reaped};
+use steward::jobs::{Job, Mode, Reaped};
 use steward::plan::reap::{SnapshotDecision, SnapshotPlan, plan_snapshots};
 use steward::plan::{Plan, plan};
 use steward::policy::{Policy, PolicyError};
@@ -62,8 +62,6 @@ pub enum CommandError {
     Inventory { file: PathBuf, cause: InventoryError },
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    #[error(transparent)]
-    Job(#[from] JobError),
     #[error("writing the result: {0}")]
     Output(#[from] std::io::Error),
     #[error("writing the result: {0}")]
@@ -74,7 +72,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::File { .. } | Self::Policy(_) | Self::Inventory { .. } => Exit::Usage,
-            Self::Cloud(_) | Self::Job(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
+            Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }
 }
@@ -148,7 +146,8 @@ async fn plan_live(
     let live = live::connect(place).await?;
     let versions = policy.safety.template_versions;
     let mut inventory = survey::take_inventory(&live.aws, &live.home, versions, now).await;
-    let plan = survey::plan_with_evidence(&live.aws, &mut inventory, policy, now).await;
+    let plan =
+        survey::plan_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
     let snapshots = plan_snapshots(&inventory, policy, now);
     Ok((plan, snapshots))
 }
@@ -177,7 +176,7 @@ async fn run_apply(arguments: arguments::Apply, now: Timestamp) -> Result<Exit, 
         print(&report::plan_text(&plan))?;
     }
     let images = job.apply_images(&plan).await;
-    let snapshots = job.reap(&SnapshotScope::Own).await?;
+    let snapshots = job.reap(&SnapshotScope::Own).await;
     match output.format {
         Format::Json => {
             print_json(&Applied { images: &images, snapshots: &snapshots })?;
@@ -197,17 +196,7 @@ async fn run_apply(arguments: arguments::Apply, now: Timestamp) -> Result<Exit, 
             }
         }
     }
-    Ok(worst(images.status(), snapshots.outcome.status()).into())
-}
-
-/// Of two halves of a run: refused outweighs the rest, and half a failure is "in part".
-fn worst(images: Status, snapshots: Status) -> Status {
-    match (images, snapshots) {
-        (Status::Refused, _) | (_, Status::Refused) => Status::Refused,
-        (Status::Failed, Status::Failed) => Status::Failed,
-        (Status::Done, Status::Done) => Status::Done,
-        _ => Status::Part,
-    }
+    Ok(images.and(snapshots.outcome).status().into())
 }
 
 async fn run_inventory(

@@ -121,11 +121,14 @@ pub struct Reaped {
 /// All that a job tried failed: the runtime should know, and try again.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum JobError {
+    /// The event was earlier than the provider's own listing: to be sent again.
+    #[error("{0} is said to be available, but is pending still; send the event again")]
+    NotYet(ImageId),
     /// A call that the job cannot do without.
     #[error(transparent)]
     Cloud(#[from] CloudError),
     /// Every step failed.
-    #[error("all {count} steps failed; the first: {} of {}: {}", first.step.as_str(), first.id, first.message)]
+    #[error("nothing succeeded, {count} failed; the first: {} of {}: {}", first.step.as_str(), first.id, first.message)]
     AllFailed {
         /// How many.
         count: usize,
@@ -170,6 +173,9 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
             return Ok(ignored(format!("{image} is gone")));
         };
         // The event may be old: what counts is the image as it is now.
+        if found.state == ImageState::Pending {
+            return Err(JobError::NotYet(image.clone()));
+        }
         if found.state != ImageState::Available {
             return Ok(ignored(format!("{image} is {} by now", found.state)));
         }
@@ -251,8 +257,14 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     pub async fn plan_images(&self) -> Plan {
         let versions = self.policy.safety.template_versions;
         let mut inventory = survey::take_inventory(self.cloud, self.home, versions, self.now).await;
-        let plan =
-            survey::plan_with_evidence(self.cloud, &mut inventory, self.policy, self.now).await;
+        let plan = survey::plan_with_evidence(
+            self.cloud,
+            &mut inventory,
+            self.policy,
+            self.now,
+            self.deadline,
+        )
+        .await;
         log_plan(&plan);
         plan
     }
@@ -286,14 +298,14 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
             }
             other => return Ok(ignored(not_for_us(other))),
         };
-        Ok(Answer::Reaped(self.reap(&scope).await?))
+        let mut reaped = self.reap(&scope).await;
+        reaped.outcome = reaped.outcome.or_all_failed()?;
+        reaped.kept.truncate(MOST_STEPS);
+        Ok(Answer::Reaped(reaped))
     }
 
     /// Plans for the marked snapshots of `scope`, and in apply mode deletes those that are due.
-    ///
-    /// # Errors
-    /// When everything that was tried failed.
-    pub async fn reap(&self, scope: &SnapshotScope) -> Result<Reaped, JobError> {
+    pub async fn reap(&self, scope: &SnapshotScope) -> Reaped {
         let inventory =
             survey::take_snapshot_inventory(self.cloud, self.home, scope, self.now).await;
         let plan = plan_snapshots(&inventory, self.policy, self.now);
@@ -303,13 +315,12 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
             }
             Mode::Plan => Outcome::default(),
         };
-        let outcome = outcome.or_all_failed()?;
         let (due, kept): (Vec<_>, Vec<_>) = plan
             .decisions
             .into_iter()
             .partition(|decision| decision.action == SnapshotAction::Delete);
         let due = due.into_iter().map(|decision| decision.snapshot_id).collect();
-        Ok(Reaped { mode: self.mode, due, kept, outcome })
+        Reaped { mode: self.mode, due, kept, outcome }
     }
 
     /// Why an event about another account or Region is not for us.

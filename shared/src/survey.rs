@@ -1,8 +1,11 @@
 //! Reading the world: the calls behind an inventory, and behind a plan that is true.
 
+use std::time::Duration;
+
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use crate::apply::{Deadline, NoDeadline};
 use crate::cloud::{CloudError, ErrorKind, SnapshotScope, TemplateVersions, View};
 use crate::ids::{AccountId, ImageId, Region};
 use crate::inventory::{ImageState, Inventory, Source, Unread};
@@ -70,70 +73,88 @@ pub async fn plan_with_evidence(
     inventory: &mut Inventory,
     policy: &Policy,
     now: Timestamp,
+    deadline: &impl Deadline,
 ) -> Plan {
     loop {
-        let found = plan(inventory, policy, now);
+        let mut found = plan(inventory, policy, now);
         let unknown = without_evidence(&found, inventory);
         if unknown.is_empty() {
             return found;
         }
-        if !read_permissions_of(view, inventory, unknown).await {
-            return plan(inventory, policy, now);
+        match read_permissions_of(view, inventory, unknown, deadline).await {
+            Evidence::Complete => {}
+            Evidence::Failed => return plan(inventory, policy, now),
+            // What has been looked at goes on; the rest waits for the next run.
+            Evidence::OutOfTime => {
+                found = plan(inventory, policy, now);
+                let unknown = without_evidence(&found, inventory);
+                let images = unknown.iter().filter_map(|position| inventory.images.get(*position));
+                found.leave_unseen(&images.map(|image| image.image_id.clone()).collect());
+                return found;
+            }
         }
     }
 }
+
+/// How far the reading of launch permissions came.
+enum Evidence {
+    Complete,
+    Failed,
+    OutOfTime,
+}
+
+/// Reading evidence stops when less than this is left, so that what it was read for gets done.
+const EVIDENCE_MARGIN: Duration = Duration::from_secs(30);
 
 /// Reads with whom every image is shared that no listing tells it of: a call for each.
 pub async fn read_launch_permissions(view: &impl View, inventory: &mut Inventory) {
     let images = inventory.images.iter().enumerate();
     let unknown = images.filter(|(_, image)| image.launch_permissions.is_none());
     let unknown = unknown.map(|(position, _)| position).collect();
-    read_permissions_of(view, inventory, unknown).await;
+    read_permissions_of(view, inventory, unknown, &NoDeadline).await;
 }
 
-/// Reads the launch permissions of the images at these positions, and says whether all of them
-/// could be read; otherwise the inventory says so too.
+/// Reads the launch permissions of the images at these positions. What fails is written down in
+/// the inventory.
 async fn read_permissions_of(
     view: &impl View,
     inventory: &mut Inventory,
     positions: Vec<usize>,
-) -> bool {
+    deadline: &impl Deadline,
+) -> Evidence {
     let images = positions
         .into_iter()
         .filter_map(|position| Some((position, inventory.images.get(position)?.image_id.clone())));
-    let answers: Vec<_> =
-        stream::iter(images.collect::<Vec<(usize, ImageId)>>())
-            .map(|(position, image)| async move {
-                (position, view.find_launch_permissions(&image).await)
-            })
-            .buffer_unordered(CALLS_IN_FLIGHT)
-            .collect()
-            .await;
+    let answers: Vec<_> = stream::iter(images.collect::<Vec<(usize, ImageId)>>())
+        .map(|(position, image)| async move {
+            if deadline.left() < EVIDENCE_MARGIN {
+                return (position, None);
+            }
+            (position, Some(view.find_launch_permissions(&image).await))
+        })
+        .buffer_unordered(CALLS_IN_FLIGHT)
+        .collect()
+        .await;
+    let mut came = Evidence::Complete;
     let mut failure: Option<CloudError> = None;
     for (position, answer) in answers {
+        let Some(image) = inventory.images.get_mut(position) else { continue };
         match answer {
-            Ok(with) => {
-                if let Some(image) = inventory.images.get_mut(position) {
-                    image.launch_permissions = Some(with.into());
-                }
+            None => came = Evidence::OutOfTime,
+            Some(Ok(with)) => image.launch_permissions = Some(with.into()),
+            // It went in the meantime.
+            Some(Err(error)) if error.kind == ErrorKind::NotFound => {
+                image.state = ImageState::Deregistered;
+                image.launch_permissions = Some(Box::default());
             }
-            // It went in the meantime; the look before the removal will find that too.
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                if let Some(image) = inventory.images.get_mut(position) {
-                    image.state = ImageState::Deregistered;
-                    image.launch_permissions = Some(Box::default());
-                }
-            }
-            Err(error) => failure = Some(error),
+            Some(Err(error)) => failure = Some(error),
         }
     }
-    match failure {
-        Some(error) => {
-            inventory.unread.push(error.unread(Source::LaunchPermissions));
-            false
-        }
-        None => true,
+    if let Some(error) = failure {
+        inventory.unread.push(error.unread(Source::LaunchPermissions));
+        came = Evidence::Failed;
     }
+    came
 }
 
 /// The positions of the images that `plan` would mark or remove, and whose launch permissions are

@@ -9,7 +9,7 @@ use crate::cloud::ResourceId;
 use crate::ids::SnapshotId;
 use crate::inventory::{Image, Snapshot};
 use crate::policy::{CopyToSnapshots, Policy};
-use crate::tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, Tags};
+use crate::tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, Tags, is_reserved};
 
 /// The tags to write, and those for which there is no room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub fn plan_tags(
         let Some(tags) = tags_of(snapshot_id, snapshots) else { continue };
         let mut wanted = wanted.clone();
         wanted.insert(0, (names.image.clone(), image.image_id.to_string()));
-        let ours = [names.image.as_str(), names.delete_after.as_str()];
+        let ours = [&names.image, &names.delete_after, &names.snapshot].map(String::as_str);
         plan.add(ResourceId::Snapshot(snapshot_id.clone()), tags, &wanted, &ours);
     }
     plan
@@ -98,11 +98,6 @@ impl TagPlan {
             self.writes.entry(adding.into_iter().collect()).or_default().push(resource);
         }
     }
-}
-
-/// Tags of AWS itself: nobody else can write them, and they do not count against the limit.
-fn is_reserved(key: &str) -> bool {
-    key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
 }
 
 #[cfg(test)]
@@ -199,12 +194,9 @@ mod tests {
         let many: Vec<(&str, &str)> = many.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let aws = [many.clone(), vec![("aws:x", "does not count")]].concat();
         let plan = plan_tags(&image(&aws), None, &[snapshot("snap-1", &many)], &policy);
-        // 47 and one more leave the two that are kept free.
+        // 47 and one more leave the two that an image may need; a snapshot may need three.
         assert_eq!(given(&plan, "ami-1"), ["image-steward:source-instance=i-1"]);
-        assert_eq!(
-            given(&plan, "snap-1"),
-            ["image-steward:image=ami-1", "image-steward:source-instance=i-1"]
-        );
+        assert_eq!(given(&plan, "snap-1"), ["image-steward:image=ami-1"]);
         let dropped: Vec<_> = plan.dropped.iter().map(|(id, key)| format!("{id} {key}")).collect();
         assert_eq!(
             dropped,
@@ -212,6 +204,7 @@ mod tests {
                 "ami-1 image-steward:source-image",
                 "ami-1 A",
                 "ami-1 B",
+                "snap-1 image-steward:source-instance",
                 "snap-1 image-steward:source-image",
                 "snap-1 A",
                 "snap-1 B"

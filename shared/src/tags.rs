@@ -13,6 +13,12 @@ pub const MAX_KEY: usize = 127;
 /// The longest value that CreateTags takes, in characters.
 pub const MAX_VALUE: usize = 256;
 
+/// Whether `key` is one of AWS's own, in any case of letters: nobody else can write such tags, and
+/// they do not count against the limit.
+pub fn is_reserved(key: &str) -> bool {
+    key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}
+
 /// The tags of one resource, ordered by key.
 ///
 /// A sorted slice instead of a map: an account may hold a million images, and a tree node
@@ -113,6 +119,8 @@ pub struct TagNames {
     pub image: String,
     /// On a snapshot: it may be deleted from this time on.
     pub delete_after: String,
+    /// On a snapshot: its own id, so that a copy made with all tags is known for one.
+    pub snapshot: String,
     /// On image, snapshot or instance, written by people: hands off.
     pub keep: String,
     /// On image and snapshot: the machine that the image was made from.
@@ -129,6 +137,7 @@ impl TagNames {
             expired_at: name("expired-at"),
             image: name("image"),
             delete_after: name("delete-after"),
+            snapshot: name("snapshot"),
             keep: name("keep"),
             source_instance: name("source-instance"),
             source_image: name("source-image"),

@@ -14,8 +14,12 @@ import pytest
 
 from harness import Account, image_steward
 from worlds import (
+    DELETE_AFTER,
     DUE,
     DUE_SNAPSHOTS,
+    LEDGER_IMAGE,
+    MACHINE,
+    ago,
     ami,
     image,
     image_ids,
@@ -154,6 +158,48 @@ class TestOutcomes:
         assert "ec2:DeregisterImage" in line
         assert image_ids(account.fleet()) == image_ids(web_fleet()) - {ami(5), ami(7)}
 
+    def test_what_was_done_is_said_although_the_other_half_failed(
+        self, account: Account, rules: str
+    ) -> None:
+        orphan = {
+            "snapshot_id": snap(99),
+            "tags": {LEDGER_IMAGE: ami(99), DELETE_AFTER: ago(1)},
+            "started_at": ago(90),
+        }
+        account.load(web_fleet() | {"snapshots": [orphan]})
+        account.switch(deny=["DeleteSnapshot"])
+        done = image_steward(account, "apply", "--policy", rules, "--format", "json")
+        assert done.returncode == PART, done.stderr
+        said = json.loads(done.stdout)
+        assert said["images"]["deregistered"] == DUE
+        assert [one["id"] for one in said["snapshots"]["outcome"]["failed"]] == [
+            snap(99)
+        ]
+
+    def test_nothing_done_is_failed_and_not_in_part(
+        self, account: Account, rules: str
+    ) -> None:
+        fleet = web_fleet()
+        fleet["images"] = [one for one in fleet["images"] if one["image_id"] != ami(3)]
+        # Number 8 would be rescued.
+        fleet["images"].pop()
+        fleet["instances"] = [{"instance_id": MACHINE, "image_id": ami(1)}]
+        account.load(fleet)
+        account.switch(deny=["DeregisterImage"])
+        done = image_steward(account, "apply", "--policy", rules)
+        assert done.returncode == FAILED, done.stdout
+
+    def test_control_characters_do_not_reach_the_terminal(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        account.load({"images": [image(1, 1)]})
+        saved = json.loads(image_steward(account, "inventory").stdout)
+        saved["images"][0]["name"] = "web-\x1b[2J"
+        file = write(tmp_path / "saved.json", json.dumps(saved))
+        done = image_steward(account, "plan", "--policy", rules, "--inventory", file)
+        assert "\x1b" not in done.stdout
+        assert "web-\\u{1b}[2J" in done.stdout
+
     @pytest.mark.parametrize("command", ["plan", "apply"])
     @pytest.mark.parametrize(
         "denied",
@@ -232,6 +278,26 @@ class TestBadWeather:
         assert time.monotonic() - started < 6
         assert done.returncode == FAILED
         assert_one_line(done.stderr, "no AWS credentials")
+
+    def test_a_profile_that_was_asked_for_wins_over_keys_in_the_environment(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        asked = tmp_path / "asked"
+        script = tmp_path / "credentials"
+        keys = '{"Version": 1, "AccessKeyId": "AKIDSTAGING", "SecretAccessKey": "x"}'
+        script.write_text(f"#!/bin/sh\ntouch {asked}\necho '{keys}'\n")
+        script.chmod(0o755)
+        config = tmp_path / "config"
+        config.write_text(f"[profile staging]\ncredential_process = {script}\n")
+        settings = {"AWS_CONFIG_FILE": str(config)}
+        arguments = ("plan", "--policy", rules, "--profile")
+        done = image_steward(account, *arguments, "staging", **settings)
+        assert done.returncode == REFUSED or done.returncode == DONE, done.stderr
+        assert asked.exists()
+        missing = image_steward(account, *arguments, "nope", **settings)
+        assert missing.returncode == FAILED
+        assert len(missing.stderr.splitlines()) == 1
+        assert "nope" in missing.stderr
 
     def test_no_region(self, account: Account, rules: str) -> None:
         done = image_steward(account, "plan", "--policy", rules, AWS_REGION=None)

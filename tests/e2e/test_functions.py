@@ -268,7 +268,7 @@ class TestPruneImages:
         account.switch(deny=["DeregisterImage"])
         runtime.start("prune-images", policy(), **APPLY)
         answer = runtime.invoke("prune-images", scheduled_event())
-        assert "all 3 steps failed" in answer["errorMessage"]
+        assert "nothing succeeded, 3 failed" in answer["errorMessage"]
         assert "ec2:DeregisterImage" in answer["errorMessage"]
 
     def test_an_answer_that_was_lost_on_the_way_is_no_failure(

@@ -12,7 +12,7 @@ use steward::plan::Plan;
 use steward::policy::Policy;
 use steward::survey::Home;
 use steward_tests::fake::Fake;
-use steward_tests::fleet::{Fleet, FleetInstance};
+use steward_tests::fleet::{Fleet, FleetInstance, LaunchTemplate, TemplateVersion};
 use steward_tests::switches::Switches;
 
 const POLICY: &str = "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n\
@@ -108,6 +108,15 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
         });
     });
     assert!(because(started).starts_with("in use: instance "));
+    let named = after_the_plan(|fleet| {
+        fleet.launch_templates.push(LaunchTemplate {
+            launch_template_id: "lt-1".to_owned(),
+            name: None,
+            default_version: 1,
+            versions: vec![TemplateVersion { version: 1, image_id: Some("ami-2".to_owned()) }],
+        });
+    });
+    assert!(because(named).starts_with("in use: launch_template "));
     let shared = after_the_plan(|fleet| {
         fleet.images[1].launch_permissions = vec!["111122223333".parse().unwrap()];
     });
@@ -120,6 +129,95 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
         fleet.images[1].protected = "enabled-with-cooldown".to_owned();
     });
     assert_eq!(because(protected), "deregistration protection");
+}
+
+/// Two images that go share `snap-9`; with `"0d"` the provider would delete it with the last one.
+fn sharing(keep: &str) -> (Fake, Policy) {
+    let text = r#"{"images":[
+            {"image_id":"ami-1","created_at":"2026-11-03T00:00:00Z","snapshots":["snap-1"]},
+            {"image_id":"ami-2","created_at":"2026-11-02T00:00:00Z","snapshots":["snap-2","snap-9"]},
+            {"image_id":"ami-3","created_at":"2026-11-01T00:00:00Z","snapshots":["snap-3","snap-9"]}],
+        "snapshots":[{"snapshot_id":"snap-9","tags":{KEEP}}]}"#;
+    let policy = POLICY.replace("\"7d\"", "\"0d\"");
+    (
+        Fake::new(&Fleet::from_json(&text.replace("KEEP", keep))),
+        Policy::parse(&policy, "p").unwrap(),
+    )
+}
+
+fn snapshots(fake: &Fake) -> Vec<String> {
+    fake.world().snapshots.iter().map(|snapshot| snapshot.snapshot_id.to_string()).collect()
+}
+
+fn planned_by(policy: &Policy, fake: &Fake) -> Plan {
+    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let job = Job {
+        cloud: fake,
+        home: &home,
+        policy,
+        mode: Mode::Plan,
+        now: now(),
+        deadline: &NoDeadline,
+    };
+    run(job.plan_images())
+}
+
+fn reaped(policy: &Policy, fake: &Fake) {
+    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let job = Job {
+        cloud: fake,
+        home: &home,
+        policy,
+        mode: Mode::Apply,
+        now: now(),
+        deadline: &NoDeadline,
+    };
+    run(job.reap(&SnapshotScope::Own));
+}
+
+#[test]
+fn a_shared_snapshot_that_people_keep_stays_whichever_image_goes_last() {
+    for late in ["ami-2", "ami-3"] {
+        let (fake, policy) = sharing(r#""image-steward:keep":"yes""#);
+        fake.set(Switches::default().and_fail_about("ec2:DeregisterImage", "InternalError", late));
+        run(apply::apply(&planned_by(&policy, &fake), &policy, &fake, &NoDeadline));
+        fake.set(Switches::default());
+        run(apply::apply(&planned_by(&policy, &fake), &policy, &fake, &NoDeadline));
+        assert_eq!(images(&fake), ["ami-1"], "{late}");
+        reaped(&policy, &fake);
+        assert_eq!(snapshots(&fake), ["snap-1", "snap-9"], "{late}");
+    }
+}
+
+#[test]
+fn a_shared_snapshot_is_not_lost_when_another_hand_removes_the_second_image() {
+    for other in ["ami-2", "ami-3"] {
+        let (fake, policy) = sharing("");
+        let plan = planned_by(&policy, &fake);
+        fake.change(|fleet| fleet.images.retain(|image| image.image_id.as_str() != other));
+        run(apply::apply(&plan, &policy, &fake, &NoDeadline));
+        assert_eq!(images(&fake), ["ami-1"], "{other}");
+        let world = fake.world();
+        let shared = world.snapshots.iter().find(|one| one.snapshot_id.as_str() == "snap-9");
+        assert!(shared.unwrap().tags.has("image-steward:delete-after"), "{other}");
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_kept_since_the_plan_stays_when_its_image_goes() {
+    let (fake, policy) = sharing("");
+    fake.change(|fleet| fleet.images.truncate(2));
+    let plan = planned_by(&policy, &fake);
+    fake.change(|fleet| {
+        for snapshot in &mut fleet.snapshots {
+            if snapshot.snapshot_id.as_str() == "snap-2" {
+                snapshot.tags = [("image-steward:keep", "")].into_iter().collect();
+            }
+        }
+    });
+    run(apply::apply(&plan, &policy, &fake, &NoDeadline));
+    assert_eq!(images(&fake), ["ami-1"]);
+    assert!(snapshots(&fake).contains(&"snap-2".to_owned()));
 }
 
 #[test]
@@ -163,8 +261,8 @@ fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
         now: later,
         deadline: &NoDeadline,
     };
-    let first = run(job.reap(&SnapshotScope::Own)).unwrap().outcome;
-    let second = run(job.reap(&SnapshotScope::Own)).unwrap().outcome;
+    let first = run(job.reap(&SnapshotScope::Own)).outcome;
+    let second = run(job.reap(&SnapshotScope::Own)).outcome;
     let names =
         |ids: &[steward::ids::SnapshotId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(&first.later), ["snap-2", "snap-3"]);

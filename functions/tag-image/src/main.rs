@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
 use steward::function::{Function, Work};
 
@@ -20,7 +20,11 @@ async fn main() -> Result<(), Error> {
     run(service_fn(async move |event: LambdaEvent<Value>| {
         let deadline = event.context.deadline();
         let left = || deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        Ok::<_, Error>(function.answer(&event.payload, Timestamp::now(), left).await?)
+        let answer = function.answer(&event.payload, Timestamp::now(), left).await;
+        answer.map_err(|error| Diagnostic {
+            error_type: "image-steward".to_owned(),
+            error_message: error.to_string(),
+        })
     }))
     .await
 }

@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use futures_util::stream::{self, StreamExt};
 
 use super::{Changed, Deadline, FailedStep, IN_FLIGHT, MARGIN, Outcome, tag_each};
-use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId};
-use crate::ids::{AccountId, SnapshotId};
+use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId, SnapshotFate};
+use crate::ids::{AccountId, ImageId, SnapshotId};
+use crate::inventory::{Reference, Snapshot};
+use crate::plan::reap::hands_off;
 use crate::plan::reason::Reason;
 use crate::plan::{self, Action, Decision, Plan, Removal};
 use crate::policy::Policy;
@@ -21,11 +23,10 @@ pub async fn apply(
 ) -> Outcome {
     let mut outcome = Outcome {
         refused: plan.refusal.as_ref().map(ToString::to_string),
-        deferred: plan
-            .decisions
+        deferred: images_with(plan, |reason| matches!(reason, Reason::Deferred { .. })),
+        not_reached: images_with(plan, |reason| *reason == Reason::NotSeen)
             .iter()
-            .filter(|d| is_deferred(d))
-            .map(|d| d.image_id.clone())
+            .map(ToString::to_string)
             .collect(),
         ..Outcome::default()
     };
@@ -44,12 +45,18 @@ pub async fn apply(
         Action::Deregister { removal } => Some((decision, removal)),
         _ => None,
     });
+    let doomed: Vec<(&Decision, &Removal)> = doomed.collect();
+    let references = &if doomed.is_empty() || deadline.left() < MARGIN {
+        Ok(Vec::new())
+    } else {
+        all_references(policy, cloud).await
+    };
     let mut results = stream::iter(doomed)
         .map(|(decision, removal)| async move {
             let result = if deadline.left() < MARGIN {
                 Removed::NotReached
             } else {
-                remove(decision, removal, plan, policy, cloud).await
+                remove(decision, removal, plan, policy, cloud, references).await
             };
             (decision, result)
         })
@@ -74,8 +81,19 @@ pub async fn apply(
     outcome.sorted()
 }
 
-fn is_deferred(decision: &Decision) -> bool {
-    decision.because.iter().any(|reason| matches!(reason, Reason::Deferred { .. }))
+/// What holds images in use, read once more when removing begins: the plan may be minutes old.
+async fn all_references(policy: &Policy, cloud: &impl Cloud) -> Result<Vec<Reference>, CloudError> {
+    let mut references = Vec::new();
+    for answer in cloud.list_references(policy.safety.template_versions).await {
+        references.extend(answer.found?);
+    }
+    Ok(references)
+}
+
+/// The images that have a reason of this kind.
+fn images_with(plan: &Plan, is_meant: fn(&Reason) -> bool) -> Vec<ImageId> {
+    let meant = plan.decisions.iter().filter(|decision| decision.because.iter().any(is_meant));
+    meant.map(|decision| decision.image_id.clone()).collect()
 }
 
 async fn rescue(
@@ -150,35 +168,55 @@ async fn remove(
     plan: &Plan,
     policy: &Policy,
     cloud: &impl Cloud,
+    references: &Result<Vec<Reference>, CloudError>,
 ) -> Removed {
-    match recheck(decision, plan, policy, cloud).await {
+    match recheck(decision, plan, policy, cloud, references).await {
         Ok(None) => {}
         Ok(Some(because)) => return Removed::Changed(because),
         Err(error) => return Removed::Failed(FailedStep::Recheck, error),
     }
     let image = &decision.image_id;
     let names = &policy.names;
-    let ledger: Tags = [
-        (names.image.as_str(), image.to_string()),
-        (names.delete_after.as_str(), removal.delete_after.to_string()),
-    ]
-    .into_iter()
-    .collect();
-    let snapshots: Vec<_> = removal.ledger.iter().cloned().map(ResourceId::Snapshot).collect();
-    let marked =
-        if snapshots.is_empty() { Vec::new() } else { tag_each(cloud, &snapshots, &ledger).await };
-    for result in marked {
-        match result {
+    for snapshot in &removal.ledger {
+        let ledger: Tags = [
+            (names.image.as_str(), image.as_str()),
+            (names.snapshot.as_str(), snapshot.as_str()),
+            (names.delete_after.as_str(), &removal.delete_after.to_string()),
+        ]
+        .into_iter()
+        .collect();
+        match cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &ledger).await {
             Ok(()) => {}
             // A snapshot that is gone needs no ledger.
             Err(error) if error.kind == ErrorKind::NotFound => {}
             Err(error) => return Removed::Failed(FailedStep::Ledger, error),
         }
     }
-    match cloud.deregister(image, removal.snapshots).await {
+    let fate = match fate_now(decision, removal, plan, policy, cloud).await {
+        Ok(fate) => fate,
+        Err(error) => return Removed::Failed(FailedStep::Recheck, error),
+    };
+    match cloud.deregister(image, fate).await {
         Ok(answer) => Removed::Done { deleted: answer.deleted },
         Err(error) => Removed::Failed(FailedStep::Deregister, error),
     }
+}
+
+/// The planned fate of the snapshots, unless one of them has been put under somebody's protection
+/// since: the deregistering call would delete it all the same.
+async fn fate_now(
+    decision: &Decision,
+    removal: &Removal,
+    plan: &Plan,
+    policy: &Policy,
+    cloud: &impl Cloud,
+) -> Result<SnapshotFate, CloudError> {
+    if removal.snapshots == SnapshotFate::LeaveToReaper {
+        return Ok(SnapshotFate::LeaveToReaper);
+    }
+    let found = cloud.find_snapshots(&decision.snapshots).await?;
+    let kept = |snapshot: &Snapshot| !hands_off(snapshot, policy, plan.planned_at).is_empty();
+    Ok(if found.iter().any(kept) { SnapshotFate::LeaveToReaper } else { removal.snapshots })
 }
 
 /// What is different now, if it keeps the image.
@@ -187,12 +225,17 @@ async fn recheck(
     plan: &Plan,
     policy: &Policy,
     cloud: &impl Cloud,
+    references: &Result<Vec<Reference>, CloudError>,
 ) -> Result<Option<String>, CloudError> {
     let image = &decision.image_id;
+    let references = references.as_ref().map_err(Clone::clone)?;
     let Some(mut found) = cloud.find_image(image).await? else {
         return Ok(Some("it is gone".to_owned()));
     };
-    let holders = cloud.find_instances_of(image).await?;
+    let mut holders = cloud.find_instances_of(image).await?;
+    holders.extend(references.iter().filter(|reference| reference.image_id == *image).cloned());
+    holders.sort();
+    holders.dedup();
     found.launch_permissions = Some(cloud.find_launch_permissions(image).await?.into());
     let account: &AccountId = &plan.account;
     let kept = plan::recheck(decision, &found, account, &holders, policy, plan.planned_at);

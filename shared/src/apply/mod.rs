@@ -10,8 +10,6 @@ mod snapshots;
 
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
-
 pub use self::images::apply;
 pub use self::outcome::{Changed, FailedStep, Failure, Outcome, Status};
 pub use self::snapshots::apply_snapshots;
@@ -22,7 +20,7 @@ use crate::tags::Tags;
 /// keeps 5 deregistrations a second going, which is what the provider allows in the long run.
 const IN_FLIGHT: usize = 8;
 /// New work is begun only while more time than this is left: enough for the calls of one image.
-const MARGIN: Duration = Duration::from_secs(15);
+pub(crate) const MARGIN: Duration = Duration::from_secs(15);
 
 /// The time that a run has.
 pub trait Deadline: Sync {
@@ -46,8 +44,8 @@ impl<F: Fn() -> Duration + Sync> Deadline for F {
     }
 }
 
-/// Sets `tags` on every resource, with one answer for each: together if possible, and one by one
-/// where a single bad resource made the batch fail.
+/// Sets `tags` on every resource, with one answer for each: together if possible. Where a single
+/// bad resource makes a batch fail, its halves are tried, so that the rest costs few calls.
 pub(crate) async fn tag_each(
     cloud: &impl Cloud,
     resources: &[ResourceId],
@@ -59,10 +57,10 @@ pub(crate) async fn tag_each(
             if resources.len() > 1
                 && matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other) =>
         {
-            let singly = resources
-                .iter()
-                .map(|resource| cloud.set_tags(std::slice::from_ref(resource), tags));
-            stream::iter(singly).buffered(IN_FLIGHT).collect().await
+            let (front, back) = resources.split_at(resources.len() / 2);
+            let mut results = Box::pin(tag_each(cloud, front, tags)).await;
+            results.extend(Box::pin(tag_each(cloud, back, tags)).await);
+            results
         }
         Err(error) => resources.iter().map(|_| Err(error.clone())).collect(),
     }

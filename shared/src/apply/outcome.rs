@@ -111,6 +111,33 @@ impl Outcome {
         }
     }
 
+    /// The outcome of two halves of a run.
+    pub fn and(mut self, other: Self) -> Self {
+        let Self {
+            expired,
+            rescued,
+            deregistered,
+            deleted,
+            later,
+            changed,
+            deferred,
+            not_reached,
+            failed,
+            refused,
+        } = other;
+        self.expired.extend(expired);
+        self.rescued.extend(rescued);
+        self.deregistered.extend(deregistered);
+        self.deleted.extend(deleted);
+        self.later.extend(later);
+        self.changed.extend(changed);
+        self.deferred.extend(deferred);
+        self.not_reached.extend(not_reached);
+        self.failed.extend(failed);
+        self.refused = self.refused.or(refused);
+        self.sorted()
+    }
+
     pub(super) fn fail(&mut self, id: &str, step: FailedStep, error: &CloudError) {
         tracing::error!(id, step = step.as_str(), code = error.code, %error, "step failed");
         self.failed.push(Failure {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, SdkConfig};
@@ -107,7 +108,10 @@ async fn load(options: Connect) -> SdkConfig {
         loader = loader.region(aws_config::Region::new(region));
     }
     if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+        // Said aloud, it wins over keys in the environment, as with the AWS CLI: a run in another
+        // account than the one that was asked for would be the worst of mistakes.
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(&profile).build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
     }
     if let Some(endpoint) = endpoint {
         loader = loader.endpoint_url(endpoint);

@@ -100,6 +100,8 @@ fn kind_of(code: &str, message: &str) -> ErrorKind {
         _ if code.starts_with("Throttl") => ErrorKind::Throttled,
         // What a deregistered image answers for a while, before it is not found.
         "InvalidAMIID.Unavailable" => ErrorKind::NotFound,
+        // What has the form of no id is the id of no image.
+        "InvalidAMIID.Malformed" => ErrorKind::NotFound,
         _ if code.ends_with("NotFound") || code.ends_with("NotFoundException") => {
             ErrorKind::NotFound
         }
@@ -154,7 +156,7 @@ mod tests {
             ("ExpiredToken", ErrorKind::Credentials),
             ("InvalidClientTokenId", ErrorKind::Credentials),
             ("InvalidSnapshot.InUse", ErrorKind::Other),
-            ("InvalidAMIID.Malformed", ErrorKind::Other),
+            ("InvalidAMIID.Malformed", ErrorKind::NotFound),
             ("OperationNotPermitted", ErrorKind::Other),
             ("", ErrorKind::Other),
         ] {

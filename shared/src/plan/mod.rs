@@ -179,6 +179,24 @@ pub struct Summary {
     pub snapshots_gib: u64,
 }
 
+impl Plan {
+    /// Lets `images` wait, because there was no time to see what the plan needs to know of them.
+    /// The plan stays as it is in all else: a snapshot that one of them shares is not given up,
+    /// because it is used as long as that image exists.
+    pub fn leave_unseen(&mut self, images: &HashSet<ImageId>) {
+        for decision in self.decisions.iter_mut().filter(|one| images.contains(&one.image_id)) {
+            match decision.action {
+                Action::Expire => self.summary.expire -= 1,
+                Action::Deregister { .. } => self.summary.deregister -= 1,
+                _ => continue,
+            }
+            self.summary.wait += 1;
+            decision.action = Action::Wait;
+            decision.because.push(Reason::NotSeen);
+        }
+    }
+}
+
 /// A decision in the making: an image's place in the inventory, and what is known about it.
 struct Draft<'a> {
     image: &'a Image,

@@ -88,7 +88,12 @@ fn manager(image: &Image) -> Option<Manager> {
     if image.owner_alias.as_deref() == Some("aws-backup-vault") {
         return Some(Manager::AwsBackup);
     }
-    image.tags.iter().find_map(|(key, value)| match key {
+    manager_by_tags(&image.tags)
+}
+
+/// The service whose marks these tags of an image or a snapshot are.
+pub(super) fn manager_by_tags(tags: &Tags) -> Option<Manager> {
+    tags.iter().find_map(|(key, value)| match key {
         _ if key.starts_with("aws:backup:") => Some(Manager::AwsBackup),
         "dlm:managed" => Some(Manager::DataLifecycleManager),
         _ if key.starts_with("aws:dlm:") => Some(Manager::DataLifecycleManager),

@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::exists;
-use super::protect::opt_out;
+use super::protect::{manager_by_tags, opt_out};
+use super::reason::Manager;
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
 use crate::inventory::{Inventory, Snapshot, Source, Unread};
 use crate::policy::Policy;
@@ -98,6 +99,16 @@ pub enum SnapshotReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
+    /// Another service looks after it.
+    ManagedElsewhere {
+        /// That service.
+        by: Manager,
+    },
+    /// Its ledger names another snapshot: it is a copy, made with all tags.
+    CopyOf {
+        /// The snapshot that the ledger was written for.
+        snapshot: String,
+    },
     /// Its time has come, but the plan refuses to delete anything.
     Refused,
 }
@@ -116,6 +127,8 @@ impl fmt::Display for SnapshotReason {
             Self::UsedBy { image } => write!(f, "used by {image}"),
             Self::OptedOut { until: Some(until) } => write!(f, "opted out by tag until {until}"),
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
+            Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
+            Self::CopyOf { snapshot } => write!(f, "its tags are copied from {snapshot}"),
             Self::Refused => f.write_str("refused"),
         }
     }
@@ -225,9 +238,11 @@ pub fn due(
     policy: &Policy,
     now: Timestamp,
 ) -> Result<Timestamp, Vec<SnapshotReason>> {
-    let mut kept = Vec::new();
-    if let Some(until) = opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone) {
-        kept.push(SnapshotReason::OptedOut { until });
+    let mut kept = hands_off(snapshot, policy, now);
+    if let Some(own) = snapshot.tags.get(&policy.names.snapshot)
+        && own != snapshot.snapshot_id.as_str()
+    {
+        kept.push(SnapshotReason::CopyOf { snapshot: own.to_owned() });
     }
     if image_of(snapshot, policy).is_none() {
         kept.push(SnapshotReason::ImageUnknown);
@@ -244,6 +259,14 @@ pub fn due(
         Err(_) => kept.push(SnapshotReason::DateUnreadable { value: value.to_owned() }),
     }
     Err(kept)
+}
+
+/// Why nobody but its keeper may delete a snapshot, whatever becomes of its image.
+pub fn hands_off(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<SnapshotReason> {
+    let until = opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone);
+    let opted_out = until.map(|until| SnapshotReason::OptedOut { until });
+    let managed = manager_by_tags(&snapshot.tags).map(|by| SnapshotReason::ManagedElsewhere { by });
+    opted_out.into_iter().chain(managed).collect()
 }
 
 fn image_of(snapshot: &Snapshot, policy: &Policy) -> Option<ImageId> {

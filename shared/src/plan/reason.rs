@@ -125,6 +125,8 @@ pub enum Reason {
         /// How many images it allows in this run.
         limit: u32,
     },
+    /// Time did not suffice to read with whom it is shared.
+    NotSeen,
     /// Its time has come, but the plan refuses to remove anything.
     Refused,
 }
@@ -212,6 +214,7 @@ impl fmt::Display for Reason {
             Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
             Self::Failed { created_at } => write!(f, "failed {}", day(*created_at)),
             Self::Deferred { cap, limit } => write!(f, "deferred: {} allows {limit}", cap.as_str()),
+            Self::NotSeen => f.write_str("no time left to read with whom it is shared"),
             Self::Refused => f.write_str("refused"),
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::protect::opt_out;
+use super::reap::hands_off;
 use super::reason::Reason;
 use super::{Action, Decision, Draft, Next, Removal, Step, exists};
 use crate::cloud::SnapshotFate;
@@ -138,52 +138,68 @@ fn deregister(retire: &Retire, policy: &Policy, now: Timestamp) -> Action {
     }
 }
 
-/// Says for each image that goes which of its snapshots go with it: those that no other image
-/// uses, but for images that go earlier in this plan.
+/// Says for each image that goes which of its snapshots go with it: those that no image uses that
+/// stays.
+///
+/// Images may go in any order, and any of them may fail to go, so nothing here depends on which
+/// one is the last. Where images that go share a snapshot, each marks it, with the latest of their
+/// times; it is left to the reaper, which waits until none of them exists.
 pub(super) fn assign_snapshots(
     decisions: &mut [Decision],
     inventory: &Inventory,
     policy: &Policy,
     now: Timestamp,
 ) {
-    let going = |decision: &&Decision| matches!(decision.action, Action::Deregister { .. });
-    let mut users: HashMap<SnapshotId, usize> = HashMap::new();
-    for decision in decisions.iter().filter(going) {
+    let mut shares: HashMap<SnapshotId, Share> = HashMap::new();
+    for decision in decisions.iter() {
+        let Action::Deregister { removal } = &decision.action else { continue };
         for snapshot in &decision.snapshots {
-            users.insert(snapshot.clone(), 0);
+            let share = shares.entry(snapshot.clone()).or_default();
+            share.going += 1;
+            share.delete_after = share.delete_after.max(Some(removal.delete_after));
         }
     }
     for image in inventory.images.iter().filter(|image| exists(image)) {
         for snapshot in &image.snapshots {
-            if let Some(count) = users.get_mut(snapshot) {
-                *count += 1;
+            if let Some(share) = shares.get_mut(snapshot) {
+                share.users += 1;
             }
         }
     }
-    let opted_out: HashSet<&SnapshotId> = inventory
+    let ours: HashMap<&SnapshotId, bool> = inventory
         .snapshots
         .iter()
-        .filter(|snapshot| {
-            opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone).is_some()
-        })
-        .map(|snapshot| &snapshot.snapshot_id)
+        .map(|snapshot| (&snapshot.snapshot_id, hands_off(snapshot, policy, now).is_empty()))
         .collect();
     for decision in decisions {
         let Action::Deregister { removal } = &mut decision.action else { continue };
         let mut ledger = Vec::new();
         for snapshot in &decision.snapshots {
-            let Some(count) = users.get_mut(snapshot) else { continue };
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+            let Some(share) = shares.get(snapshot) else { continue };
+            // The provider's own deletion knows nothing of opt-outs and of other services' marks,
+            // and deletes what several images share with the last of them, whoever that is.
+            if share.users > 1 || ours.get(snapshot) == Some(&false) {
+                removal.snapshots = SnapshotFate::LeaveToReaper;
+            }
+            if share.users <= share.going {
+                removal.delete_after =
+                    share.delete_after.max(Some(removal.delete_after)).unwrap_or(now);
                 ledger.push(snapshot.clone());
             }
-        }
-        // The provider's own deletion knows nothing of a snapshot's opt-out; the reaper does.
-        if ledger.iter().any(|snapshot| opted_out.contains(snapshot)) {
-            removal.snapshots = SnapshotFate::LeaveToReaper;
         }
         let at = removal.delete_after;
         decision.next = (!ledger.is_empty()).then_some(Next { action: Step::DeleteSnapshots, at });
         removal.ledger = ledger.into();
     }
+}
+
+/// How the images share a snapshot of one that goes.
+#[derive(Default)]
+struct Share {
+    /// Images that exist and use it.
+    users: usize,
+    /// Those of them that go.
+    going: usize,
+    /// The latest time from which one of these lets it go.
+    delete_after: Option<Timestamp>,
 }

@@ -84,7 +84,7 @@ fn unread_sources_and_too_few_references_refuse() {
 }
 
 #[test]
-fn a_shared_snapshot_goes_with_the_last_of_its_images() {
+fn a_shared_snapshot_goes_when_all_of_its_images_go() {
     let policy = policy(&format!("{AT_ONCE}[safety]\nmax_fraction = 1.0\n"));
     let mut world = world(5);
     let shared =
@@ -104,7 +104,7 @@ fn a_shared_snapshot_goes_with_the_last_of_its_images() {
             _ => None,
         })
         .collect();
-    assert_eq!(ledgers, [vec!["snap-3"], vec![], vec!["snap-both"]]);
+    assert_eq!(ledgers, [vec!["snap-3"], vec!["snap-both"], vec!["snap-both"]]);
 }
 
 #[test]
@@ -126,6 +126,66 @@ fn a_snapshot_that_people_keep_is_not_deleted_with_its_image() {
         })
         .collect();
     assert_eq!(fates, [SnapshotFate::LeaveToReaper, SnapshotFate::DeleteWithImage]);
+}
+
+#[test]
+fn a_shared_snapshot_stays_for_the_longest_of_its_images_times() {
+    let policy = policy(
+        "[[rule]]\nname = \"a\"\nmatch = { name = \"web-[12]\" }\nkeep = { last = 1 }\nretire = { deregister_after = \"0d\", delete_snapshots_after = \"0d\" }\n\
+         [[rule]]\nname = \"b\"\nkeep = { last = 1 }\nretire = { deregister_after = \"0d\", delete_snapshots_after = \"30d\" }\n[safety]\nmax_fraction = 1.0\n",
+    );
+    let mut world = world(4);
+    for image in &mut world.images {
+        image.snapshots = ["snap-all".parse().unwrap()].into();
+    }
+    world.images[0].snapshots = Box::default();
+    world.images[2].snapshots = Box::default();
+    let removals: Vec<_> = plan(&world, &policy, now())
+        .decisions
+        .into_iter()
+        .filter_map(|decision| match decision.action {
+            Action::Deregister { removal } => Some(removal),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(removals.len(), 2);
+    for removal in removals {
+        assert_eq!(removal.delete_after.to_string(), "2026-12-22T12:00:00Z");
+        assert_eq!(removal.snapshots, SnapshotFate::LeaveToReaper);
+        assert_eq!(removal.ledger.len(), 1);
+    }
+}
+
+#[test]
+fn snapshots_of_other_services_are_left_to_them() {
+    let policy = policy(
+        "[[rule]]\nname = \"all\"\nkeep = { last = 1 }\nretire = { deregister_after = \"0d\", delete_snapshots_after = \"0d\" }\n[safety]\nmax_fraction = 1.0\n",
+    );
+    let mut world = world(2);
+    world.snapshots = serde_json::from_str(
+        r#"[{"snapshot_id":"snap-2","tags":{"dlm:managed":"true","image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-01T00:00:00Z"}}]"#,
+    )
+    .unwrap();
+    let found = plan(&world, &policy, now());
+    let Action::Deregister { removal } = &found.decisions[1].action else { panic!("{found:?}") };
+    assert_eq!(removal.snapshots, SnapshotFate::LeaveToReaper);
+    world.images.clear();
+    let reaping = reap::plan_snapshots(&world, &policy, now());
+    let by = reason::Manager::DataLifecycleManager;
+    assert_eq!(reaping.decisions[0].because, [reap::SnapshotReason::ManagedElsewhere { by }]);
+}
+
+#[test]
+fn a_copy_of_a_marked_snapshot_is_known_by_the_id_in_its_ledger() {
+    let mut world = world(0);
+    world.snapshots = serde_json::from_str(
+        r#"[{"snapshot_id":"snap-2","started_at":"2026-01-01T00:00:00Z","tags":{"image-steward:snapshot":"snap-1",
+            "image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-02T00:00:00Z"}}]"#,
+    )
+    .unwrap();
+    let reaping = reap::plan_snapshots(&world, &policy(AT_ONCE), now());
+    let snapshot = "snap-1".to_owned();
+    assert_eq!(reaping.decisions[0].because, [reap::SnapshotReason::CopyOf { snapshot }]);
 }
 
 #[test]

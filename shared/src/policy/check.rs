@@ -11,10 +11,11 @@ use super::leaves::{self, Count};
 use super::raw::{self, Word};
 use super::{Age, CopyToSnapshots, Keep, Match, Policy, Problem, Retire, Rule, Safety, Tagging};
 use crate::cloud::TemplateVersions;
-use crate::tags::{MAX_KEY, MAX_VALUE, TagNames};
+use crate::tags::{MAX_KEY, MAX_VALUE, TagNames, is_reserved};
 
 const DEFAULT_PREFIX: &str = "image-steward:";
-/// The longest of our own tag names is 18 characters; this leaves room for it within [`MAX_KEY`].
+/// The longest of our own tag names, `source-instance`, has 15 characters: with this prefix it
+/// still is no longer than [`MAX_KEY`].
 const MAX_PREFIX: usize = 100;
 
 /// Checks what was read.
@@ -296,9 +297,4 @@ fn check_key(key: &str, path: &str, prefix: &str, problems: &mut Problems) {
             format!("keys that begin with `{prefix}` are image-steward's own; remove it"),
         );
     }
-}
-
-/// AWS reserves the prefix in any case of letters.
-fn is_reserved(key: &str) -> bool {
-    key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
 }

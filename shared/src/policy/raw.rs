@@ -14,7 +14,7 @@ use super::leaves::{Age, Count, Fraction, Glob, GroupBy, Pin};
 
 /// A policy: which images to keep, and how the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 #[schemars(title = "image-steward policy")]
 pub struct Document {
     /// The version of this format: 1.
@@ -37,7 +37,7 @@ pub struct Document {
 
 /// One rule.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Rule {
     /// Its name, in reports and reasons. Each rule has its own.
     #[schemars(required, length(min = 1, max = 64))]
@@ -60,7 +60,7 @@ pub struct Rule {
 
 /// Which images a rule is for: all that is said here must hold.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Match {
     /// A glob over the name.
     #[serde(default)]
@@ -88,7 +88,7 @@ pub struct Match {
 /// What is kept within a family. The newest image comes first; every image of the family takes
 /// part, in use or not.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Keep {
     /// The newest N images.
     #[serde(default)]
@@ -125,7 +125,7 @@ pub struct Keep {
 /// The steps from expired to gone, each counted from the time the image was first found expired,
 /// but `delete_snapshots_after`, which counts from the deregistration.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Retire {
     /// Not available in this version.
     #[serde(default)]
@@ -143,7 +143,7 @@ pub struct Retire {
 
 /// What bounds a run.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Safety {
     /// Images that one run may deregister. Default: 50.
     #[serde(default)]
@@ -178,7 +178,7 @@ pub struct Safety {
 
 /// What is written on new images.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Tagging {
     /// Tags for every new image. A tag that is already there is left as it is.
     #[serde(default)]

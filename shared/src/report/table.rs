@@ -25,7 +25,7 @@ pub fn plan_table(plan: &Plan) -> String {
         why.set_constraint(ColumnConstraint::UpperBoundary(Width::Fixed(WHY_WIDTH)));
     }
     for decision in &plan.decisions {
-        table.add_row(row(decision, plan.planned_at));
+        table.add_row(row(decision, plan.planned_at).map(|cell| printable(&cell)));
     }
     let lines: Vec<_> = table.lines().map(|line| line.trim_end().to_owned()).collect();
     lines.join("\n")
@@ -63,6 +63,15 @@ fn row(decision: &Decision, now: Timestamp) -> [String; 7] {
         })
         .unwrap_or_default(),
     ]
+}
+
+/// Names and tags are other people's text: what would move the cursor is shown as `\u{1b}`.
+fn printable(text: &str) -> String {
+    let shown = |character: char| match character.is_control() {
+        true => character.escape_unicode().to_string(),
+        false => character.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 /// A reason with the last part of the ARN only: the whole of it is in the JSON.
