@@ -90,44 +90,38 @@ pub(super) fn read(text: &str) -> Result<Reading, Vec<Problem>> {
     }
 }
 
-/// Takes the value at `path` out of the tree: a key disappears, an element becomes empty.
+/// Takes the value at `path` out of the tree: a key disappears, and the element of a list is
+/// replaced by one that is right, so that the others keep their places. With a mistake in it the
+/// document is never used.
 fn cut(tree: &mut Value, path: &serde_path_to_error::Path) -> bool {
     use serde_path_to_error::Segment;
     let mut node = tree;
+    let mut list_of = "";
     let mut segments = path.iter().peekable();
     while let Some(segment) = segments.next() {
         let last = segments.peek().is_none();
-        match (segment, node) {
+        node = match (segment, node) {
             (Segment::Map { key }, Value::Object(map)) if last => return map.remove(key).is_some(),
-            (Segment::Seq { index }, Value::Array(list)) if last => {
-                // The whole list goes, except the list of rules: there, one bad rule must not
-                // hide the mistakes of the others.
-                return match list.get_mut(*index) {
-                    Some(element)
-                        if !element.is_object()
-                            && path.to_string().starts_with("rule[")
-                            && path.iter().count() == 2 =>
-                    {
-                        *element = Value::Object(Map::new());
-                        true
-                    }
-                    Some(_) => {
-                        list.clear();
-                        true
-                    }
-                    None => false,
-                };
+            (Segment::Map { key }, Value::Object(map)) => {
+                list_of = key;
+                let Some(next) = map.get_mut(key) else { return false };
+                next
             }
-            (Segment::Map { key }, Value::Object(map)) => match map.get_mut(key) {
-                Some(next) => node = next,
-                None => return false,
-            },
-            (Segment::Seq { index }, Value::Array(list)) => match list.get_mut(*index) {
-                Some(next) => node = next,
-                None => return false,
-            },
+            (Segment::Seq { index }, Value::Array(list)) => {
+                let Some(next) = list.get_mut(*index) else { return false };
+                if last {
+                    *next = match list_of {
+                        "rule" => Value::Object(Map::new()),
+                        "group_by" => Value::from("architecture"),
+                        "pinned" => Value::from("ami-0"),
+                        _ => Value::from("key"),
+                    };
+                    return true;
+                }
+                next
+            }
             _ => return false,
-        }
+        };
     }
     false
 }

@@ -90,6 +90,26 @@ set = { "aws:x" = "1" }
 }
 
 #[test]
+fn every_mistake_in_a_list_is_told() {
+    let all = errors(
+        "version = 1\nrule = [1, { name = \"a\", group_by = [\"arch\", \"platform\", \"tag:\"], keep = { last = 1 } }]\n\
+         [safety]\npinned = [\"i-1\", \"ami-1\", \"i-2\"]\n[tagging]\ncopy_from_instance = [1, \"Team\", 2]\n",
+    );
+    assert_eq!(all.len(), 7, "{all:#?}");
+    for path in [
+        "rule[0]",
+        "rule[1].group_by[0]",
+        "rule[1].group_by[2]",
+        "safety.pinned[0]",
+        "safety.pinned[2]",
+        "tagging.copy_from_instance[0]",
+        "tagging.copy_from_instance[2]",
+    ] {
+        assert!(all.iter().any(|line| line.contains(&format!(" {path}: "))), "{path}: {all:#?}");
+    }
+}
+
+#[test]
 fn json_mistakes_have_their_path() {
     let all =
         errors(r#"{"version":1,"rule":[{"name":"a","keep":{"last":"5"}},{"name":"b","kep":{}}]}"#);
