@@ -1,7 +1,7 @@
 //! The port on the real AWS SDK.
 //!
 //! One file for each thing that is read or changed; `error` alone knows what error codes mean,
-//! and `pace` how fast calls may follow each other. Every call goes through [`Aws::send`].
+//! and `pace` how fast calls may follow each other. Every call goes through `Aws::send`.
 
 mod connect;
 mod error;

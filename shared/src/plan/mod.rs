@@ -1,9 +1,9 @@
 //! The plan: one decision for every image, with all its reasons.
 //!
 //! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
-//! here; applying a plan makes none. Its rooms: [`protect`] (what is untouchable), [`family`]
-//! (what a rule keeps), [`retire`] (which step is next), [`limits`] (caps and refusals),
-//! [`reason`] (the words for it), [`reap`] (the same for snapshots).
+//! here; applying a plan makes none. Its rooms: `protect` (what is untouchable), `family`
+//! (what a rule keeps), `retire` (which step is next), `limits` (caps and refusals),
+//! `reason` (the words for it), `reap` (the same for snapshots).
 
 mod family;
 mod limits;
