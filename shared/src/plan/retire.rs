@@ -169,6 +169,7 @@ pub(super) fn assign_snapshots(
     let ours: HashMap<&SnapshotId, bool> = inventory
         .snapshots
         .iter()
+        .filter(|snapshot| shares.contains_key(&snapshot.snapshot_id))
         .map(|snapshot| (&snapshot.snapshot_id, hands_off(snapshot, policy, now).is_empty()))
         .collect();
     for decision in decisions {
