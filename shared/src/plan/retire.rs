@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::reap::hands_off;
+use super::reap::{SnapshotReason, hands_off};
 use super::reason::Reason;
 use super::{Action, Decision, Draft, Next, Removal, Step, exists};
 use crate::cloud::SnapshotFate;
@@ -166,11 +166,11 @@ pub(super) fn assign_snapshots(
             }
         }
     }
-    let ours: HashMap<&SnapshotId, bool> = inventory
+    let kept: HashMap<&SnapshotId, Vec<SnapshotReason>> = inventory
         .snapshots
         .iter()
         .filter(|snapshot| shares.contains_key(&snapshot.snapshot_id))
-        .map(|snapshot| (&snapshot.snapshot_id, hands_off(snapshot, policy, now).is_empty()))
+        .map(|snapshot| (&snapshot.snapshot_id, hands_off(snapshot, policy, now)))
         .collect();
     for decision in decisions {
         let Action::Deregister { removal } = &mut decision.action else { continue };
@@ -179,10 +179,13 @@ pub(super) fn assign_snapshots(
             let Some(share) = shares.get(snapshot) else { continue };
             // The provider's own deletion knows nothing of opt-outs and of other services' marks,
             // and deletes what several images share with the last of them, whoever that is.
-            if share.users > 1 || ours.get(snapshot) == Some(&false) {
+            let kept = kept.get(snapshot).map_or(&[][..], Vec::as_slice);
+            if share.users > 1 || !kept.is_empty() {
                 removal.snapshots = SnapshotFate::LeaveToReaper;
             }
-            if share.users <= share.going {
+            // Another service's snapshot is not even marked: that service will see to it.
+            let theirs = |reason| matches!(reason, &SnapshotReason::ManagedElsewhere { .. });
+            if share.users <= share.going && !kept.iter().any(theirs) {
                 removal.delete_after =
                     share.delete_after.max(Some(removal.delete_after)).unwrap_or(now);
                 ledger.push(snapshot.clone());

@@ -169,6 +169,7 @@ fn snapshots_of_other_services_are_left_to_them() {
     let found = plan(&world, &policy, now());
     let Action::Deregister { removal } = &found.decisions[1].action else { panic!("{found:?}") };
     assert_eq!(removal.snapshots, SnapshotFate::LeaveToReaper);
+    assert_eq!(removal.ledger, Box::default());
     world.images.clear();
     let reaping = reap::plan_snapshots(&world, &policy, now());
     let by = reason::Manager::DataLifecycleManager;
