@@ -270,3 +270,35 @@ fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
     assert_eq!(names(&second.deleted), ["snap-2", "snap-3"]);
     assert_eq!(fake.world().snapshots.len(), 1);
 }
+
+#[test]
+fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
+    for deregister_after in ["0d", "7d"] {
+        let fake = fake();
+        let text = POLICY.replace(
+            "deregister_after = \"0d\"",
+            &format!("deregister_after = \"{deregister_after}\""),
+        );
+        let policy = Policy::parse(&text, "test").unwrap();
+        let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+        // Enough to remove, but not enough to read with whom images are shared.
+        let deadline = || Duration::from_secs(20);
+        let job = Job {
+            cloud: &fake,
+            home: &home,
+            policy: &policy,
+            mode: Mode::Apply,
+            now: now(),
+            deadline: &deadline,
+        };
+        let (plan, outcome) = run(async {
+            let plan = job.plan_images().await;
+            let outcome = job.apply_images(&plan).await;
+            (plan, outcome)
+        });
+        assert_eq!((plan.summary.deregister, plan.summary.expire, plan.summary.wait), (0, 0, 2));
+        assert_eq!(outcome.not_reached, ["ami-2", "ami-3"]);
+        assert_eq!(images(&fake).len(), 3);
+        assert!(fake.calls().iter().all(|call| !call.changes()), "{deregister_after}");
+    }
+}
