@@ -373,29 +373,18 @@ fn log_plan(plan: &Plan) {
     if let Some(refusal) = &plan.refusal {
         tracing::error!(%refusal, "refused: nothing is removed");
     }
-    let Summary {
-        images,
-        in_use,
-        keep,
-        rescue,
-        wait,
-        expire,
-        deregister,
-        deferred,
-        snapshots,
-        snapshots_gib,
-    } = plan.summary;
+    let counts = &plan.summary;
     tracing::info!(
-        images,
-        in_use,
-        keep,
-        rescue,
-        wait,
-        expire,
-        deregister,
-        deferred,
-        snapshots,
-        snapshots_gib,
+        images = counts.images,
+        in_use = counts.in_use,
+        keep = counts.keep,
+        rescue = counts.rescue,
+        wait = counts.wait,
+        expire = counts.expire,
+        deregister = counts.deregister,
+        deferred = counts.deferred,
+        snapshots = counts.snapshots,
+        snapshots_gib = counts.snapshots_gib,
         "plan"
     );
 }
