@@ -6,19 +6,46 @@
 
 use std::fmt;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::ids::{ImageId, InstanceId, SnapshotId};
-use crate::inventory::{Image, Reference, Snapshot, Source, Unread};
+use crate::inventory::{
+    Image, Reference, RetentionRule, Snapshot, SnapshotReference, Source, Unread,
+};
 use crate::tags::Tags;
 
 /// How much of each launch template is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TemplateVersions {
-    /// The default and the latest version of every template, and the versions that groups pin.
+    /// The default and the latest version of every template, and the versions that groups,
+    /// fleets and compute environments pin.
     DefaultAndLatest,
+    /// Those, and the newest so many versions of every template.
+    Newest(NonZeroU32),
     /// Every version of every template.
     All,
+}
+
+/// Whether the compute environments of AWS Batch are a source of references.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum ComputeEnvironments {
+    /// They are read.
+    #[default]
+    Read,
+    /// They are left out: the account does not use them, or may not read them.
+    LeaveOut,
+}
+
+/// Where references are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReferenceScope {
+    /// How much of each launch template is read.
+    pub versions: TemplateVersions,
+    /// Whether AWS Batch is asked.
+    pub compute_environments: ComputeEnvironments,
 }
 
 /// Which snapshots to list.
@@ -58,8 +85,50 @@ pub trait View: Sync {
     /// What holds images in use, source by source. One failing source does not hide the others.
     fn list_references(
         &self,
-        versions: TemplateVersions,
+        scope: &ReferenceScope,
     ) -> impl Future<Output = Vec<SourceAnswer>> + Send;
+
+    /// What the provider itself knows to refer to any of `images`: machines that are not
+    /// terminated, launch templates, parameters, image recipes. Ten images cost one call.
+    fn find_references_to(
+        &self,
+        images: &[ImageId],
+        versions: TemplateVersions,
+    ) -> impl Future<Output = Result<Vec<Reference>, CloudError>> + Send;
+
+    /// Which snapshots launch templates name themselves, beside those of their images.
+    fn list_snapshot_references(
+        &self,
+        versions: TemplateVersions,
+    ) -> impl Future<Output = Result<Vec<SnapshotReference>, CloudError>> + Send;
+
+    /// The account's own snapshots that are locked, whatever the mode of the lock.
+    fn list_locked_snapshots(
+        &self,
+    ) -> impl Future<Output = Result<Vec<SnapshotId>, CloudError>> + Send;
+
+    /// The rules of the Recycle Bin, in effect or not.
+    fn list_retention_rules(
+        &self,
+    ) -> impl Future<Output = Result<Vec<RetentionRule>, CloudError>> + Send;
+
+    /// The images in the Recycle Bin.
+    fn list_recycled_images(
+        &self,
+    ) -> impl Future<Output = Result<Vec<RecycledImage>, CloudError>> + Send;
+
+    /// The snapshots in the Recycle Bin.
+    fn list_recycled_snapshots(
+        &self,
+    ) -> impl Future<Output = Result<Vec<RecycledSnapshot>, CloudError>> + Send;
+
+    /// The images and snapshots that carry the tag `key`, those in the Recycle Bin too, each
+    /// with the tag's value; only those with this `value` if one is given.
+    fn list_tagged(
+        &self,
+        key: &str,
+        value: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<(ResourceId, String)>, CloudError>> + Send;
 
     /// The image as it is now, disabled or not; `None` when it does not exist any more.
     fn find_image(
@@ -77,6 +146,12 @@ pub trait View: Sync {
     fn find_launch_permissions(
         &self,
         image: &ImageId,
+    ) -> impl Future<Output = Result<Vec<Arc<str>>, CloudError>> + Send;
+
+    /// The accounts and groups that may make volumes from `snapshot`; empty when it is private.
+    fn find_volume_permissions(
+        &self,
+        snapshot: &SnapshotId,
     ) -> impl Future<Output = Result<Vec<Arc<str>>, CloudError>> + Send;
 
     /// The tags of a machine; `None` when it does not exist any more.
@@ -109,6 +184,51 @@ pub trait Cloud: View {
         &self,
         resources: &[ResourceId],
         keys: &[String],
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Shows `image` as deprecated from `at` on; from now on if that is past.
+    fn deprecate(
+        &self,
+        image: &ImageId,
+        at: Timestamp,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Takes the deprecation of `image` back. None is no error.
+    fn cancel_deprecation(
+        &self,
+        image: &ImageId,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Disables `image`: nobody can launch it, and **its launch permissions are gone for good**.
+    /// Disabled already counts as done.
+    fn disable(&self, image: &ImageId) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Enables `image` again, without the launch permissions that it once had. Available already
+    /// counts as done.
+    fn enable(&self, image: &ImageId) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Lets these accounts and groups launch `image`, beside those that may already. The words are
+    /// those of [`View::find_launch_permissions`]. An empty list is done without a call.
+    fn share(
+        &self,
+        image: &ImageId,
+        with: &[Arc<str>],
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Takes `image` out of the Recycle Bin. Its snapshots must be out of it before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it is not there.
+    fn recover_image(&self, image: &ImageId)
+    -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Takes `snapshot` out of the Recycle Bin.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when it is not there.
+    fn recover_snapshot(
+        &self,
+        snapshot: &SnapshotId,
     ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
     /// Deregisters `image`. Done already counts as done.
@@ -151,6 +271,32 @@ pub enum SnapshotDeletion {
     AlreadyGone,
     /// An image still uses it, or did a moment ago: try again in a later run.
     InUse,
+}
+
+/// An image in the Recycle Bin, as far as the provider shows it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecycledImage {
+    /// Its id.
+    pub image_id: ImageId,
+    /// Its name; empty when it has none.
+    pub name: Arc<str>,
+    /// When it was deregistered; `None` when the provider does not say.
+    pub entered_at: Option<Timestamp>,
+    /// When it goes for good; `None` when the provider does not say.
+    pub leaves_at: Option<Timestamp>,
+}
+
+/// A snapshot in the Recycle Bin, as far as the provider shows it there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecycledSnapshot {
+    /// Its id.
+    pub snapshot_id: SnapshotId,
+    /// Its description; empty when it has none.
+    pub description: Arc<str>,
+    /// When it was deleted; `None` when the provider does not say.
+    pub entered_at: Option<Timestamp>,
+    /// When it goes for good; `None` when the provider does not say.
+    pub leaves_at: Option<Timestamp>,
 }
 
 /// An image or a snapshot, where either will do.

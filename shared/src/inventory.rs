@@ -35,6 +35,15 @@ pub struct Inventory {
     pub snapshots: Vec<Snapshot>,
     /// What holds images in use, in no particular order.
     pub references: Vec<Reference>,
+    /// What names snapshots itself, beside their images, in no particular order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub snapshot_references: Vec<SnapshotReference>,
+    /// The rules of the Recycle Bin; `None` when they have not been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_rules: Option<Vec<RetentionRule>>,
+    /// The images in the Recycle Bin; `None` when they have not been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recycled_images: Option<Vec<ImageId>>,
 }
 
 /// One machine image.
@@ -156,6 +165,34 @@ pub struct Snapshot {
     /// Its tags.
     #[serde(default)]
     pub tags: Tags,
+    /// Its description: the provider writes there which image it was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<Arc<str>>,
+    /// The volume that it was made from; `vol-ffffffff` for a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub volume_id: Option<Arc<str>>,
+    /// Whether it is locked against deletion; `None` when that has not been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked: Option<bool>,
+    /// Accounts or groups that may make volumes from it; `None` when that has not been read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_with: Option<Box<[Arc<str>]>>,
+}
+
+impl Snapshot {
+    /// A snapshot of which nothing is known but its id.
+    pub fn new(snapshot_id: SnapshotId) -> Self {
+        Self {
+            snapshot_id,
+            started_at: None,
+            size_gib: None,
+            tags: Tags::default(),
+            description: None,
+            volume_id: None,
+            locked: None,
+            shared_with: None,
+        }
+    }
 }
 
 /// Something that holds an image in use.
@@ -168,6 +205,83 @@ pub struct Reference {
     pub kind: Arc<str>,
     /// Who holds it: an ARN, with a version where the holder has versions.
     pub by: Arc<str>,
+    /// Nothing that was read starts machines from it: a template version that no group, fleet or
+    /// compute environment uses, or a launch configuration without a group. It counts as use all
+    /// the same, because a person or a program may start one at any time.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stale: bool,
+}
+
+/// Something that names a snapshot itself, beside the images that it backs.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SnapshotReference {
+    /// The snapshot that is named.
+    pub snapshot_id: SnapshotId,
+    /// The kind of holder, for example `launch_template`.
+    pub kind: Arc<str>,
+    /// Who names it: an ARN, with a version where the holder has versions.
+    pub by: Arc<str>,
+}
+
+/// What a retention rule of the Recycle Bin is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Recyclable {
+    Images,
+    Snapshots,
+}
+
+impl fmt::Display for Recyclable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Images => "images",
+            Self::Snapshots => "snapshots",
+        })
+    }
+}
+
+/// A retention rule of the Recycle Bin: what is deleted under it can be taken back for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionRule {
+    /// Its id.
+    pub rule_id: Arc<str>,
+    /// What it is about.
+    pub resource: Recyclable,
+    /// For how many days it keeps what is deleted.
+    pub days: u32,
+    /// Whether it is in effect; a new one is pending for a while.
+    pub in_effect: bool,
+    /// Only what carries any of these tags; empty: everything in the Region.
+    #[serde(default)]
+    pub tags: Tags,
+    /// Nothing that carries any of these tags.
+    #[serde(default)]
+    pub except: Tags,
+}
+
+impl RetentionRule {
+    /// Whether something with these tags can be taken back under this rule.
+    ///
+    /// What a rule means by a tag without a value is not documented. Here it includes only what
+    /// carries the tag without a value too, and excludes what carries it with any.
+    pub fn covers(&self, resource: Recyclable, tags: &Tags) -> bool {
+        let included = |(key, value): (&str, &str)| tags.get(key) == Some(value);
+        let excluded = |(key, value): (&str, &str)| {
+            tags.get(key).is_some_and(|held| value.is_empty() || held == value)
+        };
+        self.resource == resource
+            && self.in_effect
+            && (self.tags.is_empty() || self.tags.iter().any(included))
+            && !self.except.iter().any(excluded)
+    }
+}
+
+/// For fields that are left out when they are false.
+pub(crate) fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// A part of the world that an inventory reads.
@@ -182,6 +296,16 @@ pub enum Source {
     LaunchTemplates,
     LaunchConfigurations,
     AutoScalingGroups,
+    Fleets,
+    SpotFleets,
+    SpotRequests,
+    ComputeEnvironments,
+    ImageReferences,
+    SnapshotReferences,
+    LockedSnapshots,
+    VolumePermissions,
+    RetentionRules,
+    RecycledImages,
 }
 
 impl fmt::Display for Source {
@@ -194,6 +318,16 @@ impl fmt::Display for Source {
             Self::LaunchTemplates => "launch_templates",
             Self::LaunchConfigurations => "launch_configurations",
             Self::AutoScalingGroups => "auto_scaling_groups",
+            Self::Fleets => "fleets",
+            Self::SpotFleets => "spot_fleets",
+            Self::SpotRequests => "spot_requests",
+            Self::ComputeEnvironments => "compute_environments",
+            Self::ImageReferences => "image_references",
+            Self::SnapshotReferences => "snapshot_references",
+            Self::LockedSnapshots => "locked_snapshots",
+            Self::VolumePermissions => "volume_permissions",
+            Self::RetentionRules => "retention_rules",
+            Self::RecycledImages => "recycled_images",
         })
     }
 }

@@ -255,8 +255,8 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
 
     /// Reads the world and plans.
     pub async fn plan_images(&self) -> Plan {
-        let versions = self.policy.safety.template_versions;
-        let mut inventory = survey::take_inventory(self.cloud, self.home, versions, self.now).await;
+        let scope = self.policy.safety.reference_scope();
+        let mut inventory = survey::take_inventory(self.cloud, self.home, &scope, self.now).await;
         let plan = survey::plan_with_evidence(
             self.cloud,
             &mut inventory,

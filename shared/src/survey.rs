@@ -6,7 +6,7 @@ use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
 use crate::apply::{Deadline, NoDeadline};
-use crate::cloud::{CloudError, ErrorKind, SnapshotScope, TemplateVersions, View};
+use crate::cloud::{CloudError, ErrorKind, ReferenceScope, SnapshotScope, View};
 use crate::ids::{AccountId, ImageId, Region};
 use crate::inventory::{ImageState, Inventory, Source, Unread};
 use crate::plan::{Action, Plan, plan};
@@ -31,7 +31,7 @@ pub struct Home {
 pub async fn take_inventory(
     view: &impl View,
     home: &Home,
-    versions: TemplateVersions,
+    scope: &ReferenceScope,
     now: Timestamp,
 ) -> Inventory {
     let mut inventory = empty(home, now);
@@ -39,7 +39,7 @@ pub async fn take_inventory(
     record(Source::Images, images, &mut inventory.images, &mut inventory.unread);
     let own = SnapshotScope::Own;
     let (snapshots, answers) =
-        futures_util::join!(view.list_snapshots(&own), view.list_references(versions));
+        futures_util::join!(view.list_snapshots(&own), view.list_references(scope));
     record(Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
     for answer in answers {
         record(answer.source, answer.found, &mut inventory.references, &mut inventory.unread);
@@ -185,6 +185,9 @@ fn empty(home: &Home, now: Timestamp) -> Inventory {
         images: Vec::new(),
         snapshots: Vec::new(),
         references: Vec::new(),
+        snapshot_references: Vec::new(),
+        retention_rules: None,
+        recycled_images: None,
     }
 }
 

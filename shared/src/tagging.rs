@@ -121,12 +121,7 @@ mod tests {
     }
 
     fn snapshot(id: &str, tags: &[(&str, &str)]) -> Snapshot {
-        Snapshot {
-            snapshot_id: id.parse().unwrap(),
-            started_at: None,
-            size_gib: None,
-            tags: tags.iter().copied().collect(),
-        }
+        Snapshot { tags: tags.iter().copied().collect(), ..Snapshot::new(id.parse().unwrap()) }
     }
 
     /// What `resource` is given, as `key=value`.

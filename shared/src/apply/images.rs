@@ -84,7 +84,7 @@ pub async fn apply(
 /// What holds images in use, read once more when removing begins: the plan may be minutes old.
 async fn all_references(policy: &Policy, cloud: &impl Cloud) -> Result<Vec<Reference>, CloudError> {
     let mut references = Vec::new();
-    for answer in cloud.list_references(policy.safety.template_versions).await {
+    for answer in cloud.list_references(&policy.safety.reference_scope()).await {
         references.extend(answer.found?);
     }
     Ok(references)

@@ -69,6 +69,7 @@ pub(super) fn protections(
         holders.iter().map(|reference| Reason::InUse {
             kind: reference.kind.clone(),
             by: reference.by.clone(),
+            stale: reference.stale,
         }),
     );
     if let Some(with) = image.launch_permissions.as_deref().filter(|with| !with.is_empty()) {

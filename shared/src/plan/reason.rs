@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::period::Period;
 use crate::ids::AccountId;
-use crate::inventory::ImageState;
+use crate::inventory::{ImageState, is_false};
 
 /// One reason for a decision about an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -48,6 +48,10 @@ pub enum Reason {
         kind: Arc<str>,
         /// Who holds it.
         by: Arc<str>,
+        /// Nothing that was read starts machines from it: see
+        /// [`Reference::stale`](crate::inventory::Reference::stale).
+        #[serde(default, skip_serializing_if = "is_false")]
+        stale: bool,
     },
     /// Others may launch it.
     Shared {
@@ -194,7 +198,10 @@ impl fmt::Display for Reason {
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
-            Self::InUse { kind, by } => write!(f, "in use: {kind} {by}"),
+            Self::InUse { kind, by, stale: false } => write!(f, "in use: {kind} {by}"),
+            Self::InUse { kind, by, stale: true } => {
+                write!(f, "in use: {kind} {by}, which no group uses")
+            }
             Self::Shared { with } => write!(f, "shared with {}", with.join(", ")),
             Self::AgeUnknown => f.write_str("age unknown"),
             Self::GroupUnknown { lacks } => write!(f, "family unknown: no {lacks}"),

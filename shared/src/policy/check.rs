@@ -2,15 +2,19 @@
 //! that this version cannot do, nothing that would keep no image at all.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::NonZeroU32;
 
 use jiff::Span;
 use jiff::tz::TimeZone;
 
 use super::document::{Problems, Reading};
-use super::leaves::{self, Count};
+use super::leaves::{self, AgeOrNever, Count};
 use super::raw::{self, Word};
-use super::{Age, CopyToSnapshots, Keep, Match, Policy, Problem, Retire, Rule, Safety, Tagging};
-use crate::cloud::TemplateVersions;
+use super::{
+    Age, Check, CopyToSnapshots, Keep, Match, Orphans, Policy, Problem, Retire, Rule, Safety,
+    SharedImages, Tagging,
+};
+use crate::cloud::{ComputeEnvironments, TemplateVersions};
 use crate::tags::{MAX_KEY, MAX_VALUE, TagNames, is_reserved};
 
 const DEFAULT_PREFIX: &str = "image-steward:";
@@ -21,7 +25,7 @@ const MAX_PREFIX: usize = 100;
 /// Checks what was read.
 pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems } = reading;
-    let raw::Document { version, timezone, rule, safety, tagging } = document;
+    let raw::Document { version, timezone, rule, safety, tagging, orphans } = document;
     match version {
         Some(Count(1)) => {}
         Some(Count(other)) => {
@@ -48,6 +52,7 @@ pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
         rules,
         safety: check_safety(safety, &mut problems),
         tagging: check_tagging(tagging, &prefix, &mut problems),
+        orphans: check_orphans(orphans, &mut problems),
         names: TagNames::under(&prefix),
     };
     if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
@@ -173,25 +178,56 @@ fn check_keep(keep: Option<raw::Keep>, path: &str, problems: &mut Problems) -> K
     keep
 }
 
+/// The steps come in this order, so that none is begun after the one that it should precede.
 fn check_retire(retire: &raw::Retire, path: &str, problems: &mut Problems) -> Retire {
     let raw::Retire { deprecate_after, disable_after, deregister_after, delete_snapshots_after } =
         retire;
-    for (key, step) in [("deprecate_after", deprecate_after), ("disable_after", disable_after)] {
-        if step.is_some() {
-            problems.note(
-                &format!("{path}.{key}"),
-                "this version does not deprecate or disable images; remove the key",
-            );
-        }
-    }
     let days = |age: &Option<leaves::Age>, default: i32| match age {
         Some(age) => Age(age.0),
         None => Age(Span::new().days(default)),
     };
-    Retire {
-        deregister_after: days(deregister_after, 14),
+    let deregister_after = days(deregister_after, 14);
+    let step = |given: &Option<AgeOrNever>, default: i32| match given {
+        Some(AgeOrNever::Age(age)) => Some(Age(age.0)),
+        Some(AgeOrNever::Never) => None,
+        None => Some(Age(Span::new().days(default)).min(deregister_after)),
+    };
+    let retire = Retire {
+        deprecate_after: step(deprecate_after, 0),
+        disable_after: step(disable_after, 7),
+        deregister_after,
         delete_snapshots_after: days(delete_snapshots_after, 7),
+    };
+    let steps = [
+        ("deprecate_after", retire.deprecate_after),
+        ("disable_after", retire.disable_after),
+        ("deregister_after", Some(retire.deregister_after)),
+    ];
+    let mut earlier: Option<(&str, Age)> = None;
+    for (key, age) in steps {
+        let Some(age) = age else { continue };
+        match earlier {
+            Some((name, before)) if age.is_shorter_than(before) => problems.note(
+                &format!("{path}.{key}"),
+                format!("shorter than {name}, which is the step before it; lengthen it, or shorten {name}"),
+            ),
+            _ => earlier = Some((key, age)),
+        }
     }
+    retire
+}
+
+fn check_orphans(orphans: Option<raw::Orphans>, problems: &mut Problems) -> Orphans {
+    let Some(raw::Orphans { delete_after }) = orphans else { return Orphans::Report };
+    const PATH: &str = "orphans.delete_after";
+    let Some(after) = delete_after.map(|age| Age(age.0)) else {
+        problems.note(PATH, "missing; write for example `delete_after = \"30d\"`, or remove [orphans]");
+        return Orphans::Report;
+    };
+    if after.is_shorter_than(Age(Span::new().days(1))) {
+        problems.note(PATH, "less than a day: nobody could object in time; write at least \"1d\"");
+    }
+    Orphans::Delete { after }
 }
 
 fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
@@ -200,39 +236,47 @@ fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
         max_fraction,
         min_references,
         template_versions,
+        compute_environments,
         shared_images,
         recycle_bin,
         references_check,
         pinned,
     } = safety;
-    let only =
-        |key: &str, given: Option<String>, word: &str, later: &str, problems: &mut Problems| {
-            let Some(given) = given.filter(|given| given != word) else { return };
-            let path = format!("safety.{key}");
-            if given == later {
-                problems
-                    .note(&path, format!("this version cannot do \"{later}\"; write \"{word}\""));
-            } else {
-                problems.note(&path, format!("`{given}` is not known; write \"{word}\""));
-            }
-        };
-    only("shared_images", shared_images, "keep", "retire", problems);
-    only("recycle_bin", recycle_bin, "optional", "required", problems);
-    only("references_check", references_check, "off", "required", problems);
+    /// One of two words, the first of which is the default.
+    fn choose<T>(
+        key: &str,
+        given: Option<String>,
+        words: [(&str, T); 2],
+        problems: &mut Problems,
+    ) -> T {
+        let [(first, default), (second, other)] = words;
+        match given {
+            Some(given) if given == second => return other,
+            Some(given) if given != first => problems.note(
+                &format!("safety.{key}"),
+                format!("`{given}` is not known; write \"{first}\" or \"{second}\""),
+            ),
+            _ => {}
+        }
+        default
+    }
+    let required_or_off = [("required", Check::Required), ("off", Check::Off)];
     let template_versions = match template_versions {
         None => TemplateVersions::DefaultAndLatest,
         Some(Word::Text(word)) if word == "default+latest" => TemplateVersions::DefaultAndLatest,
         Some(Word::Text(word)) if word == "all" => TemplateVersions::All,
+        Some(Word::Number(number)) if (1..=10_000).contains(&number) => u32::try_from(number)
+            .ok()
+            .and_then(NonZeroU32::new)
+            .map_or(TemplateVersions::All, TemplateVersions::Newest),
         Some(word) => {
             let message = match word {
-                Word::Number(number) => {
-                    format!("this version cannot read the newest {number} versions")
-                }
+                Word::Number(number) => format!("{number} is no number from 1 to 10000"),
                 Word::Text(word) => format!("`{word}` is not known"),
             };
             problems.note(
                 "safety.template_versions",
-                format!("{message}; write \"default+latest\" or \"all\""),
+                format!("{message}; write \"default+latest\", \"all\" or a number of newest versions"),
             );
             TemplateVersions::All
         }
@@ -244,6 +288,25 @@ fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
         max_fraction: max_fraction.map_or(0.25, |fraction| fraction.0),
         min_references: min_references.map_or(1, |count| count.0),
         template_versions,
+        compute_environments: choose(
+            "compute_environments",
+            compute_environments,
+            [("required", ComputeEnvironments::Read), ("off", ComputeEnvironments::LeaveOut)],
+            problems,
+        ),
+        shared_images: choose(
+            "shared_images",
+            shared_images,
+            [("keep", SharedImages::Keep), ("retire", SharedImages::Retire)],
+            problems,
+        ),
+        recycle_bin: choose(
+            "recycle_bin",
+            recycle_bin,
+            [("required", Check::Required), ("optional", Check::Off)],
+            problems,
+        ),
+        references_check: choose("references_check", references_check, required_or_off, problems),
         pinned,
     }
 }

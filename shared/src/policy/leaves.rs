@@ -161,6 +161,50 @@ impl JsonSchema for Age {
     }
 }
 
+/// A length of time, or "never".
+#[derive(Debug, Clone, Copy)]
+pub enum AgeOrNever {
+    /// After this long.
+    Age(Age),
+    /// Not at all.
+    Never,
+}
+
+impl<'de> Deserialize<'de> for AgeOrNever {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = AgeOrNever;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "\"never\" or a length of time in quotes; {}", Age::FORM)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<AgeOrNever, E> {
+                match text {
+                    "never" => Ok(AgeOrNever::Never),
+                    _ => Age::parse(text).map(AgeOrNever::Age).map_err(E::custom),
+                }
+            }
+        }
+        deserializer.deserialize_str(Text)
+    }
+}
+
+impl JsonSchema for AgeOrNever {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "AgeOrNever".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "minLength": 2, "examples": ["7d", "never"] })
+    }
+}
+
 /// A glob: `*` stands for any text (a `/` too), `?` for one character, `[ab]` and `{a,b}` for a
 /// choice. Upper and lower case differ.
 #[derive(Debug, Clone)]

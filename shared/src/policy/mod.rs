@@ -15,7 +15,7 @@ use globset::GlobMatcher;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
-use crate::cloud::TemplateVersions;
+use crate::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
 use crate::ids::ImageId;
 use crate::tags::{TagNames, Tags};
 
@@ -34,6 +34,8 @@ pub struct Policy {
     pub safety: Safety,
     /// What is written on new images.
     pub tagging: Tagging,
+    /// What becomes of snapshots whose image is gone without our doing.
+    pub orphans: Orphans,
 }
 
 /// One rule.
@@ -89,6 +91,10 @@ pub struct Keep {
 /// The times of the retire steps.
 #[derive(Debug, Clone)]
 pub struct Retire {
+    /// From first found expired to deprecated; `None`: never.
+    pub deprecate_after: Option<Age>,
+    /// From first found expired to disabled; `None`: never.
+    pub disable_after: Option<Age>,
     /// From first found expired to deregistered.
     pub deregister_after: Age,
     /// From deregistered to snapshots deleted; zero: in one call.
@@ -98,7 +104,7 @@ pub struct Retire {
 /// What bounds a run.
 #[derive(Debug, Clone)]
 pub struct Safety {
-    /// Images that one run may deregister.
+    /// Images that one run may disable or deregister.
     pub max_per_run: u32,
     /// The same as a part of the images that the rules match, from 0 to 1.
     pub max_fraction: f64,
@@ -106,8 +112,56 @@ pub struct Safety {
     pub min_references: u32,
     /// Which versions of launch templates count as use.
     pub template_versions: TemplateVersions,
+    /// Whether the compute environments of AWS Batch count as use.
+    pub compute_environments: ComputeEnvironments,
+    /// What becomes of images that others may launch.
+    pub shared_images: SharedImages,
+    /// Whether what is removed must be recoverable.
+    pub recycle_bin: Check,
+    /// Whether the provider is asked what refers to an image before anything is done to it.
+    pub references_check: Check,
     /// Images that are never touched, ordered.
     pub pinned: Vec<ImageId>,
+}
+
+impl Safety {
+    /// Where references are looked for.
+    pub fn reference_scope(&self) -> ReferenceScope {
+        ReferenceScope {
+            versions: self.template_versions,
+            compute_environments: self.compute_environments,
+        }
+    }
+}
+
+/// What becomes of images that other accounts or groups may launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SharedImages {
+    /// They are kept.
+    Keep,
+    /// They are retired like all others.
+    Retire,
+}
+
+/// Whether a precaution is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Without it nothing is removed.
+    Required,
+    /// It is left out.
+    Off,
+}
+
+/// What becomes of snapshots whose image is gone without our doing.
+#[derive(Debug, Clone, Copy)]
+pub enum Orphans {
+    /// They are reported, and stay.
+    Report,
+    /// They are marked, and deleted this long after.
+    Delete {
+        /// From marked to deleted.
+        after: Age,
+    },
 }
 
 /// What is written on new images.
@@ -152,6 +206,16 @@ impl Age {
     /// Whether it is no time at all.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
+    }
+
+    /// Whether it is shorter than `other`, a month being one of 31 days.
+    fn is_shorter_than(self, other: Self) -> bool {
+        self.0.compare((other.0, jiff::civil::date(2000, 1, 1))).is_ok_and(std::cmp::Ordering::is_lt)
+    }
+
+    /// The shorter one.
+    fn min(self, other: Self) -> Self {
+        if other.is_shorter_than(self) { other } else { self }
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::leaves::{Age, Count, Fraction, Glob, GroupBy, Pin};
+use super::leaves::{Age, AgeOrNever, Count, Fraction, Glob, GroupBy, Pin};
 
 /// A policy: which images to keep, and how the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -33,6 +33,10 @@ pub struct Document {
     /// What is written on new images.
     #[serde(default)]
     pub tagging: Tagging,
+    /// What becomes of snapshots whose image is gone without our doing: deregistered by hand, by
+    /// another tool, or before this policy. Left out: they are reported, and stay.
+    #[serde(default)]
+    pub orphans: Option<Orphans>,
 }
 
 /// One rule.
@@ -127,12 +131,13 @@ pub struct Keep {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Retire {
-    /// Not available in this version.
+    /// When it is shown as deprecated; "never" leaves the step out. Default: "0d".
     #[serde(default)]
-    pub deprecate_after: Option<Age>,
-    /// Not available in this version.
+    pub deprecate_after: Option<AgeOrNever>,
+    /// When it is disabled, so that nobody can launch it any more; "never" leaves the step out.
+    /// Default: "7d", or `deregister_after` if that is sooner.
     #[serde(default)]
-    pub disable_after: Option<Age>,
+    pub disable_after: Option<AgeOrNever>,
     /// Default: "14d".
     #[serde(default)]
     pub deregister_after: Option<Age>,
@@ -145,7 +150,8 @@ pub struct Retire {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct Safety {
-    /// Images that one run may deregister. Default: 50.
+    /// Images that one run may disable or deregister, and orphaned snapshots that one run may
+    /// mark. Default: 50.
     #[serde(default)]
     pub max_per_run: Option<Count>,
     /// The same as a part of the images that the rules match, rounded up. Default: 0.25.
@@ -155,21 +161,31 @@ pub struct Safety {
     /// remove anything. Default: 1.
     #[serde(default)]
     pub min_references: Option<Count>,
-    /// Which versions of launch templates count as use. Default: "default+latest".
+    /// Which versions of launch templates count as use: "default+latest", "all", or a number of
+    /// newest versions beside those two. What groups, fleets and compute environments pin counts
+    /// always. Default: "default+latest".
     #[serde(default)]
     #[schemars(with = "Option<TemplateVersionsWord>")]
     pub template_versions: Option<Word>,
-    /// What becomes of images shared with others. Default: "keep".
+    /// Whether the compute environments of AWS Batch are read: "required" or "off".
+    /// Default: "required".
+    #[serde(default)]
+    #[schemars(with = "Option<CheckWord>")]
+    pub compute_environments: Option<String>,
+    /// What becomes of images shared with others: "keep" or "retire". Default: "keep".
     #[serde(default)]
     #[schemars(with = "Option<SharedImagesWord>")]
     pub shared_images: Option<String>,
-    /// Whether Recycle Bin rules must exist before anything is removed. Default: "optional".
+    /// Whether Recycle Bin rules for images and for snapshots must exist before anything is
+    /// removed: "required" or "optional". Default: "required".
     #[serde(default)]
     #[schemars(with = "Option<RecycleBinWord>")]
     pub recycle_bin: Option<String>,
-    /// Whether the provider is asked for references once more before each removal. Default: "off".
+    /// Whether EC2 is asked what refers to an image (SSM parameters and image recipes too) when it
+    /// is found expired, and right before it is disabled or deregistered: "required" or "off".
+    /// Default: "required".
     #[serde(default)]
-    #[schemars(with = "Option<ReferencesCheckWord>")]
+    #[schemars(with = "Option<CheckWord>")]
     pub references_check: Option<String>,
     /// Images that are never touched.
     #[serde(default)]
@@ -194,6 +210,15 @@ pub struct Tagging {
     pub prefix: Option<String>,
 }
 
+/// What becomes of orphaned snapshots.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Orphans {
+    /// How long after it was marked an orphan is deleted, in a later run: at least "1d".
+    #[schemars(required)]
+    pub delete_after: Option<Age>,
+}
+
 /// The words that this version takes; the types exist for the schema.
 macro_rules! words {
     ($($name:ident: $($word:literal)|+ ;)+) => { $(
@@ -208,15 +233,33 @@ macro_rules! words {
     )+ };
 }
 words! {
-    TemplateVersionsWord: "default+latest" | "all";
-    SharedImagesWord: "keep";
-    RecycleBinWord: "optional";
-    ReferencesCheckWord: "off";
+    SharedImagesWord: "keep" | "retire";
+    RecycleBinWord: "required" | "optional";
+    CheckWord: "required" | "off";
 }
 
-/// A word, or the number that a later version will take in its place.
+struct TemplateVersionsWord;
+
+impl JsonSchema for TemplateVersionsWord {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "TemplateVersions".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [
+            { "type": "string", "enum": ["default+latest", "all"] },
+            { "type": "integer", "minimum": 1, "maximum": 10_000 },
+        ] })
+    }
+}
+
+/// A word, or a number in its place.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expected \"default+latest\" or \"all\"")]
+#[serde(untagged, expecting = "expected \"default+latest\", \"all\" or a number of newest versions")]
 pub enum Word {
     Text(String),
     Number(i64),

@@ -19,8 +19,21 @@ fn error(text: &str) -> String {
 #[test]
 fn the_smallest_policy_has_the_documented_defaults() {
     let policy = Policy::parse(&format!("version = 1\n{RULE}"), "p").unwrap();
-    let Safety { max_per_run, max_fraction, min_references, template_versions, pinned } =
-        policy.safety;
+    let Safety {
+        max_per_run,
+        max_fraction,
+        min_references,
+        template_versions,
+        compute_environments,
+        shared_images,
+        recycle_bin,
+        references_check,
+        pinned,
+    } = policy.safety;
+    assert_eq!(compute_environments, ComputeEnvironments::Read);
+    assert_eq!(shared_images, SharedImages::Keep);
+    assert_eq!((recycle_bin, references_check), (Check::Required, Check::Required));
+    assert!(matches!(policy.orphans, Orphans::Report));
     assert_eq!((max_per_run, max_fraction, min_references), (50, 0.25, 1));
     assert_eq!(template_versions, TemplateVersions::DefaultAndLatest);
     assert!(pinned.is_empty());
@@ -29,6 +42,8 @@ fn the_smallest_policy_has_the_documented_defaults() {
     let from: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let retire = &policy.rules[0].retire;
     let after = |age: Age| age.after(from, &policy.timezone).to_string();
+    assert_eq!(after(retire.deprecate_after.unwrap()), "2026-01-01T00:00:00Z");
+    assert_eq!(after(retire.disable_after.unwrap()), "2026-01-08T00:00:00Z");
     assert_eq!(after(retire.deregister_after), "2026-01-15T00:00:00Z");
     assert_eq!(after(retire.delete_snapshots_after), "2026-01-08T00:00:00Z");
 }

@@ -77,9 +77,10 @@ fn printable(text: &str) -> String {
 /// A reason with the last part of the ARN only: the whole of it is in the JSON.
 fn brief(reason: &Reason) -> String {
     match reason {
-        Reason::InUse { kind, by } => {
+        Reason::InUse { kind, by, stale } => {
             let holder = by.rsplit_once('/').map_or(&**by, |(_, name)| name);
-            format!("in use: {kind} {holder}")
+            let unused = if *stale { ", which no group uses" } else { "" };
+            format!("in use: {kind} {holder}{unused}")
         }
         other => other.to_string(),
     }
