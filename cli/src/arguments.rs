@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
+use jiff::civil::Date;
+use steward::ids::{ImageId, SnapshotId};
+use steward::policy::DEFAULT_PREFIX;
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
 #[derive(Debug, Parser)]
@@ -33,6 +36,12 @@ pub enum Command {
         after_help = "Example:\n  image-steward apply --policy policy.toml --region eu-central-1"
     )]
     Apply(Apply),
+    /// Bring images back from wherever they are: expired, deprecated, disabled, or in the Recycle
+    /// Bin with their snapshots.
+    #[command(
+        after_help = "Examples:\n  image-steward restore ami-0123456789abcdef0 --region eu-central-1\n  image-steward restore --all-since 2026-11-21T22:00:00Z --keep-until 2026-12-24"
+    )]
+    Restore(Restore),
     /// Read images, snapshots and references, and write them as JSON. Changes nothing.
     #[command(
         after_help = "Example:\n  image-steward inventory --region eu-central-1 > saved.json"
@@ -60,6 +69,41 @@ pub struct Plan {
     /// Plan for this time (RFC 3339) instead of now.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub now: Option<Timestamp>,
+    /// Instead of the whole plan: everything that keeps this image. May be repeated.
+    #[arg(long, value_name = "IMAGE", conflicts_with = "stale")]
+    pub pins: Vec<ImageId>,
+    /// Instead of the whole plan: the references that nothing seems to need, such as versions of
+    /// launch templates that no group uses.
+    #[arg(long)]
+    pub stale: bool,
+}
+
+/// Arguments of `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The images.
+    #[arg(
+        value_name = "IMAGE",
+        required_unless_present = "all_since",
+        conflicts_with = "all_since"
+    )]
+    pub images: Vec<ImageId>,
+    /// All images that were found expired or were deregistered at this time (RFC 3339) or later.
+    #[arg(long, value_name = "TIME")]
+    pub all_since: Option<Timestamp>,
+    /// Tag them to be kept until this date, so that the next sweep does not find them expired again.
+    #[arg(long, value_name = "DATE")]
+    pub keep_until: Option<Date>,
+    /// Take this snapshot out of the Recycle Bin too, if the image needs it. May be repeated.
+    #[arg(long = "snapshot", value_name = "SNAPSHOT")]
+    pub snapshots: Vec<SnapshotId>,
+    /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
+    pub prefix: String,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Arguments of `apply`.
@@ -81,6 +125,9 @@ pub struct Inventory {
     /// Read every version of every launch template, as `template_versions = "all"` does.
     #[arg(long)]
     pub all_template_versions: bool,
+    /// Leave out AWS Batch, as `compute_environments = "off"` does.
+    #[arg(long)]
+    pub no_compute_environments: bool,
     /// Read with whom each image is shared: one call an image.
     #[arg(long)]
     pub launch_permissions: bool,

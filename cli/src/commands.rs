@@ -1,5 +1,6 @@
 //! What each command does.
 
+use std::collections::HashSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -7,13 +8,19 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use steward::apply::{NoDeadline, Outcome, Status};
-use steward::cloud::{CloudError, SnapshotScope, TemplateVersions};
+use steward::cloud::{
+    CloudError, ComputeEnvironments, ReferenceScope, SnapshotScope, TemplateVersions,
+};
+use steward::ids::ImageId;
 use steward::inventory::{Inventory, InventoryError};
 use steward::jobs::{Job, Mode, Reaped};
 use steward::plan::reap::{SnapshotDecision, SnapshotPlan, plan_snapshots};
-use steward::plan::{Plan, plan};
-use steward::policy::{Policy, PolicyError};
-use steward::{report, survey};
+use steward::plan::{Decision, Plan, plan};
+use steward::policy::{Check, Policy, PolicyError};
+use steward::restore::{End, Restored, Wish};
+use steward::survey::Lacking;
+use steward::tags::TagNames;
+use steward::{report, restore, survey};
 
 use crate::arguments::{self, Arguments, Command, Format, Place};
 use crate::live;
@@ -82,6 +89,7 @@ pub async fn run(arguments: Arguments, now: Timestamp) -> Result<Exit, CommandEr
     match arguments.command {
         Command::Plan(arguments) => run_plan(arguments, now).await,
         Command::Apply(arguments) => run_apply(arguments, now).await,
+        Command::Restore(arguments) => run_restore(arguments, now).await,
         Command::Inventory(arguments) => run_inventory(arguments, now).await,
         Command::Validate(file) => {
             let policy = read_policy(&file.policy)?;
@@ -104,52 +112,157 @@ struct Planned<'a> {
     marked_snapshots: &'a [SnapshotDecision],
 }
 
+/// What keeps images.
+#[derive(Serialize)]
+struct Pins<'a> {
+    decisions: Vec<&'a Decision>,
+    unknown: Vec<ImageId>,
+}
+
+/// The references that nothing seems to need.
+#[derive(Serialize)]
+struct StaleReferences {
+    stale: Vec<report::Stale>,
+}
+
 async fn run_plan(arguments: arguments::Plan, now: Timestamp) -> Result<Exit, CommandError> {
-    let arguments::Plan { policy, place, output, inventory, now: given } = arguments;
+    let arguments::Plan { policy, place, output, inventory, now: given, pins, stale } = arguments;
     let policy = read_policy(&policy.policy)?;
     let now = given.unwrap_or(now);
     let (plan, snapshots) = match inventory {
         Some(file) => {
             let inventory = read_inventory(&file)?;
             let plan = plan(&inventory, &policy, now);
-            let unknown = survey::without_evidence(&plan, &inventory).len();
-            if unknown > 0 {
-                eprintln!(
-                    "image-steward: the inventory does not say with whom {unknown} of the images to go are shared; \
-                     a live run reads that first, and keeps those that are (see `inventory --launch-permissions`)"
-                );
+            for note in not_in_inventory(&plan, &inventory, &policy) {
+                eprintln!("image-steward: the inventory does not say {note}");
             }
             (plan, plan_snapshots(&inventory, &policy, now))
         }
-        None => plan_live(place, &policy, now).await?,
+        None => plan_live(place, &policy, now, &pins).await?,
     };
+    if stale {
+        match output.format {
+            Format::Json => print_json(&StaleReferences { stale: report::stale(&plan) })?,
+            Format::Table => print(&report::stale_text(&plan))?,
+        }
+        return Ok(exit_of(&plan));
+    }
+    if !pins.is_empty() {
+        let (decisions, unknown) = report::pins(&plan, &pins);
+        let all_known = unknown.is_empty();
+        match output.format {
+            Format::Json => print_json(&Pins { decisions, unknown })?,
+            Format::Table => print(&report::pins_text(&plan, &pins))?,
+        }
+        return Ok(if all_known { exit_of(&plan) } else { Exit::Failed });
+    }
     match output.format {
         Format::Json => {
             print_json(&Planned { plan: &plan, marked_snapshots: &snapshots.decisions })?;
-            if let Some(refusal) = &plan.refusal {
-                eprintln!("image-steward: refused: {refusal}");
-            }
         }
         Format::Table => {
             print(&report::plan_text(&plan))?;
             print(&report::snapshots_text(&snapshots))?;
+            return Ok(if plan.refusal.is_some() { Exit::Refused } else { Exit::Done });
         }
     }
-    Ok(if plan.refusal.is_some() { Exit::Refused } else { Exit::Done })
+    Ok(exit_of(&plan))
+}
+
+/// Says on standard error that a plan refuses, where the output does not.
+fn exit_of(plan: &Plan) -> Exit {
+    match &plan.refusal {
+        Some(refusal) => {
+            eprintln!("image-steward: refused: {refusal}");
+            Exit::Refused
+        }
+        None => Exit::Done,
+    }
+}
+
+/// What a live run would read before it does anything, and a saved inventory does not hold.
+fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<String> {
+    let lacking = Lacking::of(plan, inventory, policy, &HashSet::new());
+    let mut notes = Vec::new();
+    if !lacking.permissions.is_empty() {
+        notes.push(format!(
+            "with whom {} of the images to go are shared; a live run reads that first, and keeps those that are \
+             (see `inventory --launch-permissions`)",
+            lacking.permissions.len()
+        ));
+    }
+    if !lacking.references.is_empty() {
+        notes.push(format!(
+            "whether SSM parameters or image recipes refer to {} of the images to go; a live run asks EC2 first, \
+             and keeps those that are",
+            lacking.references.len()
+        ));
+    }
+    if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
+        notes.push(
+            "which rules the Recycle Bin has; a live run refuses to remove anything without them"
+                .to_owned(),
+        );
+    }
+    notes
 }
 
 async fn plan_live(
     place: Place,
     policy: &Policy,
     now: Timestamp,
+    pins: &[ImageId],
 ) -> Result<(Plan, SnapshotPlan), CommandError> {
     let live = live::connect(place).await?;
-    let versions = policy.safety.template_versions;
-    let mut inventory = survey::take_inventory(&live.aws, &live.home, versions, now).await;
+    let scope = policy.safety.reference_scope();
+    let mut inventory = survey::take_inventory(&live.aws, &live.home, &scope, now).await;
+    survey::read_references(&live.aws, &mut inventory, policy, pins).await;
     let plan =
         survey::plan_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
-    let snapshots = plan_snapshots(&inventory, policy, now);
+    survey::read_snapshot_holders(&live.aws, &mut inventory, policy).await;
+    let snapshots =
+        survey::plan_snapshots_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline)
+            .await;
     Ok((plan, snapshots))
+}
+
+async fn run_restore(arguments: arguments::Restore, now: Timestamp) -> Result<Exit, CommandError> {
+    let arguments::Restore { images, all_since, keep_until, snapshots, prefix, place, output } =
+        arguments;
+    let names = TagNames::under(&prefix);
+    let live = live::connect(place).await?;
+    let images = match all_since {
+        Some(since) => restore::images_since(since, &names, &live.aws).await?,
+        None => images,
+    };
+    let wish = Wish { keep: keep_until.map(|date| date.to_string()), snapshots };
+    let mut all = Vec::new();
+    for image in &images {
+        let restored = restore::restore(image, &wish, &names, now, &live.aws).await;
+        if output.format == Format::Table {
+            print(&report::restored_text(std::slice::from_ref(&restored)))?;
+        }
+        all.push(restored);
+    }
+    match output.format {
+        Format::Json => print_json(&all)?,
+        Format::Table if all.is_empty() => print("No image was on its way out.\n")?,
+        Format::Table => {
+            let restored = all.iter().any(|one| one.end == End::Restored);
+            if restored && wish.keep.is_none() {
+                print(
+                    "Under the same policy the next sweep finds them expired again: change it, or restore \
+                     with --keep-until.\n",
+                )?;
+            }
+        }
+    }
+    let good = |one: &Restored| matches!(one.end, End::Restored | End::Untouched);
+    Ok(match (all.iter().all(good), all.iter().any(good)) {
+        (true, _) => Exit::Done,
+        (false, true) => Exit::Part,
+        (false, false) => Exit::Failed,
+    })
 }
 
 /// What `apply` did.
@@ -203,14 +316,25 @@ async fn run_inventory(
     arguments: arguments::Inventory,
     now: Timestamp,
 ) -> Result<Exit, CommandError> {
-    let arguments::Inventory { place, all_template_versions, launch_permissions } = arguments;
+    let arguments::Inventory {
+        place,
+        all_template_versions,
+        no_compute_environments,
+        launch_permissions,
+    } = arguments;
+    let compute_environments = if no_compute_environments {
+        ComputeEnvironments::LeaveOut
+    } else {
+        ComputeEnvironments::Read
+    };
     let versions = if all_template_versions {
         TemplateVersions::All
     } else {
         TemplateVersions::DefaultAndLatest
     };
+    let scope = ReferenceScope { versions, compute_environments };
     let live = live::connect(place).await?;
-    let mut inventory = survey::take_inventory(&live.aws, &live.home, versions, now).await;
+    let mut inventory = survey::take_inventory(&live.aws, &live.home, &scope, now).await;
     if launch_permissions {
         survey::read_launch_permissions(&live.aws, &mut inventory).await;
     }

@@ -11,7 +11,7 @@ use crate::cloud::{Cloud, CloudError, SnapshotScope};
 use crate::event::Trigger;
 use crate::ids::{ImageId, SnapshotId};
 use crate::inventory::{Image, ImageState};
-use crate::plan::reap::{SnapshotAction, SnapshotDecision, plan_snapshots};
+use crate::plan::reap::{SnapshotAction, SnapshotDecision};
 use crate::plan::{Action, Decision, Plan, Summary};
 use crate::policy::Policy;
 use crate::survey::{self, Home};
@@ -110,9 +110,11 @@ pub struct Pruned {
 pub struct Reaped {
     /// Whether anything was changed.
     pub mode: Mode,
+    /// The orphans that are to be marked.
+    pub orphans: Vec<SnapshotId>,
     /// The snapshots whose time has come.
     pub due: Vec<SnapshotId>,
-    /// The marked snapshots that are kept, and why.
+    /// The marked snapshots and the orphans that are kept, and why.
     pub kept: Vec<SnapshotDecision>,
     /// What was done.
     pub outcome: Outcome,
@@ -306,21 +308,27 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
 
     /// Plans for the marked snapshots of `scope`, and in apply mode deletes those that are due.
     pub async fn reap(&self, scope: &SnapshotScope) -> Reaped {
-        let inventory =
-            survey::take_snapshot_inventory(self.cloud, self.home, scope, self.now).await;
-        let plan = plan_snapshots(&inventory, self.policy, self.now);
+        let (cloud, policy, now) = (self.cloud, self.policy, self.now);
+        let mut inventory =
+            survey::take_snapshot_inventory(cloud, self.home, scope, policy, now).await;
+        let plan =
+            survey::plan_snapshots_with_evidence(cloud, &mut inventory, policy, now, self.deadline)
+                .await;
         let outcome = match self.mode {
             Mode::Apply => {
                 apply::apply_snapshots(&plan, self.policy, self.cloud, self.deadline).await
             }
             Mode::Plan => Outcome::default(),
         };
-        let (due, kept): (Vec<_>, Vec<_>) = plan
-            .decisions
-            .into_iter()
-            .partition(|decision| decision.action == SnapshotAction::Delete);
-        let due = due.into_iter().map(|decision| decision.snapshot_id).collect();
-        Reaped { mode: self.mode, due, kept, outcome }
+        let (mut orphans, mut due, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        for decision in plan.decisions {
+            match decision.action {
+                SnapshotAction::Mark => orphans.push(decision.snapshot_id),
+                SnapshotAction::Delete => due.push(decision.snapshot_id),
+                SnapshotAction::Keep => kept.push(decision),
+            }
+        }
+        Reaped { mode: self.mode, orphans, due, kept, outcome }
     }
 
     /// Why an event about another account or Region is not for us.
@@ -381,6 +389,8 @@ fn log_plan(plan: &Plan) {
         rescue = counts.rescue,
         wait = counts.wait,
         expire = counts.expire,
+        deprecate = counts.deprecate,
+        disable = counts.disable,
         deregister = counts.deregister,
         deferred = counts.deferred,
         snapshots = counts.snapshots,

@@ -115,6 +115,10 @@ impl<'de> Deserialize<'de> for Tags {
 pub struct TagNames {
     /// On an image: when it was first found expired; the retire steps count from here.
     pub expired_at: String,
+    /// On an image: the launch permissions that it had before we disabled it, after its own id.
+    pub launch_permissions: String,
+    /// On an image: the deprecation that it had before ours, after its own id.
+    pub deprecation: String,
     /// On a snapshot: the image it backs, which is the way back when the image is gone.
     pub image: String,
     /// On a snapshot: it may be deleted from this time on.
@@ -135,6 +139,8 @@ impl TagNames {
         let name = |rest: &str| format!("{prefix}{rest}");
         Self {
             expired_at: name("expired-at"),
+            launch_permissions: name("launch-permissions"),
+            deprecation: name("deprecation"),
             image: name("image"),
             delete_after: name("delete-after"),
             snapshot: name("snapshot"),

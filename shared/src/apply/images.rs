@@ -1,18 +1,30 @@
-//! Images: rescue what is wanted again, mark what is newly expired, remove what is due.
-
-use std::collections::BTreeSet;
+//! Images: rescue what is wanted again, mark what is newly expired, take the steps that are due.
+//!
+//! The order is the same every time: first what gives back, then what is harmless, then what is
+//! not. What was there before is written down before it is overwritten.
 
 use futures_util::stream::{self, StreamExt};
 
-use super::{Changed, Deadline, FailedStep, IN_FLIGHT, MARGIN, Outcome, tag_each};
+use super::again::{Again, Look};
+use super::undo::undo;
+use super::{Changed, Deadline, FailedStep, MARGIN, Outcome, tag_each};
 use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId, SnapshotFate};
-use crate::ids::{AccountId, ImageId, SnapshotId};
-use crate::inventory::{Reference, Snapshot};
+use crate::ids::{ImageId, SnapshotId};
+use crate::inventory::Snapshot;
 use crate::plan::reap::hands_off;
 use crate::plan::reason::Reason;
-use crate::plan::{self, Action, Decision, Plan, Removal};
+use crate::plan::{Action, Decision, Plan, Removal};
 use crate::policy::Policy;
 use crate::tags::Tags;
+
+/// What is referred to is asked for so many images in one call, and so many calls are made ahead.
+/// An image waits only for the others of its batch: at the provider's 5 deregistrations a second
+/// some seconds lie between the look at its references and its removal.
+const BATCH: usize = 10;
+const BATCHES_IN_FLIGHT: usize = 2;
+/// How many images of a batch are worked on at once. With a round trip of some 100 ms this keeps
+/// 5 deregistrations a second going, which is what the provider allows in the long run.
+const IN_FLIGHT: usize = 5;
 
 /// Carries out `plan`. Applying the same plan twice removes nothing more.
 pub async fn apply(
@@ -30,64 +42,23 @@ pub async fn apply(
             .collect(),
         ..Outcome::default()
     };
-    // What is wanted again comes first: it must not wait behind a long list of removals.
-    for decision in &plan.decisions {
-        if let Action::Rescue { unmark } = &decision.action {
-            if deadline.left() < MARGIN {
-                outcome.not_reached.push(decision.image_id.to_string());
-                continue;
-            }
-            rescue(decision, unmark, policy, cloud, &mut outcome).await;
-        }
-    }
-    expire(plan, policy, cloud, &mut outcome).await;
-    let doomed = plan.decisions.iter().filter_map(|decision| match &decision.action {
-        Action::Deregister { removal } => Some((decision, removal)),
-        _ => None,
-    });
-    let doomed: Vec<(&Decision, &Removal)> = doomed.collect();
-    let references = &if doomed.is_empty() || deadline.left() < MARGIN {
-        Ok(Vec::new())
-    } else {
-        all_references(policy, cloud).await
-    };
-    let mut results = stream::iter(doomed)
-        .map(|(decision, removal)| async move {
-            let result = if deadline.left() < MARGIN {
-                Removed::NotReached
-            } else {
-                remove(decision, removal, plan, policy, cloud, references).await
-            };
-            (decision, result)
-        })
-        .buffer_unordered(IN_FLIGHT);
-    while let Some((decision, result)) = results.next().await {
-        let image = &decision.image_id;
-        match result {
-            Removed::Done { deleted } => {
-                tracing::info!(image_id = %image, rule = decision.rule.as_deref(), snapshots_deleted = deleted.len(), "deregistered");
-                outcome.deregistered.push(image.clone());
-                outcome.deleted.extend(deleted);
-            }
-            Removed::Changed(because) => {
-                tracing::warn!(image_id = %image, because, "changed since it was planned; left alone");
-                outcome.changed.push(Changed { id: image.to_string(), because });
-            }
-            Removed::NotReached => outcome.not_reached.push(image.to_string()),
-            Removed::Failed(step, error) => outcome.fail(image.as_str(), step, &error),
-        }
-    }
-    drop(results);
+    rescue(plan, policy, cloud, deadline, &mut outcome).await;
+    let marked = mark(plan, policy, cloud, &mut outcome).await;
+    let steps = plan.decisions.iter().filter(|one| marked.may_go_on(one));
+    let (deprecations, rest): (Vec<_>, Vec<_>) = steps
+        .filter(|one| takes_a_step(one))
+        .partition(|one| matches!(one.action, Action::Deprecate { .. }));
+    let run = Run { plan, policy, cloud, deadline };
+    run.all(deprecations, &mut outcome).await;
+    run.all(rest, &mut outcome).await;
     outcome.sorted()
 }
 
-/// What holds images in use, read once more when removing begins: the plan may be minutes old.
-async fn all_references(policy: &Policy, cloud: &impl Cloud) -> Result<Vec<Reference>, CloudError> {
-    let mut references = Vec::new();
-    for answer in cloud.list_references(&policy.safety.reference_scope()).await {
-        references.extend(answer.found?);
-    }
-    Ok(references)
+fn takes_a_step(decision: &Decision) -> bool {
+    matches!(
+        decision.action,
+        Action::Deprecate { .. } | Action::Disable { .. } | Action::Deregister { .. }
+    )
 }
 
 /// The images that have a reason of this kind.
@@ -96,42 +67,54 @@ fn images_with(plan: &Plan, is_meant: fn(&Reason) -> bool) -> Vec<ImageId> {
     meant.map(|decision| decision.image_id.clone()).collect()
 }
 
+/// What is wanted again comes first: it must not wait behind a long list of removals.
 async fn rescue(
-    decision: &Decision,
-    unmark: &[SnapshotId],
+    plan: &Plan,
     policy: &Policy,
     cloud: &impl Cloud,
+    deadline: &impl Deadline,
     outcome: &mut Outcome,
 ) {
-    let image = &decision.image_id;
-    let snapshots: Vec<_> = unmark.iter().cloned().map(ResourceId::Snapshot).collect();
-    let names = &policy.names;
-    // The snapshots first: while the image carries its mark, a later run comes back here.
-    for (resources, key) in [
-        (snapshots, &names.delete_after),
-        (vec![ResourceId::Image(image.clone())], &names.expired_at),
-    ] {
-        for resource in resources {
-            match cloud
-                .remove_tags(std::slice::from_ref(&resource), std::slice::from_ref(key))
-                .await
-            {
-                Ok(()) => {}
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) => return outcome.fail(image.as_str(), FailedStep::Rescue, &error),
+    for decision in &plan.decisions {
+        let Action::Rescue(what) = &decision.action else { continue };
+        let image = &decision.image_id;
+        if deadline.left() < MARGIN {
+            outcome.not_reached.push(image.to_string());
+            continue;
+        }
+        match undo(image, what, &policy.names, plan.planned_at, cloud).await {
+            Ok(_) => {
+                tracing::info!(image_id = %image, "rescued");
+                outcome.rescued.push(image.clone());
             }
+            Err(error) => outcome.fail(image.as_str(), FailedStep::Rescue, &error),
         }
     }
-    tracing::info!(image_id = %image, "rescued");
-    outcome.rescued.push(image.clone());
 }
 
-/// Marks what is newly expired, all images in one batch: they get the same tag.
-async fn expire(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut Outcome) {
-    let newly: Vec<&Decision> =
-        plan.decisions.iter().filter(|decision| decision.action == Action::Expire).collect();
+/// The images that could not be marked: no step is taken on them.
+struct Unmarked(Vec<ImageId>);
+
+impl Unmarked {
+    fn may_go_on(&self, decision: &Decision) -> bool {
+        !self.0.contains(&decision.image_id)
+    }
+}
+
+/// Marks what is newly expired, all images in one batch: they get the same tag. What goes at
+/// once needs no mark.
+async fn mark(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut Outcome) -> Unmarked {
+    let is_new = |decision: &&Decision| match decision.action {
+        Action::Expire => true,
+        Action::Deprecate { .. } | Action::Disable { .. } => {
+            decision.expired_at == Some(plan.planned_at)
+        }
+        Action::Keep | Action::Wait | Action::Deregister { .. } | Action::Rescue(_) => false,
+    };
+    let newly: Vec<&Decision> = plan.decisions.iter().filter(is_new).collect();
+    let mut unmarked = Unmarked(Vec::new());
     if newly.is_empty() {
-        return;
+        return unmarked;
     }
     let resources: Vec<_> = newly.iter().map(|d| ResourceId::Image(d.image_id.clone())).collect();
     let mark: Tags =
@@ -143,6 +126,7 @@ async fn expire(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut 
             Ok(()) => {
                 tracing::info!(image_id = %image, rule = decision.rule.as_deref(), group = decision.group.as_deref(), "expired");
                 outcome.expired.push(image.clone());
+                continue;
             }
             Err(error) if error.kind == ErrorKind::NotFound => {
                 outcome
@@ -151,101 +135,204 @@ async fn expire(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut 
             }
             Err(error) => outcome.fail(image.as_str(), FailedStep::Tag, &error),
         }
+        unmarked.0.push(image.clone());
     }
+    unmarked
 }
-/// How one image's removal went.
-enum Removed {
-    Done { deleted: Vec<SnapshotId> },
+
+/// How one step on one image went.
+enum Stepped {
+    Deprecated,
+    Disabled,
+    Deregistered { deleted: Vec<SnapshotId> },
     Changed(String),
     NotReached,
     Failed(FailedStep, CloudError),
 }
 
-/// Looks again, writes the ledger, deregisters: in this order.
-async fn remove(
-    decision: &Decision,
-    removal: &Removal,
-    plan: &Plan,
-    policy: &Policy,
-    cloud: &impl Cloud,
-    references: &Result<Vec<Reference>, CloudError>,
-) -> Removed {
-    match recheck(decision, plan, policy, cloud, references).await {
-        Ok(None) => {}
-        Ok(Some(because)) => return Removed::Changed(because),
-        Err(error) => return Removed::Failed(FailedStep::Recheck, error),
-    }
-    let image = &decision.image_id;
-    let names = &policy.names;
-    for snapshot in &removal.ledger {
-        let ledger: Tags = [
-            (names.image.as_str(), image.as_str()),
-            (names.snapshot.as_str(), snapshot.as_str()),
-            (names.delete_after.as_str(), &removal.delete_after.to_string()),
-        ]
-        .into_iter()
-        .collect();
-        match cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &ledger).await {
-            Ok(()) => {}
-            // A snapshot that is gone needs no ledger.
-            Err(error) if error.kind == ErrorKind::NotFound => {}
-            Err(error) => return Removed::Failed(FailedStep::Ledger, error),
+/// Everything that the steps have in common.
+struct Run<'a, C, D> {
+    plan: &'a Plan,
+    policy: &'a Policy,
+    cloud: &'a C,
+    deadline: &'a D,
+}
+
+impl<C: Cloud, D: Deadline> Run<'_, C, D> {
+    /// Takes the steps of all these decisions, as far as time suffices.
+    async fn all(&self, decisions: Vec<&Decision>, outcome: &mut Outcome) {
+        if decisions.is_empty() {
+            return;
+        }
+        let again = &Again::begin(self.plan, self.policy, self.cloud, &decisions, || {
+            self.deadline.left() < MARGIN
+        })
+        .await;
+        let mut results = stream::iter(decisions.chunks(BATCH))
+            .map(|batch| async move {
+                let images: Vec<ImageId> =
+                    batch.iter().map(|decision| decision.image_id.clone()).collect();
+                let late = self.deadline.left() < MARGIN;
+                let look = &if late { Look::default() } else { again.look_at(&images).await };
+                stream::iter(batch)
+                        .map(|decision| async move {
+                            (*decision, self.one(decision, again, look).await)
+                        })
+                        .buffer_unordered(IN_FLIGHT)
+                        .collect::<Vec<_>>()
+                        .await
+            })
+            .buffer_unordered(BATCHES_IN_FLIGHT);
+        while let Some(batch) = results.next().await {
+            for (decision, result) in batch {
+                record(decision, result, outcome);
+            }
         }
     }
-    let fate = match fate_now(decision, removal, plan, policy, cloud).await {
-        Ok(fate) => fate,
-        Err(error) => return Removed::Failed(FailedStep::Recheck, error),
-    };
-    match cloud.deregister(image, fate).await {
-        Ok(answer) => Removed::Done { deleted: answer.deleted },
-        Err(error) => Removed::Failed(FailedStep::Deregister, error),
+
+    async fn one(&self, decision: &Decision, again: &Again<'_, C>, look: &Look) -> Stepped {
+        if self.deadline.left() < MARGIN {
+            return Stepped::NotReached;
+        }
+        let result = match &decision.action {
+            Action::Deprecate { save } => self.deprecate(decision, save).await,
+            Action::Disable { save } => self.disable(decision, save, again, look).await,
+            Action::Deregister { removal } => self.remove(decision, removal, again, look).await,
+            Action::Keep | Action::Wait | Action::Expire | Action::Rescue(_) => {
+                Ok(Stepped::NotReached)
+            }
+        };
+        result.unwrap_or_else(|(step, error)| match (step, error.kind) {
+            // Gone between two calls: whoever removed it, nothing is left to be done.
+            (FailedStep::Deprecate | FailedStep::Disable, ErrorKind::NotFound) => {
+                Stepped::Changed("it is gone".to_owned())
+            }
+            _ => Stepped::Failed(step, error),
+        })
+    }
+
+    /// Writes down what is there before it is overwritten.
+    async fn save(&self, image: &ImageId, key: &str, text: &str) -> Result<(), CloudError> {
+        let tags: Tags = [(key, text)].into_iter().collect();
+        self.cloud.set_tags(&[ResourceId::Image(image.clone())], &tags).await
+    }
+
+    async fn deprecate(
+        &self,
+        decision: &Decision,
+        save: &str,
+    ) -> Result<Stepped, (FailedStep, CloudError)> {
+        let failed = |error| (FailedStep::Deprecate, error);
+        let image = &decision.image_id;
+        self.save(image, &self.policy.names.deprecation, save).await.map_err(failed)?;
+        self.cloud.deprecate(image, self.plan.planned_at).await.map_err(failed)?;
+        Ok(Stepped::Deprecated)
+    }
+
+    async fn disable(
+        &self,
+        decision: &Decision,
+        save: &str,
+        again: &Again<'_, C>,
+        look: &Look,
+    ) -> Result<Stepped, (FailedStep, CloudError)> {
+        let failed = |error| (FailedStep::Disable, error);
+        if let Some(because) = again.changed(decision, Some(save), look).await? {
+            return Ok(Stepped::Changed(because));
+        }
+        let image = &decision.image_id;
+        self.save(image, &self.policy.names.launch_permissions, save).await.map_err(failed)?;
+        self.cloud.disable(image).await.map_err(failed)?;
+        Ok(Stepped::Disabled)
+    }
+
+    /// Looks again, writes the ledger, deregisters: in this order.
+    async fn remove(
+        &self,
+        decision: &Decision,
+        removal: &Removal,
+        again: &Again<'_, C>,
+        look: &Look,
+    ) -> Result<Stepped, (FailedStep, CloudError)> {
+        let save = removal.save.as_deref();
+        if let Some(because) = again.changed(decision, save, look).await? {
+            return Ok(Stepped::Changed(because));
+        }
+        let failed = |error| (FailedStep::Ledger, error);
+        let image = &decision.image_id;
+        let names = &self.policy.names;
+        // Nobody has to be given a launch permission back that nobody had.
+        if let Some(save) = save.filter(|save| again.is_shared(image, save)) {
+            self.save(image, &names.launch_permissions, save).await.map_err(failed)?;
+        }
+        for snapshot in &removal.ledger {
+            let ledger: Tags = [
+                (names.image.as_str(), image.as_str()),
+                (names.snapshot.as_str(), snapshot.as_str()),
+                (names.delete_after.as_str(), &removal.delete_after.to_string()),
+            ]
+            .into_iter()
+            .collect();
+            match self.cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &ledger).await {
+                Ok(()) => {}
+                // A snapshot that is gone needs no ledger.
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        let fate = self
+            .fate_now(decision, removal, again)
+            .await
+            .map_err(|error| (FailedStep::Recheck, error))?;
+        let done = self.cloud.deregister(image, fate).await;
+        let done = done.map_err(|error| (FailedStep::Deregister, error))?;
+        Ok(Stepped::Deregistered { deleted: done.deleted })
+    }
+
+    /// The planned fate of the snapshots, unless one of them has been put under somebody's
+    /// protection since: the deregistering call would delete it all the same.
+    async fn fate_now(
+        &self,
+        decision: &Decision,
+        removal: &Removal,
+        again: &Again<'_, C>,
+    ) -> Result<SnapshotFate, CloudError> {
+        if removal.snapshots == SnapshotFate::LeaveToReaper {
+            return Ok(SnapshotFate::LeaveToReaper);
+        }
+        if again.are_held(&decision.snapshots).await? {
+            return Ok(SnapshotFate::LeaveToReaper);
+        }
+        let found = self.cloud.find_snapshots(&decision.snapshots).await?;
+        let kept = |snapshot: &Snapshot| {
+            !hands_off(snapshot, self.policy, self.plan.planned_at).is_empty()
+        };
+        Ok(if found.iter().any(kept) { SnapshotFate::LeaveToReaper } else { removal.snapshots })
     }
 }
 
-/// The planned fate of the snapshots, unless one of them has been put under somebody's protection
-/// since: the deregistering call would delete it all the same.
-async fn fate_now(
-    decision: &Decision,
-    removal: &Removal,
-    plan: &Plan,
-    policy: &Policy,
-    cloud: &impl Cloud,
-) -> Result<SnapshotFate, CloudError> {
-    if removal.snapshots == SnapshotFate::LeaveToReaper {
-        return Ok(SnapshotFate::LeaveToReaper);
-    }
-    let found = cloud.find_snapshots(&decision.snapshots).await?;
-    let kept = |snapshot: &Snapshot| !hands_off(snapshot, policy, plan.planned_at).is_empty();
-    Ok(if found.iter().any(kept) { SnapshotFate::LeaveToReaper } else { removal.snapshots })
-}
-
-/// What is different now, if it keeps the image.
-async fn recheck(
-    decision: &Decision,
-    plan: &Plan,
-    policy: &Policy,
-    cloud: &impl Cloud,
-    references: &Result<Vec<Reference>, CloudError>,
-) -> Result<Option<String>, CloudError> {
+fn record(decision: &Decision, result: Stepped, outcome: &mut Outcome) {
     let image = &decision.image_id;
-    let references = references.as_ref().map_err(Clone::clone)?;
-    let Some(mut found) = cloud.find_image(image).await? else {
-        return Ok(Some("it is gone".to_owned()));
-    };
-    let mut holders = cloud.find_instances_of(image).await?;
-    holders.extend(references.iter().filter(|reference| reference.image_id == *image).cloned());
-    holders.sort();
-    holders.dedup();
-    found.launch_permissions = Some(cloud.find_launch_permissions(image).await?.into());
-    let account: &AccountId = &plan.account;
-    let kept = plan::recheck(decision, &found, account, &holders, policy, plan.planned_at);
-    if !kept.is_empty() {
-        let reasons: Vec<_> = kept.iter().map(ToString::to_string).collect();
-        return Ok(Some(reasons.join(", ")));
+    let rule = decision.rule.as_deref();
+    match result {
+        Stepped::Deprecated => {
+            tracing::info!(image_id = %image, rule, "deprecated");
+            outcome.deprecated.push(image.clone());
+        }
+        Stepped::Disabled => {
+            tracing::info!(image_id = %image, rule, "disabled");
+            outcome.disabled.push(image.clone());
+        }
+        Stepped::Deregistered { deleted } => {
+            tracing::info!(image_id = %image, rule, snapshots_deleted = deleted.len(), "deregistered");
+            outcome.deregistered.push(image.clone());
+            outcome.deleted.extend(deleted);
+        }
+        Stepped::Changed(because) => {
+            tracing::warn!(image_id = %image, because, "changed since it was planned; left alone");
+            outcome.changed.push(Changed { id: image.to_string(), because });
+        }
+        Stepped::NotReached => outcome.not_reached.push(image.to_string()),
+        Stepped::Failed(step, error) => outcome.fail(image.as_str(), step, &error),
     }
-    let snapshots: BTreeSet<_> = found.snapshots.iter().collect();
-    if snapshots != decision.snapshots.iter().collect() {
-        return Ok(Some("its snapshots are others than planned".to_owned()));
-    }
-    Ok(None)
 }

@@ -1,23 +1,27 @@
 //! Applying a plan: order, pace and deadline, but no choices.
 //!
 //! The order within an image is what makes a crash harmless: look again, mark the snapshots
-//! (the ledger), and only then deregister. Whatever a crash leaves undone, a later run finds.
+//! (the ledger), and only then deregister. What a step would destroy (a date of deprecation, launch
+//! permissions) is written down before it. Whatever a crash leaves undone, a later run finds.
 //! The pace is the adapter's: it stays below the provider's limits.
 
+mod again;
 mod images;
 mod outcome;
 mod snapshots;
+mod undo;
 
 use std::time::Duration;
 
 pub use self::images::apply;
 pub use self::outcome::{Changed, FailedStep, Failure, Outcome, Status};
 pub use self::snapshots::apply_snapshots;
+pub use self::undo::undo;
 use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId};
 use crate::tags::Tags;
 
-/// How many images or snapshots are worked on at once. With a round trip of some 100 ms this
-/// keeps 5 deregistrations a second going, which is what the provider allows in the long run.
+/// How many snapshots are worked on at once. With a round trip of some 100 ms this is more than
+/// the 5 deletions a second that the provider allows in the long run.
 const IN_FLIGHT: usize = 8;
 /// New work is begun only while more time than this is left: enough for the calls of one image.
 pub(crate) const MARGIN: Duration = Duration::from_secs(15);

@@ -10,10 +10,16 @@ use crate::ids::{ImageId, SnapshotId};
 pub struct Outcome {
     /// Images that were marked as expired.
     pub expired: Vec<ImageId>,
-    /// Images whose marks were taken off.
+    /// Images that are shown as deprecated now.
+    pub deprecated: Vec<ImageId>,
+    /// Images that nobody can launch any more.
+    pub disabled: Vec<ImageId>,
+    /// Images of which everything that was done was taken back.
     pub rescued: Vec<ImageId>,
     /// Images that are gone now.
     pub deregistered: Vec<ImageId>,
+    /// Orphaned snapshots that were marked, to be deleted in a later run.
+    pub marked: Vec<SnapshotId>,
     /// Snapshots that are gone now.
     pub deleted: Vec<SnapshotId>,
     /// Snapshots that an image still uses, as far as the provider knows: a later run tries again.
@@ -59,9 +65,12 @@ pub struct Failure {
 pub enum FailedStep {
     Tag,
     Rescue,
+    Deprecate,
     Recheck,
+    Disable,
     Ledger,
     Deregister,
+    Mark,
     DeleteSnapshot,
 }
 
@@ -71,7 +80,10 @@ impl FailedStep {
         match self {
             Self::Tag => "tag",
             Self::Rescue => "rescue",
+            Self::Deprecate => "deprecate",
             Self::Recheck => "recheck",
+            Self::Disable => "disable",
+            Self::Mark => "mark",
             Self::Ledger => "ledger",
             Self::Deregister => "deregister",
             Self::DeleteSnapshot => "delete_snapshot",
@@ -95,9 +107,26 @@ pub enum Status {
 impl Outcome {
     /// How the run went.
     pub fn status(&self) -> Status {
-        let Self { expired, rescued, deregistered, deleted, later, changed, .. } = self;
+        let Self {
+            expired,
+            deprecated,
+            disabled,
+            rescued,
+            deregistered,
+            marked,
+            deleted,
+            later,
+            changed,
+            deferred: _,
+            not_reached: _,
+            failed: _,
+            refused: _,
+        } = self;
         let done = expired.len()
+            + deprecated.len()
+            + disabled.len()
             + rescued.len()
+            + marked.len()
             + deregistered.len()
             + deleted.len()
             + later.len()
@@ -115,8 +144,11 @@ impl Outcome {
     pub fn and(mut self, other: Self) -> Self {
         let Self {
             expired,
+            deprecated,
+            disabled,
             rescued,
             deregistered,
+            marked,
             deleted,
             later,
             changed,
@@ -126,6 +158,9 @@ impl Outcome {
             refused,
         } = other;
         self.expired.extend(expired);
+        self.deprecated.extend(deprecated);
+        self.disabled.extend(disabled);
+        self.marked.extend(marked);
         self.rescued.extend(rescued);
         self.deregistered.extend(deregistered);
         self.deleted.extend(deleted);
@@ -151,6 +186,9 @@ impl Outcome {
     /// The same outcome gives the same bytes, whichever call was answered first.
     pub(super) fn sorted(mut self) -> Self {
         self.expired.sort();
+        self.deprecated.sort();
+        self.disabled.sort();
+        self.marked.sort();
         self.rescued.sort();
         self.deregistered.sort();
         self.deleted.sort();

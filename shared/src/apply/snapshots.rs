@@ -1,12 +1,14 @@
-//! Snapshots: delete those that are due.
+//! Snapshots: mark the orphans, delete those that are due.
 
 use futures_util::stream::{self, StreamExt};
+use jiff::Timestamp;
 
 use super::{Changed, Deadline, FailedStep, IN_FLIGHT, MARGIN, Outcome};
-use crate::cloud::{Cloud, SnapshotDeletion};
-use crate::ids::SnapshotId;
+use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId, SnapshotDeletion};
+use crate::ids::{ImageId, SnapshotId};
 use crate::plan::reap::{self, SnapshotAction, SnapshotPlan, SnapshotReason};
 use crate::policy::Policy;
+use crate::tags::Tags;
 
 /// How many snapshots are looked at again in one call.
 const RECHECKED_TOGETHER: usize = 50;
@@ -19,12 +21,16 @@ pub async fn apply_snapshots(
     deadline: &impl Deadline,
 ) -> Outcome {
     let mut outcome = Outcome {
-        refused: plan.refusal.as_ref().map(|unread| {
-            let sources: Vec<_> = unread.iter().map(ToString::to_string).collect();
-            sources.join("; ")
-        }),
+        refused: plan.refusal.as_ref().map(ToString::to_string),
+        not_reached: plan
+            .decisions
+            .iter()
+            .filter(|decision| decision.because.contains(&SnapshotReason::NotSeen))
+            .map(|decision| decision.snapshot_id.to_string())
+            .collect(),
         ..Outcome::default()
     };
+    mark_orphans(plan, policy, cloud, deadline, &mut outcome).await;
     let due: Vec<_> =
         plan.decisions.iter().filter(|d| d.action == SnapshotAction::Delete).collect();
     for batch in due.chunks(RECHECKED_TOGETHER) {
@@ -81,6 +87,89 @@ pub async fn apply_snapshots(
         }
     }
     outcome.sorted()
+}
+
+/// Marks the orphans with the image that they backed and the time from which on they may be
+/// deleted, after a last look at the snapshot and for the image: a listing may be a little old.
+async fn mark_orphans(
+    plan: &SnapshotPlan,
+    policy: &Policy,
+    cloud: &impl Cloud,
+    deadline: &impl Deadline,
+    outcome: &mut Outcome,
+) {
+    let orphans = plan.decisions.iter().filter_map(|decision| match decision.action {
+        SnapshotAction::Mark => {
+            Some((&decision.snapshot_id, decision.image.as_ref()?, decision.delete_after?))
+        }
+        SnapshotAction::Keep | SnapshotAction::Delete => None,
+    });
+    let orphans: Vec<_> = orphans.collect();
+    let mut results = stream::iter(orphans)
+        .map(|(id, image, delete_after)| async move {
+            if deadline.left() < MARGIN {
+                return (id, Ok(Marked::NotReached));
+            }
+            (id, mark_orphan(id, image, delete_after, plan, policy, cloud).await)
+        })
+        .buffer_unordered(IN_FLIGHT);
+    while let Some((id, result)) = results.next().await {
+        match result {
+            Ok(Marked::Done) => {
+                tracing::info!(snapshot_id = %id, "orphan marked");
+                outcome.marked.push(id.clone());
+            }
+            Ok(Marked::Changed(because)) => {
+                outcome.changed.push(Changed { id: id.to_string(), because });
+            }
+            Ok(Marked::NotReached) => outcome.not_reached.push(id.to_string()),
+            Err(error) => outcome.fail(id.as_str(), FailedStep::Mark, &error),
+        }
+    }
+}
+
+/// How marking one orphan went.
+enum Marked {
+    Done,
+    Changed(String),
+    NotReached,
+}
+
+async fn mark_orphan(
+    id: &SnapshotId,
+    image: &ImageId,
+    delete_after: Timestamp,
+    plan: &SnapshotPlan,
+    policy: &Policy,
+    cloud: &impl Cloud,
+) -> Result<Marked, CloudError> {
+    if cloud.find_image(image).await?.is_some() {
+        return Ok(Marked::Changed(format!("its image {image} exists")));
+    }
+    let found = cloud.find_snapshots(std::slice::from_ref(id)).await?;
+    let Some(snapshot) = found.first() else {
+        return Ok(Marked::Changed("it is gone".to_owned()));
+    };
+    let kept = reap::hands_off(snapshot, policy, plan.planned_at);
+    if !kept.is_empty() {
+        let kept: Vec<_> = kept.iter().map(ToString::to_string).collect();
+        return Ok(Marked::Changed(kept.join(", ")));
+    }
+    let names = &policy.names;
+    let mark: Tags = [
+        (names.image.as_str(), image.as_str()),
+        (names.snapshot.as_str(), id.as_str()),
+        (names.delete_after.as_str(), &delete_after.to_string()),
+    ]
+    .into_iter()
+    .collect();
+    match cloud.set_tags(&[ResourceId::Snapshot(id.clone())], &mark).await {
+        Ok(()) => Ok(Marked::Done),
+        Err(error) if error.kind == ErrorKind::NotFound => {
+            Ok(Marked::Changed("it is gone".to_owned()))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// How one snapshot's deletion went.

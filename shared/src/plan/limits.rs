@@ -1,9 +1,9 @@
 //! What bounds a run: caps, which defer, and refusals, which stop every removal.
 
-use jiff::Timestamp;
-
+use super::protect::Recovery;
 use super::reason::{Cap, Reason};
-use super::{Action, Decision, Refusal};
+use super::retire::Stepped;
+use super::{Action, Refusal};
 use crate::inventory::Inventory;
 use crate::policy::Safety;
 
@@ -20,25 +20,23 @@ pub(super) fn refusal(inventory: &Inventory, safety: &Safety, matched: usize) ->
     if !enough && matched > 0 {
         return Some(Refusal::TooFewReferences { seen, at_least: safety.min_references });
     }
-    None
+    let missing = Recovery::of(inventory, safety).missing();
+    (!missing.is_empty() && matched > 0).then_some(Refusal::NotRecoverable { missing })
 }
 
 /// Defers what goes beyond the caps. The images that have been expired the longest go first.
-pub(super) fn apply_caps(
-    decisions: &mut [Decision],
-    safety: &Safety,
-    matched: usize,
-    now: Timestamp,
-) {
+pub(super) fn apply_caps(steps: &mut [Stepped], safety: &Safety, matched: usize) {
     let (cap, limit) = cap(safety, matched);
-    let mut going: Vec<usize> = decisions
+    let mut going: Vec<usize> = steps
         .iter()
         .enumerate()
-        .filter(|(_, decision)| matches!(decision.action, Action::Deregister { .. }))
+        .filter(|(_, step)| {
+            matches!(step.decision.action, Action::Deregister { .. } | Action::Disable { .. })
+        })
         .map(|(position, _)| position)
         .collect();
     going.sort_by_key(|position| {
-        decisions.get(*position).map(|decision| {
+        steps.get(*position).map(|Stepped { decision, .. }| {
             (
                 decision.expired_at.or(decision.created_at),
                 decision.created_at,
@@ -48,11 +46,9 @@ pub(super) fn apply_caps(
     });
     let allowed = usize::try_from(limit).unwrap_or(usize::MAX);
     for position in going.into_iter().skip(allowed) {
-        if let Some(decision) = decisions.get_mut(position) {
-            // An image that has not been marked yet is marked now, so that it waits its turn.
-            let unmarked = decision.expired_at == Some(now);
-            decision.action = if unmarked { Action::Expire } else { Action::Wait };
-            decision.because.push(Reason::Deferred { cap, limit });
+        if let Some(step) = steps.get_mut(position) {
+            step.hold_back();
+            step.decision.because.push(Reason::Deferred { cap, limit });
         }
     }
 }
@@ -76,11 +72,12 @@ fn cap(safety: &Safety, matched: usize) -> (Cap, u32) {
 }
 
 /// Turns every step towards removal into waiting.
-pub(super) fn refuse(decisions: &mut [Decision]) {
-    for decision in decisions {
-        if matches!(decision.action, Action::Deregister { .. } | Action::Expire) {
-            decision.action = Action::Wait;
-            decision.because.push(Reason::Refused);
+pub(super) fn refuse(steps: &mut [Stepped]) {
+    for step in steps {
+        if !matches!(step.decision.action, Action::Keep | Action::Wait | Action::Rescue(_)) {
+            step.hold_back();
+            step.decision.action = Action::Wait;
+            step.decision.because.push(Reason::Refused);
         }
     }
 }

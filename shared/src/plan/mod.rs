@@ -2,8 +2,8 @@
 //!
 //! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
 //! here; applying a plan makes none. Its rooms: `protect` (what is untouchable), `family`
-//! (what a rule keeps), `retire` (which step is next), `limits` (caps and refusals),
-//! `reason` (the words for it), `reap` (the same for snapshots).
+//! (what a rule keeps), `retire` (which step is next), `undo` (how it is taken back), `limits`
+//! (caps and refusals), `reason` (the words for it), `reap` (the same for snapshots).
 
 mod family;
 mod limits;
@@ -12,6 +12,7 @@ mod protect;
 pub mod reap;
 pub mod reason;
 mod retire;
+pub mod undo;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,11 +22,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::SnapshotFate;
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
-use crate::inventory::{Image, ImageState, Inventory, Reference, Unread};
+use crate::inventory::{Image, ImageState, Inventory, Recyclable, Reference, Unread};
 use crate::policy::Policy;
 use family::{Cutoffs, Families, Member};
-use protect::Uses;
+use protect::{Recovery, Uses};
 use reason::Reason;
+use undo::Undo;
 
 /// What is to be done about every image of an inventory, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,19 +82,26 @@ pub enum Action {
     Wait,
     /// It is newly expired: tag it so, and let the time run.
     Expire,
+    /// Show it as deprecated.
+    Deprecate {
+        /// What to write down first: the deprecation that it has now.
+        save: Box<str>,
+    },
+    /// Disable it: nobody can launch it any more.
+    Disable {
+        /// What to write down first: the launch permissions that it has now.
+        save: Box<str>,
+    },
     /// Its time has come.
     Deregister {
         /// What becomes of its snapshots.
         removal: Removal,
     },
-    /// It was expired, and is wanted again: take the marks off.
-    Rescue {
-        /// Its snapshots that carry `delete-after`.
-        unmark: Box<[SnapshotId]>,
-    },
+    /// It was expired, and is wanted again: take back what was done.
+    Rescue(Undo),
 }
 
-/// What becomes of the snapshots of an image that is deregistered.
+/// What becomes of an image that is deregistered, and of its snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
     /// The snapshots that go with it: they are marked first. A snapshot that another image
@@ -102,6 +111,10 @@ pub struct Removal {
     pub delete_after: Timestamp,
     /// Whether the deregistering call deletes them.
     pub snapshots: SnapshotFate,
+    /// What to write down first, unless it was when the image was disabled: its launch
+    /// permissions, which do not come back with it from the Recycle Bin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<Box<str>>,
 }
 
 /// A step to come.
@@ -117,6 +130,10 @@ pub struct Next {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {
+    /// The image is shown as deprecated.
+    Deprecate,
+    /// Nobody can launch the image.
+    Disable,
     /// The image goes.
     Deregister,
     /// Its snapshots go.
@@ -139,6 +156,11 @@ pub enum Refusal {
         /// `min_references` of the policy.
         at_least: u32,
     },
+    /// What is removed could not be brought back.
+    NotRecoverable {
+        /// What no rule of the Recycle Bin covers.
+        missing: Vec<Recyclable>,
+    },
 }
 
 impl std::fmt::Display for Refusal {
@@ -156,6 +178,15 @@ impl std::fmt::Display for Refusal {
                 "only {seen} references to images were seen, and safety.min_references is {at_least}: \
                  is this the right account and Region? Lower min_references if it is"
             ),
+            Self::NotRecoverable { missing } => {
+                let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "no rule of the Recycle Bin covers {} in this Region, so that what is removed could \
+                     not be brought back: make one, or write safety.recycle_bin = \"optional\"",
+                    missing.join(" and ")
+                )
+            }
         }
     }
 }
@@ -170,8 +201,10 @@ pub struct Summary {
     pub rescue: usize,
     pub wait: usize,
     pub expire: usize,
+    pub deprecate: usize,
+    pub disable: usize,
     pub deregister: usize,
-    /// Those of `wait` and `expire` whose time has come but for a cap.
+    /// Those whose time to be disabled or deregistered has come but for a cap.
     pub deferred: usize,
     /// Snapshots that go with the images of `deregister`.
     pub snapshots: usize,
@@ -187,8 +220,10 @@ impl Plan {
         for decision in self.decisions.iter_mut().filter(|one| images.contains(&one.image_id)) {
             match decision.action {
                 Action::Expire => self.summary.expire -= 1,
+                Action::Deprecate { .. } => self.summary.deprecate -= 1,
+                Action::Disable { .. } => self.summary.disable -= 1,
                 Action::Deregister { .. } => self.summary.deregister -= 1,
-                _ => continue,
+                Action::Keep | Action::Wait | Action::Rescue(_) => continue,
             }
             self.summary.wait += 1;
             decision.action = Action::Wait;
@@ -214,16 +249,18 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let matched = drafts.iter().filter(|draft| draft.rule.is_some()).count();
     let refusal = limits::refusal(inventory, &policy.safety, matched);
     let marks = retire::Marks::of(inventory, &policy.names);
-    let mut decisions = Vec::with_capacity(drafts.len());
+    let recovery = Recovery::of(inventory, &policy.safety);
+    let mut steps = Vec::with_capacity(drafts.len());
     for position in order {
         if let Some(draft) = drafts.get_mut(position) {
-            decisions.push(retire::decide(draft, policy, &marks, inventory, now));
+            steps.push(retire::decide(draft, policy, &marks, &recovery, inventory, now));
         }
     }
-    limits::apply_caps(&mut decisions, &policy.safety, matched, now);
+    limits::apply_caps(&mut steps, &policy.safety, matched);
     if refusal.is_some() {
-        limits::refuse(&mut decisions);
+        limits::refuse(&mut steps);
     }
+    let mut decisions: Vec<Decision> = steps.into_iter().map(|step| step.decision).collect();
     retire::assign_snapshots(&mut decisions, inventory, policy, now);
     debug_assert_eq!(decisions.len(), inventory.images.len());
     let summary = summarise(&decisions, inventory);
@@ -351,7 +388,9 @@ fn summarise(decisions: &[Decision], inventory: &Inventory) -> Summary {
             Action::Keep => summary.keep += 1,
             Action::Wait => summary.wait += 1,
             Action::Expire => summary.expire += 1,
-            Action::Rescue { .. } => summary.rescue += 1,
+            Action::Deprecate { .. } => summary.deprecate += 1,
+            Action::Disable { .. } => summary.disable += 1,
+            Action::Rescue(_) => summary.rescue += 1,
             Action::Deregister { removal } => {
                 summary.deregister += 1;
                 going.extend(&removal.ledger);

@@ -1,15 +1,17 @@
 //! What makes an image untouchable, whatever the rules say.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::reason::{Manager, Reason};
-use crate::ids::{AccountId, ImageId};
-use crate::inventory::{Image, ImageState, Inventory, Reference};
-use crate::policy::Policy;
+use super::undo::permissions_before;
+use crate::ids::{AccountId, ImageId, SnapshotId};
+use crate::inventory::{Image, ImageState, Inventory, Recyclable, Reference, RetentionRule};
+use crate::policy::{Check, Policy, Safety, SharedImages};
 use crate::tags::Tags;
 
 /// Who holds which image, each list in order.
@@ -65,22 +67,83 @@ pub(super) fn protections(
     if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
         reasons.push(Reason::Pinned);
     }
-    reasons.extend(
-        holders.iter().map(|reference| Reason::InUse {
-            kind: reference.kind.clone(),
-            by: reference.by.clone(),
-            stale: reference.stale,
-        }),
-    );
-    if let Some(with) = image.launch_permissions.as_deref().filter(|with| !with.is_empty()) {
-        let mut with = with.to_vec();
-        with.sort();
-        reasons.push(Reason::Shared { with: with.into() });
+    reasons.extend(holders.iter().map(|reference| Reason::InUse {
+        kind: reference.kind.clone(),
+        by: reference.by.clone(),
+        stale: reference.stale,
+    }));
+    if policy.safety.shared_images == SharedImages::Keep {
+        let with = shared_with(image, policy);
+        if !with.is_empty() {
+            reasons.push(Reason::Shared { with: with.into() });
+        }
     }
     if image.created_at.is_none() {
         reasons.push(Reason::AgeUnknown);
     }
     reasons
+}
+
+/// Who may launch `image`, in order; for one that we disabled, who might before.
+fn shared_with(image: &Image, policy: &Policy) -> Vec<Arc<str>> {
+    let mut with = image.launch_permissions.as_deref().unwrap_or_default().to_vec();
+    if image.state == ImageState::Disabled {
+        with.extend(permissions_before(image, &policy.names).unwrap_or_default());
+    }
+    with.sort();
+    with.dedup();
+    with
+}
+
+/// What could be brought back from the Recycle Bin.
+pub(super) struct Recovery<'a> {
+    /// `None` when nobody asks for it, or nobody knows.
+    rules: Option<&'a [RetentionRule]>,
+    /// The tags of the snapshots; empty when the rules do not look at tags.
+    snapshots: HashMap<&'a SnapshotId, &'a Tags>,
+}
+
+impl<'a> Recovery<'a> {
+    pub(super) fn of(inventory: &'a Inventory, safety: &Safety) -> Self {
+        let rules = inventory.retention_rules.as_deref();
+        let rules = rules.filter(|_| safety.recycle_bin == Check::Required);
+        let looks_at_tags = |rule: &RetentionRule| !rule.tags.is_empty() || !rule.except.is_empty();
+        let snapshots = if rules.is_some_and(|rules| rules.iter().any(looks_at_tags)) {
+            inventory.snapshots.iter().map(|one| (&one.snapshot_id, &one.tags)).collect()
+        } else {
+            HashMap::new()
+        };
+        Self { rules, snapshots }
+    }
+
+    /// What no rule in effect covers at all.
+    pub(super) fn missing(&self) -> Vec<Recyclable> {
+        let Some(rules) = self.rules else { return Vec::new() };
+        let covered =
+            |what: Recyclable| rules.iter().any(|rule| rule.resource == what && rule.in_effect);
+        [Recyclable::Images, Recyclable::Snapshots]
+            .into_iter()
+            .filter(|what| !covered(*what))
+            .collect()
+    }
+
+    /// What of `image` the rules leave out.
+    pub(super) fn leaves_out(&self, image: &Image) -> Option<Recyclable> {
+        if !self.covers(Recyclable::Images, &image.tags) {
+            return Some(Recyclable::Images);
+        }
+        let none = Tags::default();
+        let all = image.snapshots.iter().all(|snapshot| {
+            let tags = self.snapshots.get(snapshot).copied().unwrap_or(&none);
+            self.covers(Recyclable::Snapshots, tags)
+        });
+        (!all).then_some(Recyclable::Snapshots)
+    }
+
+    /// Whether something of this kind with these tags could be brought back.
+    pub(super) fn covers(&self, what: Recyclable, tags: &Tags) -> bool {
+        self.rules.is_none_or(|rules| rules.iter().any(|rule| rule.covers(what, tags)))
+    }
 }
 
 /// The service that looks after `image`. The marks of AWS Backup and of Data Lifecycle Manager

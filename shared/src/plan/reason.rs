@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::period::Period;
 use crate::ids::AccountId;
-use crate::inventory::{ImageState, is_false};
+use crate::inventory::{ImageState, Recyclable, is_false};
 
 /// One reason for a decision about an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,7 +129,20 @@ pub enum Reason {
         /// How many images it allows in this run.
         limit: u32,
     },
-    /// Time did not suffice to read with whom it is shared.
+    /// Its launch permissions are too long to be saved in a tag: disabling or deregistering it
+    /// would lose them for good.
+    PermissionsTooLong {
+        /// The length of their text.
+        characters: usize,
+        /// The most that a tag holds.
+        most: usize,
+    },
+    /// The Recycle Bin's rules leave it out: it could not be brought back.
+    NotRecoverable {
+        /// What they leave out: the image, or its snapshots.
+        what: Recyclable,
+    },
+    /// Time did not suffice to read what refers to it, or with whom it is shared.
     NotSeen,
     /// Its time has come, but the plan refuses to remove anything.
     Refused,
@@ -221,7 +234,19 @@ impl fmt::Display for Reason {
             Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
             Self::Failed { created_at } => write!(f, "failed {}", day(*created_at)),
             Self::Deferred { cap, limit } => write!(f, "deferred: {} allows {limit}", cap.as_str()),
-            Self::NotSeen => f.write_str("no time left to read with whom it is shared"),
+            Self::PermissionsTooLong { characters, most } => write!(
+                f,
+                "its launch permissions take {characters} characters, and a tag holds {most}"
+            ),
+            Self::NotRecoverable { what: Recyclable::Images } => {
+                f.write_str("the Recycle Bin's rules leave it out")
+            }
+            Self::NotRecoverable { what: Recyclable::Snapshots } => {
+                f.write_str("the Recycle Bin's rules leave its snapshots out")
+            }
+            Self::NotSeen => {
+                f.write_str("no time left to read what refers to it and with whom it is shared")
+            }
             Self::Refused => f.write_str("refused"),
         }
     }

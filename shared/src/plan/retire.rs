@@ -4,14 +4,16 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::protect::{Recovery, is_ours};
 use super::reap::{SnapshotReason, hands_off};
 use super::reason::Reason;
+use super::undo::{Deprecation, Undo, deprecation_before, deprecation_text, permissions_text};
 use super::{Action, Decision, Draft, Next, Removal, Step, exists};
 use crate::cloud::SnapshotFate;
 use crate::ids::SnapshotId;
 use crate::inventory::{Image, ImageState, Inventory};
-use crate::policy::{Policy, Retire, Rule};
-use crate::tags::TagNames;
+use crate::policy::{Age, Policy, Retire, Rule};
+use crate::tags::{MAX_VALUE, TagNames};
 
 /// Failed images go a day after they were made: until then somebody may want to see why.
 const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
@@ -31,46 +33,71 @@ impl<'a> Marks<'a> {
     }
 }
 
+/// A decision, and what is left of it when its step may not be taken in this run.
+pub(super) struct Stepped {
+    pub(super) decision: Decision,
+    /// The lesser step that may be taken all the same, and the step that is held back.
+    instead: Option<(Action, Next)>,
+}
+
+impl Stepped {
+    /// Takes back the step that may not be taken in this run.
+    pub(super) fn hold_back(&mut self) {
+        if let Some((action, next)) = self.instead.take() {
+            self.decision.action = action;
+            self.decision.next = Some(next);
+        }
+    }
+}
+
 /// What is to be done about one image, caps and refusals aside.
 pub(super) fn decide(
     draft: &mut Draft<'_>,
     policy: &Policy,
     marks: &Marks<'_>,
+    recovery: &Recovery<'_>,
     inventory: &Inventory,
     now: Timestamp,
-) -> Decision {
+) -> Stepped {
     let image = draft.image;
     let rule = draft.rule.and_then(|index| policy.rules.get(index));
     let kept = std::mem::take(&mut draft.kept);
-    let mut decision = Decision {
-        image_id: image.image_id.clone(),
-        name: image.name.clone(),
-        created_at: image.created_at,
-        rule: rule.map(|rule| rule.name.clone()),
-        group: draft.group.take(),
-        action: Action::Keep,
-        because: kept,
-        expired_at: None,
-        next: None,
-        snapshots: image.snapshots.clone(),
+    let mut step = Stepped {
+        decision: Decision {
+            image_id: image.image_id.clone(),
+            name: image.name.clone(),
+            created_at: image.created_at,
+            rule: rule.map(|rule| rule.name.clone()),
+            group: draft.group.take(),
+            action: Action::Keep,
+            because: kept,
+            expired_at: None,
+            next: None,
+            snapshots: image.snapshots.clone(),
+        },
+        instead: None,
     };
     match rule {
-        Some(rule) if decision.because.is_empty() => {
+        Some(rule) if step.decision.because.is_empty() => {
             if image.state == ImageState::Failed {
-                fail(&mut decision, rule, policy, now);
+                fail(&mut step, rule, policy, now);
             } else {
-                expire(&mut decision, image, draft.rank, rule, policy, now);
+                expire(&mut step, image, draft.rank, rule, policy, now);
+            }
+            let goes = matches!(step.decision.action, Action::Deregister { .. });
+            if let Some(what) = recovery.leaves_out(image).filter(|_| goes) {
+                step.hold_back();
+                step.decision.because.push(Reason::NotRecoverable { what });
             }
         }
         _ => {
-            let unmark = marks.among(image);
-            let marked = image.tags.has(&policy.names.expired_at) || !unmark.is_empty();
-            if marked && super::protect::is_ours(image, &inventory.account) {
-                decision.action = Action::Rescue { unmark };
+            let undo = Undo::of(image, marks.among(image), &policy.names);
+            if let Some(undo) = undo.filter(|_| is_ours(image, &inventory.account)) {
+                step.decision.action = Action::Rescue(undo);
             }
         }
     }
-    decision
+    step
 }
 
 /// Since when the image is marked as expired.
@@ -83,8 +110,9 @@ fn mark(image: &Image, names: &TagNames) -> Option<Timestamp> {
     image.created_at.is_none_or(|made| made <= marked).then_some(marked)
 }
 
+/// The furthest step whose time has come, and what may be done where that one may not.
 fn expire(
-    decision: &mut Decision,
+    step: &mut Stepped,
     image: &Image,
     rank: Option<(u32, u32)>,
     rule: &Rule,
@@ -93,37 +121,120 @@ fn expire(
 ) {
     let Some((rank, of)) = rank else {
         // Not ranked and yet not kept cannot be; if it ever is, the image stays.
-        decision.because.push(Reason::AgeUnknown);
+        step.decision.because.push(Reason::AgeUnknown);
         return;
     };
-    decision.because.push(Reason::Expired { rank, of });
+    step.decision.because.push(Reason::Expired { rank, of });
     let marked = mark(image, &policy.names);
     let since = marked.unwrap_or(now);
-    let due = rule.retire.deregister_after.after(since, &policy.timezone);
-    decision.expired_at = Some(since);
-    decision.next = Some(Next { action: Step::Deregister, at: due });
-    decision.action = if due <= now {
-        deregister(&rule.retire, policy, now)
-    } else if marked.is_some() {
-        Action::Wait
-    } else {
-        Action::Expire
+    step.decision.expired_at = Some(since);
+    let times = Times::of(image, &rule.retire, since, policy, now);
+    let resting = if marked.is_some() { Action::Wait } else { Action::Expire };
+    let lesser = match times.deprecate {
+        Some(at) if at <= now => {
+            let save = deprecation_text(&image.image_id, image.deprecation_time).into();
+            Action::Deprecate { save }
+        }
+        _ => resting,
     };
-}
-
-fn fail(decision: &mut Decision, rule: &Rule, policy: &Policy, now: Timestamp) {
-    let Some(created_at) = decision.created_at else {
-        decision.because.push(Reason::AgeUnknown);
+    // For what is disabled already its launch permissions have been saved, or were not ours.
+    let permissions = (image.state != ImageState::Disabled).then(|| {
+        permissions_text(&image.image_id, image.launch_permissions.as_deref().unwrap_or_default())
+    });
+    let deregister = (Step::Deregister, times.deregister);
+    let due = match times.disable.filter(|_| times.deregister > now) {
+        Some(at) if at <= now => Some((Step::Disable, at)),
+        _ if times.deregister <= now => Some(deregister),
+        _ => None,
+    };
+    let Some((due, at)) = due else {
+        step.decision.next = Some(times.after(&lesser, now));
+        step.decision.action = lesser;
         return;
     };
-    decision.because.push(Reason::Failed { created_at });
+    let held = Next { action: due, at };
+    match permissions {
+        Some(Err(characters)) => {
+            step.decision.action = lesser;
+            step.decision.next = Some(held);
+            let reason = Reason::PermissionsTooLong { characters, most: MAX_VALUE };
+            step.decision.because.push(reason);
+        }
+        permissions => {
+            let save = permissions.and_then(Result::ok).map(String::into_boxed_str);
+            step.instead = Some((lesser, held));
+            step.decision.next = Some(Next { action: Step::Deregister, at: times.deregister });
+            step.decision.action = match (due, save) {
+                (Step::Disable, Some(save)) => Action::Disable { save },
+                (_, save) => deregister_with(&rule.retire, policy, now, save),
+            };
+        }
+    }
+}
+
+/// When the steps of an expired image come: those that are still to be taken.
+struct Times {
+    deprecate: Option<Timestamp>,
+    disable: Option<Timestamp>,
+    deregister: Timestamp,
+}
+
+impl Times {
+    fn of(
+        image: &Image,
+        retire: &Retire,
+        since: Timestamp,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
+        let at = |age: Age| age.after(since, &policy.timezone);
+        // A date that is not the one from before is ours, and is a minute ahead at most.
+        let before = deprecation_before(image, &policy.names);
+        let deprecated = image.deprecation_time.is_some_and(|at| {
+            at <= now || before.is_some_and(|before| before != Deprecation::At(at))
+        });
+        let enabled = image.state == ImageState::Available;
+        Self {
+            deprecate: retire.deprecate_after.filter(|_| !deprecated).map(at),
+            disable: retire.disable_after.filter(|_| enabled).map(at),
+            deregister: at(retire.deregister_after),
+        }
+    }
+
+    /// The first step that comes after `action`, which is taken now.
+    fn after(&self, action: &Action, now: Timestamp) -> Next {
+        let deprecate = self.deprecate.filter(|_| !matches!(action, Action::Deprecate { .. }));
+        let next = |step: Step, at: Option<Timestamp>| at.map(|at| Next { action: step, at });
+        next(Step::Deprecate, deprecate.filter(|at| *at > now))
+            .or_else(|| next(Step::Disable, self.disable))
+            .unwrap_or(Next { action: Step::Deregister, at: self.deregister })
+    }
+}
+
+fn fail(step: &mut Stepped, rule: &Rule, policy: &Policy, now: Timestamp) {
+    let Some(created_at) = step.decision.created_at else {
+        step.decision.because.push(Reason::AgeUnknown);
+        return;
+    };
+    step.decision.because.push(Reason::Failed { created_at });
     let due = created_at.checked_add(FAILED_AFTER).unwrap_or(Timestamp::MAX);
-    decision.next = Some(Next { action: Step::Deregister, at: due });
-    decision.action = if due <= now { deregister(&rule.retire, policy, now) } else { Action::Wait };
+    let next = Next { action: Step::Deregister, at: due };
+    step.decision.next = Some(next);
+    step.decision.action = Action::Wait;
+    if due <= now {
+        step.instead = Some((Action::Wait, next));
+        // What failed was never shared.
+        step.decision.action = deregister_with(&rule.retire, policy, now, None);
+    }
 }
 
 /// A deregistration whose snapshots are filled in by [`assign_snapshots`].
-fn deregister(retire: &Retire, policy: &Policy, now: Timestamp) -> Action {
+fn deregister_with(
+    retire: &Retire,
+    policy: &Policy,
+    now: Timestamp,
+    save: Option<Box<str>>,
+) -> Action {
     let at_once = retire.delete_snapshots_after.is_zero();
     Action::Deregister {
         removal: Removal {
@@ -134,6 +245,7 @@ fn deregister(retire: &Retire, policy: &Policy, now: Timestamp) -> Action {
             } else {
                 SnapshotFate::LeaveToReaper
             },
+            save,
         },
     }
 }

@@ -45,8 +45,8 @@ fn caps_defer_the_newest_and_say_which_cap() {
     let expected = [
         "ami-1 keep",
         "ami-2 keep",
-        "ami-3 expire",
-        "ami-4 expire",
+        "ami-3 deprecate",
+        "ami-4 deprecate",
         "ami-5 deregister",
         "ami-6 deregister",
     ];
@@ -200,10 +200,10 @@ fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
     )
     .unwrap();
     let found = plan(&world, &policy, now());
-    assert_eq!(found.decisions[0].action, Action::Rescue { unmark: Box::default() });
+    assert_eq!(found.decisions[0].action, Action::Rescue(Undo::default()));
     assert_eq!(
         found.decisions[1].action,
-        Action::Rescue { unmark: ["snap-2".parse().unwrap()].into() }
+        Action::Rescue(Undo { unmark: ["snap-2".parse().unwrap()].into(), ..Undo::default() })
     );
 }
 

@@ -17,9 +17,10 @@ use super::{
 use crate::cloud::{ComputeEnvironments, TemplateVersions};
 use crate::tags::{MAX_KEY, MAX_VALUE, TagNames, is_reserved};
 
-const DEFAULT_PREFIX: &str = "image-steward:";
-/// The longest of our own tag names, `source-instance`, has 15 characters: with this prefix it
-/// still is no longer than [`MAX_KEY`].
+/// What the names of our own tags begin with when the policy does not say.
+pub const DEFAULT_PREFIX: &str = "image-steward:";
+/// The longest of our own tag names, `launch-permissions`, has 18 characters: with this prefix
+/// it still is no longer than [`MAX_KEY`].
 const MAX_PREFIX: usize = 100;
 
 /// Checks what was read.
@@ -221,7 +222,8 @@ fn check_orphans(orphans: Option<raw::Orphans>, problems: &mut Problems) -> Orph
     let Some(raw::Orphans { delete_after }) = orphans else { return Orphans::Report };
     const PATH: &str = "orphans.delete_after";
     let Some(after) = delete_after.map(|age| Age(age.0)) else {
-        problems.note(PATH, "missing; write for example `delete_after = \"30d\"`, or remove [orphans]");
+        problems
+            .note(PATH, "missing; write for example `delete_after = \"30d\"`, or remove [orphans]");
         return Orphans::Report;
     };
     if after.is_shorter_than(Age(Span::new().days(1))) {
@@ -276,7 +278,9 @@ fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
             };
             problems.note(
                 "safety.template_versions",
-                format!("{message}; write \"default+latest\", \"all\" or a number of newest versions"),
+                format!(
+                    "{message}; write \"default+latest\", \"all\" or a number of newest versions"
+                ),
             );
             TemplateVersions::All
         }

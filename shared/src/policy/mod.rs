@@ -19,6 +19,7 @@ use crate::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
 use crate::ids::ImageId;
 use crate::tags::{TagNames, Tags};
 
+pub use check::DEFAULT_PREFIX;
 pub use leaves::GroupBy;
 
 /// A policy that has been checked.
@@ -210,7 +211,9 @@ impl Age {
 
     /// Whether it is shorter than `other`, a month being one of 31 days.
     fn is_shorter_than(self, other: Self) -> bool {
-        self.0.compare((other.0, jiff::civil::date(2000, 1, 1))).is_ok_and(std::cmp::Ordering::is_lt)
+        self.0
+            .compare((other.0, jiff::civil::date(2000, 1, 1)))
+            .is_ok_and(std::cmp::Ordering::is_lt)
     }
 
     /// The shorter one.

@@ -259,7 +259,10 @@ impl JsonSchema for TemplateVersionsWord {
 
 /// A word, or a number in its place.
 #[derive(Debug, Deserialize)]
-#[serde(untagged, expecting = "expected \"default+latest\", \"all\" or a number of newest versions")]
+#[serde(
+    untagged,
+    expecting = "expected \"default+latest\", \"all\" or a number of newest versions"
+)]
 pub enum Word {
     Text(String),
     Number(i64),

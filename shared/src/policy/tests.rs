@@ -70,11 +70,11 @@ keep = { last = -1, lastt = 3 }
 [[rule]]
 name = "a"
 keep = {}
-retire = { deregister_after = "14 dayz", disable_after = "7d" }
+retire = { deregister_after = "14 dayz", disable_after = "7 dayz" }
 
 [safety]
 max_fraction = 1.5
-template_versions = 3
+template_versions = 0
 pinned = ["i-1"]
 
 [tagging]
@@ -84,7 +84,7 @@ set = { "aws:x" = "1" }
     let expected = [
         "p.toml:1:11: version: version 2 is not known; this program reads version = 1",
         "p.toml:2:12: timezone: `Berlin` is no time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
-        "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`",
+        "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`, `orphans`",
         "p.toml:7:18: rule[0].match.name: `[` is not a glob: ",
         "p.toml:7:39: rule[0].match.tags.Team: ",
         "p.toml:8:17: rule[0].keep.last: -1 is not a whole number from 0 to 1000000",
@@ -92,9 +92,9 @@ set = { "aws:x" = "1" }
         "p.toml:11:8: rule[1].name: another rule is named `a` too; rename one",
         "p.toml:12:8: rule[1].keep: keeps nothing; say what to keep, for example `keep = { last = 5 }`",
         "p.toml:13:31: rule[1].retire.deregister_after: `14 dayz` is not a length of time; write",
-        "p.toml:13:58: rule[1].retire.disable_after: this version does not deprecate or disable images; remove the key",
+        "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a length of time; write",
         "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; a quarter is 0.25",
-        "p.toml:17:21: safety.template_versions: this version cannot read the newest 3 versions; write \"default+latest\" or \"all\"",
+        "p.toml:17:21: safety.template_versions: 0 is no number from 1 to 10000; write \"default+latest\", \"all\" or a number of newest versions",
         "p.toml:18:11: safety.pinned[0]: `i-1` is not an image id: ",
         "p.toml:21:19: tagging.set.aws:x: keys that begin with `aws:` belong to AWS; remove it",
     ];
@@ -192,22 +192,62 @@ fn ages_are_whole_units_from_seconds_up_but_never_minutes() {
 }
 
 #[test]
-fn what_later_versions_can_do_is_refused_by_name() {
+fn words_that_are_not_known_are_told_with_those_that_are() {
     for (line, complaint) in [
-        ("shared_images = \"retire\"", "this version cannot do \"retire\"; write \"keep\""),
-        ("recycle_bin = \"required\"", "this version cannot do \"required\"; write \"optional\""),
-        ("references_check = \"required\"", "this version cannot do \"required\"; write \"off\""),
-        ("references_check = \"maybe\"", "`maybe` is not known; write \"off\""),
+        ("shared_images = \"maybe\"", "`maybe` is not known; write \"keep\" or \"retire\""),
+        ("recycle_bin = \"off\"", "`off` is not known; write \"required\" or \"optional\""),
+        ("references_check = \"yes\"", "`yes` is not known; write \"required\" or \"off\""),
+        ("compute_environments = \"no\"", "`no` is not known; write \"required\" or \"off\""),
+        ("template_versions = \"newest\"", "`newest` is not known; write \"default+latest\""),
     ] {
         let found = error(&format!("{RULE}[safety]\n{line}\n"));
         assert!(found.contains(complaint), "{found}");
     }
-    for line in
-        ["shared_images = \"keep\"", "recycle_bin = \"optional\"", "template_versions = \"all\""]
-    {
-        let all = errors(&format!("version = 1\n{RULE}[safety]\n{line}\n"));
-        assert!(all.is_empty(), "{line}: {all:?}");
+    let text = "shared_images = \"retire\"\nrecycle_bin = \"optional\"\nreferences_check = \"off\"\n\
+                compute_environments = \"off\"\ntemplate_versions = 3\n";
+    let policy = Policy::parse(&format!("version = 1\n{RULE}[safety]\n{text}"), "p").unwrap();
+    let Safety { shared_images, recycle_bin, references_check, .. } = policy.safety;
+    assert_eq!(shared_images, SharedImages::Retire);
+    assert_eq!((recycle_bin, references_check), (Check::Off, Check::Off));
+    assert_eq!(policy.safety.compute_environments, ComputeEnvironments::LeaveOut);
+    let three = std::num::NonZeroU32::new(3).unwrap();
+    assert_eq!(policy.safety.template_versions, TemplateVersions::Newest(three));
+}
+
+#[test]
+fn the_steps_come_in_order() {
+    let retire = |steps: &str| format!("{}retire = {{ {steps} }}\n", RULE);
+    for (steps, complaint) in [
+        ("disable_after = \"15d\"", "rule[0].retire.deregister_after: shorter than disable_after"),
+        (
+            "deprecate_after = \"8d\", disable_after = \"7d\"",
+            "rule[0].retire.disable_after: shorter than deprecate_after",
+        ),
+        (
+            "deprecate_after = \"1mo\", disable_after = \"never\"",
+            "rule[0].retire.deregister_after: shorter than deprecate_after",
+        ),
+    ] {
+        let found = error(&retire(steps));
+        assert!(found.contains(complaint), "{steps}: {found}");
     }
+    let parse = |steps: &str| {
+        let policy = Policy::parse(&format!("version = 1\n{}", retire(steps)), "p").unwrap();
+        policy.rules[0].retire.clone()
+    };
+    // Left out, a step comes no later than the one after it.
+    assert!(parse("deregister_after = \"0d\"").disable_after.unwrap().is_zero());
+    let never = parse("deprecate_after = \"never\", disable_after = \"never\"");
+    assert!(never.deprecate_after.is_none() && never.disable_after.is_none());
+}
+
+#[test]
+fn orphans_have_time_to_be_claimed() {
+    assert!(error(&format!("{RULE}[orphans]\n")).contains("orphans.delete_after: missing"));
+    let found = error(&format!("{RULE}[orphans]\ndelete_after = \"23h\"\n"));
+    assert!(found.contains("less than a day"), "{found}");
+    let text = format!("version = 1\n{RULE}[orphans]\ndelete_after = \"30d\"\n");
+    assert!(matches!(Policy::parse(&text, "p").unwrap().orphans, Orphans::Delete { .. }));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Reports for people. The JSON forms are the types' own.
 
+mod pins;
 mod table;
 
 use std::fmt::Write as _;
@@ -8,7 +9,9 @@ use crate::apply::{Changed, Failure, Outcome};
 use crate::jobs::Reaped;
 use crate::plan::reap::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Plan, Step, Summary};
+use crate::restore::{End, Restored};
 
+pub use pins::{Stale, pins, pins_text, stale, stale_text};
 pub use table::plan_table;
 
 /// The word for an action, as in the plan's JSON.
@@ -17,14 +20,18 @@ pub fn action_word(action: &Action) -> &'static str {
         Action::Keep => "keep",
         Action::Wait => "wait",
         Action::Expire => "expire",
+        Action::Deprecate { .. } => "deprecate",
+        Action::Disable { .. } => "disable",
         Action::Deregister { .. } => "deregister",
-        Action::Rescue { .. } => "rescue",
+        Action::Rescue(_) => "rescue",
     }
 }
 
 /// The words for a step to come.
 fn step_words(step: Step) -> &'static str {
     match step {
+        Step::Deprecate => "deprecate",
+        Step::Disable => "disable",
         Step::Deregister => "deregister",
         Step::DeleteSnapshots => "delete snapshots",
     }
@@ -56,6 +63,8 @@ fn summary_line(summary: &Summary) -> String {
         rescue,
         wait,
         expire,
+        deprecate,
+        disable,
         deregister,
         deferred,
         snapshots,
@@ -63,7 +72,7 @@ fn summary_line(summary: &Summary) -> String {
     } = summary;
     let mut line = format!(
         "{images} images: {keep} kept ({in_use} in use), {rescue} rescued, {wait} waiting, {expire} newly expired, \
-         {deregister} to deregister with {snapshots} snapshots (at most {snapshots_gib} GiB)."
+         {deprecate} to deprecate, {disable} to disable, {deregister} to deregister with {snapshots} snapshots (at most {snapshots_gib} GiB)."
     );
     if *deferred > 0 {
         let _ = write!(line, " {deferred} deferred by a cap.");
@@ -76,8 +85,11 @@ fn summary_line(summary: &Summary) -> String {
 pub fn outcome_text(outcome: &Outcome) -> String {
     let Outcome {
         expired,
+        deprecated,
+        disabled,
         rescued,
         deregistered,
+        marked,
         deleted,
         later,
         changed,
@@ -89,8 +101,11 @@ pub fn outcome_text(outcome: &Outcome) -> String {
     let mut text = String::new();
     for (what, ids) in [
         ("expired", join(expired)),
+        ("deprecated", join(deprecated)),
+        ("disabled", join(disabled)),
         ("rescued", join(rescued)),
         ("deregistered", join(deregistered)),
+        ("orphaned snapshots marked, to be deleted in a later run", join(marked)),
         ("snapshots deleted", join(deleted)),
         ("snapshots still in use, for a later run", join(later)),
         ("deferred by a cap", join(deferred)),
@@ -114,24 +129,23 @@ pub fn snapshots_text(plan: &SnapshotPlan) -> String {
     let mut text = String::new();
     for decision in &plan.decisions {
         let word = match decision.action {
+            SnapshotAction::Mark => "mark",
             SnapshotAction::Delete => "delete",
             SnapshotAction::Keep => "keep",
         };
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
-        let _ = writeln!(
-            text,
-            "snapshot {} of a removed image: {word}: {}",
-            decision.snapshot_id,
-            because.join(", ")
-        );
+        let _ = writeln!(text, "snapshot {}: {word}: {}", decision.snapshot_id, because.join(", "));
     }
     text
 }
 
 /// What a run over snapshots found and did.
 pub fn reaped_text(reaped: &Reaped) -> String {
-    let Reaped { mode: _, due, kept, outcome } = reaped;
+    let Reaped { mode: _, orphans, due, kept, outcome } = reaped;
     let mut text = String::new();
+    if let Some((count, ids)) = join(orphans) {
+        let _ = writeln!(text, "orphaned snapshots ({count}): {ids}");
+    }
     if let Some((count, ids)) = join(due) {
         let _ = writeln!(text, "snapshots due ({count}): {ids}");
     }
@@ -140,6 +154,27 @@ pub fn reaped_text(reaped: &Reaped) -> String {
         let _ = writeln!(text, "snapshot kept: {}: {}", decision.snapshot_id, because.join(", "));
     }
     text.push_str(&outcome_text(outcome));
+    text
+}
+
+/// What became of the images that were to be brought back.
+pub fn restored_text(all: &[Restored]) -> String {
+    let mut text = String::new();
+    for Restored { image_id, end, done, problem } in all {
+        let word = match end {
+            End::Restored => "restored",
+            End::Untouched => "nothing to do: it was not on its way out",
+            End::Gone => "gone",
+            End::Failed => "failed",
+        };
+        let _ = writeln!(text, "{image_id}: {word}");
+        for done in done {
+            let _ = writeln!(text, "  {done}");
+        }
+        if let Some(problem) = problem {
+            let _ = writeln!(text, "  {problem}");
+        }
+    }
     text
 }
 

@@ -66,7 +66,7 @@ fn row(decision: &Decision, now: Timestamp) -> [String; 7] {
 }
 
 /// Names and tags are other people's text: what would move the cursor is shown as `\u{1b}`.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let shown = |character: char| match character.is_control() {
         true => character.escape_unicode().to_string(),
         false => character.to_string(),
@@ -87,7 +87,7 @@ fn brief(reason: &Reason) -> String {
 }
 
 /// The age in whole days, or in hours within the first two days.
-fn age(made: Timestamp, now: Timestamp) -> String {
+pub(super) fn age(made: Timestamp, now: Timestamp) -> String {
     let hours = now.duration_since(made).as_hours();
     if hours < 48 { format!("{hours}h") } else { format!("{}d", hours / 24) }
 }

@@ -1,0 +1,215 @@
+//! Bringing images back, from wherever they are on their way out.
+//!
+//! An image that exists is given back what the steps took from it. One in the Recycle Bin is taken
+//! out of it, its snapshots first. One that is gone for good leaves its snapshots, if they are
+//! there still: those are kept from being deleted, so that a new image can be made of them.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::apply::undo;
+use crate::cloud::{Cloud, CloudError, ErrorKind, RecycledImage, ResourceId};
+use crate::ids::{ImageId, SnapshotId};
+use crate::inventory::{Image, ImageState};
+use crate::plan::reap::made_for;
+use crate::plan::undo::Undo;
+use crate::tags::{TagNames, Tags};
+
+/// What became of one image that was to be brought back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Restored {
+    /// The image.
+    pub image_id: ImageId,
+    /// How it ended.
+    pub end: End,
+    /// What was done, in order.
+    pub done: Vec<String>,
+    /// What failed or is missing, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// How bringing an image back ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// It exists, and nothing of ours is left on it.
+    Restored,
+    /// It was never on its way out.
+    Untouched,
+    /// It is gone for good.
+    Gone,
+    /// A step failed; the same command goes on from there.
+    Failed,
+}
+
+/// What an image is to be brought back with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// What to write into its tag that keeps it, if anything: without it, the next sweep finds it
+    /// expired again if the policy has not changed.
+    pub keep: Option<String>,
+    /// Snapshots to take out of the Recycle Bin beside those that are known to be the image's.
+    pub snapshots: Vec<SnapshotId>,
+}
+
+/// The images that went, or were found expired, at `since` or later: those in the Recycle Bin
+/// since then, and those that carry our mark from then on.
+///
+/// # Errors
+/// When the tags or the Recycle Bin cannot be read.
+pub async fn images_since(
+    since: Timestamp,
+    names: &TagNames,
+    cloud: &impl Cloud,
+) -> Result<Vec<ImageId>, CloudError> {
+    let marked = cloud.list_tagged(&names.expired_at, None).await?;
+    let mut images: Vec<ImageId> = marked
+        .into_iter()
+        .filter_map(|(resource, value)| match resource {
+            ResourceId::Image(image) => {
+                // A mark that cannot be read may be from any time.
+                value.parse::<Timestamp>().map_or(true, |at| at >= since).then_some(image)
+            }
+            ResourceId::Snapshot(_) => None,
+        })
+        .collect();
+    let recycled = cloud.list_recycled_images().await?;
+    let lately = |one: &RecycledImage| one.entered_at.is_none_or(|at| at >= since);
+    images.extend(recycled.into_iter().filter(lately).map(|one| one.image_id));
+    images.sort();
+    images.dedup();
+    Ok(images)
+}
+
+/// Brings `image` back from wherever it is. Done twice, it does nothing more.
+pub async fn restore(
+    image: &ImageId,
+    wish: &Wish,
+    names: &TagNames,
+    now: Timestamp,
+    cloud: &impl Cloud,
+) -> Restored {
+    let mut done = Vec::new();
+    let result = try_restore(image, wish, names, now, cloud, &mut done).await;
+    let (end, problem) = match result {
+        Ok((end, problem)) => (end, problem),
+        Err(error) => (End::Failed, Some(error.to_string())),
+    };
+    tracing::info!(image_id = %image, ?end, done = done.join("; "), problem, "restored");
+    Restored { image_id: image.clone(), end, done, problem }
+}
+
+async fn try_restore(
+    image: &ImageId,
+    wish: &Wish,
+    names: &TagNames,
+    now: Timestamp,
+    cloud: &impl Cloud,
+    done: &mut Vec<String>,
+) -> Result<(End, Option<String>), CloudError> {
+    let marked = cloud.list_tagged(&names.image, Some(image.as_str())).await?;
+    let marked: Vec<SnapshotId> = marked
+        .into_iter()
+        .filter_map(|(resource, _)| match resource {
+            ResourceId::Snapshot(snapshot) => Some(snapshot),
+            ResourceId::Image(_) => None,
+        })
+        .collect();
+    let found =
+        match cloud.find_image(image).await?.filter(|one| one.state != ImageState::Deregistered) {
+            Some(found) => Some(found),
+            None => recover(image, &marked, wish, cloud, done).await?,
+        };
+    // Those of the ledger that are live and whose mark is still there: a mark that stays would
+    // do no harm while the image exists, but would when it goes the next time.
+    let snapshots = cloud.find_snapshots(&marked).await?;
+    let due = snapshots.into_iter().filter(|one| one.tags.has(&names.delete_after));
+    let unmark: Box<[SnapshotId]> = due.map(|one| one.snapshot_id).collect();
+    let Some(found) = found else {
+        for snapshot in &unmark {
+            let resource = ResourceId::Snapshot(snapshot.clone());
+            let keys = std::slice::from_ref(&names.delete_after);
+            cloud.remove_tags(std::slice::from_ref(&resource), keys).await?;
+            done.push(format!("{snapshot} unmarked: it will not be deleted"));
+        }
+        return Ok((End::Gone, Some(gone(image, &marked))));
+    };
+    let was_away = !done.is_empty();
+    if let Some(keep) = &wish.keep {
+        keep_it(&found, keep, names, cloud, done).await?;
+    }
+    match Undo::of(&found, unmark, names) {
+        None if was_away => Ok((End::Restored, None)),
+        None => Ok((End::Untouched, None)),
+        Some(what) => {
+            done.extend(undo(image, &what, names, now, cloud).await?);
+            done.push("no longer marked as expired".to_owned());
+            Ok((End::Restored, None))
+        }
+    }
+}
+
+/// Takes `image` out of the Recycle Bin, its snapshots before it; `None` when it is not there.
+async fn recover(
+    image: &ImageId,
+    marked: &[SnapshotId],
+    wish: &Wish,
+    cloud: &impl Cloud,
+    done: &mut Vec<String>,
+) -> Result<Option<Image>, CloudError> {
+    let recycled = cloud.list_recycled_images().await?;
+    if !recycled.iter().any(|one| one.image_id == *image) {
+        return Ok(None);
+    }
+    for snapshot in cloud.list_recycled_snapshots().await? {
+        let id = &snapshot.snapshot_id;
+        let by_description = made_for(&snapshot.description).is_some_and(|made| made == *image);
+        if !by_description && !marked.contains(id) && !wish.snapshots.contains(id) {
+            continue;
+        }
+        match cloud.recover_snapshot(id).await {
+            Ok(()) => done.push(format!("{id} taken out of the Recycle Bin")),
+            // Somebody was quicker.
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    cloud.recover_image(image).await.map_err(|error| CloudError {
+        message: format!(
+            "{}; if one of its snapshots is missing, name it with --snapshot",
+            error.message
+        ),
+        ..error
+    })?;
+    done.push("taken out of the Recycle Bin".to_owned());
+    cloud.find_image(image).await
+}
+
+async fn keep_it(
+    image: &Image,
+    keep: &str,
+    names: &TagNames,
+    cloud: &impl Cloud,
+    done: &mut Vec<String>,
+) -> Result<(), CloudError> {
+    let key = names.keep.as_str();
+    if image.tags.get(key) != Some(keep) {
+        let tags: Tags = [(key, keep)].into_iter().collect();
+        cloud.set_tags(&[ResourceId::Image(image.image_id.clone())], &tags).await?;
+        done.push(format!("tagged {key}={keep}"));
+    }
+    Ok(())
+}
+
+fn gone(image: &ImageId, snapshots: &[SnapshotId]) -> String {
+    let place = format!("{image} is neither in the account nor in the Recycle Bin of this Region");
+    if snapshots.is_empty() {
+        return format!("{place}, and no snapshot names it");
+    }
+    let snapshots: Vec<_> = snapshots.iter().map(ToString::to_string).collect();
+    format!(
+        "{place}; its snapshots were {}: make a new image of them (aws ec2 register-image)",
+        snapshots.join(", ")
+    )
+}
