@@ -19,6 +19,7 @@ from typing import Any
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import fleet
+import fleet_fields
 from checking import BadFleet
 from server import Application
 from world import DEFAULT_ACCOUNT
@@ -43,7 +44,7 @@ def main() -> int:
     account = os.environ.get("MOTO_ACCOUNT_ID", DEFAULT_ACCOUNT)
     try:
         raw = json.loads(options.fleet.read_text()) if options.fleet else {}
-        world = fleet.new_world(fleet.checked(raw), account)
+        world = fleet.new_world(fleet_fields.checked(raw), account)
     except (OSError, ValueError) as error:
         print(f"{options.fleet}: {error}", file=sys.stderr)
         return 2

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote_plus
 
 if TYPE_CHECKING:
     from switches import Switches
@@ -25,6 +26,21 @@ class AwsError(Exception):
         self.code = code
         self.message = message
         self.status = status
+
+
+@dataclass(slots=True)
+class Incoming:
+    """One request as it came in; what it asks for in detail is read when needed."""
+
+    service: str
+    region: str
+    action: str
+    path: str
+    body: bytes
+
+    def text(self) -> str:
+        """All that the caller wrote, in which a switch may look for an id."""
+        return unquote_plus(f"{self.path} {self.body.decode(errors='replace')}")
 
 
 class LeaveToMoto(Exception):
@@ -62,18 +78,34 @@ def answers(service: str, action: str) -> Callable[[Action], Action]:
 REFUSED = {
     ("ec2", action)
     for action in (
+        "CancelSpotFleetRequests",
+        "CancelSpotInstanceRequests",
         "CopySnapshot",
+        "CreateFleet",
         "CreateLaunchTemplate",
         "CreateLaunchTemplateVersion",
         "CreateRestoreImageTask",
         "CreateSnapshot",
         "CreateSnapshots",
+        "DeleteFleets",
         "DeleteLaunchTemplate",
         "DeleteLaunchTemplateVersions",
+        "DescribeFleetHistory",
+        "DescribeFleetInstances",
+        "DescribeSpotFleetInstances",
+        "DescribeSpotFleetRequestHistory",
         "ImportImage",
         "ImportSnapshot",
+        "LockSnapshot",
+        "ModifyFleet",
         "ModifyLaunchTemplate",
         "ModifySnapshotAttribute",
+        "ModifySpotFleetRequest",
+        "RequestSpotFleet",
+        "RequestSpotInstances",
+        "ResetImageAttribute",
+        "ResetSnapshotAttribute",
+        "UnlockSnapshot",
     )
 } | {
     ("autoscaling", action)

@@ -82,6 +82,17 @@ def count(value: Any) -> int:
     return value
 
 
+def count_to(most: int) -> Kind:
+    """A whole number from 1 to the most."""
+
+    def check(value: Any) -> int:
+        if count(value) > most:
+            raise BadValue(f"is {value!r}, which is more than {most}")
+        return value
+
+    return check
+
+
 def time(value: Any) -> str:
     """A time with its offset, kept in UTC."""
     try:

@@ -37,6 +37,8 @@ class StandIn:
         self.url = url
         self.ec2 = self.client("ec2")
         self.autoscaling = self.client("autoscaling")
+        self.batch = self.client("batch")
+        self.rbin = self.client("rbin")
         self.ssm = self.client("ssm")
         self.sts = self.client("sts")
 

@@ -14,8 +14,9 @@ from botocore.model import OperationNotFoundError
 from werkzeug.wrappers import Request, Response
 
 import fleet
+import fleet_fields
 import wire
-from calls import AwsError
+from calls import AwsError, Incoming
 from checking import BadFleet
 from switches import BadSwitches, Switches
 from world import World
@@ -27,29 +28,28 @@ PREFIX = "/_standin/"
 class Logged:
     """One call as it came in; the parameters are read only when asked for."""
 
-    service: str
-    action: str
-    region: str
-    body: bytes
+    call: Incoming
     at: float
     answer: str = "ok"
 
     def name(self) -> str:
         """`DescribeImages`, or with its service where that is not EC2."""
-        return self.action if self.service == "ec2" else f"{self.service}:{self.action}"
+        call = self.call
+        return call.action if call.service == "ec2" else f"{call.service}:{call.action}"
 
     def params(self) -> Any:
         """The parameters, spelled as in boto3 where we know the service."""
-        if self.body.startswith(b"{"):
+        call = self.call
+        if call.service not in wire.REST_SERVICES and call.body.startswith(b"{"):
             try:
-                return json.loads(self.body)
+                return json.loads(call.body)
             except ValueError:
                 return {}
-        form = wire.form_of(self.body)
         try:
-            return wire.codec(self.service).read(self.action, form)
+            codec = wire.codec(call.service)
+            return codec.read(call.action, call.path, call.body)
         except (UnknownServiceError, OperationNotFoundError, AwsError):
-            return form
+            return wire.form_of(call.body)
 
 
 class State:
@@ -100,15 +100,15 @@ class Control:
         if request.args.get("log"):
             return [
                 {
-                    "action": call.name(),
-                    "params": call.params(),
-                    "region": call.region,
-                    "answer": call.answer,
-                    "at": round(call.at - self._state.started, 4),
+                    "action": logged.name(),
+                    "params": logged.params(),
+                    "region": logged.call.region,
+                    "answer": logged.answer,
+                    "at": round(logged.at - self._state.started, 4),
                 }
-                for call in self._state.calls
+                for logged in self._state.calls
             ]
-        return dict(sorted(Counter(call.name() for call in self._state.calls).items()))
+        return dict(sorted(Counter(one.name() for one in self._state.calls).items()))
 
     def _reset_calls(self, _: Request) -> Any:
         self._state.calls.clear()
@@ -121,12 +121,12 @@ class Control:
         )
 
     def _replace_fleet(self, request: Request) -> Any:
-        checked = fleet.checked(json.loads(request.data))
+        checked = fleet_fields.checked(json.loads(request.data))
         self._state.world = fleet.new_world(checked, self._state.default_account)
         return {}
 
     def _add_to_fleet(self, request: Request) -> Any:
-        checked = fleet.checked(json.loads(request.data))
+        checked = fleet_fields.checked(json.loads(request.data))
         world = self._state.world
         if checked["account"] not in (None, world.account):
             raise BadFleet(["fleet: account cannot change while it is in use"])

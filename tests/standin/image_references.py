@@ -1,6 +1,5 @@
-"""DescribeImageReferences, for instances, launch templates and SSM parameters.
+"""DescribeImageReferences: instances, launch templates, parameters and recipes.
 
-Image Builder's recipes are not in the fleet, so they never refer to anything.
 The ARNs follow AWS's usual form; the service's own answers were not seen.
 """
 
@@ -17,6 +16,8 @@ _PAGING = Paging(at_most=1000, default=None, at_least=5)
 _MOST_IMAGES = 10
 _DEPTH = 10
 """How many versions of a template are looked at, from the newest."""
+
+_MOST_DEPTH = 10_000
 
 Reference = dict[str, Any]
 
@@ -37,6 +38,8 @@ def describe_image_references(call: Call) -> dict[str, Any]:
         "ec2:Instance": _instances,
         "ec2:LaunchTemplate": _templates,
         "ssm:Parameter": _parameters,
+        "imagebuilder:ImageRecipe": _image_recipes,
+        "imagebuilder:ContainerRecipe": _container_recipes,
     }
     found = {
         (reference["Arn"], reference["ImageId"]): reference
@@ -65,7 +68,7 @@ def _instances(call: Call, options: dict[str, list[str]]) -> Iterator[Reference]
 
 
 def _templates(call: Call, options: dict[str, list[str]]) -> Iterator[Reference]:
-    depth = int(options.get("version-depth", [str(_DEPTH)])[0])
+    depth = _depth(options)
     for one in call.region.launch_templates.values():
         arn = _arn(call, "ec2", f"launch-template/{one['launch_template_id']}")
         for version in one["versions"][:depth]:
@@ -74,10 +77,35 @@ def _templates(call: Call, options: dict[str, list[str]]) -> Iterator[Reference]
                 yield _reference("ec2:LaunchTemplate", arn, image_id)
 
 
+def _depth(options: dict[str, list[str]]) -> int:
+    values = options.get("version-depth", [str(_DEPTH)])
+    depth = int(values[0]) if len(values) == 1 and values[0].isdecimal() else 0
+    if not 1 <= depth <= _MOST_DEPTH:
+        text = f"version-depth takes one number from 1 to {_MOST_DEPTH}"
+        raise AwsError("InvalidParameterValue", text)
+    return depth
+
+
 def _parameters(call: Call, _: dict[str, list[str]]) -> Iterator[Reference]:
     for one in moto_side.parameters(call.world.account, call.region.name):
         arn = _arn(call, "ssm", f"parameter/{one['name'].lstrip('/')}")
         yield _reference("ssm:Parameter", arn, one["value"])
+
+
+def _image_recipes(call: Call, _: dict[str, list[str]]) -> Iterator[Reference]:
+    yield from _recipes(call, "image", "imagebuilder:ImageRecipe")
+
+
+def _container_recipes(call: Call, _: dict[str, list[str]]) -> Iterator[Reference]:
+    yield from _recipes(call, "container", "imagebuilder:ContainerRecipe")
+
+
+def _recipes(call: Call, kind: str, resource_type: str) -> Iterator[Reference]:
+    for one in call.region.image_recipes.values():
+        if one["kind"] == kind:
+            name = f"{kind}-recipe/{one['name']}/{one['version']}"
+            arn = _arn(call, "imagebuilder", name)
+            yield _reference(resource_type, arn, one["image_id"])
 
 
 def _reference(kind: str, arn: str, image_id: str) -> Reference:

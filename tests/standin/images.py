@@ -142,9 +142,7 @@ def describe_image_attribute(call: Call) -> dict[str, Any]:
     answer: dict[str, Any] = {"ImageId": image.image_id}
     match call.params.get("Attribute"):
         case "launchPermission":
-            groups = [{"Group": "all"}] if image.public else []
-            users = [{"UserId": user} for user in image.launch_permissions]
-            answer["LaunchPermissions"] = groups + users
+            answer["LaunchPermissions"] = _permissions(image)
         case "description":
             answer["Description"] = {"Value": image.description}
         case "blockDeviceMapping":
@@ -159,29 +157,18 @@ def describe_image_attribute(call: Call) -> dict[str, Any]:
     return answer
 
 
-@answers("ec2", "ModifyImageAttribute")
-def modify_image_attribute(call: Call) -> dict[str, Any]:
-    """Launch permissions, in both spellings of the API, and the description."""
-    image = own_image(call)
-    if "Description" in call.params:
-        image.description = call.params["Description"].get("Value", "")
-    change = call.params.get("LaunchPermission", {})
-    adds, removes = list(change.get("Add", [])), list(change.get("Remove", []))
-    older = removes if call.params.get("OperationType") == "remove" else adds
-    older += [{"UserId": user} for user in call.params.get("UserIds", [])]
-    older += [{"Group": group} for group in call.params.get("UserGroups", [])]
-    for permission in removes:
-        if permission.get("Group") == "all":
-            image.public = False
-        elif permission.get("UserId") in image.launch_permissions:
-            image.launch_permissions.remove(permission["UserId"])
-    for permission in adds:
-        user = permission.get("UserId")
-        if permission.get("Group") == "all":
-            image.public = True
-        elif user is not None and user not in image.launch_permissions:
-            image.launch_permissions.append(user)
-    return {}
+def _permissions(image: Image) -> list[dict[str, str]]:
+    """A disabled image is shared with nobody, whatever the fleet says of it."""
+    if image.state == "disabled":
+        return []
+    groups = [{"Group": "all"}] if image.public else []
+    return groups + [{_kind_of(one): one} for one in image.launch_permissions]
+
+
+def _kind_of(holder: str) -> str:
+    if ":organization/" in holder:
+        return "OrganizationArn"
+    return "OrganizationalUnitArn" if ":ou/" in holder else "UserId"
 
 
 def own_image(call: Call) -> Image:
@@ -191,12 +178,17 @@ def own_image(call: Call) -> Image:
     if image is None:
         gone = image_id in call.region.deregistered
         if gone and not call.switches.forget_deregistered:
-            text = f"The image ID '{image_id}' is no longer available"
-            raise AwsError("InvalidAMIID.Unavailable", text)
+            raise unavailable(image_id)
         raise no_such_image(image_id)
     if image.owner_id != call.world.account:
         raise AwsError("AuthFailure", f"Not authorized for image:{image_id}", 403)
     return image
+
+
+def unavailable(image_id: str) -> AwsError:
+    """The error for an image that is not to be used any more."""
+    text = f"The image ID '{image_id}' is no longer available"
+    return AwsError("InvalidAMIID.Unavailable", text)
 
 
 def no_such_image(image_id: str) -> AwsError:

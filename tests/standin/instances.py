@@ -57,7 +57,8 @@ def run_instances(call: Call) -> dict[str, Any]:
         Instance(new_id("i"), image_id, "running", dict(tags))
         for _ in range(call.params.get("MaxCount", 1))
     ]
-    call.region.instances |= {one.instance_id: one for one in started}
+    for one in started:
+        call.region.put_instance(one)
     return _reservation(call, started)
 
 

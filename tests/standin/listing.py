@@ -29,6 +29,7 @@ class Paging:
     default: int | None
     at_least: int = 1
     size: str = "MaxResults"
+    token: str = "NextToken"
     bad_size: str = "InvalidParameterValue"
     bad_token: str = "InvalidParameterValue"
 
@@ -37,7 +38,7 @@ def page(
     call: Call, paging: Paging, items: Iterable[T], key: Callable[[T], str]
 ) -> tuple[list[T], str | None]:
     """One page of the items, in listing order, and the token of the next."""
-    number, after = _read_token(call.params.get("NextToken"), paging)
+    number, after = _read_token(call.params.get(paging.token), paging)
     call.switches.check_page(call.service, call.action, number)
     asked = call.params.get(paging.size)
     if asked is not None and not paging.at_least <= asked <= paging.at_most:

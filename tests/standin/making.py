@@ -8,7 +8,7 @@ from typing import Any
 
 from calls import AwsError, Call, answers
 from images import no_such_image
-from world import Image, Snapshot, new_id, now
+from world import NO_VOLUME, Image, Snapshot, new_id, now
 
 
 @answers("ec2", "RegisterImage")
@@ -112,7 +112,7 @@ def _new_device(call: Call, index: int, size: int, description: str) -> dict[str
     return {
         "DeviceName": device_name(index),
         "Ebs": {
-            "SnapshotId": _new_snapshot(call, size, description),
+            "SnapshotId": _new_snapshot(call, size, description, new_id("vol")),
             "VolumeSize": size,
             "VolumeType": "gp3",
             "DeleteOnTermination": True,
@@ -121,7 +121,9 @@ def _new_device(call: Call, index: int, size: int, description: str) -> dict[str
     }
 
 
-def _new_snapshot(call: Call, size: int, description: str) -> str:
+def _new_snapshot(
+    call: Call, size: int, description: str, volume: str = NO_VOLUME
+) -> str:
     snapshot = Snapshot(
         snapshot_id=new_id("snap"),
         owner_id=call.world.account,
@@ -129,8 +131,9 @@ def _new_snapshot(call: Call, size: int, description: str) -> str:
         size_gib=size,
         tags=_tags_for(call, "snapshot"),
         description=description,
+        volume_id=volume,
     )
-    call.region.snapshots[snapshot.snapshot_id] = snapshot
+    call.region.put_snapshot(snapshot)
     return snapshot.snapshot_id
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import moto_side
 from calls import AwsError, Call, answers
 from listing import Paging, Values, filtered, page
+from making import device_name
 
 _MADE = "2026-01-01T00:00:00.000Z"
 _TEMPLATES = Paging(at_most=200, default=200)
@@ -130,6 +131,10 @@ def _described_version(
     image_id = version["image_id"]
     if image_id is not None and call.params.get("ResolveAlias"):
         image_id = moto_side.resolved(call, image_id)
+    devices = [
+        {"DeviceName": device_name(index), "Ebs": {"SnapshotId": snapshot_id}}
+        for index, snapshot_id in enumerate(version["snapshots"])
+    ]
     return {
         "LaunchTemplateId": template["launch_template_id"],
         "LaunchTemplateName": template["name"],
@@ -137,7 +142,11 @@ def _described_version(
         "CreateTime": _MADE,
         "CreatedBy": f"arn:aws:iam::{call.world.account}:user/demo",
         "DefaultVersion": _is_default(template, version),
-        "LaunchTemplateData": {"ImageId": image_id, "InstanceType": "t3.micro"},
+        "LaunchTemplateData": {
+            "ImageId": image_id,
+            "InstanceType": "t3.micro",
+            "BlockDeviceMappings": devices,
+        },
     }
 
 
@@ -173,7 +182,7 @@ def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
             "AutoScalingGroupName": one["name"],
             "AutoScalingGroupARN": _arn(call, "autoScalingGroup", one["name"]),
             "LaunchConfigurationName": one["launch_configuration"],
-            "LaunchTemplate": _specification(call, one["launch_template"]),
+            "LaunchTemplate": specification(call, one["launch_template"]),
             "MixedInstancesPolicy": _mixed(call, one["mixed"]),
             "MinSize": 0,
             "MaxSize": 1,
@@ -188,7 +197,8 @@ def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
     return {"AutoScalingGroups": described, "NextToken": token}
 
 
-def _specification(call: Call, entry: dict[str, Any] | None) -> dict[str, Any] | None:
+def specification(call: Call, entry: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A template and its version, as all that start instances from one name them."""
     if entry is None:
         return None
     template_id = entry["launch_template_id"]
@@ -206,15 +216,15 @@ def _mixed(call: Call, entry: dict[str, Any] | None) -> dict[str, Any] | None:
     overrides = [
         {
             "InstanceType": one["instance_type"],
-            "LaunchTemplateSpecification": _specification(call, one["launch_template"]),
+            "LaunchTemplateSpecification": specification(call, one["launch_template"]),
             "ImageId": one["image_id"],
         }
         for one in entry["overrides"]
     ]
-    specification = _specification(call, entry["launch_template"])
+    named = specification(call, entry["launch_template"])
     return {
         "LaunchTemplate": {
-            "LaunchTemplateSpecification": specification,
+            "LaunchTemplateSpecification": named,
             "Overrides": overrides,
         }
     }

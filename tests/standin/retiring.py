@@ -7,6 +7,7 @@ from typing import Any
 
 from calls import AwsError, Call, answers
 from images import own_image
+from recycling import discard_image, discard_snapshot
 from world import timestamp
 
 _DONE = {"Return": True}
@@ -22,7 +23,7 @@ def deregister_image(call: Call) -> dict[str, Any]:
             f"({image.protected})"
         )
         raise AwsError("OperationNotPermitted", text)
-    call.region.deregister(image)
+    discard_image(call, image)
     results = []
     if call.params.get("DeleteAssociatedSnapshots") and call.switches.delete_associated:
         results = [
@@ -41,10 +42,11 @@ def _delete(call: Call, snapshot_id: str) -> str:
     code = call.switches.associated_result.get(snapshot_id, "success")
     snapshot = call.region.snapshots.get(snapshot_id)
     # What AWS answers for a snapshot that is gone or another's is not verified.
-    if snapshot is None or snapshot.owner_id != call.world.account:
+    # Neither is that for a locked one.
+    if snapshot is None or snapshot.owner_id != call.world.account or snapshot.locked:
         return "client-error"
     if code == "success":
-        del call.region.snapshots[snapshot_id]
+        discard_snapshot(call, snapshot)
     return code
 
 

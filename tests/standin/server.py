@@ -12,17 +12,22 @@ from typing import Any
 from werkzeug.wrappers import Request, Response
 
 # These register their answers when they are imported.
+import batch  # noqa: F401
+import capacity  # noqa: F401
+import deleting  # noqa: F401
 import image_references  # noqa: F401
 import images  # noqa: F401
 import instances  # noqa: F401
 import making  # noqa: F401
 import moto_side
 import references  # noqa: F401
+import retention  # noqa: F401
 import retiring  # noqa: F401
+import sharing  # noqa: F401
 import snapshots  # noqa: F401
 import tags  # noqa: F401
 import wire
-from calls import ACTIONS, REFUSED, AwsError, Call, LeaveToMoto, refuse
+from calls import ACTIONS, REFUSED, AwsError, Call, Incoming, LeaveToMoto, refuse
 from control import PREFIX, Control, Logged, State
 from world import DEFAULT_REGION, World
 
@@ -52,69 +57,67 @@ class Application:
         return response(environ, start)
 
     def _answer(self, request: Request, body: bytes) -> Response:
-        service, region, action = _addressed(request, body)
-        logged = Logged(service, action, region, body, time.monotonic())
+        call = _addressed(request, body)
+        logged = Logged(call, time.monotonic())
         self._state.calls.append(logged)
         switches, account = self._state.switches, self._state.world.account
         try:
-            switches.check(service, action, account, body)
-            response = self._ours(service, region, action, body)
+            switches.check(call, account)
+            response = self._ours(call)
             if response is None:
                 response = moto_side.forward(request.environ, body, account)
             if response.status_code < 400:
-                switches.check_answer(service, action)
+                switches.check_answer(call.service, call.action)
             else:
                 logged.answer = str(response.status_code)
         except AwsError as error:
             logged.answer = error.code
-            text, content_type = wire.write_error(service, error)
+            text, content_type = wire.write_error(call.service, error)
             response = Response(text, status=error.status, content_type=content_type)
         except Exception as error:  # noqa: BLE001
             # A slip of ours.  Status 400, so that no SDK hides it by retrying.
             traceback.print_exc()
             logged.answer = "StandInFailure"
             fault = AwsError("StandInFailure", repr(error))
-            text, content_type = wire.write_error(service, fault)
+            text, content_type = wire.write_error(call.service, fault)
             response = Response(text, status=400, content_type=content_type)
         return response
 
-    def _ours(
-        self, service: str, region: str, action: str, body: bytes
-    ) -> Response | None:
+    def _ours(self, incoming: Incoming) -> Response | None:
         """The answer if the action is ours, None if it is moto's."""
-        if (service, action) in REFUSED:
-            raise refuse(service, action)
+        service, action = incoming.service, incoming.action
         answer = ACTIONS.get((service, action))
         if answer is None:
+            if (service, action) in REFUSED or service in wire.REST_SERVICES:
+                raise refuse(service, action)
             return None
         codec = wire.codec(service)
         world = self._state.world
-        params = codec.read(action, wire.form_of(body))
+        params = codec.read(action, incoming.path, incoming.body)
         if params.pop("DryRun", False):
             text = "Request would have succeeded, but DryRun flag is set."
             raise AwsError("DryRunOperation", text, 412)
-        call = Call(
-            service, action, params, world, world.region(region), self._state.switches
-        )
+        region = world.region(incoming.region)
+        call = Call(service, action, params, world, region, self._state.switches)
         try:
             content = answer(call)
         except LeaveToMoto:
             return None
-        return Response(
-            codec.write(action, content), content_type="text/xml;charset=UTF-8"
-        )
+        return Response(codec.write(action, content), content_type=codec.content_type)
 
 
-def _addressed(request: Request, body: bytes) -> tuple[str, str, str]:
-    """Service, Region and action of a request.
+def _addressed(request: Request, body: bytes) -> Incoming:
+    """What a request asks of whom.
 
-    The first two come from the signature's scope, which any access key has.
+    Service and Region come from the signature's scope, which any access key has.
     """
     scope = _SCOPE.search(request.headers.get("Authorization", ""))
     region, service = scope.groups() if scope else (DEFAULT_REGION, "unknown")
-    if target := request.headers.get("X-Amz-Target"):
+    if service in wire.REST_SERVICES:
+        action = wire.codec(service).action_of(request.method, request.path)
+    elif target := request.headers.get("X-Amz-Target"):
         action = target.rpartition(".")[2]
     else:
         form = wire.form_of(body) if body[:1] not in (b"{", b"") else {}
         action = form.get("Action", request.args.get("Action", "unknown"))
-    return service, region, action
+    return Incoming(service, region, action, request.path, body)

@@ -1,4 +1,4 @@
-"""Snapshots: DescribeSnapshots and DeleteSnapshot with its race."""
+"""Snapshots: listing them, who may use them, which are locked."""
 
 from __future__ import annotations
 
@@ -9,11 +9,15 @@ from listing import Paging, Values, filtered, not_both, page, tag_set
 from world import Region, Snapshot, with_millis
 
 _PAGING = Paging(at_most=1000, default=None)
+_LOCK_PAGING = Paging(at_most=1000, default=1000)
+_LOCK = "governance"
+_LOCK_FILTERS: dict[str, Values] = {"lock-state": lambda snapshot: [_LOCK]}
 _FILTERS: dict[str, Values] = {
     "snapshot-id": lambda snapshot: [snapshot.snapshot_id],
     "status": lambda snapshot: [snapshot.state],
     "description": lambda snapshot: [snapshot.description],
     "owner-id": lambda snapshot: [snapshot.owner_id],
+    "volume-id": lambda snapshot: [snapshot.volume_id],
     "volume-size": lambda snapshot: [str(snapshot.size_gib)],
     "storage-tier": lambda snapshot: ["standard"],
 }
@@ -26,7 +30,8 @@ def describe_snapshots(call: Call) -> dict[str, Any]:
     held = call.region.snapshots
     if ids := call.params.get("SnapshotIds"):
         snapshots = [
-            _known(call.region, snapshot_id) for snapshot_id in dict.fromkeys(ids)
+            known_snapshot(call.region, snapshot_id)
+            for snapshot_id in dict.fromkeys(ids)
         ]
     else:
         snapshots = list(held.values())
@@ -35,13 +40,14 @@ def describe_snapshots(call: Call) -> dict[str, Any]:
         snapshots = [one for one in snapshots if one.owner_id in named]
     snapshots = filtered(call, snapshots, _FILTERS)
     snapshots, token = page(call, _PAGING, snapshots, lambda one: one.snapshot_id)
-    return {"Snapshots": [_described(one) for one in snapshots], "NextToken": token}
+    return {"Snapshots": [described(one) for one in snapshots], "NextToken": token}
 
 
-def _described(snapshot: Snapshot) -> dict[str, Any]:
+def described(snapshot: Snapshot) -> dict[str, Any]:
+    """A snapshot as DescribeSnapshots shows it."""
     return {
         "SnapshotId": snapshot.snapshot_id,
-        "VolumeId": f"vol-{snapshot.snapshot_id.removeprefix('snap-')}",
+        "VolumeId": snapshot.volume_id,
         "State": snapshot.state,
         "StartTime": with_millis(snapshot.started_at),
         "Progress": "100%" if snapshot.state == "completed" else "0%",
@@ -55,49 +61,61 @@ def _described(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-@answers("ec2", "DeleteSnapshot")
-def delete_snapshot(call: Call) -> dict[str, Any]:
-    """Refused while any image names the snapshot, and sometimes a bit longer."""
-    snapshot = _known(call.region, call.params.get("SnapshotId", ""))
+@answers("ec2", "DescribeLockedSnapshots")
+def describe_locked_snapshots(call: Call) -> dict[str, Any]:
+    """The account's own snapshots that are locked."""
+    held = call.region.snapshots
+    wanted = dict.fromkeys(call.params.get("SnapshotIds") or held)
+    snapshots = [known_snapshot(call.region, snapshot_id) for snapshot_id in wanted]
+    mine = [one for one in snapshots if one.owner_id == call.world.account]
+    locked = filtered(call, [one for one in mine if one.locked], _LOCK_FILTERS)
+    locked, token = page(call, _LOCK_PAGING, locked, lambda one: one.snapshot_id)
+    answer = [
+        {
+            "OwnerId": one.owner_id,
+            "SnapshotId": one.snapshot_id,
+            "LockState": _LOCK,
+            "LockDuration": 365,
+            "LockCreatedOn": with_millis(one.started_at),
+        }
+        for one in locked
+    ]
+    return {"Snapshots": answer, "NextToken": token}
+
+
+@answers("ec2", "DescribeSnapshotAttribute")
+def describe_snapshot_attribute(call: Call) -> dict[str, Any]:
+    """Who may make volumes from a snapshot; only its owner may ask."""
+    snapshot = own_snapshot(call)
+    attribute = call.params.get("Attribute")
+    if attribute != "createVolumePermission":
+        text = f"the stand-in does not know the attribute '{attribute}'"
+        raise AwsError("InvalidParameterValue", text)
+    groups = [{"Group": "all"}] if snapshot.public else []
+    users = [{"UserId": user} for user in snapshot.create_volume_permissions]
+    return {
+        "SnapshotId": snapshot.snapshot_id,
+        "CreateVolumePermissions": groups + users,
+    }
+
+
+def own_snapshot(call: Call) -> Snapshot:
+    """The snapshot that the call names; an error unless it is there and ours."""
+    snapshot = known_snapshot(call.region, call.params.get("SnapshotId", ""))
     if snapshot.owner_id != call.world.account:
         text = f"Not authorized for snapshot:{snapshot.snapshot_id}"
         raise AwsError("AuthFailure", text, 403)
-    if users := call.region.users_of(snapshot.snapshot_id):
-        raise _in_use(snapshot, users)
-    if _races(call, snapshot):
-        raise _in_use(snapshot, [snapshot.released_by or ""])
-    del call.region.snapshots[snapshot.snapshot_id]
-    return {}
+    return snapshot
 
 
-def _races(call: Call, snapshot: Snapshot) -> bool:
-    """Whether EC2 still thinks that the deregistered image uses the snapshot.
-
-    Real EC2 does so for about one snapshot in five.  Here the switch says which
-    of the snapshots, in the order of their first delete, and how many times.
-    """
-    if snapshot.released_by is None:
-        return False
-    race = call.switches.race
-    if snapshot.race_left is None:
-        call.region.races += 1
-        hit = call.region.races <= race.first or (
-            race.every > 0 and call.region.races % race.every == 0
-        )
-        snapshot.race_left = race.times if hit else 0
-    if snapshot.race_left == 0:
-        return False
-    snapshot.race_left -= 1
-    return True
-
-
-def _known(region: Region, snapshot_id: str) -> Snapshot:
+def known_snapshot(region: Region, snapshot_id: str) -> Snapshot:
+    """The snapshot of this id; an error unless it is there."""
     if snapshot_id not in region.snapshots:
-        text = f"The snapshot '{snapshot_id}' does not exist."
-        raise AwsError("InvalidSnapshot.NotFound", text)
+        raise no_such_snapshot(snapshot_id)
     return region.snapshots[snapshot_id]
 
 
-def _in_use(snapshot: Snapshot, image_ids: list[str]) -> AwsError:
-    text = f"The snapshot {snapshot.snapshot_id} is currently in use by "
-    return AwsError("InvalidSnapshot.InUse", text + ",".join(image_ids))
+def no_such_snapshot(snapshot_id: str) -> AwsError:
+    """The error for an id that is not there, or not any more."""
+    text = f"The snapshot '{snapshot_id}' does not exist."
+    return AwsError("InvalidSnapshot.NotFound", text)

@@ -8,12 +8,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_plus
 
 import wire
-from calls import AwsError
+from calls import AwsError, Incoming
 
-SERVICES = ("ec2", "autoscaling", "ssm", "sts")
+SERVICES = ("ec2", "autoscaling", "ssm", "sts", "rbin", "batch")
 KNOWN: dict[str, type | tuple[type, ...]] = {
     "deny": list,
     "fail": dict,
@@ -118,19 +117,18 @@ class Switches:
         """Whether the caller lacks the permission for this action."""
         return (service, action) in self._deny
 
-    def check(self, service: str, action: str, account: str, body: bytes) -> None:
+    def check(self, call: Incoming, account: str) -> None:
         """Raise the error that the switches hold for this call, if any."""
+        service, action = call.service, call.action
         if self.denies(service, action):
             raise _denial(service, action, account)
         bucket = self._buckets.get((service, action))
         if bucket is not None and not bucket.take():
-            raise AwsError("RequestLimitExceeded", "Request limit exceeded.", 503)
+            raise _throttled(service)
         for failure in self._fail.get((service, action), []):
             if failure.times == 0:
                 continue
-            if failure.match is not None and failure.match not in unquote_plus(
-                body.decode(errors="replace")
-            ):
+            if failure.match is not None and failure.match not in call.text():
                 continue
             if failure.times is not None:
                 failure.times -= 1
@@ -153,6 +151,13 @@ def _internal_error() -> AwsError:
     return AwsError("InternalError", "An internal error has occurred", 500)
 
 
+def _throttled(service: str) -> AwsError:
+    """What the REST services say here is not verified."""
+    if service in wire.REST_SERVICES:
+        return AwsError("ThrottlingException", "Rate exceeded", 429)
+    return AwsError("RequestLimitExceeded", "Request limit exceeded.", 503)
+
+
 def _denial(service: str, action: str, account: str) -> AwsError:
     user = f"arn:aws:iam::{account}:user/demo"
     reason = (
@@ -164,6 +169,8 @@ def _denial(service: str, action: str, account: str) -> AwsError:
         return AwsError("UnauthorizedOperation", text, 403)
     if service == "ssm":
         return AwsError("AccessDeniedException", reason, 400)
+    if service in wire.REST_SERVICES:
+        return AwsError("AccessDeniedException", reason, 403)
     return AwsError("AccessDenied", reason, 403)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from calls import AwsError, Call, LeaveToMoto, answers
@@ -73,18 +74,23 @@ def _targets(call: Call) -> list[dict[str, str]]:
 
 
 def _tags_of(region: Region, resource_id: str) -> dict[str, str]:
+    """The tags of a resource, be it in the account or in the Recycle Bin."""
+    found: Any = None
     match resource_id.partition("-")[0]:
         case "ami":
-            found = region.images.get(resource_id)
+            found, held = region.images.get(resource_id), region.recycled_images
             code, kind = "InvalidAMIID.NotFound", "image"
         case "snap":
-            found = region.snapshots.get(resource_id)
+            found, held = region.snapshots.get(resource_id), region.recycled_snapshots
             code, kind = "InvalidSnapshot.NotFound", "snapshot"
         case "i":
-            found = region.instances.get(resource_id)
+            found, held = region.instances.get(resource_id), None
             code, kind = "InvalidInstanceID.NotFound", "instance"
         case _:
             raise AwsError("InvalidID", f"The ID '{resource_id}' is not valid")
+    if found is None and held is not None:
+        recycled = held.get(resource_id)
+        found = recycled and recycled.resource
     if found is None:
         raise AwsError(code, f"The {kind} ID '{resource_id}' does not exist")
     return found.tags
@@ -115,19 +121,30 @@ _FILTERS: dict[str, Values] = {
 
 @answers("ec2", "DescribeTags")
 def describe_tags(call: Call) -> dict[str, Any]:
-    """All tags of images, snapshots and instances, one by one."""
-    region = call.region
-    kinds = {
-        "image": region.images,
-        "snapshot": region.snapshots,
-        "instance": region.instances,
-    }
+    """All tags of images, snapshots and instances, one by one.
+
+    Those of what is in the Recycle Bin too, as its console shows them.
+    """
     every = [
         {"ResourceId": one, "ResourceType": kind, "Key": key, "Value": value}
-        for kind, held in kinds.items()
-        for one, resource in held.items()
-        for key, value in resource.tags.items()
+        for kind, one, tags in _tagged(call.region)
+        for key, value in tags.items()
     ]
     tags = filtered(call, every, _FILTERS)
     tags, token = page(call, _PAGING, tags, lambda t: f"{t['ResourceId']} {t['Key']}")
     return {"Tags": tags, "NextToken": token}
+
+
+def _tagged(region: Region) -> Iterator[tuple[str, str, dict[str, str]]]:
+    kinds: dict[str, dict[str, Any]] = {
+        "image": region.images,
+        "snapshot": region.snapshots,
+        "instance": region.instances,
+    }
+    for kind, held in kinds.items():
+        for resource_id, resource in held.items():
+            yield kind, resource_id, resource.tags
+    bins = {"image": region.recycled_images, "snapshot": region.recycled_snapshots}
+    for kind, recycled in bins.items():
+        for resource_id, one in recycled.present().items():
+            yield kind, resource_id, one.resource.tags

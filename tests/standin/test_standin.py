@@ -175,6 +175,10 @@ def test_a_new_fleet_leaves_nothing_of_the_old(standin):
     standin.load()
     got = standin.fleet()
     assert (got.pop("account"), got.pop("region")) == (ACCOUNT, "eu-central-1")
+    assert [one["rule_id"] for one in got.pop("retention_rules")] == [
+        "images",
+        "snapshots",
+    ]
     assert all(section == [] for section in got.values())
 
 

@@ -20,8 +20,12 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
 from calls import AwsError
+from rest_json import RestJson
 
 Writer = Callable[[list[str], str, Any], None]
+
+JSON_SERVICES = ("ssm", "rbin", "batch")
+REST_SERVICES = ("rbin", "batch")
 
 _PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
@@ -40,25 +44,29 @@ def has_action(service: str, action: str) -> bool:
 
 
 @cache
-def codec(service: str) -> Codec:
+def codec(service: str) -> Codec | RestJson:
     """The codec of a service, by its signing name; loaded once."""
-    return Codec(service)
+    raw = Loader().load_service_model(service, "service-2")
+    model = ServiceModel(raw, service)
+    if model.metadata["protocol"] == "rest-json":
+        return RestJson(model)
+    return Codec(model)
 
 
 class Codec:
     """Reads the requests and writes the answers of one service."""
 
-    def __init__(self, service: str) -> None:
-        self.service = service
-        raw = Loader().load_service_model(service, "service-2")
-        self.model = ServiceModel(raw, service)
+    content_type = "text/xml;charset=UTF-8"
+
+    def __init__(self, model: ServiceModel) -> None:
+        self.model = model
         self._ec2 = self.model.metadata["protocol"] == "ec2"
         self._writers: dict[str, dict[str, tuple[str, Writer]]] = {}
 
-    def read(self, action: str, form: dict[str, str]) -> dict[str, Any]:
+    def read(self, action: str, path: str, body: bytes) -> dict[str, Any]:
         """The parameters of a query request, spelled as in boto3."""
         shape = self.model.operation_model(action).input_shape
-        return {} if shape is None else self._read(shape, _tree(form))
+        return {} if shape is None else self._read(shape, _tree(form_of(body)))
 
     def _read(self, shape: Shape, node: Any) -> Any:
         kind = shape.type_name
@@ -177,8 +185,11 @@ def _tree(form: dict[str, str]) -> dict[str, Any]:
 
 
 def write_error(service: str, error: AwsError) -> tuple[bytes, str]:
-    """The body and content type of an error, as this service words errors."""
-    if service == "ssm":
+    """The body and content type of an error, as this service words errors.
+
+    JSON services have the code in a header or in the body; SDKs read both.
+    """
+    if service in JSON_SERVICES:
         body = json.dumps({"__type": error.code, "message": error.message})
         return body.encode(), "application/x-amz-json-1.1"
     code, message = escape(error.code), escape(error.message)

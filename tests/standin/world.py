@@ -12,12 +12,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from secrets import token_hex
-from typing import Any
+from typing import Any, Generic, TypeVar
 from zlib import crc32
 
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "eu-central-1"
 DEFAULT_SIZE_GIB = 8
+NO_VOLUME = "vol-ffffffff"
+"""The volume of a snapshot that was not made from one, such as a copy."""
 
 
 def timestamp(moment: datetime) -> str:
@@ -98,6 +100,10 @@ class Snapshot:
     tags: dict[str, str] = field(default_factory=dict)
     description: str = ""
     state: str = "completed"
+    volume_id: str = NO_VOLUME
+    locked: bool = False
+    create_volume_permissions: list[str] = field(default_factory=list)
+    public: bool = False
     released_by: str | None = None
     """The last image that named this snapshot, once that is deregistered."""
     race_left: int | None = None
@@ -114,20 +120,69 @@ class Instance:
     tags: dict[str, str] = field(default_factory=dict)
 
 
+T = TypeVar("T", Image, Snapshot)
+
+
+@dataclass(slots=True)
+class Recycled(Generic[T]):
+    """Something in the Recycle Bin, as it was, and from when until when."""
+
+    resource: T
+    entered_at: str
+    leaves_at: str
+
+    def is_gone(self) -> bool:
+        """Whether its time is over, so that nobody can take it back any more."""
+        return datetime.fromisoformat(self.leaves_at) <= datetime.now(UTC)
+
+
+class Bin(Generic[T]):
+    """One half of the Recycle Bin, by id; what is past its time is not there."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Recycled[T]] = {}
+
+    def put(self, resource_id: str, recycled: Recycled[T]) -> None:
+        """Add, or replace what has this id."""
+        self._held[resource_id] = recycled
+
+    def get(self, resource_id: str) -> Recycled[T] | None:
+        """What has this id, if it is still there."""
+        found = self._held.get(resource_id)
+        return None if found is None or found.is_gone() else found
+
+    def forget(self, resource_id: str) -> None:
+        """Take it out, if it is there."""
+        self._held.pop(resource_id, None)
+
+    def present(self) -> dict[str, Recycled[T]]:
+        """Everything that is still there."""
+        return {key: one for key, one in self._held.items() if not one.is_gone()}
+
+
 class Region:
-    """The resources of one Region, with the index that deleting needs."""
+    """The resources of one Region, with the indexes that frequent calls need."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.images: dict[str, Image] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.instances: dict[str, Instance] = {}
-        # These three never change but through the fleet endpoint, so they stay
-        # the checked entries of the fleet file, keyed by id or name.
+        # These never change but through the fleet endpoint, so they stay the
+        # checked entries of the fleet file, keyed by id or name.
         self.launch_templates: dict[str, dict[str, Any]] = {}
         self.launch_configurations: dict[str, dict[str, Any]] = {}
         self.auto_scaling_groups: dict[str, dict[str, Any]] = {}
+        self.fleets: dict[str, dict[str, Any]] = {}
+        self.spot_fleets: dict[str, dict[str, Any]] = {}
+        self.spot_requests: dict[str, dict[str, Any]] = {}
+        self.compute_environments: dict[str, dict[str, Any]] = {}
+        self.image_recipes: dict[tuple[str, ...], dict[str, Any]] = {}
+        self.retention_rules: dict[str, dict[str, Any]] = {}
+        self.recycled_images: Bin[Image] = Bin()
+        self.recycled_snapshots: Bin[Snapshot] = Bin()
         self.deregistered: dict[str, Image] = {}
+        """Every image that was here once; those in the Recycle Bin too."""
         self.races = 0
         """How many snapshots of deregistered images were deleted so far."""
         self._users: dict[str, dict[str, None]] = {}
@@ -137,8 +192,22 @@ class Region:
         self._forget_uses(image.image_id)
         self.images[image.image_id] = image
         self.deregistered.pop(image.image_id, None)
+        self.recycled_images.forget(image.image_id)
         for snapshot_id in image.snapshot_ids():
             self._users.setdefault(snapshot_id, {})[image.image_id] = None
+
+    def put_snapshot(self, snapshot: Snapshot) -> None:
+        """Add or replace a snapshot."""
+        self.snapshots[snapshot.snapshot_id] = snapshot
+        self.recycled_snapshots.forget(snapshot.snapshot_id)
+
+    def put_instance(self, instance: Instance) -> None:
+        """Add or replace an instance."""
+        self.instances[instance.instance_id] = instance
+
+    def put_launch_template(self, template: dict[str, Any]) -> None:
+        """Add or replace a launch template."""
+        self.launch_templates[template["launch_template_id"]] = template
 
     def deregister(self, image: Image) -> None:
         """Take an image away; its snapshots stay."""
@@ -148,6 +217,24 @@ class Region:
         for snapshot_id in image.snapshot_ids():
             if not self.users_of(snapshot_id) and snapshot_id in self.snapshots:
                 self.snapshots[snapshot_id].released_by = image.image_id
+
+    def recycle_image(self, recycled: Recycled[Image]) -> None:
+        """Put an image into the Recycle Bin; it is not in the account any more.
+
+        It loses its launch permissions there.  AWS says so of disabling only.
+        """
+        image = recycled.resource
+        if image.image_id in self.images:
+            self.deregister(self.images[image.image_id])
+        image.public, image.launch_permissions = False, []
+        self.deregistered[image.image_id] = image
+        self.recycled_images.put(image.image_id, recycled)
+
+    def recycle_snapshot(self, recycled: Recycled[Snapshot]) -> None:
+        """Put a snapshot into the Recycle Bin, with everything that it has."""
+        snapshot_id = recycled.resource.snapshot_id
+        self.snapshots.pop(snapshot_id, None)
+        self.recycled_snapshots.put(snapshot_id, recycled)
 
     def users_of(self, snapshot_id: str) -> list[str]:
         """The existing images whose mapping names this snapshot."""

@@ -1,0 +1,83 @@
+"""The REST-JSON protocol, both ways, from botocore's service models.
+
+An action is a method and a path here; parameters are in both the path and a JSON
+body.  Only what this account needs is here: no query strings, no timestamps.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+from urllib.parse import unquote
+
+from botocore.model import ServiceModel, Shape
+
+from calls import AwsError
+
+_PLACE = re.compile(r"\{(\w+)\}")
+
+
+class RestJson:
+    """Reads the requests and writes the answers of one service."""
+
+    content_type = "application/json"
+
+    def __init__(self, model: ServiceModel) -> None:
+        self.model = model
+        self._routes = [
+            (operation.http["method"], _pattern(operation.http["requestUri"]), name)
+            for name in model.operation_names
+            if (operation := model.operation_model(name))
+        ]
+
+    def action_of(self, method: str, path: str) -> str:
+        """The action of a request, or `unknown`."""
+        for known, pattern, name in self._routes:
+            if known == method and pattern.fullmatch(path):
+                return name
+        return "unknown"
+
+    def read(self, action: str, path: str, body: bytes) -> dict[str, Any]:
+        """The parameters of a request, spelled as in boto3."""
+        operation = self.model.operation_model(action)
+        try:
+            params = json.loads(body or b"{}")
+        except ValueError:
+            params = None
+        if not isinstance(params, dict):
+            text = "The body of the request is not a JSON object"
+            raise AwsError("SerializationException", text)
+        found = _pattern(operation.http["requestUri"]).fullmatch(path)
+        parts = found.groupdict() if found else {}
+        shape = operation.input_shape
+        for member, inner in shape.members.items() if shape is not None else ():
+            if inner.serialization.get("location") == "uri":
+                params[member] = unquote(parts.get(inner.serialization["name"], ""))
+        return params
+
+    def write(self, action: str, answer: dict[str, Any]) -> bytes:
+        """The JSON of a successful answer."""
+        shape = self.model.operation_model(action).output_shape
+        return json.dumps(_known(shape, answer)).encode()
+
+
+def _pattern(uri: str) -> re.Pattern[str]:
+    """`/rules/{identifier}` as a pattern with a group for the place."""
+    return re.compile(_PLACE.sub(r"(?P<\1>[^/]+)", uri))
+
+
+def _known(shape: Shape, value: Any) -> Any:
+    """The value without what is None.
+
+    A member that the model does not know is a slip of ours: it fails here.
+    """
+    if shape.type_name == "structure":
+        return {
+            member: _known(shape.members[member], inner)
+            for member, inner in value.items()
+            if inner is not None
+        }
+    if shape.type_name == "list":
+        return [_known(shape.member, inner) for inner in value]
+    return value
