@@ -1,0 +1,52 @@
+//! A saved inventory: read or refused with its place; what was read is written and read again the
+//! same; every image gets one decision, and what is in use stays.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use libfuzzer_sys::fuzz_target;
+use steward::inventory::Inventory;
+use steward::plan::reap::{SnapshotAction, plan_snapshots};
+use steward::plan::{Action, plan};
+use steward::policy::Policy;
+
+/// Eager: it would remove all that may be removed.
+static POLICY: LazyLock<Policy> = LazyLock::new(|| {
+    let text = "version = 1\n[[rule]]\nname = \"all\"\ngroup_by = [\"name_prefix\", \"tag:Family\"]\n\
+                keep = { last = 1, within = \"1d\", weekly = 2, launched_within = \"30d\" }\n\
+                retire = { disable_after = \"1d\", deregister_after = \"2d\", delete_snapshots_after = \"0d\" }\n\
+                [safety]\nmax_per_run = 1000\nmax_fraction = 1.0\nmin_references = 0\nshared_images = \"retire\"\n\
+                [orphans]\ndelete_after = \"1d\"\n";
+    Policy::parse(text, "eager").expect("a good policy")
+});
+
+fuzz_target!(|text: &str| {
+    let world = match Inventory::from_json(text) {
+        Ok(world) => world,
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            return;
+        }
+    };
+    let written = serde_json::to_string(&world).expect("an inventory can be written");
+    assert_eq!(Inventory::from_json(&written).expect("and read again"), world);
+    let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+    let found = plan(&world, &POLICY, now);
+    assert_eq!(found.decisions.len(), world.images.len());
+    for decision in &found.decisions {
+        assert!(!decision.because.is_empty());
+        let used = world.references.iter().any(|one| one.image_id == decision.image_id);
+        let stays = matches!(decision.action, Action::Keep | Action::Rescue(_));
+        assert!(stays || !used, "{} is in use: {decision:?}", decision.image_id);
+        assert!(stays || matches!(decision.action, Action::Wait) || found.refusal.is_none());
+    }
+    let snapshots = plan_snapshots(&world, &POLICY, now);
+    for decision in &snapshots.decisions {
+        let used = world.images.iter().any(|image| {
+            image.state != steward::inventory::ImageState::Deregistered
+                && image.snapshots.contains(&decision.snapshot_id)
+        });
+        assert!(!used || decision.action == SnapshotAction::Keep, "{decision:?}");
+    }
+});

@@ -1,0 +1,37 @@
+//! A policy document: understood, or refused with a place and a remedy; and whatever it says, what
+//! is in use stays.
+#![no_main]
+
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use libfuzzer_sys::fuzz_target;
+use steward::inventory::Inventory;
+use steward::plan::reap::plan_snapshots;
+use steward::plan::{Action, plan};
+use steward::policy::Policy;
+
+static WORLD: LazyLock<Inventory> = LazyLock::new(|| {
+    Inventory::from_json(include_str!("../world.json")).expect("a good inventory")
+});
+
+fuzz_target!(|text: &str| {
+    let policy = match Policy::parse(text, "fuzzed") {
+        Ok(policy) => policy,
+        Err(error) => {
+            assert!(!error.problems.is_empty());
+            assert!(!error.to_string().is_empty());
+            return;
+        }
+    };
+    let now: Timestamp = "2026-11-22T12:00:00Z".parse().expect("a time");
+    let found = plan(&WORLD, &policy, now);
+    assert_eq!(found.decisions.len(), WORLD.images.len());
+    for decision in &found.decisions {
+        assert!(!decision.because.is_empty());
+        let used = WORLD.references.iter().any(|one| one.image_id == decision.image_id);
+        let stays = matches!(decision.action, Action::Keep | Action::Rescue(_));
+        assert!(stays || !used, "{} is in use: {decision:?}", decision.image_id);
+    }
+    plan_snapshots(&WORLD, &policy, now);
+});
