@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use jiff::Timestamp;
 use serde::Serialize;
 use steward::apply::{NoDeadline, Outcome, Status};
-use steward::cloud::{CloudError, SnapshotScope, TemplateVersions};
+use steward::cloud::{
+    CloudError, ComputeEnvironments, ReferenceScope, SnapshotScope, TemplateVersions,
+};
 use steward::inventory::{Inventory, InventoryError};
 use steward::jobs::{Job, Mode, Reaped};
 use steward::plan::reap::{SnapshotDecision, SnapshotPlan, plan_snapshots};
@@ -144,8 +146,8 @@ async fn plan_live(
     now: Timestamp,
 ) -> Result<(Plan, SnapshotPlan), CommandError> {
     let live = live::connect(place).await?;
-    let versions = policy.safety.template_versions;
-    let mut inventory = survey::take_inventory(&live.aws, &live.home, versions, now).await;
+    let scope = policy.safety.reference_scope();
+    let mut inventory = survey::take_inventory(&live.aws, &live.home, &scope, now).await;
     let plan =
         survey::plan_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
     let snapshots = plan_snapshots(&inventory, policy, now);
@@ -209,8 +211,9 @@ async fn run_inventory(
     } else {
         TemplateVersions::DefaultAndLatest
     };
+    let scope = ReferenceScope { versions, compute_environments: ComputeEnvironments::Read };
     let live = live::connect(place).await?;
-    let mut inventory = survey::take_inventory(&live.aws, &live.home, versions, now).await;
+    let mut inventory = survey::take_inventory(&live.aws, &live.home, &scope, now).await;
     if launch_permissions {
         survey::read_launch_permissions(&live.aws, &mut inventory).await;
     }
