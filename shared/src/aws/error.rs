@@ -71,7 +71,7 @@ pub(super) fn bad_answer(action: Action, message: String) -> CloudError {
 
 /// A call that is not made, because it would ask for what cannot be.
 pub(super) fn bad_request(action: Action, message: String) -> CloudError {
-    CloudError { call: action.name(), kind: ErrorKind::Other, code: String::new(), message }
+    bad_answer(action, message)
 }
 
 /// An image still uses the snapshot, or did a moment ago.

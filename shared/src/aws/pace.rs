@@ -194,8 +194,8 @@ impl Bucket {
     ///
     /// `n` calls then take `(n - 0.9 × capacity) / (0.96 × refill)` seconds, where a bucket that
     /// is emptied to the last token allows `(n - capacity) / refill`: at most 1.05 times as much
-    /// from 14 times the capacity on (1,400 images to deregister), and less than a capacity's
-    /// refill more before.
+    /// from 14 times the capacity on, which are 1,400 images to deregister. In shorter runs it
+    /// weighs more that a tenth of the capacity is left alone; those are short in any case.
     fn quota(&self, scale: NonZeroU32) -> Option<Quota> {
         let scale = scale.get();
         let burst = NonZeroU32::new((self.capacity * 9 / 10).saturating_mul(scale))?;

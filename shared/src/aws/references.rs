@@ -243,6 +243,8 @@ fn in_order(references: Vec<Reference>) -> Vec<Reference> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::bad_answer;
+    use super::super::pace::Action;
     use super::*;
 
     fn group(configuration: &str) -> Holder {
@@ -269,10 +271,7 @@ mod tests {
     }
 
     fn failed() -> Result<Vec<Reference>, CloudError> {
-        Err(super::super::error::bad_answer(
-            super::super::pace::Action::DescribeAutoScalingGroups,
-            "no".into(),
-        ))
+        Err(bad_answer(Action::DescribeAutoScalingGroups, "no".into()))
     }
 
     #[test]
