@@ -19,7 +19,9 @@ use crate::ids::Region;
 /// The first try and three more. The pace keeps throttling rare; what remains are the
 /// occasional lost connection and internal error.
 const ATTEMPTS: u32 = 4;
-/// Instead of the SDK's second, where nobody has to be spared.
+/// The SDK's own: the first repetition comes at most so much later.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// Instead of it, where nobody has to be spared.
 const UNPACED_BACKOFF: Duration = Duration::from_millis(20);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A page of 1000 images takes EC2 some seconds.
@@ -80,6 +82,9 @@ pub async fn connect(options: Connect) -> Result<Aws, CloudError> {
         autoscaling: aws_sdk_autoscaling::Client::from_conf(
             aws_sdk_autoscaling::config::Builder::from(&config).interceptor(WholeAnswers).build(),
         ),
+        // Half an answer in JSON is no JSON, so that these need no watching over.
+        batch: aws_sdk_batch::Client::new(&config),
+        rbin: aws_sdk_rbin::Client::new(&config),
         ssm: aws_sdk_ssm::Client::new(&config),
         pacer,
         account,
@@ -92,6 +97,7 @@ async fn load(options: Connect) -> SdkConfig {
     let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
     let retries = match pace {
         Pace::BelowBuckets => retries,
+        Pace::Scaled(scale) => retries.with_initial_backoff(BACKOFF / scale.get()),
         Pace::Unpaced => retries.with_initial_backoff(UNPACED_BACKOFF),
     };
     let timeouts = TimeoutConfig::builder()

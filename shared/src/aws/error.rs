@@ -69,9 +69,20 @@ pub(super) fn bad_answer(action: Action, message: String) -> CloudError {
     CloudError { call: action.name(), kind: ErrorKind::Other, code: String::new(), message }
 }
 
+/// A call that is not made, because it would ask for what cannot be.
+pub(super) fn bad_request(action: Action, message: String) -> CloudError {
+    bad_answer(action, message)
+}
+
 /// An image still uses the snapshot, or did a moment ago.
 pub(super) fn is_in_use(error: &CloudError) -> bool {
     error.code == "InvalidSnapshot.InUse"
+}
+
+/// The image in the Recycle Bin cannot come back, because a snapshot of it is not there. The code
+/// is not verified against EC2.
+pub(super) fn lacks_a_snapshot(error: &CloudError) -> bool {
+    error.code == "InvalidSnapshot.NotFound"
 }
 
 fn kind_of(code: &str, message: &str) -> ErrorKind {
@@ -151,6 +162,7 @@ mod tests {
             ("InvalidLaunchTemplateId.VersionNotFound", ErrorKind::NotFound),
             ("InvalidLaunchTemplateName.NotFoundException", ErrorKind::NotFound),
             ("ParameterNotFound", ErrorKind::NotFound),
+            ("ResourceNotFoundException", ErrorKind::NotFound),
             ("RequestLimitExceeded", ErrorKind::Throttled),
             ("ThrottlingException", ErrorKind::Throttled),
             ("ExpiredToken", ErrorKind::Credentials),
@@ -158,6 +170,8 @@ mod tests {
             ("InvalidSnapshot.InUse", ErrorKind::Other),
             ("InvalidAMIID.Malformed", ErrorKind::NotFound),
             ("OperationNotPermitted", ErrorKind::Other),
+            ("ValidationException", ErrorKind::Other),
+            ("ClientException", ErrorKind::Other),
             ("", ErrorKind::Other),
         ] {
             assert_eq!(kind_of(code, ""), kind, "{code}");

@@ -1,31 +1,20 @@
 //! Auto Scaling: groups and launch configurations.
 
-use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateSpecification};
+use aws_sdk_autoscaling::types::AutoScalingGroup;
 
 use super::Aws;
 use super::error::bad_answer;
+use super::holders::Holder;
 use super::pace::Action;
 use super::pages::Pages;
-use super::templates::{TemplateKey, VersionKey};
 use crate::cloud::CloudError;
 use crate::inventory::Reference;
 
 /// The largest page of the two listings.
 const PAGE: i32 = 100;
 
-/// What a group starts machines from, apart from its launch configuration, which is a
-/// reference of its own.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) arn: String,
-    /// Every template version that the group names, overrides included.
-    pub(super) versions: Vec<VersionKey>,
-    /// The images that overrides name themselves.
-    pub(super) images: Vec<String>,
-}
-
 impl Aws {
-    pub(super) async fn groups(&self) -> Result<Vec<Group>, CloudError> {
+    pub(super) async fn groups(&self) -> Result<Vec<Holder>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(Action::DescribeAutoScalingGroups);
         while let Some(token) = pages.next() {
@@ -46,7 +35,10 @@ impl Aws {
         Ok(found)
     }
 
-    pub(super) async fn launch_configurations(&self) -> Result<Vec<Reference>, CloudError> {
+    /// Each launch configuration's name, and the reference that it is.
+    pub(super) async fn launch_configurations(
+        &self,
+    ) -> Result<Vec<(String, Reference)>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(Action::DescribeLaunchConfigurations);
         while let Some(token) = pages.next() {
@@ -64,8 +56,9 @@ impl Aws {
                     let message = format!("the image of launch configuration {name}: {cause}");
                     bad_answer(Action::DescribeLaunchConfigurations, message)
                 })?;
-                let by = one.launch_configuration_arn.unwrap_or(name).into();
-                found.push(Reference { image_id, kind: "launch_configuration".into(), by });
+                let by = one.launch_configuration_arn.unwrap_or_else(|| name.clone()).into();
+                let kind = "launch_configuration".into();
+                found.push((name, Reference { image_id, kind, by, stale: false }));
             }
             pages.turn(page.next_token)?;
         }
@@ -73,46 +66,33 @@ impl Aws {
     }
 }
 
-fn group_of(group: AutoScalingGroup) -> Result<Group, CloudError> {
+fn group_of(group: AutoScalingGroup) -> Result<Holder, CloudError> {
     let name = group.auto_scaling_group_name.unwrap_or_default();
-    let mut found = Group {
-        arn: group.auto_scaling_group_arn.unwrap_or_else(|| name.clone()),
-        ..Group::default()
-    };
+    let arn = group.auto_scaling_group_arn.unwrap_or(name);
+    let mut found = Holder::new("auto_scaling_group", arn);
+    found.configuration = group.launch_configuration_name;
     let mut named = Vec::from_iter(group.launch_template);
     if let Some(template) = group.mixed_instances_policy.and_then(|mixed| mixed.launch_template) {
         named.extend(template.launch_template_specification);
         for one in template.overrides.unwrap_or_default() {
             named.extend(one.launch_template_specification);
-            found.images.extend(one.image_id.filter(|image| !image.is_empty()));
+            found.add_image(one.image_id);
         }
     }
-    for specification in named {
-        found.versions.push(version_of(specification).ok_or_else(|| {
-            let message = format!("group {name} names a launch template without id and name");
-            bad_answer(Action::DescribeAutoScalingGroups, message)
-        })?);
+    for one in named {
+        let (id, name) = (one.launch_template_id, one.launch_template_name);
+        found.add_version(Action::DescribeAutoScalingGroups, id, name, one.version)?;
     }
     Ok(found)
-}
-
-fn version_of(specification: LaunchTemplateSpecification) -> Option<VersionKey> {
-    let name = specification.launch_template_name;
-    let template = match specification.launch_template_id {
-        Some(id) => TemplateKey::Id(id),
-        None => TemplateKey::Name(name?),
-    };
-    // Auto Scaling's own default, where a group names no version.
-    let version = specification.version.unwrap_or_else(|| "$Default".to_owned());
-    Some(VersionKey { template, version })
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_autoscaling::types::{
-        LaunchTemplate, LaunchTemplateOverrides, MixedInstancesPolicy,
+        LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy,
     };
 
+    use super::super::templates::{TemplateKey, VersionKey};
     use super::*;
 
     fn specification(id: &str, version: Option<&str>) -> LaunchTemplateSpecification {
@@ -138,25 +118,19 @@ mod tests {
         let group = AutoScalingGroup::builder()
             .auto_scaling_group_name("web")
             .auto_scaling_group_arn("arn:web")
+            .launch_configuration_name("legacy")
             .launch_template(specification("lt-1", None))
             .mixed_instances_policy(
                 MixedInstancesPolicy::builder().launch_template(template).build(),
             )
             .build();
-        let expected = Group {
+        let expected = Holder {
+            kind: "auto_scaling_group",
             arn: "arn:web".into(),
             versions: vec![key("lt-1", "$Default"), key("lt-2", "4"), key("lt-3", "$Latest")],
             images: vec!["ami-1".into()],
+            configuration: Some("legacy".into()),
         };
         assert_eq!(group_of(group).unwrap(), expected);
-    }
-
-    #[test]
-    fn a_template_without_id_and_name_is_not_passed_over() {
-        let group = AutoScalingGroup::builder()
-            .auto_scaling_group_name("web")
-            .launch_template(LaunchTemplateSpecification::builder().version("1").build())
-            .build();
-        assert!(group_of(group).unwrap_err().message.contains("group web"));
     }
 }

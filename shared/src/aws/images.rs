@@ -2,10 +2,7 @@
 
 use std::sync::Arc;
 
-use aws_sdk_ec2::types::{
-    DeleteSnapshotReturnCode, Image as Ec2Image, ImageAttributeName, LaunchPermission,
-    SnapshotReturnCodes,
-};
+use aws_sdk_ec2::types::{DeleteSnapshotReturnCode, Image as Ec2Image, SnapshotReturnCodes};
 use jiff::Timestamp;
 
 use super::Aws;
@@ -54,22 +51,6 @@ impl Aws {
         found.find(|one| one.image_id() == Some(image.as_str())).map(image_of).transpose()
     }
 
-    pub(super) async fn launch_permissions(
-        &self,
-        image: &ImageId,
-    ) -> Result<Vec<Arc<str>>, CloudError> {
-        let request = self
-            .ec2
-            .describe_image_attribute()
-            .image_id(image.as_str())
-            .attribute(ImageAttributeName::LaunchPermission);
-        let answer = self.send(Action::DescribeImageAttribute, request.send()).await?;
-        let mut found: Vec<Arc<str>> =
-            answer.launch_permissions().iter().flat_map(holders).map(Arc::from).collect();
-        found.sort();
-        Ok(found)
-    }
-
     pub(super) async fn deregister_image(
         &self,
         image: &ImageId,
@@ -102,19 +83,6 @@ fn deregistered(image: &ImageId, results: &[DeleteSnapshotReturnCode]) -> Deregi
     Deregistered { deleted }
 }
 
-/// Whom a launch permission names.
-fn holders(permission: &LaunchPermission) -> impl Iterator<Item = &str> {
-    let group = permission.group().map(|group| group.as_str());
-    [
-        permission.user_id(),
-        group,
-        permission.organization_arn(),
-        permission.organizational_unit_arn(),
-    ]
-    .into_iter()
-    .flatten()
-}
-
 fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     let id = image.image_id.unwrap_or_default();
     let image_id: ImageId = id
@@ -134,12 +102,13 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     }
     let platform = image.platform.map(|platform| platform.as_str().to_owned());
     let protection = image.deregistration_protection;
+    let state = image.state.map_or(ImageState::Unknown, |state| state.as_str().into());
     Ok(Image {
         image_id,
         name: image.name.unwrap_or_default().into(),
         owner_id: image.owner_id.and_then(|owner| owner.parse().ok()),
         created_at: time_of(image.creation_date),
-        state: image.state.map_or(ImageState::Unknown, |state| state.as_str().into()),
+        state,
         architecture: image.architecture.map(|architecture| architecture.as_str().into()),
         platform: image.platform_details.or(platform).map(Into::into),
         owner_alias: image.image_owner_alias.map(Into::into),
@@ -149,14 +118,21 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         deprecation_time: time_of(image.deprecation_time),
         // `disabled after …` is a cool-down in which deregistering still fails.
         protected: protection.is_some_and(|word| !word.is_empty() && word != "disabled"),
-        // The listing tells of the public only; accounts are asked for image by image.
-        launch_permissions: image
-            .public
-            .filter(|public| *public)
-            .map(|_| Box::from(["all".into()])),
+        launch_permissions: launch_permissions_of(state, image.public),
         source_instance: image.source_instance_id.and_then(|id| id.parse().ok()),
         source_image: image.source_image_id.and_then(|id| id.parse().ok()),
     })
+}
+
+/// With whom the image is shared, as far as a listing tells. EC2 takes all permissions when it
+/// disables an image, and a disabled one cannot be shared. Of the others the listing tells the
+/// public ones only; accounts are asked for image by image.
+fn launch_permissions_of(state: ImageState, public: Option<bool>) -> Option<Box<[Arc<str>]>> {
+    match (state, public) {
+        (ImageState::Disabled, _) => Some(Box::default()),
+        (_, Some(true)) => Some(Box::from(["all".into()])),
+        _ => None,
+    }
 }
 
 /// A time that cannot be read is an unknown one, and an image of unknown age is kept.
@@ -216,6 +192,21 @@ mod tests {
             let image = Ec2Image::builder().image_id("ami-1");
             let image = image.set_deregistration_protection(word.map(str::to_owned)).build();
             assert_eq!(image_of(image).unwrap().protected, protected, "{word:?}");
+        }
+    }
+
+    #[test]
+    fn a_listing_tells_of_the_public_and_of_the_disabled() {
+        for (state, public, expected) in [
+            (ImageState::Available, Some(false), None),
+            (ImageState::Available, None, None),
+            (ImageState::Available, Some(true), Some(vec!["all"])),
+            (ImageState::Disabled, Some(false), Some(vec![])),
+            (ImageState::Disabled, Some(true), Some(vec![])),
+        ] {
+            let found = launch_permissions_of(state, public);
+            let found = found.as_ref().map(|with| with.iter().map(|one| &**one).collect());
+            assert_eq!(found, expected, "{state} {public:?}");
         }
     }
 

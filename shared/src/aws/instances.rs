@@ -84,6 +84,6 @@ impl Aws {
             bad_answer(Action::DescribeInstances, format!("the image of instance {id}: {cause}"))
         })?;
         let by = self.arn("ec2", &format!("instance/{id}")).into();
-        Ok(Some(Reference { image_id, kind: "instance".into(), by }))
+        Ok(Some(Reference { image_id, kind: "instance".into(), by, stale: false }))
     }
 }

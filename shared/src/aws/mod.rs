@@ -3,18 +3,29 @@
 //! One file for each thing that is read or changed; `error` alone knows what error codes mean,
 //! and `pace` how fast calls may follow each other. Every call goes through `Aws::send`.
 
+mod aliases;
+mod batch;
 mod connect;
 mod error;
+mod fleets;
 mod groups;
+mod holders;
+mod image_references;
 mod images;
 mod instances;
 mod pace;
 mod pages;
 mod parameters;
+mod recycle;
 mod references;
+mod retention;
+mod sharing;
 mod snapshots;
+mod steps;
 mod tags;
 mod templates;
+mod time;
+mod versions;
 mod whole;
 
 use std::error::Error;
@@ -22,16 +33,17 @@ use std::future::Future;
 use std::sync::Arc;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use jiff::Timestamp;
 
 pub use self::connect::{Connect, StaticKeys, connect};
 pub use self::pace::Pace;
 use self::pace::{Action, Pacer};
 use crate::cloud::{
-    Cloud, CloudError, Deregistered, ResourceId, SnapshotDeletion, SnapshotFate, SnapshotScope,
-    SourceAnswer, TemplateVersions, View,
+    Cloud, CloudError, Deregistered, RecycledImage, RecycledSnapshot, ReferenceScope, ResourceId,
+    SnapshotDeletion, SnapshotFate, SnapshotScope, SourceAnswer, TemplateVersions, View,
 };
 use crate::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
-use crate::inventory::{Image, Reference, Snapshot};
+use crate::inventory::{Image, Reference, RetentionRule, Snapshot, SnapshotReference};
 use crate::tags::Tags;
 
 /// One account and Region of AWS. Cloning it is cheap, and the clones share their pace.
@@ -39,6 +51,8 @@ use crate::tags::Tags;
 pub struct Aws {
     ec2: aws_sdk_ec2::Client,
     autoscaling: aws_sdk_autoscaling::Client,
+    batch: aws_sdk_batch::Client,
+    rbin: aws_sdk_rbin::Client,
     ssm: aws_sdk_ssm::Client,
     pacer: Arc<Pacer>,
     account: AccountId,
@@ -95,8 +109,47 @@ impl View for Aws {
         self.snapshots_in(scope).await
     }
 
-    async fn list_references(&self, versions: TemplateVersions) -> Vec<SourceAnswer> {
-        self.references(versions).await
+    async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
+        self.references(scope).await
+    }
+
+    async fn find_references_to(
+        &self,
+        images: &[ImageId],
+        versions: TemplateVersions,
+    ) -> Result<Vec<Reference>, CloudError> {
+        self.references_to(images, versions).await
+    }
+
+    async fn list_snapshot_references(
+        &self,
+        versions: TemplateVersions,
+    ) -> Result<Vec<SnapshotReference>, CloudError> {
+        self.snapshot_references(versions).await
+    }
+
+    async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
+        self.locked_snapshots().await
+    }
+
+    async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
+        self.retention_rules().await
+    }
+
+    async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {
+        self.recycled_images().await
+    }
+
+    async fn list_recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError> {
+        self.recycled_snapshots().await
+    }
+
+    async fn list_tagged(
+        &self,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<Vec<(ResourceId, String)>, CloudError> {
+        self.tagged(key, value).await
     }
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
@@ -109,6 +162,13 @@ impl View for Aws {
 
     async fn find_launch_permissions(&self, image: &ImageId) -> Result<Vec<Arc<str>>, CloudError> {
         self.launch_permissions(image).await
+    }
+
+    async fn find_volume_permissions(
+        &self,
+        snapshot: &SnapshotId,
+    ) -> Result<Vec<Arc<str>>, CloudError> {
+        self.volume_permissions(snapshot).await
     }
 
     async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError> {
@@ -131,6 +191,34 @@ impl Cloud for Aws {
         keys: &[String],
     ) -> Result<(), CloudError> {
         self.delete_tags(resources, keys).await
+    }
+
+    async fn deprecate(&self, image: &ImageId, at: Timestamp) -> Result<(), CloudError> {
+        self.enable_deprecation(image, at).await
+    }
+
+    async fn cancel_deprecation(&self, image: &ImageId) -> Result<(), CloudError> {
+        self.disable_deprecation(image).await
+    }
+
+    async fn disable(&self, image: &ImageId) -> Result<(), CloudError> {
+        self.disable_image(image).await
+    }
+
+    async fn enable(&self, image: &ImageId) -> Result<(), CloudError> {
+        self.enable_image(image).await
+    }
+
+    async fn share(&self, image: &ImageId, with: &[Arc<str>]) -> Result<(), CloudError> {
+        self.share_image(image, with).await
+    }
+
+    async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError> {
+        self.restore_image(image).await
+    }
+
+    async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
+        self.restore_snapshot(snapshot).await
     }
 
     async fn deregister(

@@ -3,7 +3,8 @@
 //! EC2 keeps a token bucket for every account, Region and action. Running it dry is not only
 //! slow: the SDK's retries drain their own quota then, and most of a large run is given up.
 //! Staying below the bucket is therefore part of being correct. Other callers of the account
-//! draw from the same buckets, so that a tenth of each is left to them.
+//! draw from the same buckets, so that a tenth of what a bucket holds and a little of what flows
+//! in are left to them.
 //!
 //! How many calls are in flight at once is the caller's business.
 
@@ -18,6 +19,9 @@ pub enum Pace {
     /// Below the token buckets of EC2.
     #[default]
     BelowBuckets,
+    /// Below buckets that are so many times as fast and as large: for a stand-in that keeps the
+    /// buckets of EC2, but in which time is not to be waited for.
+    Scaled(NonZeroU32),
     /// As fast as they come, and repeated soon: for a stand-in, which needs no sparing.
     Unpaced,
 }
@@ -29,14 +33,33 @@ pub(super) enum Action {
     DeleteSnapshot,
     DeleteTags,
     DeregisterImage,
+    DescribeFleets,
     DescribeImageAttribute,
+    DescribeImageReferences,
     DescribeImages,
     DescribeInstances,
     DescribeLaunchTemplateVersions,
     DescribeLaunchTemplates,
+    DescribeLockedSnapshots,
+    DescribeSnapshotAttribute,
     DescribeSnapshots,
+    DescribeSpotFleetRequests,
+    DescribeSpotInstanceRequests,
+    DescribeTags,
+    DisableImage,
+    DisableImageDeprecation,
+    EnableImage,
+    EnableImageDeprecation,
+    ListImagesInRecycleBin,
+    ListSnapshotsInRecycleBin,
+    ModifyImageAttribute,
+    RestoreImageFromRecycleBin,
+    RestoreSnapshotFromRecycleBin,
     DescribeAutoScalingGroups,
     DescribeLaunchConfigurations,
+    DescribeComputeEnvironments,
+    GetRule,
+    ListRules,
     GetParameter,
     GetCallerIdentity,
 }
@@ -49,19 +72,38 @@ struct Bucket {
 
 impl Action {
     /// In the order of the variants, because a limiter is found by the variant's number.
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 33] = [
         Self::CreateTags,
         Self::DeleteSnapshot,
         Self::DeleteTags,
         Self::DeregisterImage,
+        Self::DescribeFleets,
         Self::DescribeImageAttribute,
+        Self::DescribeImageReferences,
         Self::DescribeImages,
         Self::DescribeInstances,
         Self::DescribeLaunchTemplateVersions,
         Self::DescribeLaunchTemplates,
+        Self::DescribeLockedSnapshots,
+        Self::DescribeSnapshotAttribute,
         Self::DescribeSnapshots,
+        Self::DescribeSpotFleetRequests,
+        Self::DescribeSpotInstanceRequests,
+        Self::DescribeTags,
+        Self::DisableImage,
+        Self::DisableImageDeprecation,
+        Self::EnableImage,
+        Self::EnableImageDeprecation,
+        Self::ListImagesInRecycleBin,
+        Self::ListSnapshotsInRecycleBin,
+        Self::ModifyImageAttribute,
+        Self::RestoreImageFromRecycleBin,
+        Self::RestoreSnapshotFromRecycleBin,
         Self::DescribeAutoScalingGroups,
         Self::DescribeLaunchConfigurations,
+        Self::DescribeComputeEnvironments,
+        Self::GetRule,
+        Self::ListRules,
         Self::GetParameter,
         Self::GetCallerIdentity,
     ];
@@ -73,36 +115,74 @@ impl Action {
             Self::DeleteSnapshot => "ec2:DeleteSnapshot",
             Self::DeleteTags => "ec2:DeleteTags",
             Self::DeregisterImage => "ec2:DeregisterImage",
+            Self::DescribeFleets => "ec2:DescribeFleets",
             Self::DescribeImageAttribute => "ec2:DescribeImageAttribute",
+            Self::DescribeImageReferences => "ec2:DescribeImageReferences",
             Self::DescribeImages => "ec2:DescribeImages",
             Self::DescribeInstances => "ec2:DescribeInstances",
             Self::DescribeLaunchTemplateVersions => "ec2:DescribeLaunchTemplateVersions",
             Self::DescribeLaunchTemplates => "ec2:DescribeLaunchTemplates",
+            Self::DescribeLockedSnapshots => "ec2:DescribeLockedSnapshots",
+            Self::DescribeSnapshotAttribute => "ec2:DescribeSnapshotAttribute",
             Self::DescribeSnapshots => "ec2:DescribeSnapshots",
+            Self::DescribeSpotFleetRequests => "ec2:DescribeSpotFleetRequests",
+            Self::DescribeSpotInstanceRequests => "ec2:DescribeSpotInstanceRequests",
+            Self::DescribeTags => "ec2:DescribeTags",
+            Self::DisableImage => "ec2:DisableImage",
+            Self::DisableImageDeprecation => "ec2:DisableImageDeprecation",
+            Self::EnableImage => "ec2:EnableImage",
+            Self::EnableImageDeprecation => "ec2:EnableImageDeprecation",
+            Self::ListImagesInRecycleBin => "ec2:ListImagesInRecycleBin",
+            Self::ListSnapshotsInRecycleBin => "ec2:ListSnapshotsInRecycleBin",
+            Self::ModifyImageAttribute => "ec2:ModifyImageAttribute",
+            Self::RestoreImageFromRecycleBin => "ec2:RestoreImageFromRecycleBin",
+            Self::RestoreSnapshotFromRecycleBin => "ec2:RestoreSnapshotFromRecycleBin",
             Self::DescribeAutoScalingGroups => "autoscaling:DescribeAutoScalingGroups",
             Self::DescribeLaunchConfigurations => "autoscaling:DescribeLaunchConfigurations",
+            Self::DescribeComputeEnvironments => "batch:DescribeComputeEnvironments",
+            Self::GetRule => "rbin:GetRule",
+            Self::ListRules => "rbin:ListRules",
             Self::GetParameter => "ssm:GetParameter",
             Self::GetCallerIdentity => "sts:GetCallerIdentity",
         }
     }
 
     /// EC2's figures are from "Request throttling for the Amazon EC2 API" in its developer
-    /// guide; those of the describing calls hold because each of ours pages or filters.
-    /// SSM documents 40 GetParameter calls a second. Auto Scaling and STS publish no figures,
-    /// so theirs are a cautious guess.
+    /// guide; those of the describing and listing calls hold because each of ours pages or
+    /// filters, and the calls that it does not name share the figures of their category.
+    /// SSM documents 40 GetParameter calls a second. Auto Scaling, Batch, the Recycle Bin's rules
+    /// and STS publish no figures, so theirs are a cautious guess.
     fn bucket(self) -> Bucket {
         let (capacity, refill) = match self {
-            Self::DeregisterImage | Self::DeleteSnapshot => (100, 5),
+            Self::DeregisterImage | Self::DeleteSnapshot | Self::ModifyImageAttribute => (100, 5),
             Self::CreateTags | Self::DeleteTags => (100, 10),
-            Self::DescribeImageAttribute
+            Self::DisableImage
+            | Self::DisableImageDeprecation
+            | Self::EnableImage
+            | Self::EnableImageDeprecation
+            | Self::RestoreImageFromRecycleBin
+            | Self::RestoreSnapshotFromRecycleBin => (50, 5),
+            Self::DescribeSpotFleetRequests => (50, 3),
+            Self::DescribeFleets
+            | Self::DescribeImageAttribute
+            | Self::DescribeImageReferences
             | Self::DescribeImages
             | Self::DescribeInstances
             | Self::DescribeLaunchTemplateVersions
             | Self::DescribeLaunchTemplates
-            | Self::DescribeSnapshots => (100, 20),
+            | Self::DescribeLockedSnapshots
+            | Self::DescribeSnapshotAttribute
+            | Self::DescribeSnapshots
+            | Self::DescribeSpotInstanceRequests
+            | Self::DescribeTags
+            | Self::ListImagesInRecycleBin
+            | Self::ListSnapshotsInRecycleBin => (100, 20),
             Self::GetParameter => (40, 40),
             Self::DescribeAutoScalingGroups
             | Self::DescribeLaunchConfigurations
+            | Self::DescribeComputeEnvironments
+            | Self::GetRule
+            | Self::ListRules
             | Self::GetCallerIdentity => (20, 5),
         };
         Bucket { capacity, refill }
@@ -110,10 +190,16 @@ impl Action {
 }
 
 impl Bucket {
-    /// Nine tenths of the bucket, in capacity and in refill.
-    fn quota(&self) -> Option<Quota> {
-        let burst = NonZeroU32::new(self.capacity * 9 / 10)?;
-        let per_second = f64::from(self.refill) * 0.9;
+    /// Nine tenths of what the bucket holds, and 96 % of what flows in, both `scale` times.
+    ///
+    /// `n` calls then take `(n - 0.9 × capacity) / (0.96 × refill)` seconds, where a bucket that
+    /// is emptied to the last token allows `(n - capacity) / refill`: at most 1.05 times as much
+    /// from 14 times the capacity on, which are 1,400 images to deregister. In shorter runs it
+    /// weighs more that a tenth of the capacity is left alone; those are short in any case.
+    fn quota(&self, scale: NonZeroU32) -> Option<Quota> {
+        let scale = scale.get();
+        let burst = NonZeroU32::new((self.capacity * 9 / 10).saturating_mul(scale))?;
+        let per_second = f64::from(self.refill) * f64::from(scale) * 0.96;
         let quota = Quota::with_period(Duration::from_secs_f64(per_second.recip()))?;
         Some(quota.allow_burst(burst))
     }
@@ -128,15 +214,13 @@ pub(super) struct Pacer {
 
 impl Pacer {
     pub(super) fn new(pace: Pace) -> Self {
-        let limiters = match pace {
-            Pace::BelowBuckets => Action::ALL
-                .iter()
-                .filter_map(|action| action.bucket().quota())
-                .map(RateLimiter::direct)
-                .collect(),
-            Pace::Unpaced => Vec::new(),
+        let scale = match pace {
+            Pace::BelowBuckets => NonZeroU32::MIN,
+            Pace::Scaled(scale) => scale,
+            Pace::Unpaced => return Self { limiters: Vec::new() },
         };
-        Self { limiters }
+        let quotas = Action::ALL.iter().filter_map(|action| action.bucket().quota(scale));
+        Self { limiters: quotas.map(RateLimiter::direct).collect() }
     }
 
     /// Returns when `action` may be called.
@@ -155,17 +239,34 @@ mod tests {
     fn every_action_finds_its_own_limiter() {
         for (place, action) in Action::ALL.into_iter().enumerate() {
             assert_eq!(place, action as usize, "{}", action.name());
-            assert!(action.bucket().quota().is_some(), "{}", action.name());
+            assert!(action.bucket().quota(NonZeroU32::MIN).is_some(), "{}", action.name());
         }
         assert_eq!(Pacer::new(Pace::BelowBuckets).limiters.len(), Action::ALL.len());
     }
 
     #[test]
     fn a_run_stays_below_the_bucket() {
-        // 100 at once and 5 a second for DeregisterImage: nine tenths are 90 and 4.5.
-        let quota = Action::DeregisterImage.bucket().quota().unwrap();
+        // 100 at once and 5 a second for DeregisterImage: 90 and 4.8 are ours.
+        let bucket = Action::DeregisterImage.bucket();
+        let quota = bucket.quota(NonZeroU32::MIN).unwrap();
         assert_eq!(quota.burst_size().get(), 90);
-        assert_eq!(quota.replenish_interval().as_millis(), 222);
+        assert_eq!(quota.replenish_interval().as_micros(), 208_333);
+        let quota = bucket.quota(NonZeroU32::new(100).unwrap()).unwrap();
+        assert_eq!(quota.burst_size().get(), 9_000);
+        assert_eq!(quota.replenish_interval().as_nanos(), 2_083_333);
+    }
+
+    #[test]
+    fn a_long_run_takes_little_longer_than_the_bucket_allows() {
+        for action in Action::ALL {
+            let bucket = action.bucket();
+            let quota = bucket.quota(NonZeroU32::MIN).unwrap();
+            let calls = f64::from(bucket.capacity) * 14.0;
+            let ours = (calls - f64::from(quota.burst_size().get()))
+                * quota.replenish_interval().as_secs_f64();
+            let allowed = (calls - f64::from(bucket.capacity)) / f64::from(bucket.refill);
+            assert!(ours > allowed && ours <= allowed * 1.05, "{}: {ours}", action.name());
+        }
     }
 
     #[tokio::test]

@@ -1,160 +1,239 @@
 //! What holds images in use, put together from the sources.
 //!
-//! Groups and templates need each other: a group may pin a version that no listing shows, and
-//! what a group starts is known only when that version has been read.
+//! Templates and what starts machines from them need each other: a group may pin a version that
+//! no listing shows, and what it starts is known only when that version has been read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use futures_util::join;
 
 use super::Aws;
-use super::error::bad_answer;
-use super::groups::Group;
-use super::pace::Action;
-use super::templates::Templates;
-use crate::cloud::{CloudError, SourceAnswer, TemplateVersions};
+use super::aliases::Images;
+use super::holders::Holder;
+use super::templates::{Named, Templates, VersionKey};
+use crate::cloud::{
+    CloudError, ComputeEnvironments, ReferenceScope, SourceAnswer, TemplateVersions,
+};
 use crate::ids::ImageId;
-use crate::inventory::{Reference, Source};
+use crate::inventory::{Reference, SnapshotReference, Source};
 
-/// How a template says that something else, or a Systems Manager parameter, holds its image.
-const ALIAS: &str = "resolve:";
-const SSM_ALIAS: &str = "resolve:ssm:";
+const TEMPLATE: &str = "launch_template";
+
+/// The sources that start machines from templates.
+const STARTERS: [Source; 4] =
+    [Source::AutoScalingGroups, Source::Fleets, Source::SpotFleets, Source::ComputeEnvironments];
+
+/// What the listing of each source of holders said.
+type Listed = [(Source, Result<Vec<Holder>, CloudError>)];
+/// What each source says about references.
+type Answers = Vec<(Source, Result<Vec<Reference>, CloudError>)>;
+
+/// A template version that names an image.
+struct Use<'a> {
+    id: &'a str,
+    number: i64,
+    label: String,
+    image_id: ImageId,
+}
 
 impl Aws {
-    pub(super) async fn references(&self, versions: TemplateVersions) -> Vec<SourceAnswer> {
-        let (instances, configurations, (templates, groups)) = join!(
+    pub(super) async fn references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
+        let (instances, templates, configurations, groups, fleets, spot_fleets, requests, batch) = join!(
             self.instances(),
+            self.templates(scope.versions),
             self.launch_configurations(),
-            self.templates_and_groups(versions),
+            self.groups(),
+            self.fleets(),
+            self.spot_fleets(),
+            self.spot_requests(),
+            self.environments_in(scope),
         );
+        let mut listed = vec![
+            (Source::AutoScalingGroups, groups),
+            (Source::Fleets, fleets),
+            (Source::SpotFleets, spot_fleets),
+            (Source::SpotRequests, requests),
+        ];
+        listed.extend(batch.map(|batch| (Source::ComputeEnvironments, batch)));
+        let (templates, by_holders) =
+            self.templates_and_holders(templates, &listed, scope.versions).await;
+        let configurations = configurations.map(|all| by_configurations(all, &listed, &by_holders));
         [
             (Source::Instances, instances),
             (Source::LaunchTemplates, templates),
             (Source::LaunchConfigurations, configurations),
-            (Source::AutoScalingGroups, groups),
         ]
         .into_iter()
+        .chain(by_holders)
         .map(|(source, found)| SourceAnswer { source, found: found.map(in_order) })
         .collect()
     }
 
-    /// The references by templates, and those by groups.
-    async fn templates_and_groups(
+    async fn environments_in(
         &self,
-        versions: TemplateVersions,
-    ) -> (Result<Vec<Reference>, CloudError>, Result<Vec<Reference>, CloudError>) {
-        let (templates, groups) = join!(self.templates(versions), self.groups());
-        let read = match templates {
-            Ok(templates) => self.complete(templates, groups.as_deref().unwrap_or_default()).await,
-            Err(error) => Err(error),
-        };
-        let by_groups = groups.and_then(|groups| self.by_groups(&groups, &read));
-        (read.map(|(templates, images)| self.by_templates(&templates, &images)), by_groups)
+        scope: &ReferenceScope,
+    ) -> Option<Result<Vec<Holder>, CloudError>> {
+        match scope.compute_environments {
+            ComputeEnvironments::Read => Some(self.compute_environments().await),
+            ComputeEnvironments::LeaveOut => None,
+        }
     }
 
-    /// Reads the versions that `groups` pin, and finds the images behind aliases.
+    /// The references by templates, and those by what starts machines from them.
+    async fn templates_and_holders(
+        &self,
+        templates: Result<Templates, CloudError>,
+        listed: &Listed,
+        versions: TemplateVersions,
+    ) -> (Result<Vec<Reference>, CloudError>, Answers) {
+        let templates = match templates {
+            Ok(templates) => self.complete(templates, listed, versions).await,
+            Err(error) => Err(error),
+        };
+        let mut images = Images::default();
+        let uses = match &templates {
+            Ok(templates) => self.uses(templates, &mut images).await,
+            Err(error) => Err(error.clone()),
+        };
+        let usable = match (&templates, &uses) {
+            (Ok(templates), Ok(_)) => Ok(templates),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        let mut answers = Answers::new();
+        for (source, holders) in listed {
+            let found = match holders {
+                Ok(holders) => self.by_holders(holders, usable, &mut images).await,
+                Err(error) => Err(error.clone()),
+            };
+            answers.push((*source, found));
+        }
+        let named = usable.ok().filter(|_| STARTERS.into_iter().all(|one| is_read(&answers, one)));
+        let named = named.map(|templates| templates.named(keys(listed)));
+        (uses.map(|uses| self.by_templates(uses, named.as_ref())), answers)
+    }
+
+    /// Reads the versions that are pinned, and drops what is beyond `versions`.
     async fn complete(
         &self,
         mut templates: Templates,
-        groups: &[Group],
-    ) -> Result<(Templates, Images), CloudError> {
-        let pinned = groups.iter().flat_map(|group| group.versions.iter().cloned());
-        self.add_pinned(&mut templates, pinned).await?;
-        let by_templates = templates.iter().map(|(_, _, image)| image);
-        let by_groups = groups.iter().flat_map(|group| group.images.iter().map(String::as_str));
-        let named: BTreeSet<&str> = by_templates.chain(by_groups).collect();
-        let images = self.resolve(named).await?;
-        Ok((templates, images))
+        listed: &Listed,
+        versions: TemplateVersions,
+    ) -> Result<Templates, CloudError> {
+        self.add_pinned(&mut templates, keys(listed).cloned()).await?;
+        let pinned = templates.named(keys(listed));
+        templates.keep(versions, &pinned);
+        Ok(templates)
     }
 
-    /// Finds the image behind each text, each parameter once.
-    async fn resolve(&self, named: BTreeSet<&str>) -> Result<Images, CloudError> {
-        let mut images = Images::default();
-        for text in named {
-            match meaning(text) {
-                Meaning::Image(image) => {
-                    images.0.insert(text.to_owned(), image);
-                }
-                Meaning::Parameter(parameter) => {
-                    let value = self.parameter(parameter).await?;
-                    let image = value.trim().parse().map_err(|cause| {
-                        let message =
-                            format!("parameter {parameter}, which a template uses: {cause}");
-                        bad_answer(Action::GetParameter, message)
-                    })?;
-                    images.0.insert(text.to_owned(), image);
-                }
-                Meaning::SomeImage => {
-                    let message = format!("`{text}` is an alias of a kind that is not known");
-                    return Err(bad_answer(Action::DescribeLaunchTemplateVersions, message));
-                }
-                Meaning::NoImage => {
-                    tracing::warn!(text, "a template names what is not an image id");
-                }
-            }
-        }
-        Ok(images)
-    }
-
-    fn by_templates(&self, templates: &Templates, images: &Images) -> Vec<Reference> {
-        let named = templates.iter().filter_map(|(id, version, text)| {
-            let arn = self.arn("ec2", &format!("launch-template/{id}"));
-            let kind = "launch_template".into();
-            let image_id = images.0.get(text)?.clone();
-            Some(Reference { image_id, kind, by: format!("{arn} {version}").into() })
-        });
-        named.collect()
-    }
-
-    /// Where the templates were not read, a group that uses one is not read either: part of an
-    /// answer is no answer.
-    fn by_groups(
+    /// Which version means which image.
+    async fn uses<'a>(
         &self,
-        groups: &[Group],
-        read: &Result<(Templates, Images), CloudError>,
-    ) -> Result<Vec<Reference>, CloudError> {
+        templates: &'a Templates,
+        images: &mut Images,
+    ) -> Result<Vec<Use<'a>>, CloudError> {
         let mut found = Vec::new();
-        for group in groups {
-            let Group { arn, versions, images: own } = group;
-            if versions.is_empty() && own.is_empty() {
-                continue;
-            }
-            let (templates, images) = read.as_ref().map_err(Clone::clone)?;
-            let by_version = versions.iter().filter_map(|key| templates.image_of(key).flatten());
-            for text in by_version.chain(own.iter().map(String::as_str)) {
-                let Some(image_id) = images.0.get(text).cloned() else { continue };
-                let kind = "auto_scaling_group".into();
-                found.push(Reference { image_id, kind, by: arn.as_str().into() });
+        for version in templates.iter() {
+            let Some(text) = version.image else { continue };
+            let (id, number, label) = (version.id, version.number, version.label);
+            let user = || format!("launch template {id} {label}");
+            if let Some(image_id) = self.image_behind(images, text, user).await? {
+                found.push(Use { id, number, label, image_id });
             }
         }
         Ok(found)
     }
+
+    /// The references by templates; stale are those that are not among the `named`, if it is
+    /// known which are named.
+    fn by_templates(&self, uses: Vec<Use<'_>>, named: Option<&Named>) -> Vec<Reference> {
+        let found = uses.into_iter().map(|Use { id, number, label, image_id }| Reference {
+            image_id,
+            kind: TEMPLATE.into(),
+            by: self.version_arn(id, &label).into(),
+            stale: named.is_some_and(|named| !named.has(id, number)),
+        });
+        found.collect()
+    }
+
+    fn version_arn(&self, id: &str, label: &str) -> String {
+        let arn = self.arn("ec2", &format!("launch-template/{id}"));
+        format!("{arn} {label}")
+    }
+
+    /// Where the templates were not read, a holder that uses one is not read either: part of an
+    /// answer is no answer.
+    async fn by_holders(
+        &self,
+        holders: &[Holder],
+        templates: Result<&Templates, &CloudError>,
+        images: &mut Images,
+    ) -> Result<Vec<Reference>, CloudError> {
+        let mut found = Vec::new();
+        for Holder { kind, arn, versions, images: own, .. } in holders {
+            let by_version: Vec<&str> = if versions.is_empty() {
+                Vec::new()
+            } else {
+                let templates = templates.map_err(Clone::clone)?;
+                versions.iter().filter_map(|key| templates.image_of(key)).collect()
+            };
+            for text in by_version.into_iter().chain(own.iter().map(String::as_str)) {
+                let image_id = self.image_behind(images, text, || arn.clone()).await?;
+                let Some(image_id) = image_id else { continue };
+                let (kind, by) = ((*kind).into(), arn.as_str().into());
+                found.push(Reference { image_id, kind, by, stale: false });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The snapshots that the versions of templates name in their own block devices.
+    pub(super) async fn snapshot_references(
+        &self,
+        versions: TemplateVersions,
+    ) -> Result<Vec<SnapshotReference>, CloudError> {
+        let mut templates = self.templates(versions).await?;
+        templates.keep(versions, &Named::default());
+        let mut found = BTreeSet::new();
+        for version in templates.iter() {
+            let by = self.version_arn(version.id, &version.label);
+            for snapshot_id in version.snapshots.iter().cloned() {
+                let (kind, by) = (TEMPLATE.into(), by.as_str().into());
+                found.insert(SnapshotReference { snapshot_id, kind, by });
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
 }
 
-/// The image that each text means, for the texts that mean one.
-#[derive(Debug, Default)]
-struct Images(BTreeMap<String, ImageId>);
-
-/// What a template or an override means by the text that it names its image with.
-#[derive(Debug, PartialEq, Eq)]
-enum Meaning<'a> {
-    Image(ImageId),
-    /// The image whose id this parameter holds.
-    Parameter(&'a str),
-    /// An image, and we cannot tell which.
-    SomeImage,
-    /// EC2 takes any text when a template is made, and this one is the id of no image.
-    NoImage,
+/// What was listed, as far as it was.
+fn holders(listed: &Listed) -> impl Iterator<Item = &Holder> {
+    listed.iter().flat_map(|(_, holders)| holders.as_deref().unwrap_or_default())
 }
 
-fn meaning(text: &str) -> Meaning<'_> {
-    if let Some(parameter) = text.strip_prefix(SSM_ALIAS) {
-        return Meaning::Parameter(parameter);
-    }
-    if text.starts_with(ALIAS) {
-        return Meaning::SomeImage;
-    }
-    text.parse().map_or(Meaning::NoImage, Meaning::Image)
+/// Every template version that was seen to be named.
+fn keys(listed: &Listed) -> impl Iterator<Item = &VersionKey> {
+    holders(listed).flat_map(|holder| &holder.versions)
+}
+
+/// A source that was left out does not count as unread.
+fn is_read(answers: &Answers, source: Source) -> bool {
+    answers.iter().all(|(one, found)| *one != source || found.is_ok())
+}
+
+/// The references by launch configurations; stale are those without a group, if the groups are
+/// known.
+fn by_configurations(
+    all: Vec<(String, Reference)>,
+    listed: &Listed,
+    answers: &Answers,
+) -> Vec<Reference> {
+    let named: Option<BTreeSet<&str>> = is_read(answers, Source::AutoScalingGroups)
+        .then(|| holders(listed).filter_map(|one| one.configuration.as_deref()).collect());
+    let found = all.into_iter().map(|(name, reference)| {
+        let stale = named.as_ref().is_some_and(|named| !named.contains(name.as_str()));
+        Reference { stale, ..reference }
+    });
+    found.collect()
 }
 
 /// Each reference once and in a fixed order, so that two runs over one world print the same.
@@ -164,17 +243,42 @@ fn in_order(references: Vec<Reference>) -> Vec<Reference> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::bad_answer;
+    use super::super::pace::Action;
     use super::*;
 
+    fn group(configuration: &str) -> Holder {
+        let group = Holder::new("auto_scaling_group", "arn:web".into());
+        Holder { configuration: Some(configuration.to_owned()), ..group }
+    }
+
     #[test]
-    fn an_alias_of_an_unknown_kind_is_not_taken_for_no_image() {
-        for (text, expected) in [
-            ("ami-1", Meaning::Image("ami-1".parse().unwrap())),
-            ("resolve:ssm:/golden:3", Meaning::Parameter("/golden:3")),
-            ("resolve:tomorrow:golden", Meaning::SomeImage),
-            ("to be filled in", Meaning::NoImage),
-        ] {
-            assert_eq!(meaning(text), expected, "{text}");
+    fn a_configuration_without_a_group_is_stale_where_the_groups_are_known() {
+        let reference = |name: &str| Reference {
+            image_id: "ami-1".parse().unwrap(),
+            kind: "launch_configuration".into(),
+            by: name.into(),
+            stale: false,
+        };
+        let all = || vec![("old".into(), reference("old")), ("new".into(), reference("new"))];
+        let listed = [(Source::AutoScalingGroups, Ok(vec![group("new")]))];
+        for (answer, stale) in [(Ok(Vec::new()), vec![true, false]), (failed(), vec![false, false])]
+        {
+            let answers = vec![(Source::AutoScalingGroups, answer)];
+            let found = by_configurations(all(), &listed, &answers);
+            assert_eq!(found.iter().map(|one| one.stale).collect::<Vec<_>>(), stale);
         }
+    }
+
+    fn failed() -> Result<Vec<Reference>, CloudError> {
+        Err(bad_answer(Action::DescribeAutoScalingGroups, "no".into()))
+    }
+
+    #[test]
+    fn a_source_that_is_left_out_is_not_unread() {
+        let answers = vec![(Source::Fleets, failed()), (Source::SpotFleets, Ok(Vec::new()))];
+        assert!(!is_read(&answers, Source::Fleets));
+        assert!(is_read(&answers, Source::SpotFleets));
+        assert!(is_read(&answers, Source::ComputeEnvironments));
     }
 }

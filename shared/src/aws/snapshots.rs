@@ -1,13 +1,13 @@
 //! Snapshots: listing, finding and deleting them.
 
 use aws_sdk_ec2::types::{Filter, Snapshot as Ec2Snapshot};
-use jiff::Timestamp;
 
 use super::Aws;
 use super::error::{bad_answer, is_in_use};
 use super::pace::Action;
 use super::pages::Pages;
-use super::tags::tags_of;
+use super::tags::{literally, tags_of};
+use super::time::timestamp;
 use crate::cloud::{CloudError, ErrorKind, SnapshotDeletion, SnapshotScope};
 use crate::ids::SnapshotId;
 use crate::inventory::Snapshot;
@@ -66,6 +66,25 @@ impl Aws {
         Ok(found)
     }
 
+    pub(super) async fn locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(Action::DescribeLockedSnapshots);
+        while let Some(token) = pages.next() {
+            let request =
+                self.ec2.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
+            let page = self.send(Action::DescribeLockedSnapshots, request.send()).await?;
+            for lock in page.snapshots.unwrap_or_default() {
+                let id = lock.snapshot_id.unwrap_or_default();
+                found.push(id.parse().map_err(|cause| {
+                    let message = format!("a locked snapshot's id: {cause}");
+                    bad_answer(Action::DescribeLockedSnapshots, message)
+                })?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
     pub(super) async fn delete_one_snapshot(
         &self,
         snapshot: &SnapshotId,
@@ -80,18 +99,6 @@ impl Aws {
     }
 }
 
-/// Filters read `*`, `?` and `\` as wildcards; a value that holds one means itself.
-fn literally(value: &str) -> String {
-    let mut text = String::with_capacity(value.len());
-    for c in value.chars() {
-        if matches!(c, '*' | '?' | '\\') {
-            text.push('\\');
-        }
-        text.push(c);
-    }
-    text
-}
-
 fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
     let id = snapshot.snapshot_id.unwrap_or_default();
     let snapshot_id = id.parse().map_err(|cause| {
@@ -99,11 +106,14 @@ fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
     })?;
     Ok(Snapshot {
         snapshot_id,
-        started_at: snapshot
-            .start_time
-            .and_then(|at| Timestamp::new(at.secs(), at.subsec_nanos().try_into().ok()?).ok()),
+        started_at: snapshot.start_time.and_then(timestamp),
         size_gib: snapshot.volume_size.and_then(|size| size.try_into().ok()),
         tags: tags_of(snapshot.tags),
+        description: snapshot.description.filter(|text| !text.is_empty()).map(Into::into),
+        volume_id: snapshot.volume_id.filter(|id| !id.is_empty()).map(Into::into),
+        // Other calls tell these.
+        locked: None,
+        shared_with: None,
     })
 }
 
@@ -112,8 +122,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn wildcards_in_a_value_mean_themselves() {
-        assert_eq!(literally(r"a*b?c\d"), r"a\*b\?c\\d");
-        assert_eq!(literally("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05Z");
+    fn an_empty_description_is_none() {
+        for (text, expected) in [(None, None), (Some(""), None), (Some("a copy"), Some("a copy"))] {
+            let snapshot = Ec2Snapshot::builder().snapshot_id("snap-1").volume_id("vol-1");
+            let snapshot = snapshot.set_description(text.map(str::to_owned)).build();
+            let found = snapshot_of(snapshot).unwrap();
+            assert_eq!(found.description.as_deref(), expected);
+            assert_eq!((found.volume_id.as_deref(), found.locked), (Some("vol-1"), None));
+        }
     }
 }

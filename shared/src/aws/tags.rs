@@ -1,14 +1,18 @@
 //! Tags of images and snapshots.
 
-use aws_sdk_ec2::types::Tag;
+use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagDescription};
 
 use super::Aws;
+use super::error::bad_answer;
 use super::pace::Action;
+use super::pages::Pages;
 use crate::cloud::{CloudError, ResourceId};
 use crate::tags::Tags;
 
 /// CreateTags and DeleteTags take at most 1000 resources a call.
 const RESOURCES: usize = 1000;
+/// The largest page that DescribeTags gives.
+const PAGE: i32 = 1000;
 
 impl Aws {
     pub(super) async fn create_tags(
@@ -47,6 +51,68 @@ impl Aws {
         }
         Ok(())
     }
+
+    pub(super) async fn tagged(
+        &self,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<Vec<(ResourceId, String)>, CloudError> {
+        let filters = filters(key, value);
+        let mut found = Vec::new();
+        let mut pages = Pages::of(Action::DescribeTags);
+        while let Some(token) = pages.next() {
+            let request = self
+                .ec2
+                .describe_tags()
+                .max_results(PAGE)
+                .set_filters(Some(filters.clone()))
+                .set_next_token(token);
+            let page = self.send(Action::DescribeTags, request.send()).await?;
+            for tag in page.tags.unwrap_or_default() {
+                found.extend(tagged(tag)?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+}
+
+fn filters(key: &str, value: Option<&str>) -> Vec<Filter> {
+    let of = |name: &str, values: &[&str]| {
+        let values = values.iter().map(|value| (*value).to_owned()).collect();
+        Filter::builder().name(name).set_values(Some(values)).build()
+    };
+    let kinds = [ResourceType::Image, ResourceType::Snapshot];
+    let kinds = of("resource-type", &[kinds[0].as_str(), kinds[1].as_str()]);
+    let value = value.map(|value| of("value", &[&literally(value)]));
+    [of("key", &[&literally(key)]), kinds].into_iter().chain(value).collect()
+}
+
+/// The resource that carries the tag, and the tag's value; `None` for what is neither an image
+/// nor a snapshot.
+fn tagged(tag: TagDescription) -> Result<Option<(ResourceId, String)>, CloudError> {
+    let id = tag.resource_id.unwrap_or_default();
+    let resource = match tag.resource_type {
+        Some(ResourceType::Image) => id.parse().map(ResourceId::Image),
+        Some(ResourceType::Snapshot) => id.parse().map(ResourceId::Snapshot),
+        _ => return Ok(None),
+    };
+    let resource = resource.map_err(|cause| {
+        bad_answer(Action::DescribeTags, format!("a tagged resource's id: {cause}"))
+    })?;
+    Ok(Some((resource, tag.value.unwrap_or_default())))
+}
+
+/// Filters read `*`, `?` and `\` as wildcards; a value that holds one means itself.
+pub(super) fn literally(value: &str) -> String {
+    let mut text = String::with_capacity(value.len());
+    for c in value.chars() {
+        if matches!(c, '*' | '?' | '\\') {
+            text.push('\\');
+        }
+        text.push(c);
+    }
+    text
 }
 
 fn ids(resources: &[ResourceId]) -> Option<Vec<String>> {
@@ -57,4 +123,43 @@ fn ids(resources: &[ResourceId]) -> Option<Vec<String>> {
 pub(super) fn tags_of(tags: Option<Vec<Tag>>) -> Tags {
     let tags = tags.unwrap_or_default();
     tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn wildcards_in_a_value_mean_themselves() {
+        assert_eq!(literally(r"a*b?c\d"), r"a\*b\?c\\d");
+        assert_eq!(literally("2026-01-02T03:04:05Z"), "2026-01-02T03:04:05Z");
+    }
+
+    #[test]
+    fn tags_are_asked_for_by_key_and_value_as_they_are() {
+        let said = |value: Option<&str>| -> Vec<String> {
+            let filters = filters("steward:*", value);
+            let line =
+                |filter: &Filter| format!("{}={:?}", filter.name().unwrap(), filter.values());
+            filters.iter().map(line).collect()
+        };
+        let expected = [r#"key=["steward:\\*"]"#, r#"resource-type=["image", "snapshot"]"#];
+        assert_eq!(said(None), expected);
+        assert_eq!(said(Some("run 7")).last().unwrap(), r#"value=["run 7"]"#);
+    }
+
+    #[test]
+    fn tagged_resources_are_told_apart_by_their_type() {
+        let tag = |kind: ResourceType, id: &str| {
+            let tag = TagDescription::builder().key("k").value("v");
+            tagged(tag.resource_type(kind).resource_id(id).build())
+        };
+        let (image, snapshot) = ("ami-1".parse().unwrap(), "snap-1".parse().unwrap());
+        let found = tag(ResourceType::Image, "ami-1").unwrap();
+        assert_eq!(found, Some((ResourceId::Image(image), "v".into())));
+        let found = tag(ResourceType::Snapshot, "snap-1").unwrap();
+        assert_eq!(found, Some((ResourceId::Snapshot(snapshot), "v".into())));
+        assert_eq!(tag(ResourceType::Volume, "vol-1").unwrap(), None);
+        assert!(tag(ResourceType::Image, "snap-1").is_err());
+    }
 }

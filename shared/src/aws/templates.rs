@@ -1,18 +1,13 @@
-//! Launch templates: which image each of their versions names.
+//! Launch templates: what each of their versions names. How they are read is in `versions`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::LaunchTemplateVersion;
 
-use super::Aws;
 use super::error::bad_answer;
 use super::pace::Action;
-use super::pages::Pages;
-use crate::cloud::{CloudError, ErrorKind, TemplateVersions};
-
-/// The largest page of the two listings, and the most versions that one call names.
-const PAGE: i32 = 200;
-const VERSIONS: usize = 200;
+use crate::cloud::{CloudError, TemplateVersions};
+use crate::ids::SnapshotId;
 
 /// What a template is called by those that use it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,16 +33,47 @@ pub(super) struct Templates {
 
 /// The versions of one template that were read.
 #[derive(Debug, Default)]
-pub(super) struct Template {
+struct Template {
     default: Option<i64>,
-    /// By number: what the version names as its image, which may be `resolve:ssm:…` or nothing.
-    images: BTreeMap<i64, Option<String>>,
+    /// By number.
+    versions: BTreeMap<i64, Version>,
+}
+
+/// What one version names.
+#[derive(Debug, Default)]
+struct Version {
+    /// Its image, which may be `resolve:ssm:…` or nothing.
+    image: Option<String>,
+    /// The snapshots of its own block devices.
+    snapshots: Vec<SnapshotId>,
+}
+
+/// One version that was read, as a reference tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VersionRead<'a> {
+    /// The template's id.
+    pub(super) id: &'a str,
+    pub(super) number: i64,
+    /// The number, with what else the version is called.
+    pub(super) label: String,
+    pub(super) image: Option<&'a str>,
+    pub(super) snapshots: &'a [SnapshotId],
+}
+
+/// Versions by the template's id: those that something names.
+#[derive(Debug, Default)]
+pub(super) struct Named(BTreeMap<String, BTreeSet<i64>>);
+
+impl Named {
+    pub(super) fn has(&self, id: &str, number: i64) -> bool {
+        self.0.get(id).is_some_and(|numbers| numbers.contains(&number))
+    }
 }
 
 impl Template {
     /// The version that `$Latest` means: the one of the highest number, always.
     fn latest(&self) -> Option<i64> {
-        self.images.last_key_value().map(|(number, _)| *number)
+        self.versions.last_key_value().map(|(number, _)| *number)
     }
 
     /// The number of a version, with what else it is called.
@@ -64,7 +90,7 @@ impl Template {
 }
 
 impl Templates {
-    fn add(&mut self, version: LaunchTemplateVersion) -> Result<(), CloudError> {
+    pub(super) fn add(&mut self, version: LaunchTemplateVersion) -> Result<(), CloudError> {
         let (Some(id), Some(number)) = (version.launch_template_id, version.version_number) else {
             let message = "a version came without its template's id or its number".to_owned();
             return Err(bad_answer(Action::DescribeLaunchTemplateVersions, message));
@@ -72,176 +98,98 @@ impl Templates {
         if let Some(name) = version.launch_template_name {
             self.ids.insert(name, id.clone());
         }
+        let (image, devices) = version
+            .launch_template_data
+            .map(|data| (data.image_id, data.block_device_mappings))
+            .unwrap_or_default();
+        let texts = devices.into_iter().flatten().filter_map(|device| device.ebs?.snapshot_id);
+        let snapshots = texts.filter_map(|text| snapshot_of(&id, number, &text)).collect();
         let template = self.by_id.entry(id).or_default();
         if version.default_version == Some(true) {
             template.default = Some(number);
         }
-        template.images.insert(number, version.launch_template_data.and_then(|data| data.image_id));
+        let image = image.filter(|image| !image.is_empty());
+        template.versions.insert(number, Version { image, snapshots });
         Ok(())
     }
 
-    /// What the version names as its image: `None` when that version has not been read,
-    /// `Some(None)` when it names none.
-    pub(super) fn image_of(&self, key: &VersionKey) -> Option<Option<&str>> {
+    /// The template's id and the version's number; `None` when that version has not been read.
+    fn find(&self, key: &VersionKey) -> Option<(&str, i64, &Version)> {
         let id = match &key.template {
             TemplateKey::Id(id) => id,
             TemplateKey::Name(name) => self.ids.get(name)?,
         };
-        let template = self.by_id.get(id)?;
+        let (id, template) = self.by_id.get_key_value(id)?;
         let number = match key.version.as_str() {
             "$Latest" => template.latest()?,
             "$Default" => template.default?,
             number => number.parse().ok()?,
         };
-        template.images.get(&number).map(Option::as_deref)
+        Some((id, number, template.versions.get(&number)?))
     }
 
-    /// Every version that was read and names an image: the template's id, the version with its
-    /// other names, and the image.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, String, &str)> {
+    pub(super) fn has(&self, key: &VersionKey) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// What the version names as its image: `None` when that version has not been read, or names
+    /// none.
+    pub(super) fn image_of(&self, key: &VersionKey) -> Option<&str> {
+        self.find(key)?.2.image.as_deref()
+    }
+
+    /// Those of the versions that were read and that `keys` mean.
+    pub(super) fn named<'a>(&self, keys: impl IntoIterator<Item = &'a VersionKey>) -> Named {
+        let mut named = Named::default();
+        for (id, number, _) in keys.into_iter().filter_map(|key| self.find(key)) {
+            named.0.entry(id.to_owned()).or_default().insert(number);
+        }
+        named
+    }
+
+    /// Drops what was read beyond `versions` and what is pinned.
+    pub(super) fn keep(&mut self, versions: TemplateVersions, pinned: &Named) {
+        let TemplateVersions::Newest(newest) = versions else { return };
+        for (id, template) in &mut self.by_id {
+            let older = newest.get() as usize - 1;
+            let Some(oldest) = template.versions.keys().rev().nth(older).copied() else { continue };
+            let default = template.default;
+            template.versions.retain(|number, _| {
+                *number >= oldest || Some(*number) == default || pinned.has(id, *number)
+            });
+        }
+    }
+
+    /// Every version that was read, by the template's id and the version's number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = VersionRead<'_>> {
         self.by_id.iter().flat_map(|(id, template)| {
-            let named = template.images.iter();
-            named.filter_map(move |(number, image)| {
-                Some((id.as_str(), template.label(*number), image.as_deref()?))
+            template.versions.iter().map(move |(number, version)| VersionRead {
+                id,
+                number: *number,
+                label: template.label(*number),
+                image: version.image.as_deref(),
+                snapshots: &version.snapshots,
             })
         })
     }
 }
 
-impl Aws {
-    pub(super) async fn templates(
-        &self,
-        versions: TemplateVersions,
-    ) -> Result<Templates, CloudError> {
-        let mut found = Templates::default();
-        match versions {
-            TemplateVersions::DefaultAndLatest => {
-                let both = ["$Default", "$Latest"].map(String::from);
-                self.add_versions(&mut found, None, &both).await?;
-            }
-            TemplateVersions::All => {
-                for id in self.template_ids().await? {
-                    self.add_all_of(&mut found, id).await?;
-                }
-            }
-        }
-        Ok(found)
+/// EC2 takes any text when a template is made, and some is the id of no snapshot.
+fn snapshot_of(id: &str, number: i64, text: &str) -> Option<SnapshotId> {
+    let snapshot = text.parse().ok();
+    if snapshot.is_none() && !text.is_empty() {
+        tracing::warn!(id, number, text, "a template names what is not a snapshot id");
     }
-
-    /// Reads the versions of `wanted` that were not read before. A version that does not exist
-    /// (its template was deleted, say) holds no image and stays unread.
-    pub(super) async fn add_pinned(
-        &self,
-        found: &mut Templates,
-        wanted: impl IntoIterator<Item = VersionKey>,
-    ) -> Result<(), CloudError> {
-        let mut missing: BTreeMap<TemplateKey, BTreeSet<String>> = BTreeMap::new();
-        for key in wanted {
-            if found.image_of(&key).is_none() {
-                missing.entry(key.template).or_default().insert(key.version);
-            }
-        }
-        for (template, versions) in missing {
-            let versions: Vec<String> = versions.into_iter().collect();
-            for some in versions.chunks(VERSIONS) {
-                self.add_those_that_exist(found, &template, some).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// One version that does not exist fails the call for all, so that the others are then
-    /// asked for one by one.
-    async fn add_those_that_exist(
-        &self,
-        found: &mut Templates,
-        template: &TemplateKey,
-        versions: &[String],
-    ) -> Result<(), CloudError> {
-        match self.add_versions(found, Some(template), versions).await {
-            Err(error) if error.kind == ErrorKind::NotFound && versions.len() > 1 => {
-                for version in versions.chunks(1) {
-                    Box::pin(self.add_those_that_exist(found, template, version)).await?;
-                }
-                Ok(())
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                let message = error.message;
-                tracing::warn!(?template, ?versions, message, "a group pins what does not exist");
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
-    /// Reads these versions of one template; without a template, of all of them.
-    async fn add_versions(
-        &self,
-        found: &mut Templates,
-        template: Option<&TemplateKey>,
-        versions: &[String],
-    ) -> Result<(), CloudError> {
-        let (id, name) = match template {
-            Some(TemplateKey::Id(id)) => (Some(id.clone()), None),
-            Some(TemplateKey::Name(name)) => (None, Some(name.clone())),
-            None => (None, None),
-        };
-        let versions = (!versions.is_empty()).then(|| versions.to_vec());
-        let mut pages = Pages::of(Action::DescribeLaunchTemplateVersions);
-        while let Some(token) = pages.next() {
-            // An account may hide from its listings what other AWS services manage in it.
-            let request = self
-                .ec2
-                .describe_launch_template_versions()
-                .set_launch_template_id(id.clone())
-                .set_launch_template_name(name.clone())
-                .set_versions(versions.clone())
-                .max_results(PAGE)
-                .include_managed_resources(true)
-                .set_next_token(token);
-            let page = self.send(Action::DescribeLaunchTemplateVersions, request.send()).await?;
-            for version in page.launch_template_versions.unwrap_or_default() {
-                found.add(version)?;
-            }
-            pages.turn(page.next_token)?;
-        }
-        Ok(())
-    }
-
-    async fn add_all_of(&self, found: &mut Templates, id: String) -> Result<(), CloudError> {
-        match self.add_versions(found, Some(&TemplateKey::Id(id)), &[]).await {
-            // It was deleted since the listing.
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
-            other => other,
-        }
-    }
-
-    async fn template_ids(&self) -> Result<Vec<String>, CloudError> {
-        let mut found = Vec::new();
-        let mut pages = Pages::of(Action::DescribeLaunchTemplates);
-        while let Some(token) = pages.next() {
-            let request = self
-                .ec2
-                .describe_launch_templates()
-                .max_results(PAGE)
-                .include_managed_resources(true)
-                .set_next_token(token);
-            let page = self.send(Action::DescribeLaunchTemplates, request.send()).await?;
-            for template in page.launch_templates.unwrap_or_default() {
-                found.push(template.launch_template_id.ok_or_else(|| {
-                    let message = "a template came without its id".to_owned();
-                    bad_answer(Action::DescribeLaunchTemplates, message)
-                })?);
-            }
-            pages.turn(page.next_token)?;
-        }
-        Ok(found)
-    }
+    snapshot
 }
 
 #[cfg(test)]
 mod tests {
-    use aws_sdk_ec2::types::ResponseLaunchTemplateData;
+    use std::num::NonZeroU32;
+
+    use aws_sdk_ec2::types::{
+        LaunchTemplateBlockDeviceMapping, LaunchTemplateEbsBlockDevice, ResponseLaunchTemplateData,
+    };
 
     use super::*;
 
@@ -274,7 +222,7 @@ mod tests {
                 ("3", None),
             ] {
                 let key = VersionKey { template: template.clone(), version: version.into() };
-                assert_eq!(found.image_of(&key).flatten(), image, "{key:?}");
+                assert_eq!(found.image_of(&key), image, "{key:?}");
             }
         }
     }
@@ -282,7 +230,75 @@ mod tests {
     #[test]
     fn labels_say_what_else_a_version_is_called() {
         let found = templates();
-        let labels: Vec<String> = found.iter().map(|(_, label, _)| label).collect();
+        let labels: Vec<String> = found.iter().map(|version| version.label).collect();
         assert_eq!(labels, ["version 2 ($Default)", "version 7 ($Latest)"]);
+    }
+
+    fn many(count: i64, default: i64) -> Templates {
+        let mut found = Templates::default();
+        for number in 1..=count {
+            let version = LaunchTemplateVersion::builder()
+                .launch_template_id("lt-1")
+                .version_number(number)
+                .default_version(number == default);
+            found.add(version.build()).unwrap();
+        }
+        found
+    }
+
+    fn pin(version: &str) -> VersionKey {
+        VersionKey { template: TemplateKey::Id("lt-1".into()), version: version.into() }
+    }
+
+    #[test]
+    fn the_newest_are_kept_with_the_default_and_the_pinned() {
+        for (newest, pins, kept) in [
+            (1, vec![], vec![2, 9]),
+            (3, vec![pin("4"), pin("$Latest"), pin("99")], vec![2, 4, 7, 8, 9]),
+            (8, vec![], vec![2, 3, 4, 5, 6, 7, 8, 9]),
+            (100, vec![], vec![1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ] {
+            let mut found = many(9, 2);
+            let pinned = found.named(&pins);
+            found.keep(TemplateVersions::Newest(NonZeroU32::new(newest).unwrap()), &pinned);
+            let numbers: Vec<i64> = found.iter().map(|version| version.number).collect();
+            assert_eq!(numbers, kept, "{newest}");
+        }
+        let mut found = many(9, 2);
+        found.keep(TemplateVersions::All, &Named::default());
+        assert_eq!(found.iter().count(), 9);
+    }
+
+    #[test]
+    fn named_versions_are_found_by_what_they_are_called() {
+        let found = many(5, 2);
+        let named = found.named(&[pin("$Default"), pin("$Latest"), pin("3"), pin("9")]);
+        let numbers: Vec<i64> = (1..=9).filter(|number| named.has("lt-1", *number)).collect();
+        assert_eq!(numbers, [2, 3, 5]);
+        assert!(!named.has("lt-2", 2));
+    }
+
+    #[test]
+    fn snapshots_of_a_versions_own_devices_are_seen() {
+        let device = |snapshot: &str| {
+            let ebs = LaunchTemplateEbsBlockDevice::builder().snapshot_id(snapshot).build();
+            LaunchTemplateBlockDeviceMapping::builder().ebs(ebs).build()
+        };
+        let data = ResponseLaunchTemplateData::builder()
+            .block_device_mappings(device("snap-1"))
+            .block_device_mappings(device("to be filled in"))
+            .block_device_mappings(LaunchTemplateBlockDeviceMapping::builder().build())
+            .block_device_mappings(device("snap-2"))
+            .build();
+        let version = LaunchTemplateVersion::builder()
+            .launch_template_id("lt-1")
+            .version_number(1)
+            .launch_template_data(data);
+        let mut found = Templates::default();
+        found.add(version.build()).unwrap();
+        let version = found.iter().next().unwrap();
+        assert_eq!(version.image, None);
+        let seen: Vec<&str> = version.snapshots.iter().map(SnapshotId::as_str).collect();
+        assert_eq!(seen, ["snap-1", "snap-2"]);
     }
 }
