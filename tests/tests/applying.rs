@@ -113,7 +113,11 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
             launch_template_id: "lt-1".to_owned(),
             name: None,
             default_version: 1,
-            versions: vec![TemplateVersion { version: 1, image_id: Some("ami-2".to_owned()) }],
+            versions: vec![TemplateVersion {
+                version: 1,
+                image_id: Some("ami-2".to_owned()),
+                snapshots: Vec::new(),
+            }],
         });
     });
     assert!(because(named).starts_with("in use: launch_template "));

@@ -126,6 +126,7 @@ pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
             .map(|(version, image)| TemplateVersion {
                 version,
                 image_id: Some((*image).to_owned()),
+                snapshots: Vec::new(),
             })
             .collect(),
     };
