@@ -122,7 +122,7 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
     });
     assert!(because(named).starts_with("in use: launch_template "));
     let shared = after_the_plan(|fleet| {
-        fleet.images[1].launch_permissions = vec!["111122223333".parse().unwrap()];
+        fleet.images[1].launch_permissions = vec!["111122223333".to_owned()];
     });
     assert_eq!(because(shared), "shared with 111122223333");
     let kept = after_the_plan(|fleet| {

@@ -114,6 +114,12 @@ impl FleetImage {
         }
     }
 
+    /// Takes all launch permissions away.
+    pub fn unshare(&mut self) {
+        self.public = false;
+        self.launch_permissions.clear();
+    }
+
     /// Fills in what a file left out.
     pub(super) fn fill_in(&mut self, account: &AccountId) {
         self.name.get_or_insert_with(|| self.image_id.to_string());
@@ -168,6 +174,12 @@ impl FleetSnapshot {
             public: false,
             create_volume_permissions: Vec::new(),
         }
+    }
+
+    /// Takes the right to make volumes from it away from everybody else.
+    pub fn unshare(&mut self) {
+        self.public = false;
+        self.create_volume_permissions.clear();
     }
 
     /// Fills in what a file left out.
