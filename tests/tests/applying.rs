@@ -113,12 +113,16 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
             launch_template_id: "lt-1".to_owned(),
             name: None,
             default_version: 1,
-            versions: vec![TemplateVersion { version: 1, image_id: Some("ami-2".to_owned()) }],
+            versions: vec![TemplateVersion {
+                version: 1,
+                image_id: Some("ami-2".to_owned()),
+                snapshots: Vec::new(),
+            }],
         });
     });
     assert!(because(named).starts_with("in use: launch_template "));
     let shared = after_the_plan(|fleet| {
-        fleet.images[1].launch_permissions = vec!["111122223333".parse().unwrap()];
+        fleet.images[1].launch_permissions = vec!["111122223333".to_owned()];
     });
     assert_eq!(because(shared), "shared with 111122223333");
     let kept = after_the_plan(|fleet| {

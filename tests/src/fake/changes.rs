@@ -81,7 +81,7 @@ impl Inner {
             let message = format!("The image {image} is protected ({})", found.protected);
             return Err(error::of(ACTION, "OperationNotPermitted", &message));
         }
-        let snapshots = self.state.remove_image(image);
+        let snapshots = self.state.remove_image(image, self.clock);
         let mut done = Deregistered::default();
         if fate == SnapshotFate::DeleteWithImage && !self.faults.switches.no_delete_associated {
             for snapshot in snapshots {
@@ -96,53 +96,59 @@ impl Inner {
 
     /// Whether EC2 deletes the snapshot together with its image.
     fn delete_associated(&mut self, snapshot: &SnapshotId) -> bool {
-        let Self { state, faults, .. } = self;
+        let Self { state, faults, clock, .. } = self;
         let denied = faults.switches.deny.iter().any(|action| action == "ec2:DeleteSnapshot");
         let result = faults.switches.associated_result.get(snapshot.as_str());
-        let own =
-            state.snapshots.get(snapshot).is_some_and(|found| found.owner_id == state.rest.account);
-        let delete = own
+        let own_and_unlocked = state
+            .snapshots
+            .get(snapshot)
+            .is_some_and(|found| found.owner_id == state.rest.account && !found.locked);
+        let delete = own_and_unlocked
             && !denied
             && state.users_of(snapshot).next().is_none()
             && result.is_none_or(|code| code == "success");
         if delete {
-            state.snapshots.remove(snapshot);
+            state.remove_snapshot(snapshot, *clock);
         }
         delete
     }
 
     pub(super) fn delete_snapshot(&mut self, snapshot: &SnapshotId) -> Result<(), CloudError> {
         const ACTION: &str = "ec2:DeleteSnapshot";
-        let Self { state, faults, .. } = self;
+        let Self { state, faults, clock, .. } = self;
         faults.check(ACTION, &[snapshot.as_str()])?;
-        let Some(found) = state.snapshots.get(snapshot) else {
-            let message = format!("The snapshot '{snapshot}' does not exist.");
-            return Err(error::of(ACTION, "InvalidSnapshot.NotFound", &message));
-        };
-        if found.owner_id != state.rest.account {
-            let message = format!("Not authorized for snapshot:{snapshot}");
-            return Err(error::of(ACTION, "AuthFailure", &message));
+        let found = state.own_snapshot(ACTION, snapshot)?;
+        if found.locked {
+            // The code is not verified against AWS.
+            let message = format!("The snapshot {snapshot} is locked");
+            return Err(error::of(ACTION, "SnapshotLocked", &message));
         }
         if state.users_of(snapshot).next().is_some() || state.races(snapshot, faults) {
             let message = format!("The snapshot {snapshot} is currently in use");
             return Err(error::of(ACTION, error::IN_USE, &message));
         }
-        state.snapshots.remove(snapshot);
+        state.remove_snapshot(snapshot, *clock);
         faults.changed(ACTION)
     }
 }
 
+/// The tags of what is there, or in the Recycle Bin.
 fn tags_of<'a>(
     state: &'a mut State,
     action: &'static str,
     resource: &ResourceId,
 ) -> Result<&'a mut Tags, CloudError> {
+    let State { images, snapshots, binned_images, binned_snapshots, .. } = state;
     let (found, code) = match resource {
         ResourceId::Image(id) => {
-            (state.images.get_mut(id).map(|one| &mut one.tags), "InvalidAMIID.NotFound")
+            let live = images.get_mut(id);
+            let found = live.or_else(|| binned_images.get_mut(id).map(|one| &mut one.image));
+            (found.map(|one| &mut one.tags), "InvalidAMIID.NotFound")
         }
         ResourceId::Snapshot(id) => {
-            (state.snapshots.get_mut(id).map(|one| &mut one.tags), "InvalidSnapshot.NotFound")
+            let live = snapshots.get_mut(id);
+            let found = live.or_else(|| binned_snapshots.get_mut(id).map(|one| &mut one.snapshot));
+            (found.map(|one| &mut one.tags), "InvalidSnapshot.NotFound")
         }
     };
     found.ok_or_else(|| error::of(action, code, &format!("The ID '{resource}' does not exist")))

@@ -10,12 +10,30 @@ pub(super) struct Faults {
     pub(super) switches: Switches,
     /// How many more changes there are before the fake stops answering.
     pub(super) changes_left: Option<usize>,
+    pub(super) plug: Plug,
+    /// How many calls there were to the provider.
+    pub(super) calls: usize,
+}
+
+/// Whether the fake still answers.
+#[derive(Default)]
+pub(super) enum Plug {
+    #[default]
+    In,
+    /// After so many more calls nothing answers.
+    OutAfter(usize),
+    /// After so many more calls there is one that arrives and is not answered, and then nothing.
+    OutDuring(usize),
+    /// The present call arrived, and its answer does not.
+    Dying,
 }
 
 impl Faults {
-    /// The error that the switches hold for this call, if any.
+    /// To be asked when a call begins: the error that it meets with, if any.
     pub(super) fn check(&mut self, action: &'static str, about: &[&str]) -> Result<(), CloudError> {
-        if self.changes_left == Some(0) {
+        self.calls += 1;
+        let arrives = self.changes_left != Some(0) && self.arrives(action);
+        if !arrives {
             return Err(error::unreachable(action));
         }
         if self.switches.deny.iter().any(|denied| denied == action) {
@@ -35,6 +53,26 @@ impl Faults {
             return Err(error::of(action, &failure.code, "because a switch says so"));
         }
         Ok(())
+    }
+
+    /// Whether the call arrives. A reading one whose answer is lost might as well not.
+    fn arrives(&mut self, action: &str) -> bool {
+        match &mut self.plug {
+            Plug::In => true,
+            Plug::OutAfter(0) => false,
+            Plug::OutDuring(0) if changes(action) => {
+                self.plug = Plug::Dying;
+                true
+            }
+            Plug::OutDuring(0) | Plug::Dying => {
+                self.plug = Plug::OutAfter(0);
+                false
+            }
+            Plug::OutAfter(left) | Plug::OutDuring(left) => {
+                *left -= 1;
+                true
+            }
+        }
     }
 
     /// The error of a page that fails, where the listing is long enough to have that page.
@@ -58,6 +96,9 @@ impl Faults {
         if let Some(left) = &mut self.changes_left {
             *left = left.saturating_sub(1);
         }
+        if matches!(self.plug, Plug::Dying) {
+            return Err(error::unreachable(action));
+        }
         match self.switches.lost_answer.get_mut(action) {
             Some(left) if *left > 0 => {
                 *left -= 1;
@@ -66,6 +107,20 @@ impl Faults {
             _ => Ok(()),
         }
     }
+
+    /// What is left of an answer: an error is lost like any other.
+    pub(super) fn delivered<T>(&self, answer: Result<T, CloudError>) -> Result<T, CloudError> {
+        match answer {
+            Err(error) if matches!(self.plug, Plug::Dying) => Err(error::unreachable(error.call)),
+            other => other,
+        }
+    }
+}
+
+/// Whether calls of this action change the account.
+fn changes(action: &str) -> bool {
+    let verb = action.split_once(':').map_or(action, |(_, verb)| verb);
+    !["Describe", "List", "Get"].iter().any(|reading| verb.starts_with(reading))
 }
 
 /// The errors of the fake.
@@ -83,6 +138,7 @@ pub(super) mod error {
             "ExpiredToken" => ErrorKind::Credentials,
             "InvalidAMIID.Unavailable" => ErrorKind::NotFound,
             _ if code.ends_with("NotFound") => ErrorKind::NotFound,
+            _ if code.ends_with("NotFoundException") => ErrorKind::NotFound,
             _ => ErrorKind::Other,
         };
         CloudError { call: action, kind, code: code.into(), message: message.into() }
@@ -91,7 +147,7 @@ pub(super) mod error {
     pub(in crate::fake) fn denied(action: &'static str) -> CloudError {
         let code = match action.split_once(':') {
             Some(("ec2", _)) => "UnauthorizedOperation",
-            Some(("ssm", _)) => "AccessDeniedException",
+            Some(("ssm" | "rbin" | "batch", _)) => "AccessDeniedException",
             _ => "AccessDenied",
         };
         of(action, code, &format!("You are not authorized to perform: {action}"))

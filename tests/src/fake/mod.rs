@@ -1,25 +1,31 @@
 //! The port in memory: an account that behaves like the real one, as far as the port can tell.
 //!
-//! It has no clock and no threads, and answers in a fixed order that is plainly not sorted, as
+//! Its clock stands still until a test sets it; it has no threads, and answers in a fixed order that is plainly not sorted, as
 //! AWS promises none. What goes wrong is set by [`Switches`]; errors are those that are left
 //! after the real adapter's own retries.
 
+mod bin;
+mod call;
 mod changes;
 mod faults;
+mod holders;
 mod references;
 mod state;
+mod steps;
+mod templates;
+mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use jiff::Timestamp;
 use steward::cloud::{
     Cloud, CloudError, Deregistered, ErrorKind, ResourceId, SnapshotDeletion, SnapshotFate,
-    SnapshotScope, SourceAnswer, TemplateVersions, View,
 };
-use steward::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
-use steward::inventory::{Image, Reference, Snapshot};
+use steward::ids::{AccountId, ImageId, Region, SnapshotId};
 use steward::tags::Tags;
 
-use self::faults::{Faults, error, in_hash_order};
+pub use self::call::Call;
+use self::faults::{Faults, Plug, error};
 use self::state::State;
 use crate::fleet::Fleet;
 use crate::switches::{Failure, Switches};
@@ -38,37 +44,8 @@ struct Inner {
     frozen: Option<State>,
     faults: Faults,
     calls: Vec<Call>,
-}
-
-/// One call of the port, with what it was about.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the methods of the port")]
-pub enum Call {
-    ListImages,
-    ListSnapshots(SnapshotScope),
-    ListReferences(TemplateVersions),
-    FindImage(ImageId),
-    FindInstancesOf(ImageId),
-    FindLaunchPermissions(ImageId),
-    FindInstanceTags(InstanceId),
-    FindSnapshots(Vec<SnapshotId>),
-    SetTags(Vec<ResourceId>, Tags),
-    RemoveTags(Vec<ResourceId>, Vec<String>),
-    Deregister(ImageId, SnapshotFate),
-    DeleteSnapshot(SnapshotId),
-}
-
-impl Call {
-    /// Whether the call is one of those that change the account.
-    pub fn changes(&self) -> bool {
-        matches!(
-            self,
-            Self::SetTags(..)
-                | Self::RemoveTags(..)
-                | Self::Deregister(..)
-                | Self::DeleteSnapshot(_)
-        )
-    }
+    /// What time the account takes it to be.
+    clock: Timestamp,
 }
 
 impl Fake {
@@ -79,6 +56,7 @@ impl Fake {
             frozen: None,
             faults: Faults::default(),
             calls: Vec::new(),
+            clock: "2026-11-22T12:00:00Z".parse().unwrap(),
         };
         Self {
             account: fleet.account(),
@@ -99,12 +77,20 @@ impl Fake {
 
     /// Everything that the account holds now, complete and in order.
     pub fn world(&self) -> Fleet {
-        self.lock().state.fleet()
+        let mut inner = self.lock();
+        inner.let_time_pass();
+        inner.state.fleet()
     }
 
     /// Changes the content as somebody else would, between two calls of ours.
     pub fn change(&self, change: impl FnOnce(&mut Fleet)) {
         self.lock().state.change(change);
+    }
+
+    /// Sets the account's clock, which is at noon of 22 November 2026 until then. The Recycle Bin
+    /// and deprecation go by it.
+    pub fn set_clock(&self, now: Timestamp) {
+        self.lock().clock = now;
     }
 
     /// Replaces all switches.
@@ -136,9 +122,29 @@ impl Fake {
         self.lock().faults.changes_left = Some(changes);
     }
 
-    /// Undoes [`Fake::unplug_after`].
+    /// After `calls` more calls of any kind, as [`Fake::calls_made`] counts them, none gets an
+    /// answer any more, and none has any effect.
+    pub fn unplug_after_calls(&self, calls: usize) {
+        self.lock().faults.plug = Plug::OutAfter(calls);
+    }
+
+    /// The `call`th call from now, the next one being the first, gets no answer any more; but if
+    /// it changes something, that takes effect. Those after it are as good as not made.
+    pub fn unplug_in_call(&self, call: usize) {
+        self.lock().faults.plug = Plug::OutDuring(call.saturating_sub(1));
+    }
+
+    /// Undoes [`Fake::unplug_after`], [`Fake::unplug_after_calls`] and [`Fake::unplug_in_call`].
     pub fn plug_in(&self) {
-        self.lock().faults.changes_left = None;
+        let mut inner = self.lock();
+        inner.faults.changes_left = None;
+        inner.faults.plug = Plug::In;
+    }
+
+    /// How many calls to the provider there were so far, those included that got no answer. A call
+    /// of the port may be several of them, or none; the pages of a listing count as one.
+    pub fn calls_made(&self) -> usize {
+        self.lock().faults.calls
     }
 
     /// Every call so far, in order; those that failed too.
@@ -153,7 +159,9 @@ impl Fake {
 
     /// Forgets the calls.
     pub fn forget_calls(&self) {
-        self.lock().calls.clear();
+        let mut inner = self.lock();
+        inner.calls.clear();
+        inner.faults.calls = 0;
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -163,7 +171,19 @@ impl Fake {
     fn begin(&self, call: Call) -> MutexGuard<'_, Inner> {
         let mut inner = self.lock();
         inner.calls.push(call);
+        inner.let_time_pass();
         inner
+    }
+
+    /// A call that changes something, and what remains of its answer.
+    fn changing<T>(
+        &self,
+        call: Call,
+        change: impl FnOnce(&mut Inner) -> Result<T, CloudError>,
+    ) -> Result<T, CloudError> {
+        let mut inner = self.begin(call);
+        let answer = change(&mut inner);
+        inner.faults.delivered(answer)
     }
 }
 
@@ -172,92 +192,16 @@ impl Inner {
     fn listing(&mut self) -> (&State, &mut Faults) {
         (self.frozen.as_ref().unwrap_or(&self.state), &mut self.faults)
     }
-}
 
-impl View for Fake {
-    async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
-        const ACTION: &str = "ec2:DescribeImages";
-        let mut inner = self.begin(Call::ListImages);
-        let (state, faults) = inner.listing();
-        faults.check(ACTION, &[])?;
-        let own = state.images.values().filter(|one| one.owner_id.as_ref() == Some(&self.account));
-        let found: Vec<Image> = own.map(|one| one.seen_by(&self.account)).collect();
-        faults.check_pages(ACTION, found.len(), 1000)?;
-        Ok(in_hash_order(found, |image| image.image_id.as_str()))
-    }
-
-    async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError> {
-        const ACTION: &str = "ec2:DescribeSnapshots";
-        let mut inner = self.begin(Call::ListSnapshots(scope.clone()));
-        let (state, faults) = inner.listing();
-        faults.check(ACTION, &[])?;
-        let own = state.snapshots.values();
-        let own = own.filter(|one| one.owner_id.as_ref() == Some(&self.account));
-        let found: Vec<Snapshot> = own
-            .map(|one| one.seen())
-            .filter(|one| match scope {
-                SnapshotScope::Own => true,
-                SnapshotScope::Tagged { key, value } => one.tags.get(key) == Some(value),
-            })
-            .collect();
-        faults.check_pages(ACTION, found.len(), 1000)?;
-        Ok(in_hash_order(found, |snapshot| snapshot.snapshot_id.as_str()))
-    }
-
-    async fn list_references(&self, versions: TemplateVersions) -> Vec<SourceAnswer> {
-        let mut inner = self.begin(Call::ListReferences(versions));
-        let (state, faults) = inner.listing();
-        references::list(state, faults, versions)
-    }
-
-    async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
-        let mut inner = self.begin(Call::FindImage(image.clone()));
-        inner.faults.check("ec2:DescribeImages", &[image.as_str()])?;
-        Ok(inner.state.images.get(image).map(|one| one.seen_by(&self.account)))
-    }
-
-    async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
-        let mut inner = self.begin(Call::FindInstancesOf(image.clone()));
-        inner.faults.check("ec2:DescribeInstances", &[image.as_str()])?;
-        let all = references::instances(&inner.state);
-        Ok(all.into_iter().filter(|reference| reference.image_id == *image).collect())
-    }
-
-    async fn find_launch_permissions(&self, image: &ImageId) -> Result<Vec<Arc<str>>, CloudError> {
-        const ACTION: &str = "ec2:DescribeImageAttribute";
-        let mut inner = self.begin(Call::FindLaunchPermissions(image.clone()));
-        let Inner { state, faults, .. } = &mut *inner;
-        faults.check(ACTION, &[image.as_str()])?;
-        let found = state.own_image(ACTION, image, faults)?;
-        let all = found.public.then(|| "all".into());
-        let accounts = found.launch_permissions.iter().map(|account| account.as_str().into());
-        let mut holders: Vec<Arc<str>> = all.into_iter().chain(accounts).collect();
-        holders.sort();
-        Ok(holders)
-    }
-
-    async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError> {
-        let mut inner = self.begin(Call::FindInstanceTags(instance.clone()));
-        inner.faults.check("ec2:DescribeInstances", &[instance.as_str()])?;
-        Ok(inner.state.instances.get(instance).map(|one| one.tags.clone()))
-    }
-
-    async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError> {
-        let mut inner = self.begin(Call::FindSnapshots(snapshots.to_vec()));
-        let about: Vec<&str> = snapshots.iter().map(SnapshotId::as_str).collect();
-        if !about.is_empty() {
-            inner.faults.check("ec2:DescribeSnapshots", &about)?;
-        }
-        let found = snapshots.iter().filter_map(|id| inner.state.snapshots.get(id));
-        let own = found.filter(|one| one.owner_id.as_ref() == Some(&self.account));
-        Ok(in_hash_order(own.map(|one| one.seen()).collect(), |one| one.snapshot_id.as_str()))
+    fn let_time_pass(&mut self) {
+        self.state.empty_bin(self.clock);
     }
 }
 
 impl Cloud for Fake {
     async fn set_tags(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
-        let mut inner = self.begin(Call::SetTags(resources.to_vec(), tags.clone()));
-        inner.set_tags(resources, tags)
+        let call = Call::SetTags(resources.to_vec(), tags.clone());
+        self.changing(call, |inner| inner.set_tags(resources, tags))
     }
 
     async fn remove_tags(
@@ -265,8 +209,39 @@ impl Cloud for Fake {
         resources: &[ResourceId],
         keys: &[String],
     ) -> Result<(), CloudError> {
-        let mut inner = self.begin(Call::RemoveTags(resources.to_vec(), keys.to_vec()));
-        inner.remove_tags(resources, keys)
+        let call = Call::RemoveTags(resources.to_vec(), keys.to_vec());
+        self.changing(call, |inner| inner.remove_tags(resources, keys))
+    }
+
+    async fn deprecate(&self, image: &ImageId, at: Timestamp) -> Result<(), CloudError> {
+        self.changing(Call::Deprecate(image.clone(), at), |inner| inner.deprecate(image, at))
+    }
+
+    async fn cancel_deprecation(&self, image: &ImageId) -> Result<(), CloudError> {
+        let call = Call::CancelDeprecation(image.clone());
+        self.changing(call, |inner| inner.cancel_deprecation(image))
+    }
+
+    async fn disable(&self, image: &ImageId) -> Result<(), CloudError> {
+        self.changing(Call::Disable(image.clone()), |inner| inner.disable(image))
+    }
+
+    async fn enable(&self, image: &ImageId) -> Result<(), CloudError> {
+        self.changing(Call::Enable(image.clone()), |inner| inner.enable(image))
+    }
+
+    async fn share(&self, image: &ImageId, with: &[Arc<str>]) -> Result<(), CloudError> {
+        let call = Call::Share(image.clone(), with.to_vec());
+        self.changing(call, |inner| inner.share(image, with))
+    }
+
+    async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError> {
+        self.changing(Call::RecoverImage(image.clone()), |inner| inner.recover_image(image))
+    }
+
+    async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
+        let call = Call::RecoverSnapshot(snapshot.clone());
+        self.changing(call, |inner| inner.recover_snapshot(snapshot))
     }
 
     async fn deregister(
@@ -274,16 +249,16 @@ impl Cloud for Fake {
         image: &ImageId,
         snapshots: SnapshotFate,
     ) -> Result<Deregistered, CloudError> {
-        let mut inner = self.begin(Call::Deregister(image.clone(), snapshots));
-        match inner.deregister(image, snapshots) {
+        let call = Call::Deregister(image.clone(), snapshots);
+        match self.changing(call, |inner| inner.deregister(image, snapshots)) {
             Err(error) if error.kind == ErrorKind::NotFound => Ok(Deregistered::default()),
             other => other,
         }
     }
 
     async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError> {
-        let mut inner = self.begin(Call::DeleteSnapshot(snapshot.clone()));
-        match inner.delete_snapshot(snapshot) {
+        let call = Call::DeleteSnapshot(snapshot.clone());
+        match self.changing(call, |inner| inner.delete_snapshot(snapshot)) {
             Ok(()) => Ok(SnapshotDeletion::Deleted),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
             Err(error) if error.code == error::IN_USE => Ok(SnapshotDeletion::InUse),

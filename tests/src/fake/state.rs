@@ -2,18 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steward::cloud::CloudError;
+use jiff::Timestamp;
+use steward::cloud::{CloudError, ResourceId};
 use steward::ids::{ImageId, InstanceId, SnapshotId};
+use steward::tags::Tags;
 
 use super::faults::{Faults, error};
-use crate::fleet::{Fleet, FleetImage, FleetInstance, FleetSnapshot};
+use crate::fleet::{BinnedImage, BinnedSnapshot, Fleet, FleetImage, FleetInstance, FleetSnapshot};
 
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) images: BTreeMap<ImageId, FleetImage>,
     pub(super) snapshots: BTreeMap<SnapshotId, FleetSnapshot>,
     pub(super) instances: BTreeMap<InstanceId, FleetInstance>,
-    /// The sections that no call changes; the three above are empty in it.
+    pub(super) binned_images: BTreeMap<ImageId, BinnedImage>,
+    pub(super) binned_snapshots: BTreeMap<SnapshotId, BinnedSnapshot>,
+    /// The sections that no call changes; those above are empty in it.
     pub(super) rest: Fleet,
     /// The images that name each snapshot.
     users: BTreeMap<SnapshotId, BTreeSet<ImageId>>,
@@ -27,28 +31,39 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(fleet: Fleet) -> Self {
         let mut rest = fleet.filled();
-        let images: BTreeMap<_, _> =
-            rest.images.drain(..).map(|one| (one.image_id.clone(), one)).collect();
+        let images = std::mem::take(&mut rest.images);
         let snapshots =
             rest.snapshots.drain(..).map(|one| (one.snapshot_id.clone(), one)).collect();
         let instances =
             rest.instances.drain(..).map(|one| (one.instance_id.clone(), one)).collect();
-        let mut users: BTreeMap<SnapshotId, BTreeSet<ImageId>> = BTreeMap::new();
-        for image in images.values() {
-            for snapshot in &image.snapshots {
-                users.entry(snapshot.clone()).or_default().insert(image.image_id.clone());
-            }
-        }
-        Self {
-            images,
+        let in_bin = |one: BinnedImage| (one.image.image_id.clone(), one);
+        let binned_images: BTreeMap<_, _> = rest.recycled_images.drain(..).map(in_bin).collect();
+        let in_bin = |one: BinnedSnapshot| (one.snapshot.snapshot_id.clone(), one);
+        let binned_snapshots = rest.recycled_snapshots.drain(..).map(in_bin).collect();
+        let mut state = Self {
+            images: BTreeMap::new(),
             snapshots,
             instances,
+            deregistered: binned_images.keys().cloned().collect(),
+            binned_images,
+            binned_snapshots,
             rest,
-            users,
-            deregistered: BTreeSet::new(),
+            users: BTreeMap::new(),
             released: BTreeMap::new(),
             races: 0,
+        };
+        for image in images {
+            state.put_image(image);
         }
+        state
+    }
+
+    /// Puts an image in, as a user of its snapshots.
+    fn put_image(&mut self, image: FleetImage) {
+        for snapshot in &image.snapshots {
+            self.users.entry(snapshot.clone()).or_default().insert(image.image_id.clone());
+        }
+        self.images.insert(image.image_id.clone(), image);
     }
 
     pub(super) fn fleet(&self) -> Fleet {
@@ -56,6 +71,8 @@ impl State {
             images: self.images.values().cloned().collect(),
             snapshots: self.snapshots.values().cloned().collect(),
             instances: self.instances.values().cloned().collect(),
+            recycled_images: self.binned_images.values().cloned().collect(),
+            recycled_snapshots: self.binned_snapshots.values().cloned().collect(),
             ..self.rest.clone()
         }
     }
@@ -66,7 +83,7 @@ impl State {
         let new = Self::new(fleet);
         let gone = self.images.keys().filter(|id| !new.images.contains_key(*id)).cloned();
         let mut deregistered: BTreeSet<ImageId> =
-            self.deregistered.iter().cloned().chain(gone).collect();
+            self.deregistered.iter().chain(&new.deregistered).cloned().chain(gone).collect();
         deregistered.retain(|id| !new.images.contains_key(id));
         let (released, races) = (std::mem::take(&mut self.released), self.races);
         *self = Self { deregistered, released, races, ..new };
@@ -91,8 +108,8 @@ impl State {
         }
     }
 
-    /// Takes the image away; its snapshots stay.
-    pub(super) fn remove_image(&mut self, image: &ImageId) -> Vec<SnapshotId> {
+    /// Takes the image away, into the Recycle Bin if a rule covers it; its snapshots stay.
+    pub(super) fn remove_image(&mut self, image: &ImageId, now: Timestamp) -> Vec<SnapshotId> {
         let Some(gone) = self.images.remove(image) else { return Vec::new() };
         self.deregistered.insert(image.clone());
         for snapshot in &gone.snapshots {
@@ -102,7 +119,46 @@ impl State {
                 self.released.insert(snapshot.clone(), None);
             }
         }
-        gone.snapshots
+        let snapshots = gone.snapshots.clone();
+        self.bin_image(gone, now);
+        snapshots
+    }
+
+    /// Takes the image out of the Recycle Bin again.
+    pub(super) fn restore_image(&mut self, image: &ImageId) {
+        let Some(mut found) = self.binned_images.remove(image) else { return };
+        self.deregistered.remove(image);
+        found.image.unshare();
+        self.put_image(found.image);
+    }
+
+    /// The snapshot, if it exists and is the account's own; otherwise what EC2 says then.
+    pub(super) fn own_snapshot(
+        &self,
+        action: &'static str,
+        snapshot: &SnapshotId,
+    ) -> Result<&FleetSnapshot, CloudError> {
+        let Some(found) = self.snapshots.get(snapshot) else {
+            let message = format!("The snapshot '{snapshot}' does not exist.");
+            return Err(error::of(action, "InvalidSnapshot.NotFound", &message));
+        };
+        if found.owner_id == self.rest.account {
+            Ok(found)
+        } else {
+            let message = format!("Not authorized for snapshot:{snapshot}");
+            Err(error::of(action, "AuthFailure", &message))
+        }
+    }
+
+    /// The tags of every image and snapshot, those in the Recycle Bin too.
+    pub(super) fn all_tags(&self) -> impl Iterator<Item = (ResourceId, &Tags)> {
+        let binned = self.binned_images.values().map(|one| &one.image);
+        let images = self.images.values().chain(binned);
+        let binned = self.binned_snapshots.values().map(|one| &one.snapshot);
+        let snapshots = self.snapshots.values().chain(binned);
+        images
+            .map(|one| (ResourceId::Image(one.image_id.clone()), &one.tags))
+            .chain(snapshots.map(|one| (ResourceId::Snapshot(one.snapshot_id.clone()), &one.tags)))
     }
 
     pub(super) fn users_of(&self, snapshot: &SnapshotId) -> impl Iterator<Item = &ImageId> {

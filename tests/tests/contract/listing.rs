@@ -191,6 +191,10 @@ pub async fn snapshots_are_listed_and_found<A: Account>() {
         started_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         size_gib: Some(30),
         tags: tags(&[("Name", "root")]),
+        description: None,
+        volume_id: Some("vol-ffffffff".into()),
+        locked: None,
+        shared_with: None,
     };
     let listed = account.port().list_snapshots(&SnapshotScope::Own).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&expected));

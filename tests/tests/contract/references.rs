@@ -1,7 +1,10 @@
 //! Clauses about what holds images in use.
 
 use serde_json::{Value, json};
-use steward::cloud::{CloudError, ErrorKind, SourceAnswer, TemplateVersions, View};
+use steward::cloud::{
+    CloudError, ComputeEnvironments, ErrorKind, ReferenceScope, SourceAnswer, TemplateVersions,
+    View,
+};
 use steward::inventory::Source;
 use steward_tests::switches::Switches;
 
@@ -29,9 +32,13 @@ fn answer(
     &answer.found
 }
 
+fn scope(versions: TemplateVersions) -> ReferenceScope {
+    ReferenceScope { versions, compute_environments: ComputeEnvironments::Read }
+}
+
 async fn ask<A: Account>(account: &A) -> Vec<SourceAnswer> {
-    let answers = account.port().list_references(TemplateVersions::DefaultAndLatest).await;
-    assert_eq!(answers.len(), 4);
+    let answers = account.port().list_references(&scope(TemplateVersions::DefaultAndLatest)).await;
+    assert_eq!(answers.len(), 8);
     answers
 }
 
@@ -84,7 +91,7 @@ pub async fn templates_hold_the_images_of_their_default_and_latest_version<A: Ac
     let between = [template(1, "lt-00000001 version 1"), template(3, "lt-00000001 version 3")];
     let mut all = [ends.as_slice(), between.as_slice()].concat();
     all.sort();
-    let answers = account.port().list_references(TemplateVersions::All).await;
+    let answers = account.port().list_references(&scope(TemplateVersions::All)).await;
     assert_eq!(said(&answers, Source::LaunchTemplates), all);
 }
 
@@ -215,7 +222,7 @@ pub async fn a_parameter_that_leads_nowhere_fails_the_templates<A: Account>() {
 pub async fn more_templates_than_a_page_are_read<A: Account>() {
     let account = A::with(two_versions_each(220)).await;
     assert_eq!(said(&ask(&account).await, Source::LaunchTemplates).len(), 440);
-    let answers = account.port().list_references(TemplateVersions::All).await;
+    let answers = account.port().list_references(&scope(TemplateVersions::All)).await;
     assert_eq!(said(&answers, Source::LaunchTemplates).len(), 440);
 }
 

@@ -6,12 +6,20 @@ use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
 use steward::aws::{Connect, connect};
-use steward::cloud::{Cloud, ErrorKind, SnapshotFate, SnapshotScope, TemplateVersions, View};
+use steward::cloud::{
+    Cloud, ComputeEnvironments, ErrorKind, ReferenceScope, SnapshotFate, SnapshotScope,
+    TemplateVersions, View,
+};
 use steward::inventory::Source;
 use steward_tests::standin::options;
 use steward_tests::switches::Switches;
 
 use crate::{Account, OverTheWire, image, image_ids, resources, snapshot_ids, tags};
+
+const SCOPE: ReferenceScope = ReferenceScope {
+    versions: TemplateVersions::DefaultAndLatest,
+    compute_environments: ComputeEnvironments::Read,
+};
 
 async fn calls(account: &OverTheWire) -> BTreeMap<String, u32> {
     account.standin.calls().await
@@ -62,17 +70,21 @@ async fn an_inventory_costs_no_more_calls_than_there_are_pages() {
     let account = OverTheWire::with(big()).await;
     account.aws.list_images().await.unwrap();
     account.aws.list_snapshots(&SnapshotScope::Own).await.unwrap();
-    let answers = account.aws.list_references(TemplateVersions::DefaultAndLatest).await;
+    let answers = account.aws.list_references(&SCOPE).await;
     assert!(answers.iter().all(|answer| answer.found.is_ok()), "{answers:?}");
     let expected = counts(&[
+        ("DescribeFleets", 1),
         ("DescribeImages", 2),
         ("DescribeInstances", 2),
         // 240 versions are two pages; then one call for each of the two templates of which
         // groups pin another version, and one parameter.
         ("DescribeLaunchTemplateVersions", 4),
         ("DescribeSnapshots", 2),
+        ("DescribeSpotFleetRequests", 1),
+        ("DescribeSpotInstanceRequests", 1),
         ("autoscaling:DescribeAutoScalingGroups", 2),
         ("autoscaling:DescribeLaunchConfigurations", 2),
+        ("batch:DescribeComputeEnvironments", 1),
         ("ssm:GetParameter", 1),
     ]);
     assert_eq!(calls(&account).await, expected);
@@ -144,7 +156,7 @@ async fn a_parameter_is_read_or_named() {
 async fn groups_that_cannot_be_read_do_not_cost_the_templates() {
     let account = OverTheWire::with(big()).await;
     account.set(Switches::deny(&["autoscaling:DescribeAutoScalingGroups"])).await;
-    let answers = account.aws.list_references(TemplateVersions::DefaultAndLatest).await;
+    let answers = account.aws.list_references(&SCOPE).await;
     let failed: Vec<Source> =
         answers.iter().filter(|answer| answer.found.is_err()).map(|one| one.source).collect();
     assert_eq!(failed, [Source::AutoScalingGroups]);
@@ -198,7 +210,7 @@ async fn what_is_no_answer_is_an_error() {
     ] {
         let endpoint = Some(answering_only(body));
         let aws = connect(Connect { endpoint, ..options() }).await.unwrap();
-        let answers = aws.list_references(TemplateVersions::DefaultAndLatest).await;
+        let answers = aws.list_references(&SCOPE).await;
         for answer in &answers {
             assert!(answer.found.is_err(), "{} took {body:?} for an answer", answer.source);
         }

@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use steward::apply::NoDeadline;
-use steward::cloud::{SnapshotScope, TemplateVersions};
+use steward::cloud::{ComputeEnvironments, ReferenceScope, SnapshotScope, TemplateVersions};
 use steward::ids::{ImageId, SnapshotId};
 use steward::inventory::Inventory;
 use steward::jobs::{Job, Mode};
@@ -74,9 +74,13 @@ pub fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
             image.tags = tags.into_iter().collect();
             image.protected =
                 if protected { "enabled-without-cooldown" } else { "disabled" }.to_owned();
-            image.public = public;
-            image.launch_permissions =
-                if shared { vec!["111122223333".parse().unwrap()] } else { Vec::new() };
+            // A disabled image cannot be shared.
+            image.public = public && state != "disabled";
+            image.launch_permissions = if shared && state != "disabled" {
+                vec!["111122223333".to_owned()]
+            } else {
+                Vec::new()
+            };
             image.last_launched_at = launched.map(|hours| ago(hours * HOUR));
             image
         },
@@ -126,6 +130,7 @@ pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
             .map(|(version, image)| TemplateVersion {
                 version,
                 image_id: Some((*image).to_owned()),
+                snapshots: Vec::new(),
             })
             .collect(),
     };
@@ -226,7 +231,11 @@ pub fn home(fake: &Fake) -> Home {
 }
 
 pub fn inventory(fake: &Fake) -> Inventory {
-    run(survey::take_inventory(fake, &home(fake), TemplateVersions::DefaultAndLatest, now()))
+    let scope = ReferenceScope {
+        versions: TemplateVersions::DefaultAndLatest,
+        compute_environments: ComputeEnvironments::Read,
+    };
+    run(survey::take_inventory(fake, &home(fake), &scope, now()))
 }
 
 /// One sweep over images in apply mode.

@@ -1,0 +1,76 @@
+//! The calls of the port, as the fake writes them down.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use steward::cloud::{ReferenceScope, ResourceId, SnapshotFate, SnapshotScope, TemplateVersions};
+use steward::ids::{ImageId, InstanceId, SnapshotId};
+use steward::tags::Tags;
+
+/// One call of the port, with what it was about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the methods of the port")]
+pub enum Call {
+    ListImages,
+    ListSnapshots(SnapshotScope),
+    ListReferences(ReferenceScope),
+    FindReferencesTo(Vec<ImageId>, TemplateVersions),
+    ListSnapshotReferences(TemplateVersions),
+    ListLockedSnapshots,
+    ListRetentionRules,
+    ListRecycledImages,
+    ListRecycledSnapshots,
+    ListTagged(String, Option<String>),
+    FindImage(ImageId),
+    FindInstancesOf(ImageId),
+    FindLaunchPermissions(ImageId),
+    FindVolumePermissions(SnapshotId),
+    FindInstanceTags(InstanceId),
+    FindSnapshots(Vec<SnapshotId>),
+    SetTags(Vec<ResourceId>, Tags),
+    RemoveTags(Vec<ResourceId>, Vec<String>),
+    Deprecate(ImageId, Timestamp),
+    CancelDeprecation(ImageId),
+    Disable(ImageId),
+    Enable(ImageId),
+    Share(ImageId, Vec<Arc<str>>),
+    RecoverImage(ImageId),
+    RecoverSnapshot(SnapshotId),
+    Deregister(ImageId, SnapshotFate),
+    DeleteSnapshot(SnapshotId),
+}
+
+impl Call {
+    /// Whether the call is one of those that change the account.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::ListImages
+            | Self::ListSnapshots(_)
+            | Self::ListReferences(_)
+            | Self::FindReferencesTo(..)
+            | Self::ListSnapshotReferences(_)
+            | Self::ListLockedSnapshots
+            | Self::ListRetentionRules
+            | Self::ListRecycledImages
+            | Self::ListRecycledSnapshots
+            | Self::ListTagged(..)
+            | Self::FindImage(_)
+            | Self::FindInstancesOf(_)
+            | Self::FindLaunchPermissions(_)
+            | Self::FindVolumePermissions(_)
+            | Self::FindInstanceTags(_)
+            | Self::FindSnapshots(_) => false,
+            Self::SetTags(..)
+            | Self::RemoveTags(..)
+            | Self::Deprecate(..)
+            | Self::CancelDeprecation(_)
+            | Self::Disable(_)
+            | Self::Enable(_)
+            | Self::Share(..)
+            | Self::RecoverImage(_)
+            | Self::RecoverSnapshot(_)
+            | Self::Deregister(..)
+            | Self::DeleteSnapshot(_) => true,
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! What starts machines in the fake by itself: groups, fleets, spot requests, AWS Batch.
+
+use std::collections::BTreeSet;
+
+use steward::cloud::{CloudError, ComputeEnvironments};
+use steward::inventory::Source;
+
+use super::faults::Faults;
+use super::references::arn;
+use super::state::State;
+use super::templates::version_of;
+use crate::fleet::{ComputeEnvironment, Ec2Fleet, Group, Specification, SpotFleet, SpotRequest};
+
+/// One of them, with everything that it may start a machine from.
+pub(super) struct Holder<'a> {
+    pub(super) kind: &'static str,
+    pub(super) by: String,
+    pub(super) versions: Vec<&'a Specification>,
+    /// The images that it names itself.
+    pub(super) images: Vec<&'a str>,
+    launch_configuration: Option<&'a str>,
+}
+
+/// What each source said, in the order of the answer.
+pub(super) struct Holders<'a>(Vec<(Source, Result<Vec<Holder<'a>>, CloudError>)>);
+
+impl<'a> Holders<'a> {
+    pub(super) fn read(
+        state: &'a State,
+        faults: &mut Faults,
+        compute_environments: ComputeEnvironments,
+    ) -> Self {
+        let mut found = vec![
+            (Source::AutoScalingGroups, groups(state, faults)),
+            (Source::Fleets, fleets(state, faults)),
+            (Source::SpotFleets, spot_fleets(state, faults)),
+            (Source::SpotRequests, spot_requests(state, faults)),
+        ];
+        match compute_environments {
+            ComputeEnvironments::Read => {
+                found.push((Source::ComputeEnvironments, environments(state, faults)));
+            }
+            ComputeEnvironments::LeaveOut => {}
+        }
+        Self(found)
+    }
+
+    /// Every holder of the sources that were read.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Holder<'a>> {
+        self.0.iter().filter_map(|(_, found)| found.as_ref().ok()).flatten()
+    }
+
+    pub(super) fn sources(
+        self,
+    ) -> impl Iterator<Item = (Source, Result<Vec<Holder<'a>>, CloudError>)> {
+        self.0.into_iter()
+    }
+
+    /// Every version that a holder pins.
+    pub(super) fn pinned(&self) -> BTreeSet<&'a Specification> {
+        self.iter().flat_map(|holder| &holder.versions).copied().collect()
+    }
+
+    /// The versions that some holder names, by template and number. `None` when one of the
+    /// sources that might name others was not read. Spot requests name no template.
+    pub(super) fn versions(&self, state: &State) -> Option<BTreeSet<(String, u32)>> {
+        let unread =
+            self.0.iter().any(|(source, found)| *source != Source::SpotRequests && found.is_err());
+        let named = self.pinned().into_iter().filter_map(|one| version_of(state, one));
+        (!unread).then(|| {
+            named
+                .map(|one| (one.template.launch_template_id.clone(), one.version.version))
+                .collect()
+        })
+    }
+
+    /// The launch configurations that groups name; `None` when the groups were not read.
+    pub(super) fn launch_configurations(&self) -> Option<BTreeSet<&'a str>> {
+        let mut groups = self.0.iter().filter(|(source, _)| *source == Source::AutoScalingGroups);
+        let groups = groups.next()?.1.as_ref().ok()?;
+        Some(groups.iter().filter_map(|group| group.launch_configuration).collect())
+    }
+}
+
+type Found<'a> = Result<Vec<Holder<'a>>, CloudError>;
+
+/// Reads one listing.
+fn listing<'a, T>(
+    faults: &mut Faults,
+    action: &'static str,
+    held: &'a [T],
+    page: usize,
+) -> Result<&'a [T], CloudError> {
+    faults.check(action, &[])?;
+    faults.check_pages(action, held.len(), page)?;
+    Ok(held)
+}
+
+fn groups<'a>(state: &'a State, faults: &mut Faults) -> Found<'a> {
+    let held = &state.rest.auto_scaling_groups;
+    let held = listing(faults, "autoscaling:DescribeAutoScalingGroups", held, 100)?;
+    let holder = |group: &'a Group| {
+        let place = format!("autoScalingGroup:0:autoScalingGroupName/{}", group.name);
+        let mixed = group.mixed.iter();
+        let overrides = mixed.clone().flat_map(|mixed| &mixed.overrides);
+        let versions = group.launch_template.iter();
+        let versions = versions.chain(mixed.map(|mixed| &mixed.launch_template));
+        Holder {
+            kind: "auto_scaling_group",
+            by: arn(state, "autoscaling", &place),
+            versions: versions
+                .chain(overrides.clone().filter_map(|one| one.launch_template.as_ref()))
+                .collect(),
+            images: overrides.filter_map(|one| one.image_id.as_deref()).collect(),
+            launch_configuration: group.launch_configuration.as_deref(),
+        }
+    };
+    Ok(held.iter().map(holder).collect())
+}
+
+fn fleets<'a>(state: &'a State, faults: &mut Faults) -> Found<'a> {
+    const OVER: [&str; 4] = ["deleted", "deleted_running", "deleted_terminating", "failed"];
+    let held = listing(faults, "ec2:DescribeFleets", &state.rest.fleets, 1000)?;
+    let holder = |one: &'a Ec2Fleet| Holder {
+        kind: "fleet",
+        by: arn(state, "ec2", &format!("fleet/{}", one.fleet_id)),
+        versions: one.launch_templates.iter().collect(),
+        images: one.images.iter().map(String::as_str).collect(),
+        launch_configuration: None,
+    };
+    Ok(held.iter().filter(|one| !OVER.contains(&one.state.as_str())).map(holder).collect())
+}
+
+fn spot_fleets<'a>(state: &'a State, faults: &mut Faults) -> Found<'a> {
+    const OVER: [&str; 4] = ["cancelled", "cancelled_running", "cancelled_terminating", "failed"];
+    let action = "ec2:DescribeSpotFleetRequests";
+    let held = listing(faults, action, &state.rest.spot_fleets, 1000)?;
+    let holder = |one: &'a SpotFleet| Holder {
+        kind: "spot_fleet",
+        by: arn(state, "ec2", &format!("spot-fleet-request/{}", one.spot_fleet_request_id)),
+        versions: one.launch_templates.iter().collect(),
+        images: one.images.iter().map(String::as_str).collect(),
+        launch_configuration: None,
+    };
+    Ok(held.iter().filter(|one| !OVER.contains(&one.state.as_str())).map(holder).collect())
+}
+
+fn spot_requests<'a>(state: &'a State, faults: &mut Faults) -> Found<'a> {
+    let action = "ec2:DescribeSpotInstanceRequests";
+    let held = listing(faults, action, &state.rest.spot_requests, 1000)?;
+    let holder = |one: &'a SpotRequest| {
+        let id = &one.spot_instance_request_id;
+        Holder {
+            kind: "spot_request",
+            by: arn(state, "ec2", &format!("spot-instances-request/{id}")),
+            versions: Vec::new(),
+            images: vec![&one.image_id],
+            launch_configuration: None,
+        }
+    };
+    let living = held.iter().filter(|one| ["open", "active"].contains(&one.state.as_str()));
+    Ok(living.map(holder).collect())
+}
+
+fn environments<'a>(state: &'a State, faults: &mut Faults) -> Found<'a> {
+    let action = "batch:DescribeComputeEnvironments";
+    let held = listing(faults, action, &state.rest.compute_environments, 100)?;
+    let holder = |one: &'a ComputeEnvironment| Holder {
+        kind: "compute_environment",
+        by: arn(state, "batch", &format!("compute-environment/{}", one.name)),
+        versions: one.launch_templates.iter().collect(),
+        images: one.image_id.iter().chain(&one.image_id_overrides).map(String::as_str).collect(),
+        launch_configuration: None,
+    };
+    let living = held.iter().filter(|one| !["DELETED", "DELETING"].contains(&one.status.as_str()));
+    Ok(living.map(holder).collect())
+}

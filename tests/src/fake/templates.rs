@@ -1,0 +1,190 @@
+//! Launch templates in the fake: which of their versions are read, and what those name.
+//!
+//! Here every version is at hand, and what is left to decide is which of them count.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use steward::cloud::{CloudError, ErrorKind, TemplateVersions};
+use steward::ids::{ImageId, SnapshotId};
+use steward::inventory::SnapshotReference;
+
+use super::faults::{Faults, error};
+use super::references::arn;
+use super::state::State;
+use crate::fleet::{LaunchTemplate, Specification, TemplateVersion};
+
+const VERSIONS: &str = "ec2:DescribeLaunchTemplateVersions";
+/// The largest page of templates, and of versions.
+const PAGE: usize = 200;
+
+/// A version that was read.
+#[derive(Clone, Copy)]
+pub(super) struct Read<'a> {
+    pub(super) template: &'a LaunchTemplate,
+    pub(super) version: &'a TemplateVersion,
+}
+
+impl Read<'_> {
+    /// The version as a holder: an ARN, the number, and what else it is called.
+    pub(super) fn by(&self, state: &State) -> String {
+        let number = self.version.version;
+        let default = (self.template.default_version == number).then_some("$Default");
+        let latest = (latest(self.template) == number).then_some("$Latest");
+        let names: Vec<&str> = default.into_iter().chain(latest).collect();
+        let by = format!("{} version {number}", arn_of(state, self.template));
+        if names.is_empty() { by } else { format!("{by} ({})", names.join(", ")) }
+    }
+}
+
+pub(super) fn arn_of(state: &State, template: &LaunchTemplate) -> String {
+    arn(state, "ec2", &format!("launch-template/{}", template.launch_template_id))
+}
+
+/// The versions of this scope, and whatever versions are pinned.
+pub(super) fn read<'a>(
+    state: &'a State,
+    faults: &mut Faults,
+    versions: TemplateVersions,
+    pinned: &BTreeSet<&Specification>,
+) -> Result<Vec<Read<'a>>, CloudError> {
+    let mut found = Vec::new();
+    for template in listed(state, faults, versions)? {
+        let newest = newest_first(template);
+        for (place, version) in newest.into_iter().enumerate() {
+            let number = version.version;
+            let wanted = match versions {
+                TemplateVersions::DefaultAndLatest => false,
+                TemplateVersions::Newest(count) => place < count.get() as usize,
+                TemplateVersions::All => true,
+            };
+            let is_pinned = pinned.iter().any(|one| {
+                one.launch_template_id == template.launch_template_id
+                    && one.version == number.to_string()
+            });
+            if wanted
+                || is_pinned
+                || number == template.default_version
+                || number == latest(template)
+            {
+                found.push(Read { template, version });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The templates, with the calls that it takes to read their versions: one listing for the
+/// default and the latest version of all, and else one for each template.
+fn listed<'a>(
+    state: &'a State,
+    faults: &mut Faults,
+    versions: TemplateVersions,
+) -> Result<Vec<&'a LaunchTemplate>, CloudError> {
+    const TEMPLATES: &str = "ec2:DescribeLaunchTemplates";
+    let held = &state.rest.launch_templates;
+    if versions == TemplateVersions::DefaultAndLatest {
+        faults.check(VERSIONS, &[])?;
+        let both = |one| BTreeSet::from([latest(one), one.default_version]).len();
+        faults.check_pages(VERSIONS, held.iter().map(both).sum(), PAGE)?;
+        return Ok(held.iter().collect());
+    }
+    faults.check(TEMPLATES, &[])?;
+    faults.check_pages(TEMPLATES, held.len(), PAGE)?;
+    let mut found = Vec::new();
+    for template in held {
+        match faults.check(VERSIONS, &[&template.launch_template_id]) {
+            Ok(()) => found.push(template),
+            // It was deleted since the listing.
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        faults.check_pages(VERSIONS, template.versions.len(), PAGE)?;
+    }
+    Ok(found)
+}
+
+/// The snapshots that the versions of this scope name themselves.
+pub(super) fn snapshots(
+    state: &State,
+    faults: &mut Faults,
+    versions: TemplateVersions,
+) -> Result<Vec<SnapshotReference>, CloudError> {
+    let read = read(state, faults, versions, &BTreeSet::new())?;
+    let named = read.iter().flat_map(|one| {
+        let by = one.by(state);
+        let reference = move |snapshot: &SnapshotId| SnapshotReference {
+            snapshot_id: snapshot.clone(),
+            kind: "launch_template".into(),
+            by: by.as_str().into(),
+        };
+        one.version.snapshots.iter().map(reference)
+    });
+    Ok(named.collect::<BTreeSet<_>>().into_iter().collect())
+}
+
+pub(super) fn newest_first(template: &LaunchTemplate) -> Vec<&TemplateVersion> {
+    let mut versions: Vec<&TemplateVersion> = template.versions.iter().collect();
+    versions.sort_by_key(|version| std::cmp::Reverse(version.version));
+    versions
+}
+
+fn latest(template: &LaunchTemplate) -> u32 {
+    template.versions.iter().map(|version| version.version).max().unwrap_or_default()
+}
+
+/// The version that a specification means, if it exists.
+pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option<Read<'a>> {
+    let mut held = state.rest.launch_templates.iter();
+    let template = held.find(|one| one.launch_template_id == wanted.launch_template_id)?;
+    let number = match wanted.version.as_str() {
+        "$Latest" => latest(template),
+        "$Default" => template.default_version,
+        number => number.parse().ok()?,
+    };
+    let version = template.versions.iter().find(|version| version.version == number)?;
+    Some(Read { template, version })
+}
+
+/// The image behind each text that templates and others name one with, each parameter read once.
+#[derive(Default)]
+pub(super) struct Images(BTreeMap<String, Option<ImageId>>);
+
+impl Images {
+    /// Finds the image that `by` means with `text`.
+    pub(super) fn add(
+        &mut self,
+        state: &State,
+        faults: &mut Faults,
+        text: &str,
+        by: &str,
+    ) -> Result<(), CloudError> {
+        if !self.0.contains_key(text) {
+            let found = match text.strip_prefix("resolve:ssm:") {
+                Some(name) => Some(behind(state, faults, name, by)?),
+                None => text.parse().ok(),
+            };
+            self.0.insert(text.to_owned(), found);
+        }
+        Ok(())
+    }
+
+    /// The image that a text means; `None` when it is no image id.
+    pub(super) fn get(&self, text: &str) -> Option<&ImageId> {
+        self.0.get(text)?.as_ref()
+    }
+}
+
+fn behind(state: &State, faults: &mut Faults, name: &str, by: &str) -> Result<ImageId, CloudError> {
+    const ACTION: &str = "ssm:GetParameter";
+    let who = format!("parameter {name}, which {by} uses");
+    faults.check(ACTION, &[name]).map_err(|error| {
+        let message = format!("{who}: {}", error.message);
+        CloudError { message, ..error }
+    })?;
+    let parameter = state.rest.ssm_parameters.iter().find(|one| one.name == name);
+    let Some(parameter) = parameter else {
+        return Err(error::of(ACTION, "ParameterNotFound", &who));
+    };
+    let parsed = parameter.value.trim().parse();
+    parsed.map_err(|cause| error::of(ACTION, "", &format!("{who}: {cause}")))
+}

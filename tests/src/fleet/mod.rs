@@ -1,0 +1,161 @@
+//! The content of an account as a file: the format that the stand-in reads and writes too.
+//!
+//! Everything is optional but the ids. [`Fleet::filled`] fills in what a file left out, exactly
+//! as the stand-in does, so that what two accounts hold can be compared.
+
+mod capacity;
+mod images;
+mod recycle;
+mod templates;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use steward::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
+use steward::tags::Tags;
+
+pub use self::capacity::{
+    ComputeEnvironment, Ec2Fleet, Recipe, RecipeKind, SpotFleet, SpotRequest,
+};
+pub use self::images::{FleetImage, FleetSnapshot};
+pub use self::recycle::{BinnedImage, BinnedSnapshot, FleetRule};
+pub use self::templates::{
+    Group, LaunchConfiguration, LaunchTemplate, Mixed, Override, Specification, TemplateVersion,
+};
+
+/// An account in one Region.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Fleet {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account: Option<AccountId>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<Region>,
+    pub images: Vec<FleetImage>,
+    pub snapshots: Vec<FleetSnapshot>,
+    pub instances: Vec<FleetInstance>,
+    pub launch_templates: Vec<LaunchTemplate>,
+    pub launch_configurations: Vec<LaunchConfiguration>,
+    pub auto_scaling_groups: Vec<Group>,
+    pub fleets: Vec<Ec2Fleet>,
+    pub spot_fleets: Vec<SpotFleet>,
+    pub spot_requests: Vec<SpotRequest>,
+    pub compute_environments: Vec<ComputeEnvironment>,
+    pub image_recipes: Vec<Recipe>,
+    pub ssm_parameters: Vec<Parameter>,
+    /// When absent: a rule for all images and one for all snapshots, of 14 days each.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retention_rules: Option<Vec<FleetRule>>,
+    pub recycled_images: Vec<BinnedImage>,
+    pub recycled_snapshots: Vec<BinnedSnapshot>,
+}
+
+/// A machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct FleetInstance {
+    pub instance_id: InstanceId,
+    pub image_id: ImageId,
+    /// EC2's own word, for example `running` or `terminated`.
+    #[serde(default = "running")]
+    pub state: String,
+    #[serde(default)]
+    pub tags: Tags,
+}
+
+/// A parameter of Systems Manager.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Parameter {
+    pub name: String,
+    pub value: String,
+}
+
+impl Fleet {
+    /// Reads a fleet file.
+    pub fn from_json(text: &str) -> Self {
+        serde_json::from_str(text).expect("a fleet file")
+    }
+
+    /// The account, by default the stand-in's.
+    pub fn account(&self) -> AccountId {
+        self.account.clone().unwrap_or_else(|| "123456789012".parse().unwrap())
+    }
+
+    /// The Region, by default the stand-in's.
+    pub fn region(&self) -> Region {
+        self.region.clone().unwrap_or_else(|| "eu-central-1".parse().unwrap())
+    }
+
+    /// The same fleet with everything filled in and in order, as the stand-in writes it back.
+    pub fn filled(mut self) -> Self {
+        let account = self.account();
+        self.region = Some(self.region());
+        self.make_snapshots(&account);
+        for snapshot in &mut self.snapshots {
+            snapshot.fill_in(&account);
+        }
+        for binned in &mut self.recycled_images {
+            binned.image.fill_in(&account);
+        }
+        for binned in &mut self.recycled_snapshots {
+            binned.snapshot.fill_in(&account);
+        }
+        for template in &mut self.launch_templates {
+            template.name.get_or_insert_with(|| template.launch_template_id.clone());
+            template.versions.sort_by_key(|version| std::cmp::Reverse(version.version));
+        }
+        self.account = Some(account);
+        self.retention_rules.get_or_insert_with(FleetRule::usual);
+        self.sort();
+        self
+    }
+
+    /// Fills in the images, and the snapshots that they name and nobody listed. What an image in
+    /// the Recycle Bin names may be gone.
+    fn make_snapshots(&mut self, account: &AccountId) {
+        let listed: BTreeSet<SnapshotId> =
+            self.snapshots.iter().map(|snapshot| snapshot.snapshot_id.clone()).collect();
+        let mut made: BTreeMap<SnapshotId, Timestamp> = BTreeMap::new();
+        for image in &mut self.images {
+            image.fill_in(account);
+            if image.owner_id.as_ref() == Some(account) {
+                for snapshot in image.snapshots.iter().filter(|id| !listed.contains(id)) {
+                    let at = made.entry(snapshot.clone()).or_insert(image.created_at);
+                    *at = image.created_at.min(*at);
+                }
+            }
+        }
+        self.snapshots.extend(made.into_iter().map(|(id, at)| FleetSnapshot::new(id, at)));
+    }
+
+    fn sort(&mut self) {
+        self.images.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+        self.snapshots.sort_by(|a, b| a.snapshot_id.cmp(&b.snapshot_id));
+        self.instances.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));
+        self.launch_templates.sort_by(|a, b| a.launch_template_id.cmp(&b.launch_template_id));
+        self.launch_configurations.sort_by(|a, b| a.name.cmp(&b.name));
+        self.auto_scaling_groups.sort_by(|a, b| a.name.cmp(&b.name));
+        self.fleets.sort_by(|a, b| a.fleet_id.cmp(&b.fleet_id));
+        self.spot_fleets.sort_by(|a, b| a.spot_fleet_request_id.cmp(&b.spot_fleet_request_id));
+        self.spot_requests
+            .sort_by(|a, b| a.spot_instance_request_id.cmp(&b.spot_instance_request_id));
+        self.compute_environments.sort_by(|a, b| a.name.cmp(&b.name));
+        self.image_recipes
+            .sort_by(|a, b| (&a.name, &a.version, a.kind).cmp(&(&b.name, &b.version, b.kind)));
+        self.ssm_parameters.sort_by(|a, b| a.name.cmp(&b.name));
+        if let Some(rules) = &mut self.retention_rules {
+            rules.sort_by(|a, b| a.rule_id.cmp(&b.rule_id));
+        }
+        self.recycled_images.sort_by(|a, b| a.image.image_id.cmp(&b.image.image_id));
+        self.recycled_snapshots.sort_by(|a, b| a.snapshot.snapshot_id.cmp(&b.snapshot.snapshot_id));
+    }
+}
+
+fn running() -> String {
+    "running".into()
+}
