@@ -51,15 +51,16 @@ fn now() -> Timestamp {
 fn world(count: usize) -> Inventory {
     let images = (0..count).map(image).collect();
     let snapshots = (0..count).map(|n| Snapshot {
-        snapshot_id: format!("snap-{n:017x}").parse().unwrap(),
         started_at: Some(now()),
         size_gib: Some(8),
         tags: [("image-steward:image", format!("ami-{n:017x}"))].into_iter().collect(),
+        ..Snapshot::new(format!("snap-{n:017x}").parse().unwrap())
     });
     let references = (0..count).step_by(10).map(|n| Reference {
         image_id: format!("ami-{n:017x}").parse().unwrap(),
         kind: "instance".into(),
         by: format!("arn:aws:ec2:eu-central-1:123456789012:instance/i-{n:017x}").into(),
+        stale: false,
     });
     Inventory {
         account: "123456789012".parse().unwrap(),
@@ -68,6 +69,9 @@ fn world(count: usize) -> Inventory {
         unread: Vec::new(),
         snapshots: snapshots.collect(),
         references: references.collect(),
+        snapshot_references: Vec::new(),
+        retention_rules: None,
+        recycled_images: None,
         images,
     }
 }
