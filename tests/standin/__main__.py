@@ -14,28 +14,14 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
-
-from werkzeug.serving import WSGIRequestHandler, make_server
 
 import fleet
 import fleet_fields
+import wire
 from checking import BadFleet
+from http_server import Server
 from server import Application
 from world import DEFAULT_ACCOUNT
-
-
-class Handler(WSGIRequestHandler):
-    """Answers at once, and without a word in the log unless asked for one."""
-
-    protocol_version = "HTTP/1.1"
-    # Head and body are two writes; Nagle would hold the second for 40 ms.
-    disable_nagle_algorithm = True
-    verbose = False
-
-    def log_request(self, code: Any = "-", size: Any = "-") -> None:
-        if self.verbose:
-            print(f"{self.command} {self.path} {code}", file=sys.stderr, flush=True)
 
 
 def main() -> int:
@@ -54,17 +40,13 @@ def main() -> int:
         return 2
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda *_: os._exit(0))
-    Handler.verbose = options.verbose
-    server = make_server(
-        options.host,
-        options.port,
-        Application(world, account),
-        threaded=True,
-        request_handler=Handler,
-    )
+    # The largest description of a service: no call is to wait for it.
+    wire.codec("ec2")
+    application = Application(world, account)
+    server = Server(options.host, options.port, application, options.verbose)
     if options.exit_with_parent:
         threading.Thread(target=_watch_parent, daemon=True).start()
-    print(f"listening on http://{options.host}:{server.server_port}", flush=True)
+    print(f"listening on http://{options.host}:{server.server_address[1]}", flush=True)
     server.serve_forever()
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from calls import Call, answers
-from listing import Paging, page
+from listing import Paging, page, shown
 
 _PAGING = Paging(
     at_most=100,
@@ -22,7 +22,7 @@ Entry = dict[str, Any]
 @answers("batch", "DescribeComputeEnvironments")
 def describe_compute_environments(call: Call) -> dict[str, Any]:
     """All, or those of the names or ARNs; unknown ones are left out."""
-    held = call.region.compute_environments
+    held = shown(call, "computeEnvironments").compute_environments
     wanted = call.params.get("computeEnvironments") or list(held)
     names = dict.fromkeys(one.rpartition("/")[2] for one in wanted)
     chosen = [held[name] for name in names if name in held]

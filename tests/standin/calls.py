@@ -37,6 +37,8 @@ class Incoming:
     action: str
     path: str
     body: bytes
+    form: dict[str, str]
+    """The fields of a query request; empty for the JSON services."""
 
     def text(self) -> str:
         """All that the caller wrote, in which a switch may look for an id."""
@@ -56,6 +58,8 @@ class Call:
     params: dict[str, Any]
     world: World
     region: Region
+    listed: Region
+    """What listings show: the same, unless the switch makes them stale."""
     switches: Switches
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from calls import AwsError, Call, answers
-from listing import Paging, Values, filtered, page
+from listing import Paging, Values, filtered, page, shown
 from references import specification
 
 _MADE = "2026-01-01T00:00:00.000Z"
@@ -31,7 +31,8 @@ Entry = dict[str, Any]
 @answers("ec2", "DescribeFleets")
 def describe_fleets(call: Call) -> dict[str, Any]:
     """EC2 fleets of every state, as the fleet file has them."""
-    fleets = _chosen(call, call.region.fleets, "FleetIds", "InvalidFleetId.NotFound")
+    held = shown(call, "FleetIds").fleets
+    fleets = _chosen(call, held, "FleetIds", "InvalidFleetId.NotFound")
     fleets = filtered(call, fleets, _FLEET_FILTERS)
     fleets, token = page(call, _PAGING, fleets, lambda one: one["fleet_id"])
     described = [
@@ -65,8 +66,8 @@ def _fleet_configs(call: Call, fleet: Entry) -> list[Entry]:
 @answers("ec2", "DescribeSpotFleetRequests")
 def describe_spot_fleet_requests(call: Call) -> dict[str, Any]:
     """Spot fleets of every state, as the fleet file has them."""
-    code = "InvalidSpotFleetRequestId.NotFound"
-    fleets = _chosen(call, call.region.spot_fleets, "SpotFleetRequestIds", code)
+    ids, code = "SpotFleetRequestIds", "InvalidSpotFleetRequestId.NotFound"
+    fleets = _chosen(call, shown(call, ids).spot_fleets, ids, code)
     fleets, token = page(
         call, _PAGING, fleets, lambda one: one["spot_fleet_request_id"]
     )
@@ -99,8 +100,8 @@ def _spot_fleet_config(call: Call, fleet: Entry) -> Entry:
 @answers("ec2", "DescribeSpotInstanceRequests")
 def describe_spot_instance_requests(call: Call) -> dict[str, Any]:
     """Spot requests of every state, as the fleet file has them."""
-    held, ids = call.region.spot_requests, "SpotInstanceRequestIds"
-    requests = _chosen(call, held, ids, "InvalidSpotInstanceRequestID.NotFound")
+    ids, code = "SpotInstanceRequestIds", "InvalidSpotInstanceRequestID.NotFound"
+    requests = _chosen(call, shown(call, ids).spot_requests, ids, code)
     requests = filtered(call, requests, _REQUEST_FILTERS)
     requests, token = page(
         call, _PAGING, requests, lambda one: one["spot_instance_request_id"]

@@ -11,15 +11,16 @@ from typing import Any
 
 from botocore.exceptions import UnknownServiceError
 from botocore.model import OperationNotFoundError
-from werkzeug.wrappers import Request, Response
 
 import fleet
 import fleet_fields
 import wire
 from calls import AwsError, Incoming
 from checking import BadFleet
+from http_server import HttpRequest, HttpResponse
+from stale import Stale
 from switches import BadSwitches, Switches
-from world import World
+from world import Region, World
 
 PREFIX = "/_standin/"
 
@@ -46,10 +47,9 @@ class Logged:
             except ValueError:
                 return {}
         try:
-            codec = wire.codec(call.service)
-            return codec.read(call.action, call.path, call.body)
+            return wire.codec(call.service).read(call)
         except (UnknownServiceError, OperationNotFoundError, AwsError):
-            return wire.form_of(call.body)
+            return call.form
 
 
 class State:
@@ -59,8 +59,14 @@ class State:
         self.world = world
         self.default_account = default_account
         self.switches = Switches({})
+        self.stale: Stale | None = None
         self.calls: list[Logged] = []
         self.started = time.monotonic()
+
+    def listed(self, region: str) -> Region:
+        """What listings show of a Region."""
+        then = self.stale.region(region) if self.stale is not None else None
+        return self.world.region(region) if then is None else then
 
 
 class Control:
@@ -68,7 +74,7 @@ class Control:
 
     def __init__(self, state: State) -> None:
         self._state = state
-        self._routes: dict[tuple[str, str], Callable[[Request], Any]] = {
+        self._routes: dict[tuple[str, str], Callable[[HttpRequest], Any]] = {
             ("GET", "calls"): self._read_calls,
             ("DELETE", "calls"): self._reset_calls,
             ("GET", "fleet"): self._read_fleet,
@@ -78,7 +84,7 @@ class Control:
             ("POST", "switches"): self._set_switches,
         }
 
-    def answer(self, request: Request) -> Response:
+    def answer(self, request: HttpRequest) -> HttpResponse:
         """The JSON answer; what is wrong with a request is in `errors`."""
         what = request.path.removeprefix(PREFIX).strip("/")
         route = self._routes.get((request.method, what))
@@ -96,8 +102,8 @@ class Control:
         except ValueError as error:
             return _json({"errors": [f"not JSON: {error}"]}, 400)
 
-    def _read_calls(self, request: Request) -> Any:
-        if request.args.get("log"):
+    def _read_calls(self, request: HttpRequest) -> Any:
+        if request.argument("log"):
             return [
                 {
                     "action": logged.name(),
@@ -110,37 +116,40 @@ class Control:
             ]
         return dict(sorted(Counter(one.name() for one in self._state.calls).items()))
 
-    def _reset_calls(self, _: Request) -> Any:
+    def _reset_calls(self, _: HttpRequest) -> Any:
         self._state.calls.clear()
         return {}
 
-    def _read_fleet(self, request: Request) -> Any:
+    def _read_fleet(self, request: HttpRequest) -> Any:
         world = self._state.world
         return fleet.written(
-            world, world.region(request.args.get("region", world.home))
+            world, world.region(request.argument("region") or world.home)
         )
 
-    def _replace_fleet(self, request: Request) -> Any:
-        checked = fleet_fields.checked(json.loads(request.data))
+    def _replace_fleet(self, request: HttpRequest) -> Any:
+        checked = fleet_fields.checked(json.loads(request.body))
         self._state.world = fleet.new_world(checked, self._state.default_account)
         return {}
 
-    def _add_to_fleet(self, request: Request) -> Any:
-        checked = fleet_fields.checked(json.loads(request.data))
+    def _add_to_fleet(self, request: HttpRequest) -> Any:
+        checked = fleet_fields.checked(json.loads(request.body))
         world = self._state.world
         if checked["account"] not in (None, world.account):
             raise BadFleet(["fleet: account cannot change while it is in use"])
         fleet.add(world, checked)
         return {}
 
-    def _set_switches(self, request: Request) -> Any:
-        raw = json.loads(request.data)
+    def _set_switches(self, request: HttpRequest) -> Any:
+        raw = json.loads(request.body)
         if not isinstance(raw, dict):
             raise BadSwitches(["the switches are not a JSON object"])
-        self._state.switches = Switches(raw)
+        switches, state = Switches(raw), self._state
+        seconds = switches.stale_seconds
+        state.switches = switches
+        state.stale = Stale(state.world, seconds) if seconds else None
         return {}
 
 
-def _json(content: Any, status: int = 200) -> Response:
+def _json(content: Any, status: int = 200) -> HttpResponse:
     body = json.dumps(content, indent=1) + "\n"
-    return Response(body, status=status, content_type="application/json")
+    return HttpResponse(body.encode(), "application/json", status)

@@ -14,12 +14,12 @@ from world import Snapshot
 def delete_snapshot(call: Call) -> dict[str, Any]:
     """Refused while any image names the snapshot, and sometimes a bit longer."""
     snapshot = own_snapshot(call)
-    if users := call.region.users_of(snapshot.snapshot_id):
-        raise _in_use(snapshot, users)
     if snapshot.locked:
-        # The code, and whether the use comes before the lock, are not verified.
+        # The code, and that the lock comes before the use, are not verified.
         text = f"The snapshot {snapshot.snapshot_id} is locked"
         raise AwsError("SnapshotLocked", text)
+    if users := call.region.users_of(snapshot.snapshot_id):
+        raise _in_use(snapshot, users)
     if _races(call, snapshot):
         raise _in_use(snapshot, [snapshot.released_by or ""])
     discard_snapshot(call, snapshot)

@@ -16,6 +16,7 @@ from world import (
     DEFAULT_ACCOUNT,
     DEFAULT_REGION,
     DEFAULT_SIZE_GIB,
+    ENTRY_SECTIONS,
     Image,
     Instance,
     Recycled,
@@ -23,17 +24,6 @@ from world import (
     Snapshot,
     World,
 )
-
-_AS_CHECKED = (
-    "launch_configurations",
-    "auto_scaling_groups",
-    "fleets",
-    "spot_fleets",
-    "spot_requests",
-    "compute_environments",
-    "image_recipes",
-)
-"""The sections that the account keeps in the fleet's own form."""
 
 
 def new_world(fleet: Checked, account: str = DEFAULT_ACCOUNT) -> World:
@@ -67,11 +57,9 @@ def add(world: World, fleet: Checked) -> None:
         one["name"] = one["name"] or one["launch_template_id"]
         one["versions"].sort(key=lambda version: -version["version"])
         region.put_launch_template(one)
-    for name in _AS_CHECKED:
-        held = getattr(region, name)
-        held |= {_key(name, one): one for one in fleet[name]}
-    for one in fleet["retention_rules"] or []:
-        region.retention_rules[one["rule_id"]] = one
+    for name in ENTRY_SECTIONS:
+        entries = {_key(name, one): one for one in fleet[name] or []}
+        getattr(region, name).update(entries)
     for one in fleet["ssm_parameters"]:
         moto_side.put_parameter(world.account, region.name, one["name"], one["value"])
 
@@ -141,18 +129,15 @@ def _image(world: World, region: Region, one: Checked) -> Image:
 
 def written(world: World, region: Region) -> Checked:
     """The present content of a Region in the fleet format."""
-    content: Checked = {
+    return {
         "account": world.account,
         "region": region.name,
         "images": [_written_image(one) for one in _sorted(region.images)],
         "snapshots": [_written(one, SNAPSHOT) for one in _sorted(region.snapshots)],
         "instances": [_written(one, INSTANCE) for one in _sorted(region.instances)],
         "launch_templates": _sorted(region.launch_templates),
-    }
-    content |= {name: _sorted(getattr(region, name)) for name in _AS_CHECKED}
-    return content | {
+        **{name: _sorted(getattr(region, name)) for name in ENTRY_SECTIONS},
         "ssm_parameters": moto_side.parameters(world.account, region.name),
-        "retention_rules": _sorted(region.retention_rules),
         "recycled_images": [
             {"image": _written_image(one.resource)} | _written_times(one)
             for one in _sorted(region.recycled_images.present())

@@ -142,18 +142,18 @@ _SPOT_REQUEST = {
         check.matching(r"sir-[\w-]+", "sir-… and letters, digits or dashes")
     ),
     "state": Field(_WORD, "open"),
-    "image_id": Field(_AMI),
+    "image_id": Field(_IMAGE_OR_ALIAS),
 }
 _COMPUTE_ENVIRONMENT = {
     "name": Field(check.matching(r"[\w-]+", "the name of a compute environment")),
     "status": Field(_WORD, "VALID"),
-    "image_id": Field(check.optional(_AMI), None),
-    "image_id_overrides": Field(check.list_of(_AMI), []),
+    "image_id": Field(check.optional(_IMAGE_OR_ALIAS), None),
+    "image_id_overrides": Field(check.list_of(_IMAGE_OR_ALIAS), []),
     "launch_templates": Field(check.list_of(_SPECIFICATION), []),
 }
 _RECIPE = {
     "name": Field(check.matching(r"[\w-]+", "the name of a recipe")),
-    "version": Field(check.matching(r"\d+\.\d+\.\d+", "a version like 1.0.0")),
+    "version": Field(check.matching(r"\d+\.\d+\.\d+", "a version like 1.0.0"), "1.0.0"),
     "kind": Field(check.matching("image|container", "image or container"), "image"),
     "image_id": Field(_AMI),
 }

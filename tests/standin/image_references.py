@@ -1,11 +1,12 @@
 """DescribeImageReferences: instances, launch templates, parameters and recipes.
 
-The ARNs follow AWS's usual form; the service's own answers were not seen.
+It is asked about ids and is a listing all the same: when listings are stale, so is
+this.  The ARNs follow AWS's usual form; the service's own answers were not seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import moto_side
@@ -16,16 +17,16 @@ _PAGING = Paging(at_most=1000, default=None, at_least=5)
 _MOST_IMAGES = 10
 _DEPTH = 10
 """How many versions of a template are looked at, from the newest."""
-
 _MOST_DEPTH = 10_000
 
 Reference = dict[str, Any]
+Options = dict[str, list[str]]
 
 
 @answers("ec2", "DescribeImageReferences")
 def describe_image_references(call: Call) -> dict[str, Any]:
     """Who in this account refers to up to ten images."""
-    image_ids = call.params.get("ImageIds", [])
+    image_ids = list(dict.fromkeys(call.params.get("ImageIds", [])))
     if not 1 <= len(image_ids) <= _MOST_IMAGES:
         text = f"ImageIds takes 1 to {_MOST_IMAGES} ids"
         raise AwsError("InvalidParameterValue", text)
@@ -34,50 +35,56 @@ def describe_image_references(call: Call) -> dict[str, Any]:
     if every == bool(kinds):
         text = "either IncludeAllResourceTypes or ResourceTypes"
         raise AwsError("InvalidParameterCombination", text)
-    listers = {
-        "ec2:Instance": _instances,
-        "ec2:LaunchTemplate": _templates,
-        "ssm:Parameter": _parameters,
-        "imagebuilder:ImageRecipe": _image_recipes,
-        "imagebuilder:ContainerRecipe": _container_recipes,
-    }
-    found = {
-        (reference["Arn"], reference["ImageId"]): reference
-        for kind, lister in listers.items()
+    found = [
+        {"ImageId": image_id, "ResourceType": kind, "Arn": arn}
+        for kind, holders in _HOLDERS.items()
         if every or kind in kinds
-        for reference in lister(call, _options(kinds.get(kind, {})))
-        if reference["ImageId"] in image_ids
-    }
+        for image_id, arn in holders(call, image_ids, _options(kinds.get(kind, {})))
+    ]
     references, token = page(
-        call, _PAGING, found.values(), lambda one: f"{one['Arn']} {one['ImageId']}"
+        call, _PAGING, found, lambda one: f"{one['Arn']} {one['ImageId']}"
     )
     return {"ImageReferences": references, "NextToken": token}
 
 
-def _options(kind: dict[str, Any]) -> dict[str, list[str]]:
+def _options(kind: dict[str, Any]) -> Options:
     options = kind.get("ResourceTypeOptions", [])
     return {one["OptionName"]: one.get("OptionValues", []) for one in options}
 
 
-def _instances(call: Call, options: dict[str, list[str]]) -> Iterator[Reference]:
+Holders = Callable[[Call, list[str], Options], Iterator[tuple[str, str]]]
+"""The image and the ARN of every holder of one kind, each pair once."""
+
+
+def _instances(call: Call, image_ids: list[str], options: Options) -> Iterator:
+    """In every state, terminated too, unless an option says which."""
     states = options.get("state-name")
-    for one in call.region.instances.values():
-        if states is None or one.state in states:
-            arn = _arn(call, "ec2", f"instance/{one.instance_id}")
-            yield _reference("ec2:Instance", arn, one.image_id)
+    for image_id in image_ids:
+        for one in call.listed.instances_of(image_id):
+            if states is None or one.state in states:
+                yield image_id, _arn(call, "ec2", f"instance/{one.instance_id}")
 
 
-def _templates(call: Call, options: dict[str, list[str]]) -> Iterator[Reference]:
+def _templates(call: Call, image_ids: list[str], options: Options) -> Iterator:
+    """Those of which one of the newest versions has the image, or an alias of it."""
     depth = _depth(options)
-    for one in call.region.launch_templates.values():
-        arn = _arn(call, "ec2", f"launch-template/{one['launch_template_id']}")
-        for version in one["versions"][:depth]:
-            if version["image_id"] is not None:
-                image_id = moto_side.resolved(call, version["image_id"])
-                yield _reference("ec2:LaunchTemplate", arn, image_id)
+    names: dict[str, set[str]] = {image_id: {image_id} for image_id in image_ids}
+    for alias in call.listed.aliases():
+        value = moto_side.resolved(call, alias, call.listed)
+        if value in names:
+            names[value].add(alias)
+    for image_id, words in names.items():
+        holders = {
+            template["launch_template_id"]
+            for word in words
+            for template in call.listed.templates_naming(word)
+            if any(one["image_id"] == word for one in template["versions"][:depth])
+        }
+        for template_id in sorted(holders):
+            yield image_id, _arn(call, "ec2", f"launch-template/{template_id}")
 
 
-def _depth(options: dict[str, list[str]]) -> int:
+def _depth(options: Options) -> int:
     values = options.get("version-depth", [str(_DEPTH)])
     depth = int(values[0]) if len(values) == 1 and values[0].isdecimal() else 0
     if not 1 <= depth <= _MOST_DEPTH:
@@ -86,30 +93,32 @@ def _depth(options: dict[str, list[str]]) -> int:
     return depth
 
 
-def _parameters(call: Call, _: dict[str, list[str]]) -> Iterator[Reference]:
-    for one in moto_side.parameters(call.world.account, call.region.name):
-        arn = _arn(call, "ssm", f"parameter/{one['name'].lstrip('/')}")
-        yield _reference("ssm:Parameter", arn, one["value"])
+def _parameters(call: Call, image_ids: list[str], _: Options) -> Iterator:
+    """Those whose value is the id and nothing more."""
+    for name, value in moto_side.values(call, call.listed).items():
+        if value in image_ids:
+            yield value, _arn(call, "ssm", f"parameter/{name.lstrip('/')}")
 
 
-def _image_recipes(call: Call, _: dict[str, list[str]]) -> Iterator[Reference]:
-    yield from _recipes(call, "image", "imagebuilder:ImageRecipe")
+def _recipes(kind: str) -> Holders:
+    """The recipes of Image Builder of one kind."""
+
+    def recipes(call: Call, image_ids: list[str], _: Options) -> Iterator:
+        for one in call.listed.image_recipes.values():
+            if one["kind"] == kind and one["image_id"] in image_ids:
+                name = f"{kind}-recipe/{one['name']}/{one['version']}"
+                yield one["image_id"], _arn(call, "imagebuilder", name)
+
+    return recipes
 
 
-def _container_recipes(call: Call, _: dict[str, list[str]]) -> Iterator[Reference]:
-    yield from _recipes(call, "container", "imagebuilder:ContainerRecipe")
-
-
-def _recipes(call: Call, kind: str, resource_type: str) -> Iterator[Reference]:
-    for one in call.region.image_recipes.values():
-        if one["kind"] == kind:
-            name = f"{kind}-recipe/{one['name']}/{one['version']}"
-            arn = _arn(call, "imagebuilder", name)
-            yield _reference(resource_type, arn, one["image_id"])
-
-
-def _reference(kind: str, arn: str, image_id: str) -> Reference:
-    return {"ImageId": image_id, "ResourceType": kind, "Arn": arn}
+_HOLDERS: dict[str, Holders] = {
+    "ec2:Instance": _instances,
+    "ec2:LaunchTemplate": _templates,
+    "ssm:Parameter": _parameters,
+    "imagebuilder:ImageRecipe": _recipes("image"),
+    "imagebuilder:ContainerRecipe": _recipes("container"),
+}
 
 
 def _arn(call: Call, service: str, resource: str) -> str:

@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from calls import AwsError, Call, answers
-from listing import Paging, Values, filtered, not_both, page, tag_set
+from listing import Paging, Values, filtered, not_both, page, shown, tag_set
 from world import Image, Region, now, with_millis
 
 _PAGING = Paging(at_most=1000, default=None)
@@ -31,16 +31,17 @@ _FILTERS: dict[str, Values] = {
 def describe_images(call: Call) -> dict[str, Any]:
     """Disabled images only on request; a deregistered id is an empty list."""
     not_both(call, "ImageIds", _PAGING)
+    region = shown(call, "ImageIds")
     if ids := call.params.get("ImageIds"):
         images = [
-            call.region.images[image_id]
+            region.images[image_id]
             for image_id in dict.fromkeys(ids)
             if _exists(call, image_id)
         ]
     else:
         images = [
             image
-            for image in call.region.images.values()
+            for image in region.images.values()
             if not _deprecation_hides(call, image)
         ]
     if not call.params.get("IncludeDisabled"):
@@ -53,7 +54,7 @@ def describe_images(call: Call) -> dict[str, Any]:
     images, token = page(call, _PAGING, images, lambda image: image.image_id)
     account = call.world.account
     return {
-        "Images": [_described(call.region, image, account) for image in images],
+        "Images": [_described(region, image, account) for image in images],
         "NextToken": token,
     }
 

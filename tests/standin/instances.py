@@ -6,8 +6,17 @@ from typing import Any
 
 from calls import AwsError, Call, answers
 from images import no_such_image
-from listing import Paging, Values, filtered, not_both, page, tag_set
-from world import Instance, new_id
+from listing import (
+    Paging,
+    Values,
+    filtered,
+    has_wildcard,
+    not_both,
+    page,
+    shown,
+    tag_set,
+)
+from world import Instance, Region, new_id
 
 _PAGING = Paging(at_most=1000, default=1000)
 _FILTERS: dict[str, Values] = {
@@ -33,11 +42,23 @@ def describe_instances(call: Call) -> dict[str, Any]:
     if ids := call.params.get("InstanceIds"):
         instances = [_known(call, instance_id) for instance_id in dict.fromkeys(ids)]
     else:
-        instances = list(call.region.instances.values())
+        instances = _candidates(call, shown(call))
     instances = filtered(call, instances, _FILTERS)
     instances, token = page(call, _PAGING, instances, lambda one: one.instance_id)
     reservations = [_reservation(call, [one]) for one in instances]
     return {"Reservations": reservations, "NextToken": token}
+
+
+def _candidates(call: Call, region: Region) -> list[Instance]:
+    """All instances, or those of the images that a filter names in full.
+
+    Asking which instances an image has is the most frequent question by far.
+    """
+    for wanted in call.params.get("Filters", []):
+        image_ids = dict.fromkeys(wanted.get("Values", []))
+        if wanted.get("Name") == "image-id" and not any(map(has_wildcard, image_ids)):
+            return [one for named in image_ids for one in region.instances_of(named)]
+    return list(region.instances.values())
 
 
 @answers("ec2", "RunInstances")

@@ -9,13 +9,14 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from calls import AwsError, Call
-from world import listing_order
+from world import Region, listing_order
 
 T = TypeVar("T")
 Values = Callable[[Any], Iterable[str | None]]
@@ -72,6 +73,27 @@ def _read_token(token: str | None, paging: Paging) -> tuple[int, str | None]:
         raise AwsError(paging.bad_token, f"The token '{token}' is not valid.") from None
 
 
+_ID_FILTERS = {
+    "block-device-mapping.snapshot-id",
+    "image-id",
+    "instance-id",
+    "resource-id",
+    "snapshot-id",
+    "spot-instance-request-id",
+}
+
+
+def shown(call: Call, *ids: str) -> Region:
+    """What the call sees: the present, or what listings show if it names no ids.
+
+    A filter that asks for something by its id names it too.
+    """
+    named = any(call.params.get(name) for name in ids) or any(
+        one.get("Name") in _ID_FILTERS for one in call.params.get("Filters", [])
+    )
+    return call.region if named else call.listed
+
+
 def not_both(call: Call, ids: str, paging: Paging) -> None:
     """EC2 refuses a page size next to a list of ids."""
     if call.params.get(ids) and call.params.get(paging.size) is not None:
@@ -114,11 +136,27 @@ def _values_of(name: str, known: dict[str, Values]) -> Values:
     raise AwsError("InvalidParameterValue", f"The filter '{name}' is invalid")
 
 
+_WILD = re.compile(r"[*?\\]")
+
+
+def has_wildcard(pattern: str) -> bool:
+    """Whether a filter's value is more than the value itself."""
+    return _WILD.search(pattern) is not None
+
+
 def _like(value: str, pattern: str) -> bool:
-    """EC2's wildcards are * and ?; brackets mean themselves."""
-    if "*" not in pattern and "?" not in pattern:
+    """EC2's wildcards are * and ?, and a backslash takes their meaning away."""
+    if not has_wildcard(pattern):
         return value == pattern
-    return fnmatchcase(value, pattern.replace("[", "[[]"))
+    return _compiled(pattern).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=1000)
+def _compiled(pattern: str) -> re.Pattern[str]:
+    meanings = {"*": ".*", "?": "."}
+    parts = re.findall(r"\\.|.", pattern, re.DOTALL)
+    words = [meanings.get(part) or re.escape(part[-1]) for part in parts]
+    return re.compile("".join(words), re.DOTALL)
 
 
 def tag_set(tags: dict[str, str]) -> list[dict[str, str]]:

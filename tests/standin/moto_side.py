@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from io import BytesIO
 from typing import Any
+from urllib.parse import unquote
 
-from werkzeug.test import run_wsgi_app
-from werkzeug.wrappers import Response
+from werkzeug.test import create_environ, run_wsgi_app
 
 from calls import Call
+from http_server import HttpRequest, HttpResponse
+from world import ALIAS, Region
 
-_ALIAS = "resolve:ssm:"
+_OWN_HEADERS = ("connection", "content-length", "content-type", "date")
 
 
 @cache
@@ -29,13 +30,24 @@ def _application() -> Any:
     return werkzeug_app.DomainDispatcherApplication(werkzeug_app.create_backend_app)
 
 
-def forward(environ: dict[str, Any], body: bytes, account: str) -> Response:
+def forward(request: HttpRequest, account: str) -> HttpResponse:
     """Moto's answer to the request, for this account whatever the access key."""
-    inner = dict(environ)
-    inner["wsgi.input"] = BytesIO(body)
-    inner["HTTP_X_MOTO_ACCOUNT_ID"] = account
-    chunks, status, headers = run_wsgi_app(_application(), inner)
-    return Response(b"".join(chunks), status=status, headers=headers)
+    environ = create_environ(
+        path=unquote(request.path),
+        query_string=request.query,
+        method=request.method,
+        headers=list(request.headers.items()),
+        data=request.body,
+    )
+    environ["HTTP_X_MOTO_ACCOUNT_ID"] = account
+    chunks, status, headers = run_wsgi_app(_application(), environ)
+    kept = [(k, v) for k, v in headers if k.lower() not in _OWN_HEADERS]
+    return HttpResponse(
+        b"".join(chunks),
+        headers.get("Content-Type", "text/plain"),
+        int(status.partition(" ")[0]),
+        kept,
+    )
 
 
 def _parameters(account: str, region: str) -> Any:
@@ -84,10 +96,20 @@ def parameters(account: str, region: str) -> list[dict[str, str]]:
     ]
 
 
-def resolved(call: Call, image_id: str) -> str:
+def values(call: Call, region: Region) -> dict[str, str]:
+    """The parameters of the Region, or of the copy of it, that a listing shows."""
+    if region.parameters is not None:
+        return region.parameters
+    held = parameters(call.world.account, region.name)
+    return {one["name"]: one["value"] for one in held}
+
+
+def resolved(call: Call, image_id: str, region: Region) -> str:
     """The image behind `resolve:ssm:NAME`; the alias itself if there is none."""
-    if not image_id.startswith(_ALIAS):
+    if not image_id.startswith(ALIAS):
         return image_id
-    backend = _parameters(call.world.account, call.region.name)
-    parameter = backend.get_parameter(image_id.removeprefix(_ALIAS))
+    name = image_id.removeprefix(ALIAS)
+    if region.parameters is not None:
+        return region.parameters.get(name, image_id)
+    parameter = _parameters(call.world.account, region.name).get_parameter(name)
     return image_id if parameter is None else parameter.value

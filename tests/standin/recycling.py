@@ -19,18 +19,26 @@ _PAGING = Paging(at_most=1000, default=1000)
 
 
 def discard_image(call: Call, image: Image) -> None:
-    """Deregister; into the bin if a rule covers the image."""
+    """Deregister; into the bin if a rule covers the image.
+
+    It loses its launch permissions there.  AWS says so of disabling only.
+    """
     call.region.deregister(image)
     times = _times(call, "images", image.tags)
     if times is not None:
+        image.unshare()
         call.region.recycle_image(Recycled(image, *times))
 
 
 def discard_snapshot(call: Call, snapshot: Snapshot) -> None:
-    """Delete; into the bin if a rule covers the snapshot."""
+    """Delete; into the bin if a rule covers the snapshot, shared with nobody.
+
+    Whether AWS takes the sharing away is not verified.
+    """
     del call.region.snapshots[snapshot.snapshot_id]
     times = _times(call, "snapshots", snapshot.tags)
     if times is not None:
+        snapshot.unshare()
         call.region.recycle_snapshot(Recycled(snapshot, *times))
 
 
@@ -101,6 +109,7 @@ def restore_image(call: Call) -> dict[str, Any]:
         if snapshot_id not in call.region.snapshots:
             # The code that AWS has for this is not verified.
             raise no_such_snapshot(snapshot_id)
+    held.resource.unshare()
     call.region.put_image(held.resource)
     return {"Return": True}
 

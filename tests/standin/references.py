@@ -6,7 +6,7 @@ from typing import Any
 
 import moto_side
 from calls import AwsError, Call, answers
-from listing import Paging, Values, filtered, page
+from listing import Paging, Values, filtered, page, shown
 from making import device_name
 
 _MADE = "2026-01-01T00:00:00.000Z"
@@ -27,7 +27,7 @@ _VERSION_FILTERS: dict[str, Values] = {
 @answers("ec2", "DescribeLaunchTemplates")
 def describe_launch_templates(call: Call) -> dict[str, Any]:
     """The templates themselves, which do not name images."""
-    templates = list(call.region.launch_templates.values())
+    templates = list(call.listed.launch_templates.values())
     ids = call.params.get("LaunchTemplateIds", [])
     names = call.params.get("LaunchTemplateNames", [])
     if ids or names:
@@ -59,7 +59,7 @@ def describe_launch_template_versions(call: Call) -> dict[str, Any]:
     if "LaunchTemplateId" in call.params or "LaunchTemplateName" in call.params:
         templates = [_template(call, call.params)]
     else:
-        templates = list(call.region.launch_templates.values())
+        templates = list(call.listed.launch_templates.values())
         if not wanted or not set(wanted) <= {"$Latest", "$Default"}:
             text = "Without a launch template, Versions are $Latest and $Default only"
             raise AwsError("InvalidParameterCombination", text)
@@ -130,7 +130,7 @@ def _described_version(
 ) -> dict[str, Any]:
     image_id = version["image_id"]
     if image_id is not None and call.params.get("ResolveAlias"):
-        image_id = moto_side.resolved(call, image_id)
+        image_id = moto_side.resolved(call, image_id, call.region)
     devices = [
         {"DeviceName": device_name(index), "Ebs": {"SnapshotId": snapshot_id}}
         for index, snapshot_id in enumerate(version["snapshots"])
@@ -153,7 +153,7 @@ def _described_version(
 @answers("autoscaling", "DescribeLaunchConfigurations")
 def describe_launch_configurations(call: Call) -> dict[str, Any]:
     """Launch configurations, each with its image."""
-    held = call.region.launch_configurations
+    held = shown(call, "LaunchConfigurationNames").launch_configurations
     names = call.params.get("LaunchConfigurationNames") or list(held)
     chosen = [held[name] for name in names if name in held]
     chosen, token = page(call, _SCALING, chosen, lambda one: one["name"])
@@ -173,7 +173,7 @@ def describe_launch_configurations(call: Call) -> dict[str, Any]:
 @answers("autoscaling", "DescribeAutoScalingGroups")
 def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
     """Groups with whatever of the three ways of naming an image they use."""
-    held = call.region.auto_scaling_groups
+    held = shown(call, "AutoScalingGroupNames").auto_scaling_groups
     names = call.params.get("AutoScalingGroupNames") or list(held)
     chosen = [held[name] for name in names if name in held]
     chosen, token = page(call, _SCALING, chosen, lambda one: one["name"])

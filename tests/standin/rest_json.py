@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from botocore.model import ServiceModel, Shape
 
-from calls import AwsError
+from calls import AwsError, Incoming
 
 _PLACE = re.compile(r"\{(\w+)\}")
 
@@ -38,17 +38,17 @@ class RestJson:
                 return name
         return "unknown"
 
-    def read(self, action: str, path: str, body: bytes) -> dict[str, Any]:
+    def read(self, call: Incoming) -> dict[str, Any]:
         """The parameters of a request, spelled as in boto3."""
-        operation = self.model.operation_model(action)
+        operation = self.model.operation_model(call.action)
         try:
-            params = json.loads(body or b"{}")
+            params = json.loads(call.body or b"{}")
         except ValueError:
             params = None
         if not isinstance(params, dict):
             text = "The body of the request is not a JSON object"
             raise AwsError("SerializationException", text)
-        found = _pattern(operation.http["requestUri"]).fullmatch(path)
+        found = _pattern(operation.http["requestUri"]).fullmatch(call.path)
         parts = found.groupdict() if found else {}
         shape = operation.input_shape
         for member, inner in shape.members.items() if shape is not None else ():

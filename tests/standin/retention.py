@@ -31,14 +31,11 @@ def days_kept(rules: list[Rule], resource: str, tags: dict[str, str]) -> int | N
 def _covers(rule: Rule, resource: str, tags: dict[str, str]) -> bool:
     """Whether the rule is in effect for something of this kind with these tags.
 
-    What AWS means by a tag without a value is not documented.  Here it includes
-    only what carries it without a value too, and excludes what has it at all.
+    What AWS means by a tag without a value is not documented; here it is one with
+    an empty value.
     """
     included = any(tags.get(key) == value for key, value in rule["tags"].items())
-    excluded = any(
-        key in tags and value in ("", tags[key])
-        for key, value in rule["except"].items()
-    )
+    excluded = any(tags.get(key) == value for key, value in rule["except"].items())
     return (
         rule["resource"] == resource
         and rule["in_effect"]

@@ -60,18 +60,26 @@ def _protected(protection: str) -> bool:
 
 @answers("ec2", "DisableImage")
 def disable_image(call: Call) -> dict[str, Any]:
-    """Takes all launch permissions away for good; the snapshots stay pinned."""
+    """Takes all launch permissions away for good; the snapshots stay pinned.
+
+    That it is no error for a disabled image is not verified.
+    """
     image = own_image(call)
     image.state = "disabled"
-    image.public = False
-    image.launch_permissions.clear()
+    image.unshare()
     return _DONE
 
 
 @answers("ec2", "EnableImage")
 def enable_image(call: Call) -> dict[str, Any]:
-    """Available again, without the launch permissions it once had."""
-    own_image(call).state = "available"
+    """Available again, without the launch permissions it once had.
+
+    That it is no error for an image that is not disabled is not verified.
+    """
+    image = own_image(call)
+    if image.state == "disabled":
+        image.state = "available"
+        image.unshare()
     return _DONE
 
 

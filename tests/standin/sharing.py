@@ -63,6 +63,7 @@ def _change(image: Image, permission: dict[str, str], shared: bool) -> None:
     if kind == "Group":
         image.public = shared
     elif shared and holder not in image.launch_permissions:
-        image.launch_permissions.append(holder)
-    elif not shared and holder in image.launch_permissions:
-        image.launch_permissions.remove(holder)
+        image.launch_permissions = [*image.launch_permissions, holder]
+    elif not shared:
+        left = [one for one in image.launch_permissions if one != holder]
+        image.launch_permissions = left

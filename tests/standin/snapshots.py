@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from calls import AwsError, Call, answers
-from listing import Paging, Values, filtered, not_both, page, tag_set
+from listing import Paging, Values, filtered, not_both, page, shown, tag_set
 from world import Region, Snapshot, with_millis
 
 _PAGING = Paging(at_most=1000, default=None)
@@ -27,14 +27,13 @@ _FILTERS: dict[str, Values] = {
 def describe_snapshots(call: Call) -> dict[str, Any]:
     """Snapshots by id, owner and filter; one unknown id fails the call."""
     not_both(call, "SnapshotIds", _PAGING)
-    held = call.region.snapshots
     if ids := call.params.get("SnapshotIds"):
         snapshots = [
             known_snapshot(call.region, snapshot_id)
             for snapshot_id in dict.fromkeys(ids)
         ]
     else:
-        snapshots = list(held.values())
+        snapshots = list(shown(call).snapshots.values())
     if owners := call.params.get("OwnerIds"):
         named = {call.world.account if name == "self" else name for name in owners}
         snapshots = [one for one in snapshots if one.owner_id in named]

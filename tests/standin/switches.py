@@ -6,7 +6,8 @@ All of them are deterministic, so that a failing test fails again.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 import wire
@@ -24,6 +25,7 @@ KNOWN: dict[str, type | tuple[type, ...]] = {
     "associated_result": dict,
     "pending_seconds": (int, float),
     "forget_deregistered": bool,
+    "stale_seconds": (int, float),
 }
 RETURN_CODES = (
     "success",
@@ -57,16 +59,22 @@ class Bucket:
     per_second: float
     level: float
     filled_at: float
+    _lock: Lock = field(default_factory=Lock)
 
     def take(self) -> bool:
-        """Take one call out of the store, if there is one."""
-        now = time.monotonic()
-        self.level += (now - self.filled_at) * self.per_second
-        self.level, self.filled_at = min(self.level, self.capacity), now
-        if self.level < 1:
-            return False
-        self.level -= 1
-        return True
+        """Take one call out of the store, if there is one.
+
+        Under a lock of its own, which is held for a moment only: a call that is
+        to be refused must not wait until the account has time for it.
+        """
+        with self._lock:
+            now = time.monotonic()
+            self.level += (now - self.filled_at) * self.per_second
+            self.level, self.filled_at = min(self.level, self.capacity), now
+            if self.level < 1:
+                return False
+            self.level -= 1
+            return True
 
 
 @dataclass(slots=True)
@@ -109,6 +117,7 @@ class Switches:
             if code not in RETURN_CODES:
                 errors.append(f"associated_result: unknown return code {code!r}")
         self.pending_seconds = float(raw.get("pending_seconds", 0))
+        self.stale_seconds = float(raw.get("stale_seconds", 0))
         self.forget_deregistered = bool(raw.get("forget_deregistered", False))
         if errors:
             raise BadSwitches(errors)
@@ -117,14 +126,22 @@ class Switches:
         """Whether the caller lacks the permission for this action."""
         return (service, action) in self._deny
 
-    def check(self, call: Incoming, account: str) -> None:
-        """Raise the error that the switches hold for this call, if any."""
+    def refusal(self, call: Incoming, account: str) -> AwsError | None:
+        """The error for a caller who may not do this, or not so often.
+
+        Safe to ask from many threads at once, unlike everything below.
+        """
         service, action = call.service, call.action
         if self.denies(service, action):
-            raise _denial(service, action, account)
+            return _denial(service, action, account)
         bucket = self._buckets.get((service, action))
         if bucket is not None and not bucket.take():
-            raise _throttled(service)
+            return _throttled(service)
+        return None
+
+    def check(self, call: Incoming) -> None:
+        """Raise the error that the switches hold for this call, if any."""
+        service, action = call.service, call.action
         for failure in self._fail.get((service, action), []):
             if failure.times == 0:
                 continue
@@ -222,10 +239,13 @@ def _buckets(
     for name, entry in raw.items():
         try:
             capacity, per_second = entry["capacity"], entry["per_second"]
+            if not (capacity >= 1 and per_second >= 0):
+                raise ValueError
             bucket = Bucket(capacity, per_second, capacity, time.monotonic())
             buckets[_action(name, errors)] = bucket
-        except (KeyError, TypeError):
-            errors.append(f"buckets.{name}: needs capacity and per_second")
+        except (KeyError, TypeError, ValueError):
+            text = "needs a capacity from 1 and a number per_second"
+            errors.append(f"buckets.{name}: {text}")
     return buckets
 
 

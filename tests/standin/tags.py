@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from calls import AwsError, Call, LeaveToMoto, answers
-from listing import Paging, Values, filtered, page
+from listing import Paging, Values, filtered, page, shown
 from world import Region
 
 MOST_RESOURCES = 1000
@@ -127,7 +127,7 @@ def describe_tags(call: Call) -> dict[str, Any]:
     """
     every = [
         {"ResourceId": one, "ResourceType": kind, "Key": key, "Value": value}
-        for kind, one, tags in _tagged(call.region)
+        for kind, one, tags in _tagged(shown(call))
         for key, value in tags.items()
     ]
     tags = filtered(call, every, _FILTERS)

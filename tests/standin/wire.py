@@ -19,7 +19,7 @@ from botocore.exceptions import UnknownServiceError
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
-from calls import AwsError
+from calls import AwsError, Incoming
 from rest_json import RestJson
 
 Writer = Callable[[list[str], str, Any], None]
@@ -63,10 +63,10 @@ class Codec:
         self._ec2 = self.model.metadata["protocol"] == "ec2"
         self._writers: dict[str, dict[str, tuple[str, Writer]]] = {}
 
-    def read(self, action: str, path: str, body: bytes) -> dict[str, Any]:
+    def read(self, call: Incoming) -> dict[str, Any]:
         """The parameters of a query request, spelled as in boto3."""
-        shape = self.model.operation_model(action).input_shape
-        return {} if shape is None else self._read(shape, _tree(form_of(body)))
+        shape = self.model.operation_model(call.action).input_shape
+        return {} if shape is None else self._read(shape, _tree(call.form))
 
     def _read(self, shape: Shape, node: Any) -> Any:
         kind = shape.type_name

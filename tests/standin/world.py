@@ -18,6 +18,8 @@ from zlib import crc32
 DEFAULT_ACCOUNT = "123456789012"
 DEFAULT_REGION = "eu-central-1"
 DEFAULT_SIZE_GIB = 8
+ALIAS = "resolve:ssm:"
+"""What an image is named with that stands in a parameter."""
 NO_VOLUME = "vol-ffffffff"
 """The volume of a snapshot that was not made from one, such as a copy."""
 
@@ -83,6 +85,10 @@ class Image:
             return "pending"
         return self.state
 
+    def unshare(self) -> None:
+        """Take all launch permissions away."""
+        self.public, self.launch_permissions = False, []
+
     def snapshot_ids(self) -> list[str]:
         """The snapshots of the mapping, each once, in its order."""
         found = (device.get("Ebs", {}).get("SnapshotId") for device in self.devices)
@@ -108,6 +114,10 @@ class Snapshot:
     """The last image that named this snapshot, once that is deregistered."""
     race_left: int | None = None
     """How many more deletes the race answers InUse; None before the first."""
+
+    def unshare(self) -> None:
+        """Take the right to make volumes from it away from everybody else."""
+        self.public, self.create_volume_permissions = False, []
 
 
 @dataclass(slots=True)
@@ -160,6 +170,45 @@ class Bin(Generic[T]):
         return {key: one for key, one in self._held.items() if not one.is_gone()}
 
 
+ENTRY_SECTIONS = (
+    "launch_configurations",
+    "auto_scaling_groups",
+    "fleets",
+    "spot_fleets",
+    "spot_requests",
+    "compute_environments",
+    "image_recipes",
+    "retention_rules",
+)
+"""What changes through the fleet endpoint only, and is kept in the fleet's form."""
+
+
+class Index:
+    """Who names something, in the order in which they came to do so."""
+
+    def __init__(self) -> None:
+        self._holders: dict[str, dict[str, None]] = {}
+
+    def add(self, named: str, holder: str) -> None:
+        """From now on the holder names this."""
+        self._holders.setdefault(named, {})[holder] = None
+
+    def drop(self, named: str, holder: str) -> None:
+        """The holder does not name this any more."""
+        holders = self._holders.get(named, {})
+        holders.pop(holder, None)
+        if not holders:
+            self._holders.pop(named, None)
+
+    def holders_of(self, named: str) -> list[str]:
+        """Who names this."""
+        return list(self._holders.get(named, ()))
+
+    def named(self) -> list[str]:
+        """Everything that somebody names."""
+        return list(self._holders)
+
+
 class Region:
     """The resources of one Region, with the indexes that frequent calls need."""
 
@@ -168,8 +217,6 @@ class Region:
         self.images: dict[str, Image] = {}
         self.snapshots: dict[str, Snapshot] = {}
         self.instances: dict[str, Instance] = {}
-        # These never change but through the fleet endpoint, so they stay the
-        # checked entries of the fleet file, keyed by id or name.
         self.launch_templates: dict[str, dict[str, Any]] = {}
         self.launch_configurations: dict[str, dict[str, Any]] = {}
         self.auto_scaling_groups: dict[str, dict[str, Any]] = {}
@@ -185,7 +232,12 @@ class Region:
         """Every image that was here once; those in the Recycle Bin too."""
         self.races = 0
         """How many snapshots of deregistered images were deleted so far."""
-        self._users: dict[str, dict[str, None]] = {}
+        self.parameters: dict[str, str] | None = None
+        """The SSM parameters of a copy; those of the account itself are moto's."""
+        self._users = Index()
+        self._instances_of = Index()
+        self._templates_of = Index()
+        self._templates_of_alias = Index()
 
     def put_image(self, image: Image) -> None:
         """Add or replace an image."""
@@ -194,7 +246,7 @@ class Region:
         self.deregistered.pop(image.image_id, None)
         self.recycled_images.forget(image.image_id)
         for snapshot_id in image.snapshot_ids():
-            self._users.setdefault(snapshot_id, {})[image.image_id] = None
+            self._users.add(snapshot_id, image.image_id)
 
     def put_snapshot(self, snapshot: Snapshot) -> None:
         """Add or replace a snapshot."""
@@ -203,11 +255,20 @@ class Region:
 
     def put_instance(self, instance: Instance) -> None:
         """Add or replace an instance."""
+        if (old := self.instances.get(instance.instance_id)) is not None:
+            self._instances_of.drop(old.image_id, old.instance_id)
+        self._instances_of.add(instance.image_id, instance.instance_id)
         self.instances[instance.instance_id] = instance
 
     def put_launch_template(self, template: dict[str, Any]) -> None:
-        """Add or replace a launch template."""
-        self.launch_templates[template["launch_template_id"]] = template
+        """Add or replace a launch template, its versions from the newest."""
+        template_id = template["launch_template_id"]
+        if (old := self.launch_templates.get(template_id)) is not None:
+            for image_id in named_by(old):
+                self._index_of(image_id).drop(image_id, template_id)
+        for image_id in named_by(template):
+            self._index_of(image_id).add(image_id, template_id)
+        self.launch_templates[template_id] = template
 
     def deregister(self, image: Image) -> None:
         """Take an image away; its snapshots stay."""
@@ -219,31 +280,50 @@ class Region:
                 self.snapshots[snapshot_id].released_by = image.image_id
 
     def recycle_image(self, recycled: Recycled[Image]) -> None:
-        """Put an image into the Recycle Bin; it is not in the account any more.
-
-        It loses its launch permissions there.  AWS says so of disabling only.
-        """
+        """Put an image into the Recycle Bin; it is not in the account any more."""
         image = recycled.resource
         if image.image_id in self.images:
             self.deregister(self.images[image.image_id])
-        image.public, image.launch_permissions = False, []
         self.deregistered[image.image_id] = image
         self.recycled_images.put(image.image_id, recycled)
 
     def recycle_snapshot(self, recycled: Recycled[Snapshot]) -> None:
-        """Put a snapshot into the Recycle Bin, with everything that it has."""
+        """Put a snapshot into the Recycle Bin; it is not in the account any more."""
         snapshot_id = recycled.resource.snapshot_id
         self.snapshots.pop(snapshot_id, None)
         self.recycled_snapshots.put(snapshot_id, recycled)
 
     def users_of(self, snapshot_id: str) -> list[str]:
         """The existing images whose mapping names this snapshot."""
-        return list(self._users.get(snapshot_id, ()))
+        return self._users.holders_of(snapshot_id)
+
+    def instances_of(self, image_id: str) -> list[Instance]:
+        """The instances that were started from this image."""
+        return [self.instances[one] for one in self._instances_of.holders_of(image_id)]
+
+    def templates_naming(self, image_id: str) -> list[dict[str, Any]]:
+        """The launch templates of which any version has this image, or this alias."""
+        holders = self._index_of(image_id).holders_of(image_id)
+        return [self.launch_templates[one] for one in holders]
+
+    def aliases(self) -> list[str]:
+        """All that versions of launch templates have in place of an image."""
+        return self._templates_of_alias.named()
+
+    def _index_of(self, image_id: str) -> Index:
+        is_alias = image_id.startswith(ALIAS)
+        return self._templates_of_alias if is_alias else self._templates_of
 
     def _forget_uses(self, image_id: str) -> None:
         if (old := self.images.get(image_id)) is not None:
             for snapshot_id in old.snapshot_ids():
-                self._users[snapshot_id].pop(image_id, None)
+                self._users.drop(snapshot_id, image_id)
+
+
+def named_by(template: dict[str, Any]) -> set[str]:
+    """The images, and aliases, that the versions of a launch template have."""
+    found = {version["image_id"] for version in template["versions"]}
+    return {image_id for image_id in found if image_id is not None}
 
 
 class World:
@@ -260,3 +340,7 @@ class World:
         if name not in self._regions:
             self._regions[name] = Region(name)
         return self._regions[name]
+
+    def regions(self) -> list[Region]:
+        """The Regions that somebody filled or asked for."""
+        return list(self._regions.values())

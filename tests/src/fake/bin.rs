@@ -64,8 +64,10 @@ impl Inner {
         };
         let mut snapshots = found.image.snapshots.iter();
         if let Some(missing) = snapshots.find(|id| !state.snapshots.contains_key(*id)) {
+            // The code is not verified against AWS. The image itself is there.
             let message = format!("The snapshot '{missing}' does not exist.");
-            return Err(error::of(ACTION, "InvalidSnapshot.NotFound", &message));
+            let error = error::of(ACTION, "InvalidSnapshot.NotFound", &message);
+            return Err(CloudError { kind: ErrorKind::Other, ..error });
         }
         state.restore_image(image);
         faults.changed(ACTION)

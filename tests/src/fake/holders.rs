@@ -8,7 +8,7 @@ use steward::inventory::Source;
 use super::faults::Faults;
 use super::references::arn;
 use super::state::State;
-use super::templates::version_of;
+use super::templates::{VersionId, version_of};
 use crate::fleet::{ComputeEnvironment, Ec2Fleet, Group, Specification, SpotFleet, SpotRequest};
 
 /// One of them, with everything that it may start a machine from.
@@ -45,15 +45,15 @@ impl<'a> Holders<'a> {
         Self(found)
     }
 
-    /// Every holder of the sources that were read.
-    pub(super) fn iter(&self) -> impl Iterator<Item = &Holder<'a>> {
-        self.0.iter().filter_map(|(_, found)| found.as_ref().ok()).flatten()
+    /// Each source with its holders, in the order of the answer.
+    pub(super) fn sources(
+        &self,
+    ) -> impl Iterator<Item = (Source, Result<&[Holder<'a>], CloudError>)> {
+        self.0.iter().map(|(source, found)| (*source, found.as_deref().map_err(Clone::clone)))
     }
 
-    pub(super) fn sources(
-        self,
-    ) -> impl Iterator<Item = (Source, Result<Vec<Holder<'a>>, CloudError>)> {
-        self.0.into_iter()
+    fn iter(&self) -> impl Iterator<Item = &Holder<'a>> {
+        self.0.iter().filter_map(|(_, found)| found.as_ref().ok()).flatten()
     }
 
     /// Every version that a holder pins.
@@ -61,24 +61,15 @@ impl<'a> Holders<'a> {
         self.iter().flat_map(|holder| &holder.versions).copied().collect()
     }
 
-    /// The versions that some holder names, by template and number. `None` when one of the
-    /// sources that might name others was not read. Spot requests name no template.
-    pub(super) fn versions(&self, state: &State) -> Option<BTreeSet<(String, u32)>> {
-        let unread =
-            self.0.iter().any(|(source, found)| *source != Source::SpotRequests && found.is_err());
+    /// The existing versions that some holder names.
+    pub(super) fn versions(&self, state: &'a State) -> BTreeSet<VersionId<'a>> {
         let named = self.pinned().into_iter().filter_map(|one| version_of(state, one));
-        (!unread).then(|| {
-            named
-                .map(|one| (one.template.launch_template_id.clone(), one.version.version))
-                .collect()
-        })
+        named.map(|one| one.id()).collect()
     }
 
-    /// The launch configurations that groups name; `None` when the groups were not read.
-    pub(super) fn launch_configurations(&self) -> Option<BTreeSet<&'a str>> {
-        let mut groups = self.0.iter().filter(|(source, _)| *source == Source::AutoScalingGroups);
-        let groups = groups.next()?.1.as_ref().ok()?;
-        Some(groups.iter().filter_map(|group| group.launch_configuration).collect())
+    /// The launch configurations that groups name.
+    pub(super) fn launch_configurations(&self) -> BTreeSet<&'a str> {
+        self.iter().filter_map(|holder| holder.launch_configuration).collect()
     }
 }
 

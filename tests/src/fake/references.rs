@@ -2,15 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steward::cloud::{CloudError, ReferenceScope, SourceAnswer, TemplateVersions};
+use steward::cloud::{CloudError, ErrorKind, ReferenceScope, SourceAnswer, TemplateVersions};
 use steward::ids::ImageId;
 use steward::inventory::{Reference, Source};
 
 use super::faults::Faults;
 use super::holders::{Holder, Holders};
 use super::state::State;
-use super::templates::{self, Images, Read};
+use super::templates::{self, Images, Read, VersionId};
 use crate::fleet::RecipeKind;
+
+/// The sources that start machines from templates.
+const STARTERS: [Source; 4] =
+    [Source::AutoScalingGroups, Source::Fleets, Source::SpotFleets, Source::ComputeEnvironments];
 
 type Found = Result<Vec<Reference>, CloudError>;
 
@@ -23,26 +27,41 @@ pub(super) fn list(
         .check("ec2:DescribeInstances", &[])
         .and_then(|()| faults.check_pages("ec2:DescribeInstances", state.instances.len(), 1000))
         .map(|()| instances(state));
+    let configurations = configurations(state, faults);
     let holders = Holders::read(state, faults, scope.compute_environments);
-    let configurations = configurations(state, faults, &holders);
-    let read = templates::read(state, faults, scope.versions, &holders.pinned())
-        .and_then(|read| Ok((images(state, faults, &read, &holders)?, read)));
-    let by_templates = match &read {
-        Ok((images, read)) => Ok(by_templates(state, read, images, &holders)),
-        Err(error) => Err(error.clone()),
-    };
-    let mut answers = vec![
-        (Source::Instances, found_instances),
-        (Source::LaunchTemplates, by_templates),
-        (Source::LaunchConfigurations, configurations),
-    ];
+    let mut images = Images::default();
+    let templates = templates::read(state, faults, scope.versions, &holders.pinned());
+    let templates = templates.and_then(|read| by_templates(state, faults, &read, &mut images));
+    let mut by_holders = Vec::new();
     for (source, found) in holders.sources() {
-        let read = read.as_ref().map(|(images, _)| images);
-        answers.push((source, found.and_then(|found| by_holders(state, &found, read))));
+        let found = found.and_then(|holders| {
+            by_holders_of(state, faults, holders, templates.as_ref().err(), &mut images)
+        });
+        by_holders.push((source, found));
     }
-    answers
+    // Stale is what is known not to be named.
+    let read = |source| by_holders.iter().all(|(one, found)| *one != source || found.is_ok());
+    let versions = STARTERS.into_iter().all(read).then(|| holders.versions(state));
+    let names = read(Source::AutoScalingGroups).then(|| holders.launch_configurations());
+    let templates = templates.map(|found| marked(found, versions.as_ref()));
+    let configurations = configurations.map(|found| marked(found, names.as_ref()));
+    [
+        (Source::Instances, found_instances),
+        (Source::LaunchTemplates, templates),
+        (Source::LaunchConfigurations, configurations),
+    ]
+    .into_iter()
+    .chain(by_holders)
+    .map(|(source, found)| SourceAnswer { source, found: found.map(in_order) })
+    .collect()
+}
+
+/// The references, those of them stale whose key is not among the `named`, if those are known.
+fn marked<K: Ord>(found: Vec<(K, Reference)>, named: Option<&BTreeSet<K>>) -> Vec<Reference> {
+    let is_stale = |key: &K| named.is_some_and(|named| !named.contains(key));
+    found
         .into_iter()
-        .map(|(source, found)| SourceAnswer { source, found: found.map(in_order) })
+        .map(|(key, reference)| Reference { stale: is_stale(&key), ..reference })
         .collect()
 }
 
@@ -57,81 +76,59 @@ pub(super) fn instances(state: &State) -> Vec<Reference> {
         .collect()
 }
 
-/// A configuration without a group starts nothing, as far as the groups are known.
-fn configurations(state: &State, faults: &mut Faults, holders: &Holders<'_>) -> Found {
+/// The references by launch configurations, with the names of those.
+fn configurations<'a>(
+    state: &'a State,
+    faults: &mut Faults,
+) -> Result<Vec<(&'a str, Reference)>, CloudError> {
     const ACTION: &str = "autoscaling:DescribeLaunchConfigurations";
     faults.check(ACTION, &[])?;
     let held = &state.rest.launch_configurations;
     faults.check_pages(ACTION, held.len(), 100)?;
-    let named = holders.launch_configurations();
     let found = held.iter().map(|one| {
         let place = format!("launchConfiguration:0:launchConfigurationName/{}", one.name);
         let by = arn(state, "autoscaling", &place);
-        Reference {
-            stale: named.as_ref().is_some_and(|named| !named.contains(one.name.as_str())),
-            ..reference(one.image_id.clone(), "launch_configuration", by)
-        }
+        (one.name.as_str(), reference(one.image_id.clone(), "launch_configuration", by))
     });
     Ok(found.collect())
 }
 
-/// The images behind everything that templates and holders name.
-fn images(
+/// The references by template versions, with what identifies those.
+fn by_templates<'a>(
     state: &State,
     faults: &mut Faults,
-    read: &[Read<'_>],
-    holders: &Holders<'_>,
-) -> Result<Images, CloudError> {
-    let mut images = Images::default();
+    read: &[Read<'a>],
+    images: &mut Images,
+) -> Result<Vec<(VersionId<'a>, Reference)>, CloudError> {
+    let mut found = Vec::new();
     for one in read {
-        if let Some(text) = &one.version.image_id {
-            images.add(state, faults, text, &one.by(state))?;
+        let Some(text) = one.version.image_id.as_deref() else { continue };
+        let by = one.by(state);
+        if let Some(image) = images.behind(state, faults, text, &by)? {
+            found.push((one.id(), reference(image, "launch_template", by)));
         }
     }
-    for holder in holders.iter() {
-        for text in &holder.images {
-            images.add(state, faults, text, &holder.by)?;
-        }
-    }
-    Ok(images)
+    Ok(found)
 }
 
-/// A version that nothing names starts nothing, as far as everything that might is known.
-fn by_templates(
+/// Where the templates were not read, a holder that names one is not read either.
+fn by_holders_of(
     state: &State,
-    read: &[Read<'_>],
-    images: &Images,
-    holders: &Holders<'_>,
-) -> Vec<Reference> {
-    let named = holders.versions(state);
-    let found = read.iter().filter_map(|one| {
-        let image = images.get(one.version.image_id.as_deref()?)?;
-        let key = (one.template.launch_template_id.clone(), one.version.version);
-        Some(Reference {
-            stale: named.as_ref().is_some_and(|named| !named.contains(&key)),
-            ..reference(image.clone(), "launch_template", one.by(state))
-        })
-    });
-    found.collect()
-}
-
-/// Where the templates were not read, who needs them is not read either.
-fn by_holders(
-    state: &State,
+    faults: &mut Faults,
     holders: &[Holder<'_>],
-    images: Result<&Images, &CloudError>,
+    no_templates: Option<&CloudError>,
+    images: &mut Images,
 ) -> Found {
     let mut found = Vec::new();
     for holder in holders {
-        if holder.versions.is_empty() && holder.images.is_empty() {
-            continue;
+        if let (Some(error), false) = (no_templates, holder.versions.is_empty()) {
+            return Err(error.clone());
         }
-        let images = images.map_err(Clone::clone)?;
         let versions = holder.versions.iter().filter_map(|one| templates::version_of(state, one));
         let by_version = versions.filter_map(|one| one.version.image_id.as_deref());
         for text in by_version.chain(holder.images.iter().copied()) {
-            if let Some(image) = images.get(text) {
-                found.push(reference(image.clone(), holder.kind, holder.by.clone()));
+            if let Some(image) = images.behind(state, faults, text, &holder.by)? {
+                found.push(reference(image, holder.kind, holder.by.clone()));
             }
         }
     }
@@ -153,12 +150,32 @@ pub(super) fn of_images(
     let mut found = Vec::new();
     for some in images.chunks(10) {
         let about: Vec<&str> = some.iter().map(ImageId::as_str).collect();
-        faults.check(ACTION, &about)?;
-        let of_some = some.iter().filter_map(|image| known.get(image)).flatten();
+        let there = match faults.check(ACTION, &about) {
+            Err(error) if error.kind == ErrorKind::NotFound => there(faults, ACTION, some)?,
+            answer => answer.map(|()| some.iter().collect())?,
+        };
+        let of_some = there.into_iter().filter_map(|image| known.get(image)).flatten();
         faults.check_pages(ACTION, of_some.clone().count(), 1000)?;
         found.extend(of_some.cloned());
     }
     Ok(in_order(found))
+}
+
+/// One image that is gone fails the call for all, which are then asked for one by one.
+fn there<'a>(
+    faults: &mut Faults,
+    action: &'static str,
+    images: &'a [ImageId],
+) -> Result<Vec<&'a ImageId>, CloudError> {
+    let mut found = Vec::new();
+    for image in images.iter().filter(|_| images.len() > 1) {
+        match faults.check(action, &[image.as_str()]) {
+            Ok(()) => found.push(image),
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }
 
 /// Everything that DescribeImageReferences looks at. It names templates without their versions.

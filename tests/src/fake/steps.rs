@@ -98,5 +98,6 @@ impl Inner {
 
 fn can_be_shared_with(word: &str) -> bool {
     let account = word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_digit());
-    account || word == "all" || word.contains(":organization/") || word.contains(":ou/")
+    let of_organizations = word.contains(":organization/") || word.contains(":ou/");
+    account || word == "all" || (word.starts_with("arn:") && of_organizations)
 }

@@ -24,7 +24,14 @@ pub(super) struct Read<'a> {
     pub(super) version: &'a TemplateVersion,
 }
 
-impl Read<'_> {
+/// What a version is known by: its template's id, and its number.
+pub(super) type VersionId<'a> = (&'a str, u32);
+
+impl<'a> Read<'a> {
+    pub(super) fn id(&self) -> VersionId<'a> {
+        (&self.template.launch_template_id, self.version.version)
+    }
+
     /// The version as a holder: an ARN, the number, and what else it is called.
     pub(super) fn by(&self, state: &State) -> String {
         let number = self.version.version;
@@ -147,41 +154,38 @@ pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option
 
 /// The image behind each text that templates and others name one with, each parameter read once.
 #[derive(Default)]
-pub(super) struct Images(BTreeMap<String, Option<ImageId>>);
+pub(super) struct Images(BTreeMap<String, Result<Option<ImageId>, CloudError>>);
 
 impl Images {
-    /// Finds the image that `by` means with `text`.
-    pub(super) fn add(
+    /// The image that `by` means with `text`; `None` when it is no image id.
+    pub(super) fn behind(
         &mut self,
         state: &State,
         faults: &mut Faults,
         text: &str,
         by: &str,
-    ) -> Result<(), CloudError> {
-        if !self.0.contains_key(text) {
-            let found = match text.strip_prefix("resolve:ssm:") {
-                Some(name) => Some(behind(state, faults, name, by)?),
-                None => text.parse().ok(),
-            };
-            self.0.insert(text.to_owned(), found);
-        }
-        Ok(())
-    }
-
-    /// The image that a text means; `None` when it is no image id.
-    pub(super) fn get(&self, text: &str) -> Option<&ImageId> {
-        self.0.get(text)?.as_ref()
+    ) -> Result<Option<ImageId>, CloudError> {
+        let answer = match (self.0.get(text), text.strip_prefix("resolve:ssm:")) {
+            (_, None) => return Ok(text.parse().ok()),
+            (Some(answer), _) => answer.clone(),
+            (None, Some(name)) => {
+                let answer = parameter(state, faults, name).map(Some);
+                self.0.insert(text.to_owned(), answer.clone());
+                answer
+            }
+        };
+        answer.map_err(|error| {
+            let message = format!("{} (named by {by})", error.message);
+            CloudError { message, ..error }
+        })
     }
 }
 
-fn behind(state: &State, faults: &mut Faults, name: &str, by: &str) -> Result<ImageId, CloudError> {
+fn parameter(state: &State, faults: &mut Faults, name: &str) -> Result<ImageId, CloudError> {
     const ACTION: &str = "ssm:GetParameter";
-    let who = format!("parameter {name}, which {by} uses");
-    faults.check(ACTION, &[name]).map_err(|error| {
-        let message = format!("{who}: {}", error.message);
-        CloudError { message, ..error }
-    })?;
+    faults.check(ACTION, &[name])?;
     let parameter = state.rest.ssm_parameters.iter().find(|one| one.name == name);
+    let who = format!("parameter {name}");
     let Some(parameter) = parameter else {
         return Err(error::of(ACTION, "ParameterNotFound", &who));
     };

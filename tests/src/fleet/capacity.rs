@@ -86,9 +86,9 @@ pub struct Recipe {
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum RecipeKind {
+    Container,
     #[default]
     Image,
-    Container,
 }
 
 fn active() -> String {

@@ -118,8 +118,10 @@ impl Fleet {
     /// Fills in the images, and the snapshots that they name and nobody listed. What an image in
     /// the Recycle Bin names may be gone.
     fn make_snapshots(&mut self, account: &AccountId) {
+        let live = self.snapshots.iter();
+        let binned = self.recycled_snapshots.iter().map(|binned| &binned.snapshot);
         let listed: BTreeSet<SnapshotId> =
-            self.snapshots.iter().map(|snapshot| snapshot.snapshot_id.clone()).collect();
+            live.chain(binned).map(|snapshot| snapshot.snapshot_id.clone()).collect();
         let mut made: BTreeMap<SnapshotId, Timestamp> = BTreeMap::new();
         for image in &mut self.images {
             image.fill_in(account);

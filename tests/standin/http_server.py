@@ -1,0 +1,155 @@
+"""The HTTP server: one thread a connection, and connections that stay open.
+
+Werkzeug's own server closes the connection after every answer, which costs more
+than most answers do.  Only what SDKs and the tests send is understood here: every
+body has a length.
+"""
+
+from __future__ import annotations
+
+import socketserver
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+_LONGEST_LINE = 64 * 1024
+_MOST_HEADERS = 200
+
+
+@dataclass(slots=True)
+class HttpRequest:
+    """A request; the names of its headers are in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+    def argument(self, name: str) -> str | None:
+        """The last value of a query argument."""
+        values = parse_qs(self.query).get(name)
+        return values[-1] if values else None
+
+
+@dataclass(slots=True)
+class HttpResponse:
+    """An answer; length, date and connection come by themselves."""
+
+    body: bytes
+    content_type: str
+    status: int = 200
+    headers: list[tuple[str, str]] = field(default_factory=list)
+
+
+Application = Callable[[HttpRequest], HttpResponse]
+
+
+class BadRequest(Exception):
+    """What came is not a request that this server understands."""
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Listens, and asks the application for every answer."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    # The default of 5 loses connections when many threads start at once.
+    request_queue_size = 256
+
+    def __init__(
+        self, host: str, port: int, application: Application, verbose: bool
+    ) -> None:
+        self.application = application
+        self.verbose = verbose
+        super().__init__((host, port), _Connection)
+
+
+class _Connection(socketserver.StreamRequestHandler):
+    """One connection, request after request."""
+
+    server: Server
+    # An answer must not wait for the acknowledgement of the one before it.
+    disable_nagle_algorithm = True
+
+    def handle(self) -> None:
+        try:
+            while self._answer_next():
+                pass
+        except (TimeoutError, ConnectionError):
+            # The client is gone, as clients are.
+            pass
+
+    def _answer_next(self) -> bool:
+        """Answer one request; whether another may follow."""
+        try:
+            read = self._read()
+        except (BadRequest, ValueError) as error:
+            body = f"{error}\n".encode()
+            self._write(HttpResponse(body, "text/plain", 400), keep_open=False)
+            return False
+        if read is None:
+            return False
+        request, keep_open = read
+        response = self.server.application(request)
+        self._write(response, keep_open)
+        if self.server.verbose:
+            line = f"{request.method} {request.path} {response.status}"
+            print(line, file=sys.stderr, flush=True)
+        return keep_open
+
+    def _read(self) -> tuple[HttpRequest, bool] | None:
+        """The next request and whether the connection stays; None at its end."""
+        line = self.rfile.readline(_LONGEST_LINE)
+        if not line:
+            return None
+        words = line.decode("latin-1").split()
+        if len(words) != 3 or not words[2].startswith("HTTP/1."):
+            raise BadRequest("this is not an HTTP/1.1 request")
+        method, target, version = words
+        headers = self._read_headers()
+        if "transfer-encoding" in headers:
+            raise BadRequest("a body needs a Content-Length here")
+        if headers.get("expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        length = int(headers.get("content-length", "0"))
+        body = self.rfile.read(length) if length else b""
+        if len(body) < length:
+            return None
+        path, _, query = target.partition("?")
+        close = (
+            version == "HTTP/1.0" or headers.get("connection", "").lower() == "close"
+        )
+        return HttpRequest(method, path, query, headers, body), not close
+
+    def _read_headers(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        for _ in range(_MOST_HEADERS):
+            line = self.rfile.readline(_LONGEST_LINE)
+            if line in (b"\r\n", b"\n", b""):
+                return headers
+            name, colon, value = line.decode("latin-1").partition(":")
+            if not colon:
+                raise BadRequest("a header has no colon")
+            headers[name.strip().lower()] = value.strip()
+        raise BadRequest("there are too many headers")
+
+    def _write(self, response: HttpResponse, keep_open: bool) -> None:
+        try:
+            phrase = HTTPStatus(response.status).phrase
+        except ValueError:
+            phrase = "Unknown"
+        head = [
+            f"HTTP/1.1 {response.status} {phrase}",
+            f"Date: {formatdate(usegmt=True)}",
+            f"Content-Type: {response.content_type}",
+            f"Content-Length: {len(response.body)}",
+            *(f"{name}: {value}" for name, value in response.headers),
+        ]
+        if not keep_open:
+            head.append("Connection: close")
+        # One write for head and body.
+        self.wfile.write("\r\n".join([*head, "", ""]).encode() + response.body)

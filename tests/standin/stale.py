@@ -1,0 +1,60 @@
+"""The account as it was: what listings show while the `stale_seconds` switch lasts.
+
+AWS's listings lag behind.  Whoever plans by them must look again, by id, before
+they change anything; this switch shows whether they do.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TypeVar
+
+import moto_side
+from world import ENTRY_SECTIONS, Image, Region, Snapshot, World
+
+T = TypeVar("T", Image, Snapshot)
+
+
+class Stale:
+    """A copy of the account, and for how long listings answer from it."""
+
+    def __init__(self, world: World, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self._regions = {
+            region.name: _copy(world, region) for region in world.regions()
+        }
+
+    def region(self, name: str) -> Region | None:
+        """The Region as it was; None once the time is over."""
+        if time.monotonic() > self._until:
+            return None
+        # One that nobody had asked for at that time was empty.
+        return self._regions.setdefault(name, Region(name))
+
+
+def _copy(world: World, region: Region) -> Region:
+    """What changes in place is copied, what is only ever replaced is shared."""
+    twin = Region(region.name)
+    for image in region.images.values():
+        twin.put_image(_twin_of(image))
+    for snapshot in region.snapshots.values():
+        twin.put_snapshot(_twin_of(snapshot))
+    for instance in region.instances.values():
+        twin.put_instance(replace(instance, tags=dict(instance.tags)))
+    for template in region.launch_templates.values():
+        twin.put_launch_template(template)
+    for one in region.recycled_images.present().values():
+        twin.recycle_image(replace(one, resource=_twin_of(one.resource)))
+    for one in region.recycled_snapshots.present().values():
+        twin.recycle_snapshot(replace(one, resource=_twin_of(one.resource)))
+    for section in ENTRY_SECTIONS:
+        getattr(twin, section).update(getattr(region, section))
+    twin.deregistered |= region.deregistered
+    held = moto_side.parameters(world.account, region.name)
+    twin.parameters = {one["name"]: one["value"] for one in held}
+    return twin
+
+
+def _twin_of(resource: T) -> T:
+    return replace(resource, tags=dict(resource.tags))
