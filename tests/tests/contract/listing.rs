@@ -38,6 +38,7 @@ pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
         last_launched_at: Some("2026-02-03T04:05:06Z".parse().unwrap()),
         deprecation_time: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         protected: true,
+        public: false,
         // A listing does not tell with which accounts an image is shared.
         launch_permissions: None,
         source_instance: Some("i-00000001".parse().unwrap()),

@@ -39,7 +39,8 @@ pub async fn only_public_sharing_is_in_the_listing<A: Account>() {
     let mut found = account.port().list_images().await.unwrap();
     found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
     assert_eq!(found[0].launch_permissions, None);
-    assert_eq!(found[1].launch_permissions, Some(["all".into()].into()));
+    assert!(found[1].public);
+    assert_eq!(found[1].launch_permissions, None);
     // A disabled image cannot be shared, and need not be asked about.
     assert_eq!(found[2].launch_permissions, Some([].into()));
 }
