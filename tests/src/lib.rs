@@ -9,6 +9,8 @@
 
 pub mod fake;
 pub mod fleet;
+#[cfg(feature = "wire")]
 pub mod http;
+#[cfg(feature = "wire")]
 pub mod standin;
 pub mod switches;

@@ -6,7 +6,7 @@ use super::FailedStep;
 use crate::cloud::{Cloud, CloudError, ErrorKind, SnapshotFate};
 use crate::ids::{ImageId, SnapshotId};
 use crate::inventory::{ImageState, Reference};
-use crate::plan::undo::permissions_text;
+use crate::plan::undo::{permissions_now, permissions_text};
 use crate::plan::{self, Action, Decision, Plan};
 use crate::policy::{Check, Policy};
 
@@ -115,8 +115,8 @@ impl<'a, C: Cloud> Again<'a, C> {
             return Ok(Some(format!("it is {} by now", found.state)));
         }
         if let Some(save) = save {
-            let permissions = found.launch_permissions.as_deref().unwrap_or_default();
-            if permissions_text(image, permissions).as_deref() != Ok(save) {
+            let permissions = permissions_now(&found, &self.policy.names);
+            if permissions_text(image, &permissions).as_deref() != Ok(save) {
                 return Ok(Some("its launch permissions are others than planned".to_owned()));
             }
         }

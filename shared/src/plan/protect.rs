@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::reason::{Manager, Reason};
-use super::undo::permissions_before;
+use super::undo::permissions_now;
 use crate::ids::{AccountId, ImageId, SnapshotId};
 use crate::inventory::{Image, ImageState, Inventory, Recyclable, Reference, RetentionRule};
 use crate::policy::{Check, Policy, Safety, SharedImages};
@@ -86,12 +86,9 @@ pub(super) fn protections(
 
 /// Who may launch `image`, in order; for one that we disabled, who might before.
 fn shared_with(image: &Image, policy: &Policy) -> Vec<Arc<str>> {
-    let mut with = image.launch_permissions.as_deref().unwrap_or_default().to_vec();
+    let mut with = permissions_now(image, &policy.names).into_vec();
     if image.public {
         with.push("all".into());
-    }
-    if image.state == ImageState::Disabled {
-        with.extend(permissions_before(image, &policy.names).unwrap_or_default());
     }
     with.sort();
     with.dedup();
@@ -143,9 +140,13 @@ impl<'a> Recovery<'a> {
         (!all).then_some(Recyclable::Snapshots)
     }
 
-    /// Whether something of this kind with these tags could be brought back.
+    /// Whether something of this kind with these tags could be brought back. Where no rule covers
+    /// anything of the kind, the whole run is refused, and this is not asked.
     pub(super) fn covers(&self, what: Recyclable, tags: &Tags) -> bool {
-        self.rules.is_none_or(|rules| rules.iter().any(|rule| rule.covers(what, tags)))
+        self.rules.is_none_or(|rules| {
+            !rules.iter().any(|rule| rule.resource == what && rule.in_effect)
+                || rules.iter().any(|rule| rule.covers(what, tags))
+        })
     }
 }
 

@@ -7,7 +7,9 @@ use jiff::{SignedDuration, Timestamp};
 use super::protect::{Recovery, is_ours};
 use super::reap::{SnapshotReason, hands_off};
 use super::reason::Reason;
-use super::undo::{Deprecation, Undo, deprecation_before, deprecation_text, permissions_text};
+use super::undo::{
+    Deprecation, Undo, deprecation_before, deprecation_text, permissions_now, permissions_text,
+};
 use super::{Action, Decision, Draft, Next, Removal, Step, exists};
 use crate::cloud::SnapshotFate;
 use crate::ids::SnapshotId;
@@ -138,9 +140,8 @@ fn expire(
         _ => resting,
     };
     // For what is disabled already its launch permissions have been saved, or were not ours.
-    let permissions = (image.state != ImageState::Disabled).then(|| {
-        permissions_text(&image.image_id, image.launch_permissions.as_deref().unwrap_or_default())
-    });
+    let permissions = (image.state != ImageState::Disabled)
+        .then(|| permissions_text(&image.image_id, &permissions_now(image, &policy.names)));
     let deregister = (Step::Deregister, times.deregister);
     let due = match times.disable.filter(|_| times.deregister > now) {
         Some(at) if at <= now => Some((Step::Disable, at)),
@@ -195,19 +196,25 @@ impl Times {
         });
         let enabled = image.state == ImageState::Available;
         Self {
-            deprecate: retire.deprecate_after.filter(|_| !deprecated).map(at),
+            // What nobody can launch needs no warning.
+            deprecate: retire.deprecate_after.filter(|_| enabled && !deprecated).map(at),
             disable: retire.disable_after.filter(|_| enabled).map(at),
             deregister: at(retire.deregister_after),
         }
     }
 
-    /// The first step that comes after `action`, which is taken now.
+    /// The first step that comes after `action`, which is taken now; of several that come at one
+    /// time, the furthest.
     fn after(&self, action: &Action, now: Timestamp) -> Next {
         let deprecate = self.deprecate.filter(|_| !matches!(action, Action::Deprecate { .. }));
-        let next = |step: Step, at: Option<Timestamp>| at.map(|at| Next { action: step, at });
-        next(Step::Deprecate, deprecate.filter(|at| *at > now))
-            .or_else(|| next(Step::Disable, self.disable))
-            .unwrap_or(Next { action: Step::Deregister, at: self.deregister })
+        let mut next = Next { action: Step::Deregister, at: self.deregister };
+        for (step, at) in [(Step::Disable, self.disable), (Step::Deprecate, deprecate)] {
+            match at {
+                Some(at) if at < next.at && at > now => next = Next { action: step, at },
+                _ => {}
+            }
+        }
+        next
     }
 }
 

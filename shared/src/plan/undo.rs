@@ -54,9 +54,11 @@ impl Undo {
         }
         let permissions = permissions_before(image, names);
         // Sharing again what is shared already does no harm; a crash may have come in between.
+        // One that is available and shared was never disabled, and may have lost some since.
+        let is_shared = image.launch_permissions.as_deref().is_some_and(|with| !with.is_empty());
         Some(Self {
             enable: permissions.is_some() && image.state == ImageState::Disabled,
-            share_with: permissions.unwrap_or_default(),
+            share_with: permissions.filter(|_| !is_shared).unwrap_or_default(),
             deprecation: deprecation_before(image, names),
             unmark,
         })
@@ -72,6 +74,16 @@ impl Undo {
 pub fn permissions_before(image: &Image, names: &TagNames) -> Option<Box<[Arc<str>]>> {
     let text = own_text(image, image.tags.get(&names.launch_permissions)?)?;
     Some(text.split_whitespace().filter(|word| *word != NONE).map(Arc::from).collect())
+}
+
+/// The launch permissions to write down before `image` is disabled: those that it has. One without
+/// any that was disabled by us before has those from then: it was enabled by hand, or a rescue
+/// did not come to its end.
+pub fn permissions_now(image: &Image, names: &TagNames) -> Box<[Arc<str>]> {
+    match image.launch_permissions.as_deref() {
+        Some(permissions) if !permissions.is_empty() => permissions.into(),
+        _ => permissions_before(image, names).unwrap_or_default(),
+    }
 }
 
 /// The deprecation that `image` had before ours; `None` when we did not deprecate it.
@@ -155,6 +167,23 @@ mod tests {
         let found = undo(
             r#""state":"disabled","tags":{"s:launch-permissions":"ami-2 all","s:deprecation":"ami-2 none"}"#,
         );
+        assert_eq!(found, Some(Undo::default()));
+    }
+
+    #[test]
+    fn permissions_are_not_lost_between_enabling_and_sharing() {
+        let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333"}"#;
+        let now = |fields: &str| -> Vec<String> {
+            let image = image(&format!("{tag},{fields}"));
+            permissions_now(&image, &TagNames::under("s:"))
+                .iter()
+                .map(ToString::to_string)
+                .collect()
+        };
+        assert_eq!(now(r#""state":"available","launch_permissions":[]"#), ["111122223333"]);
+        assert_eq!(now(r#""state":"available","launch_permissions":["all"]"#), ["all"]);
+        // Whom its owner shares it with by now is the owner's affair.
+        let found = undo(&format!(r#"{tag},"state":"available","launch_permissions":["all"]"#));
         assert_eq!(found, Some(Undo::default()));
     }
 
