@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
@@ -11,6 +12,7 @@ from http.client import HTTPConnection
 import pytest
 
 from samples import ami, image, instance, snap, template
+from switches import Bucket
 
 FORM = "application/x-www-form-urlencoded"
 SCOPE = "AWS4-HMAC-SHA256 Credential=any/20260101/eu-central-1/ec2/aws4_request, "
@@ -138,6 +140,35 @@ def test_a_bucket_is_exact_whoever_asks(standin, address, capacity, per_second):
         shares = [one for one, _ in each]
         assert min(shares) > granted / 10 / 3
         assert max(shares) < granted / 10 * 3
+
+
+def test_a_bucket_counts_right_under_many_threads():
+    """Over the wire the server's other work hides a race; here nothing does."""
+    bucket = Bucket(20_000, 0, 20_000, time.monotonic())
+
+    def take_all(_):
+        granted = 0
+        while bucket.take():
+            granted += 1
+        return granted
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(take_all, range(8))) == 20_000
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def test_a_bucket_does_not_overflow(standin, address):
+    bucket = {"capacity": 2, "per_second": 20}
+    standin.switch(buckets={"DescribeImages": bucket})
+    time.sleep(0.6)
+    connection = HTTPConnection(*address)
+    granted = [ask(connection)[0] for _ in range(8)].count(200)
+    connection.close()
+    assert 2 <= granted <= 4
 
 
 def test_a_refused_call_does_not_wait_for_the_account(standin, address):

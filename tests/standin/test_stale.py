@@ -12,7 +12,10 @@ FOREVER = 1e9
 BEFORE = {
     "images": [image(1, 1, tags={"a": "1"}), image(2, 2)],
     "instances": [instance(1, 1)],
-    "launch_templates": [template(1, ami(1), name="web")],
+    "launch_templates": [
+        template(1, ami(1), name="web"),
+        template(2, "resolve:ssm:/golden", name="alias"),
+    ],
     "launch_configurations": [{"name": "old", "image_id": ami(1)}],
     "auto_scaling_groups": [{"name": "old"}],
     "fleets": [{"fleet_id": "fleet-1"}],
@@ -28,7 +31,10 @@ BEFORE = {
 CHANGE = {
     "images": [image(3, 3)],
     "instances": [instance(2, 2)],
-    "launch_templates": [template(1, ami(2), ami(2), name="web")],
+    "launch_templates": [
+        template(1, ami(2), ami(2), name="web"),
+        template(2, ami(9), name="alias"),
+    ],
     "launch_configurations": [{"name": "new", "image_id": ami(2)}],
     "auto_scaling_groups": [{"name": "new"}],
     "fleets": [{"fleet_id": "fleet-2"}],
@@ -91,11 +97,6 @@ def change(standin):
 
 def test_every_listing_shows_the_account_as_it_was(standin):
     standin.load(**BEFORE)
-    standin.control(
-        "PATCH",
-        "fleet",
-        {"launch_templates": [template(2, "resolve:ssm:/golden", name="alias")]},
-    )
     before = listings(standin)
     assert before["references"] == [
         (ami(1), "image-recipe/old/1.0.0"),
