@@ -238,11 +238,15 @@ def _had_its_time(image: dict[str, Any]) -> bool:
 
 
 def _by_id(fleet: dict[str, Any]) -> dict[str, Any]:
+    """Everything that is there; what is in the Recycle Bin is not there any more."""
     found = {}
     for kind, entries in fleet.items():
-        for entry in entries if isinstance(entries, list) else []:
+        if kind.startswith("recycled_") or not isinstance(entries, list):
+            continue
+        for entry in entries:
             ids = [entry[key] for key in entry if key == f"{kind[:-1]}_id"]
-            found[ids[0] if ids else f"{kind}/{entry['name']}"] = entry
+            name = entry.get("name", next(iter(entry.values())))
+            found[ids[0] if ids else f"{kind}/{name}"] = entry
     return found
 
 

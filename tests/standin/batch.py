@@ -7,6 +7,7 @@ from typing import Any
 from calls import Call, answers
 from listing import Paging, page, shown
 
+# What Batch says to a page size or a token that makes no sense is not verified.
 _PAGING = Paging(
     at_most=100,
     default=100,

@@ -121,7 +121,10 @@ def describe_spot_instance_requests(call: Call) -> dict[str, Any]:
 
 
 def _chosen(call: Call, held: dict[str, Entry], ids: str, code: str) -> list[Entry]:
-    """All, or those of the ids; one unknown id fails the call."""
+    """All, or those of the ids; one unknown id fails the call.
+
+    The code for fleets is not verified, those for spot are documented.
+    """
     wanted = dict.fromkeys(call.params.get(ids) or held)
     for one in wanted:
         if one not in held:

@@ -66,7 +66,10 @@ def _instances(call: Call, image_ids: list[str], options: Options) -> Iterator:
 
 
 def _templates(call: Call, image_ids: list[str], options: Options) -> Iterator:
-    """Those of which one of the newest versions has the image, or an alias of it."""
+    """Those of which one of the newest versions has the image, or an alias of it.
+
+    Whether AWS follows aliases here is not verified.
+    """
     depth = _depth(options)
     names: dict[str, set[str]] = {image_id: {image_id} for image_id in image_ids}
     for alias in call.listed.aliases():
@@ -88,6 +91,7 @@ def _depth(options: Options) -> int:
     values = options.get("version-depth", [str(_DEPTH)])
     depth = int(values[0]) if len(values) == 1 and values[0].isdecimal() else 0
     if not 1 <= depth <= _MOST_DEPTH:
+        # The bounds are documented, the code is not.
         text = f"version-depth takes one number from 1 to {_MOST_DEPTH}"
         raise AwsError("InvalidParameterValue", text)
     return depth

@@ -50,7 +50,7 @@ def describe_images(call: Call) -> dict[str, Any]:
         images = [image for image in images if _owned_by(call, image, owners)]
     if users := call.params.get("ExecutableUsers"):
         images = [image for image in images if _launchable_by(call, image, users)]
-    images = filtered(call, images, _FILTERS)
+    images = filtered(call, images, _FILTERS, tagged=True)
     images, token = page(call, _PAGING, images, lambda image: image.image_id)
     account = call.world.account
     return {

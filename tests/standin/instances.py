@@ -43,7 +43,7 @@ def describe_instances(call: Call) -> dict[str, Any]:
         instances = [_known(call, instance_id) for instance_id in dict.fromkeys(ids)]
     else:
         instances = _candidates(call, shown(call))
-    instances = filtered(call, instances, _FILTERS)
+    instances = filtered(call, instances, _FILTERS, tagged=True)
     instances, token = page(call, _PAGING, instances, lambda one: one.instance_id)
     reservations = [_reservation(call, [one]) for one in instances]
     return {"Reservations": reservations, "NextToken": token}

@@ -103,16 +103,18 @@ def not_both(call: Call, ids: str, paging: Paging) -> None:
         )
 
 
-def filtered(call: Call, items: Iterable[T], known: dict[str, Values]) -> list[T]:
+def filtered(
+    call: Call, items: Iterable[T], known: dict[str, Values], *, tagged: bool = False
+) -> list[T]:
     """The items that pass all filters of the call.
 
     `known` tells for each filter name which values an item has; `tag:KEY` and
-    `tag-key` come by themselves for items that have tags.
+    `tag-key` come by themselves for items that are tagged.
     """
     kept = list(items)
     for wanted in call.params.get("Filters", []):
         name, patterns = wanted.get("Name", ""), wanted.get("Values", [])
-        values = _values_of(name, known)
+        values = known.get(name) or _values_of_tags(name, tagged)
         kept = [
             item
             for item in kept
@@ -125,14 +127,12 @@ def filtered(call: Call, items: Iterable[T], known: dict[str, Values]) -> list[T
     return kept
 
 
-def _values_of(name: str, known: dict[str, Values]) -> Values:
-    if name in known:
-        return known[name]
-    if name == "tag-key":
-        return lambda item: getattr(item, "tags", {})
-    if name.startswith("tag:"):
+def _values_of_tags(name: str, tagged: bool) -> Values:
+    if tagged and name == "tag-key":
+        return lambda item: item.tags
+    if tagged and name.startswith("tag:"):
         tag = name.removeprefix("tag:")
-        return lambda item: [getattr(item, "tags", {}).get(tag)]
+        return lambda item: [item.tags.get(tag)]
     raise AwsError("InvalidParameterValue", f"The filter '{name}' is invalid")
 
 

@@ -41,8 +41,7 @@ def _delete(call: Call, snapshot_id: str) -> str:
         return "missing-permissions"
     code = call.switches.associated_result.get(snapshot_id, "success")
     snapshot = call.region.snapshots.get(snapshot_id)
-    # What AWS answers for a snapshot that is gone or another's is not verified.
-    # Neither is that for a locked one.
+    # What AWS answers for one that is gone, locked or another's is not verified.
     if snapshot is None or snapshot.owner_id != call.world.account or snapshot.locked:
         return "client-error"
     if code == "success":

@@ -37,7 +37,7 @@ def describe_snapshots(call: Call) -> dict[str, Any]:
     if owners := call.params.get("OwnerIds"):
         named = {call.world.account if name == "self" else name for name in owners}
         snapshots = [one for one in snapshots if one.owner_id in named]
-    snapshots = filtered(call, snapshots, _FILTERS)
+    snapshots = filtered(call, snapshots, _FILTERS, tagged=True)
     snapshots, token = page(call, _PAGING, snapshots, lambda one: one.snapshot_id)
     return {"Snapshots": [described(one) for one in snapshots], "NextToken": token}
 

@@ -189,6 +189,75 @@ def test_filters_of_images(standin, wanted, expected):
     assert named(got["Images"]) == [ami(n) for n in expected]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("a*b", [1, 2, 3, 4]),
+        (r"a\*b", [1]),
+        ("a?b", [1, 2, 4]),
+        (r"a\?b", [2]),
+        (r"a\\b", [4]),
+        ("a.b", []),
+    ],
+)
+def test_a_backslash_takes_the_meaning_of_a_wildcard_away(standin, pattern, expected):
+    values = ["a*b", "a?b", "a\nnd b", "a\\b"]
+    standin.load(
+        snapshots=[
+            {"snapshot_id": snap(n), "tags": {"t": value}}
+            for n, value in enumerate(values, 1)
+        ],
+        images=[image(n, tags={"t": value}) for n, value in enumerate(values, 1)],
+    )
+    found = standin.ec2.describe_snapshots(Filters=where(tag__t=pattern))["Snapshots"]
+    assert named(found, "SnapshotId") == [snap(n) for n in expected]
+    filters = where(key="t", value=pattern, resource_type="image")
+    found = standin.ec2.describe_tags(Filters=filters)["Tags"]
+    assert named(found, "ResourceId") == [ami(n) for n in expected]
+
+
+def test_tags_one_by_one_in_pages(standin, fails):
+    tags = {"a": "1", "b": "2"}
+    standin.load(
+        images=[image(n, n, tags=tags) for n in range(10)],
+        instances=[instance(n, n, tags={"a": "3"}) for n in range(5)],
+    )
+    describe = standin.ec2.describe_tags
+    pages = paged(describe, "Tags", MaxResults=10)
+    assert [len(page) for page in pages] == [10, 10, 5]
+    assert len({(one["ResourceId"], one["Key"]) for one in joined(pages)}) == 25
+    assert len(describe(MaxResults=1000)["Tags"]) == 25
+    fails("InvalidParameterValue", describe, MaxResults=1001)
+    for wanted, number in (
+        ({"key": "a"}, 15),
+        ({"value": "1"}, 10),
+        ({"key": "a", "value": "3"}, 5),
+        ({"resource_type": "instance"}, 5),
+        ({"resource_id": ami(3)}, 2),
+    ):
+        assert len(describe(Filters=where(**wanted))["Tags"]) == number
+    fails("InvalidParameterValue", describe, Filters=where(tag__a="1"))
+
+
+def test_instances_are_filtered_by_several_images_and_by_wildcards(standin):
+    states = ["running", "stopped"]
+    some = [instance(n, n % 4, state=states[n % 2]) for n in range(12)]
+    standin.load(instances=some)
+
+    def found(*values, **more):
+        by_image = {"Name": "image-id", "Values": list(values)}
+        answer = standin.ec2.describe_instances(Filters=[by_image, *where(**more)])
+        groups = answer["Reservations"]
+        return named([one["Instances"][0] for one in groups], "InstanceId")
+
+    assert found(ami(1)) == [inst(n) for n in (1, 5, 9)]
+    both = [inst(n) for n in (1, 2, 5, 6, 9, 10)]
+    assert found(ami(1), ami(2), ami(1), ami(77)) == both
+    assert found(ami(1), ami(2), instance_state_name="stopped") == both[::2]
+    assert len(found("ami-*")) == 12
+    assert found(ami(77)) == []
+
+
 def test_an_unknown_filter_is_an_error(standin, fails):
     describe = standin.ec2.describe_images
     fails("InvalidParameterValue", describe, Filters=where(colour="red"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from samples import ami, inst, instance, joined, lt, paged, template
+import pytest
+
+from samples import ami, inst, instance, joined, lt, paged, snap, template
 
 
 def test_latest_and_default_of_all_templates_in_pages(standin, fails):
@@ -106,27 +108,144 @@ def test_groups_with_all_the_ways_to_name_an_image(standin):
     }
 
 
-def test_image_references(standin, fails):
-    standin.load(
-        instances=[instance(1, 1), instance(2, 1, state="terminated")],
-        launch_templates=[template(1, ami(2), *[ami(3)] * 10)],
-        ssm_parameters=[{"name": "/golden", "value": ami(2)}],
-    )
-    ask = standin.ec2.describe_image_references
+def test_the_snapshots_that_a_version_names_itself(standin):
+    versions = [
+        {"version": 1, "image_id": ami(1), "snapshots": [snap(1), snap(2)]},
+        {"version": 2},
+    ]
+    one = {"launch_template_id": lt(1), "versions": versions}
+    standin.load(launch_templates=[one])
+    described = standin.ec2.describe_launch_template_versions(LaunchTemplateId=lt(1))
+    devices = {
+        one["VersionNumber"]: one["LaunchTemplateData"]["BlockDeviceMappings"]
+        for one in described["LaunchTemplateVersions"]
+    }
+    assert devices[1] == [
+        {"DeviceName": "/dev/xvda", "Ebs": {"SnapshotId": snap(1)}},
+        {"DeviceName": "/dev/sdb", "Ebs": {"SnapshotId": snap(2)}},
+    ]
+    assert devices[2] == []
 
-    def arns(*image_ids, **params):
-        found = ask(ImageIds=image_ids, **params)["ImageReferences"]
-        return sorted(one["Arn"].split(":")[-1] for one in found)
 
-    every = {"IncludeAllResourceTypes": True}
-    assert arns(ami(1), **every) == [f"instance/{inst(1)}", f"instance/{inst(2)}"]
+EVERY = {"IncludeAllResourceTypes": True}
+
+
+def option(kind, **values):
+    options = [
+        {"OptionName": name.replace("_", "-"), "OptionValues": value}
+        for name, value in values.items()
+    ]
+    return {"ResourceTypes": [{"ResourceType": kind, "ResourceTypeOptions": options}]}
+
+
+@pytest.fixture
+def references(standin):
+    """Asks for references; answers the last part of each holder's ARN, sorted."""
+
+    def ask(*numbers, **params):
+        image_ids = [ami(number) for number in numbers]
+        call = standin.ec2.describe_image_references
+        found = call(ImageIds=image_ids, **params)["ImageReferences"]
+        return sorted(one["Arn"].split(":", 5)[5] for one in found)
+
+    return ask
+
+
+def test_instances_refer_to_images_in_every_state(standin, references):
+    states = ["running", "terminated", "stopped"]
+    some = [instance(n, 1, state=state) for n, state in enumerate(states)]
+    standin.load(instances=[*some, instance(3, 2)])
+    every = [f"instance/{inst(n)}" for n in range(3)]
+    assert references(1, **EVERY) == every
+    assert references(1, **option("ec2:Instance")) == every
+    chosen = option("ec2:Instance", state_name=["running", "stopped"])
+    assert references(1, **chosen) == [every[0], every[2]]
+    # One that is given another image is not found by the old one any more.
+    change = {"instances": [instance(0, 2), instance(9, 1)]}
+    standin.control("PATCH", "fleet", change)
+    assert references(1, **EVERY) == [every[1], every[2], f"instance/{inst(9)}"]
+    assert references(2, **EVERY) == [every[0], f"instance/{inst(3)}"]
+
+
+def test_templates_refer_to_images_in_their_newest_versions(standin, references):
     # The first version is the eleventh from the newest, one beyond the default.
-    assert arns(ami(2), **every) == ["parameter/golden"]
-    depth = {"OptionName": "version-depth", "OptionValues": ["11"]}
-    kind = {"ResourceType": "ec2:LaunchTemplate", "ResourceTypeOptions": [depth]}
-    assert arns(ami(2), ResourceTypes=[kind]) == [f"launch-template/{lt(1)}"]
-    running = {"OptionName": "state-name", "OptionValues": ["running"]}
-    kind = {"ResourceType": "ec2:Instance", "ResourceTypeOptions": [running]}
-    assert arns(ami(1), ResourceTypes=[kind]) == [f"instance/{inst(1)}"]
+    standin.load(launch_templates=[template(1, ami(2), *[ami(3)] * 10)])
+    holder, kind = [f"launch-template/{lt(1)}"], "ec2:LaunchTemplate"
+    assert references(2, **EVERY) == []
+    assert references(2, **option(kind, version_depth=["10"])) == []
+    assert references(2, **option(kind, version_depth=["11"])) == holder
+    assert references(2, **option(kind, version_depth=["10000"])) == holder
+    assert references(3, **option(kind, version_depth=["1"])) == holder
+    change = {"launch_templates": [template(1, ami(4))]}
+    standin.control("PATCH", "fleet", change)
+    assert references(2, 3, **option(kind, version_depth=["10000"])) == []
+    assert references(4, **EVERY) == holder
+
+
+@pytest.mark.parametrize("depth", [["0"], ["10001"], ["many"], ["1", "2"], []])
+def test_a_depth_that_makes_no_sense_is_refused(standin, fails, depth):
+    ask = standin.ec2.describe_image_references
+    asked = option("ec2:LaunchTemplate", version_depth=depth)
+    fails("InvalidParameterValue", ask, ImageIds=[ami(1)], **asked)
+
+
+def test_templates_refer_to_images_through_parameters(standin, references):
+    golden, gone = "resolve:ssm:/golden", "resolve:ssm:/gone"
+    standin.load(
+        launch_templates=[
+            template(1, golden),
+            template(2, golden, *[ami(9)] * 10),
+            template(3, gone),
+        ],
+        ssm_parameters=[{"name": "/golden", "value": ami(1)}],
+    )
+    templates = option("ec2:LaunchTemplate")
+    assert references(1, **templates) == [f"launch-template/{lt(1)}"]
+    standin.ssm.put_parameter(Name="/golden", Value=ami(2), Overwrite=True)
+    assert references(1, **templates) == []
+    assert references(2, **templates) == [f"launch-template/{lt(1)}"]
+
+
+def test_parameters_and_recipes_refer_to_images(standin, references):
+    recipe = {"name": "web", "version": "1.2.3", "image_id": ami(1)}
+    standin.load(
+        ssm_parameters=[
+            {"name": "/golden/web", "value": ami(1)},
+            {"name": "flat", "value": ami(1)},
+            {"name": "/more", "value": f"{ami(1)} and more"},
+        ],
+        image_recipes=[recipe, recipe | {"kind": "container"}],
+    )
+    assert references(1, **EVERY) == [
+        "container-recipe/web/1.2.3",
+        "image-recipe/web/1.2.3",
+        "parameter/flat",
+        "parameter/golden/web",
+    ]
+    kinds = {"ResourceTypes": [{"ResourceType": "imagebuilder:ImageRecipe"}]}
+    assert references(1, **kinds) == ["image-recipe/web/1.2.3"]
+    kinds = {"ResourceTypes": [{"ResourceType": "imagebuilder:ContainerRecipe"}]}
+    assert references(1, **kinds) == ["container-recipe/web/1.2.3"]
+    found = standin.ec2.describe_image_references(ImageIds=[ami(1)], **kinds)
+    assert found["ImageReferences"] == [
+        {
+            "ImageId": ami(1),
+            "ResourceType": "imagebuilder:ContainerRecipe",
+            "Arn": "arn:aws:imagebuilder:eu-central-1:123456789012:"
+            "container-recipe/web/1.2.3",
+        }
+    ]
+
+
+def test_references_to_ten_images_in_pages(standin, fails):
+    standin.load(instances=[instance(n, n % 10) for n in range(25)])
+    ask = standin.ec2.describe_image_references
+    ten = {"ImageIds": [ami(n) for n in range(10)]} | EVERY
+    pages = paged(ask, "ImageReferences", MaxResults=10, **ten)
+    assert [len(page) for page in pages] == [10, 10, 5]
+    assert len({one["Arn"] for one in joined(pages)}) == 25
     many = [ami(n) for n in range(11)]
-    fails("InvalidParameterValue", ask, ImageIds=many, **every)
+    fails("InvalidParameterValue", ask, ImageIds=many, **EVERY)
+    fails("InvalidParameterCombination", ask, ImageIds=[ami(1)])
+    both = EVERY | option("ec2:Instance")
+    fails("InvalidParameterCombination", ask, ImageIds=[ami(1)], **both)

@@ -127,7 +127,6 @@ impl State {
     /// Takes the image out of the Recycle Bin again.
     pub(super) fn restore_image(&mut self, image: &ImageId) {
         let Some(mut found) = self.binned_images.remove(image) else { return };
-        self.deregistered.remove(image);
         found.image.unshare();
         self.put_image(found.image);
     }

@@ -55,7 +55,7 @@ impl View for Fake {
         versions: TemplateVersions,
     ) -> Result<Vec<Reference>, CloudError> {
         let mut inner = self.begin(Call::FindReferencesTo(images.to_vec(), versions));
-        // It names ids, but EC2 gathers what it answers with no less slowly than a listing.
+        // It is asked about ids, and is a listing all the same.
         let (state, faults) = inner.listing();
         references::of_images(state, faults, images, versions)
     }

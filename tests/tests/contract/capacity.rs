@@ -220,6 +220,11 @@ pub async fn a_denied_starter_is_named_and_hides_no_other<A: Account>() {
         assert_eq!(failed(&answers), [source]);
         let error = answer(&answers, source).as_ref().unwrap_err();
         assert_eq!((error.kind, error.missing_permission()), (ErrorKind::Denied, Some(action)));
+        let code = match action {
+            "batch:DescribeComputeEnvironments" => "AccessDeniedException",
+            _ => "UnauthorizedOperation",
+        };
+        assert_eq!(error.code, code);
     }
 }
 

@@ -228,6 +228,8 @@ fn in_bin() -> Value {
 pub async fn what_is_in_the_bin_keeps_its_tags_and_takes_new_ones<A: Account>() {
     let account = A::with(in_bin()).await;
     let port = account.port();
+    let error = port.find_launch_permissions(&image("ami-00000001")).await.unwrap_err();
+    assert_eq!(error.code, "InvalidAMIID.Unavailable");
     // What an image in the bin names does not come into being.
     assert_eq!(snapshot_ids(&account.world().await), Vec::<&str>::new());
     let all = resources(&["ami-00000001", "ami-00000002", "snap-00000001"]);

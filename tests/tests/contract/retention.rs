@@ -77,9 +77,9 @@ pub async fn retention_rules_are_listed<A: Account>() {
     drop(usual);
     let account = A::with(json!({
         "retention_rules": [
-            {"rule_id": "c", "resource": "images", "days": 1, "in_effect": false},
-            {"rule_id": "b", "resource": "images", "days": 365, "except": {"Scratch": ""}},
-            {"rule_id": "a", "resource": "snapshots", "days": 30,
+            {"rule_id": "keep-c", "resource": "images", "days": 1, "in_effect": false},
+            {"rule_id": "keep-b", "resource": "images", "days": 365, "except": {"Scratch": ""}},
+            {"rule_id": "keep-a", "resource": "snapshots", "days": 30,
              "tags": {"Team": "red", "Stage": "prod"}},
         ],
     }))
@@ -87,15 +87,15 @@ pub async fn retention_rules_are_listed<A: Account>() {
     let expected = [
         RetentionRule {
             tags: tags(&[("Stage", "prod"), ("Team", "red")]),
-            ..rule("a", snapshots, 30)
+            ..rule("keep-a", snapshots, 30)
         },
-        RetentionRule { except: tags(&[("Scratch", "")]), ..rule("b", images, 365) },
-        RetentionRule { in_effect: false, ..rule("c", images, 1) },
+        RetentionRule { except: tags(&[("Scratch", "")]), ..rule("keep-b", images, 365) },
+        RetentionRule { in_effect: false, ..rule("keep-c", images, 1) },
     ];
     assert_eq!(rules(&account).await, expected);
     // A rule that goes between the two calls is not there; one that cannot be read fails all.
     let switches = Switches::default();
-    let gone = switches.and_fail_about("rbin:GetRule", "ResourceNotFoundException", "b");
+    let gone = switches.and_fail_about("rbin:GetRule", "ResourceNotFoundException", "keep-b");
     account.set(gone).await;
     let [a, _, c] = expected;
     assert_eq!(rules(&account).await, [a, c]);
@@ -103,6 +103,7 @@ pub async fn retention_rules_are_listed<A: Account>() {
         account.set(Switches::deny(&[action])).await;
         let error = account.port().list_retention_rules().await.unwrap_err();
         assert_eq!((error.kind, error.missing_permission()), (ErrorKind::Denied, Some(action)));
+        assert_eq!(error.code, "AccessDeniedException");
     }
     drop(account);
     let account = A::with(json!({"retention_rules": []})).await;

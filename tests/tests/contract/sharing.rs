@@ -12,6 +12,8 @@ pub async fn launch_permissions_are_found<A: Account>() {
             {"image_id": "ami-00000002", "public": true, "launch_permissions": ["111122223333"]},
             {"image_id": "ami-00000003"},
             {"image_id": "ami-00000004", "owner_id": "999999999999", "public": true},
+            {"image_id": "ami-00000005", "state": "disabled", "public": true,
+             "launch_permissions": ["111122223333"]},
         ],
     }))
     .await;
@@ -22,6 +24,8 @@ pub async fn launch_permissions_are_found<A: Account>() {
     assert_eq!(holders("ami-00000001").await, ["111122223333", "222233334444"]);
     assert_eq!(holders("ami-00000002").await, ["111122223333", "all"]);
     assert_eq!(holders("ami-00000003").await, Vec::<String>::new());
+    // A disabled image is shared with nobody, whatever a fleet says of it.
+    assert_eq!(holders("ami-00000005").await, Vec::<String>::new());
     assert_eq!(found("ami-0000000f").await.unwrap_err().kind, ErrorKind::NotFound);
     // Another account's image: no permission of ours is missing, and it is there.
     assert_eq!(found("ami-00000004").await.unwrap_err().kind, ErrorKind::Other);

@@ -1,0 +1,259 @@
+"""The port itself: connections that stay open, many callers, and the throttle."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPConnection
+
+import pytest
+
+from samples import ami, image, instance, snap, template
+from switches import Bucket
+
+FORM = "application/x-www-form-urlencoded"
+SCOPE = "AWS4-HMAC-SHA256 Credential=any/20260101/eu-central-1/ec2/aws4_request, "
+
+
+@pytest.fixture
+def address(standin):
+    host, port = standin.url.removeprefix("http://").split(":")
+    return host, int(port)
+
+
+def ask(connection, body="Action=DescribeImages&Version=2016-11-15"):
+    headers = {"Content-Type": FORM, "Authorization": SCOPE}
+    connection.request("POST", "/", body, headers)
+    answer = connection.getresponse()
+    return answer.status, answer.read()
+
+
+def raw(address, request):
+    """Everything that the server writes until it closes the connection."""
+    with socket.create_connection(address, timeout=5) as connection:
+        connection.sendall(request)
+        answer = b""
+        while part := connection.recv(65536):
+            answer += part
+    return answer
+
+
+def test_a_connection_stays_open(standin, address):
+    standin.load(images=[image(1)])
+    connection = HTTPConnection(*address)
+    ask(connection)
+    own_port = connection.sock.getsockname()[1]
+    for _ in range(3):
+        status, body = ask(connection)
+        assert (status, ami(1).encode() in body) == (200, True)
+        # HTTPConnection opens another one by itself when the server closes.
+        assert connection.sock.getsockname()[1] == own_port
+    # Errors, moto's answers and the control endpoint are no reason to close.
+    assert ask(connection, "Action=DeregisterImage&ImageId=ami-00000007")[0] == 400
+    assert ask(connection, "Action=DescribeVpcs&Version=2016-11-15")[0] == 200
+    connection.request("GET", "/_standin/calls")
+    calls = json.load(connection.getresponse())
+    assert (calls["DescribeImages"], calls["DescribeVpcs"]) == (4, 1)
+    assert connection.sock.getsockname()[1] == own_port
+    connection.close()
+
+
+def test_requests_may_follow_each_other_at_once(address):
+    one = b"GET /_standin/calls HTTP/1.1\r\n\r\n"
+    last = b"GET /_standin/calls HTTP/1.1\r\nConnection: close\r\n\r\n"
+    assert raw(address, one + one + last).count(b"HTTP/1.1 200 OK") == 3
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [b"GET /_standin/calls HTTP/1.0\r\n", b"GET /_standin/calls HTTP/1.1\r\n"],
+)
+def test_it_closes_when_asked_to(address, request_line):
+    header = b"" if b"1.0" in request_line else b"Connection: close\r\n"
+    answer = raw(address, request_line + header + b"\r\n")
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert b"Connection: close" in head
+    assert json.loads(body) == {}
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        b"what?\r\n\r\n",
+        b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
+        b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 300 + b"\r\n",
+    ],
+)
+def test_nonsense_is_answered_and_the_connection_closed(standin, address, nonsense):
+    assert raw(address, nonsense).startswith(b"HTTP/1.1 400 Bad Request")
+    assert standin.control("GET", "calls") == {}
+
+
+def test_a_body_may_wait_for_permission(standin, address):
+    body = b"Action=DescribeImages&Version=2016-11-15"
+    head = (
+        f"POST / HTTP/1.1\r\nAuthorization: {SCOPE}\r\nExpect: 100-continue\r\n"
+        f"Content-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    )
+    answer = raw(address, head.encode() + body)
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK")
+
+
+# The throttle
+
+
+@pytest.mark.parametrize(
+    ("capacity", "per_second"), [(1, 40), (50, 20), (20, 120), (30, 0)]
+)
+def test_a_bucket_is_exact_whoever_asks(standin, address, capacity, per_second):
+    """Ten callers get what the bucket holds, none less and none more."""
+    standin.load(images=[image(1)])
+    standin.switch(
+        buckets={"DescribeImages": {"capacity": capacity, "per_second": per_second}}
+    )
+    began = time.monotonic()
+
+    def hammer(_):
+        connection, granted, refused = HTTPConnection(*address), 0, 0
+        while time.monotonic() < began + 1.5:
+            status, _ = ask(connection)
+            granted, refused = granted + (status == 200), refused + (status == 503)
+        connection.close()
+        return granted, refused
+
+    with ThreadPoolExecutor(10) as pool:
+        each = list(pool.map(hammer, range(10)))
+    seconds = time.monotonic() - began
+    granted, refused = (sum(counts) for counts in zip(*each, strict=True))
+    assert granted <= capacity + per_second * seconds
+    # At the end the bucket is as good as empty, but for the last moment.
+    assert granted >= (capacity + per_second * (seconds - 0.1)) * 0.97 - 1
+    calls = standin.control("GET", "calls")["DescribeImages"]
+    assert calls == granted + refused
+    if granted > 150:
+        # Nobody goes away empty, and nobody takes it all.
+        shares = [one for one, _ in each]
+        assert min(shares) > granted / 10 / 3
+        assert max(shares) < granted / 10 * 3
+
+
+def test_a_bucket_counts_right_under_many_threads():
+    """Over the wire the server's other work hides a race; here nothing does."""
+    bucket = Bucket(20_000, 0, 20_000, time.monotonic())
+
+    def take_all(_):
+        granted = 0
+        while bucket.take():
+            granted += 1
+        return granted
+
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(take_all, range(8))) == 20_000
+    finally:
+        sys.setswitchinterval(usual)
+
+
+def test_a_bucket_does_not_overflow(standin, address):
+    bucket = {"capacity": 2, "per_second": 20}
+    standin.switch(buckets={"DescribeImages": bucket})
+    time.sleep(0.6)
+    connection = HTTPConnection(*address)
+    granted = [ask(connection)[0] for _ in range(8)].count(200)
+    connection.close()
+    assert 2 <= granted <= 4
+
+
+def test_a_refused_call_does_not_wait_for_the_account(standin, address):
+    standin.load(images=[image(n, n) for n in range(3000)])
+    standin.switch(buckets={"DescribeTags": {"capacity": 1, "per_second": 0}})
+    connection = HTTPConnection(*address)
+    ask(connection, "Action=DescribeTags&Version=2016-11-15")
+    with ThreadPoolExecutor(1) as pool:
+        slow = pool.submit(ask, HTTPConnection(*address))
+        refused = 0
+        while not slow.done():
+            status, _ = ask(connection, "Action=DescribeTags&Version=2016-11-15")
+            assert status == 503
+            refused += 1
+    # One that waited would be there once or twice at most.
+    assert refused > 5
+    connection.close()
+
+
+def test_a_denied_call_takes_nothing_out_of_the_bucket(standin, fails):
+    bucket = {"capacity": 1, "per_second": 0}
+    describe = standin.ec2.describe_images
+    standin.switch(buckets={"DescribeImages": bucket}, deny=["DescribeImages"])
+    fails("UnauthorizedOperation", describe)
+    fails("UnauthorizedOperation", describe)
+    log = standin.control("GET", "calls?log=1")
+    assert [one["answer"] for one in log] == ["UnauthorizedOperation"] * 2
+
+
+@pytest.mark.parametrize(
+    "bucket",
+    [
+        {"capacity": 0, "per_second": 1},
+        {"capacity": 1, "per_second": -1},
+        {"capacity": 1},
+        {"capacity": "1", "per_second": 1},
+    ],
+)
+def test_a_bucket_that_makes_no_sense_is_refused(standin, bucket):
+    answer = standin.control("POST", "switches", {"buckets": {"CreateTags": bucket}})
+    text = "buckets.CreateTags: needs a capacity from 1 and a number per_second"
+    assert answer["errors"] == [text]
+
+
+ABOUT_ONE = (
+    "DescribeImages&ImageId.1={ami}",
+    "DescribeSnapshots&SnapshotId.1={snap}",
+    "DescribeInstances&Filter.1.Name=image-id&Filter.1.Value.1={ami}",
+    "DescribeImageReferences&ImageId.1={ami}&IncludeAllResourceTypes=true",
+    "CreateTags&ResourceId.1={ami}&ResourceId.2={snap}&Tag.1.Key=a&Tag.1.Value=b",
+    "DisableImage&ImageId={ami}",
+    "DeregisterImage&ImageId={ami}",
+    "DeregisterImage&ImageId={ami}&DeleteAssociatedSnapshots=true",
+)
+
+
+def times(standin, connection, count):
+    """How long each of these calls takes in an account of so many images."""
+    standin.load(
+        images=[image(n, n, tags={"n": str(n)}) for n in range(count)],
+        instances=[instance(n, n) for n in range(count)],
+        launch_templates=[template(n, *[ami(n)] * 5) for n in range(count // 5)],
+    )
+    found, numbers = {}, iter(range(count))
+    for action in ABOUT_ONE:
+        each = []
+        for _ in range(50):
+            number = next(numbers)
+            ids = {"ami": ami(number), "snap": snap(number)}
+            body = f"Action={action.format(**ids)}&Version=2016-11-15"
+            began = time.perf_counter()
+            assert ask(connection, body)[0] == 200
+            each.append(time.perf_counter() - began)
+        found[action] = sorted(each)[5]
+    return found
+
+
+def test_a_call_about_one_image_does_not_look_at_all(standin, address):
+    """It takes as long in a large account as in a small one, more or less."""
+    connection = HTTPConnection(*address)
+    small, large = (times(standin, connection, count) for count in (400, 8000))
+    connection.close()
+    slow = {
+        action: (seconds, small[action])
+        for action, seconds in large.items()
+        if seconds > small[action] * 2 + 0.0003
+    }
+    assert slow == {}
