@@ -81,6 +81,18 @@ impl Standin {
         self.control("POST", "switches", &body).await;
     }
 
+    /// Replaces all switches by those of this JSON document: for switches that the fake lacks.
+    pub async fn switch(&self, switches: &str) {
+        self.control("POST", "switches", switches).await;
+    }
+
+    /// How many calls were turned away for being too many since the calls were last forgotten.
+    pub async fn throttled(&self) -> u32 {
+        let log = self.control("GET", "calls?log=1", "").await;
+        let count = log.matches("RequestLimitExceeded").count();
+        count.try_into().expect("not that many")
+    }
+
     /// How often each action was called since the calls were last forgotten.
     pub async fn calls(&self) -> BTreeMap<String, u32> {
         serde_json::from_str(&self.control("GET", "calls", "").await).expect("counts")

@@ -100,17 +100,19 @@ fn partition(region: &Region) -> &'static str {
     }
 }
 
+/// Every call is on the heap, because the SDK's futures are large: some of them one within the
+/// other would come near to the end of a worker's stack of 2 MiB, in a debug build at least.
 impl View for Aws {
     async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
-        self.images().await
+        Box::pin(self.images()).await
     }
 
     async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError> {
-        self.snapshots_in(scope).await
+        Box::pin(self.snapshots_in(scope)).await
     }
 
     async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
-        self.references(scope).await
+        Box::pin(self.references(scope)).await
     }
 
     async fn find_references_to(
@@ -118,30 +120,30 @@ impl View for Aws {
         images: &[ImageId],
         versions: TemplateVersions,
     ) -> Result<Vec<Reference>, CloudError> {
-        self.references_to(images, versions).await
+        Box::pin(self.references_to(images, versions)).await
     }
 
     async fn list_snapshot_references(
         &self,
         versions: TemplateVersions,
     ) -> Result<Vec<SnapshotReference>, CloudError> {
-        self.snapshot_references(versions).await
+        Box::pin(self.snapshot_references(versions)).await
     }
 
     async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
-        self.locked_snapshots().await
+        Box::pin(self.locked_snapshots()).await
     }
 
     async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
-        self.retention_rules().await
+        Box::pin(self.retention_rules()).await
     }
 
     async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {
-        self.recycled_images().await
+        Box::pin(self.recycled_images()).await
     }
 
     async fn list_recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError> {
-        self.recycled_snapshots().await
+        Box::pin(self.recycled_snapshots()).await
     }
 
     async fn list_tagged(
@@ -149,40 +151,40 @@ impl View for Aws {
         key: &str,
         value: Option<&str>,
     ) -> Result<Vec<(ResourceId, String)>, CloudError> {
-        self.tagged(key, value).await
+        Box::pin(self.tagged(key, value)).await
     }
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
-        self.image(image).await
+        Box::pin(self.image(image)).await
     }
 
     async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
-        self.instances_of(image).await
+        Box::pin(self.instances_of(image)).await
     }
 
     async fn find_launch_permissions(&self, image: &ImageId) -> Result<Vec<Arc<str>>, CloudError> {
-        self.launch_permissions(image).await
+        Box::pin(self.launch_permissions(image)).await
     }
 
     async fn find_volume_permissions(
         &self,
         snapshot: &SnapshotId,
     ) -> Result<Vec<Arc<str>>, CloudError> {
-        self.volume_permissions(snapshot).await
+        Box::pin(self.volume_permissions(snapshot)).await
     }
 
     async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError> {
-        self.instance_tags(instance).await
+        Box::pin(self.instance_tags(instance)).await
     }
 
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError> {
-        self.snapshots(snapshots).await
+        Box::pin(self.snapshots(snapshots)).await
     }
 }
 
 impl Cloud for Aws {
     async fn set_tags(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
-        self.create_tags(resources, tags).await
+        Box::pin(self.create_tags(resources, tags)).await
     }
 
     async fn remove_tags(
@@ -190,35 +192,35 @@ impl Cloud for Aws {
         resources: &[ResourceId],
         keys: &[String],
     ) -> Result<(), CloudError> {
-        self.delete_tags(resources, keys).await
+        Box::pin(self.delete_tags(resources, keys)).await
     }
 
     async fn deprecate(&self, image: &ImageId, at: Timestamp) -> Result<(), CloudError> {
-        self.enable_deprecation(image, at).await
+        Box::pin(self.enable_deprecation(image, at)).await
     }
 
     async fn cancel_deprecation(&self, image: &ImageId) -> Result<(), CloudError> {
-        self.disable_deprecation(image).await
+        Box::pin(self.disable_deprecation(image)).await
     }
 
     async fn disable(&self, image: &ImageId) -> Result<(), CloudError> {
-        self.disable_image(image).await
+        Box::pin(self.disable_image(image)).await
     }
 
     async fn enable(&self, image: &ImageId) -> Result<(), CloudError> {
-        self.enable_image(image).await
+        Box::pin(self.enable_image(image)).await
     }
 
     async fn share(&self, image: &ImageId, with: &[Arc<str>]) -> Result<(), CloudError> {
-        self.share_image(image, with).await
+        Box::pin(self.share_image(image, with)).await
     }
 
     async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError> {
-        self.restore_image(image).await
+        Box::pin(self.restore_image(image)).await
     }
 
     async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
-        self.restore_snapshot(snapshot).await
+        Box::pin(self.restore_snapshot(snapshot)).await
     }
 
     async fn deregister(
@@ -226,11 +228,11 @@ impl Cloud for Aws {
         image: &ImageId,
         snapshots: SnapshotFate,
     ) -> Result<Deregistered, CloudError> {
-        self.deregister_image(image, snapshots).await
+        Box::pin(self.deregister_image(image, snapshots)).await
     }
 
     async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError> {
-        self.delete_one_snapshot(snapshot).await
+        Box::pin(self.delete_one_snapshot(snapshot)).await
     }
 }
 

@@ -19,8 +19,8 @@ pub enum Pace {
     /// Below the token buckets of EC2.
     #[default]
     BelowBuckets,
-    /// Below buckets that are so many times as fast and as large: for a stand-in that keeps the
-    /// buckets of EC2, but in which time is not to be waited for.
+    /// Below buckets that are filled so many times as fast: for a stand-in that keeps the buckets
+    /// of EC2, and in which time runs so many times as fast.
     Scaled(NonZeroU32),
     /// As fast as they come, and repeated soon: for a stand-in, which needs no sparing.
     Unpaced,
@@ -190,16 +190,16 @@ impl Action {
 }
 
 impl Bucket {
-    /// Nine tenths of what the bucket holds, and 96 % of what flows in, both `scale` times.
+    /// Nine tenths of what the bucket holds, and 97 % of what flows in, `scale` times.
     ///
-    /// `n` calls then take `(n - 0.9 × capacity) / (0.96 × refill)` seconds, where a bucket that
+    /// `n` calls then take `(n - 0.9 × capacity) / (0.97 × refill)` seconds, where a bucket that
     /// is emptied to the last token allows `(n - capacity) / refill`: at most 1.05 times as much
     /// from 14 times the capacity on, which are 1,400 images to deregister. In shorter runs it
     /// weighs more that a tenth of the capacity is left alone; those are short in any case.
     fn quota(&self, scale: NonZeroU32) -> Option<Quota> {
         let scale = scale.get();
-        let burst = NonZeroU32::new((self.capacity * 9 / 10).saturating_mul(scale))?;
-        let per_second = f64::from(self.refill) * f64::from(scale) * 0.96;
+        let burst = NonZeroU32::new(self.capacity * 9 / 10)?;
+        let per_second = f64::from(self.refill) * f64::from(scale) * 0.97;
         let quota = Quota::with_period(Duration::from_secs_f64(per_second.recip()))?;
         Some(quota.allow_burst(burst))
     }

@@ -39,14 +39,14 @@ struct Use<'a> {
 impl Aws {
     pub(super) async fn references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
         let (instances, templates, configurations, groups, fleets, spot_fleets, requests, batch) = join!(
-            self.instances(),
-            self.templates(scope.versions),
-            self.launch_configurations(),
-            self.groups(),
-            self.fleets(),
-            self.spot_fleets(),
-            self.spot_requests(),
-            self.environments_in(scope),
+            Box::pin(self.instances()),
+            Box::pin(self.templates(scope.versions)),
+            Box::pin(self.launch_configurations()),
+            Box::pin(self.groups()),
+            Box::pin(self.fleets()),
+            Box::pin(self.spot_fleets()),
+            Box::pin(self.spot_requests()),
+            Box::pin(self.environments_in(scope)),
         );
         let mut listed = vec![
             (Source::AutoScalingGroups, groups),

@@ -1,0 +1,167 @@
+//! The pace of a large run, against a local account that keeps EC2's token buckets, in a time that
+//! runs ten times as fast. `make pace` runs it, and prints what it measured: it takes minutes, and
+//! says little on a machine that is busy with something else.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::disallowed_methods, reason = "how long a run takes is what is measured")]
+
+use std::num::NonZeroU32;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use steward::apply::Outcome;
+use steward::aws::{Aws, Connect, Pace, connect};
+use steward::jobs::{Job, Mode};
+use steward::policy::Policy;
+use steward::survey::Home;
+use steward_tests::fleet::{Fleet, FleetImage, FleetInstance};
+use steward_tests::standin::Standin;
+
+/// How many times as fast time runs.
+const SCALE: u32 = 10;
+const DOOMED: u32 = 6000;
+/// (action, capacity, refill a second), as EC2 documents them.
+const BUCKETS: [(&str, u32, u32); 11] = [
+    ("DeregisterImage", 100, 5),
+    ("DeleteSnapshot", 100, 5),
+    ("CreateTags", 100, 10),
+    ("DeleteTags", 100, 10),
+    ("DescribeImages", 100, 20),
+    ("DescribeSnapshots", 100, 20),
+    ("DescribeInstances", 100, 20),
+    ("DescribeImageAttribute", 100, 20),
+    ("DescribeImageReferences", 100, 20),
+    ("DescribeLaunchTemplateVersions", 100, 20),
+    ("DescribeSpotFleetRequests", 50, 3),
+];
+
+const POLICY: &str = "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n\
+                      [safety]\nmax_per_run = 10000\nmax_fraction = 1.0\n";
+
+/// The seconds that the bucket of DeregisterImage itself takes for `calls` calls.
+fn least(calls: u32) -> f64 {
+    let (_, capacity, refill) = BUCKETS[0];
+    f64::from(calls - capacity) / f64::from(refill * SCALE)
+}
+
+/// Images that were disabled a week ago and are due, each with a snapshot; and a newest one, which
+/// a machine runs.
+fn fleet(now: Timestamp) -> Fleet {
+    let doomed = (1..=DOOMED).map(|n| {
+        let id = format!("ami-{n:017x}");
+        let mut image =
+            FleetImage::new(id.parse().unwrap(), [format!("snap-{n:017x}").parse().unwrap()]);
+        image.created_at = now - SignedDuration::from_hours(24 * 100 + i64::from(n));
+        image.state = "disabled".to_owned();
+        let expired = now - SignedDuration::from_hours(24 * 15);
+        image.deprecation_time = Some(expired);
+        image.tags = [
+            ("image-steward:expired-at", expired.to_string()),
+            ("image-steward:deprecation", format!("{id} none")),
+            ("image-steward:launch-permissions", format!("{id} none")),
+        ]
+        .into_iter()
+        .collect();
+        image
+    });
+    let mut newest = FleetImage::new("ami-0000000000000ffff".parse().unwrap(), []);
+    newest.created_at = now - SignedDuration::from_hours(24);
+    let machine = FleetInstance {
+        instance_id: "i-00000000000000001".parse().unwrap(),
+        image_id: newest.image_id.clone(),
+        state: "running".to_owned(),
+        tags: steward::tags::Tags::default(),
+    };
+    Fleet { images: doomed.chain([newest]).collect(), instances: vec![machine], ..Fleet::default() }
+}
+
+async fn begin(standin: &Standin, now: Timestamp) -> Aws {
+    standin.load(&fleet(now)).await;
+    let buckets: Vec<String> = BUCKETS
+        .iter()
+        .map(|(action, capacity, refill)| {
+            format!(r#""{action}":{{"capacity":{capacity},"per_second":{}}}"#, refill * SCALE)
+        })
+        .collect();
+    standin.switch(&format!(r#"{{"buckets":{{{}}}}}"#, buckets.join(","))).await;
+    let pace = Pace::Scaled(NonZeroU32::new(SCALE).unwrap());
+    let aws = connect(Connect { pace, ..standin.options() }).await.unwrap();
+    standin.forget_calls().await;
+    aws
+}
+
+async fn sweep(aws: &Aws, now: Timestamp, seconds: Option<u64>) -> (Outcome, Duration) {
+    let home = Home { account: aws.account().clone(), region: aws.region().clone() };
+    let policy = Policy::parse(POLICY, "pace").unwrap();
+    let begun = Instant::now();
+    let left = move || match seconds {
+        Some(seconds) => Duration::from_secs(seconds).saturating_sub(begun.elapsed()),
+        None => Duration::MAX,
+    };
+    let job =
+        Job { cloud: aws, home: &home, policy: &policy, mode: Mode::Apply, now, deadline: &left };
+    let plan = job.plan_images().await;
+    let outcome = job.apply_images(&plan).await;
+    (outcome, begun.elapsed())
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: make pace"]
+async fn six_thousand_images_take_as_long_as_their_bucket() {
+    let now = Timestamp::now();
+    let standin = Standin::start();
+    let aws = begin(&standin, now).await;
+    let (outcome, took) = sweep(&aws, now, None).await;
+    let calls = standin.calls().await;
+    let all: u32 = calls.values().sum();
+    let throttled = standin.throttled().await;
+    let limit = least(DOOMED);
+    println!(
+        "{DOOMED} images: {:.1} s, the bucket's own limit {limit:.1} s ({:.3} times); {all} calls, {throttled} of them \
+         throttled ({:.2} %); deregistered {}, failed {}, not reached {}",
+        took.as_secs_f64(),
+        took.as_secs_f64() / limit,
+        f64::from(throttled) * 100.0 / f64::from(all),
+        outcome.deregistered.len(),
+        outcome.failed.len(),
+        outcome.not_reached.len()
+    );
+    println!("calls: {calls:?}");
+    assert_eq!(outcome.deregistered.len(), DOOMED as usize, "{:?}", outcome.failed.first());
+    assert_eq!(standin.world().await.images.len(), 1);
+    assert!(f64::from(throttled) <= 0.01 * f64::from(all));
+    assert!(took.as_secs_f64() <= 1.1 * limit);
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: make pace"]
+async fn a_deadline_stops_a_run_and_the_next_one_takes_up_there() {
+    const SECONDS: u64 = 90;
+    let now = Timestamp::now();
+    let standin = Standin::start();
+    let aws = begin(&standin, now).await;
+    let (first, took) = sweep(&aws, now, Some(SECONDS)).await;
+    println!(
+        "{SECONDS} s: stopped after {:.1} s; deregistered {}, not reached {}, failed {}",
+        took.as_secs_f64(),
+        first.deregistered.len(),
+        first.not_reached.len(),
+        first.failed.len()
+    );
+    assert!(took < Duration::from_secs(SECONDS));
+    assert!(first.failed.is_empty(), "{:?}", first.failed.first());
+    assert!(!first.deregistered.is_empty() && !first.not_reached.is_empty());
+    // What is neither done nor reported would be lost from sight.
+    assert_eq!(first.deregistered.len() + first.not_reached.len(), DOOMED as usize);
+    let left = standin.world().await.images.len() - 1;
+    assert_eq!(left, first.not_reached.len());
+    let (second, took) = sweep(&aws, now, None).await;
+    println!(
+        "the next run: {:.1} s; deregistered {}, failed {}",
+        took.as_secs_f64(),
+        second.deregistered.len(),
+        second.failed.len()
+    );
+    assert_eq!(second.deregistered.len(), left);
+    assert_eq!(standin.world().await.images.len(), 1);
+}
