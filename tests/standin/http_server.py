@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import socketserver
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from email.utils import formatdate
@@ -94,7 +95,12 @@ class _Connection(socketserver.StreamRequestHandler):
         if read is None:
             return False
         request, keep_open = read
-        response = self.server.application(request)
+        try:
+            response = self.server.application(request)
+        except Exception as error:  # noqa: BLE001
+            # A slip of the application, which must not look like a lost connection.
+            traceback.print_exc()
+            response = HttpResponse(f"{error!r}\n".encode(), "text/plain", 500)
         self._write(response, keep_open)
         if self.server.verbose:
             line = f"{request.method} {request.path} {response.status}"

@@ -152,10 +152,10 @@ def test_whoever_names_ids_sees_the_present(standin, fails):
 
 def test_it_ends_by_itself(standin):
     standin.load(images=[image(1)])
-    standin.switch(stale_seconds=0.4)
+    standin.switch(stale_seconds=0.8)
     standin.ec2.deregister_image(ImageId=ami(1))
     assert named(standin.ec2.describe_images()["Images"]) == [ami(1)]
-    time.sleep(0.5)
+    time.sleep(0.9)
     assert standin.ec2.describe_images()["Images"] == []
 
 
