@@ -9,7 +9,11 @@ ACCOUNT = "123456789012"
 MARK = "image-steward:expired-at"
 LEDGER_IMAGE = "image-steward:image"
 DELETE_AFTER = "image-steward:delete-after"
+PERMISSIONS = "image-steward:launch-permissions"
+DEPRECATION = "image-steward:deprecation"
 MACHINE = "i-00000000000000001"
+PLAIN = 'deprecate_after = "never", disable_after = "never", deregister_after = "7d"'
+"""From expired to gone without the steps in between."""
 
 
 def policy(retire: str = 'deregister_after = "7d"', more: str = "") -> str:
