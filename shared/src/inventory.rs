@@ -88,6 +88,9 @@ pub struct Image {
     /// Whether the provider refuses to deregister it, a cool-down included.
     #[serde(default, deserialize_with = "protection")]
     pub protected: bool,
+    /// Whether everybody may launch it, as far as a listing tells; the launch permissions say more.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub public: bool,
     /// Accounts or groups that may launch it; `None` when that has not been read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_permissions: Option<Box<[Arc<str>]>>,

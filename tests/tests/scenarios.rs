@@ -33,14 +33,22 @@ struct Scenario {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Expect {
-    /// The `reason` of the refusal, if there is one.
-    refusal: Option<String>,
+    /// The refusal, if there is one: its `reason`, or the whole of it.
+    refusal: Option<Value>,
+    /// The same for the plan of the snapshots.
+    refusal_of_snapshots: Option<Value>,
     /// Every image of the inventory.
     #[serde(default)]
     images: BTreeMap<String, Expected>,
-    /// Every marked snapshot, where the scenario is about snapshots.
+    /// Every marked or orphaned snapshot, where the scenario is about snapshots.
     #[serde(default)]
     snapshots: BTreeMap<String, Expected>,
+}
+
+impl Expect {
+    fn is_about_snapshots(&self) -> bool {
+        !self.snapshots.is_empty() || self.refusal_of_snapshots.is_some()
+    }
 }
 
 #[derive(Deserialize)]
@@ -49,11 +57,40 @@ struct Expected {
     action: String,
     /// Reasons in their order: a name, or the whole reason with its numbers.
     because: Option<Vec<Value>>,
-    /// `"deregister 2026-12-01T00:00:00Z"`.
+    /// `"deregister 2026-12-01T00:00:00Z"`, or `"none"`.
     next: Option<String>,
     group: Option<String>,
     /// The snapshots that go with the image.
     ledger: Option<Vec<String>>,
+    /// From when on the snapshots that go with the image, or this snapshot, may be deleted.
+    delete_after: Option<String>,
+    /// What is written down first; empty: nothing.
+    save: Option<String>,
+    /// Of a rescue: whether it is enabled.
+    enable: Option<bool>,
+    /// Of a rescue: the launch permissions that are given back.
+    share_with: Option<Vec<String>>,
+    /// Of a rescue: `"none"`, `{ at = "2027-01-01T00:00:00Z" }`; empty: it is left as it is.
+    deprecation: Option<Value>,
+    /// Of a rescue: the snapshots that are not to be deleted after all.
+    unmark: Option<Vec<String>>,
+}
+
+/// Whether this is what is expected: a whole value, or its `reason` alone.
+fn is_expected(found: &Value, expected: &Value) -> bool {
+    match expected {
+        Value::String(name) => found["reason"] == name.as_str(),
+        whole => found == whole,
+    }
+}
+
+/// What a plan's refusal differs in from what is expected.
+fn refusal_differs(what: &str, expected: Option<&Value>, found: &Value) -> Option<String> {
+    let same = match expected {
+        None => found.is_null(),
+        Some(expected) => is_expected(found, expected),
+    };
+    (!same).then(|| format!("{what}: expected {}, found {found}", Value::from(expected.cloned())))
 }
 
 fn folder() -> PathBuf {
@@ -122,7 +159,19 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
                 ));
             }
         };
-        let Expected { action, because, next, group, ledger } = expected;
+        let Expected {
+            action,
+            because,
+            next,
+            group,
+            ledger,
+            delete_after,
+            save,
+            enable,
+            share_with,
+            deprecation,
+            unmark,
+        } = expected;
         differ("action", action, &decision["action"]);
         if let Some(group) = group {
             differ("group", group, &decision["group"]);
@@ -139,10 +188,7 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
         if let Some(because) = because {
             let found = decision["because"].as_array().unwrap();
             let same = found.len() == because.len()
-                && found.iter().zip(because).all(|(found, expected)| match expected {
-                    Value::String(name) => found["reason"] == name.as_str(),
-                    whole => found == whole,
-                });
+                && found.iter().zip(because).all(|(found, expected)| is_expected(found, expected));
             if !same {
                 wrong.push(format!(
                     "{image}: because: expected {}, found {}",
@@ -151,10 +197,25 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
                 ));
             }
         }
-        if let Some(ledger) = ledger {
-            let found = &decision["removal"]["ledger"];
-            if *found != Value::from(ledger.clone()) {
-                wrong.push(format!("{image}: ledger: expected {ledger:?}, found {found}"));
+        // What an action does in particular; a field that is left out of the plan is empty.
+        let removal = &decision["removal"];
+        let of_either = |key: &str| decision.get(key).unwrap_or(&removal[key]);
+        let empty = [Value::Null, Value::from(""), Value::from(false), Value::Array(Vec::new())];
+        for (what, expected, found) in [
+            ("ledger", ledger.clone().map(Value::from), &removal["ledger"]),
+            ("delete_after", delete_after.clone().map(Value::from), of_either("delete_after")),
+            ("save", save.clone().map(Value::from), of_either("save")),
+            ("enable", enable.map(Value::from), &decision["enable"]),
+            ("share_with", share_with.clone().map(Value::from), &decision["share_with"]),
+            ("deprecation", deprecation.clone(), &decision["deprecation"]),
+            ("unmark", unmark.clone().map(Value::from), &decision["unmark"]),
+        ] {
+            let Some(expected) = expected else { continue };
+            let same = *found == expected || found.is_null() && empty.contains(&expected);
+            if !same {
+                wrong.push(format!(
+                    "{image}: {what}: expected {expected}, found {found}; {decision}"
+                ));
             }
         }
     }
@@ -175,13 +236,15 @@ fn every_scenario_is_planned_as_expected() {
         let found = plan(&inventory, &policy, now);
         let json = serde_json::to_value(&found).unwrap();
         let mut differ = differences(&expect.images, &json["decisions"], "image_id");
-        let refusal = json["refusal"]["reason"].as_str().map(str::to_owned);
-        if refusal != expect.refusal {
-            differ.push(format!("refusal: expected {:?}, found {refusal:?}", expect.refusal));
-        }
-        if !expect.snapshots.is_empty() {
+        differ.extend(refusal_differs("refusal", expect.refusal.as_ref(), &json["refusal"]));
+        if expect.is_about_snapshots() {
             let reaping = serde_json::to_value(plan_snapshots(&inventory, &policy, now)).unwrap();
             differ.extend(differences(&expect.snapshots, &reaping["decisions"], "snapshot_id"));
+            differ.extend(refusal_differs(
+                "refusal of snapshots",
+                expect.refusal_of_snapshots.as_ref(),
+                &reaping["refusal"],
+            ));
         }
         wrong.extend(differ.into_iter().map(|what| format!("{name} ({title}): {what}")));
     }
@@ -198,7 +261,7 @@ fn every_plan_is_its_golden_plan() {
         let (scenario, inventory, policy) = load(&name);
         let found = plan(&inventory, &policy, scenario.now);
         let mut text = serde_json::to_string_pretty(&found).unwrap();
-        if !scenario.expect.snapshots.is_empty() {
+        if scenario.expect.is_about_snapshots() {
             let reaping = plan_snapshots(&inventory, &policy, scenario.now);
             text = format!("{text}\n{}", serde_json::to_string_pretty(&reaping).unwrap());
         }

@@ -1,7 +1,5 @@
 //! Images: listing, finding and deregistering them.
 
-use std::sync::Arc;
-
 use aws_sdk_ec2::types::{DeleteSnapshotReturnCode, Image as Ec2Image, SnapshotReturnCodes};
 use jiff::Timestamp;
 
@@ -118,21 +116,12 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         deprecation_time: time_of(image.deprecation_time),
         // `disabled after …` is a cool-down in which deregistering still fails.
         protected: protection.is_some_and(|word| !word.is_empty() && word != "disabled"),
-        launch_permissions: launch_permissions_of(state, image.public),
+        public: image.public == Some(true),
+        // EC2 takes them all when it disables an image, and a disabled one cannot be shared.
+        launch_permissions: (state == ImageState::Disabled).then(Box::default),
         source_instance: image.source_instance_id.and_then(|id| id.parse().ok()),
         source_image: image.source_image_id.and_then(|id| id.parse().ok()),
     })
-}
-
-/// With whom the image is shared, as far as a listing tells. EC2 takes all permissions when it
-/// disables an image, and a disabled one cannot be shared. Of the others the listing tells the
-/// public ones only; accounts are asked for image by image.
-fn launch_permissions_of(state: ImageState, public: Option<bool>) -> Option<Box<[Arc<str>]>> {
-    match (state, public) {
-        (ImageState::Disabled, _) => Some(Box::default()),
-        (_, Some(true)) => Some(Box::from(["all".into()])),
-        _ => None,
-    }
 }
 
 /// A time that cannot be read is an unknown one, and an image of unknown age is kept.
@@ -197,16 +186,14 @@ mod tests {
 
     #[test]
     fn a_listing_tells_of_the_public_and_of_the_disabled() {
-        for (state, public, expected) in [
-            (ImageState::Available, Some(false), None),
-            (ImageState::Available, None, None),
-            (ImageState::Available, Some(true), Some(vec!["all"])),
-            (ImageState::Disabled, Some(false), Some(vec![])),
-            (ImageState::Disabled, Some(true), Some(vec![])),
+        for (state, public, permissions) in [
+            ("available", true, None),
+            ("available", false, None),
+            ("disabled", false, Some(Box::default())),
         ] {
-            let found = launch_permissions_of(state, public);
-            let found = found.as_ref().map(|with| with.iter().map(|one| &**one).collect());
-            assert_eq!(found, expected, "{state} {public:?}");
+            let image = Ec2Image::builder().image_id("ami-1").state(state.into()).public(public);
+            let found = image_of(image.build()).unwrap();
+            assert_eq!((found.public, found.launch_permissions), (public, permissions), "{state}");
         }
     }
 

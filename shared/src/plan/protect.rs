@@ -87,6 +87,9 @@ pub(super) fn protections(
 /// Who may launch `image`, in order; for one that we disabled, who might before.
 fn shared_with(image: &Image, policy: &Policy) -> Vec<Arc<str>> {
     let mut with = image.launch_permissions.as_deref().unwrap_or_default().to_vec();
+    if image.public {
+        with.push("all".into());
+    }
     if image.state == ImageState::Disabled {
         with.extend(permissions_before(image, &policy.names).unwrap_or_default());
     }

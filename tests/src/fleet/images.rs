@@ -148,10 +148,8 @@ impl FleetImage {
             deprecation_time: self.deprecation_time,
             protected: mine && self.protected != "disabled",
             // A disabled image cannot be shared, and need not be asked about.
-            launch_permissions: match self.state.as_str() {
-                "disabled" => Some(Box::default()),
-                _ => self.public.then(|| Box::from(["all".into()])),
-            },
+            public: self.public,
+            launch_permissions: (self.state == "disabled").then(Box::default),
             source_instance: self.source_instance.clone().filter(|_| mine),
             source_image: self.source_image.clone(),
         }

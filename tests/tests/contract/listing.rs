@@ -38,6 +38,7 @@ pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
         last_launched_at: Some("2026-02-03T04:05:06Z".parse().unwrap()),
         deprecation_time: Some("2027-01-01T00:00:00Z".parse().unwrap()),
         protected: true,
+        public: false,
         // A listing does not tell with which accounts an image is shared.
         launch_permissions: None,
         source_instance: Some("i-00000001".parse().unwrap()),
@@ -56,14 +57,23 @@ pub async fn the_world_is_the_fleet_with_everything_filled_in<A: Account>() {
             {"image_id": "ami-00000002", "created_at": "2026-01-02T03:04:05Z",
              "snapshots": ["snap-00000002", "snap-00000001", "snap-00000002"]},
             {"image_id": "ami-00000001", "created_at": "2026-01-03T03:04:05.678Z", "name": "golden",
-             "snapshots": ["snap-00000002"], "ephemeral": ["ephemeral0"], "public": true},
+             "snapshots": ["snap-00000002"], "ephemeral": ["ephemeral0"], "public": true,
+             "launch_permissions": [
+                 "222233334444", "111122223333",
+                 "arn:aws:organizations::123456789012:ou/o-abc123/ou-abc1-def2"]},
             {"image_id": "ami-00000003", "owner_id": "999999999999",
              "snapshots": ["snap-00000009"]},
         ],
-        "snapshots": [{"snapshot_id": "snap-00000001", "size_gib": 30, "tags": {"a": "b"}}],
+        "snapshots": [
+            {"snapshot_id": "snap-00000001", "size_gib": 30, "tags": {"a": "b"}},
+            {"snapshot_id": "snap-00000008", "locked": true, "public": true,
+             "create_volume_permissions": ["222233334444", "111122223333"],
+             "volume_id": "vol-0123"},
+        ],
         "instances": [{"instance_id": "i-00000001", "image_id": "ami-00000001"}],
         "launch_templates": [{"launch_template_id": "lt-00000001", "versions": [
-            {"version": 1}, {"version": 2, "image_id": "resolve:ssm:/golden"},
+            {"version": 1, "snapshots": ["snap-00000009", "snap-00000001"]},
+            {"version": 2, "image_id": "resolve:ssm:/golden"},
         ]}],
         "launch_configurations": [{"name": "legacy", "image_id": "ami-00000001"}],
         "auto_scaling_groups": [
@@ -73,8 +83,56 @@ pub async fn the_world_is_the_fleet_with_everything_filled_in<A: Account>() {
                 "overrides": [{"image_id": "ami-00000001"}],
             }},
         ],
+        "fleets": [
+            {"fleet_id": "fleet-2", "launch_templates": [{"launch_template_id": "lt-00000001"}]},
+            {"fleet_id": "fleet-1", "state": "deleted", "images": ["ami-00000002"]},
+        ],
+        "spot_fleets": [
+            {"spot_fleet_request_id": "sfr-2"},
+            {"spot_fleet_request_id": "sfr-1", "images": ["resolve:ssm:/golden"]},
+        ],
+        "spot_requests": [
+            {"spot_instance_request_id": "sir-2", "image_id": "ami-00000001"},
+            {"spot_instance_request_id": "sir-1", "image_id": "ami-00000001", "state": "closed"},
+        ],
+        "compute_environments": [
+            {"name": "b", "image_id": "ami-00000001", "status": "INVALID"},
+            {"name": "a", "image_id_overrides": ["ami-00000002"]},
+        ],
+        "image_recipes": [
+            {"name": "web", "version": "1.2.3", "image_id": "ami-00000001"},
+            {"name": "web", "version": "1.2.3", "kind": "container", "image_id": "ami-00000001"},
+            {"name": "db", "image_id": "ami-00000001"},
+        ],
         "ssm_parameters": [{"name": "/golden", "value": "ami-00000001"}],
+        "recycled_images": [
+            {"image": {"image_id": "ami-00000005"}, "entered_at": "2026-01-01T00:00:00Z",
+             "leaves_at": "2099-01-01T00:00:00Z"},
+            {"image": {"image_id": "ami-00000004", "snapshots": ["snap-00000007"]},
+             "entered_at": "2026-01-01T00:00:00Z", "leaves_at": "2099-01-01T00:00:00Z"},
+        ],
+        "recycled_snapshots": [
+            {"snapshot": {"snapshot_id": "snap-00000006"}, "entered_at": "2026-01-01T00:00:00Z",
+             "leaves_at": "2099-01-01T00:00:00Z"},
+        ],
     });
+    for rules in [
+        None,
+        Some(json!([])),
+        Some(json!([
+            {"rule_id": "b", "resource": "snapshots"},
+            {"rule_id": "a", "resource": "images", "days": 3, "tags": {"a": "b"}},
+        ])),
+    ] {
+        let mut fleet = fleet.clone();
+        if let Some(rules) = rules {
+            fleet["retention_rules"] = rules;
+        }
+        the_world_is_filled_in::<A>(fleet).await;
+    }
+}
+
+async fn the_world_is_filled_in<A: Account>(fleet: Value) {
     let expected = serde_json::from_value::<Fleet>(fleet.clone()).unwrap().filled();
     let account = A::with(fleet).await;
     assert_eq!(account.world().await, expected);
@@ -181,7 +239,8 @@ pub async fn snapshots_are_listed_and_found<A: Account>() {
     let account = A::with(json!({
         "snapshots": [
             {"snapshot_id": "snap-00000001", "started_at": "2026-01-02T03:04:05Z", "size_gib": 30,
-             "tags": {"Name": "root"}},
+             "tags": {"Name": "root"}, "description": "of ami-1", "volume_id": "vol-0123",
+             "locked": true, "public": true},
             {"snapshot_id": "snap-00000002", "owner_id": "999999999999"},
         ],
     }))
@@ -191,8 +250,9 @@ pub async fn snapshots_are_listed_and_found<A: Account>() {
         started_at: Some("2026-01-02T03:04:05Z".parse().unwrap()),
         size_gib: Some(30),
         tags: tags(&[("Name", "root")]),
-        description: None,
-        volume_id: Some("vol-ffffffff".into()),
+        description: Some("of ami-1".into()),
+        volume_id: Some("vol-0123".into()),
+        // Neither is in a listing.
         locked: None,
         shared_with: None,
     };

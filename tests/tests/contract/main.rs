@@ -9,11 +9,18 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
 
+mod capacity;
 mod changes;
 mod connecting;
 mod listing;
+mod provider;
+mod recycling;
 mod references;
+mod retention;
 mod sharing;
+mod snapshots;
+mod stale;
+mod steps;
 mod wire;
 
 use serde_json::Value;
@@ -148,6 +155,33 @@ contract! {
         groups_are_unread_where_their_templates_are
         a_failing_page_fails_its_source
     }
+    capacity {
+        fleets_hold_the_images_of_their_templates_and_their_own
+        fleets_hold_nothing_once_they_are_over
+        spot_requests_hold_their_images_while_they_may_start_machines
+        compute_environments_hold_their_images
+        compute_environments_can_be_left_out
+        a_denied_starter_is_named_and_hides_no_other
+        starters_are_unread_where_their_templates_are
+        a_parameter_that_leads_nowhere_fails_the_starter_that_names_it
+        every_page_of_starters_is_read
+    }
+    stale {
+        versions_that_nothing_names_are_stale
+        a_version_of_another_template_is_another_version
+        what_is_over_keeps_no_version_from_being_stale
+        nothing_is_stale_where_a_starter_was_not_read
+        launch_configurations_without_a_group_are_stale
+        so_many_of_the_newest_versions_are_read
+        more_than_two_versions_take_a_list_of_the_templates
+    }
+    provider {
+        the_provider_knows_what_refers_to_an_image
+        the_provider_looks_at_the_newest_versions
+        more_images_than_a_call_takes_are_asked_about
+        an_image_that_is_gone_hides_no_reference_to_another
+        templates_name_snapshots_themselves
+    }
     changes {
         tags_are_set_and_others_left_alone
         more_resources_than_a_call_takes_are_tagged
@@ -163,6 +197,43 @@ contract! {
         snapshots_are_deleted_unless_in_use
         a_snapshot_may_be_in_use_for_a_while_longer
         a_denied_change_names_the_permission
+    }
+    snapshots {
+        locked_snapshots_are_listed_and_stay
+        every_page_of_locked_snapshots_is_listed
+        volume_permissions_are_found
+        what_carries_a_tag_is_listed
+        every_page_of_tags_is_listed
+    }
+    steps {
+        an_image_is_deprecated_to_the_minute
+        an_image_is_deprecated_from_now_on_at_the_soonest
+        a_deprecation_too_far_ahead_is_refused
+        disabling_takes_the_launch_permissions_for_good
+        sharing_adds_to_those_that_may_launch_already
+        sharing_that_makes_no_sense_shares_nothing
+        a_disabled_image_cannot_be_shared
+        what_is_gone_takes_no_steps
+        another_accounts_image_takes_no_steps
+        a_denied_step_names_the_permission
+    }
+    recycling {
+        a_deregistered_image_goes_into_the_bin
+        a_deleted_snapshot_goes_into_the_bin
+        snapshots_that_go_with_their_image_go_into_the_bin
+        the_launch_permissions_are_lost_in_the_bin
+        an_image_comes_back_as_it_was
+        an_image_comes_back_after_its_snapshots
+        an_image_whose_snapshot_is_gone_stays_in_the_bin
+        what_is_not_in_the_bin_is_not_found_there
+        what_is_in_the_bin_keeps_its_tags_and_takes_new_ones
+        every_page_of_the_bin_is_listed
+        a_denied_recovery_names_the_permission
+    }
+    retention {
+        the_bin_takes_what_a_rule_covers
+        the_rule_that_keeps_longest_counts
+        retention_rules_are_listed
     }
 }
 

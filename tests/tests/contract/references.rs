@@ -10,19 +10,19 @@ use steward_tests::switches::Switches;
 
 use crate::Account;
 
-const EC2: &str = "arn:aws:ec2:eu-central-1:123456789012";
+pub(crate) const EC2: &str = "arn:aws:ec2:eu-central-1:123456789012";
 const GROUP: &str =
     "arn:aws:autoscaling:eu-central-1:123456789012:autoScalingGroup:0:autoScalingGroupName";
 const CONFIGURATION: &str =
     "arn:aws:autoscaling:eu-central-1:123456789012:launchConfiguration:0:launchConfigurationName";
 
 /// The references of one source, as `IMAGE KIND BY`.
-fn said(answers: &[SourceAnswer], source: Source) -> Vec<String> {
+pub(crate) fn said(answers: &[SourceAnswer], source: Source) -> Vec<String> {
     let found = answer(answers, source).as_ref().unwrap();
     found.iter().map(|held| format!("{} {} {}", held.image_id, held.kind, held.by)).collect()
 }
 
-fn answer(
+pub(crate) fn answer(
     answers: &[SourceAnswer],
     source: Source,
 ) -> &Result<Vec<steward::inventory::Reference>, CloudError> {
@@ -32,18 +32,18 @@ fn answer(
     &answer.found
 }
 
-fn scope(versions: TemplateVersions) -> ReferenceScope {
+pub(crate) fn scope(versions: TemplateVersions) -> ReferenceScope {
     ReferenceScope { versions, compute_environments: ComputeEnvironments::Read }
 }
 
-async fn ask<A: Account>(account: &A) -> Vec<SourceAnswer> {
+pub(crate) async fn ask<A: Account>(account: &A) -> Vec<SourceAnswer> {
     let answers = account.port().list_references(&scope(TemplateVersions::DefaultAndLatest)).await;
     assert_eq!(answers.len(), 8);
     answers
 }
 
 /// Which sources could not be read.
-fn failed(answers: &[SourceAnswer]) -> Vec<Source> {
+pub(crate) fn failed(answers: &[SourceAnswer]) -> Vec<Source> {
     answers.iter().filter(|answer| answer.found.is_err()).map(|answer| answer.source).collect()
 }
 
@@ -108,7 +108,7 @@ pub async fn launch_configurations_hold_their_images<A: Account>() {
 }
 
 /// A template with versions 1 to 5, of images 1 to 5; its default is 4.
-fn five_versions(id: &str) -> Value {
+pub(crate) fn five_versions(id: &str) -> Value {
     let versions: Vec<Value> =
         (1..=5).map(|n| json!({"version": n, "image_id": format!("ami-0000000{n}")})).collect();
     json!({"launch_template_id": id, "default_version": 4, "versions": versions})
@@ -215,7 +215,10 @@ pub async fn a_parameter_that_leads_nowhere_fails_the_templates<A: Account>() {
         assert_eq!(failed(&answers), [Source::LaunchTemplates], "{value:?}");
         let error = answer(&answers, Source::LaunchTemplates).as_ref().unwrap_err();
         assert_eq!((error.call, error.kind), ("ssm:GetParameter", kind));
-        assert!(error.message.contains("/golden"), "{error}");
+        // Whose parameter it is, is what a person looks for.
+        for word in ["/golden", "lt-00000001 version 1"] {
+            assert!(error.message.contains(word), "{error}");
+        }
     }
 }
 

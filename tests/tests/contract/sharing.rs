@@ -32,13 +32,17 @@ pub async fn only_public_sharing_is_in_the_listing<A: Account>() {
         "images": [
             {"image_id": "ami-00000001", "launch_permissions": ["111122223333"]},
             {"image_id": "ami-00000002", "public": true},
+            {"image_id": "ami-00000003", "state": "disabled"},
         ],
     }))
     .await;
     let mut found = account.port().list_images().await.unwrap();
     found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
     assert_eq!(found[0].launch_permissions, None);
-    assert_eq!(found[1].launch_permissions, Some(["all".into()].into()));
+    assert!(found[1].public);
+    assert_eq!(found[1].launch_permissions, None);
+    // A disabled image cannot be shared, and need not be asked about.
+    assert_eq!(found[2].launch_permissions, Some([].into()));
 }
 
 pub async fn a_shared_snapshot_is_listed_with_each_of_its_images<A: Account>() {

@@ -1,0 +1,100 @@
+//! Runs over an account in memory.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use steward::apply::NoDeadline;
+use steward::cloud::{ComputeEnvironments, ReferenceScope, SnapshotScope, TemplateVersions};
+use steward::ids::SnapshotId;
+use steward::inventory::Inventory;
+use steward::jobs::{Job, Mode};
+use steward::plan::{Action, Plan};
+use steward::policy::Policy;
+use steward::survey::{self, Home};
+use steward_tests::fake::Fake;
+use steward_tests::fleet::Fleet;
+
+use super::worlds::now;
+
+pub fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+pub fn home(fake: &Fake) -> Home {
+    Home { account: fake.account().clone(), region: fake.region().clone() }
+}
+
+pub fn inventory(fake: &Fake) -> Inventory {
+    let scope = ReferenceScope {
+        versions: TemplateVersions::DefaultAndLatest,
+        compute_environments: ComputeEnvironments::Read,
+    };
+    run(survey::take_inventory(fake, &home(fake), &scope, now()))
+}
+
+/// One sweep over images in apply mode.
+pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
+    fake.set_clock(now);
+    let home = home(fake);
+    let job =
+        Job { cloud: fake, home: &home, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
+    run(async {
+        let plan = job.plan_images().await;
+        job.apply_images(&plan).await;
+        plan
+    })
+}
+
+/// The plan of a sweep, with all the evidence that one looks at.
+pub fn planned(fake: &Fake, policy: &Policy) -> Plan {
+    let home = home(fake);
+    let job = Job {
+        cloud: fake,
+        home: &home,
+        policy,
+        mode: Mode::Plan,
+        now: now(),
+        deadline: &NoDeadline,
+    };
+    run(job.plan_images())
+}
+
+/// One sweep over snapshots in apply mode.
+pub fn reap(fake: &Fake, policy: &Policy, now: Timestamp) {
+    fake.set_clock(now);
+    let home = home(fake);
+    let job =
+        Job { cloud: fake, home: &home, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
+    let _ = run(job.reap(&SnapshotScope::Own));
+}
+
+pub fn images_left(fake: &Fake) -> BTreeSet<String> {
+    fake.world().images.iter().map(|image| image.image_id.to_string()).collect()
+}
+
+/// Whether the action marks the image or takes a step with it.
+pub fn goes_on(action: &Action) -> bool {
+    !matches!(action, Action::Keep | Action::Wait | Action::Rescue(_))
+}
+
+/// Snapshots of images that are gone which nobody would ever find again: they exist, no image
+/// uses them, and they do not carry the ledger.
+pub fn lost_from_sight(before: &Fleet, fake: &Fake) -> Vec<SnapshotId> {
+    let after = fake.world();
+    let left: BTreeSet<_> = after.images.iter().map(|image| &image.image_id).collect();
+    let used: BTreeSet<_> = after.images.iter().flat_map(|image| &image.snapshots).collect();
+    let gone = before.images.iter().filter(|image| !left.contains(&image.image_id));
+    let orphaned: BTreeSet<_> = gone
+        .flat_map(|image| &image.snapshots)
+        .filter(|snapshot| !used.contains(snapshot))
+        .collect();
+    let has_ledger = |tags: &steward::tags::Tags| {
+        tags.has("image-steward:image") && tags.has("image-steward:delete-after")
+    };
+    after
+        .snapshots
+        .iter()
+        .filter(|snapshot| orphaned.contains(&snapshot.snapshot_id) && !has_ledger(&snapshot.tags))
+        .map(|snapshot| snapshot.snapshot_id.clone())
+        .collect()
+}
