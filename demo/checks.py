@@ -232,6 +232,8 @@ def check_steps(before: World, after: World) -> Iterator[Check]:
     marked = {i for i, one in were.items() if EXPIRED_AT in one["tags"]}
     untouchable = {i for i, one in were.items() if _is_untouchable(one)}
     taken_back = marked & (before.in_use.keys() | untouchable)
+    # Those that a rule keeps again are known by this.
+    taken_back |= {i for i in marked & are.keys() if EXPIRED_AT not in are[i]["tags"]}
     still = [i for i in taken_back if i in are and not _is_given_back(were[i], are[i])]
     numbers = f"{len(taken_back) - len(still)} of {len(taken_back)} are as they were"
     yield Check("marked, and wanted again", numbers, sorted(still))
@@ -241,7 +243,7 @@ def check_steps(before: World, after: World) -> Iterator[Check]:
     numbers = f"{len(expired) - len(late)} of {len(expired)} are"
     yield Check("what is expired is deprecated", numbers, sorted(late))
 
-    due = {i for i in expired if i in were and _may_be_disabled(were[i])}
+    due = {i for i in expired if i in were and _may_be_disabled(were[i])} - taken_back
     late = {i for i in due if are[i]["state"] != "disabled"}
     numbers = f"{len(due) - len(late)} of {len(due)} are"
     yield Check("what has been so for long is disabled", numbers, sorted(late))
