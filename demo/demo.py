@@ -1,4 +1,4 @@
-"""The main job on a local account: tag, plan, prune, reap, and then look closely.
+"""The main job on a local account: tag, plan, prune, reap, restore, and then look closely.
 
 `make demo` builds, and then runs this. It exits with 1 when anything that must be true is not,
 and stops everything that it started, whatever happens.
@@ -11,14 +11,23 @@ import signal
 import sys
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "tests/e2e"))
 
-from checks import Check, World, check, look
+from checks import (
+    DELETE_AFTER,
+    Check,
+    World,
+    check,
+    check_orphans,
+    check_restored,
+    look,
+    orphans_of,
+)
 from events import image_event, scheduled_event
 from harness import FUNCTIONS, Account, Runtime, image_steward
 from make_fleet import BUILDER, make_fleet
@@ -45,15 +54,23 @@ def main() -> int:
         results = [tag(account, runtime, new)]
         decisions = plan(account)
         going = {i for i, one in decisions.items() if one["action"] == "deregister"}
-        nightly = next(i for i in going if decisions[i]["rule"] == "web")
         results.append(plan_only(account, runtime))
+        nightly = next(i for i in going if decisions[i]["rule"] == "web")
         prune(account, runtime, decisions[nightly]["snapshots"][0])
+        between = look(account)
+        let_a_day_pass(account, before)
+        reap_orphans(runtime)
         results.append(sweep_again(account, runtime))
-        say("7. The account, after")
+        say("8. The account, after")
         after = look(account)
         print(families(after))
-        say("8. Checks, worked out from the account and not from the tool's words")
+        golden = min(i for i in going if decisions[i]["rule"] == "golden")
+        kept = f"{datetime.now(UTC) + timedelta(days=30):%Y-%m-%d}"
+        restore(account, golden, kept)
+        say("10. Checks, worked out from the account and not from the tool's words")
         results += check(before, after, decisions.keys() - going, new)
+        results += check_orphans(before, between, after)
+        results.append(check_restored(after, look(account), golden, kept))
     for result in results:
         print(result)
     failed = sum(bool(result.wrong) for result in results)
@@ -106,6 +123,8 @@ def plan(account: Account) -> dict[str, dict[str, Any]]:
         sep="\n",
     )
     planned = json.loads(run(account, *arguments, "--format", "json"))
+    print("\nAnd what is held for nothing, as far as is known (plan --stale):")
+    print(run(account, *arguments, "--stale"), end="")
     return {one["image_id"]: one for one in planned["decisions"]}
 
 
@@ -118,8 +137,9 @@ def plan_only(account: Account, runtime: Runtime) -> Check:
     answer = runtime.invoke("prune-images", scheduled_event())
     summary = answer["summary"]
     print(
-        f"It would expire {summary['expire']}, rescue {summary['rescue']} and deregister "
-        f"{summary['deregister']} images with {summary['snapshots']} snapshots."
+        f"It would deprecate {summary['deprecate']} images, disable {summary['disable']}, rescue "
+        f"{summary['rescue']}, and deregister {summary['deregister']} with "
+        f"{summary['snapshots']} snapshots."
     )
     calls = account.mutating_calls()
     wrong = [*calls] + ([] if account.fleet() == before else ["the account"])
@@ -159,9 +179,35 @@ def prune(account: Account, runtime: Runtime, stuck: str) -> None:
         print(f"reap-snapshots, {sweep} sweep: {counts(reaped['outcome'])}")
 
 
+def let_a_day_pass(account: Account, before: World) -> None:
+    """Nobody wants to wait: the date in the tags of the marked orphans is set back."""
+    say(
+        "6. A day passes (the demo sets back what the marks say), and reap-snapshots comes"
+    )
+    a_day = timedelta(days=1, minutes=1)
+    for snapshot_id in orphans_of(before):
+        fleet = account.fleet()
+        [one] = [s for s in fleet["snapshots"] if s["snapshot_id"] == snapshot_id]
+        marked = datetime.fromisoformat(one["tags"][DELETE_AFTER])
+        one["tags"][DELETE_AFTER] = f"{marked - a_day:%Y-%m-%dT%H:%M:%SZ}"
+        account.control("PATCH", "fleet", {"snapshots": [one]})
+
+
+def reap_orphans(runtime: Runtime) -> None:
+    """The later run, which deletes what the earlier one has marked."""
+    reaped = runtime.invoke("reap-snapshots", scheduled_event())
+    print(f"reap-snapshots: {counts(reaped['outcome'])}")
+
+
+def restore(account: Account, image: str, kept: str) -> None:
+    """Somebody misses one of those that went."""
+    say("9. Somebody misses one: image-steward restore")
+    print(run(account, "restore", image, "--keep-until", kept), end="")
+
+
 def sweep_again(account: Account, runtime: Runtime) -> Check:
     """Everything once more: there must be nothing left to do."""
-    say("6. Both sweeps once more")
+    say("7. Both sweeps once more")
     before = account.fleet()
     wrong = []
     for name in ("prune-images", "reap-snapshots"):
@@ -201,20 +247,23 @@ def counts(outcome: dict[str, Any]) -> str:
 def families(world: World) -> str:
     """The account in a few lines."""
     lines = [
-        f"{'FAMILY':14} {'IMAGES':>6} {'IN USE':>7} {'MARKED':>7} {'NEWEST':>11} {'OLDEST':>11}"
+        f"{'FAMILY':14} {'IMAGES':>6} {'IN USE':>7} {'DEPRECATED':>11} {'DISABLED':>9} {'NEWEST':>11} {'OLDEST':>11}"
     ]
     rest = dict(world.images)
     for family in (*FAMILIES, ""):
         members = {i: one for i, one in rest.items() if one["Name"].startswith(family)}
         rest = {i: one for i, one in rest.items() if i not in members}
         dates = sorted(one["CreationDate"][:10] for one in members.values()) or ["", ""]
-        marked = sum("expired-at" in str(one.get("Tags")) for one in members.values())
+        deprecated = sum("DeprecationTime" in one for one in members.values())
+        disabled = sum(one["State"] == "disabled" for one in members.values())
         used = len(members.keys() & world.in_use.keys())
         lines.append(
-            f"{family or 'others':14} {len(members):6} {used:7} {marked:7} {dates[-1]:>11} {dates[0]:>11}"
+            f"{family or 'others':14} {len(members):6} {used:7} {deprecated:11} {disabled:9} {dates[-1]:>11} {dates[0]:>11}"
         )
     sizes = [one["VolumeSize"] for one in world.snapshots.values()]
     lines.append(f"{len(sizes)} snapshots of {sum(sizes)} GiB.")
+    if world.recycled:
+        lines.append(f"{len(world.recycled)} images and snapshots in the Recycle Bin.")
     return "\n".join(lines)
 
 

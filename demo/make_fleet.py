@@ -18,17 +18,34 @@ BUILDER = "i-0b1dd3a5c0ffee001"
 # Ages in days. The families grow as such families do: dense at the young end.
 GOLDEN_X86 = (3, 17, 31, 45, 62, 93, 124, 155, 186, 247, 368, 459, 550, 641, 719)
 GOLDEN_ARM = (3, 17, 31, 45, 62, 93, 124, 155, 186, 247)
-WEB = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 23, 30, 37, 44, 58)
-CI = (2, 9, 16, 25, 33, 40, 50, 61, 75)
-LEGACY = (290, 340, 420, 510, 600, 700)
+WEB = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 23, 30, 37, 44, 58, 65, 72, 79)
+CI = (2, 9, 16, 25, 33, 40, 50, 61, 75, 90)
+LEGACY = (290, 340, 420, 510, 600, 700, 780, 860)
 
-# How many days ago an earlier sweep found the image expired.
+# How many days ago an earlier sweep found the image expired, and deprecated it.
 MARKED = {
     "golden-x86_64": {186: 20, 247: 20, 459: 60, 550: 60, 641: 20, 719: 20},
-    "golden-arm64": {186: 20, 247: 5},
-    "web-nightly": {8: 1, 12: 8, 30: 12, 37: 12, 44: 12, 58: 12},
-    "ci-runner": {50: 9, 61: 9, 75: 9},
-    "legacy-batch": {420: 40, 510: 40, 600: 40, 700: 40},
+    "golden-arm64": {186: 20, 247: 8},
+    "web-nightly": {
+        8: 1,
+        12: 8,
+        30: 12,
+        37: 12,
+        44: 12,
+        58: 12,
+        65: 12,
+        72: 12,
+        79: 12,
+    },
+    "ci-runner": {50: 5, 61: 9, 75: 9, 90: 9},
+    "legacy-batch": {420: 40, 510: 40, 600: 40, 700: 40, 780: 40, 860: 40},
+}
+# Those that a sweep has disabled since.
+DISABLED = {
+    "golden-x86_64": (186, 247, 641, 719),
+    "golden-arm64": (186,),
+    "web-nightly": (12, 30, 37, 44, 58, 65, 72, 79),
+    "ci-runner": (61, 75, 90),
 }
 
 
@@ -60,13 +77,13 @@ class Fleet:
             made = self.now - timedelta(days=age)
             name = f"{family}-{made:%Y%m%d}"
             image_id = new_id("ami", name)
-            tags = dict(more.get("tags", {}))
-            marked = MARKED.get(family, {}).get(age)
-            if marked is not None:
-                tags["image-steward:expired-at"] = self.ago(marked)
+            steps = self.steps_of(family, age, image_id)
             words = f"Created by CreateImage({BUILDER}) for {image_id}"
+            volume = new_id("vol", name)
             snapshots = [
-                self.snapshot(f"{name}-{size}", age, size, description=words)
+                self.snapshot(
+                    f"{name}-{size}", age, size, description=words, volume_id=volume
+                )
                 for size in sizes
             ]
             self.images[family, age] = (
@@ -77,8 +94,24 @@ class Fleet:
                     "snapshots": snapshots,
                 }
                 | more
-                | {"tags": tags}
+                | steps
+                | {"tags": more.get("tags", {}) | steps.get("tags", {})}
             )
+
+    def steps_of(self, family: str, age: int, image_id: str) -> dict[str, Any]:
+        """What earlier sweeps did to the image, with the tags by which it is taken back."""
+        days = MARKED.get(family, {}).get(age)
+        if days is None:
+            return {}
+        tags = {
+            "image-steward:expired-at": self.ago(days),
+            "image-steward:deprecation": f"{image_id} none",
+        }
+        done: dict[str, Any] = {"deprecation_time": self.ago(days), "tags": tags}
+        if age in DISABLED.get(family, ()):
+            done["state"] = "disabled"
+            tags["image-steward:launch-permissions"] = f"{image_id} none"
+        return done
 
 
 def new_id(kind: str, name: str) -> str:
@@ -116,7 +149,10 @@ def add_oddities(fleet: Fleet) -> None:
     images["ci-runner", 75]["snapshots"] += images["ci-runner", 61]["snapshots"]
     images["ci-runner", 33]["last_launched_at"] = fleet.ago(6)
     images["golden-x86_64", 550]["tags"]["image-steward:keep"] = "audit 2025"
-    images["golden-x86_64", 641]["state"] = "disabled"
+    # Disabled when the policy still retired shared images, and in use again since.
+    restored = images["golden-x86_64", 247]
+    saved = f"{restored['image_id']} {OTHER_ACCOUNT}"
+    restored["tags"]["image-steward:launch-permissions"] = saved
     images["golden-x86_64", 459]["launch_permissions"] = [OTHER_ACCOUNT]
     images["legacy-batch", 420]["protected"] = "enabled-without-cooldown"
     for family, age, more in (
@@ -129,12 +165,15 @@ def add_oddities(fleet: Fleet) -> None:
 
 
 def add_orphans(fleet: Fleet) -> None:
-    """Snapshots whose images are gone: by our ledger, or by nobody knows whom."""
+    """Snapshots whose images are gone: by our ledger, or by somebody else's hand."""
     gone = new_id("ami", "an image that is gone")
     ledger = {"image-steward:image": gone, "image-steward:delete-after": fleet.ago(2)}
     fleet.snapshot("orphan with ledger", 800, 8, tags=ledger)
     words = f"Created by CreateImage({BUILDER}) for {gone}"
-    fleet.snapshot("orphan without ledger", 810, 8, description=words)
+    volume = new_id("vol", "an image that is gone")
+    fleet.snapshot("orphan", 810, 8, description=words, volume_id=volume)
+    # Its description says the same, but it has no volume: that may be somebody's copy.
+    fleet.snapshot("orphan that may be a copy", 805, 8, description=words)
     later = ledger | {"image-steward:delete-after": fleet.ago(-5)}
     fleet.snapshot("orphan with time left", 800, 8, tags=later)
 
@@ -182,7 +221,8 @@ def users(fleet: Fleet) -> dict[str, Any]:
             instance(6, "vendor-appliance", 500, "running"),
         ],
         "launch_templates": [
-            # Version 3 is neither $Default (2) nor $Latest (4), and nothing pins it.
+            # Version 3 is neither $Default (2) nor $Latest (4), and nothing pins it; EC2's own
+            # check of references knows of it.
             template("web", 2, *web),
             template("batch-arm", 2, fleet.image(arm, 186), fleet.image(arm, 3)),
             template("from-parameter", 1, "resolve:ssm:/golden/stable"),
@@ -210,6 +250,29 @@ def users(fleet: Fleet) -> dict[str, Any]:
                 },
             },
             {"name": "legacy", "launch_configuration": "legacy-2019"},
+        ],
+        "fleets": [
+            {"fleet_id": "fleet-ci", "images": [fleet.image("ci-runner", 90)]},
+            {
+                "fleet_id": "fleet-that-was",
+                "state": "deleted",
+                "images": [fleet.image("ci-runner", 75)],
+            },
+        ],
+        "spot_fleets": [
+            {
+                "spot_fleet_request_id": "sfr-render",
+                "images": [fleet.image("web-nightly", 79)],
+            }
+        ],
+        "compute_environments": [
+            {
+                "name": "year-end",
+                "image_id_overrides": [fleet.image("legacy-batch", 780)],
+            }
+        ],
+        "image_recipes": [
+            {"name": "reports", "image_id": fleet.image("legacy-batch", 860)}
         ],
         "ssm_parameters": [
             {"name": "/golden/stable", "value": fleet.image(golden, 124)}

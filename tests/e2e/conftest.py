@@ -9,6 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 from harness import Account, Runtime
+from sweeps import command, planner, sweeps
+
+__all__ = ["command", "planner", "sweeps"]
 
 
 def pytest_configure() -> None:

@@ -19,6 +19,7 @@ from worlds import (
     DUE_SNAPSHOTS,
     LEDGER_IMAGE,
     MACHINE,
+    PLAIN,
     ago,
     ami,
     image,
@@ -101,8 +102,9 @@ class TestGoodWeather:
         assert json.loads(offline.stdout) == json.loads(live.stdout)
 
     def test_an_offline_plan_says_what_the_inventory_leaves_open(
-        self, account: Account, rules: str, tmp_path: Path
+        self, account: Account, tmp_path: Path
     ) -> None:
+        rules = write(tmp_path / "policy.toml", policy(PLAIN))
         account.load(web_fleet())
         saved = image_steward(account, "inventory")
         file = write(tmp_path / "saved.json", saved.stdout)
@@ -110,6 +112,9 @@ class TestGoodWeather:
         assert offline.returncode == DONE
         # One is newly expired, and three are due.
         assert "with whom 4 of the images to go are shared" in offline.stderr
+        # Those, and one that waits.
+        assert "recipes refer to 5 of the images to go" in offline.stderr
+        assert "which rules the Recycle Bin has" in offline.stderr
 
     def test_apply_removes_what_is_due_and_a_second_time_nothing(
         self, account: Account, tmp_path: Path
@@ -177,8 +182,9 @@ class TestOutcomes:
         ]
 
     def test_nothing_done_is_failed_and_not_in_part(
-        self, account: Account, rules: str
+        self, account: Account, tmp_path: Path
     ) -> None:
+        rules = write(tmp_path / "policy.toml", policy(PLAIN))
         fleet = web_fleet()
         fleet["images"] = [one for one in fleet["images"] if one["image_id"] != ami(3)]
         # Number 8 would be rescued.

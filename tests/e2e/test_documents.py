@@ -12,7 +12,22 @@ import jsonschema
 import pytest
 
 from harness import ROOT, Account, image_steward
-from worlds import ami, policy, web_fleet
+from worlds import (
+    DELETE_AFTER,
+    DEPRECATION,
+    LEDGER_IMAGE,
+    MACHINE,
+    MARK,
+    PERMISSIONS,
+    PLAIN,
+    ago,
+    ami,
+    image,
+    image_ids,
+    policy,
+    snap,
+    web_fleet,
+)
 
 NOBODY = "http://127.0.0.1:9"
 README = (ROOT / "README.md").read_text()
@@ -74,7 +89,12 @@ def test_every_policy_is_valid_and_fits_the_schema(validator: Any) -> None:
         {"version": 1, "rule": [{"name": "a"}]},
         {"version": 1, "rule": [{"keep": {"last": 1}}]},
         {"version": 1, "rule": [], "safety": {"max_fraction": 2}},
-        {"version": 1, "rule": [], "safety": {"shared_images": "retire"}},
+        {"version": 1, "rule": [], "safety": {"shared_images": "sell"}},
+        {"version": 1, "rule": [], "safety": {"recycle_bin": "off"}},
+        {"version": 1, "rule": [], "safety": {"references_check": False}},
+        {"version": 1, "rule": [], "safety": {"compute_environments": "optional"}},
+        {"version": 1, "rule": [], "safety": {"template_versions": 0}},
+        {"version": 1, "rule": [], "orphans": {}},
     ],
 )
 def test_the_schema_refuses_what_the_program_refuses(
@@ -91,25 +111,108 @@ def test_the_readme_shows_the_example_policy() -> None:
     assert shown == tomllib.loads((ROOT / "examples/policy.toml").read_text())
 
 
+def named_permissions(command: str) -> set[str]:
+    """The permissions that the README names for a command."""
+    [statement] = [
+        one
+        for one in json.loads(readme_block("json", "Statement"))["Statement"]
+        if one["Sid"] == command
+    ]
+    return set(statement["Action"])
+
+
+def permissions_used(account: Account) -> set[str]:
+    """What the calls since the last look took; GetCallerIdentity takes none."""
+    names = {call["action"] for call in account.calls()}
+    account.forget_calls()
+    used = {name if ":" in name else f"ec2:{name}" for name in names}
+    return used - {"sts:GetCallerIdentity"}
+
+
+def every_source() -> dict[str, Any]:
+    """A fleet for which no reading call can be saved."""
+    alias = {"version": 1, "image_id": "resolve:ssm:/golden"}
+    orphan = {
+        "snapshot_id": snap(50),
+        "started_at": ago(90),
+        "volume_id": "vol-0123456789abcdef0",
+        "description": f"Created by CreateImage({MACHINE}) for {ami(50)}",
+    }
+    return web_fleet() | {
+        "snapshots": [orphan],
+        "ssm_parameters": [{"name": "/golden", "value": ami(7)}],
+        "launch_templates": [
+            {"launch_template_id": "lt-00000000000000001", "versions": [alias]}
+        ],
+    }
+
+
+EVERY_STEP = 'disable_after = "5d", deregister_after = "7d"'
+ORPHANS = '[orphans]\ndelete_after = "30d"\n'
+
+
 def test_plan_makes_exactly_the_calls_that_the_readme_names(
     account: Account, tmp_path: Path
 ) -> None:
     file = tmp_path / "policy.toml"
     versions = '[safety]\ntemplate_versions = "all"\n'
-    file.write_text(policy().replace("[safety]\n", versions))
-    alias = {"version": 1, "image_id": "resolve:ssm:/golden"}
-    account.load(
-        web_fleet()
-        | {
-            "ssm_parameters": [{"name": "/golden", "value": ami(7)}],
-            "launch_templates": [
-                {"launch_template_id": "lt-00000000000000001", "versions": [alias]}
-            ],
-        }
-    )
+    text = policy(EVERY_STEP, ORPHANS).replace("[safety]\n", versions)
+    file.write_text(text)
+    account.load(every_source())
     done = image_steward(account, "plan", "--policy", str(file))
     assert done.returncode == 0, done.stderr
-    named = json.loads(readme_block("json", "Statement"))["Statement"][0]["Action"]
-    names = {call["action"] for call in account.calls()}
-    made = {name if ":" in name else f"ec2:{name}" for name in names}
-    assert made - {"sts:GetCallerIdentity"} == set(named)
+    assert permissions_used(account) == named_permissions("Plan")
+
+
+def test_apply_makes_exactly_the_changes_that_the_readme_names(
+    account: Account, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.toml"
+    text = policy(EVERY_STEP, ORPHANS)
+    file.write_text(text.replace("[safety]\n", '[safety]\nshared_images = "retire"\n'))
+    fleet = every_source()
+    ours = {
+        MARK: ago(6),
+        PERMISSIONS: f"{ami(8)} 999988887777",
+        DEPRECATION: f"{ami(8)} none",
+    }
+    [used] = [one for one in fleet["images"] if one["image_id"] == ami(8)]
+    used |= {"state": "disabled", "deprecation_time": ago(6), "tags": ours}
+    due = {LEDGER_IMAGE: ami(51), DELETE_AFTER: ago(1)}
+    fleet["snapshots"].append({"snapshot_id": snap(51), "tags": due})
+    fleet["images"].append(image(9, 30, marked=6))
+    account.load(fleet)
+    done = image_steward(account, "apply", "--policy", str(file))
+    assert done.returncode == 0, done.stderr
+    used = permissions_used(account)
+    assert used - named_permissions("Plan") == named_permissions("Apply")
+
+
+def test_restore_makes_exactly_the_calls_that_the_readme_names(
+    account: Account, tmp_path: Path
+) -> None:
+    file = tmp_path / "policy.toml"
+    text = policy(PLAIN)
+    file.write_text(text.replace("[safety]\n", '[safety]\nshared_images = "retire"\n'))
+    fleet = web_fleet()
+    ours = {
+        MARK: ago(6),
+        PERMISSIONS: f"{ami(4)} 999988887777",
+        DEPRECATION: f"{ami(4)} none",
+    }
+    [gone] = [one for one in fleet["images"] if one["image_id"] == ami(4)]
+    gone |= {"state": "disabled", "deprecation_time": ago(6), "tags": ours}
+    # The owner wanted it deprecated one day, and we were quicker.
+    later = {MARK: ago(6), DEPRECATION: f"{ami(3)} {ago(-365)}"}
+    [early] = [one for one in fleet["images"] if one["image_id"] == ami(3)]
+    early |= {"deprecation_time": ago(6), "tags": later}
+    account.load(fleet)
+    done = image_steward(account, "apply", "--policy", str(file))
+    assert done.returncode == 0, done.stderr
+    account.client("ec2").delete_snapshot(SnapshotId=snap(5))
+    account.forget_calls()
+    wanted = ("--all-since", ago(30), "--keep-until", "2099-01-01")
+    done = image_steward(account, "restore", *wanted)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert permissions_used(account) == named_permissions("Restore")
+    assert image_ids(account.fleet()) == image_ids(fleet)

@@ -16,6 +16,7 @@ from worlds import (
     LEDGER_IMAGE,
     MACHINE,
     MARK,
+    PLAIN,
     ago,
     ami,
     image,
@@ -157,7 +158,7 @@ class TestPruneImages:
     ) -> None:
         account.load(web_fleet())
         before = account.fleet()
-        runtime.start("prune-images", policy())
+        runtime.start("prune-images", policy(PLAIN))
         answer = runtime.invoke("prune-images", scheduled_event())
         assert answer["mode"] == "plan"
         assert planned(answer, "deregister") == set(DUE)
@@ -266,7 +267,7 @@ class TestPruneImages:
         machine = fleet["instances"][0] | {"image_id": ami(20)}
         account.load(fleet | {"images": [*left, other], "instances": [machine]})
         account.switch(deny=["DeregisterImage"])
-        runtime.start("prune-images", policy(), **APPLY)
+        runtime.start("prune-images", policy(PLAIN), **APPLY)
         answer = runtime.invoke("prune-images", scheduled_event())
         assert "nothing succeeded, 3 failed" in answer["errorMessage"]
         assert "ec2:DeregisterImage" in answer["errorMessage"]

@@ -5,11 +5,17 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+STRANGER = "999988887777"
+
 ACCOUNT = "123456789012"
 MARK = "image-steward:expired-at"
 LEDGER_IMAGE = "image-steward:image"
 DELETE_AFTER = "image-steward:delete-after"
+PERMISSIONS = "image-steward:launch-permissions"
+DEPRECATION = "image-steward:deprecation"
 MACHINE = "i-00000000000000001"
+PLAIN = 'deprecate_after = "never", disable_after = "never", deregister_after = "7d"'
+"""From expired to gone without the steps in between."""
 
 
 def policy(retire: str = 'deregister_after = "7d"', more: str = "") -> str:
@@ -91,3 +97,49 @@ def tags_of(fleet: dict[str, Any], resource: str) -> dict[str, str]:
     resources = fleet["images"] + fleet["snapshots"]
     ids = ("image_id", "snapshot_id")
     return next(one["tags"] for one in resources if resource in map(one.get, ids))
+
+
+def image_of(fleet: dict[str, Any], image_id: str) -> dict[str, Any]:
+    return next(one for one in fleet["images"] if one["image_id"] == image_id)
+
+
+def recycled_ids(fleet: dict[str, Any]) -> set[str]:
+    """The images and snapshots in the Recycle Bin."""
+    images = {one["image"]["image_id"] for one in fleet["recycled_images"]}
+    snapshots = {one["snapshot"]["snapshot_id"] for one in fleet["recycled_snapshots"]}
+    return images | snapshots
+
+
+def safety(**values: str) -> str:
+    """The policy with the default steps, and these under [safety]; values are TOML."""
+    lines = "".join(f"{key} = {value}\n" for key, value in values.items())
+    return policy("").replace("[safety]\n", f"[safety]\n{lines}")
+
+
+def small_fleet(*others: Any, **more: Any) -> dict[str, Any]:
+    """The newest two, of which a machine runs, and `others`."""
+    machine = {"instance_id": MACHINE, "image_id": ami(1), "tags": {"Team": "web"}}
+    return {
+        "account": ACCOUNT,
+        "images": [image(1, 1), image(2, 2), *others],
+        "instances": [machine],
+    } | more
+
+
+def deprecated(number: int, marked: float, **more: Any) -> Any:
+    """An image that we found expired and deprecated so many days ago."""
+    tags = {DEPRECATION: f"{ami(number)} none"} | more.pop("tags", {})
+    made = {"deprecation_time": ago(marked)} | more
+    return image(number, marked + 20, marked, tags=tags, **made)
+
+
+def disabled(number: int, marked: float, shared: str = "none", **more: Any) -> Any:
+    """One that we disabled besides; `shared` are its launch permissions of then."""
+    tags = {PERMISSIONS: f"{ami(number)} {shared}"} | more.pop("tags", {})
+    return deprecated(number, marked, state="disabled", tags=tags, **more)
+
+
+def in_use(fleet: dict[str, Any], image_id: str) -> dict[str, Any]:
+    """The same with a machine that runs from this image."""
+    machine = {"instance_id": "i-00000000000000002", "image_id": image_id}
+    return fleet | {"instances": [*fleet["instances"], machine]}

@@ -1,0 +1,106 @@
+"""One sweep over the images, by the operator's command or by the function.
+
+What both promise is the same, and so are the tests of it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from events import scheduled_event
+from harness import Account, Runtime, image_steward
+
+DONE, FAILED, USAGE, PART, REFUSED = range(5)
+HOW = ("command", "function")
+
+
+class Sweeps:
+    """Applies policies to the account; `how` says by what."""
+
+    def __init__(
+        self, how: str, account: Account, request: Any, directory: Path
+    ) -> None:
+        self.how = how
+        self._account = account
+        self._request = request
+        self._file = directory / "policy.toml"
+
+    def prune(self, policy: str) -> dict[str, Any]:
+        """What was done about images."""
+        if self.how == "function":
+            answer = self._invoke("prune-images", policy)
+            return answer["outcome"]
+        return self._apply(policy)["images"]
+
+    def reap(self, policy: str) -> dict[str, Any]:
+        """What was found and done about snapshots."""
+        if self.how == "function":
+            return self._invoke("reap-snapshots", policy)
+        return self._apply(policy)["snapshots"]
+
+    def _invoke(self, name: str, policy: str) -> dict[str, Any]:
+        # A runtime takes a second to start, and the command needs none.
+        runtime: Runtime = self._request.getfixturevalue("running_runtime")
+        runtime.start(name, policy, STEWARD_MODE="apply")
+        return runtime.invoke(name, scheduled_event())
+
+    def _apply(self, policy: str) -> dict[str, Any]:
+        self._file.write_text(policy)
+        arguments = ("apply", "--policy", str(self._file), "--format", "json")
+        done = image_steward(self._account, *arguments)
+        assert done.stdout, done.stderr
+        answer = json.loads(done.stdout)
+        refused = (
+            answer["images"]["refused"] or answer["snapshots"]["outcome"]["refused"]
+        )
+        assert (done.returncode == REFUSED) == bool(refused), done.stderr
+        return answer
+
+
+@pytest.fixture(params=HOW)
+def sweeps(request: pytest.FixtureRequest, account: Account, tmp_path: Path) -> Sweeps:
+    """Sweeps by the command, and the same test again by the functions."""
+    return Sweeps(request.param, account, request, tmp_path)
+
+
+@pytest.fixture
+def command(request: pytest.FixtureRequest, account: Account, tmp_path: Path) -> Sweeps:
+    """Sweeps by the command alone, where the function could not differ."""
+    return Sweeps("command", account, request, tmp_path)
+
+
+class Planner:
+    """`image-steward plan` under a policy."""
+
+    def __init__(self, account: Account, directory: Path) -> None:
+        self._account = account
+        self._file = directory / "planned.toml"
+
+    def run(self, policy: str, *arguments: str) -> Any:
+        """The finished process."""
+        self._file.write_text(policy)
+        return image_steward(
+            self._account, "plan", "--policy", str(self._file), *arguments
+        )
+
+    def decisions(self, policy: str) -> dict[str, dict[str, Any]]:
+        """The decision about each image."""
+        done = self.run(policy, "--format", "json")
+        assert done.stdout, done.stderr
+        return {one["image_id"]: one for one in json.loads(done.stdout)["decisions"]}
+
+    def snapshots(self, policy: str) -> dict[str, dict[str, Any]]:
+        """The decision about each snapshot that is marked or an orphan."""
+        done = self.run(policy, "--format", "json")
+        assert done.stdout, done.stderr
+        found = json.loads(done.stdout)["marked_snapshots"]
+        return {one["snapshot_id"]: one for one in found}
+
+
+@pytest.fixture
+def planner(account: Account, tmp_path: Path) -> Planner:
+    return Planner(account, tmp_path)

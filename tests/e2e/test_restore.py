@@ -1,0 +1,301 @@
+"""`image-steward restore`: from every place on the way out, and without a policy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from harness import Account, image_steward
+from sweeps import DONE, FAILED, PART, USAGE, Sweeps
+from worlds import (
+    DELETE_AFTER,
+    DEPRECATION,
+    LEDGER_IMAGE,
+    MARK,
+    PERMISSIONS,
+    PLAIN,
+    STRANGER,
+    ago,
+    ami,
+    deprecated,
+    disabled,
+    image,
+    image_ids,
+    image_of,
+    policy,
+    recycled_ids,
+    safety,
+    small_fleet,
+    snap,
+    snapshot_ids,
+    tags_of,
+)
+
+GONE = policy('deregister_after = "0d", delete_snapshots_after = "7d"')
+GONE_WITH_SNAPSHOTS = policy('deregister_after = "0d", delete_snapshots_after = "0d"')
+KEEP = "image-steward:keep"
+
+
+def restore(account: Account, *arguments: str, code: int = DONE) -> list[Any]:
+    """The answer about each image, when the command ends with this code."""
+    done = image_steward(account, "restore", *arguments, "--format", "json")
+    assert done.returncode == code, done.stdout + done.stderr
+    return json.loads(done.stdout)
+
+
+def ours_on(fleet: dict[str, Any], resource: str) -> set[str]:
+    """The tags by which a step could go on."""
+    going = {MARK, PERMISSIONS, DEPRECATION, DELETE_AFTER}
+    return going & tags_of(fleet, resource).keys()
+
+
+class TestStages:
+    @pytest.mark.parametrize(
+        ("one", "done"),
+        [
+            (image(3, 30, 1), []),
+            (deprecated(3, 1), ["no longer deprecated"]),
+            (disabled(3, 10), ["enabled", "no longer deprecated"]),
+            (
+                disabled(3, 10, STRANGER),
+                ["enabled", f"shared with {STRANGER} again", "no longer deprecated"],
+            ),
+        ],
+        ids=["expired", "deprecated", "disabled", "disabled and shared before"],
+    )
+    def test_one_that_is_still_there(
+        self, account: Account, one: Any, done: list[str]
+    ) -> None:
+        account.load(small_fleet(one))
+        [answer] = restore(account, ami(3))
+        assert answer["end"] == "restored"
+        assert answer["done"] == [*done, "no longer marked as expired"]
+        now = image_of(account.fleet(), ami(3))
+        assert (now["state"], now["deprecation_time"]) == ("available", None)
+        assert now["tags"] == {}
+        shared = f"shared with {STRANGER} again" in done
+        assert now["launch_permissions"] == ([STRANGER] if shared else [])
+
+    @pytest.mark.parametrize(
+        "rules", [GONE, GONE_WITH_SNAPSHOTS], ids=["alone", "with its snapshots"]
+    )
+    def test_from_the_recycle_bin(
+        self, account: Account, sweeps: Sweeps, rules: str
+    ) -> None:
+        account.load(small_fleet(disabled(3, 10, snapshots=[snap(3), snap(30)])))
+        assert sweeps.prune(rules)["deregistered"] == [ami(3)]
+        with_snapshots = rules == GONE_WITH_SNAPSHOTS
+        both = {snap(3), snap(30)} if with_snapshots else set()
+        assert recycled_ids(account.fleet()) == {ami(3), *both}
+        [answer] = restore(account, ami(3))
+        assert answer["end"] == "restored"
+        fleet = account.fleet()
+        now = image_of(fleet, ami(3))
+        assert (now["state"], now["deprecation_time"]) == ("available", None)
+        assert now["snapshots"] == [snap(3), snap(30)]
+        assert recycled_ids(fleet) == set()
+        for resource in (ami(3), snap(3), snap(30)):
+            assert ours_on(fleet, resource) == set()
+
+    @pytest.mark.parametrize("by_way_of_disabled", [False, True])
+    def test_with_its_launch_permissions_whichever_way_it_went(
+        self, account: Account, command: Sweeps, by_way_of_disabled: bool
+    ) -> None:
+        everybody = {"launch_permissions": [STRANGER], "public": True}
+        account.load(small_fleet(deprecated(3, 8, **everybody)))
+        rules = safety(shared_images='"retire"')
+        if by_way_of_disabled:
+            assert command.prune(rules)["disabled"] == [ami(3)]
+        at_once = rules.replace("retire = {", f"retire = {{ {PLAIN}")
+        assert command.prune(at_once)["deregistered"] == [ami(3)]
+        restore(account, ami(3))
+        now = image_of(account.fleet(), ami(3))
+        assert {key: now[key] for key in everybody} == everybody
+        assert (now["state"], now["tags"]) == ("available", {})
+
+    def test_a_snapshot_that_nothing_names_is_named_by_hand(
+        self, account: Account, command: Sweeps
+    ) -> None:
+        account.load(small_fleet(image(3, 30)))
+        command.prune(GONE)
+        ec2 = account.client("ec2")
+        # Somebody deleted it, and its ledger before.
+        ec2.delete_tags(Resources=[snap(3)])
+        ec2.delete_snapshot(SnapshotId=snap(3))
+        [answer] = restore(account, ami(3), code=FAILED)
+        assert answer["end"] == "failed"
+        assert "--snapshot" in answer["problem"]
+        assert snap(3) in answer["problem"]
+        [answer] = restore(account, ami(3), "--snapshot", snap(3))
+        assert answer["end"] == "restored"
+        assert {ami(3), snap(3)} <= image_ids(account.fleet()) | snapshot_ids(
+            account.fleet()
+        )
+
+    def test_one_that_is_gone_for_good_leaves_its_snapshots(
+        self, account: Account
+    ) -> None:
+        ledger = {LEDGER_IMAGE: ami(3), DELETE_AFTER: ago(-3)}
+        account.load(small_fleet(snapshots=[{"snapshot_id": snap(3), "tags": ledger}]))
+        [answer] = restore(account, ami(3), code=FAILED)
+        assert answer["end"] == "gone"
+        assert answer["done"] == [f"{snap(3)} unmarked: it will not be deleted"]
+        assert f"its snapshots were {snap(3)}" in answer["problem"]
+        assert "register-image" in answer["problem"]
+        assert DELETE_AFTER not in tags_of(account.fleet(), snap(3))
+
+    def test_one_that_nobody_knows(self, account: Account) -> None:
+        account.load(small_fleet())
+        before = account.fleet()
+        [answer] = restore(account, ami(77), code=FAILED)
+        assert answer["end"] == "gone"
+        assert "no snapshot names it" in answer["problem"]
+        assert account.fleet() == before
+
+    def test_one_that_was_never_on_its_way(self, account: Account) -> None:
+        account.load(small_fleet())
+        before = account.fleet()
+        [answer] = restore(account, ami(1))
+        assert (answer["end"], answer["done"]) == ("untouched", [])
+        assert account.fleet() == before
+
+    def test_twice_does_nothing_more(self, account: Account, command: Sweeps) -> None:
+        account.load(small_fleet(image(3, 30)))
+        command.prune(GONE_WITH_SNAPSHOTS)
+        restore(account, ami(3))
+        once = account.fleet()
+        account.forget_calls()
+        [answer] = restore(account, ami(3))
+        assert answer["end"] == "untouched"
+        assert account.mutating_calls() == []
+        assert account.fleet() == once
+
+
+class TestArguments:
+    def test_all_since(self, account: Account, command: Sweeps) -> None:
+        steps = (image(3, 30, 1), deprecated(4, 1), disabled(5, 10), image(6, 30))
+        account.load(small_fleet(*steps))
+        account.client("ec2").deregister_image(ImageId=ami(6))
+        answers = restore(account, "--all-since", ago(5))
+        assert {one["image_id"]: one["end"] for one in answers} == {
+            ami(3): "restored",
+            ami(4): "restored",
+            ami(6): "restored",
+        }
+        assert image_of(account.fleet(), ami(5))["state"] == "disabled"
+        assert restore(account, "--all-since", ago(5)) == []
+
+    def test_all_since_says_when_there_is_none(self, account: Account) -> None:
+        account.load(small_fleet(disabled(3, 10)))
+        done = image_steward(account, "restore", "--all-since", ago(5))
+        assert done.returncode == DONE
+        assert done.stdout == "No image was on its way out.\n"
+
+    def test_keep_until_is_kept_by_the_next_sweep(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        account.load(small_fleet(disabled(3, 10)))
+        date = ago(-30)[:10]
+        restore(account, ami(3), "--keep-until", date)
+        assert tags_of(account.fleet(), ami(3)) == {KEEP: date}
+        once = account.fleet()
+        sweeps.prune(GONE)
+        assert account.fleet() == once
+
+    def test_without_it_the_table_warns_and_the_next_sweep_begins_anew(
+        self, account: Account, command: Sweeps
+    ) -> None:
+        account.load(small_fleet(disabled(3, 10)))
+        done = image_steward(account, "restore", ami(3))
+        assert done.returncode == DONE
+        head, *_, warning = done.stdout.splitlines()
+        assert head == f"{ami(3)}: restored"
+        assert "--keep-until" in warning
+        assert command.prune(policy(""))["deprecated"] == [ami(3)]
+
+    def test_another_prefix(self, account: Account, command: Sweeps) -> None:
+        own = policy("", 'prefix = "acme/"\n')
+        account.load(small_fleet(image(3, 30)))
+        command.prune(own)
+        assert "acme/expired-at" in tags_of(account.fleet(), ami(3))
+        [answer] = restore(account, ami(3))
+        assert answer["end"] == "untouched"
+        [answer] = restore(account, ami(3), "--prefix", "acme/")
+        assert answer["end"] == "restored"
+        now = image_of(account.fleet(), ami(3))
+        assert (now["tags"], now["deprecation_time"]) == ({}, None)
+
+    def test_several_of_which_one_is_gone_is_done_in_part(
+        self, account: Account
+    ) -> None:
+        account.load(small_fleet(disabled(3, 10)))
+        ends = restore(account, ami(3), ami(77), code=PART)
+        assert [one["end"] for one in ends] == ["restored", "gone"]
+
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            [],
+            ["snap-1"],
+            [ami(3), "--all-since", ago(1)],
+            ["--all-since", "yesterday"],
+            [ami(3), "--keep-until", "soon"],
+            [ami(3), "--snapshot", ami(3)],
+        ],
+    )
+    def test_what_makes_no_sense(self, account: Account, arguments: list[str]) -> None:
+        done = image_steward(account, "restore", *arguments)
+        assert done.returncode == USAGE
+        assert account.calls() == []
+
+
+class TestFailures:
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "EnableImage",
+            "ModifyImageAttribute",
+            "DisableImageDeprecation",
+            "DeleteTags",
+        ],
+    )
+    def test_it_goes_on_where_it_broke_off(self, account: Account, call: str) -> None:
+        account.load(small_fleet(disabled(3, 10, STRANGER)))
+        account.switch(deny=[call])
+        [answer] = restore(account, ami(3), code=FAILED)
+        assert answer["end"] == "failed"
+        assert f"ec2:{call}" in answer["problem"]
+        account.switch()
+        [answer] = restore(account, ami(3))
+        assert answer["end"] == "restored"
+        now = image_of(account.fleet(), ami(3))
+        assert now["launch_permissions"] == [STRANGER]
+        assert (now["state"], now["tags"]) == ("available", {})
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "DescribeTags",
+            "ListImagesInRecycleBin",
+            "ListSnapshotsInRecycleBin",
+            "RestoreSnapshotFromRecycleBin",
+            "RestoreImageFromRecycleBin",
+        ],
+    )
+    def test_from_the_bin_too(
+        self, account: Account, command: Sweeps, call: str
+    ) -> None:
+        account.load(small_fleet(image(3, 30)))
+        command.prune(GONE_WITH_SNAPSHOTS)
+        account.switch(deny=[call])
+        [answer] = restore(account, ami(3), code=FAILED)
+        assert f"ec2:{call}" in answer["problem"]
+        account.switch()
+        [answer] = restore(account, ami(3))
+        assert answer["end"] == "restored"
+        fleet = account.fleet()
+        assert ami(3) in image_ids(fleet)
+        assert ours_on(fleet, snap(3)) == set()
+        assert recycled_ids(fleet) == set()

@@ -1,0 +1,457 @@
+"""The steps from expired to gone, what they write down, and how they are taken back."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from harness import Account, image_steward
+from sweeps import REFUSED, Planner, Sweeps
+from worlds import (
+    DELETE_AFTER,
+    DEPRECATION,
+    LEDGER_IMAGE,
+    MARK,
+    PERMISSIONS,
+    PLAIN,
+    STRANGER,
+    ago,
+    ami,
+    deprecated,
+    disabled,
+    image,
+    image_ids,
+    image_of,
+    in_use,
+    policy,
+    recycled_ids,
+    safety,
+    small_fleet,
+    snap,
+    snapshot_ids,
+    tags_of,
+)
+
+STEPS = policy("")
+"""The default: deprecate at once, disable after 7 days, deregister after 14."""
+RETIRE_SHARED = safety(shared_images='"retire"')
+EVERYBODY = {
+    "launch_permissions": [
+        "111122223333",
+        "arn:aws:organizations::123456789012:organization/o-abc123",
+        "arn:aws:organizations::123456789012:ou/o-abc123/ou-abc1-def2",
+    ],
+    "public": True,
+}
+EVERYBODY_TEXT = " ".join([*EVERYBODY["launch_permissions"], "all"])
+
+
+def is_about(text: str, expected: datetime) -> bool:
+    return abs(datetime.fromisoformat(text) - expected) < timedelta(minutes=3)
+
+
+def actions(account: Account) -> list[str]:
+    return account.mutating_calls()
+
+
+class TestForward:
+    def test_expired_is_deprecated_at_once(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        account.load(small_fleet(image(3, 30)))
+        done = sweeps.prune(STEPS)
+        assert (done["expired"], done["deprecated"]) == ([ami(3)], [ami(3)])
+        now = image_of(account.fleet(), ami(3))
+        assert now["state"] == "available"
+        assert is_about(now["deprecation_time"], datetime.now(UTC))
+        assert now["tags"][DEPRECATION] == f"{ami(3)} none"
+        assert is_about(now["tags"][MARK], datetime.now(UTC))
+
+    def test_the_owners_own_date_is_written_down(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        theirs = ago(-300)[:17] + "00Z"
+        account.load(small_fleet(image(3, 30, deprecation_time=theirs)))
+        sweeps.prune(STEPS)
+        now = image_of(account.fleet(), ami(3))
+        assert now["tags"][DEPRECATION] == f"{ami(3)} {theirs}"
+        assert is_about(now["deprecation_time"], datetime.now(UTC))
+
+    def test_one_that_its_owner_deprecated_before_is_left_so(
+        self, account: Account, command: Sweeps
+    ) -> None:
+        theirs = ago(100)
+        account.load(small_fleet(image(3, 300, deprecation_time=theirs)))
+        done = command.prune(STEPS)
+        assert (done["expired"], done["deprecated"]) == ([ami(3)], [])
+        now = image_of(account.fleet(), ami(3))
+        assert now["deprecation_time"] == theirs
+        assert DEPRECATION not in now["tags"]
+
+    def test_after_7_days_it_is_disabled(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        account.load(small_fleet(deprecated(3, marked=8), deprecated(4, marked=6)))
+        done = sweeps.prune(STEPS)
+        assert done["disabled"] == [ami(3)]
+        assert done["deregistered"] == []
+        fleet = account.fleet()
+        assert image_of(fleet, ami(3))["state"] == "disabled"
+        assert tags_of(fleet, ami(3))[PERMISSIONS] == f"{ami(3)} none"
+        assert image_of(fleet, ami(4))["state"] == "available"
+
+    def test_after_14_it_is_deregistered_into_the_recycle_bin(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        account.load(small_fleet(disabled(3, marked=15), disabled(4, marked=13)))
+        done = sweeps.prune(STEPS)
+        assert done["deregistered"] == [ami(3)]
+        fleet = account.fleet()
+        assert image_ids(fleet) == {ami(1), ami(2), ami(4)}
+        assert recycled_ids(fleet) == {ami(3)}
+        ledger = tags_of(fleet, snap(3))
+        assert ledger[LEDGER_IMAGE] == ami(3)
+        assert is_about(ledger[DELETE_AFTER], datetime.now(UTC) + timedelta(days=7))
+
+    def test_7_days_later_its_snapshots_follow(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        due = {LEDGER_IMAGE: ami(3), DELETE_AFTER: ago(0.1)}
+        account.load(small_fleet(snapshots=[{"snapshot_id": snap(3), "tags": due}]))
+        done = sweeps.reap(STEPS)
+        assert done["outcome"]["deleted"] == [snap(3)]
+        fleet = account.fleet()
+        assert snap(3) not in snapshot_ids(fleet)
+        assert recycled_ids(fleet) == {snap(3)}
+
+    def test_the_whole_way_by_a_policy_that_waits_for_nothing(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        """Each sweep takes the furthest step that is due, and every way ends the same."""
+        at_once = policy('deregister_after = "0d", delete_snapshots_after = "0d"')
+        account.load(small_fleet(image(3, 30), deprecated(4, 1), disabled(5, 1)))
+        done = sweeps.prune(at_once)
+        assert done["deregistered"] == [ami(3), ami(4), ami(5)]
+        assert done["deleted"] == [snap(3), snap(4), snap(5)]
+        bin_ids = recycled_ids(account.fleet())
+        assert bin_ids == {*done["deregistered"], *done["deleted"]}
+
+    @pytest.mark.parametrize(
+        ("retire", "ends"),
+        [
+            ('deprecate_after = "never"', ["available", "disabled", None]),
+            ('disable_after = "never"', ["available", "available", None]),
+            (PLAIN.replace("7d", "14d"), ["available", "available", None]),
+        ],
+    )
+    def test_never_leaves_a_step_out(
+        self, account: Account, command: Sweeps, retire: str, ends: list[Any]
+    ) -> None:
+        account.load(small_fleet(image(3, 30), image(4, 40, 8), image(5, 50, 15)))
+        command.prune(policy(retire))
+        fleet = account.fleet()
+        found = {one["image_id"]: one for one in fleet["images"]}
+        assert [found.get(ami(n), {}).get("state") for n in (3, 4, 5)] == ends
+        is_deprecated = found[ami(3)]["deprecation_time"] is not None
+        assert is_deprecated == ("deprecate_after" not in retire)
+
+    def test_a_second_sweep_changes_nothing(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        account.load(small_fleet(image(3, 30), deprecated(4, 8), disabled(5, 15)))
+        sweeps.prune(STEPS)
+        once = account.fleet()
+        account.forget_calls()
+        sweeps.prune(STEPS)
+        assert actions(account) == []
+        assert account.fleet() == once
+
+    @pytest.mark.parametrize(
+        ("one", "tag", "call"),
+        [
+            (image(3, 30), DEPRECATION, "EnableImageDeprecation"),
+            (deprecated(3, 8), PERMISSIONS, "DisableImage"),
+        ],
+    )
+    def test_it_is_written_down_before_it_is_done(
+        self, account: Account, command: Sweeps, one: Any, tag: str, call: str
+    ) -> None:
+        account.load(small_fleet(one))
+        account.switch(deny=[call])
+        command.prune(STEPS)
+        fleet = account.fleet()
+        assert tags_of(fleet, ami(3))[tag] == f"{ami(3)} none"
+        before = image_of(fleet, ami(3))
+        assert before["state"] == "available"
+        # What could not be written down is not done.
+        account.load(small_fleet(one))
+        account.switch(deny=["CreateTags"])
+        command.prune(STEPS)
+        assert call not in actions(account)
+
+    @pytest.mark.parametrize(
+        ("one", "call", "step"),
+        [
+            (image(3, 30), "EnableImageDeprecation", "deprecate"),
+            (deprecated(3, 8), "DisableImage", "disable"),
+            (disabled(3, 15), "DeregisterImage", "deregister"),
+        ],
+    )
+    def test_a_step_that_fails_is_named_with_its_call(
+        self, account: Account, command: Sweeps, one: Any, call: str, step: str
+    ) -> None:
+        account.load(small_fleet(one))
+        account.switch(deny=[call])
+        [failure] = command.prune(STEPS)["failed"]
+        assert (failure["id"], failure["step"]) == (ami(3), step)
+        assert f"ec2:{call}" in failure["message"]
+        account.switch()
+        assert command.prune(STEPS)["failed"] == []
+
+
+class TestBack:
+    @pytest.mark.parametrize(
+        "one", [image(3, 30, 1), deprecated(3, 1), disabled(3, 10)]
+    )
+    def test_an_image_that_is_in_use_again_gets_everything_back(
+        self, account: Account, sweeps: Sweeps, one: Any
+    ) -> None:
+        account.load(in_use(small_fleet(one), ami(3)))
+        assert sweeps.prune(STEPS)["rescued"] == [ami(3)]
+        now = image_of(account.fleet(), ami(3))
+        assert now["state"] == "available"
+        assert now["deprecation_time"] is None
+        assert now["tags"] == {}
+
+    def test_the_owners_date_comes_back(self, account: Account, sweeps: Sweeps) -> None:
+        theirs = ago(-300)[:17] + "00Z"
+        ours = {DEPRECATION: f"{ami(3)} {theirs}"}
+        account.load(in_use(small_fleet(deprecated(3, 1, tags=ours)), ami(3)))
+        sweeps.prune(STEPS)
+        now = image_of(account.fleet(), ami(3))
+        assert (now["deprecation_time"], now["tags"]) == (theirs, {})
+
+    def test_launch_permissions_of_every_kind_are_saved_and_come_back(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        account.load(small_fleet(deprecated(3, 8, **EVERYBODY)))
+        assert sweeps.prune(RETIRE_SHARED)["disabled"] == [ami(3)]
+        taken = account.fleet()
+        now = image_of(taken, ami(3))
+        assert (now["launch_permissions"], now["public"]) == ([], False)
+        assert now["tags"][PERMISSIONS] == f"{ami(3)} {EVERYBODY_TEXT}"
+        account.load(in_use(taken, ami(3)))
+        assert sweeps.prune(RETIRE_SHARED)["rescued"] == [ami(3)]
+        now = image_of(account.fleet(), ami(3))
+        assert {key: now[key] for key in EVERYBODY} == EVERYBODY
+        assert (now["state"], now["tags"]) == ("available", {})
+
+    def test_one_disabled_by_somebody_else_stays_disabled(
+        self, account: Account, command: Sweeps
+    ) -> None:
+        account.load(in_use(small_fleet(deprecated(3, 1, state="disabled")), ami(3)))
+        assert command.prune(STEPS)["rescued"] == [ami(3)]
+        now = image_of(account.fleet(), ami(3))
+        assert (now["state"], now["tags"]) == ("disabled", {})
+
+    def test_what_the_tags_of_another_image_say_is_not_done(
+        self, account: Account, command: Sweeps
+    ) -> None:
+        """A copy of a retired image, made with all tags, is not shared with anybody."""
+        copied = {PERMISSIONS: f"{ami(9)} {STRANGER}", DEPRECATION: f"{ami(9)} none"}
+        theirs = ago(-300)[:17] + "00Z"
+        copy = image(3, 30, 1, tags=copied, deprecation_time=theirs)
+        account.load(in_use(small_fleet(copy), ami(3)))
+        assert command.prune(RETIRE_SHARED)["rescued"] == [ami(3)]
+        now = image_of(account.fleet(), ami(3))
+        assert now["launch_permissions"] == []
+        assert now["deprecation_time"] == theirs
+        assert now["tags"] == {}
+
+    def test_when_the_policy_keeps_shared_images_again_one_is_rescued(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        account.load(small_fleet(disabled(3, 10, STRANGER)))
+        assert sweeps.prune(STEPS)["rescued"] == [ami(3)]
+        now = image_of(account.fleet(), ami(3))
+        assert now["launch_permissions"] == [STRANGER]
+        assert now["state"] == "available"
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "EnableImage",
+            "ModifyImageAttribute",
+            "DisableImageDeprecation",
+            "DeleteTags",
+        ],
+    )
+    def test_a_rescue_that_breaks_off_goes_on_in_the_next_sweep(
+        self, account: Account, command: Sweeps, call: str
+    ) -> None:
+        account.load(in_use(small_fleet(disabled(3, 10, STRANGER)), ami(3)))
+        account.switch(deny=[call])
+        [failure] = command.prune(RETIRE_SHARED)["failed"]
+        assert failure["step"] == "rescue"
+        assert f"ec2:{call}" in failure["message"]
+        assert PERMISSIONS in tags_of(account.fleet(), ami(3))
+        account.switch()
+        assert command.prune(RETIRE_SHARED)["rescued"] == [ami(3)]
+        now = image_of(account.fleet(), ami(3))
+        assert now["launch_permissions"] == [STRANGER]
+        assert (now["state"], now["tags"]) == ("available", {})
+        assert now["deprecation_time"] is None
+
+
+class TestShared:
+    def test_a_shared_image_is_kept_unless_the_policy_says_otherwise(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        account.load(small_fleet(image(3, 30, launch_permissions=[STRANGER])))
+        before = account.fleet()
+        sweeps.prune(STEPS)
+        assert account.fleet() == before
+
+    @pytest.mark.parametrize("marked", [8, 15])
+    def test_permissions_that_do_not_fit_into_a_tag_are_not_taken(
+        self, account: Account, sweeps: Sweeps, planner: Planner, marked: float
+    ) -> None:
+        many = [f"{n:012}" for n in range(19)]
+        account.load(small_fleet(deprecated(3, marked, launch_permissions=many)))
+        before = account.fleet()
+        [expired, too_long] = planner.decisions(RETIRE_SHARED)[ami(3)]["because"]
+        assert expired["reason"] == "expired"
+        assert too_long == {
+            "reason": "permissions_too_long",
+            "characters": 268,
+            "most": 256,
+        }
+        sweeps.prune(RETIRE_SHARED)
+        assert account.fleet() == before
+        assert "DisableImage" not in actions(account)
+
+    def test_those_that_just_fit_are(self, account: Account, command: Sweeps) -> None:
+        many = [f"{n:012}" for n in range(18)]
+        account.load(small_fleet(deprecated(3, 8, launch_permissions=many)))
+        assert command.prune(RETIRE_SHARED)["disabled"] == [ami(3)]
+        saved = tags_of(account.fleet(), ami(3))[PERMISSIONS]
+        assert saved.split()[1:] == many
+
+
+class TestRecycleBin:
+    @pytest.mark.parametrize(
+        ("rules", "missing"),
+        [
+            ([], "images and snapshots"),
+            ([{"rule_id": "a", "resource": "images"}], "snapshots"),
+            ([{"rule_id": "a", "resource": "snapshots"}], "images"),
+            (
+                [
+                    {"rule_id": "a", "resource": "images", "in_effect": False},
+                    {"rule_id": "b", "resource": "snapshots"},
+                ],
+                "images",
+            ),
+        ],
+    )
+    def test_without_a_rule_that_is_in_effect_nothing_is_removed(
+        self, account: Account, sweeps: Sweeps, rules: list[Any], missing: str
+    ) -> None:
+        steps = (image(3, 30), deprecated(4, 8), disabled(5, 15))
+        account.load(small_fleet(*steps, retention_rules=rules))
+        before = account.fleet()
+        refused = sweeps.prune(STEPS)["refused"]
+        assert f"no rule of the Recycle Bin covers {missing} in this Region" in refused
+        assert 'safety.recycle_bin = "optional"' in refused
+        assert account.fleet() == before
+        assert actions(account) == []
+
+    @pytest.mark.parametrize("verb", ["plan", "apply"])
+    def test_the_command_ends_with_4(
+        self, account: Account, verb: str, tmp_path: Any
+    ) -> None:
+        file = tmp_path / "policy.toml"
+        file.write_text(STEPS)
+        account.load(small_fleet(image(3, 30), retention_rules=[]))
+        done = image_steward(account, verb, "--policy", str(file))
+        assert done.returncode == REFUSED
+        said = [one for one in done.stdout.splitlines() if one.startswith("Refused:")]
+        assert len(said) == 1
+        assert "no rule of the Recycle Bin covers images and snapshots" in said[0]
+        as_json = image_steward(
+            account, verb, "--policy", str(file), "--format", "json"
+        )
+        assert as_json.returncode == REFUSED
+        assert len(as_json.stderr.splitlines()) == 1
+        assert "no rule of the Recycle Bin" in as_json.stderr
+
+    def test_a_rescue_goes_on_all_the_same(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        fleet = in_use(small_fleet(disabled(3, 10)), ami(3))
+        account.load(fleet | {"retention_rules": []})
+        assert sweeps.prune(STEPS)["rescued"] == [ami(3)]
+        assert image_of(account.fleet(), ami(3))["state"] == "available"
+
+    def test_it_may_be_made_optional(self, account: Account, sweeps: Sweeps) -> None:
+        account.load(small_fleet(disabled(3, 15), retention_rules=[]))
+        done = sweeps.prune(safety(recycle_bin='"optional"'))
+        assert done["deregistered"] == [ami(3)]
+        assert recycled_ids(account.fleet()) == set()
+
+    @pytest.mark.parametrize(
+        ("rule", "what"),
+        [
+            ({"resource": "images", "tags": {"Env": "prod"}}, "images"),
+            ({"resource": "images", "except": {"Env": "test"}}, "images"),
+            ({"resource": "snapshots", "tags": {"Env": "prod"}}, "snapshots"),
+            ({"resource": "snapshots", "except": {"Env": "test"}}, "snapshots"),
+        ],
+    )
+    def test_what_a_rule_leaves_out_by_its_tags_stays(
+        self,
+        account: Account,
+        sweeps: Sweeps,
+        planner: Planner,
+        rule: dict[str, Any],
+        what: str,
+    ) -> None:
+        both = [{"rule_id": "a", "resource": "images"}]
+        both.append({"rule_id": "b", "resource": "snapshots"})
+        rules = [one for one in both if one["resource"] != what]
+        rules.append(rule | {"rule_id": "c"})
+        out, within = {"Env": "test"}, {"Env": "prod"}
+        snapshots = [
+            {"snapshot_id": snap(3), "tags": out},
+            {"snapshot_id": snap(4), "tags": within},
+        ]
+        fleet = small_fleet(disabled(3, 15, tags=out), disabled(4, 15, tags=within))
+        account.load(fleet | {"retention_rules": rules, "snapshots": snapshots})
+        because = planner.decisions(STEPS)[ami(3)]["because"]
+        assert {"reason": "not_recoverable", "what": what} in because
+        assert sweeps.prune(STEPS)["deregistered"] == [ami(4)]
+        assert ami(3) in image_ids(account.fleet())
+
+    @pytest.mark.parametrize("call", ["rbin:ListRules", "rbin:GetRule"])
+    def test_rules_that_cannot_be_read_refuse(
+        self, account: Account, sweeps: Sweeps, call: str
+    ) -> None:
+        account.load(small_fleet(disabled(3, 15)))
+        account.switch(deny=[call])
+        before = account.fleet()
+        assert f"missing permission: {call}" in sweeps.prune(STEPS)["refused"]
+        assert account.fleet() == before
+
+
+def test_a_cap_counts_what_is_disabled_and_what_is_deregistered(
+    account: Account, sweeps: Sweeps
+) -> None:
+    steps = (deprecated(3, 8), deprecated(4, 9), disabled(5, 15), disabled(6, 16))
+    account.load(small_fleet(*steps))
+    capped = safety(max_per_run="3")
+    done = sweeps.prune(capped)
+    assert done["deregistered"] == [ami(5), ami(6)]
+    assert done["disabled"] == [ami(4)]
+    assert done["deferred"] == [ami(3)]
