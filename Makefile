@@ -1,7 +1,7 @@
 # Every command that a person needs. Prerequisites: Rust (rustup), Python 3 with venv, make.
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites venv build demo test check bench-core
+.PHONY: help prerequisites venv build demo test crash soak pace fuzz check bench-core
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -44,8 +44,29 @@ demo: $(STAMP) ## Show the main job on a local AWS account, and check what it di
 test: $(STAMP) ## Run all tests: core, contract, scenarios, properties, end to end
 	cargo build $(WORKSPACE)
 	cargo test $(WORKSPACE)
+	$(MAKE) crash
 	$(VENV)/bin/python -m pytest -q tests/standin
 	$(VENV)/bin/python -m pytest -q tests/e2e
+
+# Optimised, and without the AWS SDK: see the profile in Cargo.toml.
+crash: | prerequisites ## Stop a run after every single call, for 2,000 random fleets and policies
+	STEWARD_CASES=$${STEWARD_CASES:-2000} cargo test -p steward-tests --no-default-features $(LOCKED) \
+	  --profile fast --test properties crash -- --nocapture
+
+soak: ## The same for 20,000
+	STEWARD_CASES=20000 $(MAKE) crash
+
+pace: $(STAMP) ## Measure 6,000 images against EC2's token buckets, ten times as fast; five minutes
+	cargo test $(WORKSPACE) --test pace -- --ignored --nocapture --test-threads=1
+
+# cargo-fuzz asks for a nightly compiler; the stable one knows the same flags if it is let.
+fuzz: | prerequisites ## Fuzz policies, events and saved inventories, FUZZ_SECONDS each
+	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install cargo-fuzz" >&2; exit 1; }
+	@cd fuzz && for target in policy:../examples event:seeds/event inventory:seeds/inventory; do \
+	  corpus=corpus/$${target%%:*} && mkdir -p $$corpus && RUSTC_BOOTSTRAP=1 \
+	  cargo fuzz run -O $${target%%:*} $$corpus $${target#*:} -- \
+	    -max_total_time=$${FUZZ_SECONDS:-600} -max_len=16384 -print_final_stats=1 || exit 1; \
+	done
 
 check: $(STAMP) ## Check format, lints, the core without the AWS SDK, and the documentation
 	cargo fmt --all --check

@@ -12,7 +12,7 @@ use steward::plan::{Action, plan};
 use steward::policy::Policy;
 
 static WORLD: LazyLock<Inventory> = LazyLock::new(|| {
-    Inventory::from_json(include_str!("../world.json")).expect("a good inventory")
+    Inventory::from_json(include_str!("../seeds/inventory/world.json")).expect("a good inventory")
 });
 
 fuzz_target!(|text: &str| {

@@ -45,7 +45,7 @@ EVERYBODY = {
     ],
     "public": True,
 }
-EVERYBODY_TEXT = " ".join([*EVERYBODY["launch_permissions"], "all"])
+EVERYBODY_TEXT = " ".join(sorted([*EVERYBODY["launch_permissions"], "all"]))
 
 
 def is_about(text: str, expected: datetime) -> bool:
