@@ -4,11 +4,13 @@
 //! out of it, its snapshots first. One that is gone for good leaves its snapshots, if they are
 //! there still: those are kept from being deleted, so that a new image can be made of them.
 
+use std::collections::{BTreeSet, HashSet};
+
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::apply::undo;
-use crate::cloud::{Cloud, CloudError, ErrorKind, RecycledImage, ResourceId};
+use crate::cloud::{Cloud, CloudError, ErrorKind, RecycledImage, RecycledSnapshot, ResourceId};
 use crate::ids::{ImageId, SnapshotId};
 use crate::inventory::{Image, ImageState};
 use crate::plan::reap::made_for;
@@ -119,11 +121,14 @@ async fn try_restore(
     let found =
         match cloud.find_image(image).await?.filter(|one| one.state != ImageState::Deregistered) {
             Some(found) => Some(found),
-            None => recover(image, &marked, wish, cloud, done).await?,
+            None => recover(image, &marked, wish, names, cloud, done).await?,
         };
-    // Those of the ledger that are live and whose mark is still there: a mark that stays would
-    // do no harm while the image exists, but would when it goes the next time.
-    let snapshots = cloud.find_snapshots(&marked).await?;
+    // Those that are live and whose mark is still there: a mark that stays would do no harm while
+    // the image exists, but would when it goes the next time. Some may name another image.
+    let own = found.iter().flat_map(|found| found.snapshots.iter());
+    let snapshots: BTreeSet<SnapshotId> = marked.iter().chain(own).cloned().collect();
+    let snapshots: Vec<SnapshotId> = snapshots.into_iter().collect();
+    let snapshots = cloud.find_snapshots(&snapshots).await?;
     let due = snapshots.into_iter().filter(|one| one.tags.has(&names.delete_after));
     let unmark: Box<[SnapshotId]> = due.map(|one| one.snapshot_id).collect();
     let Some(found) = found else {
@@ -155,35 +160,69 @@ async fn recover(
     image: &ImageId,
     marked: &[SnapshotId],
     wish: &Wish,
+    names: &TagNames,
     cloud: &impl Cloud,
     done: &mut Vec<String>,
 ) -> Result<Option<Image>, CloudError> {
     let recycled = cloud.list_recycled_images().await?;
-    if !recycled.iter().any(|one| one.image_id == *image) {
+    let Some(recycled) = recycled.into_iter().find(|one| one.image_id == *image) else {
         return Ok(None);
-    }
-    for snapshot in cloud.list_recycled_snapshots().await? {
+    };
+    let is_its_own = |snapshot: &RecycledSnapshot| {
         let id = &snapshot.snapshot_id;
-        let by_description = made_for(&snapshot.description).is_some_and(|made| made == *image);
-        if !by_description && !marked.contains(id) && !wish.snapshots.contains(id) {
-            continue;
+        marked.contains(id)
+            || wish.snapshots.contains(id)
+            || made_for(&snapshot.description).is_some_and(|made| made == *image)
+    };
+    recover_snapshots(is_its_own, cloud, done).await?;
+    if let Err(error) = cloud.recover_image(image).await {
+        // A snapshot that several images shared names one of them only. What else of ours went
+        // after this image may be what it lacks; what is not needed is still marked, and goes again.
+        let ledger = cloud.list_tagged(&names.delete_after, None).await?;
+        let ledger: HashSet<ResourceId> = ledger.into_iter().map(|(id, _)| id).collect();
+        let may_be_its_own = |snapshot: &RecycledSnapshot| {
+            let later = match (snapshot.entered_at, recycled.entered_at) {
+                (Some(entered), Some(since)) => entered >= since,
+                _ => true,
+            };
+            later && ledger.contains(&ResourceId::Snapshot(snapshot.snapshot_id.clone()))
+        };
+        let is_missing = error.kind == ErrorKind::Other;
+        if !is_missing || recover_snapshots(may_be_its_own, cloud, done).await? == 0 {
+            return Err(CloudError {
+                message: format!(
+                    "{}; if one of its snapshots is missing, name it with --snapshot",
+                    error.message
+                ),
+                ..error
+            });
         }
+        cloud.recover_image(image).await?;
+    }
+    done.push("taken out of the Recycle Bin".to_owned());
+    cloud.find_image(image).await
+}
+
+/// Takes those snapshots out of the Recycle Bin, and says how many they were.
+async fn recover_snapshots(
+    is_wanted: impl Fn(&RecycledSnapshot) -> bool,
+    cloud: &impl Cloud,
+    done: &mut Vec<String>,
+) -> Result<usize, CloudError> {
+    let mut count = 0;
+    for snapshot in cloud.list_recycled_snapshots().await?.iter().filter(|one| is_wanted(one)) {
+        let id = &snapshot.snapshot_id;
         match cloud.recover_snapshot(id).await {
-            Ok(()) => done.push(format!("{id} taken out of the Recycle Bin")),
+            Ok(()) => {
+                done.push(format!("{id} taken out of the Recycle Bin"));
+                count += 1;
+            }
             // Somebody was quicker.
             Err(error) if error.kind == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
     }
-    cloud.recover_image(image).await.map_err(|error| CloudError {
-        message: format!(
-            "{}; if one of its snapshots is missing, name it with --snapshot",
-            error.message
-        ),
-        ..error
-    })?;
-    done.push("taken out of the Recycle Bin".to_owned());
-    cloud.find_image(image).await
+    Ok(count)
 }
 
 async fn keep_it(

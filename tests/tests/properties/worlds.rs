@@ -95,11 +95,11 @@ pub fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
             image.protected =
                 if protected { "enabled-without-cooldown" } else { "disabled" }.to_owned();
             // A disabled image cannot be shared.
-            // EC2 takes them when it disables.
-            let disabled = image.state == "disabled";
-            image.public = public && !disabled;
+            // EC2 takes them when it disables, and only what can be launched can be shared.
+            let private = image.state != "available";
+            image.public = public && !private;
             image.launch_permissions =
-                if shared && !disabled { vec!["111122223333".to_owned()] } else { Vec::new() };
+                if shared && !private { vec!["111122223333".to_owned()] } else { Vec::new() };
             image.last_launched_at = launched.map(|hours| ago(hours * HOUR));
             image
         },

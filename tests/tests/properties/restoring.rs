@@ -1,0 +1,83 @@
+//! The morning after a bad policy: whatever a policy did to an account within the days that the
+//! Recycle Bin keeps things, `restore` takes it back.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use steward::ids::ImageId;
+use steward::restore::{End, Wish, images_since, restore};
+use steward::tags::{TagNames, Tags};
+use steward_tests::fake::Fake;
+use steward_tests::fleet::Fleet;
+
+use super::rules::some_rules;
+use super::runs::{reap, run, sweep};
+use super::worlds::{a_fleet, now};
+
+/// The fleet as it was before anybody ran this tool on it.
+fn untouched(mut fleet: Fleet) -> Fleet {
+    let ours = ["expired-at", "deprecation", "launch-permissions", "image", "delete-after"]
+        .map(|name| format!("image-steward:{name}"));
+    for image in &mut fleet.images {
+        image.tags = image.tags.without(&ours);
+    }
+    for snapshot in &mut fleet.snapshots {
+        snapshot.tags = snapshot.tags.without(&ours);
+    }
+    fleet
+}
+
+proptest! {
+    #![proptest_config(super::cases(300))]
+
+    #[test]
+    fn whatever_a_policy_did_is_taken_back(
+        fleet in a_fleet().prop_map(untouched), mut rules in some_rules(), days in 0_usize..4, twice in any::<bool>(),
+    ) {
+        rules.lift_caps();
+        let (fake, policy, names) = (Fake::new(&fleet), rules.policy(), TagNames::under("image-steward:"));
+        let before = fake.world();
+        let mut at = now();
+        for day in [0, 1, 8, 9].into_iter().take(days + 1) {
+            at = now() + SignedDuration::from_hours(24 * day);
+            sweep(&fake, &policy, at);
+            reap(&fake, &policy, at);
+        }
+        let images = run(images_since(now(), &names, &fake)).unwrap();
+        for image in images.iter().cycle().take(images.len() * if twice { 2 } else { 1 }) {
+            let restored = run(restore(image, &Wish::default(), &names, at, &fake));
+            prop_assert!(matches!(restored.end, End::Restored | End::Untouched), "{restored:?}");
+        }
+        let after = fake.world();
+        for was in &before.images {
+            let Some(is) = after.images.iter().find(|one| one.image_id == was.image_id) else {
+                // What failed when it was made has nothing to be launched, but comes back too.
+                return Err(TestCaseError::fail(format!("{} is not back", was.image_id)));
+            };
+            // The date of its owner may have passed since, and is then left to be.
+            let mut was = was.clone();
+            if was.deprecation_time.is_some_and(|date| date > now() && date <= at) {
+                was.deprecation_time = is.deprecation_time;
+            }
+            prop_assert_eq!(is, &was);
+        }
+        let left: BTreeSet<_> = after.snapshots.iter().map(|one| &one.snapshot_id).collect();
+        let needed: BTreeSet<_> = before.images.iter().flat_map(|image| &image.snapshots).collect();
+        prop_assert!(needed.is_subset(&left), "an image lacks a snapshot");
+        let used = |tags: &Tags| tags.has("image-steward:delete-after");
+        let doomed = after.snapshots.iter().find(|one| needed.contains(&one.snapshot_id) && used(&one.tags));
+        prop_assert_eq!(doomed, None);
+    }
+}
+
+#[test]
+fn an_unknown_image_is_gone_and_nothing_is_changed() {
+    let fake = Fake::new(&Fleet::default());
+    let image: ImageId = "ami-00".parse().unwrap();
+    let names = TagNames::under("image-steward:");
+    let restored = run(restore(&image, &Wish::default(), &names, now(), &fake));
+    assert_eq!(restored.end, End::Gone);
+    assert!(restored.problem.unwrap().contains("no snapshot names it"));
+    assert!(fake.calls().iter().all(|call| !call.changes()));
+}

@@ -1,0 +1,315 @@
+//! Taking the steps in a world that changes under them, or in which something fails; and taking
+//! them back.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
+use jiff::{SignedDuration, Timestamp};
+use steward::apply::{self, NoDeadline, Outcome};
+use steward::cloud::{SnapshotFate, SnapshotScope};
+use steward::jobs::{Job, Mode, Reaped};
+use steward::plan::{Action, Plan, Refusal};
+use steward::policy::Policy;
+use steward::survey::Home;
+use steward_tests::fake::{Call, Fake};
+use steward_tests::fleet::{Fleet, FleetImage, Parameter};
+use steward_tests::switches::Switches;
+
+/// The steps of a policy, behind what all of these tests share.
+fn policy(retire: &str) -> Policy {
+    let text = format!(
+        "version = 1\n[[rule]]\nname = \"all\"\nkeep = {{ last = 1 }}\nretire = {{ {retire} }}\n\
+         [safety]\nmax_fraction = 1.0\nmin_references = 0\nshared_images = \"retire\"\n\
+         [orphans]\ndelete_after = \"2d\"\n"
+    );
+    Policy::parse(&text, "test").unwrap()
+}
+
+const DEPRECATE: &str = "deprecate_after = \"0d\", disable_after = \"7d\"";
+const DISABLE: &str = "deprecate_after = \"never\", disable_after = \"0d\"";
+const AT_ONCE: &str = "deregister_after = \"0d\", delete_snapshots_after = \"0d\"";
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+/// `ami-1` is the newest and stays; `ami-2`, which an account and everybody may launch, does not.
+fn fake() -> Fake {
+    Fake::new(&Fleet::from_json(
+        r#"{"images":[
+            {"image_id":"ami-1","created_at":"2026-11-03T00:00:00Z","snapshots":["snap-1"]},
+            {"image_id":"ami-2","created_at":"2026-11-02T00:00:00Z","snapshots":["snap-2"],
+             "launch_permissions":["111122223333"],"public":true,"deprecation_time":"2027-01-01T00:00:00Z"}]}"#,
+    ))
+}
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+fn with_job<T>(
+    fake: &Fake,
+    policy: &Policy,
+    at: Timestamp,
+    work: impl AsyncFnOnce(&Job<'_, Fake, NoDeadline>) -> T,
+) -> T {
+    fake.set_clock(at);
+    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let (cloud, mode) = (fake, Mode::Apply);
+    let job = Job { cloud, home: &home, policy, mode, now: at, deadline: &NoDeadline };
+    run(work(&job))
+}
+
+fn planned(fake: &Fake, policy: &Policy) -> Plan {
+    with_job(fake, policy, now(), async |job| job.plan_images().await)
+}
+
+fn applied(fake: &Fake, policy: &Policy, plan: &Plan) -> Outcome {
+    fake.forget_calls();
+    run(apply::apply(plan, policy, fake, &NoDeadline))
+}
+
+fn reaped(fake: &Fake, policy: &Policy, at: Timestamp) -> Reaped {
+    with_job(fake, policy, at, async |job| job.reap(&SnapshotScope::Own).await)
+}
+
+fn image(fake: &Fake, id: &str) -> FleetImage {
+    fake.world().images.into_iter().find(|image| image.image_id.as_str() == id).unwrap()
+}
+
+/// The calls that changed something, by their names.
+fn changes(fake: &Fake) -> Vec<String> {
+    let word = |call: &Call| match call {
+        Call::SetTags(_, tags) => {
+            let keys: Vec<_> =
+                tags.iter().map(|(key, _)| key.replace("image-steward:", "")).collect();
+            format!("tag {}", keys.join(","))
+        }
+        other => format!("{other:?}").split('(').next().unwrap().to_lowercase(),
+    };
+    fake.changing_calls().iter().map(word).collect()
+}
+
+#[test]
+fn what_a_step_destroys_is_written_down_before_it() {
+    for (retire, expected) in [
+        (DEPRECATE, vec!["tag expired-at", "tag deprecation", "deprecate"]),
+        (DISABLE, vec!["tag expired-at", "tag launch-permissions", "disable"]),
+        (AT_ONCE, vec!["tag launch-permissions", "tag delete-after,image,snapshot", "deregister"]),
+    ] {
+        let (fake, policy) = (fake(), policy(retire));
+        let plan = planned(&fake, &policy);
+        applied(&fake, &policy, &plan);
+        assert_eq!(changes(&fake), expected, "{retire}");
+    }
+}
+
+#[test]
+fn what_cannot_be_written_down_is_not_destroyed() {
+    for retire in [DEPRECATE, DISABLE, AT_ONCE] {
+        let (fake, policy) = (fake(), policy(retire));
+        let plan = planned(&fake, &policy);
+        fake.set(Switches::deny(&["ec2:CreateTags"]));
+        let outcome = applied(&fake, &policy, &plan);
+        assert_eq!(outcome.failed.len(), 1, "{retire}: {outcome:?}");
+        let (is, was) = (image(&fake, "ami-2"), image(&self::fake(), "ami-2"));
+        assert_eq!(is, was, "{retire}");
+    }
+}
+
+#[test]
+fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
+    let (fake, policy) = (fake(), policy("deprecate_after = \"0d\", disable_after = \"1d\""));
+    let before = image(&fake, "ami-2");
+    let day = |days: i64| now() + SignedDuration::from_hours(24 * days);
+    for days in [0, 1] {
+        with_job(&fake, &policy, day(days), async |job| {
+            let plan = job.plan_images().await;
+            job.apply_images(&plan).await
+        });
+    }
+    let taken = image(&fake, "ami-2");
+    assert_eq!((taken.state.as_str(), taken.public), ("disabled", false));
+    assert_ne!(taken.deprecation_time, before.deprecation_time);
+    fake.change(|fleet| use_by_parameter(fleet, "ami-2"));
+    fake.forget_calls();
+    let outcome = with_job(&fake, &policy, day(2), async |job| {
+        let plan = job.plan_images().await;
+        job.apply_images(&plan).await
+    });
+    assert_eq!(outcome.rescued.len(), 1);
+    assert_eq!(changes(&fake), ["enable", "share", "deprecate", "removetags"]);
+    assert_eq!(image(&fake, "ami-2"), before);
+}
+
+/// Something that DescribeImageReferences alone tells of.
+fn use_by_parameter(fleet: &mut Fleet, image: &str) {
+    fleet.ssm_parameters.push(Parameter { name: "/golden".into(), value: image.to_owned() });
+}
+
+#[test]
+fn what_changed_since_the_plan_stops_a_step() {
+    type Change = fn(&mut Fleet);
+    let changes: [(&str, Change); 4] = [
+        ("in use: ssm_parameter", |fleet| use_by_parameter(fleet, "ami-2")),
+        ("its launch permissions are others", |fleet| {
+            fleet.images[1].launch_permissions.push("999988887777".to_owned());
+        }),
+        ("opted out", |fleet| {
+            fleet.images[1].tags = [("image-steward:keep", "")].into_iter().collect();
+        }),
+        ("it is disabled by now", |fleet| {
+            fleet.images[1].state = "disabled".to_owned();
+            fleet.images[1].launch_permissions.clear();
+            fleet.images[1].public = false;
+        }),
+    ];
+    for retire in [DISABLE, AT_ONCE] {
+        for (because, change) in changes {
+            let (fake, policy) = (fake(), policy(retire));
+            let plan = planned(&fake, &policy);
+            fake.change(change);
+            let outcome = applied(&fake, &policy, &plan);
+            assert_eq!(outcome.changed.len(), 1, "{because}: {outcome:?}");
+            let said = &outcome.changed[0].because;
+            assert!(said.starts_with(because), "{said}");
+            assert!(outcome.disabled.is_empty() && outcome.deregistered.is_empty());
+        }
+    }
+}
+
+#[test]
+fn an_image_that_somebody_enabled_is_not_deregistered() {
+    let (fake, policy) = (fake(), policy(AT_ONCE));
+    fake.change(|fleet| {
+        fleet.images[1].state = "disabled".to_owned();
+        fleet.images[1].launch_permissions.clear();
+        fleet.images[1].public = false;
+    });
+    let plan = planned(&fake, &policy);
+    assert_eq!(plan.summary.deregister, 1);
+    fake.change(|fleet| fleet.images[1].state = "available".to_owned());
+    let outcome = applied(&fake, &policy, &plan);
+    assert_eq!(outcome.changed[0].because, "it is available by now");
+}
+
+#[test]
+fn without_the_last_look_nothing_irreversible_is_done() {
+    for retire in [DISABLE, AT_ONCE] {
+        for action in [
+            "ec2:DescribeImageReferences",
+            "ec2:DescribeImages",
+            "ec2:DescribeInstances",
+            "ec2:DescribeImageAttribute",
+            "ec2:DescribeFleets",
+        ] {
+            let (fake, policy) = (fake(), policy(retire));
+            let plan = planned(&fake, &policy);
+            fake.set(Switches::deny(&[action]));
+            let outcome = applied(&fake, &policy, &plan);
+            assert_eq!(outcome.failed.len(), 1, "{action}: {outcome:?}");
+            assert_eq!(image(&fake, "ami-2").state, "available", "{action}");
+        }
+    }
+}
+
+#[test]
+fn evidence_that_cannot_be_read_refuses_all_removals() {
+    for (action, source) in [
+        ("ec2:DescribeImageReferences", "image_references"),
+        ("ec2:DescribeImageAttribute", "launch_permissions"),
+        ("rbin:ListRules", "retention_rules"),
+        ("rbin:GetRule", "retention_rules"),
+    ] {
+        let (fake, policy) = (fake(), policy(AT_ONCE));
+        fake.set(Switches::deny(&[action]));
+        let plan = planned(&fake, &policy);
+        let Some(Refusal::Unread { sources }) = &plan.refusal else { panic!("{action}: {plan:?}") };
+        assert_eq!(sources.len(), 1);
+        assert_eq!(&*sources[0].source, source);
+        assert_eq!(sources[0].permission.as_deref(), Some(action));
+        assert!(plan.decisions.iter().all(|one| matches!(one.action, Action::Keep | Action::Wait)));
+    }
+}
+
+#[test]
+fn a_snapshot_that_something_else_holds_is_not_deleted_with_its_image() {
+    type Change = fn(&mut Fleet);
+    let holds: [(&str, Change); 3] = [
+        ("locked", |fleet| fleet.snapshots[1].locked = true),
+        ("shared", |fleet| {
+            fleet.snapshots[1].create_volume_permissions = vec!["111122223333".parse().unwrap()];
+        }),
+        ("named", |fleet| {
+            let text = r#"{"launch_templates":[{"launch_template_id":"lt-1",
+                           "versions":[{"version":1,"snapshots":["snap-2"]}]}]}"#;
+            fleet.launch_templates = Fleet::from_json(text).launch_templates;
+        }),
+    ];
+    for (hold, change) in holds {
+        let (fake, policy) = (fake(), policy(AT_ONCE));
+        fake.change(change);
+        let plan = planned(&fake, &policy);
+        applied(&fake, &policy, &plan);
+        let fate = fake.calls().into_iter().find_map(|call| match call {
+            Call::Deregister(_, fate) => Some(fate),
+            _ => None,
+        });
+        assert_eq!(fate, Some(SnapshotFate::LeaveToReaper), "{hold}");
+        assert!(fake.world().snapshots.iter().any(|one| one.snapshot_id.as_str() == "snap-2"));
+    }
+}
+
+/// The same, and a snapshot whose image is gone.
+fn fake_with_orphan() -> Fake {
+    let fake = fake();
+    fake.change(|fleet| {
+        let text = r#"{"snapshots":[{"snapshot_id":"snap-9","volume_id":"vol-9","started_at":"2026-01-01T00:00:00Z",
+                       "description":"Created by CreateImage(i-9) for ami-9"}]}"#;
+        fleet.snapshots.extend(Fleet::from_json(text).snapshots);
+    });
+    fake
+}
+
+#[test]
+fn an_orphan_is_looked_at_again_before_it_is_marked() {
+    let policy = policy(DISABLE);
+    let fake = fake_with_orphan();
+    let reaper = reaped(&fake, &policy, now());
+    assert_eq!(reaper.outcome.marked.len(), 1, "{reaper:?}");
+    // A listing that is a little old does not know the image yet.
+    let fake = fake_with_orphan();
+    fake.freeze_listings();
+    fake.change(|fleet| fleet.images.push(FleetImage::new("ami-9".parse().unwrap(), [])));
+    let reaper = reaped(&fake, &policy, now());
+    assert_eq!(reaper.outcome.changed[0].because, "its image ami-9 exists");
+    // Somebody claimed it since.
+    let fake = fake_with_orphan();
+    fake.freeze_listings();
+    fake.change(|fleet| {
+        let orphan = fleet.snapshots.iter_mut().find(|one| one.snapshot_id.as_str() == "snap-9");
+        orphan.unwrap().tags = [("image-steward:keep", "")].into_iter().collect();
+    });
+    let reaper = reaped(&fake, &policy, now());
+    assert_eq!(reaper.outcome.changed[0].because, "opted out by tag");
+    assert!(!fake.changing_calls().iter().any(|call| matches!(call, Call::SetTags(..))));
+}
+
+#[test]
+fn without_evidence_no_snapshot_is_marked_or_deleted() {
+    for action in [
+        "ec2:DescribeSnapshots",
+        "ec2:DescribeImages",
+        "ec2:DescribeLockedSnapshots",
+        "ec2:DescribeLaunchTemplateVersions",
+        "ec2:DescribeSnapshotAttribute",
+        "ec2:ListImagesInRecycleBin",
+        "rbin:ListRules",
+    ] {
+        let policy = policy(DISABLE);
+        let fake = fake_with_orphan();
+        fake.set(Switches::deny(&[action]));
+        let reaper = reaped(&fake, &policy, now());
+        assert!(reaper.outcome.refused.is_some_and(|why| why.contains(action)), "{action}");
+        assert!(fake.changing_calls().is_empty(), "{action}");
+    }
+}
