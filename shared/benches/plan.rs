@@ -102,6 +102,7 @@ fn image(n: usize) -> Image {
         last_launched_at: n.is_multiple_of(50).then_some(created_at),
         deprecation_time: None,
         protected: false,
+        public: false,
         launch_permissions: None,
         source_instance: None,
         source_image: None,

@@ -11,6 +11,7 @@ pub mod period;
 mod protect;
 pub mod reap;
 pub mod reason;
+mod refusal;
 mod retire;
 pub mod undo;
 
@@ -22,11 +23,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::cloud::SnapshotFate;
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
-use crate::inventory::{Image, ImageState, Inventory, Recyclable, Reference, Unread};
+use crate::inventory::{Image, ImageState, Inventory, Reference};
 use crate::policy::Policy;
 use family::{Cutoffs, Families, Member};
 use protect::{Recovery, Uses};
 use reason::Reason;
+pub use refusal::Refusal;
 use undo::Undo;
 
 /// What is to be done about every image of an inventory, and why.
@@ -138,57 +140,6 @@ pub enum Step {
     Deregister,
     /// Its snapshots go.
     DeleteSnapshots,
-}
-
-/// Why a plan removes nothing at all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "reason", rename_all = "snake_case")]
-pub enum Refusal {
-    /// Part of the world could not be read.
-    Unread {
-        /// That part.
-        sources: Vec<Unread>,
-    },
-    /// The picture of what is in use looks too small to be true.
-    TooFewReferences {
-        /// References in the inventory.
-        seen: usize,
-        /// `min_references` of the policy.
-        at_least: u32,
-    },
-    /// What is removed could not be brought back.
-    NotRecoverable {
-        /// What no rule of the Recycle Bin covers.
-        missing: Vec<Recyclable>,
-    },
-}
-
-impl std::fmt::Display for Refusal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Unread { sources } => {
-                f.write_str("not everything could be read: ")?;
-                for (index, source) in sources.iter().enumerate() {
-                    write!(f, "{}{source}", if index > 0 { "; " } else { "" })?;
-                }
-                Ok(())
-            }
-            Self::TooFewReferences { seen, at_least } => write!(
-                f,
-                "only {seen} references to images were seen, and safety.min_references is {at_least}: \
-                 is this the right account and Region? Lower min_references if it is"
-            ),
-            Self::NotRecoverable { missing } => {
-                let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
-                write!(
-                    f,
-                    "no rule of the Recycle Bin covers {} in this Region, so that what is removed could \
-                     not be brought back: make one, or write safety.recycle_bin = \"optional\"",
-                    missing.join(" and ")
-                )
-            }
-        }
-    }
 }
 
 /// The counts of a plan, in images unless said otherwise.

@@ -129,6 +129,7 @@ fn worlds() -> impl Strategy<Value = (Fleet, Rules, usize, Use)> {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "how many cases there are is said from outside")]
 fn after_a_crash_anywhere_later_runs_end_where_an_uncrashed_run_ends() {
     let cases = std::env::var("STEWARD_CASES").map_or(200, |text| text.parse().unwrap());
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };

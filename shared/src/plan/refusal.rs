@@ -1,0 +1,58 @@
+//! Why a plan removes nothing at all.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inventory::{Recyclable, Unread};
+
+/// Why a plan removes nothing at all.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+pub enum Refusal {
+    /// Part of the world could not be read.
+    Unread {
+        /// That part.
+        sources: Vec<Unread>,
+    },
+    /// The picture of what is in use looks too small to be true.
+    TooFewReferences {
+        /// References in the inventory.
+        seen: usize,
+        /// `min_references` of the policy.
+        at_least: u32,
+    },
+    /// What is removed could not be brought back.
+    NotRecoverable {
+        /// What no rule of the Recycle Bin covers.
+        missing: Vec<Recyclable>,
+    },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unread { sources } => {
+                f.write_str("not everything could be read: ")?;
+                for (index, source) in sources.iter().enumerate() {
+                    write!(f, "{}{source}", if index > 0 { "; " } else { "" })?;
+                }
+                Ok(())
+            }
+            Self::TooFewReferences { seen, at_least } => write!(
+                f,
+                "only {seen} references to images were seen, and safety.min_references is {at_least}: \
+                 is this the right account and Region? Lower min_references if it is"
+            ),
+            Self::NotRecoverable { missing } => {
+                let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "no rule of the Recycle Bin covers {} in this Region, so that what is removed could \
+                     not be brought back: make one, or write safety.recycle_bin = \"optional\"",
+                    missing.join(" and ")
+                )
+            }
+        }
+    }
+}
