@@ -1,7 +1,7 @@
 # Every command that a person needs. Prerequisites: Rust (rustup), Python 3 with venv, make.
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites venv build demo test crash soak pace fuzz check bench-core
+.PHONY: help prerequisites venv build demo test crash soak reliability reliability-functions pace fuzz check bench-core
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -10,7 +10,7 @@ VENV := .venv
 # Written when the packages are in place, so that they are installed anew only when the list changes.
 STAMP := $(VENV)/.installed
 REQUIREMENTS := tests/standin/requirements.txt
-PYTHON_CODE := demo tests/e2e tests/standin
+PYTHON_CODE := demo tests/e2e tests/reliability tests/standin
 # Always the whole workspace: with a single package cargo chooses other features for the
 # dependencies, and builds the AWS SDK once more.
 WORKSPACE := --workspace $(LOCKED)
@@ -47,6 +47,7 @@ test: $(STAMP) ## Run all tests: core, contract, scenarios, properties, end to e
 	$(MAKE) crash
 	$(VENV)/bin/python -m pytest -q tests/standin
 	$(VENV)/bin/python -m pytest -q tests/e2e
+	$(MAKE) reliability-functions
 
 # Optimised, and without the AWS SDK: see the profile in Cargo.toml.
 crash: | prerequisites ## Stop a run after every single call, for 2,000 random fleets and policies
@@ -55,6 +56,14 @@ crash: | prerequisites ## Stop a run after every single call, for 2,000 random f
 
 soak: ## The same for 20,000
 	STEWARD_CASES=20000 $(MAKE) crash
+
+reliability: $(STAMP) ## Inject each fault on each call on the wire; a quarter of an hour
+	cargo build $(WORKSPACE)
+	$(VENV)/bin/python tests/reliability/run.py --write docs/reliability.md
+
+reliability-functions: $(STAMP) ## The most important of these faults, on the functions
+	cargo build $(WORKSPACE)
+	$(VENV)/bin/python tests/reliability/run.py --functions
 
 pace: $(STAMP) ## Measure 6,000 images against EC2's token buckets, ten times as fast; five minutes
 	cargo test $(WORKSPACE) --test pace -- --ignored --nocapture --test-threads=1

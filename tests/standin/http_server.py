@@ -117,19 +117,35 @@ class _Connection(socketserver.StreamRequestHandler):
             raise BadRequest("this is not an HTTP/1.1 request")
         method, target, version = words
         headers = self._read_headers()
-        if "transfer-encoding" in headers:
-            raise BadRequest("a body needs a Content-Length here")
         if headers.get("expect", "").lower() == "100-continue":
             self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        length = int(headers.get("content-length", "0"))
-        body = self.rfile.read(length) if length else b""
-        if len(body) < length:
+        body = self._read_body(headers)
+        if body is None:
             return None
         path, _, query = target.partition("?")
         close = (
             version == "HTTP/1.0" or headers.get("connection", "").lower() == "close"
         )
         return HttpRequest(method, path, query, headers, body), not close
+
+    def _read_body(self, headers: dict[str, str]) -> bytes | None:
+        """The body, of a known length or in chunks; None when it is cut off."""
+        if headers.get("transfer-encoding", "").lower() == "chunked":
+            return self._read_chunks()
+        length = int(headers.get("content-length", "0"))
+        body = self.rfile.read(length) if length else b""
+        return body if len(body) == length else None
+
+    def _read_chunks(self) -> bytes | None:
+        body = b""
+        while length := int(self.rfile.readline(_LONGEST_LINE).split(b";")[0], 16):
+            chunk = self.rfile.read(length + 2)
+            if len(chunk) < length + 2:
+                return None
+            body += chunk[:length]
+        while self.rfile.readline(_LONGEST_LINE).strip():
+            pass
+        return body
 
     def _read_headers(self) -> dict[str, str]:
         headers: dict[str, str] = {}

@@ -86,7 +86,7 @@ def test_it_closes_when_asked_to(address, request_line):
     [
         b"what?\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
-        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nmany\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n",
         b"GET / HTTP/1.1\r\n" + b"a: b\r\n" * 300 + b"\r\n",
     ],
@@ -94,6 +94,18 @@ def test_it_closes_when_asked_to(address, request_line):
 def test_nonsense_is_answered_and_the_connection_closed(standin, address, nonsense):
     assert raw(address, nonsense).startswith(b"HTTP/1.1 400 Bad Request")
     assert standin.control("GET", "calls") == {}
+
+
+def test_a_body_may_come_in_chunks(standin, address):
+    body = b"Action=DescribeImages&Version=2016-11-15"
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(c), c) for c in (body[:9], body[9:]))
+    head = (
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+        b"Content-Type: application/x-www-form-urlencoded\r\n"
+        b"Authorization: AWS4-HMAC-SHA256 Credential=A/20260101/eu-central-1/ec2/aws4_request\r\n\r\n"
+    )
+    answer = raw(address, head + chunks + b"0\r\n\r\n")
+    assert standin.control("GET", "calls") == {"DescribeImages": 1}, answer
 
 
 def test_a_slip_of_the_server_is_an_answer_too(capsys):
