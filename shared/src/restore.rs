@@ -175,7 +175,11 @@ async fn recover(
             || made_for(&snapshot.description).is_some_and(|made| made == *image)
     };
     recover_snapshots(is_its_own, cloud, done).await?;
-    if let Err(error) = cloud.recover_image(image).await {
+    // An answer that was lost and asked for again is "not there": it is back already.
+    let is_back = |error: &CloudError| error.kind == ErrorKind::NotFound;
+    if let Err(error) = cloud.recover_image(image).await
+        && !is_back(&error)
+    {
         // A snapshot that several images shared names one of them only. What else of ours went
         // after this image may be what it lacks; what is not needed is still marked, and goes again.
         let ledger = cloud.list_tagged(&names.delete_after, None).await?;
@@ -200,7 +204,14 @@ async fn recover(
         cloud.recover_image(image).await?;
     }
     done.push("taken out of the Recycle Bin".to_owned());
-    cloud.find_image(image).await
+    let found = cloud.find_image(image).await?;
+    // Listings may be a little late.
+    Ok(Some(found.ok_or_else(|| CloudError {
+        call: "restore",
+        kind: ErrorKind::Other,
+        code: String::new(),
+        message: format!("{image} does not show yet; run the same command again in a minute"),
+    })?))
 }
 
 /// Takes those snapshots out of the Recycle Bin, and says how many they were.

@@ -9,7 +9,9 @@ use steward::cloud::{SnapshotFate, SnapshotScope};
 use steward::jobs::{Job, Mode, Reaped};
 use steward::plan::{Action, Plan, Refusal};
 use steward::policy::Policy;
+use steward::restore::{End, Wish, restore};
 use steward::survey::Home;
+use steward::tags::TagNames;
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, Parameter};
 use steward_tests::switches::Switches;
@@ -311,5 +313,37 @@ fn without_evidence_no_snapshot_is_marked_or_deleted() {
         let reaper = reaped(&fake, &policy, now());
         assert!(reaper.outcome.refused.is_some_and(|why| why.contains(action)), "{action}");
         assert!(fake.changing_calls().is_empty(), "{action}");
+    }
+}
+
+#[test]
+fn a_restore_that_stopped_in_the_middle_goes_on() {
+    let names = TagNames::under("image-steward:");
+    let bring_back = |fake: &Fake| {
+        run(restore(&"ami-2".parse().unwrap(), &Wish::default(), &names, now(), fake))
+    };
+    for action in [
+        "ec2:RestoreSnapshotFromRecycleBin",
+        "ec2:RestoreImageFromRecycleBin",
+        "ec2:ModifyImageAttribute",
+        "ec2:DeleteTags",
+    ] {
+        for lost in [false, true] {
+            let (fake, policy) = (fake(), policy(AT_ONCE));
+            let before = image(&fake, "ami-2");
+            let plan = planned(&fake, &policy);
+            applied(&fake, &policy, &plan);
+            assert!(!fake.world().images.iter().any(|one| one.image_id.as_str() == "ami-2"));
+            fake.set(match lost {
+                true => Switches::default().and_lose_answers(action, 1),
+                false => Switches::default().and_fail_times(action, "InternalError", 1),
+            });
+            let first = bring_back(&fake);
+            assert_eq!(first.end, End::Failed, "{action} {lost}: {first:?}");
+            let second = bring_back(&fake);
+            assert!(matches!(second.end, End::Restored | End::Untouched), "{action}: {second:?}");
+            assert_eq!(image(&fake, "ami-2"), before, "{action} {lost}");
+            assert_eq!(bring_back(&fake).end, End::Untouched);
+        }
     }
 }
