@@ -1,5 +1,7 @@
 //! Taking back what the steps did to an image.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId};
@@ -11,7 +13,7 @@ use crate::tags::TagNames;
 /// stops this in the middle, a later run finds them and does it again.
 ///
 /// # Errors
-/// The first call that failed.
+/// The first call that failed; for launch permissions only after all else was taken back.
 pub async fn undo(
     image: &ImageId,
     what: &Undo,
@@ -25,9 +27,9 @@ pub async fn undo(
         cloud.enable(image).await?;
         done.push("enabled".to_owned());
     }
-    if !share_with.is_empty() {
-        cloud.share(image, share_with).await?;
-        done.push(format!("shared with {} again", share_with.join(", ")));
+    let (shared, unshared) = share(image, share_with, cloud).await;
+    if !shared.is_empty() {
+        done.push(format!("shared with {} again", shared.join(", ")));
     }
     match deprecation {
         None => {}
@@ -48,8 +50,39 @@ pub async fn undo(
             done.push(format!("{snapshot} unmarked"));
         }
     }
+    // Who could not be given back what they had stands in a tag still.
+    if let Some(error) = unshared {
+        return Err(error);
+    }
     remove_tags(&ResourceId::Image(image.clone()), &Undo::marks(names), cloud).await?;
     Ok(done)
+}
+
+/// Shares `image` with all of them, or with as many as possible: one account that is closed by now
+/// must not keep the others away. Says with whom it is shared, and what failed if not with all.
+async fn share(
+    image: &ImageId,
+    with: &[Arc<str>],
+    cloud: &impl Cloud,
+) -> (Vec<Arc<str>>, Option<CloudError>) {
+    if with.is_empty() {
+        return (Vec::new(), None);
+    }
+    match cloud.share(image, with).await {
+        Ok(()) => return (with.to_vec(), None),
+        Err(error) if error.kind != ErrorKind::Other || with.len() == 1 => {
+            return (Vec::new(), Some(error));
+        }
+        Err(_) => {}
+    }
+    let (mut shared, mut failed) = (Vec::new(), None);
+    for one in with {
+        match cloud.share(image, std::slice::from_ref(one)).await {
+            Ok(()) => shared.push(one.clone()),
+            Err(error) => failed = Some(error),
+        }
+    }
+    (shared, failed)
 }
 
 /// Removes tags; whether there still was something to remove them from.
