@@ -1,7 +1,8 @@
 # Every command that a person needs. Prerequisites: Rust (rustup), Python 3 with venv, make.
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites venv build demo test crash soak reliability reliability-functions pace fuzz check bench-core
+.PHONY: help prerequisites venv build demo test crash soak reliability reliability-functions pace fuzz check bench-core \
+  functions deploy diff destroy e2e bench-functions
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -10,13 +11,23 @@ VENV := .venv
 # Written when the packages are in place, so that they are installed anew only when the list changes.
 STAMP := $(VENV)/.installed
 REQUIREMENTS := tests/standin/requirements.txt
-PYTHON_CODE := demo tests/e2e tests/reliability tests/standin
+PYTHON_CODE := demo infra tests/bench tests/deployed tests/e2e tests/infra tests/reliability tests/standin
+# ministack and cfn-lint, which insist on another version of botocore.
+TOOLS := .venv-tools
+TOOLS_STAMP := $(TOOLS)/.installed
+TOOLS_REQUIREMENTS := tests/deployed/requirements.txt
+# What the functions are deployed to: arm64, which costs less, or x86-64.
+ARCH ?= arm64
+# What runs on this machine, for tests and measurements.
+HERE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
+TARGET := $${CARGO_TARGET_DIR:-$(CURDIR)/target}
+FUNCTIONS := $(notdir $(wildcard functions/*))
 # Always the whole workspace: with a single package cargo chooses other features for the
 # dependencies, and builds the AWS SDK once more.
 WORKSPACE := --workspace $(LOCKED)
 
 help: ## List the commands
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 prerequisites:
 	@command -v cargo >/dev/null || { \
@@ -31,10 +42,51 @@ $(STAMP): $(REQUIREMENTS) | prerequisites
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
+$(TOOLS_STAMP): $(TOOLS_REQUIREMENTS) | prerequisites
+	@echo "Installing the Python packages into $(TOOLS)."
+	@$(PYTHON) -m venv $(TOOLS)
+	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r $(TOOLS_REQUIREMENTS)
+	@touch $@
+
 venv: $(STAMP) ## Make the Python environment that demo and tests need
 
 build: | prerequisites ## Build the functions and the command
 	cargo build $(WORKSPACE)
+
+# Only the functions, so that what the command needs beside (single sign-on) is not in them.
+functions: $(STAMP) ## Build the functions for deploying; ARCH=x86-64 or arm64, a quarter of an hour at first
+	@test $(ARCH) = arm64 -o $(ARCH) = x86-64 || { echo "ARCH is \`$(ARCH)\`; write ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
+	@test $(ARCH) = x86-64 || rustup target list --installed | grep -q aarch64-unknown-linux-gnu || \
+	  rustup target add aarch64-unknown-linux-gnu
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --$(ARCH) $(LOCKED) \
+	  $(addprefix -p ,$(FUNCTIONS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
+
+DEPLOY = $(VENV)/bin/python infra/deploy $(1) --binaries "$(TARGET)/lambda-$(ARCH)" --steward "$(TARGET)/debug/image-steward"
+# Named here so that `make deploy STACK=x` reaches the program.
+export STACK REGION MODE POLICY PARAMETERS FUNCTION_ENV YES
+
+# Mistakes that can be seen at once are told before the long build.
+deploy: $(STAMP) ## Deploy into an AWS account: STACK, REGION, MODE=plan|apply, POLICY, ARCH, PARAMETERS
+	@$(call DEPLOY,check)
+	@$(MAKE) functions build
+	@$(call DEPLOY,deploy)
+
+diff: $(STAMP) ## Say what `make deploy` would change
+	@$(call DEPLOY,check)
+	@$(MAKE) functions build
+	@$(call DEPLOY,diff)
+
+destroy: $(STAMP) ## Take everything of ours out of the account; images and snapshots stay
+	@$(call DEPLOY,destroy)
+
+e2e: $(STAMP) $(TOOLS_STAMP) ## Deploy into a local AWS, and see it work; five minutes, and a quarter of an hour to build at first
+	cargo build $(WORKSPACE)
+	$(MAKE) functions ARCH=$(HERE)
+	LAMBDA_DIR="$(TARGET)/lambda-$(HERE)" $(VENV)/bin/python -m pytest -q tests/infra tests/deployed
+
+bench-functions: $(STAMP) ## Measure size, start, CPU and memory of the functions; five minutes
+	$(MAKE) functions ARCH=$(HERE)
+	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
 
 demo: $(STAMP) ## Show the main job on a local AWS account, and check what it did
 	@echo "Building. The first time this takes some minutes: the AWS SDK is large."

@@ -2,7 +2,11 @@
 //!
 //! Reading and changing are two traits, so that code which must not change anything (planning,
 //! the inventory) takes a [`View`] and cannot. The in-memory fake and the AWS adapter are both
-//! held to one contract, in the tests crate.
+//! held to one contract, in the tests crate. Two small rooms beside them: [`Machines`], for retiring
+//! the machines that images were made from, and [`EventBus`], for telling others.
+
+mod bus;
+mod machines;
 
 use std::fmt;
 use std::future::Future;
@@ -16,6 +20,9 @@ use crate::inventory::{
     Image, Reference, RetentionRule, Snapshot, SnapshotReference, Source, Unread,
 };
 use crate::tags::Tags;
+
+pub use bus::{EventBus, Message};
+pub use machines::{Guards, Machine, MachineState, Machines};
 
 /// How much of each launch template is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

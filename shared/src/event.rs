@@ -25,6 +25,17 @@ pub enum Trigger {
         /// The provider's words, for a failed image.
         message: String,
     },
+    /// Somebody began to make an image, as CloudTrail tells. It may be there, or not yet.
+    Made {
+        /// The image.
+        image: ImageId,
+        /// Who: an ARN, or the name of a service.
+        by: String,
+        /// Where it is; `None` when the event does not say.
+        account: Option<AccountId>,
+        /// Where it is; `None` when the event does not say.
+        region: Option<Region>,
+    },
     /// The schedule: time for a sweep.
     Schedule,
     /// An event that is none of our business.
@@ -51,6 +62,7 @@ impl Trigger {
         match (event.source.as_str(), event.detail_type.as_str()) {
             // A local deployment cannot send events in the name of `aws.*`.
             (_, "EC2 AMI State Change") => Self::image(&event),
+            (_, "AWS API Call via CloudTrail") => Self::made(&event),
             (_, "Scheduled Event") => Self::Schedule,
             (source, detail_type) => Self::Ignored { what: format!("{source}: {detail_type}") },
         }
@@ -74,6 +86,44 @@ impl Trigger {
             account: event.account.as_deref().and_then(|id| id.parse().ok()),
             region: event.region.as_deref().and_then(|name| name.parse().ok()),
             message: text("ErrorMessage").to_owned(),
+        }
+    }
+
+    /// A call that made an image. The identity's form differs from one kind of caller to the next,
+    /// so that only what is needed is looked at; the crate's own type insists on more.
+    fn made(event: &EventBridgeEvent<Value>) -> Self {
+        let detail = &event.detail;
+        let text = |pointer: &str| detail.pointer(pointer).and_then(Value::as_str);
+        let call = text("/eventName").unwrap_or_default();
+        let is_ours = text("/eventSource") == Some("ec2.amazonaws.com")
+            && matches!(call, "CreateImage" | "CopyImage" | "RegisterImage");
+        if !is_ours {
+            return Self::Ignored { what: format!("the call {call} by CloudTrail") };
+        }
+        if let Some(code) = text("/errorCode") {
+            return Self::Ignored { what: format!("a call {call} that failed: {code}") };
+        }
+        let image = match text("/responseElements/imageId").unwrap_or_default().parse() {
+            Ok(image) => image,
+            Err(error) => {
+                return Self::Malformed {
+                    why: format!("detail.responseElements.imageId: {error}"),
+                };
+            }
+        };
+        let by = ["arn", "invokedBy", "principalId"]
+            .iter()
+            .find_map(|key| text(&format!("/userIdentity/{key}")).filter(|text| !text.is_empty()));
+        let Some(by) = by else {
+            return Self::Malformed { why: "detail.userIdentity names nobody".to_owned() };
+        };
+        let account = text("/recipientAccountId").or(event.account.as_deref());
+        let region = text("/awsRegion").or(event.region.as_deref());
+        Self::Made {
+            image,
+            by: by.to_owned(),
+            account: account.and_then(|id| id.parse().ok()),
+            region: region.and_then(|name| name.parse().ok()),
         }
     }
 }

@@ -1,22 +1,33 @@
 //! What the Lambda functions share: their settings, and the way from an event to an answer.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
-use crate::aws::{self, Aws, Connect};
+use crate::announce::announce;
+use crate::aws::{Aws, Connect, Connection};
 use crate::cloud::CloudError;
 use crate::event::Trigger;
-use crate::jobs::{Answer, Job, JobError, Mode};
+use crate::ids::AccountId;
+use crate::jobs::{Job, JobError, Mode, Report};
 use crate::policy::{Policy, PolicyError};
+use crate::report;
 use crate::survey::Home;
+
+pub use crate::jobs::Work;
 
 /// The variable that says whether anything may be changed: `plan` (the default) or `apply`.
 const MODE: &str = "STEWARD_MODE";
 /// The variable that says where the policy is: `file:PATH`, `env:VARIABLE` or `ssm:NAME`.
 const POLICY: &str = "STEWARD_POLICY";
+/// The variable that names the event bus for events out; without it there are none.
+const EVENT_BUS: &str = "STEWARD_EVENT_BUS";
+/// The function's own name, which the Lambda runtime sets.
+const NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 /// Where the policy is when nothing is said: beside the binary in the bundle.
 const DEFAULT_POLICY: &str = "file:policy.toml";
 
@@ -27,6 +38,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Where the policy is.
     pub policy: PolicySource,
+    /// The bus that is told what happened; `None` tells nobody.
+    pub event_bus: Option<String>,
 }
 
 /// Where a policy is.
@@ -99,7 +112,8 @@ impl Settings {
             },
             _ => return Err(setting(POLICY, place, "write file:PATH, env:VARIABLE or ssm:NAME")),
         };
-        Ok(Self { mode, policy })
+        let event_bus = var(EVENT_BUS).filter(|bus| !bus.is_empty());
+        Ok(Self { mode, policy, event_bus })
     }
 }
 
@@ -107,59 +121,64 @@ fn setting(variable: &'static str, value: &str, remedy: &'static str) -> Functio
     FunctionError::Setting { variable, value: value.to_owned(), remedy }
 }
 
-/// The work of one function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
-    /// Tag new images.
-    TagImage,
-    /// Retire images.
-    PruneImages,
-    /// Delete snapshots.
-    ReapSnapshots,
-}
-
 /// A function that is ready for events.
 #[derive(Debug)]
 pub struct Function {
     work: Work,
+    /// As CloudWatch knows it: the names of two stacks differ.
+    name: String,
     settings: Settings,
-    aws: Aws,
-    home: Home,
+    connection: Connection,
+    /// From the first event on.
+    aws: OnceCell<Aws>,
+}
+
+/// One event, and what Lambda says with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// The event.
+    pub event: &'a Value,
+    /// The ARN of the function that it came to.
+    pub arn: &'a str,
+    /// When it came in.
+    pub now: Timestamp,
 }
 
 impl Function {
-    /// Reads the settings and connects to AWS.
+    /// Reads the settings and makes ready to call AWS.
     ///
     /// # Errors
-    /// Settings that mean nothing; no Region, no credentials, no answer.
+    /// Settings that mean nothing; no Region.
     pub async fn start(
         work: Work,
         var: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, FunctionError> {
-        let settings = Settings::from_vars(var)?;
-        let aws = aws::connect(Connect::default()).await?;
-        let home = Home { account: aws.account().clone(), region: aws.region().clone() };
-        Ok(Self { work, settings, aws, home })
+        let settings = Settings::from_vars(&var)?;
+        let name = var(NAME).unwrap_or_else(|| work.as_str().to_owned());
+        let app = Some(format!("image-steward.{}", work.as_str()));
+        let connection = Connection::prepare(Connect { app, ..Connect::default() }).await?;
+        Ok(Self { work, name, settings, connection, aws: OnceCell::new() })
     }
 
-    /// Answers one event. `left` tells how much time the function has.
+    /// Answers one event. `left` tells how much time the function has, and `took` how much has
+    /// passed since the event came in.
     ///
     /// The policy is read each time, so that a changed parameter counts from the next event on.
     ///
     /// # Errors
-    /// A policy that is missing or makes no sense, or a job of which nothing succeeded. An event
-    /// that makes no sense is no error.
+    /// Credentials that do not work, a policy that is missing or makes no sense, or a job of which
+    /// nothing succeeded. An event that makes no sense is no error.
     pub async fn answer(
         &self,
-        event: &Value,
-        now: Timestamp,
+        invocation: Invocation<'_>,
         left: impl Fn() -> Duration + Sync,
+        took: impl Fn() -> Duration,
     ) -> Result<Value, FunctionError> {
         // cargo-lambda's local runtime gives every event a deadline in 1970. One that has passed
         // before the work begins is no deadline; the real runtime never sends such.
         let is_bounded = !left().is_zero();
         let left = || if is_bounded { left() } else { Duration::MAX };
-        let answered = self.work_on(event, now, left).await;
+        let answered = self.answered(invocation, &left, took).await;
         match &answered {
             Ok(answer) => {
                 tracing::info!(answer = answer["answer"].as_str(), mode = ?self.settings.mode, "answered")
@@ -169,31 +188,60 @@ impl Function {
         answered
     }
 
-    async fn work_on(
+    async fn answered(
         &self,
-        event: &Value,
-        now: Timestamp,
-        left: impl Fn() -> Duration + Sync,
+        Invocation { event, arn, now }: Invocation<'_>,
+        left: &(impl Fn() -> Duration + Sync),
+        took: impl Fn() -> Duration,
     ) -> Result<Value, FunctionError> {
-        let trigger = Trigger::parse(event);
-        let policy = self.policy().await?;
-        let job = Job {
-            cloud: &self.aws,
-            home: &self.home,
-            policy: &policy,
-            mode: self.settings.mode,
-            now,
-            deadline: &left,
-        };
-        let answer: Answer = match self.work {
-            Work::TagImage => job.tag_image(&trigger).await?,
-            Work::PruneImages => job.prune_images(&trigger).await?,
-            Work::ReapSnapshots => job.reap_snapshots(&trigger).await?,
-        };
-        Ok(serde_json::to_value(&answer)?)
+        let cloud = self.aws.get_or_try_init(|| self.account(arn)).await?;
+        let home = Home { account: cloud.account().clone(), region: cloud.region().clone() };
+        let policy = self.policy(cloud).await?;
+        let mode = self.settings.mode;
+        let job = Job { cloud, home: &home, policy: &policy, mode, now, deadline: left };
+        let report = job.run(self.work, &Trigger::parse(event)).await?;
+        self.tell(cloud, &home, report, now, left, took).await
     }
 
-    async fn policy(&self) -> Result<Policy, FunctionError> {
+    /// A function and its role belong to one account, which the function's ARN names: nobody needs
+    /// to be asked. Local runtimes have ARNs of their own.
+    async fn account(&self, arn: &str) -> Result<Aws, CloudError> {
+        let connection = self.connection.clone();
+        match account_in(arn) {
+            Some(account) => Ok(connection.into_account(account)),
+            None => connection.ask().await,
+        }
+    }
+
+    /// Tells the bus and the log what was done. Neither can make the work undone, so that nothing
+    /// here is an error but what the work itself reports.
+    async fn tell(
+        &self,
+        cloud: &Aws,
+        home: &Home,
+        report: Report,
+        now: Timestamp,
+        left: &(impl Fn() -> Duration + Sync),
+        took: impl Fn() -> Duration,
+    ) -> Result<Value, FunctionError> {
+        let Report { answer, events, counts, failure } = report;
+        if let Some(bus) = &self.settings.event_bus {
+            announce(cloud, bus, home, &events, left).await;
+        }
+        if let Some(counts) = counts {
+            let line = report::metrics(&self.name, &counts, took(), now);
+            // Not by way of tracing: the line must be the format's own, to the last field.
+            if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+                tracing::error!(%error, "the metrics could not be written");
+            }
+        }
+        match failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(serde_json::to_value(&answer)?),
+        }
+    }
+
+    async fn policy(&self, cloud: &Aws) -> Result<Policy, FunctionError> {
         let (origin, text) = match &self.settings.policy {
             PolicySource::File(path) => {
                 let shown = path.display().to_string();
@@ -203,9 +251,18 @@ impl Function {
                 (shown, text)
             }
             PolicySource::Variable(name, text) => (name.clone(), text.clone()),
-            PolicySource::Parameter(name) => (name.clone(), self.aws.parameter(name).await?),
+            PolicySource::Parameter(name) => (name.clone(), cloud.parameter(name).await?),
         };
         Ok(Policy::parse(&text, &origin)?)
+    }
+}
+
+/// The account in the ARN of a function: `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
+fn account_in(arn: &str) -> Option<AccountId> {
+    let parts: Vec<_> = arn.split(':').collect();
+    match parts[..] {
+        ["arn", _, "lambda", _, account, "function", ..] => account.parse().ok(),
+        _ => None,
     }
 }
 
@@ -225,12 +282,39 @@ mod tests {
         let found = settings(&[]).unwrap();
         assert_eq!(
             found,
-            Settings { mode: Mode::Plan, policy: PolicySource::File("policy.toml".into()) }
+            Settings {
+                mode: Mode::Plan,
+                policy: PolicySource::File("policy.toml".into()),
+                event_bus: None,
+            }
         );
         assert_eq!(settings(&[("STEWARD_MODE", "apply")]).unwrap().mode, Mode::Apply);
+        let bus = settings(&[("STEWARD_EVENT_BUS", "default")]).unwrap().event_bus;
+        assert_eq!(bus.as_deref(), Some("default"));
+        assert_eq!(settings(&[("STEWARD_EVENT_BUS", "")]).unwrap().event_bus, None);
         for wrong in ["Apply", "APPLY", "yes", "dry-run"] {
             let error = settings(&[("STEWARD_MODE", wrong)]).unwrap_err();
             assert_eq!(error, format!("STEWARD_MODE is `{wrong}`; write `plan` or `apply`"));
+        }
+    }
+
+    #[test]
+    fn the_arn_of_a_function_names_its_account() {
+        let account = |arn| account_in(arn).map(|account| account.to_string());
+        for arn in [
+            "arn:aws:lambda:eu-central-1:123456789012:function:prune-images",
+            "arn:aws-cn:lambda:cn-north-1:123456789012:function:prune-images:live",
+        ] {
+            assert_eq!(account(arn).as_deref(), Some("123456789012"), "{arn}");
+        }
+        for arn in [
+            "",
+            "arn::myarn",
+            "arn:aws:lambda:us-east-1:xxxxxxxx:function:a",
+            "function-arn",
+            "arn:aws:iam:us-east-1:123456789012:function:a",
+        ] {
+            assert_eq!(account(arn), None, "{arn}");
         }
     }
 

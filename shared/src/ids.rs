@@ -105,9 +105,32 @@ id!(
         && text.contains('-')
 );
 
+impl Region {
+    /// The partition that the Region lies in, which every ARN names.
+    pub fn partition(&self) -> &'static str {
+        match self.as_str().split_once('-') {
+            Some(("cn", _)) => "aws-cn",
+            Some(("us", rest)) if rest.starts_with("gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_region_names_its_partition() {
+        for (region, expected) in [
+            ("eu-central-1", "aws"),
+            ("us-east-1", "aws"),
+            ("cn-north-1", "aws-cn"),
+            ("us-gov-west-1", "aws-us-gov"),
+        ] {
+            assert_eq!(region.parse::<Region>().unwrap().partition(), expected, "{region}");
+        }
+    }
 
     #[test]
     fn ids_are_told_apart_by_their_prefix() {

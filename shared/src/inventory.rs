@@ -174,6 +174,9 @@ pub struct Snapshot {
     /// The volume that it was made from; `vol-ffffffff` for a copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_id: Option<Arc<str>>,
+    /// Whether all of it is written; `None` when that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<bool>,
     /// Whether it is locked against deletion; `None` when that has not been read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
@@ -192,6 +195,7 @@ impl Snapshot {
             tags: Tags::default(),
             description: None,
             volume_id: None,
+            completed: None,
             locked: None,
             shared_with: None,
         }

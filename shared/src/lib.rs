@@ -8,10 +8,11 @@
 //! functions and the command.
 //!
 //! Layers, each of which knows only those before it: `ids`, `tags`, `inventory` · `cloud` ·
-//! `policy`, `event` · `plan`, `tagging` · `survey`, `apply` · `restore`, `jobs`, `report` · `aws` beside
+//! `policy`, `event` · `plan`, `tagging` · `survey`, `apply` · `restore`, `jobs`, `report` · `announce` · `aws` beside
 //! them, seen by nobody in here but [`function`]. There is no clock and no environment in this
 //! crate: callers pass the time, and the variables that they were started with.
 
+pub mod announce;
 pub mod apply;
 #[cfg(feature = "aws")]
 pub mod aws;

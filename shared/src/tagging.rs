@@ -36,6 +36,10 @@ pub fn plan_tags(
     if let Some(source_image) = &image.source_image {
         provenance.push((names.source_image.clone(), source_image.to_string()));
     }
+    // Who made the image may have been heard of before the image became available.
+    if let Some(creator) = image.tags.get(&names.created_by) {
+        provenance.push((names.created_by.clone(), creator.to_owned()));
+    }
     let set = policy.tagging.set.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
     let copied = policy.tagging.copy_from_instance.iter().filter_map(|key| {
         let value = source?.get(key)?;
@@ -44,6 +48,33 @@ pub fn plan_tags(
     let wanted: Vec<(String, String)> =
         provenance.iter().cloned().chain(set).chain(copied).collect();
 
+    with_room(image, snapshots, policy, &provenance, wanted)
+}
+
+/// Decides about the tag that says who made `image`, on it and its `snapshots`. The words of
+/// a service may be longer than a tag holds: then it is cut.
+pub fn plan_creator(
+    image: &Image,
+    snapshots: &[Snapshot],
+    creator: &str,
+    policy: &Policy,
+) -> TagPlan {
+    let creator: String = creator.chars().take(MAX_VALUE).collect();
+    // Of two who say that they made it, the first is believed, on the snapshots as on the image.
+    let creator = image.tags.get(&policy.names.created_by).map_or(creator, str::to_owned);
+    let wanted = vec![(policy.names.created_by.clone(), creator)];
+    with_room(image, snapshots, policy, &wanted, wanted.clone())
+}
+
+/// The image gets `wanted`, its snapshots the same or only `provenance`, as the policy says.
+fn with_room(
+    image: &Image,
+    snapshots: &[Snapshot],
+    policy: &Policy,
+    provenance: &[(String, String)],
+    wanted: Vec<(String, String)>,
+) -> TagPlan {
+    let names = &policy.names;
     let mut plan = TagPlan::default();
     // Retiring an image, and taking that back, needs tags of its own.
     let ours = [&names.expired_at, &names.deprecation, &names.launch_permissions, &names.keep]
@@ -51,7 +82,7 @@ pub fn plan_tags(
     plan.add(ResourceId::Image(image.image_id.clone()), &image.tags, &wanted, &ours);
     let wanted = match policy.tagging.snapshots {
         CopyToSnapshots::Yes => wanted,
-        CopyToSnapshots::No => provenance,
+        CopyToSnapshots::No => provenance.to_vec(),
     };
     for snapshot_id in &image.snapshots {
         let Some(tags) = tags_of(snapshot_id, snapshots) else { continue };

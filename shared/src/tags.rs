@@ -127,6 +127,10 @@ pub struct TagNames {
     pub snapshot: String,
     /// On image, snapshot or instance, written by people: hands off.
     pub keep: String,
+    /// On image and snapshot: who made the image.
+    pub created_by: String,
+    /// On an instance, written by people: retire it once this image (its id or name) is there.
+    pub retire_when_imaged: String,
     /// On image and snapshot: the machine that the image was made from.
     pub source_instance: String,
     /// On image and snapshot: the image that the image was copied or made from.
@@ -145,6 +149,8 @@ impl TagNames {
             delete_after: name("delete-after"),
             snapshot: name("snapshot"),
             keep: name("keep"),
+            created_by: name("created-by"),
+            retire_when_imaged: name("retire-when-imaged"),
             source_instance: name("source-instance"),
             source_image: name("source-image"),
         }

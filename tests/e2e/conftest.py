@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import signal
+import socket
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import cache
 
+import jsonschema
 import pytest
 
-from harness import Account, Runtime
+from harness import ROOT, Account, Runtime
 from sweeps import command, planner, sweeps
 
 __all__ = ["command", "planner", "sweeps"]
@@ -26,10 +31,36 @@ def running_account() -> Iterator[Account]:
 
 
 @pytest.fixture
-def account(running_account: Account) -> Account:
-    """The account, empty, with all switches off and no calls counted."""
+def account(running_account: Account, kinds_told: set[str]) -> Iterator[Account]:
+    """The account, empty, with all switches off and no calls counted.
+
+    After the test every event that it was told has to fit the schema of its kind.
+    """
     running_account.load({})
-    return running_account
+    yield running_account
+    for event in running_account.control("GET", "events"):
+        kind = event["DetailType"]
+        schema(kind).validate(event["Detail"])
+        kinds_told.add(kind)
+
+
+@pytest.fixture(scope="session")
+def kinds_told() -> set[str]:
+    """The kinds of all events of the session."""
+    return set()
+
+
+@cache
+def schema(kind: str) -> jsonschema.Draft202012Validator:
+    """A validator for the detail of events of that kind."""
+    name = kind.lower().replace(" ", "-")
+    text = (ROOT / f"docs/events/{name}.schema.json").read_text()
+    document = json.loads(text)
+    jsonschema.Draft202012Validator.check_schema(document)
+    found = document["properties"]["detail"] | {"$defs": document.get("$defs", {})}
+    # A field that the schema does not know is one that the documentation lacks.
+    found |= {"additionalProperties": False}
+    return jsonschema.Draft202012Validator(found)
 
 
 @pytest.fixture(scope="session")
@@ -42,3 +73,18 @@ def running_runtime(running_account: Account) -> Iterator[Runtime]:
 def runtime(account: Account, running_runtime: Runtime) -> Runtime:
     """The runtime; no function is started yet by this test."""
     return running_runtime
+
+
+@pytest.fixture
+def black_hole() -> Iterator[str]:
+    """An address where connecting neither works nor fails."""
+    with ExitStack() as opened:
+        listener = opened.enter_context(
+            socket.create_server(("127.0.0.1", 0), backlog=0)
+        )
+        # With the queue full, the system drops what more comes without a word.
+        for _ in range(4):
+            waiting = opened.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"

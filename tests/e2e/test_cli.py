@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -381,21 +379,6 @@ class TestBadWeather:
     ) -> None:
         assert image_steward(account, *arguments).returncode == USAGE
         assert account.calls() == []
-
-
-@pytest.fixture
-def black_hole() -> Iterator[str]:
-    """An address where connecting neither works nor fails."""
-    with ExitStack() as opened:
-        listener = opened.enter_context(
-            socket.create_server(("127.0.0.1", 0), backlog=0)
-        )
-        # With the queue full, the system drops what more comes without a word.
-        for _ in range(4):
-            waiting = opened.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(listener.getsockname())
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 def assert_one_line(text: str, says: str) -> None:

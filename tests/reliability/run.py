@@ -26,12 +26,12 @@ sys.path.insert(0, str(HERE.parent / "e2e"))
 
 from events import scheduled_event
 from harness import Account, Runtime, image_steward
+from pages import replace_section
 
 from faults import FAULTS, Proxy, cells
 from world import IN_USE, POLICY, world
 
 WORKERS = 2
-BEGIN, END = "<!-- faults on the {}: begin -->", "<!-- faults on the {}: end -->"
 FUNCTIONS = ("prune-images", "reap-snapshots")
 
 
@@ -256,11 +256,7 @@ def main() -> int:
     print(text.splitlines()[0])
     if options.write:
         who = "functions" if options.functions else "command"
-        begin, end = BEGIN.format(who), END.format(who)
-        page = options.write.read_text()
-        head, rest = page.split(begin)
-        _, tail = rest.split(end)
-        options.write.write_text(f"{head}{begin}\n{text}\n{end}{tail}")
+        replace_section(options.write, f"faults on the {who}", text)
     return 0 if all(cell.is_good() for cell in found) else 1
 
 

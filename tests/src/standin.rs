@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
+use serde_json::Value;
 use steward::aws::{Aws, Connect, Pace, StaticKeys, connect};
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -101,6 +102,11 @@ impl Standin {
     /// Forgets the calls.
     pub async fn forget_calls(&self) {
         self.control("DELETE", "calls", "").await;
+    }
+
+    /// What the event bus was told so far: entries as PutEvents takes them.
+    pub async fn events(&self) -> Vec<Value> {
+        serde_json::from_str(&self.control("GET", "events", "").await).expect("entries")
     }
 
     async fn control(&self, method: &str, what: &str, body: &str) -> String {

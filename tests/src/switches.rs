@@ -29,8 +29,15 @@ pub struct Switches {
     pub associated_result: BTreeMap<String, String>,
     /// The server does not know DeleteAssociatedSnapshots, and ignores it.
     pub no_delete_associated: bool,
+    /// How many of the next entries the event bus does not take.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reject_events: u32,
     /// A deregistered image is not found, as it is some time later, instead of unavailable.
     pub forget_deregistered: bool,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// An error for calls of one action.

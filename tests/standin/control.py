@@ -31,6 +31,8 @@ class Logged:
 
     call: Incoming
     at: float
+    app: str = ""
+    """Which program calls, as its SDK says."""
     answer: str = "ok"
 
     def name(self) -> str:
@@ -61,6 +63,8 @@ class State:
         self.switches = Switches({})
         self.stale: Stale | None = None
         self.calls: list[Logged] = []
+        self.by_app: dict[str, set[str]] = {}
+        """Every action that each program ever called; nothing resets it."""
         self.started = time.monotonic()
 
     def listed(self, region: str) -> Region:
@@ -77,6 +81,9 @@ class Control:
         self._routes: dict[tuple[str, str], Callable[[HttpRequest], Any]] = {
             ("GET", "calls"): self._read_calls,
             ("DELETE", "calls"): self._reset_calls,
+            ("GET", "apps"): self._read_apps,
+            ("GET", "events"): lambda _: self._state.world.events,
+            ("DELETE", "events"): self._reset_events,
             ("GET", "fleet"): self._read_fleet,
             ("POST", "fleet"): self._replace_fleet,
             ("PATCH", "fleet"): self._add_to_fleet,
@@ -115,6 +122,14 @@ class Control:
                 for logged in self._state.calls
             ]
         return dict(sorted(Counter(one.name() for one in self._state.calls).items()))
+
+    def _read_apps(self, _: HttpRequest) -> Any:
+        """What each program may do at least: a list for IAM."""
+        return {app: sorted(one) for app, one in sorted(self._state.by_app.items())}
+
+    def _reset_events(self, _: HttpRequest) -> Any:
+        self._state.world.events.clear()
+        return {}
 
     def _reset_calls(self, _: HttpRequest) -> Any:
         self._state.calls.clear()

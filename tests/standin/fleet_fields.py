@@ -86,6 +86,12 @@ INSTANCE = {
     "image_id": Field(_AMI),
     "state": Field(check.matching("|".join(STATES), "an instance state"), "running"),
     "tags": Field(check.tags, {}),
+    "launched_at": Field(check.time, _LONG_AGO),
+    "protected": Field(check.flag, False),
+    "stop_protected": Field(check.flag, False),
+    "group": Field(check.optional(_WORD), None),
+    "volumes": Field(check.list_of(check.an_id("vol")), []),
+    "kept_volumes": Field(check.list_of(check.an_id("vol")), []),
 }
 _TEMPLATE_VERSION = {
     "version": Field(check.count),

@@ -1,7 +1,8 @@
-"""Instances: listing them, and enough of a life for an image to be in use."""
+"""Instances: listing them, and a life with its ends and what protects from them."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from calls import AwsError, Call, answers
@@ -91,14 +92,64 @@ def start_instances(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "StopInstances")
 def stop_instances(call: Call) -> dict[str, Any]:
-    """Stopped at once."""
+    """Stopped at once, unless protected from that."""
+    _unless_protected(call, "disableApiStop", lambda one: one.stop_protected)
     return {"StoppingInstances": _change(call, "stopped")}
 
 
 @answers("ec2", "TerminateInstances")
 def terminate_instances(call: Call) -> dict[str, Any]:
-    """Terminated at once, and still listed."""
+    """Terminated at once and still listed, unless protected from that."""
+    _unless_protected(call, "disableApiTermination", lambda one: one.protected)
     return {"TerminatingInstances": _change(call, "terminated")}
+
+
+@answers("ec2", "DescribeInstanceAttribute")
+def describe_instance_attribute(call: Call) -> dict[str, Any]:
+    """The two attributes that protect an instance; others are not modelled."""
+    instance = _known(call, call.params.get("InstanceId", ""))
+    values = {
+        "disableApiTermination": ("DisableApiTermination", instance.protected),
+        "disableApiStop": ("DisableApiStop", instance.stop_protected),
+    }
+    attribute = call.params.get("Attribute", "")
+    if attribute not in values:
+        text = f"The stand-in does not know the attribute {attribute}"
+        raise AwsError("InvalidParameterValue", text)
+    name, value = values[attribute]
+    return {"InstanceId": instance.instance_id, name: {"Value": value}}
+
+
+@answers("autoscaling", "DescribeAutoScalingInstances")
+def describe_auto_scaling_instances(call: Call) -> dict[str, Any]:
+    """The instances that belong to a group, at most 50 of them."""
+    wanted = call.params.get("InstanceIds")
+    members = [
+        {
+            "InstanceId": one.instance_id,
+            "AutoScalingGroupName": one.group,
+            "AvailabilityZone": f"{call.region.name}a",
+            "LifecycleState": "InService",
+            "HealthStatus": "HEALTHY",
+            "ProtectedFromScaleIn": False,
+        }
+        for one in call.region.instances.values()
+        if one.group is not None and (not wanted or one.instance_id in wanted)
+    ]
+    return {"AutoScalingInstances": members[:50]}
+
+
+def _unless_protected(
+    call: Call, attribute: str, protected: Callable[[Instance], bool]
+) -> None:
+    """EC2 refuses the whole call when one of its instances is protected."""
+    for instance_id in call.params.get("InstanceIds", []):
+        if protected(_known(call, instance_id)):
+            text = (
+                f"The instance '{instance_id}' may not be changed so. Modify its "
+                f"'{attribute}' instance attribute and try again."
+            )
+            raise AwsError("OperationNotPermitted", text)
 
 
 def _change(call: Call, state: str) -> list[dict[str, Any]]:
@@ -141,13 +192,27 @@ def _reservation(call: Call, instances: list[Instance]) -> dict[str, Any]:
 
 def _described(call: Call, instance: Instance) -> dict[str, Any]:
     image = call.region.images.get(instance.image_id)
+    group = {"aws:autoscaling:groupName": instance.group} if instance.group else {}
+    volumes = [(one, True) for one in instance.volumes]
+    volumes += [(one, False) for one in instance.kept_volumes]
     return {
         "InstanceId": instance.instance_id,
         "ImageId": instance.image_id,
         "State": _state(instance.state),
         "InstanceType": "t3.micro",
-        "LaunchTime": "2026-01-01T00:00:00.000Z",
+        "LaunchTime": instance.launched_at,
         "Architecture": image.architecture if image is not None else "x86_64",
         "RootDeviceType": "ebs",
-        "Tags": tag_set(instance.tags),
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": f"/dev/sd{chr(ord('a') + at)}",
+                "Ebs": {
+                    "VolumeId": volume,
+                    "DeleteOnTermination": ends,
+                    "Status": "attached",
+                },
+            }
+            for at, (volume, ends) in enumerate(volumes)
+        ],
+        "Tags": tag_set(instance.tags | group),
     }

@@ -1,4 +1,4 @@
-"""The REST-JSON protocol, both ways, from botocore's service models.
+"""The REST-JSON and JSON protocols, both ways, from botocore's service models.
 
 An action is a method and a path here; parameters are in both the path and a JSON
 body.  Only what this account needs is here: no query strings, no timestamps.

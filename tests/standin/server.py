@@ -11,6 +11,7 @@ import traceback
 import batch  # noqa: F401
 import capacity  # noqa: F401
 import deleting  # noqa: F401
+import events  # noqa: F401
 import image_references  # noqa: F401
 import images  # noqa: F401
 import instances  # noqa: F401
@@ -28,6 +29,7 @@ from control import PREFIX, Control, Logged, State
 from http_server import HttpRequest, HttpResponse
 from world import DEFAULT_REGION, World
 
+_APP = re.compile(r"\bapp/(\S+)")
 _SCOPE = re.compile(r"Credential=[^/]*/[0-9]*/([^/]*)/([^/]*)/aws4_request")
 
 
@@ -48,8 +50,11 @@ class Application:
             with self._lock:
                 return self._control.answer(request)
         call = _addressed(request)
-        logged = Logged(call, time.monotonic())
+        app = _APP.search(request.headers.get("user-agent", ""))
+        logged = Logged(call, time.monotonic(), app.group(1) if app else "")
         state = self._state
+        action = f"{call.service}:{call.action}"
+        state.by_app.setdefault(logged.app, set()).add(action)
         refusal = state.switches.refusal(call, state.world.account)
         if refusal is not None:
             state.calls.append(logged)

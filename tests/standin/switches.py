@@ -13,7 +13,7 @@ from typing import Any
 import wire
 from calls import AwsError, Incoming
 
-SERVICES = ("ec2", "autoscaling", "ssm", "sts", "rbin", "batch")
+SERVICES = ("ec2", "autoscaling", "ssm", "sts", "rbin", "batch", "events")
 KNOWN: dict[str, type | tuple[type, ...]] = {
     "deny": list,
     "fail": dict,
@@ -26,6 +26,7 @@ KNOWN: dict[str, type | tuple[type, ...]] = {
     "pending_seconds": (int, float),
     "forget_deregistered": bool,
     "stale_seconds": (int, float),
+    "reject_events": int,
 }
 RETURN_CODES = (
     "success",
@@ -119,6 +120,7 @@ class Switches:
         self.pending_seconds = float(raw.get("pending_seconds", 0))
         self.stale_seconds = float(raw.get("stale_seconds", 0))
         self.forget_deregistered = bool(raw.get("forget_deregistered", False))
+        self._reject_events = int(raw.get("reject_events", 0))
         if errors:
             raise BadSwitches(errors)
 
@@ -150,6 +152,11 @@ class Switches:
             if failure.times is not None:
                 failure.times -= 1
             raise AwsError(failure.code, failure.message, failure.status)
+
+    def rejects_event(self) -> bool:
+        """Whether the next entry on the event bus is not taken."""
+        self._reject_events -= 1
+        return self._reject_events >= 0
 
     def check_page(self, service: str, action: str, number: int) -> None:
         """Raise if this page of a listing is to fail; it fails every time."""

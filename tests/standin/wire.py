@@ -24,7 +24,7 @@ from rest_json import RestJson
 
 Writer = Callable[[list[str], str, Any], None]
 
-JSON_SERVICES = ("ssm", "rbin", "batch")
+JSON_SERVICES = ("ssm", "rbin", "batch", "events")
 REST_SERVICES = ("rbin", "batch")
 
 _PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
@@ -48,7 +48,7 @@ def codec(service: str) -> Codec | RestJson:
     """The codec of a service, by its signing name; loaded once."""
     raw = Loader().load_service_model(service, "service-2")
     model = ServiceModel(raw, service)
-    if model.metadata["protocol"] == "rest-json":
+    if model.metadata["protocol"] in ("rest-json", "json"):
         return RestJson(model)
     return Codec(model)
 

@@ -128,6 +128,13 @@ class Instance:
     image_id: str
     state: str = "running"
     tags: dict[str, str] = field(default_factory=dict)
+    launched_at: str = "2026-01-01T00:00:00Z"
+    protected: bool = False
+    stop_protected: bool = False
+    group: str | None = None
+    volumes: list[str] = field(default_factory=list)
+    """Those that are deleted with it."""
+    kept_volumes: list[str] = field(default_factory=list)
 
 
 T = TypeVar("T", Image, Snapshot)
@@ -333,6 +340,8 @@ class World:
         self.account = account
         self.home = region
         """The Region that the fleet file filled."""
+        self.events: list[dict[str, Any]] = []
+        """The entries that the event bus took, with their detail as JSON."""
         self._regions: dict[str, Region] = {}
 
     def region(self, name: str) -> Region:

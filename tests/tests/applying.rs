@@ -101,10 +101,8 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
     };
     let started = after_the_plan(|fleet| {
         fleet.instances.push(FleetInstance {
-            instance_id: "i-1".parse().unwrap(),
-            image_id: "ami-2".parse().unwrap(),
             state: "pending".to_owned(),
-            tags: steward::tags::Tags::default(),
+            ..FleetInstance::new("i-1".parse().unwrap(), "ami-2".parse().unwrap())
         });
     });
     assert!(because(started).starts_with("in use: instance "));

@@ -66,12 +66,8 @@ fn fleet(now: Timestamp) -> Fleet {
     });
     let mut newest = FleetImage::new("ami-0000000000000ffff".parse().unwrap(), []);
     newest.created_at = now - SignedDuration::from_hours(24);
-    let machine = FleetInstance {
-        instance_id: "i-00000000000000001".parse().unwrap(),
-        image_id: newest.image_id.clone(),
-        state: "running".to_owned(),
-        tags: steward::tags::Tags::default(),
-    };
+    let machine =
+        FleetInstance::new("i-00000000000000001".parse().unwrap(), newest.image_id.clone());
     Fleet { images: doomed.chain([newest]).collect(), instances: vec![machine], ..Fleet::default() }
 }
 

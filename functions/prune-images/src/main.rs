@@ -1,11 +1,11 @@
 //! The function `prune-images`: the schedule: retire the images that the policy does not keep.
 
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
-use steward::function::{Function, Work};
+use steward::function::{Function, Invocation, Work};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "clock and environment come in here, and only here")]
@@ -18,9 +18,11 @@ async fn main() -> Result<(), Error> {
     })?;
     let function = &function;
     run(service_fn(async move |event: LambdaEvent<Value>| {
-        let deadline = event.context.deadline();
+        let (begun, deadline) = (Instant::now(), event.context.deadline());
         let left = || deadline.duration_since(SystemTime::now()).unwrap_or_default();
-        let answer = function.answer(&event.payload, Timestamp::now(), left).await;
+        let arn = &event.context.invoked_function_arn;
+        let invocation = Invocation { event: &event.payload, arn, now: Timestamp::now() };
+        let answer = function.answer(invocation, left, || begun.elapsed()).await;
         answer.map_err(|error| Diagnostic {
             error_type: "image-steward".to_owned(),
             error_message: error.to_string(),

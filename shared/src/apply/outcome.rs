@@ -72,6 +72,7 @@ pub enum FailedStep {
     Deregister,
     Mark,
     DeleteSnapshot,
+    Retire,
 }
 
 impl FailedStep {
@@ -87,6 +88,7 @@ impl FailedStep {
             Self::Ledger => "ledger",
             Self::Deregister => "deregister",
             Self::DeleteSnapshot => "delete_snapshot",
+            Self::Retire => "retire",
         }
     }
 }

@@ -14,7 +14,7 @@ use super::pace::{Action, Pace, Pacer};
 use super::whole::WholeAnswers;
 use super::{Aws, error};
 use crate::cloud::{CloudError, ErrorKind};
-use crate::ids::Region;
+use crate::ids::{AccountId, Region};
 
 /// The first try and three more. The pace keeps throttling rare; what remains are the
 /// occasional lost connection and internal error.
@@ -26,6 +26,9 @@ const UNPACED_BACKOFF: Duration = Duration::from_millis(20);
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A page of 1000 images takes EC2 some seconds.
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// PutEvents with all its repetitions; less than the margin in `announce`.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
 
 /// What may differ from the standard chain (environment, profile, container, instance).
 #[derive(Debug, Clone, Default)]
@@ -40,6 +43,9 @@ pub struct Connect {
     pub keys: Option<StaticKeys>,
     /// How fast to call.
     pub pace: Pace,
+    /// What the calls say that they come from, in CloudTrail and other logs, for example
+    /// `image-steward.prune-images`; `image-steward` when nothing is said.
+    pub app: Option<String>,
 }
 
 /// An access key, given instead of looked for.
@@ -58,42 +64,91 @@ impl std::fmt::Debug for StaticKeys {
     }
 }
 
+/// Clients with credentials and a Region. Whose account they open has not been asked yet.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    config: SdkConfig,
+    region: Region,
+    pacer: Arc<Pacer>,
+    ec2: aws_sdk_ec2::Client,
+    autoscaling: aws_sdk_autoscaling::Client,
+    batch: aws_sdk_batch::Client,
+    events: aws_sdk_eventbridge::Client,
+    rbin: aws_sdk_rbin::Client,
+    ssm: aws_sdk_ssm::Client,
+}
+
+impl Connection {
+    /// Finds the Region and where credentials come from, and makes the clients. Calls nobody,
+    /// unless the Region has to be asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Credentials`] without a Region.
+    pub async fn prepare(options: Connect) -> Result<Self, CloudError> {
+        let pacer = Arc::new(Pacer::new(options.pace));
+        let config = load(options).await;
+        Ok(Self {
+            region: region_of(&config)?,
+            pacer,
+            ec2: aws_sdk_ec2::Client::from_conf(
+                aws_sdk_ec2::config::Builder::from(&config).interceptor(WholeAnswers).build(),
+            ),
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(
+                aws_sdk_autoscaling::config::Builder::from(&config)
+                    .interceptor(WholeAnswers)
+                    .build(),
+            ),
+            // Half an answer in JSON is no JSON, so that these need no watching over.
+            batch: aws_sdk_batch::Client::new(&config),
+            events: aws_sdk_eventbridge::Client::from_conf(
+                aws_sdk_eventbridge::config::Builder::from(&config)
+                    .timeout_config(told_within())
+                    .build(),
+            ),
+            rbin: aws_sdk_rbin::Client::new(&config),
+            ssm: aws_sdk_ssm::Client::new(&config),
+            config,
+        })
+    }
+
+    /// The account, if somebody who must know has said which it is.
+    pub fn into_account(self, account: AccountId) -> Aws {
+        let Self { config: _, region, pacer, ec2, autoscaling, batch, events, rbin, ssm } = self;
+        Aws { ec2, autoscaling, batch, events, rbin, ssm, pacer, account, region }
+    }
+
+    /// Asks whose account the credentials open.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Credentials`] without credentials that work, [`ErrorKind::Unreachable`] when
+    /// AWS does not answer.
+    pub async fn ask(self) -> Result<Aws, CloudError> {
+        self.pacer.wait_for(Action::GetCallerIdentity).await;
+        let caller = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let caller = caller.map_err(|error| failed(Action::GetCallerIdentity, &error))?;
+        let account =
+            caller.account().unwrap_or_default().parse().map_err(|cause| {
+                error::bad_answer(Action::GetCallerIdentity, format!("{cause}"))
+            })?;
+        Ok(self.into_account(account))
+    }
+}
+
 /// Connects to AWS and asks whose account the credentials open.
 ///
 /// # Errors
-/// [`ErrorKind::Credentials`] without a Region or without credentials that work,
-/// [`ErrorKind::Unreachable`] when AWS does not answer.
+/// Those of [`Connection::prepare`] and [`Connection::ask`].
 pub async fn connect(options: Connect) -> Result<Aws, CloudError> {
-    let pacer = Arc::new(Pacer::new(options.pace));
-    let config = load(options).await;
-    let region = region_of(&config)?;
-    pacer.wait_for(Action::GetCallerIdentity).await;
-    let caller = aws_sdk_sts::Client::new(&config).get_caller_identity().send().await;
-    let caller = caller.map_err(|error| failed(Action::GetCallerIdentity, &error))?;
-    let account = caller
-        .account()
-        .unwrap_or_default()
-        .parse()
-        .map_err(|cause| error::bad_answer(Action::GetCallerIdentity, format!("{cause}")))?;
-    Ok(Aws {
-        ec2: aws_sdk_ec2::Client::from_conf(
-            aws_sdk_ec2::config::Builder::from(&config).interceptor(WholeAnswers).build(),
-        ),
-        autoscaling: aws_sdk_autoscaling::Client::from_conf(
-            aws_sdk_autoscaling::config::Builder::from(&config).interceptor(WholeAnswers).build(),
-        ),
-        // Half an answer in JSON is no JSON, so that these need no watching over.
-        batch: aws_sdk_batch::Client::new(&config),
-        rbin: aws_sdk_rbin::Client::new(&config),
-        ssm: aws_sdk_ssm::Client::new(&config),
-        pacer,
-        account,
-        region,
-    })
+    Connection::prepare(options).await?.ask().await
+}
+
+/// News must not hold up what they tell of: repetitions count too.
+fn told_within() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(TOLD_WITHIN).operation_timeout(TOLD_WITHIN).build()
 }
 
 async fn load(options: Connect) -> SdkConfig {
-    let Connect { region, profile, endpoint, keys, pace } = options;
+    let Connect { region, profile, endpoint, keys, pace, app } = options;
     let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
     let retries = match pace {
         Pace::BelowBuckets => retries,
@@ -107,7 +162,7 @@ async fn load(options: Connect) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         .retry_config(retries)
         .timeout_config(timeouts);
-    if let Ok(name) = AppName::new("image-steward") {
+    if let Ok(name) = AppName::new(app.unwrap_or_else(|| "image-steward".to_owned())) {
         loader = loader.app_name(name);
     }
     if let Some(region) = region {

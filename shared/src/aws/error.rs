@@ -69,6 +69,22 @@ pub(super) fn bad_answer(action: Action, message: String) -> CloudError {
     CloudError { call: action.name(), kind: ErrorKind::Other, code: String::new(), message }
 }
 
+/// One entry of a call that was answered, but not done for this one.
+pub(super) fn entry_failed(
+    action: Action,
+    code: Option<&str>,
+    message: Option<&str>,
+) -> CloudError {
+    let code = code.unwrap_or_default();
+    let message = message.unwrap_or("the answer does not say what became of it");
+    CloudError {
+        call: action.name(),
+        kind: kind_of(code, message),
+        code: code.to_owned(),
+        message: one_line(message),
+    }
+}
+
 /// A call that is not made, because it would ask for what cannot be.
 pub(super) fn bad_request(action: Action, message: String) -> CloudError {
     bad_answer(action, message)

@@ -5,6 +5,7 @@
 
 mod aliases;
 mod batch;
+mod bus;
 mod connect;
 mod error;
 mod fleets;
@@ -13,6 +14,7 @@ mod holders;
 mod image_references;
 mod images;
 mod instances;
+mod machines;
 mod pace;
 mod pages;
 mod parameters;
@@ -35,12 +37,13 @@ use std::sync::Arc;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 
-pub use self::connect::{Connect, StaticKeys, connect};
+pub use self::connect::{Connect, Connection, StaticKeys, connect};
 pub use self::pace::Pace;
 use self::pace::{Action, Pacer};
 use crate::cloud::{
-    Cloud, CloudError, Deregistered, RecycledImage, RecycledSnapshot, ReferenceScope, ResourceId,
-    SnapshotDeletion, SnapshotFate, SnapshotScope, SourceAnswer, TemplateVersions, View,
+    Cloud, CloudError, Deregistered, EventBus, Guards, Machine, Machines, Message, RecycledImage,
+    RecycledSnapshot, ReferenceScope, ResourceId, SnapshotDeletion, SnapshotFate, SnapshotScope,
+    SourceAnswer, TemplateVersions, View,
 };
 use crate::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
 use crate::inventory::{Image, Reference, RetentionRule, Snapshot, SnapshotReference};
@@ -52,6 +55,7 @@ pub struct Aws {
     ec2: aws_sdk_ec2::Client,
     autoscaling: aws_sdk_autoscaling::Client,
     batch: aws_sdk_batch::Client,
+    events: aws_sdk_eventbridge::Client,
     rbin: aws_sdk_rbin::Client,
     ssm: aws_sdk_ssm::Client,
     pacer: Arc<Pacer>,
@@ -87,16 +91,7 @@ impl Aws {
     /// The ARN of something in this account and Region.
     fn arn(&self, service: &str, rest: &str) -> String {
         let Self { account, region, .. } = self;
-        format!("arn:{}:{service}:{region}:{account}:{rest}", partition(region))
-    }
-}
-
-/// The partition that a Region lies in, which every ARN names.
-fn partition(region: &Region) -> &'static str {
-    match region.as_str().split_once('-') {
-        Some(("cn", _)) => "aws-cn",
-        Some(("us", rest)) if rest.starts_with("gov-") => "aws-us-gov",
-        _ => "aws",
+        format!("arn:{}:{service}:{region}:{account}:{rest}", region.partition())
     }
 }
 
@@ -236,19 +231,30 @@ impl Cloud for Aws {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+impl Machines for Aws {
+    async fn list_machines_tagged(&self, key: &str) -> Result<Vec<Machine>, CloudError> {
+        Box::pin(self.machines_tagged(key)).await
+    }
 
-    #[test]
-    fn a_region_names_its_partition() {
-        for (region, expected) in [
-            ("eu-central-1", "aws"),
-            ("us-east-1", "aws"),
-            ("cn-north-1", "aws-cn"),
-            ("us-gov-west-1", "aws-us-gov"),
-        ] {
-            assert_eq!(partition(&region.parse().unwrap()), expected, "{region}");
-        }
+    async fn find_guards(&self, machine: &InstanceId) -> Result<Guards, CloudError> {
+        Box::pin(self.guards_of(machine)).await
+    }
+
+    async fn stop(&self, machine: &InstanceId) -> Result<(), CloudError> {
+        Box::pin(self.stop_machine(machine)).await
+    }
+
+    async fn terminate(&self, machine: &InstanceId) -> Result<(), CloudError> {
+        Box::pin(self.terminate_machine(machine)).await
+    }
+}
+
+impl EventBus for Aws {
+    async fn put(
+        &self,
+        bus: &str,
+        messages: &[Message],
+    ) -> Result<Vec<Result<(), CloudError>>, CloudError> {
+        Box::pin(self.put_messages(bus, messages)).await
     }
 }

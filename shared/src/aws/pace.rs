@@ -37,6 +37,7 @@ pub(super) enum Action {
     DescribeImageAttribute,
     DescribeImageReferences,
     DescribeImages,
+    DescribeInstanceAttribute,
     DescribeInstances,
     DescribeLaunchTemplateVersions,
     DescribeLaunchTemplates,
@@ -55,9 +56,13 @@ pub(super) enum Action {
     ModifyImageAttribute,
     RestoreImageFromRecycleBin,
     RestoreSnapshotFromRecycleBin,
+    StopInstances,
+    TerminateInstances,
     DescribeAutoScalingGroups,
+    DescribeAutoScalingInstances,
     DescribeLaunchConfigurations,
     DescribeComputeEnvironments,
+    PutEvents,
     GetRule,
     ListRules,
     GetParameter,
@@ -72,7 +77,7 @@ struct Bucket {
 
 impl Action {
     /// In the order of the variants, because a limiter is found by the variant's number.
-    const ALL: [Self; 33] = [
+    const ALL: [Self; 38] = [
         Self::CreateTags,
         Self::DeleteSnapshot,
         Self::DeleteTags,
@@ -81,6 +86,7 @@ impl Action {
         Self::DescribeImageAttribute,
         Self::DescribeImageReferences,
         Self::DescribeImages,
+        Self::DescribeInstanceAttribute,
         Self::DescribeInstances,
         Self::DescribeLaunchTemplateVersions,
         Self::DescribeLaunchTemplates,
@@ -99,9 +105,13 @@ impl Action {
         Self::ModifyImageAttribute,
         Self::RestoreImageFromRecycleBin,
         Self::RestoreSnapshotFromRecycleBin,
+        Self::StopInstances,
+        Self::TerminateInstances,
         Self::DescribeAutoScalingGroups,
+        Self::DescribeAutoScalingInstances,
         Self::DescribeLaunchConfigurations,
         Self::DescribeComputeEnvironments,
+        Self::PutEvents,
         Self::GetRule,
         Self::ListRules,
         Self::GetParameter,
@@ -119,6 +129,7 @@ impl Action {
             Self::DescribeImageAttribute => "ec2:DescribeImageAttribute",
             Self::DescribeImageReferences => "ec2:DescribeImageReferences",
             Self::DescribeImages => "ec2:DescribeImages",
+            Self::DescribeInstanceAttribute => "ec2:DescribeInstanceAttribute",
             Self::DescribeInstances => "ec2:DescribeInstances",
             Self::DescribeLaunchTemplateVersions => "ec2:DescribeLaunchTemplateVersions",
             Self::DescribeLaunchTemplates => "ec2:DescribeLaunchTemplates",
@@ -137,9 +148,13 @@ impl Action {
             Self::ModifyImageAttribute => "ec2:ModifyImageAttribute",
             Self::RestoreImageFromRecycleBin => "ec2:RestoreImageFromRecycleBin",
             Self::RestoreSnapshotFromRecycleBin => "ec2:RestoreSnapshotFromRecycleBin",
+            Self::StopInstances => "ec2:StopInstances",
+            Self::TerminateInstances => "ec2:TerminateInstances",
             Self::DescribeAutoScalingGroups => "autoscaling:DescribeAutoScalingGroups",
+            Self::DescribeAutoScalingInstances => "autoscaling:DescribeAutoScalingInstances",
             Self::DescribeLaunchConfigurations => "autoscaling:DescribeLaunchConfigurations",
             Self::DescribeComputeEnvironments => "batch:DescribeComputeEnvironments",
+            Self::PutEvents => "events:PutEvents",
             Self::GetRule => "rbin:GetRule",
             Self::ListRules => "rbin:ListRules",
             Self::GetParameter => "ssm:GetParameter",
@@ -150,7 +165,8 @@ impl Action {
     /// EC2's figures are from "Request throttling for the Amazon EC2 API" in its developer
     /// guide; those of the describing and listing calls hold because each of ours pages or
     /// filters, and the calls that it does not name share the figures of their category.
-    /// SSM documents 40 GetParameter calls a second. Auto Scaling, Batch, the Recycle Bin's rules
+    /// SSM documents 40 GetParameter calls a second, EventBridge 400 PutEvents in its smallest
+    /// Regions. Auto Scaling, Batch, the Recycle Bin's rules
     /// and STS publish no figures, so theirs are a cautious guess.
     fn bucket(self) -> Bucket {
         let (capacity, refill) = match self {
@@ -161,12 +177,15 @@ impl Action {
             | Self::EnableImage
             | Self::EnableImageDeprecation
             | Self::RestoreImageFromRecycleBin
-            | Self::RestoreSnapshotFromRecycleBin => (50, 5),
+            | Self::RestoreSnapshotFromRecycleBin
+            | Self::StopInstances
+            | Self::TerminateInstances => (50, 5),
             Self::DescribeSpotFleetRequests => (50, 3),
             Self::DescribeFleets
             | Self::DescribeImageAttribute
             | Self::DescribeImageReferences
             | Self::DescribeImages
+            | Self::DescribeInstanceAttribute
             | Self::DescribeInstances
             | Self::DescribeLaunchTemplateVersions
             | Self::DescribeLaunchTemplates
@@ -178,7 +197,9 @@ impl Action {
             | Self::ListImagesInRecycleBin
             | Self::ListSnapshotsInRecycleBin => (100, 20),
             Self::GetParameter => (40, 40),
+            Self::PutEvents => (400, 400),
             Self::DescribeAutoScalingGroups
+            | Self::DescribeAutoScalingInstances
             | Self::DescribeLaunchConfigurations
             | Self::DescribeComputeEnvironments
             | Self::GetRule

@@ -1,6 +1,6 @@
 //! Snapshots: listing, finding and deleting them.
 
-use aws_sdk_ec2::types::{Filter, Snapshot as Ec2Snapshot};
+use aws_sdk_ec2::types::{Filter, Snapshot as Ec2Snapshot, SnapshotState};
 
 use super::Aws;
 use super::error::{bad_answer, is_in_use};
@@ -111,6 +111,7 @@ fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
         tags: tags_of(snapshot.tags),
         description: snapshot.description.filter(|text| !text.is_empty()).map(Into::into),
         volume_id: snapshot.volume_id.filter(|id| !id.is_empty()).map(Into::into),
+        completed: snapshot.state.map(|state| state == SnapshotState::Completed),
         // Other calls tell these.
         locked: None,
         shared_with: None,

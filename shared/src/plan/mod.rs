@@ -6,6 +6,7 @@
 //! (caps and refusals), `reason` (the words for it), `reap` (the same for snapshots).
 
 mod family;
+pub mod instance;
 mod limits;
 pub mod period;
 mod protect;

@@ -11,8 +11,8 @@ use super::document::{Problems, Reading};
 use super::leaves::{self, AgeOrNever, Count};
 use super::raw::{self, Word};
 use super::{
-    Age, Check, CopyToSnapshots, Keep, Match, Orphans, Policy, Problem, Retire, Rule, Safety,
-    SharedImages, Tagging,
+    Age, Check, CopyToSnapshots, Ending, Instances, Keep, Match, Orphans, Policy, Problem, Retire,
+    Rule, Safety, SharedImages, Tagging,
 };
 use crate::cloud::{ComputeEnvironments, TemplateVersions};
 use crate::tags::{MAX_KEY, MAX_VALUE, TagNames, is_reserved};
@@ -26,7 +26,7 @@ const MAX_PREFIX: usize = 100;
 /// Checks what was read.
 pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems } = reading;
-    let raw::Document { version, timezone, rule, safety, tagging, orphans } = document;
+    let raw::Document { version, timezone, rule, safety, tagging, orphans, instances } = document;
     match version {
         Some(Count(1)) => {}
         Some(Count(other)) => {
@@ -54,6 +54,7 @@ pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
         safety: check_safety(safety, &mut problems),
         tagging: check_tagging(tagging, &prefix, &mut problems),
         orphans: check_orphans(orphans, &mut problems),
+        instances: check_instances(instances, &mut problems),
         names: TagNames::under(&prefix),
     };
     if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
@@ -232,6 +233,29 @@ fn check_orphans(orphans: Option<raw::Orphans>, problems: &mut Problems) -> Orph
     Orphans::Delete { after }
 }
 
+/// One of two words, the first of which is the default.
+fn choose<T>(
+    path: &str,
+    given: Option<String>,
+    words: [(&str, T); 2],
+    problems: &mut Problems,
+) -> T {
+    let [(first, default), (second, other)] = words;
+    match given {
+        Some(given) if given == second => return other,
+        Some(given) if given != first => problems
+            .note(path, format!("`{given}` is not known; write \"{first}\" or \"{second}\"")),
+        _ => {}
+    }
+    default
+}
+
+fn check_instances(instances: raw::Instances, problems: &mut Problems) -> Instances {
+    let raw::Instances { retire } = instances;
+    let words = [("stop", Ending::Stop), ("terminate", Ending::Terminate)];
+    Instances { retire: choose("instances.retire", retire, words, problems) }
+}
+
 fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
     let raw::Safety {
         max_per_run,
@@ -244,24 +268,6 @@ fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
         references_check,
         pinned,
     } = safety;
-    /// One of two words, the first of which is the default.
-    fn choose<T>(
-        key: &str,
-        given: Option<String>,
-        words: [(&str, T); 2],
-        problems: &mut Problems,
-    ) -> T {
-        let [(first, default), (second, other)] = words;
-        match given {
-            Some(given) if given == second => return other,
-            Some(given) if given != first => problems.note(
-                &format!("safety.{key}"),
-                format!("`{given}` is not known; write \"{first}\" or \"{second}\""),
-            ),
-            _ => {}
-        }
-        default
-    }
     let required_or_off = [("required", Check::Required), ("off", Check::Off)];
     let template_versions = match template_versions {
         None => TemplateVersions::DefaultAndLatest,
@@ -293,24 +299,29 @@ fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
         min_references: min_references.map_or(1, |count| count.0),
         template_versions,
         compute_environments: choose(
-            "compute_environments",
+            "safety.compute_environments",
             compute_environments,
             [("required", ComputeEnvironments::Read), ("off", ComputeEnvironments::LeaveOut)],
             problems,
         ),
         shared_images: choose(
-            "shared_images",
+            "safety.shared_images",
             shared_images,
             [("keep", SharedImages::Keep), ("retire", SharedImages::Retire)],
             problems,
         ),
         recycle_bin: choose(
-            "recycle_bin",
+            "safety.recycle_bin",
             recycle_bin,
             [("required", Check::Required), ("optional", Check::Off)],
             problems,
         ),
-        references_check: choose("references_check", references_check, required_or_off, problems),
+        references_check: choose(
+            "safety.references_check",
+            references_check,
+            required_or_off,
+            problems,
+        ),
         pinned,
     }
 }

@@ -37,6 +37,8 @@ pub struct Policy {
     pub tagging: Tagging,
     /// What becomes of snapshots whose image is gone without our doing.
     pub orphans: Orphans,
+    /// What becomes of machines that asked to be retired.
+    pub instances: Instances,
 }
 
 /// One rule.
@@ -142,6 +144,22 @@ pub enum SharedImages {
     Keep,
     /// They are retired like all others.
     Retire,
+}
+
+/// What becomes of machines that asked to be retired once their image is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Instances {
+    /// How they end.
+    pub retire: Ending,
+}
+
+/// How a machine ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It is stopped: it costs its volumes, and can be started again.
+    Stop,
+    /// It is terminated, for good.
+    Terminate,
 }
 
 /// Whether a precaution is taken.

@@ -37,6 +37,9 @@ pub struct Document {
     /// another tool, or before this policy. Left out: they are reported, and stay.
     #[serde(default)]
     pub orphans: Option<Orphans>,
+    /// What becomes of machines that asked to be retired once their image is there.
+    #[serde(default)]
+    pub instances: Instances,
 }
 
 /// One rule.
@@ -219,6 +222,16 @@ pub struct Orphans {
     pub delete_after: Option<Age>,
 }
 
+/// What becomes of a machine that carries the tag `image-steward:retire-when-imaged`.
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, expecting = "a table")]
+pub struct Instances {
+    /// What is done once the image is there: "stop" or "terminate". Default: "stop".
+    #[serde(default)]
+    #[schemars(with = "Option<RetireInstancesWord>")]
+    pub retire: Option<String>,
+}
+
 /// The words that this version takes; the types exist for the schema.
 macro_rules! words {
     ($($name:ident: $($word:literal)|+ ;)+) => { $(
@@ -236,6 +249,7 @@ words! {
     SharedImagesWord: "keep" | "retire";
     RecycleBinWord: "required" | "optional";
     CheckWord: "required" | "off";
+    RetireInstancesWord: "stop" | "terminate";
 }
 
 struct TemplateVersionsWord;

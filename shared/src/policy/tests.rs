@@ -84,7 +84,7 @@ set = { "aws:x" = "1" }
     let expected = [
         "p.toml:1:11: version: version 2 is not known; this program reads version = 1",
         "p.toml:2:12: timezone: `Berlin` is no time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
-        "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`, `orphans`",
+        "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`, `orphans`, `instances`",
         "p.toml:7:18: rule[0].match.name: `[` is not a glob: ",
         "p.toml:7:39: rule[0].match.tags.Team: ",
         "p.toml:8:17: rule[0].keep.last: -1 is not a whole number from 0 to 1000000",

@@ -1,5 +1,8 @@
 //! Reports for people. The JSON forms are the types' own.
 
+mod counts;
+pub mod events;
+mod metrics;
 mod pins;
 mod table;
 
@@ -11,6 +14,8 @@ use crate::plan::reap::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Plan, Step, Summary};
 use crate::restore::{End, Restored};
 
+pub use counts::Counts;
+pub use metrics::{NAMESPACE, metrics};
 pub use pins::{Stale, pins, pins_text, stale, stale_text};
 pub use table::plan_table;
 

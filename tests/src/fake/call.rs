@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use steward::cloud::{ReferenceScope, ResourceId, SnapshotFate, SnapshotScope, TemplateVersions};
+use steward::cloud::{
+    Message, ReferenceScope, ResourceId, SnapshotFate, SnapshotScope, TemplateVersions,
+};
 use steward::ids::{ImageId, InstanceId, SnapshotId};
 use steward::tags::Tags;
 
@@ -38,6 +40,11 @@ pub enum Call {
     RecoverSnapshot(SnapshotId),
     Deregister(ImageId, SnapshotFate),
     DeleteSnapshot(SnapshotId),
+    ListMachinesTagged(String),
+    FindGuards(InstanceId),
+    Stop(InstanceId),
+    Terminate(InstanceId),
+    Put(String, Vec<Message>),
 }
 
 impl Call {
@@ -59,7 +66,9 @@ impl Call {
             | Self::FindLaunchPermissions(_)
             | Self::FindVolumePermissions(_)
             | Self::FindInstanceTags(_)
-            | Self::FindSnapshots(_) => false,
+            | Self::FindSnapshots(_)
+            | Self::ListMachinesTagged(_)
+            | Self::FindGuards(_) => false,
             Self::SetTags(..)
             | Self::RemoveTags(..)
             | Self::Deprecate(..)
@@ -70,7 +79,10 @@ impl Call {
             | Self::RecoverImage(_)
             | Self::RecoverSnapshot(_)
             | Self::Deregister(..)
-            | Self::DeleteSnapshot(_) => true,
+            | Self::DeleteSnapshot(_)
+            | Self::Stop(_)
+            | Self::Terminate(_)
+            | Self::Put(..) => true,
         }
     }
 }

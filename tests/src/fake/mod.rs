@@ -9,6 +9,7 @@ mod call;
 mod changes;
 mod faults;
 mod holders;
+mod machines;
 mod references;
 mod state;
 mod steps;
@@ -19,7 +20,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
 use steward::cloud::{
-    Cloud, CloudError, Deregistered, ErrorKind, ResourceId, SnapshotDeletion, SnapshotFate,
+    Cloud, CloudError, Deregistered, ErrorKind, Message, ResourceId, SnapshotDeletion, SnapshotFate,
 };
 use steward::ids::{AccountId, ImageId, Region, SnapshotId};
 use steward::tags::Tags;
@@ -44,6 +45,7 @@ struct Inner {
     frozen: Option<State>,
     faults: Faults,
     calls: Vec<Call>,
+    messages: Vec<Message>,
     /// What time the account takes it to be.
     clock: Timestamp,
 }
@@ -56,6 +58,7 @@ impl Fake {
             frozen: None,
             faults: Faults::default(),
             calls: Vec::new(),
+            messages: Vec::new(),
             clock: "2026-11-22T12:00:00Z".parse().unwrap(),
         };
         Self {
@@ -155,6 +158,11 @@ impl Fake {
     /// The calls so far that were to change something.
     pub fn changing_calls(&self) -> Vec<Call> {
         self.lock().calls.iter().filter(|call| call.changes()).cloned().collect()
+    }
+
+    /// What the event bus was told so far.
+    pub fn messages(&self) -> Vec<Message> {
+        self.lock().messages.clone()
     }
 
     /// Forgets the calls.

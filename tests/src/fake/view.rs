@@ -159,7 +159,7 @@ impl View for Fake {
     async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError> {
         let mut inner = self.begin(Call::FindInstanceTags(instance.clone()));
         inner.faults.check("ec2:DescribeInstances", &[instance.as_str()])?;
-        Ok(inner.state.instances.get(instance).map(|one| one.tags.clone()))
+        Ok(inner.state.instances.get(instance).map(|one| one.seen_tags()))
     }
 
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError> {

@@ -194,13 +194,14 @@ impl FleetSnapshot {
             tags: self.tags.clone(),
             description: (!self.description.is_empty()).then(|| self.description.as_str().into()),
             volume_id: Some(self.volume_id.as_str().into()),
+            completed: Some(self.state == "completed"),
             locked: None,
             shared_with: None,
         }
     }
 }
 
-fn long_ago() -> Timestamp {
+pub(super) fn long_ago() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().unwrap()
 }
 

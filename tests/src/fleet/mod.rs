@@ -64,6 +64,53 @@ pub struct FleetInstance {
     pub state: String,
     #[serde(default)]
     pub tags: Tags,
+    /// When it was last started.
+    #[serde(default = "images::long_ago")]
+    pub launched_at: Timestamp,
+    /// Whether it is protected from being terminated.
+    #[serde(default)]
+    pub protected: bool,
+    /// Whether it is protected from being stopped.
+    #[serde(default)]
+    pub stop_protected: bool,
+    /// The Auto Scaling group that it belongs to.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// The volumes that are deleted with it.
+    #[serde(default)]
+    pub volumes: Vec<String>,
+    /// Those that stay.
+    #[serde(default)]
+    pub kept_volumes: Vec<String>,
+}
+
+impl FleetInstance {
+    /// A running machine without tags.
+    pub fn new(instance_id: InstanceId, image_id: ImageId) -> Self {
+        Self {
+            instance_id,
+            image_id,
+            state: running(),
+            tags: Tags::default(),
+            launched_at: images::long_ago(),
+            protected: false,
+            stop_protected: false,
+            group: None,
+            volumes: Vec::new(),
+            kept_volumes: Vec::new(),
+        }
+    }
+
+    /// Its tags as EC2 shows them: with that of its group.
+    pub fn seen_tags(&self) -> Tags {
+        match &self.group {
+            None => self.tags.clone(),
+            Some(group) => {
+                let shown = [("aws:autoscaling:groupName", group.as_str())];
+                self.tags.with(&shown.into_iter().collect())
+            }
+        }
+    }
 }
 
 /// A parameter of Systems Manager.

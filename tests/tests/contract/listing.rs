@@ -252,6 +252,7 @@ pub async fn snapshots_are_listed_and_found<A: Account>() {
         tags: tags(&[("Name", "root")]),
         description: Some("of ami-1".into()),
         volume_id: Some("vol-0123".into()),
+        completed: Some(true),
         // Neither is in a listing.
         locked: None,
         shared_with: None,

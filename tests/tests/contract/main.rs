@@ -13,6 +13,7 @@ mod capacity;
 mod changes;
 mod connecting;
 mod listing;
+mod machines;
 mod provider;
 mod recycling;
 mod references;
@@ -25,7 +26,7 @@ mod wire;
 
 use serde_json::Value;
 use steward::aws::Aws;
-use steward::cloud::{Cloud, ResourceId};
+use steward::cloud::{Cloud, EventBus, Machines, ResourceId};
 use steward::ids::{ImageId, SnapshotId};
 use steward::tags::Tags;
 use steward_tests::fake::Fake;
@@ -37,7 +38,7 @@ use tokio::sync::MutexGuard;
 /// An account, and the port to it.
 trait Account {
     /// The implementation that is held to the contract.
-    type Port: Cloud;
+    type Port: Cloud + Machines + EventBus;
 
     /// An account with this content, in which nothing goes wrong.
     async fn with(fleet: Value) -> Self;
@@ -48,6 +49,9 @@ trait Account {
 
     /// What the account holds, past the port.
     async fn world(&self) -> Fleet;
+
+    /// What the event bus was told: kind and detail.
+    async fn news(&self) -> Vec<(String, Value)>;
 }
 
 struct InMemory(Fake);
@@ -69,6 +73,12 @@ impl Account for InMemory {
 
     async fn world(&self) -> Fleet {
         self.0.world()
+    }
+
+    async fn news(&self) -> Vec<(String, Value)> {
+        let told = self.0.messages().into_iter();
+        told.map(|one| (one.detail_type.into(), serde_json::from_str(&one.detail).unwrap()))
+            .collect()
     }
 }
 
@@ -99,6 +109,12 @@ impl Account for OverTheWire {
 
     async fn world(&self) -> Fleet {
         self.standin.world().await
+    }
+
+    async fn news(&self) -> Vec<(String, Value)> {
+        let told = self.standin.events().await.into_iter();
+        told.map(|one| (one["DetailType"].as_str().unwrap().into(), one["Detail"].clone()))
+            .collect()
     }
 }
 
@@ -229,6 +245,16 @@ contract! {
         what_is_in_the_bin_keeps_its_tags_and_takes_new_ones
         every_page_of_the_bin_is_listed
         a_denied_recovery_names_the_permission
+    }
+    machines {
+        machines_are_listed_by_tag
+        what_guards_a_machine_is_found
+        a_machine_is_stopped_and_terminated
+        a_protected_machine_stays
+        a_denied_end_names_the_permission
+        the_bus_takes_messages
+        the_bus_says_which_it_did_not_take
+        a_denied_message_names_the_permission
     }
     retention {
         the_bin_takes_what_a_rule_covers

@@ -201,10 +201,8 @@ pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
     let pin = Specification { launch_template_id: format!("lt-{number}"), version: "2".to_owned() };
     match kind {
         0 | 1 => fleet.instances.push(FleetInstance {
-            instance_id: format!("i-{number}").parse().unwrap(),
-            image_id: image.clone(),
             state: if kind == 0 { "running" } else { "stopped" }.to_owned(),
-            tags: steward::tags::Tags::default(),
+            ..FleetInstance::new(format!("i-{number}").parse().unwrap(), image.clone())
         }),
         2 => fleet.launch_templates.push(template(&[&other, image.as_str()])),
         3 => fleet

@@ -1,0 +1,45 @@
+//! EventBridge: telling others.
+
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+
+use super::Aws;
+use super::error::entry_failed;
+use super::pace::Action;
+use crate::cloud::{CloudError, Message};
+use crate::report::events::SOURCE;
+
+impl Aws {
+    /// An answer of 200 says of each entry whether it was taken.
+    pub(super) async fn put_messages(
+        &self,
+        bus: &str,
+        messages: &[Message],
+    ) -> Result<Vec<Result<(), CloudError>>, CloudError> {
+        let entries = messages.iter().map(|message| {
+            let Message { detail_type, detail, resources } = message;
+            PutEventsRequestEntry::builder()
+                .source(SOURCE)
+                .event_bus_name(bus)
+                .detail_type(*detail_type)
+                .detail(detail)
+                .set_resources(Some(resources.clone()))
+                .build()
+        });
+        let request = self.events.put_events().set_entries(Some(entries.collect()));
+        let answer = self.send(Action::PutEvents, request.send()).await?;
+        let results = answer.entries.unwrap_or_default();
+        Ok(messages
+            .iter()
+            .enumerate()
+            .map(|(place, _)| match results.get(place) {
+                Some(entry) if entry.event_id.is_some() && entry.error_code.is_none() => Ok(()),
+                Some(entry) => Err(entry_failed(
+                    Action::PutEvents,
+                    entry.error_code.as_deref(),
+                    entry.error_message.as_deref(),
+                )),
+                None => Err(entry_failed(Action::PutEvents, None, None)),
+            })
+            .collect())
+    }
+}

@@ -1,0 +1,98 @@
+//! Machines that asked to be retired: listing them, what protects them, and ending them.
+
+use aws_sdk_ec2::types::{Filter, Instance, InstanceAttributeName, InstanceStateName};
+
+use super::Aws;
+use super::error::bad_answer;
+use super::pace::Action;
+use super::pages::Pages;
+use super::tags::{literally, tags_of};
+use super::time::timestamp;
+use crate::cloud::{CloudError, Guards, Machine, MachineState};
+use crate::ids::InstanceId;
+
+/// The largest page that DescribeInstances gives.
+const PAGE: i32 = 1000;
+
+impl Aws {
+    pub(super) async fn machines_tagged(&self, key: &str) -> Result<Vec<Machine>, CloudError> {
+        let filter = Filter::builder().name("tag-key").values(literally(key)).build();
+        let mut found = Vec::new();
+        let mut pages = Pages::of(Action::DescribeInstances);
+        while let Some(token) = pages.next() {
+            let request = self
+                .ec2
+                .describe_instances()
+                .max_results(PAGE)
+                .filters(filter.clone())
+                .set_next_token(token);
+            let page = self.send(Action::DescribeInstances, request.send()).await?;
+            let groups = page.reservations.unwrap_or_default();
+            for instance in groups.into_iter().flat_map(|group| group.instances.unwrap_or_default())
+            {
+                let machine = machine_of(instance)?;
+                if machine.state != MachineState::Terminated && machine.tags.has(key) {
+                    found.push(machine);
+                }
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    /// An attribute that the answer lacks counts as protection: nobody has said that there is none.
+    pub(super) async fn guards_of(&self, machine: &InstanceId) -> Result<Guards, CloudError> {
+        let attribute = async |name: InstanceAttributeName| {
+            let request = self
+                .ec2
+                .describe_instance_attribute()
+                .instance_id(machine.as_str())
+                .attribute(name);
+            self.send(Action::DescribeInstanceAttribute, request.send()).await
+        };
+        let end = attribute(InstanceAttributeName::DisableApiTermination).await?;
+        let stop = attribute(InstanceAttributeName::DisableApiStop).await?;
+        let request =
+            self.autoscaling.describe_auto_scaling_instances().instance_ids(machine.as_str());
+        let members = self.send(Action::DescribeAutoScalingInstances, request.send()).await?;
+        let member = members.auto_scaling_instances.unwrap_or_default().into_iter().next();
+        Ok(Guards {
+            termination_protected: end
+                .disable_api_termination
+                .and_then(|value| value.value)
+                .unwrap_or(true),
+            stop_protected: stop.disable_api_stop.and_then(|value| value.value).unwrap_or(true),
+            group: member.map(|member| member.auto_scaling_group_name.unwrap_or_default().into()),
+        })
+    }
+
+    pub(super) async fn stop_machine(&self, machine: &InstanceId) -> Result<(), CloudError> {
+        let request = self.ec2.stop_instances().instance_ids(machine.as_str());
+        self.send(Action::StopInstances, request.send()).await.map(|_| ())
+    }
+
+    pub(super) async fn terminate_machine(&self, machine: &InstanceId) -> Result<(), CloudError> {
+        let request = self.ec2.terminate_instances().instance_ids(machine.as_str());
+        self.send(Action::TerminateInstances, request.send()).await.map(|_| ())
+    }
+}
+
+fn machine_of(instance: Instance) -> Result<Machine, CloudError> {
+    let state = instance.state().and_then(|state| state.name()).map(InstanceStateName::as_str);
+    let state = MachineState::from(state.unwrap_or_default());
+    let id = instance.instance_id.unwrap_or_default();
+    let instance_id = id.parse().map_err(|cause| {
+        bad_answer(Action::DescribeInstances, format!("an instance's id: {cause}"))
+    })?;
+    let volumes = instance.block_device_mappings.unwrap_or_default().into_iter();
+    let volumes = volumes.filter_map(|mapping| mapping.ebs);
+    // What EC2 does not promise to keep is not kept.
+    let doomed = volumes.filter(|volume| volume.delete_on_termination != Some(false));
+    Ok(Machine {
+        instance_id,
+        state,
+        started_at: instance.launch_time.and_then(timestamp),
+        tags: tags_of(instance.tags),
+        volumes: doomed.map(|volume| volume.volume_id.unwrap_or_default().into()).collect(),
+    })
+}

@@ -1,0 +1,126 @@
+//! The sweep over the images: retire what the policy does not keep.
+
+use std::collections::HashMap;
+
+use super::{Answer, Job, MOST_STEPS, Mode, Pruned, Report, Work, failure_of, not_for_us};
+use crate::apply::{self, Deadline, Outcome};
+use crate::cloud::{Cloud, SnapshotFate};
+use crate::event::Trigger;
+use crate::ids::SnapshotId;
+use crate::inventory::Inventory;
+use crate::plan::{Action, Decision, Plan};
+use crate::report::Counts;
+use crate::survey;
+
+impl<C: Cloud, D: Deadline> Job<'_, C, D> {
+    /// The schedule: retire what the policy does not keep.
+    pub async fn prune_images(&self, trigger: &Trigger) -> Report {
+        if *trigger != Trigger::Schedule {
+            return Report::ignored(not_for_us(trigger));
+        }
+        let (plan, sizes) = self.survey_and_plan().await;
+        let outcome = self.apply_images(&plan).await;
+        let mut counts = Counts::default().seen(&plan.summary).done(&outcome);
+        counts.gib_freed =
+            outcome.deleted.iter().filter_map(|id| sizes.get(id)).copied().map(u64::from).sum();
+        let mut events = match self.mode {
+            Mode::Plan => Vec::new(),
+            Mode::Apply => self.news().of_images(&plan, &outcome, &sizes),
+        };
+        let sweep = self.news().of_sweep(Work::PruneImages.as_str(), self.mode, &outcome, &counts);
+        events.extend(sweep);
+        let failure = failure_of(&outcome);
+        let steps = plan.decisions.into_iter().filter(changes_something).take(MOST_STEPS).collect();
+        let pruned = Pruned { mode: self.mode, summary: plan.summary, steps, outcome };
+        Report { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
+    }
+
+    /// Reads the world and plans.
+    pub async fn plan_images(&self) -> Plan {
+        self.survey_and_plan().await.0
+    }
+
+    /// The plan, and the sizes of the snapshots that are to go together with their images.
+    async fn survey_and_plan(&self) -> (Plan, HashMap<SnapshotId, u32>) {
+        let scope = self.policy.safety.reference_scope();
+        let mut inventory = survey::take_inventory(self.cloud, self.home, &scope, self.now).await;
+        let plan = survey::plan_with_evidence(
+            self.cloud,
+            &mut inventory,
+            self.policy,
+            self.now,
+            self.deadline,
+        )
+        .await;
+        log_plan(&plan);
+        let sizes = sizes_of_what_goes(&plan, &inventory);
+        (plan, sizes)
+    }
+
+    /// Carries out a plan, or in plan mode says that nothing was done.
+    pub async fn apply_images(&self, plan: &Plan) -> Outcome {
+        match self.mode {
+            Mode::Apply => apply::apply(plan, self.policy, self.cloud, self.deadline).await,
+            Mode::Plan => Outcome {
+                refused: plan.refusal.as_ref().map(ToString::to_string),
+                ..Outcome::default()
+            },
+        }
+    }
+}
+
+/// The sizes in GiB of the snapshots that the deregistering call deletes.
+fn sizes_of_what_goes(plan: &Plan, inventory: &Inventory) -> HashMap<SnapshotId, u32> {
+    let going = plan.decisions.iter().filter_map(|decision| match &decision.action {
+        Action::Deregister { removal } if removal.snapshots == SnapshotFate::DeleteWithImage => {
+            Some(&removal.ledger)
+        }
+        _ => None,
+    });
+    let mut sizes: HashMap<SnapshotId, u32> =
+        going.flat_map(|ledger| ledger.iter().cloned()).map(|id| (id, 0)).collect();
+    for snapshot in &inventory.snapshots {
+        if let Some(size) = sizes.get_mut(&snapshot.snapshot_id) {
+            *size = snapshot.size_gib.unwrap_or(0);
+        }
+    }
+    sizes
+}
+
+fn changes_something(decision: &Decision) -> bool {
+    !matches!(decision.action, Action::Keep | Action::Wait)
+}
+
+/// One line for each image that something is to be done about, and one for the whole.
+fn log_plan(plan: &Plan) {
+    for decision in plan.decisions.iter().filter(|decision| changes_something(decision)) {
+        let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
+        tracing::info!(
+            image_id = %decision.image_id,
+            action = crate::report::action_word(&decision.action),
+            rule = decision.rule.as_deref(),
+            group = decision.group.as_deref(),
+            because = because.join(", "),
+            "planned"
+        );
+    }
+    if let Some(refusal) = &plan.refusal {
+        tracing::error!(%refusal, "refused: nothing is removed");
+    }
+    let counts = &plan.summary;
+    tracing::info!(
+        images = counts.images,
+        in_use = counts.in_use,
+        keep = counts.keep,
+        rescue = counts.rescue,
+        wait = counts.wait,
+        expire = counts.expire,
+        deprecate = counts.deprecate,
+        disable = counts.disable,
+        deregister = counts.deregister,
+        deferred = counts.deferred,
+        snapshots = counts.snapshots,
+        snapshots_gib = counts.snapshots_gib,
+        "plan"
+    );
+}

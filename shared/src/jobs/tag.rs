@@ -1,0 +1,150 @@
+//! A new image: tag it and its snapshots.
+
+use super::{Answer, Job, JobError, Mode, Report, Tagged, TaggedResource, all_failed, not_for_us};
+use crate::apply::{self, Changed, Deadline, FailedStep, Failure};
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::event::Trigger;
+use crate::ids::ImageId;
+use crate::inventory::{Image, ImageState};
+use crate::report::Counts;
+use crate::tagging::{TagPlan, plan_creator, plan_tags};
+
+impl<C: Cloud, D: Deadline> Job<'_, C, D> {
+    /// An image became available: tag it and its snapshots. Or somebody made one: write down who,
+    /// whichever of the two events comes first.
+    ///
+    /// # Errors
+    /// When the image cannot be read, or is not available yet.
+    pub async fn tag_image(&self, trigger: &Trigger) -> Result<Report, JobError> {
+        let (image, creator) = match trigger {
+            Trigger::Image { image, state: ImageState::Available, account, region, .. } => {
+                match self.elsewhere(account.as_ref(), region.as_ref()) {
+                    Some(why) => return Ok(Report::ignored(why)),
+                    None => (image, None),
+                }
+            }
+            Trigger::Image { image, state: ImageState::Failed, message, .. } => {
+                tracing::warn!(image_id = %image, message, "image failed");
+                return Ok(Report::ignored(format!("{image} failed: {message}")));
+            }
+            Trigger::Made { image, by, account, region } => {
+                match self.elsewhere(account.as_ref(), region.as_ref()) {
+                    Some(why) => return Ok(Report::ignored(why)),
+                    None => (image, Some(by.as_str())),
+                }
+            }
+            other => return Ok(Report::ignored(not_for_us(other))),
+        };
+        let found = match self.image_of_ours(image).await? {
+            Ok(found) => found,
+            Err(why) => return Ok(Report::ignored(why)),
+        };
+        let mut tagged = Tagged {
+            mode: self.mode,
+            image_id: image.clone(),
+            tagged: Vec::new(),
+            dropped: Vec::new(),
+            failed: Vec::new(),
+            changed: Vec::new(),
+        };
+        match creator {
+            Some(creator) => self.tag_creator(&found, creator, &mut tagged).await?,
+            None => match found.state {
+                ImageState::Available => self.tag_new(&found, &mut tagged).await?,
+                // The event was earlier than the provider's own listing.
+                ImageState::Pending => return Err(JobError::NotYet(image.clone())),
+                // The event is old: what counts is the image as it is now.
+                state => return Ok(Report::ignored(format!("{image} is {state} by now"))),
+            },
+        }
+        Ok(self.report_tagged(tagged))
+    }
+
+    async fn image_of_ours(&self, image: &ImageId) -> Result<Result<Image, String>, CloudError> {
+        let Some(found) = self.cloud.find_image(image).await? else {
+            return Ok(Err(format!("{image} is gone")));
+        };
+        if found.owner_id.as_ref() != Some(&self.home.account) {
+            return Ok(Err(format!("{image} belongs to another account")));
+        }
+        Ok(Ok(found))
+    }
+
+    async fn tag_new(&self, image: &Image, tagged: &mut Tagged) -> Result<(), CloudError> {
+        let source = match &image.source_instance {
+            Some(instance) => self.cloud.find_instance_tags(instance).await?,
+            None => None,
+        };
+        let snapshots = self.cloud.find_snapshots(&image.snapshots).await?;
+        let plan = plan_tags(image, source.as_ref(), &snapshots, self.policy);
+        self.write_tags(&plan, tagged).await;
+        Ok(())
+    }
+
+    /// An image that is still being made may not name its snapshots yet. They get the tag when it
+    /// becomes available; and if that happened while this tag was being written, then here.
+    async fn tag_creator(
+        &self,
+        image: &Image,
+        creator: &str,
+        tagged: &mut Tagged,
+    ) -> Result<(), CloudError> {
+        let bare = Image { snapshots: Box::default(), ..image.clone() };
+        self.write_tags(&plan_creator(&bare, &[], creator, self.policy), tagged).await;
+        if let Some(now) = self.cloud.find_image(&image.image_id).await? {
+            let snapshots = self.cloud.find_snapshots(&now.snapshots).await?;
+            // In plan mode the image's own tag is not there yet, and is not to be told twice.
+            let now = Image { tags: now.tags.with(&self.creator_tag(creator)), ..now };
+            self.write_tags(&plan_creator(&now, &snapshots, creator, self.policy), tagged).await;
+        }
+        Ok(())
+    }
+
+    fn creator_tag(&self, creator: &str) -> crate::tags::Tags {
+        [(self.policy.names.created_by.as_str(), creator)].into_iter().collect()
+    }
+
+    async fn write_tags(&self, plan: &TagPlan, tagged: &mut Tagged) {
+        for (id, key) in &plan.dropped {
+            tracing::warn!(image_id = %tagged.image_id, resource_id = %id, key, "no room for this tag");
+            tagged.dropped.push((id.to_string(), key.clone()));
+        }
+        for (tags, resources) in &plan.writes {
+            let results = match self.mode {
+                Mode::Plan => resources.iter().map(|_| Ok(())).collect(),
+                Mode::Apply => apply::tag_each(self.cloud, resources, tags).await,
+            };
+            for (resource, result) in resources.iter().zip(results) {
+                let id = resource.to_string();
+                match result {
+                    Ok(()) => {
+                        tracing::info!(image_id = %tagged.image_id, resource_id = id, mode = ?self.mode, "tagged");
+                        tagged.tagged.push(TaggedResource { id, tags: tags.clone() });
+                    }
+                    Err(error) if error.kind == ErrorKind::NotFound => {
+                        tagged.changed.push(Changed { id, because: "it is gone".to_owned() });
+                    }
+                    Err(error) => tagged.failed.push(Failure {
+                        id,
+                        step: FailedStep::Tag,
+                        code: error.code.clone(),
+                        message: error.to_string(),
+                    }),
+                }
+            }
+        }
+    }
+
+    fn report_tagged(&self, tagged: Tagged) -> Report {
+        let is_done = self.mode == Mode::Apply && !tagged.tagged.is_empty();
+        let counts = Counts {
+            images_seen: 1,
+            images_tagged: usize::from(is_done),
+            failed: tagged.failed.len(),
+            ..Counts::default()
+        };
+        let failure = if tagged.tagged.is_empty() { all_failed(&tagged.failed) } else { None };
+        let events = self.news().of_tagging(&tagged);
+        Report { answer: Answer::Tagged(tagged), events, counts: Some(counts), failure }
+    }
+}

@@ -1,0 +1,114 @@
+//! Metrics in CloudWatch's embedded metric format: one line of the log, no call.
+//!
+//! The format is a JSON object whose `_aws` says which of its fields are metrics ("Specification:
+//! CloudWatch embedded metric format" in CloudWatch's user guide). A crate would bring a registry
+//! and a background task for what is one line at the end of a run.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::Counts;
+
+/// Where CloudWatch files the metrics.
+pub const NAMESPACE: &str = "ImageSteward";
+
+/// The metrics of one run of `function`, as one line of the log.
+///
+/// Counts are plain counts, `GiBFreed` is in GiB (which has no unit in CloudWatch), `Seconds` in
+/// seconds; `Runs` is 1, so that its absence can raise an alarm.
+pub fn metrics(function: &str, counts: &Counts, took: Duration, now: Timestamp) -> Value {
+    let values = values(counts, took);
+    let names: Vec<Value> =
+        values.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
+    let mut line = json!({
+        "_aws": {
+            "Timestamp": now.as_millisecond(),
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [["Function"]],
+                "Metrics": names,
+            }],
+        },
+        "Function": function,
+    });
+    if let Some(line) = line.as_object_mut() {
+        line.extend(values.into_iter().map(|(name, _, value)| (name.to_owned(), value)));
+    }
+    line
+}
+
+fn values(counts: &Counts, took: Duration) -> Vec<(&'static str, &'static str, Value)> {
+    let Counts {
+        images_seen,
+        images_in_use,
+        images_kept,
+        images_expired,
+        images_deprecated,
+        images_disabled,
+        images_deregistered,
+        images_rescued,
+        images_deferred,
+        images_tagged,
+        snapshots_marked,
+        snapshots_deleted,
+        gib_freed,
+        instances_retired,
+        refused,
+        failed,
+        not_reached,
+    } = counts;
+    let count = |name, value: &usize| (name, "Count", json!(value));
+    vec![
+        ("Runs", "Count", json!(1)),
+        count("ImagesSeen", images_seen),
+        count("ImagesInUse", images_in_use),
+        count("ImagesKept", images_kept),
+        count("ImagesExpired", images_expired),
+        count("ImagesDeprecated", images_deprecated),
+        count("ImagesDisabled", images_disabled),
+        count("ImagesDeregistered", images_deregistered),
+        count("ImagesRescued", images_rescued),
+        count("ImagesDeferred", images_deferred),
+        count("ImagesTagged", images_tagged),
+        count("SnapshotsMarked", snapshots_marked),
+        count("SnapshotsDeleted", snapshots_deleted),
+        ("GiBFreed", "None", json!(gib_freed)),
+        count("InstancesRetired", instances_retired),
+        count("Refused", refused),
+        count("Failed", failed),
+        count("NotReached", not_reached),
+        ("Seconds", "Seconds", json!(took.as_secs_f64())),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_that_is_announced_has_a_value() {
+        let counts = Counts { images_seen: 7, gib_freed: 16, refused: 1, ..Counts::default() };
+        let now = "2026-11-22T12:00:00.5Z".parse().unwrap();
+        let line = metrics("steward-prune-images", &counts, Duration::from_millis(1500), now);
+        assert_eq!(line["_aws"]["Timestamp"], 1_795_348_800_500_i64);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(directive["Namespace"], "ImageSteward");
+        for dimension in directive["Dimensions"][0].as_array().unwrap() {
+            assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
+        }
+        let metrics = directive["Metrics"].as_array().unwrap();
+        // CloudWatch takes at most 100 metrics in one directive.
+        assert!(metrics.len() <= 100);
+        for metric in metrics {
+            assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+        }
+        assert_eq!(line["ImagesSeen"], 7);
+        assert_eq!(line["GiBFreed"], 16);
+        assert_eq!(line["Seconds"], 1.5);
+        assert_eq!(line["Runs"], 1);
+        // All on the first level: the directive, the dimension and the metrics, no more.
+        assert_eq!(line.as_object().unwrap().len(), metrics.len() + 2);
+    }
+}

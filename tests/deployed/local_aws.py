@@ -1,0 +1,161 @@
+"""A local AWS to deploy into: ministack as the control plane, the stand-in as EC2.
+
+ministack has CloudFormation, Lambda, EventBridge, Scheduler, SQS, SNS, IAM, logs and
+CloudWatch, and runs the functions as processes of this machine. Its own images are
+too thin, so that EC2 and all else that image-steward reads is the project's stand-in.
+Both listen on 127.0.0.1 only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Self
+
+import boto3
+from botocore.config import Config
+
+from harness import ROOT, Account, binary, clean_environment, require_loopback
+from process import Process, accepts, free_port, wait_for
+
+ACCOUNT = "000000000000"
+"""The account of ministack; the fleets of the stand-in name it as theirs."""
+REGION = "eu-central-1"
+STACK = "hygiene"
+FUNCTIONS = ("tag-image", "prune-images", "reap-snapshots", "retire-instance")
+SOURCE = "local.ec2"
+"""ministack takes no events of `aws.*`, as AWS would not from anybody but itself."""
+_KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+# What image-steward reads and changes; everything else is ministack's.
+_STANDIN = ("EC2", "AUTO_SCALING", "BATCH", "RBIN", "SSM")
+
+
+def release_binaries() -> Path:
+    """Where `make functions` puts the release binaries: LAMBDA_DIR."""
+    if chosen := os.environ.get("LAMBDA_DIR"):
+        return Path(chosen)
+    raise SystemExit("where are the release binaries? Run `make e2e`")
+
+
+class LocalAws:
+    """Both servers, clients for them, and the deploying program."""
+
+    def __init__(self) -> None:
+        self.account = Account()
+        self._port = free_port()
+        self._home = Path(tempfile.mkdtemp(prefix="ministack-"))
+        self.url = require_loopback(f"http://127.0.0.1:{self._port}")
+        environment = clean_environment() | {
+            "BIND_HOST": "127.0.0.1",
+            "GATEWAY_PORT": str(self._port),
+            "MINISTACK_REGION": REGION,
+            "HOME": str(self._home),
+            "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
+        }
+        # It insists on a botocore of its own, and so has an environment of its own.
+        program = ROOT / ".venv-tools/bin/ministack"
+        self._process = Process([str(program)], environment, self._home)
+        wait_for(self._process, lambda: accepts(self._port))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stop()
+        self.account.__exit__()
+        shutil.rmtree(self._home, ignore_errors=True)
+
+    def log(self) -> str:
+        """What ministack has said."""
+        return self._process.said() + self._process.complained()
+
+    def client(self, service: str) -> Any:
+        """A client of ministack."""
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=_KEYS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=_KEYS["AWS_SECRET_ACCESS_KEY"],
+            config=Config(proxies={}, retries={"total_max_attempts": 2}),
+        )
+
+    def endpoints(self) -> dict[str, str]:
+        """The variables that lead a program of AWS's SDKs here."""
+        theirs = {f"AWS_ENDPOINT_URL_{name}": self.account.url for name in _STANDIN}
+        return {"AWS_ENDPOINT_URL": self.url} | theirs
+
+    def deploy(
+        self, command: str = "deploy", binaries: Path | None = None, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the program behind `make deploy`, `make diff` and `make destroy`."""
+        function_env = " ".join(f"{k}={v}" for k, v in self.endpoints().items())
+        defaults = {
+            "STACK": STACK,
+            "REGION": REGION,
+            "FUNCTION_ENV": function_env,
+            "YES": "1",
+        }
+        environment = clean_environment() | _KEYS | self.endpoints()
+        environment |= {
+            "AWS_CONFIG_FILE": "/dev/null",
+            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
+        environment |= defaults | settings
+        environment = {key: value for key, value in environment.items() if value}
+        binaries = binaries or release_binaries()
+        words = ["--binaries", binaries, "--steward", binary("image-steward")]
+        return subprocess.run(
+            [sys.executable, ROOT / "infra/deploy", command, *map(str, words)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    def put_event(self, detail_type: str, detail: Mapping[str, Any]) -> None:
+        """Put an event on the default bus, as EC2 or CloudTrail would."""
+        entry = {
+            "Source": SOURCE,
+            "DetailType": detail_type,
+            "Detail": json.dumps(detail),
+        }
+        answer = self.client("events").put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0, answer
+
+    def image_event(self, image_id: str, state: str) -> None:
+        """`EC2 AMI State Change`."""
+        detail = {"RequestId": "r", "ImageId": image_id, "State": state}
+        self.put_event("EC2 AMI State Change", detail | {"ErrorMessage": ""})
+
+    def logs(self, function: str) -> list[dict[str, Any]]:
+        """What a function has logged: a JSON object a line, others left out."""
+        logs = self.client("logs")
+        group = f"/aws/lambda/{STACK}-{function}"
+        lines = []
+        for page in logs.get_paginator("filter_log_events").paginate(
+            logGroupName=group
+        ):
+            for event in page["events"]:
+                for line in event["message"].splitlines():
+                    if line.startswith("{"):
+                        lines.append(json.loads(line))
+        return lines
+
+
+def eventually(look: Callable[[], Any], seconds: float = 30, why: str = "") -> Any:
+    """Look until there is something to see."""
+    until = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < until, why or "it did not happen in time"
+        time.sleep(0.2)
+    return found

@@ -1,0 +1,214 @@
+"""What was deployed does its work: events and schedules come in, the account changes."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from local_aws import ACCOUNT, REGION, SOURCE, STACK, LocalAws, eventually
+
+TAG = "image-steward:retire-when-imaged"
+
+
+def ami(number: int) -> str:
+    return f"ami-{number:017x}"
+
+
+def snap(number: int) -> str:
+    return f"snap-{number:017x}"
+
+
+def ago(days: float) -> str:
+    moment = datetime.now(UTC) - timedelta(days=days)
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def load(aws: LocalAws, **fleet: Any) -> None:
+    aws.account.load({"account": ACCOUNT, "region": REGION} | fleet)
+
+
+def image(aws: LocalAws, number: int) -> dict[str, Any] | None:
+    images = {one["image_id"]: one for one in aws.account.fleet()["images"]}
+    return images.get(ami(number))
+
+
+def snapshots(aws: LocalAws) -> dict[str, Any]:
+    return {one["snapshot_id"]: one for one in aws.account.fleet()["snapshots"]}
+
+
+def a_machine(number: int, of: int, **more: Any) -> dict[str, Any]:
+    return {"instance_id": f"i-{number:017x}", "image_id": ami(of)} | more
+
+
+def test_a_new_image_is_tagged_and_its_machine_stopped(deployed: LocalAws) -> None:
+    load(
+        deployed,
+        images=[
+            {
+                "image_id": ami(2),
+                "name": "web-2",
+                "created_at": ago(0.01),
+                "snapshots": [snap(2)],
+                "source_instance": "i-00000000000000001",
+            }
+        ],
+        instances=[a_machine(1, of=1, tags={"Team": "red", TAG: "web-2"})],
+    )
+    deployed.image_event(ami(2), "available")
+    tags = eventually(lambda: image(deployed, 2)["tags"])
+    assert tags == {
+        "ManagedBy": "image-steward",
+        "Team": "red",
+        "image-steward:source-instance": "i-00000000000000001",
+    }
+    eventually(lambda: "Team" in snapshots(deployed)[snap(2)]["tags"])
+    assert snapshots(deployed)[snap(2)]["tags"]["image-steward:image"] == ami(2)
+    machine = lambda: deployed.account.fleet()["instances"][0]["state"]
+    eventually(lambda: machine() == "stopped", why="the machine still runs")
+
+
+def test_who_made_it_is_written_down(deployed: LocalAws) -> None:
+    load(deployed, images=[{"image_id": ami(3), "snapshots": [snap(3)]}])
+    alice = f"arn:aws:iam::{ACCOUNT}:user/alice"
+    deployed.put_event(
+        "AWS API Call via CloudTrail",
+        {
+            "eventSource": "ec2.amazonaws.com",
+            "eventName": "CreateImage",
+            "awsRegion": REGION,
+            "recipientAccountId": ACCOUNT,
+            "userIdentity": {"type": "IAMUser", "arn": alice},
+            "responseElements": {"imageId": ami(3)},
+        },
+    )
+    key = "image-steward:created-by"
+    eventually(lambda: image(deployed, 3)["tags"].get(key) == alice)
+    eventually(lambda: snapshots(deployed)[snap(3)]["tags"].get(key) == alice)
+
+
+def test_the_schedule_sweeps(deployed: LocalAws, policy: Any) -> None:
+    load(
+        deployed,
+        images=[
+            {"image_id": ami(1), "name": "web-1", "created_at": ago(90)},
+            {"image_id": ami(2), "name": "web-2", "created_at": ago(80)},
+            {
+                "image_id": ami(3),
+                "name": "web-3",
+                "created_at": ago(70),
+                "snapshots": [snap(3)],
+                "tags": {"image-steward:expired-at": ago(20)},
+            },
+            {"image_id": ami(4), "name": "web-4", "created_at": ago(60)},
+        ],
+        instances=[a_machine(1, of=1)],
+    )
+    queue = deployed.client("sqs").create_queue(QueueName="listener")["QueueUrl"]
+    listen(deployed, queue)
+    parameters = "PruneSchedule='rate(1 minute)'"
+    done = deployed.deploy(POLICY=str(policy), PARAMETERS=parameters)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "~ AWS::Scheduler::Schedule Prune" in done.stdout
+    eventually(lambda: image(deployed, 3) is None, 150, "the schedule did not sweep")
+    assert image(deployed, 1)["tags"] == {}, "it is in use"
+    assert image(deployed, 2)["deprecation_time"] is not None
+    assert image(deployed, 4)["tags"] == {}, "it is the newest"
+    assert "image-steward:delete-after" in snapshots(deployed)[snap(3)]["tags"]
+    told = eventually(lambda: heard(deployed, queue, "Sweep Completed"))
+    assert told["detail"]["images_deregistered"] == 1
+    [line] = [
+        one
+        for one in eventually(lambda: metrics(deployed, "prune-images"))
+        if one["ImagesDeregistered"] == 1
+    ]
+    assert line["Function"] == f"{STACK}-prune-images"
+    assert (line["ImagesSeen"], line["ImagesInUse"], line["Runs"]) == (4, 1, 1)
+
+
+def listen(aws: LocalAws, queue: str) -> None:
+    """Let a queue hear what is told, as a user's rule would."""
+    events, sqs = aws.client("events"), aws.client("sqs")
+    events.put_rule(Name="listener", EventPattern='{"source": ["image-steward"]}')
+    names = ["QueueArn"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=names)["Attributes"]
+    events.put_targets(Rule="listener", Targets=[{"Id": "q", "Arn": arn["QueueArn"]}])
+
+
+def heard(aws: LocalAws, queue: str, detail_type: str) -> dict[str, Any] | None:
+    """The next event of this kind in the queue."""
+    found = aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+    told = [json.loads(one["Body"]) for one in found.get("Messages", [])]
+    return next((one for one in told if one["detail-type"] == detail_type), None)
+
+
+def metrics(aws: LocalAws, function: str) -> list[dict[str, Any]]:
+    return [line for line in aws.logs(function) if "_aws" in line]
+
+
+def test_the_snapshots_of_an_image_deregistered_by_hand_go(deployed: LocalAws) -> None:
+    tags = {"image-steward:image": ami(9)}
+    # A copy of a snapshot has no volume, and would be left alone.
+    orphan = {"snapshot_id": snap(9), "tags": tags, "started_at": ago(50)}
+    orphan["volume_id"] = "vol-00000000000000009"
+    load(deployed, snapshots=[orphan])
+    deployed.image_event(ami(9), "deregistered")
+    mark = "image-steward:delete-after"
+    eventually(lambda: mark in snapshots(deployed)[snap(9)]["tags"], why="not marked")
+    # A day passes.
+    marked = snapshots(deployed)[snap(9)]["tags"] | {mark: ago(0.01)}
+    load(deployed, snapshots=[orphan | {"tags": marked}])
+    deployed.image_event(ami(9), "deregistered")
+    eventually(lambda: snap(9) not in snapshots(deployed), why="not deleted")
+
+
+def test_what_cannot_be_done_lands_in_the_queue(deployed: LocalAws) -> None:
+    load(deployed, images=[{"image_id": ami(7)}])
+    deployed.account.switch(deny=["DescribeImages"])
+    # As EventBridge hands events over. The emulator's own rules call functions directly,
+    # past the queue that repeats and gives up.
+    event = {
+        "source": SOURCE,
+        "detail-type": "EC2 AMI State Change",
+        "account": ACCOUNT,
+        "region": REGION,
+        "detail": {"ImageId": ami(7), "State": "available"},
+    }
+    deployed.client("lambda").invoke(
+        FunctionName=f"{STACK}-tag-image",
+        InvocationType="Event",
+        Payload=json.dumps(event),
+    )
+    sqs = deployed.client("sqs")
+    queue = sqs.get_queue_url(QueueName=f"{STACK}-dead-letters")["QueueUrl"]
+
+    def letter() -> Any:
+        found = sqs.receive_message(QueueUrl=queue, WaitTimeSeconds=1)
+        return found.get("Messages")
+
+    [message] = eventually(letter, 60, "nothing in the dead-letter queue")
+    body = json.loads(message["Body"])
+    assert body["requestPayload"]["detail"]["ImageId"] == ami(7)
+    assert body["requestContext"]["approximateInvokeCount"] == 3
+    assert "ec2:DescribeImages" in json.dumps(body["responsePayload"])
+    deployed.account.switch()
+    assert image(deployed, 7)["tags"] == {}
+
+
+def test_nonsense_is_answered_and_changes_nothing(deployed: LocalAws) -> None:
+    load(deployed, images=[{"image_id": ami(7), "snapshots": [snap(7)]}])
+    before = deployed.account.fleet()
+    for detail in (
+        {"ImageId": "snap-1", "State": "available"},
+        {"ImageId": {"a": []}, "State": "available"},
+        {"State": "deregistered"},
+    ):
+        deployed.put_event("EC2 AMI State Change", detail)
+    ignored = lambda: [
+        one
+        for function in ("tag-image", "reap-snapshots")
+        for one in deployed.logs(function)
+        if "malformed" in one.get("why", "")
+    ]
+    eventually(lambda: len(ignored()) >= 3)
+    assert deployed.account.fleet() == before

@@ -1,0 +1,271 @@
+"""The templates, read by cfn-lint, by moto's CloudFormation, and by the rules of this project."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from moto import mock_aws
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATES = {
+    "foundation": ROOT / "infra/foundation.yaml",
+    "wiring": ROOT / "infra/wiring.yaml",
+    "examples": ROOT / "docs/events/examples.yaml",
+}
+OURS = ("foundation", "wiring")
+# Types that carry no tags of their own.
+WITHOUT_TAGS = {
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Lambda::Permission",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",  # Its group has them.
+}
+# Actions for which EC2 and the others know no resource narrower than `*`: describing and
+# listing ("Actions, resources, and condition keys" in the service authorization reference).
+WITHOUT_RESOURCES = (
+    "autoscaling:Describe",
+    "batch:Describe",
+    "ec2:Describe",
+    "ec2:List",
+    "imagebuilder:List",
+    "rbin:List",
+    "ssm:Describe",
+)
+# What moto 5.2 knows nothing of and passes over, or does not list.
+UNKNOWN_TO_MOTO = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::CloudWatch::Dashboard",
+    "AWS::Lambda::EventInvokeConfig",
+    "AWS::Rbin::Rule",
+    "AWS::SNS::Subscription",
+    "AWS::SNS::TopicPolicy",
+    "AWS::SQS::QueuePolicy",
+    "AWS::Scheduler::Schedule",
+    "AWS::Scheduler::ScheduleGroup",
+}
+
+
+class Loader(yaml.SafeLoader):
+    """Reads `!Sub x` as `{"Sub": "x"}`."""
+
+
+def _tagged(loader: Any, suffix: str, node: Any) -> dict[str, Any]:
+    if isinstance(node, yaml.ScalarNode):
+        return {suffix: loader.construct_scalar(node)}
+    if isinstance(node, yaml.SequenceNode):
+        return {suffix: loader.construct_sequence(node, deep=True)}
+    return {suffix: loader.construct_mapping(node, deep=True)}
+
+
+Loader.add_multi_constructor("!", _tagged)
+
+
+def resources(name: str) -> dict[str, Any]:
+    """The resources of a template, by their logical ids."""
+    return yaml.load(TEMPLATES[name].read_text(), Loader)["Resources"]
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    """Every statement of every role, with the role's name."""
+    return [
+        (name, statement)
+        for name, one in resources("foundation").items()
+        if one["Type"] == "AWS::IAM::Role"
+        for policy in one["Properties"]["Policies"]
+        for statement in policy["PolicyDocument"]["Statement"]
+    ]
+
+
+def targets() -> list[tuple[str, dict[str, Any]]]:
+    """Everything that is called by a rule or a schedule."""
+    found = []
+    for name, one in resources("wiring").items():
+        properties = one["Properties"]
+        if one["Type"] == "AWS::Events::Rule":
+            found += [(name, target) for target in properties["Targets"]]
+        if one["Type"] == "AWS::Scheduler::Schedule":
+            found.append((name, properties["Target"]))
+    return found
+
+
+def as_list(one: Any) -> list[Any]:
+    return one if isinstance(one, list) else [one]
+
+
+def test_cfn_lint_has_nothing_to_say() -> None:
+    command = [ROOT / ".venv-tools/bin/cfn-lint", *TEMPLATES.values()]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_can_be_tagged_is(name: str) -> None:
+    for logical, one in resources(name).items():
+        if one["Type"] not in WITHOUT_TAGS:
+            keys = {tag["Key"] for tag in one["Properties"]["Tags"]}
+            assert keys == {"ManagedBy", "Stack"}, logical
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_every_parameter_is_explained_and_has_a_default(name: str) -> None:
+    parameters = yaml.load(TEMPLATES[name].read_text(), Loader)["Parameters"]
+    for key, one in parameters.items():
+        assert one["Description"].endswith((".", ".)")), key
+        # `make deploy` takes these two from the foundation.
+        if key not in ("DeadLetterQueueArn", "SchedulerRoleArn"):
+            assert "Default" in one, key
+
+
+def test_no_action_is_a_pattern() -> None:
+    for role, statement in statements():
+        for action in as_list(statement["Action"]):
+            assert "*" not in action, (role, statement["Sid"])
+
+
+def test_everything_that_can_be_narrowed_is() -> None:
+    for role, statement in statements():
+        if "*" in as_list(statement["Resource"]) and statement["Effect"] == "Allow":
+            for action in as_list(statement["Action"]):
+                assert action.startswith(WITHOUT_RESOURCES), (role, action)
+
+
+@pytest.mark.parametrize(
+    ("action", "tag"),
+    [
+        ("ec2:DeleteSnapshot", "delete-after"),
+        ("ec2:DisableImage", "expired-at"),
+        ("ec2:EnableImage", "expired-at"),
+        ("ec2:EnableImageDeprecation", "expired-at"),
+        ("ec2:ModifyImageAttribute", "expired-at"),
+        ("ec2:StopInstances", "retire-when-imaged"),
+        ("ec2:TerminateInstances", "retire-when-imaged"),
+    ],
+)
+def test_what_removes_asks_for_the_mark(action: str, tag: str) -> None:
+    meant = [one for _, one in statements() if action in as_list(one["Action"])]
+    assert meant
+    for statement in meant:
+        key = f"aws:ResourceTag/image-steward:{tag}"
+        assert statement["Condition"] == {"Null": {key: "false"}}
+
+
+def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
+    for role, statement in statements():
+        if statement["Effect"] == "Allow" and "ec2:CreateTags" in as_list(
+            statement["Action"]
+        ):
+            narrowed = statement.get("Condition", {}).get("ForAllValues:StringLike")
+            if role == "TagImageRole":
+                assert narrowed is None, "the policy's own tags have any key"
+            else:
+                assert narrowed == {"aws:TagKeys": "image-steward:*"}, role
+    [deny] = [one for _, one in statements() if one["Effect"] == "Deny"]
+    keys = deny["Condition"]["ForAnyValue:StringEquals"]["aws:TagKeys"]
+    assert {"image-steward:expired-at", "image-steward:delete-after"} < set(keys)
+
+
+def test_nothing_that_is_sent_is_lost() -> None:
+    assert len(targets()) == 9
+    for name, target in targets():
+        assert target["DeadLetterConfig"] == {"Arn": {"Ref": "DeadLetterQueueArn"}}, (
+            name
+        )
+        assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
+        assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] > 0, name
+
+
+def test_every_function_says_where_its_failures_go() -> None:
+    configs = {
+        one["Properties"]["FunctionName"]["Sub"].removeprefix("${Stack}-"): one
+        for one in resources("wiring").values()
+        if one["Type"] == "AWS::Lambda::EventInvokeConfig"
+    }
+    names = {path.name for path in Path(ROOT, "functions").iterdir()}
+    assert configs.keys() == names
+    retries = {
+        name: one["Properties"]["MaximumRetryAttempts"] for name, one in configs.items()
+    }
+    assert retries["prune-images"] == 0
+    for one in configs.values():
+        destination = one["Properties"]["DestinationConfig"]["OnFailure"]
+        assert destination == {"Destination": {"Ref": "DeadLetterQueueArn"}}
+
+
+def test_the_dashboard_shows_metrics_that_exist() -> None:
+    source = Path(ROOT, "shared/src/report/metrics.rs").read_text()
+    body = resources("wiring")["Dashboard"]["Properties"]["DashboardBody"]["Sub"]
+    widgets = json.loads(body)["widgets"]
+    lines = [line for one in widgets for line in one["properties"]["metrics"]]
+    shown = {line[1] for line in lines if line[0] != "..."}
+    alarms = {
+        one["Properties"]["MetricName"]
+        for one in resources("wiring").values()
+        if one["Type"] == "AWS::CloudWatch::Alarm"
+        and one["Properties"]["Namespace"] == "ImageSteward"
+    }
+    assert len(shown) > 10
+    for metric in shown | alarms:
+        assert f'"{metric}"' in source, metric
+
+
+@pytest.fixture
+def moto(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    with mock_aws():
+        yield boto3.client("cloudformation")
+
+
+def created(moto: Any, name: str, parameters: dict[str, str]) -> dict[str, str]:
+    """The outputs of a stack, after everything that moto knows of it was made."""
+    moto.create_stack(
+        StackName=name,
+        TemplateBody=TEMPLATES[name].read_text(),
+        Parameters=[
+            {"ParameterKey": key, "ParameterValue": value}
+            for key, value in parameters.items()
+        ],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    [stack] = moto.describe_stacks(StackName=name)["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+    listed = moto.list_stack_resources(StackName=name)["StackResourceSummaries"]
+    made = {one["LogicalResourceId"] for one in listed}
+    for logical, one in resources(name).items():
+        if one["Type"] not in UNKNOWN_TO_MOTO:
+            assert logical in made, (logical, one["Type"])
+    return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
+
+
+def test_moto_accepts_both(moto: Any) -> None:
+    notices = {"Notices": "on", "NoticeEmail": "owner@example.org"}
+    outputs = created(moto, "foundation", notices)
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("bootstrap", "")
+    for function in Path(ROOT, "functions").iterdir():
+        role = f"{function.name.title().replace('-', '')}RoleArn"
+        boto3.client("lambda").create_function(
+            FunctionName=f"image-steward-{function.name}",
+            Runtime="provided.al2023",
+            Role=outputs[role],
+            Handler="bootstrap",
+            Code={"ZipFile": code.getvalue()},
+        )
+    names = ("DeadLetterQueueArn", "SchedulerRoleArn", "TopicArn")
+    created(moto, "wiring", {name: outputs[name] for name in names})
+    rules = boto3.client("events").list_rules()["Rules"]
+    of_type = [one["Type"] for one in resources("wiring").values()]
+    assert len(rules) == of_type.count("AWS::Events::Rule")
