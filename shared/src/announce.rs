@@ -6,12 +6,12 @@
 use std::time::Duration;
 
 use crate::apply::Deadline;
-use crate::cloud::{CloudError, EventBus, Message};
+use crate::cloud::{CloudError, ErrorKind, EventBus, Message};
 use crate::report::events::Event;
 use crate::survey::Home;
 
 /// A message is sent at most so often. The adapter repeats calls that got no answer by itself.
-const ATTEMPTS: u32 = 3;
+const ROUNDS: u32 = 3;
 /// Nothing more is sent when less time than this is left: more than a call may take, so that no
 /// function is cut off while it tells what it did.
 const MARGIN: Duration = Duration::from_secs(8);
@@ -25,77 +25,107 @@ pub struct Announced {
     pub lost: usize,
 }
 
-/// Puts `events` on the bus named `name`, in their order as long as nothing fails.
-pub async fn announce(
-    bus: &impl EventBus,
+/// Puts `events` on the bus named `name`, in their order as long as nothing fails. What is not
+/// taken is sent once more after all the others, so that one bad message holds up no other.
+pub async fn announce<B: EventBus>(
+    bus: &B,
     name: &str,
     home: &Home,
     events: &[Event],
     deadline: &impl Deadline,
 ) -> Announced {
-    let mut announced = Announced::default();
-    let messages: Vec<Message> =
+    let mut left: Vec<Message> =
         events.iter().filter_map(|event| event.message(home).ok()).collect();
-    announced.lost += events.len() - messages.len();
-    let mut is_there = true;
-    for batch in messages.chunks(batch_size(bus)) {
-        let mut sent = 0;
-        if is_there {
-            (sent, is_there) = send(bus, name, batch, deadline).await;
+    let messages = left.len();
+    for round in 0..ROUNDS {
+        if round > 0 {
+            bus.rest(round).await;
         }
-        announced.sent += sent;
-        announced.lost += batch.len() - sent;
+        let this = send(bus, name, left, deadline).await;
+        left = this.rejected;
+        if left.is_empty() || this.is_hopeless {
+            break;
+        }
     }
+    let sent = messages - left.len();
+    let announced = Announced { sent, lost: events.len() - sent };
     if announced.lost > 0 {
-        tracing::error!(
-            lost = announced.lost,
-            sent = announced.sent,
-            bus = name,
-            "events were lost"
-        );
+        tracing::error!(lost = announced.lost, sent, bus = name, "events were lost");
     }
     announced
 }
 
-fn batch_size<B: EventBus>(_: &B) -> usize {
-    B::BATCH
+/// What became of one round.
+#[derive(Default)]
+struct Sent {
+    rejected: Vec<Message>,
+    /// Another round would not fare better.
+    is_hopeless: bool,
 }
 
-/// Sends one batch. Says how many of it the bus took in the end, and whether there is a bus that
-/// answers: without one the other batches are not worth the time.
-async fn send(
-    bus: &impl EventBus,
+/// Sends all of `messages` once.
+async fn send<B: EventBus>(
+    bus: &B,
     name: &str,
-    batch: &[Message],
+    messages: Vec<Message>,
     deadline: &impl Deadline,
-) -> (usize, bool) {
-    let mut left: Vec<Message> = batch.to_vec();
-    let mut is_there = true;
-    for _ in 0..ATTEMPTS {
-        if left.is_empty() || deadline.left() < MARGIN {
+) -> Sent {
+    let mut sent = Sent::default();
+    let mut batches = batches::<B>(messages).into_iter();
+    for batch in batches.by_ref() {
+        if deadline.left() < MARGIN {
+            sent.rejected.extend(batch);
+            sent.is_hopeless = true;
             break;
         }
-        let answer = bus.put(name, &left).await;
-        is_there = answer.is_ok();
-        let results = match answer {
-            Ok(results) => results,
-            Err(error) => left.iter().map(|_| Err(error.clone())).collect(),
-        };
-        let failed: Vec<(Message, CloudError)> = left
-            .into_iter()
-            .zip(results)
-            .filter_map(|(message, result)| Some((message, result.err()?)))
-            .collect();
-        if let Some((message, error)) = failed.first() {
-            tracing::warn!(count = failed.len(), first = message.detail_type, %error, "not taken");
+        match bus.put(name, &batch).await {
+            Ok(results) => {
+                for (message, result) in batch.into_iter().zip(results) {
+                    let Err(error) = result else { continue };
+                    tracing::warn!(detail_type = message.detail_type, %error, "not taken");
+                    sent.is_hopeless |= is_denied(&error);
+                    sent.rejected.push(message);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(count = batch.len(), %error, "not taken");
+                sent.is_hopeless |= is_denied(&error);
+                sent.rejected.extend(batch);
+                // A bus that does not answer is not waited for batch after batch.
+                if error.kind == ErrorKind::Unreachable {
+                    break;
+                }
+            }
         }
-        // A permission that is missing now is missing a moment later too.
-        if failed.iter().any(|(_, error)| error.missing_permission().is_some()) {
-            return (batch.len() - failed.len(), false);
+        if sent.is_hopeless {
+            break;
         }
-        left = failed.into_iter().map(|(message, _)| message).collect();
     }
-    (batch.len() - left.len(), is_there)
+    sent.rejected.extend(batches.flatten());
+    sent
+}
+
+/// A permission that is missing now is missing a moment later too.
+fn is_denied(error: &CloudError) -> bool {
+    matches!(error.kind, ErrorKind::Denied | ErrorKind::Credentials)
+}
+
+/// As few batches as their limits allow. A message that is too large goes alone: only the bus
+/// knows whether it is.
+fn batches<B: EventBus>(messages: Vec<Message>) -> Vec<Vec<Message>> {
+    let mut batches: Vec<Vec<Message>> = Vec::new();
+    let mut bytes = 0;
+    for message in messages {
+        bytes += message.bytes();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < B::BATCH && bytes <= B::BYTES => batch.push(message),
+            _ => {
+                bytes = message.bytes();
+                batches.push(vec![message]);
+            }
+        }
+    }
+    batches
 }
 
 #[cfg(test)]
@@ -108,9 +138,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::apply::{NoDeadline, Outcome};
-    use crate::cloud::ErrorKind;
-    use crate::jobs::Mode;
+    use crate::apply::{Mode, NoDeadline, Status};
     use crate::report::Counts;
     use crate::report::events::News;
 
@@ -121,6 +149,7 @@ mod tests {
         failing: Mutex<Vec<Option<Vec<usize>>>>,
         kind: Option<ErrorKind>,
         calls: Mutex<Vec<usize>>,
+        rests: Mutex<Vec<u32>>,
     }
 
     impl EventBus for Bus {
@@ -142,6 +171,10 @@ mod tests {
             let result = |place| if failing.contains(&place) { Err(error()) } else { Ok(()) };
             Ok((0..messages.len()).map(result).collect())
         }
+
+        async fn rest(&self, round: u32) {
+            self.rests.lock().unwrap().push(round);
+        }
     }
 
     fn tell(bus: &Bus, count: usize, deadline: &impl Deadline) -> Announced {
@@ -151,7 +184,7 @@ mod tests {
         };
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let news = News { home: &home, now, keep: "keep" };
-        let one = news.of_sweep("f", Mode::Plan, &Outcome::default(), &Counts::default());
+        let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default());
         let events: Vec<Event> = one.into_iter().cycle().take(count).collect();
         at_once(announce(bus, "default", &home, &events, deadline))
     }
@@ -180,6 +213,29 @@ mod tests {
         let bus = Bus { failing, ..Bus::default() };
         assert_eq!(tell(&bus, 5, &NoDeadline), Announced { sent: 5, lost: 0 });
         assert_eq!(*bus.calls.lock().unwrap(), [5, 2, 2]);
+        assert_eq!(*bus.rests.lock().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_batch_that_is_not_taken_holds_up_no_other() {
+        let failing = Mutex::new(vec![Some(vec![]), None, Some(vec![3]), None, None]);
+        let bus = Bus { failing, ..Bus::default() };
+        assert_eq!(tell(&bus, 24, &NoDeadline), Announced { sent: 24, lost: 0 });
+        assert_eq!(*bus.calls.lock().unwrap(), [10, 10, 4, 10, 1, 10, 1]);
+    }
+
+    #[test]
+    fn a_batch_is_never_too_large_together() {
+        let message = |bytes: usize| Message {
+            source: "s",
+            detail_type: "t",
+            detail: "x".repeat(bytes),
+            resources: Vec::new(),
+        };
+        let sizes = [100_000, 100_000, 100_000, 1, 900_000, 1].map(message).to_vec();
+        let batches = batches::<Bus>(sizes);
+        let lengths: Vec<_> = batches.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 2, 1, 1]);
     }
 
     #[test]
@@ -192,7 +248,8 @@ mod tests {
 
     #[test]
     fn a_bus_that_does_not_answer_is_not_waited_for_again_and_again() {
-        let bus = Bus { failing: Mutex::new(vec![None; 3]), ..Bus::default() };
+        let (failing, kind) = (Mutex::new(vec![None; 3]), Some(ErrorKind::Unreachable));
+        let bus = Bus { failing, kind, ..Bus::default() };
         assert_eq!(tell(&bus, 52, &NoDeadline), Announced { sent: 0, lost: 52 });
         assert_eq!(*bus.calls.lock().unwrap(), [10, 10, 10]);
     }

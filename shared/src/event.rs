@@ -4,6 +4,7 @@
 //! is not understood is a value, never an error.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::ids::{AccountId, ImageId, Region};
@@ -35,6 +36,8 @@ pub enum Trigger {
         account: Option<AccountId>,
         /// Where it is; `None` when the event does not say.
         region: Option<Region>,
+        /// When; `None` when the event does not say.
+        at: Option<Timestamp>,
     },
     /// The schedule: time for a sweep.
     Schedule,
@@ -124,6 +127,7 @@ impl Trigger {
             by: by.to_owned(),
             account: account.and_then(|id| id.parse().ok()),
             region: region.and_then(|name| name.parse().ok()),
+            at: text("/eventTime").and_then(|time| time.parse().ok()),
         }
     }
 }
@@ -187,5 +191,38 @@ mod tests {
         let other = json!({"detail-type": "EC2 Instance State-change Notification", "source": "aws.ec2", "detail": {}});
         let what = "aws.ec2: EC2 Instance State-change Notification".to_owned();
         assert_eq!(Trigger::parse(&other), Trigger::Ignored { what });
+    }
+
+    #[test]
+    fn whoever_called_is_named_as_well_as_can_be() {
+        let made = |identity: &Value| {
+            json!({
+                "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2",
+                "account": "012345678901", "region": "us-east-1",
+                "detail": {
+                    "eventTime": "2026-11-22T12:00:00Z", "eventSource": "ec2.amazonaws.com",
+                    "eventName": "CopyImage", "awsRegion": "eu-west-1",
+                    "recipientAccountId": "210987654321", "userIdentity": identity,
+                    "responseElements": {"imageId": "ami-1"},
+                },
+            })
+        };
+        for (identity, expected) in [
+            (json!({"type": "IAMUser", "principalId": "AIDA", "arn": "arn:a"}), "arn:a"),
+            (
+                json!({"type": "AWSService", "invokedBy": "backup.amazonaws.com"}),
+                "backup.amazonaws.com",
+            ),
+            (json!({"principalId": "AIDA", "arn": ""}), "AIDA"),
+        ] {
+            let expected = Trigger::Made {
+                image: "ami-1".parse().unwrap(),
+                by: expected.to_owned(),
+                account: Some("210987654321".parse().unwrap()),
+                region: Some("eu-west-1".parse().unwrap()),
+                at: Some("2026-11-22T12:00:00Z".parse().unwrap()),
+            };
+            assert_eq!(Trigger::parse(&made(&identity)), expected);
+        }
     }
 }

@@ -225,15 +225,15 @@ impl Function {
         took: impl Fn() -> Duration,
     ) -> Result<Value, FunctionError> {
         let Report { answer, events, counts, failure } = report;
-        if let Some(bus) = &self.settings.event_bus {
-            announce(cloud, bus, home, &events, left).await;
-        }
         if let Some(counts) = counts {
             let line = report::metrics(&self.name, &counts, took(), now);
             // Not by way of tracing: the line must be the format's own, to the last field.
             if let Err(error) = writeln!(std::io::stdout(), "{line}") {
                 tracing::error!(%error, "the metrics could not be written");
             }
+        }
+        if let Some(bus) = &self.settings.event_bus {
+            announce(cloud, bus, home, &events, left).await;
         }
         match failure {
             Some(failure) => Err(failure.into()),

@@ -108,9 +108,14 @@ id!(
 impl Region {
     /// The partition that the Region lies in, which every ARN names.
     pub fn partition(&self) -> &'static str {
-        match self.as_str().split_once('-') {
-            Some(("cn", _)) => "aws-cn",
-            Some(("us", rest)) if rest.starts_with("gov-") => "aws-us-gov",
+        match self.as_str().split('-').collect::<Vec<_>>()[..] {
+            ["cn", ..] => "aws-cn",
+            ["eusc", ..] => "aws-eusc",
+            ["us", "gov", ..] => "aws-us-gov",
+            ["us", "iso", ..] => "aws-iso",
+            ["us", "isob", ..] => "aws-iso-b",
+            ["eu", "isoe", ..] => "aws-iso-e",
+            ["us", "isof", ..] => "aws-iso-f",
             _ => "aws",
         }
     }
@@ -127,6 +132,11 @@ mod tests {
             ("us-east-1", "aws"),
             ("cn-north-1", "aws-cn"),
             ("us-gov-west-1", "aws-us-gov"),
+            ("us-iso-east-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-south-1", "aws-iso-f"),
+            ("eusc-de-east-1", "aws-eusc"),
         ] {
             assert_eq!(region.parse::<Region>().unwrap().partition(), expected, "{region}");
         }

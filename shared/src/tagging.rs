@@ -59,9 +59,9 @@ pub fn plan_creator(
     creator: &str,
     policy: &Policy,
 ) -> TagPlan {
-    let creator: String = creator.chars().take(MAX_VALUE).collect();
     // Of two who say that they made it, the first is believed, on the snapshots as on the image.
-    let creator = image.tags.get(&policy.names.created_by).map_or(creator, str::to_owned);
+    let creator = image.tags.get(&policy.names.created_by).unwrap_or(creator);
+    let creator: String = creator.chars().take(MAX_VALUE).collect();
     let wanted = vec![(policy.names.created_by.clone(), creator)];
     with_room(image, snapshots, policy, &wanted, wanted.clone())
 }

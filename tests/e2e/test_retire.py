@@ -55,7 +55,7 @@ def test_it_goes_once_its_image_is_there(
     answer = runtime.invoke("retire-instance", event)
     assert [one["instance_id"] for one in answer["retired"]] == [OLD]
     assert state(account) == end
-    assert told(account)[0] == "Instance Retired"
+    assert told(account)[-1] == "Instance Retired"
     account.forget_calls()
     runtime.invoke("retire-instance", event)
     assert account.mutating_calls() == []
@@ -80,6 +80,7 @@ def test_plan_mode_only_says_so(account: Account, runtime: Runtime) -> None:
         ({"tags": {TAG: "web-99"}}, "there is no image `web-99`"),
         ({"launched_at": "2999-01-01T00:00:00Z"}, "started again since"),
         ({"state": "stopping"}, "it is stopping"),
+        ({"spot_request": "sir-00000001"}, "in the Spot request sir-00000001"),
         ({"volumes": [VOLUME, "vol-00000001"]}, "not in the image: vol-00000001"),
     ],
 )

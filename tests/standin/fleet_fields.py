@@ -90,6 +90,7 @@ INSTANCE = {
     "protected": Field(check.flag, False),
     "stop_protected": Field(check.flag, False),
     "group": Field(check.optional(_WORD), None),
+    "spot_request": Field(check.optional(check.an_id("sir")), None),
     "volumes": Field(check.list_of(check.an_id("vol")), []),
     "kept_volumes": Field(check.list_of(check.an_id("vol")), []),
 }

@@ -195,7 +195,11 @@ def _described(call: Call, instance: Instance) -> dict[str, Any]:
     group = {"aws:autoscaling:groupName": instance.group} if instance.group else {}
     volumes = [(one, True) for one in instance.volumes]
     volumes += [(one, False) for one in instance.kept_volumes]
-    return {
+    spot = {
+        "InstanceLifecycle": "spot",
+        "SpotInstanceRequestId": instance.spot_request,
+    }
+    return (spot if instance.spot_request else {}) | {
         "InstanceId": instance.instance_id,
         "ImageId": instance.image_id,
         "State": _state(instance.state),

@@ -24,7 +24,12 @@ def machines(standin):
         instances=[
             machine(1, tags={TAG: "web"}, launched_at="2026-11-01T10:00:00Z"),
             machine(2, protected=True, stop_protected=True, group="web"),
-            machine(3, tags={"Team": "red"}, volumes=["vol-0000001a"], kept_volumes=["vol-0000001b"]),
+            machine(
+                3,
+                tags={"Team": "red"},
+                volumes=["vol-0000001a"],
+                kept_volumes=["vol-0000001b"],
+            ),
         ],
     )
     return standin

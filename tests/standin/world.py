@@ -132,6 +132,7 @@ class Instance:
     protected: bool = False
     stop_protected: bool = False
     group: str | None = None
+    spot_request: str | None = None
     volumes: list[str] = field(default_factory=list)
     """Those that are deleted with it."""
     kept_volumes: list[str] = field(default_factory=list)

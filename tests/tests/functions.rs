@@ -6,9 +6,9 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use steward::announce::announce;
-use steward::apply::NoDeadline;
+use steward::apply::{Deadline, NoDeadline};
 use steward::event::Trigger;
-use steward::jobs::{Answer, Job, Mode, Report, Work};
+use steward::jobs::{Answer, Job, JobError, Mode, Report, Work};
 use steward::policy::Policy;
 use steward::report::events::Event;
 use steward::survey::Home;
@@ -36,13 +36,23 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-fn run_under(fake: &Fake, policy: &str, mode: Mode, work: Work, event: &Value) -> Report {
+fn run_within(
+    fake: &Fake,
+    policy: &str,
+    mode: Mode,
+    work: Work,
+    event: &Value,
+    deadline: &impl Deadline,
+) -> Result<Report, JobError> {
     let policy = Policy::parse(policy, "test").unwrap();
     let home = Home { account: fake.account().clone(), region: fake.region().clone() };
-    let job =
-        Job { cloud: fake, home: &home, policy: &policy, mode, now: now(), deadline: &NoDeadline };
+    let job = Job { cloud: fake, home: &home, policy: &policy, mode, now: now(), deadline };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(job.run(work, &Trigger::parse(event))).unwrap()
+    runtime.block_on(job.run(work, &Trigger::parse(event)))
+}
+
+fn run_under(fake: &Fake, policy: &str, mode: Mode, work: Work, event: &Value) -> Report {
+    run_within(fake, policy, mode, work, event, &NoDeadline).unwrap()
 }
 
 fn run(fake: &Fake, work: Work, event: &Value) -> Report {
@@ -139,6 +149,47 @@ mod creator {
     }
 
     #[test]
+    fn who_is_named_by_the_image_itself_is_believed_and_its_snapshots_say_the_same() {
+        let fake = fake(new_image());
+        fake.change(|fleet| {
+            fleet.images[0].tags = [("image-steward:created-by", "team-web")].into_iter().collect();
+        });
+        run(&fake, Work::TagImage, &made("ami-00000001", "CreateImage"));
+        assert_eq!(creators(&fake), vec![Some("team-web".to_owned()); 3]);
+    }
+
+    #[test]
+    fn is_cut_to_what_a_tag_holds_whichever_event_comes_first() {
+        let long = format!("arn:aws:iam::123456789012:user/{}/alice", "x".repeat(300));
+        let mut event = made("ami-00000001", "CreateImage");
+        event["detail"]["userIdentity"]["arn"] = json!(long);
+        for first in [None, Some(image_event("ami-00000001", "available"))] {
+            let fake = fake(new_image());
+            if let Some(first) = first {
+                run(&fake, Work::TagImage, &first);
+            }
+            let report = run(&fake, Work::TagImage, &event);
+            let Answer::Tagged(tagged) = report.answer else { panic!() };
+            assert_eq!(tagged.dropped, []);
+            assert_eq!(creators(&fake), vec![Some(long[..256].to_owned()); 3]);
+        }
+    }
+
+    #[test]
+    fn is_asked_for_again_while_the_image_is_not_to_be_seen_yet() {
+        let fake = fake(json!({}));
+        let event_of = |time: &str| {
+            let mut event = made("ami-00000001", "CreateImage");
+            event["detail"]["eventTime"] = json!(time);
+            run_within(&fake, POLICY, Mode::Apply, Work::TagImage, &event, &NoDeadline)
+        };
+        let error = event_of("2026-11-22T11:58:30Z").unwrap_err();
+        assert_eq!(error, JobError::NotSeen("ami-00000001".parse().unwrap()));
+        let report = event_of("2026-11-22T11:57:30Z").unwrap();
+        assert!(matches!(report.answer, Answer::Ignored { .. }), "it is gone by now");
+    }
+
+    #[test]
     fn is_only_said_in_plan_mode() {
         let fake = fake(new_image());
         let event = made("ami-00000001", "CreateImage");
@@ -217,12 +268,13 @@ mod retiring {
             let fake = imaged(asked);
             let report = run(&fake, Work::RetireInstance, &event);
             assert_eq!(states(&fake), ["stopped", "running"], "{asked}");
-            assert!(matches!(&report.events[0], Event::InstanceRetired(one)
+            assert!(matches!(report.events.last(), Some(Event::InstanceRetired(one))
                 if one.instance_id == "i-00000001" && one.action == "stop"));
             assert_eq!(report.counts.unwrap().instances_retired, 1);
             // Once more, nothing happens: it is stopped.
+            fake.forget_calls();
             let report = run(&fake, Work::RetireInstance, &schedule());
-            assert_eq!(kept(&report), ["it is stopped"]);
+            assert_eq!((kept(&report), fake.calls().len()), (vec![], 2), "two listings");
         }
     }
 
@@ -275,6 +327,7 @@ mod retiring {
             ),
             (|one| one.stop_protected = true, "protected from being stopped"),
             (|one| one.group = Some("web".into()), "in the Auto Scaling group web"),
+            (|one| one.spot_request = Some("sir-1".into()), "in the Spot request sir-1"),
             (
                 |one| one.launched_at = "2026-11-22T11:30:00Z".parse().unwrap(),
                 "started again since the image was made, at 2026-11-22T11:30:00Z",
@@ -304,6 +357,81 @@ mod retiring {
         fake.change(|fleet| fleet.images[0].source_instance = Some("i-00000002".parse().unwrap()));
         let report = run(&fake, Work::RetireInstance, &schedule());
         assert_eq!(kept(&report), ["the image was made from i-00000002"]);
+    }
+
+    /// What happens between the listing and the step.
+    #[test]
+    fn looks_again_right_before_the_step() {
+        let changes: [(fn(&mut steward_tests::fleet::Fleet), &str); 7] = [
+            (|fleet| fleet.images.clear(), "there is no image `web-2`"),
+            (|fleet| fleet.images[0].state = "disabled".into(), "the image is disabled"),
+            (|fleet| set(fleet, "image-steward:keep", ""), "opted out"),
+            (|fleet| set(fleet, TAG, "web-3"), "there is no image `web-3`"),
+            (
+                |fleet| fleet.instances[0].tags = Tags::default(),
+                "it does not ask to be retired any more",
+            ),
+            (
+                |fleet| fleet.instances[0].launched_at = "2026-11-22T11:59:00Z".parse().unwrap(),
+                "started again since the image was made, at 2026-11-22T11:59:00Z",
+            ),
+            (
+                |fleet| fleet.instances[0].volumes = vec!["vol-00000009".into()],
+                "would be deleted with it and are not in the image: vol-00000009",
+            ),
+        ];
+        let policy = format!("{POLICY}[instances]\nretire = \"terminate\"\n");
+        for (change, reason) in changes {
+            let fake = imaged("web-2");
+            fake.freeze_listings();
+            fake.change(change);
+            let report = run_under(&fake, &policy, Mode::Apply, Work::RetireInstance, &schedule());
+            assert_eq!((kept(&report), fake.changing_calls()), (vec![reason.to_owned()], vec![]));
+        }
+        let fake = imaged("web-2");
+        fake.freeze_listings();
+        fake.change(|fleet| fleet.instances.clear());
+        let report = run(&fake, Work::RetireInstance, &schedule());
+        assert_eq!((kept(&report), fake.changing_calls()), (vec![], vec![]));
+    }
+
+    fn set(fleet: &mut steward_tests::fleet::Fleet, key: &str, value: &str) {
+        let tags = &mut fleet.instances[0].tags;
+        *tags = tags.with(&[(key, value)].into_iter().collect());
+    }
+
+    #[test]
+    fn says_that_a_sweep_succeeded_in_part() {
+        let fake = imaged("web-2");
+        fake.change(|fleet| {
+            let mut other = fleet.instances[0].clone();
+            other.instance_id = "i-00000003".parse().unwrap();
+            fleet.instances.push(other);
+            let mut image = fleet.images[0].clone();
+            image.image_id = "ami-00000003".parse().unwrap();
+            image.name = Some("web-3".into());
+            image.source_instance = Some("i-00000003".parse().unwrap());
+            fleet.images.push(image);
+            set(fleet, TAG, "web-2");
+            fleet.instances[2].tags = [(TAG, "web-3")].into_iter().collect();
+        });
+        fake.fail("ec2:StopInstances", 1, "InternalError");
+        let report = run(&fake, Work::RetireInstance, &schedule());
+        let Event::SweepCompleted(sweep) = &report.events[0] else { panic!("{report:?}") };
+        let counts = (sweep.counts.instances_retired, sweep.counts.failed);
+        assert_eq!((sweep.status.as_str(), counts), ("part", (1, 1)));
+        assert_eq!(report.failure, None);
+    }
+
+    #[test]
+    fn leaves_the_rest_to_the_next_run_when_the_time_is_over() {
+        let fake = imaged("web-2");
+        let late = || std::time::Duration::from_secs(14);
+        let report =
+            run_within(&fake, POLICY, Mode::Apply, Work::RetireInstance, &schedule(), &late);
+        let Ok(Report { answer: Answer::Retired(retired), .. }) = report else { panic!() };
+        assert_eq!(retired.not_reached.len(), 1);
+        assert_eq!(fake.changing_calls(), []);
     }
 
     #[test]
@@ -348,21 +476,24 @@ mod telling {
         assert_eq!(
             told,
             [
+                "Sweep Completed",
                 "Image Expired",
                 "Image Deprecated",
                 "Image Deregistered",
                 "Snapshot Deleted",
-                "Sweep Completed",
             ]
         );
-        let Event::ImageDeprecated(step) = &report.events[1] else { panic!() };
+        let Event::ImageExpired(step) = &report.events[1] else { panic!() };
+        let next = step.next.as_ref().unwrap();
+        assert_eq!((next.action.as_str(), next.at.as_str()), ("deprecate", "2026-11-22T12:00:00Z"));
+        let Event::ImageDeprecated(step) = &report.events[2] else { panic!() };
         assert_eq!((step.image_id.as_str(), step.rule.as_deref()), ("ami-00000002", Some("all")));
         assert_eq!(step.because, ["expired: number 2 of 3"]);
         assert_eq!(step.reasons, [json!({"reason": "expired", "rank": 2, "of": 3})]);
         let next = step.next.as_ref().unwrap();
         assert_eq!((next.action.as_str(), next.at.as_str()), ("disable", "2026-11-29T12:00:00Z"));
         assert_eq!(step.opt_out_tag, "image-steward:keep");
-        let Event::SnapshotDeleted(gone) = &report.events[3] else { panic!() };
+        let Event::SnapshotDeleted(gone) = &report.events[4] else { panic!() };
         assert_eq!(
             (gone.snapshot_id.as_str(), gone.image_id.as_deref(), gone.size_gib),
             ("snap-00000001", Some("ami-00000001"), Some(8))
@@ -386,8 +517,8 @@ mod telling {
             let fake = family();
             fake.change(|fleet| fleet.instances.clear());
             let report = run_under(&fake, POLICY, mode, Work::PruneImages, &schedule());
-            let [Event::SweepRefused(refused), Event::SweepCompleted(sweep)] =
-                &report.events[report.events.len() - 2..]
+            let [Event::SweepRefused(refused), Event::SweepCompleted(sweep), ..] =
+                report.events.as_slice()
             else {
                 panic!("{:?}", report.events)
             };
@@ -397,7 +528,20 @@ mod telling {
     }
 
     #[test]
-    fn is_never_the_cause_of_a_failure() {
+    fn says_nothing_of_a_sweep_when_it_looks_at_one_image_only() {
+        let fake = fake(json!({
+            "images": [{"image_id": "ami-00000003"}],
+            "instances": [{"instance_id": "i-00000001", "image_id": "ami-00000003"}],
+        }));
+        let event = image_event("ami-00000001", "deregistered");
+        let report = run(&fake, Work::ReapSnapshots, &event);
+        assert_eq!(report.events, []);
+        let report = run(&fake, Work::ReapSnapshots, &schedule());
+        assert!(matches!(report.events[..], [Event::SweepCompleted(_)]), "{report:?}");
+    }
+
+    #[test]
+    fn counts_what_nobody_took() {
         let fake = family();
         let report = run(&fake, Work::PruneImages, &schedule());
         fake.set(steward_tests::switches::Switches::deny(&["events:PutEvents"]));

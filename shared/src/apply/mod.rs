@@ -13,6 +13,8 @@ mod undo;
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 pub use self::images::apply;
 pub use self::outcome::{Changed, FailedStep, Failure, Outcome, Status};
 pub use self::snapshots::apply_snapshots;
@@ -25,6 +27,27 @@ use crate::tags::Tags;
 const IN_FLIGHT: usize = 8;
 /// New work is begun only while more time than this is left: enough for the calls of one image.
 pub(crate) const MARGIN: Duration = Duration::from_secs(15);
+
+/// Whether a run may change anything.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It says what it would do.
+    #[default]
+    Plan,
+    /// It does it.
+    Apply,
+}
+
+impl Mode {
+    /// The mode as settings and reports name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plan => "plan",
+            Self::Apply => "apply",
+        }
+    }
+}
 
 /// The time that a run has.
 pub trait Deadline: Sync {

@@ -106,6 +106,18 @@ pub enum Status {
     Refused,
 }
 
+impl Status {
+    /// The status as reports name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Part => "part",
+            Self::Failed => "failed",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl Outcome {
     /// How the run went.
     pub fn status(&self) -> Status {

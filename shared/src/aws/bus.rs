@@ -6,7 +6,6 @@ use super::Aws;
 use super::error::entry_failed;
 use super::pace::Action;
 use crate::cloud::{CloudError, Message};
-use crate::report::events::SOURCE;
 
 impl Aws {
     /// An answer of 200 says of each entry whether it was taken.
@@ -16,9 +15,9 @@ impl Aws {
         messages: &[Message],
     ) -> Result<Vec<Result<(), CloudError>>, CloudError> {
         let entries = messages.iter().map(|message| {
-            let Message { detail_type, detail, resources } = message;
+            let Message { source, detail_type, detail, resources } = message;
             PutEventsRequestEntry::builder()
-                .source(SOURCE)
+                .source(*source)
                 .event_bus_name(bus)
                 .detail_type(*detail_type)
                 .detail(detail)

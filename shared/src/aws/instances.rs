@@ -30,6 +30,14 @@ impl Aws {
         &self,
         instance: &InstanceId,
     ) -> Result<Option<Tags>, CloudError> {
+        Ok(self.instance(instance).await?.map(|one| tags_of(one.tags)))
+    }
+
+    /// One machine as EC2 tells of it; `None` when it does not exist.
+    pub(super) async fn instance(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Option<Instance>, CloudError> {
         let request = self
             .ec2
             .describe_instances()
@@ -43,7 +51,7 @@ impl Aws {
         let found = answer.reservations.unwrap_or_default().into_iter();
         let found = found.flat_map(|group| group.instances.unwrap_or_default());
         let mut found = found.filter(|one| one.instance_id() == Some(instance.as_str()));
-        Ok(found.next().map(|one| tags_of(one.tags)))
+        Ok(found.next())
     }
 
     /// The terminated ones are dropped here and not by a filter: a filter would have to name

@@ -1,5 +1,7 @@
 //! Machines that asked to be retired: listing them, what protects them, and ending them.
 
+use std::sync::Arc;
+
 use aws_sdk_ec2::types::{Filter, Instance, InstanceAttributeName, InstanceStateName};
 
 use super::Aws;
@@ -10,6 +12,7 @@ use super::tags::{literally, tags_of};
 use super::time::timestamp;
 use crate::cloud::{CloudError, Guards, Machine, MachineState};
 use crate::ids::InstanceId;
+use crate::tags::Tags;
 
 /// The largest page that DescribeInstances gives.
 const PAGE: i32 = 1000;
@@ -40,6 +43,13 @@ impl Aws {
         Ok(found)
     }
 
+    pub(super) async fn machine(
+        &self,
+        machine: &InstanceId,
+    ) -> Result<Option<Machine>, CloudError> {
+        self.instance(machine).await?.map(machine_of).transpose()
+    }
+
     /// An attribute that the answer lacks counts as protection: nobody has said that there is none.
     pub(super) async fn guards_of(&self, machine: &InstanceId) -> Result<Guards, CloudError> {
         let attribute = async |name: InstanceAttributeName| {
@@ -62,7 +72,8 @@ impl Aws {
                 .and_then(|value| value.value)
                 .unwrap_or(true),
             stop_protected: stop.disable_api_stop.and_then(|value| value.value).unwrap_or(true),
-            group: member.map(|member| member.auto_scaling_group_name.unwrap_or_default().into()),
+            member_of: member
+                .map(|member| group(&member.auto_scaling_group_name.unwrap_or_default())),
         })
     }
 
@@ -84,6 +95,8 @@ fn machine_of(instance: Instance) -> Result<Machine, CloudError> {
     let instance_id = id.parse().map_err(|cause| {
         bad_answer(Action::DescribeInstances, format!("an instance's id: {cause}"))
     })?;
+    let tags = tags_of(instance.tags);
+    let member_of = member_of(&tags, instance.spot_instance_request_id.as_deref());
     let volumes = instance.block_device_mappings.unwrap_or_default().into_iter();
     let volumes = volumes.filter_map(|mapping| mapping.ebs);
     // What EC2 does not promise to keep is not kept.
@@ -92,7 +105,25 @@ fn machine_of(instance: Instance) -> Result<Machine, CloudError> {
         instance_id,
         state,
         started_at: instance.launch_time.and_then(timestamp),
-        tags: tags_of(instance.tags),
+        tags,
+        member_of,
         volumes: doomed.map(|volume| volume.volume_id.unwrap_or_default().into()).collect(),
     })
+}
+
+/// What may start another machine in place of this one. A Spot request may be persistent, and
+/// one that is not lets its machine be terminated, but not stopped.
+fn member_of(tags: &Tags, spot_request: Option<&str>) -> Option<Arc<str>> {
+    if let Some(name) = tags.get("aws:autoscaling:groupName") {
+        return Some(group(name));
+    }
+    let fleet = tags.get("aws:ec2:fleet-id").map(|id| ("fleet", id));
+    let spot_fleet = || tags.get("aws:ec2spot:fleet-request-id").map(|id| ("Spot fleet", id));
+    let request = || spot_request.filter(|id| !id.is_empty()).map(|id| ("Spot request", id));
+    let (kind, id) = fleet.or_else(spot_fleet).or_else(request)?;
+    Some(format!("the {kind} {id}").into())
+}
+
+fn group(name: &str) -> Arc<str> {
+    format!("the Auto Scaling group {name}").into()
 }

@@ -236,6 +236,10 @@ impl Machines for Aws {
         Box::pin(self.machines_tagged(key)).await
     }
 
+    async fn find_machine(&self, machine: &InstanceId) -> Result<Option<Machine>, CloudError> {
+        Box::pin(self.machine(machine)).await
+    }
+
     async fn find_guards(&self, machine: &InstanceId) -> Result<Guards, CloudError> {
         Box::pin(self.guards_of(machine)).await
     }
@@ -256,5 +260,11 @@ impl EventBus for Aws {
         messages: &[Message],
     ) -> Result<Vec<Result<(), CloudError>>, CloudError> {
         Box::pin(self.put_messages(bus, messages)).await
+    }
+
+    /// The SDK waits before it repeats a call, but an entry that was not taken is no failed call.
+    async fn rest(&self, round: u32) {
+        tokio::time::sleep(std::time::Duration::from_millis(250) * round.saturating_mul(round))
+            .await;
     }
 }

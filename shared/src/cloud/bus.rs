@@ -7,6 +7,8 @@ use super::CloudError;
 /// One message for an event bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
+    /// Who tells.
+    pub source: &'static str,
     /// What kind of news it is, for example `Image Expired`.
     pub detail_type: &'static str,
     /// The news: a JSON object.
@@ -15,9 +17,24 @@ pub struct Message {
     pub resources: Vec<String>,
 }
 
+impl Message {
+    /// What the message counts for against [`EventBus::BYTES`].
+    pub fn bytes(&self) -> usize {
+        let Self { source, detail_type, detail, resources } = self;
+        let resources: usize = resources.iter().map(String::len).sum();
+        source.len() + detail_type.len() + detail.len() + resources
+    }
+}
+
 /// A bus that takes messages.
 pub trait EventBus: Sync {
-    /// Puts `messages` on the bus, at most [`EventBus::BATCH`] at once, and says of each, in their
+    /// At most so many messages go in one call.
+    const BATCH: usize = 10;
+    /// And together at most so much. EventBridge's limit was 256 KiB for long and may be more by
+    /// now; below it is room for what surrounds each message.
+    const BYTES: usize = 240 * 1024;
+
+    /// Puts `messages` on the bus, at most [`EventBus::BATCH`] of them, and says of each, in their
     /// order, whether the bus took it.
     ///
     /// # Errors
@@ -28,6 +45,7 @@ pub trait EventBus: Sync {
         messages: &[Message],
     ) -> impl Future<Output = Result<Vec<Result<(), CloudError>>, CloudError>> + Send;
 
-    /// PutEvents takes at most so many entries a call.
-    const BATCH: usize = 10;
+    /// Waits a moment before what was not taken is sent once more, the longer the more often that
+    /// was tried: `round` counts from 1.
+    fn rest(&self, round: u32) -> impl Future<Output = ()> + Send;
 }

@@ -5,7 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::CloudError;
 use crate::ids::InstanceId;
@@ -24,10 +24,13 @@ pub struct Machine {
     pub tags: Tags,
     /// The volumes that are deleted with it.
     pub volumes: Box<[Arc<str>]>,
+    /// What it is a part of and may be replaced by, in the provider's words, for example
+    /// `the fleet fleet-0123`.
+    pub member_of: Option<Arc<str>>,
 }
 
 /// Where a machine stands in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the provider's own words")]
 pub enum MachineState {
@@ -38,7 +41,6 @@ pub enum MachineState {
     ShuttingDown,
     Terminated,
     /// A word that this version does not know, or none.
-    #[serde(other)]
     Unknown,
 }
 
@@ -77,8 +79,8 @@ pub struct Guards {
     pub termination_protected: bool,
     /// It is protected from being stopped.
     pub stop_protected: bool,
-    /// The Auto Scaling group that it belongs to, which would replace it.
-    pub group: Option<Arc<str>>,
+    /// What it is a part of, as far as its own description does not tell.
+    pub member_of: Option<Arc<str>>,
 }
 
 /// Reading and ending machines.
@@ -88,6 +90,12 @@ pub trait Machines: Sync {
         &self,
         key: &str,
     ) -> impl Future<Output = Result<Vec<Machine>, CloudError>> + Send;
+
+    /// One machine as it is at this moment; `None` when it does not exist any more.
+    fn find_machine(
+        &self,
+        machine: &InstanceId,
+    ) -> impl Future<Output = Result<Option<Machine>, CloudError>> + Send;
 
     /// What stands between a machine and its end.
     ///

@@ -11,6 +11,7 @@ mod tag;
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use crate::apply::Mode;
 use crate::apply::{Changed, Deadline, Failure, Outcome, Status};
 use crate::cloud::{Cloud, CloudError, Machines};
 use crate::event::Trigger;
@@ -26,17 +27,6 @@ use crate::survey::Home;
 /// An answer may have 6 MB; a decision with many reasons takes about 1 KB of it, and the ids of
 /// what was done come on top.
 pub const MOST_STEPS: usize = 1000;
-
-/// Whether a run may change anything.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// It says what it would do.
-    #[default]
-    Plan,
-    /// It does it.
-    Apply,
-}
 
 /// The work of one function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,6 +184,9 @@ pub enum JobError {
     /// The event was earlier than the provider's own listing: to be sent again.
     #[error("{0} is said to be available, but is pending still; send the event again")]
     NotYet(ImageId),
+    /// The event was earlier than the provider's own listing: to be sent again.
+    #[error("{0} was made a moment ago, but is not to be seen yet; send the event again")]
+    NotSeen(ImageId),
     /// A call that the job cannot do without.
     #[error(transparent)]
     Cloud(#[from] CloudError),

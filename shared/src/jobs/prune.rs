@@ -23,12 +23,16 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
         let mut counts = Counts::default().seen(&plan.summary).done(&outcome);
         counts.gib_freed =
             outcome.deleted.iter().filter_map(|id| sizes.get(id)).copied().map(u64::from).sum();
-        let mut events = match self.mode {
-            Mode::Plan => Vec::new(),
-            Mode::Apply => self.news().of_images(&plan, &outcome, &sizes),
-        };
-        let sweep = self.news().of_sweep(Work::PruneImages.as_str(), self.mode, &outcome, &counts);
-        events.extend(sweep);
+        let mut events = self.news().of_sweep(
+            Work::PruneImages.as_str(),
+            self.mode,
+            outcome.status(),
+            outcome.refused.as_deref(),
+            &counts,
+        );
+        if self.mode == Mode::Apply {
+            events.extend(self.news().of_images(&plan, &outcome, &sizes));
+        }
         let failure = failure_of(&outcome);
         let steps = plan.decisions.into_iter().filter(changes_something).take(MOST_STEPS).collect();
         let pruned = Pruned { mode: self.mode, summary: plan.summary, steps, outcome };

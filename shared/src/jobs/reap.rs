@@ -1,5 +1,7 @@
 //! The sweep over the snapshots: delete those that no image needs any more.
 
+use std::collections::HashSet;
+
 use super::{Answer, Job, MOST_STEPS, Mode, Reaped, Report, Work, failure_of, not_for_us};
 use crate::apply::{self, Deadline, Outcome};
 use crate::cloud::{Cloud, SnapshotScope};
@@ -28,12 +30,20 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
         };
         let (decisions, outcome) = self.plan_and_reap(&scope).await;
         let mut counts = Counts::default().done(&outcome);
-        let deleted = |one: &&SnapshotDecision| outcome.deleted.contains(&one.snapshot_id);
-        let sizes = decisions.iter().filter(deleted).filter_map(|one| one.size_gib);
-        counts.gib_freed = sizes.map(u64::from).sum();
-        let mut events = self.news().of_snapshots(&decisions, &outcome);
-        let function = Work::ReapSnapshots.as_str();
-        events.extend(self.news().of_sweep(function, self.mode, &outcome, &counts));
+        let deleted: HashSet<&SnapshotId> = outcome.deleted.iter().collect();
+        let gone = decisions.iter().filter(|one| deleted.contains(&one.snapshot_id));
+        counts.gib_freed = gone.filter_map(|one| one.size_gib).map(u64::from).sum();
+        let mut events = Vec::new();
+        if *trigger == Trigger::Schedule {
+            events.extend(self.news().of_sweep(
+                Work::ReapSnapshots.as_str(),
+                self.mode,
+                outcome.status(),
+                outcome.refused.as_deref(),
+                &counts,
+            ));
+        }
+        events.extend(self.news().of_snapshots(&decisions, &outcome));
         let failure = failure_of(&outcome);
         let mut reaped = self.sorted(decisions, outcome);
         reaped.kept.truncate(MOST_STEPS);

@@ -1,11 +1,16 @@
 //! Machines that asked to be retired once their image is there.
 
-use super::{Answer, Job, JobError, Mode, Report, Retired, Work, all_failed, not_for_us};
-use crate::apply::{Deadline, FailedStep, Failure, MARGIN, Outcome};
-use crate::cloud::{Cloud, CloudError, ErrorKind, Machine, Machines};
+use super::{
+    Answer, Job, JobError, MOST_STEPS, Mode, Report, Retired, Work, all_failed, not_for_us,
+};
+use crate::apply::{Deadline, FailedStep, Failure, MARGIN, Status};
+use crate::cloud::{Cloud, CloudError, ErrorKind, Machines};
 use crate::event::Trigger;
-use crate::inventory::{Image, ImageState};
-use crate::plan::instance::{InstanceAction, InstanceDecision, asks_for, decide_instance};
+use crate::ids::{ImageId, InstanceId};
+use crate::inventory::ImageState;
+use crate::plan::instance::{
+    InstanceAction, InstanceDecision, asks_for, decide_instance, is_at_its_end,
+};
 use crate::report::Counts;
 
 impl<C: Cloud + Machines, D: Deadline> Job<'_, C, D> {
@@ -41,34 +46,48 @@ impl<C: Cloud + Machines, D: Deadline> Job<'_, C, D> {
         };
         for machine in &machines {
             let image = images.iter().find(|image| asks_for(machine, image, self.policy));
-            // An event is about one image: the other machines do not wait for it.
-            if only.is_some() && image.is_none() {
+            // An event is about one image: the other machines do not wait for it. And a machine
+            // that was stopped still carries its tag.
+            let is_meant = only.is_none() || image.is_some();
+            if !is_meant || is_at_its_end(machine, self.policy) {
                 continue;
             }
             if self.deadline.left() < MARGIN {
                 retired.not_reached.push(machine.instance_id.clone());
                 continue;
             }
-            self.retire_one(machine, image, &mut retired).await;
+            let image = image.map(|image| &image.image_id);
+            self.retire_one(&machine.instance_id, image, &mut retired).await;
         }
+        retired.kept.truncate(MOST_STEPS);
         Ok(self.report_retired(retired, only.is_none()))
     }
 
-    async fn retire_one(&self, machine: &Machine, image: Option<&Image>, retired: &mut Retired) {
-        let instance_id = &machine.instance_id;
-        let result = match self.decide(machine, image).await {
-            Ok(decision) if decision.action == InstanceAction::Keep => {
+    async fn retire_one(
+        &self,
+        instance_id: &InstanceId,
+        image: Option<&ImageId>,
+        retired: &mut Retired,
+    ) {
+        let result = match self.decide(instance_id, image).await {
+            Ok(None) => return tracing::info!(%instance_id, "it is gone"),
+            Ok(Some(decision)) if decision.action == InstanceAction::Keep => {
                 let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
                 tracing::warn!(%instance_id, because = because.join("; "), "not retired");
                 retired.kept.push(decision);
                 return;
             }
-            Ok(decision) => self.end(&decision).await.map(|()| decision),
+            Ok(Some(decision)) => self.end(&decision).await.map(|()| decision),
             Err(error) => Err(error),
         };
         match result {
             Ok(decision) => {
-                tracing::info!(%instance_id, action = ?decision.action, mode = ?self.mode, "retired");
+                let said = match self.mode {
+                    Mode::Plan => "planned",
+                    Mode::Apply => "retired",
+                };
+                let image_id = decision.image_id.as_ref().map(ImageId::as_str);
+                tracing::info!(%instance_id, image_id, action = ?decision.action, "{said}");
                 retired.retired.push(decision);
             }
             // Gone between two calls: whoever ended it, nothing is left to be done.
@@ -87,20 +106,27 @@ impl<C: Cloud + Machines, D: Deadline> Job<'_, C, D> {
         }
     }
 
+    /// Decides by what everything is at this moment: the listing may be minutes old. `None` when
+    /// the machine is gone.
     async fn decide(
         &self,
-        machine: &Machine,
-        image: Option<&Image>,
-    ) -> Result<InstanceDecision, CloudError> {
-        let snapshots = match image {
+        instance_id: &InstanceId,
+        image: Option<&ImageId>,
+    ) -> Result<Option<InstanceDecision>, CloudError> {
+        let image = match image {
+            Some(image) => self.cloud.find_image(image).await?,
+            None => None,
+        };
+        let snapshots = match &image {
             Some(image) => self.cloud.find_snapshots(&image.snapshots).await?,
             None => Vec::new(),
         };
-        // What stands in its way is read last, right before the step.
-        let guards = self.cloud.find_guards(&machine.instance_id).await?;
+        let guards = self.cloud.find_guards(instance_id).await?;
+        let Some(machine) = self.cloud.find_machine(instance_id).await? else { return Ok(None) };
+        let image = image.as_ref().filter(|image| asks_for(&machine, image, self.policy));
         let image = image.map(|image| (image, snapshots.as_slice()));
         let account = &self.home.account;
-        Ok(decide_instance(machine, &guards, image, account, self.policy, self.now))
+        Ok(Some(decide_instance(&machine, &guards, image, account, self.policy, self.now)))
     }
 
     async fn end(&self, decision: &InstanceDecision) -> Result<(), CloudError> {
@@ -114,26 +140,34 @@ impl<C: Cloud + Machines, D: Deadline> Job<'_, C, D> {
     }
 
     fn report_retired(&self, retired: Retired, is_sweep: bool) -> Report {
-        let mut events = Vec::new();
         let mut counts = Counts {
             failed: retired.failed.len(),
             not_reached: retired.not_reached.len(),
             ..Counts::default()
         };
         if self.mode == Mode::Apply {
-            events.extend(retired.retired.iter().filter_map(|one| self.news().of_instance(one)));
             counts.instances_retired = retired.retired.len();
         }
+        let mut events = Vec::new();
         if is_sweep {
-            let outcome = Outcome {
-                not_reached: retired.not_reached.iter().map(ToString::to_string).collect(),
-                failed: retired.failed.clone(),
-                ..Outcome::default()
-            };
             let function = Work::RetireInstance.as_str();
-            events.extend(self.news().of_sweep(function, self.mode, &outcome, &counts));
+            let status = retired.status();
+            events.extend(self.news().of_sweep(function, self.mode, status, None, &counts));
+        }
+        if self.mode == Mode::Apply {
+            events.extend(retired.retired.iter().filter_map(|one| self.news().of_instance(one)));
         }
         let failure = if retired.retired.is_empty() { all_failed(&retired.failed) } else { None };
         Report { answer: Answer::Retired(retired), events, counts: Some(counts), failure }
+    }
+}
+
+impl Retired {
+    fn status(&self) -> Status {
+        match (self.failed.is_empty(), self.retired.is_empty(), self.not_reached.is_empty()) {
+            (false, true, _) => Status::Failed,
+            (false, false, _) | (true, _, false) => Status::Part,
+            (true, _, true) => Status::Done,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! A new image: tag it and its snapshots.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::{Answer, Job, JobError, Mode, Report, Tagged, TaggedResource, all_failed, not_for_us};
 use crate::apply::{self, Changed, Deadline, FailedStep, Failure};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
@@ -9,6 +11,16 @@ use crate::inventory::{Image, ImageState};
 use crate::report::Counts;
 use crate::tagging::{TagPlan, plan_creator, plan_tags};
 
+/// An image that was made so long ago and is not found is gone. The runtime sends a failed event
+/// again after one minute and after two more, so that the last time is beyond this.
+const UNSEEN_FOR: SignedDuration = SignedDuration::from_mins(2);
+
+enum Found {
+    Ours(Image),
+    Foreign,
+    Nowhere,
+}
+
 impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     /// An image became available: tag it and its snapshots. Or somebody made one: write down who,
     /// whichever of the two events comes first.
@@ -16,28 +28,33 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     /// # Errors
     /// When the image cannot be read, or is not available yet.
     pub async fn tag_image(&self, trigger: &Trigger) -> Result<Report, JobError> {
-        let (image, creator) = match trigger {
+        let (image, creator, is_young) = match trigger {
             Trigger::Image { image, state: ImageState::Available, account, region, .. } => {
                 match self.elsewhere(account.as_ref(), region.as_ref()) {
                     Some(why) => return Ok(Report::ignored(why)),
-                    None => (image, None),
+                    None => (image, None, false),
                 }
             }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
                 tracing::warn!(image_id = %image, message, "image failed");
                 return Ok(Report::ignored(format!("{image} failed: {message}")));
             }
-            Trigger::Made { image, by, account, region } => {
+            Trigger::Made { image, by, account, region, at } => {
                 match self.elsewhere(account.as_ref(), region.as_ref()) {
                     Some(why) => return Ok(Report::ignored(why)),
-                    None => (image, Some(by.as_str())),
+                    None => (image, Some(by.as_str()), at.is_some_and(|at| self.is_young(at))),
                 }
             }
             other => return Ok(Report::ignored(not_for_us(other))),
         };
         let found = match self.image_of_ours(image).await? {
-            Ok(found) => found,
-            Err(why) => return Ok(Report::ignored(why)),
+            Found::Ours(found) => found,
+            // Whoever made it heard of it before the provider's own listing did.
+            Found::Nowhere if is_young => return Err(JobError::NotSeen(image.clone())),
+            Found::Nowhere => return Ok(Report::ignored(format!("{image} is gone"))),
+            Found::Foreign => {
+                return Ok(Report::ignored(format!("{image} belongs to another account")));
+            }
         };
         let mut tagged = Tagged {
             mode: self.mode,
@@ -57,17 +74,21 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
                 state => return Ok(Report::ignored(format!("{image} is {state} by now"))),
             },
         }
-        Ok(self.report_tagged(tagged))
+        Ok(self.report_tagged(tagged, creator.is_none()))
     }
 
-    async fn image_of_ours(&self, image: &ImageId) -> Result<Result<Image, String>, CloudError> {
-        let Some(found) = self.cloud.find_image(image).await? else {
-            return Ok(Err(format!("{image} is gone")));
-        };
-        if found.owner_id.as_ref() != Some(&self.home.account) {
-            return Ok(Err(format!("{image} belongs to another account")));
-        }
-        Ok(Ok(found))
+    fn is_young(&self, made_at: Timestamp) -> bool {
+        self.now.duration_since(made_at) < UNSEEN_FOR
+    }
+
+    async fn image_of_ours(&self, image: &ImageId) -> Result<Found, CloudError> {
+        Ok(match self.cloud.find_image(image).await? {
+            None => Found::Nowhere,
+            Some(found) if found.owner_id.as_ref() == Some(&self.home.account) => {
+                Found::Ours(found)
+            }
+            Some(_) => Found::Foreign,
+        })
     }
 
     async fn tag_new(&self, image: &Image, tagged: &mut Tagged) -> Result<(), CloudError> {
@@ -94,7 +115,7 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
         if let Some(now) = self.cloud.find_image(&image.image_id).await? {
             let snapshots = self.cloud.find_snapshots(&now.snapshots).await?;
             // In plan mode the image's own tag is not there yet, and is not to be told twice.
-            let now = Image { tags: now.tags.with(&self.creator_tag(creator)), ..now };
+            let now = Image { tags: self.creator_tag(creator).with(&now.tags), ..now };
             self.write_tags(&plan_creator(&now, &snapshots, creator, self.policy), tagged).await;
         }
         Ok(())
@@ -135,16 +156,23 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
         }
     }
 
-    fn report_tagged(&self, tagged: Tagged) -> Report {
+    fn report_tagged(&self, tagged: Tagged, is_new: bool) -> Report {
         let is_done = self.mode == Mode::Apply && !tagged.tagged.is_empty();
         let counts = Counts {
             images_seen: 1,
-            images_tagged: usize::from(is_done),
+            images_tagged: usize::from(is_done && is_new),
             failed: tagged.failed.len(),
             ..Counts::default()
         };
         let failure = if tagged.tagged.is_empty() { all_failed(&tagged.failed) } else { None };
-        let events = self.news().of_tagging(&tagged);
+        let events = match self.mode {
+            Mode::Plan => None,
+            Mode::Apply => self.news().of_tagging(
+                &tagged.image_id,
+                tagged.tagged.iter().map(|one| (one.id.as_str(), &one.tags)),
+            ),
+        };
+        let events = events.into_iter().collect();
         Report { answer: Answer::Tagged(tagged), events, counts: Some(counts), failure }
     }
 }

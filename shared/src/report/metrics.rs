@@ -14,17 +14,19 @@ use super::Counts;
 /// Where CloudWatch files the metrics.
 pub const NAMESPACE: &str = "ImageSteward";
 
-/// The metrics of one run of `function`, as one line of the log.
+/// The metrics of one run of `function`, as one line of the log. They count for the moment when it
+/// ended: `took` after `began`. An alarm looks at the last minutes, and a run may take longer.
 ///
 /// Counts are plain counts, `GiBFreed` is in GiB (which has no unit in CloudWatch), `Seconds` in
 /// seconds; `Runs` is 1, so that its absence can raise an alarm.
-pub fn metrics(function: &str, counts: &Counts, took: Duration, now: Timestamp) -> Value {
+pub fn metrics(function: &str, counts: &Counts, took: Duration, began: Timestamp) -> Value {
+    let ended = began.saturating_add(took).unwrap_or(began);
     let values = values(counts, took);
     let names: Vec<Value> =
         values.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
     let mut line = json!({
         "_aws": {
-            "Timestamp": now.as_millisecond(),
+            "Timestamp": ended.as_millisecond(),
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
                 "Dimensions": [["Function"]],
@@ -90,9 +92,9 @@ mod tests {
     #[test]
     fn every_metric_that_is_announced_has_a_value() {
         let counts = Counts { images_seen: 7, gib_freed: 16, refused: 1, ..Counts::default() };
-        let now = "2026-11-22T12:00:00.5Z".parse().unwrap();
-        let line = metrics("steward-prune-images", &counts, Duration::from_millis(1500), now);
-        assert_eq!(line["_aws"]["Timestamp"], 1_795_348_800_500_i64);
+        let began = "2026-11-22T12:00:00.5Z".parse().unwrap();
+        let line = metrics("steward-prune-images", &counts, Duration::from_millis(1500), began);
+        assert_eq!(line["_aws"]["Timestamp"], 1_795_348_802_000_i64);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], "ImageSteward");
         for dimension in directive["Dimensions"][0].as_array().unwrap() {

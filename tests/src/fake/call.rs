@@ -41,6 +41,7 @@ pub enum Call {
     Deregister(ImageId, SnapshotFate),
     DeleteSnapshot(SnapshotId),
     ListMachinesTagged(String),
+    FindMachine(InstanceId),
     FindGuards(InstanceId),
     Stop(InstanceId),
     Terminate(InstanceId),
@@ -68,6 +69,7 @@ impl Call {
             | Self::FindInstanceTags(_)
             | Self::FindSnapshots(_)
             | Self::ListMachinesTagged(_)
+            | Self::FindMachine(_)
             | Self::FindGuards(_) => false,
             Self::SetTags(..)
             | Self::RemoveTags(..)

@@ -1,5 +1,7 @@
 //! Machines that asked to be retired, and the bus that is told of it.
 
+use std::sync::Arc;
+
 use steward::cloud::{CloudError, EventBus, Guards, Machine, MachineState, Machines, Message};
 use steward::ids::InstanceId;
 
@@ -17,6 +19,12 @@ impl Machines for Fake {
         Ok(in_hash_order(machines.collect(), |one| one.instance_id.as_str()))
     }
 
+    async fn find_machine(&self, machine: &InstanceId) -> Result<Option<Machine>, CloudError> {
+        let mut inner = self.begin(Call::FindMachine(machine.clone()));
+        inner.faults.check("ec2:DescribeInstances", &[machine.as_str()])?;
+        Ok(inner.state.instances.get(machine).map(seen))
+    }
+
     async fn find_guards(&self, machine: &InstanceId) -> Result<Guards, CloudError> {
         let mut inner = self.begin(Call::FindGuards(machine.clone()));
         let (about, attribute) = ([machine.as_str()], "ec2:DescribeInstanceAttribute");
@@ -25,7 +33,7 @@ impl Machines for Fake {
         let guards = Guards {
             termination_protected: found.protected,
             stop_protected: found.stop_protected,
-            group: found.group.as_deref().map(Into::into),
+            member_of: found.group.as_deref().map(group),
         };
         inner.faults.check("autoscaling:DescribeAutoScalingInstances", &about)?;
         Ok(guards)
@@ -85,7 +93,16 @@ fn seen(one: &FleetInstance) -> Machine {
         started_at: Some(one.launched_at),
         tags: one.seen_tags(),
         volumes: one.volumes.iter().map(|id| id.as_str().into()).collect(),
+        member_of: match (&one.group, &one.spot_request) {
+            (Some(name), _) => Some(group(name)),
+            (None, Some(id)) => Some(format!("the Spot request {id}").into()),
+            (None, None) => None,
+        },
     }
+}
+
+fn group(name: &str) -> Arc<str> {
+    format!("the Auto Scaling group {name}").into()
 }
 
 impl EventBus for Fake {
@@ -116,4 +133,6 @@ impl EventBus for Fake {
             Ok(results)
         })
     }
+
+    async fn rest(&self, _: u32) {}
 }

@@ -76,6 +76,9 @@ pub struct FleetInstance {
     /// The Auto Scaling group that it belongs to.
     #[serde(default)]
     pub group: Option<String>,
+    /// The Spot request that started it.
+    #[serde(default)]
+    pub spot_request: Option<String>,
     /// The volumes that are deleted with it.
     #[serde(default)]
     pub volumes: Vec<String>,
@@ -96,6 +99,7 @@ impl FleetInstance {
             protected: false,
             stop_protected: false,
             group: None,
+            spot_request: None,
             volumes: Vec::new(),
             kept_volumes: Vec::new(),
         }

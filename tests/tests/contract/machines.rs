@@ -25,7 +25,7 @@ async fn four<A: Account>() -> A {
              "state": "stopped", "protected": true, "stop_protected": true, "group": "web"},
             {"instance_id": "i-00000003", "image_id": "ami-00000001", "tags": {TAG: "web"},
              "state": "terminated"},
-            {"instance_id": "i-00000004", "image_id": "ami-00000001"},
+            {"instance_id": "i-00000004", "image_id": "ami-00000001", "spot_request": "sir-00000001"},
         ],
     }))
     .await
@@ -42,6 +42,7 @@ pub async fn machines_are_listed_by_tag<A: Account>() {
             started_at: Some("2026-11-01T10:00:00Z".parse().unwrap()),
             tags: tags(&[(TAG, "web"), ("Team", "red")]),
             volumes: Box::new(["vol-00000001".into(), "vol-00000002".into()]),
+            member_of: None,
         },
         Machine {
             instance_id: machine("i-00000002"),
@@ -49,6 +50,7 @@ pub async fn machines_are_listed_by_tag<A: Account>() {
             started_at: Some("2026-01-01T00:00:00Z".parse().unwrap()),
             tags: tags(&[(TAG, ""), ("aws:autoscaling:groupName", "web")]),
             volumes: Box::default(),
+            member_of: Some("the Auto Scaling group web".into()),
         },
     ];
     assert_eq!(found, expected);
@@ -59,13 +61,30 @@ pub async fn machines_are_listed_by_tag<A: Account>() {
     assert_eq!(error.missing_permission(), Some("ec2:DescribeInstances"));
 }
 
+pub async fn a_machine_is_found_as_it_is_now<A: Account>() {
+    let account = four::<A>().await;
+    let port = account.port();
+    let listed = port.list_machines_tagged(TAG).await.unwrap();
+    for one in listed {
+        assert_eq!(port.find_machine(&one.instance_id).await.unwrap(), Some(one));
+    }
+    let ended = port.find_machine(&machine("i-00000003")).await.unwrap().unwrap();
+    assert_eq!(ended.state, MachineState::Terminated);
+    let spot = port.find_machine(&machine("i-00000004")).await.unwrap().unwrap();
+    assert_eq!(spot.member_of.as_deref(), Some("the Spot request sir-00000001"));
+    assert_eq!(port.find_machine(&machine("i-0000ffff")).await.unwrap(), None);
+    account.set(Switches::deny(&["ec2:DescribeInstances"])).await;
+    let error = port.find_machine(&machine("i-00000001")).await.unwrap_err();
+    assert_eq!(error.missing_permission(), Some("ec2:DescribeInstances"));
+}
+
 pub async fn what_guards_a_machine_is_found<A: Account>() {
     let account = four::<A>().await;
     let port = account.port();
     let guards = async |id| port.find_guards(&machine(id)).await;
     assert_eq!(guards("i-00000001").await.unwrap(), Guards::default());
-    let all =
-        Guards { termination_protected: true, stop_protected: true, group: Some("web".into()) };
+    let member_of = Some("the Auto Scaling group web".into());
+    let all = Guards { termination_protected: true, stop_protected: true, member_of };
     assert_eq!(guards("i-00000002").await.unwrap(), all);
     assert_eq!(guards("i-0000ffff").await.unwrap_err().kind, ErrorKind::NotFound);
     let actions = ["ec2:DescribeInstanceAttribute", "autoscaling:DescribeAutoScalingInstances"];
@@ -116,6 +135,7 @@ pub async fn a_denied_end_names_the_permission<A: Account>() {
 
 fn message(number: usize) -> Message {
     Message {
+        source: "image-steward",
         detail_type: "Image Expired",
         detail: json!({"number": number}).to_string(),
         resources: vec!["arn:aws:ec2:eu-central-1::image/ami-00000001".into()],

@@ -248,6 +248,7 @@ contract! {
     }
     machines {
         machines_are_listed_by_tag
+        a_machine_is_found_as_it_is_now
         what_guards_a_machine_is_found
         a_machine_is_stopped_and_terminated
         a_protected_machine_stays

@@ -23,41 +23,29 @@ pub use schema::schemas;
 pub const SOURCE: &str = "image-steward";
 
 /// One event.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(tag = "detail-type", content = "detail")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A new image and its snapshots got their tags.
-    #[serde(rename = "Image Tagged")]
     ImageTagged(ImageTagged),
     /// An image was found expired: the retire steps count from now on.
-    #[serde(rename = "Image Expired")]
     ImageExpired(ImageStep),
     /// An image is shown as deprecated.
-    #[serde(rename = "Image Deprecated")]
     ImageDeprecated(ImageStep),
     /// Nobody can launch an image any more.
-    #[serde(rename = "Image Disabled")]
     ImageDisabled(ImageStep),
     /// An image is gone.
-    #[serde(rename = "Image Deregistered")]
     ImageDeregistered(ImageStep),
     /// An image is wanted again: everything was taken back.
-    #[serde(rename = "Image Rescued")]
     ImageRescued(ImageStep),
     /// A snapshot whose image is gone was marked, to be deleted later.
-    #[serde(rename = "Snapshot Marked")]
     SnapshotMarked(SnapshotStep),
     /// A snapshot is gone.
-    #[serde(rename = "Snapshot Deleted")]
     SnapshotDeleted(SnapshotStep),
     /// A machine was stopped or terminated, because its image is there.
-    #[serde(rename = "Instance Retired")]
     InstanceRetired(InstanceRetired),
     /// A sweep came to its end.
-    #[serde(rename = "Sweep Completed")]
     SweepCompleted(SweepCompleted),
     /// A sweep refused to remove anything.
-    #[serde(rename = "Sweep Refused")]
     SweepRefused(SweepRefused),
 }
 
@@ -252,6 +240,6 @@ impl Event {
             Self::SweepCompleted(detail) => (serde_json::to_string(detail)?, Vec::new()),
             Self::SweepRefused(detail) => (serde_json::to_string(detail)?, Vec::new()),
         };
-        Ok(Message { detail_type: self.detail_type(), detail, resources })
+        Ok(Message { source: SOURCE, detail_type: self.detail_type(), detail, resources })
     }
 }

@@ -8,14 +8,14 @@ use super::{
     Event, ImageStep, ImageTagged, InstanceRetired, NextStep, Place, SnapshotStep, SweepCompleted,
     SweepRefused,
 };
-use crate::apply::{Outcome, Status};
+use crate::apply::{Mode, Outcome, Status};
 use crate::ids::{ImageId, SnapshotId};
-use crate::jobs::{Mode, Tagged};
 use crate::plan::instance::{InstanceAction, InstanceDecision};
 use crate::plan::reap::SnapshotDecision;
-use crate::plan::{Decision, Plan, Step};
+use crate::plan::{Action, Decision, Plan, Step};
 use crate::report::Counts;
 use crate::survey::Home;
+use crate::tags::Tags;
 
 /// An image may be kept by thousands of machines, but an entry on the bus has its limit.
 const MOST_REASONS: usize = 20;
@@ -37,18 +37,21 @@ impl News<'_> {
         Place { version: 1, account: account.to_string(), region: region.to_string() }
     }
 
-    /// What a tagged image has to tell: nothing when no tag was written.
-    pub fn of_tagging(&self, tagged: &Tagged) -> Vec<Event> {
-        if tagged.mode == Mode::Plan || tagged.tagged.is_empty() {
-            return Vec::new();
-        }
+    /// What a tagged image has to tell, by the tags that were written on it and its snapshots:
+    /// nothing when there were none.
+    pub fn of_tagging<'t>(
+        &self,
+        image: &ImageId,
+        written: impl Iterator<Item = (&'t str, &'t Tags)>,
+    ) -> Option<Event> {
         let mut tags: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
-        for one in &tagged.tagged {
-            let held = tags.entry(one.id.clone()).or_default();
-            held.extend(one.tags.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
+        for (id, more) in written {
+            let held = tags.entry(id.to_owned()).or_default();
+            held.extend(more.iter().map(|(key, value)| (key.to_owned(), value.to_owned())));
         }
-        let image_id = tagged.image_id.to_string();
-        vec![Event::ImageTagged(ImageTagged { place: self.place(), image_id, tags })]
+        let image_id = image.to_string();
+        (!tags.is_empty())
+            .then(|| Event::ImageTagged(ImageTagged { place: self.place(), image_id, tags }))
     }
 
     /// What the steps of a plan's images have to tell, in the order of the plan. `sizes` are
@@ -71,13 +74,15 @@ impl News<'_> {
         let mut events = Vec::new();
         for decision in &plan.decisions {
             let id = &decision.image_id;
-            let steps: [(&HashSet<&ImageId>, fn(ImageStep) -> Event); 5] = [
+            let steps: [(&HashSet<&ImageId>, fn(ImageStep) -> Event); 4] = [
                 (&rescued, Event::ImageRescued),
-                (&expired, Event::ImageExpired),
                 (&deprecated, Event::ImageDeprecated),
                 (&disabled, Event::ImageDisabled),
                 (&deregistered, Event::ImageDeregistered),
             ];
+            if expired.contains(id) {
+                events.push(Event::ImageExpired(self.expired(decision)));
+            }
             for (done, event) in steps {
                 if done.contains(id) {
                     events.push(event(self.image_step(decision)));
@@ -99,6 +104,20 @@ impl News<'_> {
         events
     }
 
+    /// An image may take its first step in the run that found it expired. That step is what comes
+    /// next, whether it succeeded or has to be taken again.
+    fn expired(&self, decision: &Decision) -> ImageStep {
+        let step = match decision.action {
+            Action::Deprecate { .. } => Some(Step::Deprecate),
+            Action::Disable { .. } => Some(Step::Disable),
+            Action::Deregister { .. } => Some(Step::Deregister),
+            Action::Keep | Action::Wait | Action::Expire | Action::Rescue(_) => None,
+        };
+        let at_once = step.map(|step| next_step(step, self.now));
+        let told = self.image_step(decision);
+        ImageStep { next: at_once.or(told.next), ..told }
+    }
+
     fn image_step(&self, decision: &Decision) -> ImageStep {
         let reasons = decision.because.iter().take(MOST_REASONS);
         ImageStep {
@@ -112,10 +131,7 @@ impl News<'_> {
             created_at: decision.created_at.map(|at| at.to_string()),
             expired_at: decision.expired_at.map(|at| at.to_string()),
             at: self.now.to_string(),
-            next: decision.next.map(|next| NextStep {
-                action: step_word(next.action).to_owned(),
-                at: next.at.to_string(),
-            }),
+            next: decision.next.map(|next| next_step(next.action, next.at)),
             opt_out_tag: self.keep.to_owned(),
             snapshots: decision.snapshots.iter().map(ToString::to_string).collect(),
         }
@@ -174,32 +190,23 @@ impl News<'_> {
         &self,
         function: &str,
         mode: Mode,
-        outcome: &Outcome,
+        status: Status,
+        refusal: Option<&str>,
         counts: &Counts,
     ) -> Vec<Event> {
-        let refused = outcome.refused.as_ref().map(|refusal| {
+        let refused = refusal.map(|refusal| {
             Event::SweepRefused(SweepRefused {
                 place: self.place(),
                 function: function.to_owned(),
-                refusal: refusal.clone(),
+                refusal: refusal.to_owned(),
                 at: self.now.to_string(),
             })
         });
         let completed = Event::SweepCompleted(SweepCompleted {
             place: self.place(),
             function: function.to_owned(),
-            mode: match mode {
-                Mode::Plan => "plan",
-                Mode::Apply => "apply",
-            }
-            .to_owned(),
-            status: match outcome.status() {
-                Status::Done => "done",
-                Status::Part => "part",
-                Status::Failed => "failed",
-                Status::Refused => "refused",
-            }
-            .to_owned(),
+            mode: mode.as_str().to_owned(),
+            status: status.as_str().to_owned(),
             at: self.now.to_string(),
             counts: counts.clone(),
         });
@@ -207,11 +214,12 @@ impl News<'_> {
     }
 }
 
-fn step_word(step: Step) -> &'static str {
-    match step {
+fn next_step(step: Step, at: Timestamp) -> NextStep {
+    let action = match step {
         Step::Deprecate => "deprecate",
         Step::Disable => "disable",
         Step::Deregister => "deregister",
         Step::DeleteSnapshots => "delete_snapshots",
-    }
+    };
+    NextStep { action: action.to_owned(), at: at.to_string() }
 }
