@@ -8,6 +8,7 @@ Run by `make deploy`, `make diff` and `make destroy`.
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -15,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import checks
 import functions
-from functions import FUNCTIONS, Deployment
+from functions import FUNCTIONS, Deployment, Function
 from settings import Settings, Stop, from_command_line
 from stacks import Stack
 
@@ -33,15 +34,31 @@ class Target:
         self.foundation = Stack(cloudformation, name, "foundation.yaml", self.tags)
         self.wiring = Stack(cloudformation, f"{name}-wiring", "wiring.yaml", self.tags)
 
-    def present_mode(self) -> str | None:
-        """The mode of the functions that are there; None when there are none."""
+    def mode(self) -> str:
+        """What was said, or else what is there, or else plan."""
+        if self.settings.mode is not None:
+            return self.settings.mode
+        modes = set()
         for function in FUNCTIONS:
-            name = f"{self.settings.stack}-{function.name}"
-            found = functions.deployed(self.client, name)
+            found = functions.deployed(self.client, self.name(function))
             if found is not None:
                 variables = found["Configuration"].get("Environment", {})
-                return variables.get("Variables", {}).get("STEWARD_MODE", "plan")
-        return None
+                modes.add(variables.get("Variables", {}).get("STEWARD_MODE", "plan"))
+        if len(modes) > 1:
+            raise Stop(
+                "some functions are in plan mode, others in apply mode; write MODE=plan"
+                " or MODE=apply"
+            )
+        return next(iter(modes), "plan")
+
+    def name(self, function: Function) -> str:
+        """The name that AWS knows the function by."""
+        return f"{self.settings.stack}-{function.name}"
+
+    def policy(self, mode: str) -> Path:
+        """The policy that was said, or the example: never instead of one that acts."""
+        is_first = self.wiring.is_new() and mode == "plan"
+        return checks.chosen_policy(self.settings, is_first=is_first)
 
     def deployment(self, policy: Any, mode: str) -> Deployment:
         """The functions as they should be."""
@@ -74,20 +91,38 @@ class Target:
         }
         return self.parameters() | found
 
+    def wiring_parameters_to_be(self) -> dict[str, str]:
+        """The same as they will be when the foundation has been changed."""
+        parameters = self.wiring_parameters()
+        notices = self.settings.parameters.get("Notices")
+        if notices == "off":
+            parameters["TopicArn"] = ""
+        elif notices == "on":
+            _, partition, _, region, account, _ = parameters[
+                "DeadLetterQueueArn"
+            ].split(":")
+            topic = f"{self.settings.stack}-notices"
+            parameters["TopicArn"] = f"arn:{partition}:sns:{region}:{account}:{topic}"
+        return parameters
+
 
 def deploy(target: Target) -> None:
     """Make everything what it should be. Doing so twice changes nothing."""
     settings = target.settings
-    present = target.present_mode()
-    policy = checks.policy(settings, target.region, is_first=target.wiring.is_new())
+    mode = target.mode()
+    policy = checks.policy(settings, target.policy(mode), target.region)
     prefix = checks.tag_prefix(policy)
-    mode = settings.mode or present or "plan"
     deployment = target.deployment(policy, mode)
     for function in FUNCTIONS:
         deployment.binary(function)
     target.foundation.tidy()
     target.wiring.tidy()
     _update(target.foundation, prefix, target.parameters())
+    is_missing = any(deployment.is_missing(function) for function in FUNCTIONS)
+    # With a function its permissions and its on-failure destination are gone, which
+    # CloudFormation does not see.
+    if is_missing and target.wiring.delete():
+        print(f"{target.wiring.name}: made anew, because a function was missing.")
     outputs = target.foundation.outputs()
     for function in FUNCTIONS:
         lines = deployment.differences(function, outputs[function.role])
@@ -113,16 +148,15 @@ def _update(stack: Stack, prefix: str, parameters: dict[str, str]) -> None:
 def check(target: Target) -> None:
     """Say what is missing, as far as that can be seen before anything is built."""
     checks.cargo_lambda()
-    checks.chosen_policy(target.settings, is_first=target.wiring.is_new())
+    target.policy(target.mode())
 
 
 def diff(target: Target) -> None:
     """Say what `deploy` would change."""
-    settings = target.settings
-    present = target.present_mode()
-    policy = checks.policy(settings, target.region, is_first=target.wiring.is_new())
+    mode = target.mode()
+    policy = checks.policy(target.settings, target.policy(mode), target.region)
     prefix = checks.tag_prefix(policy)
-    deployment = target.deployment(policy, settings.mode or present or "plan")
+    deployment = target.deployment(policy, mode)
     lines = []
     outputs = target.foundation.outputs()
     if target.foundation.is_new():
@@ -134,7 +168,7 @@ def diff(target: Target) -> None:
         lines += deployment.differences(function, outputs.get(function.role, ""))
     if target.wiring.is_new():
         lines.append(f"  + stack {target.wiring.name}")
-    elif change := target.wiring.changes(prefix, target.wiring_parameters()):
+    elif change := target.wiring.changes(prefix, target.wiring_parameters_to_be()):
         lines += change.lines()
         change.discard()
     print("\n".join(lines) if lines else "No changes.")
@@ -146,16 +180,24 @@ def destroy(target: Target) -> None:
     if not target.settings.is_sure:
         print(f"This deletes the stack {name} with its functions, logs and queue.")
         print("Images, snapshots and what is in the Recycle Bin stay as they are.")
-        if input("Go on? Type the name of the stack: ").strip() != name:
-            raise Stop("not confirmed; nothing was deleted")
+        if _asked("Go on? Type the name of the stack: ") != name:
+            raise Stop("not confirmed; nothing was deleted. YES=1 confirms")
     done = [stack for stack in (target.wiring,) if stack.delete()]
-    names = [f"{name}-{function.name}" for function in FUNCTIONS]
+    names = [target.name(function) for function in FUNCTIONS]
     gone = [one for one in names if functions.delete(target.client, one)]
     done += [stack for stack in (target.foundation,) if stack.delete()]
     deleted = [stack.name for stack in done] + gone
     print(
         f"Deleted: {', '.join(sorted(deleted))}." if deleted else "Nothing was there."
     )
+
+
+def _asked(question: str) -> str:
+    try:
+        return input(question).strip()
+    except EOFError:
+        print()
+        return ""
 
 
 COMMANDS = {"check": check, "deploy": deploy, "diff": diff, "destroy": destroy}
@@ -166,11 +208,13 @@ def main() -> int:
     try:
         settings = from_command_line()
         target = Target(settings, checks.session(settings))
+        known = target.foundation.parameters() | target.wiring.parameters()
+        checks.parameters(settings.parameters, known)
         COMMANDS[settings.command](target)
     except Stop as stop:
         print(f"deploy: {stop}", file=sys.stderr)
         return 1
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, OSError) as error:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -20,12 +21,16 @@ from botocore.exceptions import (
 from settings import EXAMPLE, Settings, Stop
 
 DEFAULT_PREFIX = "image-steward:"
+# The program itself says these to the templates.
+FROM_ELSEWHERE = {"Stack", "DeadLetterQueueArn", "SchedulerRoleArn", "TopicArn"}
 
 
 def session(settings: Settings) -> boto3.Session:
     """A session whose credentials work, in a Region."""
     try:
-        found = boto3.Session(region_name=settings.region)
+        # boto3 itself does not look at AWS_REGION, which all other SDKs do.
+        region = settings.region or os.environ.get("AWS_REGION")
+        found = boto3.Session(region_name=region)
         if found.region_name is None:
             raise NoRegionError
         caller = found.client("sts").get_caller_identity()
@@ -49,11 +54,21 @@ def cargo_lambda() -> Path:
     return tool
 
 
+def parameters(given: dict[str, str], known: set[str]) -> None:
+    """Every parameter is one of the templates', and none that is set from elsewhere."""
+    settable = known - FROM_ELSEWHERE
+    for key in given:
+        if key not in settable:
+            raise Stop(
+                f"PARAMETERS: there is no `{key}`; there are {', '.join(sorted(settable))}"
+            )
+
+
 def chosen_policy(settings: Settings, *, is_first: bool) -> Path:
     """The policy that was said, or the example for a first deployment in plan mode."""
     if settings.policy is not None:
         return settings.policy
-    if not is_first or settings.mode == "apply":
+    if not is_first:
         raise Stop(
             "which policy? Write POLICY=FILE; the example is taken only for a first"
             " deployment in plan mode"
@@ -61,9 +76,8 @@ def chosen_policy(settings: Settings, *, is_first: bool) -> Path:
     return EXAMPLE
 
 
-def policy(settings: Settings, region: str, *, is_first: bool) -> Path:
+def policy(settings: Settings, chosen: Path, region: str) -> Path:
     """The policy, after it was found valid and planned with."""
-    chosen = chosen_policy(settings, is_first=is_first)
     if not settings.steward.exists():
         raise Stop(f"{settings.steward} does not exist; run `make build`")
     _steward(settings, chosen, ["validate"], accepted=(0,))
@@ -86,7 +100,11 @@ def tag_prefix(policy: Path) -> str:
     """What the project's own tags begin with under this policy, TOML or JSON."""
     text = policy.read_text(encoding="utf-8-sig")
     is_json = text.lstrip().startswith("{")
-    document = json.loads(text) if is_json else tomllib.loads(text)
+    try:
+        document = json.loads(text) if is_json else tomllib.loads(text)
+    except ValueError as error:
+        # Inline tables over several lines are TOML 1.1, which Python does not read.
+        raise Stop(f"{policy} cannot be read for its prefix: {error}") from None
     prefix = document.get("tagging", {}).get("prefix", DEFAULT_PREFIX)
     # It becomes a part of patterns in the roles.
     if not re.fullmatch(r"[\w .:/=+@-]+", prefix):

@@ -6,10 +6,13 @@ See docs/decisions/0014-who-owns-a-functions-configuration.md.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
 import subprocess
 import tempfile
+import time
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +34,7 @@ class Function:
     name: str
     role: str
     memory: int
-    """In MiB: twice what docs/cost.md measured for 5,000 images, at least 128."""
+    """In MiB; 128 would do (docs/cost.md). Sweeps get more, because CPU comes with it."""
     timeout: int
     """In seconds."""
     concurrency: int | None
@@ -73,6 +76,10 @@ class Deployment:
             "STEWARD_EVENT_BUS": self.event_bus,
         }
 
+    def is_missing(self, function: Function) -> bool:
+        """Whether it is not there."""
+        return deployed(self.client, self.name(function)) is None
+
     def differences(self, function: Function, role: str) -> list[str]:
         """What is not as it should be, a line each; empty when nothing is to be done."""
         name = self.name(function)
@@ -86,13 +93,17 @@ class Deployment:
             "memory": (held["MemorySize"], function.memory),
             "timeout": (held["Timeout"], function.timeout),
             "runtime": (held["Runtime"], _RUNTIME),
+            "architecture": (
+                held.get("Architectures", ["x86_64"])[0],
+                architecture(self.binary(function)),
+            ),
             "concurrency": (
                 reserved.get("ReservedConcurrentExecutions"),
                 function.concurrency,
             ),
             "code or policy": (
-                found.get("Tags", {}).get(_DIGEST, "")[:12],
-                self.digest(function)[:12],
+                found.get("Tags", {}).get(_DIGEST),
+                self.mark(function, held),
             ),
         }
         before = held.get("Environment", {}).get("Variables", {})
@@ -112,53 +123,100 @@ class Deployment:
             raise Stop(f"{found} does not exist; run `make functions`")
         return found
 
-    def digest(self, function: Function) -> str:
-        """What is in the archive, as one word."""
+    def mark(self, function: Function, held: dict[str, Any]) -> str:
+        """What goes into the archive, and what Lambda says that it has, as one word.
+
+        The tag holds it once both are the same: so neither code that was changed by hand
+        nor an upload that failed looks like what was deployed.
+        """
         digest = hashlib.sha256(self.binary(function).read_bytes())
         digest.update(self.policy.read_bytes())
-        return digest.hexdigest()
+        code = hashlib.sha256(held["CodeSha256"].encode())
+        return f"{digest.hexdigest()[:12]}-{code.hexdigest()[:12]}"
 
     def deploy(self, function: Function, role: str) -> None:
-        """Create the function or bring it up to date."""
+        """Create the function or bring it up to date.
+
+        One that is there rests meanwhile, and after a failure until the next attempt: it
+        never runs with the new mode and the old policy.
+        """
         name = self.name(function)
-        tags = self.tags | {_DIGEST: self.digest(function)}
+        if found := deployed(self.client, name):
+            self._reserve(name, 0)
+            self._adapt(name, found["Configuration"], function, role)
         with tempfile.TemporaryDirectory() as staged:
-            for source, target in (
-                (self.binary(function), "bootstrap"),
-                (self.policy, "policy.toml"),
-            ):
-                path = Path(staged, target)
-                shutil.copyfile(source, path)
-                path.chmod(0o755 if target == "bootstrap" else 0o644)
-                os.utime(path, (_LONG_AGO, _LONG_AGO))
-            command = [
-                *(self.cargo_lambda, "lambda", "deploy"),
-                *("--manifest-path", ROOT / "Cargo.toml"),
-                *("--binary-path", "bootstrap", "--include", "policy.toml"),
-                *("--region", self.client.meta.region_name),
-                *("--role", role, "--runtime", _RUNTIME),
-                *("--memory", function.memory, "--timeout", function.timeout),
-                *("--retry-attempts", 3, "--output-format", "json"),
-            ]
-            for key, value in self.environment().items():
-                command += ["--env-var", f"{key}={value}"]
-            for key, value in tags.items():
-                command += ["--tag", f"{key}={value}"]
-            command = [str(word) for word in (*command, name)]
-            done = subprocess.run(
-                command, cwd=staged, check=False, capture_output=True, text=True
-            )
+            self._stage(function, Path(staged))
+            command = self._command(function, role)
+            for seconds in (5, 10, 15, 20, 0):
+                done = subprocess.run(
+                    command, cwd=staged, check=False, capture_output=True, text=True
+                )
+                said = " ".join((done.stderr or done.stdout).split())
+                # A role is not known everywhere at once.
+                if done.returncode == 0 or "cannot be assumed" not in said:
+                    break
+                time.sleep(seconds)
         if done.returncode != 0:
-            said = " ".join((done.stderr or done.stdout).split())
             raise Stop(f"deploying {name} failed: {said}")
+        self._wait(name)
+        held = self.client.get_function_configuration(FunctionName=name)
+        tags = self.tags | {_DIGEST: self.mark(function, held)}
+        self.client.tag_resource(Resource=held["FunctionArn"], Tags=tags)
+        self._reserve(name, function.concurrency)
+
+    def _stage(self, function: Function, staged: Path) -> None:
+        for source, target in (
+            (self.binary(function), "bootstrap"),
+            (self.policy, "policy.toml"),
+        ):
+            path = staged / target
+            shutil.copyfile(source, path)
+            path.chmod(0o755 if target == "bootstrap" else 0o644)
+            os.utime(path, (_LONG_AGO, _LONG_AGO))
+
+    def _command(self, function: Function, role: str) -> list[str]:
+        command = [
+            *(self.cargo_lambda, "lambda", "deploy"),
+            *("--manifest-path", ROOT / "Cargo.toml"),
+            *("--binary-path", "bootstrap", "--include", "policy.toml"),
+            *("--region", self.client.meta.region_name),
+            *("--role", role, "--runtime", _RUNTIME),
+            *("--memory", function.memory, "--timeout", function.timeout),
+            *("--retry-attempts", 3, "--output-format", "json"),
+        ]
+        for key, value in self.environment().items():
+            command += ["--env-var", f"{key}={value}"]
+        for key, value in self.tags.items():
+            command += ["--tag", f"{key}={value}"]
+        return [str(word) for word in (*command, self.name(function))]
+
+    def _adapt(
+        self, name: str, held: dict[str, Any], function: Function, role: str
+    ) -> None:
+        """What cargo-lambda sets when it makes a function, and leaves as it is later."""
+        if (held["Role"], held["Runtime"]) != (role, _RUNTIME):
+            self.client.update_function_configuration(
+                FunctionName=name, Role=role, Runtime=_RUNTIME
+            )
+            self._wait(name)
+        wanted = architecture(self.binary(function))
+        if held.get("Architectures", [wanted]) != [wanted]:
+            archive = io.BytesIO()
+            with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+                file.write(self.binary(function), "bootstrap")
+            self.client.update_function_code(
+                FunctionName=name, ZipFile=archive.getvalue(), Architectures=[wanted]
+            )
+            self._wait(name)
+
+    def _wait(self, name: str) -> None:
         self.client.get_waiter("function_active_v2").wait(FunctionName=name)
         self.client.get_waiter("function_updated_v2").wait(FunctionName=name)
-        arn = self.client.get_function_configuration(FunctionName=name)["FunctionArn"]
-        self.client.tag_resource(Resource=arn, Tags=tags)
-        if function.concurrency is not None:
-            self._reserve(name, function.concurrency)
 
-    def _reserve(self, name: str, number: int) -> None:
+    def _reserve(self, name: str, number: int | None) -> None:
+        if number is None:
+            self.client.delete_function_concurrency(FunctionName=name)
+            return
         try:
             self.client.put_function_concurrency(
                 FunctionName=name, ReservedConcurrentExecutions=number
@@ -169,6 +227,16 @@ class Deployment:
                 f"{name} may not run alone: {error}; ask AWS to raise the account's"
                 " quota of concurrent executions, then run this again"
             ) from None
+
+
+def architecture(binary: Path) -> str:
+    """What Lambda calls the machine that the binary is for, from its ELF header."""
+    with binary.open("rb") as file:
+        header = file.read(20)
+    machines = {b"\x3e\x00": "x86_64", b"\xb7\x00": "arm64"}
+    if header[:4] != b"\x7fELF" or header[18:20] not in machines:
+        raise Stop(f"{binary} is no program for Lambda; run `make functions`")
+    return machines[header[18:20]]
 
 
 def deployed(client: Any, name: str) -> dict[str, Any] | None:

@@ -50,7 +50,7 @@ def from_command_line() -> Settings:
     add("--function-env", default=var("FUNCTION_ENV", ""), help='"KEY=VALUE …"')
     add("--binaries", type=Path, required=True, help="where cargo lambda puts them")
     add("--steward", type=Path, required=True, help="the command image-steward")
-    add("--yes", action="store_true", default=bool(var("YES")))
+    add("--yes", action="store_true", default=var("YES") in ("1", "yes", "true"))
     given = parser.parse_args()
     if given.mode not in (None, *MODES):
         raise Stop(f"MODE is `{given.mode}`; write MODE=plan or MODE=apply")
@@ -73,7 +73,11 @@ def from_command_line() -> Settings:
 
 def _pairs(name: str, text: str) -> dict[str, str]:
     pairs = {}
-    for word in shlex.split(text):
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise Stop(f"{name}: {error} in `{text}`") from None
+    for word in words:
         key, equals, value = word.partition("=")
         if not (key and equals):
             raise Stop(f'{name}: `{word}` is no KEY=VALUE; write {name}="KEY=VALUE …"')

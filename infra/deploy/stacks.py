@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ _HALF = {
     "ROLLBACK_FAILED": "run `make destroy`, then this again",
     "DELETE_FAILED": "run `make destroy` again; its events say what could not be deleted",
 }
+_PARAMETER = re.compile(r"^  (\w+):\n    Type: (?:String|Number)$", re.MULTILINE)
 _WAIT = {"Delay": 5, "MaxAttempts": 240}
 
 
@@ -34,11 +36,17 @@ class Stack:
     template: str
     tags: dict[str, str]
     delay: int = 5
+    _begun: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def body(self, prefix: str) -> str:
         """The template, with the policy's prefix for tags in place of ours."""
         text = (INFRA / self.template).read_text()
         return text.replace("image-steward:", prefix)
+
+    def parameters(self) -> set[str]:
+        """The names of what the template can be given."""
+        body = (INFRA / self.template).read_text()
+        return set(_PARAMETER.findall(body))
 
     def found(self) -> dict[str, Any] | None:
         """The stack as it is; None when there is none."""
@@ -79,9 +87,7 @@ class Stack:
         """The change set that makes the stack what it should be; None when it is that."""
         found = self.found()
         body = self.body(prefix)
-        known = set(
-            re.findall(r"^  (\w+):\n    Type: (?:String|Number)$", body, re.MULTILINE)
-        )
+        known = self.parameters()
         present = {one["ParameterKey"] for one in (found or {}).get("Parameters", [])}
         # What is not said stays as it is deployed.
         values = [
@@ -99,7 +105,7 @@ class Stack:
             ChangeSetType=change.kind,
             TemplateBody=body,
             Parameters=values,
-            Capabilities=["CAPABILITY_NAMED_IAM"],
+            Capabilities=["CAPABILITY_IAM"],
             Tags=[{"Key": key, "Value": value} for key, value in self.tags.items()],
         )
         return change if change.is_something() else None
@@ -108,6 +114,7 @@ class Stack:
         """Delete the stack with all that is in it; whether there was one."""
         if self.found() is None:
             return False
+        self._begun = datetime.now(UTC)
         self.cloudformation.delete_stack(StackName=self.name)
         self._wait("stack_delete_complete")
         return True
@@ -123,10 +130,13 @@ class Stack:
 
     def _why(self) -> str:
         events = self.cloudformation.describe_stack_events(StackName=self.name)
+        # Clocks differ. What failed in an earlier attempt is no answer.
+        since = self._begun - timedelta(minutes=1)
         failed = [
             f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}"
             for one in events["StackEvents"]
             if one.get("ResourceStatus", "").endswith("FAILED")
+            and one["Timestamp"] >= since
         ]
         # The first failure is the cause; what came after was cancelled because of it.
         return failed[-1] if failed else "its events do not say why"
@@ -184,6 +194,7 @@ class ChangeSet:
     def execute(self) -> None:
         """Carry it out, and wait until that is done."""
         client, name = self.stack.cloudformation, self.stack.name
+        self.stack._begun = datetime.now(UTC)
         client.execute_change_set(StackName=name, ChangeSetName=self.name)
         done = {"CREATE": "stack_create_complete", "UPDATE": "stack_update_complete"}
         self.stack._wait(done[self.kind])

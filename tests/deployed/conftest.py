@@ -53,6 +53,6 @@ def aws() -> Iterator[LocalAws]:
 @pytest.fixture(scope="session")
 def deployed(aws: LocalAws, policy: Path) -> LocalAws:
     """The same with image-steward in apply mode."""
-    done = aws.deploy(MODE="apply", POLICY=str(policy), PARAMETERS=PARAMETERS)
+    done = aws.make("deploy", MODE="apply", POLICY=str(policy), PARAMETERS=PARAMETERS)
     assert done.returncode == 0, done.stdout + done.stderr
     return aws

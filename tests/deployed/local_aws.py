@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -92,24 +93,42 @@ class LocalAws:
         theirs = {f"AWS_ENDPOINT_URL_{name}": self.account.url for name in _STANDIN}
         return {"AWS_ENDPOINT_URL": self.url} | theirs
 
+    def make(self, target: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run `make` as a person does, with credentials for here."""
+        words = [f"{key}={value}" for key, value in settings.items()]
+        arch = architecture().replace("_", "-")
+        return subprocess.run(
+            ["make", "--no-print-directory", target, f"ARCH={arch}", *words],
+            cwd=ROOT,
+            env=self._environment(),
+            capture_output=True,
+            text=True,
+            timeout=1800,
+            check=False,
+        )
+
+    def _environment(self) -> dict[str, str]:
+        function_env = " ".join(f"{k}={v}" for k, v in self.endpoints().items())
+        return (
+            clean_environment()
+            | _KEYS
+            | self.endpoints()
+            | {
+                "AWS_CONFIG_FILE": "/dev/null",
+                "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+                "AWS_EC2_METADATA_DISABLED": "true",
+                "AWS_REGION": REGION,
+                "STACK": STACK,
+                "FUNCTION_ENV": function_env,
+                "YES": "1",
+            }
+        )
+
     def deploy(
         self, command: str = "deploy", binaries: Path | None = None, **settings: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the program behind `make deploy`, `make diff` and `make destroy`."""
-        function_env = " ".join(f"{k}={v}" for k, v in self.endpoints().items())
-        defaults = {
-            "STACK": STACK,
-            "REGION": REGION,
-            "FUNCTION_ENV": function_env,
-            "YES": "1",
-        }
-        environment = clean_environment() | _KEYS | self.endpoints()
-        environment |= {
-            "AWS_CONFIG_FILE": "/dev/null",
-            "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
-        environment |= defaults | settings
+        environment = self._environment() | settings
         environment = {key: value for key, value in environment.items() if value}
         binaries = binaries or release_binaries()
         words = ["--binaries", binaries, "--steward", binary("image-steward")]
@@ -150,6 +169,11 @@ class LocalAws:
                     if line.startswith("{"):
                         lines.append(json.loads(line))
         return lines
+
+
+def architecture() -> str:
+    """What Lambda calls this machine."""
+    return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
 
 
 def eventually(look: Callable[[], Any], seconds: float = 30, why: str = "") -> Any:

@@ -5,14 +5,22 @@ Runs last, because it takes out what the other tests here use.
 
 from __future__ import annotations
 
+import io
 import json
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from conftest import POLICY
-from local_aws import FUNCTIONS, STACK, LocalAws
+from local_aws import ACCOUNT, FUNCTIONS, STACK, LocalAws, architecture
 
 
 def functions(aws: LocalAws) -> dict[str, Any]:
@@ -28,6 +36,12 @@ def stacks(aws: LocalAws) -> dict[str, str]:
         for one in found
         if one["StackStatus"] != "DELETE_COMPLETE"
     }
+
+
+def outputs(aws: LocalAws, stack: str) -> dict[str, str]:
+    client = aws.client("cloudformation")
+    [found] = client.describe_stacks(StackName=stack)["Stacks"]
+    return {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}
 
 
 def refuses(done: Any, *words: str) -> None:
@@ -68,10 +82,11 @@ def test_a_difference_is_shown_and_not_made(deployed: LocalAws, policy: Path) ->
 
 def test_everything_is_as_it_was_said(deployed: LocalAws) -> None:
     client = deployed.client("lambda")
+    roles = outputs(deployed, STACK)
     for name in FUNCTIONS:
         held = client.get_function(FunctionName=f"{STACK}-{name}")
         configuration = held["Configuration"]
-        assert configuration["Role"].endswith(f"role/{STACK}-{name}")
+        assert configuration["Role"] == roles[f"{name.title().replace('-', '')}RoleArn"]
         assert configuration["Runtime"] == "provided.al2023"
         assert configuration["Environment"]["Variables"]["STEWARD_MODE"] == "apply"
         assert held["Tags"]["ManagedBy"] == "image-steward"
@@ -113,11 +128,14 @@ def test_mistakes_are_one_line_with_the_remedy(
     keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     for settings, words in (
         (good | keys, ["no AWS credentials", "AWS_PROFILE"]),
-        (good | {"REGION": ""}, ["no Region", "REGION="]),
+        (good | {"AWS_REGION": ""}, ["no Region", "REGION="]),
         (good | {"MODE": "yes"}, ["MODE is `yes`", "MODE=plan or MODE=apply"]),
         ({"POLICY": "absent.toml"}, ["there is no policy absent.toml"]),
         ({}, ["which policy?", "POLICY=FILE"]),
         (good | {"PARAMETERS": "LogDays"}, ["`LogDays` is no KEY=VALUE"]),
+        (good | {"PARAMETERS": "LogDay=3"}, ["no `LogDay`", "LogDays"]),
+        (good | {"PARAMETERS": "Stack=x"}, ["no `Stack`"]),
+        (good | {"PARAMETERS": "LogDays='3"}, ["PARAMETERS: No closing quotation"]),
         (good | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, ["do not work"]),
     ):
         # At once, and again after the long build.
@@ -128,12 +146,121 @@ def test_mistakes_are_one_line_with_the_remedy(
 
 
 def test_half_a_deployment_is_gone_on_with(deployed: LocalAws, policy: Path) -> None:
-    name = f"{STACK}-retire-instance"
-    deployed.client("lambda").delete_function(FunctionName=name)
+    """One function is lost, another rests because its deployment failed."""
+    client = deployed.client("lambda")
+    name, resting = f"{STACK}-retire-instance", f"{STACK}-prune-images"
+    client.delete_function(FunctionName=name)
+    client.put_function_concurrency(
+        FunctionName=resting, ReservedConcurrentExecutions=0
+    )
     done = deployed.deploy(POLICY=str(policy))
     assert done.returncode == 0, done.stderr
-    assert f"  + function {name}" in done.stdout.splitlines()
-    assert name in functions(deployed)
+    said = done.stdout.splitlines()
+    assert f"  + function {name}" in said
+    assert f"  ~ function {resting}: concurrency: 0 → 1" in said
+    assert f"{STACK}-wiring: made anew, because a function was missing." in said
+    client.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")
+    allowed = json.loads(client.get_policy(FunctionName=name)["Policy"])
+    callers = {one["Principal"]["Service"] for one in allowed["Statement"]}
+    assert callers == {"events.amazonaws.com"}
+    alone = client.get_function_concurrency(FunctionName=resting)
+    assert alone["ReservedConcurrentExecutions"] == 1
+
+
+def test_what_was_changed_by_hand_is_put_back(deployed: LocalAws, policy: Path) -> None:
+    client = deployed.client("lambda")
+    name = f"{STACK}-tag-image"
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("bootstrap", "#!/bin/sh")
+    code = archive.getvalue()
+    client.update_function_code(
+        FunctionName=name, ZipFile=code, Architectures=["riscv64"]
+    )
+    client.update_function_configuration(
+        FunctionName=name, Role=f"arn:aws:iam::{ACCOUNT}:role/other", MemorySize=512
+    )
+    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=3)
+    done = deployed.deploy(POLICY=str(policy))
+    assert done.returncode == 0, done.stderr
+    shown = [line.split(": ")[1] for line in done.stdout.splitlines() if name in line]
+    assert shown == ["role", "memory", "architecture", "concurrency", "code or policy"]
+    held = client.get_function(FunctionName=name)["Configuration"]
+    assert held["Architectures"] == [architecture()]
+    assert held["Role"] == outputs(deployed, STACK)["TagImageRoleArn"]
+    assert held["MemorySize"] == 128
+    reserved = client.get_function_concurrency(FunctionName=name)
+    assert "ReservedConcurrentExecutions" not in reserved
+    done = deployed.deploy("diff", POLICY=str(policy))
+    assert done.stdout.splitlines()[-1] == "No changes.", done.stdout
+
+
+def test_a_failed_upload_is_made_up_for(
+    deployed: LocalAws, policy: Path, tmp_path: Path
+) -> None:
+    """The new mode and the old policy never run together."""
+    client = deployed.client("lambda")
+    name = f"{STACK}-prune-images"
+    newer = tmp_path / "policy.toml"
+    newer.write_text(policy.read_text().replace("last = 1", "last = 2"))
+    with without_uploads(deployed.url) as url:
+        done = deployed.deploy(POLICY=str(newer), AWS_ENDPOINT_URL_LAMBDA=url)
+    refuses(done, f"deploying {STACK}-tag-image failed", "no upload today")
+    for function in ("tag-image", "prune-images"):
+        reserved = client.get_function_concurrency(FunctionName=f"{STACK}-{function}")
+        resting = reserved.get("ReservedConcurrentExecutions") == 0
+        assert resting == (function == "tag-image"), "the others were not touched yet"
+    done = deployed.deploy("diff", POLICY=str(newer))
+    assert f"function {name}: code or policy" in done.stdout
+    assert deployed.deploy(POLICY=str(newer)).returncode == 0
+    alone = client.get_function_concurrency(FunctionName=name)
+    assert alone["ReservedConcurrentExecutions"] == 1
+    assert deployed.deploy(POLICY=str(policy)).returncode == 0
+
+
+@contextmanager
+def without_uploads(upstream: str) -> Iterator[str]:
+    """Lambda's address, behind which code cannot be uploaded."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do(self) -> None:
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if self.command == "PUT" and self.path.endswith("/code"):
+                status, said = 400, b'{"message": "no upload today"}'
+            else:
+                there = HTTPConnection(urlsplit(upstream).netloc)
+                there.request(self.command, self.path, body, dict(self.headers))
+                answer = there.getresponse()
+                status, said = answer.status, answer.read()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("X-Amzn-Errortype", "InvalidParameterValueException")
+            self.send_header("Content-Length", str(len(said)))
+            self.end_headers()
+            self.wfile.write(said)
+
+        do_GET = do_POST = do_PUT = do_DELETE = do
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def test_the_example_is_never_taken_for_a_policy_that_acts(
+    deployed: LocalAws, policy: Path
+) -> None:
+    """Not after half a destruction either, which left functions in apply mode."""
+    deployed.client("cloudformation").delete_stack(StackName=f"{STACK}-wiring")
+    for command in ("check", "deploy", "diff"):
+        refuses(deployed.deploy(command), "which policy?", "POLICY=FILE")
+    done = deployed.deploy(POLICY=str(policy))
+    assert done.returncode == 0, done.stderr
+    assert f"Deployed {STACK} in apply mode." in done.stdout
 
 
 def test_destroying_leaves_nothing_and_touches_no_image(
@@ -177,8 +304,10 @@ def test_the_roles_know_the_prefix_of_the_policy(aws: LocalAws, tmp_path: Path) 
     corp = {"STACK": "corp", "POLICY": str(policy), "PARAMETERS": "RecycleBin=off"}
     done = aws.deploy(**corp)
     assert done.returncode == 0, done.stdout + done.stderr
+    roles = outputs(aws, "corp")
     for name in ("reap-snapshots", "retire-instance"):
-        role = {"RoleName": f"corp-{name}", "PolicyName": name}
+        arn = roles[f"{name.title().replace('-', '')}RoleArn"]
+        role = {"RoleName": arn.split("/")[-1], "PolicyName": name}
         allowed = json.dumps(aws.client("iam").get_role_policy(**role))
         assert "aws:ResourceTag/corp/images:" in allowed
         assert "image-steward:" not in allowed

@@ -22,11 +22,14 @@ NOT_SEEN = {
     "logs:PutLogEvents",
     "sqs:SendMessage",
 }
-# What DescribeImageReferences needs from its caller, as far as that is documented.
+# What EC2 calls in its caller's name for DescribeImageReferences: a condition of the role
+# leaves them to EC2 (AWS's policy AmazonEC2ImageReferencesAccessPolicy).
 FOR_REFERENCES = {
+    "imagebuilder:GetContainerRecipe",
     "imagebuilder:ListContainerRecipes",
     "imagebuilder:ListImageRecipes",
     "ssm:DescribeParameters",
+    "ssm:GetParameters",
 }
 NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
 

@@ -102,14 +102,18 @@ impl Unmarked {
 }
 
 /// Marks what is newly expired, all images in one batch: they get the same tag. What goes at
-/// once needs no mark.
+/// once is marked too, so that a role can be denied every image that is not.
 async fn mark(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut Outcome) -> Unmarked {
     let is_new = |decision: &&Decision| match decision.action {
         Action::Expire => true,
         Action::Deprecate { .. } | Action::Disable { .. } => {
             decision.expired_at == Some(plan.planned_at)
         }
-        Action::Keep | Action::Wait | Action::Deregister { .. } | Action::Rescue(_) => false,
+        // A failed image goes by its age, and has no such date before.
+        Action::Deregister { .. } => {
+            decision.expired_at.is_none_or(|marked| marked == plan.planned_at)
+        }
+        Action::Keep | Action::Wait | Action::Rescue(_) => false,
     };
     let newly: Vec<&Decision> = plan.decisions.iter().filter(is_new).collect();
     let mut unmarked = Unmarked(Vec::new());

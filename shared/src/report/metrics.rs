@@ -18,12 +18,14 @@ pub const NAMESPACE: &str = "ImageSteward";
 /// ended: `took` after `began`. An alarm looks at the last minutes, and a run may take longer.
 ///
 /// Counts are plain counts, `GiBFreed` is in GiB (which has no unit in CloudWatch), `Seconds` in
-/// seconds; `Runs` is 1, so that its absence can raise an alarm.
+/// seconds; `Runs` is 1, so that its absence can raise an alarm. The line has all counts, but only
+/// those above zero are metrics: CloudWatch asks the same price for a zero, and it says nothing.
 pub fn metrics(function: &str, counts: &Counts, took: Duration, began: Timestamp) -> Value {
     let ended = began.saturating_add(took).unwrap_or(began);
     let values = values(counts, took);
+    let above_zero = values.iter().filter(|(_, _, value)| *value != json!(0));
     let names: Vec<Value> =
-        values.iter().map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
+        above_zero.map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
     let mut line = json!({
         "_aws": {
             "Timestamp": ended.as_millisecond(),
@@ -110,7 +112,10 @@ mod tests {
         assert_eq!(line["GiBFreed"], 16);
         assert_eq!(line["Seconds"], 1.5);
         assert_eq!(line["Runs"], 1);
-        // All on the first level: the directive, the dimension and the metrics, no more.
-        assert_eq!(line.as_object().unwrap().len(), metrics.len() + 2);
+        let names: Vec<_> = metrics.iter().map(|one| one["Name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["Runs", "ImagesSeen", "GiBFreed", "Refused", "Seconds"]);
+        assert_eq!(line["ImagesKept"], 0, "it is in the log all the same");
+        // All on the first level: the directive, the dimension and every count.
+        assert_eq!(line.as_object().unwrap().len(), values(&counts, Duration::ZERO).len() + 2);
     }
 }
