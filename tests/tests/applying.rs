@@ -11,6 +11,7 @@ use steward::jobs::{Job, Mode};
 use steward::plan::Plan;
 use steward::policy::Policy;
 use steward::survey::Home;
+use steward::tags::Tags;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::{Fleet, FleetInstance, LaunchTemplate, TemplateVersion};
 use steward_tests::switches::Switches;
@@ -226,6 +227,10 @@ fn a_snapshot_that_is_kept_since_the_plan_stays_when_its_image_goes() {
 fn a_look_that_fails_removes_nothing() {
     for action in ["ec2:DescribeImages", "ec2:DescribeInstances", "ec2:DescribeImageAttribute"] {
         let fake = fake();
+        let mark = [("image-steward:expired-at", "2026-11-20T00:00:00Z")].into_iter().collect();
+        fake.change(|fleet| {
+            fleet.images[1..].iter_mut().for_each(|one| one.tags = Tags::clone(&mark))
+        });
         let plan = planned(&fake);
         fake.set(Switches::deny(&[action]));
         let outcome = applied(&fake, &plan);

@@ -96,7 +96,15 @@ fn what_a_step_destroys_is_written_down_before_it() {
     for (retire, expected) in [
         (DEPRECATE, vec!["tag expired-at", "tag deprecation", "deprecate"]),
         (DISABLE, vec!["tag expired-at", "tag launch-permissions", "disable"]),
-        (AT_ONCE, vec!["tag launch-permissions", "tag delete-after,image,snapshot", "deregister"]),
+        (
+            AT_ONCE,
+            vec![
+                "tag expired-at",
+                "tag launch-permissions",
+                "tag delete-after,image,snapshot",
+                "deregister",
+            ],
+        ),
     ] {
         let (fake, policy) = (fake(), policy(retire));
         let plan = planned(&fake, &policy);
