@@ -359,10 +359,12 @@ mod retiring {
         assert_eq!(kept(&report), ["the image was made from i-00000002"]);
     }
 
+    type Change = fn(&mut steward_tests::fleet::Fleet);
+
     /// What happens between the listing and the step.
     #[test]
     fn looks_again_right_before_the_step() {
-        let changes: [(fn(&mut steward_tests::fleet::Fleet), &str); 7] = [
+        let changes: [(Change, &str); 7] = [
             (|fleet| fleet.images.clear(), "there is no image `web-2`"),
             (|fleet| fleet.images[0].state = "disabled".into(), "the image is disabled"),
             (|fleet| set(fleet, "image-steward:keep", ""), "opted out"),

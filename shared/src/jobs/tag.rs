@@ -16,7 +16,7 @@ use crate::tagging::{TagPlan, plan_creator, plan_tags};
 const UNSEEN_FOR: SignedDuration = SignedDuration::from_mins(2);
 
 enum Found {
-    Ours(Image),
+    Ours(Box<Image>),
     Foreign,
     Nowhere,
 }
@@ -85,7 +85,7 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
         Ok(match self.cloud.find_image(image).await? {
             None => Found::Nowhere,
             Some(found) if found.owner_id.as_ref() == Some(&self.home.account) => {
-                Found::Ours(found)
+                Found::Ours(Box::new(found))
             }
             Some(_) => Found::Foreign,
         })

@@ -74,20 +74,18 @@ impl News<'_> {
         let mut events = Vec::new();
         for decision in &plan.decisions {
             let id = &decision.image_id;
-            let steps: [(&HashSet<&ImageId>, fn(ImageStep) -> Event); 4] = [
-                (&rescued, Event::ImageRescued),
-                (&deprecated, Event::ImageDeprecated),
-                (&disabled, Event::ImageDisabled),
-                (&deregistered, Event::ImageDeregistered),
-            ];
             if expired.contains(id) {
                 events.push(Event::ImageExpired(self.expired(decision)));
             }
-            for (done, event) in steps {
+            let mut tell = |done: &HashSet<&ImageId>, event: fn(ImageStep) -> Event| {
                 if done.contains(id) {
                     events.push(event(self.image_step(decision)));
                 }
-            }
+            };
+            tell(&rescued, Event::ImageRescued);
+            tell(&deprecated, Event::ImageDeprecated);
+            tell(&disabled, Event::ImageDisabled);
+            tell(&deregistered, Event::ImageDeregistered);
             for snapshot in decision.snapshots.iter().filter(|id| deleted.contains(id)) {
                 events.push(Event::SnapshotDeleted(SnapshotStep {
                     place: self.place(),
