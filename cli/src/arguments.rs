@@ -49,7 +49,7 @@ pub enum Command {
     Inventory(Inventory),
     /// Check a policy.
     #[command(after_help = "Example:\n  image-steward validate --policy policy.toml")]
-    Validate(PolicyFile),
+    Validate(Validate),
     /// Print the JSON Schema of the policy.
     Schema,
 }
@@ -131,6 +131,15 @@ pub struct Inventory {
     /// Read with whom each image is shared: one call an image.
     #[arg(long)]
     pub launch_permissions: bool,
+}
+
+/// Arguments of `validate`.
+#[derive(Debug, Args)]
+pub struct Validate {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
+    pub output: Output,
 }
 
 /// Where the policy is.

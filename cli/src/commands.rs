@@ -22,7 +22,7 @@ use steward::survey::Lacking;
 use steward::tags::TagNames;
 use steward::{report, restore, survey};
 
-use crate::arguments::{self, Arguments, Command, Format, Place};
+use crate::arguments::{self, Arguments, Command, Format, Place, PolicyFile};
 use crate::live;
 
 /// The documented exit codes.
@@ -91,10 +91,16 @@ pub async fn run(arguments: Arguments, now: Timestamp) -> Result<Exit, CommandEr
         Command::Apply(arguments) => run_apply(arguments, now).await,
         Command::Restore(arguments) => run_restore(arguments, now).await,
         Command::Inventory(arguments) => run_inventory(arguments, now).await,
-        Command::Validate(file) => {
-            let policy = read_policy(&file.policy)?;
+        Command::Validate(arguments) => {
+            let arguments::Validate { policy: PolicyFile { policy: file }, output } = arguments;
+            let policy = read_policy(&file)?;
             let rules: Vec<_> = policy.rules.iter().map(|rule| rule.name.as_ref()).collect();
-            print(&format!("{}: valid; rules: {}\n", file.policy.display(), rules.join(", ")))?;
+            match output.format {
+                Format::Json => print_json(&Valid { rules, tag_prefix: policy.names.prefix() })?,
+                Format::Table => {
+                    print(&format!("{}: valid; rules: {}\n", file.display(), rules.join(", ")))?
+                }
+            }
             Ok(Exit::Done)
         }
         Command::Schema => {
@@ -110,6 +116,13 @@ struct Planned<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
     marked_snapshots: &'a [SnapshotDecision],
+}
+
+/// A policy in which no mistake was found.
+#[derive(Serialize)]
+struct Valid<'a> {
+    rules: Vec<&'a str>,
+    tag_prefix: &'a str,
 }
 
 /// What keeps images.

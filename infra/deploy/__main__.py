@@ -8,8 +8,10 @@ Run by `make deploy`, `make diff` and `make destroy`.
 from __future__ import annotations
 
 import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,7 +19,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 import checks
 import functions
 from functions import FUNCTIONS, Deployment, Function
-from settings import Settings, Stop, from_command_line
+from settings import EXAMPLE, Settings, Stop, from_command_line
 from stacks import Stack
 
 
@@ -28,44 +30,52 @@ class Target:
         self.settings = settings
         self.region: str = session.region_name
         self.client = session.client("lambda")
+        self.events = session.client("events")
         name = settings.stack
         self.tags = {"ManagedBy": "image-steward", "Stack": name}
         cloudformation = session.client("cloudformation")
         self.foundation = Stack(cloudformation, name, "foundation.yaml", self.tags)
         self.wiring = Stack(cloudformation, f"{name}-wiring", "wiring.yaml", self.tags)
 
-    def mode(self) -> str:
-        """What was said, or else what is there, or else plan."""
-        if self.settings.mode is not None:
-            return self.settings.mode
-        modes = set()
-        for function in FUNCTIONS:
-            found = functions.deployed(self.client, self.name(function))
-            if found is not None:
-                variables = found["Configuration"].get("Environment", {})
-                modes.add(variables.get("Variables", {}).get("STEWARD_MODE", "plan"))
-        if len(modes) > 1:
-            raise Stop(
-                "some functions are in plan mode, others in apply mode; write MODE=plan"
-                " or MODE=apply"
-            )
-        return next(iter(modes), "plan")
-
     def name(self, function: Function) -> str:
         """The name that AWS knows the function by."""
         return f"{self.settings.stack}-{function.name}"
 
-    def policy(self, mode: str) -> Path:
-        """The policy that was said, or the example: never instead of one that acts."""
-        is_first = self.wiring.is_new() and mode == "plan"
-        return checks.chosen_policy(self.settings, is_first=is_first)
+    @contextmanager
+    def choices(self) -> Iterator[tuple[str, Path]]:
+        """Mode and policy: what was said, or else as deployed, or else to begin with."""
+        found = [
+            functions.deployed(self.client, self.name(one), self.tags)
+            for one in FUNCTIONS
+        ]
+        present = [one for one in found if one is not None]
+        mode = self.settings.mode or functions.present_mode(present) or "plan"
+        if self.settings.policy is not None:
+            yield mode, self.settings.policy
+            return
+        deployed, example = functions.present_policy(present), EXAMPLE.read_bytes()
+        policy = deployed or example
+        if mode == "apply" and policy == example:
+            raise Stop(
+                "which policy? The example shows what a policy can say; write your own,"
+                " and POLICY=FILE"
+            )
+        with tempfile.TemporaryDirectory() as directory:
+            copy = Path(directory, "the deployed policy" if deployed else EXAMPLE.name)
+            copy.write_bytes(policy)
+            yield mode, copy
 
-    def deployment(self, policy: Any, mode: str) -> Deployment:
-        """The functions as they should be."""
-        settings = self.settings
+    def event_bus(self) -> str:
+        """The bus that was said, or else the one in use."""
+        if said := self.settings.parameters.get("EventBus"):
+            return said
         parameters = (self.foundation.found() or {}).get("Parameters", [])
         present = {one["ParameterKey"]: one["ParameterValue"] for one in parameters}
-        bus = settings.parameters.get("EventBus") or present.get("EventBus", "default")
+        return present.get("EventBus", "default")
+
+    def deployment(self, policy: Path, mode: str) -> Deployment:
+        """The functions as they should be."""
+        settings = self.settings
         return Deployment(
             client=self.client,
             cargo_lambda=checks.cargo_lambda(),
@@ -73,7 +83,7 @@ class Target:
             mode=mode,
             policy=policy,
             binaries=settings.binaries,
-            event_bus=bus,
+            event_bus=self.event_bus(),
             more_env=settings.function_env,
             tags=self.tags,
         )
@@ -89,7 +99,8 @@ class Target:
             key: outputs.get(key, "")
             for key in ("DeadLetterQueueArn", "SchedulerRoleArn", "TopicArn")
         }
-        return self.parameters() | found
+        # Both stacks know the bus: an interrupted change must not leave them with two.
+        return self.parameters() | {"EventBus": self.event_bus()} | found
 
     def wiring_parameters_to_be(self) -> dict[str, str]:
         """The same as they will be when the foundation has been changed."""
@@ -108,13 +119,18 @@ class Target:
 
 def deploy(target: Target) -> None:
     """Make everything what it should be. Doing so twice changes nothing."""
-    settings = target.settings
-    mode = target.mode()
-    policy = checks.policy(settings, target.policy(mode), target.region)
-    prefix = checks.tag_prefix(policy)
+    with target.choices() as (mode, policy):
+        _deploy(target, mode, policy)
+    also = "" if mode == "apply" else " MODE=apply turns it to removing."
+    print(f"Deployed {target.settings.stack} in {mode} mode.{also}")
+
+
+def _deploy(target: Target, mode: str, policy: Path) -> None:
+    prefix = checks.policy(target.settings, policy, target.region)
     deployment = target.deployment(policy, mode)
     for function in FUNCTIONS:
         deployment.binary(function)
+    checks.event_bus(target.events, target.event_bus())
     target.foundation.tidy()
     target.wiring.tidy()
     _update(target.foundation, prefix, target.parameters())
@@ -132,8 +148,6 @@ def deploy(target: Target) -> None:
         print("\n".join(lines), flush=True)
         deployment.deploy(function, outputs[function.role])
     _update(target.wiring, prefix, target.wiring_parameters())
-    also = "" if mode == "apply" else " MODE=apply turns it to removing."
-    print(f"Deployed {settings.stack} in {mode} mode.{also}")
 
 
 def _update(stack: Stack, prefix: str, parameters: dict[str, str]) -> None:
@@ -148,14 +162,20 @@ def _update(stack: Stack, prefix: str, parameters: dict[str, str]) -> None:
 def check(target: Target) -> None:
     """Say what is missing, as far as that can be seen before anything is built."""
     checks.cargo_lambda()
-    target.policy(target.mode())
+    checks.event_bus(target.events, target.event_bus())
+    with target.choices():
+        pass
 
 
 def diff(target: Target) -> None:
     """Say what `deploy` would change."""
-    mode = target.mode()
-    policy = checks.policy(target.settings, target.policy(mode), target.region)
-    prefix = checks.tag_prefix(policy)
+    with target.choices() as (mode, policy):
+        lines = _differences(target, mode, policy)
+    print("\n".join(lines) if lines else "No changes.")
+
+
+def _differences(target: Target, mode: str, policy: Path) -> list[str]:
+    prefix = checks.policy(target.settings, policy, target.region)
     deployment = target.deployment(policy, mode)
     lines = []
     outputs = target.foundation.outputs()
@@ -171,7 +191,7 @@ def diff(target: Target) -> None:
     elif change := target.wiring.changes(prefix, target.wiring_parameters_to_be()):
         lines += change.lines()
         change.discard()
-    print("\n".join(lines) if lines else "No changes.")
+    return lines
 
 
 def destroy(target: Target) -> None:
@@ -184,7 +204,7 @@ def destroy(target: Target) -> None:
             raise Stop("not confirmed; nothing was deleted. YES=1 confirms")
     done = [stack for stack in (target.wiring,) if stack.delete()]
     names = [target.name(function) for function in FUNCTIONS]
-    gone = [one for one in names if functions.delete(target.client, one)]
+    gone = [one for one in names if functions.delete(target.client, one, target.tags)]
     done += [stack for stack in (target.foundation,) if stack.delete()]
     deleted = [stack.name for stack in done] + gone
     print(
@@ -209,6 +229,7 @@ def main() -> int:
         settings = from_command_line()
         target = Target(settings, checks.session(settings))
         known = target.foundation.parameters() | target.wiring.parameters()
+        checks.stack_name(settings.stack, known)
         checks.parameters(settings.parameters, known)
         COMMANDS[settings.command](target)
     except Stop as stop:

@@ -7,8 +7,8 @@ import os
 import re
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
+from typing import Any
 
 import boto3
 from botocore.exceptions import (
@@ -18,9 +18,8 @@ from botocore.exceptions import (
     NoRegionError,
 )
 
-from settings import EXAMPLE, Settings, Stop
+from settings import Settings, Stop
 
-DEFAULT_PREFIX = "image-steward:"
 # The program itself says these to the templates.
 FROM_ELSEWHERE = {"Stack", "DeadLetterQueueArn", "SchedulerRoleArn", "TopicArn"}
 
@@ -54,59 +53,64 @@ def cargo_lambda() -> Path:
     return tool
 
 
-def parameters(given: dict[str, str], known: set[str]) -> None:
-    """Every parameter is one of the templates', and none that is set from elsewhere."""
-    settable = known - FROM_ELSEWHERE
-    for key in given:
-        if key not in settable:
-            raise Stop(
-                f"PARAMETERS: there is no `{key}`; there are {', '.join(sorted(settable))}"
-            )
+def parameters(given: dict[str, str], known: dict[str, dict[str, Any]]) -> None:
+    """Every parameter is one of the templates', and has a value that they take."""
+    for key, value in given.items():
+        if key not in known or key in FROM_ELSEWHERE:
+            settable = ", ".join(sorted(known.keys() - FROM_ELSEWHERE))
+            raise Stop(f"PARAMETERS: there is no `{key}`; there are {settable}")
+        _fits(f"PARAMETERS: {key}", value, known[key])
 
 
-def chosen_policy(settings: Settings, *, is_first: bool) -> Path:
-    """The policy that was said, or the example for a first deployment in plan mode."""
-    if settings.policy is not None:
-        return settings.policy
-    if not is_first:
+def stack_name(name: str, known: dict[str, dict[str, Any]]) -> None:
+    """It can be the beginning of all names, and is not that of another one's second stack."""
+    _fits("STACK", name, known["Stack"])
+    if name.endswith("-wiring"):
+        raise Stop(f"STACK is `{name}`; write one that does not end in -wiring")
+
+
+def _fits(what: str, value: str, rule: dict[str, Any]) -> None:
+    allowed = [str(one) for one in rule.get("AllowedValues", [])]
+    if allowed and value not in allowed:
+        raise Stop(f"{what} is `{value}`; write one of {', '.join(allowed)}")
+    if rule["Type"] == "Number":
+        low, high = rule.get("MinValue", 0), rule.get("MaxValue", 0)
+        if high and not (value.isdecimal() and low <= int(value) <= high):
+            raise Stop(f"{what} is `{value}`; write a number from {low} to {high}")
+    pattern = rule.get("AllowedPattern")
+    if pattern and not re.fullmatch(pattern, value):
+        raise Stop(f"{what} is `{value}`, which does not fit {pattern}")
+
+
+def event_bus(client: Any, name: str) -> None:
+    """The bus is there."""
+    try:
+        client.describe_event_bus(Name=name)
+    except client.exceptions.ResourceNotFoundException:
         raise Stop(
-            "which policy? Write POLICY=FILE; the example is taken only for a first"
-            " deployment in plan mode"
-        )
-    return EXAMPLE
+            f"there is no event bus `{name}`; make it, or write"
+            ' PARAMETERS="EventBus=default"'
+        ) from None
 
 
-def policy(settings: Settings, chosen: Path, region: str) -> Path:
-    """The policy, after it was found valid and planned with."""
+def policy(settings: Settings, chosen: Path, region: str) -> str:
+    """The policy is valid, and can be planned with; its prefix for tags is returned."""
     if not settings.steward.exists():
         raise Stop(f"{settings.steward} does not exist; run `make build`")
-    _steward(settings, chosen, ["validate"], accepted=(0,))
-    print(f"With {chosen.name}, image-steward would:", flush=True)
-    # A refusal is an answer, too: the Recycle Bin rules may come with this deployment.
-    _steward(settings, chosen, ["plan", "--region", region], accepted=(0, 4))
-    return chosen
-
-
-def _steward(
-    settings: Settings, policy: Path, words: list[str], accepted: tuple[int, ...]
-) -> None:
-    command = [settings.steward, *words, "--policy", policy]
-    done = subprocess.run(command, check=False)
-    if done.returncode not in accepted:
-        raise Stop(f"`image-steward {words[0]}` failed: see above; nothing was changed")
-
-
-def tag_prefix(policy: Path) -> str:
-    """What the project's own tags begin with under this policy, TOML or JSON."""
-    text = policy.read_text(encoding="utf-8-sig")
-    is_json = text.lstrip().startswith("{")
-    try:
-        document = json.loads(text) if is_json else tomllib.loads(text)
-    except ValueError as error:
-        # Inline tables over several lines are TOML 1.1, which Python does not read.
-        raise Stop(f"{policy} cannot be read for its prefix: {error}") from None
-    prefix = document.get("tagging", {}).get("prefix", DEFAULT_PREFIX)
+    command = [settings.steward, "validate", "--policy", chosen, "--format", "json"]
+    done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True)
+    if done.returncode != 0:
+        raise Stop("`image-steward validate` failed: see above; nothing was changed")
+    prefix = json.loads(done.stdout)["tag_prefix"]
     # It becomes a part of patterns in the roles.
-    if not re.fullmatch(r"[\w .:/=+@-]+", prefix):
-        raise Stop(f"the prefix `{prefix}`: write letters, digits, spaces and .:/=+-@_")
+    if not re.fullmatch(r"[\w .:/=+@-]+", prefix, re.ASCII):
+        raise Stop(
+            f"tagging.prefix is `{prefix}`, which cannot stand in a role; write letters,"
+            " digits, spaces and .:/=+-@_"
+        )
+    print(f"With {chosen.name}, image-steward would:", flush=True)
+    command = [settings.steward, "plan", "--policy", chosen, "--region", region]
+    # A refusal is an answer, too: the Recycle Bin rules may come with this deployment.
+    if subprocess.run(command, check=False).returncode not in (0, 4):
+        raise Stop("`image-steward plan` failed: see above; nothing was changed")
     return prefix

@@ -16,15 +16,18 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from botocore.exceptions import ClientError
 
 from settings import ROOT, Stop
+from stacks import is_ours
 
 # So that the same binary and policy give the same archive, to the last byte.
 _LONG_AGO = 1_577_836_800
 _RUNTIME = "provided.al2023"
 _DIGEST = "image-steward-digest"
+_POLICY = "image-steward-policy"
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,12 @@ class Deployment:
 
     def is_missing(self, function: Function) -> bool:
         """Whether it is not there."""
-        return deployed(self.client, self.name(function)) is None
+        return deployed(self.client, self.name(function), self.tags) is None
 
     def differences(self, function: Function, role: str) -> list[str]:
         """What is not as it should be, a line each; empty when nothing is to be done."""
         name = self.name(function)
-        found = deployed(self.client, name)
+        found = deployed(self.client, name, self.tags)
         if found is None:
             return [f"  + function {name}"]
         held = found["Configuration"]
@@ -141,7 +144,7 @@ class Deployment:
         never runs with the new mode and the old policy.
         """
         name = self.name(function)
-        if found := deployed(self.client, name):
+        if found := deployed(self.client, name, self.tags):
             self._reserve(name, 0)
             self._adapt(name, found["Configuration"], function, role)
         with tempfile.TemporaryDirectory() as staged:
@@ -160,7 +163,8 @@ class Deployment:
             raise Stop(f"deploying {name} failed: {said}")
         self._wait(name)
         held = self.client.get_function_configuration(FunctionName=name)
-        tags = self.tags | {_DIGEST: self.mark(function, held)}
+        policy = hashlib.sha256(self.policy.read_bytes()).hexdigest()
+        tags = self.tags | {_DIGEST: self.mark(function, held), _POLICY: policy}
         self.client.tag_resource(Resource=held["FunctionArn"], Tags=tags)
         self._reserve(name, function.concurrency)
 
@@ -239,18 +243,57 @@ def architecture(binary: Path) -> str:
     return machines[header[18:20]]
 
 
-def deployed(client: Any, name: str) -> dict[str, Any] | None:
-    """The function as it is; None when there is none."""
+def deployed(client: Any, name: str, tags: dict[str, str]) -> dict[str, Any] | None:
+    """The function as it is; None when there is none. One that is not ours is not touched."""
     try:
-        return client.get_function(FunctionName=name)
+        found = client.get_function(FunctionName=name)
     except client.exceptions.ResourceNotFoundException:
         return None
+    if not is_ours(found.get("Tags", {}), tags):
+        raise Stop(
+            f"there is a function {name} that is not of this deployment; write another"
+            " STACK="
+        )
+    return found
 
 
-def delete(client: Any, name: str) -> bool:
-    """Delete the function; whether there was one."""
+def present_mode(found: list[dict[str, Any]]) -> str | None:
+    """The mode of these functions; None when there are none."""
+    variables = [
+        one["Configuration"].get("Environment", {}).get("Variables", {})
+        for one in found
+    ]
+    modes = {one.get("STEWARD_MODE", "plan") for one in variables}
+    if len(modes) > 1:
+        raise Stop(
+            "some functions are in plan mode, others in apply mode; write MODE=plan or"
+            " MODE=apply"
+        )
+    return next(iter(modes), None)
+
+
+def present_policy(found: list[dict[str, Any]]) -> bytes | None:
+    """The policy that these functions were deployed with; None when none ever was."""
+    done = [one for one in found if _POLICY in one.get("Tags", {})]
+    digests = {one["Tags"][_POLICY] for one in done}
+    if not done:
+        return None
+    if len(digests) > 1:
+        raise Stop("not all functions have the same policy; write POLICY=FILE")
+    with urlopen(done[0]["Code"]["Location"], timeout=60) as answer:
+        archive = io.BytesIO(answer.read())
     try:
-        client.delete_function(FunctionName=name)
-    except client.exceptions.ResourceNotFoundException:
+        policy = zipfile.ZipFile(archive).read("policy.toml")
+    except (KeyError, zipfile.BadZipFile):
+        policy = b""
+    if hashlib.sha256(policy).hexdigest() not in digests:
+        raise Stop("the deployed policy was changed by hand; write POLICY=FILE")
+    return policy
+
+
+def delete(client: Any, name: str, tags: dict[str, str]) -> bool:
+    """Delete the function; whether there was one."""
+    if deployed(client, name, tags) is None:
         return False
+    client.delete_function(FunctionName=name)
     return True

@@ -64,11 +64,22 @@ def from_command_line() -> Settings:
         mode=given.mode,
         policy=policy,
         parameters=_pairs("PARAMETERS", given.parameters),
-        function_env=_pairs("FUNCTION_ENV", given.function_env),
+        function_env=_variables(given.function_env),
         binaries=given.binaries,
         steward=given.steward,
         is_sure=given.yes,
     )
+
+
+def _variables(text: str) -> dict[str, str]:
+    """As cargo-lambda takes them: a comma would begin the next one."""
+    pairs = _pairs("FUNCTION_ENV", text)
+    for key, value in pairs.items():
+        if not value or "," in value:
+            raise Stop(
+                f"FUNCTION_ENV: the value of {key} is empty, or has a comma in it"
+            )
+    return pairs
 
 
 def _pairs(name: str, text: str) -> dict[str, str]:

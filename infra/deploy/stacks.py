@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import yaml
 from botocore.exceptions import ClientError, WaiterError
 
 from settings import Stop
@@ -23,8 +24,19 @@ _HALF = {
     "ROLLBACK_FAILED": "run `make destroy`, then this again",
     "DELETE_FAILED": "run `make destroy` again; its events say what could not be deleted",
 }
-_PARAMETER = re.compile(r"^  (\w+):\n    Type: (?:String|Number)$", re.MULTILINE)
 _WAIT = {"Delay": 5, "MaxAttempts": 240}
+
+
+def is_ours(found: dict[str, str], tags: dict[str, str]) -> bool:
+    """Whether something with the tags `found` belongs to the deployment with these."""
+    return all(found.get(key) == value for key, value in tags.items())
+
+
+class _Template(yaml.SafeLoader):
+    """Reads a template; what CloudFormation would compute stays as it is written."""
+
+
+_Template.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 @dataclass
@@ -43,20 +55,31 @@ class Stack:
         text = (INFRA / self.template).read_text()
         return text.replace("image-steward:", prefix)
 
-    def parameters(self) -> set[str]:
-        """The names of what the template can be given."""
+    def parameters(self) -> dict[str, dict[str, Any]]:
+        """What the template can be given, by name, with what each may be."""
         body = (INFRA / self.template).read_text()
-        return set(_PARAMETER.findall(body))
+        return yaml.load(body, _Template)["Parameters"]
 
     def found(self) -> dict[str, Any] | None:
-        """The stack as it is; None when there is none."""
+        """The stack as it is; None when there is none. One that is not ours is not touched."""
         try:
             [found] = self.cloudformation.describe_stacks(StackName=self.name)["Stacks"]
         except ClientError as error:
             if "does not exist" in str(error):
                 return None
             raise
-        return None if found["StackStatus"] == "DELETE_COMPLETE" else found
+        if found["StackStatus"] == "DELETE_COMPLETE":
+            return None
+        tags = {one["Key"]: one["Value"] for one in found.get("Tags", [])}
+        # One that was never carried out holds nothing, and may not have its tags yet.
+        if found["StackStatus"] != "REVIEW_IN_PROGRESS" and not is_ours(
+            tags, self.tags
+        ):
+            raise Stop(
+                f"there is a stack {self.name} that is not of this deployment; write"
+                " another STACK="
+            )
+        return found
 
     def is_new(self) -> bool:
         """Whether there is none, or one of a first attempt with nothing in it."""
@@ -72,6 +95,8 @@ class Stack:
         """Clear away what an earlier attempt left, or say what a person has to do."""
         found = self.found()
         status = found["StackStatus"] if found else ""
+        if status == "UPDATE_ROLLBACK_COMPLETE":
+            print(f"{self.name}: the last change of it failed, and was taken back.")
         if status in _LEFT_OVER:
             print(f"{self.name}: clearing away a first attempt ({status}).", flush=True)
             self.delete()
@@ -87,7 +112,7 @@ class Stack:
         """The change set that makes the stack what it should be; None when it is that."""
         found = self.found()
         body = self.body(prefix)
-        known = self.parameters()
+        known = self.parameters().keys()
         present = {one["ParameterKey"] for one in (found or {}).get("Parameters", [])}
         # What is not said stays as it is deployed.
         values = [

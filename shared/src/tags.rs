@@ -155,6 +155,11 @@ impl TagNames {
             source_image: name("source-image"),
         }
     }
+
+    /// What all of them begin with.
+    pub fn prefix(&self) -> &str {
+        self.keep.strip_suffix("keep").unwrap_or_default()
+    }
 }
 
 #[cfg(test)]

@@ -131,10 +131,15 @@ def test_mistakes_are_one_line_with_the_remedy(
         (good | {"AWS_REGION": ""}, ["no Region", "REGION="]),
         (good | {"MODE": "yes"}, ["MODE is `yes`", "MODE=plan or MODE=apply"]),
         ({"POLICY": "absent.toml"}, ["there is no policy absent.toml"]),
-        ({}, ["which policy?", "POLICY=FILE"]),
         (good | {"PARAMETERS": "LogDays"}, ["`LogDays` is no KEY=VALUE"]),
         (good | {"PARAMETERS": "LogDay=3"}, ["no `LogDay`", "LogDays"]),
         (good | {"PARAMETERS": "Stack=x"}, ["no `Stack`"]),
+        (good | {"PARAMETERS": "LogDays=2"}, ["LogDays is `2`", "1, 3, 5"]),
+        (good | {"PARAMETERS": "RecycleBinDays=400"}, ["a number from 1 to 365"]),
+        (good | {"PARAMETERS": "PruneSchedule=daily"}, ["PruneSchedule is `daily`"]),
+        (good | {"PARAMETERS": "EventBus=nope"}, ["no event bus `nope`", "EventBus="]),
+        (good | {"STACK": "Foo"}, ["STACK is `Foo`"]),
+        (good | {"FUNCTION_ENV": "A=1,B=2"}, ["FUNCTION_ENV", "comma"]),
         (good | {"PARAMETERS": "LogDays='3"}, ["PARAMETERS: No closing quotation"]),
         (good | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, ["do not work"]),
     ):
@@ -251,16 +256,63 @@ def without_uploads(upstream: str) -> Iterator[str]:
     server.shutdown()
 
 
-def test_the_example_is_never_taken_for_a_policy_that_acts(
-    deployed: LocalAws, policy: Path
-) -> None:
-    """Not after half a destruction either, which left functions in apply mode."""
+def test_what_is_not_said_stays(deployed: LocalAws) -> None:
+    """Mode and policy, after half a destruction too."""
+    before = functions(deployed)
     deployed.client("cloudformation").delete_stack(StackName=f"{STACK}-wiring")
-    for command in ("check", "deploy", "diff"):
-        refuses(deployed.deploy(command), "which policy?", "POLICY=FILE")
-    done = deployed.deploy(POLICY=str(policy))
+    done = deployed.deploy()
     assert done.returncode == 0, done.stderr
+    assert "With the deployed policy, image-steward would:" in done.stdout
     assert f"Deployed {STACK} in apply mode." in done.stdout
+    assert functions(deployed) == before
+
+
+def test_the_example_never_acts_unless_it_is_named(aws: LocalAws) -> None:
+    new = {"STACK": "new", "PARAMETERS": "RecycleBin=off"}
+    for command in ("check", "deploy"):
+        refuses(
+            aws.deploy(command, MODE="apply", **new), "which policy?", "POLICY=FILE"
+        )
+    done = aws.deploy(**new)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Deployed new in plan mode." in done.stdout
+    for command in ("check", "deploy", "diff"):
+        refuses(
+            aws.deploy(command, MODE="apply", **new), "which policy?", "POLICY=FILE"
+        )
+    done = aws.deploy("diff", **new)
+    assert done.stdout.splitlines()[-1] == "No changes.", done.stdout
+    assert aws.deploy("destroy", **new).returncode == 0
+
+
+def test_what_is_not_ours_is_not_touched(aws: LocalAws, policy: Path) -> None:
+    """Neither stacks nor functions of others, nor the second stack of another one of ours."""
+    shop = {"STACK": "shop", "POLICY": str(policy), "PARAMETERS": "RecycleBin=off"}
+    queue = {
+        "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "orders"}}
+    }
+    cloudformation = aws.client("cloudformation")
+    body = json.dumps({"Resources": queue})
+    cloudformation.create_stack(StackName="shop", TemplateBody=body)
+    for command in ("deploy", "diff", "destroy"):
+        refuses(aws.deploy(command, **shop), "a stack shop that is not of this deploy")
+    assert aws.client("sqs").get_queue_url(QueueName="orders")
+    cloudformation.delete_stack(StackName="shop")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("bootstrap", "#!/bin/sh")
+    client = aws.client("lambda")
+    client.create_function(
+        FunctionName="shop-tag-image",
+        Runtime="provided.al2023",
+        Role=f"arn:aws:iam::{ACCOUNT}:role/other",
+        Handler="bootstrap",
+        Code={"ZipFile": archive.getvalue()},
+    )
+    for command in ("deploy", "diff", "destroy"):
+        refuses(aws.deploy(command, **shop), "a function shop-tag-image that is not of")
+    client.delete_function(FunctionName="shop-tag-image")
+    refuses(aws.deploy("destroy", STACK=f"{STACK}-wiring"), "not end in -wiring")
 
 
 def test_destroying_leaves_nothing_and_touches_no_image(
@@ -313,7 +365,7 @@ def test_the_roles_know_the_prefix_of_the_policy(aws: LocalAws, tmp_path: Path) 
         assert "image-steward:" not in allowed
     document["tagging"] = {"prefix": "corp*"}
     policy.write_text(json.dumps(document))
-    refuses(aws.deploy(**corp), "the prefix `corp*`")
+    refuses(aws.deploy(**corp), "tagging.prefix is `corp*`")
     assert aws.deploy("destroy", **corp).returncode == 0
 
 

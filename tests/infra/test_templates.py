@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import subprocess
 import zipfile
 from pathlib import Path
@@ -178,9 +179,149 @@ def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
                 assert narrowed is None, "the policy's own tags have any key"
             else:
                 assert narrowed == {"aws:TagKeys": "image-steward:*"}, role
+                assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}, role
     [deny] = [one for _, one in statements() if one["Effect"] == "Deny"]
     keys = deny["Condition"]["ForAnyValue:StringEquals"]["aws:TagKeys"]
-    assert {"image-steward:expired-at", "image-steward:delete-after"} < set(keys)
+    # What tag-image does not write itself, of all that shared/src/tags.rs names.
+    names = re.findall(
+        r'name\("([a-z-]+)"\)', Path(ROOT, "shared/src/tags.rs").read_text()
+    )
+    written = {"created-by", "image", "source-image", "source-instance"}
+    on_machines = {"retire-when-imaged"}
+    others = set(names) - written - on_machines
+    assert set(keys) == {f"image-steward:{name}" for name in others}
+
+
+# The resources of every statement whose actions are not for describing and listing alone.
+EC2 = "arn:${AWS::Partition}:ec2:${AWS::Region}:"
+HERE = "${AWS::Region}:${AWS::AccountId}"
+IMAGES, SNAPSHOTS = f"{EC2}:image/*", f"{EC2}:snapshot/*"
+MACHINES = f"{EC2}${{AWS::AccountId}}:instance/*"
+PARAMETER = f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter/*"
+ROOM = {
+    ("TagImageRole", "Tag"): [IMAGES, SNAPSHOTS],
+    ("PruneImagesRole", "ReadAttributes"): [IMAGES, SNAPSHOTS],
+    ("PruneImagesRole", "ReadReferencesThemselves"): [
+        f"arn:${{AWS::Partition}}:imagebuilder:{HERE}:container-recipe/*",
+        PARAMETER,
+    ],
+    ("PruneImagesRole", "ReadParameters"): [
+        PARAMETER,
+        "arn:${AWS::Partition}:ssm:${AWS::Region}::parameter/aws/service/*",
+    ],
+    ("PruneImagesRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
+    ("PruneImagesRole", "Mark"): [IMAGES, SNAPSHOTS],
+    ("PruneImagesRole", "Step"): [IMAGES],
+    ("PruneImagesRole", "DeleteMarkedSnapshots"): [SNAPSHOTS],
+    ("ReapSnapshotsRole", "ReadAttributes"): [SNAPSHOTS],
+    ("ReapSnapshotsRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
+    ("ReapSnapshotsRole", "MarkOrphans"): [SNAPSHOTS],
+    ("ReapSnapshotsRole", "DeleteMarkedSnapshots"): [SNAPSHOTS],
+    ("RetireInstanceRole", "ReadAttributes"): [MACHINES],
+    ("RetireInstanceRole", "Retire"): [MACHINES],
+}
+
+
+def test_every_statement_has_the_room_that_it_needs_and_no_more() -> None:
+    function = {
+        "TagImageRole": "tag-image",
+        "PruneImagesRole": "prune-images",
+        "ReapSnapshotsRole": "reap-snapshots",
+        "RetireInstanceRole": "retire-instance",
+        "SchedulerRole": None,
+    }
+    scheduled = {
+        one["Properties"]["Target"]["Arn"]["Sub"]
+        for one in resources("wiring").values()
+        if one["Type"] == "AWS::Scheduler::Schedule"
+    }
+    assert len(scheduled) == 3
+    groups = {
+        one["Properties"]["LogGroupName"]["Sub"]
+        for one in resources("foundation").values()
+        if one["Type"] == "AWS::Logs::LogGroup"
+    }
+    for role, statement in statements():
+        sid = statement["Sid"]
+        found = [
+            one.get("Sub", one) if isinstance(one, dict) else one
+            for one in as_list(statement["Resource"])
+        ]
+        if sid == "DeadLetters":
+            assert found == [{"GetAtt": "DeadLetters.Arn"}], role
+        elif sid == "Tell":
+            bus = f"arn:${{AWS::Partition}}:events:{HERE}:event-bus/${{EventBus}}"
+            assert found == [bus], role
+            source = {"events:source": "image-steward"}
+            assert statement["Condition"] == {"StringEquals": source}, role
+        elif sid == "Log":
+            group = f"/aws/lambda/${{Stack}}-{function[role]}"
+            assert group in groups
+            assert found == [f"arn:${{AWS::Partition}}:logs:{HERE}:log-group:{group}:*"]
+        elif sid == "Invoke":
+            assert set(found) == scheduled
+        elif found == ["*"]:
+            assert sid in ("Read", "ReadForReferences", "NeverMark"), (role, sid)
+        else:
+            assert found == ROOM[role, sid], (role, sid)
+    for role, statement in statements():
+        if statement["Sid"] in ("ReadForReferences", "ReadReferencesThemselves"):
+            called = {"aws:CalledVia": "ec2-images.amazonaws.com"}
+            assert statement["Condition"] == {"ForAnyValue:StringEquals": called}, role
+
+
+def test_the_queue_and_the_topic_hear_this_stack_only() -> None:
+    rules = f"arn:${{AWS::Partition}}:events:{HERE}:rule"
+    names = [f"{rules}/${{Stack}}-*", f"{rules}/${{EventBus}}/${{Stack}}-*"]
+    seen = 0
+    for logical in ("DeadLettersPolicy", "TopicPolicy"):
+        policy = resources("foundation")[logical]["Properties"]["PolicyDocument"]
+        for statement in policy["Statement"]:
+            if statement["Principal"] == {"Service": "events.amazonaws.com"}:
+                told = statement["Condition"]["ArnLike"]["aws:SourceArn"]
+                assert [one["Sub"] for one in told] == names
+                seen += 1
+    assert seen == 2
+    for logical, one in resources("wiring").items():
+        if one["Type"] == "AWS::Events::Rule":
+            assert one["Properties"]["Name"]["Sub"].startswith("${Stack}-"), logical
+
+
+def test_every_alarm_watches_what_is_there() -> None:
+    names = {path.name for path in Path(ROOT, "functions").iterdir()}
+    watched = set()
+    for logical, one in resources("wiring").items():
+        if one["Type"] != "AWS::CloudWatch::Alarm":
+            continue
+        alarm = one["Properties"]
+        [dimension] = alarm["Dimensions"]
+        if alarm["Namespace"] == "AWS/SQS":
+            continue
+        key = "FunctionName" if alarm["Namespace"] == "AWS/Lambda" else "Function"
+        assert dimension["Name"] == key, logical
+        name = dimension["Value"]["Sub"].removeprefix("${Stack}-")
+        assert name in names, logical
+        watched.add((name, alarm["MetricName"]))
+        is_silence = alarm["MetricName"] == "Runs"
+        silent = "breaching" if is_silence else "notBreaching"
+        assert alarm["TreatMissingData"] == silent, logical
+        compared = (
+            "LessThanThreshold" if is_silence else "GreaterThanThreshold",
+            1 if is_silence else 0,
+            86400 if is_silence else 300,
+        )
+        found = (alarm["ComparisonOperator"], alarm["Threshold"], alarm["Period"])
+        assert found == compared, logical
+    assert {(name, "Errors") for name in names} < watched
+    assert {("prune-images", "Refused"), ("prune-images", "Runs")} < watched
+    sweeps = ("prune-images", "reap-snapshots", "retire-instance")
+    assert {(name, "Failed") for name in sweeps} < watched
+
+
+def test_images_are_swept_as_often_as_the_alarm_expects() -> None:
+    parameters = yaml.load(TEMPLATES["wiring"].read_text(), Loader)["Parameters"]
+    hours = re.fullmatch(r"rate\((\d+) hours\)", parameters["PruneSchedule"]["Default"])
+    assert hours and int(hours[1]) < 24
 
 
 def test_nothing_that_is_sent_is_lost() -> None:

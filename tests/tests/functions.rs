@@ -109,10 +109,12 @@ mod creator {
     #[test]
     fn is_written_down_when_the_image_is_available_already() {
         let fake = fake(new_image());
-        run(&fake, Work::TagImage, &image_event("ami-00000001", "available"));
+        let report = run(&fake, Work::TagImage, &image_event("ami-00000001", "available"));
         assert_eq!(creators(&fake), [None, None, None]);
+        assert_eq!(report.counts.unwrap().images_tagged, 1);
         let report = run(&fake, Work::TagImage, &made("ami-00000001", "CreateImage"));
         assert_eq!(creators(&fake), all_by_alice());
+        assert_eq!(report.counts.as_ref().unwrap().images_tagged, 0, "it is no new image");
         let [Event::ImageTagged(told)] = report.events.as_slice() else { panic!("{report:?}") };
         assert_eq!(told.tags.len(), 3);
     }

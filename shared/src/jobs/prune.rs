@@ -30,9 +30,7 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
             outcome.refused.as_deref(),
             &counts,
         );
-        if self.mode == Mode::Apply {
-            events.extend(self.news().of_images(&plan, &outcome, &sizes));
-        }
+        events.extend(self.news().of_images(&plan, &outcome, &sizes));
         let failure = failure_of(&outcome);
         let steps = plan.decisions.into_iter().filter(changes_something).take(MOST_STEPS).collect();
         let pruned = Pruned { mode: self.mode, summary: plan.summary, steps, outcome };

@@ -69,6 +69,8 @@ pub enum InstanceReason {
         /// The machine that the image was made from.
         made_from: Option<InstanceId>,
     },
+    /// The image is on its way out itself.
+    ImageExpired,
     /// The image names no snapshot: there is nothing to see that it is complete.
     NoSnapshots,
     /// These snapshots of the image are not complete, or were not found.
@@ -155,6 +157,12 @@ pub fn decide_instance(
         }
         Some((image, snapshots)) => {
             kept.extend(doubts(machine, image, snapshots, account));
+            let names = &policy.names;
+            if image.tags.has(&names.expired_at)
+                || snapshots.iter().any(|one| one.tags.has(&names.delete_after))
+            {
+                kept.push(InstanceReason::ImageExpired);
+            }
             if policy.instances.retire == Ending::Terminate {
                 kept.extend(lost_volumes(machine, snapshots));
             }
@@ -268,6 +276,7 @@ impl fmt::Display for InstanceReason {
             Self::NotItsImage { made_from: None } => {
                 write!(f, "nobody knows which machine the image was made from")
             }
+            Self::ImageExpired => write!(f, "the image is on its way out itself"),
             Self::NoSnapshots => write!(f, "the image names no snapshots"),
             Self::SnapshotsIncomplete { snapshots } => {
                 let ids: Vec<_> = snapshots.iter().map(SnapshotId::as_str).collect();

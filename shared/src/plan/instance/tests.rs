@@ -184,6 +184,13 @@ fn whatever_is_in_doubt_keeps_it() {
     ] {
         assert_eq!(decide(&machine, guards, image.as_ref()), format!("Keep: {expected}"));
     }
+    let mark = |key: &str| [(key, "2026-11-21T00:00:00Z")].into_iter().collect();
+    let expired = Image { tags: mark("image-steward:expired-at"), ..image() };
+    let found = decide(&machine("ami-1"), &good, Some(&expired));
+    assert_eq!(found, "Keep: the image is on its way out itself");
+    let marked = Snapshot { tags: mark("image-steward:delete-after"), ..snapshot(Some(true)) };
+    let found = decide_under(&policy(""), &machine("ami-1"), &good, Some(&image()), &[marked]);
+    assert_eq!(found, "Keep: the image is on its way out itself");
     for snapshots in [vec![], vec![snapshot(Some(false))], vec![snapshot(None)]] {
         let machine = machine("ami-1");
         let found = decide_under(&policy(""), &machine, &good, Some(&image()), &snapshots);
