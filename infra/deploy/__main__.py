@@ -130,7 +130,6 @@ def _deploy(target: Target, mode: str, policy: Path) -> None:
     deployment = target.deployment(policy, mode)
     for function in FUNCTIONS:
         deployment.binary(function)
-    checks.event_bus(target.events, target.event_bus())
     target.foundation.tidy()
     target.wiring.tidy()
     _update(target.foundation, prefix, target.parameters())
@@ -162,7 +161,6 @@ def _update(stack: Stack, prefix: str, parameters: dict[str, str]) -> None:
 def check(target: Target) -> None:
     """Say what is missing, as far as that can be seen before anything is built."""
     checks.cargo_lambda()
-    checks.event_bus(target.events, target.event_bus())
     with target.choices():
         pass
 
@@ -231,6 +229,8 @@ def main() -> int:
         known = target.foundation.parameters() | target.wiring.parameters()
         checks.stack_name(settings.stack, known)
         checks.parameters(settings.parameters, known)
+        if settings.command != "destroy":
+            checks.event_bus(target.events, target.event_bus())
         COMMANDS[settings.command](target)
     except Stop as stop:
         print(f"deploy: {stop}", file=sys.stderr)
