@@ -126,6 +126,51 @@ def test_the_schedule_sweeps(deployed: LocalAws, policy: Any) -> None:
     assert (line["ImagesSeen"], line["ImagesInUse"], line["Runs"]) == (4, 1, 1)
 
 
+def test_owners_hear_of_it_before_the_step(deployed: LocalAws) -> None:
+    """With the date and the tag that stops it; and of refusals."""
+    load(
+        deployed,
+        images=[
+            {"image_id": ami(at), "name": f"web-{at}", "created_at": ago(90 - at)}
+            for at in (1, 2, 3)
+        ],
+        instances=[a_machine(1, of=1)],
+    )
+    sns, sqs = deployed.client("sns"), deployed.client("sqs")
+    topics = [one["TopicArn"] for one in sns.list_topics()["Topics"]]
+    [topic] = [arn for arn in topics if arn.endswith(f":{STACK}-notices")]
+    queue = sqs.create_queue(QueueName="owner")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
+    sns.subscribe(
+        TopicArn=topic, Protocol="sqs", Endpoint=arn["Attributes"]["QueueArn"]
+    )
+    sweep(deployed)
+    notice = lambda: mails(deployed, queue, "Next step: disable, not before 2")
+    mail = eventually(notice, why="no notice")
+    for word in (f"{ami(2)} (web-2)", "expired: number 2 of 3", "image-steward:keep"):
+        assert word in mail, mail
+    load(deployed, images=[{"image_id": ami(1), "name": "web-1"}])
+    sweep(deployed)
+    mail = eventually(lambda: mails(deployed, queue, "refused"), why="no refusal")
+    assert f"{ACCOUNT}, {REGION}" in mail
+
+
+def sweep(aws: LocalAws) -> None:
+    """A sweep of the images, as the schedule begins it."""
+    event = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}}
+    done = aws.client("lambda").invoke(
+        FunctionName=f"{STACK}-prune-images", Payload=json.dumps(event)
+    )
+    assert "FunctionError" not in done, done["Payload"].read()
+
+
+def mails(aws: LocalAws, queue: str, word: str) -> str | None:
+    """The next notice that has this word."""
+    found = aws.client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10)
+    texts = [json.loads(one["Body"])["Message"] for one in found.get("Messages", [])]
+    return next((text for text in texts if word in text), None)
+
+
 def listen(aws: LocalAws, queue: str) -> None:
     """Let a queue hear what is told, as a user's rule would."""
     events, sqs = aws.client("events"), aws.client("sqs")

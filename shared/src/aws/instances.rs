@@ -57,8 +57,23 @@ impl Aws {
     /// The terminated ones are dropped here and not by a filter: a filter would have to name
     /// the states that count, and would lose a state that it does not know.
     async fn living(&self, filter: Option<Filter>) -> Result<Vec<Reference>, CloudError> {
-        let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
         let mut found = Vec::new();
+        self.each_instance(filter, |instance| {
+            found.extend(self.reference_of(&instance)?);
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Hands over every machine that the filter lets through, page by page: a whole account's would
+    /// take much memory.
+    pub(super) async fn each_instance(
+        &self,
+        filter: Option<Filter>,
+        mut take: impl FnMut(Instance) -> Result<(), CloudError> + Send,
+    ) -> Result<(), CloudError> {
+        let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
         let mut pages = Pages::of(Action::DescribeInstances);
         while let Some(token) = pages.next() {
             // An account may hide from its listings what other AWS services manage in it.
@@ -73,11 +88,11 @@ impl Aws {
             let groups = page.reservations.unwrap_or_default();
             let all = groups.into_iter().flat_map(|group| group.instances.unwrap_or_default());
             for instance in all {
-                found.extend(self.reference_of(&instance)?);
+                take(instance)?;
             }
             pages.turn(page.next_token)?;
         }
-        Ok(found)
+        Ok(())
     }
 
     fn reference_of(&self, instance: &Instance) -> Result<Option<Reference>, CloudError> {

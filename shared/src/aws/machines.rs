@@ -7,39 +7,24 @@ use aws_sdk_ec2::types::{Filter, Instance, InstanceAttributeName, InstanceStateN
 use super::Aws;
 use super::error::bad_answer;
 use super::pace::Action;
-use super::pages::Pages;
 use super::tags::{literally, tags_of};
 use super::time::timestamp;
 use crate::cloud::{CloudError, Guards, Machine, MachineState};
 use crate::ids::InstanceId;
 use crate::tags::Tags;
 
-/// The largest page that DescribeInstances gives.
-const PAGE: i32 = 1000;
-
 impl Aws {
     pub(super) async fn machines_tagged(&self, key: &str) -> Result<Vec<Machine>, CloudError> {
         let filter = Filter::builder().name("tag-key").values(literally(key)).build();
         let mut found = Vec::new();
-        let mut pages = Pages::of(Action::DescribeInstances);
-        while let Some(token) = pages.next() {
-            let request = self
-                .ec2
-                .describe_instances()
-                .max_results(PAGE)
-                .filters(filter.clone())
-                .set_next_token(token);
-            let page = self.send(Action::DescribeInstances, request.send()).await?;
-            let groups = page.reservations.unwrap_or_default();
-            for instance in groups.into_iter().flat_map(|group| group.instances.unwrap_or_default())
-            {
-                let machine = machine_of(instance)?;
-                if machine.state != MachineState::Terminated && machine.tags.has(key) {
-                    found.push(machine);
-                }
+        self.each_instance(Some(filter), |instance| {
+            let machine = machine_of(instance)?;
+            if machine.state != MachineState::Terminated && machine.tags.has(key) {
+                found.push(machine);
             }
-            pages.turn(page.next_token)?;
-        }
+            Ok(())
+        })
+        .await?;
         Ok(found)
     }
 

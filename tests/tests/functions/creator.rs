@@ -1,0 +1,144 @@
+//! Who made an image.
+
+use super::*;
+
+fn new_image() -> Value {
+    json!({
+        "images": [{"image_id": "ami-00000001", "snapshots": ["snap-00000001", "snap-00000002"]}],
+    })
+}
+
+/// Who made it, by the tags of the image and of its snapshots.
+fn creators(fake: &Fake) -> Vec<Option<String>> {
+    let world = fake.world();
+    let images = world.images.iter().map(|one| &one.tags);
+    let all: Vec<&Tags> = images.chain(world.snapshots.iter().map(|one| &one.tags)).collect();
+    all.iter().map(|tags| tags.get("image-steward:created-by").map(Into::into)).collect()
+}
+
+fn all_by_alice() -> Vec<Option<String>> {
+    vec![Some(ALICE.to_owned()); 3]
+}
+
+#[test]
+fn is_written_down_when_the_image_is_available_already() {
+    let fake = fake(new_image());
+    let report = run(&fake, Work::TagImage, &image_event("ami-00000001", "available"));
+    assert_eq!(creators(&fake), [None, None, None]);
+    assert_eq!(report.counts.unwrap().images_tagged, 1);
+    let report = run(&fake, Work::TagImage, &made("ami-00000001", "CreateImage"));
+    assert_eq!(creators(&fake), all_by_alice());
+    assert_eq!(report.counts.as_ref().unwrap().images_tagged, 0, "it is no new image");
+    let [Event::ImageTagged(told)] = report.events.as_slice() else { panic!("{report:?}") };
+    assert_eq!(told.tags.len(), 3);
+}
+
+#[test]
+fn is_written_down_when_the_call_is_heard_of_first() {
+    let fake = fake(new_image());
+    fake.change(|fleet| {
+        fleet.images[0].state = "pending".into();
+        fleet.images[0].snapshots.clear();
+    });
+    run(&fake, Work::TagImage, &made("ami-00000001", "CopyImage"));
+    assert_eq!(creators(&fake), [Some(ALICE.to_owned()), None, None]);
+    fake.change(|fleet| {
+        fleet.images[0].state = "available".into();
+        fleet.images[0].snapshots =
+            ["snap-00000001", "snap-00000002"].map(|id| id.parse().unwrap()).into();
+    });
+    run(&fake, Work::TagImage, &image_event("ami-00000001", "available"));
+    assert_eq!(creators(&fake), all_by_alice());
+}
+
+#[test]
+fn is_written_once() {
+    let fake = fake(new_image());
+    run(&fake, Work::TagImage, &made("ami-00000001", "RegisterImage"));
+    fake.forget_calls();
+    let mut again = made("ami-00000001", "RegisterImage");
+    run(&fake, Work::TagImage, &again);
+    again["detail"]["userIdentity"]["arn"] = json!("arn:aws:iam::123456789012:user/mallory");
+    run(&fake, Work::TagImage, &again);
+    assert_eq!(fake.changing_calls(), []);
+    assert_eq!(creators(&fake), all_by_alice());
+}
+
+#[test]
+fn who_is_named_by_the_image_itself_is_believed_and_its_snapshots_say_the_same() {
+    let fake = fake(new_image());
+    fake.change(|fleet| {
+        fleet.images[0].tags = [("image-steward:created-by", "team-web")].into_iter().collect();
+    });
+    run(&fake, Work::TagImage, &made("ami-00000001", "CreateImage"));
+    assert_eq!(creators(&fake), vec![Some("team-web".to_owned()); 3]);
+}
+
+#[test]
+fn is_cut_to_what_a_tag_holds_whichever_event_comes_first() {
+    let long = format!("arn:aws:iam::123456789012:user/{}/alice", "x".repeat(300));
+    let mut event = made("ami-00000001", "CreateImage");
+    event["detail"]["userIdentity"]["arn"] = json!(long);
+    for first in [None, Some(image_event("ami-00000001", "available"))] {
+        let fake = fake(new_image());
+        if let Some(first) = first {
+            run(&fake, Work::TagImage, &first);
+        }
+        let report = run(&fake, Work::TagImage, &event);
+        let Answer::Tagged(tagged) = report.answer else { panic!() };
+        assert_eq!(tagged.dropped, []);
+        assert_eq!(creators(&fake), vec![Some(long[..256].to_owned()); 3]);
+    }
+}
+
+#[test]
+fn is_asked_for_again_while_the_image_is_not_to_be_seen_yet() {
+    let fake = fake(json!({}));
+    let event_of = |time: &str| {
+        let mut event = made("ami-00000001", "CreateImage");
+        event["detail"]["eventTime"] = json!(time);
+        run_within(&fake, POLICY, Mode::Apply, Work::TagImage, &event, &NoDeadline)
+    };
+    let error = event_of("2026-11-22T11:58:30Z").unwrap_err();
+    assert_eq!(error, JobError::NotSeen("ami-00000001".parse().unwrap()));
+    let report = event_of("2026-11-22T11:57:30Z").unwrap();
+    assert!(matches!(report.answer, Answer::Ignored { .. }), "it is gone by now");
+}
+
+#[test]
+fn is_only_said_in_plan_mode() {
+    let fake = fake(new_image());
+    let event = made("ami-00000001", "CreateImage");
+    let report = run_under(&fake, POLICY, Mode::Plan, Work::TagImage, &event);
+    let Answer::Tagged(tagged) = report.answer else { panic!() };
+    assert_eq!(tagged.tagged.len(), 3, "{tagged:?}");
+    assert_eq!((fake.changing_calls(), report.events), (vec![], vec![]));
+}
+
+#[test]
+fn needs_a_call_that_made_an_image_of_ours() {
+    let fake = fake(json!({
+        "images": [{"image_id": "ami-00000001", "owner_id": "999999999999"}],
+    }));
+    let mut failed = made("ami-00000001", "CreateImage");
+    failed["detail"]["errorCode"] = json!("Client.UnauthorizedOperation");
+    let mut nobody = made("ami-00000001", "CreateImage");
+    nobody["detail"]["userIdentity"] = json!({"type": "Unknown"});
+    let mut elsewhere = made("ami-00000001", "CreateImage");
+    elsewhere["detail"]["awsRegion"] = json!("us-east-1");
+    for (event, why) in [
+        (made("ami-00000001", "CreateImage"), "belongs to another account"),
+        (made("ami-0000ffff", "CreateImage"), "is gone"),
+        (made("ami-00000001", "RunInstances"), "the call RunInstances"),
+        (made("i-1", "CreateImage"), "detail.responseElements.imageId"),
+        (failed, "failed: Client.UnauthorizedOperation"),
+        (nobody, "names nobody"),
+        (elsewhere, "the event is from us-east-1"),
+    ] {
+        let report = run(&fake, Work::TagImage, &event);
+        let Answer::Ignored { why: found } = &report.answer else { panic!("{report:?}") };
+        assert!(found.contains(why), "{found}");
+        assert_eq!(report.counts, None);
+    }
+    assert_eq!(fake.changing_calls(), []);
+}

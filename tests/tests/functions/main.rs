@@ -1,0 +1,90 @@
+//! The functions' work from event to answer, on the fake: who made an image, machines that are
+//! retired, and what others are told of it all.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod creator;
+mod retiring;
+mod telling;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use steward::announce::announce;
+use steward::apply::{Deadline, NoDeadline};
+use steward::event::Trigger;
+use steward::jobs::{Answer, Job, JobError, Mode, Report, Work};
+use steward::policy::Policy;
+use steward::report::events::Event;
+use steward::survey::Home;
+use steward::tags::Tags;
+use steward_tests::fake::{Call, Fake};
+
+const ALICE: &str = "arn:aws:sts::123456789012:assumed-role/Packer/alice";
+const POLICY: &str = r#"
+version = 1
+[[rule]]
+name = "all"
+keep = { last = 1 }
+retire = { deprecate_after = "0d", disable_after = "7d", deregister_after = "14d", delete_snapshots_after = "0d" }
+[safety]
+max_fraction = 1.0
+[tagging]
+set = { ManagedBy = "image-steward" }
+"#;
+
+fn fake(fleet: Value) -> Fake {
+    Fake::new(&serde_json::from_value(fleet).unwrap())
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+fn run_within(
+    fake: &Fake,
+    policy: &str,
+    mode: Mode,
+    work: Work,
+    event: &Value,
+    deadline: &impl Deadline,
+) -> Result<Report, JobError> {
+    let policy = Policy::parse(policy, "test").unwrap();
+    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let job = Job { cloud: fake, home: &home, policy: &policy, mode, now: now(), deadline };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(job.run(work, &Trigger::parse(event)))
+}
+
+fn run_under(fake: &Fake, policy: &str, mode: Mode, work: Work, event: &Value) -> Report {
+    run_within(fake, policy, mode, work, event, &NoDeadline).unwrap()
+}
+
+fn run(fake: &Fake, work: Work, event: &Value) -> Report {
+    run_under(fake, POLICY, Mode::Apply, work, event)
+}
+
+fn image_event(image: &str, state: &str) -> Value {
+    json!({
+        "version": "0", "id": "e", "detail-type": "EC2 AMI State Change", "source": "aws.ec2",
+        "account": "123456789012", "region": "eu-central-1", "time": "2026-11-22T12:00:00Z",
+        "resources": [], "detail": {"ImageId": image, "State": state},
+    })
+}
+
+fn schedule() -> Value {
+    json!({"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}})
+}
+
+fn made(image: &str, call: &str) -> Value {
+    json!({
+        "version": "0", "id": "e", "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2",
+        "account": "123456789012", "region": "eu-central-1", "time": "2026-11-22T12:00:00Z",
+        "resources": [],
+        "detail": {
+            "eventSource": "ec2.amazonaws.com", "eventName": call, "awsRegion": "eu-central-1",
+            "userIdentity": {"type": "AssumedRole", "principalId": "AROA:alice", "arn": ALICE},
+            "requestParameters": {"instanceId": "i-00000001", "name": "web"},
+            "responseElements": {"imageId": image},
+        },
+    })
+}

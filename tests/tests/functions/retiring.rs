@@ -1,0 +1,219 @@
+//! Machines that asked to be retired.
+
+use super::*;
+
+const TAG: &str = "image-steward:retire-when-imaged";
+
+/// A machine that waits for `asked`, and the image that was made of it.
+fn imaged(asked: &str) -> Fake {
+    fake(json!({
+        "images": [{
+            "image_id": "ami-00000002", "name": "web-2", "created_at": "2026-11-22T11:00:00Z",
+            "source_instance": "i-00000001", "snapshots": ["snap-00000001"],
+        }],
+        "instances": [
+            {"instance_id": "i-00000001", "image_id": "ami-00000001", "tags": {TAG: asked}},
+            {"instance_id": "i-00000002", "image_id": "ami-00000001"},
+        ],
+    }))
+}
+
+fn states(fake: &Fake) -> Vec<String> {
+    fake.world().instances.iter().map(|one| one.state.clone()).collect()
+}
+
+fn kept(report: &Report) -> Vec<String> {
+    let Answer::Retired(retired) = &report.answer else { panic!("{report:?}") };
+    assert!(retired.retired.is_empty() && retired.failed.is_empty(), "{retired:?}");
+    let because = retired.kept.iter().flat_map(|one| &one.because);
+    because.map(ToString::to_string).collect()
+}
+
+#[test]
+fn stops_the_machine_that_asked_for_it() {
+    for (asked, event) in [
+        ("ami-00000002", image_event("ami-00000002", "available")),
+        ("web-2", image_event("ami-00000002", "available")),
+        ("web-2", schedule()),
+    ] {
+        let fake = imaged(asked);
+        let report = run(&fake, Work::RetireInstance, &event);
+        assert_eq!(states(&fake), ["stopped", "running"], "{asked}");
+        assert!(matches!(report.events.last(), Some(Event::InstanceRetired(one))
+            if one.instance_id == "i-00000001" && one.action == "stop"));
+        assert_eq!(report.counts.unwrap().instances_retired, 1);
+        // Once more, nothing happens: it is stopped.
+        fake.forget_calls();
+        let report = run(&fake, Work::RetireInstance, &schedule());
+        assert_eq!((kept(&report), fake.calls().len()), (vec![], 2), "two listings");
+    }
+}
+
+#[test]
+fn terminates_if_the_policy_says_so() {
+    let fake = imaged("web-2");
+    let policy = format!("{POLICY}[instances]\nretire = \"terminate\"\n");
+    let event = image_event("ami-00000002", "available");
+    run_under(&fake, &policy, Mode::Apply, Work::RetireInstance, &event);
+    assert_eq!(states(&fake), ["terminated", "running"]);
+}
+
+#[test]
+fn only_says_so_in_plan_mode() {
+    let fake = imaged("web-2");
+    let report = run_under(&fake, POLICY, Mode::Plan, Work::RetireInstance, &schedule());
+    let Answer::Retired(retired) = &report.answer else { panic!() };
+    assert_eq!(retired.retired.len(), 1);
+    assert_eq!((fake.changing_calls(), states(&fake)[0].as_str()), (vec![], "running"));
+    assert_eq!(report.counts.unwrap().instances_retired, 0);
+    let [Event::SweepCompleted(_)] = report.events.as_slice() else { panic!() };
+}
+
+#[test]
+fn leaves_a_machine_whose_image_is_not_really_there() {
+    let event = image_event("ami-00000002", "available");
+    let retire = |change: fn(&mut steward_tests::fleet::Fleet)| {
+        let fake = imaged("web-2");
+        fake.change(change);
+        let report = run(&fake, Work::RetireInstance, &event);
+        assert_eq!((fake.changing_calls(), states(&fake)[1].as_str()), (vec![], "running"));
+        kept(&report)
+    };
+    assert_eq!(retire(|fleet| fleet.images[0].state = "pending".into()), ["the image is pending"]);
+    assert_eq!(
+        retire(|fleet| fleet.snapshots[0].state = "pending".into()),
+        ["not complete: snap-00000001"]
+    );
+}
+
+#[test]
+fn leaves_a_machine_that_is_protected_or_in_a_group() {
+    for (change, reason) in [
+        (
+            (|one| one.protected = true) as fn(&mut steward_tests::fleet::FleetInstance),
+            "protected from being terminated",
+        ),
+        (|one| one.stop_protected = true, "protected from being stopped"),
+        (|one| one.group = Some("web".into()), "in the Auto Scaling group web"),
+        (|one| one.spot_request = Some("sir-1".into()), "in the Spot request sir-1"),
+        (
+            |one| one.launched_at = "2026-11-22T11:30:00Z".parse().unwrap(),
+            "started again since the image was made, at 2026-11-22T11:30:00Z",
+        ),
+        (|one| one.state = "pending".into(), "it is pending"),
+    ] {
+        let fake = imaged("web-2");
+        fake.change(|fleet| change(&mut fleet.instances[0]));
+        let report = run(&fake, Work::RetireInstance, &schedule());
+        assert_eq!((kept(&report), fake.changing_calls()), (vec![reason.to_owned()], vec![]));
+    }
+}
+
+#[test]
+fn leaves_a_machine_that_asked_for_another_image() {
+    // The image was enabled again, long after: the machine never asked for this one.
+    for asked in ["ami-00000009", "", "yes", "web"] {
+        let fake = imaged(asked);
+        let report = run(&fake, Work::RetireInstance, &image_event("ami-00000002", "available"));
+        assert_eq!(kept(&report), [] as [&str; 0]);
+        let report = run(&fake, Work::RetireInstance, &schedule());
+        assert_eq!(kept(&report), [format!("there is no image `{asked}`")]);
+        assert_eq!(fake.changing_calls(), []);
+    }
+    let fake = imaged("web-2");
+    fake.change(|fleet| fleet.images[0].source_instance = Some("i-00000002".parse().unwrap()));
+    let report = run(&fake, Work::RetireInstance, &schedule());
+    assert_eq!(kept(&report), ["the image was made from i-00000002"]);
+}
+
+type Change = fn(&mut steward_tests::fleet::Fleet);
+
+/// What happens between the listing and the step.
+#[test]
+fn looks_again_right_before_the_step() {
+    let changes: [(Change, &str); 7] = [
+        (|fleet| fleet.images.clear(), "there is no image `web-2`"),
+        (|fleet| fleet.images[0].state = "disabled".into(), "the image is disabled"),
+        (|fleet| set(fleet, "image-steward:keep", ""), "opted out"),
+        (|fleet| set(fleet, TAG, "web-3"), "there is no image `web-3`"),
+        (
+            |fleet| fleet.instances[0].tags = Tags::default(),
+            "it does not ask to be retired any more",
+        ),
+        (
+            |fleet| fleet.instances[0].launched_at = "2026-11-22T11:59:00Z".parse().unwrap(),
+            "started again since the image was made, at 2026-11-22T11:59:00Z",
+        ),
+        (
+            |fleet| fleet.instances[0].volumes = vec!["vol-00000009".into()],
+            "would be deleted with it and are not in the image: vol-00000009",
+        ),
+    ];
+    let policy = format!("{POLICY}[instances]\nretire = \"terminate\"\n");
+    for (change, reason) in changes {
+        let fake = imaged("web-2");
+        fake.freeze_listings();
+        fake.change(change);
+        let report = run_under(&fake, &policy, Mode::Apply, Work::RetireInstance, &schedule());
+        assert_eq!((kept(&report), fake.changing_calls()), (vec![reason.to_owned()], vec![]));
+    }
+    let fake = imaged("web-2");
+    fake.freeze_listings();
+    fake.change(|fleet| fleet.instances.clear());
+    let report = run(&fake, Work::RetireInstance, &schedule());
+    assert_eq!((kept(&report), fake.changing_calls()), (vec![], vec![]));
+}
+
+fn set(fleet: &mut steward_tests::fleet::Fleet, key: &str, value: &str) {
+    let tags = &mut fleet.instances[0].tags;
+    *tags = tags.with(&[(key, value)].into_iter().collect());
+}
+
+#[test]
+fn says_that_a_sweep_succeeded_in_part() {
+    let fake = imaged("web-2");
+    fake.change(|fleet| {
+        let mut other = fleet.instances[0].clone();
+        other.instance_id = "i-00000003".parse().unwrap();
+        fleet.instances.push(other);
+        let mut image = fleet.images[0].clone();
+        image.image_id = "ami-00000003".parse().unwrap();
+        image.name = Some("web-3".into());
+        image.source_instance = Some("i-00000003".parse().unwrap());
+        fleet.images.push(image);
+        set(fleet, TAG, "web-2");
+        fleet.instances[2].tags = [(TAG, "web-3")].into_iter().collect();
+    });
+    fake.fail("ec2:StopInstances", 1, "InternalError");
+    let report = run(&fake, Work::RetireInstance, &schedule());
+    let Event::SweepCompleted(sweep) = &report.events[0] else { panic!("{report:?}") };
+    let counts = (sweep.counts.instances_retired, sweep.counts.failed);
+    assert_eq!((sweep.status.as_str(), counts), ("part", (1, 1)));
+    assert_eq!(report.failure, None);
+}
+
+#[test]
+fn leaves_the_rest_to_the_next_run_when_the_time_is_over() {
+    let fake = imaged("web-2");
+    let late = || std::time::Duration::from_secs(14);
+    let report = run_within(&fake, POLICY, Mode::Apply, Work::RetireInstance, &schedule(), &late);
+    let Ok(Report { answer: Answer::Retired(retired), .. }) = report else { panic!() };
+    assert_eq!(retired.not_reached.len(), 1);
+    assert_eq!(fake.changing_calls(), []);
+}
+
+#[test]
+fn keeps_what_it_could_not_look_at() {
+    for action in [
+        "ec2:DescribeInstanceAttribute",
+        "autoscaling:DescribeAutoScalingInstances",
+        "ec2:DescribeSnapshots",
+    ] {
+        let fake = imaged("web-2");
+        fake.fail(action, 1, "InternalError");
+        let report = run(&fake, Work::RetireInstance, &schedule());
+        let Answer::Retired(retired) = &report.answer else { panic!() };
+        assert_eq!((retired.failed.len(), fake.changing_calls()), (1, vec![]), "{action}");
+        assert!(report.failure.is_some(), "nothing succeeded: the runtime tries again");
+    }
+}
