@@ -69,9 +69,7 @@ class Target:
         """The bus that was said, or else the one in use."""
         if said := self.settings.parameters.get("EventBus"):
             return said
-        parameters = (self.foundation.found() or {}).get("Parameters", [])
-        present = {one["ParameterKey"]: one["ParameterValue"] for one in parameters}
-        return present.get("EventBus", "default")
+        return self.foundation.present().get("EventBus", "default")
 
     def deployment(self, policy: Path, mode: str) -> Deployment:
         """The functions as they should be."""
@@ -109,11 +107,9 @@ class Target:
         if notices == "off":
             parameters["TopicArn"] = ""
         elif notices == "on":
-            _, partition, _, region, account, _ = parameters[
-                "DeadLetterQueueArn"
-            ].split(":")
-            topic = f"{self.settings.stack}-notices"
-            parameters["TopicArn"] = f"arn:{partition}:sns:{region}:{account}:{topic}"
+            arn = parameters["DeadLetterQueueArn"].replace(":sqs:", ":sns:")
+            topic = arn.removesuffix("dead-letters") + "notices"
+            parameters["TopicArn"] = topic
         return parameters
 
 
@@ -136,6 +132,7 @@ def _deploy(target: Target, mode: str, policy: Path) -> None:
     is_missing = any(deployment.is_missing(function) for function in FUNCTIONS)
     # With a function its permissions and its on-failure destination are gone, which
     # CloudFormation does not see.
+    kept = target.wiring.present() if is_missing else {}
     if is_missing and target.wiring.delete():
         print(f"{target.wiring.name}: made anew, because a function was missing.")
     outputs = target.foundation.outputs()
@@ -146,7 +143,7 @@ def _deploy(target: Target, mode: str, policy: Path) -> None:
             continue
         print("\n".join(lines), flush=True)
         deployment.deploy(function, outputs[function.role])
-    _update(target.wiring, prefix, target.wiring_parameters())
+    _update(target.wiring, prefix, kept | target.wiring_parameters())
 
 
 def _update(stack: Stack, prefix: str, parameters: dict[str, str]) -> None:

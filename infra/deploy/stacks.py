@@ -81,6 +81,11 @@ class Stack:
             )
         return found
 
+    def present(self) -> dict[str, str]:
+        """The parameters that the stack was deployed with."""
+        parameters = (self.found() or {}).get("Parameters", [])
+        return {one["ParameterKey"]: one["ParameterValue"] for one in parameters}
+
     def is_new(self) -> bool:
         """Whether there is none, or one of a first attempt with nothing in it."""
         found = self.found()
@@ -113,13 +118,13 @@ class Stack:
         found = self.found()
         body = self.body(prefix)
         known = self.parameters().keys()
-        present = {one["ParameterKey"] for one in (found or {}).get("Parameters", [])}
+        present = self.present()
         # What is not said stays as it is deployed.
         values = [
             {"ParameterKey": key, "ParameterValue": parameters[key]}
             if key in parameters
             else {"ParameterKey": key, "UsePreviousValue": True}
-            for key in sorted(known & (parameters.keys() | present))
+            for key in sorted(known & (parameters.keys() | present.keys()))
         ]
         change = ChangeSet(
             self, f"deploy-{time.time_ns()}", "CREATE" if not found else "UPDATE"

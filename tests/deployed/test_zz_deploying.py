@@ -44,6 +44,12 @@ def outputs(aws: LocalAws, stack: str) -> dict[str, str]:
     return {one["OutputKey"]: one["OutputValue"] for one in found["Outputs"]}
 
 
+def parameters(aws: LocalAws, stack: str) -> dict[str, str]:
+    client = aws.client("cloudformation")
+    [found] = client.describe_stacks(StackName=stack)["Stacks"]
+    return {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}
+
+
 def refuses(done: Any, *words: str) -> None:
     """It failed with one line that holds these words, and no traceback."""
     assert done.returncode == 1, done.stdout + done.stderr
@@ -154,6 +160,8 @@ def test_half_a_deployment_is_gone_on_with(deployed: LocalAws, policy: Path) -> 
     """One function is lost, another rests because its deployment failed."""
     client = deployed.client("lambda")
     name, resting = f"{STACK}-retire-instance", f"{STACK}-prune-images"
+    before = parameters(deployed, f"{STACK}-wiring")
+    assert before["FlexibleMinutes"] == "1", "it was said long ago"
     client.delete_function(FunctionName=name)
     client.put_function_concurrency(
         FunctionName=resting, ReservedConcurrentExecutions=0
@@ -170,6 +178,7 @@ def test_half_a_deployment_is_gone_on_with(deployed: LocalAws, policy: Path) -> 
     assert callers == {"events.amazonaws.com"}
     alone = client.get_function_concurrency(FunctionName=resting)
     assert alone["ReservedConcurrentExecutions"] == 1
+    assert parameters(deployed, f"{STACK}-wiring") == before
 
 
 def test_what_was_changed_by_hand_is_put_back(deployed: LocalAws, policy: Path) -> None:
