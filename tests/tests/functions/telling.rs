@@ -37,6 +37,7 @@ fn says_what_happened_to_each_image_and_what_comes_next() {
     let Event::ImageDeprecated(step) = &report.events[2] else { panic!() };
     assert_eq!((step.image_id.as_str(), step.rule.as_deref()), ("ami-00000002", Some("all")));
     assert_eq!(step.because, ["expired: number 2 of 3"]);
+    assert_eq!(step.why, "expired: number 2 of 3");
     assert_eq!(step.reasons, [json!({"reason": "expired", "rank": 2, "of": 3})]);
     let next = step.next.as_ref().unwrap();
     assert_eq!((next.action.as_str(), next.at.as_str()), ("disable", "2026-11-29T12:00:00Z"));

@@ -88,6 +88,8 @@ pub struct ImageStep {
     pub group: Option<String>,
     /// Every reason in words, at most 20.
     pub because: Vec<String>,
+    /// The same in one line, for a message.
+    pub why: String,
     /// The same reasons with their numbers, as in a plan.
     pub reasons: Vec<Value>,
     /// When it was made (RFC 3339).

@@ -118,13 +118,15 @@ impl News<'_> {
 
     fn image_step(&self, decision: &Decision) -> ImageStep {
         let reasons = decision.because.iter().take(MOST_REASONS);
+        let because: Vec<String> = reasons.clone().map(ToString::to_string).collect();
         ImageStep {
             place: self.place(),
             image_id: decision.image_id.to_string(),
             name: decision.name.to_string(),
             rule: decision.rule.as_deref().map(Into::into),
             group: decision.group.as_deref().map(Into::into),
-            because: reasons.clone().map(ToString::to_string).collect(),
+            why: because.join("; "),
+            because,
             reasons: reasons.filter_map(|reason| serde_json::to_value(reason).ok()).collect(),
             created_at: decision.created_at.map(|at| at.to_string()),
             expired_at: decision.expired_at.map(|at| at.to_string()),
