@@ -38,7 +38,7 @@ prerequisites:
 
 $(STAMP): $(REQUIREMENTS) | prerequisites
 	@echo "Installing the Python packages into $(VENV)."
-	@$(PYTHON) -m venv $(VENV)
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
 	@touch $@
 
