@@ -3,25 +3,12 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from local_aws import ACCOUNT, REGION, SOURCE, STACK, LocalAws, eventually
+from worlds import ago, ami, snap
 
 TAG = "image-steward:retire-when-imaged"
-
-
-def ami(number: int) -> str:
-    return f"ami-{number:017x}"
-
-
-def snap(number: int) -> str:
-    return f"snap-{number:017x}"
-
-
-def ago(days: float) -> str:
-    moment = datetime.now(UTC) - timedelta(days=days)
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def load(aws: LocalAws, **fleet: Any) -> None:
