@@ -39,7 +39,7 @@ prerequisites:
 $(STAMP): $(REQUIREMENTS) | prerequisites
 	@echo "Installing the Python packages into $(VENV)."
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r $(REQUIREMENTS)
+	@cd -P $(VENV) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check -r "$(CURDIR)/$(REQUIREMENTS)"
 	@touch $@
 
 $(TOOLS_STAMP): $(TOOLS_REQUIREMENTS) | prerequisites
