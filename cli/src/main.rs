@@ -2,7 +2,9 @@
 
 mod arguments;
 mod commands;
+mod files;
 mod live;
+mod outcome;
 
 use std::process::ExitCode;
 

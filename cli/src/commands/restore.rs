@@ -1,0 +1,51 @@
+//! `restore`: bring images back.
+
+use jiff::Timestamp;
+use steward::restore::{End, Restored, Wish};
+use steward::tags::TagNames;
+use steward::{report, restore};
+
+use crate::arguments::{self, Format};
+use crate::files::{print, print_json};
+use crate::live;
+use crate::outcome::{CommandError, Exit};
+
+/// Runs `restore`.
+pub async fn run(arguments: arguments::Restore, now: Timestamp) -> Result<Exit, CommandError> {
+    let arguments::Restore { images, all_since, keep_until, snapshots, prefix, place, output } =
+        arguments;
+    let names = TagNames::under(&prefix);
+    let live = live::connect(place).await?;
+    let images = match all_since {
+        Some(since) => restore::images_since(since, &names, &live.aws).await?,
+        None => images,
+    };
+    let wish = Wish { keep: keep_until.map(|date| date.to_string()), snapshots };
+    let mut all = Vec::new();
+    for image in &images {
+        let restored = restore::restore(image, &wish, &names, now, &live.aws).await;
+        if output.format == Format::Table {
+            print(&report::restored_text(std::slice::from_ref(&restored)))?;
+        }
+        all.push(restored);
+    }
+    match output.format {
+        Format::Json => print_json(&all)?,
+        Format::Table if all.is_empty() => print("No image was on its way out.\n")?,
+        Format::Table => {
+            let restored = all.iter().any(|one| one.end == End::Restored);
+            if restored && wish.keep.is_none() {
+                print(
+                    "Under the same policy the next sweep finds them expired again: change it, or restore \
+                     with --keep-until.\n",
+                )?;
+            }
+        }
+    }
+    let good = |one: &Restored| matches!(one.end, End::Restored | End::Untouched);
+    Ok(match (all.iter().all(good), all.iter().any(good)) {
+        (true, _) => Exit::Done,
+        (false, true) => Exit::Part,
+        (false, false) => Exit::Failed,
+    })
+}
