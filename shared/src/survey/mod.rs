@@ -14,6 +14,7 @@ use crate::cloud::{CloudError, ReferenceScope, SnapshotScope, View};
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
 use crate::inventory::{Inventory, Source, Unread};
 use crate::policy::{Check, Orphans, Policy};
+use crate::progress;
 
 /// The account and Region that a run is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,7 @@ pub async fn take_inventory(
     scope: &ReferenceScope,
     now: Timestamp,
 ) -> Inventory {
+    progress::stage("reading images, snapshots and what refers to them", None);
     let mut inventory = empty(home, now);
     let images = view.list_images().await;
     record(Source::Images, images, &mut inventory.images, &mut inventory.unread);
@@ -58,6 +60,7 @@ pub async fn take_snapshot_inventory(
     policy: &Policy,
     now: Timestamp,
 ) -> Inventory {
+    progress::stage("reading snapshots", None);
     let mut inventory = empty(home, now);
     let snapshots = view.list_snapshots(scope).await;
     record(Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
@@ -133,7 +136,10 @@ fn record<T>(
     found: &mut Vec<T>,
     unread: &mut Vec<Unread>,
 ) {
-    found.extend(note(source, answer, unread).into_iter().flatten());
+    if let Some(answer) = note(source, answer, unread) {
+        progress::read(source, answer.len());
+        found.extend(answer);
+    }
 }
 
 /// The answer, if it is one; otherwise the source is noted as unread.
