@@ -7,6 +7,7 @@ mod interrupt;
 mod live;
 mod outcome;
 mod progress;
+mod seen;
 mod session;
 
 use std::process::ExitCode;

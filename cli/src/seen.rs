@@ -22,8 +22,6 @@ pub struct Seen {
     pub inventory: Inventory,
     pub plan: Plan,
     pub snapshots: SnapshotPlan,
-    /// The time that it was planned for.
-    pub now: Timestamp,
     /// The account, if it was not read from a file.
     pub live: Option<Live>,
 }
@@ -52,7 +50,7 @@ pub async fn see(
         session.hint(format_args!("the inventory does not say {note}"));
     }
     let snapshots = plan_snapshots(&inventory, policy, now);
-    Ok(Seen { inventory, plan, snapshots, now, live: None })
+    Ok(Seen { inventory, plan, snapshots, live: None })
 }
 
 /// Reads the account, and plans for the time `now`.
@@ -66,7 +64,7 @@ pub async fn see_live(live: &Live, policy: &Policy, now: Timestamp, ask: &[Image
     let snapshots =
         survey::plan_snapshots_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline)
             .await;
-    Seen { inventory, plan, snapshots, now, live: None }
+    Seen { inventory, plan, snapshots, live: None }
 }
 
 /// What a live run would read before it does anything, and a saved inventory does not hold.

@@ -49,7 +49,9 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
     };
     let plan = session.interrupt.or(job.plan_images()).await?;
     if output.format == Format::Table {
-        session.progress.pause(|| print(&report::plan_text(&plan, &Rows::Changes, session.look)))?;
+        session
+            .progress
+            .pause(|| print(&report::plan_text(&plan, &Rows::Changes, session.look)))?;
     }
     let images = job.apply_images(&plan).await;
     let snapshots = job.reap(&SnapshotScope::Own).await;
@@ -111,7 +113,11 @@ async fn run_saved(
     let refused = images.refused.clone();
     match format {
         Format::Json => {
-            print_json(&AppliedPlan { differences: &differences, images: &images, snapshots: &snapshots })?;
+            print_json(&AppliedPlan {
+                differences: &differences,
+                images: &images,
+                snapshots: &snapshots,
+            })?;
             if let Some(refused) = &refused {
                 eprintln!("image-steward: refused: {refused}");
             }
@@ -130,7 +136,11 @@ async fn run_saved(
 }
 
 /// Why a saved plan is not applied, if so.
-fn refusal(saved: &SavedPlan, fresh: &steward::plan::Plan, differences: &Differences) -> Option<String> {
+fn refusal(
+    saved: &SavedPlan,
+    fresh: &steward::plan::Plan,
+    differences: &Differences,
+) -> Option<String> {
     if let Some(refusal) = saved.plan.refusal.as_ref().or(fresh.refusal.as_ref()) {
         return Some(refusal.to_string());
     }

@@ -10,7 +10,7 @@ use crate::outcome::{CommandError, Exit};
 use crate::session::Session;
 
 /// Runs `inventory`.
-pub async fn run(arguments: arguments::Inventory, now: Timestamp) -> Result<Exit, CommandError> {
+pub async fn run(arguments: arguments::Inventory, session: &Session) -> Result<Exit, CommandError> {
     let arguments::Inventory {
         place,
         all_template_versions,

@@ -5,6 +5,7 @@ pub mod events;
 pub mod explain;
 mod look;
 mod metrics;
+pub mod page;
 mod pins;
 mod plan;
 mod price;

@@ -39,7 +39,7 @@ impl Price {
         let mut note = "EBS snapshots, standard tier, list price".to_owned();
         if found.is_none() {
             note.push_str(&format!(
-                "; the table does not have {region}, so that the dearest Region counts, {of}"
+                "; the table does not have {region}, which may cost more than {of}, its dearest"
             ));
         }
         Self { usd_per_gib_month, region: of.to_owned(), as_of: AS_OF, note }

@@ -1,6 +1,7 @@
 //! Reading the world: the calls behind an inventory, and behind a plan that is true.
 
 mod evidence;
+mod traces;
 
 use std::collections::HashSet;
 
@@ -10,6 +11,7 @@ pub use self::evidence::{
     Lacking, plan_snapshots_with_evidence, plan_with_evidence, read_launch_permissions,
     read_references,
 };
+pub use self::traces::{Recycled, Trace, TracePlace, Traces, read_traces, traces_in};
 use crate::cloud::{CloudError, ReferenceScope, SnapshotScope, View};
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
 use crate::inventory::{Inventory, Source, Unread};

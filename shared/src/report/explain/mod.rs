@@ -162,60 +162,6 @@ fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
     ]
 }
 
-/// What is left of an image that is not in the account any more.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Traces {
-    /// Where it lies in the Recycle Bin, if it does.
-    pub recycled: Option<Recycled>,
-    /// The snapshots that name it.
-    pub snapshots: Vec<Trace>,
-    /// What could not be read: the image may be there.
-    pub unread: Vec<Unread>,
-}
-
-/// An image in the Recycle Bin.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Recycled {
-    /// Its name there; empty when it has none or that was not read.
-    pub name: String,
-    /// When it was deregistered.
-    pub entered_at: Option<Timestamp>,
-    /// When it goes for good.
-    pub leaves_at: Option<Timestamp>,
-}
-
-/// A snapshot that names an image that is gone.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Trace {
-    /// The snapshot.
-    pub snapshot_id: SnapshotId,
-    /// Where it is.
-    pub place: TracePlace,
-    /// Its size in GiB.
-    pub size_gib: Option<u32>,
-    /// From when on it may be deleted, according to the ledger: a time, or what else the tag holds.
-    pub delete_after: Option<String>,
-}
-
-/// Where a snapshot is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TracePlace {
-    /// In the account.
-    Here,
-    /// In the Recycle Bin.
-    RecycleBin,
-    /// Its tags are still listed, and it is not.
-    Unknown,
-}
-
-impl Traces {
-    /// Whether nothing at all is left of it.
-    pub fn is_nothing(&self) -> bool {
-        self.recycled.is_none() && self.snapshots.is_empty()
-    }
-}
-
 /// Whether anything is done, or comes, about the image.
 fn is_on_its_way(decision: &Decision) -> bool {
     !matches!(decision.action, Action::Keep | Action::Rescue(_))

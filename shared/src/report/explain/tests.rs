@@ -80,12 +80,12 @@ fn what_refers_to_it_is_cited_with_how_it_was_found() {
 }
 
 #[test]
-fn the_steps_of_what_is_expired_have_dates() {
-    // Marked on the 24th: deprecated at once, disabled a week later, which is now.
-    let story = told("ami-5", NOW);
-    assert_eq!(story.decision.action.word(), "deprecate");
+fn an_image_that_is_wanted_again_is_said_to_be() {
     let story = told("ami-4", NOW);
-    assert_eq!(story.decision.action.word(), "keep", "{:?}", story.decision.because);
+    assert_eq!(story.decision.action.word(), "rescue");
+    let text = story_text(&story, crate::report::Look::Plain);
+    assert!(text.contains("is wanted again"), "{text}");
+    assert!(text.contains("monthly = 2   holds: it is the newest of 2026-10"), "{text}");
 }
 
 #[test]
