@@ -6,6 +6,7 @@ mod files;
 mod interrupt;
 mod live;
 mod outcome;
+mod page;
 mod progress;
 mod seen;
 mod session;

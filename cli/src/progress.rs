@@ -12,7 +12,6 @@ use steward::progress::{Told, Turn, watch};
 pub struct Progress(ProgressBar);
 
 /// What the line says.
-#[derive(Default)]
 struct Line {
     stage: String,
     /// Whether the things to do are counted, and not the calls.
@@ -24,13 +23,16 @@ struct Line {
 impl Progress {
     /// On the terminal behind standard error.
     pub fn on_terminal() -> Self {
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr_with_hz(8));
+        let bar = ProgressBar::hidden();
         bar.set_style(style(CALLS));
-        bar.set_message("connecting");
-        bar.enable_steady_tick(Duration::from_millis(250));
         let progress = Self(bar.clone());
         let line = Arc::new(Mutex::new(Line::default()));
         watch(move |told| {
+            // Nothing is drawn before there is something to wait for.
+            if bar.is_hidden() && !bar.is_finished() {
+                bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+                bar.enable_steady_tick(Duration::from_millis(250));
+            }
             // A watcher that panicked before has no say in the run.
             if let Ok(mut line) = line.lock() {
                 line.take(told, &bar);
@@ -62,6 +64,12 @@ impl Progress {
 
 const CALLS: &str = "{spinner} {msg} ({pos} calls, {per_sec})";
 const COUNTED: &str = "{spinner} {msg} {pos}/{len} ({per_sec}, {eta} left)";
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { stage: "connecting".to_owned(), counted: false, note: String::new(), held_back: 0 }
+    }
+}
 
 impl Line {
     fn take(&mut self, told: Told, bar: &ProgressBar) {

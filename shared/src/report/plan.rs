@@ -86,7 +86,7 @@ fn family_text(text: &mut String, family: &[Decision], now: Timestamp, rows: &Ro
     let count = |what: fn(&Decision) -> bool| family.iter().filter(|one| what(one)).count();
     let kept = count(|one| one.action == Action::Keep);
     let used = count(is_in_use);
-    let mut head = format!("{title}: {} images, {used} in use, {kept} kept", family.len());
+    let mut head = format!("{title}: {}, {used} in use, {kept} kept", many(family.len(), "image"));
     let back = count(|one| matches!(one.action, Action::Rescue(_)));
     for (count, words) in [(back, "to rescue"), (family.len() - kept - back, "on their way out")] {
         if count > 0 {
@@ -154,11 +154,16 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look
     look.paragraph(text, 6, &format!("why: {}", why.join("; ")));
     if let Some(Next { action, at }) = next {
         let what = match action {
-            Step::DeleteSnapshots => format!("delete its {} snapshots", snapshots.len()),
+            Step::DeleteSnapshots => format!("delete its {}", many(snapshots.len(), "snapshot")),
             other => step_words(*other).to_owned(),
         };
         look.paragraph(text, 6, &format!("next: {what} from {} on", minute(*at)));
     }
+}
+
+/// So many things.
+pub(super) fn many(count: usize, thing: &str) -> String {
+    format!("{} {thing}{}", thousands(count), if count == 1 { "" } else { "s" })
 }
 
 /// A moment to the minute, in UTC.
@@ -184,9 +189,11 @@ fn summary_line(summary: &Summary, plan: &Plan) -> String {
     } = summary;
     let price = Price::in_region(&plan.region);
     let mut line = format!(
-        "Plan: {images} images, {keep} kept ({in_use} in use), {rescue} to rescue, {wait} waiting, {expire} newly expired, \
-         {deprecate} to deprecate, {disable} to disable, {deregister} to deregister with {snapshots} snapshots \
+        "Plan: {}, {keep} kept ({in_use} in use), {rescue} to rescue, {wait} waiting, {expire} newly expired, \
+         {deprecate} to deprecate, {disable} to disable, {deregister} to deregister with {} \
          (at most {} GiB, {} a month).",
+        many(*images, "image"),
+        many(*snapshots, "snapshot"),
         thousands(snapshots_gib),
         price.of(*snapshots_gib),
     );

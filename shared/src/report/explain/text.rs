@@ -23,11 +23,9 @@ pub fn story_text(story: &Story, look: Look) -> String {
     page.section("The keep rules", &keep_rules(story));
     page.section("The decision", &decision(story));
     page.section("The steps", &steps(story));
-    page.section("To keep it", &story.to_keep);
-    page.section(
-        "To bring it back, from any step and from the Recycle Bin",
-        std::slice::from_ref(&story.to_bring_back),
-    );
+    page.commands("To keep it", &story.to_keep);
+    let back = std::slice::from_ref(&story.to_bring_back);
+    page.commands("To bring it back, from any step and from the Recycle Bin", back);
     page.text
 }
 
@@ -60,9 +58,9 @@ pub fn gone_text(image: &ImageId, traces: &Traces, home: &Home, look: Look) -> S
     page.section("What could not be read", &unread);
     if recycled.is_some() {
         let command = format!("image-steward restore {image} --region {region}");
-        page.section("To bring it back, its snapshots first", &[command]);
+        page.commands("To bring it back, its snapshots first", &[command]);
     } else if snapshots.iter().any(|one| one.place != TracePlace::Unknown) {
-        page.section(
+        page.commands(
             "To bring it back",
             &[
                 format!("image-steward restore {image} --region {region}   keeps its snapshots from being deleted"),
@@ -113,13 +111,25 @@ impl Page {
         self.look.paragraph(&mut self.text, 0, &self.look.tone(Tone::Heading, title));
     }
 
+    /// Lines to be copied: they are not wrapped.
+    fn commands(&mut self, heading: &str, lines: &[String]) {
+        self.heading(heading);
+        for line in lines {
+            Look::Plain.paragraph(&mut self.text, 2, line);
+        }
+    }
+
+    fn heading(&mut self, heading: &str) {
+        self.text.push('\n');
+        self.look.paragraph(&mut self.text, 0, &self.look.tone(Tone::Heading, heading));
+    }
+
     /// Nothing, when there are no lines.
     fn section(&mut self, heading: &str, lines: &[String]) {
         if lines.is_empty() {
             return;
         }
-        self.text.push('\n');
-        self.look.paragraph(&mut self.text, 0, &self.look.tone(Tone::Heading, heading));
+        self.heading(heading);
         for line in lines {
             self.look.paragraph(&mut self.text, 2, line);
         }
