@@ -68,10 +68,10 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
             match &snapshots.outcome.refused {
                 // What the images could not be read for was said with their plan.
                 Some(refused) if images.refused.is_none() => {
-                    print(&format!("{done}Refused: {refused}.\n"))?
+                    print(&session.look.wrapped(&format!("{done}Refused: {refused}.\n")))?
                 }
                 _ if done.is_empty() && !plan.decisions.is_empty() => print("Nothing to do.\n")?,
-                _ => print(&done)?,
+                _ => print(&session.look.wrapped(&done))?,
             }
         }
     }
@@ -123,12 +123,12 @@ async fn run_saved(
             }
         }
         Format::Table => {
-            print(&report::differences_text(&differences))?;
+            print(&session.look.wrapped(&report::differences_text(&differences)))?;
             let done = report::outcome_text(&images) + &report::outcome_text(&snapshots);
             match &refused {
-                Some(refused) => print(&format!("Refused: {refused}.\n"))?,
+                Some(refused) => print(&session.look.wrapped(&format!("Refused: {refused}.")))?,
                 None if done.is_empty() => print("Nothing to do.\n")?,
-                None => print(&done)?,
+                None => print(&session.look.wrapped(&done))?,
             }
         }
     }
