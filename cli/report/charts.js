@@ -10,7 +10,7 @@ function colour(tone) {
 function frame(data, width, marks, extra) {
   return Plot.plot({
     width,
-    height: width < 560 ? 260 : 340,
+    height: width < 720 ? 260 : 340,
     marginLeft: 64,
     marginRight: 64,
     marginTop: 34,
@@ -55,10 +55,10 @@ function storageChart(data, series, width) {
   });
   const most = Math.max(1, ...totals(past).map((one) => one.value), ...(ahead ? totals(ahead).map((one) => one.value) : []), ...(against ?? []).map((one) => one.value));
   const marks = [
-    Plot.axisY({ label: width < 560 ? "GiB" : "at most GiB", labelArrow: "none", tickFormat: "," }),
+    Plot.axisY({ label: width < 560 ? "GiB" : "at most GiB", labelArrow: "none", tickFormat: number }),
     Plot.gridY({ stroke: "currentColor", strokeOpacity: 0.15 }),
     data.price ? moneyAxis(most, data.price, width) : null,
-    areas(stack(past, layers), { curve: "step-after" }),
+    areas(stack(past, layers), {}),
     ahead ? areas(stack(ahead, layers), { fillOpacity: 0.45 }) : null,
     ahead ? Plot.lineY(totals(ahead), { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
     against ? Plot.lineY(against, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
@@ -72,10 +72,10 @@ function countChart(data, series, width) {
   const now = points(past.at, past.images);
   const then = ahead ? points(ahead.at, ahead.images) : [];
   const marks = [
-    Plot.axisY({ label: "images", labelArrow: "none", tickFormat: ",", ticks: 5 }),
+    Plot.axisY({ label: "images", labelArrow: "none", tickFormat: number, ticks: 5 }),
     Plot.gridY({ stroke: "currentColor", strokeOpacity: 0.15 }),
-    Plot.areaY(now, { x: "at", y: "value", fill: colour("series-0"), fillOpacity: 0.35, curve: "step-after" }),
-    Plot.lineY(now, { x: "at", y: "value", stroke: colour("series-0"), strokeWidth: 2, curve: "step-after" }),
+    Plot.areaY(now, { x: "at", y: "value", fill: colour("series-0"), fillOpacity: 0.35 }),
+    Plot.lineY(now, { x: "at", y: "value", stroke: colour("series-0"), strokeWidth: 2 }),
     ahead ? Plot.lineY(then, { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
     againstImages ? Plot.lineY(againstImages, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
     pointer([...now, ...then], (one) => plural(Math.round(one.value), "image")),
@@ -136,7 +136,7 @@ function countRows({ past, ahead, againstImages }) {
 }
 
 function legend(layers, projection) {
-  const line = (kind, text) => el("li", {}, el("span", { class: `dash ${kind}`, "aria-hidden": "true" }), text);
+  const line = (kind, text) => el("li", {}, el("span", { class: `dash ${kind}`, "aria-hidden": "true" }), el("span", {}, text));
   const ours = projection ? [line("", ["simulated with ", foreign(projection.policy)])] : [];
   const theirs = projection?.against_gib ? [line("against", ["simulated with ", foreign(projection.against ?? "the other policy")])] : [];
   return el("ul", { class: "legend" }, layers.map((layer) => el("li", {}, swatch(layer.tone), foreign(layer.label))), ours, theirs);

@@ -65,7 +65,7 @@ function story(data, counts) {
     const cost = price ? `, about ${usdText(summary.snapshots_gib, price)}` : "";
     sentences.push(`Deregistering those, and deleting their ${plural(summary.snapshots, "snapshot")}, frees at most ${gibText(summary.snapshots_gib)}${cost}.`);
   }
-  if (summary.deferred > 0) sentences.push(`${number(summary.deferred)} more ${summary.deferred === 1 ? "is" : "are"} due, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
+  if (summary.deferred > 0) sentences.push(`${isAre(summary.deferred)} due for a further step, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
   if (summary.rescue > 0) sentences.push(`${number(summary.rescue)} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} wanted again: what was done is taken back.`);
   return sentences;
 }
