@@ -8,7 +8,7 @@
 //! functions and the command.
 //!
 //! Layers, each of which knows only those before it: `ids`, `tags`, `inventory` · `cloud` ·
-//! `policy`, `event` · `plan`, `tagging` · `survey`, `apply` · `restore`, `jobs`, `report` · `announce` · `aws` beside
+//! `policy`, `event` · `plan`, `tagging` · `simulate` · `survey`, `apply` · `restore`, `jobs`, `report` · `announce` · `aws` beside
 //! them, seen by nobody in here but [`function`]. There is no clock and no environment in this
 //! crate: callers pass the time, and the variables that they were started with.
 
@@ -27,6 +27,7 @@ pub mod plan;
 pub mod policy;
 pub mod report;
 pub mod restore;
+pub mod simulate;
 pub mod survey;
 pub mod tagging;
 pub mod tags;
