@@ -26,6 +26,9 @@ const PAUSE: i64 = 3;
 /// But no family is given up within a week.
 const NEVER_GIVEN_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7);
 
+/// The rule and the group under it; or no rule, and the prefix of the name.
+type Family = (Option<Arc<str>>, Arc<str>);
+
 /// The images to come, whatever policy they will be under.
 #[derive(Debug, Clone)]
 pub struct Growth {
@@ -57,7 +60,7 @@ impl Growth {
     /// `policy`: its rules and groups; images outside of these go by the prefix of their name.
     pub fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Self {
         let found = plan(inventory, policy, now);
-        let mut families: BTreeMap<(Option<Arc<str>>, Arc<str>), Vec<&Decision>> = BTreeMap::new();
+        let mut families: BTreeMap<Family, Vec<&Decision>> = BTreeMap::new();
         let images: HashMap<_, _> =
             inventory.images.iter().map(|image| (&image.image_id, image)).collect();
         let is_made = |decision: &&Decision| {
