@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use steward::ids::{ImageId, SnapshotId};
 use steward::policy::DEFAULT_PREFIX;
+use steward::simulate::MOST_DAYS;
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
 #[derive(Debug, Parser)]
@@ -52,6 +53,11 @@ pub enum Command {
     Validate(Validate),
     /// Print the JSON Schema of the policy.
     Schema,
+    /// Say what a policy would do in the weeks to come, or two policies side by side. Changes nothing.
+    #[command(
+        after_help = "Examples:\n  image-steward simulate --policy new.toml --days 180 --region eu-central-1\n  image-steward simulate --policy new.toml --against old.toml --days 90 --inventory saved.json"
+    )]
+    Simulate(Simulate),
 }
 
 /// Arguments of `plan`.
@@ -174,4 +180,27 @@ pub struct Output {
 pub enum Format {
     Table,
     Json,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    /// For how many days, 1 to 3650.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
+    pub days: u32,
+    /// Compare with this policy over the same images to come.
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    /// Begin with a saved inventory instead of the account.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile"])]
+    pub inventory: Option<PathBuf>,
+    /// Begin at this time (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub now: Option<Timestamp>,
+    #[command(flatten)]
+    pub place: Place,
+    #[command(flatten)]
+    pub output: Output,
 }

@@ -4,6 +4,7 @@ mod apply;
 mod inventory;
 mod plan;
 mod restore;
+mod simulate;
 mod validate;
 
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ pub async fn run(arguments: Arguments, now: Timestamp) -> Result<Exit, CommandEr
         Command::Apply(arguments) => apply::run(arguments, now).await,
         Command::Restore(arguments) => restore::run(arguments, now).await,
         Command::Inventory(arguments) => inventory::run(arguments, now).await,
+        Command::Simulate(arguments) => simulate::run(arguments, now).await,
         Command::Validate(arguments) => validate::run(arguments),
         Command::Schema => {
             print_json(&Policy::schema())?;

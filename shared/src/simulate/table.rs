@@ -8,17 +8,8 @@ use super::{Point, Simulation};
 
 /// One simulation: a line a week, and how it ends.
 pub fn simulation_text(simulation: &Simulation) -> String {
-    let header = [
-        "DATE",
-        "IMAGES",
-        "IN USE",
-        "MADE",
-        "EXPIRED",
-        "DISABLED",
-        "DEREGISTERED",
-        "SNAPSHOTS",
-        "GIB",
-    ];
+    let header =
+        ["DATE", "IMAGES", "IN USE", "MADE", "EXPIRED", "DISABLED", "GONE", "SNAPSHOTS", "GIB"];
     let rows = simulation.points.iter().map(|point| {
         [
             date(point),
@@ -50,7 +41,7 @@ pub fn simulation_text(simulation: &Simulation) -> String {
 /// Two simulations of one inventory over the same days: the one that is asked about, and the one
 /// that it is compared with.
 pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
-    let header = ["DATE", "MADE", "IMAGES", "AGAINST", "DEREGISTERED", "AGAINST", "GIB", "AGAINST"];
+    let header = ["DATE", "MADE", "IMAGES", "AGAINST", "GONE", "AGAINST", "GIB", "AGAINST"];
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
         [
             date(new),
@@ -82,14 +73,20 @@ pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
     text
 }
 
-const LEGEND: &str = "\nImages, those in use, snapshots and GiB (an upper bound) are those of that day before its sweep; \
-     the others since the line above.\n";
+/// Lines of 80 columns at most, as the table's.
+const LEGEND: &str = "
+IMAGES, IN USE, SNAPSHOTS and GIB are those of that day, before its sweep; the
+others are since the line above. GONE: images deregistered. SNAPSHOTS: those of
+images, gone or not. GIB: an upper bound, because snapshots share blocks.
+";
 
 fn assumptions(simulation: &Simulation) -> String {
     let (growing, still) = (simulation.growing, simulation.still);
     format!(
-        "{growing} of {} families go on making images as they did lately. What is in use now stays in use, and what is new is not used.",
-        growing + still
+        "{} of {} families go on making images as they did lately. What is in use\n\
+         stays in use, and what is new is not used.",
+        number(growing),
+        number(growing + still)
     )
 }
 
@@ -98,10 +95,7 @@ fn held_back(simulation: &Simulation, who: &str) -> String {
     match simulation.points.last().map(|last| last.deferred) {
         None | Some(0) => String::new(),
         Some(deferred) => {
-            format!(
-                "{who} {} images back on the last day: [safety] of the policy.\n",
-                number(deferred)
-            )
+            format!("{who} {} images back on the last day: see [safety].\n", number(deferred))
         }
     }
 }
@@ -113,6 +107,10 @@ fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; 
     table.set_header(header);
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
+        column.set_padding((2, 0));
+    }
+    if let Some(date) = table.column_mut(0) {
+        date.set_padding((0, 0));
     }
     rows.for_each(|row| {
         table.add_row(row);
