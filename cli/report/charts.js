@@ -11,7 +11,7 @@ function frame(data, width, marks, extra) {
   return Plot.plot({
     width,
     height: width < 720 ? 260 : 340,
-    marginLeft: 64,
+    marginLeft: 28 + 8 * number(Math.round(extra.domain[1] * 1.2)).length,
     marginRight: 64,
     marginTop: 34,
     style: { fontSize: "12px", background: "none" },
@@ -168,15 +168,15 @@ function showTime(data) {
   const series = seriesOf(data);
   const total = atMost(data.gib, data.price);
   section.append(
-    el("p", {}, `What exists today, by when it was made: what was removed earlier is not in it. Today it is ${total}.${aheadText(data)}`),
+    el("p", {}, `What exists in this inventory, by when it was made: what was removed earlier is not in it. In all it is ${total}.${aheadText(data)}`),
     el("h3", {}, data.price ? "Storage in GiB, and what it costs a month, by family" : "Storage in GiB, by family"),
-    drawn(`Storage over time by family, ${total} today. The table below has the numbers.`, (width) => storageChart(data, series, width)),
+    drawn(`Storage over time by family, ${total} in all. The table below has the numbers.`, (width) => storageChart(data, series, width)),
     legend(series.layers, data.projection),
     numbers("Numbers: storage and cost", [
       "Date", "At most GiB", ...(data.price ? ["At most USD a month"] : []), ...(series.against ? [`GiB with ${data.projection.against ?? "the other policy"}`] : []),
       ...series.layers.map((layer) => `GiB: ${layer.label}`)], () => storageRows(series, data)),
     el("h3", {}, "Number of images"),
-    drawn(`Number of images over time, ${number(data.images.length)} today. The table below has the numbers.`, (width) => countChart(data, series, width)),
-    legend([{ label: "images that exist today, by when they were made", tone: "series-0" }], data.projection),
+    drawn(`Number of images over time, ${number(data.images.length)} in all. The table below has the numbers.`, (width) => countChart(data, series, width)),
+    legend([{ label: "images that exist, by when they were made", tone: "series-0" }], data.projection),
     numbers("Numbers: images", ["Date", "Images", ...(series.againstImages ? [`Images with ${data.projection.against ?? "the other policy"}`] : [])], () => countRows(series)));
 }

@@ -11,7 +11,7 @@ function showFacts(data) {
   ];
   document.getElementById("facts").append(
     ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
-  document.getElementById("program").append(" (", foreign(data.program), ")");
+  document.getElementById("program").replaceChildren(foreign(data.program));
   document.getElementById("price").append(priceNote(data.price));
 }
 
@@ -79,7 +79,7 @@ function tiles(data, counts) {
     { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection" },
     { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "wanted again, and not in use", rare: true },
     { tone: "expiring", label: "Expired", count: expired, note: "on their way, and still there" },
-    { tone: "going", label: "Deregister now", count: counts.deregister, note: atMost(summary.snapshots_gib, price) },
+    { tone: "going", label: "Deregister now", count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price) : "" },
   ].filter((tile) => !tile.rare || tile.count > 0);
 }
 

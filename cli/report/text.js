@@ -66,6 +66,7 @@ function gibText(gib) {
 }
 
 function usdNumber(usd) {
+  if (usd === 0) return "0";
   return usd < 10 ? SMALL_MONEY.format(usd) : number(Math.round(usd));
 }
 

@@ -68,7 +68,7 @@ function imageStrip(axis, image) {
   const made = image.made ?? axis.start;
   const turned = image.expired !== null && image.expired > made ? Math.min(image.expired, axis.now) : axis.now;
   const bars = image.expired === null ? [bar(made, axis.now)] : [bar(made, turned, "before"), bar(turned, axis.now)];
-  const next = image.at === null ? [] : [bar(axis.now, Math.max(axis.now, image.at), "ahead", 2), svg("rect", { class: `${image.tone} step`, x: axis.place(image.at) - 2, y: 0, width: 4, height: 14 })];
+  const next = image.at === null ? [] : [bar(axis.now, Math.max(axis.now, image.at), "ahead", 2), svg("rect", { class: `${image.tone} step`, x: Math.min(996, axis.place(image.at) - 2), y: 0, width: 4, height: 14 })];
   return strip(axis, 14, ...bars, ...next);
 }
 
@@ -147,7 +147,7 @@ function showTimelines(data) {
   else section.append(...familyParts(data, families));
   if (data.gone.length > 0) {
     section.append(el("h3", {}, "Gone, with snapshots still there"),
-      el("p", {}, "These images are gone. Their snapshots wait for the date on which they may be deleted; until then they still cost money, and the image can be restored."),
+      el("p", {}, "These images are gone. Their snapshots wait for the date on which they may be deleted; until then they still cost money, and an image that the Recycle Bin gives back needs them."),
       goneTable(data));
   }
 }

@@ -41,7 +41,6 @@ def write_page(data: Document, file: Path) -> Path:
     )
     title = f"Images of account {data['account']} in {data['region']}"
     filled = parts | {"DATA": text, "TITLE": escape(title)}
-    # A lone surrogate cannot be written as UTF-8; the command's strings never have one.
     file.write_text(re.sub(r"\{\{(\w+)\}\}", lambda hit: filled[hit[1]], page))
     return file
 
@@ -96,7 +95,7 @@ def image(
         state = "disabled" if action == "deregister" else "available"
         if action == "wait" and dice.random() < 0.1:
             reasons.append(strings("deferred: max_per_run allows 50"))
-    elif not holders and dice.random() < 0.02:
+    elif dice.random() < 0.05:  # In use or kept by a rule.
         action = "rescue"
     snapshots = [hex_id("snap", dice) for _ in range(1 if dice.random() < 0.8 else 2)]
     name = f"family-{family:03d}-{dice.choice(['x86_64', 'arm64'])}-{rank:05d}"
@@ -239,6 +238,13 @@ def hostile() -> Document:
 
 def refused() -> Document:
     data = sample(40)
+    data["strings"].append("refused")
+    for row in data["images"]:
+        if row[5] in STEPS:
+            row[6].append(len(data["strings"]) - 1)
+            row[9:11] = [row[5], NOW]
+            row[5] = "wait"
+    data["summary"] = summary(data["images"]) | {"deferred": 0}
     data["refusal"] = "2 sources of references could not be read: nothing is removed"
     data["unread"] = [
         {
