@@ -31,7 +31,7 @@ pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit
         let other = against.as_deref().map(name_of).zip(other.as_ref());
         page = page.with_projection(future.projection(other, session)?);
     }
-    let title = format!("Images in account {}, {}", seen.plan.account, seen.plan.region);
+    let title = format!("Images of account {} in {}", seen.plan.account, seen.plan.region);
     write(&out, &fill(&title, &page)?)?;
     if !is_standard(&out) {
         session.hint(format_args!("written: {}", out.display()));
