@@ -38,7 +38,7 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
         return run_saved(&file, place, output.format, session).await;
     }
     let policy = read_policy(&policy.policy)?;
-    let live = session.interrupt.or(live::connect(place)).await??;
+    let live = live::connect(place).await?;
     let job = Job {
         cloud: &live.aws,
         home: &live.home,
@@ -47,12 +47,13 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
         now: session.now,
         deadline: &session.interrupt,
     };
-    let plan = session.interrupt.or(job.plan_images()).await?;
+    let plan = job.plan_images().await;
     if output.format == Format::Table {
         session
             .progress
             .pause(|| print(&report::plan_text(&plan, &Rows::Changes, session.look)))?;
     }
+    session.interrupt.begin_changes();
     let images = job.apply_images(&plan).await;
     let snapshots = job.reap(&SnapshotScope::Own).await;
     session.progress.end();
@@ -96,15 +97,16 @@ async fn run_saved(
     let wrong = |cause| CommandError::Plan { file: name_of(file), cause };
     let saved = SavedPlan::from_json(&read(file)?).map_err(wrong)?;
     let policy = saved.policy().map_err(wrong)?;
-    let live = session.interrupt.or(live::connect(place)).await??;
+    let live = live::connect(place).await?;
     saved.fits(&live.home, session.now).map_err(wrong)?;
     let now = saved.plan.planned_at;
-    let seen = session.interrupt.or(see_live(&live, &policy, now, &[])).await?;
+    let seen = see_live(&live, &policy, now, &[]).await;
     let differences = saved.differences(&seen.plan, &seen.snapshots);
     let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
     if let Some(why) = refusal(&saved, &seen.plan, &differences) {
         images.refused = Some(why);
     } else {
+        session.interrupt.begin_changes();
         images = apply::apply(&saved.plan, &policy, &live.aws, &session.interrupt).await;
         snapshots =
             apply::apply_snapshots(&saved.snapshots, &policy, &live.aws, &session.interrupt).await;

@@ -43,7 +43,7 @@ pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Ex
             let old = old.map(|policy| Case { policy, inventory: inventory.clone() });
             (Case { policy: new, inventory }, old)
         }
-        None => session.interrupt.or(read_account(place, new, old, now)).await??,
+        None => read_account(place, new, old, now).await?,
     };
     session.progress.end();
     for note in not_known(&new) {
