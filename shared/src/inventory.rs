@@ -441,7 +441,10 @@ impl Inventory {
 
 fn shape(path: String, error: &serde_json::Error) -> InventoryError {
     let message = error.to_string();
-    let message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    let mut message = message.split(" at line ").next().unwrap_or_default().to_owned();
+    if message.starts_with("unknown field") {
+        message.push_str("; if another version of the program wrote this inventory, take it anew");
+    }
     InventoryError::Shape { path, message, line: error.line(), column: error.column() }
 }
 

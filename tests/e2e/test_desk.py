@@ -572,6 +572,34 @@ class TestConventions:
         assert str(ROOT) not in said
 
 
+class TestBadInput:
+    def test_an_inventory_of_another_version_says_so(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        file = offline(tmp_path, [image(1, 1, spin="up")])
+        for command in (
+            ("plan",),
+            ("explain", ami(1)),
+            ("report",),
+            ("simulate", "--days", "7"),
+        ):
+            arguments = (*command, "--policy", rules, "--inventory", file)
+            done = image_steward(account, *arguments)
+            assert done.returncode == USAGE
+            assert f"{file}: images[0].spin: unknown field `spin`" in done.stderr
+            assert "another version" in done.stderr
+
+    def test_a_page_that_cannot_be_written_says_where(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        file = offline(tmp_path, [image(n, n) for n in range(1, 4)])
+        there = str(tmp_path / "nowhere" / "report.html")
+        arguments = ("--policy", rules, "--inventory", file, "--out", there)
+        done = image_steward(account, "report", *arguments)
+        assert done.returncode == FAILED
+        assert f"writing {there}: No such file" in done.stderr
+
+
 class TestSize:
     def test_fifty_thousand_images(
         self, account: Account, rules: str, tmp_path: Path
