@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::inventory::ImageState;
 
 const STEPS: &str = "retire = { deprecate_after = \"0d\", disable_after = \"2d\", deregister_after = \"4d\", \
                      delete_snapshots_after = \"3d\" }";
@@ -101,14 +102,26 @@ fn what_is_in_use_stays_and_what_is_new_is_not_used() {
 }
 
 #[test]
-fn an_image_that_is_wanted_again_is_rescued() {
+fn an_image_that_is_wanted_again_gets_everything_back() {
     let mut inventory = world(daily("web", 3), "ami-elsewhere");
-    inventory.images[2].tags =
-        [("image-steward:expired-at", "2026-11-20T12:00:00Z")].into_iter().collect();
+    let image = &mut inventory.images[2];
+    let own = |text: &str| format!("ami-web-49 {text}");
+    image.tags = [
+        ("image-steward:expired-at", "2026-11-20T12:00:00Z".to_owned()),
+        ("image-steward:deprecation", own("2027-01-01T00:00:00Z")),
+        ("image-steward:launch-permissions", own("111122223333 all")),
+    ]
+    .into_iter()
+    .collect();
+    (image.state, image.deprecation_time) = (ImageState::Disabled, Some(now() - DAY));
     let mut world = World::new(inventory);
     let found = plan(world.inventory(), &last_three(), now());
     assert_eq!(world.sweep(&found, &last_three()), Done { rescued: 1, ..Done::default() });
-    assert!(world.inventory().images[2].tags.is_empty());
+    let image = &world.inventory().images[2];
+    assert!(image.tags.is_empty(), "{:?}", image.tags);
+    assert_eq!((image.state, image.public), (ImageState::Available, true));
+    assert_eq!(image.deprecation_time, "2027-01-01T00:00:00Z".parse().ok());
+    assert_eq!(image.launch_permissions.as_deref().map(<[_]>::len), Some(2));
 }
 
 #[test]
@@ -143,14 +156,16 @@ fn snapshots_that_no_image_has_to_do_with_are_left_out() {
             {"snapshot_id": "snap-volume", "size_gib": 500, "description": "before the upgrade"},
             {"snapshot_id": "snap-orphan", "size_gib": 10, "volume_id": "vol-1",
              "started_at": "2026-01-01T00:00:00Z", "description": "Created by CreateImage(i-1) for ami-gone"},
+            {"snapshot_id": "snap-tagged", "size_gib": 20, "volume_id": "vol-1",
+             "started_at": "2026-01-01T00:00:00Z", "tags": {"image-steward:image": "ami-gone"}},
         ]))
         .unwrap(),
     );
     inventory.recycled_images = Some(Vec::new());
     let policy = policy("keep = { last = 30 }", "[orphans]\ndelete_after = \"2d\"\n");
     let found = simulate(&inventory, &policy, now(), 7);
-    assert_eq!((found.points[0].snapshots, found.points[0].gib), (4, 34));
-    // Seven more of 8 GiB, and the orphan has gone.
+    assert_eq!((found.points[0].snapshots, found.points[0].gib), (5, 54));
+    // Seven more of 8 GiB, and the orphans have gone.
     assert_eq!((found.points[1].snapshots, found.points[1].gib), (10, 80));
 }
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::cloud::SnapshotFate;
 use crate::ids::{ImageId, SnapshotId};
 use crate::inventory::{Image, ImageState, Inventory, Recyclable, Snapshot};
 use crate::plan::reap::{SnapshotAction, SnapshotPlan, plan_snapshots};
@@ -106,29 +105,7 @@ impl World {
         if steps.is_empty() {
             return;
         }
-        let mut changes = Changes::new();
-        for decision in &steps {
-            match &decision.action {
-                Action::Rescue(undo) => {
-                    changes.extend(undo.unmark.iter().map(|id| (id.clone(), Change::Unmark)));
-                }
-                Action::Deregister { removal } => {
-                    let ledger = removal.ledger.iter().map(|id| {
-                        let ledger =
-                            policy.names.ledger(&decision.image_id, id, removal.delete_after);
-                        (id.clone(), Change::Ledger(ledger))
-                    });
-                    changes.extend(ledger);
-                    if removal.snapshots == SnapshotFate::DeleteWithImage
-                        && !self.are_held(&decision.snapshots)
-                    {
-                        let all = decision.snapshots.iter();
-                        changes.extend(all.map(|id| (id.clone(), Change::Delete)));
-                    }
-                }
-                _ => {}
-            }
-        }
+        let changes = changes_of(&steps, &policy.names);
         let mut steps: HashMap<&ImageId, &Decision> =
             steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
         let mut gone = Vec::new();
@@ -150,22 +127,6 @@ impl World {
             self.recycle(image, &tags, plan.planned_at);
         }
         self.change_snapshots(changes, &policy.names, done);
-    }
-
-    /// Whether something else than an image holds any of `snapshots`: then the provider is not
-    /// asked to delete them together with their image.
-    fn are_held(&self, snapshots: &[SnapshotId]) -> bool {
-        let holds = |one: &Snapshot| {
-            one.locked == Some(true)
-                || one.shared_with.as_deref().is_some_and(|with| !with.is_empty())
-        };
-        let named = &self.inventory.snapshot_references;
-        named.iter().any(|reference| snapshots.contains(&reference.snapshot_id))
-            || self
-                .inventory
-                .snapshots
-                .iter()
-                .any(|one| holds(one) && snapshots.contains(&one.snapshot_id))
     }
 
     fn recycle(&mut self, image: ImageId, tags: &Tags, now: Timestamp) {
@@ -220,6 +181,27 @@ impl World {
             }
         });
     }
+}
+
+/// What the steps do to snapshots. Those that the provider deletes together with their image carry
+/// the ledger too, and are due at once: here the second half of the same sweep deletes them.
+fn changes_of(steps: &[&Decision], names: &TagNames) -> Changes {
+    let mut changes = Changes::new();
+    for decision in steps {
+        match &decision.action {
+            Action::Rescue(undo) => {
+                changes.extend(undo.unmark.iter().map(|id| (id.clone(), Change::Unmark)));
+            }
+            Action::Deregister { removal } => {
+                changes.extend(removal.ledger.iter().map(|id| {
+                    let ledger = names.ledger(&decision.image_id, id, removal.delete_after);
+                    (id.clone(), Change::Ledger(ledger))
+                }));
+            }
+            _ => {}
+        }
+    }
+    changes
 }
 
 fn set(tags: &mut Tags, key: &str, value: &str) {

@@ -24,8 +24,9 @@ use super::worlds::{a_fleet, now};
 /// the policies' zone have not been changed.
 const DAYS: u32 = 40;
 
+/// The sweeps begin half a minute late: EC2 cuts the seconds of a deprecation off.
 fn day(days: u32) -> Timestamp {
-    now() + SignedDuration::from_hours(24 * i64::from(days))
+    now() + SignedDuration::from_hours(24 * i64::from(days)) + SignedDuration::from_secs(30)
 }
 
 /// An inventory that knows all that a run would read.
@@ -111,7 +112,7 @@ fn check(fleet: &Fleet, rules: &Rules) -> Result<Done, TestCaseError> {
         let simulated = lines(&world.inventory().images, &world.inventory().snapshots);
         prop_assert_eq!(simulated, real_lines(&fake), "after the sweep of day {}", days);
     }
-    let told = simulate_with(&inventory, Growth::none(), &policy, now(), DAYS);
+    let told = simulate_with(&inventory, Growth::none(), &policy, day(0), DAYS);
     let mut sum = Done::default();
     told.points.iter().for_each(|point| sum += point.done);
     prop_assert_eq!(sum, done);
