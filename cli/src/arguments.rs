@@ -52,6 +52,11 @@ pub enum Command {
     Validate(Validate),
     /// Print the JSON Schema of the policy.
     Schema,
+    /// Write a first policy, with comments, from what is in the account. Changes nothing there.
+    #[command(
+        after_help = "Examples:\n  image-steward init --region eu-central-1\n  image-steward init --inventory saved.json --out -"
+    )]
+    Init(Init),
 }
 
 /// Arguments of `plan`.
@@ -174,4 +179,23 @@ pub struct Output {
 pub enum Format {
     Table,
     Json,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where to write the policy; `-` is standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "policy.toml")]
+    pub out: PathBuf,
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Look at a saved inventory instead of the account.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile"])]
+    pub inventory: Option<PathBuf>,
+    /// Count ages back from this time (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub now: Option<Timestamp>,
+    #[command(flatten)]
+    pub place: Place,
 }

@@ -46,6 +46,10 @@ impl From<Status> for Exit {
 pub enum CommandError {
     #[error("reading {}: {cause}", file.display())]
     File { file: PathBuf, cause: std::io::Error },
+    #[error("{} is there already; name another file with --out, or write over it with --force", .0.display())]
+    Exists(PathBuf),
+    #[error("writing {}: {cause}", file.display())]
+    Write { file: PathBuf, cause: std::io::Error },
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
     #[error("{}: {cause}", file.display())]
@@ -61,8 +65,10 @@ pub enum CommandError {
 impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::File { .. } | Self::Policy(_) | Self::Inventory { .. } => Exit::Usage,
-            Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
+            Self::File { .. } | Self::Exists(_) | Self::Policy(_) | Self::Inventory { .. } => {
+                Exit::Usage
+            }
+            Self::Cloud(_) | Self::Write { .. } | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What each command does, one file each.
 
 mod apply;
+mod init;
 mod inventory;
 mod plan;
 mod restore;
@@ -21,6 +22,7 @@ pub async fn run(arguments: Arguments, now: Timestamp) -> Result<Exit, CommandEr
         Command::Restore(arguments) => restore::run(arguments, now).await,
         Command::Inventory(arguments) => inventory::run(arguments, now).await,
         Command::Validate(arguments) => validate::run(arguments),
+        Command::Init(arguments) => init::run(arguments, now).await,
         Command::Schema => {
             print_json(&Policy::schema())?;
             Ok(Exit::Done)

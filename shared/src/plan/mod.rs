@@ -26,6 +26,7 @@ use crate::cloud::SnapshotFate;
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
 use crate::inventory::{Image, ImageState, Inventory, Reference};
 use crate::policy::Policy;
+pub(crate) use family::name_prefix;
 use family::{Cutoffs, Families, Member};
 use protect::{Recovery, Uses};
 use reason::Reason;
@@ -353,6 +354,15 @@ fn summarise(decisions: &[Decision], inventory: &Inventory) -> Summary {
     let sizes = inventory.snapshots.iter().filter(|snapshot| going.contains(&snapshot.snapshot_id));
     summary.snapshots_gib = sizes.filter_map(|snapshot| snapshot.size_gib).map(u64::from).sum();
     summary
+}
+
+/// Whether `image` can be in a family of `account` that a rule retires: it is ours, has an age,
+/// and no other service looks after it.
+pub(crate) fn may_have_family(image: &Image, account: &AccountId) -> bool {
+    protect::is_ours(image, account)
+        && family::takes_part(image)
+        && image.created_at.is_some()
+        && protect::manager(image).is_none()
 }
 
 /// Whether an image in this state still exists.

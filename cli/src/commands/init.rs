@@ -1,0 +1,94 @@
+//! `init`: write a first policy, from what is seen or from what another tool was told.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use steward::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
+use steward::draft::{self, FirstPolicy};
+use steward::inventory::Inventory;
+use steward::survey;
+
+use crate::arguments::{self, Place};
+use crate::files::{print, read_inventory};
+use crate::live;
+use crate::outcome::{CommandError, Exit};
+
+/// Runs `init`.
+pub async fn run(arguments: arguments::Init, now: Timestamp) -> Result<Exit, CommandError> {
+    let arguments::Init { out, force, inventory, now: given, place } = arguments;
+    let now = given.unwrap_or(now);
+    // Said before a minute is spent on reading the account.
+    refuse_to_overwrite(&out, force)?;
+    let inventory = match inventory {
+        Some(file) => read_inventory(&file)?,
+        None => read_account(place, now).await?,
+    };
+    for unread in &inventory.unread {
+        eprintln!("image-steward: not read: {unread}");
+    }
+    let FirstPolicy { text, rules, outlook } = draft::first_policy(&inventory, now)?;
+    write_policy(&out, &text, force)?;
+    let draft::Outlook { images, in_use: _, matched, expired, refusal: _ } = outlook;
+    say(
+        &out,
+        &format!(
+            "{rules} rules for {matched} of {images} images; {expired} of them are expired today"
+        ),
+    );
+    Ok(if inventory.unread.is_empty() { Exit::Done } else { Exit::Part })
+}
+
+async fn read_account(place: Place, now: Timestamp) -> Result<Inventory, CommandError> {
+    let scope = ReferenceScope {
+        versions: TemplateVersions::DefaultAndLatest,
+        compute_environments: ComputeEnvironments::Read,
+    };
+    let live = live::connect(place).await?;
+    Ok(survey::take_inventory(&live.aws, &live.home, &scope, now).await)
+}
+
+fn is_standard_output(out: &Path) -> bool {
+    out.as_os_str() == "-"
+}
+
+fn refuse_to_overwrite(out: &Path, force: bool) -> Result<(), CommandError> {
+    // A link that leads nowhere is there too.
+    if force || is_standard_output(out) || out.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(CommandError::Exists(out.to_owned()))
+}
+
+fn write_policy(out: &PathBuf, text: &str, force: bool) -> Result<(), CommandError> {
+    if is_standard_output(out) {
+        return print(text);
+    }
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    options.open(out).and_then(|mut file| file.write_all(text.as_bytes())).map_err(|cause| {
+        match cause.kind() {
+            std::io::ErrorKind::AlreadyExists => CommandError::Exists(out.clone()),
+            _ => CommandError::Write { file: out.clone(), cause },
+        }
+    })
+}
+
+/// What was written, and what to do next, beside the policy itself.
+fn say(out: &Path, what: &str) {
+    if is_standard_output(out) {
+        eprintln!("image-steward: {what}");
+    } else {
+        let file = out.display();
+        eprintln!("image-steward: wrote {file}: {what}");
+        eprintln!(
+            "Nothing is retired by it yet. Read it, then: image-steward plan --policy {file}"
+        );
+    }
+}
