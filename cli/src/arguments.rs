@@ -52,9 +52,10 @@ pub enum Command {
     Validate(Validate),
     /// Print the JSON Schema of the policy.
     Schema,
-    /// Write a first policy, with comments, from what is in the account. Changes nothing there.
+    /// Write a first policy, with comments: from what is in the account, or from the policies of
+    /// another tool. Changes nothing there.
     #[command(
-        after_help = "Examples:\n  image-steward init --region eu-central-1\n  image-steward init --inventory saved.json --out -"
+        after_help = "Examples:\n  image-steward init --region eu-central-1\n  image-steward init --inventory saved.json --out -\n  image-steward init --from custodian.yml --out policy.toml\n  image-steward init --from crontab.txt --inventory saved.json"
     )]
     Init(Init),
 }
@@ -190,7 +191,12 @@ pub struct Init {
     /// Write over a file that is there.
     #[arg(long)]
     pub force: bool,
-    /// Look at a saved inventory instead of the account.
+    /// Translate this file instead of looking at the account: Cloud Custodian's policies for images
+    /// (YAML), or command lines of amicleaner. May be repeated.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile"])]
+    pub from: Vec<PathBuf>,
+    /// Look at a saved inventory instead of the account; with --from, only to say what the policy
+    /// finds in it.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile"])]
     pub inventory: Option<PathBuf>,
     /// Count ages back from this time (RFC 3339) instead of now.

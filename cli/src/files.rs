@@ -18,7 +18,7 @@ pub fn read_inventory(file: &Path) -> Result<Inventory, CommandError> {
         .map_err(|cause| CommandError::Inventory { file: file.to_owned(), cause })
 }
 
-fn read(file: &Path) -> Result<String, CommandError> {
+pub fn read(file: &Path) -> Result<String, CommandError> {
     std::fs::read_to_string(file)
         .map_err(|cause| CommandError::File { file: file.to_owned(), cause })
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod commands;
 mod files;
 mod live;
+mod migrate;
 mod outcome;
 
 use std::process::ExitCode;

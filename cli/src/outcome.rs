@@ -8,6 +8,8 @@ use steward::cloud::CloudError;
 use steward::inventory::InventoryError;
 use steward::policy::PolicyError;
 
+use crate::migrate::MigrateError;
+
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -50,6 +52,8 @@ pub enum CommandError {
     Exists(PathBuf),
     #[error("writing {}: {cause}", file.display())]
     Write { file: PathBuf, cause: std::io::Error },
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
     #[error("{}: {cause}", file.display())]
@@ -65,9 +69,11 @@ pub enum CommandError {
 impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::File { .. } | Self::Exists(_) | Self::Policy(_) | Self::Inventory { .. } => {
-                Exit::Usage
-            }
+            Self::File { .. }
+            | Self::Exists(_)
+            | Self::Migrate(_)
+            | Self::Policy(_)
+            | Self::Inventory { .. } => Exit::Usage,
             Self::Cloud(_) | Self::Write { .. } | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }

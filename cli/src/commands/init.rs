@@ -8,19 +8,24 @@ use jiff::Timestamp;
 use steward::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
 use steward::draft::{self, FirstPolicy};
 use steward::inventory::Inventory;
+use steward::policy::Policy;
 use steward::survey;
 
 use crate::arguments::{self, Place};
 use crate::files::{print, read_inventory};
 use crate::live;
+use crate::migrate::{Migrated, migrate};
 use crate::outcome::{CommandError, Exit};
 
 /// Runs `init`.
 pub async fn run(arguments: arguments::Init, now: Timestamp) -> Result<Exit, CommandError> {
-    let arguments::Init { out, force, inventory, now: given, place } = arguments;
+    let arguments::Init { out, force, from, inventory, now: given, place } = arguments;
     let now = given.unwrap_or(now);
     // Said before a minute is spent on reading the account.
     refuse_to_overwrite(&out, force)?;
+    if !from.is_empty() {
+        return run_from(&from, inventory.as_deref(), &out, force, now);
+    }
     let inventory = match inventory {
         Some(file) => read_inventory(&file)?,
         None => read_account(place, now).await?,
@@ -34,10 +39,47 @@ pub async fn run(arguments: arguments::Init, now: Timestamp) -> Result<Exit, Com
     say(
         &out,
         &format!(
-            "{rules} rules for {matched} of {images} images; {expired} of them are expired today"
+            "{} for {matched} of {images} images; {expired} of them are expired today",
+            counted(rules, "rule")
         ),
     );
     Ok(if inventory.unread.is_empty() { Exit::Done } else { Exit::Part })
+}
+
+/// Translates what another tool was told.
+fn run_from(
+    from: &[PathBuf],
+    inventory: Option<&Path>,
+    out: &PathBuf,
+    force: bool,
+    now: Timestamp,
+) -> Result<Exit, CommandError> {
+    let read = |file: &PathBuf| Ok((file.clone(), crate::files::read(file)?));
+    let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
+    let Migrated { mut document, rules, left_out } = migrate(&files)?;
+    let policy = Policy::parse(&document.to_toml(), "the draft")?;
+    let mut what = counted(rules, "rule");
+    if let Some(file) = inventory {
+        let draft::Outlook { images, in_use, matched, expired, refusal: _ } =
+            draft::outlook(&read_inventory(file)?, &policy, now);
+        let found = format!(
+            "for {matched} of {images} images ({in_use} in use); {expired} of them are expired today"
+        );
+        document.head.push(format!("In {}: {found}.", draft::shown(&file.display().to_string())));
+        what += &format!(" {found}");
+    }
+    let text = document.to_toml();
+    Policy::parse(&text, "the draft")?;
+    write_policy(out, &text, force)?;
+    for left_out in &left_out {
+        eprintln!("image-steward: not translated: {left_out}");
+    }
+    say(out, &what);
+    Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 async fn read_account(place: Place, now: Timestamp) -> Result<Inventory, CommandError> {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::write::literal;
+use super::text::literal;
 use crate::inventory::{Image, Inventory};
 use crate::plan::{may_have_family, name_prefix};
 

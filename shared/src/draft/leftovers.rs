@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::text::shown;
 use super::words::counted;
-use super::write::shown;
 use crate::inventory::Inventory;
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, name_prefix};

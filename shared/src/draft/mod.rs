@@ -8,6 +8,7 @@
 mod families;
 mod leftovers;
 mod measure;
+mod text;
 mod words;
 mod write;
 
@@ -21,8 +22,9 @@ use crate::policy::{Policy, PolicyError};
 use families::{Family, Kind};
 use measure::{Measures, measure};
 pub use measure::{Outlook, outlook};
+pub use text::{any_of, literal, shown};
 pub use words::rule_name;
-pub use write::{Document, Entry, Keep, Match, Retire, Rule, Safety, any_of, literal, shown};
+pub use write::{Document, Entry, Keep, Match, Retire, Rule, Safety};
 
 /// So many families get a rule of their own; smaller ones share rules.
 const OWN_RULES: usize = 20;

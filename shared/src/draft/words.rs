@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 use super::families::{Family, Kind};
 use super::measure::{Measures, Outlook};
-use super::write::{Keep, Match, Retire, Rule, shown};
+use super::text::shown;
+use super::write::{Keep, Match, Retire, Rule};
 use crate::inventory::Inventory;
 
 /// What stands above everything.
