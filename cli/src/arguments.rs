@@ -102,6 +102,12 @@ pub enum Command {
         after_help = "Examples:\n  image-steward simulate --policy new.toml --days 180 --region eu-central-1\n  image-steward simulate --policy new.toml --against old.toml --days 90 --inventory saved.json"
     )]
     Simulate(Simulate),
+    /// Write a first policy, with comments: from what is in the account, or from the policies of
+    /// another tool. Changes nothing there.
+    #[command(
+        after_help = "Examples:\n  image-steward init --region eu-central-1\n  image-steward init --inventory saved.json --out -\n  image-steward init --from custodian.yml --out policy.toml\n  image-steward init --from crontab.txt --inventory saved.json"
+    )]
+    Init(Init),
 }
 
 /// Arguments of `plan`.
@@ -307,4 +313,21 @@ pub struct Simulate {
     pub world: World,
     #[command(flatten)]
     pub output: Output,
+}
+
+/// Arguments of `init`.
+#[derive(Debug, Args)]
+pub struct Init {
+    /// Where to write the policy; `-` is standard output.
+    #[arg(short, long, value_name = "FILE", default_value = "policy.toml")]
+    pub out: PathBuf,
+    /// Write over a file that is there.
+    #[arg(long)]
+    pub force: bool,
+    /// Translate this file instead of looking at the account: Cloud Custodian's policies for images
+    /// (YAML), or command lines of amicleaner. May be repeated.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
+    pub from: Vec<PathBuf>,
+    #[command(flatten)]
+    pub world: World,
 }

@@ -5,6 +5,7 @@ mod commands;
 mod files;
 mod interrupt;
 mod live;
+mod migrate;
 mod outcome;
 mod page;
 mod progress;

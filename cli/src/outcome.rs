@@ -8,6 +8,8 @@ use steward::inventory::InventoryError;
 use steward::policy::PolicyError;
 use steward::saved::SavedPlanError;
 
+use crate::migrate::MigrateError;
+
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -51,6 +53,10 @@ pub enum CommandError {
     File { file: String, cause: std::io::Error },
     #[error("writing {file}: {cause}")]
     Write { file: String, cause: std::io::Error },
+    #[error("{file} is there already; name another file with --out, or write over it with --force")]
+    Exists { file: String },
+    #[error(transparent)]
+    Migrate(#[from] MigrateError),
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
     #[error("{file}: {cause}")]
@@ -71,6 +77,8 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::File { .. }
+            | Self::Exists { .. }
+            | Self::Migrate(_)
             | Self::Policy(_)
             | Self::Inventory { .. }
             | Self::Plan { .. }

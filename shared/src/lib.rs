@@ -18,6 +18,7 @@ pub mod apply;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod cloud;
+pub mod draft;
 pub mod event;
 #[cfg(feature = "aws")]
 pub mod function;

@@ -2,6 +2,7 @@
 
 mod apply;
 mod explain;
+mod init;
 mod inventory;
 mod plan;
 mod report;
@@ -28,6 +29,7 @@ pub async fn run(command: Command, session: &Session) -> Result<Exit, CommandErr
         Command::Inventory(arguments) => inventory::run(arguments, session).await,
         Command::Simulate(arguments) => simulate::run(arguments, session).await,
         Command::Validate(arguments) => validate::run(arguments),
+        Command::Init(arguments) => init::run(arguments, session).await,
         Command::Schema => {
             print_json(&Policy::schema())?;
             Ok(Exit::Done)

@@ -403,6 +403,15 @@ fn size_of(snapshots: &HashSet<&SnapshotId>, inventory: &Inventory) -> u64 {
     meant.filter_map(|snapshot| snapshot.size_gib).map(u64::from).sum()
 }
 
+/// Whether `image` can be in a family of `account` that a rule retires: it is ours, has an age,
+/// and no other service looks after it.
+pub(crate) fn may_have_family(image: &Image, account: &AccountId) -> bool {
+    protect::is_ours(image, account)
+        && family::takes_part(image)
+        && image.created_at.is_some()
+        && protect::manager(image).is_none()
+}
+
 /// Whether an image in this state still exists.
 fn exists(image: &Image) -> bool {
     image.state != ImageState::Deregistered

@@ -152,7 +152,7 @@ impl<'a> Recovery<'a> {
 
 /// The service that looks after `image`. The marks of AWS Backup and of Data Lifecycle Manager
 /// are reported by users rather than documented; Image Builder documents its own.
-fn manager(image: &Image) -> Option<Manager> {
+pub(super) fn manager(image: &Image) -> Option<Manager> {
     if image.owner_alias.as_deref() == Some("aws-backup-vault") {
         return Some(Manager::AwsBackup);
     }

@@ -1,0 +1,140 @@
+//! `init`: write a first policy, from what is seen or from what another tool was told.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use steward::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
+use steward::draft::{self, FirstPolicy};
+use steward::inventory::Inventory;
+use steward::policy::Policy;
+use steward::survey;
+
+use crate::arguments::{self, Place, World};
+use crate::files::{is_standard, name_of, print, read_inventory};
+use crate::live;
+use crate::migrate::{Migrated, migrate};
+use crate::outcome::{CommandError, Exit};
+use crate::session::Session;
+
+/// Runs `init`.
+pub async fn run(arguments: arguments::Init, session: &Session) -> Result<Exit, CommandError> {
+    let arguments::Init { out, force, from, world } = arguments;
+    let World { inventory, now, place } = world;
+    let now = now.unwrap_or(session.now);
+    let files = from.iter().chain(inventory.as_ref());
+    if files.filter(|file| is_standard(file)).count() > 1 {
+        return Err(CommandError::TwoStandardInputs);
+    }
+    // Said before a minute is spent on reading the account.
+    refuse_to_overwrite(&out, force)?;
+    if !from.is_empty() {
+        return run_from(&from, inventory.as_deref(), &out, force, now, session);
+    }
+    let inventory = match inventory {
+        Some(file) => read_inventory(&file)?,
+        None => read_account(place, now).await?,
+    };
+    session.progress.end();
+    for unread in &inventory.unread {
+        eprintln!("image-steward: not read: {unread}");
+    }
+    let FirstPolicy { text, rules, outlook } = draft::first_policy(&inventory, now)?;
+    write_policy(&out, &text, force)?;
+    let draft::Outlook { images, in_use: _, matched, expired, refusal: _ } = outlook;
+    say(
+        session,
+        &out,
+        &format!(
+            "{} for {matched} of {images} images; {expired} of them are expired today",
+            counted(rules, "rule")
+        ),
+    );
+    Ok(if inventory.unread.is_empty() { Exit::Done } else { Exit::Part })
+}
+
+/// Translates what another tool was told.
+fn run_from(
+    from: &[PathBuf],
+    inventory: Option<&Path>,
+    out: &PathBuf,
+    force: bool,
+    now: Timestamp,
+    session: &Session,
+) -> Result<Exit, CommandError> {
+    let read = |file: &PathBuf| Ok((file.clone(), crate::files::read(file)?));
+    let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
+    let Migrated { mut document, rules, left_out } = migrate(&files)?;
+    let policy = Policy::parse(&document.to_toml(), "the draft")?;
+    let mut what = counted(rules, "rule");
+    if let Some(file) = inventory {
+        let draft::Outlook { images, in_use, matched, expired, refusal: _ } =
+            draft::outlook(&read_inventory(file)?, &policy, now);
+        let found = format!(
+            "for {matched} of {images} images ({in_use} in use); {expired} of them are expired today"
+        );
+        document.head.push(format!("In {}: {found}.", draft::shown(&file.display().to_string())));
+        what += &format!(" {found}");
+    }
+    let text = document.to_toml();
+    Policy::parse(&text, "the draft")?;
+    write_policy(out, &text, force)?;
+    for left_out in &left_out {
+        eprintln!("image-steward: not translated: {left_out}");
+    }
+    say(session, out, &what);
+    Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
+}
+
+async fn read_account(place: Place, now: Timestamp) -> Result<Inventory, CommandError> {
+    let scope = ReferenceScope {
+        versions: TemplateVersions::DefaultAndLatest,
+        compute_environments: ComputeEnvironments::Read,
+    };
+    let live = live::connect(place).await?;
+    Ok(survey::take_inventory(&live.aws, &live.home, &scope, now).await)
+}
+
+fn refuse_to_overwrite(out: &Path, force: bool) -> Result<(), CommandError> {
+    // A link that leads nowhere is there too.
+    if force || is_standard(out) || out.symlink_metadata().is_err() {
+        return Ok(());
+    }
+    Err(CommandError::Exists { file: name_of(out) })
+}
+
+fn write_policy(out: &PathBuf, text: &str, force: bool) -> Result<(), CommandError> {
+    if is_standard(out) {
+        return print(text);
+    }
+    let mut options = OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    options.open(out).and_then(|mut file| file.write_all(text.as_bytes())).map_err(|cause| {
+        match cause.kind() {
+            std::io::ErrorKind::AlreadyExists => CommandError::Exists { file: name_of(out) },
+            _ => CommandError::Write { file: name_of(out), cause },
+        }
+    })
+}
+
+/// What was written, and what to do next, beside the policy itself.
+fn say(session: &Session, out: &Path, what: &str) {
+    if is_standard(out) {
+        session.hint(what);
+        return;
+    }
+    let file = out.display();
+    session.hint(format_args!(
+        "wrote {file}: {what}. Nothing is retired by it yet. Read it, then: image-steward plan --policy {file}"
+    ));
+}

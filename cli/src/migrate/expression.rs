@@ -1,0 +1,100 @@
+//! What selects an image, as alternatives of conditions that must all hold.
+
+/// More alternatives than this are no rules for people.
+const MOST: usize = 16;
+
+/// Something that holds for an image or not.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Atom {
+    /// Nothing that they know uses it.
+    Unused,
+    /// It is older than so many days.
+    OlderThan(f64),
+    /// A glob over a field, or that it does not match.
+    Field {
+        field: Field,
+        glob: String,
+        negated: bool,
+        /// Whether it matches all that theirs does; otherwise fewer.
+        exact: bool,
+    },
+    /// Always so with the images that ours would touch; the text says why.
+    Always(String),
+    /// What ours cannot ask, and where it stands.
+    Unknown { what: String, line: usize },
+}
+
+/// What a glob is about.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Field {
+    Name,
+    Architecture,
+    Platform,
+    Tag(String),
+}
+
+/// Atoms and what joins them.
+#[derive(Debug, Clone)]
+pub enum Expression {
+    Is(Atom),
+    All(Vec<Expression>),
+    Any(Vec<Expression>),
+    Not(Box<Expression>, usize),
+}
+
+/// The alternatives; `None` when there are too many.
+pub fn alternatives(expression: &Expression) -> Option<Vec<Vec<Atom>>> {
+    expand(expression, false, 0)
+}
+
+fn expand(expression: &Expression, negated: bool, line: usize) -> Option<Vec<Vec<Atom>>> {
+    match (expression, negated) {
+        (Expression::Is(atom), false) => Some(vec![vec![atom.clone()]]),
+        (Expression::Is(atom), true) => Some(vec![vec![negation(atom, line)]]),
+        (Expression::Not(inner, line), _) => expand(inner, !negated, *line),
+        (Expression::All(parts), false) | (Expression::Any(parts), true) => {
+            let mut product: Vec<Vec<Atom>> = vec![Vec::new()];
+            for part in parts {
+                let choices = expand(part, negated, line)?;
+                if product.len() * choices.len() > MOST {
+                    return None;
+                }
+                product = product
+                    .iter()
+                    .flat_map(|so_far| {
+                        choices.iter().map(move |more| [so_far.as_slice(), more].concat())
+                    })
+                    .collect();
+            }
+            Some(product)
+        }
+        (Expression::Any(parts), false) | (Expression::All(parts), true) => {
+            let mut sum = Vec::new();
+            for part in parts {
+                sum.extend(expand(part, negated, line)?);
+                if sum.len() > MOST {
+                    return None;
+                }
+            }
+            Some(sum)
+        }
+    }
+}
+
+fn negation(atom: &Atom, line: usize) -> Atom {
+    let unknown = |what: &str| Atom::Unknown { what: what.to_owned(), line };
+    match atom {
+        Atom::Field { field, glob, negated, exact: true } => {
+            let (field, glob) = (field.clone(), glob.clone());
+            Atom::Field { field, glob, negated: !negated, exact: true }
+        }
+        Atom::Field { glob, .. } => unknown(&format!(
+            "an exception by a pattern of which ours, `{}`, would except fewer images",
+            steward::draft::shown(glob)
+        )),
+        Atom::Unused => unknown("images in use, which ours never touches"),
+        Atom::OlderThan(days) => unknown(&format!("only images younger than {days} days")),
+        Atom::Always(what) => unknown(&format!("the opposite of: {what}")),
+        Atom::Unknown { what, line } => Atom::Unknown { what: format!("not: {what}"), line: *line },
+    }
+}

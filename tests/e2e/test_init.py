@@ -1,0 +1,452 @@
+"""`init`: a first policy from an account, and from what other tools were told."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Account, image_steward
+from worlds import ACCOUNT, ami, image, image_ids, small_fleet, web_fleet
+
+DONE, FAILED, USAGE, PART, REFUSED = range(5)
+FIXTURES = Path(__file__).parent / "fixtures"
+NOWHERE = "http://127.0.0.1:9"
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+AT = ("--now", "2026-11-22T12:00:00Z")
+
+
+def steward(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Without an account: nothing listens there."""
+    return image_steward(NOWHERE, *map(str, arguments))
+
+
+def plan_of(policy: Path, *where: str | Path) -> dict[str, Any]:
+    """The plan as the real command makes it, after it found the policy valid."""
+    valid = steward("validate", "--policy", policy)
+    assert valid.returncode == DONE, valid.stderr + policy.read_text()
+    planned = steward("plan", "--policy", policy, "--format", "json", *where)
+    assert planned.returncode == DONE, planned.stderr
+    return json.loads(planned.stdout)
+
+
+def expired(plan: dict[str, Any]) -> set[str]:
+    """The names of the images that would be retired."""
+    reasons = {"expired", "failed"}
+    return {
+        one["name"]
+        for one in plan["decisions"]
+        if any(reason["reason"] in reasons for reason in one["because"])
+    }
+
+
+def assert_nothing_in_use_goes(plan: dict[str, Any]) -> None:
+    used = [
+        one
+        for one in plan["decisions"]
+        if any(reason["reason"] == "in_use" for reason in one["because"])
+    ]
+    assert used
+    assert {one["action"] for one in used} <= {"keep", "rescue"}
+
+
+def world() -> dict[str, Any]:
+    """A saved inventory of families of several kinds; the numbers are ages in days."""
+    images: list[dict[str, Any]] = []
+
+    def family(name: str, ages: list[int], **tags: str) -> None:
+        for number, age in enumerate(ages, 1):
+            made = NOW - timedelta(days=age)
+            images.append(
+                {
+                    "image_id": ami(len(images) + 1),
+                    "name": f"{name}-{number}",
+                    "owner_id": ACCOUNT,
+                    "created_at": made.strftime("%Y-%m-%dT%H:%M:%SZ"),
+                    "state": "available",
+                    "architecture": "x86_64",
+                    "tags": tags,
+                }
+            )
+
+    family("web", [10, 35, 50, 95, 120, 200])
+    images[3]["tags"] = {"Environment": "prod"}
+    images[4]["tags"] = {"Keep": "yes"}
+    family("golden", [20, 60, 200, 300], Family="golden")
+    family("pr", [1, 10, 30])
+    family("pr-release", [50, 60])
+    family("dev", [5, 25, 40], Environment="dev")
+    family("db", [30, 45, 90, 100, 110, 120])
+    family("shop", list(range(10, 90, 10)), Environment="test", Family="shop")
+    family("till", list(range(10, 90, 10)), Environment="production", Family="till")
+    family("marked", [70, 80], custodian_cleanup="deregister@2026/12/01")
+    ids = {one["name"]: one["image_id"] for one in images}
+    used = ["web-6", "golden-4", "db-1", "shop-8"]
+    return {
+        "account": ACCOUNT,
+        "region": "eu-central-1",
+        "taken_at": "2026-11-22T12:00:00Z",
+        "images": images,
+        "references": [
+            {"image_id": ids[name], "kind": "instance", "by": f"i-{number}"}
+            for number, name in enumerate(used)
+        ],
+    }
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    """The inventory as a file."""
+    file = tmp_path / "saved.json"
+    file.write_text(json.dumps(world()))
+    return file
+
+
+class TestFromAnAccount:
+    def test_the_policy_is_valid_and_finds_little(
+        self, account: Account, tmp_path: Path
+    ) -> None:
+        account.load(web_fleet())
+        before = account.fleet()
+        policy = tmp_path / "policy.toml"
+        made = image_steward(account, "init", "--out", str(policy))
+        assert made.returncode == DONE, made.stderr
+        assert made.stdout == ""
+        assert "1 rule for 8 of 8 images; 0 of them are expired today" in made.stderr
+        assert account.mutating_calls() == []
+        assert account.fleet() == before
+        arguments = ("--policy", str(policy))
+        assert image_steward(account, "validate", *arguments).returncode == DONE
+        planned = image_steward(account, "plan", *arguments, "--format", "json")
+        assert planned.returncode == DONE, planned.stderr
+        plan = json.loads(planned.stdout)
+        assert expired(plan) == set()
+        assert {one["rule"] for one in plan["decisions"]} == {"web"}
+        assert_nothing_in_use_goes(plan)
+
+    def test_what_could_not_be_read_is_said_in_the_policy_too(
+        self, account: Account, tmp_path: Path
+    ) -> None:
+        account.load(small_fleet())
+        account.switch(deny=["DescribeInstances"])
+        policy = tmp_path / "policy.toml"
+        made = image_steward(account, "init", "--out", str(policy))
+        assert made.returncode == PART
+        assert "not read: instances" in made.stderr
+        assert "# NOT EVERYTHING COULD BE READ: instances" in policy.read_text()
+        assert steward("validate", "--policy", policy).returncode == DONE
+
+    def test_an_empty_account_gets_an_example(self, account: Account) -> None:
+        made = image_steward(account, "init", "--out", "-")
+        assert made.returncode == DONE
+        assert "# No family was found" in made.stdout
+        assert 'name = "example"' in made.stdout
+
+    def test_hostile_names_and_tags(self, account: Account, tmp_path: Path) -> None:
+        names = ['a"b', "a(b)", "[x]", "a'b", "a/b@c", "..."]
+        images = [
+            image(
+                10 * row + column,
+                40 * column,
+                name=f"{name}-{column}",
+                tags={"Role": f'{name}"\\{{*,?}}'},
+            )
+            for row, name in enumerate(names, 1)
+            for column in range(1, 6)
+        ]
+        fleet = small_fleet(*images)
+        fleet["instances"][0]["image_id"] = ami(15)
+        account.load(fleet)
+        policy = tmp_path / "policy.toml"
+        made = image_steward(account, "init", "--out", str(policy))
+        assert made.returncode == DONE, made.stderr
+        planned = image_steward(
+            account, "plan", "--policy", str(policy), "--format", "json"
+        )
+        plan = json.loads(planned.stdout)
+        assert {one["image_id"] for one in plan["decisions"] if one["rule"]} == (
+            image_ids(account.fleet())
+        )
+        assert_nothing_in_use_goes(plan)
+        assert expired(plan)
+
+
+class TestTheFile:
+    def test_it_is_not_written_over(self, saved: Path, tmp_path: Path) -> None:
+        policy = tmp_path / "policy.toml"
+        policy.write_text("mine")
+        arguments = ("init", "--inventory", saved, "--out", policy)
+        refused = steward(*arguments)
+        assert refused.returncode == USAGE
+        assert "--force" in refused.stderr
+        assert policy.read_text() == "mine"
+        assert steward(*arguments, "--force").returncode == DONE
+        assert policy.read_text().startswith("# A first policy")
+
+    def test_it_is_policy_toml_unless_said_otherwise(
+        self, saved: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        assert steward("init", "--inventory", saved).returncode == DONE
+        assert steward("validate").returncode == DONE
+
+    def test_a_directory_that_is_not_there(self, saved: Path, tmp_path: Path) -> None:
+        there = tmp_path / "no" / "policy.toml"
+        failed = steward("init", "--inventory", saved, "--out", there)
+        assert failed.returncode == FAILED
+        assert str(there) in failed.stderr
+
+    def test_the_same_inventory_makes_the_same_text(self, saved: Path) -> None:
+        arguments = ("init", "--inventory", saved, *AT, "--out", "-")
+        first, second = steward(*arguments), steward(*arguments)
+        assert first.stdout == second.stdout != ""
+
+
+def test_a_first_policy_from_a_saved_inventory(saved: Path, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    made = steward("init", "--inventory", saved, *AT, "--out", policy)
+    assert made.returncode == DONE, made.stderr
+    plan = plan_of(policy, "--inventory", saved, *AT)
+    assert {one["rule"] for one in plan["decisions"]} == {
+        "golden",
+        "shop",
+        "till",
+        "pr-release",
+        "marked",
+        "web",
+        "dev",
+        "db",
+        "pr",
+    }
+    assert_nothing_in_use_goes(plan)
+    # Families of which nothing is in use keep three, and what is younger than 30 days.
+    assert expired(plan) == {
+        *("till-4", "till-5", "till-6", "till-7", "till-8"),
+        # db-1 is in use and the newest: three, and 60 days, which is a little more than its 30.
+        *("db-4", "db-5", "db-6"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "exit_code", "rules", "gone"),
+    [
+        (
+            "custodian/deregister-old.yml",
+            DONE,
+            ["old-images"],
+            {"web-4", "web-5", "golden-3", "db-4", "db-5", "db-6"},
+        ),
+        ("custodian/unused.yml", DONE, ["web-images"], {"web-2", "web-3"}),
+        (
+            "custodian/mark-and-sweep.yml",
+            DONE,
+            ["mark-unused-images"],
+            {
+                *("web-4", "web-5", "golden-3", "db-3", "db-4", "db-5", "db-6"),
+                *("shop-7", "till-7", "till-8", "marked-2"),
+            },
+        ),
+        (
+            "custodian/deprecate-then-deregister.yml",
+            DONE,
+            ["deprecate-golden"],
+            {"golden-2", "golden-3"},
+        ),
+        (
+            "custodian/blocks.yml",
+            DONE,
+            ["short-lived", "short-lived-2"],
+            {"pr-2", "pr-3", "dev-2", "dev-3"},
+        ),
+        (
+            "custodian/without-equivalent.yml",
+            PART,
+            ["web-still-works"],
+            {"web-3", "web-4", "web-5"},
+        ),
+        (
+            "amicleaner/crontab.txt",
+            DONE,
+            ["web", "db", "by-Environment-Family"],
+            {"db-5", "db-6", "shop-7"},
+        ),
+        ("amicleaner/script.sh", PART, ["by-environment-role"], set()),
+    ],
+)
+def test_a_translated_policy_is_valid_and_retires_what_theirs_would(
+    saved: Path,
+    tmp_path: Path,
+    file: str,
+    exit_code: int,
+    rules: list[str],
+    gone: set[str],
+) -> None:
+    policy = tmp_path / "policy.toml"
+    where = ("--inventory", saved, *AT)
+    made = steward("init", "--from", FIXTURES / file, *where, "--out", policy)
+    assert made.returncode == exit_code, made.stderr
+    assert (exit_code == PART) == ("not translated: " in made.stderr)
+    valid = steward("validate", "--policy", policy, "--format", "json")
+    assert json.loads(valid.stdout)["rules"] == rules
+    plan = plan_of(policy, *where)
+    assert expired(plan) == gone
+    assert_nothing_in_use_goes(plan)
+    text = policy.read_text().replace("\n# ", " ").replace("\n#   ", " ")
+    assert f"{len(gone)} of them are expired today" in text
+
+
+def translated(tmp_path: Path, text: str) -> subprocess.CompletedProcess[str]:
+    file = tmp_path / "theirs"
+    file.write_text(text)
+    return steward("init", "--from", file, "--out", "-")
+
+
+def test_what_a_translation_says(tmp_path: Path) -> None:
+    file = FIXTURES / "custodian/unused.yml"
+    made = steward("init", "--from", file, "--out", "-")
+    for said in (
+        "max_per_run = 20 ",
+        'recycle_bin = "required"',
+        "its `unused` looks at instances",
+        "deregisters at once; here that is two weeks after",
+        "No equivalent, and not done here: {type: notify",
+        'delete_snapshots_after = "7d"',
+    ):
+        assert said in made.stdout
+    left = steward("init", "--from", FIXTURES / "custodian/deregister-old.yml", "-o-")
+    assert 'delete_snapshots_after = "100y"' in left.stdout
+    assert "does not ask whether an image is in use" in left.stdout
+
+
+def test_several_files_make_one_policy(tmp_path: Path, saved: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    files = ("custodian/blocks.yml", "amicleaner/crontab.txt")
+    sources = [part for file in files for part in ("--from", FIXTURES / file)]
+    assert steward("init", *sources, "--out", policy).returncode == DONE
+    plan = plan_of(policy, "--inventory", saved, *AT)
+    assert {"pr-3", "db-6"} <= expired(plan)
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        "{type: unused, value: false}",
+        "{type: image-age, days: 2, op: lt}",
+        "{type: cross-account}",
+        "{type: value, key: Name, op: regex, value: '^web-(a|b)'}",
+        "{type: value, key: Name, op: glob, value: 'web-[!]x'}",
+        "{not: [{type: value, key: Name, op: regex, value: '^web'}]}",
+        "{not: [{type: image-age, days: 2}]}",
+        "{not: [unused]}",
+        "{type: value, key: OwnerId, value: '123456789012'}",
+        "{type: value, key: 'tag:Version', op: gt, value: 3}",
+        "{type: value, key: CreationDate, value_type: age, op: lt, value: 9}",
+        "{or: [unused, {type: event, key: a, value: b}]}",
+        "{type: something-of-next-year}",
+        "12",
+    ],
+)
+def test_a_condition_that_ours_lacks_disarms_the_rule(
+    tmp_path: Path, saved: Path, condition: str
+) -> None:
+    """Without it the rule would take more images: so no rule that decides has the policy's name."""
+    made = translated(
+        tmp_path,
+        "policies:\n- name: p\n  resource: ami\n  filters:\n"
+        f"  - 'tag:Team': web\n  - {condition}\n  actions: [deregister]\n",
+    )
+    assert made.returncode == PART
+    assert "not translated: " in made.stderr
+    assert "\n# [[rule]]\n" in made.stdout
+    policy = tmp_path / "policy.toml"
+    policy.write_text(made.stdout)
+    assert expired(plan_of(policy, "--inventory", saved, *AT)) == set()
+
+
+@pytest.mark.parametrize(
+    ("condition", "rule"),
+    [
+        ("{'tag:Team': web}", 'match = { tags = { Team = "web" } }'),
+        ("{'tag:Team': present}", 'match = { tags = { Team = "*" } }'),
+        ("{'tag:Te am': empty}", 'tags = { "Te am" = "?*" } }'),
+        (
+            "{type: value, key: 'tag:T', op: ne, value: 'a*'}",
+            'keep = { last = 1, tags = { T = "a[*]" } }',
+        ),
+        (
+            "{type: value, key: 'tag:T', op: in, value: [a, b]}",
+            'match = { tags = { T = "{a,b}" } }',
+        ),
+        (
+            "{not: [{'tag:T': a}, {Name: b}]}",
+            'match = { not = { name = "b" } }',
+        ),
+        ("{Name: 'b\"'}", 'match = { name = "b\\"" }'),
+        (
+            "{type: value, key: Name, op: regex-case, value: '^web\\.[.]'}",
+            None,
+        ),
+        (
+            "{type: value, key: Name, op: regex-case, value: '^web\\.x.*y$'}",
+            'match = { name = "web.x*y" }',
+        ),
+        ("{Architecture: arm64}", 'match = { architecture = "arm64" }'),
+        ("{Platform: windows}", 'match = { platform = "Windows*" }'),
+        ("{Platform: absent}", 'match = { not = { platform = "Windows*" } }'),
+        ("{State: available}", "State: ours looks at the state itself"),
+        (
+            "{type: value, key: CreationDate, value_type: age, op: gt, value: 9.5}",
+            'within = "10d"',
+        ),
+    ],
+)
+def test_conditions_that_ours_has(
+    tmp_path: Path, condition: str, rule: str | None
+) -> None:
+    made = translated(
+        tmp_path,
+        "policies:\n- name: p\n  resource: ami\n  filters:\n"
+        f"  - {condition}\n  actions: [deregister]\n",
+    )
+    assert made.returncode == (PART if rule is None else DONE), made.stderr
+    assert rule is None or rule in made.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("policies:\n  - name: [a\n", ":3:1:", "flow sequence"),
+        ("policies: 3\n", ":1:", "not a list"),
+        ("policies:\n- name: x\n", ":2:", "resource"),
+        ("\n# hm\nhello\n", ":3:", "Cloud Custodian"),
+        ("", ":1:", "amicleaner"),
+        ("amicleaner --nope\n", ":1:", "no option `--nope`"),
+        ("\namicleaner --mapping-key name\n", ":2:", "--mapping-values"),
+        ("amicleaner --keep-previous many\n", ":1:", "`many` is no number"),
+        ("amicleaner --keep-previous $N\n", ":1:", "variable"),
+        ("amicleaner 'a\n", ":1:", "quote"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_with_its_place(
+    tmp_path: Path, text: str, place: str, words: str
+) -> None:
+    made = translated(tmp_path, text)
+    assert made.returncode == USAGE
+    assert f"{tmp_path / 'theirs'}{place}" in made.stderr
+    assert words in made.stderr
+    assert made.stdout == ""
+
+
+def test_marks_that_another_file_leaves_are_not_acted_on(tmp_path: Path) -> None:
+    made = translated(
+        tmp_path,
+        "policies:\n- name: sweep\n  resource: ami\n"
+        "  filters: [{type: marked-for-op, op: deregister}]\n  actions: [deregister]\n",
+    )
+    assert made.returncode == PART
+    assert "add the file that has the policy with mark-for-op" in made.stderr
+    assert 'name = "keep-everything"' in made.stdout
