@@ -20,6 +20,7 @@ use crate::inventory::{Inventory, Snapshot};
 use crate::plan::reap::made_for;
 use crate::plan::{Plan, Refusal, plan};
 use crate::policy::Policy;
+use crate::progress;
 use growth::DAY;
 pub use growth::Growth;
 pub use table::{compared_text, simulation_text};
@@ -130,7 +131,9 @@ pub fn simulate_with(
     let days = days.min(MOST_DAYS);
     let mut world = World::new(of_images(inventory, policy));
     let (mut told, mut since) = (Told::default(), Since::default());
+    progress::stage("simulating, day by day", usize::try_from(days).ok());
     for day in 0..=days {
+        progress::tell(progress::Told::Done(1));
         let at = now.checked_add(DAY * i32::try_from(day).unwrap_or(i32::MAX));
         let at = at.unwrap_or(Timestamp::MAX);
         if day > 0 {
