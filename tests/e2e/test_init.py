@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import Account, image_steward
+from harness import ROOT, Account, image_steward
 from worlds import ACCOUNT, ami, image, image_ids, small_fleet, web_fleet
 
 DONE, FAILED, USAGE, PART, REFUSED = range(5)
@@ -450,3 +450,26 @@ def test_marks_that_another_file_leaves_are_not_acted_on(tmp_path: Path) -> None
     assert made.returncode == PART
     assert "add the file that has the policy with mark-for-op" in made.stderr
     assert 'name = "keep-everything"' in made.stdout
+
+
+def test_the_commands_of_the_documentation(
+    tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs/migration.md").read_text()
+    commands = [
+        line.removeprefix("$ image-steward ").split()
+        for line in text.splitlines()
+        if line.startswith("$ image-steward init") and "--region" not in line
+    ]
+    assert len(commands) == 5
+    monkeypatch.chdir(tmp_path)
+    for file, source in [
+        ("custodian.yml", "custodian/unused.yml"),
+        ("crontab.txt", "amicleaner/crontab.txt"),
+    ]:
+        (tmp_path / file).write_text((FIXTURES / source).read_text())
+    for command in commands:
+        made = steward(*command)
+        assert made.returncode == DONE, (command, made.stderr)
+    for file in sorted(tmp_path.glob("*.toml")):
+        plan_of(file, "--inventory", saved, *AT)

@@ -1,5 +1,7 @@
 //! A first policy is valid whatever images are called, and keeps what is in use.
 
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
 use jiff::{SignedDuration, Timestamp};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;

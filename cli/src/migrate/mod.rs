@@ -85,7 +85,8 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     let Writing { mut entries, mut safety, names: _, left_out, tools } = writing;
     entries.iter_mut().for_each(list_points);
     safety.comments.push(
-        "What bounds a run. None of this is known to the other tools: these are the careful values.".to_owned(),
+        "What bounds a run. These are the careful values, or theirs where those are lower."
+            .to_owned(),
     );
     let orphans = vec![
         "Snapshots whose image is gone are reported, and stay. To delete them, so long after they were found:".to_owned(),

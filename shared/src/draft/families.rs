@@ -52,6 +52,8 @@ pub(super) struct Family {
     pub divided_by: Vec<String>,
     /// How many images it has.
     pub size: usize,
+    /// Whether their names differ in more than the numbers at their end.
+    pub is_mixed: bool,
 }
 
 /// The families of an inventory, the largest first, ties by value.
@@ -92,7 +94,9 @@ pub(super) fn find(inventory: &Inventory) -> Vec<Family> {
 
 fn family(kind: Kind, value: &str, globs: BTreeSet<String>, members: &[&Image]) -> Family {
     let divided_by = dividers(&kind, members);
-    Family { kind, value: value.to_owned(), globs, divided_by, size: members.len() }
+    let names: BTreeSet<&str> = members.iter().map(|image| name_prefix(&image.name)).collect();
+    let is_mixed = names.len() > 1 && !divided_by.iter().any(|by| by == "name_prefix");
+    Family { kind, value: value.to_owned(), globs, divided_by, size: members.len(), is_mixed }
 }
 
 /// The keys of tags that could name families, as they are spelt in this account.

@@ -115,6 +115,20 @@ fn a_tag_that_names_families_is_preferred_and_architectures_are_not_thrown_toget
 }
 
 #[test]
+fn a_family_whose_names_tell_nothing_is_said_to_be_one() {
+    let names = ["shop-ab12cd", "shop-9f8e7d", "shop-c0ffee", "depot-facade"];
+    let images = (1..).zip(names);
+    let images =
+        images.map(|(age, name)| image(name, age, json!({ "tags": { "Application": "shop" } })));
+    let (drafted, policy) = policy_of(&world(images.collect(), &[]));
+    assert_eq!(rules(&policy), [("shop".to_owned(), "Application=shop".to_owned(), 0, 3)]);
+    assert!(drafted.text.contains("if they do not all"), "{}", drafted.text);
+    let (drafted, _) =
+        policy_of(&world(series("web", 4, 1, &json!({ "tags": { "App": "web" } })), &[]));
+    assert!(!drafted.text.contains("if they do not all"), "{}", drafted.text);
+}
+
+#[test]
 fn a_tag_with_a_value_for_each_image_names_no_family() {
     let images = (1..=9)
         .map(|n| image(&format!("web-{n}"), n, json!({ "tags": { "Name": format!("web {n}") } })));

@@ -74,10 +74,8 @@ pub(super) fn about_families(set: &[Family]) -> Vec<String> {
             format!("{several} smaller families, {size} images, told apart by their names")
         }
     };
-    let mixed =
-        first.divided_by.is_empty() && matches!(first.kind, Kind::Tag(..)) && set.len() == 1;
-    let caution = if mixed {
-        " They count as one family: if they do not replace one another, add to group_by."
+    let caution = if set.iter().any(|family| family.is_mixed) {
+        " Their names differ in more than that: if they do not all replace one another, add to group_by."
     } else {
         ""
     };
