@@ -55,7 +55,7 @@ pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
         ]
     });
     let mut text = table(header, rows);
-    text.push_str(LEGEND);
+    text.push_str(COMPARED_LEGEND);
     let _ = writeln!(text, "{}", assumptions(new));
     if let (Some(ours), Some(theirs)) = (new.points.last(), old.points.last()) {
         let _ = writeln!(
@@ -73,11 +73,16 @@ pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
     text
 }
 
-/// Lines of 80 columns at most, as the table's.
+// Lines of 80 columns at most, as the tables have.
 const LEGEND: &str = "
 IMAGES, IN USE, SNAPSHOTS and GIB are those of that day, before its sweep; the
 others are since the line above. GONE: images deregistered. SNAPSHOTS: those of
 images, gone or not. GIB: an upper bound, because snapshots share blocks.
+";
+const COMPARED_LEGEND: &str = "
+AGAINST: under the other policy. IMAGES and GIB are those of that day, before
+its sweep; MADE and GONE (images deregistered) are since the line above. GIB is
+that of the snapshots: an upper bound, because they share blocks.
 ";
 
 fn assumptions(simulation: &Simulation) -> String {
