@@ -7,12 +7,13 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from harness import ROOT
 
 DOCS = ROOT / "docs"
-BLOCK = re.compile(r"^```(\S*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^( *)```(\S*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 WHOLE = {"version", "timezone", "rule", "safety", "tagging", "orphans", "instances"}
 A_RULE = '[[rule]]\nname = "any"\nkeep = { last = 1 }\n'
 
@@ -47,13 +48,13 @@ def _blocks(page: Path) -> Iterator[Block]:
     text = page.read_text()
     found = list(BLOCK.finditer(text))
     for at, match in enumerate(found):
-        later = (one for one in found[at + 1 :] if one[1].startswith("toml"))
+        later = (one for one in found[at + 1 :] if one[2].startswith("toml"))
         end = next(later, None)
         yield Block(
             page=str(page.relative_to(ROOT)),
             line=text.count("\n", 0, match.start()) + 1,
-            language=match[1],
-            text=match[2],
+            language=match[2],
+            text=dedent(match[3]),
             after=text[match.end() : end.start() if end else len(text)],
         )
 
