@@ -2,25 +2,46 @@
 
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use steward::ids::{ImageId, SnapshotId};
+use steward::plan::reason::Reason;
 use steward::policy::DEFAULT_PREFIX;
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
 #[derive(Debug, Parser)]
-#[command(name = "image-steward", version, after_help = EXITS)]
+#[command(name = "image-steward", version = VERSION, after_help = EXITS)]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
-    /// Log every call to standard error.
-    #[arg(short, long, global = true)]
+    /// Log what is done to standard error.
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
+    /// Nothing on standard error but errors: no progress, no hints.
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// Colours: `auto` means on a terminal, unless NO_COLOR is set.
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
+    pub color: Colour,
 }
 
-const EXITS: &str = "Exit codes: 0 done · 1 failed · 2 usage or policy error · 3 done in part · 4 refused.\n\
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+/// The version, with the commit that it was built from where that is known.
+pub const VERSION: &str = env!("STEWARD_VERSION");
+
+const EXITS: &str = "Exit codes: 0 done · 1 failed · 2 usage or policy error · 3 done in part · 4 refused · 130 interrupted \
+before anything was changed.\n\
+FILE may be `-`: standard input, or standard output.\n\
 Credentials, Region and endpoint come from the standard AWS chain (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL …).";
 
 /// What to do.
@@ -28,14 +49,26 @@ Credentials, Region and endpoint come from the standard AWS chain (AWS_PROFILE, 
 pub enum Command {
     /// Say what would be done about every image, and why. Changes nothing.
     #[command(
-        after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
+        after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --why in_use,last\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
     )]
     Plan(Plan),
     /// Do it: retire images, then delete the snapshots whose time has come.
     #[command(
-        after_help = "Example:\n  image-steward apply --policy policy.toml --region eu-central-1"
+        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json"
     )]
     Apply(Apply),
+    /// Tell the whole story of one image: what refers to it, what keeps it, where it stands, and
+    /// what comes next. Changes nothing.
+    #[command(
+        after_help = "Examples:\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --region eu-central-1\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --inventory saved.json"
+    )]
+    Explain(Explain),
+    /// Write a page for people: storage and cost, every family, what goes next month, what pins
+    /// old images. Changes nothing.
+    #[command(
+        after_help = "Examples:\n  image-steward report --policy policy.toml --out report.html\n  image-steward report --policy policy.toml --inventory saved.json --days 90 --out report.html"
+    )]
+    Report(Report),
     /// Bring images back from wherever they are: expired, deprecated, disabled, or in the Recycle
     /// Bin with their snapshots.
     #[command(
@@ -52,6 +85,17 @@ pub enum Command {
     Validate(Validate),
     /// Print the JSON Schema of the policy.
     Schema,
+    /// Print what makes a shell complete this command.
+    #[command(
+        after_help = "Example:\n  image-steward completions bash > ~/.local/share/bash-completion/completions/image-steward"
+    )]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page.
+    #[command(after_help = "Example:\n  image-steward man | man -l -")]
+    Man,
 }
 
 /// Arguments of `plan`.
@@ -60,15 +104,19 @@ pub struct Plan {
     #[command(flatten)]
     pub policy: PolicyFile,
     #[command(flatten)]
-    pub place: Place,
-    #[command(flatten)]
-    pub output: Output,
-    /// Plan for a saved inventory instead of the account.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile"])]
-    pub inventory: Option<PathBuf>,
-    /// Plan for this time (RFC 3339) instead of now.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub now: Option<Timestamp>,
+    pub world: World,
+    /// A table for people, JSON, or JSON Lines: one decision a line.
+    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    pub format: ListFormat,
+    /// List all images, the kept ones too, each with its reasons.
+    #[arg(long)]
+    pub all: bool,
+    /// List only images that have one of these reasons, for example `in_use,last`.
+    #[arg(long, value_name = "REASONS", value_delimiter = ',', value_parser = PossibleValuesParser::new(Reason::WORDS), conflicts_with = "all")]
+    pub why: Vec<String>,
+    /// Save the plan, for `apply FILE`.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["stale", "pins"])]
+    pub out: Option<PathBuf>,
     /// Instead of the whole plan: everything that keeps this image. May be repeated.
     #[arg(long, value_name = "IMAGE", conflicts_with = "stale")]
     pub pins: Vec<ImageId>,
@@ -109,6 +157,9 @@ pub struct Restore {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct Apply {
+    /// A plan that `plan --out` saved: exactly that is done, or nothing if the world has changed.
+    #[arg(value_name = "PLAN", conflicts_with = "policy")]
+    pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyFile,
     #[command(flatten)]
@@ -131,6 +182,9 @@ pub struct Inventory {
     /// Read with whom each image is shared: one call an image.
     #[arg(long)]
     pub launch_permissions: bool,
+    /// Where to write it.
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    pub out: PathBuf,
 }
 
 /// Arguments of `validate`.
@@ -159,6 +213,48 @@ pub struct Place {
     /// The profile, instead of AWS_PROFILE.
     #[arg(long)]
     pub profile: Option<String>,
+    /// Where the services answer, instead of AWS_ENDPOINT_URL: for a stand-in.
+    #[arg(long, value_name = "URL")]
+    pub endpoint_url: Option<String>,
+}
+
+/// The world that is planned for: an account, or a saved inventory.
+#[derive(Debug, Args)]
+pub struct World {
+    #[command(flatten)]
+    pub place: Place,
+    /// Plan for a saved inventory instead of the account.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
+    pub inventory: Option<PathBuf>,
+    /// Plan for this time (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub now: Option<Timestamp>,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub struct Explain {
+    /// The image.
+    #[arg(value_name = "IMAGE")]
+    pub image: ImageId,
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
+    pub world: World,
+    #[command(flatten)]
+    pub output: Output,
+}
+
+/// Arguments of `report`.
+#[derive(Debug, Args)]
+pub struct Report {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    #[command(flatten)]
+    pub world: World,
+    /// Where to write the page.
+    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    pub out: PathBuf,
 }
 
 /// How to write the result.
@@ -167,6 +263,14 @@ pub struct Output {
     /// A table for people, or JSON.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
+}
+
+/// How to write a long result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ListFormat {
+    Table,
+    Json,
+    Jsonl,
 }
 
 /// How to write the result.

@@ -1,6 +1,6 @@
-//! What is read from files and written to standard output.
+//! What is read from files and written to them; `-` is standard input or output.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 
 use serde::Serialize;
@@ -9,18 +9,51 @@ use steward::policy::Policy;
 
 use crate::outcome::CommandError;
 
+/// The name that means standard input or output.
+const STANDARD: &str = "-";
+
 pub fn read_policy(file: &Path) -> Result<Policy, CommandError> {
-    Ok(Policy::parse(&read(file)?, &file.display().to_string())?)
+    Ok(Policy::parse(&read(file)?, &name_of(file))?)
 }
 
 pub fn read_inventory(file: &Path) -> Result<Inventory, CommandError> {
     Inventory::from_json(&read(file)?)
-        .map_err(|cause| CommandError::Inventory { file: file.to_owned(), cause })
+        .map_err(|cause| CommandError::Inventory { file: name_of(file), cause })
 }
 
-fn read(file: &Path) -> Result<String, CommandError> {
-    std::fs::read_to_string(file)
-        .map_err(|cause| CommandError::File { file: file.to_owned(), cause })
+pub fn read(file: &Path) -> Result<String, CommandError> {
+    let text = if is_standard(file) {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        std::fs::read_to_string(file)
+    };
+    text.map_err(|cause| CommandError::File { file: name_of(file), cause })
+}
+
+/// Writes a whole file, or to standard output. What stood in the file before is gone only once all
+/// of it is written.
+pub fn write(file: &Path, text: &str) -> Result<(), CommandError> {
+    if is_standard(file) {
+        return print(text);
+    }
+    let failed = |cause| CommandError::Write { file: name_of(file), cause };
+    // A pipe or a device is written to as it is.
+    if file.exists() && !file.is_file() {
+        return std::fs::write(file, text).map_err(failed);
+    }
+    let mut part = file.as_os_str().to_owned();
+    part.push(".part");
+    std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file)).map_err(failed)
+}
+
+pub fn is_standard(file: &Path) -> bool {
+    file == Path::new(STANDARD)
+}
+
+/// What messages call it.
+pub fn name_of(file: &Path) -> String {
+    if is_standard(file) { "standard input".to_owned() } else { file.display().to_string() }
 }
 
 /// Writes to standard output. A reader that has gone away (`| head`) is no error.
@@ -33,4 +66,16 @@ pub fn print(text: &str) -> Result<(), CommandError> {
 
 pub fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+/// One value a line.
+pub fn print_json_lines<T: Serialize>(
+    values: impl IntoIterator<Item = T>,
+) -> Result<(), CommandError> {
+    let mut text = String::new();
+    for value in values {
+        text.push_str(&serde_json::to_string(&value)?);
+        text.push('\n');
+    }
+    print(&text)
 }

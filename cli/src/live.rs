@@ -14,8 +14,9 @@ pub struct Live {
 
 /// Connects by the standard chain.
 pub async fn connect(place: Place) -> Result<Live, CloudError> {
-    let Place { region, profile } = place;
-    let aws = aws::connect(Connect { region, profile, ..Connect::default() }).await?;
+    let Place { region, profile, endpoint_url } = place;
+    let options = Connect { region, profile, endpoint: endpoint_url, ..Connect::default() };
+    let aws = aws::connect(options).await?;
     let home = Home { account: aws.account().clone(), region: aws.region().clone() };
     Ok(Live { aws, home })
 }

@@ -3,22 +3,29 @@
 mod arguments;
 mod commands;
 mod files;
+mod interrupt;
 mod live;
 mod outcome;
+mod page;
+mod progress;
+mod seen;
+mod session;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::Timestamp;
-use tracing_subscriber::EnvFilter;
+
+use crate::session::Session;
 
 #[tokio::main]
 #[expect(clippy::disallowed_methods, reason = "the clock comes in here, and only here")]
 async fn main() -> ExitCode {
     let arguments = arguments::Arguments::parse();
-    let filter = EnvFilter::new(if arguments.verbose { "steward=debug,warn" } else { "off" });
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    match commands::run(arguments, Timestamp::now()).await {
+    let session = Session::begin(&arguments, Timestamp::now());
+    let result = commands::run(arguments.command, &session).await;
+    session.progress.end();
+    match result {
         Ok(exit) => exit.into(),
         Err(error) => {
             eprintln!("image-steward: {error}");

@@ -1,12 +1,12 @@
 //! How a command ends: exit codes and errors.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use steward::apply::Status;
 use steward::cloud::CloudError;
 use steward::inventory::InventoryError;
 use steward::policy::PolicyError;
+use steward::saved::SavedPlanError;
 
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub enum Exit {
     Usage,
     Part,
     Refused,
+    /// By Ctrl-C, before anything was changed: 128 and the number of the signal.
+    Interrupted,
 }
 
 impl From<Exit> for ExitCode {
@@ -26,6 +28,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Part => 3,
             Exit::Refused => 4,
+            Exit::Interrupted => 130,
         })
     }
 }
@@ -44,12 +47,20 @@ impl From<Status> for Exit {
 /// A command that could not do its work.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    #[error("reading {}: {cause}", file.display())]
-    File { file: PathBuf, cause: std::io::Error },
+    #[error("reading {file}: {cause}")]
+    File { file: String, cause: std::io::Error },
+    #[error("writing {file}: {cause}")]
+    Write { file: String, cause: std::io::Error },
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
-    #[error("{}: {cause}", file.display())]
-    Inventory { file: PathBuf, cause: InventoryError },
+    #[error("{file}: {cause}")]
+    Inventory { file: String, cause: InventoryError },
+    #[error("{file}: {cause}")]
+    Plan { file: String, cause: SavedPlanError },
+    #[error("only one of the files can be standard input")]
+    TwoStandardInputs,
+    #[error("interrupted; nothing was changed")]
+    Interrupted,
     #[error(transparent)]
     Cloud(#[from] CloudError),
     #[error("writing the result: {0}")]
@@ -61,8 +72,13 @@ pub enum CommandError {
 impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
-            Self::File { .. } | Self::Policy(_) | Self::Inventory { .. } => Exit::Usage,
-            Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
+            Self::File { .. }
+            | Self::Policy(_)
+            | Self::Inventory { .. }
+            | Self::Plan { .. }
+            | Self::TwoStandardInputs => Exit::Usage,
+            Self::Interrupted => Exit::Interrupted,
+            Self::Write { .. } | Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }
 }

@@ -7,8 +7,8 @@
 //! implementation on the real SDK (feature `aws`); [`jobs`] ties the pieces together for the
 //! functions and the command.
 //!
-//! Layers, each of which knows only those before it: `ids`, `tags`, `inventory` · `cloud` ·
-//! `policy`, `event` · `plan`, `tagging` · `survey`, `apply` · `restore`, `jobs`, `report` · `announce` · `aws` beside
+//! Layers, each of which knows only those before it: `progress`, `ids`, `tags`, `inventory` · `cloud` ·
+//! `policy`, `event` · `plan`, `tagging` · `survey`, `apply` · `restore`, `jobs`, `saved`, `report` · `announce` · `aws` beside
 //! them, seen by nobody in here but [`function`]. There is no clock and no environment in this
 //! crate: callers pass the time, and the variables that they were started with.
 
@@ -25,8 +25,10 @@ pub mod inventory;
 pub mod jobs;
 pub mod plan;
 pub mod policy;
+pub mod progress;
 pub mod report;
 pub mod restore;
+pub mod saved;
 pub mod survey;
 pub mod tagging;
 pub mod tags;

@@ -1,16 +1,20 @@
-//! `apply`: carry out the plan.
+//! `apply`: carry out the plan, one that is made now or one that was saved.
 
-use jiff::Timestamp;
+use std::path::Path;
+
 use serde::Serialize;
-use steward::apply::{NoDeadline, Outcome};
+use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
-use steward::report;
+use steward::report::{self, Rows};
+use steward::saved::{Differences, SavedPlan};
 
 use crate::arguments::{self, Format};
-use crate::files::{print, print_json, read_policy};
+use crate::files::{name_of, print, print_json, read, read_policy};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
+use crate::seen::see_live;
+use crate::session::Session;
 
 /// What `apply` did.
 #[derive(Serialize)]
@@ -19,25 +23,39 @@ struct Applied<'a> {
     snapshots: &'a Reaped,
 }
 
+/// What `apply PLAN` did.
+#[derive(Serialize)]
+struct AppliedPlan<'a> {
+    differences: &'a Differences,
+    images: &'a Outcome,
+    snapshots: &'a Outcome,
+}
+
 /// Runs `apply`.
-pub async fn run(arguments: arguments::Apply, now: Timestamp) -> Result<Exit, CommandError> {
-    let arguments::Apply { policy, place, output } = arguments;
+pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit, CommandError> {
+    let arguments::Apply { plan, policy, place, output } = arguments;
+    if let Some(file) = plan {
+        return run_saved(&file, place, output.format, session).await;
+    }
     let policy = read_policy(&policy.policy)?;
-    let live = live::connect(place).await?;
+    let live = session.interrupt.or(live::connect(place)).await??;
     let job = Job {
         cloud: &live.aws,
         home: &live.home,
         policy: &policy,
         mode: Mode::Apply,
-        now,
-        deadline: &NoDeadline,
+        now: session.now,
+        deadline: &session.interrupt,
     };
-    let plan = job.plan_images().await;
+    let plan = session.interrupt.or(job.plan_images()).await?;
     if output.format == Format::Table {
-        print(&report::plan_text(&plan))?;
+        session
+            .progress
+            .pause(|| print(&report::plan_text(&plan, &Rows::Changes, session.look)))?;
     }
     let images = job.apply_images(&plan).await;
     let snapshots = job.reap(&SnapshotScope::Own).await;
+    session.progress.end();
     match output.format {
         Format::Json => {
             print_json(&Applied { images: &images, snapshots: &snapshots })?;
@@ -57,5 +75,77 @@ pub async fn run(arguments: arguments::Apply, now: Timestamp) -> Result<Exit, Co
             }
         }
     }
-    Ok(images.and(snapshots.outcome).status().into())
+    Ok(ended(images.and(snapshots.outcome), session))
+}
+
+/// Interrupted is done in part, even if nothing was left to be done at that moment.
+fn ended(outcome: Outcome, session: &Session) -> Exit {
+    match outcome.status().into() {
+        Exit::Done if session.interrupt.has_come() => Exit::Part,
+        exit => exit,
+    }
+}
+
+/// Applies exactly the plan in `file`, or nothing of it.
+async fn run_saved(
+    file: &Path,
+    place: arguments::Place,
+    format: Format,
+    session: &Session,
+) -> Result<Exit, CommandError> {
+    let wrong = |cause| CommandError::Plan { file: name_of(file), cause };
+    let saved = SavedPlan::from_json(&read(file)?).map_err(wrong)?;
+    let policy = saved.policy().map_err(wrong)?;
+    let live = session.interrupt.or(live::connect(place)).await??;
+    saved.fits(&live.home, session.now).map_err(wrong)?;
+    let now = saved.plan.planned_at;
+    let seen = session.interrupt.or(see_live(&live, &policy, now, &[])).await?;
+    let differences = saved.differences(&seen.plan, &seen.snapshots);
+    let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
+    if let Some(why) = refusal(&saved, &seen.plan, &differences) {
+        images.refused = Some(why);
+    } else {
+        images = apply::apply(&saved.plan, &policy, &live.aws, &session.interrupt).await;
+        snapshots =
+            apply::apply_snapshots(&saved.snapshots, &policy, &live.aws, &session.interrupt).await;
+    }
+    session.progress.end();
+    let refused = images.refused.clone();
+    match format {
+        Format::Json => {
+            print_json(&AppliedPlan {
+                differences: &differences,
+                images: &images,
+                snapshots: &snapshots,
+            })?;
+            if let Some(refused) = &refused {
+                eprintln!("image-steward: refused: {refused}");
+            }
+        }
+        Format::Table => {
+            print(&report::differences_text(&differences))?;
+            let done = report::outcome_text(&images) + &report::outcome_text(&snapshots);
+            match &refused {
+                Some(refused) => print(&format!("Refused: {refused}.\n"))?,
+                None if done.is_empty() => print("Nothing to do.\n")?,
+                None => print(&done)?,
+            }
+        }
+    }
+    Ok(ended(images.and(snapshots), session))
+}
+
+/// Why a saved plan is not applied, if so.
+fn refusal(
+    saved: &SavedPlan,
+    fresh: &steward::plan::Plan,
+    differences: &Differences,
+) -> Option<String> {
+    if let Some(refusal) = saved.plan.refusal.as_ref().or(fresh.refusal.as_ref()) {
+        return Some(refusal.to_string());
+    }
+    let changed = differences.changed.len();
+    (changed > 0).then(|| {
+        format!("the world has changed since the plan was made ({changed} differences): nothing was done; plan again")
+    })
 }

@@ -1,21 +1,22 @@
 //! `inventory`: read the account and write it down.
 
-use jiff::Timestamp;
 use steward::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
 use steward::survey;
 
 use crate::arguments;
-use crate::files::print_json;
+use crate::files::write;
 use crate::live;
 use crate::outcome::{CommandError, Exit};
+use crate::session::Session;
 
 /// Runs `inventory`.
-pub async fn run(arguments: arguments::Inventory, now: Timestamp) -> Result<Exit, CommandError> {
+pub async fn run(arguments: arguments::Inventory, session: &Session) -> Result<Exit, CommandError> {
     let arguments::Inventory {
         place,
         all_template_versions,
         no_compute_environments,
         launch_permissions,
+        out,
     } = arguments;
     let compute_environments = if no_compute_environments {
         ComputeEnvironments::LeaveOut
@@ -28,12 +29,18 @@ pub async fn run(arguments: arguments::Inventory, now: Timestamp) -> Result<Exit
         TemplateVersions::DefaultAndLatest
     };
     let scope = ReferenceScope { versions, compute_environments };
-    let live = live::connect(place).await?;
-    let mut inventory = survey::take_inventory(&live.aws, &live.home, &scope, now).await;
-    if launch_permissions {
-        survey::read_launch_permissions(&live.aws, &mut inventory).await;
-    }
-    print_json(&inventory)?;
+    let reading = async {
+        let live = live::connect(place).await?;
+        let (aws, now) = (&live.aws, session.now);
+        let mut inventory = survey::take_inventory(aws, &live.home, &scope, now).await;
+        if launch_permissions {
+            survey::read_launch_permissions(aws, &mut inventory).await;
+        }
+        Ok::<_, CommandError>(inventory)
+    };
+    let inventory = session.interrupt.or(reading).await??;
+    session.progress.end();
+    write(&out, &format!("{}\n", serde_json::to_string_pretty(&inventory)?))?;
     for unread in &inventory.unread {
         eprintln!("image-steward: not read: {unread}");
     }

@@ -1,22 +1,21 @@
 //! `plan`: what would be done about every image, and why.
 
-use std::collections::HashSet;
+use std::path::Path;
 
-use jiff::Timestamp;
 use serde::Serialize;
-use steward::apply::NoDeadline;
 use steward::ids::ImageId;
-use steward::inventory::Inventory;
-use steward::plan::reap::{SnapshotDecision, SnapshotPlan, plan_snapshots};
-use steward::plan::{Decision, Plan, plan};
-use steward::policy::{Check, Policy};
-use steward::survey::Lacking;
-use steward::{report, survey};
+use steward::plan::reap::SnapshotDecision;
+use steward::plan::reason::Reason;
+use steward::plan::{Decision, Plan};
+use steward::report::{self, Rows};
+use steward::saved::SavedPlan;
 
-use crate::arguments::{self, Format, Place};
-use crate::files::{print, print_json, read_inventory, read_policy};
-use crate::live;
+use crate::arguments::{self, ListFormat};
+use crate::files::{is_standard, name_of, print, print_json, print_json_lines, read, write};
 use crate::outcome::{CommandError, Exit};
+use crate::seen::{Seen, see};
+use crate::session::Session;
+use steward::policy::Policy;
 
 /// A plan for images, and what the ledger says about snapshots.
 #[derive(Serialize)]
@@ -24,6 +23,14 @@ struct Planned<'a> {
     #[serde(flatten)]
     plan: &'a Plan,
     marked_snapshots: &'a [SnapshotDecision],
+}
+
+/// A line of the plan.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Line<'a> {
+    Image(&'a Decision),
+    Snapshot(&'a SnapshotDecision),
 }
 
 /// What keeps images.
@@ -40,48 +47,91 @@ struct StaleReferences {
 }
 
 /// Runs `plan`.
-pub async fn run(arguments: arguments::Plan, now: Timestamp) -> Result<Exit, CommandError> {
-    let arguments::Plan { policy, place, output, inventory, now: given, pins, stale } = arguments;
-    let policy = read_policy(&policy.policy)?;
-    let now = given.unwrap_or(now);
-    let (plan, snapshots) = match inventory {
-        Some(file) => {
-            let inventory = read_inventory(&file)?;
-            let plan = plan(&inventory, &policy, now);
-            for note in not_in_inventory(&plan, &inventory, &policy) {
-                eprintln!("image-steward: the inventory does not say {note}");
-            }
-            (plan, plan_snapshots(&inventory, &policy, now))
-        }
-        None => plan_live(place, &policy, now, &pins).await?,
-    };
+pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, CommandError> {
+    let arguments::Plan { policy, world, format, all, why, out, pins, stale } = arguments;
+    if is_standard(&policy.policy) && world.inventory.as_deref().is_some_and(is_standard) {
+        return Err(CommandError::TwoStandardInputs);
+    }
+    let text = read(&policy.policy)?;
+    let policy_file = name_of(&policy.policy);
+    let policy = Policy::parse(&text, &policy_file)?;
+    let seen = see(world, &policy, &pins, session).await?;
+    session.progress.end();
+    if let Some(out) = &out {
+        save(out, text, policy_file, &seen)?;
+    }
+    let Seen { mut plan, mut snapshots, .. } = seen;
     if stale {
-        match output.format {
-            Format::Json => print_json(&StaleReferences { stale: report::stale(&plan) })?,
-            Format::Table => print(&report::stale_text(&plan))?,
-        }
-        return Ok(exit_of(&plan));
+        return print_stale(&plan, format);
     }
     if !pins.is_empty() {
-        let (decisions, unknown) = report::pins(&plan, &pins);
-        let all_known = unknown.is_empty();
-        match output.format {
-            Format::Json => print_json(&Pins { decisions, unknown })?,
-            Format::Table => print(&report::pins_text(&plan, &pins))?,
-        }
-        return Ok(if all_known { exit_of(&plan) } else { Exit::Failed });
+        return print_pins(&plan, &pins, format);
     }
-    match output.format {
-        Format::Json => {
+    // With the plan on standard output there is no room for anything else.
+    if out.as_deref().is_some_and(is_standard) {
+        return Ok(exit_of(&plan));
+    }
+    let rows = match (all, why.is_empty()) {
+        (true, _) => Rows::All,
+        (false, true) => Rows::Changes,
+        (false, false) => {
+            let words = Reason::WORDS.into_iter();
+            Rows::Because(words.filter(|word| why.iter().any(|one| one == word)).collect())
+        }
+    };
+    if format != ListFormat::Table && matches!(rows, Rows::Because(_)) {
+        plan.decisions.retain(|decision| rows.shows(decision));
+        snapshots.decisions.clear();
+    }
+    match format {
+        ListFormat::Json => {
             print_json(&Planned { plan: &plan, marked_snapshots: &snapshots.decisions })?;
         }
-        Format::Table => {
-            print(&report::plan_text(&plan))?;
-            print(&report::snapshots_text(&snapshots))?;
+        ListFormat::Jsonl => {
+            let images = plan.decisions.iter().map(Line::Image);
+            print_json_lines(images.chain(snapshots.decisions.iter().map(Line::Snapshot)))?;
+        }
+        ListFormat::Table => {
+            print(&report::plan_text(&plan, &rows, session.look))?;
+            if !matches!(rows, Rows::Because(_)) {
+                print(&report::snapshots_text(&snapshots))?;
+            }
+            if let Some(out) = &out {
+                session.hint(format_args!(
+                    "saved; `image-steward apply {}` does exactly this, within a day",
+                    out.display()
+                ));
+            }
             return Ok(if plan.refusal.is_some() { Exit::Refused } else { Exit::Done });
         }
     }
     Ok(exit_of(&plan))
+}
+
+fn save(out: &Path, policy: String, file: String, seen: &Seen) -> Result<(), CommandError> {
+    let saved = SavedPlan::new(policy, file, seen.plan.clone(), seen.snapshots.clone());
+    write(out, &format!("{}\n", serde_json::to_string(&saved)?))
+}
+
+fn print_stale(plan: &Plan, format: ListFormat) -> Result<Exit, CommandError> {
+    let stale = report::stale(plan);
+    match format {
+        ListFormat::Json => print_json(&StaleReferences { stale })?,
+        ListFormat::Jsonl => print_json_lines(stale)?,
+        ListFormat::Table => print(&report::stale_text(plan))?,
+    }
+    Ok(exit_of(plan))
+}
+
+fn print_pins(plan: &Plan, pins: &[ImageId], format: ListFormat) -> Result<Exit, CommandError> {
+    let (decisions, unknown) = report::pins(plan, pins);
+    let all_known = unknown.is_empty();
+    match format {
+        ListFormat::Json => print_json(&Pins { decisions, unknown })?,
+        ListFormat::Jsonl => print_json_lines(decisions)?,
+        ListFormat::Table => print(&report::pins_text(plan, pins))?,
+    }
+    Ok(if all_known { exit_of(plan) } else { Exit::Failed })
 }
 
 /// Says on standard error that a plan refuses, where the output does not.
@@ -93,50 +143,4 @@ fn exit_of(plan: &Plan) -> Exit {
         }
         None => Exit::Done,
     }
-}
-
-/// What a live run would read before it does anything, and a saved inventory does not hold.
-fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<String> {
-    let lacking = Lacking::of(plan, inventory, policy, &HashSet::new());
-    let mut notes = Vec::new();
-    if !lacking.permissions.is_empty() {
-        notes.push(format!(
-            "with whom {} of the images to go are shared; a live run reads that first, and keeps those that are \
-             (see `inventory --launch-permissions`)",
-            lacking.permissions.len()
-        ));
-    }
-    if !lacking.references.is_empty() {
-        notes.push(format!(
-            "whether SSM parameters or image recipes refer to {} of the images to go; a live run asks EC2 first, \
-             and keeps those that are",
-            lacking.references.len()
-        ));
-    }
-    if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
-        notes.push(
-            "which rules the Recycle Bin has; a live run refuses to remove anything without them"
-                .to_owned(),
-        );
-    }
-    notes
-}
-
-async fn plan_live(
-    place: Place,
-    policy: &Policy,
-    now: Timestamp,
-    pins: &[ImageId],
-) -> Result<(Plan, SnapshotPlan), CommandError> {
-    let live = live::connect(place).await?;
-    let scope = policy.safety.reference_scope();
-    let mut inventory = survey::take_inventory(&live.aws, &live.home, &scope, now).await;
-    survey::read_references(&live.aws, &mut inventory, policy, pins).await;
-    let plan =
-        survey::plan_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
-    survey::read_snapshot_holders(&live.aws, &mut inventory, policy).await;
-    let snapshots =
-        survey::plan_snapshots_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline)
-            .await;
-    Ok((plan, snapshots))
 }

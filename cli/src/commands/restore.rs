@@ -1,6 +1,5 @@
 //! `restore`: bring images back.
 
-use jiff::Timestamp;
 use steward::restore::{End, Restored, Wish};
 use steward::tags::TagNames;
 use steward::{report, restore};
@@ -9,25 +8,41 @@ use crate::arguments::{self, Format};
 use crate::files::{print, print_json};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
+use crate::session::Session;
 
 /// Runs `restore`.
-pub async fn run(arguments: arguments::Restore, now: Timestamp) -> Result<Exit, CommandError> {
+pub async fn run(arguments: arguments::Restore, session: &Session) -> Result<Exit, CommandError> {
     let arguments::Restore { images, all_since, keep_until, snapshots, prefix, place, output } =
         arguments;
     let names = TagNames::under(&prefix);
-    let live = live::connect(place).await?;
+    let live = session.interrupt.or(live::connect(place)).await??;
     let images = match all_since {
-        Some(since) => restore::images_since(since, &names, &live.aws).await?,
+        Some(since) => {
+            session.interrupt.or(restore::images_since(since, &names, &live.aws)).await??
+        }
         None => images,
     };
     let wish = Wish { keep: keep_until.map(|date| date.to_string()), snapshots };
     let mut all = Vec::new();
     for image in &images {
-        let restored = restore::restore(image, &wish, &names, now, &live.aws).await;
+        if session.interrupt.has_come() {
+            break;
+        }
+        let restored = restore::restore(image, &wish, &names, session.now, &live.aws).await;
         if output.format == Format::Table {
-            print(&report::restored_text(std::slice::from_ref(&restored)))?;
+            let text = report::restored_text(std::slice::from_ref(&restored));
+            session.progress.pause(|| print(&text))?;
         }
         all.push(restored);
+    }
+    session.progress.end();
+    if let [first, ..] = images.get(all.len()..).unwrap_or_default() {
+        eprintln!(
+            "image-steward: interrupted: {} of {} images were looked at; {first} and those after it were not. \
+             The same command goes on from there",
+            all.len(),
+            images.len()
+        );
     }
     match output.format {
         Format::Json => print_json(&all)?,
@@ -43,7 +58,8 @@ pub async fn run(arguments: arguments::Restore, now: Timestamp) -> Result<Exit, 
         }
     }
     let good = |one: &Restored| matches!(one.end, End::Restored | End::Untouched);
-    Ok(match (all.iter().all(good), all.iter().any(good)) {
+    let reached_all = all.len() == images.len();
+    Ok(match (reached_all && all.iter().all(good), all.iter().any(good)) {
         (true, _) => Exit::Done,
         (false, true) => Exit::Part,
         (false, false) => Exit::Failed,

@@ -15,6 +15,7 @@ use crate::plan::reap::hands_off;
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Plan, Removal};
 use crate::policy::Policy;
+use crate::progress::{self, Told};
 use crate::tags::Tags;
 
 /// What is referred to is asked for so many images in one call, and so many calls are made ahead.
@@ -75,14 +76,22 @@ async fn rescue(
     deadline: &impl Deadline,
     outcome: &mut Outcome,
 ) {
-    for decision in &plan.decisions {
-        let Action::Rescue(what) = &decision.action else { continue };
-        let image = &decision.image_id;
+    let rescues = plan.decisions.iter().filter_map(|decision| match &decision.action {
+        Action::Rescue(what) => Some((&decision.image_id, what)),
+        _ => None,
+    });
+    let rescues: Vec<_> = rescues.collect();
+    if !rescues.is_empty() {
+        progress::stage("rescuing images", Some(rescues.len()));
+    }
+    for (image, what) in rescues {
         if deadline.left() < MARGIN {
             outcome.not_reached.push(image.to_string());
             continue;
         }
-        match undo(image, what, &policy.names, plan.planned_at, cloud).await {
+        let undone = undo(image, what, &policy.names, plan.planned_at, cloud).await;
+        progress::tell(Told::Done(1));
+        match undone {
             Ok(_) => {
                 tracing::info!(image_id = %image, "rescued");
                 outcome.rescued.push(image.clone());
@@ -165,13 +174,17 @@ struct Run<'a, C, D> {
 impl<C: Cloud, D: Deadline> Run<'_, C, D> {
     /// Takes the steps of all these decisions, as far as time suffices.
     async fn all(&self, decisions: Vec<&Decision>, outcome: &mut Outcome) {
-        if decisions.is_empty() {
-            return;
-        }
+        let Some(first) = decisions.first() else { return };
+        progress::stage("looking again at what refers to images", None);
         let again = &Again::begin(self.plan, self.policy, self.cloud, &decisions, || {
             self.deadline.left() < MARGIN
         })
         .await;
+        let doing = match first.action {
+            Action::Deprecate { .. } => "deprecating images",
+            _ => "disabling and deregistering images",
+        };
+        progress::stage(doing, Some(decisions.len()));
         let mut results = stream::iter(decisions.chunks(BATCH))
             .map(|batch| async move {
                 let images: Vec<ImageId> =
@@ -179,12 +192,14 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
                 let late = self.deadline.left() < MARGIN;
                 let look = &if late { Look::default() } else { again.look_at(&images).await };
                 stream::iter(batch)
-                        .map(|decision| async move {
-                            (*decision, self.one(decision, again, look).await)
-                        })
-                        .buffer_unordered(IN_FLIGHT)
-                        .collect::<Vec<_>>()
-                        .await
+                    .map(|decision| async move {
+                        let stepped = self.one(decision, again, look).await;
+                        progress::tell(Told::Done(1));
+                        (*decision, stepped)
+                    })
+                    .buffer_unordered(IN_FLIGHT)
+                    .collect::<Vec<_>>()
+                    .await
             })
             .buffer_unordered(BATCHES_IN_FLIGHT);
         while let Some(batch) = results.next().await {
@@ -215,6 +230,12 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
         })
     }
 
+    /// Whether no time at all is left: not even the next call of a step that was begun is made. A
+    /// later run finds what it had done so far, as after a crash.
+    fn is_over(&self) -> bool {
+        self.deadline.left().is_zero()
+    }
+
     /// Writes down what is there before it is overwritten.
     async fn save(&self, image: &ImageId, key: &str, text: &str) -> Result<(), CloudError> {
         let tags: Tags = [(key, text)].into_iter().collect();
@@ -229,6 +250,9 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
         let failed = |error| (FailedStep::Deprecate, error);
         let image = &decision.image_id;
         self.save(image, &self.policy.names.deprecation, save).await.map_err(failed)?;
+        if self.is_over() {
+            return Ok(Stepped::NotReached);
+        }
         self.cloud.deprecate(image, self.plan.planned_at).await.map_err(failed)?;
         Ok(Stepped::Deprecated)
     }
@@ -245,7 +269,13 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
             return Ok(Stepped::Changed(because));
         }
         let image = &decision.image_id;
+        if self.is_over() {
+            return Ok(Stepped::NotReached);
+        }
         self.save(image, &self.policy.names.launch_permissions, save).await.map_err(failed)?;
+        if self.is_over() {
+            return Ok(Stepped::NotReached);
+        }
         self.cloud.disable(image).await.map_err(failed)?;
         Ok(Stepped::Disabled)
     }
@@ -270,6 +300,9 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
             self.save(image, &names.launch_permissions, save).await.map_err(failed)?;
         }
         for snapshot in &removal.ledger {
+            if self.is_over() {
+                return Ok(Stepped::NotReached);
+            }
             let ledger: Tags = [
                 (names.image.as_str(), image.as_str()),
                 (names.snapshot.as_str(), snapshot.as_str()),
@@ -288,6 +321,9 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
             .fate_now(decision, removal, again)
             .await
             .map_err(|error| (FailedStep::Recheck, error))?;
+        if self.is_over() {
+            return Ok(Stepped::NotReached);
+        }
         let done = self.cloud.deregister(image, fate).await;
         let done = done.map_err(|error| (FailedStep::Deregister, error))?;
         Ok(Stepped::Deregistered { deleted: done.deleted })

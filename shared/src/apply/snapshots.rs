@@ -8,6 +8,7 @@ use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId, SnapshotDeletion};
 use crate::ids::{ImageId, SnapshotId};
 use crate::plan::reap::{self, SnapshotAction, SnapshotPlan, SnapshotReason};
 use crate::policy::Policy;
+use crate::progress::{self, Told};
 use crate::tags::Tags;
 
 /// How many snapshots are looked at again in one call.
@@ -33,6 +34,9 @@ pub async fn apply_snapshots(
     mark_orphans(plan, policy, cloud, deadline, &mut outcome).await;
     let due: Vec<_> =
         plan.decisions.iter().filter(|d| d.action == SnapshotAction::Delete).collect();
+    if !due.is_empty() {
+        progress::stage("deleting snapshots", Some(due.len()));
+    }
     for batch in due.chunks(RECHECKED_TOGETHER) {
         let ids: Vec<SnapshotId> =
             batch.iter().map(|decision| decision.snapshot_id.clone()).collect();
@@ -66,6 +70,7 @@ pub async fn apply_snapshots(
             })
             .buffer_unordered(IN_FLIGHT);
         while let Some((id, result)) = results.next().await {
+            progress::tell(Told::Done(1));
             match result {
                 Ok(Reaped::Done(SnapshotDeletion::InUse)) => {
                     tracing::info!(snapshot_id = %id, "still in use; a later run tries again");

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
+use crate::progress::{self, Told, Turn};
+
 /// Whether calls wait for their turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Pace {
@@ -246,9 +248,14 @@ impl Pacer {
 
     /// Returns when `action` may be called.
     pub(super) async fn wait_for(&self, action: Action) {
-        if let Some(limiter) = self.limiters.get(action as usize) {
+        let mut turn = Turn::AtOnce;
+        if let Some(limiter) = self.limiters.get(action as usize)
+            && limiter.check().is_err()
+        {
+            turn = Turn::HeldBack;
             limiter.until_ready().await;
         }
+        progress::tell(Told::Call { name: action.name(), turn });
     }
 }
 

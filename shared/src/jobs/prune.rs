@@ -99,7 +99,7 @@ fn log_plan(plan: &Plan) {
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
         tracing::info!(
             image_id = %decision.image_id,
-            action = crate::report::action_word(&decision.action),
+            action = decision.action.word(),
             rule = decision.rule.as_deref(),
             group = decision.group.as_deref(),
             because = because.join(", "),

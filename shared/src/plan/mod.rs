@@ -104,6 +104,21 @@ pub enum Action {
     Rescue(Undo),
 }
 
+impl Action {
+    /// The word for the action, as in the plan's JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Wait => "wait",
+            Self::Expire => "expire",
+            Self::Deprecate { .. } => "deprecate",
+            Self::Disable { .. } => "disable",
+            Self::Deregister { .. } => "deregister",
+            Self::Rescue(_) => "rescue",
+        }
+    }
+}
+
 /// What becomes of an image that is deregistered, and of its snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
@@ -162,6 +177,10 @@ pub struct Summary {
     pub snapshots: usize,
     /// Their size in GiB: an upper bound on what deleting them frees.
     pub snapshots_gib: u64,
+    /// The size in GiB of the snapshots of all images that are expired, whatever their step, but
+    /// for those that another image uses which is kept: an upper bound on what retiring them frees.
+    #[serde(default)]
+    pub expired_gib: u64,
 }
 
 impl Plan {
@@ -350,9 +369,21 @@ fn summarise(decisions: &[Decision], inventory: &Inventory) -> Summary {
         }
     }
     summary.snapshots = going.len();
-    let sizes = inventory.snapshots.iter().filter(|snapshot| going.contains(&snapshot.snapshot_id));
-    summary.snapshots_gib = sizes.filter_map(|snapshot| snapshot.size_gib).map(u64::from).sum();
+    summary.snapshots_gib = size_of(&going, inventory);
+    let stays = |decision: &&Decision| matches!(decision.action, Action::Keep | Action::Rescue(_));
+    let mut expired: HashSet<&SnapshotId> =
+        decisions.iter().filter(|one| !stays(one)).flat_map(|one| &one.snapshots).collect();
+    for snapshot in decisions.iter().filter(stays).flat_map(|one| &one.snapshots) {
+        expired.remove(snapshot);
+    }
+    summary.expired_gib = size_of(&expired, inventory);
     summary
+}
+
+/// The size of these snapshots together, in GiB; what is not known counts as nothing.
+fn size_of(snapshots: &HashSet<&SnapshotId>, inventory: &Inventory) -> u64 {
+    let meant = inventory.snapshots.iter().filter(|one| snapshots.contains(&one.snapshot_id));
+    meant.filter_map(|snapshot| snapshot.size_gib).map(u64::from).sum()
 }
 
 /// Whether an image in this state still exists.

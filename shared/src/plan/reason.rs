@@ -198,6 +198,74 @@ impl Cap {
     }
 }
 
+impl Reason {
+    /// The words for the kinds of reasons, as they stand in a plan's JSON.
+    pub const WORDS: [&str; 28] = [
+        "not_ours",
+        "state",
+        "protected",
+        "managed_elsewhere",
+        "opted_out",
+        "pinned",
+        "in_use",
+        "shared",
+        "age_unknown",
+        "group_unknown",
+        "no_rule",
+        "last",
+        "at_least",
+        "within",
+        "launched_within",
+        "hourly",
+        "daily",
+        "weekly",
+        "monthly",
+        "yearly",
+        "tag",
+        "expired",
+        "failed",
+        "deferred",
+        "permissions_too_long",
+        "not_recoverable",
+        "not_seen",
+        "refused",
+    ];
+
+    /// The word for this kind of reason: one of [`Self::WORDS`].
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::NotOurs { .. } => "not_ours",
+            Self::State { .. } => "state",
+            Self::Protected => "protected",
+            Self::ManagedElsewhere { .. } => "managed_elsewhere",
+            Self::OptedOut { .. } => "opted_out",
+            Self::Pinned => "pinned",
+            Self::InUse { .. } => "in_use",
+            Self::Shared { .. } => "shared",
+            Self::AgeUnknown => "age_unknown",
+            Self::GroupUnknown { .. } => "group_unknown",
+            Self::NoRule => "no_rule",
+            Self::Last { .. } => "last",
+            Self::AtLeast { .. } => "at_least",
+            Self::Within { .. } => "within",
+            Self::LaunchedWithin { .. } => "launched_within",
+            Self::Hourly(_) => "hourly",
+            Self::Daily(_) => "daily",
+            Self::Weekly(_) => "weekly",
+            Self::Monthly(_) => "monthly",
+            Self::Yearly(_) => "yearly",
+            Self::Tag { .. } => "tag",
+            Self::Expired { .. } => "expired",
+            Self::Failed { .. } => "failed",
+            Self::Deferred { .. } => "deferred",
+            Self::PermissionsTooLong { .. } => "permissions_too_long",
+            Self::NotRecoverable { .. } => "not_recoverable",
+            Self::NotSeen => "not_seen",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -262,4 +330,23 @@ impl fmt::Display for InPeriod {
 /// The date of a moment, in UTC.
 fn day(time: Timestamp) -> impl fmt::Display {
     time.strftime("%Y-%m-%d")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_are_those_of_the_json() {
+        let schema = |word: &str| {
+            // A wrong word is answered with the list of all of them.
+            let error = serde_json::from_str::<Reason>(&format!(r#"{{"reason":"{word}"}}"#));
+            error.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
+        };
+        let known: Vec<String> =
+            schema("?").split('`').skip(3).step_by(2).map(ToOwned::to_owned).collect();
+        assert_eq!(known, Reason::WORDS);
+        let reason = Reason::Last { rank: 1, of: 2 };
+        assert_eq!(serde_json::to_value(&reason).unwrap()["reason"], reason.word());
+    }
 }

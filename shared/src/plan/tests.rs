@@ -29,9 +29,7 @@ fn now() -> Timestamp {
 }
 
 fn words(plan: &Plan) -> Vec<String> {
-    let word = |decision: &Decision| {
-        format!("{} {}", decision.image_id, crate::report::action_word(&decision.action))
-    };
+    let word = |decision: &Decision| format!("{} {}", decision.image_id, decision.action.word());
     plan.decisions.iter().map(word).collect()
 }
 

@@ -240,6 +240,13 @@ impl Age {
     }
 }
 
+/// As a policy writes it, for example `30d`.
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_zero() { f.write_str("0d") } else { write!(f, "{:#}", self.0) }
+    }
+}
+
 /// A place in a text, both numbers from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {

@@ -2,35 +2,29 @@
 
 mod counts;
 pub mod events;
+pub mod explain;
+mod look;
 mod metrics;
+pub mod page;
 mod pins;
-mod table;
+mod plan;
+mod price;
 
 use std::fmt::Write as _;
 
 use crate::apply::{Changed, Failure, Outcome};
 use crate::jobs::Reaped;
-use crate::plan::reap::{SnapshotAction, SnapshotPlan};
-use crate::plan::{Action, Plan, Step, Summary};
+use crate::plan::Step;
+use crate::plan::reap::SnapshotPlan;
 use crate::restore::{End, Restored};
+use crate::saved::Differences;
 
 pub use counts::Counts;
+pub use look::{Colours, Look};
 pub use metrics::{NAMESPACE, metrics};
 pub use pins::{Stale, pins, pins_text, stale, stale_text};
-pub use table::plan_table;
-
-/// The word for an action, as in the plan's JSON.
-pub fn action_word(action: &Action) -> &'static str {
-    match action {
-        Action::Keep => "keep",
-        Action::Wait => "wait",
-        Action::Expire => "expire",
-        Action::Deprecate { .. } => "deprecate",
-        Action::Disable { .. } => "disable",
-        Action::Deregister { .. } => "deregister",
-        Action::Rescue(_) => "rescue",
-    }
-}
+pub use plan::{Rows, plan_text};
+pub use price::{Price, Usd, thousands};
 
 /// The words for a step to come.
 fn step_words(step: Step) -> &'static str {
@@ -40,49 +34,6 @@ fn step_words(step: Step) -> &'static str {
         Step::Deregister => "deregister",
         Step::DeleteSnapshots => "delete snapshots",
     }
-}
-
-/// A plan as a table with its counts, and with the refusal if there is one.
-pub fn plan_text(plan: &Plan) -> String {
-    if plan.decisions.is_empty() && plan.refusal.is_none() {
-        return format!(
-            "No images in account {}, Region {}. Is that the right account and Region?\n",
-            plan.account, plan.region
-        );
-    }
-    let mut text = String::new();
-    if !plan.decisions.is_empty() {
-        let _ = writeln!(text, "{}\n\n{}", plan_table(plan), summary_line(&plan.summary));
-    }
-    if let Some(refusal) = &plan.refusal {
-        let _ = writeln!(text, "Refused: {refusal}.");
-    }
-    text
-}
-
-fn summary_line(summary: &Summary) -> String {
-    let Summary {
-        images,
-        in_use,
-        keep,
-        rescue,
-        wait,
-        expire,
-        deprecate,
-        disable,
-        deregister,
-        deferred,
-        snapshots,
-        snapshots_gib,
-    } = summary;
-    let mut line = format!(
-        "{images} images: {keep} kept ({in_use} in use), {rescue} rescued, {wait} waiting, {expire} newly expired, \
-         {deprecate} to deprecate, {disable} to disable, {deregister} to deregister with {snapshots} snapshots (at most {snapshots_gib} GiB)."
-    );
-    if *deferred > 0 {
-        let _ = write!(line, " {deferred} deferred by a cap.");
-    }
-    line
 }
 
 /// What a run did, in a few lines; nothing when it did nothing. A refusal is not among them: it
@@ -114,7 +65,7 @@ pub fn outcome_text(outcome: &Outcome) -> String {
         ("snapshots deleted", join(deleted)),
         ("snapshots still in use, for a later run", join(later)),
         ("deferred by a cap", join(deferred)),
-        ("not reached before the deadline", join(not_reached)),
+        ("not reached, and left for a later run", join(not_reached)),
     ] {
         if let Some((count, ids)) = ids {
             let _ = writeln!(text, "{what} ({count}): {ids}");
@@ -129,15 +80,24 @@ pub fn outcome_text(outcome: &Outcome) -> String {
     text
 }
 
+/// How the world differs from what a saved plan was made for; nothing when it does not.
+pub fn differences_text(differences: &Differences) -> String {
+    let Differences { changed, left_for_later } = differences;
+    let mut text = String::new();
+    for Changed { id, because } in changed {
+        let _ = writeln!(text, "changed: {id}: {because}");
+    }
+    if let Some((count, ids)) = join(left_for_later) {
+        let _ = writeln!(text, "not in the plan, and left for the next one ({count}): {ids}");
+    }
+    text
+}
+
 /// What the ledger says about snapshots; nothing when none is marked.
 pub fn snapshots_text(plan: &SnapshotPlan) -> String {
     let mut text = String::new();
     for decision in &plan.decisions {
-        let word = match decision.action {
-            SnapshotAction::Mark => "mark",
-            SnapshotAction::Delete => "delete",
-            SnapshotAction::Keep => "keep",
-        };
+        let word = decision.action.as_str();
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
         let _ = writeln!(text, "snapshot {}: {word}: {}", decision.snapshot_id, because.join(", "));
     }

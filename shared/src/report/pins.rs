@@ -7,8 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::action_word;
-use super::table::{age, printable};
+use super::plan::{age, printable};
 use crate::ids::ImageId;
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
@@ -101,7 +100,7 @@ pub fn pins_text(plan: &Plan, images: &[ImageId]) -> String {
     let mut text = String::new();
     for decision in found {
         let (image, name) = (&decision.image_id, printable(&decision.name));
-        let _ = writeln!(text, "{image} {name}: {}", action_word(&decision.action));
+        let _ = writeln!(text, "{image} {name}: {}", decision.action.word());
         for reason in &decision.because {
             let _ = writeln!(text, "  {}", printable(&reason.to_string()));
         }

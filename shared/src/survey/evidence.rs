@@ -15,6 +15,7 @@ use crate::inventory::{Image, ImageState, Inventory, Source};
 use crate::plan::reap::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::{Action, Plan, plan};
 use crate::policy::{Check, Policy};
+use crate::progress::{self, Told};
 
 /// How many reading calls are in flight at once.
 const CALLS_IN_FLIGHT: usize = 8;
@@ -158,12 +159,14 @@ async fn read_references_to(
     let versions = policy.safety.template_versions;
     let batches: Vec<Vec<ImageId>> =
         images.chunks(ASKED_TOGETHER).map(<[ImageId]>::to_vec).collect();
+    progress::stage("asking EC2 what refers to the images on their way out", Some(images.len()));
     let answers: Vec<_> = stream::iter(batches)
         .map(|batch| async move {
             if deadline.left() < EVIDENCE_MARGIN {
                 return (batch, None);
             }
             let found = view.find_references_to(&batch, versions).await;
+            progress::tell(Told::Done(batch.len()));
             (batch, Some(found))
         })
         .buffer_unordered(CALLS_IN_FLIGHT)
@@ -207,6 +210,7 @@ async fn read_permissions_of(
     positions: Vec<usize>,
     deadline: &impl Deadline,
 ) -> Evidence {
+    progress::stage("reading with whom images are shared", Some(positions.len()));
     let images = positions
         .into_iter()
         .filter_map(|position| Some((position, inventory.images.get(position)?.image_id.clone())));
@@ -215,7 +219,9 @@ async fn read_permissions_of(
             if deadline.left() < EVIDENCE_MARGIN {
                 return (position, None);
             }
-            (position, Some(view.find_launch_permissions(&image).await))
+            let found = view.find_launch_permissions(&image).await;
+            progress::tell(Told::Done(1));
+            (position, Some(found))
         })
         .buffer_unordered(CALLS_IN_FLIGHT)
         .collect()
@@ -293,6 +299,7 @@ async fn read_volume_permissions(
     positions: Vec<usize>,
     deadline: &impl Deadline,
 ) -> Evidence {
+    progress::stage("reading with whom snapshots are shared", Some(positions.len()));
     let snapshots = positions.into_iter().filter_map(|position| {
         Some((position, inventory.snapshots.get(position)?.snapshot_id.clone()))
     });
@@ -301,7 +308,9 @@ async fn read_volume_permissions(
             if deadline.left() < EVIDENCE_MARGIN {
                 return (position, None);
             }
-            (position, Some(view.find_volume_permissions(&snapshot).await))
+            let found = view.find_volume_permissions(&snapshot).await;
+            progress::tell(Told::Done(1));
+            (position, Some(found))
         })
         .buffer_unordered(CALLS_IN_FLIGHT)
         .collect()

@@ -1,6 +1,7 @@
 //! Reading the world: the calls behind an inventory, and behind a plan that is true.
 
 mod evidence;
+mod traces;
 
 use std::collections::HashSet;
 
@@ -10,10 +11,12 @@ pub use self::evidence::{
     Lacking, plan_snapshots_with_evidence, plan_with_evidence, read_launch_permissions,
     read_references,
 };
+pub use self::traces::{Recycled, Trace, TracePlace, Traces, read_traces, traces_in};
 use crate::cloud::{CloudError, ReferenceScope, SnapshotScope, View};
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
 use crate::inventory::{Inventory, Source, Unread};
 use crate::policy::{Check, Orphans, Policy};
+use crate::progress;
 
 /// The account and Region that a run is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +37,7 @@ pub async fn take_inventory(
     scope: &ReferenceScope,
     now: Timestamp,
 ) -> Inventory {
+    progress::stage("reading images, snapshots and what refers to them", None);
     let mut inventory = empty(home, now);
     let images = view.list_images().await;
     record(Source::Images, images, &mut inventory.images, &mut inventory.unread);
@@ -58,6 +62,7 @@ pub async fn take_snapshot_inventory(
     policy: &Policy,
     now: Timestamp,
 ) -> Inventory {
+    progress::stage("reading snapshots", None);
     let mut inventory = empty(home, now);
     let snapshots = view.list_snapshots(scope).await;
     record(Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
@@ -133,7 +138,10 @@ fn record<T>(
     found: &mut Vec<T>,
     unread: &mut Vec<Unread>,
 ) {
-    found.extend(note(source, answer, unread).into_iter().flatten());
+    if let Some(answer) = note(source, answer, unread) {
+        progress::read(source, answer.len());
+        found.extend(answer);
+    }
 }
 
 /// The answer, if it is one; otherwise the source is noted as unread.

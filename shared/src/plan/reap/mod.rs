@@ -69,6 +69,17 @@ pub enum SnapshotAction {
     Delete,
 }
 
+impl SnapshotAction {
+    /// The action as reports name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Keep => "keep",
+            Self::Mark => "mark",
+            Self::Delete => "delete",
+        }
+    }
+}
+
 impl SnapshotPlan {
     /// Keeps `snapshots` for now, because there was no time to see what the plan needs to know
     /// of them.

@@ -1,0 +1,26 @@
+//! Finds the commit that `--version` says.
+
+use std::process::Command;
+
+fn main() {
+    let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    let git = |arguments: &[&str]| {
+        let done = Command::new("git").args(arguments).output().ok()?;
+        let said = String::from_utf8(done.stdout).ok()?;
+        done.status.success().then(|| said.trim().to_owned())
+    };
+    // Not the commit of whatever repository an unpacked archive happens to lie in.
+    let is_ours = git(&["ls-files", "--error-unmatch", "build.rs"]).is_some();
+    let commit = git(&["rev-parse", "--short=12", "HEAD"]).filter(|_| is_ours);
+    let version = match commit {
+        Some(commit) => format!("{version} ({commit})"),
+        None => format!("{version} (commit unknown)"),
+    };
+    println!("cargo::rustc-env=STEWARD_VERSION={version}");
+    println!("cargo::rerun-if-changed=build.rs");
+    for name in ["HEAD", "logs/HEAD"] {
+        if let Some(file) = git(&["rev-parse", "--git-path", name]) {
+            println!("cargo::rerun-if-changed={file}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+// The two charts. Plot draws them as SVG, with colours from the style sheet so that they follow light, dark and paper.
+
+const TABLE_ROWS = 24;
+
+function colour(tone) {
+  return `var(--${tone})`;
+}
+
+/** What both charts have in common: the axes, and the line between what is and what would be. */
+function frame(data, width, marks, extra) {
+  return Plot.plot({
+    width,
+    height: width < 560 ? 260 : 340,
+    marginLeft: 64,
+    marginRight: 64,
+    marginTop: 34,
+    style: { fontSize: "12px", background: "none" },
+    x: { type: "utc", label: null },
+    y: { zero: true, nice: true, ...extra },
+    marks: [
+      Plot.axisX({ ticks: width < 560 ? 4 : 8 }),
+      ...marks,
+      Plot.ruleY([0]),
+      Plot.ruleX([new Date(data.planned_at * 1000)], { stroke: "currentColor", strokeOpacity: 0.6 }),
+      data.projection ? Plot.text([new Date(data.planned_at * 1000)], { x: (time) => time, text: () => "planned", frameAnchor: "top", dy: -12 }) : null,
+    ],
+  });
+}
+
+/** Ticks at round sums of money, where the axis counts GiB. */
+function moneyAxis(most, price, width) {
+  const step = roundStep((most * price.usd_per_gib_month) / 5);
+  const sums = Array.from({ length: 7 }, (_, place) => place * step).filter((sum) => sum <= most * price.usd_per_gib_month * 1.05);
+  return Plot.axisY(sums.map((sum) => sum / price.usd_per_gib_month), {
+    anchor: "right", label: width < 560 ? "USD a month" : "at most USD a month", labelArrow: "none",
+    tickFormat: (gib) => usdTick(gib * price.usd_per_gib_month), stroke: null,
+  });
+}
+
+function usdTick(usd) {
+  const sum = Math.round(usd * 100) / 100;
+  return Number.isInteger(sum) ? number(sum) : SMALL_MONEY.format(sum);
+}
+
+function roundStep(least) {
+  if (!(least > 0)) return 1;
+  const power = 10 ** Math.floor(Math.log10(least));
+  return [1, 2, 5, 10].map((one) => one * power).find((step) => step >= least);
+}
+
+function storageChart(data, series, width) {
+  const { layers, past, ahead, against } = series;
+  const areas = (stacked, options) => Plot.areaY(stacked, {
+    x: "at", y1: "y1", y2: "y2", z: "layer", fill: (one) => colour(one.tone), stroke: colour("ground"), strokeWidth: 0.75, ...options,
+  });
+  const most = Math.max(1, ...totals(past).map((one) => one.value), ...(ahead ? totals(ahead).map((one) => one.value) : []), ...(against ?? []).map((one) => one.value));
+  const marks = [
+    Plot.axisY({ label: width < 560 ? "GiB" : "at most GiB", labelArrow: "none", tickFormat: "," }),
+    Plot.gridY({ stroke: "currentColor", strokeOpacity: 0.15 }),
+    data.price ? moneyAxis(most, data.price, width) : null,
+    areas(stack(past, layers), { curve: "step-after" }),
+    ahead ? areas(stack(ahead, layers), { fillOpacity: 0.45 }) : null,
+    ahead ? Plot.lineY(totals(ahead), { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
+    against ? Plot.lineY(against, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
+    pointer([...totals(past), ...(ahead ? totals(ahead) : [])], (one) => atMost(one.value, data.price)),
+  ];
+  return frame(data, width, marks, { type: "linear", domain: [0, most] });
+}
+
+function countChart(data, series, width) {
+  const { past, ahead, againstImages } = series;
+  const now = points(past.at, past.images);
+  const then = ahead ? points(ahead.at, ahead.images) : [];
+  const marks = [
+    Plot.axisY({ label: "images", labelArrow: "none", tickFormat: ",", ticks: 5 }),
+    Plot.gridY({ stroke: "currentColor", strokeOpacity: 0.15 }),
+    Plot.areaY(now, { x: "at", y: "value", fill: colour("series-0"), fillOpacity: 0.35, curve: "step-after" }),
+    Plot.lineY(now, { x: "at", y: "value", stroke: colour("series-0"), strokeWidth: 2, curve: "step-after" }),
+    ahead ? Plot.lineY(then, { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
+    againstImages ? Plot.lineY(againstImages, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
+    pointer([...now, ...then], (one) => plural(Math.round(one.value), "image")),
+  ];
+  const most = Math.max(1, ...[...now, ...then, ...(againstImages ?? [])].map((one) => one.value));
+  return frame(data, width, marks, { type: "linear", domain: [0, most] });
+}
+
+function pointer(rows, text) {
+  return Plot.tip(rows, Plot.pointerX({
+    x: "at", y: "value", title: (one) => `${one.at.toISOString().slice(0, 10)}\n${text(one)}`, fill: colour("ground"),
+  }));
+}
+
+/** A drawing that is made anew when its width changes. */
+function drawn(label, make) {
+  const figure = el("div", { class: "chart", role: "img", "aria-label": label });
+  let width = 0;
+  figure.draw = (wanted) => {
+    if (wanted === width || wanted < 1) return;
+    width = wanted;
+    figure.replaceChildren(make(wanted));
+    figure.firstChild.setAttribute("aria-hidden", "true");
+  };
+  new ResizeObserver(([entry]) => figure.draw(Math.floor(entry.contentRect.width))).observe(figure);
+  return figure;
+}
+
+/** The numbers behind a chart; made when they are asked for. */
+function numbers(title, columns, rows) {
+  const details = el("details", { class: "numbers" }, el("summary", {}, title));
+  details.addEventListener("toggle", () => {
+    if (!details.open || details.children.length > 1) return;
+    details.append(el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": title },
+      el("table", {}, el("caption", { class: "hidden" }, title),
+        el("thead", {}, el("tr", {}, columns.map((name, place) => el("th", { scope: "col", class: place ? "number" : "" }, visible(name))))),
+        el("tbody", {}, rows().map((cells) => el("tr", {}, cells.map((cell, place) =>
+          place ? el("td", { class: "number" }, cell) : el("th", { scope: "row" }, cell))))))));
+  });
+  return details;
+}
+
+function storageRows({ past, ahead, against, layers }, data) {
+  const rows = (part, name, other) => thinned(part.at.map((time, place) => {
+    const total = part.gib.reduce((sum, one) => sum + one[place], 0);
+    const cost = data.price ? [usdNumber(total * data.price.usd_per_gib_month)] : [];
+    const compared = against ? [other ? number(Math.round(other[place].value)) : ""] : [];
+    return [`${day(time)}${name}`, number(Math.round(total)), ...cost, ...compared, ...layers.map((_, index) => number(Math.round(part.gib[index][place])))];
+  }), TABLE_ROWS);
+  return [...rows(past, ""), ...(ahead ? rows(ahead, " (simulated)", against) : [])];
+}
+
+function countRows({ past, ahead, againstImages }) {
+  const rows = (part, name, other) => thinned(part.at.map((time, place) => [
+    `${day(time)}${name}`, number(Math.round(part.images[place])), ...(againstImages ? [other ? number(Math.round(other[place].value)) : ""] : []),
+  ]), TABLE_ROWS);
+  return [...rows(past, ""), ...(ahead ? rows(ahead, " (simulated)", againstImages) : [])];
+}
+
+function legend(layers, projection) {
+  const line = (kind, text) => el("li", {}, el("span", { class: `dash ${kind}`, "aria-hidden": "true" }), text);
+  const ours = projection ? [line("", ["simulated with ", foreign(projection.policy)])] : [];
+  const theirs = projection?.against_gib ? [line("against", ["simulated with ", foreign(projection.against ?? "the other policy")])] : [];
+  return el("ul", { class: "legend" }, layers.map((layer) => el("li", {}, swatch(layer.tone), foreign(layer.label))), ours, theirs);
+}
+
+function seriesOf(data) {
+  const layers = rankFamilies(data);
+  const { projection } = data;
+  const line = (values) => (projection && values ? points(projection.at, values) : null);
+  return {
+    layers, past: history(layers, data), ahead: future(layers, data),
+    against: line(projection?.against_gib), againstImages: line(projection?.against_images),
+  };
+}
+
+function aheadText(data) {
+  const { projection } = data;
+  if (!projection) return "";
+  const other = projection.against_gib ? ` The dotted line is the same with ${visible(projection.against ?? "the other policy")}.` : "";
+  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: images go on being made at each family's recent rate.${other}`;
+}
+
+function showTime(data) {
+  const section = document.getElementById("time");
+  if (data.images.length === 0) {
+    section.append(el("p", { class: "none" }, "There is nothing to draw: no image exists."));
+    return;
+  }
+  const series = seriesOf(data);
+  const total = atMost(data.gib, data.price);
+  section.append(
+    el("p", {}, `What exists today, by when it was made: what was removed earlier is not in it. Today it is ${total}.${aheadText(data)}`),
+    el("h3", {}, data.price ? "Storage in GiB, and what it costs a month, by family" : "Storage in GiB, by family"),
+    drawn(`Storage over time by family, ${total} today. The table below has the numbers.`, (width) => storageChart(data, series, width)),
+    legend(series.layers, data.projection),
+    numbers("Numbers: storage and cost", [
+      "Date", "At most GiB", ...(data.price ? ["At most USD a month"] : []), ...(series.against ? [`GiB with ${data.projection.against ?? "the other policy"}`] : []),
+      ...series.layers.map((layer) => `GiB: ${layer.label}`)], () => storageRows(series, data)),
+    el("h3", {}, "Number of images"),
+    drawn(`Number of images over time, ${number(data.images.length)} today. The table below has the numbers.`, (width) => countChart(data, series, width)),
+    legend([{ label: "images that exist today, by when they were made", tone: "series-0" }], data.projection),
+    numbers("Numbers: images", ["Date", "Images", ...(series.againstImages ? [`Images with ${data.projection.against ?? "the other policy"}`] : [])], () => countRows(series)));
+}

@@ -1,0 +1,100 @@
+// What a manager reads first: whose images, when, and what would happen to them.
+
+function showFacts(data) {
+  const facts = [
+    ["Account", id(data.account)],
+    ["Region", id(data.region)],
+    ["Inventory taken", minute(data.taken_at)],
+    ["Planned for", minute(data.planned_at)],
+    ["Policy", foreign(data.policy)],
+    ["Program", foreign(data.program)],
+  ];
+  document.getElementById("facts").append(
+    ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
+  document.getElementById("program").append(" (", foreign(data.program), ")");
+  document.getElementById("price").append(priceNote(data.price));
+}
+
+function priceNote(price) {
+  const sizes = "A size is the full size of the volumes that the snapshots were made from. Snapshots share blocks, so what is stored, and what deleting frees, may be much less: every size and every cost here is an upper bound.";
+  if (!price) return `${sizes} No price is known for this Region.`;
+  return `${sizes} Price: USD ${price.usd_per_gib_month} for a GiB and month in ${visible(price.region)} as of ${visible(price.as_of)} (${visible(price.note)}).`;
+}
+
+function showRefusal(data) {
+  const box = document.getElementById("refusal");
+  if (data.refusal === null && data.unread.length === 0) return;
+  box.hidden = false;
+  if (data.refusal === null) box.querySelector("h2").textContent = "Not everything could be read";
+  else box.append(el("p", { class: "lead" }, foreign(data.refusal)));
+  if (data.unread.length === 0) return;
+  const line = ({ source, error, permission }) => el("li", {},
+    el("strong", {}, foreign(source.replaceAll("_", " "))), ": ", foreign(error),
+    permission ? [". Missing permission: ", el("code", {}, id(permission))] : null);
+  box.append(el("p", {}, "What could not be read:"), el("ul", {}, data.unread.map(line)));
+}
+
+function countDecisions(images) {
+  const counts = Object.fromEntries(Object.keys(DECISIONS).map((key) => [key, 0]));
+  for (const { decision } of images) counts[decision] = (counts[decision] ?? 0) + 1;
+  return counts;
+}
+
+function isAre(count) {
+  return `${number(count)} ${count === 1 ? "is" : "are"}`;
+}
+
+/** What would happen, in plain sentences. */
+function story(data, counts) {
+  const { summary, price } = data;
+  if (data.images.length === 0) return ["There are no images of this account in this Region. Nothing would happen."];
+  const stand = [
+    counts.in_use && `${isAre(counts.in_use)} in use`,
+    counts.keep && `${isAre(counts.keep)} kept by a rule or a protection`,
+    counts.wait && `${isAre(counts.wait)} expired and ${counts.wait === 1 ? "waits" : "wait"} for the next step`,
+    counts.expire && `${isAre(counts.expire)} newly expired`,
+  ].filter(Boolean);
+  const first = `Of ${plural(data.images.length, "image")}, ${listed(stand) || "none is in use or kept"}.`;
+  const now = [
+    summary.deprecate && `deprecate ${number(summary.deprecate)}`,
+    summary.disable && `disable ${number(summary.disable)}`,
+    summary.deregister && `deregister ${number(summary.deregister)}`,
+  ].filter(Boolean);
+  const sentences = [first, now.length > 0 ? `A run would now ${listed(now)} of them.` : "A run would take no step with any of them now."];
+  if (summary.deregister > 0) {
+    const cost = price ? `, about ${usdText(summary.snapshots_gib, price)}` : "";
+    sentences.push(`Deregistering those, and deleting their ${plural(summary.snapshots, "snapshot")}, frees at most ${gibText(summary.snapshots_gib)}${cost}.`);
+  }
+  if (summary.deferred > 0) sentences.push(`${number(summary.deferred)} more ${summary.deferred === 1 ? "is" : "are"} due, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
+  if (summary.rescue > 0) sentences.push(`${number(summary.rescue)} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} wanted again: what was done is taken back.`);
+  return sentences;
+}
+
+function tiles(data, counts) {
+  const expired = counts.wait + counts.expire + counts.deprecate + counts.disable;
+  const { summary, price } = data;
+  return [
+    { tone: "all", label: "Images", count: data.images.length, note: atMost(data.gib, price) },
+    { tone: "used", label: "In use", count: counts.in_use, note: "never touched" },
+    { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection" },
+    { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "wanted again, and not in use", rare: true },
+    { tone: "expiring", label: "Expired", count: expired, note: "on their way, and still there" },
+    { tone: "going", label: "Deregister now", count: counts.deregister, note: atMost(summary.snapshots_gib, price) },
+  ].filter((tile) => !tile.rare || tile.count > 0);
+}
+
+function showNow(data) {
+  const counts = countDecisions(data.images);
+  const section = document.getElementById("now");
+  section.append(el("p", { class: "lead", id: "story" }, story(data, counts).join(" ")));
+  const shown = tiles(data, counts);
+  section.append(el("ul", { class: "tiles" }, shown.map(({ tone, label, count, note }) =>
+    el("li", { class: tone }, el("span", { class: "label" }, label), el("strong", {}, number(count)), el("span", { class: "note" }, note)))));
+  const parts = shown.slice(1).filter((tile) => tile.count > 0);
+  if (parts.length > 0) {
+    section.append(el("div", { class: "bar", "aria-hidden": "true" },
+      parts.map(({ tone, count }) => el("span", { class: tone, style: `flex-grow:${count}` }))));
+  }
+  const unsized = data.images.filter((image) => image.gib === null).length;
+  if (unsized > 0) section.append(el("p", { class: "note" }, `The size of ${plural(unsized, "image")} is not known, and counted as nothing.`));
+}

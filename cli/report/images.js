@@ -1,0 +1,76 @@
+// Every image: searched, filtered, sorted, opened.
+
+const IMAGES_PRINTED = 300;
+
+/** What the search looks through, made once it is used. */
+function haystack(image) {
+  image.hay ??= [
+    image.id, image.name, image.family.label, decisionText(image), image.state, ...image.because,
+    ...image.held.flatMap((one) => [one.kind, one.by]), ...image.snapshots,
+  ].join("\n").toLowerCase();
+  return image.hay;
+}
+
+function imageColumns() {
+  return [
+    { title: "Image", value: (one) => one.id, cell: (one) => id(one.id) },
+    { title: "Name", value: (one) => one.name, cell: (one) => foreign(one.name, "foreign name") },
+    { title: "Family", value: (one) => one.family.label, cell: (one) => foreign(one.family.label) },
+    { title: "Made", value: (one) => one.made, cell: (one) => day(one.made) },
+    { title: "Decision", value: (one) => decisionText(one), cell: (one) => [swatch(one.tone), decisionText(one), one.state === "available" ? "" : ` (${visible(one.state)})`] },
+    { title: "Why", value: (one) => whyText(one), cell: (one) => [foreign(whyText(one), "foreign why"), moreReasons(one)] },
+    { title: "Next step", value: (one) => one.at, cell: (one) => nextText(one) },
+    { title: "Held by", kind: "number", value: (one) => one.held.length, cell: (one) => (one.held.length === 0 ? "" : number(one.held.length)) },
+    { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
+  ];
+}
+
+function moreReasons(image) {
+  const more = image.because.length - (image.held.length > 0 ? 0 : 1);
+  return more > 0 ? ` (and ${plural(more, "more reason")})` : "";
+}
+
+function holderLine(holder) {
+  return el("li", {}, foreign(holder.kind), " ", id(holder.by), holder.stale ? ": stale, nothing that was read starts machines from it" : "");
+}
+
+/** Everything that is known of an image. */
+function imageDetail(image, data) {
+  const age = image.made === null ? "unknown, so it is kept" : `${day(image.made)}, ${span(data.planned_at - image.made)} before the plan`;
+  const reasons = [...(image.held.length > 0 ? ["in use"] : []), ...image.because];
+  const parts = [
+    ["Decision", `${decisionText(image)}; it is ${visible(image.state)}`],
+    ["Every reason", reasons.length === 0 ? "none was given" : el("ul", {}, reasons.map((one) => el("li", {}, foreign(one))))],
+    ["Held by", image.held.length === 0 ? "nothing that was read" : el("ul", {}, image.held.map(holderLine))],
+    ["Family", foreign(image.family.label)],
+    ["Made", age],
+    ["Expired since", image.expired === null ? "it is not expired" : day(image.expired)],
+    ["Next step", image.step === null ? "none" : nextText(image)],
+    ["Snapshots", image.snapshots.length === 0 ? "none" : el("ul", {}, image.snapshots.map((one) => el("li", {}, id(one))))],
+    ["Size", image.gib === null ? "unknown" : atMost(image.gib, data.price)],
+  ];
+  return el("div", { class: "about" }, el("dl", {}, parts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
+}
+
+function showImages(data) {
+  const section = document.getElementById("images");
+  const table = new PagedTable({
+    caption: "All images", rows: data.images, sort: 3, down: true, printed: IMAGES_PRINTED, more: "image",
+    empty: data.images.length === 0 ? "No image exists." : "No image matches.", columns: imageColumns(), detail: (image) => imageDetail(image, data),
+  });
+  let words = [];
+  const update = () => {
+    const wanted = choice.value;
+    table.choose((image) => isDecided(image, wanted) && words.every((word) => haystack(image).includes(word)));
+  };
+  const search = searchField("search", "Search id, name, family, reason, ARN, snapshot", (found) => {
+    words = found;
+    update();
+  });
+  const counts = Object.keys(DECISIONS).map((key) => [key, data.images.filter((image) => isDecided(image, key)).length]);
+  const choice = el("select", { id: "decision", change: update }, el("option", { value: "" }, `All (${number(data.images.length)})`),
+    counts.map(([key, count]) => el("option", { value: key }, `${DECISIONS[key].label} (${number(count)})`)));
+  section.append(
+    el("div", { class: "tools", role: "search", "aria-label": "Images" }, search, el("div", { class: "field" }, el("label", { for: "decision" }, "Decision"), choice)),
+    table.element);
+}

@@ -1,0 +1,50 @@
+// Reads the document, shows its parts in the order of the page, and gets ready for paper.
+
+function start() {
+  let data;
+  try {
+    data = readDocument(document.getElementById("data").textContent);
+  } catch (error) {
+    const box = document.getElementById("trouble");
+    box.hidden = false;
+    box.textContent = `The data of this report cannot be read: ${error.message}. Write the report again with one version of image-steward.`;
+    return;
+  }
+  showFacts(data);
+  showRefusal(data);
+  showNow(data);
+  showTime(data);
+  showTimelines(data);
+  showMonth(data);
+  showPins(data);
+  showImages(data);
+  preparePrint(data);
+}
+
+const PAPER = 680;
+const OPENED_ON_PAPER = 50;
+
+function preparePrint(data) {
+  const charts = [...document.querySelectorAll(".chart")];
+  let opened = [];
+  addEventListener("beforeprint", () => {
+    PagedTable.every.forEach((table) => table.startPrint());
+    charts.forEach((chart) => chart.draw(PAPER));
+    opened = data.images.length <= OPENED_ON_PAPER ? [...document.querySelectorAll(".family:not([open])")] : [];
+    opened.forEach((family) => {
+      family.show();
+      family.open = true;
+    });
+  });
+  addEventListener("afterprint", () => {
+    PagedTable.every.forEach((table) => table.endPrint());
+    charts.forEach((chart) => chart.draw(Math.floor(chart.getBoundingClientRect().width)));
+    opened.forEach((family) => {
+      family.open = false;
+    });
+  });
+}
+
+start();
+// After the first picture: what a reader can use.
+requestAnimationFrame(() => setTimeout(() => performance.mark("ready")));

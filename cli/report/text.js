@@ -1,0 +1,106 @@
+"use strict";
+// Words, numbers, dates and elements. All text of other people goes through `foreign` or `el`, which only ever make text
+// nodes: nothing in this page parses data as HTML.
+
+const NUMBER = new Intl.NumberFormat("en-US");
+const SMALL_MONEY = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+const DAY = 86400;
+
+// Control, format, private and unassigned characters, and what else shows as nothing: bidi overrides could make one name
+// look like another.
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
+
+/** Shows characters that cannot be seen as their code. */
+function visible(text) {
+  return String(text).replace(UNSEEN, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
+}
+
+/** An element with attributes (a function is a listener) and children; strings become text. */
+function el(name, attributes, ...children) {
+  return fill(document.createElement(name), attributes, children);
+}
+
+/** The same for drawings. */
+function svg(name, attributes, ...children) {
+  return fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
+}
+
+function fill(element, attributes, children) {
+  for (const [key, value] of Object.entries(attributes ?? {})) {
+    if (typeof value === "function") element.addEventListener(key, value);
+    else if (value !== null && value !== undefined && value !== false) element.setAttribute(key, value);
+  }
+  element.append(...children.flat().filter((child) => child !== null && child !== undefined && child !== ""));
+  return element;
+}
+
+/** A text of other people, apart from the direction of the text around it. */
+function foreign(text, kind) {
+  return el("bdi", { class: kind ?? "foreign" }, visible(text));
+}
+
+/** An id or an ARN: never cut, never wrapped. */
+function id(text) {
+  return foreign(text, "id");
+}
+
+function swatch(tone) {
+  return el("span", { class: `swatch ${tone}`, "aria-hidden": "true" });
+}
+
+function number(count) {
+  return NUMBER.format(count);
+}
+
+function plural(count, one, many) {
+  return `${number(count)} ${count === 1 ? one : many ?? `${one}s`}`;
+}
+
+function gibText(gib) {
+  return `${number(Math.round(gib))} GiB`;
+}
+
+function usdNumber(usd) {
+  return usd < 10 ? SMALL_MONEY.format(usd) : number(Math.round(usd));
+}
+
+function usdText(gib, price) {
+  return `USD ${usdNumber(gib * price.usd_per_gib_month)} a month`;
+}
+
+/** `at most 12 GiB, USD 0.65 a month`; without a price only the size. */
+function atMost(gib, price) {
+  return price ? `at most ${gibText(gib)}, ${usdText(gib, price)}` : `at most ${gibText(gib)}`;
+}
+
+function known(seconds) {
+  return Number.isFinite(seconds) && Math.abs(seconds) < 8.64e12;
+}
+
+function day(seconds) {
+  return known(seconds) ? new Date(seconds * 1000).toISOString().slice(0, 10) : "unknown";
+}
+
+function minute(seconds) {
+  if (!known(seconds)) return "unknown";
+  return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
+}
+
+/** How long from one time to another, in the largest unit of which there are two. */
+function span(seconds) {
+  const days = Math.max(0, Math.floor(seconds / DAY));
+  if (days >= 730) return plural(Math.floor(days / 365), "year");
+  if (days >= 61) return plural(Math.floor(days / 30.44), "month");
+  return plural(days, "day");
+}
+
+/** `a, b and c`. */
+function listed(parts) {
+  if (parts.length < 2) return parts.join("");
+  return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+}
+
+/** Says something to screen readers, and to those who see it. */
+function say(region, text) {
+  if (region.textContent !== text) region.textContent = text;
+}

@@ -1,0 +1,173 @@
+// The families, each as a strip on one axis of time; opened, a row for each image. Only what is shown is made: a page of
+// families, and the images of those that are open.
+
+const FAMILIES_AT_ONCE = 25;
+const IMAGES_AT_ONCE = 50;
+const AHEAD = 45 * DAY;
+const LANES = ["used", "kept", "expiring", "going"];
+const TONES = { used: "in use", kept: "kept", expiring: "expired, on its way", going: "deregister now", rescued: "rescue now" };
+
+/** The common axis: from the oldest image to what comes next, in thousandths. */
+function timeAxis(data) {
+  let start = data.planned_at - 30 * DAY;
+  let end = data.planned_at + AHEAD;
+  for (const image of data.images) {
+    if (image.made !== null && image.made < start) start = image.made;
+    if (image.at !== null && image.at > end) end = Math.min(image.at, data.planned_at + 180 * DAY);
+  }
+  const place = (time) => Math.min(1000, Math.max(0, ((time - start) / (end - start)) * 1000));
+  return { start, end, now: data.planned_at, place };
+}
+
+/** At most so many round dates on the axis. */
+function axisTicks({ start, end }, most) {
+  const months = (end - start) / (30.44 * DAY);
+  const every = [1, 2, 3, 6, 12, 24, 60, 120].find((step) => months / step <= most) ?? 240;
+  const first = new Date(start * 1000);
+  const ticks = [];
+  for (let month = Math.ceil((first.getUTCMonth() + 1) / every) * every; ticks.length <= most + 1; month += every) {
+    const time = Date.UTC(first.getUTCFullYear(), month, 1) / 1000;
+    if (time > end) break;
+    ticks.push({ time, text: every >= 12 ? day(time).slice(0, 4) : day(time).slice(0, 7) });
+  }
+  return ticks;
+}
+
+function axisElement(axis) {
+  const mark = (time, text, kind) => el("span", { class: kind, style: `left:${axis.place(time) / 10}%` }, text);
+  const near = (time) => Math.abs(axis.place(time) - axis.place(axis.now)) < 75;
+  const ticks = axisTicks(axis, 6).filter(({ time }) => !near(time) && axis.place(time) < 960 && axis.place(time) > 20);
+  return el("div", { class: "axis", "aria-hidden": "true" }, el("span"),
+    el("div", { class: "ticks" }, ticks.map(({ time, text }) => mark(time, text, "tick")), mark(axis.now, "planned", "tick now")));
+}
+
+function strip(axis, height, ...marks) {
+  return svg("svg", { class: "strip", viewBox: `0 0 1000 ${height}`, height, preserveAspectRatio: "none", "aria-hidden": "true" },
+    ...marks, svg("rect", { class: "today", x: axis.place(axis.now), y: 0, width: 1.2, height }));
+}
+
+/** A family in one drawing: a lane for each fate, a mark where an image was made, a pale one where its next step is. */
+function familyStrip(axis, images) {
+  const made = {};
+  const next = {};
+  for (const image of images) {
+    const lane = image.tone === "rescued" ? 1 : LANES.indexOf(image.tone);
+    const draw = (into, time) => (into[image.tone] ??= new Set()).add(`M${Math.round(axis.place(time))} ${lane * 7 + 1}h3v5h-3z`);
+    if (image.made !== null) draw(made, image.made);
+    if (image.at !== null) draw(next, image.at);
+  }
+  const paths = (all, kind) => Object.entries(all).map(([tone, parts]) => svg("path", { class: `${tone} ${kind}`, d: [...parts].join("") }));
+  return strip(axis, 28, ...paths(made, "made"), ...paths(next, "next"));
+}
+
+/** One image: from when it was made to now, pale since it is expired, and a mark at its next step. */
+function imageStrip(axis, image) {
+  const bar = (from, to, kind) => svg("rect", {
+    class: `${kind ?? ""} ${image.tone}`, x: axis.place(from), y: 3, width: Math.max(2, axis.place(to) - axis.place(from)), height: 8,
+  });
+  const made = image.made ?? axis.start;
+  const turned = image.expired !== null && image.expired > made ? Math.min(image.expired, axis.now) : axis.now;
+  const bars = image.expired === null ? [bar(made, axis.now)] : [bar(made, turned, "before"), bar(turned, axis.now)];
+  const next = image.at === null ? [] : [bar(axis.now, Math.max(axis.now, image.at), "ahead"), svg("rect", { class: `${image.tone} step`, x: axis.place(image.at) - 2, y: 0, width: 4, height: 14 })];
+  return strip(axis, 14, ...bars, ...next);
+}
+
+function imageLine(axis, image) {
+  const next = nextText(image);
+  const why = image.held.length > 0 ? `${decisionText(image)}: ${whyText(image)}` : [decisionText(image), ...image.because].join("; ");
+  return el("li", { class: "line" },
+    el("div", { class: "who" }, id(image.id), " ", foreign(image.name, "foreign name")),
+    imageStrip(axis, image),
+    el("div", { class: "why" }, swatch(image.tone), visible(why), next ? `; next: ${next}` : "", `; made ${day(image.made)}`));
+}
+
+/** A list that grows by a button, so that only what was asked for is made. */
+function growing(items, first, more, what, make) {
+  const list = el("ul", { class: "growing" });
+  const button = el("button", { type: "button", class: "more" });
+  let shown = 0;
+  const grow = (count) => {
+    const made = items.slice(shown, shown + count).map(make);
+    list.append(...made);
+    shown += made.length;
+    const left = items.length - shown;
+    button.hidden = left === 0;
+    button.textContent = `Show ${number(Math.min(more, left))} more ${what} (${number(left)} not shown)`;
+    return made[0];
+  };
+  grow(first);
+  button.addEventListener("click", () => {
+    // The button may go away under the reader's focus: it moves on to what is new.
+    const made = grow(more);
+    const target = made?.querySelector("summary") ?? made;
+    if (target && target.tagName !== "SUMMARY") target.tabIndex = -1;
+    target?.focus();
+  });
+  return [list, button];
+}
+
+function familyCounts(family) {
+  const counts = new Map();
+  for (const { tone } of family.images) counts.set(tone, (counts.get(tone) ?? 0) + 1);
+  const parts = Object.keys(TONES).filter((tone) => counts.has(tone)).map((tone) => `${number(counts.get(tone))} ${TONES[tone]}`);
+  return `${plural(family.images.length, "image")}, ${gibText(family.gib)}: ${parts.join(", ")}`;
+}
+
+function familyLine(axis, family) {
+  const details = el("details", { class: "family" }, el("summary", {},
+    el("span", { class: "who" }, el("strong", {}, foreign(family.label)), el("span", { class: "note" }, familyCounts(family))),
+    familyStrip(axis, family.images)));
+  // Before printing, too: the event comes too late for paper.
+  details.show = () => {
+    if (details.children.length > 1) return;
+    const newest = [...family.images].sort((a, b) => (b.made ?? -Infinity) - (a.made ?? -Infinity) || a.place - b.place);
+    details.append(...growing(newest, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "images", (image) => imageLine(axis, image)));
+  };
+  details.addEventListener("toggle", () => details.open && details.show());
+  return el("li", {}, details);
+}
+
+function goneTable(data) {
+  return new PagedTable({
+    caption: "Images that are gone while their snapshots are still there",
+    rows: data.gone, sort: 3, printed: 100, more: "image", empty: "None.",
+    columns: [
+      { title: "Image", value: (one) => one.id, cell: (one) => id(one.id) },
+      { title: "Snapshots", value: (one) => one.snapshots.join(" "), cell: (one) => el("span", { class: "ids" }, one.snapshots.map((snapshot) => id(snapshot))) },
+      { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
+      { title: "Snapshots may be deleted from", value: (one) => one.at, cell: (one) => (one.at === null ? "no date: they stay" : day(one.at)) },
+    ],
+  }).element;
+}
+
+function showTimelines(data) {
+  const section = document.getElementById("timelines");
+  const families = data.families.filter((family) => family.images.length > 0).sort((a, b) => b.gib - a.gib || b.images.length - a.images.length);
+  if (families.length === 0) section.append(el("p", { class: "none" }, "There are no families: no image exists."));
+  else section.append(...familyParts(data, families));
+  if (data.gone.length > 0) {
+    section.append(el("h3", {}, "Gone, with snapshots still there"),
+      el("p", {}, "These images are gone. Their snapshots wait for the date on which they may be deleted; until then they still cost money, and the image can be restored."),
+      goneTable(data));
+  }
+}
+
+function familyParts(data, families) {
+  const axis = timeAxis(data);
+  const list = el("div", { class: "families" });
+  const status = el("p", { class: "count", role: "status" });
+  const show = (words) => {
+    const found = families.filter((family) => words.every((word) => family.label.toLowerCase().includes(word)));
+    list.replaceChildren(axisElement(axis), ...growing(found, FAMILIES_AT_ONCE, FAMILIES_AT_ONCE, "families", (family) => familyLine(axis, family)));
+    const of = found.length === families.length ? "" : ` of ${number(families.length)}`;
+    say(status, `${plural(found.length, "family", "families")}${of}`);
+  };
+  show([]);
+  const search = families.length > 5 ? [searchField("find-family", "Find a family", show)] : [];
+  return [
+    el("p", {}, "A strip for each family, the largest first. Each mark is an image, placed at the day on which it was made; a hollow mark after “planned” is its next step. Open a family to see its images."),
+    el("ul", { class: "legend" }, LANES.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip")),
+    el("div", { class: "tools" }, search, status),
+    list,
+  ];
+}

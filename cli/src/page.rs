@@ -1,0 +1,57 @@
+//! The page of the report: one file that loads nothing.
+
+use serde::Serialize;
+
+use crate::outcome::CommandError;
+
+const TEMPLATE: &str = include_str!("../report/page.html");
+const STYLE: &str = include_str!("../report/page.css");
+const CHARTS: &str = include_str!("../report/vendor/plot.min.js");
+/// In the order that the template names.
+const SCRIPTS: [&str; 10] = [
+    include_str!("../report/text.js"),
+    include_str!("../report/data.js"),
+    include_str!("../report/table.js"),
+    include_str!("../report/head.js"),
+    include_str!("../report/series.js"),
+    include_str!("../report/charts.js"),
+    include_str!("../report/timelines.js"),
+    include_str!("../report/lists.js"),
+    include_str!("../report/images.js"),
+    include_str!("../report/main.js"),
+];
+
+/// Fills the template in one pass, so that nothing that is filled in is taken for a placeholder.
+pub fn fill(title: &str, data: &impl Serialize) -> Result<String, CommandError> {
+    // No tag can end inside the data.
+    let data = serde_json::to_string(data)?.replace('<', "\\u003c");
+    let mut page = String::with_capacity(TEMPLATE.len() + CHARTS.len() + data.len() + 200_000);
+    let mut rest = TEMPLATE;
+    while let Some((before, after)) = rest.split_once("{{") {
+        page.push_str(before);
+        let Some((name, after)) = after.split_once("}}") else {
+            page.push_str("{{");
+            rest = after;
+            continue;
+        };
+        match name {
+            "TITLE" => page.push_str(&escaped(title)),
+            "STYLE" => page.push_str(STYLE),
+            "CHARTS" => page.push_str(CHARTS),
+            "SCRIPT" => SCRIPTS.iter().for_each(|script| page.push_str(script)),
+            "DATA" => page.push_str(&data),
+            other => {
+                page.push_str("{{");
+                page.push_str(other);
+                page.push_str("}}");
+            }
+        }
+        rest = after;
+    }
+    page.push_str(rest);
+    Ok(page)
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}

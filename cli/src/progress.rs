@@ -1,0 +1,114 @@
+//! What a person sees while they wait: what is being done, how much of it, how fast, and whether
+//! calls are held back. Nothing is shown in pipes.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use steward::progress::{Told, Turn, watch};
+
+/// A line on the terminal that is drawn anew now and then, or nothing.
+#[derive(Clone)]
+pub struct Progress(ProgressBar);
+
+/// What the line says.
+struct Line {
+    stage: String,
+    /// Whether the things to do are counted, and not the calls.
+    counted: bool,
+    note: String,
+    held_back: usize,
+}
+
+impl Progress {
+    /// On the terminal behind standard error.
+    pub fn on_terminal() -> Self {
+        let bar = ProgressBar::hidden();
+        bar.set_style(style(CALLS));
+        let progress = Self(bar.clone());
+        let line = Arc::new(Mutex::new(Line::default()));
+        watch(move |told| {
+            // Nothing is drawn before there is something to wait for.
+            if bar.is_hidden() && !bar.is_finished() {
+                bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+                bar.enable_steady_tick(Duration::from_millis(250));
+            }
+            // A watcher that panicked before has no say in the run.
+            if let Ok(mut line) = line.lock() {
+                line.take(told, &bar);
+            }
+        });
+        progress
+    }
+
+    /// Nothing is shown.
+    pub fn silent() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
+    /// Writes a line to standard error without disturbing what is drawn there.
+    pub fn say(&self, line: &str) {
+        self.0.suspend(|| eprintln!("{line}"));
+    }
+
+    /// Does something that writes, without disturbing what is drawn.
+    pub fn pause<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
+
+    /// Takes the line away: a result comes.
+    pub fn end(&self) {
+        self.0.finish_and_clear();
+    }
+}
+
+const CALLS: &str = "{spinner} {msg} ({pos} calls, {per_sec})";
+const COUNTED: &str = "{spinner} {msg} {pos}/{len} ({per_sec}, {eta} left)";
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { stage: "connecting".to_owned(), counted: false, note: String::new(), held_back: 0 }
+    }
+}
+
+impl Line {
+    fn take(&mut self, told: Told, bar: &ProgressBar) {
+        match told {
+            Told::Stage { what, total } => {
+                bar.reset();
+                self.counted = total.is_some();
+                if let Some(total) = total.and_then(|total| u64::try_from(total).ok()) {
+                    bar.set_length(total);
+                }
+                bar.set_style(style(if self.counted { COUNTED } else { CALLS }));
+                (self.stage, self.note) = (what, String::new());
+            }
+            Told::Read { what, count } => self.note = format!(": {count} {what}"),
+            Told::Done(count) => {
+                if self.counted {
+                    bar.inc(u64::try_from(count).unwrap_or(0));
+                }
+                return;
+            }
+            Told::Call { name, turn } => {
+                if !self.counted {
+                    bar.inc(1);
+                }
+                if turn == Turn::AtOnce {
+                    return;
+                }
+                self.held_back += 1;
+                self.note = format!(": {name}");
+            }
+        }
+        let held = match self.held_back {
+            0 => String::new(),
+            calls => format!(", {calls} calls held back below EC2's limits"),
+        };
+        bar.set_message(format!("{}{}{held}", self.stage, self.note));
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}

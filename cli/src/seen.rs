@@ -1,0 +1,95 @@
+//! The world as a command sees it, and the plan for it.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use steward::apply::NoDeadline;
+use steward::ids::ImageId;
+use steward::inventory::Inventory;
+use steward::plan::reap::{SnapshotPlan, plan_snapshots};
+use steward::plan::{Plan, plan};
+use steward::policy::{Check, Policy};
+use steward::survey::{self, Lacking};
+
+use crate::arguments::World;
+use crate::files::read_inventory;
+use crate::live::{self, Live};
+use crate::outcome::CommandError;
+use crate::session::Session;
+
+/// The world, and what would be done about it.
+pub struct Seen {
+    pub inventory: Inventory,
+    pub plan: Plan,
+    pub snapshots: SnapshotPlan,
+    /// The account, if it was not read from a file.
+    pub live: Option<Live>,
+}
+
+/// Reads the world that is meant, and plans. What refers to the images `ask` is found out,
+/// whatever becomes of them.
+pub async fn see(
+    world: World,
+    policy: &Policy,
+    ask: &[ImageId],
+    session: &Session,
+) -> Result<Seen, CommandError> {
+    let World { place, inventory, now } = world;
+    let now = now.unwrap_or(session.now);
+    let Some(file) = inventory else {
+        let reading = async {
+            let live = live::connect(place).await?;
+            let seen = see_live(&live, policy, now, ask).await;
+            Ok::<_, CommandError>(Seen { live: Some(live), ..seen })
+        };
+        return session.interrupt.or(reading).await?;
+    };
+    let inventory = read_inventory(&file)?;
+    let plan = plan(&inventory, policy, now);
+    for note in not_in_inventory(&plan, &inventory, policy) {
+        session.hint(format_args!("the inventory does not say {note}"));
+    }
+    let snapshots = plan_snapshots(&inventory, policy, now);
+    Ok(Seen { inventory, plan, snapshots, live: None })
+}
+
+/// Reads the account, and plans for the time `now`.
+pub async fn see_live(live: &Live, policy: &Policy, now: Timestamp, ask: &[ImageId]) -> Seen {
+    let scope = policy.safety.reference_scope();
+    let mut inventory = survey::take_inventory(&live.aws, &live.home, &scope, now).await;
+    survey::read_references(&live.aws, &mut inventory, policy, ask).await;
+    let plan =
+        survey::plan_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
+    survey::read_snapshot_holders(&live.aws, &mut inventory, policy).await;
+    let snapshots =
+        survey::plan_snapshots_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline)
+            .await;
+    Seen { inventory, plan, snapshots, live: None }
+}
+
+/// What a live run would read before it does anything, and a saved inventory does not hold.
+fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<String> {
+    let lacking = Lacking::of(plan, inventory, policy, &HashSet::new());
+    let mut notes = Vec::new();
+    if !lacking.permissions.is_empty() {
+        notes.push(format!(
+            "with whom {} of the images to go are shared; a live run reads that first, and keeps those that are \
+             (see `inventory --launch-permissions`)",
+            lacking.permissions.len()
+        ));
+    }
+    if !lacking.references.is_empty() {
+        notes.push(format!(
+            "whether SSM parameters or image recipes refer to {} of the images to go; a live run asks EC2 first, \
+             and keeps those that are",
+            lacking.references.len()
+        ));
+    }
+    if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
+        notes.push(
+            "which rules the Recycle Bin has; a live run refuses to remove anything without them"
+                .to_owned(),
+        );
+    }
+    notes
+}

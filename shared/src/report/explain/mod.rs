@@ -1,0 +1,171 @@
+//! The whole story of one image: what it is, what refers to it, what keeps it and by how much,
+//! where it stands in the steps, what comes next, how to keep it, and how to bring it back.
+
+mod steps;
+mod text;
+mod verdicts;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+pub use self::steps::{Milestone, When};
+pub use self::text::{gone_text, story_text};
+pub use self::verdicts::{Held, Verdict};
+use crate::ids::{AccountId, ImageId, Region, SnapshotId};
+use crate::inventory::{Image, Inventory, Unread};
+use crate::plan::reason::Reason;
+use crate::plan::{Action, Decision, Plan};
+use crate::policy::Policy;
+
+/// The story of an image that exists.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Story {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+    /// The time that all is told for.
+    pub planned_at: Timestamp,
+    /// What it is.
+    pub image: Image,
+    /// Its snapshots with their sizes in GiB, where those are known.
+    pub snapshots: Vec<(SnapshotId, Option<u32>)>,
+    /// Its place in its family (the newest is 1) and the size of that.
+    pub rank: Option<(usize, usize)>,
+    /// What refers to it, and how that was found.
+    pub references: Vec<Found>,
+    /// What could not be read: something there may refer to it too.
+    pub unread: Vec<Unread>,
+    /// Why it must not be touched, whatever the rule says, beside what refers to it.
+    pub untouchable: Vec<Reason>,
+    /// Each keep rule of its rule, and how that came out.
+    pub keep_rules: Vec<Verdict>,
+    /// The decision about it.
+    pub decision: Decision,
+    /// Why the whole plan removes nothing, if so.
+    pub refusal: Option<String>,
+    /// The steps from expired to gone, as they would be or are.
+    pub steps: Vec<Milestone>,
+    /// The commands that keep it.
+    pub to_keep: Vec<String>,
+    /// The command that takes everything back.
+    pub to_bring_back: String,
+}
+
+/// Something that refers to the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Found {
+    /// Its kind, for example `instance`.
+    pub kind: String,
+    /// Its ARN, with a version where it has versions.
+    pub by: String,
+    /// Nothing that was read starts machines from it.
+    pub stale: bool,
+    /// The calls that tell of this kind.
+    pub found_by: &'static str,
+}
+
+/// The story of `image` under `plan`; `None` when the inventory does not have it.
+pub fn story(
+    image: &ImageId,
+    inventory: &Inventory,
+    policy: &Policy,
+    plan: &Plan,
+) -> Option<Story> {
+    let place = plan.decisions.iter().position(|one| one.image_id == *image)?;
+    let decision = plan.decisions.get(place)?;
+    let image = inventory.images.iter().find(|one| one.image_id == *image)?;
+    let family = family_of(place, plan);
+    let rank = decision.group.as_ref().and_then(|_| {
+        let place = family.iter().position(|one| one.image_id == image.image_id)?;
+        Some((place + 1, family.len()))
+    });
+    let rule = policy.rules.iter().find(|rule| Some(&rule.name) == decision.rule.as_ref());
+    let ranked = rank.map(|(rank, _)| (rank, family));
+    let size = |id: &SnapshotId| {
+        let found = inventory.snapshots.iter().find(|one| one.snapshot_id == *id);
+        found.and_then(|one| one.size_gib)
+    };
+    Some(Story {
+        account: plan.account.clone(),
+        region: plan.region.clone(),
+        planned_at: plan.planned_at,
+        snapshots: image.snapshots.iter().map(|id| (id.clone(), size(id))).collect(),
+        rank,
+        references: decision.because.iter().filter_map(found).collect(),
+        unread: inventory.unread.clone(),
+        untouchable: decision.because.iter().filter(|one| is_untouchable(one)).cloned().collect(),
+        keep_rules: rule
+            .map(|rule| verdicts::of(rule, image, decision, ranked, policy, plan.planned_at))
+            .unwrap_or_default(),
+        refusal: plan.refusal.as_ref().map(ToString::to_string),
+        steps: rule.map(|rule| steps::of(rule, image, decision, policy, plan)).unwrap_or_default(),
+        to_keep: to_keep(image, policy, plan),
+        to_bring_back: format!("image-steward restore {} --region {}", image.image_id, plan.region),
+        decision: decision.clone(),
+        image: image.clone(),
+    })
+}
+
+/// The decisions about the family of the one at `place`, the newest image first.
+fn family_of(place: usize, plan: &Plan) -> &[Decision] {
+    let Some(decision) = plan.decisions.get(place) else { return &[] };
+    let is_kin = |other: &Decision| other.rule == decision.rule && other.group == decision.group;
+    let (before, after) = plan.decisions.split_at(place);
+    let first = before.iter().rposition(|other| !is_kin(other)).map_or(0, |at| at + 1);
+    let end = after.iter().position(|other| !is_kin(other)).map_or(after.len(), |at| at);
+    plan.decisions.get(first..place + end).unwrap_or_default()
+}
+
+fn found(reason: &Reason) -> Option<Found> {
+    let Reason::InUse { kind, by, stale } = reason else { return None };
+    let found_by = match &**kind {
+        "instance" => "ec2:DescribeInstances or ec2:DescribeImageReferences",
+        "launch_template" => {
+            "ec2:DescribeLaunchTemplateVersions, ssm:GetParameter or ec2:DescribeImageReferences"
+        }
+        "launch_configuration" => "autoscaling:DescribeLaunchConfigurations",
+        "auto_scaling_group" => "autoscaling:DescribeAutoScalingGroups",
+        "fleet" => "ec2:DescribeFleets",
+        "spot_fleet" => "ec2:DescribeSpotFleetRequests",
+        "spot_request" => "ec2:DescribeSpotInstanceRequests",
+        "compute_environment" => "batch:DescribeComputeEnvironments",
+        "ssm_parameter" | "image_recipe" | "container_recipe" => "ec2:DescribeImageReferences",
+        _ => "the inventory",
+    };
+    Some(Found { kind: kind.to_string(), by: by.to_string(), stale: *stale, found_by })
+}
+
+/// Whether the reason holds before any rule is asked.
+fn is_untouchable(reason: &Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NotOurs { .. }
+            | Reason::State { .. }
+            | Reason::Protected
+            | Reason::ManagedElsewhere { .. }
+            | Reason::OptedOut { .. }
+            | Reason::Pinned
+            | Reason::Shared { .. }
+            | Reason::AgeUnknown
+            | Reason::GroupUnknown { .. }
+            | Reason::NoRule
+    )
+}
+
+fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
+    let (id, key, region) = (&image.image_id, &policy.names.keep, &plan.region);
+    vec![
+        format!("aws ec2 create-tags --region {region} --resources {id} --tags 'Key={key},Value='"),
+        format!("or a date as its value, to keep it until the end of that day: Value=2027-01-31"),
+        format!("or in the policy, under [safety]: pinned = [\"{id}\"]"),
+    ]
+}
+
+/// Whether anything is done, or comes, about the image.
+fn is_on_its_way(decision: &Decision) -> bool {
+    !matches!(decision.action, Action::Keep | Action::Rescue(_))
+}
+
+#[cfg(test)]
+mod tests;

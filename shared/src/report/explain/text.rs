@@ -1,0 +1,265 @@
+//! The story in plain words.
+
+use std::fmt::Write as _;
+
+use super::{Found, Held, Milestone, Story, Verdict, When};
+use crate::ids::{ImageId, Region};
+use crate::plan::{Action, Next};
+use crate::report::look::{Look, Tone};
+use crate::report::plan::{age, minute, printable};
+use crate::report::price::{Price, thousands};
+use crate::report::step_words;
+use crate::survey::{Home, Trace, TracePlace, Traces};
+
+/// The story of an image that exists, for people.
+pub fn story_text(story: &Story, look: Look) -> String {
+    let mut page = Page { text: String::new(), look };
+    let name = printable(&story.image.name);
+    page.title(&format!("{} {name}", story.image.image_id));
+    page.section("What it is", &what_it_is(story));
+    page.section("Its family", &[family(story)]);
+    page.section("What refers to it", &references(story));
+    page.section("What else makes it untouchable", &untouchable(story));
+    page.section("The keep rules", &keep_rules(story));
+    page.section("The decision", &decision(story));
+    page.section("The steps", &steps(story));
+    page.commands("To keep it", &story.to_keep);
+    let back = std::slice::from_ref(&story.to_bring_back);
+    page.commands("To bring it back, from any step and from the Recycle Bin", back);
+    page.text
+}
+
+/// What is left of an image that is not in the account, for people.
+pub fn gone_text(image: &ImageId, traces: &Traces, home: &Home, look: Look) -> String {
+    let mut page = Page { text: String::new(), look };
+    let Home { account, region } = home;
+    page.title(&format!("{image}: not in account {account}, Region {region}"));
+    let Traces { recycled, snapshots, unread } = traces;
+    match recycled {
+        Some(bin) => {
+            let when = |what: &str, at: Option<jiff::Timestamp>| {
+                at.map(|at| format!("{what} {}", minute(at)))
+            };
+            let mut lines = vec![format!("It is in the Recycle Bin: {}", printable(&bin.name))];
+            lines.extend(when("deregistered", bin.entered_at));
+            lines.extend(when("it goes for good", bin.leaves_at));
+            page.section("Where it is", &lines);
+        }
+        None if traces.is_nothing() => {
+            page.section("Where it is", &nowhere(image, region, !unread.is_empty()));
+        }
+        None => page.section(
+            "Where it is",
+            &["It is not in the Recycle Bin either, as far as that was read; its snapshots tell of it.".to_owned()],
+        ),
+    }
+    page.section("Its snapshots", &snapshots.iter().map(trace).collect::<Vec<_>>());
+    let unread: Vec<_> = unread.iter().map(|one| format!("not read: {one}")).collect();
+    page.section("What could not be read", &unread);
+    if recycled.is_some() {
+        let command = format!("image-steward restore {image} --region {region}");
+        page.commands("To bring it back, its snapshots first", &[command]);
+    } else if snapshots.iter().any(|one| one.place != TracePlace::Unknown) {
+        page.commands(
+            "To bring it back",
+            &[
+                format!("image-steward restore {image} --region {region}   keeps its snapshots from being deleted"),
+                "aws ec2 register-image   makes a new image of them".to_owned(),
+            ],
+        );
+    }
+    page.text
+}
+
+/// Everything that is said of an image of which nothing is known.
+fn nowhere(image: &ImageId, region: &Region, is_unread: bool) -> Vec<String> {
+    let mut lines = vec![format!(
+        "{image} is neither among the images nor in the Recycle Bin of {region}, and no snapshot names it."
+    )];
+    lines.push(match is_unread {
+        true => "But not everything could be read.".to_owned(),
+        false => "Is the id right, and are the account and the Region? Images of other accounts are not looked at.".to_owned(),
+    });
+    lines
+}
+
+fn trace(trace: &Trace) -> String {
+    let Trace { snapshot_id, place, size_gib, delete_after } = trace;
+    let place = match place {
+        TracePlace::Here => "is there",
+        TracePlace::RecycleBin => "is in the Recycle Bin",
+        TracePlace::Unknown => "was there",
+    };
+    let mut line = format!("{snapshot_id} {place}");
+    if let Some(size) = size_gib {
+        let _ = write!(line, ", {size} GiB");
+    }
+    if let Some(after) = delete_after {
+        let _ = write!(line, ", may be deleted from {} on", printable(after));
+    }
+    line
+}
+
+/// Text under headings.
+struct Page {
+    text: String,
+    look: Look,
+}
+
+impl Page {
+    fn title(&mut self, title: &str) {
+        self.look.paragraph(&mut self.text, 0, &self.look.tone(Tone::Heading, title));
+    }
+
+    /// Lines to be copied: they are not wrapped.
+    fn commands(&mut self, heading: &str, lines: &[String]) {
+        self.heading(heading);
+        for line in lines {
+            Look::Plain.paragraph(&mut self.text, 2, line);
+        }
+    }
+
+    fn heading(&mut self, heading: &str) {
+        self.text.push('\n');
+        self.look.paragraph(&mut self.text, 0, &self.look.tone(Tone::Heading, heading));
+    }
+
+    /// Nothing, when there are no lines.
+    fn section(&mut self, heading: &str, lines: &[String]) {
+        if lines.is_empty() {
+            return;
+        }
+        self.heading(heading);
+        for line in lines {
+            self.look.paragraph(&mut self.text, 2, line);
+        }
+    }
+}
+
+fn what_it_is(story: &Story) -> Vec<String> {
+    let Story { image, snapshots, region, account, planned_at, .. } = story;
+    let mut kind = format!("an image in state {}", image.state);
+    for part in [&image.architecture, &image.platform].into_iter().flatten() {
+        let _ = write!(kind, ", {}", printable(part));
+    }
+    let mut lines = vec![kind];
+    lines.push(match image.created_at {
+        Some(made) => format!("made {}, {} ago", minute(made), age(made, *planned_at)),
+        None => "nobody knows when it was made".to_owned(),
+    });
+    lines.push(match &image.owner_id {
+        Some(owner) if owner == account => format!("owned by this account, {account}, in {region}"),
+        Some(owner) => format!("owned by account {owner}; this is {account}, {region}"),
+        None => format!("owner unknown; this is {account}, {region}"),
+    });
+    if let Some(launched) = image.last_launched_at {
+        lines.push(format!("last launched {}, as EC2 says", minute(launched)));
+    }
+    if let Some(machine) = &image.source_instance {
+        lines.push(format!("made from {machine}"));
+    }
+    if let Some(source) = &image.source_image {
+        lines.push(format!("made from {source}"));
+    }
+    let mut gib = 0;
+    for (id, size) in snapshots {
+        gib += u64::from(size.unwrap_or(0));
+        let size = size.map_or_else(|| "size unknown".to_owned(), |size| format!("{size} GiB"));
+        lines.push(format!("backed by {id}, {size}"));
+    }
+    if gib > 0 {
+        let price = Price::in_region(region);
+        lines.push(format!(
+            "its storage: at most {} GiB, {} a month",
+            thousands(gib),
+            price.of(gib)
+        ));
+    }
+    lines
+}
+
+fn family(story: &Story) -> String {
+    match (&story.decision.rule, &story.decision.group, story.rank) {
+        (Some(rule), Some(group), Some((rank, size))) => {
+            let group = match &**group {
+                "all" => "all that it matches".to_owned(),
+                group => printable(group),
+            };
+            format!("rule {rule}, {group}: number {rank} of {size}; the newest is number 1")
+        }
+        (Some(rule), _, _) => format!("rule {rule}, but it has no place in a family there"),
+        (None, _, _) => "no rule matches it".to_owned(),
+    }
+}
+
+fn references(story: &Story) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for Found { kind, by, stale, found_by } in &story.references {
+        let stale = if *stale { ", which nothing that was read starts machines from" } else { "" };
+        lines.push(format!("{} {}{stale}   (found by {found_by})", printable(kind), printable(by)));
+    }
+    if lines.is_empty() {
+        lines.push("nothing that was read".to_owned());
+    }
+    lines.extend(story.unread.iter().map(|one| format!("not read: {one}")));
+    lines
+}
+
+fn untouchable(story: &Story) -> Vec<String> {
+    story.untouchable.iter().map(|reason| printable(&reason.to_string())).collect()
+}
+
+fn keep_rules(story: &Story) -> Vec<String> {
+    let line = |Verdict { rule, held, by }: &Verdict| {
+        let word = match held {
+            Held::Yes => "holds",
+            Held::No => "does not hold",
+        };
+        printable(&format!("{rule}   {word}: {by}"))
+    };
+    story.keep_rules.iter().map(line).collect()
+}
+
+fn decision(story: &Story) -> Vec<String> {
+    let decision = &story.decision;
+    let why: Vec<_> = decision.because.iter().map(|one| printable(&one.to_string())).collect();
+    let what = match &decision.action {
+        Action::Keep => "it is kept",
+        Action::Wait => "it is on its way out, and waits",
+        Action::Expire => "it is newly expired: the next run that applies marks it",
+        Action::Deprecate { .. } => "the next run that applies deprecates it",
+        Action::Disable { .. } => "the next run that applies disables it",
+        Action::Deregister { .. } => "the next run that applies deregisters it",
+        Action::Rescue(_) => {
+            "it was on its way out, and is wanted again: the next run that applies takes everything back"
+        }
+    };
+    let mut lines = vec![format!("{what}: {}", why.join("; "))];
+    if let Some(since) = decision.expired_at {
+        lines.push(format!("expired since {}", minute(since)));
+    }
+    if let Some(Next { action, at }) = decision.next {
+        lines.push(format!("next: {} from {} on", step_words(action), minute(at)));
+    }
+    if let Some(refusal) = &story.refusal {
+        lines.push(format!("but nothing at all is removed now: {refusal}"));
+    }
+    lines
+}
+
+fn steps(story: &Story) -> Vec<String> {
+    let line = |Milestone { step, after, when }: &Milestone| {
+        let when = match when {
+            When::Never => "left out by the policy".to_owned(),
+            When::Done => "done".to_owned(),
+            When::Now => "now".to_owned(),
+            When::HeldBack { at } => format!("due since {}, and held back", minute(*at)),
+            When::At { at } => {
+                format!("from {} on, unless something keeps it by then", minute(*at))
+            }
+            When::IfItExpires => "if ever it expires".to_owned(),
+        };
+        format!("{} (after {after}): {when}", step_words(*step))
+    };
+    story.steps.iter().map(line).collect()
+}

@@ -1,0 +1,203 @@
+//! Each keep rule, whether it held, and by how much.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::inventory::Image;
+use crate::plan::Decision;
+use crate::plan::period::{Local, Period};
+use crate::plan::reason::{InPeriod, Reason};
+use crate::policy::{Age, Policy, Rule};
+use crate::report::plan::minute;
+
+/// One keep rule, and how it came out for the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The rule as the policy writes it, for example `last = 5`.
+    pub rule: String,
+    /// Whether it held.
+    pub held: Held,
+    /// By how much, for people.
+    pub by: String,
+}
+
+/// Whether a keep rule held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Held {
+    /// It keeps the image.
+    Yes,
+    /// It does not.
+    No,
+}
+
+/// The image's place among its family's decisions, the newest first, and those.
+pub(super) type Ranked<'a> = Option<(usize, &'a [Decision])>;
+
+/// The image that the rules are asked about.
+struct Asked<'a> {
+    image: &'a Image,
+    decision: &'a Decision,
+    ranked: Ranked<'a>,
+    policy: &'a Policy,
+    now: Timestamp,
+}
+
+/// How every keep rule of `rule` that says anything came out.
+pub(super) fn of(
+    rule: &Rule,
+    image: &Image,
+    decision: &Decision,
+    ranked: Ranked<'_>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Vec<Verdict> {
+    let asked = Asked { image, decision, ranked, policy, now };
+    let keep = &rule.keep;
+    let mut verdicts = Vec::new();
+    for (name, count) in [("last", keep.last), ("at_least", keep.at_least)] {
+        if count > 0 {
+            verdicts.push(asked.count(name, count));
+        }
+    }
+    if let Some(age) = keep.within {
+        verdicts.push(asked.within(age));
+    }
+    if let Some(age) = keep.launched_within {
+        verdicts.push(asked.launched_within(age));
+    }
+    let calendars: [(&str, u32, fn(Local) -> Period); 5] = [
+        ("hourly", keep.hourly, Local::hour),
+        ("daily", keep.daily, Local::day),
+        ("weekly", keep.weekly, Local::week),
+        ("monthly", keep.monthly, Local::month),
+        ("yearly", keep.yearly, Local::year),
+    ];
+    for (name, count, period) in calendars {
+        if count > 0 {
+            verdicts.push(asked.calendar(name, count, period));
+        }
+    }
+    for (key, glob) in &keep.tags {
+        let glob = glob.glob().glob();
+        let value = asked.image.tags.get(key);
+        let held =
+            asked.reason(|reason| matches!(reason, Reason::Tag { key: k, .. } if **k == **key));
+        let by = match (held, value) {
+            (Some(_), Some(value)) => format!("it carries {key}={value}"),
+            (_, Some(value)) => format!("it carries {key}={value}, which does not match"),
+            (_, None) => format!("it has no tag {key}"),
+        };
+        let rule = format!("tags = {{ {key} = \"{glob}\" }}");
+        verdicts.push(Verdict { rule, held: yes(held.is_some()), by });
+    }
+    verdicts
+}
+
+fn yes(held: bool) -> Held {
+    if held { Held::Yes } else { Held::No }
+}
+
+impl Asked<'_> {
+    /// The decision is what counts: only the distance is worked out here.
+    fn reason(&self, is_meant: impl Fn(&Reason) -> bool) -> Option<&Reason> {
+        self.decision.because.iter().find(|reason| is_meant(reason))
+    }
+
+    fn count(&self, name: &str, count: u32) -> Verdict {
+        let held = self.reason(|reason| match reason {
+            Reason::Last { .. } => name == "last",
+            Reason::AtLeast { .. } => name == "at_least",
+            _ => false,
+        });
+        let count_wide = usize::try_from(count).unwrap_or(usize::MAX);
+        let by = match self.ranked {
+            None => "it has no place in a family".to_owned(),
+            Some((rank, _)) if held.is_some() => {
+                format!(
+                    "it is number {rank}; {} newer images would push it out",
+                    count_wide - rank.min(count_wide) + 1
+                )
+            }
+            Some((rank, _)) => {
+                format!(
+                    "it is number {rank}, which is {} too far down",
+                    rank.saturating_sub(count_wide)
+                )
+            }
+        };
+        Verdict { rule: format!("{name} = {count}"), held: yes(held.is_some()), by }
+    }
+
+    fn within(&self, age: Age) -> Verdict {
+        let held = self.reason(|reason| matches!(reason, Reason::Within { .. }));
+        let by = match (held, self.image.created_at) {
+            (Some(Reason::Within { until }), _) => self.until(*until),
+            (_, Some(made)) => self.ended(age.after(made, &self.policy.timezone)),
+            (_, None) => "nobody knows when it was made".to_owned(),
+        };
+        Verdict { rule: format!("within = \"{age}\""), held: yes(held.is_some()), by }
+    }
+
+    fn launched_within(&self, age: Age) -> Verdict {
+        let held = self.reason(|reason| matches!(reason, Reason::LaunchedWithin { .. }));
+        let by = match (held, self.image.last_launched_at) {
+            (Some(Reason::LaunchedWithin { until, .. }), _) => self.until(*until),
+            (_, Some(launched)) => self.ended(age.after(launched, &self.policy.timezone)),
+            (_, None) => "no launch is known (EC2 reports them a day late)".to_owned(),
+        };
+        Verdict { rule: format!("launched_within = \"{age}\""), held: yes(held.is_some()), by }
+    }
+
+    fn until(&self, until: Timestamp) -> String {
+        format!("until {}, {} from now", minute(until), days(self.now, until))
+    }
+
+    fn ended(&self, at: Timestamp) -> String {
+        format!("it ended {}, {} ago", minute(at), days(at, self.now))
+    }
+
+    fn calendar(&self, name: &str, count: u32, period_of: fn(Local) -> Period) -> Verdict {
+        let held = self.reason(|reason| in_period(reason).is_some_and(|(word, _)| word == name));
+        let mine =
+            self.image.created_at.map(|made| period_of(Local::of(made, &self.policy.timezone)));
+        let by = match (held.and_then(in_period), mine, self.ranked) {
+            (Some((_, InPeriod { period, rank, of })), _, _) => {
+                format!("it is the newest of {period}, which is number {rank} of {of}")
+            }
+            (None, Some(mine), Some((_, family))) => match newest_of(mine, name, family) {
+                Some(other) => format!("{} is the newest of {mine}", other.image_id),
+                None => format!("{mine} is before the {count} latest that have an image"),
+            },
+            (None, _, _) => "it has no place in a family".to_owned(),
+        };
+        Verdict { rule: format!("{name} = {count}"), held: yes(held.is_some()), by }
+    }
+}
+
+/// The image of the family that a calendar rule keeps for this period.
+fn newest_of<'a>(period: Period, name: &str, family: &'a [Decision]) -> Option<&'a Decision> {
+    let keeps = |reason: &Reason| {
+        in_period(reason).is_some_and(|(word, found)| word == name && found.period == period)
+    };
+    family.iter().find(|decision| decision.because.iter().any(keeps))
+}
+
+fn in_period(reason: &Reason) -> Option<(&'static str, &InPeriod)> {
+    match reason {
+        Reason::Hourly(found)
+        | Reason::Daily(found)
+        | Reason::Weekly(found)
+        | Reason::Monthly(found)
+        | Reason::Yearly(found) => Some((reason.word(), found)),
+        _ => None,
+    }
+}
+
+/// The time between, in whole days, or in hours within two days.
+fn days(from: Timestamp, to: Timestamp) -> String {
+    match to.duration_since(from).as_hours() {
+        hours if hours < 48 => format!("{hours} hours"),
+        hours => format!("{} days", hours / 24),
+    }
+}

@@ -1,0 +1,120 @@
+//! What storing snapshots costs, from a table: list prices, for an upper bound and not for a bill.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::ids::Region;
+
+/// EBS snapshots, standard tier, list price: `region,usd_per_gib_month`, from the date in [`AS_OF`].
+const TABLE: &str = include_str!("prices.csv");
+/// The date of the table's sources.
+const AS_OF: &str = "2026-11-26";
+
+/// What a GiB of snapshots costs in a month.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Price {
+    /// In USD.
+    pub usd_per_gib_month: f64,
+    /// The Region that the price is of.
+    pub region: String,
+    /// The date of the table that it is from.
+    pub as_of: &'static str,
+    /// Whose price it is, for people.
+    pub note: String,
+}
+
+impl Price {
+    /// The price in `region`; for a Region that the table does not have, the highest that it has.
+    pub fn in_region(region: &Region) -> Self {
+        // Comments and the header have no number there.
+        let rows = TABLE.lines().filter_map(|line| {
+            let (region, usd) = line.split_once(',')?;
+            Some((region, usd.trim().parse::<f64>().ok()?))
+        });
+        let is_ours = |row: &(&str, f64)| row.0 == region.as_str();
+        let found = rows.clone().find(is_ours);
+        let dearest = || rows.clone().max_by(|a, b| a.1.total_cmp(&b.1)).unwrap_or(("", 0.0));
+        let (of, usd_per_gib_month) = found.unwrap_or_else(dearest);
+        let mut note = "EBS snapshots, standard tier, list price".to_owned();
+        if found.is_none() {
+            note.push_str(&format!(
+                "; the table does not have {region}, which may cost more than {of}, its dearest"
+            ));
+        }
+        Self { usd_per_gib_month, region: of.to_owned(), as_of: AS_OF, note }
+    }
+
+    /// What `gib` cost in a month.
+    pub fn of(&self, gib: u64) -> Usd {
+        #[expect(clippy::cast_precision_loss, reason = "nobody stores 2^52 GiB")]
+        Usd(gib as f64 * self.usd_per_gib_month)
+    }
+}
+
+impl fmt::Display for Price {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { usd_per_gib_month, region, as_of, note } = self;
+        write!(f, "USD {usd_per_gib_month} per GiB and month in {region} ({note}, {as_of})")
+    }
+}
+
+/// An amount of money in USD, shown in whole cents.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Usd(f64);
+
+impl fmt::Display for Usd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cents = format!("{:.2}", self.0);
+        let (whole, cents) = cents.split_once('.').unwrap_or((&cents, "00"));
+        write!(f, "USD {}.{cents}", thousands(whole))
+    }
+}
+
+/// A whole number with a comma before each three digits.
+pub fn thousands(number: impl ToString) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn price(region: &str) -> Price {
+        Price::in_region(&region.parse().unwrap())
+    }
+
+    #[test]
+    fn every_line_of_the_table_is_a_region_and_a_price() {
+        for line in TABLE.lines().filter(|line| !line.starts_with('#')).skip(1) {
+            let (region, usd) = line.split_once(',').unwrap();
+            assert!(region.parse::<Region>().is_ok(), "{line}");
+            assert!((0.01..1.0).contains(&usd.parse::<f64>().unwrap()), "{line}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_region_costs_what_the_dearest_does() {
+        let unknown = price("zz-nowhere-1");
+        assert!(unknown.usd_per_gib_month >= price("us-east-1").usd_per_gib_month);
+        assert!(unknown.note.contains("zz-nowhere-1"), "{}", unknown.note);
+        assert_eq!(price("us-east-1").region, "us-east-1");
+    }
+
+    #[test]
+    fn money_is_read_with_commas_and_cents() {
+        let price = Price { usd_per_gib_month: 0.05, ..price("us-east-1") };
+        assert_eq!(price.of(123_456).to_string(), "USD 6,172.80");
+        assert_eq!(price.of(0).to_string(), "USD 0.00");
+        assert_eq!(thousands(1_234_567), "1,234,567");
+        assert_eq!(thousands(12), "12");
+    }
+}

@@ -1,0 +1,227 @@
+"""Accounts made from a seed, and the page that the report would be of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORT = ROOT / "cli/report"
+DAY = 86400
+NOW = 1_795_000_000  # 2026-11-18
+KINDS = ["instance", "launch_template", "auto_scaling_group", "ssm_parameter"]
+STEPS = ["deprecate", "disable", "deregister"]
+
+Document = dict[str, Any]
+
+
+@cache
+def template() -> tuple[str, dict[str, str]]:
+    """The template, and what stands in place of its placeholders in every page."""
+    page = (REPORT / "page.html").read_text()
+    scripts = re.findall(r"\w+\.js", re.search(r"SCRIPT(.*), in this order", page)[1])
+    parts = {
+        "STYLE": (REPORT / "page.css").read_text(),
+        "CHARTS": (REPORT / "vendor/plot.min.js").read_text(),
+        "SCRIPT": "\n".join((REPORT / name).read_text() for name in scripts),
+    }
+    return page, parts
+
+
+def write_page(data: Document, file: Path) -> Path:
+    """The page of this document, filled in one pass as the command does it."""
+    page, parts = template()
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    title = f"Images of account {data['account']} in {data['region']}"
+    filled = parts | {"DATA": text, "TITLE": escape(title)}
+    # A lone surrogate cannot be written as UTF-8; the command's strings never have one.
+    file.write_text(re.sub(r"\{\{(\w+)\}\}", lambda hit: filled[hit[1]], page))
+    return file
+
+
+class Strings:
+    """The document's table of strings."""
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+
+    def __call__(self, text: str) -> int:
+        return self.places.setdefault(text, len(self.places))
+
+
+def hex_id(prefix: str, dice: random.Random) -> str:
+    return f"{prefix}-{dice.getrandbits(68):017x}"
+
+
+def holder(dice: random.Random, strings: Strings) -> list[int]:
+    kind = dice.choice(KINDS)
+    name = {
+        "instance": f"ec2:eu-central-1:123456789012:instance/{hex_id('i', dice)}",
+        "launch_template": f"ec2:eu-central-1:123456789012:launch-template/{hex_id('lt', dice)} version {dice.randint(1, 90)}",
+        "auto_scaling_group": f"autoscaling:eu-central-1:123456789012:autoScalingGroup:{dice.getrandbits(32):08x}:autoScalingGroupName/web-{dice.randint(1, 40)}",
+        "ssm_parameter": f"ssm:eu-central-1:123456789012:parameter/images/golden/{dice.randint(1, 40)}",
+    }[kind]
+    stale = int(kind == "launch_template" and dice.random() < 0.4)
+    return [strings(kind), strings(f"arn:aws:{name}"), stale]
+
+
+def image(place: int, family: int, age: float, dice: random.Random, strings: Strings) -> list[Any]:
+    """An image that the newest of its family, its holders or nothing keeps."""
+    rank = place + 1
+    made = NOW - int(age * DAY) - dice.randrange(DAY)
+    held = dice.random() < 0.35 / (1 + place / 12)
+    holders = [holder(dice, strings) for _ in range(dice.randint(1, 3))] if held else []
+    reasons = [strings(f"last {rank} of 5")] if rank <= 5 else []
+    action, state, expired, step, at = "keep", "available", None, None, None
+    if not holders and not reasons:
+        expired = NOW - dice.randint(0, 25) * DAY
+        action = dice.choice(["wait", "wait", "wait", "deprecate", "disable", "deregister"])
+        action = "expire" if expired == NOW else action
+        step = "delete_snapshots" if action == "deregister" else dice.choice(STEPS)
+        at = NOW + dice.randint(1, 60) * DAY
+        reasons = [strings(f"expired: number {rank} of 40")]
+        state = "disabled" if action == "deregister" else "available"
+        if action == "wait" and dice.random() < 0.1:
+            reasons.append(strings("deferred: max_per_run allows 50"))
+    elif not holders and dice.random() < 0.02:
+        action = "rescue"
+    snapshots = [hex_id("snap", dice) for _ in range(1 if dice.random() < 0.8 else 2)]
+    name = f"family-{family:03d}-{dice.choice(['x86_64', 'arm64'])}-{rank:05d}"
+    gib = None if dice.random() < 0.005 else dice.choice([8, 8, 16, 30, 50, 100])
+    return [hex_id("ami", dice), name, family, made, state, action, reasons, holders, expired, step, at, gib, snapshots]  # fmt: skip
+
+
+def summary(images: list[list[Any]]) -> dict[str, int]:
+    actions = [row[5] for row in images]
+    going = [row for row in images if row[5] == "deregister"]
+    names = ["keep", "rescue", "wait", "expire", "deprecate", "disable", "deregister"]
+    return {name: actions.count(name) for name in names} | {
+        "images": len(images),
+        "in_use": sum(bool(row[7]) for row in images),
+        "deferred": sum(len(row[6]) > 1 for row in images),
+        "snapshots": sum(len(row[12]) for row in going),
+        "snapshots_gib": sum(row[11] or 0 for row in going),
+    }
+
+
+def projection(images: list[list[Any]], families: int) -> Document:
+    """Half a year in which the new policy retires more than the old one."""
+    weeks = range(27)
+    of = [[row for row in images if row[2] == family] for family in range(families)]
+    sizes = [(len(rows), sum(row[11] or 0 for row in rows)) for rows in of]
+
+    def course(start: int, slope: float) -> list[int]:
+        return [max(0, round(start * (1 + slope * week))) for week in weeks]
+
+    parts = [
+        {"family": family, "images": course(count, -0.015), "gib": course(gib, -0.015)}
+        for family, (count, gib) in enumerate(sizes)
+    ]
+    return {
+        "policy": "new.toml",
+        "against": "old.toml",
+        "days": 182,
+        "at": [NOW + week * 7 * DAY for week in weeks],
+        "images": [sum(part["images"][week] for part in parts) for week in weeks],
+        "gib": [sum(part["gib"][week] for part in parts) for week in weeks],
+        "families": parts,
+        "against_images": course(len(images), 0.01),
+        "against_gib": course(sum(gib for _, gib in sizes), 0.012),
+    }
+
+
+def sample(images: int, families: int = 0, seed: int = 1, projected: bool = True) -> Document:
+    """An account with so many images, in so many families."""
+    dice = random.Random(seed)
+    strings = Strings()
+    families = families or max(1, min(60, images // 6))
+    weights = [1 / (1 + family) ** 0.7 for family in range(families)]
+    chosen = sorted(dice.choices(range(families), weights, k=images))
+    rows: list[list[Any]] = []
+    for family in range(families):
+        count = chosen.count(family)
+        pace = 900 / max(30, count)
+        rows += [image(place, family, place * pace, dice, strings) for place in range(count)]
+    gone = [
+        [hex_id("ami", dice), [hex_id("snap", dice)], 30, NOW + dice.randint(-2, 20) * DAY]
+        for _ in range(min(images // 5, 400))
+    ]
+    named = [{"rule": "golden", "group": f"tag:Family=service-{n:03d}"} for n in range(families)]
+    if families > 3:
+        named[-1] = {"rule": None, "group": None}
+        named[-2] = {"rule": "scratch", "group": None}
+        named[-3] = {"rule": "scratch", "group": "all"}
+    return {
+        "format": 1,
+        "account": "123456789012",
+        "region": "eu-central-1",
+        "taken_at": NOW - 600,
+        "planned_at": NOW,
+        "policy": "policy.toml",
+        "program": "image-steward 0.1.0 (abc1234)",
+        "keep_tag": "image-steward:keep",
+        "refusal": None,
+        "unread": [],
+        "price": {
+            "usd_per_gib_month": 0.054,
+            "region": "eu-central-1",
+            "as_of": "2026-11-01",
+            "note": "EBS snapshots, standard tier, list price",
+        },
+        "summary": summary(rows),
+        "strings": list(strings.places),
+        "families": named if images else [],
+        "images": rows,
+        "gone": gone,
+        "projection": projection(rows, families) if projected and images else None,
+    }
+
+
+HOSTILE = [
+    "</script><img src=x onerror=\"document.title='owned'\">",
+    "<!--<script>",
+    "web\u202egpj.exe",
+    "a\u2066b\u2069c\u200bd\ufeffe",
+    "tab\tline\nnul\x00bell\x07",
+    "{{SCRIPT}} {{DATA}}",
+    "javascript:alert(1)",
+    "e" + "\u0301" * 60,
+    "__proto__",
+    "'\"`&amp;&lt;",
+    "\u05e2\u05d1\u05e8\u05d9\u05ea",
+    "x" * 128,
+]
+
+
+def hostile() -> Document:
+    """Names, families, reasons and ARNs that would like to be something else."""
+    data = sample(24, families=4)
+    for row, text in zip(data["images"], HOSTILE * 2, strict=True):
+        row[1] = text
+    strings = data["strings"]
+    data["strings"] = [f"{text} {HOSTILE[place % 4]}" for place, text in enumerate(strings)]
+    data["families"] = [{"rule": text, "group": text} for text in HOSTILE[:4]]
+    data["refusal"] = f"refused {HOSTILE[0]}"
+    data["unread"] = [{"source": HOSTILE[0], "error": HOSTILE[2], "permission": HOSTILE[0]}]
+    data["policy"] = data["program"] = data["keep_tag"] = data["region"] = HOSTILE[0]
+    data["projection"]["policy"] = data["projection"]["against"] = HOSTILE[0]
+    return data
+
+
+def refused() -> Document:
+    data = sample(40)
+    data["refusal"] = "2 sources of references could not be read: nothing is removed"
+    data["unread"] = [
+        {
+            "source": "instances",
+            "error": "You are not authorized to perform this operation",
+            "permission": "ec2:DescribeInstances",
+        },
+        {"source": "launch_templates", "error": "the connection was closed"},
+    ]
+    return data
