@@ -142,7 +142,7 @@ book: $(STAMP) ## Build the book of docs/, and check its links
 	  CARGO_TARGET_DIR="$(TARGET)/tools/target" cargo install mdbook --version $(MDBOOK_VERSION) --locked --quiet \
 	    --no-default-features --features search --root "$(TARGET)/tools"; }
 	@rm -rf "$(BOOK)"
-	@said=$$("$(MDBOOK)" build docs --dest-dir "$(BOOK)" 2>&1) && ! echo "$$said" | grep -E '^ *(WARN|ERROR)' || \
+	@said=$$("$(MDBOOK)" build docs --dest-dir "$(BOOK)" 2>&1) && ! echo "$$said" | grep -qE '^ *(WARN|ERROR)' || \
 	  { echo "$$said" >&2; exit 1; }
 	@$(VENV)/bin/python tests/docs/links.py "$(BOOK)"
 
