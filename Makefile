@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites venv build demo test crash soak reliability reliability-functions pace fuzz check bench-core \
-  functions deploy diff destroy e2e bench-functions book
+  functions deploy diff destroy e2e browser bench-functions book
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -11,11 +11,17 @@ VENV := .venv
 # Written when the packages are in place, so that they are installed anew only when the list changes.
 STAMP := $(VENV)/.installed
 REQUIREMENTS := tests/standin/requirements.txt
-PYTHON_CODE := demo infra tests/bench tests/deployed tests/docs tests/e2e tests/infra tests/reliability tests/standin
+PYTHON_CODE := demo infra tests/bench tests/browser tests/deployed tests/docs tests/e2e tests/infra tests/reliability tests/standin
 # ministack and cfn-lint, which insist on another version of botocore.
 TOOLS := .venv-tools
 TOOLS_STAMP := $(TOOLS)/.installed
 TOOLS_REQUIREMENTS := tests/deployed/requirements.txt
+# A browser's remote control; the browser itself is the system's.
+BROWSER := .venv-browser
+BROWSER_STAMP := $(BROWSER)/.installed
+BROWSER_REQUIREMENTS := tests/browser/requirements.txt
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+export CHROMIUM
 # What the functions are deployed to: arm64, which costs less, or x86-64.
 ARCH ?= arm64
 # What runs on this machine, for tests and measurements.
@@ -46,6 +52,12 @@ $(TOOLS_STAMP): $(TOOLS_REQUIREMENTS) | prerequisites
 	@echo "Installing the Python packages into $(TOOLS)."
 	@$(PYTHON) -m venv $(TOOLS)
 	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r $(TOOLS_REQUIREMENTS)
+	@touch $@
+
+$(BROWSER_STAMP): $(BROWSER_REQUIREMENTS) | prerequisites
+	@echo "Installing the Python packages into $(BROWSER)."
+	@$(PYTHON) -m venv $(BROWSER)
+	@$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $(BROWSER_REQUIREMENTS)
 	@touch $@
 
 venv: $(STAMP) ## Make the Python environment that demo and tests need
@@ -83,6 +95,11 @@ e2e: $(STAMP) $(TOOLS_STAMP) ## Deploy into a local AWS, and see it work; five m
 	cargo build $(WORKSPACE)
 	$(MAKE) functions ARCH=$(HERE)
 	LAMBDA_DIR="$(TARGET)/lambda-$(HERE)" $(VENV)/bin/python -m pytest -q tests/infra tests/deployed
+
+browser: $(BROWSER_STAMP) ## Open the report's page in Chromium, and use it; three minutes
+	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: on Debian, apt install chromium" >&2; exit 1; }
+	cargo build $(WORKSPACE)
+	$(BROWSER)/bin/python -m pytest -q tests/browser
 
 bench-functions: $(STAMP) ## Measure size, start, CPU and memory of the functions; five minutes
 	$(MAKE) functions ARCH=$(HERE)

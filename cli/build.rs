@@ -3,7 +3,7 @@
 use std::process::Command;
 
 fn main() {
-    let version = std::env::var("CARGO_PKG_VERSION").unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
     let git = |arguments: &[&str]| {
         let done = Command::new("git").args(arguments).output().ok()?;
         let said = String::from_utf8(done.stdout).ok()?;

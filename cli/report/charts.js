@@ -10,8 +10,8 @@ function colour(tone) {
 function frame(data, width, marks, extra) {
   return Plot.plot({
     width,
-    height: width < 560 ? 260 : 340,
-    marginLeft: 64,
+    height: width < 720 ? 260 : 340,
+    marginLeft: 28 + 8 * number(Math.round(extra.domain[1] * 1.2)).length,
     marginRight: 64,
     marginTop: 34,
     style: { fontSize: "12px", background: "none" },
@@ -55,10 +55,10 @@ function storageChart(data, series, width) {
   });
   const most = Math.max(1, ...totals(past).map((one) => one.value), ...(ahead ? totals(ahead).map((one) => one.value) : []), ...(against ?? []).map((one) => one.value));
   const marks = [
-    Plot.axisY({ label: width < 560 ? "GiB" : "at most GiB", labelArrow: "none", tickFormat: "," }),
+    Plot.axisY({ label: width < 560 ? "GiB" : "at most GiB", labelArrow: "none", tickFormat: number }),
     Plot.gridY({ stroke: "currentColor", strokeOpacity: 0.15 }),
     data.price ? moneyAxis(most, data.price, width) : null,
-    areas(stack(past, layers), { curve: "step-after" }),
+    areas(stack(past, layers), {}),
     ahead ? areas(stack(ahead, layers), { fillOpacity: 0.45 }) : null,
     ahead ? Plot.lineY(totals(ahead), { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
     against ? Plot.lineY(against, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
@@ -72,10 +72,10 @@ function countChart(data, series, width) {
   const now = points(past.at, past.images);
   const then = ahead ? points(ahead.at, ahead.images) : [];
   const marks = [
-    Plot.axisY({ label: "images", labelArrow: "none", tickFormat: ",", ticks: 5 }),
+    Plot.axisY({ label: "images", labelArrow: "none", tickFormat: number, ticks: 5 }),
     Plot.gridY({ stroke: "currentColor", strokeOpacity: 0.15 }),
-    Plot.areaY(now, { x: "at", y: "value", fill: colour("series-0"), fillOpacity: 0.35, curve: "step-after" }),
-    Plot.lineY(now, { x: "at", y: "value", stroke: colour("series-0"), strokeWidth: 2, curve: "step-after" }),
+    Plot.areaY(now, { x: "at", y: "value", fill: colour("series-0"), fillOpacity: 0.35 }),
+    Plot.lineY(now, { x: "at", y: "value", stroke: colour("series-0"), strokeWidth: 2 }),
     ahead ? Plot.lineY(then, { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
     againstImages ? Plot.lineY(againstImages, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
     pointer([...now, ...then], (one) => plural(Math.round(one.value), "image")),
@@ -136,7 +136,7 @@ function countRows({ past, ahead, againstImages }) {
 }
 
 function legend(layers, projection) {
-  const line = (kind, text) => el("li", {}, el("span", { class: `dash ${kind}`, "aria-hidden": "true" }), text);
+  const line = (kind, text) => el("li", {}, el("span", { class: `dash ${kind}`, "aria-hidden": "true" }), el("span", {}, text));
   const ours = projection ? [line("", ["simulated with ", foreign(projection.policy)])] : [];
   const theirs = projection?.against_gib ? [line("against", ["simulated with ", foreign(projection.against ?? "the other policy")])] : [];
   return el("ul", { class: "legend" }, layers.map((layer) => el("li", {}, swatch(layer.tone), foreign(layer.label))), ours, theirs);
@@ -168,15 +168,15 @@ function showTime(data) {
   const series = seriesOf(data);
   const total = atMost(data.gib, data.price);
   section.append(
-    el("p", {}, `What exists today, by when it was made: what was removed earlier is not in it. Today it is ${total}.${aheadText(data)}`),
+    el("p", {}, `What exists in this inventory, by when it was made: what was removed earlier is not in it. In all it is ${total}.${aheadText(data)}`),
     el("h3", {}, data.price ? "Storage in GiB, and what it costs a month, by family" : "Storage in GiB, by family"),
-    drawn(`Storage over time by family, ${total} today. The table below has the numbers.`, (width) => storageChart(data, series, width)),
+    drawn(`Storage over time by family, ${total} in all. The table below has the numbers.`, (width) => storageChart(data, series, width)),
     legend(series.layers, data.projection),
     numbers("Numbers: storage and cost", [
       "Date", "At most GiB", ...(data.price ? ["At most USD a month"] : []), ...(series.against ? [`GiB with ${data.projection.against ?? "the other policy"}`] : []),
       ...series.layers.map((layer) => `GiB: ${layer.label}`)], () => storageRows(series, data)),
     el("h3", {}, "Number of images"),
-    drawn(`Number of images over time, ${number(data.images.length)} today. The table below has the numbers.`, (width) => countChart(data, series, width)),
-    legend([{ label: "images that exist today, by when they were made", tone: "series-0" }], data.projection),
+    drawn(`Number of images over time, ${number(data.images.length)} in all. The table below has the numbers.`, (width) => countChart(data, series, width)),
+    legend([{ label: "images that exist, by when they were made", tone: "series-0" }], data.projection),
     numbers("Numbers: images", ["Date", "Images", ...(series.againstImages ? [`Images with ${data.projection.against ?? "the other policy"}`] : [])], () => countRows(series)));
 }

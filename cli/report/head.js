@@ -11,7 +11,7 @@ function showFacts(data) {
   ];
   document.getElementById("facts").append(
     ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
-  document.getElementById("program").append(" (", foreign(data.program), ")");
+  document.getElementById("program").replaceChildren(foreign(data.program));
   document.getElementById("price").append(priceNote(data.price));
 }
 
@@ -65,7 +65,7 @@ function story(data, counts) {
     const cost = price ? `, about ${usdText(summary.snapshots_gib, price)}` : "";
     sentences.push(`Deregistering those, and deleting their ${plural(summary.snapshots, "snapshot")}, frees at most ${gibText(summary.snapshots_gib)}${cost}.`);
   }
-  if (summary.deferred > 0) sentences.push(`${number(summary.deferred)} more ${summary.deferred === 1 ? "is" : "are"} due, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
+  if (summary.deferred > 0) sentences.push(`${isAre(summary.deferred)} due for a further step, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
   if (summary.rescue > 0) sentences.push(`${number(summary.rescue)} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} wanted again: what was done is taken back.`);
   return sentences;
 }
@@ -79,7 +79,7 @@ function tiles(data, counts) {
     { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection" },
     { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "wanted again, and not in use", rare: true },
     { tone: "expiring", label: "Expired", count: expired, note: "on their way, and still there" },
-    { tone: "going", label: "Deregister now", count: counts.deregister, note: atMost(summary.snapshots_gib, price) },
+    { tone: "going", label: "Deregister now", count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price) : "" },
   ].filter((tile) => !tile.rare || tile.count > 0);
 }
 

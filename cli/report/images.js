@@ -15,13 +15,13 @@ function imageColumns() {
   return [
     { title: "Image", value: (one) => one.id, cell: (one) => id(one.id) },
     { title: "Name", value: (one) => one.name, cell: (one) => foreign(one.name, "foreign name") },
-    { title: "Family", value: (one) => one.family.label, cell: (one) => foreign(one.family.label) },
-    { title: "Made", value: (one) => one.made, cell: (one) => day(one.made) },
     { title: "Decision", value: (one) => decisionText(one), cell: (one) => [swatch(one.tone), decisionText(one), one.state === "available" ? "" : ` (${visible(one.state)})`] },
-    { title: "Why", value: (one) => whyText(one), cell: (one) => [foreign(whyText(one), "foreign why"), moreReasons(one)] },
+    { title: "Why", kind: "why", value: (one) => whyText(one), cell: (one) => [foreign(whyText(one)), moreReasons(one)] },
     { title: "Next step", value: (one) => one.at, cell: (one) => nextText(one) },
-    { title: "Held by", kind: "number", value: (one) => one.held.length, cell: (one) => (one.held.length === 0 ? "" : number(one.held.length)) },
+    { title: "Made", kind: "date", value: (one) => one.made, cell: (one) => day(one.made) },
+    { title: "Held by", kind: "number", value: (one) => one.held.length || null, cell: (one) => (one.held.length === 0 ? "" : number(one.held.length)) },
     { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
+    { title: "Family", value: (one) => one.family.label, cell: (one) => foreign(one.family.label) },
   ];
 }
 
@@ -31,7 +31,7 @@ function moreReasons(image) {
 }
 
 function holderLine(holder) {
-  return el("li", {}, foreign(holder.kind), " ", id(holder.by), holder.stale ? ": stale, nothing that was read starts machines from it" : "");
+  return el("li", {}, foreign(holder.kind), " ", arn(holder.by), holder.stale ? ": stale, nothing that was read starts machines from it" : "");
 }
 
 /** Everything that is known of an image. */
@@ -49,13 +49,13 @@ function imageDetail(image, data) {
     ["Snapshots", image.snapshots.length === 0 ? "none" : el("ul", {}, image.snapshots.map((one) => el("li", {}, id(one))))],
     ["Size", image.gib === null ? "unknown" : atMost(image.gib, data.price)],
   ];
-  return el("div", { class: "about" }, el("dl", {}, parts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
+  return el("div", { class: "about", role: "group", tabindex: "0", "aria-label": `Details of ${visible(image.id)}` }, el("dl", {}, parts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
 }
 
 function showImages(data) {
   const section = document.getElementById("images");
   const table = new PagedTable({
-    caption: "All images", rows: data.images, sort: 3, down: true, printed: IMAGES_PRINTED, more: "image",
+    caption: "All images", rows: data.images, sort: 5, down: true, printed: IMAGES_PRINTED, more: "image",
     empty: data.images.length === 0 ? "No image exists." : "No image matches.", columns: imageColumns(), detail: (image) => imageDetail(image, data),
   });
   let words = [];

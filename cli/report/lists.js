@@ -53,7 +53,7 @@ function showMonth(data) {
     caption: "Steps of the next month", rows: steps, sort: 2, printed: 200, more: "step", empty: "No step comes within a month.",
     columns: [
       ...IMAGE_COLUMNS,
-      { title: "Date", value: (one) => one.at, cell: (one) => (one.now ? `now (${day(one.at)})` : day(one.at)) },
+      { title: "Date", kind: "date", value: (one) => one.at, cell: (one) => (one.now ? `now (due ${day(one.at)})` : day(one.at)) },
       { title: "Step", value: (one) => one.step, cell: (one) => STEPS[one.step] ?? one.step },
       { title: "Family", value: (one) => one.image.family.label, cell: (one) => foreign(one.image.family.label) },
       { title: "At most GiB", kind: "number", value: (one) => one.image.gib, cell: (one) => (one.image.gib === null ? "unknown" : number(one.image.gib)) },
@@ -80,10 +80,10 @@ function showPins(data) {
     caption: "What refers to old images", rows: pins, sort: 2, printed: 200, more: "reference", empty: "None.",
     columns: [
       ...IMAGE_COLUMNS,
-      { title: "Made", value: (one) => one.image.made, cell: (one) => `${day(one.image.made)} (${span(data.planned_at - one.image.made)})` },
+      { title: "Made", kind: "date", value: (one) => one.image.made, cell: (one) => `${day(one.image.made)} (${span(data.planned_at - one.image.made)})` },
       { title: "Kind", value: (one) => one.kind, cell: (one) => foreign(one.kind) },
-      { title: "Held by", value: (one) => one.by, cell: (one) => id(one.by) },
-      { title: "Stale", value: (one) => (one.stale ? 0 : 1), cell: (one) => (one.stale ? "stale: nothing that was read starts machines from it" : "no") },
+      { title: "Stale", value: (one) => (one.stale ? 0 : 1), cell: (one) => (one.stale ? "stale" : "no") },
+      { title: "Held by", value: (one) => one.by, cell: (one) => [arn(one.by), one.stale ? el("div", { class: "note" }, "Nothing that was read starts machines from it.") : null] },
     ],
   }).element);
 }

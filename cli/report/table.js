@@ -35,7 +35,7 @@ class PagedTable {
   head(column, index) {
     const button = el("button", { type: "button", click: () => this.sortBy(index) }, column.title,
       el("span", { class: "arrow", "aria-hidden": "true" }));
-    return { button, cell: el("th", { scope: "col", class: column.kind }, button) };
+    return { button, cell: el("th", { scope: "col", class: column.kind, "data-title": column.title }, button) };
   }
 
   sortBy(index) {

@@ -44,6 +44,11 @@ function id(text) {
   return foreign(text, "id");
 }
 
+/** An ARN; it may break on paper, where nothing scrolls. */
+function arn(text) {
+  return foreign(text, "id arn");
+}
+
 function swatch(tone) {
   return el("span", { class: `swatch ${tone}`, "aria-hidden": "true" });
 }
@@ -61,6 +66,7 @@ function gibText(gib) {
 }
 
 function usdNumber(usd) {
+  if (usd === 0) return "0";
   return usd < 10 ? SMALL_MONEY.format(usd) : number(Math.round(usd));
 }
 

@@ -38,7 +38,7 @@ function axisElement(axis) {
   const near = (time) => Math.abs(axis.place(time) - axis.place(axis.now)) < 75;
   const ticks = axisTicks(axis, 6).filter(({ time }) => !near(time) && axis.place(time) < 960 && axis.place(time) > 20);
   return el("div", { class: "axis", "aria-hidden": "true" }, el("span"),
-    el("div", { class: "ticks" }, ticks.map(({ time, text }) => mark(time, text, "tick")), mark(axis.now, "planned", "tick now")));
+    el("div", { class: "ticks" }, ticks.map(({ time, text }) => mark(time, text, "tick")), mark(axis.now, "planned", axis.place(axis.now) > 930 ? "tick now end" : "tick now")));
 }
 
 function strip(axis, height, ...marks) {
@@ -52,7 +52,7 @@ function familyStrip(axis, images) {
   const next = {};
   for (const image of images) {
     const lane = image.tone === "rescued" ? 1 : LANES.indexOf(image.tone);
-    const draw = (into, time) => (into[image.tone] ??= new Set()).add(`M${Math.round(axis.place(time))} ${lane * 7 + 1}h3v5h-3z`);
+    const draw = (into, time) => (into[image.tone] ??= new Set()).add(`M${Math.min(997, Math.round(axis.place(time)))} ${lane * 7 + 1}h3v5h-3z`);
     if (image.made !== null) draw(made, image.made);
     if (image.at !== null) draw(next, image.at);
   }
@@ -60,15 +60,15 @@ function familyStrip(axis, images) {
   return strip(axis, 28, ...paths(made, "made"), ...paths(next, "next"));
 }
 
-/** One image: from when it was made to now, pale since it is expired, and a mark at its next step. */
+/** One image: from when it was made to now, pale until it expired, and a thin line to the mark of its next step. */
 function imageStrip(axis, image) {
-  const bar = (from, to, kind) => svg("rect", {
-    class: `${kind ?? ""} ${image.tone}`, x: axis.place(from), y: 3, width: Math.max(2, axis.place(to) - axis.place(from)), height: 8,
+  const bar = (from, to, kind, height = 8) => svg("rect", {
+    class: `${kind ?? ""} ${image.tone}`, x: axis.place(from), y: 7 - height / 2, width: Math.max(2, axis.place(to) - axis.place(from)), height,
   });
   const made = image.made ?? axis.start;
   const turned = image.expired !== null && image.expired > made ? Math.min(image.expired, axis.now) : axis.now;
   const bars = image.expired === null ? [bar(made, axis.now)] : [bar(made, turned, "before"), bar(turned, axis.now)];
-  const next = image.at === null ? [] : [bar(axis.now, Math.max(axis.now, image.at), "ahead"), svg("rect", { class: `${image.tone} step`, x: axis.place(image.at) - 2, y: 0, width: 4, height: 14 })];
+  const next = image.at === null ? [] : [bar(axis.now, Math.max(axis.now, image.at), "ahead", 2), svg("rect", { class: `${image.tone} step`, x: Math.min(996, axis.place(image.at) - 2), y: 0, width: 4, height: 14 })];
   return strip(axis, 14, ...bars, ...next);
 }
 
@@ -147,7 +147,7 @@ function showTimelines(data) {
   else section.append(...familyParts(data, families));
   if (data.gone.length > 0) {
     section.append(el("h3", {}, "Gone, with snapshots still there"),
-      el("p", {}, "These images are gone. Their snapshots wait for the date on which they may be deleted; until then they still cost money, and the image can be restored."),
+      el("p", {}, "These images are gone. Their snapshots wait for the date on which they may be deleted; until then they still cost money, and an image that the Recycle Bin gives back needs them."),
       goneTable(data));
   }
 }
@@ -165,7 +165,7 @@ function familyParts(data, families) {
   show([]);
   const search = families.length > 5 ? [searchField("find-family", "Find a family", show)] : [];
   return [
-    el("p", {}, "A strip for each family, the largest first. Each mark is an image, placed at the day on which it was made; a hollow mark after “planned” is its next step. Open a family to see its images."),
+    el("p", {}, "A strip for each family, the largest first. Each mark is an image, placed at the day on which it was made; a hollow mark after “planned” is its next step. Open a family to see its images: there a bar runs from the day on which an image was made, pale until it expired, and a thin line leads to its next step."),
     el("ul", { class: "legend" }, LANES.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip")),
     el("div", { class: "tools" }, search, status),
     list,

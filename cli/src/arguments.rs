@@ -9,6 +9,7 @@ use jiff::civil::Date;
 use steward::ids::{ImageId, SnapshotId};
 use steward::plan::reason::Reason;
 use steward::policy::DEFAULT_PREFIX;
+use steward::simulate::MOST_DAYS;
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
 #[derive(Debug, Parser)]
@@ -66,7 +67,7 @@ pub enum Command {
     /// Write a page for people: storage and cost, every family, what goes next month, what pins
     /// old images. Changes nothing.
     #[command(
-        after_help = "Examples:\n  image-steward report --policy policy.toml --out report.html\n  image-steward report --policy policy.toml --inventory saved.json --days 90 --out report.html"
+        after_help = "Examples:\n  image-steward report --policy policy.toml --out report.html\n  image-steward report --policy new.toml --against old.toml --days 180 --inventory saved.json --out report.html"
     )]
     Report(Report),
     /// Bring images back from wherever they are: expired, deprecated, disabled, or in the Recycle
@@ -96,6 +97,11 @@ pub enum Command {
     /// Print the manual page.
     #[command(after_help = "Example:\n  image-steward man | man -l -")]
     Man,
+    /// Say what a policy would do in the weeks to come, or two policies side by side. Changes nothing.
+    #[command(
+        after_help = "Examples:\n  image-steward simulate --policy new.toml --days 180 --region eu-central-1\n  image-steward simulate --policy new.toml --against old.toml --days 90 --inventory saved.json"
+    )]
+    Simulate(Simulate),
 }
 
 /// Arguments of `plan`.
@@ -218,15 +224,15 @@ pub struct Place {
     pub endpoint_url: Option<String>,
 }
 
-/// The world that is planned for: an account, or a saved inventory.
+/// The world that a command is about: an account, or a saved inventory.
 #[derive(Debug, Args)]
 pub struct World {
     #[command(flatten)]
     pub place: Place,
-    /// Plan for a saved inventory instead of the account.
+    /// Look at a saved inventory instead of the account.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
     pub inventory: Option<PathBuf>,
-    /// Plan for this time (RFC 3339) instead of now.
+    /// Take this for the time (RFC 3339) instead of now.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub now: Option<Timestamp>,
 }
@@ -255,6 +261,12 @@ pub struct Report {
     /// Where to write the page.
     #[arg(long, value_name = "FILE", default_value = "report.html")]
     pub out: PathBuf,
+    /// Show for how many days to come what the policy would do, 0 to 3650.
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_DAYS)))]
+    pub days: u32,
+    /// Compare with what this policy would do.
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
 }
 
 /// How to write the result.
@@ -278,4 +290,21 @@ pub enum ListFormat {
 pub enum Format {
     Table,
     Json,
+}
+
+/// Arguments of `simulate`.
+#[derive(Debug, Args)]
+pub struct Simulate {
+    #[command(flatten)]
+    pub policy: PolicyFile,
+    /// For how many days, 1 to 3650.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_DAYS)))]
+    pub days: u32,
+    /// Compare with this policy over the same images to come.
+    #[arg(long, value_name = "FILE")]
+    pub against: Option<PathBuf>,
+    #[command(flatten)]
+    pub world: World,
+    #[command(flatten)]
+    pub output: Output,
 }

@@ -1,56 +1,72 @@
-//! Ctrl-C: nothing new is begun, and what is in flight comes to its end.
+//! Ctrl-C: what only reads ends at once; what changes something begins nothing new, and brings the
+//! calls in flight to their end.
 
-use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use steward::apply::Deadline;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
-use crate::outcome::CommandError;
+use crate::outcome::INTERRUPTED;
 use crate::progress::Progress;
 
+/// Only reading so far.
+const READING: u8 = 0;
+/// Something may be changed from now on.
+const CHANGING: u8 = 1;
+/// Somebody wants the command to stop.
+const STOPPING: u8 = 2;
+
 /// Whether somebody wants the command to stop. For a run it is a deadline that has come.
-pub struct Interrupt(watch::Receiver<bool>);
+pub struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     /// Listens for Ctrl-C, and for a polite `kill`. The second one ends the command at once.
     pub fn listen(progress: Progress) -> Self {
-        let (tell, told) = watch::channel(false);
+        let state = Arc::new(AtomicU8::new(READING));
         let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         // Without a handler the system's own stays in place, which is to end at once.
         if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
+            let state = state.clone();
             tokio::spawn(async move {
-                let mut often = 0;
                 loop {
                     tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-                    often += 1;
-                    if often > 1 {
-                        std::process::exit(130);
-                    }
-                    progress.say("image-steward: stopping after the calls in flight; once more stops at once");
-                    let _ = tell.send(true);
+                    let stops = state.compare_exchange(
+                        CHANGING,
+                        STOPPING,
+                        Ordering::SeqCst,
+                        Ordering::SeqCst,
+                    );
+                    let last_words = match stops {
+                        Ok(_) => {
+                            progress.say(
+                                "image-steward: stopping after the calls in flight; once more stops at once",
+                            );
+                            continue;
+                        }
+                        Err(READING) => "image-steward: interrupted; nothing was changed",
+                        Err(_) => {
+                            "image-steward: stopped in the middle; the next run goes on from what it finds"
+                        }
+                    };
+                    progress.end();
+                    eprintln!("{last_words}");
+                    std::process::exit(INTERRUPTED);
                 }
             });
         }
-        Self(told)
+        Self(state)
     }
 
-    /// Waits for reading that may be given up at any moment, because it changes nothing.
-    ///
-    /// # Errors
-    /// [`CommandError::Interrupted`].
-    pub async fn or<T>(&self, reading: impl Future<Output = T>) -> Result<T, CommandError> {
-        let mut told = self.0.clone();
-        tokio::select! {
-            result = reading => Ok(result),
-            Ok(_) = told.wait_for(|stop| *stop) => Err(CommandError::Interrupted),
-        }
+    /// From now on something may be changed: what is in flight must come to its end.
+    pub fn begin_changes(&self) {
+        let _ = self.0.compare_exchange(READING, CHANGING, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Whether it has come.
+    /// Whether somebody wants the command to stop.
     pub fn has_come(&self) -> bool {
-        *self.0.borrow()
+        self.0.load(Ordering::SeqCst) == STOPPING
     }
 }
 

@@ -16,9 +16,10 @@ pub enum Exit {
     Usage,
     Part,
     Refused,
-    /// By Ctrl-C, before anything was changed: 128 and the number of the signal.
-    Interrupted,
 }
+
+/// The exit code after Ctrl-C, unless what was done is in the report: 128 and the signal's number.
+pub const INTERRUPTED: i32 = 130;
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
@@ -28,7 +29,6 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Part => 3,
             Exit::Refused => 4,
-            Exit::Interrupted => 130,
         })
     }
 }
@@ -59,8 +59,6 @@ pub enum CommandError {
     Plan { file: String, cause: SavedPlanError },
     #[error("only one of the files can be standard input")]
     TwoStandardInputs,
-    #[error("interrupted; nothing was changed")]
-    Interrupted,
     #[error(transparent)]
     Cloud(#[from] CloudError),
     #[error("writing the result: {0}")]
@@ -77,7 +75,6 @@ impl CommandError {
             | Self::Inventory { .. }
             | Self::Plan { .. }
             | Self::TwoStandardInputs => Exit::Usage,
-            Self::Interrupted => Exit::Interrupted,
             Self::Write { .. } | Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }

@@ -38,7 +38,7 @@ pub fn fill(title: &str, data: &impl Serialize) -> Result<String, CommandError> 
             "TITLE" => page.push_str(&escaped(title)),
             "STYLE" => page.push_str(STYLE),
             "CHARTS" => page.push_str(CHARTS),
-            "SCRIPT" => SCRIPTS.iter().for_each(|script| page.push_str(script)),
+            "SCRIPT" => page.push_str(&SCRIPTS.join("\n")),
             "DATA" => page.push_str(&data),
             other => {
                 page.push_str("{{");

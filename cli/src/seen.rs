@@ -37,12 +37,9 @@ pub async fn see(
     let World { place, inventory, now } = world;
     let now = now.unwrap_or(session.now);
     let Some(file) = inventory else {
-        let reading = async {
-            let live = live::connect(place).await?;
-            let seen = see_live(&live, policy, now, ask).await;
-            Ok::<_, CommandError>(Seen { live: Some(live), ..seen })
-        };
-        return session.interrupt.or(reading).await?;
+        let live = live::connect(place).await?;
+        let seen = see_live(&live, policy, now, ask).await;
+        return Ok(Seen { live: Some(live), ..seen });
     };
     let inventory = read_inventory(&file)?;
     let plan = plan(&inventory, policy, now);

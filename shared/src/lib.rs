@@ -8,7 +8,8 @@
 //! functions and the command.
 //!
 //! Layers, each of which knows only those before it: `progress`, `ids`, `tags`, `inventory` · `cloud` ·
-//! `policy`, `event` · `plan`, `tagging` · `survey`, `apply` · `restore`, `jobs`, `saved`, `report` · `announce` · `aws` beside
+//! `policy`, `event` · `plan`, `tagging` · `simulate` · `survey`, `apply` · `restore`, `jobs`, `saved`,
+//! `report` · `announce` · `aws` beside
 //! them, seen by nobody in here but [`function`]. There is no clock and no environment in this
 //! crate: callers pass the time, and the variables that they were started with.
 
@@ -29,6 +30,7 @@ pub mod progress;
 pub mod report;
 pub mod restore;
 pub mod saved;
+pub mod simulate;
 pub mod survey;
 pub mod tagging;
 pub mod tags;

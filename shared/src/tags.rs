@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
 use serde::de::{MapAccess, Visitor};
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::ids::{ImageId, SnapshotId};
 
 /// A resource carries at most 50 tags (EC2, "Tag restrictions"); `aws:` tags do not count.
 pub const MAX_TAGS: usize = 50;
@@ -154,6 +157,19 @@ impl TagNames {
             source_instance: name("source-instance"),
             source_image: name("source-image"),
         }
+    }
+
+    /// The ledger on a snapshot: which image it backed, its own id, and from when on it may be
+    /// deleted.
+    pub fn ledger(&self, image: &ImageId, snapshot: &SnapshotId, delete_after: Timestamp) -> Tags {
+        let delete_after = delete_after.to_string();
+        [
+            (self.image.as_str(), image.as_str()),
+            (self.snapshot.as_str(), snapshot.as_str()),
+            (self.delete_after.as_str(), delete_after.as_str()),
+        ]
+        .into_iter()
+        .collect()
     }
 
     /// What all of them begin with.

@@ -36,10 +36,11 @@ def template() -> tuple[str, dict[str, str]]:
 def write_page(data: Document, file: Path) -> Path:
     """The page of this document, filled in one pass as the command does it."""
     page, parts = template()
-    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )
     title = f"Images of account {data['account']} in {data['region']}"
     filled = parts | {"DATA": text, "TITLE": escape(title)}
-    # A lone surrogate cannot be written as UTF-8; the command's strings never have one.
     file.write_text(re.sub(r"\{\{(\w+)\}\}", lambda hit: filled[hit[1]], page))
     return file
 
@@ -70,7 +71,9 @@ def holder(dice: random.Random, strings: Strings) -> list[int]:
     return [strings(kind), strings(f"arn:aws:{name}"), stale]
 
 
-def image(place: int, family: int, age: float, dice: random.Random, strings: Strings) -> list[Any]:
+def image(
+    place: int, family: int, age: float, dice: random.Random, strings: Strings
+) -> list[Any]:
     """An image that the newest of its family, its holders or nothing keeps."""
     rank = place + 1
     made = NOW - int(age * DAY) - dice.randrange(DAY)
@@ -80,15 +83,19 @@ def image(place: int, family: int, age: float, dice: random.Random, strings: Str
     action, state, expired, step, at = "keep", "available", None, None, None
     if not holders and not reasons:
         expired = NOW - dice.randint(0, 25) * DAY
-        action = dice.choice(["wait", "wait", "wait", "deprecate", "disable", "deregister"])
+        action = dice.choice(
+            ["wait", "wait", "wait", "deprecate", "disable", "deregister"]
+        )
         action = "expire" if expired == NOW else action
-        step = "delete_snapshots" if action == "deregister" else dice.choice(STEPS)
+        step = [*STEPS, "delete_snapshots"][
+            STEPS.index(action) + 1 if action in STEPS else 0
+        ]
         at = NOW + dice.randint(1, 60) * DAY
         reasons = [strings(f"expired: number {rank} of 40")]
         state = "disabled" if action == "deregister" else "available"
         if action == "wait" and dice.random() < 0.1:
             reasons.append(strings("deferred: max_per_run allows 50"))
-    elif not holders and dice.random() < 0.02:
+    elif dice.random() < 0.05:  # In use or kept by a rule.
         action = "rescue"
     snapshots = [hex_id("snap", dice) for _ in range(1 if dice.random() < 0.8 else 2)]
     name = f"family-{family:03d}-{dice.choice(['x86_64', 'arm64'])}-{rank:05d}"
@@ -135,7 +142,9 @@ def projection(images: list[list[Any]], families: int) -> Document:
     }
 
 
-def sample(images: int, families: int = 0, seed: int = 1, projected: bool = True) -> Document:
+def sample(
+    images: int, families: int = 0, seed: int = 1, projected: bool = True
+) -> Document:
     """An account with so many images, in so many families."""
     dice = random.Random(seed)
     strings = Strings()
@@ -146,12 +155,22 @@ def sample(images: int, families: int = 0, seed: int = 1, projected: bool = True
     for family in range(families):
         count = chosen.count(family)
         pace = 900 / max(30, count)
-        rows += [image(place, family, place * pace, dice, strings) for place in range(count)]
+        rows += [
+            image(place, family, place * pace, dice, strings) for place in range(count)
+        ]
     gone = [
-        [hex_id("ami", dice), [hex_id("snap", dice)], 30, NOW + dice.randint(-2, 20) * DAY]
+        [
+            hex_id("ami", dice),
+            [hex_id("snap", dice)],
+            30,
+            NOW + dice.randint(-2, 20) * DAY,
+        ]
         for _ in range(min(images // 5, 400))
     ]
-    named = [{"rule": "golden", "group": f"tag:Family=service-{n:03d}"} for n in range(families)]
+    named = [
+        {"rule": "golden", "group": f"tag:Family=service-{n:03d}"}
+        for n in range(families)
+    ]
     if families > 3:
         named[-1] = {"rule": None, "group": None}
         named[-2] = {"rule": "scratch", "group": None}
@@ -204,10 +223,14 @@ def hostile() -> Document:
     for row, text in zip(data["images"], HOSTILE * 2, strict=True):
         row[1] = text
     strings = data["strings"]
-    data["strings"] = [f"{text} {HOSTILE[place % 4]}" for place, text in enumerate(strings)]
+    data["strings"] = [
+        f"{text} {HOSTILE[place % 4]}" for place, text in enumerate(strings)
+    ]
     data["families"] = [{"rule": text, "group": text} for text in HOSTILE[:4]]
     data["refusal"] = f"refused {HOSTILE[0]}"
-    data["unread"] = [{"source": HOSTILE[0], "error": HOSTILE[2], "permission": HOSTILE[0]}]
+    data["unread"] = [
+        {"source": HOSTILE[0], "error": HOSTILE[2], "permission": HOSTILE[0]}
+    ]
     data["policy"] = data["program"] = data["keep_tag"] = data["region"] = HOSTILE[0]
     data["projection"]["policy"] = data["projection"]["against"] = HOSTILE[0]
     return data
@@ -215,6 +238,13 @@ def hostile() -> Document:
 
 def refused() -> Document:
     data = sample(40)
+    data["strings"].append("refused")
+    for row in data["images"]:
+        if row[5] in STEPS:
+            row[6].append(len(data["strings"]) - 1)
+            row[9:11] = [row[5], NOW]
+            row[5] = "wait"
+    data["summary"] = summary(data["images"]) | {"deferred": 0}
     data["refusal"] = "2 sources of references could not be read: nothing is removed"
     data["unread"] = [
         {

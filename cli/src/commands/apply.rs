@@ -38,7 +38,7 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
         return run_saved(&file, place, output.format, session).await;
     }
     let policy = read_policy(&policy.policy)?;
-    let live = session.interrupt.or(live::connect(place)).await??;
+    let live = live::connect(place).await?;
     let job = Job {
         cloud: &live.aws,
         home: &live.home,
@@ -47,12 +47,13 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
         now: session.now,
         deadline: &session.interrupt,
     };
-    let plan = session.interrupt.or(job.plan_images()).await?;
+    let plan = job.plan_images().await;
     if output.format == Format::Table {
         session
             .progress
             .pause(|| print(&report::plan_text(&plan, &Rows::Changes, session.look)))?;
     }
+    session.interrupt.begin_changes();
     let images = job.apply_images(&plan).await;
     let snapshots = job.reap(&SnapshotScope::Own).await;
     session.progress.end();
@@ -68,10 +69,10 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
             match &snapshots.outcome.refused {
                 // What the images could not be read for was said with their plan.
                 Some(refused) if images.refused.is_none() => {
-                    print(&format!("{done}Refused: {refused}.\n"))?
+                    print(&session.look.wrapped(&format!("{done}Refused: {refused}.\n")))?
                 }
                 _ if done.is_empty() && !plan.decisions.is_empty() => print("Nothing to do.\n")?,
-                _ => print(&done)?,
+                _ => print(&session.look.wrapped(&done))?,
             }
         }
     }
@@ -96,15 +97,16 @@ async fn run_saved(
     let wrong = |cause| CommandError::Plan { file: name_of(file), cause };
     let saved = SavedPlan::from_json(&read(file)?).map_err(wrong)?;
     let policy = saved.policy().map_err(wrong)?;
-    let live = session.interrupt.or(live::connect(place)).await??;
+    let live = live::connect(place).await?;
     saved.fits(&live.home, session.now).map_err(wrong)?;
     let now = saved.plan.planned_at;
-    let seen = session.interrupt.or(see_live(&live, &policy, now, &[])).await?;
+    let seen = see_live(&live, &policy, now, &[]).await;
     let differences = saved.differences(&seen.plan, &seen.snapshots);
     let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
     if let Some(why) = refusal(&saved, &seen.plan, &differences) {
         images.refused = Some(why);
     } else {
+        session.interrupt.begin_changes();
         images = apply::apply(&saved.plan, &policy, &live.aws, &session.interrupt).await;
         snapshots =
             apply::apply_snapshots(&saved.snapshots, &policy, &live.aws, &session.interrupt).await;
@@ -123,12 +125,12 @@ async fn run_saved(
             }
         }
         Format::Table => {
-            print(&report::differences_text(&differences))?;
+            print(&session.look.wrapped(&report::differences_text(&differences)))?;
             let done = report::outcome_text(&images) + &report::outcome_text(&snapshots);
             match &refused {
-                Some(refused) => print(&format!("Refused: {refused}.\n"))?,
+                Some(refused) => print(&session.look.wrapped(&format!("Refused: {refused}.")))?,
                 None if done.is_empty() => print("Nothing to do.\n")?,
-                None => print(&done)?,
+                None => print(&session.look.wrapped(&done))?,
             }
         }
     }

@@ -36,10 +36,7 @@ pub async fn run(arguments: arguments::Explain, session: &Session) -> Result<Exi
         return Ok(Exit::Done);
     }
     let traces = match &seen.live {
-        Some(live) => {
-            let reading = read_traces(&live.aws, &seen.inventory, &image, &policy.names);
-            session.interrupt.or(reading).await?
-        }
+        Some(live) => read_traces(&live.aws, &seen.inventory, &image, &policy.names).await,
         None => traces_in(&seen.inventory, &image, &policy.names),
     };
     session.progress.end();

@@ -29,16 +29,12 @@ pub async fn run(arguments: arguments::Inventory, session: &Session) -> Result<E
         TemplateVersions::DefaultAndLatest
     };
     let scope = ReferenceScope { versions, compute_environments };
-    let reading = async {
-        let live = live::connect(place).await?;
-        let (aws, now) = (&live.aws, session.now);
-        let mut inventory = survey::take_inventory(aws, &live.home, &scope, now).await;
-        if launch_permissions {
-            survey::read_launch_permissions(aws, &mut inventory).await;
-        }
-        Ok::<_, CommandError>(inventory)
-    };
-    let inventory = session.interrupt.or(reading).await??;
+    let live = live::connect(place).await?;
+    let (aws, now) = (&live.aws, session.now);
+    let mut inventory = survey::take_inventory(aws, &live.home, &scope, now).await;
+    if launch_permissions {
+        survey::read_launch_permissions(aws, &mut inventory).await;
+    }
     session.progress.end();
     write(&out, &format!("{}\n", serde_json::to_string_pretty(&inventory)?))?;
     for unread in &inventory.unread {

@@ -6,6 +6,7 @@ mod inventory;
 mod plan;
 mod report;
 mod restore;
+mod simulate;
 mod validate;
 
 use clap::CommandFactory;
@@ -25,6 +26,7 @@ pub async fn run(command: Command, session: &Session) -> Result<Exit, CommandErr
         Command::Report(arguments) => report::run(arguments, session).await,
         Command::Restore(arguments) => restore::run(arguments, session).await,
         Command::Inventory(arguments) => inventory::run(arguments, session).await,
+        Command::Simulate(arguments) => simulate::run(arguments, session).await,
         Command::Validate(arguments) => validate::run(arguments),
         Command::Schema => {
             print_json(&Policy::schema())?;

@@ -62,10 +62,10 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
     }
     let Seen { mut plan, mut snapshots, .. } = seen;
     if stale {
-        return print_stale(&plan, format);
+        return print_stale(&plan, format, session);
     }
     if !pins.is_empty() {
-        return print_pins(&plan, &pins, format);
+        return print_pins(&plan, &pins, format, session);
     }
     // With the plan on standard output there is no room for anything else.
     if out.as_deref().is_some_and(is_standard) {
@@ -94,7 +94,7 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
         ListFormat::Table => {
             print(&report::plan_text(&plan, &rows, session.look))?;
             if !matches!(rows, Rows::Because(_)) {
-                print(&report::snapshots_text(&snapshots))?;
+                print(&session.look.wrapped(&report::snapshots_text(&snapshots)))?;
             }
             if let Some(out) = &out {
                 session.hint(format_args!(
@@ -113,23 +113,28 @@ fn save(out: &Path, policy: String, file: String, seen: &Seen) -> Result<(), Com
     write(out, &format!("{}\n", serde_json::to_string(&saved)?))
 }
 
-fn print_stale(plan: &Plan, format: ListFormat) -> Result<Exit, CommandError> {
+fn print_stale(plan: &Plan, format: ListFormat, session: &Session) -> Result<Exit, CommandError> {
     let stale = report::stale(plan);
     match format {
         ListFormat::Json => print_json(&StaleReferences { stale })?,
         ListFormat::Jsonl => print_json_lines(stale)?,
-        ListFormat::Table => print(&report::stale_text(plan))?,
+        ListFormat::Table => print(&session.look.wrapped(&report::stale_text(plan)))?,
     }
     Ok(exit_of(plan))
 }
 
-fn print_pins(plan: &Plan, pins: &[ImageId], format: ListFormat) -> Result<Exit, CommandError> {
+fn print_pins(
+    plan: &Plan,
+    pins: &[ImageId],
+    format: ListFormat,
+    session: &Session,
+) -> Result<Exit, CommandError> {
     let (decisions, unknown) = report::pins(plan, pins);
     let all_known = unknown.is_empty();
     match format {
         ListFormat::Json => print_json(&Pins { decisions, unknown })?,
         ListFormat::Jsonl => print_json_lines(decisions)?,
-        ListFormat::Table => print(&report::pins_text(plan, pins))?,
+        ListFormat::Table => print(&session.look.wrapped(&report::pins_text(plan, pins)))?,
     }
     Ok(if all_known { exit_of(plan) } else { Exit::Failed })
 }

@@ -2,28 +2,36 @@
 
 use steward::policy::Policy;
 use steward::report::page::{About, Page};
+use steward::simulate::{Growth, simulate_with};
 
 use crate::arguments::{self, VERSION};
-use crate::files::{is_standard, name_of, read, write};
+use crate::files::{is_standard, name_of, read, read_policy, write};
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
-use crate::seen::see;
+use crate::seen::{Seen, see};
 use crate::session::Session;
 
 /// Runs `report`.
 pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit, CommandError> {
-    let arguments::Report { policy, world, out } = arguments;
-    if is_standard(&policy.policy) && world.inventory.as_deref().is_some_and(is_standard) {
+    let arguments::Report { policy, world, out, days, against } = arguments;
+    let files = [Some(&policy.policy), against.as_ref(), world.inventory.as_ref()];
+    if files.into_iter().flatten().filter(|file| is_standard(file)).count() > 1 {
         return Err(CommandError::TwoStandardInputs);
     }
     let policy_file = name_of(&policy.policy);
     let policy = Policy::parse(&read(&policy.policy)?, &policy_file)?;
+    let other = against.as_deref().map(read_policy).transpose()?;
     let seen = see(world, &policy, &[], session).await?;
     session.progress.end();
     let program = format!("image-steward {VERSION}");
     let about = About { policy_file: &policy_file, program: &program };
-    let page = Page::of(&seen.inventory, &policy, &seen.plan, about);
-    let title = format!("Images in account {}, {}", seen.plan.account, seen.plan.region);
+    let mut page = Page::of(&seen.inventory, &policy, &seen.plan, about);
+    if days > 0 {
+        let future = Future { seen: &seen, days, policy: (&policy_file, &policy) };
+        let other = against.as_deref().map(name_of).zip(other.as_ref());
+        page = page.with_projection(future.projection(other, session)?);
+    }
+    let title = format!("Images of account {} in {}", seen.plan.account, seen.plan.region);
     write(&out, &fill(&title, &page)?)?;
     if !is_standard(&out) {
         session.hint(format_args!("written: {}", out.display()));
@@ -33,4 +41,43 @@ pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit
         return Ok(Exit::Refused);
     }
     Ok(Exit::Done)
+}
+
+/// What policies would do in the days to come.
+struct Future<'a> {
+    seen: &'a Seen,
+    days: u32,
+    policy: (&'a str, &'a Policy),
+}
+
+impl Future<'_> {
+    /// The curves of the policy, and those of another one over the same images to come.
+    fn projection(
+        &self,
+        other: Option<(String, &Policy)>,
+        session: &Session,
+    ) -> Result<serde_json::Value, CommandError> {
+        let Self { seen, days, policy: (file, policy) } = *self;
+        let now = seen.plan.planned_at;
+        let growth = Growth::of(&seen.inventory, policy, now);
+        let simulate =
+            |policy: &Policy| simulate_with(&seen.inventory, growth.clone(), policy, now, days);
+        let mut projection = serde_json::to_value(simulate(policy).series())?;
+        projection["policy"] = file.into();
+        projection["days"] = days.into();
+        if let Some((file, other)) = other {
+            if other.safety.reference_scope() != policy.safety.reference_scope() {
+                session.hint(format_args!(
+                    "{file} looks for references elsewhere; here both see what {} looks for. `simulate` reads both",
+                    self.policy.0
+                ));
+            }
+            let theirs = simulate(other);
+            let series = theirs.series();
+            projection["against"] = file.into();
+            projection["against_images"] = series.images.into();
+            projection["against_gib"] = series.gib.into();
+        }
+        Ok(projection)
+    }
 }

@@ -15,15 +15,14 @@ pub async fn run(arguments: arguments::Restore, session: &Session) -> Result<Exi
     let arguments::Restore { images, all_since, keep_until, snapshots, prefix, place, output } =
         arguments;
     let names = TagNames::under(&prefix);
-    let live = session.interrupt.or(live::connect(place)).await??;
+    let live = live::connect(place).await?;
     let images = match all_since {
-        Some(since) => {
-            session.interrupt.or(restore::images_since(since, &names, &live.aws)).await??
-        }
+        Some(since) => restore::images_since(since, &names, &live.aws).await?,
         None => images,
     };
     let wish = Wish { keep: keep_until.map(|date| date.to_string()), snapshots };
     let mut all = Vec::new();
+    session.interrupt.begin_changes();
     for image in &images {
         if session.interrupt.has_come() {
             break;

@@ -113,18 +113,7 @@ impl Unmarked {
 /// Marks what is newly expired, all images in one batch: they get the same tag. What goes at
 /// once is marked too, so that a role can be denied every image that is not.
 async fn mark(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut Outcome) -> Unmarked {
-    let is_new = |decision: &&Decision| match decision.action {
-        Action::Expire => true,
-        Action::Deprecate { .. } | Action::Disable { .. } => {
-            decision.expired_at == Some(plan.planned_at)
-        }
-        // A failed image goes by its age, and has no such date before.
-        Action::Deregister { .. } => {
-            decision.expired_at.is_none_or(|marked| marked == plan.planned_at)
-        }
-        Action::Keep | Action::Wait | Action::Rescue(_) => false,
-    };
-    let newly: Vec<&Decision> = plan.decisions.iter().filter(is_new).collect();
+    let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
     let mut unmarked = Unmarked(Vec::new());
     if newly.is_empty() {
         return unmarked;
@@ -303,13 +292,7 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
             if self.is_over() {
                 return Ok(Stepped::NotReached);
             }
-            let ledger: Tags = [
-                (names.image.as_str(), image.as_str()),
-                (names.snapshot.as_str(), snapshot.as_str()),
-                (names.delete_after.as_str(), &removal.delete_after.to_string()),
-            ]
-            .into_iter()
-            .collect();
+            let ledger = names.ledger(image, snapshot, removal.delete_after);
             match self.cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &ledger).await {
                 Ok(()) => {}
                 // A snapshot that is gone needs no ledger.

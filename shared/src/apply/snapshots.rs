@@ -9,7 +9,6 @@ use crate::ids::{ImageId, SnapshotId};
 use crate::plan::reap::{self, SnapshotAction, SnapshotPlan, SnapshotReason};
 use crate::policy::Policy;
 use crate::progress::{self, Told};
-use crate::tags::Tags;
 
 /// How many snapshots are looked at again in one call.
 const RECHECKED_TOGETHER: usize = 50;
@@ -160,14 +159,7 @@ async fn mark_orphan(
         let kept: Vec<_> = kept.iter().map(ToString::to_string).collect();
         return Ok(Marked::Changed(kept.join(", ")));
     }
-    let names = &policy.names;
-    let mark: Tags = [
-        (names.image.as_str(), image.as_str()),
-        (names.snapshot.as_str(), id.as_str()),
-        (names.delete_after.as_str(), &delete_after.to_string()),
-    ]
-    .into_iter()
-    .collect();
+    let mark = policy.names.ledger(image, id, delete_after);
     match cloud.set_tags(&[ResourceId::Snapshot(id.clone())], &mark).await {
         Ok(()) => Ok(Marked::Done),
         Err(error) if error.kind == ErrorKind::NotFound => {

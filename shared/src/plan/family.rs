@@ -171,7 +171,7 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
 /// A name without its trailing dates, times, versions and numbers: `web-22.04-20261121-0312` is
 /// `web-22.04`… but only whole parts go, from the end, and never the first one. A part is such a
 /// word when it begins with a digit (or `v` and a digit) and holds nothing but digits and `.:TZ`.
-pub(super) fn name_prefix(name: &str) -> &str {
+pub(crate) fn name_prefix(name: &str) -> &str {
     let mut prefix = name;
     while let Some(at) = prefix.rfind(['-', '_', ' ', '/', '@']) {
         let (head, tail) =

@@ -35,7 +35,7 @@ pub(super) fn apply_caps(steps: &mut [Stepped], safety: &Safety, matched: usize)
         })
         .map(|(position, _)| position)
         .collect();
-    going.sort_by_key(|position| {
+    going.sort_by_cached_key(|position| {
         steps.get(*position).map(|Stepped { decision, .. }| {
             (
                 decision.expired_at.or(decision.created_at),

@@ -26,6 +26,7 @@ use crate::cloud::SnapshotFate;
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
 use crate::inventory::{Image, ImageState, Inventory, Reference};
 use crate::policy::Policy;
+pub(crate) use family::name_prefix;
 use family::{Cutoffs, Families, Member};
 use protect::{Recovery, Uses};
 use reason::Reason;
@@ -184,6 +185,22 @@ pub struct Summary {
 }
 
 impl Plan {
+    /// Whether applying this plan marks the image as expired. What goes at once is marked too, so
+    /// that a role can be denied every image that is not.
+    pub fn marks(&self, decision: &Decision) -> bool {
+        match decision.action {
+            Action::Expire => true,
+            Action::Deprecate { .. } | Action::Disable { .. } => {
+                decision.expired_at == Some(self.planned_at)
+            }
+            // A failed image goes by its age, and has no such date before.
+            Action::Deregister { .. } => {
+                decision.expired_at.is_none_or(|marked| marked == self.planned_at)
+            }
+            Action::Keep | Action::Wait | Action::Rescue(_) => false,
+        }
+    }
+
     /// Lets `images` wait, because there was no time to see what the plan needs to know of them.
     /// The plan stays as it is in all else: a snapshot that one of them shares is not given up,
     /// because it is used as long as that image exists.

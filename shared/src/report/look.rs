@@ -64,6 +64,16 @@ impl Look {
         matches!(self, Self::Terminal { .. })
     }
 
+    /// `text` with each of its lines wrapped to the terminal.
+    pub fn wrapped(self, text: &str) -> String {
+        let mut wrapped = String::new();
+        for line in text.lines() {
+            let words = line.trim_start();
+            self.paragraph(&mut wrapped, line.len() - words.len(), words);
+        }
+        wrapped
+    }
+
     /// Appends `text` as lines that begin with `indent` spaces. On a terminal they are wrapped
     /// between words; a word that is too long, such as an ARN, stands whole on a line of its own.
     pub(super) fn paragraph(self, into: &mut String, indent: usize, text: &str) {

@@ -207,10 +207,18 @@ fn row(
     ])
 }
 
+/// What is left of an image that is gone.
+#[derive(Default)]
+struct Remains<'a> {
+    snapshots: Vec<&'a SnapshotId>,
+    gib: Option<u64>,
+    delete_after: Option<i64>,
+}
+
 /// The images that are gone while snapshots of theirs are still there.
 fn gone(inventory: &Inventory, policy: &Policy) -> Vec<Value> {
     let here: HashSet<&str> = inventory.images.iter().map(|one| one.image_id.as_str()).collect();
-    let mut gone: BTreeMap<String, (Vec<&SnapshotId>, Option<u64>, Option<i64>)> = BTreeMap::new();
+    let mut gone: BTreeMap<String, Remains<'_>> = BTreeMap::new();
     for snapshot in &inventory.snapshots {
         let ledger = snapshot.tags.get(&policy.names.image).map(ToOwned::to_owned);
         let told = || snapshot.description.as_deref().and_then(made_for).map(|id| id.to_string());
@@ -218,17 +226,19 @@ fn gone(inventory: &Inventory, policy: &Policy) -> Vec<Value> {
         else {
             continue;
         };
-        let (snapshots, gib, delete_after) = gone.entry(image).or_default();
-        snapshots.push(&snapshot.snapshot_id);
+        let remains = gone.entry(image).or_default();
+        remains.snapshots.push(&snapshot.snapshot_id);
         if let Some(size) = snapshot.size_gib {
-            *gib = Some(gib.unwrap_or(0) + u64::from(size));
+            remains.gib = Some(remains.gib.unwrap_or(0) + u64::from(size));
         }
         let after = snapshot.tags.get(&policy.names.delete_after);
         let after = after.and_then(|at| at.parse::<Timestamp>().ok()).map(|at| at.as_second());
-        *delete_after = (*delete_after).max(after);
+        remains.delete_after = remains.delete_after.max(after);
     }
     gone.into_iter()
-        .map(|(image, (snapshots, gib, at))| json!([image, snapshots, gib, at]))
+        .map(|(image, Remains { snapshots, gib, delete_after })| {
+            json!([image, snapshots, gib, delete_after])
+        })
         .collect()
 }
 

@@ -10,6 +10,7 @@ mod crash;
 mod restoring;
 mod rules;
 mod runs;
+mod simulating;
 mod worlds;
 
 use std::collections::BTreeSet;

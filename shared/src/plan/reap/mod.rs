@@ -167,8 +167,8 @@ struct World<'a> {
 impl<'a> World<'a> {
     fn of(inventory: &'a Inventory, policy: &Policy) -> Self {
         let mut world = Self {
-            images: HashSet::new(),
-            users: HashMap::new(),
+            images: HashSet::with_capacity(inventory.images.len()),
+            users: HashMap::with_capacity(inventory.images.len()),
             named: HashMap::new(),
             recycled: inventory.recycled_images.as_ref().map(|images| images.iter().collect()),
             recovery: Recovery::of(inventory, &policy.safety),

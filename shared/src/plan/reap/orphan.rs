@@ -27,9 +27,13 @@ pub(super) fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> Option<SnapshotDecision> {
+    // That an image uses it is found out faster than what it was made for.
+    if world.users.contains_key(&snapshot.snapshot_id) {
+        return None;
+    }
     let origin = Origin::of(snapshot, policy)?;
     let image = origin.image();
-    if world.images.contains(image) || world.users.contains_key(&snapshot.snapshot_id) {
+    if world.images.contains(image) {
         return None;
     }
     let mut kept = world.holders(snapshot, Some(image), policy);

@@ -66,8 +66,8 @@ pub(super) fn of(
     if let Some(age) = keep.launched_within {
         verdicts.push(asked.launched_within(age));
     }
-    let calendars: [(&str, u32, fn(Local) -> Period); 5] = [
-        ("hourly", keep.hourly, Local::hour),
+    let calendars = [
+        ("hourly", keep.hourly, Local::hour as fn(Local) -> Period),
         ("daily", keep.daily, Local::day),
         ("weekly", keep.weekly, Local::week),
         ("monthly", keep.monthly, Local::month),

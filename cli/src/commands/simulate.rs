@@ -1,0 +1,135 @@
+//! `simulate`: what a policy would do in the weeks to come, and how it compares with another.
+
+use serde::Serialize;
+use steward::apply::NoDeadline;
+use steward::inventory::{ImageState, Inventory};
+use steward::policy::{Check, Policy, SharedImages};
+use steward::simulate::{Growth, Simulation, compared_text, simulate_with, simulation_text};
+use steward::survey;
+
+use crate::arguments::{self, Format, Place, World};
+use crate::files::{is_standard, print, print_json, read_inventory, read_policy};
+use crate::live;
+use crate::outcome::{CommandError, Exit};
+use crate::session::Session;
+
+/// What `simulate` found.
+#[derive(Serialize)]
+struct Simulated<'a> {
+    simulation: &'a Simulation,
+    against: Option<&'a Simulation>,
+}
+
+/// A policy and the account as it is read for it.
+struct Case {
+    policy: Policy,
+    inventory: Inventory,
+}
+
+/// Runs `simulate`.
+pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Exit, CommandError> {
+    let arguments::Simulate { policy, days, against, world, output } = arguments;
+    let World { inventory, now, place } = world;
+    let files = [Some(&policy.policy), against.as_ref(), inventory.as_ref()];
+    if files.into_iter().flatten().filter(|file| is_standard(file)).count() > 1 {
+        return Err(CommandError::TwoStandardInputs);
+    }
+    let new = read_policy(&policy.policy)?;
+    let old = against.as_deref().map(read_policy).transpose()?;
+    let now = now.unwrap_or(session.now);
+    let (new, old) = match inventory {
+        Some(file) => {
+            let inventory = read_inventory(&file)?;
+            let old = old.map(|policy| Case { policy, inventory: inventory.clone() });
+            (Case { policy: new, inventory }, old)
+        }
+        None => read_account(place, new, old, now).await?,
+    };
+    session.progress.end();
+    for note in not_known(&new) {
+        session.hint(format_args!("not known here: {note}"));
+    }
+    let growth = Growth::of(&new.inventory, &new.policy, now);
+    let simulate =
+        |case: &Case| simulate_with(&case.inventory, growth.clone(), &case.policy, now, days);
+    let (simulation, against) = (simulate(&new), old.as_ref().map(simulate));
+    match (output.format, &against) {
+        (Format::Json, against) => {
+            print_json(&Simulated { simulation: &simulation, against: against.as_ref() })?;
+        }
+        (Format::Table, None) => print(&simulation_text(&simulation))?,
+        (Format::Table, Some(against)) => print(&compared_text(&simulation, against))?,
+    }
+    let refused = [("", Some(&simulation)), ("the other policy: ", against.as_ref())];
+    let refused = refused.map(|(who, one)| (who, one.and_then(|one| one.refusal.as_ref())));
+    for (who, refusal) in refused {
+        if let Some(refusal) = refusal {
+            eprintln!("image-steward: {who}refused, so that nothing is removed: {refusal}");
+        }
+    }
+    let any = refused.iter().any(|(_, refusal)| refusal.is_some());
+    Ok(if any { Exit::Refused } else { Exit::Done })
+}
+
+/// What a run would read before it does anything, and is not known of images that expire later.
+fn not_known(case: &Case) -> Vec<String> {
+    let Case { policy, inventory } = case;
+    let mut notes = Vec::new();
+    let unknown = |image: &&steward::inventory::Image| {
+        image.owner_id.as_ref() == Some(&inventory.account)
+            && image.state == ImageState::Available
+            && image.launch_permissions.is_none()
+    };
+    let unshared = inventory.images.iter().filter(unknown).count();
+    if unshared > 0 && policy.safety.shared_images == SharedImages::Keep {
+        notes.push(format!(
+            "with whom {unshared} images are shared; they count as not shared. A live run reads that of each image \
+             before it is expired, and keeps those that are (see `inventory --launch-permissions`)"
+        ));
+    }
+    if policy.safety.references_check == Check::Required {
+        notes.push(
+            "whether SSM parameters or image recipes refer to images that expire later; a live run asks EC2 first, \
+             and keeps those"
+                .to_owned(),
+        );
+    }
+    if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
+        notes.push(
+            "which rules the Recycle Bin has; a live run refuses to remove anything without them"
+                .to_owned(),
+        );
+    }
+    notes
+}
+
+/// Reads the account as `plan` does; once for both policies, unless they look for references in
+/// different places.
+async fn read_account(
+    place: Place,
+    new: Policy,
+    old: Option<Policy>,
+    now: jiff::Timestamp,
+) -> Result<(Case, Option<Case>), CommandError> {
+    let live = live::connect(place).await?;
+    let read = async |policy: &Policy, known: Option<Inventory>| {
+        let scope = policy.safety.reference_scope();
+        let mut inventory = match known {
+            Some(known) => known,
+            None => survey::take_inventory(&live.aws, &live.home, &scope, now).await,
+        };
+        survey::plan_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
+        survey::read_snapshot_holders(&live.aws, &mut inventory, policy).await;
+        inventory
+    };
+    let inventory = read(&new, None).await;
+    let Some(policy) = old else { return Ok((Case { policy: new, inventory }, None)) };
+    if policy.safety.reference_scope() != new.safety.reference_scope() {
+        let theirs = read(&policy, None).await;
+        return Ok((Case { policy: new, inventory }, Some(Case { policy, inventory: theirs })));
+    }
+    // What was read for either policy is true for both.
+    let inventory = read(&policy, Some(inventory)).await;
+    let old = Case { policy, inventory: inventory.clone() };
+    Ok((Case { policy: new, inventory }, Some(old)))
+}

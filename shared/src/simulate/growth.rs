@@ -1,0 +1,260 @@
+//! How images go on being made: the recent rhythm of every family, and the images that it makes.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::world::World;
+use crate::ids::{ImageId, SnapshotId};
+use crate::inventory::{Image, ImageState, Inventory, Snapshot};
+use crate::plan::reason::Reason;
+use crate::plan::{Decision, name_prefix, plan};
+use crate::policy::Policy;
+use crate::tags::{TagNames, Tags};
+
+/// A day, of 24 hours: sweeps are that far apart.
+pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
+/// So many of the days on which a family made images tell its rhythm: ten intervals, which is two
+/// weeks of a family that makes images on working days.
+const DAYS_THAT_COUNT: usize = 11;
+/// So many of them tell how many images it makes on such a day.
+const DAYS_THAT_COUNT_FOR_NUMBER: usize = 3;
+/// What is longer than so many intervals is a pause: it is not counted into the rhythm, and a
+/// family that has paused that long makes no more images.
+const PAUSE: i64 = 3;
+/// But no family is given up within a week.
+const NEVER_GIVEN_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7);
+
+/// The rule and the group under it; or no rule, and the prefix of the name.
+type Family = (Option<Arc<str>>, Arc<str>);
+
+/// The images to come, whatever policy they will be under.
+#[derive(Debug, Clone)]
+pub struct Growth {
+    lines: Vec<Line>,
+    still: usize,
+    made: usize,
+}
+
+/// Images that are made one after the other.
+#[derive(Debug, Clone)]
+struct Line {
+    /// The newest ones, as many as are made on a day.
+    templates: Vec<Template>,
+    every: SignedDuration,
+    next: Timestamp,
+}
+
+/// What a new image is like.
+#[derive(Debug, Clone)]
+struct Template {
+    image: Image,
+    snapshots: Vec<Snapshot>,
+    /// How long before the sweep it is made.
+    before: SignedDuration,
+}
+
+impl Growth {
+    /// The rhythms of `inventory` at the time `now`. What makes images a family is told by
+    /// `policy`: its rules and groups; images outside of these go by the prefix of their name.
+    pub fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Self {
+        let found = plan(inventory, policy, now);
+        let mut families: BTreeMap<Family, Vec<&Decision>> = BTreeMap::new();
+        let images: HashMap<_, _> =
+            inventory.images.iter().map(|image| (&image.image_id, image)).collect();
+        let is_made = |decision: &&Decision| {
+            let image = images.get(&decision.image_id);
+            let alive = |image: &&Image| {
+                matches!(image.state, ImageState::Available | ImageState::Disabled)
+            };
+            image.is_some_and(alive) && !decision.because.iter().any(is_others_affair)
+        };
+        for decision in found.decisions.iter().filter(is_made) {
+            let key = match (&decision.rule, &decision.group) {
+                (Some(rule), Some(group)) => (Some(rule.clone()), group.clone()),
+                _ => (None, name_prefix(&decision.name).into()),
+            };
+            families.entry(key).or_default().push(decision);
+        }
+        let sources = Sources {
+            images,
+            snapshots: inventory.snapshots.iter().map(|one| (&one.snapshot_id, one)).collect(),
+            names: &policy.names,
+            now,
+        };
+        let all = families.len();
+        let lines: Vec<Line> =
+            families.into_values().filter_map(|family| sources.line(family)).collect();
+        Self { still: all - lines.len(), lines, made: 0 }
+    }
+
+    /// No images to come.
+    pub fn none() -> Self {
+        Self { lines: Vec::new(), still: 0, made: 0 }
+    }
+
+    /// How many families go on making images.
+    pub fn growing(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// How many make no more: their last image is too old, or they have no rhythm yet.
+    pub fn still(&self) -> usize {
+        self.still
+    }
+
+    /// Makes the images of the day that ends at `now`. How many these are.
+    pub(super) fn make(&mut self, world: &mut World, names: &TagNames, now: Timestamp) -> usize {
+        let before = self.made;
+        for line in self.lines.iter_mut().filter(|line| line.next <= now) {
+            // One that is overdue does not make up for what it missed.
+            let due = line.next.max(now - DAY);
+            line.next = due.checked_add(line.every).unwrap_or(Timestamp::MAX);
+            for template in &line.templates {
+                self.made += 1;
+                template.make(self.made, world, names, now);
+            }
+        }
+        self.made - before
+    }
+}
+
+/// What other accounts and other services make, they also remove, and not by our policy.
+fn is_others_affair(reason: &Reason) -> bool {
+    matches!(reason, Reason::NotOurs { .. } | Reason::ManagedElsewhere { .. })
+}
+
+/// What templates are made of.
+struct Sources<'a> {
+    images: HashMap<&'a ImageId, &'a Image>,
+    snapshots: HashMap<&'a SnapshotId, &'a Snapshot>,
+    names: &'a TagNames,
+    now: Timestamp,
+}
+
+impl Sources<'_> {
+    /// How the family goes on; `None` when it does not.
+    fn line(&self, mut family: Vec<&Decision>) -> Option<Line> {
+        family.retain(|decision| decision.created_at.is_some());
+        family.sort_by(|a, b| {
+            b.created_at.cmp(&a.created_at).then_with(|| a.image_id.cmp(&b.image_id))
+        });
+        let mut days: BTreeMap<i64, usize> = BTreeMap::new();
+        for decision in &family {
+            *days.entry(self.days_ago(decision.created_at?)).or_default() += 1;
+        }
+        let every = interval(&days)?;
+        let newest = SignedDuration::from_hours(24 * days.keys().next()?);
+        if newest > (every * i32::try_from(PAUSE).ok()?).max(NEVER_GIVEN_UP_WITHIN) {
+            return None;
+        }
+        // What somebody singled out by a tag is no example, if there is any other.
+        let usual = |one: &&&Decision| !one.because.iter().any(is_singled_out);
+        let usual: Vec<&Decision> = family.iter().filter(usual).copied().collect();
+        let examples = if usual.is_empty() { &family } else { &usual };
+        // When there are fewer examples than are made on a day, they are made in turn.
+        let examples = examples.iter().cycle().take(number_a_day(&days));
+        let templates = examples.filter_map(|decision| self.template(decision)).collect();
+        let next = self.now.checked_sub(newest).ok()?.checked_add(every).ok()?;
+        Some(Line { templates, every, next })
+    }
+
+    /// The day before now that holds `time`: 0 for the last 24 hours.
+    fn days_ago(&self, time: Timestamp) -> i64 {
+        (self.now.duration_since(time).as_secs() / DAY.as_secs()).max(0)
+    }
+
+    fn template(&self, decision: &Decision) -> Option<Template> {
+        let image = *self.images.get(&decision.image_id)?;
+        let age = self.now.duration_since(image.created_at?).as_secs().max(0);
+        let snapshot = |id: &SnapshotId| {
+            let known = self.snapshots.get(id).copied();
+            Snapshot {
+                size_gib: known.and_then(|one| one.size_gib),
+                tags: known.map(|one| self.foreign(&one.tags)).unwrap_or_default(),
+                completed: Some(true),
+                locked: Some(false),
+                shared_with: Some(Box::default()),
+                ..Snapshot::new(id.clone())
+            }
+        };
+        Some(Template {
+            snapshots: image.snapshots.iter().map(snapshot).collect(),
+            before: SignedDuration::from_secs(age % DAY.as_secs()),
+            image: Image {
+                state: ImageState::Available,
+                tags: self.foreign(&image.tags),
+                last_launched_at: None,
+                deprecation_time: None,
+                protected: false,
+                public: false,
+                launch_permissions: Some(Box::default()),
+                source_instance: None,
+                source_image: None,
+                ..image.clone()
+            },
+        })
+    }
+
+    /// The tags that are not ours.
+    fn foreign(&self, tags: &Tags) -> Tags {
+        tags.iter().filter(|(key, _)| !key.starts_with(self.names.prefix())).collect()
+    }
+}
+
+fn is_singled_out(reason: &Reason) -> bool {
+    matches!(reason, Reason::Tag { .. })
+}
+
+/// The usual time between two days on which images were made, from how many were made so many
+/// days ago; `None` when there is only one such day.
+fn interval(days: &BTreeMap<i64, usize>) -> Option<SignedDuration> {
+    let recent: Vec<i64> = days.keys().take(DAYS_THAT_COUNT).copied().collect();
+    let mut gaps: Vec<i64> =
+        recent.iter().zip(recent.iter().skip(1)).map(|(later, earlier)| earlier - later).collect();
+    gaps.sort_unstable();
+    let longest = PAUSE * middle(&gaps)?;
+    gaps.retain(|gap| *gap <= longest);
+    let seconds = gaps.iter().sum::<i64>() * DAY.as_secs() / i64::try_from(gaps.len()).ok()?;
+    Some(SignedDuration::from_secs(seconds))
+}
+
+/// How many images are made on a day on which any are.
+fn number_a_day(days: &BTreeMap<i64, usize>) -> usize {
+    let mut numbers: Vec<usize> = days.values().take(DAYS_THAT_COUNT_FOR_NUMBER).copied().collect();
+    numbers.sort_unstable();
+    middle(&numbers).unwrap_or_default()
+}
+
+/// The middle one of what is in order, or the lesser of the two in the middle.
+fn middle<T: Copy>(sorted: &[T]) -> Option<T> {
+    sorted.get(sorted.len().checked_sub(1)? / 2).copied()
+}
+
+impl Template {
+    fn make(&self, number: usize, world: &mut World, names: &TagNames, now: Timestamp) {
+        // Ids of AWS are hexadecimal, so that this one is nobody's and is seen to be made up.
+        let Ok(image_id) = format!("ami-simulated-{number:06}").parse::<ImageId>() else { return };
+        let created_at = now - self.before;
+        let backs: Tags = [(names.image.as_str(), image_id.as_str())].into_iter().collect();
+        let snapshots: Vec<Snapshot> = (1..)
+            .zip(&self.snapshots)
+            .filter_map(|(part, snapshot)| {
+                Some(Snapshot {
+                    snapshot_id: format!("snap-simulated-{number:06}-{part}").parse().ok()?,
+                    started_at: Some(created_at),
+                    tags: snapshot.tags.with(&backs),
+                    ..snapshot.clone()
+                })
+            })
+            .collect();
+        let image = Image {
+            image_id,
+            created_at: Some(created_at),
+            snapshots: snapshots.iter().map(|one| one.snapshot_id.clone()).collect(),
+            ..self.image.clone()
+        };
+        world.add(image, snapshots);
+    }
+}

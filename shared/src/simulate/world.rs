@@ -1,0 +1,290 @@
+//! An account in memory, in which plans are carried out as `apply` carries them out in a real one.
+//!
+//! No choice is made here: what is done, and to what, is what the plans say.
+
+use std::collections::{HashMap, HashSet};
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+
+use crate::cloud::SnapshotFate;
+use crate::ids::{ImageId, SnapshotId};
+use crate::inventory::{Image, ImageState, Inventory, Recyclable, Snapshot};
+use crate::plan::reap::{SnapshotAction, SnapshotPlan, plan_snapshots};
+use crate::plan::undo::{Deprecation, Undo};
+use crate::plan::{Action, Decision, Plan};
+use crate::policy::Policy;
+use crate::tags::{TagNames, Tags};
+
+/// The account.
+#[derive(Debug, Clone)]
+pub struct World {
+    inventory: Inventory,
+    /// The images that came into the Recycle Bin here, and when each leaves it.
+    recycled: Vec<(Timestamp, ImageId)>,
+}
+
+/// What sweeps did, in images unless said otherwise.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Done {
+    /// Newly found expired.
+    pub expired: usize,
+    pub deprecated: usize,
+    pub disabled: usize,
+    pub deregistered: usize,
+    pub rescued: usize,
+    pub snapshots_deleted: usize,
+}
+
+impl AddAssign for Done {
+    fn add_assign(&mut self, more: Self) {
+        let Self { expired, deprecated, disabled, deregistered, rescued, snapshots_deleted } = more;
+        self.expired += expired;
+        self.deprecated += deprecated;
+        self.disabled += disabled;
+        self.deregistered += deregistered;
+        self.rescued += rescued;
+        self.snapshots_deleted += snapshots_deleted;
+    }
+}
+
+/// What is done to a snapshot.
+enum Change {
+    Unmark,
+    Ledger(Tags),
+    Delete,
+}
+
+type Changes = HashMap<SnapshotId, Change>;
+
+impl World {
+    /// The account as it is in `inventory`. Images that are in the Recycle Bin already stay there:
+    /// an inventory does not say for how long.
+    pub fn new(inventory: Inventory) -> Self {
+        Self { inventory, recycled: Vec::new() }
+    }
+
+    /// The account as it is now.
+    pub fn inventory(&self) -> &Inventory {
+        &self.inventory
+    }
+
+    /// Takes a new image in, with its snapshots.
+    pub(super) fn add(&mut self, image: Image, snapshots: impl IntoIterator<Item = Snapshot>) {
+        self.inventory.images.push(image);
+        self.inventory.snapshots.extend(snapshots);
+    }
+
+    /// Empties the Recycle Bin of what has been there long enough by `now`.
+    pub fn let_time_pass(&mut self, now: Timestamp) {
+        let Some(listed) = &mut self.inventory.recycled_images else { return };
+        let (gone, left): (Vec<_>, Vec<_>) =
+            self.recycled.drain(..).partition(|(leaves_at, _)| *leaves_at <= now);
+        self.recycled = left;
+        let gone: HashSet<ImageId> = gone.into_iter().map(|(_, image)| image).collect();
+        if !gone.is_empty() {
+            listed.retain(|image| !gone.contains(image));
+        }
+    }
+
+    /// Carries out a sweep: `plan` for the images, then a plan for the snapshots, made of what the
+    /// first has left.
+    pub fn sweep(&mut self, plan: &Plan, policy: &Policy) -> Done {
+        let mut done = Done::default();
+        self.take_steps(plan, policy, &mut done);
+        let reaping = plan_snapshots(&self.inventory, policy, plan.planned_at);
+        self.reap(&reaping, &policy.names, &mut done);
+        done
+    }
+
+    fn take_steps(&mut self, plan: &Plan, policy: &Policy, done: &mut Done) {
+        let works = |one: &&Decision| !matches!(one.action, Action::Keep | Action::Wait);
+        let steps: Vec<&Decision> = plan.decisions.iter().filter(works).collect();
+        if steps.is_empty() {
+            return;
+        }
+        let mut changes = Changes::new();
+        for decision in &steps {
+            match &decision.action {
+                Action::Rescue(undo) => {
+                    changes.extend(undo.unmark.iter().map(|id| (id.clone(), Change::Unmark)));
+                }
+                Action::Deregister { removal } => {
+                    let ledger = removal.ledger.iter().map(|id| {
+                        let ledger =
+                            policy.names.ledger(&decision.image_id, id, removal.delete_after);
+                        (id.clone(), Change::Ledger(ledger))
+                    });
+                    changes.extend(ledger);
+                    if removal.snapshots == SnapshotFate::DeleteWithImage
+                        && !self.are_held(&decision.snapshots)
+                    {
+                        let all = decision.snapshots.iter();
+                        changes.extend(all.map(|id| (id.clone(), Change::Delete)));
+                    }
+                }
+                _ => {}
+            }
+        }
+        let mut steps: HashMap<&ImageId, &Decision> =
+            steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
+        let mut gone = Vec::new();
+        self.inventory.images.retain_mut(|image| {
+            // Most have nothing done to them, and looking each up takes its time.
+            let found = if steps.is_empty() { None } else { steps.remove(&image.image_id) };
+            let Some(decision) = found else { return true };
+            if plan.marks(decision) {
+                done.expired += 1;
+                set(&mut image.tags, &policy.names.expired_at, &plan.planned_at.to_string());
+            }
+            let stays = take_step(image, &decision.action, &policy.names, plan.planned_at, done);
+            if !stays {
+                gone.push((image.image_id.clone(), std::mem::take(&mut image.tags)));
+            }
+            stays
+        });
+        for (image, tags) in gone {
+            self.recycle(image, &tags, plan.planned_at);
+        }
+        self.change_snapshots(changes, &policy.names, done);
+    }
+
+    /// Whether something else than an image holds any of `snapshots`: then the provider is not
+    /// asked to delete them together with their image.
+    fn are_held(&self, snapshots: &[SnapshotId]) -> bool {
+        let holds = |one: &Snapshot| {
+            one.locked == Some(true)
+                || one.shared_with.as_deref().is_some_and(|with| !with.is_empty())
+        };
+        let named = &self.inventory.snapshot_references;
+        named.iter().any(|reference| snapshots.contains(&reference.snapshot_id))
+            || self
+                .inventory
+                .snapshots
+                .iter()
+                .any(|one| holds(one) && snapshots.contains(&one.snapshot_id))
+    }
+
+    fn recycle(&mut self, image: ImageId, tags: &Tags, now: Timestamp) {
+        let Some(listed) = &mut self.inventory.recycled_images else { return };
+        let rules = self.inventory.retention_rules.iter().flatten();
+        let covering = rules.filter(|rule| rule.covers(Recyclable::Images, tags));
+        let Some(days) = covering.map(|rule| rule.days).max() else { return };
+        let leaves_at = now.checked_add(SignedDuration::from_hours(24 * i64::from(days)));
+        self.recycled.push((leaves_at.unwrap_or(Timestamp::MAX), image.clone()));
+        listed.push(image);
+    }
+
+    fn reap(&mut self, plan: &SnapshotPlan, names: &TagNames, done: &mut Done) {
+        let change = plan.decisions.iter().filter_map(|decision| {
+            let id = &decision.snapshot_id;
+            let change = match decision.action {
+                SnapshotAction::Keep => return None,
+                SnapshotAction::Mark => Change::Ledger(names.ledger(
+                    decision.image.as_ref()?,
+                    id,
+                    decision.delete_after?,
+                )),
+                SnapshotAction::Delete => Change::Delete,
+            };
+            Some((id.clone(), change))
+        });
+        self.change_snapshots(change.collect(), names, done);
+    }
+
+    fn change_snapshots(&mut self, mut changes: Changes, names: &TagNames, done: &mut Done) {
+        if changes.is_empty() {
+            return;
+        }
+        self.inventory.snapshots.retain_mut(|snapshot| {
+            let found =
+                if changes.is_empty() { None } else { changes.remove(&snapshot.snapshot_id) };
+            match found {
+                None => true,
+                Some(Change::Unmark) => {
+                    let key = std::slice::from_ref(&names.delete_after);
+                    snapshot.tags = snapshot.tags.without(key);
+                    true
+                }
+                Some(Change::Ledger(ledger)) => {
+                    snapshot.tags = snapshot.tags.with(&ledger);
+                    true
+                }
+                Some(Change::Delete) => {
+                    done.snapshots_deleted += 1;
+                    false
+                }
+            }
+        });
+    }
+}
+
+fn set(tags: &mut Tags, key: &str, value: &str) {
+    *tags = tags.with(&[(key, value)].into_iter().collect());
+}
+
+/// EC2 cuts the seconds of a deprecation off.
+fn to_the_minute(at: Timestamp) -> Timestamp {
+    Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at)
+}
+
+/// Takes one step with one image. Whether it exists afterwards.
+fn take_step(
+    image: &mut Image,
+    action: &Action,
+    names: &TagNames,
+    now: Timestamp,
+    done: &mut Done,
+) -> bool {
+    match action {
+        Action::Keep | Action::Wait | Action::Expire => {}
+        Action::Deprecate { save } => {
+            done.deprecated += 1;
+            set(&mut image.tags, &names.deprecation, save);
+            image.deprecation_time = Some(to_the_minute(now));
+        }
+        Action::Disable { save } => {
+            done.disabled += 1;
+            set(&mut image.tags, &names.launch_permissions, save);
+            image.state = ImageState::Disabled;
+            share(image, Box::default());
+        }
+        Action::Deregister { .. } => {
+            done.deregistered += 1;
+            return false;
+        }
+        Action::Rescue(undo) => {
+            done.rescued += 1;
+            take_back(image, undo, names, now);
+        }
+    }
+    true
+}
+
+fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
+    let Undo { enable, share_with, deprecation, unmark: _ } = undo;
+    if *enable {
+        image.state = ImageState::Available;
+        share(image, Box::default());
+    }
+    // An image that is shared has nothing to be given back: see `Undo::of`.
+    if !share_with.is_empty() {
+        share(image, share_with.clone());
+    }
+    match deprecation {
+        None => {}
+        Some(Deprecation::None) => image.deprecation_time = None,
+        Some(Deprecation::At(at)) if *at <= now => {}
+        Some(Deprecation::At(at)) => image.deprecation_time = Some(to_the_minute(*at)),
+    }
+    image.tags = image.tags.without(&Undo::marks(names));
+}
+
+/// From now on these and nobody else may launch the image.
+fn share(image: &mut Image, with: Box<[Arc<str>]>) {
+    image.public = with.iter().any(|word| &**word == "all");
+    image.launch_permissions = Some(with);
+}

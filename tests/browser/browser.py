@@ -1,0 +1,119 @@
+"""A real browser without a window, and pages in it that must stay quiet."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import BrowserContext, Locator, Page, Playwright
+
+CHROMIUM = os.environ.get("CHROMIUM", "/usr/bin/chromium")
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+# WCAG 2 in both of its first revisions, at the levels A and AA.
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
+READY = "performance.getEntriesByName('ready')[0]?.startTime"
+
+
+@dataclass
+class Opened:
+    """A page, and all that it should not have done."""
+
+    page: Page
+    file: Path
+    problems: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+    def goto(self) -> float:
+        """Opens the page anew, and says how many milliseconds it took to be of use."""
+        self.page.goto(self.file.as_uri())
+        self.page.wait_for_function(READY)
+        return self.page.evaluate(READY)
+
+    def texts(self, selector: str) -> list[str]:
+        return self.page.locator(selector).all_text_contents()
+
+    def text(self, selector: str) -> str:
+        return self.page.locator(selector).inner_text()
+
+    def column(self, number: int, table: str = "#images") -> list[str]:
+        """What the rows that are shown have in that column."""
+        return self.texts(
+            f"{table} tbody tr:not(.detail) > :nth-child({number}):not(.none)"
+        )
+
+    def pages(self, table: str = "#images") -> Iterator[None]:
+        """Turns the pages of a table from the first to the last."""
+        following = self.page.locator(f"{table} .pager button", has_text="Next")
+        while True:
+            yield
+            if (
+                not following.is_visible()
+                or following.get_attribute("aria-disabled") == "true"
+            ):
+                return
+            following.click()
+
+    def focused(self) -> Locator:
+        return self.page.locator(":focus")
+
+    def violations(self) -> list[str]:
+        found = Axe().run(
+            self.page, options={"runOnly": {"type": "tag", "values": RULES}}
+        )
+        return [
+            f"{one['id']}: {node['html'][:200]} {node.get('failureSummary')}"
+            for one in found.response["violations"]
+            for node in one["nodes"]
+        ]
+
+
+@contextmanager
+def chromium(playwright: Playwright, **wanted: Any) -> Iterator[BrowserContext]:
+    """The browser with a profile that nobody used before."""
+    with tempfile.TemporaryDirectory() as profile:
+        context = playwright.chromium.launch_persistent_context(
+            profile,
+            executable_path=CHROMIUM,
+            args=FLAGS,
+            chromium_sandbox=False,
+            **wanted,
+        )
+        try:
+            yield context
+        finally:
+            context.close()
+
+
+@contextmanager
+def opened(playwright: Playwright, file: Path, **wanted: Any) -> Iterator[Opened]:
+    """The page of that file. At the end it must have been quiet, and have asked for nothing."""
+    with chromium(
+        playwright, **({"viewport": {"width": 1280, "height": 900}} | wanted)
+    ) as context:
+        page = context.pages[0]
+        one = Opened(page, file)
+        page.on("console", lambda line: one.problems.append(f"console: {line.text}"))
+        page.on("pageerror", lambda error: one.problems.append(f"error: {error}"))
+        page.on(
+            "dialog", lambda dialog: one.problems.append(f"dialog: {dialog.message}")
+        )
+        context.on("request", lambda request: one.requests.append(request.url))
+        one.goto()
+        yield one
+        assert one.problems == []
+        assert set(one.requests) == {file.as_uri()}

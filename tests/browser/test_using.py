@@ -1,0 +1,292 @@
+"""The page of the report in use: searched, sorted, by keyboard, on paper, small, dark and light."""
+
+from __future__ import annotations
+
+import re
+from io import BytesIO
+
+import pytest
+from pypdf import PdfReader
+
+from browser import Opened
+from conftest import Open
+from pages import Document, hostile, refused, sample
+from test_report import DECISIONS, shown, taken
+
+COLUMNS = 9
+WIDE = {"width": 1280, "height": 900}
+NARROW = {"width": 360, "height": 740}
+
+
+def test_search(show: Open) -> None:
+    data = sample(300)
+    one = show(data)
+    page, words, rows = one.page, data["strings"], data["images"]
+
+    def found(text: str) -> list[str]:
+        page.fill("#search", text)
+        ids: list[str] = []
+        for _ in one.pages():
+            ids += one.column(1)
+        assert one.text("#images .count").startswith(shown(len(ids), 300))
+        return sorted(ids)
+
+    assert found(rows[7][0].upper()) == [rows[7][0]]
+    assert found("family-002-") == sorted(row[0] for row in rows if row[2] == 2)
+    held = next(row for row in rows if row[7])
+    arn = words[held[7][0][1]]
+    assert held[0] in found(arn)
+    assert found(held[12][0]) == [held[0]]
+    both = found("family-001- last")
+    assert both == sorted(
+        row[0]
+        for row in rows
+        if row[2] == 1 and "last" in " ".join(words[n] for n in row[6])
+    )
+    assert found("no such thing") == []
+    assert "No image matches." in one.text("#images")
+    page.focus("#search")
+    page.keyboard.press("Escape")
+    assert page.input_value("#search") == ""
+    assert one.text("#images .count").startswith("300 images")
+
+
+def sorted_as(values: list[str], number: bool) -> list[str]:
+    """The values of a column as they should stand, what is unknown aside."""
+    key = (lambda text: float(text.replace(",", ""))) if number else str.lower
+    return sorted((one for one in values if one not in ("", "unknown")), key=key)
+
+
+@pytest.mark.parametrize("column", range(1, COLUMNS + 1))
+def test_sorts_by_every_column_both_ways(show: Open, column: int) -> None:
+    one = show(sample(120))
+    head = one.page.locator("#images thead th").nth(column - 1)
+    number = "number" in (head.get_attribute("class") or "")
+    shown = {}
+    for _ in range(2):
+        head.locator("button").click()
+        values = [value for _ in one.pages() for value in one.column(column)]
+        shown[head.get_attribute("aria-sort")] = values
+    assert set(shown) == {"ascending", "descending"}
+    assert one.page.locator("#images thead [aria-sort$=ending]").count() == 1
+    assert len(shown["ascending"]) == len(shown["descending"]) == 120
+    if "Next step" in head.inner_text():  # By its date, not by its word.
+        shown = {
+            way: [text.split(" ")[-1] for text in texts] for way, texts in shown.items()
+        }
+    elif "Why" in head.inner_text():
+        shown = {
+            way: [re.sub(r" \(and .*", "", x) for x in texts]
+            for way, texts in shown.items()
+        }
+    elif "Decision" in head.inner_text():
+        shown = {
+            way: [x.removesuffix(" (disabled)") for x in texts]
+            for way, texts in shown.items()
+        }
+    up = sorted_as(shown["ascending"], number)
+    assert shown["ascending"][: len(up)] == up
+    # What is unknown comes last both ways.
+    assert shown["descending"][: len(up)] == up[::-1]
+
+
+@pytest.mark.parametrize("decision", ["in_use", *DECISIONS])
+def test_filter(show: Open, decision: str) -> None:
+    data = sample(400)
+    one = show(data)
+    one.page.select_option("#decision", decision)
+    found = [image for _ in one.pages() for image in one.column(1)]
+    assert found
+    assert sorted(found) == sorted(taken(data, decision))
+    assert one.text("#images .count").startswith(shown(len(found), 400))
+    assert (
+        f"({len(found)})" in one.page.locator("#decision option:checked").inner_text()
+    )
+
+
+def test_row_opens(show: Open) -> None:
+    data = sample(60)
+    one = show(data)
+    words = data["strings"]
+    row = max(data["images"], key=lambda row: (len(row[7]), len(row[6])))
+    one.page.fill("#search", row[0])
+    opener = one.page.locator("#images .open")
+    assert opener.get_attribute("aria-label") == f"Details of {row[0]}"
+    opener.click()
+    assert opener.get_attribute("aria-expanded") == "true"
+    detail = one.text(f"#{opener.get_attribute('aria-controls')}")
+    for text in [
+        *(words[n] for n in row[6]),
+        *(words[by] for _, by, _ in row[7]),
+        *row[12],
+    ]:
+        assert text in detail
+    opener.click()
+    assert one.page.locator("#images .detail").count() == 0
+    assert opener.get_attribute("aria-expanded") == "false"
+
+
+def tab_to(one: Opened, selector: str, most: int = 150) -> None:
+    """Presses Tab until that element has the focus; whatever had it on the way could be seen."""
+    for _ in range(most):
+        one.page.keyboard.press("Tab")
+        seen = one.page.evaluate(
+            """() => {
+                const box = document.activeElement.getBoundingClientRect();
+                const outline = getComputedStyle(document.activeElement);
+                return [box.width > 0 && box.height > 0, outline.outlineStyle, parseFloat(outline.outlineWidth)];
+            }"""
+        )
+        where = one.page.evaluate("document.activeElement.outerHTML.slice(0, 90)")
+        assert seen[0] and seen[1] != "none" and seen[2] >= 2, (
+            f"no focus to be seen: {where}"
+        )
+        if one.page.evaluate(
+            "(wanted) => document.activeElement.matches(wanted)", selector
+        ):
+            return
+    raise AssertionError(f"Tab does not reach {selector}")
+
+
+def test_everything_by_keyboard(show: Open) -> None:
+    one = show(sample(200, 40), reduced_motion="reduce")
+    page = one.page
+    page.keyboard.press("Tab")
+    assert one.focused().inner_text() == "Skip to the report"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    tab_to(one, "#time summary")
+    page.keyboard.press("Enter")
+    assert page.locator("#time details").first.get_attribute("open") is not None
+    tab_to(one, "#find-family")
+    page.keyboard.type("service-001")
+    assert page.locator(".family").count() == 1
+    page.keyboard.press("Escape")
+    assert page.locator(".family").count() == 25
+    tab_to(one, ".family summary")
+    page.keyboard.press("Enter")
+    page.locator(".family .line").first.wait_for()
+    tab_to(one, ".families > .more")
+    page.keyboard.press("Enter")
+    # The button may be gone: the focus is on the first of the new families, not lost.
+    assert page.evaluate("document.activeElement.closest('.family') !== null")
+    tab_to(one, "#search")
+    page.keyboard.type("family-000")
+    tab_to(one, "#decision")
+    page.keyboard.press("ArrowDown")
+    assert page.input_value("#decision") == "in_use"
+    page.keyboard.press("ArrowUp")
+    tab_to(one, "#images thead button")
+    page.keyboard.press("Enter")
+    assert (
+        page.locator("#images thead th").first.get_attribute("aria-sort") == "ascending"
+    )
+    assert one.focused().inner_text().startswith("Image")
+    tab_to(one, "#images .open")
+    page.keyboard.press("Space")
+    assert page.locator("#images .detail").count() == 1
+
+
+def test_pages_turn_by_keyboard_and_keep_the_focus(show: Open) -> None:
+    one = show(sample(120))
+    button = one.page.locator("#images .pager button", has_text="Next")
+    button.focus()
+    for _ in range(3):  # Once more than there are pages.
+        one.page.keyboard.press("Enter")
+    assert "101 to 120 shown" in one.text("#images .count")
+    assert one.focused().inner_text() == "Next"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("data", [sample(60), refused(), hostile(), sample(0)], ids=["few", "refused", "hostile", "none"])  # fmt: skip
+def test_no_barrier(
+    show: Open, data: Document, viewport: dict[str, int], scheme: str
+) -> None:
+    one = show(data, viewport=viewport, color_scheme=scheme, reduced_motion="reduce")
+    for selector in (".family summary", ".numbers summary", "#images .open"):
+        if one.page.locator(selector).count() > 0:
+            one.page.locator(selector).first.click()
+    assert one.violations() == []
+    ground = one.page.evaluate(
+        "getComputedStyle(document.documentElement).backgroundColor"
+    )
+    assert ground == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(19, 23, 30)")
+
+
+@pytest.mark.parametrize("data", [sample(60), refused(), hostile()], ids=["few", "refused", "hostile"])  # fmt: skip
+@pytest.mark.parametrize("width", [360, 768, 1280, 2560])
+def test_fits_the_width_and_cuts_no_id(show: Open, data: Document, width: int) -> None:
+    one = show(data, viewport={"width": width, "height": 800})
+    for opener in one.page.locator(".family summary, #images .open").all()[:8]:
+        opener.click()
+    assert one.page.evaluate("document.documentElement.scrollWidth") <= width
+    cut = one.page.evaluate(
+        """() => [...document.querySelectorAll("td .id, th .id, .line .id")]
+            .filter((one) => one.getClientRects().length > 1 || getComputedStyle(one).textOverflow === "ellipsis")
+            .map((one) => one.textContent)"""
+    )
+    assert cut == []
+
+
+def test_labels_of_charts_do_not_overlap(show: Open) -> None:
+    for width in (360, 1280):
+        data = sample(300)
+        for row in data["images"]:  # Numbers of seven digits need their place.
+            row[11] = 9_999
+        one = show(data, viewport={"width": width, "height": 800})
+        overlaps = one.page.evaluate(
+            """() => [...document.querySelectorAll(".chart svg")].flatMap((chart) => {
+                const texts = [...chart.querySelectorAll("text")].filter((text) => text.textContent);
+                const boxes = texts.map((text) => [text.textContent, text.getBoundingClientRect()]);
+                return boxes.flatMap(([name, a], place) => boxes.slice(place + 1)
+                    .filter(([, b]) => a.left < b.right && b.left < a.right && a.top + 2 < b.bottom && b.top + 2 < a.bottom)
+                    .map(([other]) => `${name} / ${other}`));
+            })"""
+        )
+        assert overlaps == []
+        outside = one.page.evaluate(
+            """() => [...document.querySelectorAll(".chart")].flatMap((chart) => {
+                const box = chart.getBoundingClientRect();
+                const inside = ({ left, right }) => left >= box.left && right <= box.right;
+                return [...chart.querySelectorAll("text")]
+                    .filter((text) => text.textContent && !inside(text.getBoundingClientRect()))
+                    .map((text) => text.textContent);
+            })"""
+        )
+        assert outside == []
+
+
+def test_paper(show: Open) -> None:
+    data = sample(812)
+    one = show(data, color_scheme="dark")
+    one.page.locator("#images .pager button", has_text="Next").click()
+    before = one.text("#images .count"), one.column(1)
+    reader = PdfReader(BytesIO(one.page.pdf(format="A4")))
+    text = " ".join(" ".join(sheet.extract_text().split()) for sheet in reader.pages)
+    newest = sorted(data["images"], key=lambda row: -row[3])
+    printed = text[text.rindex("All images") :]
+    ids = re.findall(r"ami-[0-9a-f]{17}", printed)
+    assert len(ids) == 300
+    assert set(ids) <= {row[0] for row in newest[:301]}
+    assert "512 more images not printed." in printed
+    assert text.count("Held by") > 4, "the table's head is on each sheet"
+    for control in ("Previous", "Search id", "Skip to"):
+        assert control not in text
+    assert "Storage in GiB" in text and "upper bound" in text
+    # On the screen all is as it was.
+    assert (one.text("#images .count"), one.column(1)) == before
+
+
+def test_paper_shows_what_the_search_left(show: Open) -> None:
+    one = show(sample(20))
+    ids = one.column(1)
+    one.page.fill("#search", ids[3])
+    reader = PdfReader(BytesIO(one.page.pdf(format="A4")))
+    text = " ".join(" ".join(sheet.extract_text().split()) for sheet in reader.pages)
+    assert re.findall(r"ami-[0-9a-f]{17}", text[text.rindex("All images") :]) == [
+        ids[3]
+    ]
+    # So few images are shown in their families, too.
+    assert all(text.count(image) >= 1 for image in ids)
+    assert one.page.locator(".family[open]").count() == 0

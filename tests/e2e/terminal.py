@@ -1,0 +1,64 @@
+"""The command on a terminal: a pseudo-terminal of a given width."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import termios
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harness import Account, binary, steward_environment
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+@dataclass
+class Shown:
+    """What the terminal got, and how the command ended."""
+
+    raw: str
+    returncode: int
+
+    @property
+    def text(self) -> str:
+        """Without colours and movements of the cursor."""
+        return ESCAPE.sub("", self.raw)
+
+    @property
+    def lines(self) -> list[str]:
+        return [line.rstrip() for line in re.split(r"[\r\n]+", self.text)]
+
+
+def on_terminal(
+    account: Account | str,
+    *arguments: str,
+    columns: int = 100,
+    **settings: str | None,
+) -> Shown:
+    """Run the command with all three standard streams on a terminal."""
+    url = account if isinstance(account, str) else account.url
+    more: Mapping[str, str | None] = {"TERM": "xterm-256color"} | settings
+    environment = steward_environment(url, more)
+    command = [str(binary("image-steward")), *arguments]
+    process, terminal = pty.fork()
+    if process == 0:
+        size = struct.pack("HHHH", 40, columns, 0, 0)
+        fcntl.ioctl(0, termios.TIOCSWINSZ, size)
+        os.execve(command[0], command, environment)
+    pieces = []
+    while True:
+        try:
+            piece = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not piece:
+            break
+        pieces.append(piece)
+    os.close(terminal)
+    _, status = os.waitpid(process, 0)
+    raw = b"".join(pieces).decode(errors="replace")
+    return Shown(raw, os.waitstatus_to_exitcode(status))

@@ -1,0 +1,637 @@
+"""What an operator sees: plans in files, explanations, terminals, and Ctrl-C."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import ROOT, Account, binary, image_steward, steward_environment
+from terminal import on_terminal
+from worlds import (
+    ACCOUNT,
+    DUE,
+    MACHINE,
+    MARK,
+    PLAIN,
+    ago,
+    ami,
+    image,
+    image_ids,
+    policy,
+    snap,
+    web_fleet,
+)
+
+DONE, FAILED, USAGE, PART, REFUSED = range(5)
+INTERRUPTED = 130
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> str:
+    return write(tmp_path / "policy.toml", policy(PLAIN))
+
+
+@pytest.fixture
+def saved(account: Account, rules: str, tmp_path: Path) -> str:
+    """A plan for `web_fleet`, in a file."""
+    account.load(web_fleet())
+    file = str(tmp_path / "plan.json")
+    done = image_steward(account, "plan", "--policy", rules, "--out", file)
+    assert done.returncode == DONE, done.stderr
+    account.forget_calls()
+    return file
+
+
+def write(file: Path, text: str) -> str:
+    file.write_text(text)
+    return str(file)
+
+
+def offline(tmp_path: Path, images: list[Any], **more: Any) -> str:
+    """A saved inventory with these images, all our own and available."""
+    own = {"owner_id": ACCOUNT, "state": "available"}
+    inventory = {
+        "account": ACCOUNT,
+        "region": "eu-central-1",
+        "taken_at": ago(0),
+        "images": [own | one for one in images],
+        "references": [{"image_id": ami(1), "kind": "instance", "by": "arn:i-1"}],
+    }
+    return write(tmp_path / "saved.json", json.dumps(inventory | more))
+
+
+class TestPlan:
+    def test_families_are_counted_and_only_changes_are_listed(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        shown = image_steward(account, "plan", "--policy", rules)
+        assert shown.returncode == DONE, shown.stderr
+        head, *lines = shown.stdout.splitlines()
+        assert (
+            head == "web: 8 images, 1 in use, 2 kept, 1 to rescue, 5 on their way out"
+        )
+        listed = {i for i in image_ids(web_fleet()) if f"  {i} " in shown.stdout}
+        # 1 and 2 are kept.
+        assert listed == image_ids(web_fleet()) - {ami(1), ami(2)}
+        assert "  2 kept: 2 last, 1 at_least" in lines
+        [sum_line] = [line for line in lines if line.startswith("Plan: ")]
+        assert "8 images, 2 kept (1 in use), 1 to rescue, 1 waiting" in sum_line
+        assert "3 to deregister with 3 snapshots (at most " in sum_line
+        assert re.search(r"at most \d+ GiB, USD \d+\.\d\d a month\)", sum_line)
+        assert (
+            "in eu-central-1 (EBS snapshots, standard tier, list price" in shown.stdout
+        )
+
+    def test_all_lists_all_with_every_reason(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        shown = image_steward(account, "plan", "--policy", rules, "--all").stdout
+        for image_id in image_ids(web_fleet()):
+            assert shown.count(f"  {image_id} ") == 1
+        assert "why: last 1 of 2; at least 1: is number 1" in shown
+
+    def test_why_filters_by_reason_in_every_format(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        plan = ("plan", "--policy", rules, "--why", "in_use,at_least")
+        shown = image_steward(account, *plan).stdout
+        assert ami(1) in shown
+        assert ami(8) in shown
+        assert ami(5) not in shown
+        as_json = json.loads(image_steward(account, *plan, "--format", "json").stdout)
+        assert {one["image_id"] for one in as_json["decisions"]} == {ami(1), ami(8)}
+        lines = image_steward(account, *plan, "--format", "jsonl").stdout.splitlines()
+        assert {json.loads(line)["image_id"] for line in lines} == {ami(1), ami(8)}
+
+    def test_an_unknown_reason_is_answered_with_the_known_ones(
+        self, account: Account, rules: str
+    ) -> None:
+        done = image_steward(account, "plan", "--policy", rules, "--why", "in-use")
+        assert done.returncode == USAGE
+        assert "in_use" in done.stderr
+
+    def test_json_lines_are_one_decision_each(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        done = image_steward(account, "plan", "--policy", rules, "--format", "jsonl")
+        found = [json.loads(line) for line in done.stdout.splitlines()]
+        assert {one["image_id"] for one in found} == image_ids(web_fleet())
+
+
+class TestSavedPlan:
+    def test_exactly_that_is_done(self, account: Account, saved: str) -> None:
+        before = account.fleet()
+        done = image_steward(account, "apply", saved)
+        assert done.returncode == DONE, done.stdout + done.stderr
+        after = account.fleet()
+        assert image_ids(before) - image_ids(after) == set(DUE)
+        marked = {i["image_id"] for i in after["images"] if MARK in i["tags"]}
+        assert marked == {ami(3), ami(4)}
+        assert MARK not in tags(after, ami(8))
+
+    def test_it_needs_no_policy_file(
+        self, account: Account, saved: str, rules: str
+    ) -> None:
+        Path(rules).unlink()
+        assert image_steward(account, "apply", saved).returncode == DONE
+        both = image_steward(account, "apply", saved, "--policy", rules)
+        assert both.returncode == USAGE
+
+    def test_a_second_time_nothing_is_done_and_it_says_why(
+        self, account: Account, saved: str
+    ) -> None:
+        image_steward(account, "apply", saved)
+        account.forget_calls()
+        again = image_steward(account, "apply", saved)
+        assert again.returncode == REFUSED
+        assert f"changed: {ami(5)}: planned: deregister; it is gone" in again.stdout
+        assert account.mutating_calls() == []
+
+    @pytest.mark.parametrize(
+        ("change", "expected"),
+        [
+            (
+                "used",
+                f"changed: {ami(5)}: planned: deregister; now: rescue (in use: inst",
+            ),
+            ("kept", f"changed: {ami(6)}: planned: deregister; now: rescue (opted out"),
+            ("newer", None),
+            ("shared", f"changed: {ami(7)}: planned: deregister; now: rescue (shared"),
+            ("snapshots", f"changed: {ami(5)}: planned: deregister; its snapshots"),
+        ],
+    )
+    def test_a_world_that_changed_is_told_and_nothing_is_done(
+        self, account: Account, saved: str, change: str, expected: str | None
+    ) -> None:
+        fleet = account.fleet()
+        if change == "used":
+            machine = fleet["instances"][0]
+            more = {"instance_id": "i-00000000000000002", "image_id": ami(5)}
+            fleet["instances"].append(machine | more)
+        if change == "kept":
+            tags(fleet, ami(6))["image-steward:keep"] = ""
+        if change == "shared":
+            at(fleet, ami(7))["launch_permissions"] = ["999988887777"]
+        if change == "newer":
+            # A newer image pushes number 2 out: the plan does not touch it.
+            fleet["images"].append(image(20, 0.01, snapshots=[]))
+        if change == "snapshots":
+            at(fleet, ami(5))["snapshots"].append(snap(77))
+            fleet["snapshots"].append({"snapshot_id": snap(77)})
+        account.load(fleet)
+        before = account.fleet()
+        done = image_steward(account, "apply", saved)
+        if expected is None:
+            assert done.returncode == DONE, done.stdout
+            assert "left for the next one (1): " + ami(2) in done.stdout
+            assert image_ids(before) - image_ids(account.fleet()) == set(DUE)
+            return
+        assert done.returncode == REFUSED
+        assert expected in done.stdout
+        assert "the world has changed since the plan was made (1 diff" in done.stdout
+        assert account.mutating_calls() == []
+        assert account.fleet() == before
+        as_json = image_steward(account, "apply", saved, "--format", "json")
+        assert as_json.returncode == REFUSED
+        assert len(json.loads(as_json.stdout)["differences"]["changed"]) == 1
+
+    def test_what_cannot_be_read_now_refuses_it(
+        self, account: Account, saved: str
+    ) -> None:
+        account.switch(deny=["DescribeInstances"])
+        done = image_steward(account, "apply", saved)
+        assert done.returncode == REFUSED
+        assert "missing permission: ec2:DescribeInstances" in done.stdout
+        assert account.mutating_calls() == []
+
+    def test_another_region_or_account_refuses_it(
+        self, account: Account, saved: str
+    ) -> None:
+        done = image_steward(account, "apply", saved, "--region", "us-east-1")
+        assert done.returncode == USAGE
+        for part in ("eu-central-1", "us-east-1", ACCOUNT, "--region"):
+            assert part in done.stderr
+        other = json.loads(Path(saved).read_text())
+        other["plan"]["account"] = "999988887777"
+        Path(saved).write_text(json.dumps(other))
+        done = image_steward(account, "apply", saved)
+        assert done.returncode == USAGE
+        assert "account 999988887777" in done.stderr
+        assert account.mutating_calls() == []
+
+    @pytest.mark.parametrize(
+        ("planned", "expected"),
+        [(1.1, "good for a day"), (-1, "has not come")],
+    )
+    def test_a_plan_of_another_day_is_not_applied(
+        self,
+        account: Account,
+        rules: str,
+        tmp_path: Path,
+        planned: float,
+        expected: str,
+    ) -> None:
+        account.load(web_fleet())
+        file = str(tmp_path / "plan.json")
+        arguments = ("--policy", rules, "--now", ago(planned), "--out", file)
+        assert image_steward(account, "plan", *arguments).returncode == DONE
+        account.forget_calls()
+        done = image_steward(account, "apply", file)
+        assert done.returncode == USAGE
+        assert expected in done.stderr
+        assert account.mutating_calls() == []
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("{}", "not a saved plan"),
+            ("version = 1", "not a saved plan"),
+            ('{"format": 2}', "its format is 2, and this version reads 1"),
+        ],
+    )
+    def test_what_is_no_plan_says_so(
+        self, account: Account, tmp_path: Path, text: str, expected: str
+    ) -> None:
+        file = write(tmp_path / "plan.json", text)
+        done = image_steward(account, "apply", file)
+        assert done.returncode == USAGE
+        assert f"{file}: {expected}" in done.stderr
+
+    def test_a_refused_plan_refuses(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        account.load(web_fleet())
+        account.switch(deny=["DescribeInstances"])
+        file = str(tmp_path / "plan.json")
+        plan = image_steward(account, "plan", "--policy", rules, "--out", file)
+        assert plan.returncode == REFUSED
+        account.switch()
+        account.forget_calls()
+        assert image_steward(account, "apply", file).returncode == REFUSED
+        assert account.mutating_calls() == []
+
+    def test_it_goes_through_pipes(self, account: Account, rules: str) -> None:
+        account.load(web_fleet())
+        arguments = ("plan", "--policy", rules, "--out", "-")
+        plan = image_steward(account, *arguments).stdout
+        done = piped(account, plan, "apply", "-")
+        assert done.returncode == DONE, done.stderr
+        assert image_ids(web_fleet()) - image_ids(account.fleet()) == set(DUE)
+
+
+class TestExplain:
+    def test_the_whole_story(self, account: Account, rules: str) -> None:
+        account.load(web_fleet())
+        done = image_steward(account, "explain", ami(8), "--policy", rules)
+        assert done.returncode == DONE, done.stderr
+        said = done.stdout
+        for part in (
+            f"{ami(8)} web-8",
+            "made ",
+            f"backed by {snap(8)}",
+            "number 8 of 8",
+            f"instance/{MACHINE}   (found by ec2:DescribeInstances",
+            "last = 2   does not hold: it is number 8, which is 6 too far down",
+            "is wanted again",
+            "image-steward:keep",
+            f"image-steward restore {ami(8)}",
+        ):
+            assert part in said, said
+        assert account.mutating_calls() == []
+
+    def test_what_is_on_its_way_out_has_dates(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        said = image_steward(account, "explain", ami(4), "--policy", rules).stdout
+        assert "it is on its way out, and waits" in said
+        assert "deregister (after 7d): from 2" in said
+        assert "expired since " in said
+
+    def test_offline_it_tells_the_same(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        account.load(web_fleet())
+        file = str(tmp_path / "saved.json")
+        image_steward(account, "inventory", "--launch-permissions", "--out", file)
+        explain = ("explain", ami(8), "--policy", rules, "--format", "json")
+        live = json.loads(image_steward(account, *explain).stdout)
+        account.forget_calls()
+        now = live["planned_at"]
+        told = image_steward(account, *explain, "--inventory", file, "--now", now)
+        offline = json.loads(told.stdout)
+        # It is not asked live, because a used image is kept whoever may launch it.
+        assert offline["image"].pop("launch_permissions") == []
+        assert offline == live
+        assert account.calls() == []
+
+    def test_an_image_in_the_recycle_bin(self, account: Account, rules: str) -> None:
+        account.load(web_fleet())
+        image_steward(account, "apply", "--policy", rules)
+        done = image_steward(account, "explain", ami(5), "--policy", rules)
+        assert done.returncode == DONE, done.stderr
+        assert "It is in the Recycle Bin: web-5" in done.stdout
+        assert "it goes for good 2" in done.stdout
+        assert f"{snap(5)} is there" in done.stdout
+        assert "may be deleted from 2" in done.stdout
+        assert f"image-steward restore {ami(5)}" in done.stdout
+
+    def test_an_image_that_is_gone_is_told_by_its_ledger(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        ledger = {"image-steward:image": ami(9), "image-steward:delete-after": ago(-3)}
+        orphan = {"snapshot_id": snap(9), "tags": ledger}
+        file = offline(tmp_path, [image(1, 1)], snapshots=[orphan])
+        explain = ("explain", ami(9), "--policy", rules)
+        done = image_steward(account, *explain, "--inventory", file)
+        assert done.returncode == DONE
+        assert f"{snap(9)} is there, may be deleted from 2" in done.stdout
+        account.load({"images": [image(1, 1)], "snapshots": [orphan]})
+        live = image_steward(account, *explain)
+        assert live.returncode == DONE
+        assert f"{snap(9)} is there" in live.stdout
+
+    def test_an_unknown_id(self, account: Account, rules: str) -> None:
+        account.load(web_fleet())
+        done = image_steward(account, "explain", ami(404), "--policy", rules)
+        assert done.returncode == FAILED
+        assert "neither among the images nor in the Recycle Bin" in done.stdout
+        bad = image_steward(account, "explain", "i-1", "--policy", rules)
+        assert bad.returncode == USAGE
+        assert "is not an image id" in bad.stderr
+
+    def test_what_could_not_be_read_is_said(self, account: Account, rules: str) -> None:
+        account.load(web_fleet())
+        account.switch(deny=["ListImagesInRecycleBin", "DescribeInstances"])
+        gone = image_steward(account, "explain", ami(404), "--policy", rules)
+        assert "But not everything could be read" in gone.stdout
+        assert "ec2:ListImagesInRecycleBin" in gone.stdout
+        here = image_steward(account, "explain", ami(1), "--policy", rules)
+        assert "not read: instances" in here.stdout
+
+
+class TestTerminal:
+    def test_signs_and_colours_only_on_a_terminal(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        account.load(web_fleet())
+        plan = ("plan", "--policy", rules)
+        shown = on_terminal(account, *plan)
+        assert shown.returncode == DONE
+        assert "Signs: - deregister" in shown.text
+        assert f"  - {ami(5)} web-5" in shown.text
+        assert "\x1b[31m-\x1b[0m" in shown.raw
+        piped = image_steward(account, *plan).stdout
+        assert "\x1b" not in piped
+        assert f"  {ami(5)} web-5" in piped
+
+    @pytest.mark.parametrize("settings", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+    def test_colours_can_be_unwanted(
+        self, account: Account, rules: str, settings: dict[str, str]
+    ) -> None:
+        account.load(web_fleet())
+        shown = on_terminal(account, "-q", "plan", "--policy", rules, **settings)
+        assert "\x1b[31m" not in shown.raw
+        assert f"  - {ami(5)} web-5" in shown.text
+
+    def test_sixty_columns_cut_no_id(self, account: Account, tmp_path: Path) -> None:
+        rules = write(tmp_path / "policy.toml", policy(PLAIN))
+        name = "web-" + "a-rather-long-name-" * 5
+        images = [image(n, n + 20, marked=10, name=name) for n in range(1, 9)]
+        file = offline(tmp_path, images)
+        arguments = ("--policy", rules, "--inventory", file)
+        for command in (("plan", "--all"), ("explain", ami(7)), ("plan", "--stale")):
+            shown = on_terminal(account, "-q", *command, *arguments, columns=60)
+            # Only what has no space in it may be longer than the terminal is wide.
+            long = [line for line in shown.lines if len(line) > 60]
+            for line in long:
+                copied = line.lstrip().startswith(("aws ", "image-steward ", "or "))
+                assert copied or " " not in line.strip(), line
+        shown = on_terminal(account, "-q", "plan", "--all", *arguments, columns=60)
+        for number in range(1, 9):
+            assert shown.text.count(ami(number)) == 1
+
+    def test_progress_is_shown_on_a_terminal_and_not_in_pipes(
+        self, account: Account, rules: str
+    ) -> None:
+        account.load(web_fleet())
+        shown = on_terminal(account, "plan", "--policy", rules)
+        assert "reading images, snapshots and what refers to them" in shown.text
+        assert re.search(r"\d+ calls", shown.text)
+        # And gone when the result comes.
+        assert "reading" not in shown.lines[-2]
+        quiet = on_terminal(account, "-q", "plan", "--policy", rules)
+        assert "reading" not in quiet.text
+        piped = image_steward(account, "plan", "--policy", rules)
+        assert piped.stderr == ""
+
+
+class TestInterrupt:
+    def test_ctrl_c_stops_after_the_call_in_flight_and_says_what_was_not_done(
+        self, account: Account, rules: str
+    ) -> None:
+        # 90 of them may go at once, then 5 a second.
+        images = [image(n, n + 20, marked=10) for n in range(1, 163)]
+        account.load(
+            {
+                "account": ACCOUNT,
+                "images": images,
+                "instances": [{"instance_id": MACHINE, "image_id": ami(1)}],
+            }
+        )
+        rules = write(Path(rules), without_cap())
+        process = start(account, "apply", "--policy", rules)
+        wait_until(lambda: count(account, "DeregisterImage") >= 60)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+        calls = count(account, "DeregisterImage")
+        assert process.returncode == PART, said + errors
+        assert "stopping after the calls in flight" in errors
+        left = image_ids(account.fleet())
+        gone = {one["image_id"] for one in images} - left
+        assert len(gone) == calls < 160
+        [done] = [one for one in said.splitlines() if one.startswith("deregistered (")]
+        assert set(done.split(": ")[1].split()) == gone
+        [rest] = [one for one in said.splitlines() if one.startswith("not reached")]
+        due = {ami(n) for n in range(3, 163)} - gone
+        assert set(re.findall(r"ami-\w+", rest)) == due
+        # The next run does the rest.
+        again = image_steward(account, "apply", "--policy", rules)
+        assert again.returncode == DONE, again.stdout
+        assert image_ids(account.fleet()) == {ami(1), ami(2)}
+
+    def test_while_it_only_reads_nothing_was_changed(
+        self, account: Account, tmp_path: Path
+    ) -> None:
+        rules = write(tmp_path / "policy.toml", without_cap())
+        # With whom each is shared is asked one by one: 90 at once, then 19 a second.
+        images = [image(n, n, marked=10) for n in range(1, 400)]
+        account.load(
+            {
+                "account": ACCOUNT,
+                "images": images,
+                "instances": [{"instance_id": MACHINE, "image_id": ami(1)}],
+            }
+        )
+        process = start(account, "plan", "--policy", rules)
+        wait_until(lambda: count(account, "DescribeImageAttribute") >= 50)
+        process.send_signal(signal.SIGINT)
+        said, errors = process.communicate(timeout=60)
+        assert process.returncode == INTERRUPTED
+        assert "interrupted; nothing was changed" in errors
+        assert said == ""
+        assert account.mutating_calls() == []
+
+
+class TestConventions:
+    def test_the_version_has_its_commit(self, account: Account) -> None:
+        said = image_steward(account, "--version").stdout
+        assert re.fullmatch(
+            r"image-steward \d+\.\d+\.\d+ \(([0-9a-f]{12}|commit unknown)\)\n", said
+        )
+
+    @pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "elvish", "powershell"])
+    def test_shells_can_complete(self, account: Account, shell: str) -> None:
+        done = image_steward(account, "completions", shell)
+        assert done.returncode == DONE
+        assert "explain" in done.stdout
+        if shell == "bash":
+            checked = subprocess.run(
+                ["bash", "-n"], input=done.stdout, text=True, check=False
+            )
+            assert checked.returncode == 0
+
+    def test_the_manual_has_every_command(self, account: Account) -> None:
+        page = image_steward(account, "man").stdout
+        listed = image_steward(account, "--help").stdout
+        commands = re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE)
+        assert {"plan", "apply", "explain", "restore", "report"} <= set(commands)
+        for command in commands:
+            if command != "help":
+                assert f"image\\-steward {command}" in page, command
+
+    def test_every_command_that_does_something_has_an_example(
+        self, account: Account
+    ) -> None:
+        listed = image_steward(account, "--help").stdout
+        for command in re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE):
+            if command in ("help", "schema"):
+                continue
+            said = image_steward(account, command, "--help").stdout
+            assert re.search(rf"Examples?:\n  .*image-steward {command}", said), command
+
+    def test_standard_input_is_a_file(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        file = offline(tmp_path, [image(n, n) for n in range(1, 5)])
+        text = Path(rules).read_text()
+        done = piped(account, text, "plan", "--policy", "-", "--inventory", file)
+        assert done.returncode == DONE, done.stderr
+        both = piped(account, text, "plan", "--policy", "-", "--inventory", "-")
+        assert both.returncode == USAGE
+        assert "only one of the files can be standard input" in both.stderr
+        bad = piped(account, "version = 2", "validate", "--policy", "-")
+        assert "standard input:1:11" in bad.stderr
+
+    def test_the_endpoint_can_be_given(self, account: Account, rules: str) -> None:
+        account.load(web_fleet())
+        nowhere = "http://127.0.0.1:9"
+        done = image_steward(
+            nowhere, "plan", "--policy", rules, "--endpoint-url", account.url
+        )
+        assert done.returncode == DONE, done.stderr
+
+    def test_quiet_leaves_errors_only(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        file = offline(tmp_path, [image(n, n) for n in range(1, 5)])
+        plan = ("plan", "--policy", rules, "--inventory", file)
+        assert "the inventory does not say" in image_steward(account, *plan).stderr
+        assert image_steward(account, "-q", *plan).stderr == ""
+        bad = image_steward(account, "-q", "plan", "--policy", "/nowhere")
+        assert "/nowhere" in bad.stderr
+
+    def test_the_command_speaks_of_no_machine_of_its_builders(self) -> None:
+        said = subprocess.run(
+            [str(binary("image-steward")), "--help"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert str(ROOT) not in said
+
+
+class TestSize:
+    def test_fifty_thousand_images(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        images = [image(n, n / 24, name=f"web-{n}") for n in range(1, 50_001)]
+        file = offline(tmp_path, images)
+        began = time.monotonic()
+        arguments = ("--policy", rules, "--inventory", file)
+        done = image_steward(account, "-q", "plan", *arguments)
+        assert done.returncode == DONE, done.stderr
+        assert "Plan: 50,000 images" in done.stdout
+        assert done.stdout.count("ami-") == 49_998
+        told = image_steward(account, "-q", "explain", ami(49_999), *arguments)
+        assert "number 49999 of 50000" in told.stdout
+        # Both of them, unoptimised.
+        assert time.monotonic() - began < 60
+
+
+def without_cap() -> str:
+    return policy(PLAIN).replace("[safety]", "[safety]\nmax_per_run = 1000")
+
+
+def at(fleet: dict[str, Any], image_id: str) -> dict[str, Any]:
+    return next(one for one in fleet["images"] if one["image_id"] == image_id)
+
+
+def tags(fleet: dict[str, Any], image_id: str) -> dict[str, str]:
+    return at(fleet, image_id)["tags"]
+
+
+def piped(
+    account: Account, text: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(binary("image-steward")), *arguments],
+        env=steward_environment(account.url, {}),
+        input=text,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def start(account: Account, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [str(binary("image-steward")), *arguments],
+        env=steward_environment(account.url, {}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def count(account: Account, action: str) -> int:
+    return sum(call["action"] == action for call in account.calls())
+
+
+def wait_until(holds: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not holds():
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.05)

@@ -1,0 +1,245 @@
+"""`simulate`, by the real binary: mostly from a saved inventory, once from an account."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness import Account, image_steward
+from worlds import ACCOUNT, ami, snap, web_fleet
+
+DONE, FAILED, USAGE, PART, REFUSED = range(5)
+NOBODY = "http://127.0.0.1:9"
+"""Where nothing listens: whatever runs against it reads no account."""
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+STEPS = 'disable_after = "2d", deregister_after = "4d", delete_snapshots_after = "3d"'
+
+
+def time(hours_ago: float) -> str:
+    return (NOW - timedelta(hours=hours_ago)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def inventory(count: int = 5, **more: Any) -> dict[str, Any]:
+    """web-1, an hour old, to web-COUNT, one a day, each with a snapshot of 8 GiB."""
+    images = [
+        {
+            "image_id": ami(number),
+            "name": f"web-{number}",
+            "owner_id": ACCOUNT,
+            "created_at": time(24 * (number - 1) + 1),
+            "state": "available",
+            "snapshots": [snap(number)],
+        }
+        for number in range(1, count + 1)
+    ]
+    snapshots = [
+        {"snapshot_id": snap(number), "size_gib": 8} for number in range(1, count + 1)
+    ]
+    rules = [
+        {"rule_id": kind, "resource": kind, "days": 14, "in_effect": True}
+        for kind in ("images", "snapshots")
+    ]
+    held = {"image_id": ami(1), "kind": "instance", "by": "i-1"}
+    return {
+        "account": ACCOUNT,
+        "region": "eu-central-1",
+        "taken_at": time(0),
+        "images": images,
+        "snapshots": snapshots,
+        "references": [held],
+        "retention_rules": rules,
+    } | more
+
+
+def policy(last: int, more: str = "") -> str:
+    return f"""version = 1
+[[rule]]
+name = "web"
+match = {{ name = "web-*" }}
+keep = {{ last = {last} }}
+retire = {{ {STEPS} }}
+[safety]
+max_fraction = 1.0
+{more}
+"""
+
+
+class Desk:
+    """Files to simulate with, and the command."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.write("new.toml", policy(3))
+        self.write("saved.json", json.dumps(inventory()))
+
+    def write(self, name: str, text: str) -> str:
+        file = self.directory / name
+        file.write_text(text)
+        return str(file)
+
+    def run(self, *arguments: str, days: str = "15") -> Any:
+        files = ("--policy", str(self.directory / "new.toml"))
+        saved = ("--inventory", str(self.directory / "saved.json"), "--now", time(0))
+        return image_steward(
+            NOBODY, "simulate", *files, *saved, "--days", days, *arguments
+        )
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_the_json_is_counted_as_by_hand(desk: Desk) -> None:
+    done = desk.run("--format", "json")
+    assert done.returncode == DONE
+    found = json.loads(done.stdout)
+    assert found["against"] is None
+    simulation = found["simulation"]
+    assert simulation["account"] == ACCOUNT
+    assert simulation["region"] == "eu-central-1"
+    assert (simulation["days"], simulation["refusal"]) == (15, None)
+    assert (simulation["growing"], simulation["still"]) == (1, 0)
+    points = simulation["points"]
+    # The newest image is in use, and stays when it is not one of the newest three any more:
+    # one expires on day 3 less than the others, which is seen from then on.
+    assert [point["at"][:10] for point in points] == [
+        "2026-11-22",
+        "2026-11-29",
+        "2026-12-06",
+        "2026-12-07",
+    ]
+    keys = ("images", "in_use", "made", "expired", "disabled", "deregistered")
+    counts = [tuple(point[key] for key in keys) for point in points]
+    # Days 0 to 6: 2 and then 1 a day expire, but none on day 3, when the one in use is the fourth:
+    # 7. Of days 0 to 4 (2+1+1+0+1) are disabled, of days 0 to 2 (2+1+1) gone: 5+7-4 images.
+    # Days 7 to 13: those of days 3 to 9 are gone, 6, and those of days 5 to 11 disabled, 7.
+    assert counts == [
+        (5, 1, 0, 0, 0, 0),
+        (8, 1, 7, 7, 5, 4),
+        (9, 1, 7, 7, 7, 6),
+        (9, 1, 1, 1, 1, 1),
+    ]
+    # Snapshots go three days after their image: by day 7 none, by day 14 those of days 0 to 6.
+    assert [point["snapshots"] for point in points] == [5, 12, 12, 12]
+    assert [point["gib"] for point in points] == [40, 96, 96, 96]
+    (family,) = simulation["families"]
+    assert (family["rule"], family["group"]) == ("web", "all")
+    assert family["images"] == [5, 8, 9, 9]
+    assert family["gib"] == [40, 64, 72, 72]
+
+
+def test_the_table_has_a_line_a_week_and_says_how_it_ends(desk: Desk) -> None:
+    desk.write("saved.json", json.dumps(inventory(1200)))
+    done = desk.run(days="180")
+    assert done.returncode == DONE
+    lines = done.stdout.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    head, rows = lines[0].split(), lines[1:28]
+    assert head[0] == "DATE"
+    assert head[-1] == "GIB"
+    assert rows[0].split()[:3] == ["2026-11-22", "1,200", "1"]
+    assert rows[-1].startswith("2027-05-21")
+    assert lines[28] == ""
+    assert lines[-1].startswith("After 180 days: ")
+    assert lines[-1].endswith("GiB (now 1,200 and 9,600).")
+    assert "1 of 1 families go on making images" in done.stdout
+
+
+def test_two_policies_stand_side_by_side(desk: Desk) -> None:
+    old = desk.write("old.toml", policy(10))
+    done = desk.run("--against", old)
+    assert done.returncode == DONE
+    lines = done.stdout.splitlines()
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].count("AGAINST") == 3
+    # Under the old policy nothing expires until day 6, when there are eleven.
+    assert lines[-1] == (
+        "After 15 days: 9 instead of 16 images, at most 96 instead of 144 GiB."
+    )
+    found = json.loads(desk.run("--against", old, "--format", "json").stdout)
+    ours, theirs = found["simulation"]["points"], found["against"]["points"]
+    assert [one["made"] for one in ours] == [one["made"] for one in theirs]
+    assert (ours[-1]["images"], theirs[-1]["images"]) == (9, 16)
+
+
+def test_it_says_what_an_inventory_leaves_open(desk: Desk) -> None:
+    lacking = inventory()
+    del lacking["retention_rules"]
+    desk.write("saved.json", json.dumps(lacking))
+    said = desk.run().stderr
+    assert "with whom 5 images are shared" in said
+    assert "SSM parameters" in said
+    assert "which rules the Recycle Bin has" in said
+    desk.write("new.toml", policy(3, 'references_check = "off"'))
+    known = inventory()
+    for image in known["images"]:
+        image["launch_permissions"] = []
+    desk.write("saved.json", json.dumps(known))
+    assert desk.run().stderr == ""
+
+
+def test_a_refusal_is_said_once_and_nothing_goes(desk: Desk) -> None:
+    desk.write("saved.json", json.dumps(inventory(unread=["instances"])))
+    old = desk.write("old.toml", policy(10))
+    done = desk.run("--format", "json")
+    assert done.returncode == REFUSED
+    assert done.stderr.count("refused, so that nothing is removed") == 1
+    assert "instances" in done.stderr
+    simulation = json.loads(done.stdout)["simulation"]
+    assert simulation["refusal"]["reason"] == "unread"
+    assert simulation["points"][-1]["images"] == 20
+    assert all(point["expired"] == 0 for point in simulation["points"])
+    assert "the other policy: refused" in desk.run("--against", old).stderr
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [("0", "1..=3650"), ("3651", "1..=3650"), ("-1", "--days"), ("ten", "--days")],
+)
+def test_days_have_limits(desk: Desk, days: str, said: str) -> None:
+    done = desk.run(days=days)
+    assert done.returncode == USAGE
+    assert said in done.stderr
+    assert done.stdout == ""
+
+
+def test_bad_files_are_named(desk: Desk) -> None:
+    done = desk.run("--against", "absent.toml")
+    assert (done.returncode, done.stdout) == (USAGE, "")
+    assert "absent.toml" in done.stderr
+    bad = desk.write("bad.toml", "version = 2")
+    done = desk.run("--against", bad)
+    assert done.returncode == USAGE
+    assert "bad.toml:1:11" in done.stderr
+    desk.write("saved.json", "{}")
+    done = desk.run()
+    assert done.returncode == USAGE
+    assert "saved.json" in done.stderr
+
+
+def test_an_empty_account_stays_empty(desk: Desk) -> None:
+    desk.write("saved.json", json.dumps(inventory(0)))
+    done = desk.run()
+    assert done.returncode == DONE
+    assert done.stdout.splitlines()[-1] == (
+        "After 15 days: 0 images, at most 0 GiB (now 0 and 0)."
+    )
+
+
+def test_an_account_is_read_and_not_changed(account: Account, desk: Desk) -> None:
+    account.load(web_fleet())
+    before = account.fleet()
+    old = desk.write("old.toml", policy(10, 'template_versions = "all"'))
+    rules = ("--policy", str(desk.directory / "new.toml"), "--against", old)
+    done = image_steward(account, "simulate", *rules, "--days", "7", "--format", "json")
+    assert done.returncode == DONE, done.stderr
+    found = json.loads(done.stdout)
+    first = found["simulation"]["points"][0]
+    assert (first["images"], first["in_use"]) == (8, 1)
+    assert account.mutating_calls() == []
+    assert account.fleet() == before

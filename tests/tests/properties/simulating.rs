@@ -1,0 +1,139 @@
+//! A simulation and the real thing: on the same account, with the same sweeps, they end the same.
+//!
+//! The real thing is `apply` on the account in memory, day by day, with all that it reads on its
+//! way. The simulation begins with an inventory in which all of that has been read.
+
+use std::collections::BTreeMap;
+
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use steward::inventory::{Image, Inventory, Snapshot};
+use steward::plan::plan;
+use steward::policy::Policy;
+use steward::simulate::{Done, Growth, World, simulate_with};
+use steward::survey;
+use steward_tests::fake::Fake;
+use steward_tests::fleet::Fleet;
+
+use super::cases;
+use super::rules::{Rules, some_rules};
+use super::runs::{home, reap, run, sweep};
+use super::worlds::{a_fleet, now};
+
+/// Every step of every policy has come by then, the Recycle Bin has been emptied, and the clocks of
+/// the policies' zone have not been changed.
+const DAYS: u32 = 40;
+
+fn day(days: u32) -> Timestamp {
+    now() + SignedDuration::from_hours(24 * i64::from(days))
+}
+
+/// An inventory that knows all that a run would read.
+fn whole_inventory(fake: &Fake, fleet: &Fleet, policy: &Policy) -> Inventory {
+    let scope = policy.safety.reference_scope();
+    run(async {
+        let home = home(fake);
+        let mut inventory = survey::take_inventory(fake, &home, &scope, now()).await;
+        let images: Vec<_> = inventory.images.iter().map(|one| one.image_id.clone()).collect();
+        survey::read_references(fake, &mut inventory, policy, &images).await;
+        survey::read_launch_permissions(fake, &mut inventory).await;
+        survey::read_snapshot_holders(fake, &mut inventory, policy).await;
+        for snapshot in &mut inventory.snapshots {
+            let one = fleet.snapshots.iter().find(|one| one.snapshot_id == snapshot.snapshot_id);
+            let with = one.map(|one| one.create_volume_permissions.as_slice()).unwrap_or_default();
+            snapshot.shared_with = Some(with.iter().map(|with| with.as_str().into()).collect());
+        }
+        assert_eq!(inventory.unread, []);
+        inventory
+    })
+}
+
+/// What a sweep may change of an image, as text.
+fn image_line(image: &Image) -> String {
+    let Image { state, tags, deprecation_time, public, launch_permissions, .. } = image;
+    let mut with: Vec<_> = launch_permissions.iter().flatten().map(ToString::to_string).collect();
+    with.retain(|word| word != "all");
+    with.sort();
+    format!("{state} {tags:?} {deprecation_time:?} {public} {with:?}")
+}
+
+/// All images and snapshots, with what a sweep may change of them.
+fn lines<'a>(
+    images: impl IntoIterator<Item = &'a Image>,
+    snapshots: impl IntoIterator<Item = &'a Snapshot>,
+) -> BTreeMap<String, String> {
+    let images = images.into_iter().map(|one| (one.image_id.to_string(), image_line(one)));
+    let snapshots =
+        snapshots.into_iter().map(|one| (one.snapshot_id.to_string(), format!("{:?}", one.tags)));
+    images.chain(snapshots).collect()
+}
+
+fn real_lines(fake: &Fake) -> BTreeMap<String, String> {
+    let fleet = fake.world();
+    let images: Vec<Image> = fleet
+        .images
+        .iter()
+        .map(|image| Image {
+            launch_permissions: Some(
+                image.launch_permissions.iter().map(|with| with.as_str().into()).collect(),
+            ),
+            ..image.seen_by(fake.account())
+        })
+        .collect();
+    let snapshots: Vec<Snapshot> = fleet.snapshots.iter().map(|one| one.seen()).collect();
+    lines(&images, &snapshots)
+}
+
+/// The fleet without images that somebody shared after they were marked: a run asks with whom an
+/// image is shared only when it is about to do something to it, so that one that waits for its step
+/// is rescued when that is due, and by a simulation, which knows, at once.
+fn asked_in_time(mut fleet: Fleet) -> Fleet {
+    for image in &mut fleet.images {
+        if image.tags.has("image-steward:expired-at") {
+            image.launch_permissions.clear();
+        }
+    }
+    fleet
+}
+
+/// Goes through the days with both, and says how much was done.
+fn check(fleet: &Fleet, rules: &Rules) -> Result<Done, TestCaseError> {
+    let (fake, policy) = (Fake::new(fleet), rules.policy());
+    let inventory = whole_inventory(&fake, fleet, &policy);
+    let mut world = World::new(inventory.clone());
+    let mut done = Done::default();
+    for days in 0..DAYS {
+        sweep(&fake, &policy, day(days));
+        reap(&fake, &policy, day(days));
+        world.let_time_pass(day(days));
+        let planned = plan(world.inventory(), &policy, day(days));
+        done += world.sweep(&planned, &policy);
+        let simulated = lines(&world.inventory().images, &world.inventory().snapshots);
+        prop_assert_eq!(simulated, real_lines(&fake), "after the sweep of day {}", days);
+    }
+    let told = simulate_with(&inventory, Growth::none(), &policy, now(), DAYS);
+    let mut sum = Done::default();
+    told.points.iter().for_each(|point| sum += point.done);
+    prop_assert_eq!(sum, done);
+    let last = told.points.last().map(|point| (point.images, point.made));
+    prop_assert_eq!(last, Some((fake.world().images.len(), 0)));
+    Ok(done)
+}
+
+#[test]
+fn a_simulation_ends_where_the_real_sweeps_end() {
+    let mut runner = proptest::test_runner::TestRunner::new(cases(150));
+    let total = std::cell::RefCell::new(Done::default());
+    let result = runner.run(&(a_fleet(), some_rules()), |(fleet, rules)| {
+        *total.borrow_mut() += check(&asked_in_time(fleet), &rules)?;
+        Ok(())
+    });
+    let total = total.into_inner();
+    println!("{total:?}");
+    if let Err(error) = result {
+        panic!("{error}");
+    }
+    let Done { expired, deprecated, disabled, deregistered, rescued, snapshots_deleted } = total;
+    let all = [expired, deprecated, disabled, deregistered, rescued, snapshots_deleted];
+    assert!(all.iter().all(|count| *count > 0), "not every step was taken: {total:?}");
+}
