@@ -21,6 +21,18 @@ NOT_RUN = {
     "cargo build --release --bin image-steward": "takes minutes, and the debug build is tested",
     "export PATH=": "the tests put the binary on the path themselves",
 }
+# What other tools were told, for the page about coming from them.
+CUSTODIAN = """policies:
+  - name: old-images
+    resource: ami
+    filters:
+      - unused
+      - type: image-age
+        days: 60
+    actions:
+      - deregister
+"""
+AMICLEANER = "30 4 * * 1 amicleaner --mapping-key tags --mapping-values Family -f\n"
 EXIT = re.compile(r"# exit code (\d)$")
 BLOCKS = blocks("console")
 
@@ -57,12 +69,15 @@ def fleet() -> dict[str, Any]:
 
 @pytest.fixture
 def place(account: Account, tmp_path: Path) -> Path:
-    """A checkout's examples, a policy, and an account that can be planned for."""
+    """The files that the commands name, and an account that can be planned for."""
     account.load(fleet())
     policy = (ROOT / "examples/policy.toml").read_text()
     (tmp_path / "examples").mkdir()
     (tmp_path / "examples/policy.toml").write_text(policy)
-    (tmp_path / "policy.toml").write_text(policy.replace("golden-*", "web-*"))
+    for name in ("policy.toml", "new.toml", "old.toml"):
+        (tmp_path / name).write_text(policy.replace("golden-*", "web-*"))
+    (tmp_path / "custodian.yml").write_text(CUSTODIAN)
+    (tmp_path / "crontab.txt").write_text(AMICLEANER)
     run("image-steward inventory > saved.json", account, tmp_path)
     return tmp_path
 
@@ -92,6 +107,9 @@ def run(command: str, account: Account, place: Path) -> None:
 @pytest.mark.parametrize("block", BLOCKS, ids=str)
 def test_commands(block: Block, account: Account, place: Path) -> None:
     known = targets()
+    if "image-steward init" in block.text:
+        # It writes over no policy that is there.
+        (place / "policy.toml").unlink()
     for command in commands(block):
         if is_run(command):
             run(command, account, place)
