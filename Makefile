@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites venv build demo test crash soak reliability reliability-functions pace fuzz check bench-core \
-  functions deploy diff destroy e2e browser bench-functions
+  functions deploy diff destroy e2e browser bench-functions book
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -11,7 +11,7 @@ VENV := .venv
 # Written when the packages are in place, so that they are installed anew only when the list changes.
 STAMP := $(VENV)/.installed
 REQUIREMENTS := tests/standin/requirements.txt
-PYTHON_CODE := demo infra tests/bench tests/browser tests/deployed tests/e2e tests/infra tests/reliability tests/standin
+PYTHON_CODE := demo infra tests/bench tests/browser tests/deployed tests/docs tests/e2e tests/infra tests/reliability tests/standin
 # ministack and cfn-lint, which insist on another version of botocore.
 TOOLS := .venv-tools
 TOOLS_STAMP := $(TOOLS)/.installed
@@ -116,6 +116,7 @@ test: $(STAMP) ## Run all tests: core, contract, scenarios, properties, end to e
 	$(MAKE) crash
 	$(VENV)/bin/python -m pytest -q tests/standin
 	$(VENV)/bin/python -m pytest -q tests/e2e
+	$(VENV)/bin/python -m pytest -q tests/docs
 	$(MAKE) reliability-functions
 
 # Optimised, and without the AWS SDK: see the profile in Cargo.toml.
@@ -146,11 +147,28 @@ fuzz: | prerequisites ## Fuzz policies, events and saved inventories, FUZZ_SECON
 	    -max_total_time=$${FUZZ_SECONDS:-600} -max_len=16384 -print_final_stats=1 || exit 1; \
 	done
 
+# Pinned like everything else; two minutes on 2 cores, once.
+MDBOOK_VERSION := 0.5.4
+MDBOOK = $(TARGET)/tools/bin/mdbook
+BOOK = $(TARGET)/book
+
+# mdBook goes on after a warning, an angle bracket that it takes for a tag, say; here it is an error.
+book: $(STAMP) ## Build the book of docs/, and check its links
+	@"$(MDBOOK)" --version 2>/dev/null | grep -qx "mdbook v$(MDBOOK_VERSION)" || { \
+	  echo "Installing mdBook $(MDBOOK_VERSION) into $(TARGET)/tools."; \
+	  CARGO_TARGET_DIR="$(TARGET)/tools/target" cargo install mdbook --version $(MDBOOK_VERSION) --locked --quiet \
+	    --no-default-features --features search --root "$(TARGET)/tools"; }
+	@rm -rf "$(BOOK)"
+	@said=$$("$(MDBOOK)" build docs --dest-dir "$(BOOK)" 2>&1) && ! echo "$$said" | grep -qE '^ *(WARN|ERROR)' || \
+	  { echo "$$said" >&2; exit 1; }
+	@$(VENV)/bin/python tests/docs/links.py "$(BOOK)"
+
 check: $(STAMP) ## Check format, lints, the core without the AWS SDK, and the documentation
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	cargo test -p steward --no-default-features $(LOCKED)
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps $(WORKSPACE)
+	$(MAKE) book
 	$(VENV)/bin/ruff check $(PYTHON_CODE)
 	$(VENV)/bin/ruff format --check $(PYTHON_CODE)
 

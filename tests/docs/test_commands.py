@@ -1,0 +1,137 @@
+"""Every command that the book shows is run, or is known not to be run here, and why."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from book import Block, blocks
+from harness import REGION, ROOT, Account, binary, steward_environment
+from worlds import image, small_fleet
+
+SHOWN = "ami-0123456789abcdef0"
+# What a command begins with, and why it is not run here.
+NOT_RUN = {
+    "aws ": "AWS's own command; nothing here can reach an account",
+    "cargo build --release --bin image-steward": "takes minutes, and the debug build is tested",
+    "export PATH=": "the tests put the binary on the path themselves",
+}
+# What other tools were told, for the page about coming from them.
+CUSTODIAN = """policies:
+  - name: old-images
+    resource: ami
+    filters:
+      - unused
+      - type: image-age
+        days: 60
+    actions:
+      - deregister
+"""
+AMICLEANER = "30 4 * * 1 amicleaner --mapping-key tags --mapping-values Family -f\n"
+EXIT = re.compile(r"# exit code (\d)$")
+BLOCKS = blocks("console")
+
+
+def commands(block: Block) -> list[str]:
+    """The commands of a block, each in one line."""
+    joined = block.text.replace("\\\n", " ")
+    lines = [line.strip() for line in joined.splitlines()]
+    assert all(line.startswith("$ ") for line in lines), (
+        f"{block}: a console block holds commands only"
+    )
+    return [line.removeprefix("$ ") for line in lines]
+
+
+def is_run(command: str) -> bool:
+    return command.startswith(("image-steward ", "target/release/image-steward "))
+
+
+def targets() -> set[str]:
+    """What the Makefile can make."""
+    text = (ROOT / "Makefile").read_text()
+    return set(re.findall(r"^([a-z0-9-]+):", text, re.MULTILINE))
+
+
+def fleet() -> dict[str, Any]:
+    """An account with the image that the book talks of, on its way out."""
+    shown = image(9, 200, marked=3, name="web-200") | {
+        "image_id": SHOWN,
+        "snapshots": ["snap-0123456789abcdef0"],
+    }
+    gone = image(8, 300, marked=20)
+    return small_fleet(shown, gone, image(7, 90), image(6, 40, name="golden-6"))
+
+
+@pytest.fixture
+def place(account: Account, tmp_path: Path) -> Path:
+    """The files that the commands name, and an account that can be planned for."""
+    account.load(fleet())
+    policy = (ROOT / "examples/policy.toml").read_text()
+    (tmp_path / "examples").mkdir()
+    (tmp_path / "examples/policy.toml").write_text(policy)
+    for name in ("policy.toml", "new.toml", "old.toml"):
+        (tmp_path / name).write_text(policy.replace("golden-*", "web-*"))
+    (tmp_path / "custodian.yml").write_text(CUSTODIAN)
+    (tmp_path / "crontab.txt").write_text(AMICLEANER)
+    run("image-steward inventory > saved.json", account, tmp_path)
+    return tmp_path
+
+
+def run(command: str, account: Account, place: Path) -> None:
+    """Run it as it is written, by a shell; its exit code is 0 unless the book says another."""
+    expected = EXIT.search(command)
+    environment = steward_environment(account.url, {"AWS_REGION": REGION})
+    environment["PATH"] = f"{binary('image-steward').parent}{os.pathsep}/usr/bin:/bin"
+    done = subprocess.run(
+        [
+            "bash",
+            "-euc",
+            command.replace("target/release/image-steward", "image-steward"),
+        ],
+        env=environment,
+        cwd=place,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    wanted = int(expected[1]) if expected else 0
+    assert done.returncode == wanted, f"{command}\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=str)
+def test_commands(block: Block, account: Account, place: Path) -> None:
+    known = targets()
+    if "image-steward init" in block.text:
+        # It writes over no policy that is there.
+        (place / "policy.toml").unlink()
+    for command in commands(block):
+        if is_run(command):
+            run(command, account, place)
+        elif command.startswith("make "):
+            words = re.sub(r"\s#.*", "", command).split()[1:]
+            made = [word for word in words if "=" not in word]
+            assert set(made) <= known, command
+        else:
+            assert any(command.startswith(one) for one in NOT_RUN), (
+                f"{block}: `{command}` is neither run nor known not to be"
+            )
+
+
+def test_nothing_is_left_out_that_is_not_there() -> None:
+    shown = [command for block in BLOCKS for command in commands(block)]
+    for start in NOT_RUN:
+        assert any(one.startswith(start) for one in shown), start
+    assert sum(map(is_run, shown)) >= 20
+
+
+def test_commands_stand_in_console_blocks_only() -> None:
+    """A block without a language, or of another, would not be looked at."""
+    others = blocks("", "sh", "bash", "shell", "text", "shell-session")
+    for block in others:
+        assert "$ " not in block.text, f"{block}: write ```console"

@@ -1,0 +1,121 @@
+"""Every policy of the book is valid, and does in the fixture what the book says."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import make_fixture
+from book import Block, blocks, is_whole, policy
+from harness import image_steward
+
+NOBODY = "http://127.0.0.1:9"
+GOOD = blocks("toml")
+WRONG = blocks("toml,wrong")
+WHOLE = [one for one in GOOD if is_whole(one.text)]
+STAYS = {"keep", "rescue"}
+CLAIM = re.compile(
+    r"In the fixture it matches (\d+) images?: (\d+) kept \((\d+) in use\), "
+    r"(\d+) expired\.(?: It marks (\d+) orphaned snapshots\.)?"
+)
+
+
+def planned(text: str, directory: Path) -> dict[str, Any]:
+    """The plan for the fixture under this policy."""
+    file = directory / "policy.toml"
+    file.write_text(text)
+    offline = ("--inventory", str(make_fixture.FIXTURE), "--now", make_fixture.NOW)
+    done = image_steward(
+        NOBODY, "plan", "--policy", str(file), *offline, "--format", "json"
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def counted(plan: dict[str, Any]) -> tuple[int, ...]:
+    """Matched, kept, in use, expired, and snapshots that are marked."""
+    matched = [one for one in plan["decisions"] if one["rule"]]
+    kept = [one for one in matched if one["action"] in STAYS]
+    used = [
+        one
+        for one in kept
+        if any(reason["reason"] == "in_use" for reason in one["because"])
+    ]
+    marked = [one for one in plan["marked_snapshots"] if one["action"] == "mark"]
+    return (
+        len(matched),
+        len(kept),
+        len(used),
+        len(matched) - len(kept),
+        len(marked),
+    )
+
+
+def claims(block: Block) -> list[tuple[int, ...]]:
+    found = [tuple(map(int, one.groups("0"))) for one in CLAIM.finditer(block.after)]
+    # Nothing may look like a claim and not be read as one.
+    assert len(found) == block.after.count("In the fixture it matches"), str(block)
+    return found
+
+
+def test_the_fixture_is_what_its_program_writes() -> None:
+    assert make_fixture.FIXTURE.read_text() == make_fixture.text()
+
+
+def test_the_fixture_is_a_world_worth_planning(fixture: dict[str, Any]) -> None:
+    images = {one["image_id"] for one in fixture["images"]}
+    held = {one["image_id"] for one in fixture["references"]}
+    assert len(images) >= 200
+    assert held <= images
+    assert len(held) >= 20
+    assert {one["kind"] for one in fixture["references"]} >= {
+        "instance",
+        "launch_template",
+        "auto_scaling_group",
+        "compute_environment",
+        "ssm_parameter",
+    }
+
+
+def test_there_is_a_cookbook() -> None:
+    recipes = [one for one in WHOLE if one.page.startswith("docs/cookbook/")]
+    assert len(recipes) >= 14
+    for one in recipes:
+        assert len(claims(one)) == 1, f"{one}: says not what it does in the fixture"
+    # The block that the tests would pass over if its language were misspelt.
+    assert WRONG
+    languages = {one.language for one in blocks("TOML", "toml,", "tml")}
+    assert not languages
+
+
+@pytest.mark.parametrize("block", GOOD, ids=str)
+def test_policy(block: Block, fixture: dict[str, Any], tmp_path: Path) -> None:
+    text = policy(block.text)
+    file = tmp_path / "policy.toml"
+    file.write_text(text)
+    done = image_steward(NOBODY, "validate", "--policy", str(file))
+    assert done.returncode == 0, done.stderr
+    plan = planned(text, tmp_path)
+    held = {one["image_id"] for one in fixture["references"]}
+    action = {one["image_id"]: one["action"] for one in plan["decisions"]}
+    assert len(action) == len(fixture["images"])
+    touched = {image for image in held if action[image] not in STAYS}
+    assert not touched
+    for claim in claims(block):
+        assert claim == counted(plan), f"{block} says {claim}"
+
+
+@pytest.mark.parametrize("block", WRONG, ids=str)
+def test_wrong_policy(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    file.write_text(policy(block.text))
+    done = image_steward(NOBODY, "validate", "--policy", str(file))
+    assert done.returncode == 2
+    said = re.search(r"```text\n(.*?)```", block.after, re.DOTALL)
+    assert said, f"{block}: the book does not say what is said"
+    for line in said[1].splitlines():
+        assert line in done.stderr
