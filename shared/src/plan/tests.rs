@@ -211,3 +211,22 @@ fn a_plan_is_read_back_from_its_json() {
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), found);
 }
+
+#[test]
+fn what_is_expired_is_summed_up_without_what_is_still_needed() {
+    let policy = policy(
+        "[[rule]]\nname = \"all\"\nkeep = { last = 2 }\nretire = { deregister_after = \"9d\" }\n",
+    );
+    let mut world = world(4);
+    // Number 3 shares a snapshot with number 1, which is kept; number 4 one with number 3.
+    world.images[2].snapshots = ["snap-1", "snap-3"].map(|id| id.parse().unwrap()).into();
+    world.images[3].snapshots = ["snap-3", "snap-4"].map(|id| id.parse().unwrap()).into();
+    for (id, size) in [("snap-1", 100), ("snap-2", 50), ("snap-3", 8), ("snap-4", 1)] {
+        let mut snapshot = crate::inventory::Snapshot::new(id.parse().unwrap());
+        snapshot.size_gib = Some(size);
+        world.snapshots.push(snapshot);
+    }
+    let summary = plan(&world, &policy, now()).summary;
+    assert_eq!((summary.keep, summary.deregister, summary.snapshots_gib), (2, 0, 0));
+    assert_eq!(summary.expired_gib, 9);
+}
