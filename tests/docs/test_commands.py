@@ -20,6 +20,7 @@ NOT_RUN = {
     "aws ": "AWS's own command; nothing here can reach an account",
     "cargo build --release --bin image-steward": "takes minutes, and the debug build is tested",
     "export PATH=": "the tests put the binary on the path themselves",
+    "export AWS_REGION=": "the tests choose the Region of the local account",
 }
 # What other tools were told, for the page about coming from them.
 CUSTODIAN = """policies:
