@@ -33,6 +33,7 @@ from harness import FUNCTIONS, Account, Runtime, image_steward
 from make_fleet import BUILDER, make_fleet
 
 POLICY = HERE / "policy.toml"
+REPORT = HERE.parent / "target/demo-report.html"
 FAMILIES = ("golden-x86_64", "golden-arm64", "web-nightly", "ci-runner", "legacy-batch")
 COPIED = {"ManagedBy": "image-steward", "Team": "web", "CostCenter": "4711"}
 # Longer than delete_snapshots_after in policy.toml.
@@ -117,14 +118,16 @@ def plan(account: Account) -> dict[str, dict[str, Any]]:
     """The operator's view; what is to be done about each image."""
     say("3. image-steward plan")
     arguments = ("plan", "--policy", str(POLICY))
-    # The table has a margin of a blank.
-    print(
-        *(line.removeprefix(" ") for line in run(account, *arguments).splitlines()),
-        sep="\n",
-    )
+    print(run(account, *arguments), end="")
     planned = json.loads(run(account, *arguments, "--format", "json"))
     print("\nAnd what is held for nothing, as far as is known (plan --stale):")
     print(run(account, *arguments, "--stale"), end="")
+    wanted = next(one for one in planned["decisions"] if one["action"] == "rescue")
+    print("\nThe whole story of one (explain):\n")
+    print(run(account, "explain", wanted["image_id"], *arguments[1:]), end="")
+    REPORT.parent.mkdir(exist_ok=True)
+    run(account, "report", *arguments[1:], "--out", str(REPORT))
+    print(f"\nA page for the others (report): {REPORT.relative_to(HERE.parent)}")
     return {one["image_id"]: one for one in planned["decisions"]}
 
 
