@@ -7,7 +7,7 @@
 //! implementation on the real SDK (feature `aws`); [`jobs`] ties the pieces together for the
 //! functions and the command.
 //!
-//! Layers, each of which knows only those before it: `progress`, `ids`, `tags`, `inventory` · `cloud` ·
+//! Layers, each of which knows only those before it: `progress`, `wording`, `ids`, `tags`, `inventory` · `cloud` ·
 //! `policy`, `event` · `plan`, `tagging` · `simulate` · `survey`, `apply` · `restore`, `jobs`, `saved`,
 //! `report` · `announce` · `aws` beside
 //! them, seen by nobody in here but [`function`]. There is no clock and no environment in this
@@ -35,3 +35,4 @@ pub mod simulate;
 pub mod survey;
 pub mod tagging;
 pub mod tags;
+pub mod wording;

@@ -10,6 +10,7 @@ use steward::draft::{self, FirstPolicy};
 use steward::inventory::Inventory;
 use steward::policy::Policy;
 use steward::survey;
+use steward::wording::many;
 
 use crate::arguments::{self, Place, World};
 use crate::files::{is_standard, name_of, print, read_inventory};
@@ -48,7 +49,7 @@ pub async fn run(arguments: arguments::Init, session: &Session) -> Result<Exit, 
         &out,
         &format!(
             "{} for {matched} of {images} images; {expired} of them are expired today",
-            counted(rules, "rule")
+            many(rules, "rule")
         ),
     );
     Ok(if inventory.unread.is_empty() { Exit::Done } else { Exit::Part })
@@ -67,7 +68,7 @@ fn run_from(
     let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
     let Migrated { mut document, rules, left_out } = migrate(&files)?;
     let policy = Policy::parse(&document.to_toml(), "the draft")?;
-    let mut what = counted(rules, "rule");
+    let mut what = many(rules, "rule");
     if let Some(file) = inventory {
         let draft::Outlook { images, in_use, matched, expired, refusal: _ } =
             draft::outlook(&read_inventory(file)?, &policy, now);
@@ -85,10 +86,6 @@ fn run_from(
     }
     say(session, out, &what);
     Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
-}
-
-fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 async fn read_account(place: Place, now: Timestamp) -> Result<Inventory, CommandError> {

@@ -4,7 +4,8 @@ use serde::Serialize;
 use steward::apply::NoDeadline;
 use steward::inventory::{ImageState, Inventory};
 use steward::policy::{Check, Policy, SharedImages};
-use steward::simulate::{Growth, Simulation, compared_text, simulate_with, simulation_text};
+use steward::report::{compared_text, simulation_text};
+use steward::simulate::{Growth, Simulation, simulate_with};
 use steward::survey;
 
 use crate::arguments::{self, Format, Place, World};

@@ -1,5 +1,6 @@
 //! Texts as they may stand in a policy: strings, keys, globs and comments of TOML.
 
+use crate::wording::printable;
 use std::fmt::Write;
 
 /// Comments are wrapped before this column.
@@ -58,24 +59,11 @@ pub fn any_of(globs: impl IntoIterator<Item = String>) -> Option<String> {
 /// without control characters.
 pub fn shown(text: &str) -> String {
     const MOST: usize = 60;
-    let mut shown = String::new();
-    for character in text.chars().take(MOST) {
-        if character.is_control() || is_invisible(character) {
-            shown.extend(character.escape_unicode());
-        } else {
-            shown.push(character);
-        }
-    }
+    let mut shown = printable(&text.chars().take(MOST).collect::<String>());
     if text.chars().nth(MOST).is_some() {
         shown.push('…');
     }
     shown
-}
-
-/// Characters that turn the direction of writing or end a line: they could make a comment look
-/// like something else.
-fn is_invisible(character: char) -> bool {
-    matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
 
 /// Writes paragraphs as comments, wrapped, with an empty comment line between them. One that begins

@@ -9,6 +9,7 @@ pub mod page;
 mod pins;
 mod plan;
 mod price;
+mod simulation;
 
 use std::fmt::Write as _;
 
@@ -18,13 +19,15 @@ use crate::plan::Step;
 use crate::plan::reap::SnapshotPlan;
 use crate::restore::{End, Restored};
 use crate::saved::Differences;
+use crate::wording::printable;
 
 pub use counts::Counts;
 pub use look::{Colours, Look};
 pub use metrics::{NAMESPACE, metrics};
 pub use pins::{Stale, pins, pins_text, stale, stale_text};
 pub use plan::{Rows, plan_text};
-pub use price::{Price, Usd, thousands};
+pub use price::{Price, Usd};
+pub use simulation::{compared_text, simulation_text};
 
 /// The words for a step to come.
 fn step_words(step: Step) -> &'static str {
@@ -72,10 +75,10 @@ pub fn outcome_text(outcome: &Outcome) -> String {
         }
     }
     for Changed { id, because } in changed {
-        let _ = writeln!(text, "left alone: {id}: {because}");
+        let _ = writeln!(text, "left alone: {id}: {}", printable(because));
     }
     for Failure { id, step, code: _, message } in failed {
-        let _ = writeln!(text, "failed: {} of {id}: {message}", step.as_str());
+        let _ = writeln!(text, "failed: {} of {id}: {}", step.as_str(), printable(message));
     }
     text
 }
@@ -85,7 +88,7 @@ pub fn differences_text(differences: &Differences) -> String {
     let Differences { changed, left_for_later } = differences;
     let mut text = String::new();
     for Changed { id, because } in changed {
-        let _ = writeln!(text, "changed: {id}: {because}");
+        let _ = writeln!(text, "changed: {id}: {}", printable(because));
     }
     if let Some((count, ids)) = join(left_for_later) {
         let _ = writeln!(text, "not in the plan, and left for the next one ({count}): {ids}");
@@ -99,7 +102,12 @@ pub fn snapshots_text(plan: &SnapshotPlan) -> String {
     for decision in &plan.decisions {
         let word = decision.action.as_str();
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
-        let _ = writeln!(text, "snapshot {}: {word}: {}", decision.snapshot_id, because.join(", "));
+        let _ = writeln!(
+            text,
+            "snapshot {}: {word}: {}",
+            decision.snapshot_id,
+            printable(&because.join(", "))
+        );
     }
     text
 }
@@ -116,7 +124,12 @@ pub fn reaped_text(reaped: &Reaped) -> String {
     }
     for decision in kept {
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
-        let _ = writeln!(text, "snapshot kept: {}: {}", decision.snapshot_id, because.join(", "));
+        let _ = writeln!(
+            text,
+            "snapshot kept: {}: {}",
+            decision.snapshot_id,
+            printable(&because.join(", "))
+        );
     }
     text.push_str(&outcome_text(outcome));
     text

@@ -7,10 +7,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::plan::{age, printable};
+use super::plan::age;
 use crate::ids::ImageId;
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
+use crate::wording::printable;
 
 /// An image with references that nothing seems to need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -64,7 +65,7 @@ pub fn stale_text(plan: &Plan) -> String {
         };
         let _ = writeln!(text, "{image_id} {name} ({made} old): {alone}");
         for by in references {
-            let _ = writeln!(text, "  {by}");
+            let _ = writeln!(text, "  {}", printable(by));
         }
     }
     if found.is_empty() {

@@ -6,10 +6,11 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 
 use super::look::{Look, Tone};
-use super::price::{Price, thousands};
+use super::price::Price;
 use super::step_words;
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Next, Plan, Step, Summary};
+use crate::wording::{many, printable, thousands};
 
 /// Which images are listed one by one; the others are only counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -161,11 +162,6 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look
     }
 }
 
-/// So many things.
-pub(super) fn many(count: usize, thing: &str) -> String {
-    format!("{} {thing}{}", thousands(count), if count == 1 { "" } else { "s" })
-}
-
 /// A moment to the minute, in UTC.
 pub(super) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%MZ").to_string()
@@ -210,19 +206,6 @@ fn summary_line(summary: &Summary, plan: &Plan) -> String {
         );
     }
     line
-}
-
-/// Names and tags are other people's text: what would move the cursor, or turn the direction of
-/// the text, is shown as `\u{1b}`.
-pub(super) fn printable(text: &str) -> String {
-    let shown = |character: char| match character {
-        _ if character.is_control() => character.escape_unicode().to_string(),
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
-            character.escape_unicode().to_string()
-        }
-        _ => character.to_string(),
-    };
-    text.chars().map(shown).collect()
 }
 
 /// The age in whole days, or in hours within the first two days.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::ids::Region;
+use crate::wording::thousands;
 
 /// EBS snapshots, standard tier, list price: `region,usd_per_gib_month`, from the date in [`AS_OF`].
 const TABLE: &str = include_str!("prices.csv");
@@ -71,19 +72,6 @@ impl fmt::Display for Usd {
     }
 }
 
-/// A whole number with a comma before each three digits.
-pub fn thousands(number: impl ToString) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.char_indices() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,7 +102,5 @@ mod tests {
         let price = Price { usd_per_gib_month: 0.05, ..price("us-east-1") };
         assert_eq!(price.of(123_456).to_string(), "USD 6,172.80");
         assert_eq!(price.of(0).to_string(), "USD 0.00");
-        assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(thousands(12), "12");
     }
 }

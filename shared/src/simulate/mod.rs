@@ -6,7 +6,6 @@
 //! sweep fails.
 
 mod growth;
-mod table;
 mod world;
 
 use std::collections::{HashMap, HashSet};
@@ -23,7 +22,6 @@ use crate::policy::Policy;
 use crate::progress;
 use growth::DAY;
 pub use growth::Growth;
-pub use table::{compared_text, simulation_text};
 pub use world::{Done, World};
 
 /// The longest time that is simulated: ten years.

@@ -6,10 +6,11 @@ use super::{Found, Held, Milestone, Story, Verdict, When};
 use crate::ids::{ImageId, Region};
 use crate::plan::{Action, Next};
 use crate::report::look::{Look, Tone};
-use crate::report::plan::{age, minute, printable};
-use crate::report::price::{Price, thousands};
+use crate::report::plan::{age, minute};
+use crate::report::price::Price;
 use crate::report::step_words;
 use crate::survey::{Home, Trace, TracePlace, Traces};
+use crate::wording::{printable, thousands};
 
 /// The story of an image that exists, for people.
 pub fn story_text(story: &Story, look: Look) -> String {

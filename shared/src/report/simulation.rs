@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::{Point, Simulation};
+use crate::simulate::{Point, Simulation};
+use crate::wording::{many, thousands};
 
 /// One simulation: a line a week, and how it ends.
 pub fn simulation_text(simulation: &Simulation) -> String {
@@ -13,24 +14,24 @@ pub fn simulation_text(simulation: &Simulation) -> String {
     let rows = simulation.points.iter().map(|point| {
         [
             date(point),
-            number(point.images),
-            number(point.in_use),
-            number(point.made),
-            number(point.done.expired),
-            number(point.done.disabled),
-            number(point.done.deregistered),
-            number(point.snapshots),
-            grouped(point.gib),
+            thousands(point.images),
+            thousands(point.in_use),
+            thousands(point.made),
+            thousands(point.done.expired),
+            thousands(point.done.disabled),
+            thousands(point.done.deregistered),
+            thousands(point.snapshots),
+            thousands(point.gib),
         ]
     });
     let mut text = table(header, rows);
     text.push_str(LEGEND);
     let _ = writeln!(text, "{}", assumptions(simulation));
     if let Some(last) = simulation.points.last() {
-        let _ = write!(text, "After {}: {} images", days(simulation.days), number(last.images));
-        let _ = write!(text, ", at most {} GiB", grouped(last.gib));
+        let _ = write!(text, "After {}: {} images", days(simulation.days), thousands(last.images));
+        let _ = write!(text, ", at most {} GiB", thousands(last.gib));
         if let Some(first) = simulation.points.first() {
-            let _ = write!(text, " (now {} and {})", number(first.images), grouped(first.gib));
+            let _ = write!(text, " (now {} and {})", thousands(first.images), thousands(first.gib));
         }
         text.push_str(".\n");
         text.push_str(&held_back(simulation, "The caps hold"));
@@ -45,13 +46,13 @@ pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
         [
             date(new),
-            number(new.made),
-            number(new.images),
-            number(old.images),
-            number(new.done.deregistered),
-            number(old.done.deregistered),
-            grouped(new.gib),
-            grouped(old.gib),
+            thousands(new.made),
+            thousands(new.images),
+            thousands(old.images),
+            thousands(new.done.deregistered),
+            thousands(old.done.deregistered),
+            thousands(new.gib),
+            thousands(old.gib),
         ]
     });
     let mut text = table(header, rows);
@@ -62,10 +63,10 @@ pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
             text,
             "After {}: {} instead of {} images, at most {} instead of {} GiB.",
             days(new.days),
-            number(ours.images),
-            number(theirs.images),
-            grouped(ours.gib),
-            grouped(theirs.gib)
+            thousands(ours.images),
+            thousands(theirs.images),
+            thousands(ours.gib),
+            thousands(theirs.gib)
         );
         text.push_str(&held_back(new, "Its caps hold"));
         text.push_str(&held_back(old, "The caps of the other policy hold"));
@@ -90,8 +91,8 @@ fn assumptions(simulation: &Simulation) -> String {
     format!(
         "{} of {} families go on making images as they did lately. What is in use\n\
          stays in use, and what is new is not used.",
-        number(growing),
-        number(growing + still)
+        thousands(growing),
+        thousands(growing + still)
     )
 }
 
@@ -100,7 +101,7 @@ fn held_back(simulation: &Simulation, who: &str) -> String {
     match simulation.points.last().map(|last| last.deferred) {
         None | Some(0) => String::new(),
         Some(deferred) => {
-            format!("{who} {} images back on the last day: see [safety].\n", number(deferred))
+            format!("{who} {} images back on the last day: see [safety].\n", thousands(deferred))
         }
     }
 }
@@ -128,25 +129,5 @@ fn date(point: &Point) -> String {
 }
 
 fn days(days: u32) -> String {
-    match days {
-        1 => "1 day".to_owned(),
-        days => format!("{} days", grouped(days.into())),
-    }
-}
-
-fn number(number: usize) -> String {
-    grouped(u64::try_from(number).unwrap_or(u64::MAX))
-}
-
-/// A number with its thousands set apart: `12,345`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+    many(usize::try_from(days).unwrap_or(usize::MAX), "day")
 }

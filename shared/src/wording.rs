@@ -1,0 +1,62 @@
+//! How numbers, and what other people wrote, stand in text for people.
+
+/// A whole number with a comma before each three digits.
+pub fn thousands(number: impl ToString) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// So many things: `1 image`, `2 images`.
+pub fn many(count: usize, thing: &str) -> String {
+    format!("{} {thing}{}", thousands(count), if count == 1 { "" } else { "s" })
+}
+
+/// Names and tags are other people's text: what would move the cursor, turn the direction of the
+/// text or not be seen at all is shown as `\u{1b}`.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::new();
+    for character in text.chars() {
+        if character.is_control() || is_invisible(character) {
+            shown.extend(character.escape_unicode());
+        } else {
+            shown.push(character);
+        }
+    }
+    shown
+}
+
+/// Characters that turn the direction of writing or end a line: they could make a comment look
+/// like something else.
+fn is_invisible(character: char) -> bool {
+    matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_in_threes() {
+        let found = [0, 12, 999, 1_000, 1_234_567].map(thousands);
+        assert_eq!(found, ["0", "12", "999", "1,000", "1,234,567"]);
+        assert_eq!(
+            (many(1, "image"), many(2_000, "image")),
+            ("1 image".into(), "2,000 images".into())
+        );
+    }
+
+    #[test]
+    fn what_hides_or_turns_is_shown() {
+        assert_eq!(
+            printable("web-\u{1b}[2J\u{202e}x\u{200b}é"),
+            "web-\\u{1b}[2J\\u{202e}x\\u{200b}é"
+        );
+    }
+}
