@@ -466,6 +466,9 @@ class TestInterrupt:
         [rest] = [one for one in said.splitlines() if one.startswith("not reached")]
         due = {ami(n) for n in range(3, 163)} - gone
         assert set(re.findall(r"ami-\w+", rest)) == due
+        # And it began nothing new.
+        assert "DeleteSnapshot" not in [call["action"] for call in account.calls()]
+        assert "Snapshots were not looked at any more." in said
         # The next run does the rest.
         again = image_steward(account, "apply", "--policy", rules)
         assert again.returncode == DONE, again.stdout

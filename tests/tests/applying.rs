@@ -253,6 +253,51 @@ fn a_deadline_leaves_the_rest_to_the_next_run() {
 }
 
 #[test]
+fn stopped_after_any_call_nothing_is_changed_any_more_and_the_next_run_ends_the_same() {
+    let marks = "deprecate_after = \"0d\", disable_after = \"1d\"";
+    let steps =
+        [("deregister_after = \"0d\", delete_snapshots_after = \"7d\"", 0), (marks, 0), (marks, 2)];
+    for (retire, days) in steps {
+        let text =
+            POLICY.replace("deregister_after = \"0d\", delete_snapshots_after = \"7d\"", retire);
+        let policy = Policy::parse(&text, "test").unwrap();
+        let begin = || {
+            let fake = fake();
+            fake.change(|fleet| {
+                if days > 0 {
+                    for image in &mut fleet.images[1..] {
+                        let mark = ("image-steward:expired-at", "2026-11-20T12:00:00Z");
+                        image.tags = [mark].into_iter().collect();
+                    }
+                }
+            });
+            let plan = planned_by(&policy, &fake);
+            fake.forget_calls();
+            (fake, plan)
+        };
+        let (whole, plan) = begin();
+        run(apply::apply(&plan, &policy, &whole, &NoDeadline));
+        let calls = whole.calls().len();
+        assert!(whole.changing_calls().len() >= 2, "{retire}");
+        for stop in 0..calls {
+            let (fake, plan) = begin();
+            let stopped = || match fake.calls().len() < stop {
+                true => Duration::MAX,
+                false => Duration::ZERO,
+            };
+            let outcome = run(apply::apply(&plan, &policy, &fake, &stopped));
+            let changed: Vec<_> =
+                fake.calls().into_iter().skip(stop).filter(|c| c.changes()).collect();
+            assert!(changed.is_empty(), "{retire}, stopped after {stop}: {changed:?}");
+            assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
+            let plan = planned_by(&policy, &fake);
+            run(apply::apply(&plan, &policy, &fake, &NoDeadline));
+            assert_eq!(fake.world(), whole.world(), "{retire}, stopped after {stop}");
+        }
+    }
+}
+
+#[test]
 fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
     let fake = fake();
     applied(&fake, &planned(&fake));

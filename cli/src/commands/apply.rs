@@ -20,7 +20,8 @@ use crate::session::Session;
 #[derive(Serialize)]
 struct Applied<'a> {
     images: &'a Outcome,
-    snapshots: &'a Reaped,
+    /// Nothing when there was no time left to look at them.
+    snapshots: Option<&'a Reaped>,
 }
 
 /// What `apply PLAN` did.
@@ -55,28 +56,42 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
     }
     session.interrupt.begin_changes();
     let images = job.apply_images(&plan).await;
-    let snapshots = job.reap(&SnapshotScope::Own).await;
+    // Looking for what is due takes calls that nobody wants any more.
+    let snapshots = match session.interrupt.has_come() {
+        true => None,
+        false => Some(job.reap(&SnapshotScope::Own).await),
+    };
     session.progress.end();
+    let refused = snapshots.as_ref().and_then(|reaped| reaped.outcome.refused.as_ref());
     match output.format {
         Format::Json => {
-            print_json(&Applied { images: &images, snapshots: &snapshots })?;
+            print_json(&Applied { images: &images, snapshots: snapshots.as_ref() })?;
             if let Some(refusal) = &images.refused {
                 eprintln!("image-steward: refused: {refusal}");
             }
         }
         Format::Table => {
-            let done = report::outcome_text(&images) + &report::reaped_text(&snapshots);
-            match &snapshots.outcome.refused {
+            let reaped = snapshots.as_ref().map(report::reaped_text);
+            let mut done = report::outcome_text(&images)
+                + &reaped.unwrap_or_else(|| "Snapshots were not looked at any more.\n".to_owned());
+            match refused {
                 // What the images could not be read for was said with their plan.
                 Some(refused) if images.refused.is_none() => {
-                    print(&session.look.wrapped(&format!("{done}Refused: {refused}.\n")))?
+                    done.push_str(&format!("Refused: {refused}.\n"));
                 }
-                _ if done.is_empty() && !plan.decisions.is_empty() => print("Nothing to do.\n")?,
-                _ => print(&session.look.wrapped(&done))?,
+                _ if done.is_empty() && !plan.decisions.is_empty() => {
+                    done.push_str("Nothing to do.\n");
+                }
+                _ => {}
             }
+            print(&session.look.wrapped(&done))?;
         }
     }
-    Ok(ended(images.and(snapshots.outcome), session))
+    let outcome = match snapshots {
+        Some(reaped) => images.and(reaped.outcome),
+        None => images,
+    };
+    Ok(ended(outcome, session))
 }
 
 /// Interrupted is done in part, even if nothing was left to be done at that moment.

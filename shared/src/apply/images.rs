@@ -44,7 +44,7 @@ pub async fn apply(
         ..Outcome::default()
     };
     rescue(plan, policy, cloud, deadline, &mut outcome).await;
-    let marked = mark(plan, policy, cloud, &mut outcome).await;
+    let marked = mark(plan, policy, cloud, deadline, &mut outcome).await;
     let steps = plan.decisions.iter().filter(|one| marked.may_go_on(one));
     let (deprecations, rest): (Vec<_>, Vec<_>) = steps
         .filter(|one| takes_a_step(one))
@@ -112,10 +112,23 @@ impl Unmarked {
 
 /// Marks what is newly expired, all images in one batch: they get the same tag. What goes at
 /// once is marked too, so that a role can be denied every image that is not.
-async fn mark(plan: &Plan, policy: &Policy, cloud: &impl Cloud, outcome: &mut Outcome) -> Unmarked {
+async fn mark(
+    plan: &Plan,
+    policy: &Policy,
+    cloud: &impl Cloud,
+    deadline: &impl Deadline,
+    outcome: &mut Outcome,
+) -> Unmarked {
     let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
     let mut unmarked = Unmarked(Vec::new());
     if newly.is_empty() {
+        return unmarked;
+    }
+    // However little time there is, marking is worth it: the steps count from there.
+    if deadline.left().is_zero() {
+        let ids = newly.iter().map(|decision| &decision.image_id);
+        outcome.not_reached.extend(ids.clone().map(ToString::to_string));
+        unmarked.0.extend(ids.cloned());
         return unmarked;
     }
     let resources: Vec<_> = newly.iter().map(|d| ResourceId::Image(d.image_id.clone())).collect();
@@ -284,6 +297,9 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
         let failed = |error| (FailedStep::Ledger, error);
         let image = &decision.image_id;
         let names = &self.policy.names;
+        if self.is_over() {
+            return Ok(Stepped::NotReached);
+        }
         // Nobody has to be given a launch permission back that nobody had.
         if let Some(save) = save.filter(|save| again.is_shared(image, save)) {
             self.save(image, &names.launch_permissions, save).await.map_err(failed)?;
