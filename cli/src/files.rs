@@ -1,6 +1,8 @@
 //! What is read from files and written to them; `-` is standard input or output.
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use serde::Serialize;
@@ -32,19 +34,33 @@ pub fn read(file: &Path) -> Result<String, CommandError> {
 }
 
 /// Writes a whole file, or to standard output. What stood in the file before is gone only once all
-/// of it is written.
+/// of it is written; a link stays one, and the file's mode what it is.
 pub fn write(file: &Path, text: &str) -> Result<(), CommandError> {
     if is_standard(file) {
         return print(text);
     }
-    let failed = |cause| CommandError::Write { file: name_of(file), cause };
-    // A pipe or a device is written to as it is.
-    if file.exists() && !file.is_file() {
-        return std::fs::write(file, text).map_err(failed);
-    }
-    let mut part = file.as_os_str().to_owned();
-    part.push(".part");
-    std::fs::write(&part, text).and_then(|()| std::fs::rename(&part, file)).map_err(failed)
+    write_file(file, text).map_err(|cause| CommandError::Write { file: name_of(file), cause })
+}
+
+fn write_file(file: &Path, text: &str) -> std::io::Result<()> {
+    let there = file.symlink_metadata().is_ok();
+    let target = match file.canonicalize() {
+        Ok(target) if target.is_file() => target,
+        Err(_) if !there => file.to_owned(),
+        // A pipe, a device, or a link to what is not there yet: it is written to as it is.
+        _ => return std::fs::write(file, text),
+    };
+    let mode = match target.metadata() {
+        Ok(metadata) => metadata.permissions(),
+        Err(_) => Permissions::from_mode(0o666),
+    };
+    let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let mut part = tempfile::Builder::new()
+        .permissions(mode)
+        .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    part.write_all(text.as_bytes())?;
+    part.persist(&target)?;
+    Ok(())
 }
 
 pub fn is_standard(file: &Path) -> bool {

@@ -16,6 +16,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::Timestamp;
+use steward::wording::printable;
 
 use crate::session::Session;
 
@@ -29,7 +30,10 @@ async fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            eprintln!("image-steward: {error}");
+            // What was read stands in some of them, and may hold anything.
+            let text = error.to_string();
+            let lines: Vec<_> = text.lines().map(printable).collect();
+            eprintln!("image-steward: {}", lines.join("\n"));
             error.exit().into()
         }
     }

@@ -4,6 +4,7 @@ use std::io::IsTerminal;
 
 use jiff::Timestamp;
 use steward::report::{Colours, Look};
+use steward::wording::printable;
 use tracing_subscriber::EnvFilter;
 
 use crate::arguments::{Arguments, Colour};
@@ -44,8 +45,13 @@ impl Session {
     /// Says something on standard error that is good to know.
     pub fn hint(&self, text: impl std::fmt::Display) {
         if !self.quiet {
-            self.progress.say(&format!("image-steward: {text}"));
+            self.warn(text);
         }
+    }
+
+    /// Says something on standard error that must be known.
+    pub fn warn(&self, text: impl std::fmt::Display) {
+        self.progress.say(&format!("image-steward: {}", printable(&text.to_string())));
     }
 }
 

@@ -2,9 +2,10 @@
 //!
 //! The file holds the policy that it was made with. Before it is applied, the world is read again
 //! and planned for with the same policy and for the same time: whatever the file wants changed
-//! must come out the same. What would be done beside that is left for the next plan.
+//! must come out the same. What is then carried out is the plan that was made anew, as far as the
+//! file agrees to it: a file can choose, and never say what is done.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,13 +19,14 @@ use crate::survey::Home;
 
 /// The version of the file's format that this program writes and reads.
 const FORMAT: u32 = 1;
-/// A plan counts its dates from when it was made, so it may not lie about for long.
+/// What somebody agreed to yesterday is not what they would agree to next month.
 const GOOD_FOR: SignedDuration = SignedDuration::from_hours(24);
 /// Clocks differ a little.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// A plan in a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct SavedPlan {
     /// The version of the format.
     format: u32,
@@ -144,6 +146,38 @@ impl SavedPlan {
         Ok(())
     }
 
+    /// What is to be carried out at `now`: of `plan` and `snapshots`, which were made anew and do not
+    /// differ, all that the file has too. Their dates count from `now`, so that a file that lay about
+    /// does not shorten the time in which a mistake can be noticed.
+    pub fn agreed(
+        &self,
+        mut plan: Plan,
+        mut snapshots: SnapshotPlan,
+        now: Timestamp,
+    ) -> (Plan, SnapshotPlan) {
+        let late = now.duration_since(plan.planned_at).max(SignedDuration::ZERO);
+        let later = |at: Timestamp| at.checked_add(late).unwrap_or(Timestamp::MAX);
+        let planned = self.plan.decisions.iter().filter(|one| acts(one));
+        let planned: HashSet<&ImageId> = planned.map(|one| &one.image_id).collect();
+        plan.decisions.retain(|one| planned.contains(&one.image_id));
+        for decision in &mut plan.decisions {
+            if decision.expired_at == Some(plan.planned_at) {
+                decision.expired_at = Some(now);
+            }
+            if let Action::Deregister { removal } = &mut decision.action {
+                removal.delete_after = later(removal.delete_after);
+            }
+        }
+        let planned = self.snapshots.decisions.iter().filter(|one| one.action != SnapshotAction::Keep);
+        let planned: HashSet<_> = planned.map(|one| &one.snapshot_id).collect();
+        snapshots.decisions.retain(|one| planned.contains(&one.snapshot_id));
+        for decision in &mut snapshots.decisions {
+            decision.delete_after = decision.delete_after.map(later);
+        }
+        (plan.planned_at, snapshots.planned_at) = (now, now);
+        (plan, snapshots)
+    }
+
     /// How a plan that was made anew, for the same time and with the same policy, differs.
     pub fn differences(&self, plan: &Plan, snapshots: &SnapshotPlan) -> Differences {
         let mut all = Differences::default();
@@ -179,19 +213,29 @@ fn difference(saved: &Decision, fresh: Option<&Decision>) -> Option<String> {
     let Some(fresh) = fresh else {
         return Some(format!("planned: {planned}; it is gone"));
     };
-    let same_snapshots =
-        saved.snapshots.iter().collect::<BTreeSet<_>>() == fresh.snapshots.iter().collect();
-    if saved.action == fresh.action && same_snapshots {
+    let (before, now) = (saved.snapshots.iter(), fresh.snapshots.iter());
+    if before.collect::<BTreeSet<_>>() != now.collect() {
+        return Some(format!("planned: {planned}; its snapshots are others now"));
+    }
+    if saved.action == fresh.action {
         return None;
     }
-    let now = fresh.action.word();
-    if now == planned {
-        return Some(format!(
-            "planned: {planned}; its snapshots, or what is to be saved, are others now"
-        ));
-    }
-    let why: Vec<_> = fresh.because.iter().map(ToString::to_string).collect();
-    Some(format!("planned: {planned}; now: {now} ({})", why.join(", ")))
+    let what = match (&saved.action, &fresh.action) {
+        (Action::Deprecate { .. }, Action::Deprecate { .. }) => "its date of deprecation is",
+        (Action::Disable { .. }, Action::Disable { .. }) => "its launch permissions are",
+        (Action::Deregister { removal: before }, Action::Deregister { removal: now }) => {
+            match before.save == now.save {
+                true => "what becomes of its snapshots is",
+                false => "its launch permissions are",
+            }
+        }
+        (Action::Rescue(_), Action::Rescue(_)) => "what has to be taken back is",
+        (_, now) => {
+            let why: Vec<_> = fresh.because.iter().map(ToString::to_string).collect();
+            return Some(format!("planned: {planned}; now: {} ({})", now.word(), why.join(", ")));
+        }
+    };
+    Some(format!("planned: {planned}; {what} different now"))
 }
 
 fn compare_snapshots(saved: &SnapshotPlan, fresh: &SnapshotPlan, all: &mut Differences) {

@@ -301,7 +301,7 @@ class TestExplain:
             "made ",
             f"backed by {snap(8)}",
             "number 8 of 8",
-            f"instance/{MACHINE}   (found by ec2:DescribeInstances",
+            f"instance/{MACHINE} (found by ec2:DescribeInstances",
             "last = 2   does not hold: it is number 8, which is 6 too far down",
             "is wanted again",
             "image-steward:keep",

@@ -5,15 +5,17 @@ use std::path::Path;
 use serde::Serialize;
 use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
+use steward::plan::Plan;
 use steward::jobs::{Job, Mode, Reaped};
 use steward::report::{self, Rows};
 use steward::saved::{Differences, SavedPlan};
+use steward::wording::many;
 
 use crate::arguments::{self, Format};
 use crate::files::{name_of, print, print_json, read, read_policy};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
-use crate::seen::see_live;
+use crate::seen::{Seen, see_live};
 use crate::session::Session;
 
 /// What `apply` did.
@@ -67,7 +69,7 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
         Format::Json => {
             print_json(&Applied { images: &images, snapshots: snapshots.as_ref() })?;
             if let Some(refusal) = &images.refused {
-                eprintln!("image-steward: refused: {refusal}");
+                session.warn(format_args!("refused: {refusal}"));
             }
         }
         Format::Table => {
@@ -115,19 +117,19 @@ async fn run_saved(
     let live = live::connect(place).await?;
     saved.fits(&live.home, session.now).map_err(wrong)?;
     let now = saved.plan.planned_at;
-    let seen = see_live(&live, &policy, now, &[]).await;
-    let differences = saved.differences(&seen.plan, &seen.snapshots);
+    let Seen { plan, snapshots: fresh, .. } = see_live(&live, &policy, now, &[]).await;
+    let differences = saved.differences(&plan, &fresh);
     let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
-    if let Some(why) = refusal(&saved, &seen.plan, &differences) {
+    if let Some(why) = refusal(&saved, &plan, &differences) {
         images.refused = Some(why);
     } else {
         session.interrupt.begin_changes();
-        images = apply::apply(&saved.plan, &policy, &live.aws, &session.interrupt).await;
-        snapshots =
-            apply::apply_snapshots(&saved.snapshots, &policy, &live.aws, &session.interrupt).await;
+        let (plan, fresh) = saved.agreed(plan, fresh, session.now);
+        images = apply::apply(&plan, &policy, &live.aws, &session.interrupt).await;
+        snapshots = apply::apply_snapshots(&fresh, &policy, &live.aws, &session.interrupt).await;
     }
     session.progress.end();
-    let refused = images.refused.clone();
+    let refused = images.refused.clone().or_else(|| snapshots.refused.clone());
     match format {
         Format::Json => {
             print_json(&AppliedPlan {
@@ -136,17 +138,18 @@ async fn run_saved(
                 snapshots: &snapshots,
             })?;
             if let Some(refused) = &refused {
-                eprintln!("image-steward: refused: {refused}");
+                session.warn(format_args!("refused: {refused}"));
             }
         }
         Format::Table => {
             print(&session.look.wrapped(&report::differences_text(&differences)))?;
             let done = report::outcome_text(&images) + &report::outcome_text(&snapshots);
-            match &refused {
-                Some(refused) => print(&session.look.wrapped(&format!("Refused: {refused}.")))?,
-                None if done.is_empty() => print("Nothing to do.\n")?,
-                None => print(&session.look.wrapped(&done))?,
-            }
+            let end = match &refused {
+                Some(refused) => format!("Refused: {refused}.\n"),
+                None if done.is_empty() => "Nothing to do.\n".to_owned(),
+                None => String::new(),
+            };
+            print(&session.look.wrapped(&(done + &end)))?;
         }
     }
     Ok(ended(images.and(snapshots), session))
@@ -155,7 +158,7 @@ async fn run_saved(
 /// Why a saved plan is not applied, if so.
 fn refusal(
     saved: &SavedPlan,
-    fresh: &steward::plan::Plan,
+    fresh: &Plan,
     differences: &Differences,
 ) -> Option<String> {
     if let Some(refusal) = saved.plan.refusal.as_ref().or(fresh.refusal.as_ref()) {
@@ -163,6 +166,9 @@ fn refusal(
     }
     let changed = differences.changed.len();
     (changed > 0).then(|| {
-        format!("the world has changed since the plan was made ({changed} differences): nothing was done; plan again")
+        format!(
+            "the world has changed since the plan was made ({}): nothing was done; plan again",
+            many(changed, "difference")
+        )
     })
 }

@@ -38,7 +38,7 @@ pub async fn run(arguments: arguments::Inventory, session: &Session) -> Result<E
     session.progress.end();
     write(&out, &format!("{}\n", serde_json::to_string_pretty(&inventory)?))?;
     for unread in &inventory.unread {
-        eprintln!("image-steward: not read: {unread}");
+        session.warn(format_args!("not read: {unread}"));
     }
     Ok(if inventory.unread.is_empty() { Exit::Done } else { Exit::Part })
 }

@@ -7,6 +7,7 @@ use steward::ids::ImageId;
 use steward::plan::reap::SnapshotDecision;
 use steward::plan::reason::Reason;
 use steward::plan::{Decision, Plan};
+use steward::policy::Policy;
 use steward::report::{self, Rows};
 use steward::saved::SavedPlan;
 
@@ -15,7 +16,6 @@ use crate::files::{is_standard, name_of, print, print_json, print_json_lines, re
 use crate::outcome::{CommandError, Exit};
 use crate::seen::{Seen, see};
 use crate::session::Session;
-use steward::policy::Policy;
 
 /// A plan for images, and what the ledger says about snapshots.
 #[derive(Serialize)]
@@ -69,7 +69,7 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
     }
     // With the plan on standard output there is no room for anything else.
     if out.as_deref().is_some_and(is_standard) {
-        return Ok(exit_of(&plan));
+        return Ok(exit_of(&plan, session));
     }
     let rows = match (all, why.is_empty()) {
         (true, _) => Rows::All,
@@ -97,15 +97,18 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
                 print(&session.look.wrapped(&report::snapshots_text(&snapshots)))?;
             }
             if let Some(out) = &out {
-                session.hint(format_args!(
-                    "saved; `image-steward apply {}` does exactly this, within a day",
-                    out.display()
-                ));
+                let out = out.display();
+                match plan.refusal {
+                    None => session.hint(format_args!(
+                        "saved; `image-steward apply {out}` does exactly this, within a day"
+                    )),
+                    Some(_) => session.hint("saved, but a plan that refuses cannot be applied"),
+                }
             }
             return Ok(if plan.refusal.is_some() { Exit::Refused } else { Exit::Done });
         }
     }
-    Ok(exit_of(&plan))
+    Ok(exit_of(&plan, session))
 }
 
 fn save(out: &Path, policy: String, file: String, seen: &Seen) -> Result<(), CommandError> {
@@ -120,7 +123,7 @@ fn print_stale(plan: &Plan, format: ListFormat, session: &Session) -> Result<Exi
         ListFormat::Jsonl => print_json_lines(stale)?,
         ListFormat::Table => print(&session.look.wrapped(&report::stale_text(plan)))?,
     }
-    Ok(exit_of(plan))
+    Ok(exit_of(plan, session))
 }
 
 fn print_pins(
@@ -136,14 +139,14 @@ fn print_pins(
         ListFormat::Jsonl => print_json_lines(decisions)?,
         ListFormat::Table => print(&session.look.wrapped(&report::pins_text(plan, pins)))?,
     }
-    Ok(if all_known { exit_of(plan) } else { Exit::Failed })
+    Ok(if all_known { exit_of(plan, session) } else { Exit::Failed })
 }
 
 /// Says on standard error that a plan refuses, where the output does not.
-fn exit_of(plan: &Plan) -> Exit {
+fn exit_of(plan: &Plan, session: &Session) -> Exit {
     match &plan.refusal {
         Some(refusal) => {
-            eprintln!("image-steward: refused: {refusal}");
+            session.warn(format_args!("refused: {refusal}"));
             Exit::Refused
         }
         None => Exit::Done,

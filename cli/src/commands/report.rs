@@ -37,7 +37,7 @@ pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit
         session.hint(format_args!("written: {}", out.display()));
     }
     if let Some(refusal) = &seen.plan.refusal {
-        eprintln!("image-steward: refused: {refusal}");
+        session.warn(format_args!("refused: {refusal}"));
         return Ok(Exit::Refused);
     }
     Ok(Exit::Done)

@@ -35,17 +35,18 @@ pub async fn run(arguments: arguments::Restore, session: &Session) -> Result<Exi
         all.push(restored);
     }
     session.progress.end();
+    let stopped = session.interrupt.has_come();
     if let [first, ..] = images.get(all.len()..).unwrap_or_default() {
-        eprintln!(
-            "image-steward: interrupted: {} of {} images were looked at; {first} and those after it were not. \
-             The same command goes on from there",
+        session.warn(format_args!(
+            "interrupted: {} of {} images were looked at; {first} and those after it were not. The same command \
+             goes on from there",
             all.len(),
             images.len()
-        );
+        ));
     }
     match output.format {
         Format::Json => print_json(&all)?,
-        Format::Table if all.is_empty() => print("No image was on its way out.\n")?,
+        Format::Table if images.is_empty() => print("No image was on its way out.\n")?,
         Format::Table => {
             let restored = all.iter().any(|one| one.end == End::Restored);
             if restored && wish.keep.is_none() {
@@ -57,8 +58,8 @@ pub async fn run(arguments: arguments::Restore, session: &Session) -> Result<Exi
         }
     }
     let good = |one: &Restored| matches!(one.end, End::Restored | End::Untouched);
-    let reached_all = all.len() == images.len();
-    Ok(match (reached_all && all.iter().all(good), all.iter().any(good)) {
+    Ok(match (all.iter().all(good), all.iter().any(good)) {
+        _ if stopped => Exit::Part,
         (true, _) => Exit::Done,
         (false, true) => Exit::Part,
         (false, false) => Exit::Failed,

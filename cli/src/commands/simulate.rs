@@ -65,7 +65,7 @@ pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Ex
     let refused = refused.map(|(who, one)| (who, one.and_then(|one| one.refusal.as_ref())));
     for (who, refusal) in refused {
         if let Some(refusal) = refusal {
-            eprintln!("image-steward: {who}refused, so that nothing is removed: {refusal}");
+            session.warn(format_args!("{who}refused, so that nothing is removed: {refusal}"));
         }
     }
     let any = refused.iter().any(|(_, refusal)| refusal.is_some());

@@ -84,7 +84,6 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
                 SnapshotAction::Keep => kept.push(decision),
             }
         }
-        let due: Vec<SnapshotId> = due;
         Reaped { mode: self.mode, orphans, due, kept, outcome }
     }
 }

@@ -31,6 +31,7 @@ use family::{Cutoffs, Families, Member};
 use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
+pub(crate) use retire::FAILED_AFTER;
 use undo::Undo;
 
 /// What is to be done about every image of an inventory, and why.

@@ -18,7 +18,7 @@ use crate::policy::{Age, Policy, Retire, Rule};
 use crate::tags::{MAX_VALUE, TagNames};
 
 /// Failed images go a day after they were made: until then somebody may want to see why.
-const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
 /// The snapshots that carry our `delete-after`.
 pub(super) struct Marks<'a>(HashSet<&'a SnapshotId>);

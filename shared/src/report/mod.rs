@@ -147,10 +147,10 @@ pub fn restored_text(all: &[Restored]) -> String {
         };
         let _ = writeln!(text, "{image_id}: {word}");
         for done in done {
-            let _ = writeln!(text, "  {done}");
+            let _ = writeln!(text, "  {}", printable(done));
         }
         if let Some(problem) = problem {
-            let _ = writeln!(text, "  {problem}");
+            let _ = writeln!(text, "  {}", printable(problem));
         }
     }
     text

@@ -62,7 +62,7 @@ pub fn plan_text(plan: &Plan, rows: &Rows, look: Look) -> String {
         }
     }
     if let Some(refusal) = &plan.refusal {
-        look.paragraph(&mut text, 0, &look.tone(Tone::Gone, &format!("Refused: {refusal}.")));
+        look.paragraph(&mut text, 0, &look.tone(Tone::Gone, &format!("Refused: {}.", printable(&refusal.to_string()))));
     }
     text
 }
@@ -200,7 +200,7 @@ fn summary_line(summary: &Summary, plan: &Plan) -> String {
     if out > *deregister {
         let _ = write!(
             line,
-            " When all {out} that are on their way out are gone: at most {} GiB, {} a month.",
+            " When all that is on its way out is gone, {out} in all: at most {} GiB, {} a month.",
             thousands(expired_gib),
             price.of(*expired_gib),
         );

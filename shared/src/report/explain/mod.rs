@@ -5,7 +5,7 @@ mod steps;
 mod text;
 mod verdicts;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 pub use self::steps::{Milestone, When};
@@ -15,7 +15,8 @@ use crate::ids::{AccountId, ImageId, Region, SnapshotId};
 use crate::inventory::{Image, Inventory, Unread};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Plan};
-use crate::policy::Policy;
+use crate::policy::{DEFAULT_PREFIX, Policy};
+use crate::tags::TagNames;
 
 /// The story of an image that exists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -154,12 +155,30 @@ fn is_untouchable(reason: &Reason) -> bool {
 }
 
 fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
-    let (id, key, region) = (&image.image_id, &policy.names.keep, &plan.region);
+    let (id, region) = (&image.image_id, &plan.region);
+    let tag = |value: &str| quoted(&format!("Key={},Value={value}", policy.names.keep));
+    let quarter = SignedDuration::from_hours(24 * 90);
+    let until = plan.planned_at.checked_add(quarter).unwrap_or(Timestamp::MAX);
+    let until = until.strftime("%Y-%m-%d").to_string();
     vec![
-        format!("aws ec2 create-tags --region {region} --resources {id} --tags 'Key={key},Value='"),
-        format!("or a date as its value, to keep it until the end of that day: Value=2027-01-31"),
+        format!("aws ec2 create-tags --region {region} --resources {id} --tags {}", tag("")),
+        format!("or until the end of a day: --tags {}", tag(&until)),
         format!("or in the policy, under [safety]: pinned = [\"{id}\"]"),
     ]
+}
+
+/// The command that brings `image` back.
+fn restore_command(image: &ImageId, region: &Region, names: &TagNames) -> String {
+    let command = format!("image-steward restore {image} --region {region}");
+    match names.prefix() {
+        DEFAULT_PREFIX => command,
+        prefix => format!("{command} --prefix {}", quoted(prefix)),
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 /// Whether anything is done, or comes, about the image.

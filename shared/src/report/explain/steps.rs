@@ -5,7 +5,8 @@ use serde::Serialize;
 
 use super::is_on_its_way;
 use crate::inventory::{Image, ImageState};
-use crate::plan::{Action, Decision, Plan, Step};
+use crate::plan::reason::Reason;
+use crate::plan::{Action, Decision, FAILED_AFTER, Plan, Step};
 use crate::policy::{Policy, Rule};
 
 /// A step, and when.
@@ -28,6 +29,8 @@ pub enum When {
     Never,
     /// It has been taken, or there is no need to.
     Done,
+    /// A later step is due already, so that this one is left out.
+    Skipped,
     /// The plan takes it now.
     Now,
     /// Its time has come, and something holds it back: the decision says what.
@@ -40,6 +43,8 @@ pub enum When {
         /// Its time.
         at: Timestamp,
     },
+    /// Images that stay use all of its snapshots: none goes.
+    NoneGo,
     /// It would come so long after the image expires: it is kept.
     IfItExpires,
 }
@@ -53,48 +58,79 @@ pub(super) fn of(
     plan: &Plan,
 ) -> Vec<Milestone> {
     let retire = &rule.retire;
-    let steps = [
-        (Step::Deprecate, retire.deprecate_after),
-        (Step::Disable, retire.disable_after),
-        (Step::Deregister, Some(retire.deregister_after)),
-        (Step::DeleteSnapshots, Some(retire.delete_snapshots_after)),
-    ];
+    let failed = decision.because.iter().any(|reason| matches!(reason, Reason::Failed { .. }));
     let since = decision.expired_at.filter(|_| is_on_its_way(decision));
-    let disabled = image.state == ImageState::Disabled;
-    let mut gone_at = None;
+    let after = |age: crate::policy::Age, from: Option<Timestamp>| {
+        from.map(|from| age.after(from, &policy.timezone))
+    };
     let mut milestones = Vec::new();
-    for (step, after) in steps {
-        let from = if step == Step::DeleteSnapshots { gone_at } else { since };
-        let at = from.and_then(|from: Timestamp| Some(after?.after(from, &policy.timezone)));
-        let taken_now = matches!(
-            (step, &decision.action),
-            (Step::Deprecate, Action::Deprecate { .. })
-                | (Step::Disable, Action::Disable { .. })
-                | (Step::Deregister, Action::Deregister { .. })
-        );
-        // What nobody can launch needs no deprecation.
-        let done = match step {
-            Step::Deprecate => {
-                disabled || image.deprecation_time.is_some_and(|at| at <= plan.planned_at)
-            }
-            Step::Disable => disabled,
-            Step::Deregister | Step::DeleteSnapshots => false,
-        };
-        if step == Step::Deregister {
-            gone_at = at.map(|at| at.max(plan.planned_at));
-        }
-        let when = match at {
-            _ if after.is_none() => When::Never,
-            _ if taken_now => When::Now,
-            _ if done && since.is_some() => When::Done,
-            None => When::IfItExpires,
-            Some(at) if at <= plan.planned_at && step != Step::DeleteSnapshots => {
-                When::HeldBack { at }
-            }
-            Some(at) => When::At { at },
-        };
-        let after = after.map_or_else(|| "never".to_owned(), |after| after.to_string());
+    let mut add = |step: Step, after: String, when: When| {
         milestones.push(Milestone { step, after, when });
+    };
+    let now = plan.planned_at;
+    let deregister_at = match failed {
+        true => image.created_at.and_then(|made| made.checked_add(FAILED_AFTER).ok()),
+        false => after(retire.deregister_after, since),
+    };
+    if !failed {
+        for (step, age) in
+            [(Step::Deprecate, retire.deprecate_after), (Step::Disable, retire.disable_after)]
+        {
+            let Some(age) = age else {
+                add(step, "never".to_owned(), When::Never);
+                continue;
+            };
+            let when = match after(age, since) {
+                None => When::IfItExpires,
+                Some(_) if is_done(step, image, now) => When::Done,
+                Some(at) => due(step, at, decision, now),
+            };
+            add(step, age.to_string(), when);
+        }
     }
+    let when = match deregister_at {
+        None => When::IfItExpires,
+        Some(at) => due(Step::Deregister, at, decision, now),
+    };
+    let age = if failed { "1d".to_owned() } else { retire.deregister_after.to_string() };
+    add(Step::Deregister, age, when);
+    let age = retire.delete_snapshots_after;
+    let when = match &decision.action {
+        Action::Deregister { removal } if removal.ledger.is_empty() => When::NoneGo,
+        Action::Deregister { removal } => When::At { at: removal.delete_after },
+        _ => match after(age, deregister_at.map(|at| at.max(now))) {
+            None => When::IfItExpires,
+            Some(at) => When::At { at },
+        },
+    };
+    add(Step::DeleteSnapshots, age.to_string(), when);
     milestones
+}
+
+/// Whether there is no need for the step any more.
+fn is_done(step: Step, image: &Image, now: Timestamp) -> bool {
+    let disabled = image.state == ImageState::Disabled;
+    match step {
+        // What nobody can launch needs no deprecation.
+        Step::Deprecate => disabled || image.deprecation_time.is_some_and(|at| at <= now),
+        Step::Disable => disabled,
+        Step::Deregister | Step::DeleteSnapshots => false,
+    }
+}
+
+/// When the step whose time is `at` is taken. What the decision says comes first.
+fn due(step: Step, at: Timestamp, decision: &Decision, now: Timestamp) -> When {
+    let taken = matches!(
+        (step, &decision.action),
+        (Step::Deprecate, Action::Deprecate { .. })
+            | (Step::Disable, Action::Disable { .. })
+            | (Step::Deregister, Action::Deregister { .. })
+    );
+    let next = decision.next.filter(|next| next.action == step);
+    match next {
+        _ if taken => When::Now,
+        _ if at > now => When::At { at },
+        Some(_) => When::HeldBack { at },
+        None => When::Skipped,
+    }
 }

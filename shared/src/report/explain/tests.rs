@@ -46,7 +46,7 @@ fn every_rule_says_whether_it_held_and_by_how_much() {
     let story = told("ami-2", NOW);
     assert_eq!(story.rank, Some((2, 6)));
     let expected = [
-        ("last = 2", Held::Yes, "it is number 2; 1 newer images would push it out"),
+        ("last = 2", Held::Yes, "it is number 2; 1 newer image would push it out"),
         ("at_least = 1", Held::No, "it is number 2, which is 1 too far down"),
         ("within = \"30d\"", Held::No, "it ended 2026-12-10 00:00Z, 21 days ago"),
         ("launched_within = \"90d\"", Held::No, "no launch is known (EC2 reports them a day late)"),
@@ -76,7 +76,7 @@ fn what_refers_to_it_is_cited_with_how_it_was_found() {
     assert!(found.found_by.contains("ec2:DescribeInstances"));
     assert_eq!(story.decision.action, Action::Keep);
     let text = story_text(&story, crate::report::Look::Plain);
-    assert!(text.contains("instance arn:i-6   (found by ec2:DescribeInstances"), "{text}");
+    assert!(text.contains("instance arn:i-6 (found by ec2:DescribeInstances"), "{text}");
 }
 
 #[test]

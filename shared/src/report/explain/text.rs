@@ -2,13 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{Found, Held, Milestone, Story, Verdict, When};
+use super::{restore_command, Found, Held, Milestone, Story, Verdict, When};
 use crate::ids::{ImageId, Region};
+use crate::inventory::Unread;
 use crate::plan::{Action, Next};
 use crate::report::look::{Look, Tone};
 use crate::report::plan::{age, minute};
 use crate::report::price::Price;
 use crate::report::step_words;
+use crate::tags::TagNames;
 use crate::survey::{Home, Trace, TracePlace, Traces};
 use crate::wording::{printable, thousands};
 
@@ -31,7 +33,13 @@ pub fn story_text(story: &Story, look: Look) -> String {
 }
 
 /// What is left of an image that is not in the account, for people.
-pub fn gone_text(image: &ImageId, traces: &Traces, home: &Home, look: Look) -> String {
+pub fn gone_text(
+    image: &ImageId,
+    traces: &Traces,
+    home: &Home,
+    names: &TagNames,
+    look: Look,
+) -> String {
     let mut page = Page { text: String::new(), look };
     let Home { account, region } = home;
     page.title(&format!("{image}: not in account {account}, Region {region}"));
@@ -41,7 +49,10 @@ pub fn gone_text(image: &ImageId, traces: &Traces, home: &Home, look: Look) -> S
             let when = |what: &str, at: Option<jiff::Timestamp>| {
                 at.map(|at| format!("{what} {}", minute(at)))
             };
-            let mut lines = vec![format!("It is in the Recycle Bin: {}", printable(&bin.name))];
+            let mut lines = vec![match bin.name.as_str() {
+                "" => "It is in the Recycle Bin.".to_owned(),
+                name => format!("It is in the Recycle Bin: {}", printable(name)),
+            }];
             lines.extend(when("deregistered", bin.entered_at));
             lines.extend(when("it goes for good", bin.leaves_at));
             page.section("Where it is", &lines);
@@ -55,16 +66,16 @@ pub fn gone_text(image: &ImageId, traces: &Traces, home: &Home, look: Look) -> S
         ),
     }
     page.section("Its snapshots", &snapshots.iter().map(trace).collect::<Vec<_>>());
-    let unread: Vec<_> = unread.iter().map(|one| format!("not read: {one}")).collect();
+    let unread: Vec<_> = unread.iter().map(not_read).collect();
     page.section("What could not be read", &unread);
     if recycled.is_some() {
-        let command = format!("image-steward restore {image} --region {region}");
+        let command = restore_command(image, region, names);
         page.commands("To bring it back, its snapshots first", &[command]);
     } else if snapshots.iter().any(|one| one.place != TracePlace::Unknown) {
         page.commands(
             "To bring it back",
             &[
-                format!("image-steward restore {image} --region {region}   keeps its snapshots from being deleted"),
+                format!("{}   keeps its snapshots from being deleted", restore_command(image, region, names)),
                 "aws ec2 register-image   makes a new image of them".to_owned(),
             ],
         );
@@ -197,13 +208,17 @@ fn references(story: &Story) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for Found { kind, by, stale, found_by } in &story.references {
         let stale = if *stale { ", which nothing that was read starts machines from" } else { "" };
-        lines.push(format!("{} {}{stale}   (found by {found_by})", printable(kind), printable(by)));
+        lines.push(format!("{} {}{stale} (found by {found_by})", printable(kind), printable(by)));
     }
     if lines.is_empty() {
         lines.push("nothing that was read".to_owned());
     }
-    lines.extend(story.unread.iter().map(|one| format!("not read: {one}")));
+    lines.extend(story.unread.iter().map(not_read));
     lines
+}
+
+fn not_read(unread: &Unread) -> String {
+    format!("not read: {}", printable(&unread.to_string()))
 }
 
 fn untouchable(story: &Story) -> Vec<String> {
@@ -243,7 +258,7 @@ fn decision(story: &Story) -> Vec<String> {
         lines.push(format!("next: {} from {} on", step_words(action), minute(at)));
     }
     if let Some(refusal) = &story.refusal {
-        lines.push(format!("but nothing at all is removed now: {refusal}"));
+        lines.push(format!("but nothing at all is removed now: {}", printable(refusal)));
     }
     lines
 }
@@ -253,11 +268,15 @@ fn steps(story: &Story) -> Vec<String> {
         let when = match when {
             When::Never => "left out by the policy".to_owned(),
             When::Done => "done".to_owned(),
+            When::Skipped => "left out: a later step is due".to_owned(),
             When::Now => "now".to_owned(),
-            When::HeldBack { at } => format!("due since {}, and held back", minute(*at)),
+            When::HeldBack { at } => {
+                format!("due since {}, and held back: see the decision", minute(*at))
+            }
             When::At { at } => {
                 format!("from {} on, unless something keeps it by then", minute(*at))
             }
+            When::NoneGo => "none goes: images that stay use them".to_owned(),
             When::IfItExpires => "if ever it expires".to_owned(),
         };
         format!("{} (after {after}): {when}", step_words(*step))

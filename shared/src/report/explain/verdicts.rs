@@ -9,6 +9,7 @@ use crate::plan::period::{Local, Period};
 use crate::plan::reason::{InPeriod, Reason};
 use crate::policy::{Age, Policy, Rule};
 use crate::report::plan::minute;
+use crate::wording::many;
 
 /// One keep rule, and how it came out for the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -30,6 +31,9 @@ pub enum Held {
     /// It does not.
     No,
 }
+
+/// Only members of a family are asked, but for tags.
+const NO_PLACE: &str = "it has no place in a family";
 
 /// The image's place among its family's decisions, the newest first, and those.
 pub(super) type Ranked<'a> = Option<(usize, &'a [Decision])>;
@@ -112,18 +116,13 @@ impl Asked<'_> {
         });
         let count_wide = usize::try_from(count).unwrap_or(usize::MAX);
         let by = match self.ranked {
-            None => "it has no place in a family".to_owned(),
+            None => NO_PLACE.to_owned(),
             Some((rank, _)) if held.is_some() => {
-                format!(
-                    "it is number {rank}; {} newer images would push it out",
-                    count_wide - rank.min(count_wide) + 1
-                )
+                let more = many(count_wide.saturating_sub(rank) + 1, "newer image");
+                format!("it is number {rank}; {more} would push it out")
             }
             Some((rank, _)) => {
-                format!(
-                    "it is number {rank}, which is {} too far down",
-                    rank.saturating_sub(count_wide)
-                )
+                format!("it is number {rank}, which is {} too far down", rank - count_wide.min(rank))
             }
         };
         Verdict { rule: format!("{name} = {count}"), held: yes(held.is_some()), by }
@@ -132,6 +131,7 @@ impl Asked<'_> {
     fn within(&self, age: Age) -> Verdict {
         let held = self.reason(|reason| matches!(reason, Reason::Within { .. }));
         let by = match (held, self.image.created_at) {
+            _ if self.ranked.is_none() => NO_PLACE.to_owned(),
             (Some(Reason::Within { until }), _) => self.until(*until),
             (_, Some(made)) => self.ended(age.after(made, &self.policy.timezone)),
             (_, None) => "nobody knows when it was made".to_owned(),
@@ -142,6 +142,7 @@ impl Asked<'_> {
     fn launched_within(&self, age: Age) -> Verdict {
         let held = self.reason(|reason| matches!(reason, Reason::LaunchedWithin { .. }));
         let by = match (held, self.image.last_launched_at) {
+            _ if self.ranked.is_none() => NO_PLACE.to_owned(),
             (Some(Reason::LaunchedWithin { until, .. }), _) => self.until(*until),
             (_, Some(launched)) => self.ended(age.after(launched, &self.policy.timezone)),
             (_, None) => "no launch is known (EC2 reports them a day late)".to_owned(),
@@ -154,6 +155,8 @@ impl Asked<'_> {
     }
 
     fn ended(&self, at: Timestamp) -> String {
+        // A day back from now and a day on from there are not the same where clocks change.
+        let at = at.min(self.now);
         format!("it ended {}, {} ago", minute(at), days(at, self.now))
     }
 
@@ -169,7 +172,7 @@ impl Asked<'_> {
                 Some(other) => format!("{} is the newest of {mine}", other.image_id),
                 None => format!("{mine} is before the {count} latest that have an image"),
             },
-            (None, _, _) => "it has no place in a family".to_owned(),
+            (None, _, _) => NO_PLACE.to_owned(),
         };
         Verdict { rule: format!("{name} = {count}"), held: yes(held.is_some()), by }
     }
