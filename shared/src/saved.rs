@@ -168,7 +168,8 @@ impl SavedPlan {
                 removal.delete_after = later(removal.delete_after);
             }
         }
-        let planned = self.snapshots.decisions.iter().filter(|one| one.action != SnapshotAction::Keep);
+        let planned =
+            self.snapshots.decisions.iter().filter(|one| one.action != SnapshotAction::Keep);
         let planned: HashSet<_> = planned.map(|one| &one.snapshot_id).collect();
         snapshots.decisions.retain(|one| planned.contains(&one.snapshot_id));
         for decision in &mut snapshots.decisions {

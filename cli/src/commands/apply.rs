@@ -5,8 +5,8 @@ use std::path::Path;
 use serde::Serialize;
 use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
-use steward::plan::Plan;
 use steward::jobs::{Job, Mode, Reaped};
+use steward::plan::Plan;
 use steward::report::{self, Rows};
 use steward::saved::{Differences, SavedPlan};
 use steward::wording::many;
@@ -54,7 +54,7 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
     if output.format == Format::Table {
         session
             .progress
-            .pause(|| print(&report::plan_text(&plan, &Rows::Changes, session.look)))?;
+            .pause(|| print(&report::plan_text(&plan, None, &Rows::Changes, session.look)))?;
     }
     session.interrupt.begin_changes();
     let images = job.apply_images(&plan).await;
@@ -156,11 +156,7 @@ async fn run_saved(
 }
 
 /// Why a saved plan is not applied, if so.
-fn refusal(
-    saved: &SavedPlan,
-    fresh: &Plan,
-    differences: &Differences,
-) -> Option<String> {
+fn refusal(saved: &SavedPlan, fresh: &Plan, differences: &Differences) -> Option<String> {
     if let Some(refusal) = saved.plan.refusal.as_ref().or(fresh.refusal.as_ref()) {
         return Some(refusal.to_string());
     }

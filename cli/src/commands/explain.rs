@@ -43,7 +43,9 @@ pub async fn run(arguments: arguments::Explain, session: &Session) -> Result<Exi
     let home = Home { account: seen.plan.account, region: seen.plan.region };
     match output.format {
         Format::Json => print_json(&Told::Gone { image_id: &image, traces: &traces })?,
-        Format::Table => print(&gone_text(&image, &traces, &home, &policy.names, session.look))?,
+        Format::Table => {
+            print(&gone_text(&image, &traces, &home, &policy.names, &seen.snapshots, session.look))?
+        }
     }
     Ok(if traces.is_nothing() { Exit::Failed } else { Exit::Done })
 }

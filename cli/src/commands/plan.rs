@@ -92,10 +92,7 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
             print_json_lines(images.chain(snapshots.decisions.iter().map(Line::Snapshot)))?;
         }
         ListFormat::Table => {
-            print(&report::plan_text(&plan, &rows, session.look))?;
-            if !matches!(rows, Rows::Because(_)) {
-                print(&session.look.wrapped(&report::snapshots_text(&snapshots)))?;
-            }
+            print(&report::plan_text(&plan, Some(&snapshots), &rows, session.look))?;
             if let Some(out) = &out {
                 let out = out.display();
                 match plan.refusal {

@@ -25,7 +25,7 @@ pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit
     session.progress.end();
     let program = format!("image-steward {VERSION}");
     let about = About { policy_file: &policy_file, program: &program };
-    let mut page = Page::of(&seen.inventory, &policy, &seen.plan, about);
+    let mut page = Page::of(&seen.inventory, &policy, &seen.plan, &seen.snapshots, about);
     if days > 0 {
         let future = Future { seen: &seen, days, policy: (&policy_file, &policy) };
         let other = against.as_deref().map(name_of).zip(other.as_ref());

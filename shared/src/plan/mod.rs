@@ -183,6 +183,9 @@ pub struct Summary {
     /// for those that another image uses which is kept: an upper bound on what retiring them frees.
     #[serde(default)]
     pub expired_gib: u64,
+    /// How many of those snapshots have a size that is not known: they count as nothing.
+    #[serde(default)]
+    pub sizes_unknown: usize,
 }
 
 impl Plan {
@@ -395,6 +398,9 @@ fn summarise(decisions: &[Decision], inventory: &Inventory) -> Summary {
         expired.remove(snapshot);
     }
     summary.expired_gib = size_of(&expired, inventory);
+    let known = inventory.snapshots.iter().filter(|one| one.size_gib.is_some());
+    let known = known.filter(|one| expired.contains(&one.snapshot_id)).count();
+    summary.sizes_unknown = expired.len() - known;
     summary
 }
 

@@ -64,6 +64,16 @@ impl Look {
         matches!(self, Self::Terminal { .. })
     }
 
+    /// Whether `line` fits into one line behind so many characters.
+    pub(super) fn has_room_for(self, indent: usize, line: &str) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Terminal { width, .. } => {
+                textwrap::core::display_width(line).saturating_add(indent) <= width
+            }
+        }
+    }
+
     /// `text` with each of its lines wrapped to the terminal.
     pub fn wrapped(self, text: &str) -> String {
         let mut wrapped = String::new();

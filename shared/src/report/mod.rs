@@ -16,7 +16,6 @@ use std::fmt::Write as _;
 use crate::apply::{Changed, Failure, Outcome};
 use crate::jobs::Reaped;
 use crate::plan::Step;
-use crate::plan::reap::SnapshotPlan;
 use crate::restore::{End, Restored};
 use crate::saved::Differences;
 use crate::wording::printable;
@@ -92,22 +91,6 @@ pub fn differences_text(differences: &Differences) -> String {
     }
     if let Some((count, ids)) = join(left_for_later) {
         let _ = writeln!(text, "not in the plan, and left for the next one ({count}): {ids}");
-    }
-    text
-}
-
-/// What the ledger says about snapshots; nothing when none is marked.
-pub fn snapshots_text(plan: &SnapshotPlan) -> String {
-    let mut text = String::new();
-    for decision in &plan.decisions {
-        let word = decision.action.as_str();
-        let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
-        let _ = writeln!(
-            text,
-            "snapshot {}: {word}: {}",
-            decision.snapshot_id,
-            printable(&because.join(", "))
-        );
     }
     text
 }

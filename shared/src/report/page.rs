@@ -3,7 +3,7 @@
 //! Texts that come often (reasons, ARNs) stand in one list, and images name their places in it.
 //! Times are Unix seconds.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -12,10 +12,12 @@ use serde_json::{Value, json};
 use super::Price;
 use crate::ids::{ImageId, SnapshotId};
 use crate::inventory::{Image, Inventory, Unread};
-use crate::plan::reap::made_for;
+use crate::plan::reap::{SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::reason::Reason;
-use crate::plan::{Decision, Plan, Summary};
+use crate::plan::{Action, Decision, Plan, Summary};
+
 use crate::policy::Policy;
+use crate::simulate::{Coming, coming};
 
 /// What the page shows.
 #[derive(Debug, Serialize)]
@@ -38,6 +40,8 @@ pub struct Page<'a> {
     families: Vec<Family<'a>>,
     images: Vec<Value>,
     gone: Vec<Value>,
+    /// What daily sweeps would do in the next month.
+    month: Vec<Value>,
     /// What the policy would do over time, if that was asked for.
     projection: Option<Value>,
 }
@@ -81,12 +85,13 @@ impl<'a> Page<'a> {
         inventory: &'a Inventory,
         policy: &'a Policy,
         plan: &'a Plan,
+        snapshots: &SnapshotPlan,
         about: About<'a>,
     ) -> Self {
         let mut strings = Strings::default();
         let mut families = Vec::new();
         let mut places = HashMap::new();
-        let sizes = Sizes::of(inventory);
+        let sizes = Sizes::of(inventory, plan);
         let known: HashMap<&ImageId, &Image> =
             inventory.images.iter().map(|image| (&image.image_id, image)).collect();
         let images = plan.decisions.iter().map(|decision| {
@@ -100,8 +105,10 @@ impl<'a> Page<'a> {
             row(decision, image, family, &sizes, &mut strings)
         });
         let images = images.collect();
+        let gone = snapshots.decisions.iter().filter_map(|one| gone(one, &mut strings));
+        let gone = gone.collect();
         Self {
-            format: 1,
+            format: 2,
             account: plan.account.as_str(),
             region: plan.region.as_str(),
             taken_at: inventory.taken_at.as_second(),
@@ -116,7 +123,8 @@ impl<'a> Page<'a> {
             strings: strings.all,
             families,
             images,
-            gone: gone(inventory, policy),
+            gone,
+            month: month(inventory, policy, plan),
             projection: None,
         }
     }
@@ -142,33 +150,48 @@ impl<'a> Page<'a> {
     }
 }
 
-/// The size of each image: a snapshot that several share counts for the oldest of them.
-struct Sizes<'a>(HashMap<&'a ImageId, u64>);
+/// The size of each image. A snapshot that several share counts for one of them only: for one that
+/// stays, if there is one, and then for the oldest.
+struct Sizes<'a> {
+    gib: HashMap<&'a ImageId, u64>,
+    /// The image for which a snapshot counts.
+    counted: HashMap<&'a SnapshotId, &'a ImageId>,
+    /// The place of each image on the page.
+    places: HashMap<&'a ImageId, usize>,
+}
 
 impl<'a> Sizes<'a> {
-    fn of(inventory: &'a Inventory) -> Self {
+    fn of(inventory: &'a Inventory, plan: &'a Plan) -> Self {
         let sizes: HashMap<&SnapshotId, u32> = inventory
             .snapshots
             .iter()
             .filter_map(|one| Some((&one.snapshot_id, one.size_gib?)))
             .collect();
-        let mut images: Vec<&Image> = inventory.images.iter().collect();
-        images.sort_by_key(|image| (image.created_at, &image.image_id));
-        let mut counted: HashSet<&SnapshotId> = HashSet::new();
-        let mut all = HashMap::new();
+        let mut images: Vec<&Decision> = plan.decisions.iter().collect();
+        images.sort_by_key(|one| {
+            let stays = matches!(one.action, Action::Keep | Action::Rescue(_));
+            (!stays, one.created_at, &one.image_id)
+        });
+        let (mut gib, mut counted) = (HashMap::new(), HashMap::new());
         for image in images {
-            let known: Vec<u32> = image
-                .snapshots
-                .iter()
-                .filter_map(|id| {
-                    sizes.get(id).map(|size| if counted.insert(id) { *size } else { 0 })
-                })
-                .collect();
-            if !known.is_empty() {
-                all.insert(&image.image_id, known.into_iter().map(u64::from).sum());
+            for snapshot in &image.snapshots {
+                let Some(size) = sizes.get(snapshot) else { continue };
+                let is_first =
+                    *counted.entry(snapshot).or_insert(&image.image_id) == &image.image_id;
+                *gib.entry(&image.image_id).or_insert(0) +=
+                    if is_first { u64::from(*size) } else { 0 };
             }
         }
-        Self(all)
+        let places = plan.decisions.iter().enumerate();
+        let places = places.map(|(place, one)| (&one.image_id, place)).collect();
+        Self { gib, counted, places }
+    }
+
+    /// The place of another image for which a snapshot of this one counts.
+    fn shared_with(&self, decision: &Decision) -> Option<usize> {
+        let others = decision.snapshots.iter().filter_map(|id| self.counted.get(id));
+        let other = others.copied().find(|other| **other != decision.image_id)?;
+        self.places.get(other).copied()
     }
 }
 
@@ -202,42 +225,55 @@ fn row(
         decision.expired_at.map(seconds),
         decision.next.map(|next| next.action),
         decision.next.map(|next| seconds(next.at)),
-        sizes.0.get(&decision.image_id),
+        sizes.gib.get(&decision.image_id),
         decision.snapshots,
+        sizes.shared_with(decision),
     ])
 }
 
-/// What is left of an image that is gone.
-#[derive(Default)]
-struct Remains<'a> {
-    snapshots: Vec<&'a SnapshotId>,
-    gib: Option<u64>,
-    delete_after: Option<i64>,
+/// A snapshot whose image is gone.
+fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
+    let because = decision.because.iter().map(|one| strings.place(&one.to_string()));
+    let because: Vec<_> = because.collect();
+    let after = decision.because.iter().find_map(|reason| match reason {
+        SnapshotReason::NotBefore { at } | SnapshotReason::Due { since: at } => Some(*at),
+        _ => decision.delete_after,
+    });
+    // What an image still uses is not gone.
+    let is_used = |reason: &SnapshotReason| {
+        matches!(reason, SnapshotReason::ImageExists { .. } | SnapshotReason::UsedBy { .. })
+    };
+    (!decision.because.iter().any(is_used)).then(|| {
+        json!([
+            decision.image,
+            decision.snapshot_id,
+            decision.size_gib,
+            decision.action.as_str(),
+            after.map(Timestamp::as_second),
+            because,
+        ])
+    })
 }
 
-/// The images that are gone while snapshots of theirs are still there.
-fn gone(inventory: &Inventory, policy: &Policy) -> Vec<Value> {
-    let here: HashSet<&str> = inventory.images.iter().map(|one| one.image_id.as_str()).collect();
-    let mut gone: BTreeMap<String, Remains<'_>> = BTreeMap::new();
-    for snapshot in &inventory.snapshots {
-        let ledger = snapshot.tags.get(&policy.names.image).map(ToOwned::to_owned);
-        let told = || snapshot.description.as_deref().and_then(made_for).map(|id| id.to_string());
-        let Some(image) = ledger.or_else(told).filter(|image| !here.contains(image.as_str()))
-        else {
-            continue;
-        };
-        let remains = gone.entry(image).or_default();
-        remains.snapshots.push(&snapshot.snapshot_id);
-        if let Some(size) = snapshot.size_gib {
-            remains.gib = Some(remains.gib.unwrap_or(0) + u64::from(size));
-        }
-        let after = snapshot.tags.get(&policy.names.delete_after);
-        let after = after.and_then(|at| at.parse::<Timestamp>().ok()).map(|at| at.as_second());
-        remains.delete_after = remains.delete_after.max(after);
-    }
-    gone.into_iter()
-        .map(|(image, Remains { snapshots, gib, delete_after })| {
-            json!([image, snapshots, gib, delete_after])
+/// What daily sweeps would do in the next month, as the page has it.
+fn month(inventory: &Inventory, policy: &Policy, plan: &Plan) -> Vec<Value> {
+    const DAYS: u32 = 31;
+    let places = plan.decisions.iter().enumerate();
+    let places: HashMap<&ImageId, usize> =
+        places.map(|(place, one)| (&one.image_id, place)).collect();
+    let sizes: HashMap<&SnapshotId, u32> = inventory
+        .snapshots
+        .iter()
+        .filter_map(|one| Some((&one.snapshot_id, one.size_gib?)))
+        .collect();
+    let coming = coming(inventory, policy, plan.planned_at, DAYS).into_iter();
+    coming
+        .map(|Coming { image, step, at, snapshots }| {
+            let place = image.as_ref().and_then(|image| places.get(image));
+            let known: Vec<u64> =
+                snapshots.iter().filter_map(|id| sizes.get(id)).copied().map(u64::from).collect();
+            let gib = (!known.is_empty()).then(|| known.iter().sum::<u64>());
+            json!([place, step, at.as_second(), snapshots, gib])
         })
         .collect()
 }
@@ -260,18 +296,22 @@ mod tests {
         let inventory = Inventory::from_json(INVENTORY).unwrap();
         let policy = Policy::parse(POLICY, "policy").unwrap();
         let plan = crate::plan::plan(&inventory, &policy, "2026-12-31T12:00:00Z".parse().unwrap());
+        let snapshots = crate::plan::reap::plan_snapshots(&inventory, &policy, plan.planned_at);
         let about = About { policy_file: "policy.toml", program: "image-steward" };
-        let page = Page::of(&inventory, &policy, &plan, about).with_projection(json!({
+        let page = Page::of(&inventory, &policy, &plan, &snapshots, about).with_projection(json!({
             "families": [{"rule": "web", "group": "all", "gib": [1]}, {"rule": "x", "group": "y"}]
         }));
         serde_json::to_value(page).unwrap()
     }
 
     #[test]
-    fn a_snapshot_that_is_shared_counts_once_for_the_oldest() {
+    fn a_snapshot_that_is_shared_counts_once_for_the_oldest_that_stays() {
         let page = page();
         let gib: Vec<_> = page["images"].as_array().unwrap().iter().map(|one| &one[11]).collect();
         assert_eq!(gib, [&json!(100), &json!(8), &Value::Null]);
+        let shared: Vec<_> =
+            page["images"].as_array().unwrap().iter().map(|one| &one[13]).collect();
+        assert_eq!(shared, [&json!(1), &Value::Null, &Value::Null]);
     }
 
     #[test]
@@ -288,7 +328,14 @@ mod tests {
     #[test]
     fn what_is_gone_is_told_by_its_snapshots() {
         let at = "2027-01-01T00:00:00Z".parse::<Timestamp>().unwrap().as_second();
-        assert_eq!(page()["gone"], json!([["ami-9", ["snap-9"], 5, at]]));
+        let page = page();
+        let [gone] = &page["gone"].as_array().unwrap()[..] else { panic!("{}", page["gone"]) };
+        assert_eq!(
+            gone.as_array().unwrap()[..5],
+            [json!("ami-9"), json!("snap-9"), json!(5), json!("keep"), json!(at)]
+        );
+        let deleted = json!([null, "delete_snapshots", at + 12 * 3600, ["snap-9"], 5]);
+        assert_eq!(page["month"], json!([deleted]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A plan for people: by family, what happens to each image and why, and the sum of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use jiff::Timestamp;
@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::look::{Look, Tone};
 use super::price::Price;
 use super::step_words;
+use crate::plan::reap::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Next, Plan, Step, Summary};
 use crate::wording::{many, printable, thousands};
@@ -34,9 +35,11 @@ impl Rows {
     }
 }
 
-/// The plan, its sum, and the refusal if there is one. Ids are never broken or cut.
-pub fn plan_text(plan: &Plan, rows: &Rows, look: Look) -> String {
-    if plan.decisions.is_empty() && plan.refusal.is_none() {
+/// The plan, what is to be done about the snapshots of images that are gone, the sum of it, and the
+/// refusal if there is one. Ids are never broken or cut.
+pub fn plan_text(plan: &Plan, snapshots: Option<&SnapshotPlan>, rows: &Rows, look: Look) -> String {
+    let found = snapshots.map_or(&[][..], |snapshots| &snapshots.decisions);
+    if plan.decisions.is_empty() && found.is_empty() && plan.refusal.is_none() {
         return format!(
             "No images in account {}, Region {}. Is that the right account and Region?\n",
             plan.account, plan.region
@@ -44,36 +47,51 @@ pub fn plan_text(plan: &Plan, rows: &Rows, look: Look) -> String {
     }
     let mut text = String::new();
     if look.is_terminal() && plan.decisions.iter().any(|one| rows.shows(one)) {
-        let signs = "Signs: - deregister  ~ deprecate or disable  * newly expired  . waiting  + rescue  = kept\n";
-        look.paragraph(&mut text, 0, &look.tone(Tone::Quiet, signs.trim_end()));
+        let signs = "Signs: - deregister  ~ deprecate or disable  * mark as expired  . waiting  + rescue  = kept";
+        look.paragraph(&mut text, 0, &look.tone(Tone::Quiet, signs));
         text.push('\n');
     }
     for family in families(plan) {
-        family_text(&mut text, family, plan.planned_at, rows, look);
+        family_text(&mut text, &family, plan.planned_at, rows, look);
+    }
+    if !matches!(rows, Rows::Because(_)) {
+        snapshots_text(&mut text, found, rows, look);
+    }
+    if plan.summary.expired_gib > 0 {
+        let price = Price::in_region(&plan.region);
+        let note = format!(
+            "Upper bounds: the sizes are those of the volumes, and snapshots that share blocks are counted in full. {price}."
+        );
+        look.paragraph(&mut text, 0, &look.tone(Tone::Quiet, &note));
     }
     if !plan.decisions.is_empty() {
-        look.paragraph(&mut text, 0, &summary_line(&plan.summary, plan));
-        if plan.summary.expired_gib > 0 {
-            let price = Price::in_region(&plan.region);
-            let note = format!(
-                "Upper bounds: the sizes are those of the volumes, and snapshots that share blocks are counted in full. {price}."
-            );
-            look.paragraph(&mut text, 0, &look.tone(Tone::Quiet, &note));
-        }
+        look.paragraph(&mut text, 0, &summary_line(plan));
     }
     if let Some(refusal) = &plan.refusal {
-        look.paragraph(&mut text, 0, &look.tone(Tone::Gone, &format!("Refused: {}.", printable(&refusal.to_string()))));
+        let refusal = format!("Refused: {}.", printable(&refusal.to_string()));
+        look.paragraph(&mut text, 0, &look.tone(Tone::Gone, &refusal));
     }
     text
 }
 
-/// The decisions family by family: they come in that order.
-fn families(plan: &Plan) -> impl Iterator<Item = &[Decision]> {
-    plan.decisions.chunk_by(|a, b| a.rule == b.rule && a.group == b.group)
+/// The decisions family by family, in the order in which each comes first. What is in no family
+/// lies between others.
+fn families(plan: &Plan) -> Vec<Vec<&Decision>> {
+    let mut places = HashMap::new();
+    let mut families: Vec<Vec<&Decision>> = Vec::new();
+    for decision in &plan.decisions {
+        let place = *places.entry((&decision.rule, &decision.group)).or_insert(families.len());
+        match families.get_mut(place) {
+            Some(family) => family.push(decision),
+            None => families.push(vec![decision]),
+        }
+    }
+    families
 }
 
-fn family_text(text: &mut String, family: &[Decision], now: Timestamp, rows: &Rows, look: Look) {
-    let shown: Vec<&Decision> = family.iter().filter(|one| rows.shows(one)).collect();
+fn family_text(text: &mut String, family: &[&Decision], now: Timestamp, rows: &Rows, look: Look) {
+    let (shown, hidden): (Vec<&Decision>, Vec<&Decision>) =
+        family.iter().copied().partition(|one| rows.shows(one));
     let Some(first) = family.first() else { return };
     if shown.is_empty() && matches!(rows, Rows::Because(_)) {
         return;
@@ -87,40 +105,84 @@ fn family_text(text: &mut String, family: &[Decision], now: Timestamp, rows: &Ro
     let count = |what: fn(&Decision) -> bool| family.iter().filter(|one| what(one)).count();
     let kept = count(|one| one.action == Action::Keep);
     let used = count(is_in_use);
-    let mut head = format!("{title}: {}, {used} in use, {kept} kept", many(family.len(), "image"));
+    let mut head = format!(
+        "{title}: {}, {} in use, {} kept",
+        many(family.len(), "image"),
+        thousands(used),
+        thousands(kept)
+    );
     let back = count(|one| matches!(one.action, Action::Rescue(_)));
     for (count, words) in [(back, "to rescue"), (family.len() - kept - back, "on their way out")] {
         if count > 0 {
-            let _ = write!(head, ", {count} {words}");
+            let _ = write!(head, ", {} {words}", thousands(count));
         }
     }
     look.paragraph(text, 0, &look.tone(Tone::Heading, &head));
     for decision in &shown {
         image_text(text, decision, now, look);
     }
-    let hidden: Vec<&Decision> = family.iter().filter(|one| !rows.shows(one)).collect();
     if !hidden.is_empty() && *rows == Rows::Changes {
-        let line = format!("{} kept: {}", hidden.len(), why_in_numbers(&hidden));
+        let words = hidden.iter().map(|one| one.because.iter().map(Reason::word).collect());
+        let line = format!("{} kept: {}", thousands(hidden.len()), in_numbers(words));
         look.paragraph(text, 2, &look.tone(Tone::Quiet, &line));
     }
     text.push('\n');
 }
 
-/// How many of these images have each kind of reason, the most frequent first.
-fn why_in_numbers(decisions: &[&Decision]) -> String {
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-    for decision in decisions {
-        let mut words: Vec<&str> = decision.because.iter().map(Reason::word).collect();
-        words.sort_unstable();
-        words.dedup();
+/// How often each word is said, the most frequent first.
+fn in_numbers<'a>(said: impl Iterator<Item = BTreeSet<&'a str>>) -> String {
+    let (mut counts, mut several) = (BTreeMap::new(), false);
+    for words in said {
+        several |= words.len() > 1;
         for word in words {
-            *counts.entry(word).or_default() += 1;
+            *counts.entry(word).or_insert(0) += 1;
         }
     }
     let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let words: Vec<_> = counts.iter().map(|(word, count)| format!("{count} {word}")).collect();
-    words.join(", ")
+    let words: Vec<_> =
+        counts.iter().map(|(word, count)| format!("{} {word}", thousands(count))).collect();
+    let overlap = if several { " (some for several reasons)" } else { "" };
+    format!("{}{overlap}", words.join(", "))
+}
+
+/// What is to be done about the snapshots of images that are gone; nothing when there are none.
+fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, look: Look) {
+    if found.is_empty() {
+        return;
+    }
+    let count = |action| found.iter().filter(|one| one.action == action).count();
+    let (delete, mark) = (count(SnapshotAction::Delete), count(SnapshotAction::Mark));
+    let kept = found.len() - delete - mark;
+    let head = format!(
+        "snapshots whose image is gone or goes: {}, {delete} to delete, {mark} to mark as orphaned, {kept} kept",
+        many(found.len(), "snapshot")
+    );
+    look.paragraph(text, 0, &look.tone(Tone::Heading, &head));
+    let (mut hidden, mut lines) = (Vec::new(), 0);
+    for decision in found {
+        let tone = match decision.action {
+            SnapshotAction::Keep if *rows != Rows::All => {
+                hidden.push(decision);
+                continue;
+            }
+            SnapshotAction::Keep => Tone::Quiet,
+            SnapshotAction::Mark => Tone::Change,
+            SnapshotAction::Delete => Tone::Gone,
+        };
+        lines += 1;
+        let why: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
+        let word = look.tone(tone, decision.action.as_str());
+        let why = printable(&why.join("; "));
+        look.paragraph(text, 4, &format!("{} {word}; why: {why}", decision.snapshot_id));
+    }
+    if !hidden.is_empty() {
+        let words = hidden.iter().map(|one| one.because.iter().map(SnapshotReason::word).collect());
+        let line = format!("{} kept: {}", thousands(hidden.len()), in_numbers(words));
+        look.paragraph(text, 2, &look.tone(Tone::Quiet, &line));
+    }
+    debug_assert_eq!(lines + hidden.len(), found.len());
+    text.push('\n');
 }
 
 fn is_in_use(decision: &Decision) -> bool {
@@ -139,26 +201,31 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look
     };
     let age = created_at.map_or_else(|| "age unknown".to_owned(), |made| age(made, now));
     let word = action.word();
-    let line = format!("{image_id} {}, {age}: {}", printable(name), look.tone(tone, word));
-    match look {
-        Look::Plain => look.paragraph(text, 2, &line),
-        Look::Terminal { .. } => {
-            let start = text.len();
-            look.paragraph(text, 4, &line);
-            text.replace_range(
-                start..start + 4,
-                &format!("  {} ", look.tone(tone, &sign.to_string())),
-            );
-        }
-    }
+    let what = format!("{image_id} {}, {age}: {}", printable(name), look.tone(tone, word));
     let why: Vec<_> = because.iter().map(|reason| printable(&reason.to_string())).collect();
-    look.paragraph(text, 6, &format!("why: {}", why.join("; ")));
+    let mut more = vec![format!("why: {}", why.join("; "))];
     if let Some(Next { action, at }) = next {
         let what = match action {
             Step::DeleteSnapshots => format!("delete its {}", many(snapshots.len(), "snapshot")),
             other => step_words(*other).to_owned(),
         };
-        look.paragraph(text, 6, &format!("next: {what} from {} on", minute(*at)));
+        more.push(format!("next: {what} from {} on", minute(*at)));
+    }
+    let sign = match look {
+        Look::Plain => String::new(),
+        Look::Terminal { .. } => format!("{} ", look.tone(tone, &sign.to_string())),
+    };
+    // One line where there is room for it.
+    let line = format!("{what}; {}", more.join("; "));
+    if look.has_room_for(4, &line) {
+        let _ = writeln!(text, "  {sign}{line}");
+        return;
+    }
+    let mut lines = String::new();
+    look.paragraph(&mut lines, 4, &what);
+    let _ = write!(text, "  {sign}{}", lines.trim_start());
+    for line in more {
+        look.paragraph(text, 6, &line);
     }
 }
 
@@ -167,7 +234,7 @@ pub(super) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%MZ").to_string()
 }
 
-fn summary_line(summary: &Summary, plan: &Plan) -> String {
+fn summary_line(plan: &Plan) -> String {
     let Summary {
         images,
         in_use,
@@ -182,27 +249,44 @@ fn summary_line(summary: &Summary, plan: &Plan) -> String {
         snapshots,
         snapshots_gib,
         expired_gib,
-    } = summary;
+        sizes_unknown,
+    } = &plan.summary;
     let price = Price::in_region(&plan.region);
+    let unknown = match sizes_unknown {
+        0 => String::new(),
+        count => format!(", without {} of unknown size", many(*count, "snapshot")),
+    };
+    let cost =
+        |gib: &u64| format!("at most {} GiB, {} a month{unknown}", thousands(gib), price.of(*gib));
     let mut line = format!(
-        "Plan: {}, {keep} kept ({in_use} in use), {rescue} to rescue, {wait} waiting, {expire} newly expired, \
-         {deprecate} to deprecate, {disable} to disable, {deregister} to deregister with {} \
-         (at most {} GiB, {} a month).",
+        "Plan: {}, {} in use: {} kept, {} to rescue, {} waiting, {} to mark as expired, {} to deprecate, {} to \
+         disable, {} to deregister with {} ({}).",
         many(*images, "image"),
+        thousands(in_use),
+        thousands(keep),
+        thousands(rescue),
+        thousands(wait),
+        thousands(expire),
+        thousands(deprecate),
+        thousands(disable),
+        thousands(deregister),
         many(*snapshots, "snapshot"),
-        thousands(snapshots_gib),
-        price.of(*snapshots_gib),
+        cost(snapshots_gib),
     );
+    let newly = plan.decisions.iter().filter(|decision| plan.marks(decision)).count();
+    if newly > 0 {
+        let _ = write!(line, " {} newly found expired.", thousands(newly));
+    }
     if *deferred > 0 {
-        let _ = write!(line, " {deferred} deferred by a cap.");
+        let _ = write!(line, " {} deferred by a cap.", thousands(deferred));
     }
     let out = wait + expire + deprecate + disable + deregister;
     if out > *deregister {
+        let cost = cost(expired_gib);
         let _ = write!(
             line,
-            " When all that is on its way out is gone, {out} in all: at most {} GiB, {} a month.",
-            thousands(expired_gib),
-            price.of(*expired_gib),
+            " When all that is on its way out is gone, {} in all: {cost}.",
+            thousands(out)
         );
     }
     line

@@ -5,6 +5,7 @@
 //! people do is not foreseen: what is in use stays in use, what is made is not used, and no
 //! sweep fails.
 
+mod coming;
 mod growth;
 mod world;
 
@@ -20,6 +21,7 @@ use crate::plan::reap::made_for;
 use crate::plan::{Plan, Refusal, plan};
 use crate::policy::Policy;
 use crate::progress;
+pub use coming::{Coming, ComingStep, coming};
 use growth::DAY;
 pub use growth::Growth;
 pub use world::{Done, World};

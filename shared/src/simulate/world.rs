@@ -92,11 +92,16 @@ impl World {
     /// Carries out a sweep: `plan` for the images, then a plan for the snapshots, made of what the
     /// first has left.
     pub fn sweep(&mut self, plan: &Plan, policy: &Policy) -> Done {
+        self.sweep_both(plan, policy).0
+    }
+
+    /// The same, with the plan for the snapshots that was carried out.
+    pub(super) fn sweep_both(&mut self, plan: &Plan, policy: &Policy) -> (Done, SnapshotPlan) {
         let mut done = Done::default();
         self.take_steps(plan, policy, &mut done);
         let reaping = plan_snapshots(&self.inventory, policy, plan.planned_at);
         self.reap(&reaping, &policy.names, &mut done);
-        done
+        (done, reaping)
     }
 
     fn take_steps(&mut self, plan: &Plan, policy: &Policy, done: &mut Done) {

@@ -114,6 +114,37 @@ pub enum SnapshotReason {
     Refused,
 }
 
+impl SnapshotReason {
+    /// The word for this kind of reason, as in the JSON.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Due { .. } => "due",
+            Self::NotBefore { .. } => "not_before",
+            Self::DateUnreadable { .. } => "date_unreadable",
+            Self::MarkCopied { .. } => "mark_copied",
+            Self::ImageUnknown => "image_unknown",
+            Self::ImageExists { .. } => "image_exists",
+            Self::UsedBy { .. } => "used_by",
+            Self::OptedOut { .. } => "opted_out",
+            Self::ManagedElsewhere { .. } => "managed_elsewhere",
+            Self::CopyOf { .. } => "copy_of",
+            Self::Orphaned { .. } => "orphaned",
+            Self::OrphansStay => "orphans_stay",
+            Self::TooYoung { .. } => "too_young",
+            Self::OriginUnverified { .. } => "origin_unverified",
+            Self::ImageInRecycleBin { .. } => "image_in_recycle_bin",
+            Self::RecycleBinUnread => "recycle_bin_unread",
+            Self::Locked => "locked",
+            Self::Shared { .. } => "shared",
+            Self::NamedBy { .. } => "named_by",
+            Self::NotRecoverable => "not_recoverable",
+            Self::Deferred { .. } => "deferred",
+            Self::NotSeen => "not_seen",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 impl fmt::Display for SnapshotReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

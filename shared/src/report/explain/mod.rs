@@ -62,7 +62,7 @@ pub struct Found {
     pub by: String,
     /// Nothing that was read starts machines from it.
     pub stale: bool,
-    /// The calls that tell of this kind.
+    /// The call that told of it.
     pub found_by: &'static str,
 }
 
@@ -121,10 +121,10 @@ fn family_of(place: usize, plan: &Plan) -> &[Decision] {
 fn found(reason: &Reason) -> Option<Found> {
     let Reason::InUse { kind, by, stale } = reason else { return None };
     let found_by = match &**kind {
-        "instance" => "ec2:DescribeInstances or ec2:DescribeImageReferences",
-        "launch_template" => {
-            "ec2:DescribeLaunchTemplateVersions, ssm:GetParameter or ec2:DescribeImageReferences"
-        }
+        "instance" => "ec2:DescribeInstances",
+        // Only our own reading says which version it is.
+        "launch_template" if by.contains(" version ") => "ec2:DescribeLaunchTemplateVersions",
+        "launch_template" => "ec2:DescribeImageReferences",
         "launch_configuration" => "autoscaling:DescribeLaunchConfigurations",
         "auto_scaling_group" => "autoscaling:DescribeAutoScalingGroups",
         "fleet" => "ec2:DescribeFleets",

@@ -45,6 +45,8 @@ pub enum When {
     },
     /// Images that stay use all of its snapshots: none goes.
     NoneGo,
+    /// It has been taken, and the plan takes it back.
+    TakenBack,
     /// It would come so long after the image expires: it is kept.
     IfItExpires,
 }
@@ -80,7 +82,13 @@ pub(super) fn of(
                 add(step, "never".to_owned(), When::Never);
                 continue;
             };
+            let taken_back = match (&decision.action, step) {
+                (Action::Rescue(undo), Step::Deprecate) => undo.deprecation.is_some(),
+                (Action::Rescue(undo), Step::Disable) => undo.enable,
+                _ => false,
+            };
             let when = match after(age, since) {
+                _ if taken_back => When::TakenBack,
                 None => When::IfItExpires,
                 Some(_) if is_done(step, image, now) => When::Done,
                 Some(at) => due(step, at, decision, now),

@@ -2,16 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::{restore_command, Found, Held, Milestone, Story, Verdict, When};
+use super::{Found, Held, Milestone, Story, Verdict, When, restore_command};
 use crate::ids::{ImageId, Region};
 use crate::inventory::Unread;
+use crate::plan::reap::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next};
 use crate::report::look::{Look, Tone};
 use crate::report::plan::{age, minute};
 use crate::report::price::Price;
 use crate::report::step_words;
-use crate::tags::TagNames;
 use crate::survey::{Home, Trace, TracePlace, Traces};
+use crate::tags::TagNames;
 use crate::wording::{printable, thousands};
 
 /// The story of an image that exists, for people.
@@ -38,6 +39,7 @@ pub fn gone_text(
     traces: &Traces,
     home: &Home,
     names: &TagNames,
+    plan: &SnapshotPlan,
     look: Look,
 ) -> String {
     let mut page = Page { text: String::new(), look };
@@ -65,7 +67,10 @@ pub fn gone_text(
             &["It is not in the Recycle Bin either, as far as that was read; its snapshots tell of it.".to_owned()],
         ),
     }
-    page.section("Its snapshots", &snapshots.iter().map(trace).collect::<Vec<_>>());
+    page.section(
+        "Its snapshots",
+        &snapshots.iter().map(|one| trace(one, plan)).collect::<Vec<_>>(),
+    );
     let unread: Vec<_> = unread.iter().map(not_read).collect();
     page.section("What could not be read", &unread);
     if recycled.is_some() {
@@ -75,7 +80,10 @@ pub fn gone_text(
         page.commands(
             "To bring it back",
             &[
-                format!("{}   keeps its snapshots from being deleted", restore_command(image, region, names)),
+                format!(
+                    "{}   keeps its snapshots from being deleted",
+                    restore_command(image, region, names)
+                ),
                 "aws ec2 register-image   makes a new image of them".to_owned(),
             ],
         );
@@ -95,7 +103,7 @@ fn nowhere(image: &ImageId, region: &Region, is_unread: bool) -> Vec<String> {
     lines
 }
 
-fn trace(trace: &Trace) -> String {
+fn trace(trace: &Trace, plan: &SnapshotPlan) -> String {
     let Trace { snapshot_id, place, size_gib, delete_after } = trace;
     let place = match place {
         TracePlace::Here => "is there",
@@ -106,8 +114,22 @@ fn trace(trace: &Trace) -> String {
     if let Some(size) = size_gib {
         let _ = write!(line, ", {size} GiB");
     }
-    if let Some(after) = delete_after {
-        let _ = write!(line, ", may be deleted from {} on", printable(after));
+    match plan.decisions.iter().find(|one| one.snapshot_id == *snapshot_id) {
+        Some(decision) => {
+            let why: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
+            let what = match decision.action {
+                SnapshotAction::Keep => "it stays now",
+                SnapshotAction::Mark => "the next run that applies marks it as orphaned",
+                SnapshotAction::Delete => "the next run that applies deletes it",
+            };
+            let _ = write!(line, "; {what}: {}", printable(&why.join("; ")));
+        }
+        None => {
+            if let Some(after) = delete_after {
+                let after = after.parse().map_or_else(|_| printable(after), minute);
+                let _ = write!(line, ", may be deleted from {after} on");
+            }
+        }
     }
     line
 }
@@ -277,6 +299,7 @@ fn steps(story: &Story) -> Vec<String> {
                 format!("from {} on, unless something keeps it by then", minute(*at))
             }
             When::NoneGo => "none goes: images that stay use them".to_owned(),
+            When::TakenBack => "done, and the next run that applies takes it back".to_owned(),
             When::IfItExpires => "if ever it expires".to_owned(),
         };
         format!("{} (after {after}): {when}", step_words(*step))

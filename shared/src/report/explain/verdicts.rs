@@ -122,7 +122,10 @@ impl Asked<'_> {
                 format!("it is number {rank}; {more} would push it out")
             }
             Some((rank, _)) => {
-                format!("it is number {rank}, which is {} too far down", rank - count_wide.min(rank))
+                format!(
+                    "it is number {rank}, which is {} too far down",
+                    rank - count_wide.min(rank)
+                )
             }
         };
         Verdict { rule: format!("{name} = {count}"), held: yes(held.is_some()), by }

@@ -1,0 +1,79 @@
+//! What daily sweeps would do in the days to come, step by step, if nothing changes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{DAY, World, of_images};
+use crate::ids::{ImageId, SnapshotId};
+use crate::inventory::Inventory;
+use crate::plan::reap::SnapshotAction;
+use crate::plan::{Action, plan};
+use crate::policy::Policy;
+
+/// Something that a sweep to come would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coming {
+    /// To this image, or to snapshots of it; `None` when that is not known.
+    pub image: Option<ImageId>,
+    /// What.
+    pub step: ComingStep,
+    /// In the sweep of this time.
+    pub at: Timestamp,
+    /// The snapshots that are deleted.
+    pub snapshots: Vec<SnapshotId>,
+}
+
+/// What a sweep to come would do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum ComingStep {
+    Rescue,
+    Mark,
+    Deprecate,
+    Disable,
+    Deregister,
+    DeleteSnapshots,
+}
+
+/// What sweeps, one a day, would do from `now` on for so many days: under the caps of the policy,
+/// and with no new images.
+pub fn coming(inventory: &Inventory, policy: &Policy, now: Timestamp, days: u32) -> Vec<Coming> {
+    let mut world = World::new(of_images(inventory, policy));
+    let mut all = Vec::new();
+    for day in 0..=days {
+        let at = now.checked_add(DAY * i32::try_from(day).unwrap_or(i32::MAX));
+        let at = at.unwrap_or(Timestamp::MAX);
+        world.let_time_pass(at);
+        let found = plan(world.inventory(), policy, at);
+        let steps = found.decisions.iter().filter_map(|decision| {
+            let step = match decision.action {
+                Action::Keep | Action::Wait => return None,
+                Action::Rescue(_) => ComingStep::Rescue,
+                Action::Expire => ComingStep::Mark,
+                Action::Deprecate { .. } => ComingStep::Deprecate,
+                Action::Disable { .. } => ComingStep::Disable,
+                Action::Deregister { .. } => ComingStep::Deregister,
+            };
+            let image = Some(decision.image_id.clone());
+            Some(Coming { image, step, at, snapshots: Vec::new() })
+        });
+        all.extend(steps);
+        let (_, reaping) = world.sweep_both(&found, policy);
+        let mut gone: BTreeMap<Option<ImageId>, Vec<SnapshotId>> = BTreeMap::new();
+        for decision in reaping.decisions {
+            if decision.action == SnapshotAction::Delete {
+                gone.entry(decision.image).or_default().push(decision.snapshot_id);
+            }
+        }
+        let step = ComingStep::DeleteSnapshots;
+        all.extend(gone.into_iter().map(|(image, snapshots)| Coming {
+            image,
+            step,
+            at,
+            snapshots,
+        }));
+    }
+    all
+}
