@@ -13,7 +13,7 @@ use steward::simulate::MOST_DAYS;
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
 #[derive(Debug, Parser)]
-#[command(name = "image-steward", version = VERSION, after_help = EXITS)]
+#[command(name = "image-steward", version = VERSION, after_help = more_help())]
 pub struct Arguments {
     /// What to do.
     #[command(subcommand)]
@@ -40,24 +40,41 @@ pub enum Colour {
 /// The version, with the commit that it was built from where that is known.
 pub const VERSION: &str = env!("STEWARD_VERSION");
 
-const EXITS: &str = "Exit codes: 0 done · 1 failed · 2 usage or policy error · 3 done in part · 4 refused · 130 interrupted \
-before anything was changed.\n\
-FILE may be `-`: standard input, or standard output.\n\
-Credentials, Region and endpoint come from the standard AWS chain (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL …).";
+/// What the program's exit codes mean.
+pub const EXIT_CODES: [(&str, &str); 6] = [
+    ("0", "done"),
+    ("1", "failed"),
+    ("2", "usage or policy error"),
+    ("3", "done in part, or interrupted while something was changed"),
+    ("4", "refused: nothing is removed, and the output says why"),
+    ("130", "interrupted before anything was changed"),
+];
+
+/// Behind every help.
+fn more_help() -> String {
+    let codes: Vec<_> =
+        EXIT_CODES.iter().map(|(code, meaning)| format!("  {code:>3}  {meaning}\n")).collect();
+    format!(
+        "Exit codes:\n{}\nFILE may be `-`: standard input, or standard output. Credentials, Region and endpoint come \
+         from the standard AWS chain (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and so on).",
+        codes.concat()
+    )
+}
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Write a first policy, with comments: from what is in the account, or from the policies of
+    /// another tool. Changes nothing there.
+    #[command(
+        after_help = "Examples:\n  image-steward init --region eu-central-1\n  image-steward init --inventory saved.json --out -\n  image-steward init --from custodian.yml --out policy.toml\n  image-steward init --from crontab.txt --inventory saved.json"
+    )]
+    Init(Init),
     /// Say what would be done about every image, and why. Changes nothing.
     #[command(
         after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --why in_use,last\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
     )]
     Plan(Plan),
-    /// Do it: retire images, then delete the snapshots whose time has come.
-    #[command(
-        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json"
-    )]
-    Apply(Apply),
     /// Tell the whole story of one image: what refers to it, what keeps it, where it stands, and
     /// what comes next. Changes nothing.
     #[command(
@@ -70,6 +87,16 @@ pub enum Command {
         after_help = "Examples:\n  image-steward report --policy policy.toml --out report.html\n  image-steward report --policy new.toml --against old.toml --days 180 --inventory saved.json --out report.html"
     )]
     Report(Report),
+    /// Say what a policy would do in the weeks to come, or two policies side by side. Changes nothing.
+    #[command(
+        after_help = "Examples:\n  image-steward simulate --policy new.toml --days 180 --region eu-central-1\n  image-steward simulate --policy new.toml --against old.toml --days 90 --inventory saved.json"
+    )]
+    Simulate(Simulate),
+    /// Do it: retire images, then delete the snapshots whose time has come.
+    #[command(
+        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json"
+    )]
+    Apply(Apply),
     /// Bring images back from wherever they are: expired, deprecated, disabled, or in the Recycle
     /// Bin with their snapshots.
     #[command(
@@ -85,6 +112,7 @@ pub enum Command {
     #[command(after_help = "Example:\n  image-steward validate --policy policy.toml")]
     Validate(Validate),
     /// Print the JSON Schema of the policy.
+    #[command(after_help = "Example:\n  image-steward schema > policy.schema.json")]
     Schema,
     /// Print what makes a shell complete this command.
     #[command(
@@ -95,19 +123,14 @@ pub enum Command {
         shell: clap_complete::Shell,
     },
     /// Print the manual page.
-    #[command(after_help = "Example:\n  image-steward man | man -l -")]
-    Man,
-    /// Say what a policy would do in the weeks to come, or two policies side by side. Changes nothing.
     #[command(
-        after_help = "Examples:\n  image-steward simulate --policy new.toml --days 180 --region eu-central-1\n  image-steward simulate --policy new.toml --against old.toml --days 90 --inventory saved.json"
+        after_help = "Examples:\n  image-steward man | man -l -\n  image-steward man --out ~/.local/share/man/man1"
     )]
-    Simulate(Simulate),
-    /// Write a first policy, with comments: from what is in the account, or from the policies of
-    /// another tool. Changes nothing there.
-    #[command(
-        after_help = "Examples:\n  image-steward init --region eu-central-1\n  image-steward init --inventory saved.json --out -\n  image-steward init --from custodian.yml --out policy.toml\n  image-steward init --from crontab.txt --inventory saved.json"
-    )]
-    Init(Init),
+    Man {
+        /// Write all pages into this directory, instead of the first to standard output.
+        #[arg(long, value_name = "DIRECTORY")]
+        out: Option<PathBuf>,
+    },
 }
 
 /// Arguments of `plan`.
@@ -121,10 +144,18 @@ pub struct Plan {
     #[arg(long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
     /// List all images, the kept ones too, each with its reasons.
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["stale", "pins"])]
     pub all: bool,
-    /// List only images that have one of these reasons, for example `in_use,last`.
-    #[arg(long, value_name = "REASONS", value_delimiter = ',', value_parser = PossibleValuesParser::new(Reason::WORDS), conflicts_with = "all")]
+    /// List only images that have one of these reasons, for example `in_use,last`; the words are those
+    /// of the JSON.
+    #[arg(
+        long,
+        value_name = "REASONS",
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(Reason::WORDS),
+        hide_possible_values = true,
+        conflicts_with_all = ["all", "stale", "pins"]
+    )]
     pub why: Vec<String>,
     /// Save the plan, for `apply FILE`.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["stale", "pins"])]
@@ -218,6 +249,7 @@ pub struct PolicyFile {
 
 /// Which account and Region.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Which account")]
 pub struct Place {
     /// The Region, instead of AWS_REGION or the profile's.
     #[arg(long)]

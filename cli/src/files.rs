@@ -1,7 +1,7 @@
 //! What is read from files and written to them; `-` is standard input or output.
 
 use std::fs::Permissions;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -14,8 +14,18 @@ use crate::outcome::CommandError;
 /// The name that means standard input or output.
 const STANDARD: &str = "-";
 
+/// The text of a policy.
+pub fn read_policy_text(file: &Path) -> Result<String, CommandError> {
+    read(file).map_err(|error| match error {
+        CommandError::File { file, cause } if cause.kind() == ErrorKind::NotFound => {
+            CommandError::NoPolicy { file }
+        }
+        other => other,
+    })
+}
+
 pub fn read_policy(file: &Path) -> Result<Policy, CommandError> {
-    Ok(Policy::parse(&read(file)?, &name_of(file))?)
+    Ok(Policy::parse(&read_policy_text(file)?, &name_of(file))?)
 }
 
 pub fn read_inventory(file: &Path) -> Result<Inventory, CommandError> {
@@ -75,7 +85,7 @@ pub fn name_of(file: &Path) -> String {
 /// Writes to standard output. A reader that has gone away (`| head`) is no error.
 pub fn print(text: &str) -> Result<(), CommandError> {
     match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         result => Ok(result?),
     }
 }

@@ -51,6 +51,10 @@ impl From<Status> for Exit {
 pub enum CommandError {
     #[error("reading {file}: {cause}")]
     File { file: String, cause: std::io::Error },
+    #[error(
+        "{file} is not there: name the policy with --policy, or let `image-steward init` write a first one"
+    )]
+    NoPolicy { file: String },
     #[error("writing {file}: {cause}")]
     Write { file: String, cause: std::io::Error },
     #[error("{file} is there already; name another file with --out, or write over it with --force")]
@@ -77,6 +81,7 @@ impl CommandError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::File { .. }
+            | Self::NoPolicy { .. }
             | Self::Exists { .. }
             | Self::Migrate(_)
             | Self::Policy(_)

@@ -1,11 +1,13 @@
 //! What a person sees while they wait: what is being done, how much of it, how fast, and whether
 //! calls are held back. Nothing is shown in pipes.
 
+use std::fmt::Write;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use steward::progress::{Told, Turn, watch};
+use steward::wording::thousands;
 
 /// A line on the terminal that is drawn anew now and then, or nothing.
 #[derive(Clone)]
@@ -18,6 +20,7 @@ struct Line {
     counted: bool,
     note: String,
     held_back: usize,
+    repeated: usize,
 }
 
 impl Progress {
@@ -62,12 +65,19 @@ impl Progress {
     }
 }
 
-const CALLS: &str = "{spinner} {msg} ({pos} calls, {per_sec})";
-const COUNTED: &str = "{spinner} {msg} {pos}/{len} ({per_sec}, {eta} left)";
+// What does not fit into the line is cut off: it is drawn anew all the time.
+const CALLS: &str = "{spinner} {pos} calls, {rate}: {wide_msg}";
+const COUNTED: &str = "{spinner} {pos} of {len}, {rate}, {left} left: {wide_msg}";
 
 impl Default for Line {
     fn default() -> Self {
-        Self { stage: "connecting".to_owned(), counted: false, note: String::new(), held_back: 0 }
+        Self {
+            stage: "connecting".to_owned(),
+            counted: false,
+            note: String::new(),
+            held_back: 0,
+            repeated: 0,
+        }
     }
 }
 
@@ -83,7 +93,9 @@ impl Line {
                 bar.set_style(style(if self.counted { COUNTED } else { CALLS }));
                 (self.stage, self.note) = (what, String::new());
             }
-            Told::Read { what, count } => self.note = format!(": {count} {what}"),
+            Told::Read { what, count } => {
+                self.note = format!(": {} {}", thousands(count), what.replace('_', " "));
+            }
             Told::Done(count) => {
                 if self.counted {
                     bar.inc(u64::try_from(count).unwrap_or(0));
@@ -100,15 +112,30 @@ impl Line {
                 self.held_back += 1;
                 self.note = format!(": {name}");
             }
+            Told::Throttled => self.repeated += 1,
         }
-        let held = match self.held_back {
+        let count = |calls: usize, what: &str| match calls {
             0 => String::new(),
-            calls => format!(", {calls} calls held back below EC2's limits"),
+            calls => format!(" [{} {what}]", thousands(calls)),
         };
-        bar.set_message(format!("{}{}{held}", self.stage, self.note));
+        let held = count(self.held_back, "held back, below EC2's limits");
+        let again = count(self.repeated, "repeated: throttled by EC2");
+        bar.set_message(format!("{}{}{held}{again}", self.stage, self.note));
     }
 }
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+    let style = ProgressStyle::with_template(template);
+    let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let rate = |state: &ProgressState, out: &mut dyn Write| {
+        let _ = write!(out, "{:.1} a second", state.per_sec());
+    };
+    let left = |state: &ProgressState, out: &mut dyn Write| {
+        // Nobody knows before the first is done.
+        let _ = match state.pos() {
+            0 => out.write_str("?"),
+            _ => write!(out, "{}", HumanDuration(state.eta())),
+        };
+    };
+    style.with_key("rate", rate).with_key("left", left)
 }

@@ -50,6 +50,22 @@ pub async fn see(
     Ok(Seen { inventory, plan, snapshots, live: None })
 }
 
+impl Seen {
+    /// Asks EC2 what refers to `images`, whatever becomes of them, and plans anew. From a saved
+    /// inventory nothing can be asked.
+    pub async fn ask_about(&mut self, images: &[ImageId], policy: &Policy, session: &Session) {
+        if images.is_empty() {
+            return;
+        }
+        let Some(live) = &self.live else {
+            session.hint("EC2 was not asked what else refers to these images: SSM parameters, say");
+            return;
+        };
+        survey::read_references(&live.aws, &mut self.inventory, policy, images).await;
+        self.plan = plan(&self.inventory, policy, self.plan.planned_at);
+    }
+}
+
 /// Reads the account, and plans for the time `now`.
 pub async fn see_live(live: &Live, policy: &Policy, now: Timestamp, ask: &[ImageId]) -> Seen {
     let scope = policy.safety.reference_scope();

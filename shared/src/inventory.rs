@@ -417,7 +417,7 @@ impl Inventory {
         let mut json = serde_json::Deserializer::from_str(text);
         let inventory: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = match error.path().to_string() {
-                path if path == "." => "inventory".to_owned(),
+                path if path == "." || path == "?" => "inventory".to_owned(),
                 path => path,
             };
             shape(path, &error.into_inner())

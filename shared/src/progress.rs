@@ -32,6 +32,8 @@ pub enum Told {
         /// How it came to its turn.
         turn: Turn,
     },
+    /// The provider asked for fewer calls, or could not answer: the call is made again.
+    Throttled,
 }
 
 /// How a call came to its turn.

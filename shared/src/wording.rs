@@ -1,5 +1,7 @@
 //! How numbers, and what other people wrote, stand in text for people.
 
+use jiff::Timestamp;
+
 /// A whole number with a comma before each three digits.
 pub fn thousands(number: impl ToString) -> String {
     let digits = number.to_string();
@@ -16,6 +18,11 @@ pub fn thousands(number: impl ToString) -> String {
 /// So many things: `1 image`, `2 images`.
 pub fn many(count: usize, thing: &str) -> String {
     format!("{} {thing}{}", thousands(count), if count == 1 { "" } else { "s" })
+}
+
+/// A moment to the minute, in UTC.
+pub fn minute(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d %H:%MZ").to_string()
 }
 
 /// Names and tags are other people's text: what would move the cursor, turn the direction of the

@@ -65,17 +65,23 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
     };
     session.progress.end();
     let refused = snapshots.as_ref().and_then(|reaped| reaped.outcome.refused.as_ref());
-    match output.format {
+    let reported = match output.format {
         Format::Json => {
-            print_json(&Applied { images: &images, snapshots: snapshots.as_ref() })?;
             if let Some(refusal) = &images.refused {
                 session.warn(format_args!("refused: {refusal}"));
             }
+            print_json(&Applied { images: &images, snapshots: snapshots.as_ref() })
         }
         Format::Table => {
             let reaped = snapshots.as_ref().map(report::reaped_text);
-            let mut done = report::outcome_text(&images)
-                + &reaped.unwrap_or_else(|| "Snapshots were not looked at any more.\n".to_owned());
+            let outcome = match &snapshots {
+                Some(reaped) => images.clone().and(reaped.outcome.clone()),
+                None => images.clone(),
+            };
+            let mut done = reaped
+                .unwrap_or_else(|| "Snapshots were not looked at any more.\n".to_owned())
+                + &report::outcome_text(&outcome)
+                + &report::outcome_line(&outcome);
             match refused {
                 // What the images could not be read for was said with their plan.
                 Some(refused) if images.refused.is_none() => {
@@ -86,22 +92,29 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
                 }
                 _ => {}
             }
-            print(&session.look.wrapped(&done))?;
+            print(&session.look.wrapped(&done))
         }
-    }
+    };
     let outcome = match snapshots {
         Some(reaped) => images.and(reaped.outcome),
         None => images,
     };
-    Ok(ended(outcome, session))
+    Ok(ended(outcome, reported, session))
 }
 
-/// Interrupted is done in part, even if nothing was left to be done at that moment.
-fn ended(outcome: Outcome, session: &Session) -> Exit {
-    match outcome.status().into() {
+/// Interrupted is done in part, even if nothing was left to be done at that moment. What was done
+/// must be known, even if standard output cannot be written to.
+fn ended(outcome: Outcome, reported: Result<(), CommandError>, session: &Session) -> Exit {
+    let exit = match outcome.status().into() {
         Exit::Done if session.interrupt.has_come() => Exit::Part,
         exit => exit,
+    };
+    let Err(error) = reported else { return exit };
+    session.warn(format_args!("{error}; this was done:"));
+    for line in report::outcome_text(&outcome).lines() {
+        session.warn(line);
     }
+    if exit == Exit::Done { Exit::Part } else { exit }
 }
 
 /// Applies exactly the plan in `file`, or nothing of it.
@@ -130,29 +143,30 @@ async fn run_saved(
     }
     session.progress.end();
     let refused = images.refused.clone().or_else(|| snapshots.refused.clone());
-    match format {
+    let reported = match format {
         Format::Json => {
+            if let Some(refused) = &refused {
+                session.warn(format_args!("refused: {refused}"));
+            }
             print_json(&AppliedPlan {
                 differences: &differences,
                 images: &images,
                 snapshots: &snapshots,
-            })?;
-            if let Some(refused) = &refused {
-                session.warn(format_args!("refused: {refused}"));
-            }
+            })
         }
         Format::Table => {
-            print(&session.look.wrapped(&report::differences_text(&differences)))?;
-            let done = report::outcome_text(&images) + &report::outcome_text(&snapshots);
+            let outcome = images.clone().and(snapshots.clone());
+            let done = report::outcome_text(&outcome) + &report::outcome_line(&outcome);
             let end = match &refused {
                 Some(refused) => format!("Refused: {refused}.\n"),
                 None if done.is_empty() => "Nothing to do.\n".to_owned(),
                 None => String::new(),
             };
-            print(&session.look.wrapped(&(done + &end)))?;
+            let text = report::differences_text(&differences) + &done + &end;
+            print(&session.look.wrapped(&text))
         }
-    }
-    Ok(ended(images.and(snapshots), session))
+    };
+    Ok(ended(images.and(snapshots), reported, session))
 }
 
 /// Why a saved plan is not applied, if so.

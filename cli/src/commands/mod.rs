@@ -4,6 +4,7 @@ mod apply;
 mod explain;
 mod init;
 mod inventory;
+mod man;
 mod plan;
 mod report;
 mod restore;
@@ -11,6 +12,7 @@ mod simulate;
 mod validate;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 use steward::policy::Policy;
 
 use crate::arguments::{Arguments, Command};
@@ -37,30 +39,17 @@ pub async fn run(command: Command, session: &Session) -> Result<Exit, CommandErr
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), NAME, &mut script);
-            print(&String::from_utf8_lossy(&script))?;
+            let script = String::from_utf8_lossy(&script);
+            // clap_complete 4.6 writes a name with a dash in two ways, of which bash finds neither.
+            print(&match shell {
+                Shell::Bash => script.replace("image__subcmd__steward", "image__steward"),
+                _ => script.into_owned(),
+            })?;
             Ok(Exit::Done)
         }
-        Command::Man => {
-            let mut page = Vec::new();
-            for command in manual(Arguments::command()) {
-                clap_mangen::Man::new(command).render(&mut page)?;
-            }
-            print(&String::from_utf8_lossy(&page))?;
-            Ok(Exit::Done)
-        }
+        Command::Man { out } => man::run(out.as_deref()),
     }
 }
 
 /// What the program is called.
 const NAME: &str = "image-steward";
-
-/// The command, and after it each of its subcommands with all options.
-fn manual(mut command: clap::Command) -> Vec<clap::Command> {
-    command.build();
-    let subcommands: Vec<_> = command
-        .get_subcommands()
-        .filter(|one| one.get_name() != "help")
-        .map(|one| one.clone().display_name(format!("{NAME} {}", one.get_name())))
-        .collect();
-    std::iter::once(command).chain(subcommands).collect()
-}

@@ -12,7 +12,9 @@ use steward::report::{self, Rows};
 use steward::saved::SavedPlan;
 
 use crate::arguments::{self, ListFormat};
-use crate::files::{is_standard, name_of, print, print_json, print_json_lines, read, write};
+use crate::files::{
+    is_standard, name_of, print, print_json, print_json_lines, read_policy_text, write,
+};
 use crate::outcome::{CommandError, Exit};
 use crate::seen::{Seen, see};
 use crate::session::Session;
@@ -52,10 +54,14 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
     if is_standard(&policy.policy) && world.inventory.as_deref().is_some_and(is_standard) {
         return Err(CommandError::TwoStandardInputs);
     }
-    let text = read(&policy.policy)?;
+    let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
     let policy = Policy::parse(&text, &policy_file)?;
-    let seen = see(world, &policy, &pins, session).await?;
+    let mut seen = see(world, &policy, &pins, session).await?;
+    if stale {
+        let found = report::stale(&seen.plan).into_iter().map(|one| one.image_id);
+        seen.ask_about(&found.collect::<Vec<_>>(), &policy, session).await;
+    }
     session.progress.end();
     if let Some(out) = &out {
         save(out, text, policy_file, &seen)?;

@@ -1,11 +1,14 @@
 //! `report`: a page for people.
 
+use std::path::Path;
+
 use steward::policy::Policy;
 use steward::report::page::{About, Page};
+use steward::report::stale;
 use steward::simulate::{Growth, simulate_with};
 
 use crate::arguments::{self, VERSION};
-use crate::files::{is_standard, name_of, read, read_policy, write};
+use crate::files::{is_standard, name_of, read_policy, read_policy_text, write};
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
 use crate::seen::{Seen, see};
@@ -18,17 +21,19 @@ pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit
     if files.into_iter().flatten().filter(|file| is_standard(file)).count() > 1 {
         return Err(CommandError::TwoStandardInputs);
     }
-    let policy_file = name_of(&policy.policy);
-    let policy = Policy::parse(&read(&policy.policy)?, &policy_file)?;
+    let policy_file = short_name(&policy.policy);
+    let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
     let other = against.as_deref().map(read_policy).transpose()?;
-    let seen = see(world, &policy, &[], session).await?;
+    let mut seen = see(world, &policy, &[], session).await?;
+    let stale = stale(&seen.plan).into_iter().map(|one| one.image_id);
+    seen.ask_about(&stale.collect::<Vec<_>>(), &policy, session).await;
     session.progress.end();
     let program = format!("image-steward {VERSION}");
     let about = About { policy_file: &policy_file, program: &program };
     let mut page = Page::of(&seen.inventory, &policy, &seen.plan, &seen.snapshots, about);
     if days > 0 {
         let future = Future { seen: &seen, days, policy: (&policy_file, &policy) };
-        let other = against.as_deref().map(name_of).zip(other.as_ref());
+        let other = against.as_deref().map(short_name).zip(other.as_ref());
         page = page.with_projection(future.projection(other, session)?);
     }
     let title = format!("Images of account {} in {}", seen.plan.account, seen.plan.region);
@@ -80,4 +85,9 @@ impl Future<'_> {
         }
         Ok(projection)
     }
+}
+
+/// The name of a file without where it lies, which is nobody's business on a page for others.
+fn short_name(file: &Path) -> String {
+    file.file_name().map_or_else(|| name_of(file), |name| name.to_string_lossy().into_owned())
 }

@@ -58,8 +58,10 @@ pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Ex
         (Format::Json, against) => {
             print_json(&Simulated { simulation: &simulation, against: against.as_ref() })?;
         }
-        (Format::Table, None) => print(&simulation_text(&simulation))?,
-        (Format::Table, Some(against)) => print(&compared_text(&simulation, against))?,
+        (Format::Table, None) => print(&simulation_text(&simulation, session.look))?,
+        (Format::Table, Some(against)) => {
+            print(&compared_text(&simulation, against, session.look))?
+        }
     }
     let refused = [("", Some(&simulation)), ("the other policy: ", against.as_ref())];
     let refused = refused.map(|(who, one)| (who, one.and_then(|one| one.refusal.as_ref())));

@@ -190,7 +190,9 @@ async fn load(options: Connect) -> SdkConfig {
 }
 
 fn region_of(config: &SdkConfig) -> Result<Region, CloudError> {
-    let message = match config.region().map(|region| region.as_ref().parse()) {
+    // An empty variable says nothing.
+    let region = config.region().map(AsRef::<str>::as_ref).filter(|region| !region.is_empty());
+    let message = match region.map(str::parse) {
         Some(Ok(region)) => return Ok(region),
         Some(Err(cause)) => cause.to_string(),
         None => "no Region: give --region, or set AWS_REGION or a profile's region".to_owned(),

@@ -9,6 +9,8 @@ use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 
+use crate::progress::{self, Told};
+
 /// Fails every call whose answer is a success but does not come to its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct WholeAnswers;
@@ -25,6 +27,10 @@ impl Intercept for WholeAnswers {
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let response = context.response();
+        // 503 is how EC2 says RequestLimitExceeded.
+        if response.status().is_server_error() {
+            progress::tell(Told::Throttled);
+        }
         let body = response.body().bytes().unwrap_or_default();
         // Errors have codes, and are told apart by them.
         if response.status().is_success() && !is_whole(body) {

@@ -18,7 +18,7 @@ use crate::jobs::Reaped;
 use crate::plan::Step;
 use crate::restore::{End, Restored};
 use crate::saved::Differences;
-use crate::wording::printable;
+use crate::wording::{printable, thousands};
 
 pub use counts::Counts;
 pub use look::{Colours, Look};
@@ -95,9 +95,9 @@ pub fn differences_text(differences: &Differences) -> String {
     text
 }
 
-/// What a run over snapshots found and did.
+/// What a run over snapshots found, beside what it did.
 pub fn reaped_text(reaped: &Reaped) -> String {
-    let Reaped { mode: _, orphans, due, kept, outcome } = reaped;
+    let Reaped { mode: _, orphans, due, kept, outcome: _ } = reaped;
     let mut text = String::new();
     if let Some((count, ids)) = join(orphans) {
         let _ = writeln!(text, "orphaned snapshots ({count}): {ids}");
@@ -107,15 +107,29 @@ pub fn reaped_text(reaped: &Reaped) -> String {
     }
     for decision in kept {
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
-        let _ = writeln!(
-            text,
-            "snapshot kept: {}: {}",
-            decision.snapshot_id,
-            printable(&because.join(", "))
-        );
+        let because = printable(&because.join(", "));
+        let _ = writeln!(text, "snapshot kept: {}: {because}", decision.snapshot_id);
     }
-    text.push_str(&outcome_text(outcome));
     text
+}
+
+/// What a run did, in one sentence of numbers; nothing when it did nothing.
+pub fn outcome_line(outcome: &Outcome) -> String {
+    let parts = [
+        (outcome.rescued.len(), "rescued"),
+        (outcome.expired.len(), "newly marked as expired"),
+        (outcome.deprecated.len(), "deprecated"),
+        (outcome.disabled.len(), "disabled"),
+        (outcome.deregistered.len(), "deregistered"),
+        (outcome.marked.len(), "orphaned snapshots marked"),
+        (outcome.deleted.len(), "snapshots deleted"),
+        (outcome.changed.len(), "left alone, because they changed"),
+        (outcome.failed.len(), "failed"),
+        (outcome.not_reached.len(), "not reached"),
+    ];
+    let said = parts.into_iter().filter(|(count, _)| *count > 0);
+    let said: Vec<_> = said.map(|(count, what)| format!("{} {what}", thousands(count))).collect();
+    if said.is_empty() { String::new() } else { format!("Done: {}.\n", said.join(", ")) }
 }
 
 /// What became of the images that were to be brought back.

@@ -59,7 +59,7 @@ pub fn stale_text(plan: &Plan) -> String {
         let made = created_at.map(|made| age(made, plan.planned_at)).unwrap_or_default();
         let name = printable(name);
         let alone = match other_reasons {
-            0 => "nothing else keeps it".to_owned(),
+            0 => "nothing else that was read keeps it".to_owned(),
             1 => "1 other reason keeps it".to_owned(),
             more => format!("{more} other reasons keep it"),
         };
@@ -70,7 +70,7 @@ pub fn stale_text(plan: &Plan) -> String {
     }
     if found.is_empty() {
         text.push_str(
-            "No reference is stale: machines are started from all that refer to images.\n",
+            "No reference is stale, as far as is known: groups, fleets or machines use all that refer to images.\n",
         );
     } else {
         text.push_str(

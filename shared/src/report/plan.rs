@@ -11,7 +11,7 @@ use super::step_words;
 use crate::plan::reap::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Next, Plan, Step, Summary};
-use crate::wording::{many, printable, thousands};
+use crate::wording::{many, minute, printable, thousands};
 
 /// Which images are listed one by one; the others are only counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -227,11 +227,6 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look
     for line in more {
         look.paragraph(text, 6, &line);
     }
-}
-
-/// A moment to the minute, in UTC.
-pub(super) fn minute(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%MZ").to_string()
 }
 
 fn summary_line(plan: &Plan) -> String {

@@ -1,18 +1,19 @@
 //! A simulation, and two side by side, as a table for people.
 
-use std::fmt::Write as _;
-
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::look::Look;
 use crate::simulate::{Point, Simulation};
 use crate::wording::{many, thousands};
 
 /// One simulation: a line a week, and how it ends.
-pub fn simulation_text(simulation: &Simulation) -> String {
+pub fn simulation_text(simulation: &Simulation, look: Look) -> String {
     let header =
         ["DATE", "IMAGES", "IN USE", "MADE", "EXPIRED", "DISABLED", "GONE", "SNAPSHOTS", "GIB"];
+    // Where there is no room for all of them: the first ones go first.
+    let dispensable = ["SNAPSHOTS", "DISABLED", "EXPIRED", "MADE", "IN USE"];
     let rows = simulation.points.iter().map(|point| {
-        [
+        vec![
             date(point),
             thousands(point.images),
             thousands(point.in_use),
@@ -24,27 +25,32 @@ pub fn simulation_text(simulation: &Simulation) -> String {
             thousands(point.gib),
         ]
     });
-    let mut text = table(header, rows);
-    text.push_str(LEGEND);
-    let _ = writeln!(text, "{}", assumptions(simulation));
+    let mut text = table(&header, &dispensable, rows.collect(), look);
+    text.push('\n');
+    look.paragraph(&mut text, 0, LEGEND);
+    look.paragraph(&mut text, 0, &assumptions(simulation));
     if let Some(last) = simulation.points.last() {
-        let _ = write!(text, "After {}: {} images", days(simulation.days), thousands(last.images));
-        let _ = write!(text, ", at most {} GiB", thousands(last.gib));
-        if let Some(first) = simulation.points.first() {
-            let _ = write!(text, " (now {} and {})", thousands(first.images), thousands(first.gib));
-        }
-        text.push_str(".\n");
-        text.push_str(&held_back(simulation, "The caps hold"));
+        let first = simulation.points.first().unwrap_or(last);
+        let line = format!(
+            "After {}: {} images, at most {} GiB (now {} and {}).",
+            days(simulation.days),
+            thousands(last.images),
+            thousands(last.gib),
+            thousands(first.images),
+            thousands(first.gib)
+        );
+        look.paragraph(&mut text, 0, &line);
+        held_back(&mut text, simulation, "The caps hold", look);
     }
     text
 }
 
 /// Two simulations of one inventory over the same days: the one that is asked about, and the one
 /// that it is compared with.
-pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
+pub fn compared_text(new: &Simulation, old: &Simulation, look: Look) -> String {
     let header = ["DATE", "MADE", "IMAGES", "AGAINST", "GONE", "AGAINST", "GIB", "AGAINST"];
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
-        [
+        vec![
             date(new),
             thousands(new.made),
             thousands(new.images),
@@ -55,12 +61,12 @@ pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
             thousands(old.gib),
         ]
     });
-    let mut text = table(header, rows);
-    text.push_str(COMPARED_LEGEND);
-    let _ = writeln!(text, "{}", assumptions(new));
+    let mut text = table(&header, &["MADE"], rows.collect(), look);
+    text.push('\n');
+    look.paragraph(&mut text, 0, COMPARED_LEGEND);
+    look.paragraph(&mut text, 0, &assumptions(new));
     if let (Some(ours), Some(theirs)) = (new.points.last(), old.points.last()) {
-        let _ = writeln!(
-            text,
+        let line = format!(
             "After {}: {} instead of {} images, at most {} instead of {} GiB.",
             days(new.days),
             thousands(ours.images),
@@ -68,49 +74,64 @@ pub fn compared_text(new: &Simulation, old: &Simulation) -> String {
             thousands(ours.gib),
             thousands(theirs.gib)
         );
-        text.push_str(&held_back(new, "Its caps hold"));
-        text.push_str(&held_back(old, "The caps of the other policy hold"));
+        look.paragraph(&mut text, 0, &line);
+        held_back(&mut text, new, "Its caps hold", look);
+        held_back(&mut text, old, "The caps of the other policy hold", look);
     }
     text
 }
 
-// Lines of 80 columns at most, as the tables have.
-const LEGEND: &str = "
-IMAGES, IN USE, SNAPSHOTS and GIB are those of that day, before its sweep; the
-others are since the line above. GONE: images deregistered. SNAPSHOTS: those of
-images, gone or not. GIB: an upper bound, because snapshots share blocks.
-";
-const COMPARED_LEGEND: &str = "
-AGAINST: under the other policy. IMAGES and GIB are those of that day, before
-its sweep; MADE and GONE (images deregistered) are since the line above. GIB is
-that of the snapshots: an upper bound, because they share blocks.
-";
+const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are those of that day, before its sweep; the others are since the line above. \
+    GONE: images deregistered. SNAPSHOTS: those of images, gone or not. GIB: an upper bound, because snapshots share blocks.";
+const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are those of that day, before its sweep; MADE and GONE (images \
+    deregistered) are since the line above. GIB is that of the snapshots: an upper bound, because they share blocks.";
 
 fn assumptions(simulation: &Simulation) -> String {
     let (growing, still) = (simulation.growing, simulation.still);
-    format!(
-        "{} of {} families go on making images as they did lately. What is in use\n\
-         stays in use, and what is new is not used.",
+    let mut text = format!(
+        "{} of {} go on making images as they did lately. What is in use stays in use, and what is new is not used.",
         thousands(growing),
-        thousands(growing + still)
-    )
+        if growing + still == 1 {
+            "1 family".to_owned()
+        } else {
+            format!("{} families", thousands(growing + still))
+        }
+    );
+    if simulation.sizes_unknown > 0 {
+        let unknown = many(simulation.sizes_unknown, "snapshot");
+        text.push_str(&format!(" {unknown} of unknown size are not in the GiB."));
+    }
+    text
 }
 
 /// Says how many images wait for a cap at the end, if any.
-fn held_back(simulation: &Simulation, who: &str) -> String {
-    match simulation.points.last().map(|last| last.deferred) {
-        None | Some(0) => String::new(),
-        Some(deferred) => {
-            format!("{who} {} images back on the last day: see [safety].\n", thousands(deferred))
-        }
+fn held_back(text: &mut String, simulation: &Simulation, who: &str, look: Look) {
+    let deferred = simulation.points.last().map_or(0, |last| last.deferred);
+    if deferred > 0 {
+        let deferred = many(deferred, "image");
+        look.paragraph(text, 0, &format!("{who} {deferred} back on the last day: see [safety]."));
     }
 }
 
-/// A table whose first column is a date and whose others are numbers.
-fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
+/// A table whose first column is a date and whose others are numbers, without so many of the
+/// `dispensable` columns that it fits.
+fn table(header: &[&str], dispensable: &[&str], rows: Vec<Vec<String>>, look: Look) -> String {
+    let mut columns: Vec<usize> = (0..header.len()).collect();
+    let mut left = dispensable.iter();
+    loop {
+        let text = table_of(header, &columns, &rows);
+        if text.lines().all(|line| look.has_room_for(0, line)) {
+            return text;
+        }
+        let Some(title) = left.next() else { return text };
+        columns.retain(|column| header.get(*column) != Some(title));
+    }
+}
+
+fn table_of(header: &[&str], columns: &[usize], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
-    table.set_header(header);
+    table.set_header(columns.iter().filter_map(|column| header.get(*column)));
     for column in table.column_iter_mut().skip(1) {
         column.set_cell_alignment(CellAlignment::Right);
         column.set_padding((2, 0));
@@ -118,9 +139,9 @@ fn table<const N: usize>(header: [&str; N], rows: impl Iterator<Item = [String; 
     if let Some(date) = table.column_mut(0) {
         date.set_padding((0, 0));
     }
-    rows.for_each(|row| {
-        table.add_row(row);
-    });
+    for row in rows {
+        table.add_row(columns.iter().filter_map(|column| row.get(*column)));
+    }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 

@@ -46,6 +46,8 @@ pub struct Simulation {
     pub growing: usize,
     /// How many do not.
     pub still: usize,
+    /// Snapshots whose size is not known: they count as nothing.
+    pub sizes_unknown: usize,
     /// Why nothing is removed, if so: what the first sweep that refuses says.
     pub refusal: Option<Refusal>,
     /// A picture a week, the first of them at the beginning, and one at the end.
@@ -129,7 +131,9 @@ pub fn simulate_with(
     days: u32,
 ) -> Simulation {
     let days = days.min(MOST_DAYS);
-    let mut world = World::new(of_images(inventory, policy));
+    let begin = of_images(inventory, policy);
+    let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count();
+    let mut world = World::new(begin);
     let (mut told, mut since) = (Told::default(), Since::default());
     progress::stage("simulating, day by day", usize::try_from(days).ok());
     for day in 0..=days {
@@ -158,6 +162,7 @@ pub fn simulate_with(
         days,
         growing: growth.growing(),
         still: growth.still(),
+        sizes_unknown,
         refusal: told.refusal,
         points: told.points,
         families: told.families,

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::ids::ImageId;
 use crate::plan::reason::Manager;
+use crate::wording::minute;
 
 /// One reason for a decision about a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,22 +149,25 @@ impl SnapshotReason {
 impl fmt::Display for SnapshotReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Due { since } => write!(f, "image gone, due since {since}"),
-            Self::NotBefore { at } => write!(f, "not before {at}"),
+            Self::Due { since } => write!(f, "image gone, due since {}", minute(*since)),
+            Self::NotBefore { at } => write!(f, "not before {}", minute(*at)),
             Self::DateUnreadable { value } => write!(f, "delete-after holds no date: `{value}`"),
             Self::MarkCopied { at, started_at } => {
-                write!(f, "delete-after is {at}, but it was made {started_at}: a copied tag")
+                let (at, made) = (minute(*at), minute(*started_at));
+                write!(f, "delete-after is {at}, but it was made {made}: a copied tag")
             }
             Self::ImageUnknown => f.write_str("its image is not known"),
             Self::ImageExists { image } => write!(f, "its image {image} exists"),
             Self::UsedBy { image } => write!(f, "used by {image}"),
-            Self::OptedOut { until: Some(until) } => write!(f, "opted out by tag until {until}"),
+            Self::OptedOut { until: Some(until) } => {
+                write!(f, "opted out by tag until {}", minute(*until))
+            }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::CopyOf { snapshot } => write!(f, "its tags are copied from {snapshot}"),
             Self::Orphaned { image } => write!(f, "orphan of {image}"),
             Self::OrphansStay => f.write_str("the policy has no [orphans]"),
-            Self::TooYoung { until } => write!(f, "too young until {until}"),
+            Self::TooYoung { until } => write!(f, "too young until {}", minute(*until)),
             Self::OriginUnverified { image } => {
                 write!(f, "it names {image}, but may be a copy of another snapshot")
             }

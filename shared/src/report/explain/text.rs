@@ -8,12 +8,12 @@ use crate::inventory::Unread;
 use crate::plan::reap::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next};
 use crate::report::look::{Look, Tone};
-use crate::report::plan::{age, minute};
+use crate::report::plan::age;
 use crate::report::price::Price;
 use crate::report::step_words;
 use crate::survey::{Home, Trace, TracePlace, Traces};
 use crate::tags::TagNames;
-use crate::wording::{printable, thousands};
+use crate::wording::{minute, printable, thousands};
 
 /// The story of an image that exists, for people.
 pub fn story_text(story: &Story, look: Look) -> String {

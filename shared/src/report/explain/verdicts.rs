@@ -8,8 +8,7 @@ use crate::plan::Decision;
 use crate::plan::period::{Local, Period};
 use crate::plan::reason::{InPeriod, Reason};
 use crate::policy::{Age, Policy, Rule};
-use crate::report::plan::minute;
-use crate::wording::many;
+use crate::wording::{many, minute};
 
 /// One keep rule, and how it came out for the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
