@@ -15,7 +15,6 @@ pub struct Live {
 /// Connects by the standard chain.
 pub async fn connect(place: Place) -> Result<Live, CloudError> {
     let Place { region, profile, endpoint_url } = place;
-    let region = region.filter(|region| !region.is_empty());
     let options = Connect { region, profile, endpoint: endpoint_url, ..Connect::default() };
     let aws = aws::connect(options).await?;
     let home = Home { account: aws.account().clone(), region: aws.region().clone() };

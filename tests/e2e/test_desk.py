@@ -81,9 +81,10 @@ class TestPlan:
         listed = {i for i in image_ids(web_fleet()) if f"  {i} " in shown.stdout}
         # 1 and 2 are kept.
         assert listed == image_ids(web_fleet()) - {ami(1), ami(2)}
-        assert "  2 kept: 2 last, 1 at_least" in lines
+        assert "  2 kept: 2 last, 1 at_least (some for several reasons)" in lines
         [sum_line] = [line for line in lines if line.startswith("Plan: ")]
-        assert "8 images, 2 kept (1 in use), 1 to rescue, 1 waiting" in sum_line
+        assert "8 images, 1 in use: 2 kept, 1 to rescue, 1 waiting" in sum_line
+        assert sum_line == lines[-1]
         assert "3 to deregister with 3 snapshots (at most " in sum_line
         assert re.search(r"at most \d+ GiB, USD \d+\.\d\d a month\)", sum_line)
         assert (
@@ -343,8 +344,8 @@ class TestExplain:
         assert done.returncode == DONE, done.stderr
         assert "It is in the Recycle Bin: web-5" in done.stdout
         assert "it goes for good 2" in done.stdout
-        assert f"{snap(5)} is there" in done.stdout
-        assert "may be deleted from 2" in done.stdout
+        assert f"{snap(5)} is there, " in done.stdout
+        assert "it stays now: not before 2" in done.stdout
         assert f"image-steward restore {ami(5)}" in done.stdout
 
     def test_an_image_that_is_gone_is_told_by_its_ledger(
@@ -356,7 +357,7 @@ class TestExplain:
         explain = ("explain", ami(9), "--policy", rules)
         done = image_steward(account, *explain, "--inventory", file)
         assert done.returncode == DONE
-        assert f"{snap(9)} is there, may be deleted from 2" in done.stdout
+        assert f"{snap(9)} is there; it stays now: not before 2" in done.stdout
         account.load({"images": [image(1, 1)], "snapshots": [orphan]})
         live = image_steward(account, *explain)
         assert live.returncode == DONE
@@ -515,14 +516,42 @@ class TestConventions:
             )
             assert checked.returncode == 0
 
-    def test_the_manual_has_every_command(self, account: Account) -> None:
+    def test_bash_completes_commands_and_options(
+        self, account: Account, tmp_path: Path
+    ) -> None:
+        script = image_steward(account, "completions", "bash").stdout
+        ask = """
+        COMP_WORDS=(image-steward %s); COMP_CWORD=$(( ${#COMP_WORDS[@]} - 1 ))
+        complete=$(complete -p image-steward | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+        $complete image-steward "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
+        echo "${COMPREPLY[@]}"
+        """
+        for words, expected in (("expl", "explain"), ("plan --wh", "--why")):
+            done = subprocess.run(
+                ["bash", "-c", script + ask % words],
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.stdout.split() == [expected], done.stderr
+
+    def test_the_manual_has_every_command(
+        self, account: Account, tmp_path: Path
+    ) -> None:
         page = image_steward(account, "man").stdout
         listed = image_steward(account, "--help").stdout
         commands = re.findall(r"^  ([a-z]+) ", listed, re.MULTILINE)
+        assert image_steward(account, "man", "--out", str(tmp_path)).returncode == DONE
+        pages = {file.name for file in tmp_path.iterdir()}
+        known = {f"image-steward-{one}.1" for one in commands if one != "help"}
+        assert pages == known | {"image-steward.1"}
+        assert (tmp_path / "image-steward.1").read_text() == page
+        for name in pages:
+            assert '.SH "EXIT STATUS"' in (tmp_path / name).read_text(), name
         assert {"plan", "apply", "explain", "restore", "report"} <= set(commands)
         for command in commands:
             if command != "help":
-                assert f"image\\-steward {command}" in page, command
+                assert f"image\\-steward\\-{command}(1)" in page, command
 
     def test_every_command_that_does_something_has_an_example(
         self, account: Account

@@ -230,11 +230,11 @@ class TestMarked:
     ) -> None:
         account.load(small_fleet(snapshots=[orphan()]))
         said = planner.run(DELETES).stdout
-        assert f"snapshot {snap(70)}: mark: orphan of {GONE}" in said
-        said = planner.run(REPORTS).stdout
-        assert (
-            f"{snap(70)}: keep: orphan of {GONE}, the policy has no [orphans]" in said
-        )
+        assert f"{snap(70)} mark; why: orphan of {GONE}" in said
+        assert "1 kept: 1 orphaned, 1 orphans_stay" in planner.run(REPORTS).stdout
+        said = planner.run(REPORTS, "--all").stdout
+        kept = f"{snap(70)} keep; why: orphan of {GONE}; the policy has no [orphans]"
+        assert kept in said
 
 
 # These two are asked before an orphan is marked, and not after.

@@ -110,11 +110,11 @@ class TestStale:
         assert done.returncode == DONE
         *found, warning = done.stdout.splitlines()
         assert found == [
-            f"{ami(5)} web-5 (500d old): nothing else keeps it",
+            f"{ami(5)} web-5 (500d old): nothing else that was read keeps it",
             f"  {CONFIGURATION}/left-over",
-            f"{ami(4)} web-4 (400d old): nothing else keeps it",
+            f"{ami(4)} web-4 (400d old): nothing else that was read keeps it",
             f"  {EC2}:launch-template/lt-{2:017x} version 1 ($Default)",
-            f"{ami(3)} web-3 (300d old): nothing else keeps it",
+            f"{ami(3)} web-3 (300d old): nothing else that was read keeps it",
             f"  {EC2}:launch-template/lt-{1:017x} version 1 ($Default, $Latest)",
         ]
         assert warning.endswith("ask before you delete them.")

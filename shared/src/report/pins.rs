@@ -31,13 +31,23 @@ pub struct Stale {
 /// The images that are held by stale references, the oldest first.
 pub fn stale(plan: &Plan) -> Vec<Stale> {
     let of = |decision: &Decision| {
-        let (mut references, mut other_reasons) = (Vec::new(), 0);
+        let mut references: Vec<Arc<str>> = Vec::new();
         for reason in &decision.because {
-            match reason {
-                Reason::InUse { by, stale: true, .. } => references.push(by.clone()),
-                _ => other_reasons += 1,
+            if let Reason::InUse { by, stale: true, .. } = reason {
+                references.push(by.clone());
             }
         }
+        // EC2 itself names a template without its version: that is no other one.
+        let is_same = |by: &str| {
+            references
+                .iter()
+                .any(|known| known.split_once(" version ").is_some_and(|(arn, _)| arn == by))
+        };
+        let others = decision.because.iter().filter(|reason| match reason {
+            Reason::InUse { by, stale, .. } => !stale && !is_same(by),
+            _ => true,
+        });
+        let other_reasons = others.count();
         (!references.is_empty()).then(|| Stale {
             image_id: decision.image_id.clone(),
             name: decision.name.clone(),

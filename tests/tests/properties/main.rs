@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 
 mod crash;
+mod explaining;
 mod restoring;
 mod rules;
 mod runs;

@@ -1,0 +1,102 @@
+//! The story of an image agrees with the plan, whatever the fleet, the policy and the day.
+
+use std::collections::BTreeSet;
+
+use jiff::SignedDuration;
+use proptest::prelude::*;
+use steward::plan::reason::Reason;
+use steward::plan::{Action, Decision, Step, plan};
+use steward::report::Look;
+use steward::report::explain::{Held, Story, When, story, story_text};
+use steward::simulate::World;
+use steward_tests::fake::Fake;
+
+use super::rules::some_rules;
+use super::worlds::{a_fleet, now};
+use super::{cases, inventory};
+
+/// The keep rules that hold, by the words of their keys.
+fn held(story: &Story) -> BTreeSet<&str> {
+    let held = story.keep_rules.iter().filter(|one| one.held == Held::Yes);
+    held.map(|one| one.rule.split([' ', '=']).next().unwrap()).collect()
+}
+
+/// The same as the plan has it.
+fn kept(decision: &Decision) -> BTreeSet<&str> {
+    let keys = [
+        "last",
+        "at_least",
+        "within",
+        "launched_within",
+        "hourly",
+        "daily",
+        "weekly",
+        "monthly",
+        "yearly",
+    ];
+    let key = |reason: &Reason| match reason.word() {
+        "tag" => Some("tags"),
+        word => keys.into_iter().find(|key| *key == word),
+    };
+    decision.because.iter().filter_map(key).collect()
+}
+
+fn check(story: &Story) -> Result<(), TestCaseError> {
+    let decision = &story.decision;
+    prop_assert_eq!(held(story), kept(decision), "{:?}", story.keep_rules);
+    for verdict in &story.keep_rules {
+        prop_assert!(!verdict.by.contains(" -"), "{}: {}", verdict.rule, verdict.by);
+    }
+    let taken = match decision.action {
+        Action::Deprecate { .. } => Some(Step::Deprecate),
+        Action::Disable { .. } => Some(Step::Disable),
+        Action::Deregister { .. } => Some(Step::Deregister),
+        _ => None,
+    };
+    let now = story.steps.iter().filter(|one| one.when == When::Now).map(|one| one.step);
+    prop_assert_eq!(now.collect::<Vec<_>>(), taken.into_iter().collect::<Vec<_>>());
+    if let Some(next) = decision.next {
+        let found = story.steps.iter().find(|one| one.step == next.action);
+        let at = match found.map(|one| one.when) {
+            Some(When::At { at } | When::HeldBack { at }) => Some(at),
+            _ => None,
+        };
+        prop_assert_eq!(at, Some(next.at), "{:?}: {:?}", decision, story.steps);
+    }
+    let is_held = |when: &When| matches!(when, When::HeldBack { .. });
+    let says_why = decision.because.iter().any(|reason| {
+        matches!(
+            reason,
+            Reason::Deferred { .. }
+                | Reason::Refused
+                | Reason::NotRecoverable { .. }
+                | Reason::PermissionsTooLong { .. }
+        )
+    });
+    prop_assert!(says_why || !story.steps.iter().any(|one| is_held(&one.when)), "{:?}", decision);
+    let text = story_text(story, Look::Plain);
+    prop_assert!(text.contains(story.image.image_id.as_str()));
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(cases(300))]
+
+    #[test]
+    fn a_story_agrees_with_the_plan(fleet in a_fleet(), rules in some_rules(), days in 0_u32..20) {
+        let policy = rules.policy();
+        let mut world = World::new(inventory(&Fake::new(&fleet)));
+        let mut at = now();
+        for _ in 0..days {
+            let found = plan(world.inventory(), &policy, at);
+            world.sweep(&found, &policy);
+            at += SignedDuration::from_hours(24);
+            world.let_time_pass(at);
+        }
+        let found = plan(world.inventory(), &policy, at);
+        for decision in &found.decisions {
+            let told = story(&decision.image_id, world.inventory(), &policy, &found);
+            check(&told.unwrap())?;
+        }
+    }
+}
