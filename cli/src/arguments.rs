@@ -141,14 +141,14 @@ pub struct Plan {
     #[command(flatten)]
     pub world: World,
     /// A table for people, JSON, or JSON Lines: one decision a line.
-    #[arg(long, value_enum, default_value_t = ListFormat::Table)]
+    #[arg(help_heading = "Output", long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
     /// List all images, the kept ones too, each with its reasons.
-    #[arg(long, conflicts_with_all = ["stale", "pins"])]
+    #[arg(help_heading = "Output", long, conflicts_with_all = ["stale", "pins"])]
     pub all: bool,
     /// List only images that have one of these reasons, for example `in_use,last`; the words are those
     /// of the JSON.
-    #[arg(
+    #[arg(help_heading = "Output", 
         long,
         value_name = "REASONS",
         value_delimiter = ',',
@@ -158,14 +158,14 @@ pub struct Plan {
     )]
     pub why: Vec<String>,
     /// Save the plan, for `apply FILE`.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["stale", "pins"])]
+    #[arg(help_heading = "Output", long, value_name = "FILE", conflicts_with_all = ["stale", "pins"])]
     pub out: Option<PathBuf>,
     /// Instead of the whole plan: everything that keeps this image. May be repeated.
-    #[arg(long, value_name = "IMAGE", conflicts_with = "stale")]
+    #[arg(help_heading = "Output", long, value_name = "IMAGE", conflicts_with = "stale")]
     pub pins: Vec<ImageId>,
     /// Instead of the whole plan: the references that nothing seems to need, such as versions of
     /// launch templates that no group uses.
-    #[arg(long)]
+    #[arg(help_heading = "Output", long)]
     pub stale: bool,
 }
 
@@ -217,16 +217,16 @@ pub struct Inventory {
     #[command(flatten)]
     pub place: Place,
     /// Read every version of every launch template, as `template_versions = "all"` does.
-    #[arg(long)]
+    #[arg(help_heading = "What to read", long)]
     pub all_template_versions: bool,
     /// Leave out AWS Batch, as `compute_environments = "off"` does.
-    #[arg(long)]
+    #[arg(help_heading = "What to read", long)]
     pub no_compute_environments: bool,
     /// Read with whom each image is shared: one call an image.
-    #[arg(long)]
+    #[arg(help_heading = "What to read", long)]
     pub launch_permissions: bool,
     /// Where to write it.
-    #[arg(long, value_name = "FILE", default_value = "-")]
+    #[arg(help_heading = "What to read", long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
 }
 
@@ -297,18 +297,19 @@ pub struct Report {
     #[command(flatten)]
     pub world: World,
     /// Where to write the page.
-    #[arg(long, value_name = "FILE", default_value = "report.html")]
+    #[arg(help_heading = "The page", long, value_name = "FILE", default_value = "report.html")]
     pub out: PathBuf,
     /// Show for how many days to come what the policy would do, 0 to 3650.
-    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_DAYS)))]
+    #[arg(help_heading = "The page", long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(0..=i64::from(MOST_DAYS)))]
     pub days: u32,
     /// Compare with what this policy would do.
-    #[arg(long, value_name = "FILE")]
+    #[arg(help_heading = "The page", long, value_name = "FILE")]
     pub against: Option<PathBuf>,
 }
 
 /// How to write the result.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
 pub struct Output {
     /// A table for people, or JSON.
     #[arg(long, value_enum, default_value_t = Format::Table)]

@@ -19,8 +19,10 @@ struct Line {
     /// Whether the things to do are counted, and not the calls.
     counted: bool,
     note: String,
+    /// Calls that waited, so that EC2's limits are not reached.
     held_back: usize,
-    repeated: usize,
+    /// Calls that EC2 did not take because of its limits: they are made again.
+    throttled: usize,
 }
 
 impl Progress {
@@ -28,6 +30,7 @@ impl Progress {
     pub fn on_terminal() -> Self {
         let bar = ProgressBar::hidden();
         bar.set_style(style(CALLS));
+        bar.set_message(Line::default().stage);
         let progress = Self(bar.clone());
         let line = Arc::new(Mutex::new(Line::default()));
         watch(move |told| {
@@ -76,7 +79,7 @@ impl Default for Line {
             counted: false,
             note: String::new(),
             held_back: 0,
-            repeated: 0,
+            throttled: 0,
         }
     }
 }
@@ -112,15 +115,15 @@ impl Line {
                 self.held_back += 1;
                 self.note = format!(": {name}");
             }
-            Told::Throttled => self.repeated += 1,
+            Told::Throttled => self.throttled += 1,
         }
         let count = |calls: usize, what: &str| match calls {
             0 => String::new(),
-            calls => format!(" [{} {what}]", thousands(calls)),
+            calls => format!("[{} {what}] ", thousands(calls)),
         };
-        let held = count(self.held_back, "held back, below EC2's limits");
-        let again = count(self.repeated, "repeated: throttled by EC2");
-        bar.set_message(format!("{}{}{held}{again}", self.stage, self.note));
+        let held = count(self.held_back, "held back");
+        let again = count(self.throttled, "throttled");
+        bar.set_message(format!("{again}{held}{}{}", self.stage, self.note));
     }
 }
 

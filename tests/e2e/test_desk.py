@@ -253,6 +253,69 @@ class TestSavedPlan:
         assert expected in done.stderr
         assert account.mutating_calls() == []
 
+    def test_the_file_chooses_and_never_says_what_is_done(
+        self, account: Account, saved: str
+    ) -> None:
+        plan = json.loads(Path(saved).read_text())
+        decisions = plan["plan"]["decisions"]
+        for one in decisions:
+            # What apply would take for a mark of its own.
+            one["expired_at"] = plan["plan"]["planned_at"]
+            one["because"] = []
+        chosen = [one for one in decisions if one["image_id"] != ami(6)]
+        plan["plan"]["decisions"] = chosen * 2
+        Path(saved).write_text(json.dumps(plan))
+        marks = {i: tags(account.fleet(), i)[MARK] for i in (ami(4), ami(6))}
+        done = image_steward(account, "apply", saved)
+        assert done.returncode == DONE, done.stdout + done.stderr
+        assert "deregistered (2)" in done.stdout
+        after = account.fleet()
+        assert image_ids(web_fleet()) - image_ids(after) == {ami(5), ami(7)}
+        assert {i: tags(after, i)[MARK] for i in marks} == marks
+
+    def test_a_file_that_lay_about_takes_no_time_from_the_snapshots(
+        self, account: Account, tmp_path: Path
+    ) -> None:
+        text = policy(f'{PLAIN}, delete_snapshots_after = "12h"')
+        rules = write(tmp_path / "policy.toml", text)
+        account.load(web_fleet())
+        file = str(tmp_path / "plan.json")
+        arguments = ("--policy", rules, "--now", ago(0.95), "--out", file)
+        image_steward(account, "plan", *arguments)
+        assert image_steward(account, "apply", file).returncode == DONE
+        snapshots = account.fleet()["snapshots"]
+        after = next(one for one in snapshots if one["snapshot_id"] == snap(5))
+        assert after["tags"]["image-steward:delete-after"] > ago(-0.45)
+
+    def test_a_refusal_about_snapshots_is_said(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        matches_nothing = Path(rules).read_text().replace("web-*", "nothing-*")
+        rules = write(tmp_path / "policy.toml", matches_nothing)
+        account.load(web_fleet() | {"retention_rules": []})
+        file = str(tmp_path / "plan.json")
+        image_steward(account, "plan", "--policy", rules, "--out", file)
+        done = image_steward(account, "apply", file)
+        assert done.returncode == REFUSED
+        assert "rescued (5)" in done.stdout
+        assert "Refused: no rule of the Recycle Bin covers snapshots" in done.stdout
+
+    def test_what_was_done_is_said_even_if_nobody_listens(
+        self, account: Account, saved: str
+    ) -> None:
+        command = [str(binary("image-steward")), "apply", saved, "--format", "json"]
+        with Path("/dev/full").open("w") as full:
+            done = subprocess.run(
+                command,
+                env=steward_environment(account.url, {}),
+                stdout=full,
+                stderr=subprocess.PIPE,
+                text=True,
+                check=False,
+            )
+        assert done.returncode == PART
+        assert "deregistered (3): " + ami(5) in done.stderr
+
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
@@ -289,6 +352,69 @@ class TestSavedPlan:
         done = piped(account, plan, "apply", "-")
         assert done.returncode == DONE, done.stderr
         assert image_ids(web_fleet()) - image_ids(account.fleet()) == set(DUE)
+
+
+class TestFiles:
+    def test_a_link_stays_one_and_a_mode_what_it_is(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        account.load(web_fleet())
+        target, link = tmp_path / "real.json", tmp_path / "plan.json"
+        target.write_text("old")
+        target.chmod(0o600)
+        link.symlink_to(target)
+        plan = ("plan", "--policy", rules, "--out")
+        assert image_steward(account, *plan, str(link)).returncode == DONE
+        assert link.is_symlink()
+        assert json.loads(target.read_text())["format"] == 1
+        assert target.stat().st_mode & 0o777 == 0o600
+        new = tmp_path / "new.json"
+        image_steward(account, *plan, str(new))
+        beside = tmp_path / "beside"
+        beside.touch()
+        assert new.stat().st_mode == beside.stat().st_mode
+        assert {one.name for one in tmp_path.iterdir()} == {
+            "beside",
+            "new.json",
+            "plan.json",
+            "policy.toml",
+            "real.json",
+        }
+
+    def test_without_a_policy_it_says_how_to_come_by_one(
+        self, account: Account, tmp_path: Path
+    ) -> None:
+        for command in (("plan",), ("report",), ("explain", ami(1))):
+            done = subprocess.run(
+                [str(binary("image-steward")), *command],
+                env=steward_environment(account.url, {}),
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == USAGE
+            assert "policy.toml is not there" in done.stderr
+            assert "image-steward init" in done.stderr
+
+
+class TestStale:
+    def test_what_ec2_alone_knows_is_asked_for(
+        self, account: Account, rules: str
+    ) -> None:
+        fleet = web_fleet()
+        template = {
+            "launch_template_id": "lt-00000000000000001",
+            "default_version": 1,
+            "versions": [{"version": 1, "image_id": ami(7)}],
+        }
+        parameter = {"name": "/golden", "value": ami(7)}
+        account.load(
+            fleet | {"launch_templates": [template], "ssm_parameters": [parameter]}
+        )
+        stale = image_steward(account, "plan", "--policy", rules, "--stale").stdout
+        [line] = [one for one in stale.splitlines() if one.startswith(ami(7))]
+        assert line.endswith("1 other reason keeps it")
 
 
 class TestExplain:
@@ -428,7 +554,7 @@ class TestTerminal:
     ) -> None:
         account.load(web_fleet())
         shown = on_terminal(account, "plan", "--policy", rules)
-        assert "reading images, snapshots and what refers to them" in shown.text
+        assert "reading the account" in shown.text
         assert re.search(r"\d+ calls", shown.text)
         # And gone when the result comes.
         assert "reading" not in shown.lines[-2]

@@ -159,7 +159,7 @@ async fn read_references_to(
     let versions = policy.safety.template_versions;
     let batches: Vec<Vec<ImageId>> =
         images.chunks(ASKED_TOGETHER).map(<[ImageId]>::to_vec).collect();
-    progress::stage("asking EC2 what refers to the images on their way out", Some(images.len()));
+    progress::stage("asking EC2 what refers to images", Some(images.len()));
     let answers: Vec<_> = stream::iter(batches)
         .map(|batch| async move {
             if deadline.left() < EVIDENCE_MARGIN {
@@ -210,7 +210,7 @@ async fn read_permissions_of(
     positions: Vec<usize>,
     deadline: &impl Deadline,
 ) -> Evidence {
-    progress::stage("reading with whom images are shared", Some(positions.len()));
+    progress::stage("asking who may launch images", Some(positions.len()));
     let images = positions
         .into_iter()
         .filter_map(|position| Some((position, inventory.images.get(position)?.image_id.clone())));
@@ -299,7 +299,7 @@ async fn read_volume_permissions(
     positions: Vec<usize>,
     deadline: &impl Deadline,
 ) -> Evidence {
-    progress::stage("reading with whom snapshots are shared", Some(positions.len()));
+    progress::stage("asking who may use snapshots", Some(positions.len()));
     let snapshots = positions.into_iter().filter_map(|position| {
         Some((position, inventory.snapshots.get(position)?.snapshot_id.clone()))
     });

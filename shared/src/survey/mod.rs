@@ -37,7 +37,7 @@ pub async fn take_inventory(
     scope: &ReferenceScope,
     now: Timestamp,
 ) -> Inventory {
-    progress::stage("reading images, snapshots and what refers to them", None);
+    progress::stage("reading the account", None);
     let mut inventory = empty(home, now);
     let images = view.list_images().await;
     record(Source::Images, images, &mut inventory.images, &mut inventory.unread);
