@@ -28,11 +28,11 @@ function frame(data, width, marks, extra) {
 }
 
 /** Ticks at round sums of money, where the axis counts GiB. */
-function moneyAxis(most, price, width) {
+function moneyAxis(most, price, width, unsized) {
   const step = roundStep((most * price.usd_per_gib_month) / 5);
   const sums = Array.from({ length: 7 }, (_, place) => place * step).filter((sum) => sum <= most * price.usd_per_gib_month * 1.05);
   return Plot.axisY(sums.map((sum) => sum / price.usd_per_gib_month), {
-    anchor: "right", label: width < 560 ? "USD a month" : "at most USD a month", labelArrow: "none",
+    anchor: "right", label: width < 560 || unsized > 0 ? "USD a month" : "at most USD a month", labelArrow: "none",
     tickFormat: (gib) => usdTick(gib * price.usd_per_gib_month), stroke: null,
   });
 }
@@ -48,6 +48,17 @@ function roundStep(least) {
   return [1, 2, 5, 10].map((one) => one * power).find((step) => step >= least);
 }
 
+/** What a column of totals or an axis is called: no bound where some sizes are not known. */
+function bound(data, unit) {
+  return data.unsized.all > 0 ? `${unit}, where known` : `at most ${unit}`;
+}
+
+/** The total at a time. How much of the future has no known size is not simulated. */
+function totalText({ value, unsized }, data) {
+  const known = atMost(value, data.price, unsized ?? 0);
+  return unsized === undefined && data.unsized.all > 0 ? `${known}, plus snapshots of unknown size` : known;
+}
+
 function storageChart(data, series, width) {
   const { layers, past, ahead, against } = series;
   const areas = (stacked, options) => Plot.areaY(stacked, {
@@ -55,14 +66,14 @@ function storageChart(data, series, width) {
   });
   const most = Math.max(1, ...totals(past).map((one) => one.value), ...(ahead ? totals(ahead).map((one) => one.value) : []), ...(against ?? []).map((one) => one.value));
   const marks = [
-    Plot.axisY({ label: width < 560 ? "GiB" : "at most GiB", labelArrow: "none", tickFormat: number }),
+    Plot.axisY({ label: width < 560 ? "GiB" : bound(data, "GiB"), labelArrow: "none", tickFormat: number }),
     Plot.gridY({ stroke: "currentColor", strokeOpacity: 0.15 }),
-    data.price ? moneyAxis(most, data.price, width) : null,
+    data.price ? moneyAxis(most, data.price, width, data.unsized.all) : null,
     areas(stack(past, layers), {}),
     ahead ? areas(stack(ahead, layers), { fillOpacity: 0.45 }) : null,
     ahead ? Plot.lineY(totals(ahead), { x: "at", y: "value", stroke: "currentColor", strokeWidth: 2, strokeDasharray: "7 4" }) : null,
     against ? Plot.lineY(against, { x: "at", y: "value", stroke: colour("against"), strokeWidth: 2, strokeDasharray: "2 4" }) : null,
-    pointer([...totals(past), ...(ahead ? totals(ahead) : [])], (one) => atMost(one.value, data.price)),
+    pointer([...totals(past), ...(ahead ? totals(ahead) : [])], (one) => totalText(one, data)),
   ];
   return frame(data, width, marks, { type: "linear", domain: [0, most] });
 }
@@ -109,11 +120,11 @@ function numbers(title, columns, rows) {
   const details = el("details", { class: "numbers" }, el("summary", {}, title));
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
-    details.append(el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": title },
+    details.append(scrolling(el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": title },
       el("table", {}, el("caption", { class: "hidden" }, title),
         el("thead", {}, el("tr", {}, columns.map((name, place) => el("th", { scope: "col", class: place ? "number" : "" }, visible(name))))),
         el("tbody", {}, rows().map((cells) => el("tr", {}, cells.map((cell, place) =>
-          place ? el("td", { class: "number" }, cell) : el("th", { scope: "row" }, cell))))))));
+          place ? el("td", { class: "number" }, cell) : el("th", { scope: "row" }, cell)))))))));
   });
   return details;
 }
@@ -152,28 +163,35 @@ function seriesOf(data) {
   };
 }
 
+function goneText({ gone, goneGib, gib }) {
+  if (gone.length === 0) return "";
+  return ` Of that, ${gibText(gib)} are of images, and ${gibText(goneGib)} of ${plural(gone.length, "snapshot")} whose image is gone: those are drawn from the beginning, because the report does not know when they were made.`;
+}
+
 function aheadText(data) {
   const { projection } = data;
   if (!projection) return "";
+  const same = data.gone.length > 0 && projection.gib[0] === data.total ? " It begins with the same total: snapshots of images, and those whose image is gone." : "";
   const other = projection.against_gib ? ` The dotted line is the same with ${visible(projection.against ?? "the other policy")}.` : "";
-  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: images go on being made at each family's recent rate.${other}`;
+  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: images go on being made at each family's recent rate.${same}${other}`;
 }
 
 function showTime(data) {
   const section = document.getElementById("time");
   if (data.images.length === 0) {
-    section.append(el("p", { class: "none" }, "There is nothing to draw: no image exists."));
+    const left = data.gone.length > 0 ? ` What is left of images that are gone: ${atMost(data.total, data.price, data.unsized.all)}.` : "";
+    section.append(el("p", { class: "none" }, `There is nothing to draw: no image exists.${left}`));
     return;
   }
   const series = seriesOf(data);
-  const total = atMost(data.gib, data.price);
+  const total = atMost(data.total, data.price, data.unsized.all);
   section.append(
-    el("p", {}, `What exists in this inventory, by when it was made: what was removed earlier is not in it. In all it is ${total}.${aheadText(data)}`),
+    el("p", {}, `What exists in this inventory, by when it was made: what was removed earlier is not in it. In all it is ${total}.${goneText(data)}${aheadText(data)}`),
     el("h3", {}, data.price ? "Storage in GiB, and what it costs a month, by family" : "Storage in GiB, by family"),
     drawn(`Storage over time by family, ${total} in all. The table below has the numbers.`, (width) => storageChart(data, series, width)),
     legend(series.layers, data.projection),
     numbers("Numbers: storage and cost", [
-      "Date", "At most GiB", ...(data.price ? ["At most USD a month"] : []), ...(series.against ? [`GiB with ${data.projection.against ?? "the other policy"}`] : []),
+      "Date", capital(bound(data, "GiB")), ...(data.price ? [capital(bound(data, "USD a month"))] : []), ...(series.against ? [`GiB with ${data.projection.against ?? "the other policy"}`] : []),
       ...series.layers.map((layer) => `GiB: ${layer.label}`)], () => storageRows(series, data)),
     el("h3", {}, "Number of images"),
     drawn(`Number of images over time, ${number(data.images.length)} in all. The table below has the numbers.`, (width) => countChart(data, series, width)),

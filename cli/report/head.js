@@ -44,49 +44,71 @@ function isAre(count) {
   return `${number(count)} ${count === 1 ? "is" : "are"}`;
 }
 
-/** What would happen, in plain sentences. */
+/** Snapshots of unknown size that go with what is deregistered now; rather one too many than one too few. */
+function unsizedNow(data) {
+  const going = data.images.filter((image) => image.action === "deregister");
+  const partly = going.some((image) => image.gib !== null && image.snapshots.length > 1);
+  return sizeOf(going).unsized + (partly ? data.unsized.partly : 0);
+}
+
+/** What is left of images that are gone; null if nothing is. */
+function goneStory({ gone, goneGib, price, unsized }) {
+  if (gone.length === 0) return null;
+  const doing = (action, done) => {
+    const count = gone.filter((one) => one.action === action).length;
+    return count > 0 && `${isAre(count)} ${done}`;
+  };
+  const what = [doing("keep", "kept"), doing("mark", "marked now"), doing("delete", "deleted now")].filter(Boolean);
+  return `Images that are gone have left ${plural(gone.length, "snapshot")}, ${atMost(goneGib, price, unsized.gone)}: ${listed(what)}.`;
+}
+
+/** What would happen, in plain sentences: what becomes of the images, and what that comes to. */
 function story(data, counts) {
   const { summary, price } = data;
-  if (data.images.length === 0) return ["There are no images of this account in this Region. Nothing would happen."];
-  const stand = [
+  if (data.images.length === 0) return [[`There are no images of this account in this Region. ${goneStory(data) ?? "Nothing would happen."}`]];
+  const done = { expire: "marked as expired", deprecate: "deprecated", disable: "disabled", deregister: "deregistered" };
+  const now = Object.keys(done).filter((action) => counts[action] > 0).map((action, place) =>
+    (place === 0 ? `${number(counts[action])} would be ${done[action]} now` : `${number(counts[action])} ${done[action]}`));
+  // Each image is in exactly one part: the numbers add up to the first.
+  const parts = [
     counts.in_use && `${isAre(counts.in_use)} in use`,
     counts.keep && `${isAre(counts.keep)} kept by a rule or a protection`,
+    counts.rescue && `${isAre(counts.rescue)} to be rescued and not in use`,
     counts.wait && `${isAre(counts.wait)} expired and ${counts.wait === 1 ? "waits" : "wait"} for the next step`,
-    counts.expire && `${isAre(counts.expire)} newly expired`,
+    ...now,
   ].filter(Boolean);
-  const first = `Of ${plural(data.images.length, "image")}, ${listed(stand) || "none is in use or kept"}.`;
-  const now = [
-    summary.deprecate && `deprecate ${number(summary.deprecate)}`,
-    summary.disable && `disable ${number(summary.disable)}`,
-    summary.deregister && `deregister ${number(summary.deregister)}`,
-  ].filter(Boolean);
-  const sentences = [first, now.length > 0 ? `A run would now ${listed(now)} of them.` : "A run would take no step with any of them now."];
+  const first = [`Of ${plural(data.images.length, "image")}, ${listed(parts)}.`];
+  const sentences = [];
+  if (now.length === 0 && summary.rescue === 0) first.push("A run would take no step with any of them now.");
   if (summary.deregister > 0) {
-    const cost = price ? `, about ${usdText(summary.snapshots_gib, price)}` : "";
-    sentences.push(`Deregistering those, and deleting their ${plural(summary.snapshots, "snapshot")}, frees at most ${gibText(summary.snapshots_gib)}${cost}.`);
+    sentences.push(`Deregistering, and deleting the ${plural(summary.snapshots, "snapshot")} of what is deregistered, frees ${atMost(summary.snapshots_gib, price, unsizedNow(data))}.`);
   }
-  if (summary.deferred > 0) sentences.push(`${isAre(summary.deferred)} due for a further step, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
-  if (summary.rescue > 0) sentences.push(`${number(summary.rescue)} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} wanted again: what was done is taken back.`);
-  return sentences;
+  const expired = data.images.filter(isExpired).length;
+  if (expired > summary.deregister) sentences.push(`When all that is expired is gone, ${plural(expired, "image")}, that frees ${atMost(summary.expired_gib, price, summary.sizes_unknown)}.`);
+  const gone = goneStory(data);
+  if (gone) sentences.push(gone);
+  if (summary.deferred > 0) first.push(`${isAre(summary.deferred)} due for a further step, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
+  if (summary.rescue > 0) first.push(`${number(summary.rescue)} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} wanted again: what was done is taken back.`);
+  return [first, sentences];
 }
 
 function tiles(data, counts) {
   const expired = counts.wait + counts.expire + counts.deprecate + counts.disable;
   const { summary, price } = data;
   return [
-    { tone: "all", label: "Images", count: data.images.length, note: atMost(data.gib, price) },
+    { tone: "all", label: "Images", count: data.images.length, note: atMost(data.gib, price, data.unsized.images) },
     { tone: "used", label: "In use", count: counts.in_use, note: "never touched" },
     { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection" },
     { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "wanted again, and not in use", rare: true },
     { tone: "expiring", label: "Expired", count: expired, note: "on their way, and still there" },
-    { tone: "going", label: "Deregister now", count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price) : "" },
+    { tone: "going", label: "Deregister now", count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price, unsizedNow(data)) : "" },
   ].filter((tile) => !tile.rare || tile.count > 0);
 }
 
 function showNow(data) {
   const counts = countDecisions(data.images);
   const section = document.getElementById("now");
-  section.append(el("p", { class: "lead", id: "story" }, story(data, counts).join(" ")));
+  section.append(el("div", { id: "story" }, story(data, counts).filter((part) => part.length > 0).map((part, place) => el("p", { class: place === 0 ? "lead" : "" }, part.join(" ")))));
   const shown = tiles(data, counts);
   section.append(el("ul", { class: "tiles" }, shown.map(({ tone, label, count, note }) =>
     el("li", { class: tone }, el("span", { class: "label" }, label), el("strong", {}, number(count)), el("span", { class: "note" }, note)))));

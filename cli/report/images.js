@@ -14,15 +14,30 @@ function haystack(image) {
 function imageColumns() {
   return [
     { title: "Image", value: (one) => one.id, cell: (one) => id(one.id) },
-    { title: "Name", value: (one) => one.name, cell: (one) => foreign(one.name, "foreign name") },
-    { title: "Decision", value: (one) => decisionText(one), cell: (one) => [swatch(one.tone), decisionText(one), one.state === "available" ? "" : ` (${visible(one.state)})`] },
+    { title: "Name", value: (one) => one.name, cell: (one) => broken(one.name, "foreign name"), kind: "wrap" },
+    { title: "Family", value: (one) => one.family.label, cell: (one) => broken(one.family.label), kind: "wrap" },
+    { title: "Decision", kind: "short", value: (one) => decisionText(one), cell: (one) => [swatch(one.tone), decisionText(one), one.state === "available" ? "" : ` (${visible(one.state)})`] },
     { title: "Why", kind: "why", value: (one) => whyText(one), cell: (one) => [foreign(whyText(one)), moreReasons(one)] },
-    { title: "Next step", value: (one) => one.at, cell: (one) => nextText(one) },
+    { title: "Next step", kind: "short", value: (one) => one.at, cell: (one) => nextText(one) },
     { title: "Made", kind: "date", value: (one) => one.made, cell: (one) => day(one.made) },
-    { title: "Held by", kind: "number", value: (one) => one.held.length || null, cell: (one) => (one.held.length === 0 ? "" : number(one.held.length)) },
-    { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
-    { title: "Family", value: (one) => one.family.label, cell: (one) => foreign(one.family.label) },
+    { title: "At most GiB", kind: "number", value: (one) => (isShared(one) ? null : one.gib), cell: sizeCell },
   ];
+}
+
+/** Whether all that it has is counted with another image. */
+function isShared(image) {
+  return image.shared !== null && !image.gib;
+}
+
+function sizeCell(image) {
+  if (isShared(image)) return el("abbr", { title: `counted with ${visible(image.shared.id)}` }, "shared");
+  return image.gib === null ? "unknown" : number(image.gib);
+}
+
+function sizeLine(image, data) {
+  const shared = image.shared === null ? null : [isShared(image) ? "its snapshot is counted with " : "; a snapshot that it shares is counted with ", id(image.shared.id)];
+  if (isShared(image)) return shared;
+  return [image.gib === null ? "unknown" : atMost(image.gib, data.price, 0), ...(shared ?? [])];
 }
 
 function moreReasons(image) {
@@ -47,7 +62,7 @@ function imageDetail(image, data) {
     ["Expired since", image.expired === null ? "it is not expired" : day(image.expired)],
     ["Next step", image.step === null ? "none" : nextText(image)],
     ["Snapshots", image.snapshots.length === 0 ? "none" : el("ul", {}, image.snapshots.map((one) => el("li", {}, id(one))))],
-    ["Size", image.gib === null ? "unknown" : atMost(image.gib, data.price)],
+    ["Size", sizeLine(image, data)],
   ];
   return el("div", { class: "about", role: "group", tabindex: "0", "aria-label": `Details of ${visible(image.id)}` }, el("dl", {}, parts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
 }
@@ -55,7 +70,7 @@ function imageDetail(image, data) {
 function showImages(data) {
   const section = document.getElementById("images");
   const table = new PagedTable({
-    caption: "All images", rows: data.images, sort: 5, down: true, printed: IMAGES_PRINTED, more: "image",
+    caption: "All images", rows: data.images, sort: 6, down: true, printed: IMAGES_PRINTED, more: "image",
     empty: data.images.length === 0 ? "No image exists." : "No image matches.", columns: imageColumns(), detail: (image) => imageDetail(image, data),
   });
   let words = [];

@@ -24,41 +24,148 @@ const IMAGE_COLUMNS = [
   { title: "Name", value: (one) => one.image.name, cell: (one) => foreign(one.image.name, "foreign name") },
 ];
 
-/** The steps within a month, by date: of images, and of what is gone but for its snapshots. */
+const NOBODY = { id: "", name: "(already gone)", family: { label: "" }, gone: true };
+
+/** The image that a snapshot was made for, here or gone. */
+function ownersOf(data) {
+  const owners = new Map(data.gone.map((one) => [one.id, { ...NOBODY, id: one.image }]));
+  for (const image of data.images) for (const snapshot of image.snapshots) if (!owners.has(snapshot)) owners.set(snapshot, image);
+  return owners;
+}
+
+/** What daily sweeps would do within the month; if that was not computed, the next step of each image, by its date. */
 function stepsOf(data) {
+  if (data.month === null) return nextSteps(data);
+  const owners = ownersOf(data);
+  return data.month.map(([place, step, at, snapshots, gib]) => {
+    const image = place === null ? owners.get(snapshots[0]) ?? NOBODY : data.images[place];
+    return { image, step, at, snapshots, gib, now: at <= data.planned_at };
+  });
+}
+
+function nextSteps(data) {
+  const now = data.planned_at;
+  const until = now + MONTH;
   const steps = [];
-  const until = data.planned_at + MONTH;
+  const add = (image, step, at, snapshots, gib) => steps.push({ image, step, at, snapshots: step === "delete_snapshots" ? snapshots : [], gib, now: at === now });
   for (const image of data.images) {
-    const now = stepNow(image);
-    if (now) steps.push({ id: image.id, image, at: data.planned_at, step: now, now: true });
-    if (image.step !== null && image.at !== null && image.at <= until) steps.push({ id: image.id, image, at: image.at, step: image.step, now: false });
+    if (stepNow(image)) add(image, image.action, now, image.snapshots, image.gib);
+    if (image.step !== null && image.at !== null && image.at <= until) add(image, image.step, Math.max(now, image.at), image.snapshots, image.gib);
   }
-  for (const gone of data.gone) {
-    if (gone.at === null || gone.at > until) continue;
-    const image = { id: gone.id, name: "(already gone)", family: { label: "" }, gib: gone.gib };
-    steps.push({ id: gone.id, image, at: gone.at, step: "delete_snapshots", now: gone.at <= data.planned_at });
+  for (const one of data.gone) {
+    const at = one.action === "delete" ? now : one.at;
+    if (at === null || at > until || (at <= now && one.action !== "delete")) continue;
+    add({ ...NOBODY, id: one.image }, "delete_snapshots", at, [one.id], one.gib);
   }
-  return steps;
+  return steps.sort((a, b) => a.at - b.at);
+}
+
+/** The columns of the table by date: images by the step, then what is done with snapshots. */
+const BY_DATE = {
+  rescue: "Rescue", mark: "Mark as expired", deprecate: "Deprecate", disable: "Disable", deregister: "Deregister",
+  mark_snapshots: "Mark snapshots", delete_snapshots: "Delete snapshots",
+};
+
+/** The days on which something is done: of each step how many, and what deleting frees. */
+function daysOf(steps) {
+  const days = new Map();
+  for (const one of steps) {
+    const date = day(one.at);
+    const row = days.get(date) ?? { at: one.at, now: one.now, counts: {}, gib: 0, unsized: 0 };
+    days.set(date, row);
+    const deletes = one.step === "delete_snapshots";
+    const column = one.step === "mark" && one.image.gone ? "mark_snapshots" : one.step;
+    // The steps of snapshots are counted by the snapshot: an image may have several.
+    row.counts[column] = (row.counts[column] ?? 0) + (deletes || one.image.gone ? one.snapshots.length : 1);
+    if (deletes) row.gib += one.gib ?? 0;
+    if (deletes && one.gib === null) row.unsized += one.snapshots.length;
+  }
+  return [...days.values()];
+}
+
+function stepDay(one) {
+  return one.now ? `${day(one.at)} (now)` : day(one.at);
+}
+
+function dayTable(steps) {
+  const rows = daysOf(steps);
+  const taken = Object.keys(BY_DATE).filter((step) => rows.some((row) => row.counts[step] > 0));
+  const frees = (row) => (row.counts.delete_snapshots > 0 ? `${number(row.gib)}${row.unsized > 0 ? ` plus ${number(row.unsized)} unknown` : ""}` : "");
+  return new PagedTable({
+    caption: "Steps of the next month by date", rows, sort: 0, printed: 200, more: "day", empty: "No step comes within a month.",
+    columns: [
+      { title: "Date", kind: "date", value: (row) => row.at, cell: stepDay },
+      ...taken.map((step) => ({
+        title: BY_DATE[step], kind: "number", value: (row) => row.counts[step] ?? null, cell: (row) => (row.counts[step] ? number(row.counts[step]) : ""),
+      })),
+      { title: "Frees at most GiB", kind: "number", value: (row) => (row.counts.delete_snapshots > 0 ? row.gib : null), cell: frees },
+    ],
+  }).element;
+}
+
+function stepText(one) {
+  if (one.step === "mark" && one.image.gone) return "mark for deletion";
+  return SWEEP_STEPS[one.step] ?? one.step;
+}
+
+function stepHay(one) {
+  one.hay ??= [day(one.at), stepText(one), one.image.id, one.image.name, one.image.family.label, ...one.snapshots].join("\n").toLowerCase();
+  return one.hay;
+}
+
+/** Each step, to be searched and sorted. */
+function stepParts(steps) {
+  const who = (one) => [id(one.image.id), el("div", {}, broken(one.image.name, "foreign name")),
+    ...one.snapshots.map((snapshot) => el("div", { class: "note" }, id(snapshot)))];
+  const table = new PagedTable({
+    caption: "Steps of the next month", rows: steps, sort: 0, printed: 200, more: "step", empty: "No step matches.",
+    columns: [
+      { title: "Date", kind: "date", value: (one) => one.at, cell: stepDay },
+      { title: "Step", value: (one) => one.step, cell: stepText },
+      { title: "Image", kind: "wrap", value: (one) => one.image.name, cell: who },
+      { title: "Family", kind: "wrap", value: (one) => one.image.family.label, cell: (one) => broken(one.image.family.label) },
+      { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
+    ],
+  });
+  const search = searchField("find-step", "Search date, step, image, name, family, snapshot", (words) =>
+    table.choose((one) => words.every((word) => stepHay(one).includes(word))));
+  return [el("h3", {}, "Each step"), el("div", { class: "tools", role: "search", "aria-label": "Steps of the next month" }, search), table.element];
+}
+
+/** What the month frees, in a sentence. */
+function freedText(steps, data) {
+  const going = steps.filter((one) => one.step === "delete_snapshots");
+  if (going.length === 0) return "";
+  const sum = (parts, value) => parts.reduce((all, one) => all + value(one), 0);
+  const unsized = sum(going.filter((one) => one.gib === null), (one) => one.snapshots.length);
+  const count = plural(sum(going, (one) => one.snapshots.length), "snapshot");
+  return ` Deleting ${count} frees ${atMost(sum(going, (one) => one.gib ?? 0), data.price, unsized)}.`;
+}
+
+/** How to stop what is listed. */
+function stopParts(data) {
+  const text = ["To stop it, tag the image ", el("code", {}, id(data.keep_tag)),
+    ": with an empty value for good, with a date (2027-01-31) until then. The next run takes back what was done to it. For snapshots of an image that is gone, tag the snapshots."];
+  const command = `aws ec2 create-tags --region ${visible(data.region)} --resources IMAGE --tags Key=${visible(data.keep_tag)},Value=`;
+  return [el("p", {}, text), scrolling(el("pre", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Command that keeps an image" }, command))];
 }
 
 function showMonth(data) {
   const section = document.getElementById("month");
   const steps = stepsOf(data);
-  const keep = el("code", {}, id(data.keep_tag));
-  section.append(el("p", {}, `What a step would be taken with from ${day(data.planned_at)} to ${day(data.planned_at + MONTH)}, if nothing changes. To stop it, tag the image `, keep,
-    ": with an empty value for good, with a date (2027-01-31) until then. The next run takes back what was done to it. For snapshots of an image that is gone, tag the snapshots."));
-  if (data.refusal !== null) section.append(el("p", { class: "note" }, "The plan refuses: while it does, none of these steps is taken, whatever its date."));
-  section.append(el("pre", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Command that keeps an image" }, `aws ec2 create-tags --resources IMAGE --tags Key=${visible(data.keep_tag)},Value=`));
-  section.append(new PagedTable({
-    caption: "Steps of the next month", rows: steps, sort: 2, printed: 200, more: "step", empty: "No step comes within a month.",
-    columns: [
-      ...IMAGE_COLUMNS,
-      { title: "Date", kind: "date", value: (one) => one.at, cell: (one) => (one.now ? `now (due ${day(one.at)})` : day(one.at)) },
-      { title: "Step", value: (one) => one.step, cell: (one) => STEPS[one.step] ?? one.step },
-      { title: "Family", value: (one) => one.image.family.label, cell: (one) => foreign(one.image.family.label) },
-      { title: "At most GiB", kind: "number", value: (one) => one.image.gib, cell: (one) => (one.image.gib === null ? "unknown" : number(one.image.gib)) },
-    ],
-  }).element);
+  const dates = `From ${day(data.planned_at)} to ${day(data.planned_at + MONTH)}`;
+  section.append(el("p", {}, data.month === null
+    ? `${dates}, if nothing changes: what is done now, and the next step of each image. Later steps, and the caps of the policy, are not in this list.`
+    : `${dates}, as daily sweeps would do it under the caps of the policy, if nothing changes and no image is made.${freedText(steps, data)}`));
+  if (data.refusal !== null) section.append(el("p", { class: "note" }, data.month === null
+    ? "The plan refuses: while it does, none of these steps is taken, whatever its date."
+    : "The plan refuses. The list is what sweeps do while that lasts: no step towards removal is taken with any image."));
+  if (steps.length === 0) {
+    section.append(el("p", { class: "none" }, "No step comes within a month."));
+    return;
+  }
+  if (steps.some((one) => one.step !== "rescue")) section.append(...stopParts(data));
+  section.append(el("h3", {}, "By date"), dayTable(steps), ...stepParts(steps));
 }
 
 function pinsOf(data) {
@@ -70,11 +177,11 @@ function showPins(data) {
   const section = document.getElementById("pins");
   const pins = pinsOf(data);
   const images = new Set(pins.map((pin) => pin.image));
-  const gib = [...images].reduce((sum, image) => sum + (image.gib ?? 0), 0);
+  const { gib, unsized } = sizeOf([...images]);
   const stale = pins.filter((pin) => pin.stale).length;
   section.append(el("p", {}, pins.length === 0
     ? "Nothing refers to an image that is older than 90 days."
-    : `What refers to images that are older than 90 days: ${plural(images.size, "image")}, ${atMost(gib, data.price)}. ${stale === 0 ? "None of it is stale." : `${plural(stale, "reference")} ${stale === 1 ? "is" : "are"} stale: nothing that was read starts machines from ${stale === 1 ? "it" : "them"}. Ask before you delete: a person or a program may.`}`));
+    : `What refers to images that are older than 90 days: ${plural(images.size, "image")}, ${atMost(gib, data.price, unsized)}. ${stale === 0 ? "None of it is stale." : `${plural(stale, "reference")} ${stale === 1 ? "is" : "are"} stale: nothing that was read starts machines from ${stale === 1 ? "it" : "them"}. Ask before you delete: a person or a program may.`}`));
   if (pins.length === 0) return;
   section.append(new PagedTable({
     caption: "What refers to old images", rows: pins, sort: 2, printed: 200, more: "reference", empty: "None.",

@@ -3,14 +3,20 @@
 const FAMILIES_SHOWN = 8;
 const POINTS = 96;
 
-/** The largest families, and the others as one. */
+/** The largest families, the others as one, and last the snapshots whose image is gone. */
 function rankFamilies(data) {
   const ranked = [...data.families].filter((one) => one.images.length > 0).sort((a, b) => b.gib - a.gib || b.images.length - a.images.length);
   const shown = ranked.length > FAMILIES_SHOWN + 1 ? ranked.slice(0, FAMILIES_SHOWN) : ranked.slice(0, FAMILIES_SHOWN + 1);
   const layers = shown.map((family, place) => ({ label: family.label, families: new Set([family]), tone: `series-${place}` }));
   const others = ranked.slice(shown.length);
   if (others.length > 0) layers.push({ label: plural(others.length, "other family", "other families"), families: new Set(others), tone: "series-others" });
+  if (data.gone.length > 0 || laterGone(data)) layers.push({ label: "gone, snapshots still there", families: new Set(), tone: "gone" });
   return layers;
+}
+
+/** Whether the simulation has snapshots of images that are gone by then: what it counts beside the families. */
+function laterGone({ projection }) {
+  return projection?.gib.some((total, place) => total > projection.families.reduce((sum, one) => sum + one.gib[place], 0)) ?? false;
 }
 
 /** Times at equal distance, the last of them exactly `end`. */
@@ -20,20 +26,23 @@ function samples(start, end) {
 }
 
 /**
- * For each layer its GiB at each time, of the images that exist today. Those whose age is unknown count from the
- * beginning: so the last value is what is there today.
+ * For each layer its GiB at each time, of what exists today. What has no date (a snapshot whose image is gone has none
+ * here) counts from the beginning: so the last value is what is there today. `unsized` is what has no known size.
  */
 function history(layers, data) {
   const dated = data.images.filter((image) => image.made !== null).sort((a, b) => a.made - b.made);
   const at = samples(dated[0]?.made ?? data.planned_at, data.planned_at);
   const of = new Map(layers.flatMap((layer, index) => [...layer.families].map((family) => [family, index])));
-  const sums = layers.map(() => 0);
+  const sums = layers.map((layer) => (layer.tone === "gone" ? data.goneGib : 0));
+  let without = data.unsized.gone + data.unsized.partly;
+  const unsized = [];
   const gib = layers.map(() => []);
   const images = [];
   let count = 0;
   const add = (image) => {
     count += 1;
     sums[of.get(image.family)] += image.gib ?? 0;
+    without += image.unsized;
   };
   data.images.filter((image) => image.made === null).forEach(add);
   let next = 0;
@@ -43,21 +52,22 @@ function history(layers, data) {
     while (next < dated.length && dated[next].made <= until) add(dated[next++]);
     sums.forEach((sum, index) => gib[index].push(sum));
     images.push(count);
+    unsized.push(without);
   });
-  return { at, gib, images };
+  return { at, gib, images, unsized };
 }
 
-/** The simulation in the same layers, or null. What it says of no family belongs to the others. */
+/** The simulation in the same layers, or null. What it says of no family is of images that are gone by then. */
 function future(layers, data) {
   const { projection } = data;
   if (!projection || projection.at.length === 0) return null;
   const parts = new Map(projection.families.map((one) => [data.families[one.family], one.gib]));
   const gib = layers.map((layer) => projection.at.map((_, place) =>
     [...layer.families].reduce((sum, family) => sum + (parts.get(family)?.[place] ?? 0), 0)));
-  const last = gib.at(-1);
+  const gone = gib[layers.findIndex((layer) => layer.tone === "gone")];
   projection.gib.forEach((total, place) => {
     const rest = total - gib.reduce((sum, one) => sum + one[place], 0);
-    if (last && rest > 0) last[place] += rest;
+    if (gone && rest > 0) gone[place] += rest;
   });
   return { at: projection.at, gib, images: projection.images };
 }
@@ -72,8 +82,8 @@ function stack({ at, gib }, layers) {
   }));
 }
 
-function totals({ at, gib }) {
-  return at.map((time, place) => ({ at: new Date(time * 1000), value: gib.reduce((sum, one) => sum + one[place], 0) }));
+function totals({ at, gib, unsized }) {
+  return at.map((time, place) => ({ at: new Date(time * 1000), unsized: unsized?.[place], value: gib.reduce((sum, one) => sum + one[place], 0) }));
 }
 
 function points(at, values) {

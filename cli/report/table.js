@@ -25,6 +25,7 @@ class PagedTable {
     this.region = el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": caption },
       el("table", {}, el("caption", { class: "hidden" }, caption),
         el("thead", {}, el("tr", {}, this.heads.map((one) => one.cell))), this.body));
+    scrolling(this.region);
     this.element = el("div", { class: "paged" }, this.region, el("div", { class: "under" }, this.status, this.pager), this.rest);
     this.all = rows;
     this.order();
@@ -33,8 +34,10 @@ class PagedTable {
   }
 
   head(column, index) {
-    const button = el("button", { type: "button", click: () => this.sortBy(index) }, column.title,
-      el("span", { class: "arrow", "aria-hidden": "true" }));
+    // The arrow stays beside the last word.
+    const words = column.title.split(" ");
+    const last = el("span", { class: "last" }, words.pop(), el("span", { class: "arrow", "aria-hidden": "true" }));
+    const button = el("button", { type: "button", click: () => this.sortBy(index) }, words.map((word) => `${word} `), last);
     return { button, cell: el("th", { scope: "col", class: column.kind, "data-title": column.title }, button) };
   }
 
@@ -136,6 +139,19 @@ class PagedTable {
   }
 }
 PagedTable.every = [];
+
+/** Shades the edges behind which there is more: not every system shows its scroll bars. */
+function scrolling(region) {
+  const shade = () => {
+    const { scrollLeft, scrollWidth, clientWidth } = region;
+    region.classList.toggle("more-left", scrollLeft > 1);
+    region.classList.toggle("more-right", scrollWidth - clientWidth - scrollLeft > 1);
+  };
+  region.addEventListener("scroll", shade, { passive: true });
+  const resized = new ResizeObserver(shade);
+  [region, ...region.children].forEach((one) => resized.observe(one));
+  return region;
+}
 
 function sortKey(value) {
   if (value === null || value === undefined || value === "") return null;

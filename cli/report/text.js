@@ -39,6 +39,12 @@ function foreign(text, kind) {
   return el("bdi", { class: kind ?? "foreign" }, visible(text));
 }
 
+/** The same, with places after signs where a line may end. */
+function broken(text, kind = "foreign") {
+  const parts = visible(text).split(/(?<=[=:/_.])/);
+  return el("bdi", { class: kind }, parts.flatMap((part, place) => (place === 0 ? [part] : [el("wbr"), part])));
+}
+
 /** An id or an ARN: never cut, never wrapped. */
 function id(text) {
   return foreign(text, "id");
@@ -74,9 +80,18 @@ function usdText(gib, price) {
   return `USD ${usdNumber(gib * price.usd_per_gib_month)} a month`;
 }
 
-/** `at most 12 GiB, USD 0.65 a month`; without a price only the size. */
-function atMost(gib, price) {
-  return price ? `at most ${gibText(gib)}, ${usdText(gib, price)}` : `at most ${gibText(gib)}`;
+/** `, plus 2 snapshots of unknown size`; nothing if all sizes are known. */
+function plusUnsized(unsized) {
+  return unsized > 0 ? `, plus ${plural(unsized, "snapshot")} of unknown size` : "";
+}
+
+/** `at most 12 GiB, USD 0.65 a month`; without a price only the size. It is no bound without what is not known. */
+function atMost(gib, price, unsized) {
+  return `at most ${gibText(gib)}${price ? `, ${usdText(gib, price)}` : ""}${plusUnsized(unsized)}`;
+}
+
+function capital(text) {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 function known(seconds) {

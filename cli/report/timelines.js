@@ -6,15 +6,16 @@ const IMAGES_AT_ONCE = 50;
 const AHEAD = 45 * DAY;
 const LANES = ["used", "kept", "expiring", "going"];
 const TONES = { used: "in use", kept: "kept", expiring: "expired, on its way", going: "deregister now", rescued: "rescue now" };
+const LEGEND = ["used", "kept", "rescued", "expiring", "going"];
+
+const GONE = "gone, snapshots still there";
 
 /** The common axis: from the oldest image to what comes next, in thousandths. */
 function timeAxis(data) {
   let start = data.planned_at - 30 * DAY;
   let end = data.planned_at + AHEAD;
-  for (const image of data.images) {
-    if (image.made !== null && image.made < start) start = image.made;
-    if (image.at !== null && image.at > end) end = Math.min(image.at, data.planned_at + 180 * DAY);
-  }
+  for (const image of data.images) if (image.made !== null && image.made < start) start = image.made;
+  for (const { at } of [...data.images, ...data.gone]) if (at !== null && at > end) end = Math.min(at, data.planned_at + 180 * DAY);
   const place = (time) => Math.min(1000, Math.max(0, ((time - start) / (end - start)) * 1000));
   return { start, end, now: data.planned_at, place };
 }
@@ -35,10 +36,12 @@ function axisTicks({ start, end }, most) {
 
 function axisElement(axis) {
   const mark = (time, text, kind) => el("span", { class: kind, style: `left:${axis.place(time) / 10}%` }, text);
-  const near = (time) => Math.abs(axis.place(time) - axis.place(axis.now)) < 75;
-  const ticks = axisTicks(axis, 6).filter(({ time }) => !near(time) && axis.place(time) < 960 && axis.place(time) > 20);
+  const near = (time, room) => Math.abs(axis.place(time) - axis.place(axis.now)) < room;
+  const ticks = axisTicks(axis, 6).filter(({ time }) => !near(time, 75) && axis.place(time) < 960 && axis.place(time) > 20);
+  // On a small screen a word takes a larger part of the axis: those that have no room there are not shown.
+  const tight = (time) => near(time, 220) || axis.place(time) < 80 || axis.place(time) > 920;
   return el("div", { class: "axis", "aria-hidden": "true" }, el("span"),
-    el("div", { class: "ticks" }, ticks.map(({ time, text }) => mark(time, text, "tick")), mark(axis.now, "planned", axis.place(axis.now) > 930 ? "tick now end" : "tick now")));
+    el("div", { class: "ticks" }, ticks.map(({ time, text }) => mark(time, text, tight(time) ? "tick tight" : "tick")), mark(axis.now, "planned", axis.place(axis.now) > 900 ? "tick now end" : "tick now")));
 }
 
 function strip(axis, height, ...marks) {
@@ -106,36 +109,63 @@ function growing(items, first, more, what, make) {
   return [list, button];
 }
 
+/** What is left of images that are gone: in the strip, the dates from which it may be deleted. */
+function goneGroup(axis, data) {
+  const { gone, goneGib, unsized } = data;
+  const dated = new Set(gone.filter((one) => one.at !== null).map((one) => Math.min(997, Math.round(axis.place(one.at)))));
+  const marks = svg("path", { class: "gone next", d: [...dated].map((x) => `M${x} 1h3v5h-3z`).join("") });
+  const fates = { keep: "kept", mark: "mark now", delete: "delete now" };
+  const counts = Object.keys(fates).map((action) => [gone.filter((one) => one.action === action).length, fates[action]]);
+  const images = new Set(gone.map((one) => one.image)).size;
+  const note = `${plural(gone.length, "snapshot")} of ${plural(images, "image")}, ${gibText(goneGib)}${plusUnsized(unsized.gone)}: ${counts.filter(([count]) => count > 0).map(([count, name]) => `${number(count)} ${name}`).join(", ")}`;
+  return opening(GONE, note, strip(axis, 28, marks), () => growing(gone, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "snapshots", (one) => goneLine(axis, one)));
+}
+
+function goneLine(axis, one) {
+  const x = one.at === null ? 0 : axis.place(one.at);
+  const marks = one.at === null ? [] : [svg("rect", { class: "gone step", x: Math.max(0, Math.min(996, x - 2)), y: 0, width: 4, height: 14 })];
+  const from = one.at === null ? "no date" : `may be deleted from ${day(one.at)}`;
+  return el("li", { class: "line" },
+    el("div", { class: "who" }, id(one.id), el("span", { class: "note" }, "of ", id(one.image), ", gone")),
+    strip(axis, 14, ...marks),
+    el("div", { class: "why" }, swatch("gone"), visible([REMAINS[one.action] ?? one.action, ...one.because, from].join("; "))));
+}
+
 function familyCounts(family) {
   const counts = new Map();
   for (const { tone } of family.images) counts.set(tone, (counts.get(tone) ?? 0) + 1);
   const parts = Object.keys(TONES).filter((tone) => counts.has(tone)).map((tone) => `${number(counts.get(tone))} ${TONES[tone]}`);
-  return `${plural(family.images.length, "image")}, ${gibText(family.gib)}: ${parts.join(", ")}`;
+  return `${plural(family.images.length, "image")}, ${gibText(family.gib)}${plusUnsized(family.unsized)}: ${parts.join(", ")}`;
 }
 
 function familyLine(axis, family) {
-  const details = el("details", { class: "family" }, el("summary", {},
-    el("span", { class: "who" }, el("strong", {}, foreign(family.label)), el("span", { class: "note" }, familyCounts(family))),
-    familyStrip(axis, family.images)));
-  // Before printing, too: the event comes too late for paper.
-  details.show = () => {
-    if (details.children.length > 1) return;
+  return el("li", {}, opening(family.label, familyCounts(family), familyStrip(axis, family.images), () => {
     const newest = [...family.images].sort((a, b) => (b.made ?? -Infinity) - (a.made ?? -Infinity) || a.place - b.place);
-    details.append(...growing(newest, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "images", (image) => imageLine(axis, image)));
-  };
+    return growing(newest, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "images", (image) => imageLine(axis, image));
+  }));
+}
+
+/** A strip that opens; what is in it is made when it does. */
+function opening(label, note, drawing, make) {
+  const details = el("details", { class: "family" }, el("summary", {},
+    el("span", { class: "who" }, el("strong", {}, foreign(label)), el("span", { class: "note" }, note)), drawing));
+  // Before printing, too: the event comes too late for paper.
+  details.show = () => details.children.length > 1 || details.append(...make());
   details.addEventListener("toggle", () => details.open && details.show());
-  return el("li", {}, details);
+  return details;
 }
 
 function goneTable(data) {
   return new PagedTable({
-    caption: "Images that are gone while their snapshots are still there",
-    rows: data.gone, sort: 3, printed: 100, more: "image", empty: "None.",
+    caption: "Snapshots that are still there while their images are gone",
+    rows: data.gone, sort: 3, printed: 100, more: "snapshot", empty: "None.",
     columns: [
-      { title: "Image", value: (one) => one.id, cell: (one) => id(one.id) },
-      { title: "Snapshots", value: (one) => one.snapshots.join(" "), cell: (one) => el("span", { class: "ids" }, one.snapshots.map((snapshot) => id(snapshot))) },
+      { title: "Snapshot", value: (one) => one.id, cell: (one) => id(one.id) },
+      { title: "Gone image", value: (one) => one.image, cell: (one) => id(one.image) },
+      { title: "Decision", value: (one) => REMAINS[one.action] ?? one.action, cell: (one) => [swatch("gone"), REMAINS[one.action] ?? visible(one.action)] },
+      { title: "May be deleted from", kind: "short", value: (one) => one.at, cell: (one) => (one.at === null ? "no date" : day(one.at)) },
+      { title: "Why", kind: "why", value: (one) => one.because.join("; "), cell: (one) => foreign(one.because.join("; ")) },
       { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
-      { title: "Snapshots may be deleted from", value: (one) => one.at, cell: (one) => (one.at === null ? "no date: they stay" : day(one.at)) },
     ],
   }).element;
 }
@@ -147,7 +177,7 @@ function showTimelines(data) {
   else section.append(...familyParts(data, families));
   if (data.gone.length > 0) {
     section.append(el("h3", {}, "Gone, with snapshots still there"),
-      el("p", {}, "These images are gone. Their snapshots wait for the date on which they may be deleted; until then they still cost money, and an image that the Recycle Bin gives back needs them."),
+      el("p", {}, "The images of these snapshots are gone. A snapshot that is marked may be deleted from its date on; one without a date is not marked, and stays until it is. Until then they cost money, and an image that the Recycle Bin gives back needs them."),
       goneTable(data));
   }
 }
@@ -159,14 +189,17 @@ function familyParts(data, families) {
   const show = (words) => {
     const found = families.filter((family) => words.every((word) => family.label.toLowerCase().includes(word)));
     list.replaceChildren(axisElement(axis), ...growing(found, FAMILIES_AT_ONCE, FAMILIES_AT_ONCE, "families", (family) => familyLine(axis, family)));
+    if (data.gone.length > 0 && words.every((word) => GONE.includes(word))) list.append(goneGroup(axis, data));
     const of = found.length === families.length ? "" : ` of ${number(families.length)}`;
     say(status, `${plural(found.length, "family", "families")}${of}`);
   };
   show([]);
   const search = families.length > 5 ? [searchField("find-family", "Find a family", show)] : [];
   return [
-    el("p", {}, "A strip for each family, the largest first. Each mark is an image, placed at the day on which it was made; a hollow mark after “planned” is its next step. Open a family to see its images: there a bar runs from the day on which an image was made, pale until it expired, and a thin line leads to its next step."),
-    el("ul", { class: "legend" }, LANES.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip")),
+    el("p", {}, "A strip for each family, the largest first. Each mark is an image, placed at the day on which it was made; a hollow mark after “planned” is its next step. Open a family to see its images: there a bar runs from the day on which an image was made, pale until it expired, and a thin line leads to its next step.",
+      data.gone.length > 0 ? " The last strip is what is left of images that are gone: each of its marks is a date from which a snapshot may be deleted." : ""),
+    el("ul", { class: "legend" }, LEGEND.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip, what is rescued beside what is kept"),
+      data.gone.length > 0 ? el("li", {}, swatch("gone"), GONE) : ""),
     el("div", { class: "tools" }, search, status),
     list,
   ];

@@ -16,6 +16,8 @@ DAY = 86400
 NOW = 1_795_000_000  # 2026-11-18
 KINDS = ["instance", "launch_template", "auto_scaling_group", "ssm_parameter"]
 STEPS = ["deprecate", "disable", "deregister"]
+STAYS = ["keep", "rescue"]
+PER_RUN = 50
 
 Document = dict[str, Any]
 
@@ -100,12 +102,73 @@ def image(
     snapshots = [hex_id("snap", dice) for _ in range(1 if dice.random() < 0.8 else 2)]
     name = f"family-{family:03d}-{dice.choice(['x86_64', 'arm64'])}-{rank:05d}"
     gib = None if dice.random() < 0.005 else dice.choice([8, 8, 16, 30, 50, 100])
-    return [hex_id("ami", dice), name, family, made, state, action, reasons, holders, expired, step, at, gib, snapshots]  # fmt: skip
+    return [hex_id("ami", dice), name, family, made, state, action, reasons, holders, expired, step, at, gib, snapshots, None]  # fmt: skip
+
+
+def share(images: list[list[Any]], dice: random.Random) -> None:
+    """Lets some images share a snapshot: it is counted with the one that stays, else with the oldest."""
+    for place, newer in enumerate(images[1::2]):
+        older = images[2 * place]
+        if newer[2] != older[2] or dice.random() > 0.08:
+            continue
+        newer, older = sorted((newer, older), key=lambda row: -row[3])
+        counted, other = (
+            (newer, older)
+            if newer[5] in STAYS and older[5] not in STAYS
+            else (older, newer)
+        )
+        if counted[11] is not None:
+            other[11:] = [0, counted[12][:1], images.index(counted)]
+
+
+def gone_row(dice: random.Random, strings: Strings) -> list[Any]:
+    """A snapshot whose image is gone."""
+    action = dice.choice(["keep", "keep", "mark", "delete"])
+    at, why = {
+        "keep": (NOW + dice.randint(1, 40) * DAY, "not before its date"),
+        "mark": (None, "orphaned: its image is gone"),
+        "delete": (NOW - dice.randint(0, 3) * DAY, "due"),
+    }[action]
+    if action == "keep" and dice.random() < 0.2:
+        at, why = None, "orphans stay"
+    gib = None if dice.random() < 0.02 else 30
+    return [hex_id("ami", dice), hex_id("snap", dice), gib, action, at, [strings(why)]]
+
+
+def month(images: list[list[Any]], gone: list[list[Any]]) -> list[list[Any]]:
+    """Every step of the next 31 days under a cap of so many a day; a step comes a week after the one before it."""
+    taken: dict[int, int] = {}
+    found: list[list[Any]] = []
+    chain = [*STEPS, "delete_snapshots"]
+
+    def add(place: int | None, step: str, at: int, snapshots: list[str], gib: Any):
+        while step in STEPS[1:] and taken.get(at, 0) >= PER_RUN:
+            at += DAY
+        if at <= NOW + 31 * DAY:
+            taken[at] = taken.get(at, 0) + (step in STEPS[1:])
+            ids = snapshots if step == "delete_snapshots" or place is None else []
+            found.append([place, step, at, ids, gib])
+
+    for place, row in enumerate(images):
+        action, step, at = row[5], row[9], row[10]
+        now = {"expire": "mark"}.get(action, action)
+        if now in ("rescue", "mark", *STEPS):
+            add(place, now, NOW, row[12], row[11])
+        following = chain[chain.index(step) :] if step else []
+        for number, one in enumerate(following):
+            add(place, one, at + number * 7 * DAY, row[12], row[11])
+    for _, snapshot, gib, action, at, _ in gone:
+        if action == "mark":
+            add(None, "mark", NOW, [snapshot], gib)
+        elif at is not None:
+            add(None, "delete_snapshots", max(at, NOW), [snapshot], gib)
+    return sorted(found, key=lambda one: one[2])
 
 
 def summary(images: list[list[Any]]) -> dict[str, int]:
     actions = [row[5] for row in images]
     going = [row for row in images if row[5] == "deregister"]
+    expired = [row for row in images if row[5] not in STAYS]
     names = ["keep", "rescue", "wait", "expire", "deprecate", "disable", "deregister"]
     return {name: actions.count(name) for name in names} | {
         "images": len(images),
@@ -113,11 +176,16 @@ def summary(images: list[list[Any]]) -> dict[str, int]:
         "deferred": sum(len(row[6]) > 1 for row in images),
         "snapshots": sum(len(row[12]) for row in going),
         "snapshots_gib": sum(row[11] or 0 for row in going),
+        "expired_gib": sum(row[11] or 0 for row in expired),
+        "sizes_unknown": sum(len(row[12]) for row in expired if row[11] is None),
     }
 
 
-def projection(images: list[list[Any]], families: int) -> Document:
+def projection(
+    images: list[list[Any]], gone: list[list[Any]], families: int
+) -> Document:
     """Half a year in which the new policy retires more than the old one."""
+    left = sum(row[2] or 0 for row in gone)
     weeks = range(27)
     of = [[row for row in images if row[2] == family] for family in range(families)]
     sizes = [(len(rows), sum(row[11] or 0 for row in rows)) for rows in of]
@@ -135,10 +203,13 @@ def projection(images: list[list[Any]], families: int) -> Document:
         "days": 182,
         "at": [NOW + week * 7 * DAY for week in weeks],
         "images": [sum(part["images"][week] for part in parts) for week in weeks],
-        "gib": [sum(part["gib"][week] for part in parts) for week in weeks],
+        "gib": [
+            sum(part["gib"][week] for part in parts) + course(left, -0.03)[week]
+            for week in weeks
+        ],
         "families": parts,
         "against_images": course(len(images), 0.01),
-        "against_gib": course(sum(gib for _, gib in sizes), 0.012),
+        "against_gib": course(sum(gib for _, gib in sizes) + left, 0.012),
     }
 
 
@@ -158,15 +229,8 @@ def sample(
         rows += [
             image(place, family, place * pace, dice, strings) for place in range(count)
         ]
-    gone = [
-        [
-            hex_id("ami", dice),
-            [hex_id("snap", dice)],
-            30,
-            NOW + dice.randint(-2, 20) * DAY,
-        ]
-        for _ in range(min(images // 5, 400))
-    ]
+    share(rows, dice)
+    gone = [gone_row(dice, strings) for _ in range(min(images // 5, 400))]
     named = [
         {"rule": "golden", "group": f"tag:Family=service-{n:03d}"}
         for n in range(families)
@@ -176,7 +240,7 @@ def sample(
         named[-2] = {"rule": "scratch", "group": None}
         named[-3] = {"rule": "scratch", "group": "all"}
     return {
-        "format": 1,
+        "format": 2,
         "account": "123456789012",
         "region": "eu-central-1",
         "taken_at": NOW - 600,
@@ -196,8 +260,11 @@ def sample(
         "strings": list(strings.places),
         "families": named if images else [],
         "images": rows,
+        "month": month(rows, gone) if projected else None,
         "gone": gone,
-        "projection": projection(rows, families) if projected and images else None,
+        "projection": projection(rows, gone, families)
+        if projected and images
+        else None,
     }
 
 
@@ -245,6 +312,9 @@ def refused() -> Document:
             row[9:11] = [row[5], NOW]
             row[5] = "wait"
     data["summary"] = summary(data["images"]) | {"deferred": 0}
+    for row in data["gone"]:
+        row[3] = "keep"
+    data["month"] = [one for one in data["month"] if one[1] == "rescue"]
     data["refusal"] = "2 sources of references could not be read: nothing is removed"
     data["unread"] = [
         {

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Playwright
 
-from browser import opened
+from browser import Opened, opened
 from conftest import Open
 from pages import (
     DAY,
@@ -19,6 +21,7 @@ from pages import (
     hostile,
     refused,
     sample,
+    summary,
     template,
     write_page,
 )
@@ -37,6 +40,27 @@ def taken(data: Document, decision: str) -> list[str]:
     return [
         row[0] for row in data["images"] if row[5] == decision and (free or not row[7])
     ]
+
+
+def at_most(gib: float, unknown: int = 0, usd: float = 0.054) -> str:
+    """A bound as the page has it: it is none without what has no known size."""
+    cost = gib * usd
+    money = "0" if cost == 0 else f"{cost:,.2f}" if cost < 10 else f"{cost:,.0f}"
+    plus = f", plus {unknown} snapshot{'s' * (unknown != 1)} of unknown size"
+    return f"at most {gib:,} GiB, USD {money} a month" + plus * (unknown > 0)
+
+
+def unsized(data: Document, actions: set[str] | None = None) -> int:
+    """The snapshots of unknown size of these images, or of all of them."""
+    images = [row for row in data["images"] if actions is None or row[5] in actions]
+    return len({one for row in images if row[11] is None for one in row[12]})
+
+
+def total(data: Document) -> int:
+    """The GiB of all snapshots, whether their image is there or gone."""
+    return sum(row[11] or 0 for row in data["images"]) + sum(
+        row[2] or 0 for row in data["gone"]
+    )
 
 
 def shown(count: int, of: int) -> str:
@@ -73,10 +97,21 @@ def test_says_what_would_happen(show: Open) -> None:
     assert story.startswith(
         f"Of 812 images, {counts['in_use']} are in use, {kept} are kept"
     )
-    assert f"deprecate {counts['deprecate']}, disable {counts['disable']}" in story
-    assert f"deregister {counts['deregister']} of them" in story
-    gib = counts["snapshots_gib"]
-    assert f"frees at most {gib:,} GiB, about USD {gib * 0.054:,.0f} a month" in story
+    # Whatever is said of an image, it is said of it once.
+    first = story.split(".")[0]
+    whole, *parts = (int(text) for text in re.findall(r"\d+", first))
+    free = sum(row[5] == "rescue" and not row[7] for row in data["images"])
+    assert sum(parts) == whole == 812
+    assert f"{free} are to be rescued and not in use" in first
+    assert f"{counts['expire']} would be marked as expired now" in first
+    assert f"{counts['deprecate']} deprecated, {counts['disable']} disabled" in first
+    assert f"and {counts['deregister']} deregistered" in first
+    going = at_most(counts["snapshots_gib"], unsized(data, {"deregister"}))
+    assert f"of what is deregistered, frees {going}." in story
+    expired = {"wait", "expire", "deprecate", "disable", "deregister"}
+    count = sum(row[5] in expired for row in data["images"])
+    all_of_it = at_most(counts["expired_gib"], unsized(data, expired))
+    assert f"gone, {count} images, that frees {all_of_it}." in story
     facts = one.text("#facts")
     for fact in (
         "123456789012",
@@ -102,20 +137,30 @@ def test_refusal_is_the_first_thing_that_is_said(show: Open) -> None:
         "launch templates: the conn",
     ):
         assert word in text
-    assert "none of these steps is taken" in one.text("#month")
+    assert "no step towards removal is taken" in one.text("#month")
+    without = show(refused() | {"month": None})
+    assert "none of these steps is taken" in without.text("#month")
 
 
 def test_chart_has_its_numbers(show: Open) -> None:
     data = sample(300)
     one = show(data)
-    gib = sum(row[11] or 0 for row in data["images"])
+    gib = total(data)
+    assert data["gone"] and gib == data["projection"]["gib"][0]
     one.page.locator("#time summary").first.click()
     rows = one.page.locator("#time table").first.locator("tbody tr")
     texts = [row.split("\t") for row in rows.all_inner_texts()]
     last = [row for row in texts if "simulated" not in row[0]][-1]
     assert last[0].strip() == "2026-11-18"
     assert last[1:3] == [f"{gib:,}", f"{gib * 0.054:,.0f}"]
+    gone = sum(row[2] or 0 for row in data["gone"])
+    assert last[-1] == f"{gone:,}"
+    head = one.texts("#time thead")[0]
+    assert head.endswith("GiB: gone, snapshots still there")
+    assert f"{gone:,} GiB of {len(data['gone'])} snapshots" in one.text("#time")
+    assert "begins with the same total" in one.text("#time")
     future = [row for row in texts if "simulated" in row[0]]
+    assert future[0][1] == last[1]
     plan = data["projection"]
     assert future[-1][1] == f"{plan['gib'][-1]:,}"
     assert future[-1][3] == f"{plan['against_gib'][-1]:,}"
@@ -124,7 +169,9 @@ def test_chart_has_its_numbers(show: Open) -> None:
         numbers = [int(cell.replace(",", "")) for cell in row[4:]]
         assert abs(sum(numbers) - int(row[1].replace(",", ""))) <= len(numbers)
     assert one.page.locator(".chart").first.locator("[stroke-dasharray]").count() == 2
-    assert "at most USD a month" in one.texts(".chart")[0]
+    assert "at most" not in one.texts(".chart")[0], "some sizes are not known"
+    assert unsized(sample(20)) == 0
+    assert "at most USD a month" in show(sample(20)).texts(".chart")[0]
 
 
 def test_without_a_projection_and_a_price(show: Open) -> None:
@@ -139,7 +186,7 @@ def test_families_are_made_as_they_are_opened(show: Open) -> None:
     data = sample(3000, 500)
     one = show(data)
     page = one.page
-    assert page.locator(".family").count() == 25
+    assert page.locator(".family").count() == 26  # With what is gone.
     assert page.locator(".line").count() == 0
     first = page.locator(".family").first
     first.locator("summary").click()
@@ -165,12 +212,131 @@ def test_families_are_made_as_they_are_opened(show: Open) -> None:
     more = page.locator(".families > .more")
     while more.is_visible():
         more.click()
-    assert page.locator(".family").count() == len({row[2] for row in data["images"]})
+    assert page.locator(".family").count() == 1 + len(
+        {row[2] for row in data["images"]}
+    )
 
 
-def test_month_has_every_step_that_comes(show: Open) -> None:
+def month_rows(one: Opened) -> list[tuple[str, str, str, str, str]]:
+    """What the list of single steps has, from its first page to its last."""
+    steps = one.page.locator("#month .paged").nth(1)
+    one.page.evaluate("document.querySelectorAll('#month .paged')[1].id = 'steps'")
+    found = []
+    for _ in one.pages("#steps"):
+        cells = (one.column(place, "#steps") for place in range(1, 6))
+        found += list(zip(*cells, strict=True))
+    assert f"{len(found):,} step" in steps.locator(".count").inner_text()
+    return found
+
+
+WORDS = {
+    "rescue": "rescue",
+    "mark": "mark as expired",
+    "deprecate": "deprecate",
+    "disable": "disable",
+    "deregister": "deregister",
+    "delete_snapshots": "delete its snapshots",
+}
+
+
+def date(at: int) -> str:
+    text = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d")
+    return f"{text} (now)" if at == NOW else text
+
+
+def test_month_is_that_of_the_simulation(show: Open) -> None:
     data = sample(300)
     one = show(data)
+    gone = {row[1]: row[0] for row in data["gone"]}
+    wanted = []
+    for place, step, at, snapshots, gib in data["month"]:
+        row = data["images"][place] if place is not None else None
+        image, name = (
+            (row[0], row[1]) if row else (gone[snapshots[0]], "(already gone)")
+        )
+        word = WORDS[step] if row or step != "mark" else "mark for deletion"
+        size = "unknown" if gib is None else f"{gib:,}"
+        wanted.append((date(at), word, image + name + "".join(snapshots), size))
+    found = [(at, step, image, gib) for at, step, image, _, gib in month_rows(one)]
+    assert len({step for _, step, _, _ in found}) == 7
+    assert sorted(found) == sorted(wanted)
+    assert [at for at, *_ in found] == sorted(at for at, *_ in found)
+    text = one.texts("#month p")[0]
+    assert "as daily sweeps would do it under the caps of the policy" in text
+    assert "if nothing changes and no image is made" in text
+    gone_now = [row for row in data["month"] if row[1] == "delete_snapshots"]
+    count = sum(len(row[3]) for row in gone_now)
+    unknown = sum(len(row[3]) for row in gone_now if row[4] is None)
+    freed = at_most(sum(row[4] or 0 for row in gone_now), unknown)
+    assert f"Deleting {count} snapshots frees {freed}." in text
+
+
+def test_month_is_counted_by_date(show: Open) -> None:
+    data = sample(300)
+    one = show(data)
+    wanted: Counter[tuple[str, str]] = Counter()
+    for place, step, at, snapshots, _ in data["month"]:
+        names = WORDS | {"delete_snapshots": "delete snapshots"}
+        what = names[step] if place is not None or step != "mark" else "mark snapshots"
+        wanted[date(at), what] += len(snapshots) or 1
+    table = one.page.locator("#month table").first
+    heads = [
+        text.strip().lower() for text in table.locator("thead th").all_text_contents()
+    ]
+    found: Counter[tuple[str, str]] = Counter()
+    for row in table.locator("tbody tr").all():
+        cells = row.locator("th, td").all_text_contents()
+        for head, cell in list(zip(heads, cells, strict=True))[1:-1]:
+            found[cells[0], head] += int(cell.replace(",", "") or 0)
+    assert +found == wanted
+
+
+def test_month_is_searched(show: Open) -> None:
+    data = sample(300)
+    one = show(data)
+    place, _, _, snapshots, _ = next(
+        row for row in data["month"] if row[1] == "delete_snapshots" and row[0]
+    )
+    image = data["images"][place][0]
+    one.page.fill("#find-step", f"delete {snapshots[0]}")
+    assert [row[2][:21] for row in month_rows(one)] == [image]
+    one.page.fill("#find-step", "no such thing")
+    assert "No step matches." in one.text("#month")
+
+
+def test_an_image_that_goes_within_the_month_is_named(show: Open) -> None:
+    data = sample(60)
+    for row in data["month"]:
+        if row[1] == "delete_snapshots":
+            row[0] = None
+    one = show(data)
+    owners = {(row[0], one) for row in data["images"] for one in row[12]}
+    found = [row[2] for row in month_rows(one) if row[1] == "delete its snapshots"]
+    named = [text for text in found if "already gone" not in text]
+    assert named
+    for text in named:
+        assert (text[:21], text[text.index("snap-") :][:22]) in owners
+
+
+def test_how_to_stop_it_is_said_if_there_is_something_to_stop(show: Open) -> None:
+    stop = "To stop it, tag"
+    one = show(sample(300))
+    command = "aws ec2 create-tags --region eu-central-1 --resources IMAGE"
+    assert stop in one.text("#month") and command in one.text("#month")
+    rescues = sample(300)
+    rescues["month"] = [row for row in rescues["month"] if row[1] == "rescue"]
+    assert rescues["month"]
+    for data in (sample(0), sample(0, projected=False), rescues):
+        text = show(data).text("#month")
+        assert stop not in text and "create-tags" not in text
+
+
+def test_without_a_simulation_the_month_has_the_next_steps(show: Open) -> None:
+    data = sample(300) | {"month": None}
+    one = show(data)
+    text = one.texts("#month p")[0]
+    assert "Later steps, and the caps of the policy, are not in this list" in text
+    assert "daily sweeps" not in text
     until = NOW + 31 * DAY
     wanted = [
         row[0]
@@ -180,15 +346,16 @@ def test_month_has_every_step_that_comes(show: Open) -> None:
     wanted += [
         row[0] for row in data["images"] if row[10] is not None and row[10] <= until
     ]
-    wanted += [row[0] for row in data["gone"] if row[3] <= until]
-    found, dates = [], []
-    for _ in one.pages("#month"):
-        found += one.column(1, "#month")
-        dates += one.column(3, "#month")
-    assert sorted(found) == sorted(wanted)
-    days = [re.search(r"\d{4}-\d\d-\d\d", text)[0] for text in dates]
+    wanted += [
+        row[0]
+        for row in data["gone"]
+        if row[3] == "delete" or (row[4] is not None and NOW < row[4] <= until)
+    ]
+    rows = month_rows(one)
+    assert sorted(row[2][:21] for row in rows) == sorted(wanted)
+    days = [row[0] for row in rows]
     assert days == sorted(days)
-    assert "image-steward:keep" in one.texts("#month p")[0]
+    assert "image-steward:keep" in one.text("#month")
 
 
 def test_pins_are_those_of_old_images(show: Open) -> None:
@@ -211,8 +378,124 @@ def test_gone_images_have_their_snapshots(show: Open) -> None:
     data = sample(100)
     one = show(data)
     rows = one.texts("#timelines tbody tr")
-    for image, snapshots, *_ in data["gone"]:
-        assert sum(image in row and snapshots[0] in row for row in rows) == 1
+    heads = [text.strip() for text in one.texts("#timelines thead th")]
+    assert heads[:4] == ["Snapshot", "Gone image", "Decision", "May be deleted from"]
+    fates = {"keep": "Keep", "mark": "Mark now", "delete": "Delete now"}
+    assert {row[3] for row in data["gone"]} == set(fates)
+    for image, snapshot, gib, action, at, because in data["gone"]:
+        row = next(row for row in rows if row.startswith(snapshot))
+        when = "no date" if at is None else date(at).removesuffix(" (now)")
+        why = data["strings"][because[0]]
+        size = "unknown" if gib is None else f"{gib}"
+        assert row == f"{snapshot}{image}{fates[action]}{when}{why}{size}"
+
+
+def test_gone_images_are_a_strip_of_their_own(show: Open) -> None:
+    data = sample(300)
+    one = show(data)
+    strip = one.page.locator(".family").last
+    text = strip.locator("summary").inner_text()
+    actions = Counter(row[3] for row in data["gone"])
+    unknown = sum(row[2] is None for row in data["gone"])
+    assert "gone, snapshots still there" in text
+    assert f"{len(data['gone'])} snapshots of {len(data['gone'])} images" in text
+    assert (f"plus {unknown} snapshot" in text) == (unknown > 0)
+    assert f"{actions['keep']} kept, {actions['mark']} mark now" in text
+    assert len(strip.locator("path.gone").get_attribute("d")) > 20
+    strip.locator("summary").click()
+    strip.locator(".line").first.wait_for()
+    while strip.locator(".more").is_visible():
+        strip.locator(".more").click()
+    lines = strip.locator(".line").all_text_contents()
+    assert len(lines) == len(data["gone"])
+    for line, (image, snapshot, *_, because) in zip(lines, data["gone"], strict=True):
+        assert line.startswith(f"{snapshot}of {image}, gone")
+        assert data["strings"][because[0]] in line
+    assert show(sample(1)).page.locator("path.gone").count() == 0
+
+
+def test_gone_images_are_counted_where_no_image_is_left(show: Open) -> None:
+    data = sample(0) | {"gone": [["ami-1", "snap-1", 30, "mark", None, [0]]]}
+    data["strings"] = ["orphaned"]
+    one = show(data)
+    assert f"{at_most(30)}: 1 is marked now" in one.text("#story")
+    assert at_most(30) in one.text("#time")
+    assert "snap-1" in one.text("#timelines")
+
+
+def unknown_sizes(data: Document) -> Document:
+    """The same with one image kept, one expired and one gone of which no size is known."""
+    rows = data["images"]
+    kept = next(row for row in rows if row[5] == "keep" and row[11])
+    going = next(row for row in rows if row[5] == "deregister" and row[11])
+    for row in (kept, going):
+        row[11] = None
+    data["gone"][0][2] = None
+    data["summary"] = summary(rows)
+    return data
+
+
+def test_no_bound_without_what_has_no_known_size(show: Open) -> None:
+    data = unknown_sizes(sample(60))
+    one = show(data)
+    images = unsized(data)
+    everything = images + sum(row[2] is None for row in data["gone"])
+    going = unsized(data, {"deregister"})
+    assert 0 < going < images < everything
+    for text in (one.text("#story"), one.texts(".tiles li")[-1]):
+        assert at_most(data["summary"]["snapshots_gib"], going) in text
+    assert at_most(total(data), everything) in one.text("#time")
+    label = one.page.locator(".chart").first.get_attribute("aria-label")
+    assert at_most(total(data), everything) in label
+    assert "at most" not in one.texts(".chart")[0]
+    one.page.locator("#time summary").first.click()
+    head = one.page.locator("#time thead").first.text_content()
+    assert "GiB, where known" in head and "At most" not in head
+    # A tip on the chart says the same.
+    chart = one.page.locator(".chart svg").first
+    box = chart.bounding_box()
+    for part in (0.2, 0.9):
+        one.page.mouse.move(box["x"] + box["width"] * part, box["y"] + 150)
+        assert "of unknown size" in chart.locator("[aria-label=tip]").text_content()
+
+
+def test_a_size_that_only_the_summary_misses_is_said(show: Open) -> None:
+    data = sample(60)
+    for row in data["images"]:  # All of them have a size, if only of one snapshot.
+        row[11] = row[11] or 8
+    data["summary"] = summary(data["images"]) | {"sizes_unknown": 3}
+    one = show(data)
+    assert at_most(data["summary"]["expired_gib"], 3) in one.text("#story")
+    assert "plus 3 snapshots of unknown size" in one.text("#time")
+
+
+def test_a_shared_snapshot_is_counted_with_another_image(show: Open) -> None:
+    data = sample(300)
+    one = show(data)
+    shared = next(row for row in data["images"] if row[13] is not None)
+    other = data["images"][shared[13]]
+    one.page.fill("#search", shared[0])
+    assert one.column(8) == ["shared"]
+    cell = one.page.locator("#images tbody abbr")
+    assert cell.get_attribute("title") == f"counted with {other[0]}"
+    one.page.locator("#images .open").click()
+    assert f"its snapshot is counted with {other[0]}" in one.text("#images .detail")
+    # One that has a snapshot of its own too keeps its number.
+    shared[11] = 8
+    one = show(data)
+    one.page.fill("#search", shared[0])
+    assert one.column(8) == ["8"]
+    one.page.locator("#images .open").click()
+    assert f"it shares is counted with {other[0]}" in one.text("#images .detail")
+
+
+def test_what_is_marked_now_is_called_so(show: Open) -> None:
+    one = show(sample(300))
+    assert "Newly" not in one.page.content()
+    assert any(
+        text.startswith("Marked now (") for text in one.texts("#decision option")
+    )
+    assert "rescue now" in one.texts("#timelines .legend")[0]
 
 
 def test_names_of_other_people_are_inert(show: Open) -> None:
@@ -262,8 +545,8 @@ def test_policy_of_the_page_forbids_the_network(show: Open) -> None:
 
 
 def test_unknown_format_is_said(show: Open) -> None:
-    one = show(sample(1) | {"format": 2})
-    assert "its format is 2, and this page reads 1" in one.text("#trouble")
+    one = show(sample(1) | {"format": 1})
+    assert "its format is 1, and this page reads 2" in one.text("#trouble")
 
 
 def test_template_and_library() -> None:
