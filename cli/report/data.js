@@ -82,6 +82,18 @@ function sizeOf(images) {
   return { gib: images.reduce((sum, one) => sum + (one.gib ?? 0), 0), unsized: images.reduce((sum, one) => sum + one.unsized, 0) };
 }
 
+/**
+ * The steps of the month, one a row: place of the image, step, time, snapshots, GiB. Those of many images at one time
+ * stand in the document as one row: step, time, places; what is deleted is all that such an image has.
+ */
+function readMonth(month, images) {
+  return month.flatMap((row) => {
+    if (row.length !== 3) return [row];
+    const [step, at, places] = row;
+    return places.map((place) => [place, step, at, step === "delete_snapshots" ? images[place].snapshots : [], images[place].gib]);
+  });
+}
+
 /** Everything that the page shows; throws where it cannot be read. */
 function readDocument(text) {
   const found = JSON.parse(text);
@@ -98,7 +110,8 @@ function readDocument(text) {
   for (const family of families) Object.assign(family, sizeOf(family.images));
   const { gib } = sizeOf(images);
   const goneGib = gone.reduce((sum, one) => sum + (one.gib ?? 0), 0);
-  return { ...found, families, images, gone, gib, goneGib, unsized, total: gib + goneGib };
+  const month = found.month === null ? null : readMonth(found.month, images);
+  return { ...found, month, families, images, gone, gib, goneGib, unsized, total: gib + goneGib };
 }
 
 /** Whether the filter's choice takes the image in; an image in use may be one that is rescued. */

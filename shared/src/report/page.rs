@@ -3,7 +3,7 @@
 //! Texts that come often (reasons, ARNs) stand in one list, and images name their places in it.
 //! Times are Unix seconds.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Plan, Summary};
 
 use crate::policy::Policy;
-use crate::simulate::{Coming, coming};
+use crate::simulate::{Coming, ComingStep, coming};
 
 /// What the page shows.
 #[derive(Debug, Serialize)]
@@ -255,27 +255,50 @@ fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
     })
 }
 
-/// What daily sweeps would do in the next month, as the page has it.
+/// What daily sweeps would do in the next month, as the page has it: `[step, at, [places]]` for
+/// images of the page, of which all that they have is deleted; `[place, step, at, [snapshots], gib]`
+/// for what is otherwise.
 fn month(inventory: &Inventory, policy: &Policy, plan: &Plan) -> Vec<Value> {
     const DAYS: u32 = 31;
-    let places = plan.decisions.iter().enumerate();
-    let places: HashMap<&ImageId, usize> =
-        places.map(|(place, one)| (&one.image_id, place)).collect();
+    let images = plan.decisions.iter().enumerate();
+    let images: HashMap<&ImageId, (usize, &Decision)> =
+        images.map(|(place, one)| (&one.image_id, (place, one))).collect();
     let sizes: HashMap<&SnapshotId, u32> = inventory
         .snapshots
         .iter()
         .filter_map(|one| Some((&one.snapshot_id, one.size_gib?)))
         .collect();
-    let coming = coming(inventory, policy, plan.planned_at, DAYS).into_iter();
-    coming
-        .map(|Coming { image, step, at, snapshots }| {
-            let place = image.as_ref().and_then(|image| places.get(image));
-            let known: Vec<u64> =
-                snapshots.iter().filter_map(|id| sizes.get(id)).copied().map(u64::from).collect();
-            let gib = (!known.is_empty()).then(|| known.iter().sum::<u64>());
-            json!([place, step, at.as_second(), snapshots, gib])
-        })
-        .collect()
+    let mut month = Vec::new();
+    let mut together: Option<(ComingStep, Timestamp, Vec<usize>)> = None;
+    for Coming { image, step, at, snapshots } in coming(inventory, policy, plan.planned_at, DAYS) {
+        let found = image.as_ref().and_then(|image| images.get(image));
+        let whole = |one: &Decision| {
+            step != ComingStep::DeleteSnapshots
+                || snapshots.iter().collect::<BTreeSet<_>>() == one.snapshots.iter().collect()
+        };
+        if let Some((place, _)) = found.filter(|(_, decision)| whole(decision)) {
+            match &mut together {
+                Some((same, then, places)) if (*same, *then) == (step, at) => places.push(*place),
+                _ => {
+                    month.extend(together.take().map(row_of_many));
+                    together = Some((step, at, vec![*place]));
+                }
+            }
+            continue;
+        }
+        let known = snapshots.iter().filter_map(|id| sizes.get(id)).copied().map(u64::from);
+        let known: Vec<u64> = known.collect();
+        let gib = (!known.is_empty()).then(|| known.iter().sum::<u64>());
+        let place = found.map(|(place, _)| place);
+        month.extend(together.take().map(row_of_many));
+        month.push(json!([place, step, at.as_second(), snapshots, gib]));
+    }
+    month.extend(together.take().map(row_of_many));
+    month
+}
+
+fn row_of_many((step, at, places): (ComingStep, Timestamp, Vec<usize>)) -> Value {
+    json!([step, at.as_second(), places])
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub fn coming(inventory: &Inventory, policy: &Policy, now: Timestamp, days: u32)
             let image = Some(decision.image_id.clone());
             Some(Coming { image, step, at, snapshots: Vec::new() })
         });
+        let mut steps: Vec<Coming> = steps.collect();
+        steps.sort_by_key(|one| one.step);
         all.extend(steps);
         let (_, reaping) = world.sweep_both(&found, policy);
         let mut gone: BTreeMap<Option<ImageId>, Vec<SnapshotId>> = BTreeMap::new();
