@@ -146,6 +146,7 @@ def test_chart_has_its_numbers(show: Open) -> None:
     assert data["gone"] and gib == data["projection"]["gib"][0]
     one.page.locator("#time summary").first.click()
     rows = one.page.locator("#time table").first.locator("tbody tr")
+    rows.first.wait_for()
     texts = [row.split("\t") for row in rows.all_inner_texts()]
     last = [row for row in texts if "simulated" not in row[0]][-1]
     assert last[0].strip() == "2026-11-18"
