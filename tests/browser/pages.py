@@ -310,6 +310,7 @@ def refused() -> Document:
         if row[5] in STEPS:
             row[6].append(len(data["strings"]) - 1)
             row[9:11] = [row[5], NOW]
+        if row[5] in ("expire", *STEPS):
             row[5] = "wait"
     data["summary"] = summary(data["images"]) | {"deferred": 0}
     for row in data["gone"]:
