@@ -13,7 +13,7 @@ use crate::report::price::Price;
 use crate::report::step_words;
 use crate::survey::{Home, Trace, TracePlace, Traces};
 use crate::tags::TagNames;
-use crate::wording::{minute, printable, thousands};
+use crate::wording::{many, minute, printable, thousands};
 
 /// The story of an image that exists, for people.
 pub fn story_text(story: &Story, look: Look) -> String {
@@ -201,13 +201,14 @@ fn what_it_is(story: &Story) -> Vec<String> {
         let size = size.map_or_else(|| "size unknown".to_owned(), |size| format!("{size} GiB"));
         lines.push(format!("backed by {id}, {size}"));
     }
+    let unknown = snapshots.iter().filter(|(_, size)| size.is_none()).count();
     if gib > 0 {
-        let price = Price::in_region(region);
-        lines.push(format!(
-            "its storage: at most {} GiB, {} a month",
-            thousands(gib),
-            price.of(gib)
-        ));
+        let cost = Price::in_region(region).of(gib);
+        let unknown = match unknown {
+            0 => String::new(),
+            count => format!(", without {} of unknown size", many(count, "snapshot")),
+        };
+        lines.push(format!("its storage: at most {} GiB, {cost} a month{unknown}", thousands(gib)));
     }
     lines
 }
