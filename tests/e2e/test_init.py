@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
@@ -348,6 +349,31 @@ def test_several_files_make_one_policy(tmp_path: Path, saved: Path) -> None:
         "{or: [unused, {type: event, key: a, value: b}]}",
         "{type: something-of-next-year}",
         "12",
+        # A key that is not known.
+        "{type: image-age, days: 2, hours: 3}",
+        "{type: image-age, <<: {op: lt, days: 30}}",
+        "{type: unused, since: 3}",
+        "{type: value, key: Name, value: web, of: 3}",
+        # Theirs looks at the word before the comparison: these are always so, and never.
+        "{not: [{type: value, key: 'tag:X', op: ne, value: present}]}",
+        "{not: [{type: value, key: 'tag:X', op: ne, value: absent}]}",
+        "{not: [{type: value, key: Platform, op: ne, value: absent}]}",
+        "{type: value, key: Name, op: contains, value: present}",
+        # One byte of ours is not one character of theirs, nor are two bytes two.
+        "{not: [{type: value, key: Name, op: glob, value: '[!a]x-*'}]}",
+        "{not: [{type: value, key: Name, op: glob, value: 'web-?'}]}",
+        "{type: value, key: Name, op: glob, value: 'web-??'}",
+        "{type: value, key: Name, op: regex-case, value: 'web-..$'}",
+        # No glob, and classes that ours would read otherwise.
+        "{type: value, key: Name, op: glob, value: '[z-a]x'}",
+        "{type: value, key: Name, op: glob, value: '[a-c-e]x'}",
+        # What theirs fills in, and what its reader takes for something else than a text.
+        "{type: value, key: Name, op: glob, value: 'web-{region}-*'}",
+        "{type: value, key: Name, op: not-in, value: ['web-{region}']}",
+        "{'tag:X': yes}",
+        "{'tag:X': 2026-01-01}",
+        "{'tag:X': 1_000}",
+        "{type: image-age, days: 010}",
     ],
 )
 def test_a_condition_that_ours_lacks_disarms_the_rule(
@@ -398,6 +424,19 @@ def test_a_condition_that_ours_lacks_disarms_the_rule(
         ("{Platform: windows}", 'match = { platform = "Windows*" }'),
         ("{Platform: absent}", 'match = { not = { platform = "Windows*" } }'),
         ("{State: available}", "State: ours looks at the state itself"),
+        ("{'tag:T': 'yes'}", 'match = { tags = { T = "yes" } }'),
+        ("{'tag:T': 1.2.3}", 'match = { tags = { T = "1.2.3" } }'),
+        ("{not: [{'tag:T': absent}]}", 'keep = { last = 1, tags = { T = "absent" } }'),
+        ("{not: [{'tag:T': absent}]}", 'match = { tags = { T = "*" } }'),
+        (
+            "{type: value, key: Name, op: glob, value: 'a/**/[0-9]?b.[!x]*'}",
+            'match = { name = "a/*/[0-9]?b.[!x]*" }',
+        ),
+        (
+            "{not: [{type: value, key: Name, op: regex-case, value: '^a-.+'}]}",
+            'match = { not = { name = "a-?*" } }',
+        ),
+        ("{type: image-age, <<: {days: 9, type: x}}", 'within = "9d"'),
         (
             "{type: value, key: CreationDate, value_type: age, op: gt, value: 9.5}",
             'within = "10d"',
@@ -414,6 +453,42 @@ def test_conditions_that_ours_has(
     )
     assert made.returncode == (PART if rule is None else DONE), made.stderr
     assert rule is None or rule in made.stdout
+
+
+def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> None:
+    """Python's `[!a]` is one character, and two bytes here."""
+    saved = tmp_path / "saved.json"
+    names = ["äx-1", "äx-2", "bx-1", "ax-1", "ax-2"]
+    images = [
+        {
+            "image_id": ami(number),
+            "name": name,
+            "owner_id": ACCOUNT,
+            "created_at": f"2026-0{10 - number}-01T00:00:00Z",
+            "state": "available",
+            "architecture": "x86_64",
+        }
+        for number, name in enumerate(names, 1)
+    ]
+    taken = {"account": ACCOUNT, "region": "eu-central-1", "taken_at": AT[1]}
+    used = [{"image_id": ami(1), "kind": "instance", "by": "i-1"}]
+    saved.write_text(json.dumps(taken | {"images": images, "references": used}))
+    policy = tmp_path / "policy.toml"
+    gone = {}
+    for pattern in ("[!a]x-*", "[b]x-*"):
+        policy.write_text(
+            translated(
+                tmp_path,
+                "policies:\n- name: p\n  resource: ami\n  filters: [{not: [{type: value, "
+                f"key: Name, op: glob, value: '{pattern}'}}]}}]\n  actions: [deregister]\n",
+            ).stdout
+        )
+        plan = plan_of(policy, "--inventory", saved, *AT)
+        gone[pattern] = {name for name in names if not fnmatch(name, pattern)} & (
+            expired(plan)
+        )
+        assert gone[pattern] == expired(plan)
+    assert gone == {"[!a]x-*": set(), "[b]x-*": {"äx-2", "ax-2"}}
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,17 @@ pub enum Expression {
     All(Vec<Expression>),
     Any(Vec<Expression>),
     Not(Box<Expression>, usize),
+    /// What holds for an image when theirs does, or fewer images; and the same when theirs does not.
+    Sided {
+        holds: Atom,
+        fails: Vec<Atom>,
+    },
+}
+
+impl From<Atom> for Expression {
+    fn from(atom: Atom) -> Self {
+        Self::Is(atom)
+    }
 }
 
 /// The alternatives; `None` when there are too many.
@@ -52,6 +63,8 @@ fn expand(expression: &Expression, negated: bool, line: usize) -> Option<Vec<Vec
         (Expression::Is(atom), false) => Some(vec![vec![atom.clone()]]),
         (Expression::Is(atom), true) => Some(vec![vec![negation(atom, line)]]),
         (Expression::Not(inner, line), _) => expand(inner, !negated, *line),
+        (Expression::Sided { holds, .. }, false) => Some(vec![vec![holds.clone()]]),
+        (Expression::Sided { fails, .. }, true) => Some(vec![fails.clone()]),
         (Expression::All(parts), false) | (Expression::Any(parts), true) => {
             let mut product: Vec<Vec<Atom>> = vec![Vec::new()];
             for part in parts {

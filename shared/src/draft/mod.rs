@@ -22,7 +22,7 @@ use crate::policy::{Policy, PolicyError};
 use families::{Family, Kind};
 use measure::{Measures, measure};
 pub use measure::{Outlook, outlook};
-pub use text::{any_of, literal, shown};
+pub use text::{any_of, is_glob, literal, shown};
 pub use words::rule_name;
 pub use write::{Document, Entry, Keep, Match, Retire, Rule, Safety};
 
