@@ -248,7 +248,7 @@ def test_a_first_policy_from_a_saved_inventory(saved: Path, tmp_path: Path) -> N
             ["mark-unused-images"],
             {
                 *("web-4", "web-5", "golden-3", "db-3", "db-4", "db-5", "db-6"),
-                *("shop-7", "till-7", "till-8", "marked-2"),
+                *("shop-7", "till-7", "till-8"),
             },
         ),
         (
@@ -516,15 +516,253 @@ def test_a_file_that_cannot_be_read_is_named_with_its_place(
     assert made.stdout == ""
 
 
-def test_marks_that_another_file_leaves_are_not_acted_on(tmp_path: Path) -> None:
-    made = translated(
-        tmp_path,
-        "policies:\n- name: sweep\n  resource: ami\n"
-        "  filters: [{type: marked-for-op, op: deregister}]\n  actions: [deregister]\n",
-    )
+MARK = """
+- name: mark
+  resource: ami
+  filters: [{type: image-age, days: 30}, unused]
+  actions: [{type: mark-for-op, op: deregister, days: 7}]
+"""
+SWEEP = """
+- name: sweep
+  resource: ami
+  filters: [{type: marked-for-op, op: deregister}]
+  actions: [{type: deregister, delete-snapshots: true}]
+"""
+
+
+def marking(*policies: str) -> str:
+    return "policies:" + "".join(policies)
+
+
+def test_marks_that_no_policy_leaves_are_not_acted_on(tmp_path: Path) -> None:
+    made = translated(tmp_path, marking(SWEEP))
     assert made.returncode == PART
     assert "add the file that has the policy with mark-for-op" in made.stderr
     assert 'name = "keep-everything"' in made.stdout
+
+
+def test_the_halves_may_stand_in_two_files(tmp_path: Path) -> None:
+    files = [tmp_path / "sweep.yml", tmp_path / "mark.yml"]
+    for file, text in zip(files, (SWEEP, MARK), strict=True):
+        file.write_text(marking(text))
+    sources = [part for file in files for part in ("--from", file)]
+    made = steward("init", *sources, "--out", "-")
+    assert made.returncode == DONE, made.stderr
+    assert 'deregister_after = "7d"' in made.stdout
+
+
+@pytest.mark.parametrize(
+    ("second", "keep", "match"),
+    [
+        (SWEEP, 'within = "30d" }', None),
+        (
+            SWEEP.replace(
+                "op: deregister}",
+                "op: deregister}, {'tag:Env': dev}, {type: image-age, days: 365}, unused",
+            ),
+            'within = "365d" }',
+            '{ tags = { Env = "dev" } }',
+        ),
+        (
+            SWEEP.replace(
+                "s: [{type: m", "s: [{'tag:maid_status': not-null}, {type: m"
+            ).replace(
+                "op: deregister}", "op: deregister, skew: 2}, {'tag:Hold': absent}"
+            ),
+            'within = "30d", tags = { Hold = "*" } }',
+            None,
+        ),
+    ],
+)
+def test_what_both_halves_ask_for_is_one_rule(
+    tmp_path: Path, second: str, keep: str, match: str | None
+) -> None:
+    made = translated(tmp_path, marking(MARK, second))
+    assert made.returncode == DONE, made.stderr
+    assert made.stdout.count("\n[[rule]]\n") == 1
+    assert f"\nkeep = {{ last = 1, {keep}\n" in made.stdout
+    assert ("\nmatch = " in made.stdout) == (match is not None)
+    assert match is None or f"\nmatch = {match}\n" in made.stdout
+    assert 'deregister_after = "7d", delete_snapshots_after = "7d"' in made.stdout
+
+
+def test_the_second_half_may_have_alternatives_without_a_mark(tmp_path: Path) -> None:
+    either = SWEEP.replace(
+        "[{type: marked-for-op, op: deregister}]",
+        "[{or: [{type: marked-for-op, op: deregister}, {'tag:Kill': now}]}, {'tag:Env': dev}]",
+    )
+    made = translated(tmp_path, marking(MARK, either))
+    assert made.returncode == DONE, made.stderr
+    rules = made.stdout.split("\n[[rule]]\n")[1:]
+    assert [('Kill = "now"' in rule, "within" in rule) for rule in rules] == [
+        (False, True),
+        (True, False),
+    ]
+    assert all('Env = "dev"' in rule for rule in rules)
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ((MARK,), "no policy of these files deregisters what carries that mark"),
+        (
+            (MARK, SWEEP.replace("op: deregister}]", "op: deregister, tag: b}]")),
+            "`mark` marks images (tag:maid_status for deregister), and no policy",
+        ),
+        (
+            (MARK, SWEEP.replace("{type: deregister, delete-snapshots: true}", "tag")),
+            "no policy of these files deregisters what carries that mark",
+        ),
+        (
+            (MARK, SWEEP.replace("op: deregister}]", "op: set-deprecation}]")),
+            "acts on marks that no policy of these files leaves",
+        ),
+        (
+            (MARK, SWEEP.replace("op: deregister}", "op: deregister}, {type: event}")),
+            "in `sweep`: the filter {type: event}",
+        ),
+        (
+            (MARK, SWEEP + "  conditions: [{region: eu-west-1}]\n"),
+            "the `conditions: [{region: eu-west-1}]` of `sweep`",
+        ),
+        (
+            (
+                MARK,
+                SWEEP.replace("s: [{type: m", "s: [{'tag:maid_status': x}, {type: m"),
+            ),
+            "in `sweep`: what the mark says",
+        ),
+        (
+            (
+                SWEEP.replace("[{type: m", "[{not: [{type: m").replace(
+                    "p: deregister}]", "p: deregister}]}]"
+                ),
+            ),
+            "not: marked-for-op (tag:maid_status for deregister)",
+        ),
+        (
+            (
+                MARK,
+                SWEEP,
+                MARK.replace("mark\n", "unmark\n")
+                .replace("unused", "'tag:A': b")
+                .replace("{type: mark-for-op, op: deregister, days: 7}", "unmark"),
+            ),
+            "that `unmark` takes the mark from some images again",
+        ),
+        (
+            (MARK.replace("days: 7}", "days: 7, msg: soon}"), SWEEP),
+            "acts on marks that no policy of these files leaves",
+        ),
+        (
+            (
+                MARK.replace(
+                    "unused", "{or: [unused, {type: marked-for-op, op: deregister}]}"
+                ),
+                SWEEP,
+            ),
+            "acts on marks, but does not deregister",
+        ),
+    ],
+)
+def test_halves_that_ours_lacks_make_no_rule(
+    tmp_path: Path, policies: tuple[str, ...], said: str
+) -> None:
+    made = translated(tmp_path, marking(*policies))
+    assert made.returncode == PART, made.stdout
+    assert said in made.stderr
+    assert made.stdout.count("\n[[rule]]\n") == 1
+    assert 'name = "keep-everything"' in made.stdout
+
+
+def test_not_marked_yet_is_asked_of_no_image(tmp_path: Path) -> None:
+    first = MARK.replace(
+        "unused]", "unused, {not: [{type: marked-for-op, op: deregister}]}]"
+    )
+    made = translated(tmp_path, marking(first, SWEEP))
+    assert made.returncode == DONE, made.stderr
+    assert 'keep = { last = 1, within = "30d" }' in made.stdout
+    other = translated(tmp_path, marking(first.replace("]}]", "]}, 'x']"), SWEEP))
+    assert other.returncode == PART
+
+
+def test_only_the_mark_s_tag_keeps_what_carries_it_already(tmp_path: Path) -> None:
+    first = MARK.replace("unused", "{'tag:maid_status': absent}")
+    made = translated(tmp_path, marking(first, SWEEP))
+    assert made.returncode == DONE
+    assert 'tags = { maid_status = "*" }' in made.stdout
+    assert "take the tag from them" in made.stdout.replace("\n#   ", " ")
+
+
+@pytest.mark.parametrize(
+    ("where", "cap", "bounds"),
+    [
+        (0, "max-resources: 9", ("9", "0.25")),
+        (1, "max-resources: 2", ("2", "0.25")),
+        (1, "max-resources: 99", ("50", "0.25")),
+        (1, "max-resources-percent: 0.5", ("50", "0.005")),
+        (1, "max-resources: {amount: 3, percent: 10, op: and}", ("3", "0.1")),
+        (0, "max-resources: many", None),
+        (1, "max-resources: {amount: many, percent: 10}", None),
+        (1, "max-resources-percent: 0", None),
+    ],
+)
+def test_their_caps_bound_a_run(
+    tmp_path: Path, where: int, cap: str, bounds: tuple[str, str] | None
+) -> None:
+    policies = [MARK, SWEEP]
+    policies[where] += f"  {cap}\n"
+    made = translated(tmp_path, marking(*policies))
+    assert made.returncode == (PART if bounds is None else DONE), made.stderr
+    if bounds is None:
+        assert "the `max-resources" in made.stderr
+    else:
+        per_run, fraction = bounds
+        assert f"\nmax_per_run = {per_run} " in made.stdout
+        assert f"\nmax_fraction = {fraction} " in made.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "exit_code"),
+    [
+        ("mode: {type: periodic, schedule: rate(1 day)}", DONE),
+        ("mode: {type: pull}", DONE),
+        ("mode: {type: cloudtrail, events: [CreateImage]}", PART),
+        ("mode: {events: [CreateImage]}", PART),
+        ("query: [{Owners: [self]}]", DONE),
+        ("query: [{Owners: [self]}, {ImageIds: [ami-1]}]", PART),
+        ("region: eu-west-1", PART),
+    ],
+)
+def test_what_a_policy_says_of_itself(
+    tmp_path: Path, more: str, exit_code: int
+) -> None:
+    made = translated(
+        tmp_path,
+        f"policies:\n- name: p\n  resource: ami\n  {more}\n  actions: [deregister]\n",
+    )
+    assert made.returncode == exit_code, made.stderr
+
+
+@pytest.mark.parametrize(
+    ("action", "rules"),
+    [
+        ("{type: set-deprecation, age: 9}", 1),
+        ("{type: set-deprecation, days: 0}", 1),
+        ("{type: set-deprecation, age: 0}", 0),
+        ("{type: set-deprecation}", 0),
+        ("{type: set-deprecation, date: '2027-01-01', days: 3}", 0),
+    ],
+)
+def test_deprecating_and_taking_it_back(
+    tmp_path: Path, action: str, rules: int
+) -> None:
+    made = translated(
+        tmp_path,
+        f"policies:\n- name: p\n  resource: ami\n  actions: [{action}]\n",
+    )
+    assert made.returncode == DONE, made.stderr
+    assert made.stdout.count('\nname = "p"\n') == rules
 
 
 def test_the_commands_of_the_documentation(

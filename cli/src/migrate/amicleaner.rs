@@ -6,7 +6,7 @@ use std::path::Path;
 
 use steward::draft::{Entry, Keep, Match, Rule, any_of, literal, rule_name, shown};
 
-use super::{MigrateError, Tool, Writing};
+use super::{MigrateError, Writing};
 
 /// What is said at the top of a policy that came from there.
 pub const HEAD: &str = "From amicleaner: it takes for used what instances run, what launch configurations name that no \
@@ -115,15 +115,15 @@ fn call_in(words: &[String]) -> Option<Vec<String>> {
 /// Writes the rules of every call.
 pub fn translate(
     file: &Path,
-    commands: Vec<Command>,
+    commands: &[Command],
     writing: &mut Writing,
 ) -> Result<(), MigrateError> {
-    writing.tools.insert(Tool::Amicleaner);
     for Command { line, words } in commands {
+        let line = *line;
         let wrong = |message: String| MigrateError::Wrong { file: file.to_owned(), line, message };
-        let words = words.ok_or_else(|| wrong("a quote is not closed".to_owned()))?;
-        let options = parse(&words).map_err(wrong)?;
-        write(file, line, &words, options, writing);
+        let words = words.as_ref().ok_or_else(|| wrong("a quote is not closed".to_owned()))?;
+        let options = parse(words).map_err(wrong)?;
+        write(file, line, words, options, writing);
     }
     Ok(())
 }

@@ -3,23 +3,25 @@
 
 use steward::draft::{any_of, is_glob, literal};
 
-use super::expression::{Atom, Expression, Field};
+use super::expression::{Atom, Expression, Field, Mark};
 use super::globs::{from_fnmatch, from_regex};
 use super::yaml::{Node, Value};
 
-/// What a list of filters selects: all of them must hold.
-pub fn all_of(filters: &Node) -> Expression {
-    Expression::All(filters.elements().iter().map(filter).collect())
+/// The tag of marks, unless another is named.
+pub const DEFAULT_TAG: &str = "maid_status";
+
+/// What a policy selects: all of its filters must hold.
+pub fn of(policy: &Node) -> Expression {
+    let filters = policy.get("filters").map(Node::elements).unwrap_or_default();
+    Expression::All(filters.iter().map(filter).collect())
 }
 
-/// Whether a filter asks for a mark that another policy left, anywhere in there.
-pub fn asks_for_mark(filters: &Node) -> bool {
-    filters.elements().iter().any(|filter| {
-        let kind = filter.text().or_else(|| filter.get("type").and_then(Node::text));
-        kind == Some("marked-for-op")
-            || filter.entries().iter().any(|(key, value)| {
-                matches!(key.as_str(), "and" | "or" | "not") && asks_for_mark(value)
-            })
+/// Whether a policy is for images that are in use, and no others.
+pub fn is_for_used_images(policy: &Node) -> bool {
+    let filters = policy.get("filters").map(Node::elements).unwrap_or_default();
+    filters.iter().any(|filter| {
+        filter.get("type").and_then(Node::text) == Some("unused")
+            && filter.get("value").and_then(Node::truth) == Some(false)
     })
 }
 
@@ -58,6 +60,17 @@ fn by_type(kind: &str, node: &Node) -> Expression {
             let days = node.get("days").map_or(Some(0.0), Node::number);
             let op = node.get("op").map_or(Some("greater-than"), Node::text);
             age(node, days, op)
+        }
+        // An earlier day, or another clock, only makes theirs act sooner or later than the mark says.
+        "marked-for-op" if has_only(node, &["type", "tag", "op", "tz", "skew", "skew_hours"]) => {
+            let text = |key, default| node.get(key).map_or(Some(default), Node::text);
+            match (text("tag", DEFAULT_TAG), text("op", "stop")) {
+                (Some(tag), Some(op)) => {
+                    let mark = Mark { tag: tag.to_owned(), op: op.to_owned() };
+                    Atom::Mark { mark, negated: false, line: node.line }.into()
+                }
+                _ => not_known(),
+            }
         }
         "value" if has_only(node, &["type", "key", "value", "op", "value_type"]) => {
             let text = |key| node.get(key).map(Node::text);

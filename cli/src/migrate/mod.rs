@@ -9,7 +9,10 @@ mod expression;
 mod fate;
 mod filters;
 mod globs;
+mod halves;
 mod joining;
+mod marks;
+mod settings;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -17,6 +20,7 @@ use std::path::{Path, PathBuf};
 
 use steward::draft::{Document, Entry, Keep, Retire, Rule, Safety, shown};
 
+use marks::{Marks, Policy};
 use yaml::YamlError;
 
 /// What was made of somebody else's policies.
@@ -71,11 +75,35 @@ impl Writing {
     }
 }
 
+/// A file that was read.
+enum Theirs {
+    Custodian(Vec<yaml::Node>),
+    Amicleaner(Vec<amicleaner::Command>),
+}
+
 /// Translates files, each with its text, in their order.
 pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
+    let read = files.iter().map(|(file, text)| Ok((file.as_path(), read_one(file, text)?)));
+    let read = read.collect::<Result<Vec<_>, MigrateError>>()?;
+    // A policy may act on what one of another file has marked.
+    let marks = Marks::of(read.iter().flat_map(|(file, theirs)| match theirs {
+        Theirs::Custodian(policies) => Policy::all(file, policies),
+        Theirs::Amicleaner(_) => Vec::new(),
+    }));
     let mut writing = Writing::default();
-    for (file, text) in files {
-        read_one(file, text, &mut writing)?;
+    for (file, theirs) in &read {
+        match theirs {
+            Theirs::Custodian(policies) => {
+                writing.tools.insert(Tool::Custodian);
+                for policy in Policy::all(file, policies) {
+                    custodian::translate(policy, &marks, &mut writing);
+                }
+            }
+            Theirs::Amicleaner(commands) => {
+                writing.tools.insert(Tool::Amicleaner);
+                amicleaner::translate(file, commands, &mut writing)?;
+            }
+        }
     }
     let is_rule = |entry: &&Entry| matches!(entry, Entry::Rule(_));
     let rules = writing.entries.iter().filter(is_rule).count();
@@ -95,14 +123,16 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     Ok(Migrated { document, rules, left_out })
 }
 
-fn read_one(file: &Path, text: &str, writing: &mut Writing) -> Result<(), MigrateError> {
+fn read_one(file: &Path, text: &str) -> Result<Theirs, MigrateError> {
     let commands = amicleaner::commands(text);
     match yaml::read(text) {
-        Ok(root) if root.get("policies").is_some() => custodian::translate(file, &root, writing),
+        Ok(root) if root.get("policies").is_some() => {
+            Ok(Theirs::Custodian(custodian::policies(file, &root)?.to_vec()))
+        }
         Err(cause) if text.lines().any(|line| line.starts_with("policies:")) => {
             Err(MigrateError::Yaml { file: file.to_owned(), cause })
         }
-        _ if !commands.is_empty() => amicleaner::translate(file, commands, writing),
+        _ if !commands.is_empty() => Ok(Theirs::Amicleaner(commands)),
         _ => {
             let told = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
             let first = text.lines().zip(1..).find(|(line, _)| told(line));

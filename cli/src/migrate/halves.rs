@@ -1,0 +1,137 @@
+//! The two halves of marking now and deregistering later, as one rule.
+
+use steward::draft::shown;
+
+use super::custodian::Translation;
+use super::expression::{Atom, Expression, Field, MOST, Mark, TOO_MANY, alternatives};
+use super::fate::Fate;
+use super::filters;
+use super::marks::{Policy, beside_mark, without_own_mark};
+
+impl<'a> Translation<'a> {
+    /// The policy that marks: what it and its second half ask for together becomes a rule.
+    pub fn first_half(mut self, fate: &Fate, mark: &Mark, selects: &Expression) {
+        let sweeps = self.marks.sweeps(mark);
+        if sweeps.is_empty() {
+            let what = format!(
+                "marks images ({mark}), and no policy of these files deregisters what carries that mark"
+            );
+            self.comments.push(format!(
+                "NOT TRANSLATED: it {what}, so there is no rule for it. If another file has that policy, give both \
+                 files."
+            ));
+            let Policy { file, node } = self.policy;
+            self.writing.leave_out(file, node.line, &format!("`{}` {what}", self.policy.name()));
+            return self.writing.note(self.comments);
+        }
+        if let Some(back) = self.marks.taken_back(mark) {
+            let what = format!("that `{}` takes the mark from some images again", back.name());
+            self.missing.push((back.file, back.node.line, what));
+        }
+        for sweep in sweeps {
+            let mut together = self.again();
+            together.comments.push(format!(
+                "Its second half: {} (line {}).",
+                sweep.name(),
+                sweep.node.line
+            ));
+            together.read_settings(sweep);
+            together.with_sweep(fate, mark, selects, sweep);
+        }
+    }
+
+    fn with_sweep(mut self, fate: &Fate, mark: &Mark, selects: &Expression, sweep: Policy<'a>) {
+        let line = sweep.node.line;
+        let firsts = alternatives(selects);
+        let seconds = alternatives(&filters::of(sweep.node));
+        let (Some(firsts), Some(seconds)) = (firsts, seconds) else {
+            self.missing.push((sweep.file, line, TOO_MANY.to_owned()));
+            return self.add(fate, &[]);
+        };
+        let seconds: Vec<Vec<Atom>> =
+            seconds.iter().filter_map(|atoms| beside_mark(atoms, mark, line)).collect();
+        if firsts.len() * seconds.len() > MOST {
+            self.missing.push((sweep.file, line, TOO_MANY.to_owned()));
+            return self.add(fate, &[]);
+        }
+        let choices: Vec<(Vec<Atom>, &Vec<Atom>)> = firsts
+            .iter()
+            .flat_map(|first| {
+                seconds.iter().map(move |second| (without_own_mark(first, mark), second))
+            })
+            .collect();
+        self.say_how_many(choices.len());
+        if choices.is_empty() {
+            return self.writing.note(self.comments);
+        }
+        for (first, second) in choices {
+            let mut one = self.again();
+            let is_tag = |atom: &Atom| matches!(atom, Atom::Field { field: Field::Tag(key), .. } if *key == mark.tag);
+            if first.iter().any(is_tag) {
+                one.comments.push(format!(
+                    "Images that carry tag:{} already are kept here, whatever it says: take the tag from them when \
+                     theirs does not run any more.",
+                    shown(&mark.tag)
+                ));
+            }
+            let mut atoms = first;
+            for atom in second {
+                match atom {
+                    Atom::Unknown { what, line } => {
+                        let what = format!("in `{}`: {what}", sweep.name());
+                        one.missing.push((sweep.file, *line, what));
+                    }
+                    other => atoms.push(other.clone()),
+                }
+            }
+            one.add(fate, &atoms);
+        }
+    }
+
+    /// The policy that acts on what another one has marked.
+    pub fn second_half(mut self, fate: &Fate, selects: &Expression) {
+        let unheard = selects.marks().into_iter().find(|mark| !self.marks.are_left(mark));
+        let what = match (fate, unheard) {
+            (Fate::Deregister { .. }, None) => None,
+            (Fate::Deregister { .. }, Some(mark)) => Some(format!(
+                "acts on marks that no policy of these files leaves ({mark}); add the file that has the policy with \
+                 mark-for-op"
+            )),
+            _ => Some("acts on marks, but does not deregister what carries them".to_owned()),
+        };
+        let Policy { file, node } = self.policy;
+        let name = self.policy.name();
+        match what {
+            None => self.comments.push(
+                "It acts on the marks of `mark-for-op`: the steps of the rule that came from the marking policy do that \
+                 here, and an image that becomes wanted again is taken back by the next run."
+                    .to_owned(),
+            ),
+            Some(what) => {
+                self.comments
+                    .push(format!("NOT TRANSLATED: it {what}. Until then its images are kept."));
+                self.writing.leave_out(file, node.line, &format!("`{name}` {what}"));
+            }
+        }
+        let is_mark = |atom: &Atom| matches!(atom, Atom::Mark { negated: false, .. });
+        let alone: Vec<Vec<Atom>> = match alternatives(selects) {
+            // To mark is only the first half again.
+            _ if matches!(fate, Fate::Mark { .. }) => Vec::new(),
+            Some(choices) => {
+                choices.into_iter().filter(|atoms| !atoms.iter().any(is_mark)).collect()
+            }
+            None => {
+                self.writing.leave_out(file, node.line, &format!("`{name}`: {TOO_MANY}"));
+                Vec::new()
+            }
+        };
+        if alone.is_empty() {
+            return self.writing.note(self.comments);
+        }
+        self.comments.push("It takes these images without a mark, too.".to_owned());
+        self.read_settings(self.policy);
+        for atoms in alone {
+            self.again().add(fate, &atoms);
+        }
+    }
+}
