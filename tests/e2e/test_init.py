@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from harness import ROOT, Account, image_steward
+from harness import ROOT, Account, binary, image_steward, steward_environment
 from worlds import ACCOUNT, ami, image, image_ids, small_fleet, web_fleet
 
 DONE, FAILED, USAGE, PART, REFUSED = range(5)
@@ -516,6 +516,121 @@ def test_a_file_that_cannot_be_read_is_named_with_its_place(
     assert made.stdout == ""
 
 
+def test_a_policy_from_standard_input(tmp_path: Path) -> None:
+    file = FIXTURES / "custodian/unused.yml"
+    from_file = steward("init", "--from", file, "--out", "-")
+    with file.open() as source:
+        piped = subprocess.run(
+            [binary("image-steward"), "init", "--from", "-", "--out", "-"],
+            env=steward_environment(NOWHERE, {}),
+            stdin=source,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert piped.returncode == DONE, piped.stderr
+    assert "from standard input." in piped.stdout
+    assert (
+        piped.stdout.split("version = 1")[1] == from_file.stdout.split("version = 1")[1]
+    )
+
+
+def of_two(first: str, second: str) -> str:
+    return "policies:" + "".join(
+        f"\n- name: {name}\n  resource: ami\n{text}"
+        for name, text in (("first", first), ("second", second))
+    )
+
+
+DEREGISTER = "  actions: [deregister]"
+DEV = "  filters: [{'tag:Env': dev}, {type: image-age, days: 3}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_reached"),
+    [
+        (of_two(DEREGISTER, DEV + DEREGISTER), False),
+        (of_two(DEV + DEREGISTER, DEREGISTER), True),
+        (of_two(DEV + DEREGISTER, DEV.replace("dev", "test") + DEREGISTER), True),
+        (of_two(DEV.replace("dev", "present") + DEREGISTER, DEV + DEREGISTER), False),
+        # Only an exception by tag more: it is kept by the first, and does not reach the second.
+        (
+            of_two(DEV.replace("dev", "absent") + DEREGISTER, DEV + DEREGISTER),
+            False,
+        ),
+        (
+            of_two("  actions: [{type: set-deprecation, days: 3}]", DEV + DEREGISTER),
+            False,
+        ),
+        (
+            of_two(DEREGISTER, "  filters: [{or: [unused, {Name: x}]}]\n" + DEREGISTER),
+            False,
+        ),
+        ("amicleaner --mapping-key name --mapping-values web web-db", False),
+        ("amicleaner --mapping-key name --mapping-values web-db web", True),
+        ("amicleaner\namicleaner --ami-min-days 3", False),
+        ("amicleaner --ami-min-days 3\namicleaner", True),
+    ],
+)
+def test_a_rule_that_no_image_would_reach_is_named(
+    tmp_path: Path, text: str, is_reached: bool
+) -> None:
+    made = translated(tmp_path, text)
+    assert made.returncode == (DONE if is_reached else PART), made.stderr
+    assert ("decides before it" in made.stderr) == (not is_reached)
+    assert ("NO IMAGE WOULD REACH IT: the rule `" in made.stdout) == (not is_reached)
+    assert made.stdout.count("\n[[rule]]\n") == (2 if is_reached else 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ('--mapping-key name --mapping-values ""', "has an empty text"),
+        ('--mapping-key name --mapping-values web ""', "has an empty text"),
+        ('--mapping-key tags --mapping-values ""', "has an empty text"),
+        ("--keep-previous -2", "a number below 0"),
+        (
+            "--mapping-key tags --mapping-values a b --excluded-mapping-values x.y",
+            "a full stop",
+        ),
+        ("--mapping-key nmae --mapping-values a", "neither `name` nor `tags`"),
+    ],
+)
+def test_calls_that_ours_lacks_make_no_rule(
+    tmp_path: Path, options: str, said: str
+) -> None:
+    made = translated(tmp_path, f"amicleaner {options} -f\n")
+    assert made.returncode == PART, made.stdout
+    assert said in made.stderr
+    assert f"# - NOT TRANSLATED: {made.stderr.split(': ')[3][:20]}" in made.stdout
+    assert 'name = "keep-everything"' in made.stdout
+
+
+def test_what_amicleaner_only_tells_makes_no_rule(tmp_path: Path) -> None:
+    for option in ("--version", "-v", "--help", "-h", "--vers -f"):
+        made = translated(tmp_path, f"amicleaner {option}\n")
+        assert made.returncode == DONE, made.stderr
+        assert 'name = "keep-everything"' in made.stdout
+
+
+def test_every_call_of_a_line_counts(tmp_path: Path) -> None:
+    made = translated(
+        tmp_path,
+        "amicleaner --mapping-key name --mapping-values a -f >/tmp/a 2>&1 && "
+        "amicleaner --mapping-key name --mapping-values b -f; amicleaner -f | tee log\n",
+    )
+    assert made.returncode == DONE, made.stderr
+    names = [line for line in made.stdout.splitlines() if line.startswith("name = ")]
+    assert names == ['name = "a"', 'name = "b"', 'name = "by-environment-role"']
+
+
+def test_a_tag_without_a_value_makes_no_family(tmp_path: Path) -> None:
+    """Theirs removes nothing from the group whose values are all empty."""
+    made = translated(tmp_path, "amicleaner --mapping-values Role -f\n")
+    assert 'match = { tags = { Role = "?*" } }' in made.stdout
+
+
 MARK = """
 - name: mark
   resource: ami
@@ -589,16 +704,44 @@ def test_what_both_halves_ask_for_is_one_rule(
 def test_the_second_half_may_have_alternatives_without_a_mark(tmp_path: Path) -> None:
     either = SWEEP.replace(
         "[{type: marked-for-op, op: deregister}]",
-        "[{or: [{type: marked-for-op, op: deregister}, {'tag:Kill': now}]}, {'tag:Env': dev}]",
+        "[{or: [{and: [{type: marked-for-op, op: deregister}, {'tag:Env': dev}]}, "
+        "{'tag:Kill': now}]}]",
     )
     made = translated(tmp_path, marking(MARK, either))
     assert made.returncode == DONE, made.stderr
     rules = made.stdout.split("\n[[rule]]\n")[1:]
-    assert [('Kill = "now"' in rule, "within" in rule) for rule in rules] == [
-        (False, True),
-        (True, False),
+    wanted = ('Env = "dev"', 'Kill = "now"', "within")
+    assert [[what in rule for what in wanted] for rule in rules] == [
+        [True, False, True],
+        [False, True, False],
     ]
-    assert all('Env = "dev"' in rule for rule in rules)
+
+
+def test_what_is_not_known_in_another_file_is_found_there(tmp_path: Path) -> None:
+    files = [tmp_path / "mark.yml", tmp_path / "sweep.yml"]
+    other = SWEEP.replace("op: deregister}", "op: deregister}, {type: event}")
+    for file, text in zip(files, (MARK, other), strict=True):
+        file.write_text(marking(text))
+    sources = [part for file in files for part in ("--from", file)]
+    made = steward("init", *sources, "--out", "-")
+    assert made.returncode == PART, made.stderr
+    assert f"{files[0]}:2: `mark`: in `sweep` (" in made.stderr
+    assert ":4): the filter {type: event}" in made.stderr
+
+
+def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) -> None:
+    text = of_two(
+        "  filters: [{or: [{type: image-age, days: 90}, {and: [{'tag:Env': dev}, "
+        "{type: image-age, days: 30}]}]}]\n" + DEREGISTER,
+        DEREGISTER,
+    )
+    made = translated(tmp_path, text)
+    rules = made.stdout.split("[[rule]]\n")[1:]
+    assert ['Env = "dev"' in rule for rule in rules] == [True, False, False]
+    assert ['within = "30d"' in rules[0], 'within = "90d"' in rules[1]] == [True, True]
+    # Only the second policy is hidden.
+    assert made.returncode == PART
+    assert made.stderr.count("not translated: ") == 1
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ use std::path::Path;
 
 use steward::draft::{Entry, Keep, Match, Rule, any_of, rule_name, shown};
 
-use super::expression::{Atom, Field, TOO_MANY, alternatives};
+use super::expression::{Atom, Field, TOO_MANY, alternatives, narrowest_first};
 use super::fate::{Fate, fate};
-use super::joining::{NEVER, join, same_images};
+use super::joining::{decides_before, is_joined, join};
 use super::marks::{Marks, Policy};
 use super::yaml::{Node, Value};
 use super::{MigrateError, Writing, filters};
@@ -87,7 +87,7 @@ impl Translation<'_> {
         if let Fate::Mark { mark, .. } = &fate {
             return self.first_half(&fate, mark, &selects);
         }
-        let Some(choices) = alternatives(&selects) else {
+        let Some(mut choices) = alternatives(&selects) else {
             self.missing.push((file, node.line, TOO_MANY.to_owned()));
             return self.add(&fate, &[]);
         };
@@ -95,6 +95,7 @@ impl Translation<'_> {
         if choices.is_empty() {
             return self.writing.note(self.comments);
         }
+        narrowest_first(&mut choices);
         for atoms in choices {
             self.again().add(&fate, &atoms);
         }
@@ -231,29 +232,15 @@ impl Translation<'_> {
     fn finish(self, mut rule: Rule) {
         let Self { policy, marks: _, writing, mut comments, missing } = self;
         if missing.is_empty() {
-            if let Some(earlier) = same_images(&mut writing.entries, &rule) {
-                if earlier.retire.deregister_after == NEVER && rule.retire.deregister_after != NEVER
-                {
-                    comments.insert(
-                        0,
-                        "One rule with the policy below, which is for the same images.".to_owned(),
-                    );
-                    earlier.comments.extend(comments);
-                    return join(earlier, rule);
-                }
-                comments.push(format!(
-                    "NO IMAGE WOULD REACH IT: the rule `{}` above is for the same images, and the first that matches \
-                     decides. Choose one.",
-                    earlier.name
-                ));
-                let what =
-                    format!("`{}` is for the same images as an earlier policy", policy.name());
-                writing.leave_out(policy.file, policy.node.line, &what);
-                rule.comments = comments;
-                return writing.entries.push(Entry::Suggestion(rule));
+            let earlier = decides_before(&mut writing.entries, &rule);
+            if let Some(earlier) = earlier.filter(|earlier| is_joined(earlier, &rule)) {
+                let why = "One rule with the policy below, which is for the same images.";
+                comments.insert(0, why.to_owned());
+                earlier.comments.extend(comments);
+                return join(earlier, rule);
             }
             rule.comments = comments;
-            return writing.entries.push(Entry::Rule(rule));
+            return writing.add_rule(policy.file, policy.node.line, &policy.name(), rule);
         }
         let what: Vec<String> =
             missing.iter().map(|(_, line, what)| format!("{what} (line {line})")).collect();

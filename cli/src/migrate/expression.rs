@@ -1,5 +1,6 @@
 //! What selects an image, as alternatives of conditions that must all hold.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use steward::draft::shown;
@@ -95,6 +96,16 @@ impl Expression {
 /// The alternatives; `None` when there are too many.
 pub fn alternatives(expression: &Expression) -> Option<Vec<Vec<Atom>>> {
     expand(expression, false, 0)
+}
+
+/// Puts those that ask for more before those that ask for less, which would leave nothing to them:
+/// the first rule that matches decides. An exception by tag is no condition of a match.
+pub fn narrowest_first(choices: &mut [Vec<Atom>]) {
+    let is_condition = |atom: &&Atom| match atom {
+        Atom::Field { field, negated, .. } => !negated || !matches!(field, Field::Tag(_)),
+        _ => false,
+    };
+    choices.sort_by_key(|atoms| Reverse(atoms.iter().filter(is_condition).count()));
 }
 
 fn expand(expression: &Expression, negated: bool, line: usize) -> Option<Vec<Vec<Atom>>> {

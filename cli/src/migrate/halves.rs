@@ -3,7 +3,9 @@
 use steward::draft::shown;
 
 use super::custodian::Translation;
-use super::expression::{Atom, Expression, Field, MOST, Mark, TOO_MANY, alternatives};
+use super::expression::{
+    Atom, Expression, Field, MOST, Mark, TOO_MANY, alternatives, narrowest_first,
+};
 use super::fate::Fate;
 use super::filters;
 use super::marks::{Policy, beside_mark, without_own_mark};
@@ -48,41 +50,34 @@ impl<'a> Translation<'a> {
             self.missing.push((sweep.file, line, TOO_MANY.to_owned()));
             return self.add(fate, &[]);
         };
-        let seconds: Vec<Vec<Atom>> =
-            seconds.iter().filter_map(|atoms| beside_mark(atoms, mark, line)).collect();
+        let own = self.policy;
+        let seconds = seconds.iter().filter_map(|atoms| beside_mark(atoms, mark, line));
+        let seconds: Vec<Vec<Atom>> = seconds
+            .map(|atoms| atoms.into_iter().map(|atom| with_place(atom, sweep, own)).collect())
+            .collect();
         if firsts.len() * seconds.len() > MOST {
             self.missing.push((sweep.file, line, TOO_MANY.to_owned()));
             return self.add(fate, &[]);
         }
-        let choices: Vec<(Vec<Atom>, &Vec<Atom>)> = firsts
-            .iter()
-            .flat_map(|first| {
-                seconds.iter().map(move |second| (without_own_mark(first, mark), second))
-            })
-            .collect();
+        let mut choices = Vec::new();
+        for first in &firsts {
+            let first = without_own_mark(first, mark);
+            choices.extend(seconds.iter().map(|second| [first.as_slice(), second].concat()));
+        }
+        narrowest_first(&mut choices);
         self.say_how_many(choices.len());
         if choices.is_empty() {
             return self.writing.note(self.comments);
         }
-        for (first, second) in choices {
+        for atoms in choices {
             let mut one = self.again();
             let is_tag = |atom: &Atom| matches!(atom, Atom::Field { field: Field::Tag(key), .. } if *key == mark.tag);
-            if first.iter().any(is_tag) {
+            if atoms.iter().any(is_tag) {
                 one.comments.push(format!(
                     "Images that carry tag:{} already are kept here, whatever it says: take the tag from them when \
                      theirs does not run any more.",
                     shown(&mark.tag)
                 ));
-            }
-            let mut atoms = first;
-            for atom in second {
-                match atom {
-                    Atom::Unknown { what, line } => {
-                        let what = format!("in `{}`: {what}", sweep.name());
-                        one.missing.push((sweep.file, *line, what));
-                    }
-                    other => atoms.push(other.clone()),
-                }
             }
             one.add(fate, &atoms);
         }
@@ -134,4 +129,17 @@ impl<'a> Translation<'a> {
             self.again().add(fate, &atoms);
         }
     }
+}
+
+/// Says of what is not known in the second half that it stands there, and in which file if that is
+/// another one.
+fn with_place(atom: Atom, sweep: Policy<'_>, own: Policy<'_>) -> Atom {
+    let Atom::Unknown { what, line } = atom else { return atom };
+    let name = sweep.name();
+    if sweep.file == own.file {
+        return Atom::Unknown { what: format!("in `{name}`: {what}"), line };
+    }
+    let file = shown(&sweep.file.display().to_string());
+    let what = format!("in `{name}` ({file}:{line}): {what}");
+    Atom::Unknown { what, line: own.node.line }
 }

@@ -4,6 +4,7 @@
 //! are kept. A rule that would catch more images than theirs is written as a comment only.
 
 mod amicleaner;
+mod command_line;
 mod custodian;
 mod expression;
 mod fate;
@@ -70,6 +71,24 @@ impl Writing {
         self.entries.push(Entry::Note(paragraphs));
     }
 
+    /// Adds a rule, if an image would reach it.
+    fn add_rule(&mut self, file: &Path, line: usize, about: &str, mut rule: Rule) {
+        let Some(earlier) = joining::decides_before(&mut self.entries, &rule) else {
+            return self.entries.push(Entry::Rule(rule));
+        };
+        let name = earlier.name.clone();
+        rule.comments.push(format!(
+            "NO IMAGE WOULD REACH IT: the rule `{name}` above matches all of its images, and the first that matches \
+             decides. Choose one, or put this one before it."
+        ));
+        self.leave_out(
+            file,
+            line,
+            &format!("`{}`: the rule `{name}` decides before it", shown(about)),
+        );
+        self.entries.push(Entry::Suggestion(rule));
+    }
+
     fn leave_out(&mut self, file: &Path, line: usize, what: &str) {
         self.left_out.push(format!("{}:{line}: {what}", file.display()));
     }
@@ -78,7 +97,7 @@ impl Writing {
 /// A file that was read.
 enum Theirs {
     Custodian(Vec<yaml::Node>),
-    Amicleaner(Vec<amicleaner::Command>),
+    Amicleaner(Vec<command_line::Command>),
 }
 
 /// Translates files, each with its text, in their order.
@@ -124,7 +143,7 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
 }
 
 fn read_one(file: &Path, text: &str) -> Result<Theirs, MigrateError> {
-    let commands = amicleaner::commands(text);
+    let commands = command_line::commands(text);
     match yaml::read(text) {
         Ok(root) if root.get("policies").is_some() => {
             Ok(Theirs::Custodian(custodian::policies(file, &root)?.to_vec()))
@@ -155,6 +174,7 @@ fn head(files: &[(PathBuf, String)], tools: &BTreeSet<Tool>) -> Vec<String> {
         "Where this is stricter, always:".to_owned(),
     ];
     head.extend(STRICTER.iter().map(|(what, how)| format!("   {what:<22} {how}")));
+    head.push(LESS_STRICT.to_owned());
     if tools.contains(&Tool::Custodian) {
         head.push(custodian::HEAD.to_owned());
     }
@@ -188,6 +208,9 @@ const STRICTER: [(&str, &str); 6] = [
     ("caps", "a run disables or deregisters only so many (max_per_run, max_fraction)"),
     ("families", "the newest image of a family is kept, however old it is"),
 ];
+
+const LESS_STRICT: &str = "Where this is LESS strict: theirs does not see disabled images, ours retires them like others; \
+    and an image that failed goes a day after it was made, whatever the rule that matches it says.";
 
 /// The rule of a policy in which nothing else could be written.
 fn nothing() -> Rule {

@@ -1,10 +1,10 @@
 //! A first policy from what is seen in an account, and the writing of policies.
 //!
 //! [`first_policy`] finds families, writes a rule for each, and lets the planner measure them: a
-//! rule keeps everything that is in use plus a little, so that a first policy finds little to
-//! retire. It is a text for people; what it says is decided by [`plan`](crate::plan) like any
-//! other policy.
+//! rule keeps everything that is in use plus a little. It is a text for people; what it says is
+//! decided by [`plan`](crate::plan) like any other policy.
 
+mod covering;
 mod families;
 mod leftovers;
 mod measure;
