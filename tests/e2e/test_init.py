@@ -367,6 +367,9 @@ def test_several_files_make_one_policy(tmp_path: Path, saved: Path) -> None:
         # No glob, and classes that ours would read otherwise.
         "{type: value, key: Name, op: glob, value: '[z-a]x'}",
         "{type: value, key: Name, op: glob, value: '[a-c-e]x'}",
+        # The empty text is no choice among several.
+        "{type: value, key: 'tag:X', op: not-in, value: ['', a]}",
+        "{not: [{or: [{'tag:X': ''}, {'tag:X': a}]}]}",
         # What theirs fills in, and what its reader takes for something else than a text.
         "{type: value, key: Name, op: glob, value: 'web-{region}-*'}",
         "{type: value, key: Name, op: not-in, value: ['web-{region}']}",

@@ -3,10 +3,11 @@
 
 use std::path::Path;
 
-use steward::draft::{Entry, Keep, Match, Rule, any_of, rule_name, shown};
+use steward::draft::{Entry, Keep, Match, Rule, rule_name, shown};
 
 use super::expression::{Atom, Field, TOO_MANY, alternatives, narrowest_first};
 use super::fate::{Fate, fate};
+use super::globs::one_of;
 use super::joining::{decides_before, is_joined, join};
 use super::marks::{Marks, Policy};
 use super::yaml::{Node, Value};
@@ -209,7 +210,10 @@ impl Translation<'_> {
             }
         }
         for (field, globs) in not {
-            let glob = any_of(globs).unwrap_or_default();
+            let Some(glob) = one_of(globs) else {
+                self.misses("an exception by the empty text and by others".to_owned());
+                continue;
+            };
             let mut except = Match::default();
             match field {
                 Field::Tag(key) => {

@@ -1,10 +1,10 @@
 //! Cloud Custodian's filters of images as expressions. What they mean was read in the source of
 //! c7n 0.9.53: `c7n/resources/ami.py`, `c7n/filters/core.py`, `c7n/tags.py`.
 
-use steward::draft::{any_of, is_glob, literal};
+use steward::draft::{is_glob, literal};
 
 use super::expression::{Atom, Expression, Field, Mark};
-use super::globs::{from_fnmatch, from_regex};
+use super::globs::{from_fnmatch, from_regex, one_of};
 use super::yaml::{Node, Value};
 
 /// The tag of marks, unless another is named.
@@ -196,8 +196,8 @@ fn compared(about: Field, op: Option<&str>, value: &Node) -> Option<Atom> {
     let (glob, negated, exact) = match (op, &value.value) {
         (None | Some("eq" | "equal"), Value::Text(text)) => (fixed(text)?, false, true),
         (Some("ne" | "not-equal"), Value::Text(text)) => (fixed(text)?, true, true),
-        (Some("in"), Value::List(_)) => (any_of(texts(value)?)?, false, true),
-        (Some("not-in" | "ni"), Value::List(_)) => (any_of(texts(value)?)?, true, true),
+        (Some("in"), Value::List(_)) => (one_of(texts(value)?)?, false, true),
+        (Some("not-in" | "ni"), Value::List(_)) => (one_of(texts(value)?)?, true, true),
         (Some("contains"), Value::Text(text)) if !text.is_empty() => {
             (format!("*{}*", fixed(text)?), false, true)
         }

@@ -1,6 +1,15 @@
 //! Their patterns as globs of ours, where that is possible.
 
-use steward::draft::literal;
+use steward::draft::{any_of, literal};
+
+/// A glob for what any of these matches; `None` when there is none, or when ours would leave out the
+/// empty text, which is no choice among several.
+pub fn one_of(globs: Vec<String>) -> Option<String> {
+    if globs.len() > 1 && globs.iter().any(String::is_empty) {
+        return None;
+    }
+    any_of(globs)
+}
 
 /// A glob of ours in the making. Its `?` and its classes with `!` are about one byte, those of
 /// theirs about one character; and two stars side by side would be more than one.

@@ -98,8 +98,8 @@ impl<'a> Translation<'a> {
         let name = self.policy.name();
         match what {
             None => self.comments.push(
-                "It acts on the marks of `mark-for-op`: the steps of the rule that came from the marking policy do that \
-                 here, and an image that becomes wanted again is taken back by the next run."
+                "It acts on the marks of `mark-for-op`: what it asks for stands in the rule of the policy that marks, and \
+                 the steps of that rule do what it does. An image that becomes wanted again is taken back by the next run."
                     .to_owned(),
             ),
             Some(what) => {
