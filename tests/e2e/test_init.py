@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from datetime import UTC, datetime, timedelta
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from harness import ROOT, Account, image_steward
+from harness import ROOT, Account, binary, image_steward, steward_environment
 from worlds import ACCOUNT, ami, image, image_ids, small_fleet, web_fleet
 
 DONE, FAILED, USAGE, PART, REFUSED = range(5)
@@ -247,7 +248,7 @@ def test_a_first_policy_from_a_saved_inventory(saved: Path, tmp_path: Path) -> N
             ["mark-unused-images"],
             {
                 *("web-4", "web-5", "golden-3", "db-3", "db-4", "db-5", "db-6"),
-                *("shop-7", "till-7", "till-8", "marked-2"),
+                *("shop-7", "till-7", "till-8"),
             },
         ),
         (
@@ -348,6 +349,34 @@ def test_several_files_make_one_policy(tmp_path: Path, saved: Path) -> None:
         "{or: [unused, {type: event, key: a, value: b}]}",
         "{type: something-of-next-year}",
         "12",
+        # A key that is not known.
+        "{type: image-age, days: 2, hours: 3}",
+        "{type: image-age, <<: {op: lt, days: 30}}",
+        "{type: unused, since: 3}",
+        "{type: value, key: Name, value: web, of: 3}",
+        # Theirs looks at the word before the comparison: these are always so, and never.
+        "{not: [{type: value, key: 'tag:X', op: ne, value: present}]}",
+        "{not: [{type: value, key: 'tag:X', op: ne, value: absent}]}",
+        "{not: [{type: value, key: Platform, op: ne, value: absent}]}",
+        "{type: value, key: Name, op: contains, value: present}",
+        # One byte of ours is not one character of theirs, nor are two bytes two.
+        "{not: [{type: value, key: Name, op: glob, value: '[!a]x-*'}]}",
+        "{not: [{type: value, key: Name, op: glob, value: 'web-?'}]}",
+        "{type: value, key: Name, op: glob, value: 'web-??'}",
+        "{type: value, key: Name, op: regex-case, value: 'web-..$'}",
+        # No glob, and classes that ours would read otherwise.
+        "{type: value, key: Name, op: glob, value: '[z-a]x'}",
+        "{type: value, key: Name, op: glob, value: '[a-c-e]x'}",
+        # The empty text is no choice among several.
+        "{type: value, key: 'tag:X', op: not-in, value: ['', a]}",
+        "{not: [{or: [{'tag:X': ''}, {'tag:X': a}]}]}",
+        # What theirs fills in, and what its reader takes for something else than a text.
+        "{type: value, key: Name, op: glob, value: 'web-{region}-*'}",
+        "{type: value, key: Name, op: not-in, value: ['web-{region}']}",
+        "{'tag:X': yes}",
+        "{'tag:X': 2026-01-01}",
+        "{'tag:X': 1_000}",
+        "{type: image-age, days: 010}",
     ],
 )
 def test_a_condition_that_ours_lacks_disarms_the_rule(
@@ -398,6 +427,19 @@ def test_a_condition_that_ours_lacks_disarms_the_rule(
         ("{Platform: windows}", 'match = { platform = "Windows*" }'),
         ("{Platform: absent}", 'match = { not = { platform = "Windows*" } }'),
         ("{State: available}", "State: ours looks at the state itself"),
+        ("{'tag:T': 'yes'}", 'match = { tags = { T = "yes" } }'),
+        ("{'tag:T': 1.2.3}", 'match = { tags = { T = "1.2.3" } }'),
+        ("{not: [{'tag:T': absent}]}", 'keep = { last = 1, tags = { T = "absent" } }'),
+        ("{not: [{'tag:T': absent}]}", 'match = { tags = { T = "*" } }'),
+        (
+            "{type: value, key: Name, op: glob, value: 'a/**/[0-9]?b.[!x]*'}",
+            'match = { name = "a/*/[0-9]?b.[!x]*" }',
+        ),
+        (
+            "{not: [{type: value, key: Name, op: regex-case, value: '^a-.+'}]}",
+            'match = { not = { name = "a-?*" } }',
+        ),
+        ("{type: image-age, <<: {days: 9, type: x}}", 'within = "9d"'),
         (
             "{type: value, key: CreationDate, value_type: age, op: gt, value: 9.5}",
             'within = "10d"',
@@ -414,6 +456,42 @@ def test_conditions_that_ours_has(
     )
     assert made.returncode == (PART if rule is None else DONE), made.stderr
     assert rule is None or rule in made.stdout
+
+
+def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> None:
+    """Python's `[!a]` is one character, and two bytes here."""
+    saved = tmp_path / "saved.json"
+    names = ["äx-1", "äx-2", "bx-1", "ax-1", "ax-2"]
+    images = [
+        {
+            "image_id": ami(number),
+            "name": name,
+            "owner_id": ACCOUNT,
+            "created_at": f"2026-0{10 - number}-01T00:00:00Z",
+            "state": "available",
+            "architecture": "x86_64",
+        }
+        for number, name in enumerate(names, 1)
+    ]
+    taken = {"account": ACCOUNT, "region": "eu-central-1", "taken_at": AT[1]}
+    used = [{"image_id": ami(1), "kind": "instance", "by": "i-1"}]
+    saved.write_text(json.dumps(taken | {"images": images, "references": used}))
+    policy = tmp_path / "policy.toml"
+    gone = {}
+    for pattern in ("[!a]x-*", "[b]x-*"):
+        policy.write_text(
+            translated(
+                tmp_path,
+                "policies:\n- name: p\n  resource: ami\n  filters: [{not: [{type: value, "
+                f"key: Name, op: glob, value: '{pattern}'}}]}}]\n  actions: [deregister]\n",
+            ).stdout
+        )
+        plan = plan_of(policy, "--inventory", saved, *AT)
+        gone[pattern] = {name for name in names if not fnmatch(name, pattern)} & (
+            expired(plan)
+        )
+        assert gone[pattern] == expired(plan)
+    assert gone == {"[!a]x-*": set(), "[b]x-*": {"äx-2", "ax-2"}}
 
 
 @pytest.mark.parametrize(
@@ -441,15 +519,396 @@ def test_a_file_that_cannot_be_read_is_named_with_its_place(
     assert made.stdout == ""
 
 
-def test_marks_that_another_file_leaves_are_not_acted_on(tmp_path: Path) -> None:
+def test_a_policy_from_standard_input(tmp_path: Path) -> None:
+    file = FIXTURES / "custodian/unused.yml"
+    from_file = steward("init", "--from", file, "--out", "-")
+    with file.open() as source:
+        piped = subprocess.run(
+            [binary("image-steward"), "init", "--from", "-", "--out", "-"],
+            env=steward_environment(NOWHERE, {}),
+            stdin=source,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    assert piped.returncode == DONE, piped.stderr
+    assert "from standard input." in piped.stdout
+    assert (
+        piped.stdout.split("version = 1")[1] == from_file.stdout.split("version = 1")[1]
+    )
+
+
+def of_two(first: str, second: str) -> str:
+    return "policies:" + "".join(
+        f"\n- name: {name}\n  resource: ami\n{text}"
+        for name, text in (("first", first), ("second", second))
+    )
+
+
+DEREGISTER = "  actions: [deregister]"
+DEV = "  filters: [{'tag:Env': dev}, {type: image-age, days: 3}]\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_reached"),
+    [
+        (of_two(DEREGISTER, DEV + DEREGISTER), False),
+        (of_two(DEV + DEREGISTER, DEREGISTER), True),
+        (of_two(DEV + DEREGISTER, DEV.replace("dev", "test") + DEREGISTER), True),
+        (of_two(DEV.replace("dev", "present") + DEREGISTER, DEV + DEREGISTER), False),
+        # Only an exception by tag more: it is kept by the first, and does not reach the second.
+        (
+            of_two(DEV.replace("dev", "absent") + DEREGISTER, DEV + DEREGISTER),
+            False,
+        ),
+        (
+            of_two("  actions: [{type: set-deprecation, days: 3}]", DEV + DEREGISTER),
+            False,
+        ),
+        (
+            of_two(DEREGISTER, "  filters: [{or: [unused, {Name: x}]}]\n" + DEREGISTER),
+            False,
+        ),
+        ("amicleaner --mapping-key name --mapping-values web web-db", False),
+        ("amicleaner --mapping-key name --mapping-values web-db web", True),
+        ("amicleaner\namicleaner --ami-min-days 3", False),
+        ("amicleaner --ami-min-days 3\namicleaner", True),
+    ],
+)
+def test_a_rule_that_no_image_would_reach_is_named(
+    tmp_path: Path, text: str, is_reached: bool
+) -> None:
+    made = translated(tmp_path, text)
+    assert made.returncode == (DONE if is_reached else PART), made.stderr
+    assert ("decides before it" in made.stderr) == (not is_reached)
+    assert ("NO IMAGE WOULD REACH IT: the rule `" in made.stdout) == (not is_reached)
+    assert made.stdout.count("\n[[rule]]\n") == (2 if is_reached else 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ('--mapping-key name --mapping-values ""', "has an empty text"),
+        ('--mapping-key name --mapping-values web ""', "has an empty text"),
+        ('--mapping-key tags --mapping-values ""', "has an empty text"),
+        ("--keep-previous -2", "a number below 0"),
+        (
+            "--mapping-key tags --mapping-values a b --excluded-mapping-values x.y",
+            "a full stop",
+        ),
+        ("--mapping-key nmae --mapping-values a", "neither `name` nor `tags`"),
+    ],
+)
+def test_calls_that_ours_lacks_make_no_rule(
+    tmp_path: Path, options: str, said: str
+) -> None:
+    made = translated(tmp_path, f"amicleaner {options} -f\n")
+    assert made.returncode == PART, made.stdout
+    assert said in made.stderr
+    assert f"# - NOT TRANSLATED: {made.stderr.split(': ')[3][:20]}" in made.stdout
+    assert 'name = "keep-everything"' in made.stdout
+
+
+def test_what_amicleaner_only_tells_makes_no_rule(tmp_path: Path) -> None:
+    for option in ("--version", "-v", "--help", "-h", "--vers -f"):
+        made = translated(tmp_path, f"amicleaner {option}\n")
+        assert made.returncode == DONE, made.stderr
+        assert 'name = "keep-everything"' in made.stdout
+
+
+def test_every_call_of_a_line_counts(tmp_path: Path) -> None:
     made = translated(
         tmp_path,
-        "policies:\n- name: sweep\n  resource: ami\n"
-        "  filters: [{type: marked-for-op, op: deregister}]\n  actions: [deregister]\n",
+        "amicleaner --mapping-key name --mapping-values a -f >/tmp/a 2>&1 && "
+        "amicleaner --mapping-key name --mapping-values b -f; amicleaner -f | tee log\n",
     )
+    assert made.returncode == DONE, made.stderr
+    names = [line for line in made.stdout.splitlines() if line.startswith("name = ")]
+    assert names == ['name = "a"', 'name = "b"', 'name = "by-environment-role"']
+
+
+def test_a_tag_without_a_value_makes_no_family(tmp_path: Path) -> None:
+    """Theirs removes nothing from the group whose values are all empty."""
+    made = translated(tmp_path, "amicleaner --mapping-values Role -f\n")
+    assert 'match = { tags = { Role = "?*" } }' in made.stdout
+
+
+MARK = """
+- name: mark
+  resource: ami
+  filters: [{type: image-age, days: 30}, unused]
+  actions: [{type: mark-for-op, op: deregister, days: 7}]
+"""
+SWEEP = """
+- name: sweep
+  resource: ami
+  filters: [{type: marked-for-op, op: deregister}]
+  actions: [{type: deregister, delete-snapshots: true}]
+"""
+
+
+def marking(*policies: str) -> str:
+    return "policies:" + "".join(policies)
+
+
+def test_marks_that_no_policy_leaves_are_not_acted_on(tmp_path: Path) -> None:
+    made = translated(tmp_path, marking(SWEEP))
     assert made.returncode == PART
     assert "add the file that has the policy with mark-for-op" in made.stderr
     assert 'name = "keep-everything"' in made.stdout
+
+
+def test_the_halves_may_stand_in_two_files(tmp_path: Path) -> None:
+    files = [tmp_path / "sweep.yml", tmp_path / "mark.yml"]
+    for file, text in zip(files, (SWEEP, MARK), strict=True):
+        file.write_text(marking(text))
+    sources = [part for file in files for part in ("--from", file)]
+    made = steward("init", *sources, "--out", "-")
+    assert made.returncode == DONE, made.stderr
+    assert 'deregister_after = "7d"' in made.stdout
+
+
+@pytest.mark.parametrize(
+    ("second", "keep", "match"),
+    [
+        (SWEEP, 'within = "30d" }', None),
+        (
+            SWEEP.replace(
+                "op: deregister}",
+                "op: deregister}, {'tag:Env': dev}, {type: image-age, days: 365}, unused",
+            ),
+            'within = "365d" }',
+            '{ tags = { Env = "dev" } }',
+        ),
+        (
+            SWEEP.replace(
+                "s: [{type: m", "s: [{'tag:maid_status': not-null}, {type: m"
+            ).replace(
+                "op: deregister}", "op: deregister, skew: 2}, {'tag:Hold': absent}"
+            ),
+            'within = "30d", tags = { Hold = "*" } }',
+            None,
+        ),
+    ],
+)
+def test_what_both_halves_ask_for_is_one_rule(
+    tmp_path: Path, second: str, keep: str, match: str | None
+) -> None:
+    made = translated(tmp_path, marking(MARK, second))
+    assert made.returncode == DONE, made.stderr
+    assert made.stdout.count("\n[[rule]]\n") == 1
+    assert f"\nkeep = {{ last = 1, {keep}\n" in made.stdout
+    assert ("\nmatch = " in made.stdout) == (match is not None)
+    assert match is None or f"\nmatch = {match}\n" in made.stdout
+    assert 'deregister_after = "7d", delete_snapshots_after = "7d"' in made.stdout
+
+
+def test_the_second_half_may_have_alternatives_without_a_mark(tmp_path: Path) -> None:
+    either = SWEEP.replace(
+        "[{type: marked-for-op, op: deregister}]",
+        "[{or: [{and: [{type: marked-for-op, op: deregister}, {'tag:Env': dev}]}, "
+        "{'tag:Kill': now}]}]",
+    )
+    made = translated(tmp_path, marking(MARK, either))
+    assert made.returncode == DONE, made.stderr
+    rules = made.stdout.split("\n[[rule]]\n")[1:]
+    wanted = ('Env = "dev"', 'Kill = "now"', "within")
+    assert [[what in rule for what in wanted] for rule in rules] == [
+        [True, False, True],
+        [False, True, False],
+    ]
+
+
+def test_what_is_not_known_in_another_file_is_found_there(tmp_path: Path) -> None:
+    files = [tmp_path / "mark.yml", tmp_path / "sweep.yml"]
+    other = SWEEP.replace("op: deregister}", "op: deregister}, {type: event}")
+    for file, text in zip(files, (MARK, other), strict=True):
+        file.write_text(marking(text))
+    sources = [part for file in files for part in ("--from", file)]
+    made = steward("init", *sources, "--out", "-")
+    assert made.returncode == PART, made.stderr
+    assert f"{files[0]}:2: `mark`: in `sweep` (" in made.stderr
+    assert ":4): the filter {type: event}" in made.stderr
+
+
+def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) -> None:
+    text = of_two(
+        "  filters: [{or: [{type: image-age, days: 90}, {and: [{'tag:Env': dev}, "
+        "{type: image-age, days: 30}]}]}]\n" + DEREGISTER,
+        DEREGISTER,
+    )
+    made = translated(tmp_path, text)
+    rules = made.stdout.split("[[rule]]\n")[1:]
+    assert ['Env = "dev"' in rule for rule in rules] == [True, False, False]
+    assert ['within = "30d"' in rules[0], 'within = "90d"' in rules[1]] == [True, True]
+    # Only the second policy is hidden.
+    assert made.returncode == PART
+    assert made.stderr.count("not translated: ") == 1
+
+
+@pytest.mark.parametrize(
+    ("policies", "said"),
+    [
+        ((MARK,), "no policy of these files deregisters what carries that mark"),
+        (
+            (MARK, SWEEP.replace("op: deregister}]", "op: deregister, tag: b}]")),
+            "`mark` marks images (tag:maid_status for deregister), and no policy",
+        ),
+        (
+            (MARK, SWEEP.replace("{type: deregister, delete-snapshots: true}", "tag")),
+            "no policy of these files deregisters what carries that mark",
+        ),
+        (
+            (MARK, SWEEP.replace("op: deregister}]", "op: set-deprecation}]")),
+            "acts on marks that no policy of these files leaves",
+        ),
+        (
+            (MARK, SWEEP.replace("op: deregister}", "op: deregister}, {type: event}")),
+            "in `sweep`: the filter {type: event}",
+        ),
+        (
+            (MARK, SWEEP + "  conditions: [{region: eu-west-1}]\n"),
+            "the `conditions: [{region: eu-west-1}]` of `sweep`",
+        ),
+        (
+            (
+                MARK,
+                SWEEP.replace("s: [{type: m", "s: [{'tag:maid_status': x}, {type: m"),
+            ),
+            "in `sweep`: what the mark says",
+        ),
+        (
+            (
+                SWEEP.replace("[{type: m", "[{not: [{type: m").replace(
+                    "p: deregister}]", "p: deregister}]}]"
+                ),
+            ),
+            "not: marked-for-op (tag:maid_status for deregister)",
+        ),
+        (
+            (
+                MARK,
+                SWEEP,
+                MARK.replace("mark\n", "unmark\n")
+                .replace("unused", "'tag:A': b")
+                .replace("{type: mark-for-op, op: deregister, days: 7}", "unmark"),
+            ),
+            "that `unmark` takes the mark from some images again",
+        ),
+        (
+            (MARK.replace("days: 7}", "days: 7, msg: soon}"), SWEEP),
+            "acts on marks that no policy of these files leaves",
+        ),
+        (
+            (
+                MARK.replace(
+                    "unused", "{or: [unused, {type: marked-for-op, op: deregister}]}"
+                ),
+                SWEEP,
+            ),
+            "acts on marks, but does not deregister",
+        ),
+    ],
+)
+def test_halves_that_ours_lacks_make_no_rule(
+    tmp_path: Path, policies: tuple[str, ...], said: str
+) -> None:
+    made = translated(tmp_path, marking(*policies))
+    assert made.returncode == PART, made.stdout
+    assert said in made.stderr
+    assert made.stdout.count("\n[[rule]]\n") == 1
+    assert 'name = "keep-everything"' in made.stdout
+
+
+def test_not_marked_yet_is_asked_of_no_image(tmp_path: Path) -> None:
+    first = MARK.replace(
+        "unused]", "unused, {not: [{type: marked-for-op, op: deregister}]}]"
+    )
+    made = translated(tmp_path, marking(first, SWEEP))
+    assert made.returncode == DONE, made.stderr
+    assert 'keep = { last = 1, within = "30d" }' in made.stdout
+    other = translated(tmp_path, marking(first.replace("]}]", "]}, 'x']"), SWEEP))
+    assert other.returncode == PART
+
+
+def test_only_the_mark_s_tag_keeps_what_carries_it_already(tmp_path: Path) -> None:
+    first = MARK.replace("unused", "{'tag:maid_status': absent}")
+    made = translated(tmp_path, marking(first, SWEEP))
+    assert made.returncode == DONE
+    assert 'tags = { maid_status = "*" }' in made.stdout
+    assert "take the tag from them" in made.stdout.replace("\n#   ", " ")
+
+
+@pytest.mark.parametrize(
+    ("where", "cap", "bounds"),
+    [
+        (0, "max-resources: 9", ("9", "0.25")),
+        (1, "max-resources: 2", ("2", "0.25")),
+        (1, "max-resources: 99", ("50", "0.25")),
+        (1, "max-resources-percent: 0.5", ("50", "0.005")),
+        (1, "max-resources: {amount: 3, percent: 10, op: and}", ("3", "0.1")),
+        (0, "max-resources: many", None),
+        (1, "max-resources: {amount: many, percent: 10}", None),
+        (1, "max-resources-percent: 0", None),
+    ],
+)
+def test_their_caps_bound_a_run(
+    tmp_path: Path, where: int, cap: str, bounds: tuple[str, str] | None
+) -> None:
+    policies = [MARK, SWEEP]
+    policies[where] += f"  {cap}\n"
+    made = translated(tmp_path, marking(*policies))
+    assert made.returncode == (PART if bounds is None else DONE), made.stderr
+    if bounds is None:
+        assert "the `max-resources" in made.stderr
+    else:
+        per_run, fraction = bounds
+        assert f"\nmax_per_run = {per_run} " in made.stdout
+        assert f"\nmax_fraction = {fraction} " in made.stdout
+
+
+@pytest.mark.parametrize(
+    ("more", "exit_code"),
+    [
+        ("mode: {type: periodic, schedule: rate(1 day)}", DONE),
+        ("mode: {type: pull}", DONE),
+        ("mode: {type: cloudtrail, events: [CreateImage]}", PART),
+        ("mode: {events: [CreateImage]}", PART),
+        ("query: [{Owners: [self]}]", DONE),
+        ("query: [{Owners: [self]}, {ImageIds: [ami-1]}]", PART),
+        ("region: eu-west-1", PART),
+    ],
+)
+def test_what_a_policy_says_of_itself(
+    tmp_path: Path, more: str, exit_code: int
+) -> None:
+    made = translated(
+        tmp_path,
+        f"policies:\n- name: p\n  resource: ami\n  {more}\n  actions: [deregister]\n",
+    )
+    assert made.returncode == exit_code, made.stderr
+
+
+@pytest.mark.parametrize(
+    ("action", "rules"),
+    [
+        ("{type: set-deprecation, age: 9}", 1),
+        ("{type: set-deprecation, days: 0}", 1),
+        ("{type: set-deprecation, age: 0}", 0),
+        ("{type: set-deprecation}", 0),
+        ("{type: set-deprecation, date: '2027-01-01', days: 3}", 0),
+    ],
+)
+def test_deprecating_and_taking_it_back(
+    tmp_path: Path, action: str, rules: int
+) -> None:
+    made = translated(
+        tmp_path,
+        f"policies:\n- name: p\n  resource: ami\n  actions: [{action}]\n",
+    )
+    assert made.returncode == DONE, made.stderr
+    assert made.stdout.count('\nname = "p"\n') == rules
 
 
 def test_the_commands_of_the_documentation(

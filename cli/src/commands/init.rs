@@ -64,7 +64,7 @@ fn run_from(
     now: Timestamp,
     session: &Session,
 ) -> Result<Exit, CommandError> {
-    let read = |file: &PathBuf| Ok((file.clone(), crate::files::read(file)?));
+    let read = |file: &PathBuf| Ok((name_of(file).into(), crate::files::read(file)?));
     let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
     let Migrated { mut document, rules, left_out } = migrate(&files)?;
     let policy = Policy::parse(&document.to_toml(), "the draft")?;
@@ -75,7 +75,7 @@ fn run_from(
         let found = format!(
             "for {matched} of {images} images ({in_use} in use); {expired} of them are expired today"
         );
-        document.head.push(format!("In {}: {found}.", draft::shown(&file.display().to_string())));
+        document.head.push(format!("In {}: {found}.", draft::shown(&name_of(file))));
         what += &format!(" {found}");
     }
     let text = document.to_toml();

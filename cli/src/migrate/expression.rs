@@ -1,7 +1,13 @@
 //! What selects an image, as alternatives of conditions that must all hold.
 
+use std::cmp::Reverse;
+use std::fmt;
+
+use steward::draft::shown;
+
 /// More alternatives than this are no rules for people.
-const MOST: usize = 16;
+pub const MOST: usize = 16;
+pub const TOO_MANY: &str = "filters with more than 16 alternatives";
 
 /// Something that holds for an image or not.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,10 +24,26 @@ pub enum Atom {
         /// Whether it matches all that theirs does; otherwise fewer.
         exact: bool,
     },
+    /// It carries a mark that another policy left, or not.
+    Mark { mark: Mark, negated: bool, line: usize },
     /// Always so with the images that ours would touch; the text says why.
     Always(String),
     /// What ours cannot ask, and where it stands.
     Unknown { what: String, line: usize },
+}
+
+/// What a policy leaves on an image for another one: the tag, and what it says will be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mark {
+    pub tag: String,
+    pub op: String,
+}
+
+impl fmt::Display for Mark {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { tag, op } = self;
+        write!(f, "tag:{} for {}", shown(tag), shown(op))
+    }
 }
 
 /// What a glob is about.
@@ -40,6 +62,35 @@ pub enum Expression {
     All(Vec<Expression>),
     Any(Vec<Expression>),
     Not(Box<Expression>, usize),
+    /// What holds for an image when theirs does, or fewer images; and the same when theirs does not.
+    Sided {
+        holds: Atom,
+        fails: Vec<Atom>,
+    },
+}
+
+impl From<Atom> for Expression {
+    fn from(atom: Atom) -> Self {
+        Self::Is(atom)
+    }
+}
+
+impl Expression {
+    /// The marks that are asked for; those that must not be there are not.
+    pub fn marks(&self) -> Vec<&Mark> {
+        self.marks_in(false)
+    }
+
+    fn marks_in(&self, is_negated: bool) -> Vec<&Mark> {
+        match self {
+            Self::Is(Atom::Mark { mark, negated, .. }) if *negated == is_negated => vec![mark],
+            Self::Is(_) | Self::Sided { .. } => Vec::new(),
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().flat_map(|part| part.marks_in(is_negated)).collect()
+            }
+            Self::Not(inner, _) => inner.marks_in(!is_negated),
+        }
+    }
 }
 
 /// The alternatives; `None` when there are too many.
@@ -47,11 +98,23 @@ pub fn alternatives(expression: &Expression) -> Option<Vec<Vec<Atom>>> {
     expand(expression, false, 0)
 }
 
+/// Puts those that ask for more before those that ask for less, which would leave nothing to them:
+/// the first rule that matches decides. An exception by tag is no condition of a match.
+pub fn narrowest_first(choices: &mut [Vec<Atom>]) {
+    let is_condition = |atom: &&Atom| match atom {
+        Atom::Field { field, negated, .. } => !negated || !matches!(field, Field::Tag(_)),
+        _ => false,
+    };
+    choices.sort_by_key(|atoms| Reverse(atoms.iter().filter(is_condition).count()));
+}
+
 fn expand(expression: &Expression, negated: bool, line: usize) -> Option<Vec<Vec<Atom>>> {
     match (expression, negated) {
         (Expression::Is(atom), false) => Some(vec![vec![atom.clone()]]),
         (Expression::Is(atom), true) => Some(vec![vec![negation(atom, line)]]),
         (Expression::Not(inner, line), _) => expand(inner, !negated, *line),
+        (Expression::Sided { holds, .. }, false) => Some(vec![vec![holds.clone()]]),
+        (Expression::Sided { fails, .. }, true) => Some(vec![fails.clone()]),
         (Expression::All(parts), false) | (Expression::Any(parts), true) => {
             let mut product: Vec<Vec<Atom>> = vec![Vec::new()];
             for part in parts {
@@ -90,8 +153,11 @@ fn negation(atom: &Atom, line: usize) -> Atom {
         }
         Atom::Field { glob, .. } => unknown(&format!(
             "an exception by a pattern of which ours, `{}`, would except fewer images",
-            steward::draft::shown(glob)
+            shown(glob)
         )),
+        Atom::Mark { mark, negated, line } => {
+            Atom::Mark { mark: mark.clone(), negated: !negated, line: *line }
+        }
         Atom::Unused => unknown("images in use, which ours never touches"),
         Atom::OlderThan(days) => unknown(&format!("only images younger than {days} days")),
         Atom::Always(what) => unknown(&format!("the opposite of: {what}")),

@@ -1,45 +1,17 @@
 //! What a policy of Cloud Custodian does to images in the end.
 
-use super::filters;
+use super::expression::Mark;
+use super::filters::DEFAULT_TAG;
 use super::yaml::Node;
+
+/// The action, and what a mark announces.
+const DEREGISTER: &str = "deregister";
 
 /// What a policy does to an image in the end.
 pub enum Fate {
     Deregister { snapshots: bool },
-    Mark { days: u32, tag: String },
+    Mark { days: u32, mark: Mark },
     Deprecate { days: u32, from_creation: bool },
-}
-
-impl Fate {
-    /// Whether it is this tag that says which images were marked.
-    pub fn marks_with(&self, key: &str) -> bool {
-        matches!(self, Self::Mark { tag, .. } if tag == key)
-    }
-}
-
-/// What the policies of a file say together about marking now and deregistering later.
-#[derive(Clone, Copy)]
-pub struct Marks {
-    /// Some policy marks.
-    pub are_left: bool,
-    /// Every policy that acts on marks deletes snapshots too, and there is one.
-    pub delete_snapshots: bool,
-}
-
-impl Marks {
-    pub fn of(policies: &[Node]) -> Self {
-        let ends: Vec<bool> = policies
-            .iter()
-            .filter(|policy| policy.get("filters").is_some_and(filters::asks_for_mark))
-            .map(|policy| matches!(fate(policy).0, Some(Fate::Deregister { snapshots: true })))
-            .collect();
-        Self {
-            are_left: policies
-                .iter()
-                .any(|policy| matches!(fate(policy).0, Some(Fate::Mark { .. }))),
-            delete_snapshots: !ends.is_empty() && ends.iter().all(|deletes| *deletes),
-        }
-    }
 }
 
 /// What a policy does in the end, and what else it does.
@@ -49,11 +21,11 @@ pub fn fate(policy: &Node) -> (Option<Fate>, Vec<String>) {
     for action in policy.get("actions").unwrap_or(&none).elements() {
         let kind = action.text().or_else(|| action.get("type").and_then(Node::text));
         let found = match kind.unwrap_or_default() {
-            "deregister" => {
+            DEREGISTER => {
                 let snapshots = action.get("delete-snapshots").and_then(Node::truth) == Some(true);
                 Some(Fate::Deregister { snapshots })
             }
-            "mark-for-op" if action.get("op").and_then(Node::text) == Some("deregister") => {
+            "mark-for-op" if action.get("op").and_then(Node::text) == Some(DEREGISTER) => {
                 mark(action)
             }
             "set-deprecation" => deprecation(action),
@@ -76,8 +48,17 @@ fn rank(fate: &Fate) -> u8 {
     }
 }
 
-/// Four days, unless days or hours are said.
+/// Four days, unless days or hours are said. Another key may say otherwise, and a message of one's
+/// own hides the mark.
 fn mark(action: &Node) -> Option<Fate> {
+    let is_known = |(key, value): &(String, Node)| match key.as_str() {
+        "type" | "op" | "tag" | "days" | "hours" | "tz" => true,
+        "msg" => value.text().is_some_and(|message| message.ends_with(": {op}@{action_date}")),
+        _ => false,
+    };
+    if !action.entries().iter().all(is_known) {
+        return None;
+    }
     let (days, hours) = (action.get("days"), action.get("hours"));
     let days = match (days, hours) {
         (None, None) => 4.0,
@@ -86,20 +67,21 @@ fn mark(action: &Node) -> Option<Fate> {
             part(days)? + part(hours)? / 24.0
         }
     };
-    let tag = action.get("tag").and_then(Node::text).unwrap_or("maid_status").to_owned();
-    Some(Fate::Mark { days: whole(days)?, tag })
+    let tag = action.get("tag").map_or(Some(DEFAULT_TAG), Node::text)?.to_owned();
+    Some(Fate::Mark { days: whole(days)?, mark: Mark { tag, op: DEREGISTER.to_owned() } })
 }
 
-/// `age` counts from the image's making, `days` from now; without either it takes deprecation back.
+/// `age` counts from the image's making, `days` from now; without either, and with an age of none,
+/// it takes deprecation back.
 fn deprecation(action: &Node) -> Option<Fate> {
-    let days = |key| action.get(key).and_then(Node::number).and_then(whole);
-    if action.get("date").is_some() {
-        return None;
-    }
-    match (days("days"), days("age")) {
-        (Some(days), _) => Some(Fate::Deprecate { days, from_creation: false }),
-        (None, Some(days)) => Some(Fate::Deprecate { days, from_creation: true }),
-        (None, None) => None,
+    let days = |node: &Node| node.number().and_then(whole);
+    match (action.get("date"), action.get("days"), action.get("age")) {
+        (None, Some(node), _) => Some(Fate::Deprecate { days: days(node)?, from_creation: false }),
+        (None, None, Some(node)) => {
+            let days = days(node).filter(|days| *days > 0)?;
+            Some(Fate::Deprecate { days, from_creation: true })
+        }
+        _ => None,
     }
 }
 

@@ -7,16 +7,20 @@ pub const NEVER: &str = "100y";
 pub const AT_ONCE: &str = "Theirs deregisters at once";
 pub const ONLY_DEPRECATES: &str = "Theirs only deprecates";
 
-/// A rule that takes exactly the images of `rule`.
-pub fn same_images<'a>(entries: &'a mut [Entry], rule: &Rule) -> Option<&'a mut Rule> {
+/// The first rule that decides about all images of `rule`, so that none would reach it.
+pub fn decides_before<'a>(entries: &'a mut [Entry], rule: &Rule) -> Option<&'a mut Rule> {
     entries.iter_mut().find_map(|entry| match entry {
-        Entry::Rule(other)
-            if other.matches == rule.matches && other.keep.tags == rule.keep.tags =>
-        {
-            Some(other)
-        }
+        Entry::Rule(earlier) if earlier.matches.covers(&rule.matches) => Some(earlier),
         _ => None,
     })
+}
+
+/// Whether `first` only deprecates the very images that `second` deregisters.
+pub fn is_joined(first: &Rule, second: &Rule) -> bool {
+    first.matches == second.matches
+        && first.keep.tags == second.keep.tags
+        && first.retire.deregister_after == NEVER
+        && second.retire.deregister_after != NEVER
 }
 
 /// Gives a rule that only deprecates the end that a later one has for the same images.

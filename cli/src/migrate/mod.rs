@@ -4,12 +4,16 @@
 //! are kept. A rule that would catch more images than theirs is written as a comment only.
 
 mod amicleaner;
+mod command_line;
 mod custodian;
 mod expression;
 mod fate;
 mod filters;
 mod globs;
+mod halves;
 mod joining;
+mod marks;
+mod settings;
 mod yaml;
 
 use std::collections::BTreeSet;
@@ -17,6 +21,7 @@ use std::path::{Path, PathBuf};
 
 use steward::draft::{Document, Entry, Keep, Retire, Rule, Safety, shown};
 
+use marks::{Marks, Policy};
 use yaml::YamlError;
 
 /// What was made of somebody else's policies.
@@ -66,16 +71,58 @@ impl Writing {
         self.entries.push(Entry::Note(paragraphs));
     }
 
+    /// Adds a rule, if an image would reach it.
+    fn add_rule(&mut self, file: &Path, line: usize, about: &str, mut rule: Rule) {
+        let Some(earlier) = joining::decides_before(&mut self.entries, &rule) else {
+            return self.entries.push(Entry::Rule(rule));
+        };
+        let name = earlier.name.clone();
+        rule.comments.push(format!(
+            "NO IMAGE WOULD REACH IT: the rule `{name}` above matches all of its images, and the first that matches \
+             decides. Choose one, or put this one before it."
+        ));
+        self.leave_out(
+            file,
+            line,
+            &format!("`{}`: the rule `{name}` decides before it", shown(about)),
+        );
+        self.entries.push(Entry::Suggestion(rule));
+    }
+
     fn leave_out(&mut self, file: &Path, line: usize, what: &str) {
         self.left_out.push(format!("{}:{line}: {what}", file.display()));
     }
 }
 
+/// A file that was read.
+enum Theirs {
+    Custodian(Vec<yaml::Node>),
+    Amicleaner(Vec<command_line::Command>),
+}
+
 /// Translates files, each with its text, in their order.
 pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
+    let read = files.iter().map(|(file, text)| Ok((file.as_path(), read_one(file, text)?)));
+    let read = read.collect::<Result<Vec<_>, MigrateError>>()?;
+    // A policy may act on what one of another file has marked.
+    let marks = Marks::of(read.iter().flat_map(|(file, theirs)| match theirs {
+        Theirs::Custodian(policies) => Policy::all(file, policies),
+        Theirs::Amicleaner(_) => Vec::new(),
+    }));
     let mut writing = Writing::default();
-    for (file, text) in files {
-        read_one(file, text, &mut writing)?;
+    for (file, theirs) in &read {
+        match theirs {
+            Theirs::Custodian(policies) => {
+                writing.tools.insert(Tool::Custodian);
+                for policy in Policy::all(file, policies) {
+                    custodian::translate(policy, &marks, &mut writing);
+                }
+            }
+            Theirs::Amicleaner(commands) => {
+                writing.tools.insert(Tool::Amicleaner);
+                amicleaner::translate(file, commands, &mut writing)?;
+            }
+        }
     }
     let is_rule = |entry: &&Entry| matches!(entry, Entry::Rule(_));
     let rules = writing.entries.iter().filter(is_rule).count();
@@ -95,14 +142,16 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     Ok(Migrated { document, rules, left_out })
 }
 
-fn read_one(file: &Path, text: &str, writing: &mut Writing) -> Result<(), MigrateError> {
-    let commands = amicleaner::commands(text);
+fn read_one(file: &Path, text: &str) -> Result<Theirs, MigrateError> {
+    let commands = command_line::commands(text);
     match yaml::read(text) {
-        Ok(root) if root.get("policies").is_some() => custodian::translate(file, &root, writing),
+        Ok(root) if root.get("policies").is_some() => {
+            Ok(Theirs::Custodian(custodian::policies(file, &root)?.to_vec()))
+        }
         Err(cause) if text.lines().any(|line| line.starts_with("policies:")) => {
             Err(MigrateError::Yaml { file: file.to_owned(), cause })
         }
-        _ if !commands.is_empty() => amicleaner::translate(file, commands, writing),
+        _ if !commands.is_empty() => Ok(Theirs::Amicleaner(commands)),
         _ => {
             let told = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
             let first = text.lines().zip(1..).find(|(line, _)| told(line));
@@ -125,6 +174,7 @@ fn head(files: &[(PathBuf, String)], tools: &BTreeSet<Tool>) -> Vec<String> {
         "Where this is stricter, always:".to_owned(),
     ];
     head.extend(STRICTER.iter().map(|(what, how)| format!("   {what:<22} {how}")));
+    head.push(LESS_STRICT.to_owned());
     if tools.contains(&Tool::Custodian) {
         head.push(custodian::HEAD.to_owned());
     }
@@ -158,6 +208,9 @@ const STRICTER: [(&str, &str); 6] = [
     ("caps", "a run disables or deregisters only so many (max_per_run, max_fraction)"),
     ("families", "the newest image of a family is kept, however old it is"),
 ];
+
+const LESS_STRICT: &str = "Where this is LESS strict: theirs does not see disabled images, ours retires them like others; \
+    and an image that failed goes a day after it was made, whatever the rule that matches it says.";
 
 /// The rule of a policy in which nothing else could be written.
 fn nothing() -> Rule {

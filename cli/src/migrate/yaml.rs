@@ -1,4 +1,5 @@
-//! YAML with the line of every value.
+//! YAML with the line of every value, read as their reader does: it takes YAML 1.1 (`yes` is true,
+//! `2026-01-01` a date), where ours takes 1.2.
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
@@ -26,6 +27,8 @@ pub enum Value {
     Bool(bool),
     Number(f64),
     Text(String),
+    /// What theirs takes for a date, or for a number that ours reads otherwise.
+    Odd(String),
     List(Vec<Node>),
     Table(Vec<(String, Node)>),
 }
@@ -66,15 +69,9 @@ impl Node {
         }
     }
 
-    /// Their reader takes the words of YAML 1.1 too.
     pub fn truth(&self) -> Option<bool> {
         match &self.value {
             Value::Bool(truth) => Some(*truth),
-            Value::Text(text) => match text.to_ascii_lowercase().as_str() {
-                "yes" | "on" => Some(true),
-                "no" | "off" => Some(false),
-                _ => None,
-            },
             _ => None,
         }
     }
@@ -85,7 +82,7 @@ impl Node {
             Value::Null => "null".to_owned(),
             Value::Bool(truth) => truth.to_string(),
             Value::Number(number) => number.to_string(),
-            Value::Text(text) => steward::draft::shown(text),
+            Value::Text(text) | Value::Odd(text) => steward::draft::shown(text),
             Value::List(elements) => {
                 let elements: Vec<String> = elements.iter().map(Self::shown).collect();
                 format!("[{}]", elements.join(", "))
@@ -111,43 +108,95 @@ pub fn read(text: &str) -> Result<Node, YamlError> {
         message: error.info().to_owned(),
     })?;
     match documents.first() {
-        Some(document) => node(document, 0),
+        Some(document) => Source(text.lines().collect()).node(document, 0),
         None => Ok(Node { line: 1, value: Value::Null }),
     }
 }
 
-fn node(yaml: &MarkedYaml<'_>, depth: usize) -> Result<Node, YamlError> {
-    let (line, column) = (yaml.span.start.line(), yaml.span.start.col() + 1);
-    let wrong = |message: &str| YamlError { line, column, message: message.to_owned() };
-    if depth > DEEPEST {
-        return Err(wrong("nested too deeply"));
+/// The lines that were read: only they tell what was in quotes.
+struct Source<'a>(Vec<&'a str>);
+
+impl Source<'_> {
+    fn node(&self, yaml: &MarkedYaml<'_>, depth: usize) -> Result<Node, YamlError> {
+        let (line, column) = (yaml.span.start.line(), yaml.span.start.col() + 1);
+        let wrong = |message: &str| YamlError { line, column, message: message.to_owned() };
+        if depth > DEEPEST {
+            return Err(wrong("nested too deeply"));
+        }
+        let value = match &yaml.data {
+            YamlData::Value(scalar) => self.scalar(scalar, yaml),
+            YamlData::Sequence(elements) => {
+                let elements = elements.iter().map(|element| self.node(element, depth + 1));
+                Value::List(elements.collect::<Result<_, _>>()?)
+            }
+            YamlData::Mapping(entries) => {
+                let (mut table, mut merged) = (Vec::new(), Vec::new());
+                for (key, value) in entries {
+                    let key = self.node(key, depth + 1)?;
+                    let key = key.text().map_or_else(|| key.shown(), str::to_owned);
+                    let value = self.node(value, depth + 1)?;
+                    if key == "<<" {
+                        merged.extend(value.elements().iter().flat_map(Node::entries).cloned());
+                    } else {
+                        table.push((key, value));
+                    }
+                }
+                // What stands there itself goes before what is merged, and the first before others.
+                for (key, value) in merged {
+                    if table.iter().all(|(known, _)| *known != key) {
+                        table.push((key, value));
+                    }
+                }
+                Value::Table(table)
+            }
+            YamlData::Tagged(_, inner) => Value::Odd(self.node(inner, depth + 1)?.shown()),
+            YamlData::Representation(text, ..) => Value::Odd(text.to_string()),
+            YamlData::Alias(_) | YamlData::BadValue => {
+                return Err(wrong("a value that cannot be read"));
+            }
+        };
+        Ok(Node { line, value })
     }
-    let value = match &yaml.data {
-        YamlData::Value(scalar) => match scalar {
+
+    fn scalar(&self, scalar: &Scalar<'_>, yaml: &MarkedYaml<'_>) -> Value {
+        let (line, column) = (yaml.span.start.line(), yaml.span.start.col());
+        let begins = self.0.get(line.saturating_sub(1)).and_then(|line| line.chars().nth(column));
+        match scalar {
             Scalar::Null => Value::Null,
             Scalar::Boolean(truth) => Value::Bool(*truth),
+            // In theirs 010 is eight.
+            Scalar::Integer(number) if *number != 0 && begins == Some('0') => {
+                Value::Odd(number.to_string())
+            }
             Scalar::Integer(number) => Value::Number(*number as f64),
             Scalar::FloatingPoint(number) => Value::Number(number.into_inner()),
-            Scalar::String(text) => Value::Text(text.to_string()),
-        },
-        YamlData::Sequence(elements) => {
-            let elements = elements.iter().map(|element| node(element, depth + 1));
-            Value::List(elements.collect::<Result<_, _>>()?)
-        }
-        YamlData::Mapping(entries) => {
-            let mut table = Vec::new();
-            for (key, value) in entries {
-                let key = node(key, depth + 1)?;
-                let key = key.text().map_or_else(|| key.shown(), str::to_owned);
-                table.push((key, node(value, depth + 1)?));
+            Scalar::String(text) if matches!(begins, Some('"' | '\'' | '|' | '>')) => {
+                Value::Text(text.to_string())
             }
-            Value::Table(table)
+            Scalar::String(text) => plain(text),
         }
-        YamlData::Tagged(_, inner) => node(inner, depth + 1)?.value,
-        YamlData::Representation(text, ..) => Value::Text(text.to_string()),
-        YamlData::Alias(_) | YamlData::BadValue => {
-            return Err(wrong("a value that cannot be read"));
-        }
-    };
-    Ok(Node { line, value })
+    }
+}
+
+/// A text without quotes, which YAML 1.1 may take for something else.
+fn plain(text: &str) -> Value {
+    match text {
+        "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return Value::Bool(true),
+        "no" | "No" | "NO" | "off" | "Off" | "OFF" => return Value::Bool(false),
+        "=" => return Value::Odd(text.to_owned()),
+        _ => {}
+    }
+    if is_date_or_number(text) { Value::Odd(text.to_owned()) } else { Value::Text(text.to_owned()) }
+}
+
+/// Dates, `1_000`, `12:30` (in theirs a number to the base of 60) and the like; rather too much.
+fn is_date_or_number(text: &str) -> bool {
+    let number = text.trim_start_matches(['+', '-', '.']);
+    let date = text.split(['T', 't', ' ']).next().unwrap_or_default();
+    let is_time = date != text && date.matches('-').count() == 2;
+    let consists = |text: &str| text.chars().all(|c| c.is_ascii_digit() || "_:.+-".contains(c));
+    number.starts_with(|c: char| c.is_ascii_digit())
+        && (consists(if is_time { date } else { number }) && number.matches('.').count() < 2
+            || number.starts_with("0x")
+            || number.starts_with("0b"))
 }

@@ -1,10 +1,10 @@
 //! A first policy from what is seen in an account, and the writing of policies.
 //!
 //! [`first_policy`] finds families, writes a rule for each, and lets the planner measure them: a
-//! rule keeps everything that is in use plus a little, so that a first policy finds little to
-//! retire. It is a text for people; what it says is decided by [`plan`](crate::plan) like any
-//! other policy.
+//! rule keeps everything that is in use plus a little. It is a text for people; what it says is
+//! decided by [`plan`](crate::plan) like any other policy.
 
+mod covering;
 mod families;
 mod leftovers;
 mod measure;
@@ -22,7 +22,7 @@ use crate::policy::{Policy, PolicyError};
 use families::{Family, Kind};
 use measure::{Measures, measure};
 pub use measure::{Outlook, outlook};
-pub use text::{any_of, literal, shown};
+pub use text::{any_of, is_glob, literal, shown};
 pub use words::rule_name;
 pub use write::{Document, Entry, Keep, Match, Retire, Rule, Safety};
 

@@ -90,6 +90,15 @@ fn families_are_found_by_name_and_keep_what_is_in_use_and_a_little_more() {
 }
 
 #[test]
+fn the_head_says_how_many_are_expired_and_not_that_they_are_few() {
+    let (drafted, _) = policy_of(&world(series("web", 60, 1, &json!({})), &["web-2"]));
+    let text = drafted.text.replace("\n# ", " ");
+    assert_eq!(drafted.outlook.expired, 30, "{text}");
+    assert!(text.contains("it finds 30 of them expired"), "{text}");
+    assert!(!text.contains("find little"), "{text}");
+}
+
+#[test]
 fn a_tag_that_names_families_is_preferred_and_architectures_are_not_thrown_together() {
     let mut images =
         series("a1b2", 6, 2, &json!({ "tags": { "Family": "shop" }, "architecture": "arm64" }));

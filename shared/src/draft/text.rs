@@ -45,6 +45,11 @@ pub fn literal(text: &str) -> String {
     glob
 }
 
+/// Whether a policy takes this for a glob.
+pub fn is_glob(text: &str) -> bool {
+    globset::Glob::new(text).is_ok()
+}
+
 /// A glob that matches what any of these globs matches; `None` when there is none.
 pub fn any_of(globs: impl IntoIterator<Item = String>) -> Option<String> {
     let globs: Vec<String> = globs.into_iter().collect();

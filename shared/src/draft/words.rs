@@ -29,8 +29,8 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             counted(*images, "image"),
             now.strftime("%Y-%m-%d")
         ),
-        "It was made to find little: every rule keeps what is in use plus a little. Read it, correct what the names \
-         do not tell, and lower the numbers where you know better. Then:"
+        "Every rule keeps what is in use plus a little. Read it, correct what the names do not tell, and raise or lower \
+         the numbers where you know better. Then:"
             .to_owned(),
         "   image-steward validate --policy FILE".to_owned(),
         "   image-steward plan --policy FILE          # what would be done about every image, and why".to_owned(),
