@@ -39,7 +39,7 @@ pub async fn run(arguments: arguments::Init, session: &Session) -> Result<Exit, 
     };
     session.progress.end();
     for unread in &inventory.unread {
-        eprintln!("image-steward: not read: {unread}");
+        session.warn(format_args!("not read: {unread}"));
     }
     let FirstPolicy { text, rules, outlook } = draft::first_policy(&inventory, now)?;
     write_policy(&out, &text, force)?;
@@ -82,7 +82,7 @@ fn run_from(
     Policy::parse(&text, "the draft")?;
     write_policy(out, &text, force)?;
     for left_out in &left_out {
-        eprintln!("image-steward: not translated: {left_out}");
+        session.warn(format_args!("not translated: {left_out}"));
     }
     say(session, out, &what);
     Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
