@@ -306,14 +306,13 @@ def test_what_is_wider_than_the_screen_shows_it(show: Open) -> None:
     one = show(sample(300), viewport=NARROW)
     table = one.page.locator("#images .scroll")
     shade = "one => getComputedStyle(one).boxShadow"
-    one.page.wait_for_function("document.querySelector('#images .more-right')")
+    one.page.locator("#images .more-right").wait_for(state="attached")
     assert table.evaluate(shade) != "none"
     table.evaluate("one => one.scrollTo(one.scrollWidth, 0)")
-    one.page.wait_for_function(
-        "document.querySelector('#images .more-left:not(.more-right)')"
-    )
+    end = one.page.locator("#images .more-left:not(.more-right)")
+    end.wait_for(state="attached")
     wide = show(sample(300), viewport=WIDE)
-    wide.page.wait_for_function("document.querySelector('#pins .more-right')")
+    wide.page.locator("#pins .more-right").wait_for(state="attached")
     assert wide.page.locator("#images .scroll").evaluate(shade) == "none"
 
 
