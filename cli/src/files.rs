@@ -3,7 +3,7 @@
 use std::fs::Permissions;
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use steward::inventory::Inventory;
@@ -75,6 +75,16 @@ fn write_file(file: &Path, text: &str) -> std::io::Result<()> {
 
 pub fn is_standard(file: &Path) -> bool {
     file == Path::new(STANDARD)
+}
+
+/// Only one of several files can be standard input.
+pub fn at_most_one_standard<'a>(
+    files: impl IntoIterator<Item = Option<&'a PathBuf>>,
+) -> Result<(), CommandError> {
+    match files.into_iter().flatten().filter(|file| is_standard(file)).count() {
+        0 | 1 => Ok(()),
+        _ => Err(CommandError::TwoStandardInputs),
+    }
 }
 
 /// What messages call it.

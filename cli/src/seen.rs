@@ -98,11 +98,16 @@ fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<
             lacking.references.len()
         ));
     }
-    if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
-        notes.push(
-            "which rules the Recycle Bin has; a live run refuses to remove anything without them"
-                .to_owned(),
-        );
-    }
+    notes.extend(unknown_bin(inventory, policy));
     notes
+}
+
+/// What is not known where the rules of the Recycle Bin were not read, and matter.
+pub fn unknown_bin(inventory: &Inventory, policy: &Policy) -> Option<String> {
+    let unknown =
+        policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none();
+    unknown.then(|| {
+        "which rules the Recycle Bin has; a live run refuses to remove anything without them"
+            .to_owned()
+    })
 }

@@ -5,6 +5,9 @@
 //! `plan --inventory` reads it back. A field it does not know is an error, because a misspelt
 //! `protected` must not silently mean "not protected".
 
+mod recycling;
+mod unread;
+
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -14,6 +17,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
 use crate::tags::Tags;
+
+pub use recycling::{Recyclable, RetentionRule};
+pub use unread::{Source, Unread};
 
 /// Everything that a plan is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -231,161 +237,9 @@ pub struct SnapshotReference {
     pub by: Arc<str>,
 }
 
-/// What a retention rule of the Recycle Bin is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Recyclable {
-    Images,
-    Snapshots,
-}
-
-impl fmt::Display for Recyclable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Images => "images",
-            Self::Snapshots => "snapshots",
-        })
-    }
-}
-
-/// A retention rule of the Recycle Bin: what is deleted under it can be taken back for a while.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetentionRule {
-    /// Its id.
-    pub rule_id: Arc<str>,
-    /// What it is about.
-    pub resource: Recyclable,
-    /// For how many days it keeps what is deleted.
-    pub days: u32,
-    /// Whether it is in effect; a new one is pending for a while.
-    pub in_effect: bool,
-    /// Only what carries any of these tags; empty: everything in the Region.
-    #[serde(default)]
-    pub tags: Tags,
-    /// Nothing that carries any of these tags.
-    #[serde(default)]
-    pub except: Tags,
-}
-
-impl RetentionRule {
-    /// Whether something with these tags can be taken back under this rule.
-    ///
-    /// What a rule means by a tag without a value is not documented. Here it includes only what
-    /// carries the tag without a value too, and excludes what carries it with any.
-    pub fn covers(&self, resource: Recyclable, tags: &Tags) -> bool {
-        let included = |(key, value): (&str, &str)| tags.get(key) == Some(value);
-        let excluded = |(key, value): (&str, &str)| {
-            tags.get(key).is_some_and(|held| value.is_empty() || held == value)
-        };
-        self.resource == resource
-            && self.in_effect
-            && (self.tags.is_empty() || self.tags.iter().any(included))
-            && !self.except.iter().any(excluded)
-    }
-}
-
 /// For fields that are left out when they are false.
 pub(crate) fn is_false(value: &bool) -> bool {
     !*value
-}
-
-/// A part of the world that an inventory reads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum Source {
-    Images,
-    Snapshots,
-    LaunchPermissions,
-    Instances,
-    LaunchTemplates,
-    LaunchConfigurations,
-    AutoScalingGroups,
-    Fleets,
-    SpotFleets,
-    SpotRequests,
-    ComputeEnvironments,
-    ImageReferences,
-    SnapshotReferences,
-    LockedSnapshots,
-    VolumePermissions,
-    RetentionRules,
-    RecycledImages,
-}
-
-impl fmt::Display for Source {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Images => "images",
-            Self::Snapshots => "snapshots",
-            Self::LaunchPermissions => "launch_permissions",
-            Self::Instances => "instances",
-            Self::LaunchTemplates => "launch_templates",
-            Self::LaunchConfigurations => "launch_configurations",
-            Self::AutoScalingGroups => "auto_scaling_groups",
-            Self::Fleets => "fleets",
-            Self::SpotFleets => "spot_fleets",
-            Self::SpotRequests => "spot_requests",
-            Self::ComputeEnvironments => "compute_environments",
-            Self::ImageReferences => "image_references",
-            Self::SnapshotReferences => "snapshot_references",
-            Self::LockedSnapshots => "locked_snapshots",
-            Self::VolumePermissions => "volume_permissions",
-            Self::RetentionRules => "retention_rules",
-            Self::RecycledImages => "recycled_images",
-        })
-    }
-}
-
-/// A source that could not be read, wholly or in part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Unread {
-    /// Its name: one of [`Source`]'s, or another tool's word in a saved inventory.
-    pub source: Arc<str>,
-    /// What went wrong.
-    pub error: Arc<str>,
-    /// The permission to grant, when that is what was missing.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub permission: Option<Arc<str>>,
-}
-
-impl<'de> Deserialize<'de> for Unread {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(
-            untagged,
-            expecting = "a source's name, or an object with source, error, permission"
-        )]
-        enum Form {
-            Name(Arc<str>),
-            #[serde(rename_all = "snake_case")]
-            Full {
-                source: Arc<str>,
-                #[serde(default)]
-                error: Option<Arc<str>>,
-                #[serde(default)]
-                permission: Option<Arc<str>>,
-            },
-        }
-        let (source, error, permission) = match Form::deserialize(deserializer)? {
-            Form::Name(source) => (source, None, None),
-            Form::Full { source, error, permission } => (source, error, permission),
-        };
-        Ok(Self { source, error: error.unwrap_or_else(|| "not read".into()), permission })
-    }
-}
-
-impl fmt::Display for Unread {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { source, error, permission } = self;
-        write!(f, "{source}: {error}")?;
-        match permission {
-            Some(permission) => write!(f, " (missing permission: {permission})"),
-            None => Ok(()),
-        }
-    }
 }
 
 /// A saved inventory that cannot be used.

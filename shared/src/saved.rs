@@ -16,6 +16,7 @@ use crate::plan::reap::{SnapshotAction, SnapshotDecision, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan};
 use crate::policy::{Policy, PolicyError};
 use crate::survey::Home;
+use crate::wording::many;
 
 /// The version of the file's format that this program writes and reads.
 const FORMAT: u32 = 1;
@@ -146,6 +147,20 @@ impl SavedPlan {
         Ok(())
     }
 
+    /// Why it is not applied, if so: it or the plan that was made anew refuses, or they differ.
+    pub fn refusal(&self, fresh: &Plan, differences: &Differences) -> Option<String> {
+        if let Some(refusal) = self.plan.refusal.as_ref().or(fresh.refusal.as_ref()) {
+            return Some(refusal.to_string());
+        }
+        let changed = differences.changed.len();
+        (changed > 0).then(|| {
+            format!(
+                "the world has changed since the plan was made ({}): nothing was done; plan again",
+                many(changed, "difference")
+            )
+        })
+    }
+
     /// What is to be carried out at `now`: of `plan` and `snapshots`, which were made anew and do not
     /// differ, all that the file has too. Their dates count from `now`, so that a file that lay about
     /// does not shorten the time in which a mistake can be noticed.
@@ -157,7 +172,7 @@ impl SavedPlan {
     ) -> (Plan, SnapshotPlan) {
         let late = now.duration_since(plan.planned_at).max(SignedDuration::ZERO);
         let later = |at: Timestamp| at.checked_add(late).unwrap_or(Timestamp::MAX);
-        let planned = self.plan.decisions.iter().filter(|one| acts(one));
+        let planned = self.plan.decisions.iter().filter(|one| one.action.changes());
         let planned: HashSet<&ImageId> = planned.map(|one| &one.image_id).collect();
         plan.decisions.retain(|one| planned.contains(&one.image_id));
         for decision in &mut plan.decisions {
@@ -188,23 +203,21 @@ impl SavedPlan {
     }
 }
 
-/// Whether something is done about the image.
-fn acts(decision: &Decision) -> bool {
-    !matches!(decision.action, Action::Keep | Action::Wait)
-}
-
 fn compare_images(saved: &Plan, fresh: &Plan, all: &mut Differences) {
     let now: HashMap<&ImageId, &Decision> =
         fresh.decisions.iter().map(|decision| (&decision.image_id, decision)).collect();
     let mut planned = BTreeSet::new();
-    for decision in saved.decisions.iter().filter(|one| acts(one)) {
+    for decision in saved.decisions.iter().filter(|one| one.action.changes()) {
         let image = &decision.image_id;
         planned.insert(image);
         if let Some(because) = difference(decision, now.get(image).copied()) {
             all.changed.push(Changed { id: image.to_string(), because });
         }
     }
-    let beside = fresh.decisions.iter().filter(|one| acts(one) && !planned.contains(&one.image_id));
+    let beside = fresh
+        .decisions
+        .iter()
+        .filter(|one| one.action.changes() && !planned.contains(&one.image_id));
     all.left_for_later.extend(beside.map(|one| one.image_id.to_string()));
 }
 

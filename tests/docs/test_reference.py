@@ -83,7 +83,7 @@ LISTS: dict[str, tuple[Callable[[], set[str]], Callable[[], set[str]]]] = {
         lambda: first_column(part(SAFETY, "## What refuses")),
     ),
     "sources": (
-        lambda: variants("inventory.rs", "Source"),
+        lambda: variants("inventory/unread.rs", "Source"),
         lambda: first_column(part(SAFETY, "## What is read")),
     ),
     "steps that fail": (

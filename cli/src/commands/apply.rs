@@ -6,10 +6,8 @@ use serde::Serialize;
 use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
-use steward::plan::Plan;
 use steward::report::{self, Rows};
 use steward::saved::{Differences, SavedPlan};
-use steward::wording::many;
 
 use crate::arguments::{self, Format};
 use crate::files::{name_of, print, print_json, read, read_policy};
@@ -65,6 +63,8 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
     };
     session.progress.end();
     let refused = snapshots.as_ref().and_then(|reaped| reaped.outcome.refused.as_ref());
+    let reaped = snapshots.as_ref().map(|reaped| reaped.outcome.clone()).unwrap_or_default();
+    let outcome = images.clone().and(reaped);
     let reported = match output.format {
         Format::Json => {
             if let Some(refusal) = &images.refused {
@@ -73,12 +73,9 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
             print_json(&Applied { images: &images, snapshots: snapshots.as_ref() })
         }
         Format::Table => {
-            let reaped = snapshots.as_ref().map(report::reaped_text);
-            let outcome = match &snapshots {
-                Some(reaped) => images.clone().and(reaped.outcome.clone()),
-                None => images.clone(),
-            };
-            let mut done = reaped
+            let mut done = snapshots
+                .as_ref()
+                .map(report::reaped_text)
                 .unwrap_or_else(|| "Snapshots were not looked at any more.\n".to_owned())
                 + &report::outcome_text(&outcome)
                 + &report::outcome_line(&outcome);
@@ -94,10 +91,6 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
             }
             print(&session.look.wrapped(&done))
         }
-    };
-    let outcome = match snapshots {
-        Some(reaped) => images.and(reaped.outcome),
-        None => images,
     };
     Ok(ended(outcome, reported, session))
 }
@@ -133,7 +126,7 @@ async fn run_saved(
     let Seen { plan, snapshots: fresh, .. } = see_live(&live, &policy, now, &[]).await;
     let differences = saved.differences(&plan, &fresh);
     let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
-    if let Some(why) = refusal(&saved, &plan, &differences) {
+    if let Some(why) = saved.refusal(&plan, &differences) {
         images.refused = Some(why);
     } else {
         session.interrupt.begin_changes();
@@ -143,6 +136,7 @@ async fn run_saved(
     }
     session.progress.end();
     let refused = images.refused.clone().or_else(|| snapshots.refused.clone());
+    let outcome = images.clone().and(snapshots.clone());
     let reported = match format {
         Format::Json => {
             if let Some(refused) = &refused {
@@ -155,7 +149,6 @@ async fn run_saved(
             })
         }
         Format::Table => {
-            let outcome = images.clone().and(snapshots.clone());
             let done = report::outcome_text(&outcome) + &report::outcome_line(&outcome);
             let end = match &refused {
                 Some(refused) => format!("Refused: {refused}.\n"),
@@ -166,19 +159,5 @@ async fn run_saved(
             print(&session.look.wrapped(&text))
         }
     };
-    Ok(ended(images.and(snapshots), reported, session))
-}
-
-/// Why a saved plan is not applied, if so.
-fn refusal(saved: &SavedPlan, fresh: &Plan, differences: &Differences) -> Option<String> {
-    if let Some(refusal) = saved.plan.refusal.as_ref().or(fresh.refusal.as_ref()) {
-        return Some(refusal.to_string());
-    }
-    let changed = differences.changed.len();
-    (changed > 0).then(|| {
-        format!(
-            "the world has changed since the plan was made ({}): nothing was done; plan again",
-            many(changed, "difference")
-        )
-    })
+    Ok(ended(outcome, reported, session))
 }

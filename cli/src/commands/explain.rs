@@ -6,7 +6,7 @@ use steward::report::explain::{Story, gone_text, story, story_text};
 use steward::survey::{Home, Traces, read_traces, traces_in};
 
 use crate::arguments::{self, Format};
-use crate::files::{is_standard, print, print_json, read_policy};
+use crate::files::{at_most_one_standard, print, print_json, read_policy};
 use crate::outcome::{CommandError, Exit};
 use crate::seen::see;
 use crate::session::Session;
@@ -22,9 +22,7 @@ enum Told<'a> {
 /// Runs `explain`.
 pub async fn run(arguments: arguments::Explain, session: &Session) -> Result<Exit, CommandError> {
     let arguments::Explain { image, policy, world, output } = arguments;
-    if is_standard(&policy.policy) && world.inventory.as_deref().is_some_and(is_standard) {
-        return Err(CommandError::TwoStandardInputs);
-    }
+    at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let policy = read_policy(&policy.policy)?;
     let seen = see(world, &policy, std::slice::from_ref(&image), session).await?;
     if let Some(story) = story(&image, &seen.inventory, &policy, &seen.plan) {

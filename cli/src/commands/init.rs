@@ -13,7 +13,7 @@ use steward::survey;
 use steward::wording::many;
 
 use crate::arguments::{self, Place, World};
-use crate::files::{is_standard, name_of, print, read_inventory};
+use crate::files::{at_most_one_standard, is_standard, name_of, print, read_inventory};
 use crate::live;
 use crate::migrate::{Migrated, migrate};
 use crate::outcome::{CommandError, Exit};
@@ -24,10 +24,7 @@ pub async fn run(arguments: arguments::Init, session: &Session) -> Result<Exit, 
     let arguments::Init { out, force, from, world } = arguments;
     let World { inventory, now, place } = world;
     let now = now.unwrap_or(session.now);
-    let files = from.iter().chain(inventory.as_ref());
-    if files.filter(|file| is_standard(file)).count() > 1 {
-        return Err(CommandError::TwoStandardInputs);
-    }
+    at_most_one_standard(from.iter().map(Some).chain([inventory.as_ref()]))?;
     // Said before a minute is spent on reading the account.
     refuse_to_overwrite(&out, force)?;
     if !from.is_empty() {

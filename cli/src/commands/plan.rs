@@ -13,7 +13,8 @@ use steward::saved::SavedPlan;
 
 use crate::arguments::{self, ListFormat};
 use crate::files::{
-    is_standard, name_of, print, print_json, print_json_lines, read_policy_text, write,
+    at_most_one_standard, is_standard, name_of, print, print_json, print_json_lines,
+    read_policy_text, write,
 };
 use crate::outcome::{CommandError, Exit};
 use crate::seen::{Seen, see};
@@ -51,9 +52,7 @@ struct StaleReferences {
 /// Runs `plan`.
 pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, CommandError> {
     let arguments::Plan { policy, world, format, all, why, out, pins, stale } = arguments;
-    if is_standard(&policy.policy) && world.inventory.as_deref().is_some_and(is_standard) {
-        return Err(CommandError::TwoStandardInputs);
-    }
+    at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
     let policy = Policy::parse(&text, &policy_file)?;

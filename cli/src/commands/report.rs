@@ -8,7 +8,9 @@ use steward::report::stale;
 use steward::simulate::{Growth, simulate_with};
 
 use crate::arguments::{self, VERSION};
-use crate::files::{is_standard, name_of, read_policy, read_policy_text, write};
+use crate::files::{
+    at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write,
+};
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
 use crate::seen::{Seen, see};
@@ -17,10 +19,7 @@ use crate::session::Session;
 /// Runs `report`.
 pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit, CommandError> {
     let arguments::Report { policy, world, out, days, against } = arguments;
-    let files = [Some(&policy.policy), against.as_ref(), world.inventory.as_ref()];
-    if files.into_iter().flatten().filter(|file| is_standard(file)).count() > 1 {
-        return Err(CommandError::TwoStandardInputs);
-    }
+    at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
     let policy_file = short_name(&policy.policy);
     let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
     let other = against.as_deref().map(read_policy).transpose()?;

@@ -9,9 +9,10 @@ use steward::simulate::{Growth, Simulation, simulate_with};
 use steward::survey;
 
 use crate::arguments::{self, Format, Place, World};
-use crate::files::{is_standard, print, print_json, read_inventory, read_policy};
+use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
+use crate::seen::unknown_bin;
 use crate::session::Session;
 
 /// What `simulate` found.
@@ -31,10 +32,7 @@ struct Case {
 pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Exit, CommandError> {
     let arguments::Simulate { policy, days, against, world, output } = arguments;
     let World { inventory, now, place } = world;
-    let files = [Some(&policy.policy), against.as_ref(), inventory.as_ref()];
-    if files.into_iter().flatten().filter(|file| is_standard(file)).count() > 1 {
-        return Err(CommandError::TwoStandardInputs);
-    }
+    at_most_one_standard([Some(&policy.policy), against.as_ref(), inventory.as_ref()])?;
     let new = read_policy(&policy.policy)?;
     let old = against.as_deref().map(read_policy).transpose()?;
     let now = now.unwrap_or(session.now);
@@ -97,12 +95,7 @@ fn not_known(case: &Case) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
-        notes.push(
-            "which rules the Recycle Bin has; a live run refuses to remove anything without them"
-                .to_owned(),
-        );
-    }
+    notes.extend(unknown_bin(inventory, policy));
     notes
 }
 

@@ -33,7 +33,7 @@ pub fn outlook(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Outloo
         |holds: fn(&Decision) -> bool| plan.decisions.iter().filter(|one| holds(one)).count();
     Outlook {
         images: plan.decisions.len(),
-        in_use: count(is_in_use),
+        in_use: count(Decision::is_in_use),
         matched: count(|one| one.rule.is_some()),
         expired: count(|one| {
             let gone =
@@ -85,7 +85,7 @@ pub(super) fn measure(plan: &Plan, now: Timestamp) -> BTreeMap<Arc<str>, Measure
             measures.interval = spaces.map(|spaces| (oldest - newest) as f64 / spaces as f64);
         }
         for ((rank, member), age) in (1_u32..).zip(&members).zip(&ages) {
-            if is_in_use(member) {
+            if member.is_in_use() {
                 ranks.push(rank);
                 measures.oldest_in_use = measures.oldest_in_use.max(*age);
             }
@@ -105,10 +105,6 @@ pub(super) fn measure(plan: &Plan, now: Timestamp) -> BTreeMap<Arc<str>, Measure
 
 fn first(ages: &[i64]) -> i64 {
     ages.first().copied().unwrap_or_default()
-}
-
-pub(super) fn is_in_use(decision: &Decision) -> bool {
-    decision.because.iter().any(|reason| matches!(reason, Reason::InUse { .. }))
 }
 
 fn age_in_days(decision: &Decision, now: Timestamp) -> Option<i64> {

@@ -8,7 +8,7 @@ use crate::cloud::{Cloud, SnapshotFate};
 use crate::event::Trigger;
 use crate::ids::SnapshotId;
 use crate::inventory::Inventory;
-use crate::plan::{Action, Decision, Plan};
+use crate::plan::{Action, Plan};
 use crate::report::Counts;
 use crate::survey;
 
@@ -32,7 +32,12 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
         );
         events.extend(self.news().of_images(&plan, &outcome, &sizes));
         let failure = failure_of(&outcome);
-        let steps = plan.decisions.into_iter().filter(changes_something).take(MOST_STEPS).collect();
+        let steps = plan
+            .decisions
+            .into_iter()
+            .filter(|one| one.action.changes())
+            .take(MOST_STEPS)
+            .collect();
         let pruned = Pruned { mode: self.mode, summary: plan.summary, steps, outcome };
         Report { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
     }
@@ -89,13 +94,9 @@ fn sizes_of_what_goes(plan: &Plan, inventory: &Inventory) -> HashMap<SnapshotId,
     sizes
 }
 
-fn changes_something(decision: &Decision) -> bool {
-    !matches!(decision.action, Action::Keep | Action::Wait)
-}
-
 /// One line for each image that something is to be done about, and one for the whole.
 fn log_plan(plan: &Plan) {
-    for decision in plan.decisions.iter().filter(|decision| changes_something(decision)) {
+    for decision in plan.decisions.iter().filter(|one| one.action.changes()) {
         let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
         tracing::info!(
             image_id = %decision.image_id,

@@ -3,7 +3,7 @@
 //! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
 //! here; applying a plan makes none. Its rooms: `protect` (what is untouchable), `family`
 //! (what a rule keeps), `retire` (which step is next), `undo` (how it is taken back), `limits`
-//! (caps and refusals), `reason` (the words for it), `reap` (the same for snapshots).
+//! (caps and refusals), `summary` (the counts), `reason` (the words for it), `reap` (the same for snapshots).
 
 mod family;
 pub mod instance;
@@ -14,6 +14,7 @@ pub mod reap;
 pub mod reason;
 mod refusal;
 mod retire;
+mod summary;
 pub mod undo;
 
 use std::collections::HashSet;
@@ -32,6 +33,7 @@ use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
 pub(crate) use retire::FAILED_AFTER;
+pub use summary::Summary;
 use undo::Undo;
 
 /// What is to be done about every image of an inventory, and why.
@@ -106,7 +108,24 @@ pub enum Action {
     Rescue(Undo),
 }
 
+impl Decision {
+    /// Whether something refers to the image.
+    pub fn is_in_use(&self) -> bool {
+        self.because.iter().any(|reason| matches!(reason, Reason::InUse { .. }))
+    }
+}
+
 impl Action {
+    /// Whether applying it changes anything.
+    pub fn changes(&self) -> bool {
+        !matches!(self, Self::Keep | Self::Wait)
+    }
+
+    /// Whether the image stays: what is done, if anything, gives something back.
+    pub fn stays(&self) -> bool {
+        matches!(self, Self::Keep | Self::Rescue(_))
+    }
+
     /// The word for the action, as in the plan's JSON.
     pub fn word(&self) -> &'static str {
         match self {
@@ -158,34 +177,6 @@ pub enum Step {
     Deregister,
     /// Its snapshots go.
     DeleteSnapshots,
-}
-
-/// The counts of a plan, in images unless said otherwise.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
-pub struct Summary {
-    pub images: usize,
-    pub in_use: usize,
-    pub keep: usize,
-    pub rescue: usize,
-    pub wait: usize,
-    pub expire: usize,
-    pub deprecate: usize,
-    pub disable: usize,
-    pub deregister: usize,
-    /// Those whose time to be disabled or deregistered has come but for a cap.
-    pub deferred: usize,
-    /// Snapshots that go with the images of `deregister`.
-    pub snapshots: usize,
-    /// Their size in GiB: an upper bound on what deleting them frees.
-    pub snapshots_gib: u64,
-    /// The size in GiB of the snapshots of all images that are expired, whatever their step, but
-    /// for those that another image uses which is kept: an upper bound on what retiring them frees.
-    #[serde(default)]
-    pub expired_gib: u64,
-    /// How many of those snapshots have a size that is not known: they count as nothing.
-    #[serde(default)]
-    pub sizes_unknown: usize,
 }
 
 impl Plan {
@@ -255,7 +246,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let mut decisions: Vec<Decision> = steps.into_iter().map(|step| step.decision).collect();
     retire::assign_snapshots(&mut decisions, inventory, policy, now);
     debug_assert_eq!(decisions.len(), inventory.images.len());
-    let summary = summarise(&decisions, inventory);
+    let summary = Summary::of(&decisions, inventory);
     Plan {
         account: inventory.account.clone(),
         region: inventory.region.clone(),
@@ -364,50 +355,6 @@ pub fn recheck(
         _ => kept.push(Reason::NoRule),
     }
     kept
-}
-
-fn summarise(decisions: &[Decision], inventory: &Inventory) -> Summary {
-    let mut summary = Summary { images: decisions.len(), ..Summary::default() };
-    let mut going: HashSet<&SnapshotId> = HashSet::new();
-    for decision in decisions {
-        if decision.because.iter().any(|reason| matches!(reason, Reason::InUse { .. })) {
-            summary.in_use += 1;
-        }
-        if decision.because.iter().any(|reason| matches!(reason, Reason::Deferred { .. })) {
-            summary.deferred += 1;
-        }
-        match &decision.action {
-            Action::Keep => summary.keep += 1,
-            Action::Wait => summary.wait += 1,
-            Action::Expire => summary.expire += 1,
-            Action::Deprecate { .. } => summary.deprecate += 1,
-            Action::Disable { .. } => summary.disable += 1,
-            Action::Rescue(_) => summary.rescue += 1,
-            Action::Deregister { removal } => {
-                summary.deregister += 1;
-                going.extend(&removal.ledger);
-            }
-        }
-    }
-    summary.snapshots = going.len();
-    summary.snapshots_gib = size_of(&going, inventory);
-    let stays = |decision: &&Decision| matches!(decision.action, Action::Keep | Action::Rescue(_));
-    let mut expired: HashSet<&SnapshotId> =
-        decisions.iter().filter(|one| !stays(one)).flat_map(|one| &one.snapshots).collect();
-    for snapshot in decisions.iter().filter(stays).flat_map(|one| &one.snapshots) {
-        expired.remove(snapshot);
-    }
-    summary.expired_gib = size_of(&expired, inventory);
-    let known = inventory.snapshots.iter().filter(|one| one.size_gib.is_some());
-    let known = known.filter(|one| expired.contains(&one.snapshot_id)).count();
-    summary.sizes_unknown = expired.len() - known;
-    summary
-}
-
-/// The size of these snapshots together, in GiB; what is not known counts as nothing.
-fn size_of(snapshots: &HashSet<&SnapshotId>, inventory: &Inventory) -> u64 {
-    let meant = inventory.snapshots.iter().filter(|one| snapshots.contains(&one.snapshot_id));
-    meant.filter_map(|snapshot| snapshot.size_gib).map(u64::from).sum()
 }
 
 /// Whether `image` can be in a family of `account` that a rule retires: it is ours, has an age,

@@ -14,7 +14,7 @@ use crate::ids::{ImageId, SnapshotId};
 use crate::inventory::{Image, Inventory, Unread};
 use crate::plan::reap::{SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::reason::Reason;
-use crate::plan::{Action, Decision, Plan, Summary};
+use crate::plan::{Decision, Plan, Summary};
 
 use crate::policy::Policy;
 use crate::simulate::{Coming, ComingStep, coming};
@@ -168,10 +168,7 @@ impl<'a> Sizes<'a> {
             .filter_map(|one| Some((&one.snapshot_id, one.size_gib?)))
             .collect();
         let mut images: Vec<&Decision> = plan.decisions.iter().collect();
-        images.sort_by_key(|one| {
-            let stays = matches!(one.action, Action::Keep | Action::Rescue(_));
-            (!stays, one.created_at, &one.image_id)
-        });
+        images.sort_by_key(|one| (!one.action.stays(), one.created_at, &one.image_id));
         let (mut gib, mut counted) = (HashMap::new(), HashMap::new());
         for image in images {
             for snapshot in &image.snapshots {

@@ -104,7 +104,7 @@ fn family_text(text: &mut String, family: &[&Decision], now: Timestamp, rows: &R
     };
     let count = |what: fn(&Decision) -> bool| family.iter().filter(|one| what(one)).count();
     let kept = count(|one| one.action == Action::Keep);
-    let used = count(is_in_use);
+    let used = count(Decision::is_in_use);
     let mut head = format!(
         "{title}: {}, {} in use, {} kept",
         many(family.len(), "image"),
@@ -159,7 +159,7 @@ fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, lo
         many(found.len(), "snapshot")
     );
     look.paragraph(text, 0, &look.tone(Tone::Heading, &head));
-    let (mut hidden, mut lines) = (Vec::new(), 0);
+    let mut hidden = Vec::new();
     for decision in found {
         let tone = match decision.action {
             SnapshotAction::Keep if *rows != Rows::All => {
@@ -170,7 +170,6 @@ fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, lo
             SnapshotAction::Mark => Tone::Change,
             SnapshotAction::Delete => Tone::Gone,
         };
-        lines += 1;
         let why: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
         let word = look.tone(tone, decision.action.as_str());
         let why = printable(&why.join("; "));
@@ -181,12 +180,7 @@ fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, lo
         let line = format!("{} kept: {}", thousands(hidden.len()), in_numbers(words));
         look.paragraph(text, 2, &look.tone(Tone::Quiet, &line));
     }
-    debug_assert_eq!(lines + hidden.len(), found.len());
     text.push('\n');
-}
-
-fn is_in_use(decision: &Decision) -> bool {
-    decision.because.iter().any(|reason| matches!(reason, Reason::InUse { .. }))
 }
 
 fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look) {
@@ -205,9 +199,13 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look
     let why: Vec<_> = because.iter().map(|reason| printable(&reason.to_string())).collect();
     let mut more = vec![format!("why: {}", why.join("; "))];
     if let Some(Next { action, at }) = next {
-        let what = match action {
-            Step::DeleteSnapshots => format!("delete its {}", many(snapshots.len(), "snapshot")),
-            other => step_words(*other).to_owned(),
+        let what = match (action, &decision.action) {
+            (Step::DeleteSnapshots, Action::Deregister { removal }) => {
+                let (all, going) = (snapshots.len(), removal.ledger.len());
+                let of = if going < all { format!("{going} of ") } else { String::new() };
+                format!("delete {of}its {}", many(all, "snapshot"))
+            }
+            (other, _) => step_words(*other).to_owned(),
         };
         more.push(format!("next: {what} from {} on", minute(*at)));
     }
@@ -247,12 +245,7 @@ fn summary_line(plan: &Plan) -> String {
         sizes_unknown,
     } = &plan.summary;
     let price = Price::in_region(&plan.region);
-    let unknown = match sizes_unknown {
-        0 => String::new(),
-        count => format!(", without {} of unknown size", many(*count, "snapshot")),
-    };
-    let cost =
-        |gib: &u64| format!("at most {} GiB, {} a month{unknown}", thousands(gib), price.of(*gib));
+    let cost = |gib: &u64| format!("at most {} GiB, {} a month", thousands(gib), price.of(*gib));
     let mut line = format!(
         "Plan: {}, {} in use: {} kept, {} to rescue, {} waiting, {} to mark as expired, {} to deprecate, {} to \
          disable, {} to deregister with {} ({}).",
@@ -283,6 +276,10 @@ fn summary_line(plan: &Plan) -> String {
             " When all that is on its way out is gone, {} in all: {cost}.",
             thousands(out)
         );
+    }
+    if *sizes_unknown > 0 {
+        let unknown = many(*sizes_unknown, "snapshot");
+        let _ = write!(line, " {unknown} of unknown size are not in these numbers.");
     }
     line
 }

@@ -105,7 +105,7 @@ impl World {
     }
 
     fn take_steps(&mut self, plan: &Plan, policy: &Policy, done: &mut Done) {
-        let works = |one: &&Decision| !matches!(one.action, Action::Keep | Action::Wait);
+        let works = |one: &&Decision| one.action.changes();
         let steps: Vec<&Decision> = plan.decisions.iter().filter(works).collect();
         if steps.is_empty() {
             return;

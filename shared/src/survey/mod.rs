@@ -75,6 +75,7 @@ pub async fn take_snapshot_inventory(
 /// Reads what the listings of images and snapshots do not tell about snapshots: which are locked,
 /// which are named by launch templates, which images are in the Recycle Bin, and its rules.
 pub async fn read_snapshot_holders(view: &impl View, inventory: &mut Inventory, policy: &Policy) {
+    progress::stage("reading what holds snapshots", None);
     let versions = policy.safety.template_versions;
     let (locked, named, recycled) = futures_util::join!(
         view.list_locked_snapshots(),

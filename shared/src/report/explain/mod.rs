@@ -12,9 +12,9 @@ pub use self::steps::{Milestone, When};
 pub use self::text::{gone_text, story_text};
 pub use self::verdicts::{Held, Verdict};
 use crate::ids::{AccountId, ImageId, Region, SnapshotId};
-use crate::inventory::{Image, Inventory, Unread};
+use crate::inventory::{Image, Inventory, Source, Unread};
 use crate::plan::reason::Reason;
-use crate::plan::{Action, Decision, Plan};
+use crate::plan::{Decision, Plan};
 use crate::policy::{DEFAULT_PREFIX, Policy};
 use crate::tags::TagNames;
 
@@ -62,8 +62,8 @@ pub struct Found {
     pub by: String,
     /// Nothing that was read starts machines from it.
     pub stale: bool,
-    /// The call that told of it.
-    pub found_by: &'static str,
+    /// The source that tells of this kind; `None` for a kind that this version does not know.
+    pub source: Option<Source>,
 }
 
 /// The story of `image` under `plan`; `None` when the inventory does not have it.
@@ -120,21 +120,22 @@ fn family_of(place: usize, plan: &Plan) -> &[Decision] {
 
 fn found(reason: &Reason) -> Option<Found> {
     let Reason::InUse { kind, by, stale } = reason else { return None };
-    let found_by = match &**kind {
-        "instance" => "ec2:DescribeInstances",
-        // Only our own reading says which version it is.
-        "launch_template" if by.contains(" version ") => "ec2:DescribeLaunchTemplateVersions",
-        "launch_template" => "ec2:DescribeImageReferences",
-        "launch_configuration" => "autoscaling:DescribeLaunchConfigurations",
-        "auto_scaling_group" => "autoscaling:DescribeAutoScalingGroups",
-        "fleet" => "ec2:DescribeFleets",
-        "spot_fleet" => "ec2:DescribeSpotFleetRequests",
-        "spot_request" => "ec2:DescribeSpotInstanceRequests",
-        "compute_environment" => "batch:DescribeComputeEnvironments",
-        "ssm_parameter" | "image_recipe" | "container_recipe" => "ec2:DescribeImageReferences",
-        _ => "the inventory",
+    let source = match &**kind {
+        "instance" => Some(Source::Instances),
+        // Only our own reading says which version it is; the provider's own answer does not.
+        "launch_template" if by.contains(" version ") => Some(Source::LaunchTemplates),
+        "launch_configuration" => Some(Source::LaunchConfigurations),
+        "auto_scaling_group" => Some(Source::AutoScalingGroups),
+        "fleet" => Some(Source::Fleets),
+        "spot_fleet" => Some(Source::SpotFleets),
+        "spot_request" => Some(Source::SpotRequests),
+        "compute_environment" => Some(Source::ComputeEnvironments),
+        "launch_template" | "ssm_parameter" | "image_recipe" | "container_recipe" => {
+            Some(Source::ImageReferences)
+        }
+        _ => None,
     };
-    Some(Found { kind: kind.to_string(), by: by.to_string(), stale: *stale, found_by })
+    Some(Found { kind: kind.to_string(), by: by.to_string(), stale: *stale, source })
 }
 
 /// Whether the reason holds before any rule is asked.
@@ -179,11 +180,6 @@ fn restore_command(image: &ImageId, region: &Region, names: &TagNames) -> String
 /// A word as a shell takes it.
 fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', "'\\''"))
-}
-
-/// Whether anything is done, or comes, about the image.
-fn is_on_its_way(decision: &Decision) -> bool {
-    !matches!(decision.action, Action::Keep | Action::Rescue(_))
 }
 
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::is_on_its_way;
 use crate::inventory::{Image, ImageState};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, FAILED_AFTER, Plan, Step};
@@ -61,7 +60,7 @@ pub(super) fn of(
 ) -> Vec<Milestone> {
     let retire = &rule.retire;
     let failed = decision.because.iter().any(|reason| matches!(reason, Reason::Failed { .. }));
-    let since = decision.expired_at.filter(|_| is_on_its_way(decision));
+    let since = decision.expired_at.filter(|_| !decision.action.stays());
     let after = |age: crate::policy::Age, from: Option<Timestamp>| {
         from.map(|from| age.after(from, &policy.timezone))
     };

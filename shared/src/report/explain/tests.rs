@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::Action;
 
 const POLICY: &str = r#"
 version = 1
@@ -73,10 +74,10 @@ fn what_refers_to_it_is_cited_with_how_it_was_found() {
     let story = told("ami-6", NOW);
     let [found] = &story.references[..] else { panic!("{:?}", story.references) };
     assert_eq!((&*found.kind, &*found.by), ("instance", "arn:i-6"));
-    assert!(found.found_by.contains("ec2:DescribeInstances"));
+    assert_eq!(found.source, Some(crate::inventory::Source::Instances));
     assert_eq!(story.decision.action, Action::Keep);
     let text = story_text(&story, crate::report::Look::Plain);
-    assert!(text.contains("instance arn:i-6 (found by ec2:DescribeInstances"), "{text}");
+    assert!(text.contains("instance arn:i-6 (found in instances)"), "{text}");
 }
 
 #[test]

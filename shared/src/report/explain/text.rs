@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Found, Held, Milestone, Story, Verdict, When, restore_command};
 use crate::ids::{ImageId, Region};
-use crate::inventory::Unread;
+use crate::inventory::{Source, Unread};
 use crate::plan::reap::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next};
 use crate::report::look::{Look, Tone};
@@ -229,9 +229,15 @@ fn family(story: &Story) -> String {
 
 fn references(story: &Story) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for Found { kind, by, stale, found_by } in &story.references {
+    for Found { kind, by, stale, source } in &story.references {
         let stale = if *stale { ", which nothing that was read starts machines from" } else { "" };
-        lines.push(format!("{} {}{stale} (found by {found_by})", printable(kind), printable(by)));
+        let source = match source {
+            // The other sources are listings.
+            Some(Source::ImageReferences) => "EC2 itself was asked".to_owned(),
+            Some(source) => format!("found in {source}"),
+            None => "found in the inventory".to_owned(),
+        };
+        lines.push(format!("{} {}{stale} ({source})", printable(kind), printable(by)));
     }
     if lines.is_empty() {
         lines.push("nothing that was read".to_owned());
