@@ -32,21 +32,16 @@ impl Interrupt {
             tokio::spawn(async move {
                 loop {
                     tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-                    let stops = state.compare_exchange(
-                        CHANGING,
-                        STOPPING,
-                        Ordering::SeqCst,
-                        Ordering::SeqCst,
-                    );
-                    let last_words = match stops {
-                        Ok(_) => {
+                    // In one step, so that nothing begins to change in between.
+                    let last_words = match state.swap(STOPPING, Ordering::SeqCst) {
+                        CHANGING => {
                             progress.say(
                                 "image-steward: stopping after the calls in flight; once more stops at once",
                             );
                             continue;
                         }
-                        Err(READING) => "image-steward: interrupted; nothing was changed",
-                        Err(_) => {
+                        READING => "image-steward: interrupted; nothing was changed",
+                        _ => {
                             "image-steward: stopped in the middle; the next run goes on from what it finds"
                         }
                     };
@@ -59,7 +54,8 @@ impl Interrupt {
         Self(state)
     }
 
-    /// From now on something may be changed: what is in flight must come to its end.
+    /// From now on something may be changed: what is in flight must come to its end. If somebody
+    /// wants the command to stop already, that stays so, and nothing is begun.
     pub fn begin_changes(&self) {
         let _ = self.0.compare_exchange(READING, CHANGING, Ordering::SeqCst, Ordering::SeqCst);
     }
