@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use steward::inventory::Inventory;
+use steward::model::Inventory;
 use steward::policy::Policy;
 
 use crate::outcome::CommandError;

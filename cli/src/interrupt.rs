@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use steward::apply::Deadline;
+use steward::model::Deadline;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::outcome::INTERRUPTED;

@@ -16,15 +16,15 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use jiff::Timestamp;
-use steward::wording::printable;
+use steward::text_fmt::printable;
 
-use crate::session::Session;
+use crate::context::Context;
 
 #[tokio::main]
 #[expect(clippy::disallowed_methods, reason = "the clock comes in here, and only here")]
 async fn main() -> ExitCode {
-    let arguments = arguments::Arguments::parse();
-    let session = Session::begin(&arguments, Timestamp::now());
+    let arguments = args::Arguments::parse();
+    let session = Context::begin(&arguments, Timestamp::now());
     let result = commands::run(arguments.command, &session).await;
     session.progress.end();
     match result {

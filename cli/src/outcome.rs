@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use steward::apply::Status;
 use steward::cloud::CloudError;
-use steward::inventory::InventoryError;
+use steward::model::InventoryError;
 use steward::policy::PolicyError;
-use steward::saved::SavedPlanError;
+use steward::saved_plan::SavedPlanError;
 
 use crate::migrate::MigrateError;
 

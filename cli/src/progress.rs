@@ -6,15 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use steward::progress::{Told, Turn, watch};
-use steward::wording::thousands;
+use steward::progress::{ProgressEvent, Pacing, watch};
+use steward::text_fmt::thousands;
 
 /// A line on the terminal that is drawn anew now and then, or nothing.
 #[derive(Clone)]
 pub struct Progress(ProgressBar);
 
 /// What the line says.
-struct Line {
+struct ProgressLine {
     stage: String,
     /// Whether the things to do are counted, and not the calls.
     counted: bool,
@@ -30,9 +30,9 @@ impl Progress {
     pub fn on_terminal() -> Self {
         let bar = ProgressBar::hidden();
         bar.set_style(style(CALLS));
-        bar.set_message(Line::default().stage);
+        bar.set_message(ProgressLine::default().stage);
         let progress = Self(bar.clone());
-        let line = Arc::new(Mutex::new(Line::default()));
+        let line = Arc::new(Mutex::new(ProgressLine::default()));
         watch(move |told| {
             // Nothing is drawn before there is something to wait for.
             if bar.is_hidden() && !bar.is_finished() {
@@ -72,7 +72,7 @@ impl Progress {
 const CALLS: &str = "{spinner} {pos} calls, {rate}: {wide_msg}";
 const COUNTED: &str = "{spinner} {pos} of {len}, {rate}, {left} left: {wide_msg}";
 
-impl Default for Line {
+impl Default for ProgressLine {
     fn default() -> Self {
         Self {
             stage: "connecting".to_owned(),
@@ -84,10 +84,10 @@ impl Default for Line {
     }
 }
 
-impl Line {
-    fn take(&mut self, told: Told, bar: &ProgressBar) {
+impl ProgressLine {
+    fn take(&mut self, told: ProgressEvent, bar: &ProgressBar) {
         match told {
-            Told::Stage { what, total } => {
+            ProgressEvent::Stage { what, total } => {
                 bar.reset();
                 self.counted = total.is_some();
                 if let Some(total) = total.and_then(|total| u64::try_from(total).ok()) {
@@ -96,26 +96,26 @@ impl Line {
                 bar.set_style(style(if self.counted { COUNTED } else { CALLS }));
                 (self.stage, self.note) = (what, String::new());
             }
-            Told::Read { what, count } => {
+            ProgressEvent::Read { what, count } => {
                 self.note = format!(": {} {}", thousands(count), what.replace('_', " "));
             }
-            Told::Done(count) => {
+            ProgressEvent::Done(count) => {
                 if self.counted {
                     bar.inc(u64::try_from(count).unwrap_or(0));
                 }
                 return;
             }
-            Told::Call { name, turn } => {
+            ProgressEvent::Call { name, turn } => {
                 if !self.counted {
                     bar.inc(1);
                 }
-                if turn == Turn::AtOnce {
+                if turn == Pacing::Immediate {
                     return;
                 }
                 self.held_back += 1;
                 self.note = format!(": {name}");
             }
-            Told::Throttled => self.throttled += 1,
+            ProgressEvent::Throttled => self.throttled += 1,
         }
         let count = |calls: usize, what: &str| match calls {
             0 => String::new(),

@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use steward::inventory::Inventory;
-use steward::plan::reap::{SnapshotAction, plan_snapshots};
+use steward::model::Inventory;
+use steward::plan::snapshots::{SnapshotAction, plan_snapshots};
 use steward::plan::{Action, plan};
 use steward::policy::Policy;
 
@@ -35,7 +35,7 @@ fuzz_target!(|text: &str| {
     let found = plan(&world, &POLICY, now);
     assert_eq!(found.decisions.len(), world.images.len());
     for decision in &found.decisions {
-        assert!(!decision.because.is_empty());
+        assert!(!decision.reasons.is_empty());
         let used = world.references.iter().any(|one| one.image_id == decision.image_id);
         let stays = matches!(decision.action, Action::Keep | Action::Rescue(_));
         assert!(stays || !used, "{} is in use: {decision:?}", decision.image_id);
@@ -44,7 +44,7 @@ fuzz_target!(|text: &str| {
     let snapshots = plan_snapshots(&world, &POLICY, now);
     for decision in &snapshots.decisions {
         let used = world.images.iter().any(|image| {
-            image.state != steward::inventory::ImageState::Deregistered
+            image.state != steward::model::ImageState::Deregistered
                 && image.snapshots.contains(&decision.snapshot_id)
         });
         assert!(!used || decision.action == SnapshotAction::Keep, "{decision:?}");

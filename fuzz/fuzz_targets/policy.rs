@@ -6,8 +6,8 @@ use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use libfuzzer_sys::fuzz_target;
-use steward::inventory::Inventory;
-use steward::plan::reap::plan_snapshots;
+use steward::model::Inventory;
+use steward::plan::snapshots::plan_snapshots;
 use steward::plan::{Action, plan};
 use steward::policy::Policy;
 
@@ -28,7 +28,7 @@ fuzz_target!(|text: &str| {
     let found = plan(&WORLD, &policy, now);
     assert_eq!(found.decisions.len(), WORLD.images.len());
     for decision in &found.decisions {
-        assert!(!decision.because.is_empty());
+        assert!(!decision.reasons.is_empty());
         let used = WORLD.references.iter().any(|one| one.image_id == decision.image_id);
         let stays = matches!(decision.action, Action::Keep | Action::Rescue(_));
         assert!(stays || !used, "{} is in use: {decision:?}", decision.image_id);

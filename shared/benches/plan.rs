@@ -6,7 +6,7 @@
 
 use divan::{AllocProfiler, Bencher};
 use jiff::{SignedDuration, Timestamp};
-use steward::inventory::{Image, ImageState, Inventory, Reference, Snapshot};
+use steward::model::{Image, ImageState, Inventory, Reference, Snapshot};
 use steward::plan::plan;
 use steward::policy::Policy;
 

@@ -1,38 +1,43 @@
 //! steward decides which machine images to keep, retires the others in steps, deletes their
-//! snapshots too, and can say why for each one.
+//! snapshots too, and explains every decision.
 //!
-//! Data flows one way: event or tick → [`survey`] (an [`inventory`]) → [`plan`] → [`apply`] →
-//! [`report`]. All choices are made in [`plan`], a pure function of inventory, [`policy`] and
-//! time; [`apply`] makes none. [`cloud`] is the only port to the outside, [`aws`] its
-//! implementation on the real SDK (feature `aws`); [`jobs`] ties the pieces together for the
-//! functions and the command.
+//! Data flows one way: event or schedule → [`collect`] (an [`Inventory`](model::Inventory)) →
+//! [`plan`] → [`apply`] → [`report`]. All decisions are made in [`plan`], a pure function of
+//! inventory, [`policy`] and time; [`apply`] makes none. [`cloud`] holds the ports that adapters
+//! implement, and [`jobs`] the use cases of the functions and the command.
 //!
-//! Layers, each of which knows only those before it: `progress`, `wording`, `ids`, `tags`, `inventory` · `cloud` ·
-//! `policy`, `event` · `plan`, `tagging` · `simulate` · `survey`, `apply` · `restore`, `jobs`, `saved`,
-//! `report` · `announce` · `aws` beside
-//! them, seen by nobody in here but [`function`]. There is no clock and no environment in this
-//! crate: callers pass the time, and the variables that they were started with.
+//! Dependencies point one way too: a module may use only those that stand above it in the list
+//! below, which a test checks. There is no SDK, no async runtime, no clock, no environment and no
+//! process-wide state in this crate: callers pass the time, the ports and the settings.
 
-pub mod announce;
-pub mod apply;
-#[cfg(feature = "aws")]
-pub mod aws;
-pub mod cloud;
-pub mod draft;
-pub mod event;
-#[cfg(feature = "aws")]
-pub mod function;
-pub mod ids;
-pub mod inventory;
-pub mod jobs;
-pub mod plan;
-pub mod policy;
+pub mod text_fmt;
+
+pub mod model;
+
 pub mod progress;
-pub mod report;
-pub mod restore;
-pub mod saved;
-pub mod simulate;
-pub mod survey;
+
+pub mod policy;
+
+pub mod plan;
+
 pub mod tagging;
-pub mod tags;
-pub mod wording;
+
+pub mod cloud;
+
+pub mod collect;
+
+pub mod apply;
+
+pub mod restore;
+
+pub mod events;
+
+pub mod saved_plan;
+
+pub mod simulate;
+
+pub mod suggest;
+
+pub mod report;
+
+pub mod jobs;

@@ -1,78 +1,104 @@
-//! Telling how far a long run has come.
+//! Reporting how far a long run has come.
 //!
-//! A process has at most one watcher, as it has one logger; without one nothing is told. It only
-//! looks on: nothing depends on what it does.
+//! Progress is only observed: nothing depends on what an implementation of [`Progress`] does.
 
 use std::fmt;
-use std::sync::OnceLock;
+use std::time::Duration;
 
-/// What a watcher is told.
+use crate::model::{Deadline, NoDeadline};
+
+/// Receives what happens during a run.
+pub trait Progress: Send + Sync {
+    /// Takes one event. Called from several tasks at once, and often: it must return quickly.
+    fn report(&self, event: ProgressEvent);
+}
+
+/// Reports nothing.
+#[derive(Debug, Clone, Copy)]
+pub struct NoProgress;
+
+impl Progress for NoProgress {
+    fn report(&self, _: ProgressEvent) {}
+}
+
+impl fmt::Debug for dyn Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Progress")
+    }
+}
+
+/// Something that happens during a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Told {
+pub enum ProgressEvent {
     /// A part of the run begins.
     Stage {
-        /// What it does.
-        what: String,
-        /// How many things there are to do, where that is known.
+        /// What it does, for example `reading the account`.
+        name: &'static str,
+        /// The number of things to do, where that is known.
         total: Option<usize>,
     },
     /// Something was read completely.
     Read {
         /// What, for example `instances`.
-        what: String,
+        what: &'static str,
         /// How many there are.
         count: usize,
     },
-    /// So many of the things to do are done.
+    /// This many of the stage's things are done.
     Done(usize),
     /// A call is made.
     Call {
         /// Its name, for example `ec2:DescribeImages`.
         name: &'static str,
-        /// How it came to its turn.
-        turn: Turn,
+        /// Whether it had to wait.
+        pacing: Pacing,
     },
     /// The provider asked for fewer calls, or could not answer: the call is made again.
     Throttled,
 }
 
-/// How a call came to its turn.
+/// Whether a call had to wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// At once.
-    AtOnce,
-    /// It was held back, to stay below the provider's limits.
-    HeldBack,
+pub enum Pacing {
+    /// It was made at once.
+    Immediate,
+    /// It was delayed, to stay below the provider's rate limits.
+    Delayed,
 }
 
-type Watcher = Box<dyn Fn(Told) + Send + Sync>;
-
-static WATCHER: OnceLock<Watcher> = OnceLock::new();
-
-/// Sets the watcher of this process. A second one is not taken.
-pub fn watch(watcher: impl Fn(Told) + Send + Sync + 'static) {
-    let _ = WATCHER.set(Box::new(watcher));
+/// How long a run may take, and where it reports its progress.
+#[derive(Clone, Copy)]
+pub struct RunContext<'a> {
+    /// When to stop.
+    pub deadline: &'a dyn Deadline,
+    /// Who is told how far the run is.
+    pub progress: &'a dyn Progress,
 }
 
-/// Whether anybody watches.
-pub(crate) fn is_watched() -> bool {
-    WATCHER.get().is_some()
+impl RunContext<'static> {
+    /// No deadline, and nobody watches.
+    pub const UNLIMITED: Self = Self { deadline: &NoDeadline, progress: &NoProgress };
 }
 
-pub(crate) fn stage(what: impl fmt::Display, total: Option<usize>) {
-    if is_watched() {
-        tell(Told::Stage { what: what.to_string(), total });
+impl fmt::Debug for RunContext<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RunContext").field("left", &self.left()).finish_non_exhaustive()
     }
 }
 
-pub(crate) fn read(what: impl fmt::Display, count: usize) {
-    if is_watched() {
-        tell(Told::Read { what: what.to_string(), count });
+impl RunContext<'_> {
+    /// How much time is left.
+    pub fn left(&self) -> Duration {
+        self.deadline.left()
     }
-}
 
-pub(crate) fn tell(told: Told) {
-    if let Some(watcher) = WATCHER.get() {
-        watcher(told);
+    /// Reports that a part of the run begins.
+    pub(crate) fn stage(&self, name: &'static str, total: Option<usize>) {
+        self.progress.report(ProgressEvent::Stage { name, total });
+    }
+
+    /// Reports that so many more of the stage's things are done.
+    pub(crate) fn done(&self, count: usize) {
+        self.progress.report(ProgressEvent::Done(count));
     }
 }

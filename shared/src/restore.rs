@@ -9,13 +9,11 @@ use std::collections::{BTreeSet, HashSet};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::undo;
-use crate::cloud::{Cloud, CloudError, ErrorKind, RecycledImage, RecycledSnapshot, ResourceId};
-use crate::ids::{ImageId, SnapshotId};
-use crate::inventory::{Image, ImageState};
-use crate::plan::reap::made_for;
+use crate::apply::{RestoreStep, undo};
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::model::{RecycledImage, RecycledSnapshot, ResourceId, ImageId, SnapshotId, Image, ImageState, TagNames, Tags};
+use crate::plan::snapshots::made_for;
 use crate::plan::undo::Undo;
-use crate::tags::{TagNames, Tags};
 
 /// What became of one image that was to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,9 +21,9 @@ pub struct Restored {
     /// The image.
     pub image_id: ImageId,
     /// How it ended.
-    pub end: End,
+    pub status: RestoreStatus,
     /// What was done, in order.
-    pub done: Vec<String>,
+    pub done: Vec<RestoreStep>,
     /// What failed or is missing, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -34,7 +32,7 @@ pub struct Restored {
 /// How bringing an image back ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum End {
+pub enum RestoreStatus {
     /// It exists, and nothing of ours is left on it.
     Restored,
     /// It was never on its way out.
@@ -47,7 +45,7 @@ pub enum End {
 
 /// What an image is to be brought back with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wish {
+pub struct RestoreOptions {
     /// What to write into its tag that keeps it, if anything: without it, the next sweep finds it
     /// expired again if the policy has not changed.
     pub keep: Option<String>,
@@ -63,7 +61,7 @@ pub struct Wish {
 pub async fn images_since(
     since: Timestamp,
     names: &TagNames,
-    cloud: &impl Cloud,
+    cloud: &dyn Cloud,
 ) -> Result<Vec<ImageId>, CloudError> {
     let marked = cloud.list_tagged(&names.expired_at, None).await?;
     let mut images: Vec<ImageId> = marked
@@ -73,7 +71,7 @@ pub async fn images_since(
                 // A mark that cannot be read may be from any time.
                 value.parse::<Timestamp>().map_or(true, |at| at >= since).then_some(image)
             }
-            ResourceId::Snapshot(_) => None,
+            ResourceId::Snapshot(_) | ResourceId::Instance(_) => None,
         })
         .collect();
     let recycled = cloud.list_recycled_images().await?;
@@ -87,41 +85,41 @@ pub async fn images_since(
 /// Brings `image` back from wherever it is. Done twice, it does nothing more.
 pub async fn restore(
     image: &ImageId,
-    wish: &Wish,
+    options: &RestoreOptions,
     names: &TagNames,
     now: Timestamp,
-    cloud: &impl Cloud,
+    cloud: &dyn Cloud,
 ) -> Restored {
     let mut done = Vec::new();
-    let result = try_restore(image, wish, names, now, cloud, &mut done).await;
-    let (end, problem) = match result {
-        Ok((end, problem)) => (end, problem),
-        Err(error) => (End::Failed, Some(error.to_string())),
+    let result = try_restore(image, options, names, now, cloud, &mut done).await;
+    let (status, problem) = match result {
+        Ok((status, problem)) => (status, problem),
+        Err(error) => (RestoreStatus::Failed, Some(error.to_string())),
     };
-    tracing::info!(image_id = %image, ?end, done = done.join("; "), problem, "restored");
-    Restored { image_id: image.clone(), end, done, problem }
+    tracing::info!(image_id = %image, ?status, done = done.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), problem, "restored");
+    Restored { image_id: image.clone(), status, done, problem }
 }
 
 async fn try_restore(
     image: &ImageId,
-    wish: &Wish,
+    options: &RestoreOptions,
     names: &TagNames,
     now: Timestamp,
-    cloud: &impl Cloud,
-    done: &mut Vec<String>,
-) -> Result<(End, Option<String>), CloudError> {
+    cloud: &dyn Cloud,
+    done: &mut Vec<RestoreStep>,
+) -> Result<(RestoreStatus, Option<String>), CloudError> {
     let marked = cloud.list_tagged(&names.image, Some(image.as_str())).await?;
     let marked: Vec<SnapshotId> = marked
         .into_iter()
         .filter_map(|(resource, _)| match resource {
             ResourceId::Snapshot(snapshot) => Some(snapshot),
-            ResourceId::Image(_) => None,
+            ResourceId::Image(_) | ResourceId::Instance(_) => None,
         })
         .collect();
     let found =
         match cloud.find_image(image).await?.filter(|one| one.state != ImageState::Deregistered) {
             Some(found) => Some(found),
-            None => recover(image, &marked, wish, names, cloud, done).await?,
+            None => recover(image, &marked, options, names, cloud, done).await?,
         };
     // Those that are live and whose mark is still there: a mark that stays would do no harm while
     // the image exists, but would when it goes the next time. Some may name another image.
@@ -136,21 +134,20 @@ async fn try_restore(
             let resource = ResourceId::Snapshot(snapshot.clone());
             let keys = std::slice::from_ref(&names.delete_after);
             cloud.remove_tags(std::slice::from_ref(&resource), keys).await?;
-            done.push(format!("{snapshot} unmarked: it will not be deleted"));
+            done.push(RestoreStep::SnapshotUnmarked { snapshot: snapshot.clone() });
         }
-        return Ok((End::Gone, Some(gone(image, &marked))));
+        return Ok((RestoreStatus::Gone, Some(gone(image, &marked))));
     };
     let was_away = !done.is_empty();
-    if let Some(keep) = &wish.keep {
+    if let Some(keep) = &options.keep {
         keep_it(&found, keep, names, cloud, done).await?;
     }
     match Undo::of(&found, unmark, names) {
-        None if was_away => Ok((End::Restored, None)),
-        None => Ok((End::Untouched, None)),
+        None if was_away => Ok((RestoreStatus::Restored, None)),
+        None => Ok((RestoreStatus::Untouched, None)),
         Some(what) => {
             done.extend(undo(image, &what, names, now, cloud).await?);
-            done.push("no longer marked as expired".to_owned());
-            Ok((End::Restored, None))
+            Ok((RestoreStatus::Restored, None))
         }
     }
 }
@@ -159,10 +156,10 @@ async fn try_restore(
 async fn recover(
     image: &ImageId,
     marked: &[SnapshotId],
-    wish: &Wish,
+    options: &RestoreOptions,
     names: &TagNames,
-    cloud: &impl Cloud,
-    done: &mut Vec<String>,
+    cloud: &dyn Cloud,
+    done: &mut Vec<RestoreStep>,
 ) -> Result<Option<Image>, CloudError> {
     let recycled = cloud.list_recycled_images().await?;
     let Some(recycled) = recycled.into_iter().find(|one| one.image_id == *image) else {
@@ -171,7 +168,7 @@ async fn recover(
     let is_its_own = |snapshot: &RecycledSnapshot| {
         let id = &snapshot.snapshot_id;
         marked.contains(id)
-            || wish.snapshots.contains(id)
+            || options.snapshots.contains(id)
             || made_for(&snapshot.description).is_some_and(|made| made == *image)
     };
     recover_snapshots(is_its_own, cloud, done).await?;
@@ -203,7 +200,7 @@ async fn recover(
         }
         cloud.recover_image(image).await?;
     }
-    done.push("taken out of the Recycle Bin".to_owned());
+    done.push(RestoreStep::ImageRecovered);
     let found = cloud.find_image(image).await?;
     // Listings may be a little late.
     Ok(Some(found.ok_or_else(|| CloudError {
@@ -217,15 +214,15 @@ async fn recover(
 /// Takes those snapshots out of the Recycle Bin, and says how many they were.
 async fn recover_snapshots(
     is_wanted: impl Fn(&RecycledSnapshot) -> bool,
-    cloud: &impl Cloud,
-    done: &mut Vec<String>,
+    cloud: &dyn Cloud,
+    done: &mut Vec<RestoreStep>,
 ) -> Result<usize, CloudError> {
     let mut count = 0;
     for snapshot in cloud.list_recycled_snapshots().await?.iter().filter(|one| is_wanted(one)) {
         let id = &snapshot.snapshot_id;
         match cloud.recover_snapshot(id).await {
             Ok(()) => {
-                done.push(format!("{id} taken out of the Recycle Bin"));
+                done.push(RestoreStep::SnapshotRecovered { snapshot: id.clone() });
                 count += 1;
             }
             // Somebody was quicker.
@@ -240,14 +237,14 @@ async fn keep_it(
     image: &Image,
     keep: &str,
     names: &TagNames,
-    cloud: &impl Cloud,
-    done: &mut Vec<String>,
+    cloud: &dyn Cloud,
+    done: &mut Vec<RestoreStep>,
 ) -> Result<(), CloudError> {
     let key = names.keep.as_str();
     if image.tags.get(key) != Some(keep) {
         let tags: Tags = [(key, keep)].into_iter().collect();
         cloud.set_tags(&[ResourceId::Image(image.image_id.clone())], &tags).await?;
-        done.push(format!("tagged {key}={keep}"));
+        done.push(RestoreStep::Kept { key: key.to_owned(), value: keep.to_owned() });
     }
     Ok(())
 }

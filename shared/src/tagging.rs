@@ -5,11 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::cloud::ResourceId;
-use crate::ids::SnapshotId;
-use crate::inventory::{Image, Snapshot};
+use crate::model::{ResourceId, SnapshotId, Image, Snapshot, MAX_KEY, MAX_TAGS, MAX_VALUE, Tags, is_reserved};
 use crate::policy::{CopyToSnapshots, Policy};
-use crate::tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, Tags, is_reserved};
 
 /// The tags to write, and those for which there is no room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use steward::aws::{Aws, Connect, Pace, StaticKeys, connect};
+use steward_aws::{Aws, Connect, Pace, StaticKeys, connect};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::fleet::Fleet;

@@ -15,7 +15,7 @@ pub struct Switches {
     pub deny: Vec<String>,
     /// Errors for the next calls of an action.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub fail: BTreeMap<String, Vec<Failure>>,
+    pub fail: BTreeMap<String, Vec<InjectedFailure>>,
     /// The page of a listing, from 1, that always fails.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fail_page: BTreeMap<String, u32>,
@@ -42,7 +42,7 @@ fn is_zero(number: &u32) -> bool {
 
 /// An error for calls of one action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub struct InjectedFailure {
     /// The provider's error code.
     pub code: String,
     /// For how many calls; always, when absent. The real adapter repeats calls that fail with
@@ -73,21 +73,21 @@ impl Switches {
 
     /// And this action fails, always.
     pub fn and_fail(mut self, action: &str, code: &str) -> Self {
-        let failure = Failure { code: code.into(), times: None, about: None };
+        let failure = InjectedFailure { code: code.into(), times: None, about: None };
         self.fail.entry(action.into()).or_default().push(failure);
         self
     }
 
     /// And this action fails so many times.
     pub fn and_fail_times(mut self, action: &str, code: &str, times: u32) -> Self {
-        let failure = Failure { code: code.into(), times: Some(times), about: None };
+        let failure = InjectedFailure { code: code.into(), times: Some(times), about: None };
         self.fail.entry(action.into()).or_default().push(failure);
         self
     }
 
     /// And this action fails for calls about this id, always.
     pub fn and_fail_about(mut self, action: &str, code: &str, about: &str) -> Self {
-        let failure = Failure { code: code.into(), times: None, about: Some(about.into()) };
+        let failure = InjectedFailure { code: code.into(), times: None, about: Some(about.into()) };
         self.fail.entry(action.into()).or_default().push(failure);
         self
     }

@@ -5,13 +5,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use steward::apply::{self, FailedStep, NoDeadline, Outcome, Status};
+use steward::apply::{self, FailedStep, Outcome, Status};
+use steward::model::{NoDeadline, AccountRegion, Tags};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
 use steward::plan::Plan;
 use steward::policy::Policy;
-use steward::survey::Home;
-use steward::tags::Tags;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::{Fleet, FleetInstance, LaunchTemplate, TemplateVersion};
 use steward_tests::switches::Switches;
@@ -43,11 +42,11 @@ fn policy() -> Policy {
 }
 
 fn planned(fake: &Fake) -> Plan {
-    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let policy = policy();
     let job = Job {
         cloud: fake,
-        home: &home,
+        target: &target,
         policy: &policy,
         mode: Mode::Plan,
         now: now(),
@@ -93,9 +92,9 @@ fn after_the_plan(change: impl FnOnce(&mut Fleet)) -> Outcome {
 
 #[test]
 fn what_was_wanted_since_the_plan_is_left_alone() {
-    let because = |outcome: Outcome| {
+    let reasons = |outcome: Outcome| {
         let changed: Vec<_> =
-            outcome.changed.into_iter().map(|change| (change.id, change.because)).collect();
+            outcome.changed.into_iter().map(|change| (change.id, change.reasons)).collect();
         assert_eq!(changed.len(), 1, "{changed:?}");
         assert_eq!(changed[0].0, "ami-2");
         changed[0].1.clone()
@@ -106,7 +105,7 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
             ..FleetInstance::new("i-1".parse().unwrap(), "ami-2".parse().unwrap())
         });
     });
-    assert!(because(started).starts_with("in use: instance "));
+    assert!(reasons(started).starts_with("in use: instance "));
     let named = after_the_plan(|fleet| {
         fleet.launch_templates.push(LaunchTemplate {
             launch_template_id: "lt-1".to_owned(),
@@ -119,19 +118,19 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
             }],
         });
     });
-    assert!(because(named).starts_with("in use: launch_template "));
+    assert!(reasons(named).starts_with("in use: launch_template "));
     let shared = after_the_plan(|fleet| {
         fleet.images[1].launch_permissions = vec!["111122223333".to_owned()];
     });
-    assert_eq!(because(shared), "shared with 111122223333");
+    assert_eq!(reasons(shared), "shared with 111122223333");
     let kept = after_the_plan(|fleet| {
         fleet.images[1].tags = [("image-steward:keep", "")].into_iter().collect();
     });
-    assert_eq!(because(kept), "opted out by tag");
+    assert_eq!(reasons(kept), "opted out by tag");
     let protected = after_the_plan(|fleet| {
         fleet.images[1].protected = "enabled-with-cooldown".to_owned();
     });
-    assert_eq!(because(protected), "deregistration protection");
+    assert_eq!(reasons(protected), "deregistration protection");
 }
 
 /// Two images that go share `snap-9`; with `"0d"` the provider would delete it with the last one.
@@ -153,10 +152,10 @@ fn snapshots(fake: &Fake) -> Vec<String> {
 }
 
 fn planned_by(policy: &Policy, fake: &Fake) -> Plan {
-    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let job = Job {
         cloud: fake,
-        home: &home,
+        target: &target,
         policy,
         mode: Mode::Plan,
         now: now(),
@@ -166,10 +165,10 @@ fn planned_by(policy: &Policy, fake: &Fake) -> Plan {
 }
 
 fn reaped(policy: &Policy, fake: &Fake) {
-    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let job = Job {
         cloud: fake,
-        home: &home,
+        target: &target,
         policy,
         mode: Mode::Apply,
         now: now(),
@@ -303,11 +302,11 @@ fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
     applied(&fake, &planned(&fake));
     fake.set(Switches::default().and_race(2, 1));
     let later = "2026-12-01T00:00:00Z".parse().unwrap();
-    let (home, policy) =
-        (Home { account: fake.account().clone(), region: fake.region().clone() }, policy());
+    let (target, policy) =
+        (AccountRegion { account: fake.account().clone(), region: fake.region().clone() }, policy());
     let job = Job {
         cloud: &fake,
-        home: &home,
+        target: &target,
         policy: &policy,
         mode: Mode::Apply,
         now: later,
@@ -316,7 +315,7 @@ fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
     let first = run(job.reap(&SnapshotScope::Own)).outcome;
     let second = run(job.reap(&SnapshotScope::Own)).outcome;
     let names =
-        |ids: &[steward::ids::SnapshotId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+        |ids: &[steward::model::SnapshotId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(names(&first.later), ["snap-2", "snap-3"]);
     assert_eq!(first.status(), Status::Done);
     assert_eq!(names(&second.deleted), ["snap-2", "snap-3"]);
@@ -332,12 +331,12 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
             &format!("deregister_after = \"{deregister_after}\""),
         );
         let policy = Policy::parse(&text, "test").unwrap();
-        let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+        let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
         // Enough to remove, but not enough to read with whom images are shared.
         let deadline = || Duration::from_secs(20);
         let job = Job {
             cloud: &fake,
-            home: &home,
+            target: &target,
             policy: &policy,
             mode: Mode::Apply,
             now: now(),

@@ -6,11 +6,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
-use steward::cloud::{
-    Cloud, CloudError, ComputeEnvironments, ErrorKind, ReferenceScope, ResourceId, SnapshotFate,
-    TemplateVersions, View,
-};
-use steward::ids::{ImageId, SnapshotId};
+use steward::cloud::{Cloud, CloudError, ErrorKind, View};
+use steward::model::{ComputeEnvironments, ReferenceScope, ResourceId, SnapshotFate, TemplateVersions, ImageId, SnapshotId};
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage};
 
@@ -227,7 +224,7 @@ async fn a_call_of_the_port_may_be_cut_in_two() {
 async fn calls_to_the_provider_are_counted() {
     let fake = account();
     fake.list_images().await.unwrap();
-    fake.set_tags(&[], &steward::tags::Tags::default()).await.unwrap();
+    fake.set_tags(&[], &steward::model::Tags::default()).await.unwrap();
     fake.share(&id("ami-1"), &[]).await.unwrap();
     fake.find_references_to(&[], TemplateVersions::All).await.unwrap();
     assert_eq!((fake.calls_made(), fake.calls().len()), (1, 4));

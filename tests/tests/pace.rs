@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use steward::apply::Outcome;
-use steward::aws::{Aws, Connect, Pace, connect};
+use steward_aws::{Aws, Connect, Pace, connect};
 use steward::jobs::{Job, Mode};
 use steward::policy::Policy;
-use steward::survey::Home;
+use steward::model::AccountRegion;
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance};
 use steward_tests::standin::Standin;
 
@@ -66,9 +66,9 @@ fn fleet(now: Timestamp) -> Fleet {
     });
     let mut newest = FleetImage::new("ami-0000000000000ffff".parse().unwrap(), []);
     newest.created_at = now - SignedDuration::from_hours(24);
-    let machine =
+    let instance =
         FleetInstance::new("i-00000000000000001".parse().unwrap(), newest.image_id.clone());
-    Fleet { images: doomed.chain([newest]).collect(), instances: vec![machine], ..Fleet::default() }
+    Fleet { images: doomed.chain([newest]).collect(), instances: vec![instance], ..Fleet::default() }
 }
 
 async fn begin(standin: &Standin, now: Timestamp) -> Aws {
@@ -87,7 +87,7 @@ async fn begin(standin: &Standin, now: Timestamp) -> Aws {
 }
 
 async fn sweep(aws: &Aws, now: Timestamp, seconds: Option<u64>) -> (Outcome, Duration) {
-    let home = Home { account: aws.account().clone(), region: aws.region().clone() };
+    let target = AccountRegion { account: aws.account().clone(), region: aws.region().clone() };
     let policy = Policy::parse(POLICY, "pace").unwrap();
     let begun = Instant::now();
     let left = move || match seconds {
@@ -95,7 +95,7 @@ async fn sweep(aws: &Aws, now: Timestamp, seconds: Option<u64>) -> (Outcome, Dur
         None => Duration::MAX,
     };
     let job =
-        Job { cloud: aws, home: &home, policy: &policy, mode: Mode::Apply, now, deadline: &left };
+        Job { cloud: aws, target: &target, policy: &policy, mode: Mode::Apply, now, deadline: &left };
     let plan = job.plan_images().await;
     let outcome = job.apply_images(&plan).await;
     (outcome, begun.elapsed())

@@ -13,9 +13,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
-use steward::inventory::Inventory;
+use steward::model::Inventory;
 use steward::plan::plan;
-use steward::plan::reap::plan_snapshots;
+use steward::plan::snapshots::plan_snapshots;
 use steward::policy::Policy;
 
 #[derive(Deserialize)]
@@ -56,7 +56,7 @@ impl Expect {
 struct Expected {
     action: String,
     /// Reasons in their order: a name, or the whole reason with its numbers.
-    because: Option<Vec<Value>>,
+    reasons: Option<Vec<Value>>,
     /// `"deregister 2026-12-01T00:00:00Z"`, or `"none"`.
     next: Option<String>,
     group: Option<String>,
@@ -161,7 +161,7 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
         };
         let Expected {
             action,
-            because,
+            reasons,
             next,
             group,
             ledger,
@@ -185,14 +185,14 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
             );
             differ("next", next, &Value::from(words.trim()));
         }
-        if let Some(because) = because {
+        if let Some(reasons) = reasons {
             let found = decision["because"].as_array().unwrap();
-            let same = found.len() == because.len()
-                && found.iter().zip(because).all(|(found, expected)| is_expected(found, expected));
+            let same = found.len() == reasons.len()
+                && found.iter().zip(reasons).all(|(found, expected)| is_expected(found, expected));
             if !same {
                 wrong.push(format!(
                     "{image}: because: expected {}, found {}",
-                    Value::from(because.clone()),
+                    Value::from(reasons.clone()),
                     decision["because"]
                 ));
             }

@@ -4,14 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 
 use jiff::{SignedDuration, Timestamp};
-use steward::apply::{self, NoDeadline, Outcome};
-use steward::cloud::{SnapshotFate, SnapshotScope};
+use steward::apply::{self, Outcome};
+use steward::model::{NoDeadline, SnapshotFate, AccountRegion, TagNames, Tags};
+use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
 use steward::plan::{Action, Plan, Refusal};
 use steward::policy::Policy;
-use steward::restore::{End, Wish, restore};
-use steward::survey::Home;
-use steward::tags::{TagNames, Tags};
+use steward::restore::{End, RestoreOptions, restore};
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, Parameter};
 use steward_tests::switches::Switches;
@@ -55,9 +54,9 @@ fn with_job<T>(
     work: impl AsyncFnOnce(&Job<'_, Fake, NoDeadline>) -> T,
 ) -> T {
     fake.set_clock(at);
-    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let (cloud, mode) = (fake, Mode::Apply);
-    let job = Job { cloud, home: &home, policy, mode, now: at, deadline: &NoDeadline };
+    let job = Job { cloud, target: &target, policy, mode, now: at, deadline: &NoDeadline };
     run(work(&job))
 }
 
@@ -174,14 +173,14 @@ fn what_changed_since_the_plan_stops_a_step() {
         }),
     ];
     for retire in [DISABLE, AT_ONCE] {
-        for (because, change) in changes {
+        for (reasons, change) in changes {
             let (fake, policy) = (fake(), policy(retire));
             let plan = planned(&fake, &policy);
             fake.change(change);
             let outcome = applied(&fake, &policy, &plan);
-            assert_eq!(outcome.changed.len(), 1, "{because}: {outcome:?}");
-            let said = &outcome.changed[0].because;
-            assert!(said.starts_with(because), "{said}");
+            assert_eq!(outcome.changed.len(), 1, "{reasons}: {outcome:?}");
+            let said = &outcome.changed[0].reasons;
+            assert!(said.starts_with(reasons), "{said}");
             assert!(outcome.disabled.is_empty() && outcome.deregistered.is_empty());
         }
     }
@@ -199,7 +198,7 @@ fn an_image_that_somebody_enabled_is_not_deregistered() {
     assert_eq!(plan.summary.deregister, 1);
     fake.change(|fleet| fleet.images[1].state = "available".to_owned());
     let outcome = applied(&fake, &policy, &plan);
-    assert_eq!(outcome.changed[0].because, "it is available by now");
+    assert_eq!(outcome.changed[0].reasons, "it is available by now");
 }
 
 #[test]
@@ -291,7 +290,7 @@ fn an_orphan_is_looked_at_again_before_it_is_marked() {
     fake.freeze_listings();
     fake.change(|fleet| fleet.images.push(FleetImage::new("ami-9".parse().unwrap(), [])));
     let reaper = reaped(&fake, &policy, now());
-    assert_eq!(reaper.outcome.changed[0].because, "its image ami-9 exists");
+    assert_eq!(reaper.outcome.changed[0].reasons, "its image ami-9 exists");
     // Somebody claimed it since.
     let fake = fake_with_orphan();
     fake.freeze_listings();
@@ -300,7 +299,7 @@ fn an_orphan_is_looked_at_again_before_it_is_marked() {
         orphan.unwrap().tags = [("image-steward:keep", "")].into_iter().collect();
     });
     let reaper = reaped(&fake, &policy, now());
-    assert_eq!(reaper.outcome.changed[0].because, "opted out by tag");
+    assert_eq!(reaper.outcome.changed[0].reasons, "opted out by tag");
     assert!(!fake.changing_calls().iter().any(|call| matches!(call, Call::SetTags(..))));
 }
 
@@ -328,7 +327,7 @@ fn without_evidence_no_snapshot_is_marked_or_deleted() {
 fn a_restore_that_stopped_in_the_middle_goes_on() {
     let names = TagNames::under("image-steward:");
     let bring_back = |fake: &Fake| {
-        run(restore(&"ami-2".parse().unwrap(), &Wish::default(), &names, now(), fake))
+        run(restore(&"ami-2".parse().unwrap(), &RestoreOptions::default(), &names, now(), fake))
     };
     for action in [
         "ec2:RestoreSnapshotFromRecycleBin",

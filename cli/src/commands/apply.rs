@@ -7,14 +7,14 @@ use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
 use steward::report::{self, Rows};
-use steward::saved::{Differences, SavedPlan};
+use steward::saved_plan::{Differences, SavedPlan};
 
-use crate::arguments::{self, Format};
+use crate::args::{self, Format};
 use crate::files::{name_of, print, print_json, read, read_policy};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
-use crate::seen::{Seen, see_live};
-use crate::session::Session;
+use crate::load::{Loaded, see_live};
+use crate::context::Context;
 
 /// What `apply` did.
 #[derive(Serialize)]
@@ -33,8 +33,8 @@ struct AppliedPlan<'a> {
 }
 
 /// Runs `apply`.
-pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit, CommandError> {
-    let arguments::Apply { plan, policy, place, output } = arguments;
+pub async fn run(arguments: args::ApplyArgs, session: &Context) -> Result<Exit, CommandError> {
+    let args::ApplyArgs { plan, policy, place, output } = arguments;
     if let Some(file) = plan {
         return run_saved(&file, place, output.format, session).await;
     }
@@ -42,7 +42,7 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
     let live = live::connect(place).await?;
     let job = Job {
         cloud: &live.aws,
-        home: &live.home,
+        target: &live.target,
         policy: &policy,
         mode: Mode::Apply,
         now: session.now,
@@ -52,7 +52,7 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
     if output.format == Format::Table {
         session
             .progress
-            .pause(|| print(&report::plan_text(&plan, None, &Rows::Changes, session.look)))?;
+            .pause(|| print(&report::plan_text(&plan, None, &Rows::Changes, session.style)))?;
     }
     session.interrupt.begin_changes();
     let images = job.apply_images(&plan).await;
@@ -89,7 +89,7 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
                 }
                 _ => {}
             }
-            print(&session.look.wrapped(&done))
+            print(&session.style.wrapped(&done))
         }
     };
     Ok(ended(outcome, reported, session))
@@ -97,7 +97,7 @@ pub async fn run(arguments: arguments::Apply, session: &Session) -> Result<Exit,
 
 /// Interrupted is done in part, even if nothing was left to be done at that moment. What was done
 /// must be known, even if standard output cannot be written to.
-fn ended(outcome: Outcome, reported: Result<(), CommandError>, session: &Session) -> Exit {
+fn ended(outcome: Outcome, reported: Result<(), CommandError>, session: &Context) -> Exit {
     let exit = match outcome.status().into() {
         Exit::Done if session.interrupt.has_come() => Exit::Part,
         exit => exit,
@@ -113,17 +113,17 @@ fn ended(outcome: Outcome, reported: Result<(), CommandError>, session: &Session
 /// Applies exactly the plan in `file`, or nothing of it.
 async fn run_saved(
     file: &Path,
-    place: arguments::Place,
+    place: args::AwsArgs,
     format: Format,
-    session: &Session,
+    session: &Context,
 ) -> Result<Exit, CommandError> {
     let wrong = |cause| CommandError::Plan { file: name_of(file), cause };
     let saved = SavedPlan::from_json(&read(file)?).map_err(wrong)?;
     let policy = saved.policy().map_err(wrong)?;
     let live = live::connect(place).await?;
-    saved.fits(&live.home, session.now).map_err(wrong)?;
+    saved.fits(&live.target, session.now).map_err(wrong)?;
     let now = saved.plan.planned_at;
-    let Seen { plan, snapshots: fresh, .. } = see_live(&live, &policy, now, &[]).await;
+    let Loaded { plan, snapshots: fresh, .. } = see_live(&live, &policy, now, &[]).await;
     let differences = saved.differences(&plan, &fresh);
     let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
     if let Some(why) = saved.refusal(&plan, &differences) {
@@ -156,7 +156,7 @@ async fn run_saved(
                 None => String::new(),
             };
             let text = report::differences_text(&differences) + &done + &end;
-            print(&session.look.wrapped(&text))
+            print(&session.style.wrapped(&text))
         }
     };
     Ok(ended(outcome, reported, session))

@@ -5,23 +5,22 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use steward::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
-use steward::draft::{self, FirstPolicy};
-use steward::inventory::Inventory;
+use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, Inventory};
+use steward::suggest::{self, FirstPolicy};
 use steward::policy::Policy;
-use steward::survey;
-use steward::wording::many;
+use steward::collect;
+use steward::text_fmt::many;
 
-use crate::arguments::{self, Place, World};
+use crate::args::{self, AwsArgs, WorldArgs};
 use crate::files::{at_most_one_standard, is_standard, name_of, print, read_inventory};
 use crate::live;
 use crate::migrate::{Migrated, migrate};
 use crate::outcome::{CommandError, Exit};
-use crate::session::Session;
+use crate::context::Context;
 
 /// Runs `init`.
-pub async fn run(arguments: arguments::Init, session: &Session) -> Result<Exit, CommandError> {
-    let arguments::Init { out, force, from, world } = arguments;
+pub async fn run(arguments: args::InitArgs, session: &Context) -> Result<Exit, CommandError> {
+    let args::InitArgs { out, force, from, world } = arguments;
     let World { inventory, now, place } = world;
     let now = now.unwrap_or(session.now);
     at_most_one_standard(from.iter().map(Some).chain([inventory.as_ref()]))?;
@@ -59,7 +58,7 @@ fn run_from(
     out: &PathBuf,
     force: bool,
     now: Timestamp,
-    session: &Session,
+    session: &Context,
 ) -> Result<Exit, CommandError> {
     let read = |file: &PathBuf| Ok((name_of(file).into(), crate::files::read(file)?));
     let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
@@ -91,7 +90,7 @@ async fn read_account(place: Place, now: Timestamp) -> Result<Inventory, Command
         compute_environments: ComputeEnvironments::Read,
     };
     let live = live::connect(place).await?;
-    Ok(survey::take_inventory(&live.aws, &live.home, &scope, now).await)
+    Ok(survey::collect_inventory(&live.aws, &live.target, &scope, now).await)
 }
 
 fn refuse_to_overwrite(out: &Path, force: bool) -> Result<(), CommandError> {
@@ -122,7 +121,7 @@ fn write_policy(out: &PathBuf, text: &str, force: bool) -> Result<(), CommandErr
 }
 
 /// What was written, and what to do next, beside the policy itself.
-fn say(session: &Session, out: &Path, what: &str) {
+fn say(session: &Context, out: &Path, what: &str) {
     if is_standard(out) {
         session.hint(what);
         return;

@@ -1,17 +1,16 @@
 //! `inventory`: read the account and write it down.
 
-use steward::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
-use steward::survey;
+use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions};
+use steward::collect;
 
-use crate::arguments;
+use crate::{arguments, live};
 use crate::files::write;
-use crate::live;
 use crate::outcome::{CommandError, Exit};
-use crate::session::Session;
+use crate::context::Context;
 
 /// Runs `inventory`.
-pub async fn run(arguments: arguments::Inventory, session: &Session) -> Result<Exit, CommandError> {
-    let arguments::Inventory {
+pub async fn run(arguments: args::InventoryArgs, session: &Context) -> Result<Exit, CommandError> {
+    let args::InventoryArgs {
         place,
         all_template_versions,
         no_compute_environments,
@@ -31,7 +30,7 @@ pub async fn run(arguments: arguments::Inventory, session: &Session) -> Result<E
     let scope = ReferenceScope { versions, compute_environments };
     let live = live::connect(place).await?;
     let (aws, now) = (&live.aws, session.now);
-    let mut inventory = survey::take_inventory(aws, &live.home, &scope, now).await;
+    let mut inventory = survey::collect_inventory(aws, &live.target, &scope, now).await;
     if launch_permissions {
         survey::read_launch_permissions(aws, &mut inventory).await;
     }

@@ -7,7 +7,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::NAME;
-use crate::arguments::{Arguments, EXIT_CODES};
+use crate::args::{Arguments, EXIT_CODES};
 use crate::files::{print, write};
 use crate::outcome::{CommandError, Exit};
 

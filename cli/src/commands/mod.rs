@@ -15,13 +15,13 @@ use clap::CommandFactory;
 use clap_complete::Shell;
 use steward::policy::Policy;
 
-use crate::arguments::{Arguments, Command};
+use crate::args::{Arguments, Command};
 use crate::files::{print, print_json};
 use crate::outcome::{CommandError, Exit};
-use crate::session::Session;
+use crate::context::Context;
 
 /// Runs a command.
-pub async fn run(command: Command, session: &Session) -> Result<Exit, CommandError> {
+pub async fn run(command: Command, session: &Context) -> Result<Exit, CommandError> {
     match command {
         Command::Plan(arguments) => plan::run(arguments, session).await,
         Command::Apply(arguments) => apply::run(arguments, session).await,

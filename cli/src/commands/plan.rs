@@ -3,22 +3,19 @@
 use std::path::Path;
 
 use serde::Serialize;
-use steward::ids::ImageId;
-use steward::plan::reap::SnapshotDecision;
+use steward::model::ImageId;
+use steward::plan::snapshots::SnapshotDecision;
 use steward::plan::reason::Reason;
 use steward::plan::{Decision, Plan};
 use steward::policy::Policy;
 use steward::report::{self, Rows};
-use steward::saved::SavedPlan;
+use steward::saved_plan::SavedPlan;
 
-use crate::arguments::{self, ListFormat};
-use crate::files::{
-    at_most_one_standard, is_standard, name_of, print, print_json, print_json_lines,
-    read_policy_text, write,
-};
+use crate::args::{self, ListFormat};
+use crate::files::{at_most_one_standard, is_standard, name_of, print, print_json, print_json_lines, read_policy_text, write};
 use crate::outcome::{CommandError, Exit};
-use crate::seen::{Seen, see};
-use crate::session::Session;
+use crate::load::{Loaded, see};
+use crate::context::Context;
 
 /// A plan for images, and what the ledger says about snapshots.
 #[derive(Serialize)]
@@ -31,7 +28,7 @@ struct Planned<'a> {
 /// A line of the plan.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Line<'a> {
+enum JsonLine<'a> {
     Image(&'a Decision),
     Snapshot(&'a SnapshotDecision),
 }
@@ -50,8 +47,8 @@ struct StaleReferences {
 }
 
 /// Runs `plan`.
-pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, CommandError> {
-    let arguments::Plan { policy, world, format, all, why, out, pins, stale } = arguments;
+pub async fn run(arguments: args::PlanArgs, session: &Context) -> Result<Exit, CommandError> {
+    let args::PlanArgs { policy, world, format, all, why, out, pins, stale } = arguments;
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
@@ -65,7 +62,7 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
     if let Some(out) = &out {
         save(out, text, policy_file, &seen)?;
     }
-    let Seen { mut plan, mut snapshots, .. } = seen;
+    let Loaded { mut plan, mut snapshots, .. } = seen;
     if stale {
         return print_stale(&plan, format, session);
     }
@@ -80,7 +77,7 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
         (true, _) => Rows::All,
         (false, true) => Rows::Changes,
         (false, false) => {
-            let words = Reason::WORDS.into_iter();
+            let words = Reason::KINDS.into_iter();
             Rows::Because(words.filter(|word| why.iter().any(|one| one == word)).collect())
         }
     };
@@ -93,11 +90,11 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
             print_json(&Planned { plan: &plan, marked_snapshots: &snapshots.decisions })?;
         }
         ListFormat::Jsonl => {
-            let images = plan.decisions.iter().map(Line::Image);
-            print_json_lines(images.chain(snapshots.decisions.iter().map(Line::Snapshot)))?;
+            let images = plan.decisions.iter().map(JsonLine::Image);
+            print_json_lines(images.chain(snapshots.decisions.iter().map(JsonLine::Snapshot)))?;
         }
         ListFormat::Table => {
-            print(&report::plan_text(&plan, Some(&snapshots), &rows, session.look))?;
+            print(&report::plan_text(&plan, Some(&snapshots), &rows, session.style))?;
             if let Some(out) = &out {
                 let out = out.display();
                 match plan.refusal {
@@ -113,17 +110,17 @@ pub async fn run(arguments: arguments::Plan, session: &Session) -> Result<Exit, 
     Ok(exit_of(&plan, session))
 }
 
-fn save(out: &Path, policy: String, file: String, seen: &Seen) -> Result<(), CommandError> {
+fn save(out: &Path, policy: String, file: String, seen: &Loaded) -> Result<(), CommandError> {
     let saved = SavedPlan::new(policy, file, seen.plan.clone(), seen.snapshots.clone());
     write(out, &format!("{}\n", serde_json::to_string(&saved)?))
 }
 
-fn print_stale(plan: &Plan, format: ListFormat, session: &Session) -> Result<Exit, CommandError> {
+fn print_stale(plan: &Plan, format: ListFormat, session: &Context) -> Result<Exit, CommandError> {
     let stale = report::stale(plan);
     match format {
         ListFormat::Json => print_json(&StaleReferences { stale })?,
         ListFormat::Jsonl => print_json_lines(stale)?,
-        ListFormat::Table => print(&session.look.wrapped(&report::stale_text(plan)))?,
+        ListFormat::Table => print(&session.style.wrapped(&report::stale_text(plan)))?,
     }
     Ok(exit_of(plan, session))
 }
@@ -132,20 +129,20 @@ fn print_pins(
     plan: &Plan,
     pins: &[ImageId],
     format: ListFormat,
-    session: &Session,
+    session: &Context,
 ) -> Result<Exit, CommandError> {
     let (decisions, unknown) = report::pins(plan, pins);
     let all_known = unknown.is_empty();
     match format {
         ListFormat::Json => print_json(&Pins { decisions, unknown })?,
         ListFormat::Jsonl => print_json_lines(decisions)?,
-        ListFormat::Table => print(&session.look.wrapped(&report::pins_text(plan, pins)))?,
+        ListFormat::Table => print(&session.style.wrapped(&report::pins_text(plan, pins)))?,
     }
     Ok(if all_known { exit_of(plan, session) } else { Exit::Failed })
 }
 
 /// Says on standard error that a plan refuses, where the output does not.
-fn exit_of(plan: &Plan, session: &Session) -> Exit {
+fn exit_of(plan: &Plan, session: &Context) -> Exit {
     match &plan.refusal {
         Some(refusal) => {
             session.warn(format_args!("refused: {refusal}"));

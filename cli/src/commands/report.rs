@@ -7,18 +7,18 @@ use steward::report::page::{About, Page};
 use steward::report::stale;
 use steward::simulate::{Growth, simulate_with};
 
-use crate::arguments::{self, VERSION};
+use crate::args::{self, VERSION};
 use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write,
 };
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
-use crate::seen::{Seen, see};
-use crate::session::Session;
+use crate::load::{Loaded, see};
+use crate::context::Context;
 
 /// Runs `report`.
-pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit, CommandError> {
-    let arguments::Report { policy, world, out, days, against } = arguments;
+pub async fn run(arguments: args::ReportArgs, session: &Context) -> Result<Exit, CommandError> {
+    let args::ReportArgs { policy, world, out, days, against } = arguments;
     at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
     let policy_file = short_name(&policy.policy);
     let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
@@ -49,7 +49,7 @@ pub async fn run(arguments: arguments::Report, session: &Session) -> Result<Exit
 
 /// What policies would do in the days to come.
 struct Future<'a> {
-    seen: &'a Seen,
+    seen: &'a Loaded,
     days: u32,
     policy: (&'a str, &'a Policy),
 }
@@ -59,7 +59,7 @@ impl Future<'_> {
     fn projection(
         &self,
         other: Option<(String, &Policy)>,
-        session: &Session,
+        session: &Context,
     ) -> Result<serde_json::Value, CommandError> {
         let Self { seen, days, policy: (file, policy) } = *self;
         let now = seen.plan.planned_at;

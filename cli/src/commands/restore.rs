@@ -1,18 +1,18 @@
 //! `restore`: bring images back.
 
-use steward::restore::{End, Restored, Wish};
-use steward::tags::TagNames;
+use steward::restore::{RestoreStatus, Restored, RestoreOptions};
+use steward::model::TagNames;
 use steward::{report, restore};
 
-use crate::arguments::{self, Format};
+use crate::args::{self, Format};
 use crate::files::{print, print_json};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
-use crate::session::Session;
+use crate::context::Context;
 
 /// Runs `restore`.
-pub async fn run(arguments: arguments::Restore, session: &Session) -> Result<Exit, CommandError> {
-    let arguments::Restore { images, all_since, keep_until, snapshots, prefix, place, output } =
+pub async fn run(arguments: args::RestoreArgs, session: &Context) -> Result<Exit, CommandError> {
+    let args::RestoreArgs { images, all_since, keep_until, snapshots, prefix, place, output } =
         arguments;
     let names = TagNames::under(&prefix);
     let live = live::connect(place).await?;
@@ -20,21 +20,21 @@ pub async fn run(arguments: arguments::Restore, session: &Session) -> Result<Exi
         Some(since) => restore::images_since(since, &names, &live.aws).await?,
         None => images,
     };
-    let wish = Wish { keep: keep_until.map(|date| date.to_string()), snapshots };
+    let options = RestoreOptions { keep: keep_until.map(|date| date.to_string()), snapshots };
     let mut all = Vec::new();
     session.interrupt.begin_changes();
     for image in &images {
         if session.interrupt.has_come() {
             break;
         }
-        let restored = restore::restore(image, &wish, &names, session.now, &live.aws).await;
+        let restored = restore::restore(image, &options, &names, session.now, &live.aws).await;
         if output.format == Format::Table {
             let text = report::restored_text(std::slice::from_ref(&restored));
             session.progress.pause(|| print(&text))?;
         }
         all.push(restored);
     }
-    session.progress.end();
+    session.progress.status();
     let stopped = session.interrupt.has_come();
     if let [first, ..] = images.get(all.len()..).unwrap_or_default() {
         session.warn(format_args!(
@@ -48,8 +48,8 @@ pub async fn run(arguments: arguments::Restore, session: &Session) -> Result<Exi
         Format::Json => print_json(&all)?,
         Format::Table if images.is_empty() => print("No image was on its way out.\n")?,
         Format::Table => {
-            let restored = all.iter().any(|one| one.end == End::Restored);
-            if restored && wish.keep.is_none() {
+            let restored = all.iter().any(|one| one.status == RestoreStatus::Restored);
+            if restored && options.keep.is_none() {
                 print(
                     "Under the same policy the next sweep finds them expired again: change it, or restore \
                      with --keep-until.\n",
@@ -57,7 +57,7 @@ pub async fn run(arguments: arguments::Restore, session: &Session) -> Result<Exi
             }
         }
     }
-    let good = |one: &Restored| matches!(one.end, End::Restored | End::Untouched);
+    let good = |one: &Restored| matches!(one.status, RestoreStatus::Restored | RestoreStatus::Untouched);
     Ok(match (all.iter().all(good), all.iter().any(good)) {
         _ if stopped => Exit::Part,
         (true, _) => Exit::Done,

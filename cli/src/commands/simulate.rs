@@ -1,19 +1,18 @@
 //! `simulate`: what a policy would do in the weeks to come, and how it compares with another.
 
 use serde::Serialize;
-use steward::apply::NoDeadline;
-use steward::inventory::{ImageState, Inventory};
+use steward::model::{NoDeadline, ImageState, Inventory};
 use steward::policy::{Check, Policy, SharedImages};
 use steward::report::{compared_text, simulation_text};
 use steward::simulate::{Growth, Simulation, simulate_with};
-use steward::survey;
+use steward::collect;
 
-use crate::arguments::{self, Format, Place, World};
+use crate::args::{self, Format, AwsArgs, WorldArgs};
 use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
-use crate::seen::unknown_bin;
-use crate::session::Session;
+use crate::load::unknown_bin;
+use crate::context::Context;
 
 /// What `simulate` found.
 #[derive(Serialize)]
@@ -23,14 +22,14 @@ struct Simulated<'a> {
 }
 
 /// A policy and the account as it is read for it.
-struct Case {
+struct ComparedPolicy {
     policy: Policy,
     inventory: Inventory,
 }
 
 /// Runs `simulate`.
-pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Exit, CommandError> {
-    let arguments::Simulate { policy, days, against, world, output } = arguments;
+pub async fn run(arguments: args::SimulateArgs, session: &Context) -> Result<Exit, CommandError> {
+    let args::SimulateArgs { policy, days, against, world, output } = arguments;
     let World { inventory, now, place } = world;
     at_most_one_standard([Some(&policy.policy), against.as_ref(), inventory.as_ref()])?;
     let new = read_policy(&policy.policy)?;
@@ -39,8 +38,8 @@ pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Ex
     let (new, old) = match inventory {
         Some(file) => {
             let inventory = read_inventory(&file)?;
-            let old = old.map(|policy| Case { policy, inventory: inventory.clone() });
-            (Case { policy: new, inventory }, old)
+            let old = old.map(|policy| ComparedPolicy { policy, inventory: inventory.clone() });
+            (ComparedPolicy { policy: new, inventory }, old)
         }
         None => read_account(place, new, old, now).await?,
     };
@@ -50,15 +49,15 @@ pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Ex
     }
     let growth = Growth::of(&new.inventory, &new.policy, now);
     let simulate =
-        |case: &Case| simulate_with(&case.inventory, growth.clone(), &case.policy, now, days);
+        |case: &ComparedPolicy| simulate_with(&case.inventory, growth.clone(), &case.policy, now, days);
     let (simulation, against) = (simulate(&new), old.as_ref().map(simulate));
     match (output.format, &against) {
         (Format::Json, against) => {
             print_json(&Simulated { simulation: &simulation, against: against.as_ref() })?;
         }
-        (Format::Table, None) => print(&simulation_text(&simulation, session.look))?,
+        (Format::Table, None) => print(&simulation_text(&simulation, session.style))?,
         (Format::Table, Some(against)) => {
-            print(&compared_text(&simulation, against, session.look))?
+            print(&compared_text(&simulation, against, session.style))?
         }
     }
     let refused = [("", Some(&simulation)), ("the other policy: ", against.as_ref())];
@@ -73,10 +72,10 @@ pub async fn run(arguments: arguments::Simulate, session: &Session) -> Result<Ex
 }
 
 /// What a run would read before it does anything, and is not known of images that expire later.
-fn not_known(case: &Case) -> Vec<String> {
-    let Case { policy, inventory } = case;
+fn not_known(case: &ComparedPolicy) -> Vec<String> {
+    let ComparedPolicy { policy, inventory } = case;
     let mut notes = Vec::new();
-    let unknown = |image: &&steward::inventory::Image| {
+    let unknown = |image: &&steward::model::Image| {
         image.owner_id.as_ref() == Some(&inventory.account)
             && image.state == ImageState::Available
             && image.launch_permissions.is_none()
@@ -106,26 +105,26 @@ async fn read_account(
     new: Policy,
     old: Option<Policy>,
     now: jiff::Timestamp,
-) -> Result<(Case, Option<Case>), CommandError> {
+) -> Result<(ComparedPolicy, Option<ComparedPolicy>), CommandError> {
     let live = live::connect(place).await?;
     let read = async |policy: &Policy, known: Option<Inventory>| {
         let scope = policy.safety.reference_scope();
         let mut inventory = match known {
             Some(known) => known,
-            None => survey::take_inventory(&live.aws, &live.home, &scope, now).await,
+            None => survey::collect_inventory(&live.aws, &live.target, &scope, now).await,
         };
-        survey::plan_with_evidence(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
+        survey::plan_verified(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
         survey::read_snapshot_holders(&live.aws, &mut inventory, policy).await;
         inventory
     };
     let inventory = read(&new, None).await;
-    let Some(policy) = old else { return Ok((Case { policy: new, inventory }, None)) };
+    let Some(policy) = old else { return Ok((ComparedPolicy { policy: new, inventory }, None)) };
     if policy.safety.reference_scope() != new.safety.reference_scope() {
         let theirs = read(&policy, None).await;
-        return Ok((Case { policy: new, inventory }, Some(Case { policy, inventory: theirs })));
+        return Ok((ComparedPolicy { policy: new, inventory }, Some(ComparedPolicy { policy, inventory: theirs })));
     }
     // What was read for either policy is true for both.
     let inventory = read(&policy, Some(inventory)).await;
-    let old = Case { policy, inventory: inventory.clone() };
-    Ok((Case { policy: new, inventory }, Some(old)))
+    let old = ComparedPolicy { policy, inventory: inventory.clone() };
+    Ok((ComparedPolicy { policy: new, inventory }, Some(old)))
 }

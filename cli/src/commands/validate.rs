@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::arguments::{self, Format, PolicyFile};
+use crate::args::{self, Format, PolicyArgs};
 use crate::files::{print, print_json, read_policy};
 use crate::outcome::{CommandError, Exit};
 
@@ -14,8 +14,8 @@ struct Valid<'a> {
 }
 
 /// Runs `validate`.
-pub fn run(arguments: arguments::Validate) -> Result<Exit, CommandError> {
-    let arguments::Validate { policy: PolicyFile { policy: file }, output } = arguments;
+pub fn run(arguments: args::ValidateArgs) -> Result<Exit, CommandError> {
+    let args::ValidateArgs { policy: PolicyFile { policy: file }, output } = arguments;
     let policy = read_policy(&file)?;
     let rules: Vec<_> = policy.rules.iter().map(|rule| rule.name.as_ref()).collect();
     match output.format {

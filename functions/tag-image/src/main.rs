@@ -6,13 +6,13 @@ use std::time::{Instant, SystemTime};
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, run, service_fn};
 use serde_json::Value;
-use steward::function::{Function, Invocation, Work};
+use steward_lambda::{Function, Invocation, FunctionKind};
 
 #[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "clock and environment come in here, and only here")]
 async fn main() -> Result<(), Error> {
     tracing_subscriber::fmt().json().flatten_event(true).with_current_span(false).init();
-    let started = Function::start(Work::TagImage, |name| std::env::var(name).ok()).await;
+    let started = Function::start(FunctionKind::TagImage, |name| std::env::var(name).ok()).await;
     let function = started.map_err(|error| {
         tracing::error!(%error, "cannot start");
         error.to_string()

@@ -5,18 +5,16 @@
 
 use futures_util::stream::{self, StreamExt};
 
-use super::again::{Again, Look};
+use super::recheck::{Rechecker, ReferenceCheck};
 use super::undo::undo;
-use super::{Changed, Deadline, FailedStep, MARGIN, Outcome, tag_each};
-use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId, SnapshotFate};
-use crate::ids::{ImageId, SnapshotId};
-use crate::inventory::Snapshot;
-use crate::plan::reap::hands_off;
+use super::{Change, MARGIN, Outcome, StepKind, StepResult, tag_each};
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::model::{ImageId, ResourceId, Snapshot, SnapshotFate, SnapshotId, Tags};
 use crate::plan::reason::Reason;
+use crate::plan::snapshots::protections_of;
 use crate::plan::{Action, Decision, Plan, Removal};
 use crate::policy::Policy;
-use crate::progress::{self, Told};
-use crate::tags::Tags;
+use crate::progress::RunContext;
 
 /// What is referred to is asked for so many images in one call, and so many calls are made ahead.
 /// An image waits only for the others of its batch: at the provider's 5 deregistrations a second
@@ -31,77 +29,48 @@ const IN_FLIGHT: usize = 5;
 pub async fn apply(
     plan: &Plan,
     policy: &Policy,
-    cloud: &impl Cloud,
-    deadline: &impl Deadline,
+    cloud: &dyn Cloud,
+    context: RunContext<'_>,
 ) -> Outcome {
-    let mut outcome = Outcome {
-        refused: plan.refusal.as_ref().map(ToString::to_string),
-        deferred: images_with(plan, |reason| matches!(reason, Reason::Deferred { .. })),
-        not_reached: images_with(plan, |reason| *reason == Reason::NotSeen)
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-        ..Outcome::default()
-    };
-    rescue(plan, policy, cloud, deadline, &mut outcome).await;
-    let marked = mark(plan, policy, cloud, deadline, &mut outcome).await;
-    let steps = plan.decisions.iter().filter(|one| marked.may_go_on(one));
+    let mut outcome = Outcome::refused(plan.refusal.clone());
+    for decision in &plan.decisions {
+        for reason in &decision.reasons {
+            let image = &decision.image_id;
+            match reason {
+                Reason::Deferred { .. } => {
+                    let step = if decision.is_to_disable() { StepKind::Disable } else { StepKind::Deregister };
+                    outcome.record(image, step, StepResult::Deferred);
+                }
+                Reason::Unverified => {
+                    outcome.record(image, StepKind::Verify, StepResult::NotReached);
+                }
+                _ => {}
+            }
+        }
+    }
+    let run = Run { plan, policy, cloud, context };
+    run.rescue(&mut outcome).await;
+    let unmarked = run.mark(&mut outcome).await;
+    let steps = plan.decisions.iter().filter(|one| unmarked.may_go_on(one));
     let (deprecations, rest): (Vec<_>, Vec<_>) = steps
-        .filter(|one| takes_a_step(one))
+        .filter(|one| step_of(&one.action).is_some())
         .partition(|one| matches!(one.action, Action::Deprecate { .. }));
-    let run = Run { plan, policy, cloud, deadline };
     run.all(deprecations, &mut outcome).await;
     run.all(rest, &mut outcome).await;
     outcome.sorted()
 }
 
-fn takes_a_step(decision: &Decision) -> bool {
-    matches!(
-        decision.action,
-        Action::Deprecate { .. } | Action::Disable { .. } | Action::Deregister { .. }
-    )
-}
-
-/// The images that have a reason of this kind.
-fn images_with(plan: &Plan, is_meant: fn(&Reason) -> bool) -> Vec<ImageId> {
-    let meant = plan.decisions.iter().filter(|decision| decision.because.iter().any(is_meant));
-    meant.map(|decision| decision.image_id.clone()).collect()
-}
-
-/// What is wanted again comes first: it must not wait behind a long list of removals.
-async fn rescue(
-    plan: &Plan,
-    policy: &Policy,
-    cloud: &impl Cloud,
-    deadline: &impl Deadline,
-    outcome: &mut Outcome,
-) {
-    let rescues = plan.decisions.iter().filter_map(|decision| match &decision.action {
-        Action::Rescue(what) => Some((&decision.image_id, what)),
-        _ => None,
-    });
-    let rescues: Vec<_> = rescues.collect();
-    if !rescues.is_empty() {
-        progress::stage("rescuing images", Some(rescues.len()));
-    }
-    for (image, what) in rescues {
-        if deadline.left() < MARGIN {
-            outcome.not_reached.push(image.to_string());
-            continue;
-        }
-        let undone = undo(image, what, &policy.names, plan.planned_at, cloud).await;
-        progress::tell(Told::Done(1));
-        match undone {
-            Ok(_) => {
-                tracing::info!(image_id = %image, "rescued");
-                outcome.rescued.push(image.clone());
-            }
-            Err(error) => outcome.fail(image.as_str(), FailedStep::Rescue, &error),
-        }
+/// The step that an action takes on an image that exists, after it was tagged as expired.
+fn step_of(action: &Action) -> Option<StepKind> {
+    match action {
+        Action::Deprecate { .. } => Some(StepKind::Deprecate),
+        Action::Disable { .. } => Some(StepKind::Disable),
+        Action::Deregister { .. } => Some(StepKind::Deregister),
+        Action::Keep | Action::Wait | Action::Expire | Action::Rescue(_) => None,
     }
 }
 
-/// The images that could not be marked: no step is taken on them.
+/// The images that could not be tagged as expired: no step is taken on them.
 struct Unmarked(Vec<ImageId>);
 
 impl Unmarked {
@@ -110,94 +79,111 @@ impl Unmarked {
     }
 }
 
-/// Marks what is newly expired, all images in one batch: they get the same tag. What goes at
-/// once is marked too, so that a role can be denied every image that is not.
-async fn mark(
-    plan: &Plan,
-    policy: &Policy,
-    cloud: &impl Cloud,
-    deadline: &impl Deadline,
-    outcome: &mut Outcome,
-) -> Unmarked {
-    let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
-    let mut unmarked = Unmarked(Vec::new());
-    if newly.is_empty() {
-        return unmarked;
-    }
-    // However little time there is, marking is worth it: the steps count from there.
-    if deadline.left().is_zero() {
-        let ids = newly.iter().map(|decision| &decision.image_id);
-        outcome.not_reached.extend(ids.clone().map(ToString::to_string));
-        unmarked.0.extend(ids.cloned());
-        return unmarked;
-    }
-    let resources: Vec<_> = newly.iter().map(|d| ResourceId::Image(d.image_id.clone())).collect();
-    let mark: Tags =
-        [(policy.names.expired_at.as_str(), plan.planned_at.to_string())].into_iter().collect();
-    let results = tag_each(cloud, &resources, &mark).await;
-    for (decision, result) in newly.into_iter().zip(results) {
-        let image = &decision.image_id;
-        match result {
-            Ok(()) => {
-                tracing::info!(image_id = %image, rule = decision.rule.as_deref(), group = decision.group.as_deref(), "expired");
-                outcome.expired.push(image.clone());
-                continue;
-            }
-            Err(error) if error.kind == ErrorKind::NotFound => {
-                outcome
-                    .changed
-                    .push(Changed { id: image.to_string(), because: "it is gone".to_owned() });
-            }
-            Err(error) => outcome.fail(image.as_str(), FailedStep::Tag, &error),
-        }
-        unmarked.0.push(image.clone());
-    }
-    unmarked
-}
-
-/// How one step on one image went.
-enum Stepped {
-    Deprecated,
-    Disabled,
-    Deregistered { deleted: Vec<SnapshotId> },
-    Changed(String),
-    NotReached,
-    Failed(FailedStep, CloudError),
-}
+/// What a step ended with: a result of its own, or the part of it that failed.
+type Stepped = Result<StepResult, (StepKind, CloudError)>;
 
 /// Everything that the steps have in common.
-struct Run<'a, C, D> {
+struct Run<'a> {
     plan: &'a Plan,
     policy: &'a Policy,
-    cloud: &'a C,
-    deadline: &'a D,
+    cloud: &'a dyn Cloud,
+    context: RunContext<'a>,
 }
 
-impl<C: Cloud, D: Deadline> Run<'_, C, D> {
+impl Run<'_> {
+    /// What is wanted again comes first: it must not wait behind a long list of removals.
+    async fn rescue(&self, outcome: &mut Outcome) {
+        let rescues = self.plan.decisions.iter().filter_map(|decision| match &decision.action {
+            Action::Rescue(what) => Some((&decision.image_id, what)),
+            _ => None,
+        });
+        let rescues: Vec<_> = rescues.collect();
+        if !rescues.is_empty() {
+            self.context.stage("rescuing images", Some(rescues.len()));
+        }
+        let (names, now) = (&self.policy.tag_names, self.plan.planned_at);
+        for (image, what) in rescues {
+            if self.context.left() < MARGIN {
+                outcome.record(image, StepKind::Rescue, StepResult::NotReached);
+                continue;
+            }
+            let undone = undo(image, what, names, now, self.cloud).await;
+            self.context.done(1);
+            match undone {
+                Ok(_) => {
+                    tracing::info!(image_id = %image, "rescued");
+                    outcome.record(image, StepKind::Rescue, StepResult::Done);
+                }
+                Err(error) => outcome.fail(image, StepKind::Rescue, &error),
+            }
+        }
+    }
+
+    /// Tags what is newly expired, all images in one batch: they get the same tag. What goes at
+    /// once is tagged too, so that a role can be denied every image that is not.
+    async fn mark(&self, outcome: &mut Outcome) -> Unmarked {
+        let plan = self.plan;
+        let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
+        let mut unmarked = Unmarked(Vec::new());
+        if newly.is_empty() {
+            return unmarked;
+        }
+        // However little time there is, tagging is worth it: the steps count from there.
+        if self.is_over() {
+            for decision in newly {
+                outcome.record(&decision.image_id, StepKind::Expire, StepResult::NotReached);
+                unmarked.0.push(decision.image_id.clone());
+            }
+            return unmarked;
+        }
+        let resources: Vec<ResourceId> = newly.iter().map(|one| (&one.image_id).into()).collect();
+        let key = self.policy.tag_names.expired_at.as_str();
+        let mark: Tags = [(key, plan.planned_at.to_string())].into_iter().collect();
+        let results = tag_each(self.cloud, &resources, &mark).await;
+        for (decision, result) in newly.into_iter().zip(results) {
+            let image = &decision.image_id;
+            match result {
+                Ok(()) => {
+                    tracing::info!(image_id = %image, rule = decision.rule.as_deref(), group = decision.group.as_deref(), "expired");
+                    outcome.record(image, StepKind::Expire, StepResult::Done);
+                    continue;
+                }
+                Err(error) if error.kind == ErrorKind::NotFound => {
+                    outcome.record(image, StepKind::Expire, StepResult::Changed(Change::Gone));
+                }
+                Err(error) => outcome.fail(image, StepKind::Expire, &error),
+            }
+            unmarked.0.push(image.clone());
+        }
+        unmarked
+    }
+
     /// Takes the steps of all these decisions, as far as time suffices.
     async fn all(&self, decisions: Vec<&Decision>, outcome: &mut Outcome) {
         let Some(first) = decisions.first() else { return };
-        progress::stage("looking again at what refers to images", None);
-        let again = &Again::begin(self.plan, self.policy, self.cloud, &decisions, || {
-            self.deadline.left() < MARGIN
-        })
-        .await;
-        let doing = match first.action {
+        self.context.stage("checking references again", None);
+        let rechecker =
+            &Rechecker::begin(self.plan, self.policy, self.cloud, &decisions, self.context).await;
+        let stage = match first.action {
             Action::Deprecate { .. } => "deprecating images",
             _ => "disabling and deregistering images",
         };
-        progress::stage(doing, Some(decisions.len()));
+        self.context.stage(stage, Some(decisions.len()));
         let mut results = stream::iter(decisions.chunks(BATCH))
             .map(|batch| async move {
                 let images: Vec<ImageId> =
                     batch.iter().map(|decision| decision.image_id.clone()).collect();
-                let late = self.deadline.left() < MARGIN;
-                let look = &if late { Look::default() } else { again.look_at(&images).await };
+                let late = self.context.left() < MARGIN;
+                let check = &match late {
+                    true => ReferenceCheck::default(),
+                    false => rechecker.check_references(&images).await,
+                };
                 stream::iter(batch)
                     .map(|decision| async move {
-                        let stepped = self.one(decision, again, look).await;
-                        progress::tell(Told::Done(1));
-                        (*decision, stepped)
+                        let mut deleted = Vec::new();
+                        let stepped = self.one(decision, rechecker, check, &mut deleted).await;
+                        self.context.done(1);
+                        (*decision, stepped, deleted)
                     })
                     .buffer_unordered(IN_FLIGHT)
                     .collect::<Vec<_>>()
@@ -205,37 +191,47 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
             })
             .buffer_unordered(BATCHES_IN_FLIGHT);
         while let Some(batch) = results.next().await {
-            for (decision, result) in batch {
-                record(decision, result, outcome);
+            for (decision, stepped, deleted) in batch {
+                record(decision, stepped, deleted, outcome);
             }
         }
     }
 
-    async fn one(&self, decision: &Decision, again: &Again<'_, C>, look: &Look) -> Stepped {
-        if self.deadline.left() < MARGIN {
-            return Stepped::NotReached;
+    async fn one(
+        &self,
+        decision: &Decision,
+        rechecker: &Rechecker<'_>,
+        check: &ReferenceCheck,
+        deleted: &mut Vec<SnapshotId>,
+    ) -> Stepped {
+        if self.context.left() < MARGIN {
+            return Ok(StepResult::NotReached);
         }
-        let result = match &decision.action {
+        let stepped = match &decision.action {
             Action::Deprecate { save } => self.deprecate(decision, save).await,
-            Action::Disable { save } => self.disable(decision, save, again, look).await,
-            Action::Deregister { removal } => self.remove(decision, removal, again, look).await,
+            Action::Disable { save } => self.disable(decision, save, rechecker, check).await,
+            Action::Deregister { removal } => {
+                self.deregister(decision, removal, rechecker, check, deleted).await
+            }
             Action::Keep | Action::Wait | Action::Expire | Action::Rescue(_) => {
-                Ok(Stepped::NotReached)
+                Ok(StepResult::NotReached)
             }
         };
-        result.unwrap_or_else(|(step, error)| match (step, error.kind) {
+        match stepped {
             // Gone between two calls: whoever removed it, nothing is left to be done.
-            (FailedStep::Deprecate | FailedStep::Disable, ErrorKind::NotFound) => {
-                Stepped::Changed("it is gone".to_owned())
+            Err((StepKind::Deprecate | StepKind::Disable, error))
+                if error.kind == ErrorKind::NotFound =>
+            {
+                Ok(StepResult::Changed(Change::Gone))
             }
-            _ => Stepped::Failed(step, error),
-        })
+            stepped => stepped,
+        }
     }
 
     /// Whether no time at all is left: not even the next call of a step that was begun is made. A
     /// later run finds what it had done so far, as after a crash.
     fn is_over(&self) -> bool {
-        self.deadline.left().is_zero()
+        self.context.left().is_zero()
     }
 
     /// Writes down what is there before it is overwritten.
@@ -248,65 +244,66 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
         &self,
         decision: &Decision,
         save: &str,
-    ) -> Result<Stepped, (FailedStep, CloudError)> {
-        let failed = |error| (FailedStep::Deprecate, error);
+    ) -> Stepped {
+        let failed = |error| (StepKind::Deprecate, error);
         let image = &decision.image_id;
-        self.save(image, &self.policy.names.deprecation, save).await.map_err(failed)?;
+        self.save(image, &self.policy.tag_names.deprecation, save).await.map_err(failed)?;
         if self.is_over() {
-            return Ok(Stepped::NotReached);
+            return Ok(StepResult::NotReached);
         }
         self.cloud.deprecate(image, self.plan.planned_at).await.map_err(failed)?;
-        Ok(Stepped::Deprecated)
+        Ok(StepResult::Done)
     }
 
     async fn disable(
         &self,
         decision: &Decision,
         save: &str,
-        again: &Again<'_, C>,
-        look: &Look,
-    ) -> Result<Stepped, (FailedStep, CloudError)> {
-        let failed = |error| (FailedStep::Disable, error);
-        if let Some(because) = again.changed(decision, Some(save), look).await? {
-            return Ok(Stepped::Changed(because));
+        rechecker: &Rechecker<'_>,
+        check: &ReferenceCheck,
+    ) -> Stepped {
+        let failed = |error| (StepKind::Disable, error);
+        if let Some(change) = rechecker.changed(decision, Some(save), check).await? {
+            return Ok(StepResult::Changed(change));
         }
         let image = &decision.image_id;
         if self.is_over() {
-            return Ok(Stepped::NotReached);
+            return Ok(StepResult::NotReached);
         }
-        self.save(image, &self.policy.names.launch_permissions, save).await.map_err(failed)?;
+        self.save(image, &self.policy.tag_names.launch_permissions, save).await.map_err(failed)?;
         if self.is_over() {
-            return Ok(Stepped::NotReached);
+            return Ok(StepResult::NotReached);
         }
         self.cloud.disable(image).await.map_err(failed)?;
-        Ok(Stepped::Disabled)
+        Ok(StepResult::Done)
     }
 
     /// Looks again, writes the ledger, deregisters: in this order.
-    async fn remove(
+    async fn deregister(
         &self,
         decision: &Decision,
         removal: &Removal,
-        again: &Again<'_, C>,
-        look: &Look,
-    ) -> Result<Stepped, (FailedStep, CloudError)> {
+        rechecker: &Rechecker<'_>,
+        check: &ReferenceCheck,
+        deleted: &mut Vec<SnapshotId>,
+    ) -> Stepped {
         let save = removal.save.as_deref();
-        if let Some(because) = again.changed(decision, save, look).await? {
-            return Ok(Stepped::Changed(because));
+        if let Some(change) = rechecker.changed(decision, save, check).await? {
+            return Ok(StepResult::Changed(change));
         }
-        let failed = |error| (FailedStep::Ledger, error);
+        let failed = |error| (StepKind::WriteStateTags, error);
         let image = &decision.image_id;
-        let names = &self.policy.names;
+        let names = &self.policy.tag_names;
         if self.is_over() {
-            return Ok(Stepped::NotReached);
+            return Ok(StepResult::NotReached);
         }
         // Nobody has to be given a launch permission back that nobody had.
-        if let Some(save) = save.filter(|save| again.is_shared(image, save)) {
+        if let Some(save) = save.filter(|save| rechecker.is_shared(image, save)) {
             self.save(image, &names.launch_permissions, save).await.map_err(failed)?;
         }
         for snapshot in &removal.ledger {
             if self.is_over() {
-                return Ok(Stepped::NotReached);
+                return Ok(StepResult::NotReached);
             }
             let ledger = names.ledger(image, snapshot, removal.delete_after);
             match self.cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &ledger).await {
@@ -317,15 +314,16 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
             }
         }
         let fate = self
-            .fate_now(decision, removal, again)
+            .fate_now(decision, removal, rechecker)
             .await
-            .map_err(|error| (FailedStep::Recheck, error))?;
+            .map_err(|error| (StepKind::Recheck, error))?;
         if self.is_over() {
-            return Ok(Stepped::NotReached);
+            return Ok(StepResult::NotReached);
         }
         let done = self.cloud.deregister(image, fate).await;
-        let done = done.map_err(|error| (FailedStep::Deregister, error))?;
-        Ok(Stepped::Deregistered { deleted: done.deleted })
+        let done = done.map_err(|error| (StepKind::Deregister, error))?;
+        deleted.extend(done.deleted);
+        Ok(StepResult::Done)
     }
 
     /// The planned fate of the snapshots, unless one of them has been put under somebody's
@@ -334,44 +332,48 @@ impl<C: Cloud, D: Deadline> Run<'_, C, D> {
         &self,
         decision: &Decision,
         removal: &Removal,
-        again: &Again<'_, C>,
+        rechecker: &Rechecker<'_>,
     ) -> Result<SnapshotFate, CloudError> {
         if removal.snapshots == SnapshotFate::LeaveToReaper {
             return Ok(SnapshotFate::LeaveToReaper);
         }
-        if again.are_held(&decision.snapshots).await? {
+        if rechecker.are_held(&decision.snapshots).await? {
             return Ok(SnapshotFate::LeaveToReaper);
         }
         let found = self.cloud.find_snapshots(&decision.snapshots).await?;
         let kept = |snapshot: &Snapshot| {
-            !hands_off(snapshot, self.policy, self.plan.planned_at).is_empty()
+            !protections_of(snapshot, self.policy, self.plan.planned_at).is_empty()
         };
         Ok(if found.iter().any(kept) { SnapshotFate::LeaveToReaper } else { removal.snapshots })
     }
 }
 
-fn record(decision: &Decision, result: Stepped, outcome: &mut Outcome) {
-    let image = &decision.image_id;
-    let rule = decision.rule.as_deref();
-    match result {
-        Stepped::Deprecated => {
-            tracing::info!(image_id = %image, rule, "deprecated");
-            outcome.deprecated.push(image.clone());
-        }
-        Stepped::Disabled => {
-            tracing::info!(image_id = %image, rule, "disabled");
-            outcome.disabled.push(image.clone());
-        }
-        Stepped::Deregistered { deleted } => {
+/// Logs how the step of a decision ended, and writes it down.
+fn record(
+    decision: &Decision,
+    stepped: Stepped,
+    deleted: Vec<SnapshotId>,
+    outcome: &mut Outcome,
+) {
+    let (image, rule) = (&decision.image_id, decision.rule.as_deref());
+    let Some(step) = step_of(&decision.action) else { return };
+    let result = match stepped {
+        Ok(result) => result,
+        Err((step, error)) => return outcome.fail(image, step, &error),
+    };
+    match (&result, step) {
+        (StepResult::Done, StepKind::Deprecate) => tracing::info!(image_id = %image, rule, "deprecated"),
+        (StepResult::Done, StepKind::Disable) => tracing::info!(image_id = %image, rule, "disabled"),
+        (StepResult::Done, _) => {
             tracing::info!(image_id = %image, rule, snapshots_deleted = deleted.len(), "deregistered");
-            outcome.deregistered.push(image.clone());
-            outcome.deleted.extend(deleted);
         }
-        Stepped::Changed(because) => {
-            tracing::warn!(image_id = %image, because, "changed since it was planned; left alone");
-            outcome.changed.push(Changed { id: image.to_string(), because });
+        (StepResult::Changed(change), _) => {
+            tracing::warn!(image_id = %image, %change, "changed since planning; skipped");
         }
-        Stepped::NotReached => outcome.not_reached.push(image.to_string()),
-        Stepped::Failed(step, error) => outcome.fail(image.as_str(), step, &error),
+        _ => {}
+    }
+    outcome.record(image, step, result);
+    for snapshot in &deleted {
+        outcome.record(snapshot, StepKind::DeleteSnapshot, StepResult::Done);
     }
 }

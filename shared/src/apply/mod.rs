@@ -5,9 +5,11 @@
 //! permissions) is written down before it. Whatever a crash leaves undone, a later run finds.
 //! The pace is the adapter's: it stays below the provider's limits.
 
-mod again;
+mod change;
+mod counts;
 mod images;
 mod outcome;
+mod recheck;
 mod snapshots;
 mod undo;
 
@@ -15,12 +17,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use self::change::Change;
+pub use self::counts::Counts;
 pub use self::images::apply;
-pub use self::outcome::{Changed, FailedStep, Failure, Outcome, Status};
+pub use self::outcome::{Failure, Outcome, Status, StepKind, StepRecord, StepResult};
 pub use self::snapshots::apply_snapshots;
-pub use self::undo::undo;
-use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId};
-use crate::tags::Tags;
+pub use self::undo::{RestoreStep, undo};
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::model::{ResourceId, Tags};
 
 /// How many snapshots are worked on at once. With a round trip of some 100 ms this is more than
 /// the 5 deletions a second that the provider allows in the long run.
@@ -29,52 +33,32 @@ const IN_FLIGHT: usize = 8;
 pub(crate) const MARGIN: Duration = Duration::from_secs(15);
 
 /// Whether a run may change anything.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    Default,
+    PartialEq,
+    Eq,
+    Serialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Mode {
-    /// It says what it would do.
+    /// It reports what it would do.
     #[default]
     Plan,
     /// It does it.
     Apply,
 }
 
-impl Mode {
-    /// The mode as settings and reports name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Plan => "plan",
-            Self::Apply => "apply",
-        }
-    }
-}
-
-/// The time that a run has.
-pub trait Deadline: Sync {
-    /// What is left of it.
-    fn left(&self) -> Duration;
-}
-
-/// No deadline: a person at a terminal has time.
-#[derive(Debug, Clone, Copy)]
-pub struct NoDeadline;
-
-impl Deadline for NoDeadline {
-    fn left(&self) -> Duration {
-        Duration::MAX
-    }
-}
-
-impl<F: Fn() -> Duration + Sync> Deadline for F {
-    fn left(&self) -> Duration {
-        self()
-    }
-}
-
 /// Sets `tags` on every resource, with one answer for each: together if possible. Where a single
 /// bad resource makes a batch fail, its halves are tried, so that the rest costs few calls.
 pub(crate) async fn tag_each(
-    cloud: &impl Cloud,
+    cloud: &dyn Cloud,
     resources: &[ResourceId],
     tags: &Tags,
 ) -> Vec<Result<(), CloudError>> {

@@ -1,100 +1,108 @@
-//! What a run did, and what it did not.
+//! What a run did, and what it did not: one record for each step.
+
+use std::fmt;
 
 use serde::Serialize;
 
+use super::Change;
 use crate::cloud::CloudError;
-use crate::ids::{ImageId, SnapshotId};
+use crate::model::{ImageId, ResourceId, SnapshotId};
+use crate::plan::Refusal;
 
-/// What a run did, and what it did not.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// What a run did, and what it did not. Every count and every text derives from its records.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Outcome {
-    /// Images that were marked as expired.
-    pub expired: Vec<ImageId>,
-    /// Images that are shown as deprecated now.
-    pub deprecated: Vec<ImageId>,
-    /// Images that nobody can launch any more.
-    pub disabled: Vec<ImageId>,
-    /// Images of which everything that was done was taken back.
-    pub rescued: Vec<ImageId>,
-    /// Images that are gone now.
-    pub deregistered: Vec<ImageId>,
-    /// Orphaned snapshots that were marked, to be deleted in a later run.
-    pub marked: Vec<SnapshotId>,
-    /// Snapshots that are gone now.
-    pub deleted: Vec<SnapshotId>,
-    /// Snapshots that an image still uses, as far as the provider knows: a later run tries again.
-    pub later: Vec<SnapshotId>,
-    /// What is no longer as the plan saw it, and was left alone.
-    pub changed: Vec<Changed>,
-    /// Images whose time has come, but a cap keeps them for a later run.
-    pub deferred: Vec<ImageId>,
-    /// Images and snapshots that the deadline left for the next run.
-    pub not_reached: Vec<String>,
-    /// What failed; the run went on.
-    pub failed: Vec<Failure>,
     /// Why nothing was removed, if so.
-    pub refused: Option<String>,
+    pub refusal: Option<Refusal>,
+    /// The steps, in the order of [`Outcome::sorted`]. A resource may have several.
+    pub steps: Vec<StepRecord>,
 }
 
-/// Something that is no longer as the plan saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Changed {
-    /// The image or snapshot.
-    pub id: String,
-    /// What is different.
-    pub because: String,
+/// How one step on one resource ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct StepRecord {
+    /// The resource.
+    pub resource: ResourceId,
+    /// The step.
+    pub step: StepKind,
+    /// How it ended.
+    #[serde(flatten)]
+    pub result: StepResult,
 }
 
-/// A step that failed.
+/// The steps that a run takes.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::Display,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum StepKind {
+    /// Write the tags of a new image on it or on one of its snapshots.
+    Tag,
+    /// Undo what was done to an image that is wanted again.
+    Rescue,
+    /// Tag an image as expired.
+    Expire,
+    /// Read what the listings do not tell; without it, no step is taken.
+    Verify,
+    /// Deprecate an image.
+    Deprecate,
+    /// Read an image or a snapshot again, right before it is changed.
+    Recheck,
+    /// Disable an image.
+    Disable,
+    /// Write the state tags of an image and its snapshots before it is deregistered.
+    WriteStateTags,
+    /// Deregister an image.
+    Deregister,
+    /// Tag an orphaned snapshot with the time from which it may be deleted.
+    MarkOrphan,
+    /// Delete a snapshot.
+    DeleteSnapshot,
+    /// Stop or terminate an instance.
+    RetireInstance,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "result", rename_all = "snake_case")]
+pub enum StepResult {
+    /// It was taken, or had been before.
+    Done,
+    /// An image still uses the snapshot, as far as the provider knows: a later run tries again.
+    InUse,
+    /// The resource is no longer as it was planned for, and was left alone.
+    Changed(Change),
+    /// Its time has come, but a cap leaves it to a later run.
+    Deferred,
+    /// There was no time left: the next run takes it.
+    NotReached,
+    /// It failed; the run went on.
+    Failed(Failure),
+}
+
+/// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// The image or snapshot.
-    pub id: String,
-    /// The step.
-    pub step: FailedStep,
-    /// The provider's error code; empty when there was no answer.
+    /// The provider's error code; empty when there was no response.
     pub code: String,
-    /// One line for people.
+    /// The call and the provider's message, in one line.
     pub message: String,
 }
 
-/// The steps that can fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
-pub enum FailedStep {
-    Tag,
-    Rescue,
-    Deprecate,
-    Recheck,
-    Disable,
-    Ledger,
-    Deregister,
-    Mark,
-    DeleteSnapshot,
-    Retire,
-}
-
-impl FailedStep {
-    /// The step as reports name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Tag => "tag",
-            Self::Rescue => "rescue",
-            Self::Deprecate => "deprecate",
-            Self::Recheck => "recheck",
-            Self::Disable => "disable",
-            Self::Mark => "mark",
-            Self::Ledger => "ledger",
-            Self::Deregister => "deregister",
-            Self::DeleteSnapshot => "delete_snapshot",
-            Self::Retire => "retire",
-        }
+impl From<&CloudError> for Failure {
+    fn from(error: &CloudError) -> Self {
+        Self { code: error.code.clone(), message: error.to_string() }
     }
 }
 
-/// How a run went.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a run ended.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display, strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// All of the plan was carried out.
     Done,
@@ -106,111 +114,152 @@ pub enum Status {
     Refused,
 }
 
-impl Status {
-    /// The status as reports name it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Part => "part",
-            Self::Failed => "failed",
-            Self::Refused => "refused",
+impl StepRecord {
+    /// A record.
+    pub fn new(resource: impl Into<ResourceId>, step: StepKind, result: StepResult) -> Self {
+        Self { resource: resource.into(), step, result }
+    }
+
+    /// A failure, which is logged as well.
+    pub fn failed(resource: impl Into<ResourceId>, step: StepKind, error: &CloudError) -> Self {
+        let resource = resource.into();
+        tracing::error!(id = %resource, step = %step, code = error.code, %error, "step failed");
+        Self::new(resource, step, StepResult::Failed(error.into()))
+    }
+
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.result {
+            StepResult::Failed(failure) => Some(failure),
+            _ => None,
+        }
+    }
+
+    /// What had changed, if that is why it was not taken.
+    pub fn change(&self) -> Option<&Change> {
+        match &self.result {
+            StepResult::Changed(change) => Some(change),
+            _ => None,
+        }
+    }
+}
+
+/// A failed step, for people.
+impl fmt::Display for StepRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { resource, step, result } = self;
+        match result {
+            StepResult::Done => write!(f, "{step} of {resource}: done"),
+            StepResult::InUse => write!(f, "{step} of {resource}: still in use"),
+            StepResult::Changed(change) => write!(f, "{resource}: {change}"),
+            StepResult::Deferred => write!(f, "{step} of {resource}: deferred"),
+            StepResult::NotReached => write!(f, "{step} of {resource}: not reached"),
+            StepResult::Failed(failure) => write!(f, "{step} of {resource}: {}", failure.message),
         }
     }
 }
 
 impl Outcome {
-    /// How the run went.
+    /// The outcome of a run that takes no step.
+    pub fn refused(refusal: Option<Refusal>) -> Self {
+        Self { refusal, steps: Vec::new() }
+    }
+
+    /// The records of the steps that were taken.
+    pub fn done(&self, step: StepKind) -> impl Iterator<Item = &ResourceId> {
+        let taken = self.steps.iter().filter(move |one| one.step == step);
+        taken.filter(|one| one.result == StepResult::Done).map(|one| &one.resource)
+    }
+
+    /// The images on which this step was taken.
+    pub fn images_done(&self, step: StepKind) -> impl Iterator<Item = &ImageId> {
+        self.done(step).filter_map(ResourceId::as_image)
+    }
+
+    /// The snapshots on which this step was taken.
+    pub fn snapshots_done(&self, step: StepKind) -> impl Iterator<Item = &SnapshotId> {
+        self.done(step).filter_map(ResourceId::as_snapshot)
+    }
+
+    /// The steps that failed.
+    pub fn failed(&self) -> impl Iterator<Item = &StepRecord> {
+        self.steps.iter().filter(|one| one.failure().is_some())
+    }
+
+    /// The steps that were not taken because something had changed.
+    pub fn changed(&self) -> impl Iterator<Item = &StepRecord> {
+        self.steps.iter().filter(|one| one.change().is_some())
+    }
+
+    /// The resources of the steps that a cap left to a later run.
+    pub fn deferred(&self) -> impl Iterator<Item = &ResourceId> {
+        self.with(|result| *result == StepResult::Deferred)
+    }
+
+    /// The resources of the steps that there was no time for.
+    pub fn not_reached(&self) -> impl Iterator<Item = &ResourceId> {
+        self.with(|result| *result == StepResult::NotReached)
+    }
+
+    /// The snapshots that an image still uses, as far as the provider knows.
+    pub fn in_use(&self) -> impl Iterator<Item = &ResourceId> {
+        self.with(|result| *result == StepResult::InUse)
+    }
+
+    fn with(&self, is_meant: fn(&StepResult) -> bool) -> impl Iterator<Item = &ResourceId> {
+        self.steps.iter().filter(move |one| is_meant(&one.result)).map(|one| &one.resource)
+    }
+
+    /// How the run ended.
     pub fn status(&self) -> Status {
-        let Self {
-            expired,
-            deprecated,
-            disabled,
-            rescued,
-            deregistered,
-            marked,
-            deleted,
-            later,
-            changed,
-            deferred: _,
-            not_reached: _,
-            failed: _,
-            refused: _,
-        } = self;
-        let done = expired.len()
-            + deprecated.len()
-            + disabled.len()
-            + rescued.len()
-            + marked.len()
-            + deregistered.len()
-            + deleted.len()
-            + later.len()
-            + changed.len();
-        match (self.failed.is_empty(), done) {
-            (false, 0) => Status::Failed,
-            (false, _) => Status::Part,
-            (true, _) if self.refused.is_some() => Status::Refused,
-            (true, _) if !self.not_reached.is_empty() => Status::Part,
-            (true, _) => Status::Done,
+        let (mut tried, mut failed, mut left) = (false, false, false);
+        for record in &self.steps {
+            match &record.result {
+                StepResult::Done | StepResult::InUse | StepResult::Changed(_) => tried = true,
+                StepResult::Failed(_) => failed = true,
+                StepResult::NotReached => left = true,
+                StepResult::Deferred => {}
+            }
+        }
+        match (failed, tried) {
+            (true, false) => Status::Failed,
+            (true, true) => Status::Part,
+            (false, _) if self.refusal.is_some() => Status::Refused,
+            (false, _) if left => Status::Part,
+            (false, _) => Status::Done,
         }
     }
 
-    /// The outcome of two halves of a run.
+    /// The outcome of two parts of a run.
     pub fn and(mut self, other: Self) -> Self {
-        let Self {
-            expired,
-            deprecated,
-            disabled,
-            rescued,
-            deregistered,
-            marked,
-            deleted,
-            later,
-            changed,
-            deferred,
-            not_reached,
-            failed,
-            refused,
-        } = other;
-        self.expired.extend(expired);
-        self.deprecated.extend(deprecated);
-        self.disabled.extend(disabled);
-        self.marked.extend(marked);
-        self.rescued.extend(rescued);
-        self.deregistered.extend(deregistered);
-        self.deleted.extend(deleted);
-        self.later.extend(later);
-        self.changed.extend(changed);
-        self.deferred.extend(deferred);
-        self.not_reached.extend(not_reached);
-        self.failed.extend(failed);
-        self.refused = self.refused.or(refused);
+        let Self { refusal, steps } = other;
+        self.steps.extend(steps);
+        self.refusal = self.refusal.or(refusal);
         self.sorted()
     }
 
-    pub(super) fn fail(&mut self, id: &str, step: FailedStep, error: &CloudError) {
-        tracing::error!(id, step = step.as_str(), code = error.code, %error, "step failed");
-        self.failed.push(Failure {
-            id: id.to_owned(),
-            step,
-            code: error.code.clone(),
-            message: error.to_string(),
-        });
+    pub(super) fn record(
+        &mut self,
+        resource: impl Into<ResourceId>,
+        step: StepKind,
+        result: StepResult,
+    ) {
+        self.steps.push(StepRecord::new(resource, step, result));
     }
 
-    /// The same outcome gives the same bytes, whichever call was answered first.
+    pub(super) fn fail(
+        &mut self,
+        resource: impl Into<ResourceId>,
+        step: StepKind,
+        error: &CloudError,
+    ) {
+        self.steps.push(StepRecord::failed(resource, step, error));
+    }
+
+    /// The same outcome has the same order, whichever call was answered first: by step, then by
+    /// resource.
     pub(super) fn sorted(mut self) -> Self {
-        self.expired.sort();
-        self.deprecated.sort();
-        self.disabled.sort();
-        self.marked.sort();
-        self.rescued.sort();
-        self.deregistered.sort();
-        self.deleted.sort();
-        self.later.sort();
-        self.changed.sort_by(|a, b| a.id.cmp(&b.id));
-        self.deferred.sort();
-        self.not_reached.sort();
-        self.failed.sort_by(|a, b| a.id.cmp(&b.id));
+        self.steps.sort_by(|a, b| (a.step, &a.resource).cmp(&(b.step, &b.resource)));
         self
     }
 }

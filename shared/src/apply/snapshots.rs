@@ -3,51 +3,49 @@
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
-use super::{Changed, Deadline, FailedStep, IN_FLIGHT, MARGIN, Outcome};
-use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId, SnapshotDeletion};
-use crate::ids::{ImageId, SnapshotId};
-use crate::plan::reap::{self, SnapshotAction, SnapshotPlan, SnapshotReason};
+use super::{Change, IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult};
+use crate::cloud::{Cloud, CloudError, ErrorKind, SnapshotDeletion};
+use crate::model::{ImageId, SnapshotId};
+use crate::plan::snapshots::{self, SnapshotAction, SnapshotPlan, SnapshotReason};
 use crate::policy::Policy;
-use crate::progress::{self, Told};
+use crate::progress::RunContext;
 
-/// How many snapshots are looked at again in one call.
+/// How many snapshots are read again in one call.
 const RECHECKED_TOGETHER: usize = 50;
 
 /// Carries out a plan for snapshots.
 pub async fn apply_snapshots(
     plan: &SnapshotPlan,
     policy: &Policy,
-    cloud: &impl Cloud,
-    deadline: &impl Deadline,
+    cloud: &dyn Cloud,
+    context: RunContext<'_>,
 ) -> Outcome {
-    let mut outcome = Outcome {
-        refused: plan.refusal.as_ref().map(ToString::to_string),
-        not_reached: plan
-            .decisions
-            .iter()
-            .filter(|decision| decision.because.contains(&SnapshotReason::NotSeen))
-            .map(|decision| decision.snapshot_id.to_string())
-            .collect(),
-        ..Outcome::default()
-    };
-    mark_orphans(plan, policy, cloud, deadline, &mut outcome).await;
+    let mut outcome = Outcome::refused(plan.refusal.clone());
+    for decision in &plan.decisions {
+        if decision.reasons.contains(&SnapshotReason::Unverified) {
+            outcome.record(&decision.snapshot_id, StepKind::Verify, StepResult::NotReached);
+        }
+    }
+    mark_orphans(plan, policy, cloud, context, &mut outcome).await;
     let due: Vec<_> =
         plan.decisions.iter().filter(|d| d.action == SnapshotAction::Delete).collect();
     if !due.is_empty() {
-        progress::stage("deleting snapshots", Some(due.len()));
+        context.stage("deleting snapshots", Some(due.len()));
     }
     for batch in due.chunks(RECHECKED_TOGETHER) {
         let ids: Vec<SnapshotId> =
             batch.iter().map(|decision| decision.snapshot_id.clone()).collect();
-        if deadline.left() < MARGIN {
-            outcome.not_reached.extend(ids.iter().map(ToString::to_string));
+        if context.left() < MARGIN {
+            for id in &ids {
+                outcome.record(id, StepKind::DeleteSnapshot, StepResult::NotReached);
+            }
             continue;
         }
         let found = match cloud.find_snapshots(&ids).await {
             Ok(found) => found,
             Err(error) => {
                 for id in &ids {
-                    outcome.fail(id.as_str(), FailedStep::Recheck, &error);
+                    outcome.fail(id, StepKind::Recheck, &error);
                 }
                 continue;
             }
@@ -56,50 +54,64 @@ pub async fn apply_snapshots(
             .map(|id| {
                 let snapshot = found.iter().find(|snapshot| snapshot.snapshot_id == id);
                 let still_due =
-                    snapshot.map(|snapshot| reap::due(snapshot, policy, plan.planned_at));
+                    snapshot.map(|snapshot| snapshots::due(snapshot, policy, plan.planned_at));
                 async move {
                     let result = match still_due {
-                        None => Ok(Reaped::Done(SnapshotDeletion::AlreadyGone)),
-                        Some(Err(reasons)) => Ok(Reaped::Changed(reasons)),
-                        Some(Ok(_)) if deadline.left() < MARGIN => Ok(Reaped::NotReached),
-                        Some(Ok(_)) => cloud.delete_snapshot(&id).await.map(Reaped::Done),
+                        // It no longer exists, and that is what was wanted.
+                        None => Ok(StepResult::Done),
+                        Some(Err(reasons)) => {
+                            Ok(StepResult::Changed(Change::SnapshotKept { reasons }))
+                        }
+                        Some(Ok(_)) if context.left() < MARGIN => Ok(StepResult::NotReached),
+                        Some(Ok(_)) => cloud.delete_snapshot(&id).await.map(|deletion| {
+                            match deletion {
+                                SnapshotDeletion::InUse => StepResult::InUse,
+                                SnapshotDeletion::Deleted | SnapshotDeletion::AlreadyGone => {
+                                    StepResult::Done
+                                }
+                            }
+                        }),
                     };
                     (id, result)
                 }
             })
             .buffer_unordered(IN_FLIGHT);
         while let Some((id, result)) = results.next().await {
-            progress::tell(Told::Done(1));
-            match result {
-                Ok(Reaped::Done(SnapshotDeletion::InUse)) => {
-                    tracing::info!(snapshot_id = %id, "still in use; a later run tries again");
-                    outcome.later.push(id);
-                }
-                Ok(Reaped::Done(deletion)) => {
-                    tracing::info!(snapshot_id = %id, ?deletion, "snapshot deleted");
-                    outcome.deleted.push(id);
-                }
-                Ok(Reaped::Changed(reasons)) => {
-                    let because: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-                    outcome
-                        .changed
-                        .push(Changed { id: id.to_string(), because: because.join(", ") });
-                }
-                Ok(Reaped::NotReached) => outcome.not_reached.push(id.to_string()),
-                Err(error) => outcome.fail(id.as_str(), FailedStep::DeleteSnapshot, &error),
+            context.done(1);
+            if let Ok(StepResult::InUse) = result {
+                tracing::info!(snapshot_id = %id, "still in use; a later run tries again");
             }
+            record(&id, StepKind::DeleteSnapshot, "snapshot deleted", result, &mut outcome);
         }
     }
     outcome.sorted()
 }
 
-/// Marks the orphans with the image that they backed and the time from which on they may be
-/// deleted, after a last look at the snapshot and for the image: a listing may be a little old.
+fn record(
+    id: &SnapshotId,
+    step: StepKind,
+    done: &'static str,
+    result: Result<StepResult, CloudError>,
+    outcome: &mut Outcome,
+) {
+    match result {
+        Ok(result) => {
+            if result == StepResult::Done {
+                tracing::info!(snapshot_id = %id, "{done}");
+            }
+            outcome.record(id, step, result);
+        }
+        Err(error) => outcome.fail(id, step, &error),
+    }
+}
+
+/// Tags the orphans with the image that they backed and the time from which they may be deleted,
+/// after reading the snapshot and looking for the image once more: a listing may be a little old.
 async fn mark_orphans(
     plan: &SnapshotPlan,
     policy: &Policy,
-    cloud: &impl Cloud,
-    deadline: &impl Deadline,
+    cloud: &dyn Cloud,
+    context: RunContext<'_>,
     outcome: &mut Outcome,
 ) {
     let orphans = plan.decisions.iter().filter_map(|decision| match decision.action {
@@ -111,32 +123,15 @@ async fn mark_orphans(
     let orphans: Vec<_> = orphans.collect();
     let mut results = stream::iter(orphans)
         .map(|(id, image, delete_after)| async move {
-            if deadline.left() < MARGIN {
-                return (id, Ok(Marked::NotReached));
+            if context.left() < MARGIN {
+                return (id, Ok(StepResult::NotReached));
             }
             (id, mark_orphan(id, image, delete_after, plan, policy, cloud).await)
         })
         .buffer_unordered(IN_FLIGHT);
     while let Some((id, result)) = results.next().await {
-        match result {
-            Ok(Marked::Done) => {
-                tracing::info!(snapshot_id = %id, "orphan marked");
-                outcome.marked.push(id.clone());
-            }
-            Ok(Marked::Changed(because)) => {
-                outcome.changed.push(Changed { id: id.to_string(), because });
-            }
-            Ok(Marked::NotReached) => outcome.not_reached.push(id.to_string()),
-            Err(error) => outcome.fail(id.as_str(), FailedStep::Mark, &error),
-        }
+        record(id, StepKind::MarkOrphan, "orphan marked", result, outcome);
     }
-}
-
-/// How marking one orphan went.
-enum Marked {
-    Done,
-    Changed(String),
-    NotReached,
 }
 
 async fn mark_orphan(
@@ -145,33 +140,23 @@ async fn mark_orphan(
     delete_after: Timestamp,
     plan: &SnapshotPlan,
     policy: &Policy,
-    cloud: &impl Cloud,
-) -> Result<Marked, CloudError> {
+    cloud: &dyn Cloud,
+) -> Result<StepResult, CloudError> {
     if cloud.find_image(image).await?.is_some() {
-        return Ok(Marked::Changed(format!("its image {image} exists")));
+        return Ok(StepResult::Changed(Change::ImageExists { image: image.clone() }));
     }
     let found = cloud.find_snapshots(std::slice::from_ref(id)).await?;
     let Some(snapshot) = found.first() else {
-        return Ok(Marked::Changed("it is gone".to_owned()));
+        return Ok(StepResult::Changed(Change::Gone));
     };
-    let kept = reap::hands_off(snapshot, policy, plan.planned_at);
-    if !kept.is_empty() {
-        let kept: Vec<_> = kept.iter().map(ToString::to_string).collect();
-        return Ok(Marked::Changed(kept.join(", ")));
+    let reasons = snapshots::protections_of(snapshot, policy, plan.planned_at);
+    if !reasons.is_empty() {
+        return Ok(StepResult::Changed(Change::SnapshotKept { reasons }));
     }
-    let mark = policy.names.ledger(image, id, delete_after);
-    match cloud.set_tags(&[ResourceId::Snapshot(id.clone())], &mark).await {
-        Ok(()) => Ok(Marked::Done),
-        Err(error) if error.kind == ErrorKind::NotFound => {
-            Ok(Marked::Changed("it is gone".to_owned()))
-        }
+    let mark = policy.tag_names.ledger(image, id, delete_after);
+    match cloud.set_tags(&[id.into()], &mark).await {
+        Ok(()) => Ok(StepResult::Done),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(StepResult::Changed(Change::Gone)),
         Err(error) => Err(error),
     }
-}
-
-/// How one snapshot's deletion went.
-enum Reaped {
-    Done(SnapshotDeletion),
-    Changed(Vec<SnapshotReason>),
-    NotReached,
 }

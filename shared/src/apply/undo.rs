@@ -1,53 +1,118 @@
-//! Taking back what the steps did to an image.
+//! Undoing what the steps did to an image.
 
-use std::sync::Arc;
+use std::fmt;
 
 use jiff::Timestamp;
+use serde::Serialize;
 
-use crate::cloud::{Cloud, CloudError, ErrorKind, ResourceId};
-use crate::ids::ImageId;
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::model::{
+    ImageId, LaunchPermission, ResourceId, SnapshotId, TagNames, join_permissions,
+};
 use crate::plan::undo::{Deprecation, Undo};
-use crate::tags::TagNames;
 
-/// Takes `what` back, and says in a few words each what was done. The marks go last: whatever
-/// stops this in the middle, a later run finds them and does it again.
+/// What was done to bring an image back, one step at a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "step", rename_all = "snake_case")]
+pub enum RestoreStep {
+    /// The snapshot was taken out of the Recycle Bin.
+    SnapshotRecovered {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// The image was taken out of the Recycle Bin.
+    ImageRecovered,
+    /// The image was tagged, so that it is kept.
+    Kept {
+        /// The tag's key.
+        key: String,
+        /// The tag's value.
+        value: String,
+    },
+    /// The image was enabled.
+    Enabled,
+    /// The image was shared again.
+    Shared {
+        /// With whom.
+        with: Vec<LaunchPermission>,
+    },
+    /// The deprecation was cancelled.
+    DeprecationCancelled,
+    /// The deprecation time is again what it was before.
+    DeprecationRestored {
+        /// That time.
+        at: Timestamp,
+    },
+    /// The tag that let the snapshot be deleted was removed.
+    SnapshotUnmarked {
+        /// The snapshot.
+        snapshot: SnapshotId,
+    },
+    /// The state tags were removed from the image.
+    StateTagsRemoved,
+}
+
+impl fmt::Display for RestoreStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SnapshotRecovered { snapshot } => {
+                write!(f, "{snapshot} taken out of the Recycle Bin")
+            }
+            Self::ImageRecovered => f.write_str("taken out of the Recycle Bin"),
+            Self::Kept { key, value } => write!(f, "tagged {key}={value}"),
+            Self::Enabled => f.write_str("enabled"),
+            Self::Shared { with } => {
+                write!(f, "shared with {} again", join_permissions(with, ", "))
+            }
+            Self::DeprecationCancelled => f.write_str("no longer deprecated"),
+            Self::DeprecationRestored { at } => write!(f, "deprecated from {at} on, as before"),
+            Self::SnapshotUnmarked { snapshot } => {
+                write!(f, "{snapshot} will not be deleted: its tag was removed")
+            }
+            Self::StateTagsRemoved => f.write_str("no longer tagged as expired"),
+        }
+    }
+}
+
+/// Undoes `what`, and returns what was done. The state tags are removed last: if this stops in the
+/// middle, a later run finds them and goes on.
 ///
 /// # Errors
-/// The first call that failed; for launch permissions only after all else was taken back.
+/// The first call that failed; for launch permissions, only after everything else was undone.
 pub async fn undo(
     image: &ImageId,
     what: &Undo,
     names: &TagNames,
     now: Timestamp,
-    cloud: &impl Cloud,
-) -> Result<Vec<String>, CloudError> {
+    cloud: &dyn Cloud,
+) -> Result<Vec<RestoreStep>, CloudError> {
     let Undo { enable, share_with, deprecation, unmark } = what;
     let mut done = Vec::new();
     if *enable {
         cloud.enable(image).await?;
-        done.push("enabled".to_owned());
+        done.push(RestoreStep::Enabled);
     }
     let (shared, unshared) = share(image, share_with, cloud).await;
     if !shared.is_empty() {
-        done.push(format!("shared with {} again", shared.join(", ")));
+        done.push(RestoreStep::Shared { with: shared });
     }
     match deprecation {
         None => {}
         Some(Deprecation::None) => {
             cloud.cancel_deprecation(image).await?;
-            done.push("no longer deprecated".to_owned());
+            done.push(RestoreStep::DeprecationCancelled);
         }
         // Its own date has passed by now: it would be deprecated without us too.
         Some(Deprecation::At(at)) if *at <= now => {}
         Some(Deprecation::At(at)) => {
             cloud.deprecate(image, *at).await?;
-            done.push(format!("deprecated from {at} on, as before"));
+            done.push(RestoreStep::DeprecationRestored { at: *at });
         }
     }
     for snapshot in unmark {
         let key = std::slice::from_ref(&names.delete_after);
         if remove_tags(&ResourceId::Snapshot(snapshot.clone()), key, cloud).await? {
-            done.push(format!("{snapshot} unmarked"));
+            done.push(RestoreStep::SnapshotUnmarked { snapshot: snapshot.clone() });
         }
     }
     // Who could not be given back what they had stands in a tag still.
@@ -55,6 +120,7 @@ pub async fn undo(
         return Err(error);
     }
     remove_tags(&ResourceId::Image(image.clone()), &Undo::marks(names), cloud).await?;
+    done.push(RestoreStep::StateTagsRemoved);
     Ok(done)
 }
 
@@ -62,9 +128,9 @@ pub async fn undo(
 /// must not keep the others away. Says with whom it is shared, and what failed if not with all.
 async fn share(
     image: &ImageId,
-    with: &[Arc<str>],
-    cloud: &impl Cloud,
-) -> (Vec<Arc<str>>, Option<CloudError>) {
+    with: &[LaunchPermission],
+    cloud: &dyn Cloud,
+) -> (Vec<LaunchPermission>, Option<CloudError>) {
     if with.is_empty() {
         return (Vec::new(), None);
     }
@@ -89,7 +155,7 @@ async fn share(
 async fn remove_tags(
     resource: &ResourceId,
     keys: &[String],
-    cloud: &impl Cloud,
+    cloud: &dyn Cloud,
 ) -> Result<bool, CloudError> {
     match cloud.remove_tags(std::slice::from_ref(resource), keys).await {
         Ok(()) => Ok(true),

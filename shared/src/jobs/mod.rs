@@ -12,25 +12,22 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 pub use crate::apply::Mode;
-use crate::apply::{Changed, Deadline, Failure, Outcome, Status};
-use crate::cloud::{Cloud, CloudError, Machines};
-use crate::event::Trigger;
-use crate::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
+use crate::apply::{Changed, Failure, Outcome, Status, Counts};
+use crate::model::{Deadline, AccountId, ImageId, InstanceId, Region, SnapshotId, AccountRegion};
+use crate::cloud::{Cloud, CloudError, Instances};
+use crate::events::{Trigger, Event, EventBuilder};
 use crate::plan::instance::InstanceDecision;
-use crate::plan::reap::SnapshotDecision;
+use crate::plan::snapshots::SnapshotDecision;
 use crate::plan::{Decision, Summary};
 use crate::policy::Policy;
-use crate::report::Counts;
-use crate::report::events::{Event, News};
-use crate::survey::Home;
 
 /// An answer may have 6 MB; a decision with many reasons takes about 1 KB of it, and the ids of
 /// what was done come on top.
-pub const MOST_STEPS: usize = 1000;
+pub const MAX_STEPS: usize = 1000;
 
 /// The work of one function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Work {
+pub enum FunctionKind {
     /// Tag new images.
     TagImage,
     /// Retire images.
@@ -41,7 +38,7 @@ pub enum Work {
     RetireInstance,
 }
 
-impl Work {
+impl FunctionKind {
     /// The name of the function.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -59,7 +56,7 @@ pub struct Job<'a, C, D> {
     /// The port.
     pub cloud: &'a C,
     /// The account and Region.
-    pub home: &'a Home,
+    pub target: &'a AccountRegion,
     /// The policy.
     pub policy: &'a Policy,
     /// Whether anything may be changed.
@@ -132,7 +129,7 @@ pub struct TaggedResource {
     /// The image or snapshot.
     pub id: String,
     /// The tags that it got or would get.
-    pub tags: crate::tags::Tags,
+    pub tags: crate::model::Tags,
 }
 
 /// A sweep over the images.
@@ -142,7 +139,7 @@ pub struct Pruned {
     pub mode: Mode,
     /// The counts of the plan.
     pub summary: Summary,
-    /// The decisions of the plan that change something, at most [`MOST_STEPS`]; the log has all.
+    /// The decisions of the plan that change something, at most [`MAX_STEPS`]; the log has all.
     pub steps: Vec<Decision>,
     /// What was done.
     pub outcome: Outcome,
@@ -186,7 +183,7 @@ pub enum JobError {
     NotYet(ImageId),
     /// The event was earlier than the provider's own listing: to be sent again.
     #[error("{0} was made a moment ago, but is not to be seen yet; send the event again")]
-    NotSeen(ImageId),
+    Unverified(ImageId),
     /// A call that the job cannot do without.
     #[error(transparent)]
     Cloud(#[from] CloudError),
@@ -211,29 +208,29 @@ fn failure_of(outcome: &Outcome) -> Option<JobError> {
     if outcome.status() == Status::Failed { all_failed(&outcome.failed) } else { None }
 }
 
-impl<C: Cloud + Machines, D: Deadline> Job<'_, C, D> {
+impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
     /// Does the work of one function.
     ///
     /// # Errors
     /// When what the work cannot do without cannot be read.
-    pub async fn run(&self, work: Work, trigger: &Trigger) -> Result<Report, JobError> {
+    pub async fn run(&self, work: FunctionKind, trigger: &Trigger) -> Result<Report, JobError> {
         match work {
-            Work::TagImage => self.tag_image(trigger).await,
-            Work::PruneImages => Ok(self.prune_images(trigger).await),
-            Work::ReapSnapshots => Ok(self.reap_snapshots(trigger).await),
-            Work::RetireInstance => self.retire_instances(trigger).await,
+            FunctionKind::TagImage => self.tag_image(trigger).await,
+            FunctionKind::PruneImages => Ok(self.prune_images(trigger).await),
+            FunctionKind::ReapSnapshots => Ok(self.reap_snapshots(trigger).await),
+            FunctionKind::RetireInstance => self.retire_instances(trigger).await,
         }
     }
 }
 
 impl<C, D> Job<'_, C, D> {
-    fn news(&self) -> News<'_> {
-        News { home: self.home, now: self.now, keep: &self.policy.names.keep }
+    fn news(&self) -> EventBuilder<'_> {
+        EventBuilder { target: self.target, now: self.now, keep: &self.policy.names.keep }
     }
 
     /// Why an event about another account or Region is not for us.
     fn elsewhere(&self, account: Option<&AccountId>, region: Option<&Region>) -> Option<String> {
-        let Home { account: our_account, region: our_region } = self.home;
+        let AccountRegion { account: our_account, region: our_region } = self.target;
         match (account, region) {
             (Some(account), _) if account != our_account => Some(format!(
                 "the event is from account {account}, this function runs in {our_account}"
@@ -252,6 +249,6 @@ fn not_for_us(trigger: &Trigger) -> String {
         Trigger::Ignored { what } => format!("unknown event: {what}"),
         Trigger::Schedule => "this function does nothing on a schedule".to_owned(),
         Trigger::Image { image, state, .. } => format!("nothing to do when {image} is {state}"),
-        Trigger::Made { image, .. } => format!("nothing to do when {image} is made"),
+        Trigger::Creating { image, .. } => format!("nothing to do when {image} is made"),
     }
 }

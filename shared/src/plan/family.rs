@@ -9,7 +9,7 @@ use jiff::tz::TimeZone;
 
 use super::period::{Local, Period};
 use super::reason::{InPeriod, Reason};
-use crate::inventory::{Image, ImageState};
+use crate::model::{Image, ImageState};
 use crate::policy::{GroupBy, Keep, Match, Policy, Rule};
 
 /// The moments that a rule's ages mean in this run.

@@ -11,10 +11,8 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::protect::opt_out;
-use crate::cloud::{Guards, Machine, MachineState};
-use crate::ids::{AccountId, ImageId, InstanceId, SnapshotId};
-use crate::inventory::{Image, ImageState, Snapshot};
-use crate::policy::{Ending, Policy};
+use crate::model::{InstanceProtection, Instance, InstanceState, AccountId, ImageId, InstanceId, SnapshotId, Image, ImageState, Snapshot};
+use crate::policy::{RetireAction, Policy};
 
 /// What is to be done about a machine, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,7 +24,7 @@ pub struct InstanceDecision {
     /// What is to be done.
     pub action: InstanceAction,
     /// Every reason.
-    pub because: Vec<InstanceReason>,
+    pub reasons: Vec<InstanceReason>,
 }
 
 /// What is to be done about a machine.
@@ -108,13 +106,13 @@ pub enum InstanceReason {
     /// It is in a state in which nothing is done to it.
     State {
         /// That state.
-        state: MachineState,
+        state: InstanceState,
     },
 }
 
-/// Whether `machine` waits for `image`, by the tag that people write.
-pub fn asks_for(machine: &Machine, image: &Image, policy: &Policy) -> bool {
-    let asked = machine.tags.get(&policy.names.retire_when_imaged).map(str::trim);
+/// Whether `instance` waits for `image`, by the tag that people write.
+pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
+    let asked = instance.tags.get(&policy.names.retire_when_imaged).map(str::trim);
     asked.is_some_and(|asked| {
         !asked.is_empty() && (asked == image.image_id.as_str() || asked == &*image.name)
     })
@@ -122,16 +120,16 @@ pub fn asks_for(machine: &Machine, image: &Image, policy: &Policy) -> bool {
 
 /// Whether a machine in this state has come to the end that the policy means for it, or is on
 /// its way there.
-pub fn is_at_its_end(machine: &Machine, policy: &Policy) -> bool {
-    match (machine.state, policy.instances.retire) {
-        (MachineState::ShuttingDown | MachineState::Terminated, _)
-        | (MachineState::Stopping | MachineState::Stopped, Ending::Stop) => true,
+pub fn is_at_its_end(instance: &Instance, policy: &Policy) -> bool {
+    match (instance.state, policy.instances.retire) {
+        (InstanceState::ShuttingDown | InstanceState::Terminated, _)
+        | (InstanceState::Stopping | InstanceState::Stopped, RetireAction::Stop) => true,
         (
-            MachineState::Pending
-            | MachineState::Running
-            | MachineState::Stopping
-            | MachineState::Stopped
-            | MachineState::Unknown,
+            InstanceState::Pending
+            | InstanceState::Running
+            | InstanceState::Stopping
+            | InstanceState::Stopped
+            | InstanceState::Unknown,
             _,
         ) => false,
     }
@@ -140,67 +138,67 @@ pub fn is_at_its_end(machine: &Machine, policy: &Policy) -> bool {
 /// Decides about a machine that asked to be retired. `image` is the one that it asks for, if the
 /// account has it, and `snapshots` those of its snapshots that exist.
 pub fn decide_instance(
-    machine: &Machine,
-    guards: &Guards,
+    instance: &Instance,
+    protection: &InstanceProtection,
     image: Option<(&Image, &[Snapshot])>,
     account: &AccountId,
     policy: &Policy,
     now: Timestamp,
 ) -> InstanceDecision {
-    let mut kept = hindrances(machine, guards, policy, now);
+    let mut kept = hindrances(instance, protection, policy, now);
     match image {
         None => {
-            kept.push(match machine.tags.get(&policy.names.retire_when_imaged) {
+            kept.push(match instance.tags.get(&policy.names.retire_when_imaged) {
                 Some(asked) => InstanceReason::NoSuchImage { asked: asked.into() },
                 None => InstanceReason::NotAsked,
             });
         }
         Some((image, snapshots)) => {
-            kept.extend(doubts(machine, image, snapshots, account));
+            kept.extend(doubts(instance, image, snapshots, account));
             let names = &policy.names;
             if image.tags.has(&names.expired_at)
                 || snapshots.iter().any(|one| one.tags.has(&names.delete_after))
             {
                 kept.push(InstanceReason::ImageExpired);
             }
-            if policy.instances.retire == Ending::Terminate {
-                kept.extend(lost_volumes(machine, snapshots));
+            if policy.instances.retire == RetireAction::Terminate {
+                kept.extend(lost_volumes(instance, snapshots));
             }
         }
     }
     let image_id = image.map(|(image, _)| image.image_id.clone());
-    let (action, because) = match (&image_id, kept.is_empty()) {
+    let (action, reasons) = match (&image_id, kept.is_empty()) {
         (Some(image), true) => {
             let action = match policy.instances.retire {
-                Ending::Stop => InstanceAction::Stop,
-                Ending::Terminate => InstanceAction::Terminate,
+                RetireAction::Stop => InstanceAction::Stop,
+                RetireAction::Terminate => InstanceAction::Terminate,
             };
             (action, vec![InstanceReason::Imaged { image: image.clone() }])
         }
         _ => (InstanceAction::Keep, kept),
     };
-    InstanceDecision { instance_id: machine.instance_id.clone(), image_id, action, because }
+    InstanceDecision { instance_id: instance.instance_id.clone(), image_id, action, reasons }
 }
 
 /// What keeps the machine, whatever its image is.
 fn hindrances(
-    machine: &Machine,
-    guards: &Guards,
+    instance: &Instance,
+    protection: &InstanceProtection,
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<InstanceReason> {
-    let Guards { termination_protected, stop_protected, member_of } = guards;
+    let InstanceProtection { termination_protected, stop_protected, member_of } = protection;
     let mut kept = Vec::new();
-    if let Some(until) = opt_out(&machine.tags, &policy.names.keep, now, &policy.timezone) {
+    if let Some(until) = opt_out(&instance.tags, &policy.names.keep, now, &policy.timezone) {
         kept.push(InstanceReason::OptedOut { until });
     }
-    let ends = match (machine.state, policy.instances.retire) {
-        (MachineState::Running, _) | (MachineState::Stopped, Ending::Terminate) => true,
+    let ends = match (instance.state, policy.instances.retire) {
+        (InstanceState::Running, _) | (InstanceState::Stopped, RetireAction::Terminate) => true,
         // Stopped is what was asked for.
         _ => false,
     };
     if !ends {
-        kept.push(InstanceReason::State { state: machine.state });
+        kept.push(InstanceReason::State { state: instance.state });
     }
     // A machine that must not be terminated is not stopped either: somebody counts on it.
     if *termination_protected {
@@ -209,7 +207,7 @@ fn hindrances(
     if *stop_protected {
         kept.push(InstanceReason::StopProtected);
     }
-    if let Some(of) = machine.member_of.as_ref().or(member_of.as_ref()) {
+    if let Some(of) = instance.member_of.as_ref().or(member_of.as_ref()) {
         kept.push(InstanceReason::MemberOf { of: of.clone() });
     }
     kept
@@ -217,7 +215,7 @@ fn hindrances(
 
 /// What speaks against the image being all that is left to keep of the machine.
 fn doubts(
-    machine: &Machine,
+    instance: &Instance,
     image: &Image,
     snapshots: &[Snapshot],
     account: &AccountId,
@@ -229,7 +227,7 @@ fn doubts(
     if image.state != ImageState::Available {
         kept.push(InstanceReason::ImageState { state: image.state });
     }
-    if image.source_instance.as_ref() != Some(&machine.instance_id) {
+    if image.source_instance.as_ref() != Some(&instance.instance_id) {
         kept.push(InstanceReason::NotItsImage { made_from: image.source_instance.clone() });
     }
     let is_complete = |id: &&SnapshotId| {
@@ -243,7 +241,7 @@ fn doubts(
     if !incomplete.is_empty() {
         kept.push(InstanceReason::SnapshotsIncomplete { snapshots: incomplete });
     }
-    match (machine.started_at, image.created_at) {
+    match (instance.started_at, image.created_at) {
         (Some(started), Some(created)) if started <= created => {}
         (Some(at), Some(_)) => kept.push(InstanceReason::StartedSince { at }),
         _ => kept.push(InstanceReason::AgeUnknown),
@@ -253,12 +251,12 @@ fn doubts(
 
 /// What terminating would destroy although the image does not hold it: an image can be made
 /// without some of the volumes, and others may have been attached since.
-fn lost_volumes(machine: &Machine, snapshots: &[Snapshot]) -> Option<InstanceReason> {
+fn lost_volumes(instance: &Instance, snapshots: &[Snapshot]) -> Option<InstanceReason> {
     let is_imaged = |volume: &&Arc<str>| {
         snapshots.iter().any(|one| one.volume_id.as_deref() == Some(&***volume))
     };
     let volumes: Box<[_]> =
-        machine.volumes.iter().filter(|volume| !is_imaged(volume)).cloned().collect();
+        instance.volumes.iter().filter(|volume| !is_imaged(volume)).cloned().collect();
     (!volumes.is_empty()).then_some(InstanceReason::VolumesNotInImage { volumes })
 }
 

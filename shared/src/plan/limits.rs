@@ -2,9 +2,9 @@
 
 use super::protect::Recovery;
 use super::reason::{Cap, Reason};
-use super::retire::Stepped;
+use super::retire::StepDraft;
 use super::{Action, Refusal};
-use crate::inventory::Inventory;
+use crate::model::Inventory;
 use crate::policy::Safety;
 
 /// Why nothing at all may be removed. `matched` is the number of images that the rules match.
@@ -25,7 +25,7 @@ pub(super) fn refusal(inventory: &Inventory, safety: &Safety, matched: usize) ->
 }
 
 /// Defers what goes beyond the caps. The images that have been expired the longest go first.
-pub(super) fn apply_caps(steps: &mut [Stepped], safety: &Safety, matched: usize) {
+pub(super) fn apply_caps(steps: &mut [StepDraft], safety: &Safety, matched: usize) {
     let (cap, limit) = cap(safety, matched);
     let mut going: Vec<usize> = steps
         .iter()
@@ -36,7 +36,7 @@ pub(super) fn apply_caps(steps: &mut [Stepped], safety: &Safety, matched: usize)
         .map(|(position, _)| position)
         .collect();
     going.sort_by_cached_key(|position| {
-        steps.get(*position).map(|Stepped { decision, .. }| {
+        steps.get(*position).map(|StepDraft { decision, .. }| {
             (
                 decision.expired_at.or(decision.created_at),
                 decision.created_at,
@@ -48,7 +48,7 @@ pub(super) fn apply_caps(steps: &mut [Stepped], safety: &Safety, matched: usize)
     for position in going.into_iter().skip(allowed) {
         if let Some(step) = steps.get_mut(position) {
             step.hold_back();
-            step.decision.because.push(Reason::Deferred { cap, limit });
+            step.decision.reasons.push(Reason::Deferred { cap, limit });
         }
     }
 }
@@ -72,12 +72,12 @@ fn cap(safety: &Safety, matched: usize) -> (Cap, u32) {
 }
 
 /// Turns every step towards removal into waiting.
-pub(super) fn refuse(steps: &mut [Stepped]) {
+pub(super) fn refuse(steps: &mut [StepDraft]) {
     for step in steps {
         if !matches!(step.decision.action, Action::Keep | Action::Wait | Action::Rescue(_)) {
             step.hold_back();
             step.decision.action = Action::Wait;
-            step.decision.because.push(Reason::Refused);
+            step.decision.reasons.push(Reason::Refused);
         }
     }
 }

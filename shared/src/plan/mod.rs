@@ -10,10 +10,10 @@ pub mod instance;
 mod limits;
 pub mod period;
 mod protect;
-pub mod reap;
 pub mod reason;
 mod refusal;
-mod retire;
+pub mod snapshots;
+mod steps;
 mod summary;
 pub mod undo;
 
@@ -22,19 +22,17 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-
-use crate::cloud::SnapshotFate;
-use crate::ids::{AccountId, ImageId, Region, SnapshotId};
-use crate::inventory::{Image, ImageState, Inventory, Reference};
-use crate::policy::Policy;
 pub(crate) use family::name_prefix;
 use family::{Cutoffs, Families, Member};
 use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
-pub(crate) use retire::FAILED_AFTER;
+pub(crate) use steps::FAILED_AFTER;
 pub use summary::Summary;
 use undo::Undo;
+
+use crate::model::{SnapshotFate, AccountId, ImageId, Region, SnapshotId, Image, ImageState, Inventory, Reference};
+use crate::policy::Policy;
 
 /// What is to be done about every image of an inventory, and why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,7 +68,7 @@ pub struct Decision {
     #[serde(flatten)]
     pub action: Action,
     /// Every reason, those of higher precedence first.
-    pub because: Vec<Reason>,
+    pub reasons: Vec<Reason>,
     /// Since when it counts as expired: from its tag, or from this plan on.
     pub expired_at: Option<Timestamp>,
     /// What comes after, and when.
@@ -80,8 +78,9 @@ pub struct Decision {
 }
 
 /// What is to be done about an image now.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "action", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Action {
     /// Nothing: it is kept.
     Keep,
@@ -111,7 +110,7 @@ pub enum Action {
 impl Decision {
     /// Whether something refers to the image.
     pub fn is_in_use(&self) -> bool {
-        self.because.iter().any(|reason| matches!(reason, Reason::InUse { .. }))
+        self.reasons.iter().any(|reason| matches!(reason, Reason::InUse { .. }))
     }
 }
 
@@ -126,17 +125,9 @@ impl Action {
         matches!(self, Self::Keep | Self::Rescue(_))
     }
 
-    /// The word for the action, as in the plan's JSON.
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Keep => "keep",
-            Self::Wait => "wait",
-            Self::Expire => "expire",
-            Self::Deprecate { .. } => "deprecate",
-            Self::Disable { .. } => "disable",
-            Self::Deregister { .. } => "deregister",
-            Self::Rescue(_) => "rescue",
-        }
+    /// The kind of the action, as in the plan's JSON.
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 }
 
@@ -166,8 +157,19 @@ pub struct Next {
 }
 
 /// The steps from expired to gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Step {
     /// The image is shown as deprecated.
     Deprecate,
@@ -199,7 +201,7 @@ impl Plan {
     /// Lets `images` wait, because there was no time to see what the plan needs to know of them.
     /// The plan stays as it is in all else: a snapshot that one of them shares is not given up,
     /// because it is used as long as that image exists.
-    pub fn leave_unseen(&mut self, images: &HashSet<ImageId>) {
+    pub fn defer_unverified(&mut self, images: &HashSet<ImageId>) {
         for decision in self.decisions.iter_mut().filter(|one| images.contains(&one.image_id)) {
             match decision.action {
                 Action::Expire => self.summary.expire -= 1,
@@ -210,13 +212,13 @@ impl Plan {
             }
             self.summary.wait += 1;
             decision.action = Action::Wait;
-            decision.because.push(Reason::NotSeen);
+            decision.reasons.push(Reason::Unverified);
         }
     }
 }
 
 /// A decision in the making: an image's place in the inventory, and what is known about it.
-struct Draft<'a> {
+struct DraftDecision<'a> {
     image: &'a Image,
     rule: Option<usize>,
     group: Option<Arc<str>>,
@@ -231,12 +233,12 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let (mut drafts, order) = draft_all(inventory, policy, now);
     let matched = drafts.iter().filter(|draft| draft.rule.is_some()).count();
     let refusal = limits::refusal(inventory, &policy.safety, matched);
-    let marks = retire::Marks::of(inventory, &policy.names);
+    let marks = steps::SnapshotMarks::of(inventory, &policy.names);
     let recovery = Recovery::of(inventory, &policy.safety);
     let mut steps = Vec::with_capacity(drafts.len());
     for position in order {
         if let Some(draft) = drafts.get_mut(position) {
-            steps.push(retire::decide(draft, policy, &marks, &recovery, inventory, now));
+            steps.push(steps::decide(draft, policy, &marks, &recovery, inventory, now));
         }
     }
     limits::apply_caps(&mut steps, &policy.safety, matched);
@@ -244,7 +246,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
         limits::refuse(&mut steps);
     }
     let mut decisions: Vec<Decision> = steps.into_iter().map(|step| step.decision).collect();
-    retire::assign_snapshots(&mut decisions, inventory, policy, now);
+    steps::assign_snapshots(&mut decisions, inventory, policy, now);
     debug_assert_eq!(decisions.len(), inventory.images.len());
     let summary = Summary::of(&decisions, inventory);
     Plan {
@@ -263,11 +265,11 @@ fn draft_all<'a>(
     inventory: &'a Inventory,
     policy: &Policy,
     now: Timestamp,
-) -> (Vec<Draft<'a>>, Vec<usize>) {
+) -> (Vec<DraftDecision<'a>>, Vec<usize>) {
     let uses = Uses::of(inventory);
     let cutoffs = Cutoffs::of_rules(policy, now);
     let mut families: Vec<Families> = policy.rules.iter().map(|_| Families::default()).collect();
-    let mut drafts: Vec<Draft<'_>> = Vec::with_capacity(inventory.images.len());
+    let mut drafts: Vec<DraftDecision<'_>> = Vec::with_capacity(inventory.images.len());
     let mut loose = Vec::new();
     let mut key = String::new();
     for (position, image) in inventory.images.iter().enumerate() {
@@ -305,7 +307,7 @@ fn draft_all<'a>(
         if !in_family {
             loose.push(position);
         }
-        drafts.push(Draft { image, rule, group: None, kept, rank: None });
+        drafts.push(DraftDecision { image, rule, group: None, kept, rank: None });
     }
     let mut order = Vec::with_capacity(drafts.len());
     for (rule, families) in policy.rules.iter().zip(families) {

@@ -9,10 +9,8 @@ use jiff::tz::TimeZone;
 
 use super::reason::{Manager, Reason};
 use super::undo::permissions_now;
-use crate::ids::{AccountId, ImageId, SnapshotId};
-use crate::inventory::{Image, ImageState, Inventory, Recyclable, Reference, RetentionRule};
+use crate::model::{AccountId, ImageId, SnapshotId, Image, ImageState, Inventory, Recyclable, Reference, RetentionRule, Tags};
 use crate::policy::{Check, Policy, Safety, SharedImages};
-use crate::tags::Tags;
 
 /// Who holds which image, each list in order.
 pub(super) struct Uses<'a>(HashMap<&'a ImageId, Vec<&'a Reference>>);

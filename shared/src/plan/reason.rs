@@ -9,12 +9,17 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::period::Period;
-use crate::ids::AccountId;
-use crate::inventory::{ImageState, Recyclable, is_false};
+use crate::model::{
+    AccountId, ArnAndVersion, ImageState, LaunchPermission, Recyclable, Reference, ReferenceKind,
+    is_false, join_permissions,
+};
 
 /// One reason for a decision about an image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames,
+)]
 #[serde(tag = "reason", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// Another account owns it, or nobody knows who does.
     NotOurs {
@@ -44,19 +49,21 @@ pub enum Reason {
     Pinned,
     /// Something refers to it.
     InUse {
-        /// The kind of holder, for example `instance`.
-        kind: Arc<str>,
-        /// Who holds it.
-        by: Arc<str>,
-        /// Nothing that was read starts machines from it: see
-        /// [`Reference::stale`](crate::inventory::Reference::stale).
+        /// The kind of resource that uses it.
+        kind: ReferenceKind,
+        /// The ARN of that resource.
+        arn: Arc<str>,
+        /// The version of that resource; see [`Reference::version`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Arc<str>>,
+        /// Nothing that was read launches instances from it; see [`Reference::stale`].
         #[serde(default, skip_serializing_if = "is_false")]
         stale: bool,
     },
     /// Others may launch it.
     Shared {
-        /// Their accounts or groups.
-        with: Box<[Arc<str>]>,
+        /// Who.
+        with: Box<[LaunchPermission]>,
     },
     /// Nobody knows when it was made.
     AgeUnknown,
@@ -143,7 +150,7 @@ pub enum Reason {
         what: Recyclable,
     },
     /// Time did not suffice to read what refers to it, or with whom it is shared.
-    NotSeen,
+    Unverified,
     /// Its time has come, but the plan refuses to remove anything.
     Refused,
 }
@@ -160,109 +167,34 @@ pub struct InPeriod {
 }
 
 /// Another service that looks after images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "title_case")]
 #[expect(missing_docs, reason = "the services' names")]
 pub enum Manager {
+    #[strum(to_string = "AWS Backup")]
     AwsBackup,
     DataLifecycleManager,
     ImageBuilder,
 }
 
-impl fmt::Display for Manager {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::AwsBackup => "AWS Backup",
-            Self::DataLifecycleManager => "Data Lifecycle Manager",
-            Self::ImageBuilder => "Image Builder",
-        })
-    }
-}
-
 /// A cap on what one run may remove.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the policy's keys")]
 pub enum Cap {
     MaxPerRun,
     MaxFraction,
 }
 
-impl Cap {
-    /// The cap's key in the policy.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::MaxPerRun => "max_per_run",
-            Self::MaxFraction => "max_fraction",
-        }
-    }
-}
-
 impl Reason {
-    /// The words for the kinds of reasons, as they stand in a plan's JSON.
-    pub const WORDS: [&str; 28] = [
-        "not_ours",
-        "state",
-        "protected",
-        "managed_elsewhere",
-        "opted_out",
-        "pinned",
-        "in_use",
-        "shared",
-        "age_unknown",
-        "group_unknown",
-        "no_rule",
-        "last",
-        "at_least",
-        "within",
-        "launched_within",
-        "hourly",
-        "daily",
-        "weekly",
-        "monthly",
-        "yearly",
-        "tag",
-        "expired",
-        "failed",
-        "deferred",
-        "permissions_too_long",
-        "not_recoverable",
-        "not_seen",
-        "refused",
-    ];
+    /// The kinds of reasons, as in a plan's JSON.
+    pub const KINDS: &[&str] = <Self as strum::VariantNames>::VARIANTS;
 
-    /// The word for this kind of reason: one of [`Self::WORDS`].
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::NotOurs { .. } => "not_ours",
-            Self::State { .. } => "state",
-            Self::Protected => "protected",
-            Self::ManagedElsewhere { .. } => "managed_elsewhere",
-            Self::OptedOut { .. } => "opted_out",
-            Self::Pinned => "pinned",
-            Self::InUse { .. } => "in_use",
-            Self::Shared { .. } => "shared",
-            Self::AgeUnknown => "age_unknown",
-            Self::GroupUnknown { .. } => "group_unknown",
-            Self::NoRule => "no_rule",
-            Self::Last { .. } => "last",
-            Self::AtLeast { .. } => "at_least",
-            Self::Within { .. } => "within",
-            Self::LaunchedWithin { .. } => "launched_within",
-            Self::Hourly(_) => "hourly",
-            Self::Daily(_) => "daily",
-            Self::Weekly(_) => "weekly",
-            Self::Monthly(_) => "monthly",
-            Self::Yearly(_) => "yearly",
-            Self::Tag { .. } => "tag",
-            Self::Expired { .. } => "expired",
-            Self::Failed { .. } => "failed",
-            Self::Deferred { .. } => "deferred",
-            Self::PermissionsTooLong { .. } => "permissions_too_long",
-            Self::NotRecoverable { .. } => "not_recoverable",
-            Self::NotSeen => "not_seen",
-            Self::Refused => "refused",
-        }
+    /// The kind of this reason: one of [`Self::KINDS`].
+    pub fn kind(&self) -> &'static str {
+        self.into()
     }
 }
 
@@ -279,11 +211,12 @@ impl fmt::Display for Reason {
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
-            Self::InUse { kind, by, stale: false } => write!(f, "in use: {kind} {by}"),
-            Self::InUse { kind, by, stale: true } => {
-                write!(f, "in use: {kind} {by}, which no group uses")
+            Self::InUse { kind, arn, version, stale } => {
+                let resource = ArnAndVersion(arn, version.as_deref());
+                let unused = if *stale { ", which no group uses" } else { "" };
+                write!(f, "in use: {kind} {resource}{unused}")
             }
-            Self::Shared { with } => write!(f, "shared with {}", with.join(", ")),
+            Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::AgeUnknown => f.write_str("age unknown"),
             Self::GroupUnknown { lacks } => write!(f, "family unknown: no {lacks}"),
             Self::NoRule => f.write_str("no rule matches"),
@@ -301,7 +234,7 @@ impl fmt::Display for Reason {
             Self::Tag { key, value } => write!(f, "tag {key}={value}"),
             Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
             Self::Failed { created_at } => write!(f, "failed {}", day(*created_at)),
-            Self::Deferred { cap, limit } => write!(f, "deferred: {} allows {limit}", cap.as_str()),
+            Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::PermissionsTooLong { characters, most } => write!(
                 f,
                 "its launch permissions take {characters} characters, and a tag holds {most}"
@@ -312,7 +245,7 @@ impl fmt::Display for Reason {
             Self::NotRecoverable { what: Recyclable::Snapshots } => {
                 f.write_str("the Recycle Bin's rules leave its snapshots out")
             }
-            Self::NotSeen => {
+            Self::Unverified => {
                 f.write_str("no time left to read what refers to it and with whom it is shared")
             }
             Self::Refused => f.write_str("refused"),
@@ -337,16 +270,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_words_are_those_of_the_json() {
-        let schema = |word: &str| {
-            // A wrong word is answered with the list of all of them.
-            let error = serde_json::from_str::<Reason>(&format!(r#"{{"reason":"{word}"}}"#));
-            error.map(|_| String::new()).unwrap_or_else(|error| error.to_string())
-        };
-        let known: Vec<String> =
-            schema("?").split('`').skip(3).step_by(2).map(ToOwned::to_owned).collect();
-        assert_eq!(known, Reason::WORDS);
-        let reason = Reason::Last { rank: 1, of: 2 };
-        assert_eq!(serde_json::to_value(&reason).unwrap()["reason"], reason.word());
+    fn the_kinds_are_those_of_the_json() {
+        // A wrong kind is answered with the list of all of them.
+        let error = serde_json::from_str::<Reason>(r#"{"reason":"?"}"#).unwrap_err().to_string();
+        let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
+        assert_eq!(known, Reason::KINDS);
     }
 }

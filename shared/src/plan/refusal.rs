@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::inventory::{Recyclable, Unread};
+use crate::model::{Recyclable, Unread};
+use crate::text_fmt::many;
 
 /// Why a plan removes nothing at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,11 @@ pub enum Refusal {
     NotRecoverable {
         /// What no rule of the Recycle Bin covers.
         missing: Vec<Recyclable>,
+    },
+    /// What a saved plan was made for is different now.
+    PlanOutdated {
+        /// How many images and snapshots differ.
+        differences: usize,
     },
 }
 
@@ -53,6 +59,11 @@ impl fmt::Display for Refusal {
                     missing.join(" and ")
                 )
             }
+            Self::PlanOutdated { differences } => write!(
+                f,
+                "the account has changed since the plan was made ({}): nothing was done; plan again",
+                many(*differences, "difference")
+            ),
         }
     }
 }

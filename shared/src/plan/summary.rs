@@ -6,8 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use super::{Action, Decision};
-use crate::ids::SnapshotId;
-use crate::inventory::Inventory;
+use crate::model::{SnapshotId, Inventory};
 
 /// The counts of a plan, in images unless said otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +43,7 @@ impl Summary {
         let mut going: HashSet<&SnapshotId> = HashSet::new();
         for decision in decisions {
             summary.in_use += usize::from(decision.is_in_use());
-            if decision.because.iter().any(|reason| matches!(reason, Reason::Deferred { .. })) {
+            if decision.reasons.iter().any(|reason| matches!(reason, Reason::Deferred { .. })) {
                 summary.deferred += 1;
             }
             match &decision.action {

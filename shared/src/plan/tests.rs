@@ -49,7 +49,7 @@ fn caps_defer_the_newest_and_say_which_cap() {
         "ami-6 deregister",
     ];
     assert_eq!(words(&found), expected);
-    assert_eq!(found.decisions[2].because[1], Reason::Deferred { cap: Cap::MaxPerRun, limit: 2 });
+    assert_eq!(found.decisions[2].reasons[1], Reason::Deferred { cap: Cap::MaxPerRun, limit: 2 });
     assert_eq!(found.summary.deferred, 2);
 }
 
@@ -58,7 +58,7 @@ fn the_fraction_is_rounded_up_and_named_when_it_is_the_smaller_cap() {
     let policy = policy(&format!("{AT_ONCE}[safety]\nmax_fraction = 0.2\n"));
     let found = plan(&world(6), &policy, now());
     assert_eq!(found.summary.deregister, 2);
-    assert_eq!(found.decisions[2].because[1], Reason::Deferred { cap: Cap::MaxFraction, limit: 2 });
+    assert_eq!(found.decisions[2].reasons[1], Reason::Deferred { cap: Cap::MaxFraction, limit: 2 });
 }
 
 #[test]
@@ -76,7 +76,7 @@ fn unread_sources_and_too_few_references_refuse() {
         assert_eq!(found.refusal, Some(refusal));
         let removing = |d: &&Decision| !matches!(d.action, Action::Keep | Action::Wait);
         assert_eq!(found.decisions.iter().find(removing), None);
-        assert_eq!(found.decisions[2].because.last(), Some(&Reason::Refused));
+        assert_eq!(found.decisions[2].reasons.last(), Some(&Reason::Refused));
     }
     assert_eq!(plan(&world(0), &policy, now()).refusal, None);
 }
@@ -171,7 +171,7 @@ fn snapshots_of_other_services_are_left_to_them() {
     world.images.clear();
     let reaping = reap::plan_snapshots(&world, &policy, now());
     let by = reason::Manager::DataLifecycleManager;
-    assert_eq!(reaping.decisions[0].because, [reap::SnapshotReason::ManagedElsewhere { by }]);
+    assert_eq!(reaping.decisions[0].reasons, [reap::SnapshotReason::ManagedElsewhere { by }]);
 }
 
 #[test]
@@ -184,7 +184,7 @@ fn a_copy_of_a_marked_snapshot_is_known_by_the_id_in_its_ledger() {
     .unwrap();
     let reaping = reap::plan_snapshots(&world, &policy(AT_ONCE), now());
     let snapshot = "snap-1".to_owned();
-    assert_eq!(reaping.decisions[0].because, [reap::SnapshotReason::CopyOf { snapshot }]);
+    assert_eq!(reaping.decisions[0].reasons, [reap::SnapshotReason::CopyOf { snapshot }]);
 }
 
 #[test]
@@ -222,7 +222,7 @@ fn what_is_expired_is_summed_up_without_what_is_still_needed() {
     world.images[2].snapshots = ["snap-1", "snap-3"].map(|id| id.parse().unwrap()).into();
     world.images[3].snapshots = ["snap-3", "snap-4"].map(|id| id.parse().unwrap()).into();
     for (id, size) in [("snap-1", 100), ("snap-2", 50), ("snap-3", 8), ("snap-4", 1)] {
-        let mut snapshot = crate::inventory::Snapshot::new(id.parse().unwrap());
+        let mut snapshot = crate::model::Snapshot::new(id.parse().unwrap());
         snapshot.size_gib = Some(size);
         world.snapshots.push(snapshot);
     }

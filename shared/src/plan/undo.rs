@@ -10,9 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{ImageId, SnapshotId};
-use crate::inventory::{Image, ImageState, is_false};
-use crate::tags::{MAX_VALUE, TagNames};
+use crate::model::{ImageId, SnapshotId, Image, ImageState, is_false, MAX_VALUE, TagNames};
 
 /// The word for no deprecation, and for no launch permission.
 const NONE: &str = "none";
@@ -129,7 +127,7 @@ pub fn deprecation_text(image: &ImageId, at: Option<Timestamp>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::inventory::Inventory;
+    use crate::model::Inventory;
 
     fn image(fields: &str) -> Image {
         let text = format!(

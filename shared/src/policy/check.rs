@@ -10,12 +10,8 @@ use jiff::tz::TimeZone;
 use super::document::{Problems, Reading};
 use super::leaves::{self, AgeOrNever, Count};
 use super::raw::{self, Word};
-use super::{
-    Age, Check, CopyToSnapshots, Ending, Instances, Keep, Match, Orphans, Policy, Problem, Retire,
-    Rule, Safety, SharedImages, Tagging,
-};
-use crate::cloud::{ComputeEnvironments, TemplateVersions};
-use crate::tags::{MAX_KEY, MAX_VALUE, TagNames, is_reserved};
+use super::{Age, Check, CopyToSnapshots, RetireAction, InstancePolicy, Keep, Match, Orphans, Policy, Problem, Retire, Rule, Safety, SharedImages, Tagging};
+use crate::model::{ComputeEnvironments, TemplateVersions, MAX_KEY, MAX_VALUE, TagNames, is_reserved};
 
 /// What the names of our own tags begin with when the policy does not say.
 pub const DEFAULT_PREFIX: &str = "image-steward:";
@@ -250,10 +246,10 @@ fn choose<T>(
     default
 }
 
-fn check_instances(instances: raw::Instances, problems: &mut Problems) -> Instances {
-    let raw::Instances { retire } = instances;
-    let words = [("stop", Ending::Stop), ("terminate", Ending::Terminate)];
-    Instances { retire: choose("instances.retire", retire, words, problems) }
+fn check_instances(instances: raw::InstancePolicy, problems: &mut Problems) -> InstancePolicy {
+    let raw::InstancePolicy { retire } = instances;
+    let words = [("stop", RetireAction::Stop), ("terminate", RetireAction::Terminate)];
+    InstancePolicy { retire: choose("instances.retire", retire, words, problems) }
 }
 
 fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {

@@ -14,13 +14,10 @@ use std::sync::Arc;
 use globset::GlobMatcher;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-
-use crate::cloud::{ComputeEnvironments, ReferenceScope, TemplateVersions};
-use crate::ids::ImageId;
-use crate::tags::{TagNames, Tags};
-
 pub use check::DEFAULT_PREFIX;
 pub use leaves::GroupBy;
+
+use crate::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, ImageId, TagNames, Tags};
 
 /// A policy that has been checked.
 #[derive(Debug, Clone)]
@@ -38,7 +35,7 @@ pub struct Policy {
     /// What becomes of snapshots whose image is gone without our doing.
     pub orphans: Orphans,
     /// What becomes of machines that asked to be retired.
-    pub instances: Instances,
+    pub instances: InstancePolicy,
 }
 
 /// One rule.
@@ -148,14 +145,14 @@ pub enum SharedImages {
 
 /// What becomes of machines that asked to be retired once their image is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Instances {
+pub struct InstancePolicy {
     /// How they end.
-    pub retire: Ending,
+    pub retire: RetireAction,
 }
 
 /// How a machine ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum RetireAction {
     /// It is stopped: it costs its volumes, and can be started again.
     Stop,
     /// It is terminated, for good.

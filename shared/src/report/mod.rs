@@ -3,7 +3,7 @@
 mod counts;
 pub mod events;
 pub mod explain;
-mod look;
+mod style;
 mod metrics;
 pub mod page;
 mod pins;
@@ -13,20 +13,20 @@ mod simulation;
 
 use std::fmt::Write as _;
 
-use crate::apply::{Changed, Failure, Outcome};
-use crate::jobs::Reaped;
-use crate::plan::Step;
-use crate::restore::{End, Restored};
-use crate::saved::Differences;
-use crate::wording::{printable, thousands};
-
 pub use counts::Counts;
-pub use look::{Colours, Look};
+pub use style::{Colours, OutputStyle};
 pub use metrics::{NAMESPACE, metrics};
 pub use pins::{Stale, pins, pins_text, stale, stale_text};
 pub use plan::{Rows, plan_text};
 pub use price::{Price, Usd};
 pub use simulation::{compared_text, simulation_text};
+
+use crate::apply::{Changed, Failure, Outcome};
+use crate::jobs::Reaped;
+use crate::plan::Step;
+use crate::restore::{RestoreStatus, Restored};
+use crate::saved_plan::Differences;
+use crate::text_fmt::{printable, thousands};
 
 /// The words for a step to come.
 fn step_words(step: Step) -> &'static str {
@@ -73,8 +73,8 @@ pub fn outcome_text(outcome: &Outcome) -> String {
             let _ = writeln!(text, "{what} ({count}): {ids}");
         }
     }
-    for Changed { id, because } in changed {
-        let _ = writeln!(text, "left alone: {id}: {}", printable(because));
+    for Changed { id, reasons } in changed {
+        let _ = writeln!(text, "left alone: {id}: {}", printable(reasons));
     }
     for Failure { id, step, code: _, message } in failed {
         let _ = writeln!(text, "failed: {} of {id}: {}", step.as_str(), printable(message));
@@ -86,8 +86,8 @@ pub fn outcome_text(outcome: &Outcome) -> String {
 pub fn differences_text(differences: &Differences) -> String {
     let Differences { changed, left_for_later } = differences;
     let mut text = String::new();
-    for Changed { id, because } in changed {
-        let _ = writeln!(text, "changed: {id}: {}", printable(because));
+    for Changed { id, reasons } in changed {
+        let _ = writeln!(text, "changed: {id}: {}", printable(reasons));
     }
     if let Some((count, ids)) = join(left_for_later) {
         let _ = writeln!(text, "not in the plan, and left for the next one ({count}): {ids}");
@@ -106,9 +106,9 @@ pub fn reaped_text(reaped: &Reaped) -> String {
         let _ = writeln!(text, "snapshots due ({count}): {ids}");
     }
     for decision in kept {
-        let because: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
-        let because = printable(&because.join(", "));
-        let _ = writeln!(text, "snapshot kept: {}: {because}", decision.snapshot_id);
+        let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
+        let reasons = printable(&reasons.join(", "));
+        let _ = writeln!(text, "snapshot kept: {}: {reasons}", decision.snapshot_id);
     }
     text
 }
@@ -135,12 +135,12 @@ pub fn outcome_line(outcome: &Outcome) -> String {
 /// What became of the images that were to be brought back.
 pub fn restored_text(all: &[Restored]) -> String {
     let mut text = String::new();
-    for Restored { image_id, end, done, problem } in all {
-        let word = match end {
-            End::Restored => "restored",
-            End::Untouched => "nothing to do: it was not on its way out",
-            End::Gone => "gone",
-            End::Failed => "failed",
+    for Restored { image_id, status, done, problem } in all {
+        let word = match status {
+            RestoreStatus::Restored => "restored",
+            RestoreStatus::Untouched => "nothing to do: it was not on its way out",
+            RestoreStatus::Gone => "gone",
+            RestoreStatus::Failed => "failed",
         };
         let _ = writeln!(text, "{image_id}: {word}");
         for done in done {

@@ -10,18 +10,16 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Price;
-use crate::ids::{ImageId, SnapshotId};
-use crate::inventory::{Image, Inventory, Unread};
-use crate::plan::reap::{SnapshotDecision, SnapshotPlan, SnapshotReason};
+use crate::model::{ImageId, SnapshotId, Image, Inventory, Unread};
+use crate::plan::snapshots::{SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, Summary};
-
 use crate::policy::Policy;
 use crate::simulate::{Coming, ComingStep, coming};
 
 /// What the page shows.
 #[derive(Debug, Serialize)]
-pub struct Page<'a> {
+pub struct PageData<'a> {
     format: u32,
     account: &'a str,
     region: &'a str,
@@ -37,7 +35,7 @@ pub struct Page<'a> {
     price: Price,
     summary: &'a Summary,
     strings: Vec<String>,
-    families: Vec<Family<'a>>,
+    families: Vec<PageFamily<'a>>,
     images: Vec<Value>,
     gone: Vec<Value>,
     /// What daily sweeps would do in the next month.
@@ -47,7 +45,7 @@ pub struct Page<'a> {
 }
 
 #[derive(Debug, PartialEq, Eq, Hash, Clone, Copy, Serialize)]
-struct Family<'a> {
+struct PageFamily<'a> {
     rule: Option<&'a str>,
     group: Option<&'a str>,
 }
@@ -79,7 +77,7 @@ pub struct About<'a> {
     pub program: &'a str,
 }
 
-impl<'a> Page<'a> {
+impl<'a> PageData<'a> {
     /// The page of a plan.
     pub fn of(
         inventory: &'a Inventory,
@@ -96,7 +94,7 @@ impl<'a> Page<'a> {
             inventory.images.iter().map(|image| (&image.image_id, image)).collect();
         let images = plan.decisions.iter().map(|decision| {
             let family =
-                Family { rule: decision.rule.as_deref(), group: decision.group.as_deref() };
+                PageFamily { rule: decision.rule.as_deref(), group: decision.group.as_deref() };
             let family = *places.entry(family).or_insert_with(|| {
                 families.push(family);
                 families.len() - 1
@@ -200,14 +198,14 @@ fn row(
     strings: &mut Strings,
 ) -> Value {
     let seconds = |at: Timestamp| at.as_second();
-    let mut because = Vec::new();
+    let mut reasons = Vec::new();
     let mut holders = Vec::new();
-    for reason in &decision.because {
+    for reason in &decision.reasons {
         match reason {
             Reason::InUse { kind, by, stale } => {
                 holders.push(json!([strings.place(kind), strings.place(by), u8::from(*stale)]));
             }
-            other => because.push(strings.place(&other.to_string())),
+            other => reasons.push(strings.place(&other.to_string())),
         }
     }
     json!([
@@ -217,7 +215,7 @@ fn row(
         decision.created_at.map(seconds),
         image.map(|image| image.state),
         decision.action.word(),
-        because,
+        reasons,
         holders,
         decision.expired_at.map(seconds),
         decision.next.map(|next| next.action),
@@ -230,9 +228,9 @@ fn row(
 
 /// A snapshot whose image is gone.
 fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
-    let because = decision.because.iter().map(|one| strings.place(&one.to_string()));
-    let because: Vec<_> = because.collect();
-    let after = decision.because.iter().find_map(|reason| match reason {
+    let reasons = decision.reasons.iter().map(|one| strings.place(&one.to_string()));
+    let reasons: Vec<_> = reasons.collect();
+    let after = decision.reasons.iter().find_map(|reason| match reason {
         SnapshotReason::NotBefore { at } | SnapshotReason::Due { since: at } => Some(*at),
         _ => decision.delete_after,
     });
@@ -240,14 +238,14 @@ fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
     let is_used = |reason: &SnapshotReason| {
         matches!(reason, SnapshotReason::ImageExists { .. } | SnapshotReason::UsedBy { .. })
     };
-    (!decision.because.iter().any(is_used)).then(|| {
+    (!decision.reasons.iter().any(is_used)).then(|| {
         json!([
             decision.image,
             decision.snapshot_id,
             decision.size_gib,
             decision.action.as_str(),
             after.map(Timestamp::as_second),
-            because,
+            reasons,
         ])
     })
 }
@@ -316,9 +314,9 @@ mod tests {
         let inventory = Inventory::from_json(INVENTORY).unwrap();
         let policy = Policy::parse(POLICY, "policy").unwrap();
         let plan = crate::plan::plan(&inventory, &policy, "2026-12-31T12:00:00Z".parse().unwrap());
-        let snapshots = crate::plan::reap::plan_snapshots(&inventory, &policy, plan.planned_at);
+        let snapshots = crate::plan::snapshots::plan_snapshots(&inventory, &policy, plan.planned_at);
         let about = About { policy_file: "policy.toml", program: "image-steward" };
-        let page = Page::of(&inventory, &policy, &plan, &snapshots, about).with_projection(json!({
+        let page = PageData::of(&inventory, &policy, &plan, &snapshots, about).with_projection(json!({
             "families": [{"rule": "web", "group": "all", "gib": [1]}, {"rule": "x", "group": "y"}]
         }));
         serde_json::to_value(page).unwrap()

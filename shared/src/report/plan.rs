@@ -5,13 +5,13 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::look::{Look, Tone};
+use super::style::{OutputStyle, Tone};
 use super::price::Price;
 use super::step_words;
-use crate::plan::reap::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
+use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Next, Plan, Step, Summary};
-use crate::wording::{many, minute, printable, thousands};
+use crate::text_fmt::{many, minute, printable, thousands};
 
 /// Which images are listed one by one; the others are only counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Rows {
     Changes,
     /// All.
     All,
-    /// Those that have a reason of any of these kinds: words of [`Reason::WORDS`].
+    /// Those that have a reason of any of these kinds: words of [`Reason::KINDS`].
     Because(Vec<&'static str>),
 }
 
@@ -30,14 +30,14 @@ impl Rows {
         match self {
             Self::Changes => decision.action != Action::Keep,
             Self::All => true,
-            Self::Because(words) => decision.because.iter().any(|one| words.contains(&one.word())),
+            Self::Because(words) => decision.reasons.iter().any(|one| words.contains(&one.word())),
         }
     }
 }
 
 /// The plan, what is to be done about the snapshots of images that are gone, the sum of it, and the
 /// refusal if there is one. Ids are never broken or cut.
-pub fn plan_text(plan: &Plan, snapshots: Option<&SnapshotPlan>, rows: &Rows, look: Look) -> String {
+pub fn plan_text(plan: &Plan, snapshots: Option<&SnapshotPlan>, rows: &Rows, style: OutputStyle) -> String {
     let found = snapshots.map_or(&[][..], |snapshots| &snapshots.decisions);
     if plan.decisions.is_empty() && found.is_empty() && plan.refusal.is_none() {
         return format!(
@@ -46,30 +46,30 @@ pub fn plan_text(plan: &Plan, snapshots: Option<&SnapshotPlan>, rows: &Rows, loo
         );
     }
     let mut text = String::new();
-    if look.is_terminal() && plan.decisions.iter().any(|one| rows.shows(one)) {
+    if style.is_terminal() && plan.decisions.iter().any(|one| rows.shows(one)) {
         let signs = "Signs: - deregister  ~ deprecate or disable  * mark as expired  . waiting  + rescue  = kept";
-        look.paragraph(&mut text, 0, &look.tone(Tone::Quiet, signs));
+        style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, signs));
         text.push('\n');
     }
     for family in families(plan) {
-        family_text(&mut text, &family, plan.planned_at, rows, look);
+        family_text(&mut text, &family, plan.planned_at, rows, style);
     }
     if !matches!(rows, Rows::Because(_)) {
-        snapshots_text(&mut text, found, rows, look);
+        snapshots_text(&mut text, found, rows, style);
     }
     if plan.summary.expired_gib > 0 {
         let price = Price::in_region(&plan.region);
         let note = format!(
             "Upper bounds: the sizes are those of the volumes, and snapshots that share blocks are counted in full. {price}."
         );
-        look.paragraph(&mut text, 0, &look.tone(Tone::Quiet, &note));
+        style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
     }
     if !plan.decisions.is_empty() {
-        look.paragraph(&mut text, 0, &summary_line(plan));
+        style.paragraph(&mut text, 0, &summary_line(plan));
     }
     if let Some(refusal) = &plan.refusal {
         let refusal = format!("Refused: {}.", printable(&refusal.to_string()));
-        look.paragraph(&mut text, 0, &look.tone(Tone::Gone, &refusal));
+        style.paragraph(&mut text, 0, &style.tone(Tone::Gone, &refusal));
     }
     text
 }
@@ -89,7 +89,7 @@ fn families(plan: &Plan) -> Vec<Vec<&Decision>> {
     families
 }
 
-fn family_text(text: &mut String, family: &[&Decision], now: Timestamp, rows: &Rows, look: Look) {
+fn family_text(text: &mut String, family: &[&Decision], now: Timestamp, rows: &Rows, style: OutputStyle) {
     let (shown, hidden): (Vec<&Decision>, Vec<&Decision>) =
         family.iter().copied().partition(|one| rows.shows(one));
     let Some(first) = family.first() else { return };
@@ -117,14 +117,14 @@ fn family_text(text: &mut String, family: &[&Decision], now: Timestamp, rows: &R
             let _ = write!(head, ", {} {words}", thousands(count));
         }
     }
-    look.paragraph(text, 0, &look.tone(Tone::Heading, &head));
+    style.paragraph(text, 0, &style.tone(Tone::Heading, &head));
     for decision in &shown {
-        image_text(text, decision, now, look);
+        image_text(text, decision, now, style);
     }
     if !hidden.is_empty() && *rows == Rows::Changes {
-        let words = hidden.iter().map(|one| one.because.iter().map(Reason::word).collect());
+        let words = hidden.iter().map(|one| one.reasons.iter().map(Reason::word).collect());
         let line = format!("{} kept: {}", thousands(hidden.len()), in_numbers(words));
-        look.paragraph(text, 2, &look.tone(Tone::Quiet, &line));
+        style.paragraph(text, 2, &style.tone(Tone::Quiet, &line));
     }
     text.push('\n');
 }
@@ -147,7 +147,7 @@ fn in_numbers<'a>(said: impl Iterator<Item = BTreeSet<&'a str>>) -> String {
 }
 
 /// What is to be done about the snapshots of images that are gone; nothing when there are none.
-fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, look: Look) {
+fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, style: OutputStyle) {
     if found.is_empty() {
         return;
     }
@@ -158,7 +158,7 @@ fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, lo
         "snapshots whose image is gone or goes: {}, {delete} to delete, {mark} to mark as orphaned, {kept} kept",
         many(found.len(), "snapshot")
     );
-    look.paragraph(text, 0, &look.tone(Tone::Heading, &head));
+    style.paragraph(text, 0, &style.tone(Tone::Heading, &head));
     let mut hidden = Vec::new();
     for decision in found {
         let tone = match decision.action {
@@ -170,21 +170,21 @@ fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, lo
             SnapshotAction::Mark => Tone::Change,
             SnapshotAction::Delete => Tone::Gone,
         };
-        let why: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
-        let word = look.tone(tone, decision.action.as_str());
+        let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
+        let word = style.tone(tone, decision.action.as_str());
         let why = printable(&why.join("; "));
-        look.paragraph(text, 4, &format!("{} {word}; why: {why}", decision.snapshot_id));
+        style.paragraph(text, 4, &format!("{} {word}; why: {why}", decision.snapshot_id));
     }
     if !hidden.is_empty() {
-        let words = hidden.iter().map(|one| one.because.iter().map(SnapshotReason::word).collect());
+        let words = hidden.iter().map(|one| one.reasons.iter().map(SnapshotReason::word).collect());
         let line = format!("{} kept: {}", thousands(hidden.len()), in_numbers(words));
-        look.paragraph(text, 2, &look.tone(Tone::Quiet, &line));
+        style.paragraph(text, 2, &style.tone(Tone::Quiet, &line));
     }
     text.push('\n');
 }
 
-fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look) {
-    let Decision { image_id, name, created_at, action, because, next, snapshots, .. } = decision;
+fn image_text(text: &mut String, decision: &Decision, now: Timestamp, style: OutputStyle) {
+    let Decision { image_id, name, created_at, action, reasons, next, snapshots, .. } = decision;
     let (sign, tone) = match action {
         Action::Keep => ('=', Tone::Quiet),
         Action::Wait => ('.', Tone::Change),
@@ -195,8 +195,8 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look
     };
     let age = created_at.map_or_else(|| "age unknown".to_owned(), |made| age(made, now));
     let word = action.word();
-    let what = format!("{image_id} {}, {age}: {}", printable(name), look.tone(tone, word));
-    let why: Vec<_> = because.iter().map(|reason| printable(&reason.to_string())).collect();
+    let what = format!("{image_id} {}, {age}: {}", printable(name), style.tone(tone, word));
+    let why: Vec<_> = reasons.iter().map(|reason| printable(&reason.to_string())).collect();
     let mut more = vec![format!("why: {}", why.join("; "))];
     if let Some(Next { action, at }) = next {
         let what = match (action, &decision.action) {
@@ -209,21 +209,21 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, look: Look
         };
         more.push(format!("next: {what} from {} on", minute(*at)));
     }
-    let sign = match look {
-        Look::Plain => String::new(),
-        Look::Terminal { .. } => format!("{} ", look.tone(tone, &sign.to_string())),
+    let sign = match style {
+        OutputStyle::Plain => String::new(),
+        OutputStyle::Terminal { .. } => format!("{} ", style.tone(tone, &sign.to_string())),
     };
     // One line where there is room for it.
     let line = format!("{what}; {}", more.join("; "));
-    if look.has_room_for(4, &line) {
+    if style.has_room_for(4, &line) {
         let _ = writeln!(text, "  {sign}{line}");
         return;
     }
     let mut lines = String::new();
-    look.paragraph(&mut lines, 4, &what);
+    style.paragraph(&mut lines, 4, &what);
     let _ = write!(text, "  {sign}{}", lines.trim_start());
     for line in more {
-        look.paragraph(text, 6, &line);
+        style.paragraph(text, 6, &line);
     }
 }
 

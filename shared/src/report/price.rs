@@ -4,8 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::ids::Region;
-use crate::wording::thousands;
+use crate::model::Region;
+use crate::text_fmt::thousands;
 
 /// EBS snapshots, standard tier, list price: `region,usd_per_gib_month`, from the date in [`AS_OF`].
 const TABLE: &str = include_str!("prices.csv");

@@ -2,12 +2,12 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::look::Look;
+use super::style::OutputStyle;
 use crate::simulate::{Point, Simulation};
-use crate::wording::{many, thousands};
+use crate::text_fmt::{many, thousands};
 
 /// One simulation: a line a week, and how it ends.
-pub fn simulation_text(simulation: &Simulation, look: Look) -> String {
+pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
     let header =
         ["DATE", "IMAGES", "IN USE", "MADE", "EXPIRED", "DISABLED", "GONE", "SNAPSHOTS", "GIB"];
     // Where there is no room for all of them: the first ones go first.
@@ -25,10 +25,10 @@ pub fn simulation_text(simulation: &Simulation, look: Look) -> String {
             thousands(point.gib),
         ]
     });
-    let mut text = table(&header, &dispensable, rows.collect(), look);
+    let mut text = table(&header, &dispensable, rows.collect(), style);
     text.push('\n');
-    look.paragraph(&mut text, 0, LEGEND);
-    look.paragraph(&mut text, 0, &assumptions(simulation));
+    style.paragraph(&mut text, 0, LEGEND);
+    style.paragraph(&mut text, 0, &assumptions(simulation));
     if let Some(last) = simulation.points.last() {
         let first = simulation.points.first().unwrap_or(last);
         let line = format!(
@@ -39,15 +39,15 @@ pub fn simulation_text(simulation: &Simulation, look: Look) -> String {
             thousands(first.images),
             thousands(first.gib)
         );
-        look.paragraph(&mut text, 0, &line);
-        held_back(&mut text, simulation, "The caps hold", look);
+        style.paragraph(&mut text, 0, &line);
+        held_back(&mut text, simulation, "The caps hold", style);
     }
     text
 }
 
 /// Two simulations of one inventory over the same days: the one that is asked about, and the one
 /// that it is compared with.
-pub fn compared_text(new: &Simulation, old: &Simulation, look: Look) -> String {
+pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> String {
     let header = ["DATE", "MADE", "IMAGES", "AGAINST", "GONE", "AGAINST", "GIB", "AGAINST"];
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
         vec![
@@ -61,10 +61,10 @@ pub fn compared_text(new: &Simulation, old: &Simulation, look: Look) -> String {
             thousands(old.gib),
         ]
     });
-    let mut text = table(&header, &["MADE"], rows.collect(), look);
+    let mut text = table(&header, &["MADE"], rows.collect(), style);
     text.push('\n');
-    look.paragraph(&mut text, 0, COMPARED_LEGEND);
-    look.paragraph(&mut text, 0, &assumptions(new));
+    style.paragraph(&mut text, 0, COMPARED_LEGEND);
+    style.paragraph(&mut text, 0, &assumptions(new));
     if let (Some(ours), Some(theirs)) = (new.points.last(), old.points.last()) {
         let line = format!(
             "After {}: {} instead of {} images, at most {} instead of {} GiB.",
@@ -74,9 +74,9 @@ pub fn compared_text(new: &Simulation, old: &Simulation, look: Look) -> String {
             thousands(ours.gib),
             thousands(theirs.gib)
         );
-        look.paragraph(&mut text, 0, &line);
-        held_back(&mut text, new, "Its caps hold", look);
-        held_back(&mut text, old, "The caps of the other policy hold", look);
+        style.paragraph(&mut text, 0, &line);
+        held_back(&mut text, new, "Its caps hold", style);
+        held_back(&mut text, old, "The caps of the other policy hold", style);
     }
     text
 }
@@ -105,22 +105,22 @@ fn assumptions(simulation: &Simulation) -> String {
 }
 
 /// Says how many images wait for a cap at the end, if any.
-fn held_back(text: &mut String, simulation: &Simulation, who: &str, look: Look) {
+fn held_back(text: &mut String, simulation: &Simulation, who: &str, style: OutputStyle) {
     let deferred = simulation.points.last().map_or(0, |last| last.deferred);
     if deferred > 0 {
         let deferred = many(deferred, "image");
-        look.paragraph(text, 0, &format!("{who} {deferred} back on the last day: see [safety]."));
+        style.paragraph(text, 0, &format!("{who} {deferred} back on the last day: see [safety]."));
     }
 }
 
 /// A table whose first column is a date and whose others are numbers, without so many of the
 /// `dispensable` columns that it fits.
-fn table(header: &[&str], dispensable: &[&str], rows: Vec<Vec<String>>, look: Look) -> String {
+fn table(header: &[&str], dispensable: &[&str], rows: Vec<Vec<String>>, style: OutputStyle) -> String {
     let mut columns: Vec<usize> = (0..header.len()).collect();
     let mut left = dispensable.iter();
     loop {
         let text = table_of(header, &columns, &rows);
-        if text.lines().all(|line| look.has_room_for(0, line)) {
+        if text.lines().all(|line| style.has_room_for(0, line)) {
             return text;
         }
         let Some(title) = left.next() else { return text };

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{DAY, World, of_images};
-use crate::ids::{ImageId, SnapshotId};
-use crate::inventory::Inventory;
-use crate::plan::reap::SnapshotAction;
+use crate::model::{ImageId, SnapshotId, Inventory};
+use crate::plan::snapshots::SnapshotAction;
 use crate::plan::{Action, plan};
 use crate::policy::Policy;
 

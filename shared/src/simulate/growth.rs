@@ -6,12 +6,10 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use super::world::World;
-use crate::ids::{ImageId, SnapshotId};
-use crate::inventory::{Image, ImageState, Inventory, Snapshot};
+use crate::model::{ImageId, SnapshotId, Image, ImageState, Inventory, Snapshot, TagNames, Tags};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, name_prefix, plan};
 use crate::policy::Policy;
-use crate::tags::{TagNames, Tags};
 
 /// A day, of 24 hours: sweeps are that far apart.
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
@@ -27,28 +25,28 @@ const PAUSE: i64 = 3;
 const NEVER_GIVEN_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7);
 
 /// The rule and the group under it; or no rule, and the prefix of the name.
-type Family = (Option<Arc<str>>, Arc<str>);
+type FamilyGrowth = (Option<Arc<str>>, Arc<str>);
 
 /// The images to come, whatever policy they will be under.
 #[derive(Debug, Clone)]
 pub struct Growth {
-    lines: Vec<Line>,
+    lines: Vec<Cadence>,
     still: usize,
     made: usize,
 }
 
 /// Images that are made one after the other.
 #[derive(Debug, Clone)]
-struct Line {
+struct Cadence {
     /// The newest ones, as many as are made on a day.
-    templates: Vec<Template>,
+    templates: Vec<ImageTemplate>,
     every: SignedDuration,
     next: Timestamp,
 }
 
 /// What a new image is like.
 #[derive(Debug, Clone)]
-struct Template {
+struct ImageTemplate {
     image: Image,
     snapshots: Vec<Snapshot>,
     /// How long before the sweep it is made.
@@ -60,7 +58,7 @@ impl Growth {
     /// `policy`: its rules and groups; images outside of these go by the prefix of their name.
     pub fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Self {
         let found = plan(inventory, policy, now);
-        let mut families: BTreeMap<Family, Vec<&Decision>> = BTreeMap::new();
+        let mut families: BTreeMap<FamilyGrowth, Vec<&Decision>> = BTreeMap::new();
         let images: HashMap<_, _> =
             inventory.images.iter().map(|image| (&image.image_id, image)).collect();
         let is_made = |decision: &&Decision| {
@@ -68,7 +66,7 @@ impl Growth {
             let alive = |image: &&Image| {
                 matches!(image.state, ImageState::Available | ImageState::Disabled)
             };
-            image.is_some_and(alive) && !decision.because.iter().any(is_others_affair)
+            image.is_some_and(alive) && !decision.reasons.iter().any(is_others_affair)
         };
         for decision in found.decisions.iter().filter(is_made) {
             let key = match (&decision.rule, &decision.group) {
@@ -84,7 +82,7 @@ impl Growth {
             now,
         };
         let all = families.len();
-        let lines: Vec<Line> =
+        let lines: Vec<Cadence> =
             families.into_values().filter_map(|family| sources.line(family)).collect();
         Self { still: all - lines.len(), lines, made: 0 }
     }
@@ -135,7 +133,7 @@ struct Sources<'a> {
 
 impl Sources<'_> {
     /// How the family goes on; `None` when it does not.
-    fn line(&self, mut family: Vec<&Decision>) -> Option<Line> {
+    fn line(&self, mut family: Vec<&Decision>) -> Option<Cadence> {
         family.retain(|decision| decision.created_at.is_some());
         family.sort_by(|a, b| {
             b.created_at.cmp(&a.created_at).then_with(|| a.image_id.cmp(&b.image_id))
@@ -150,14 +148,14 @@ impl Sources<'_> {
             return None;
         }
         // What somebody singled out by a tag is no example, if there is any other.
-        let usual = |one: &&&Decision| !one.because.iter().any(is_singled_out);
+        let usual = |one: &&&Decision| !one.reasons.iter().any(is_singled_out);
         let usual: Vec<&Decision> = family.iter().filter(usual).copied().collect();
         let examples = if usual.is_empty() { &family } else { &usual };
         // When there are fewer examples than are made on a day, they are made in turn.
         let examples = examples.iter().cycle().take(number_a_day(&days));
         let templates = examples.filter_map(|decision| self.template(decision)).collect();
         let next = self.now.checked_sub(newest).ok()?.checked_add(every).ok()?;
-        Some(Line { templates, every, next })
+        Some(Cadence { templates, every, next })
     }
 
     /// The day before now that holds `time`: 0 for the last 24 hours.
@@ -165,7 +163,7 @@ impl Sources<'_> {
         (self.now.duration_since(time).as_secs() / DAY.as_secs()).max(0)
     }
 
-    fn template(&self, decision: &Decision) -> Option<Template> {
+    fn template(&self, decision: &Decision) -> Option<ImageTemplate> {
         let image = *self.images.get(&decision.image_id)?;
         let age = self.now.duration_since(image.created_at?).as_secs().max(0);
         let snapshot = |id: &SnapshotId| {
@@ -179,7 +177,7 @@ impl Sources<'_> {
                 ..Snapshot::new(id.clone())
             }
         };
-        Some(Template {
+        Some(ImageTemplate {
             snapshots: image.snapshots.iter().map(snapshot).collect(),
             before: SignedDuration::from_secs(age % DAY.as_secs()),
             image: Image {
@@ -232,7 +230,7 @@ fn middle<T: Copy>(sorted: &[T]) -> Option<T> {
     sorted.get(sorted.len().checked_sub(1)? / 2).copied()
 }
 
-impl Template {
+impl ImageTemplate {
     fn make(&self, number: usize, world: &mut World, names: &TagNames, now: Timestamp) {
         // Ids of AWS are hexadecimal, so that this one is nobody's and is seen to be made up.
         let Ok(image_id) = format!("ami-simulated-{number:06}").parse::<ImageId>() else { return };

@@ -1,7 +1,7 @@
 //! What a policy would do to an inventory in the days to come.
 //!
 //! There is one sweep a day. Each is the real [`plan`] (and the real plan for snapshots), carried
-//! out on an account in memory ([`World`]); in between, images go on being made ([`Growth`]). What
+//! out on an account in memory ([`SimulatedWorld`]); in between, images go on being made ([`Growth`]). What
 //! people do is not foreseen: what is in use stays in use, what is made is not used, and no
 //! sweep fails.
 
@@ -14,20 +14,19 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-
-use crate::ids::{AccountId, Region, SnapshotId};
-use crate::inventory::{Inventory, Snapshot};
-use crate::plan::reap::made_for;
-use crate::plan::{Plan, Refusal, plan};
-use crate::policy::Policy;
-use crate::progress;
 pub use coming::{Coming, ComingStep, coming};
 use growth::DAY;
 pub use growth::Growth;
-pub use world::{Done, World};
+pub use world::{Done, SimulatedWorld};
+
+use crate::model::{AccountId, Region, SnapshotId, Inventory, Snapshot};
+use crate::plan::snapshots::made_for;
+use crate::plan::{Plan, Refusal, plan};
+use crate::policy::Policy;
+use crate::progress;
 
 /// The longest time that is simulated: ten years.
-pub const MOST_DAYS: u32 = 3650;
+pub const MAX_DAYS: u32 = 3650;
 /// The pictures are that far apart.
 const DAYS_A_WEEK: u32 = 7;
 
@@ -116,7 +115,7 @@ impl Simulation {
     }
 }
 
-/// Simulates `days` days (at most [`MOST_DAYS`]) from `now` on, with the growth that `policy`'s
+/// Simulates `days` days (at most [`MAX_DAYS`]) from `now` on, with the growth that `policy`'s
 /// families show.
 pub fn simulate(inventory: &Inventory, policy: &Policy, now: Timestamp, days: u32) -> Simulation {
     simulate_with(inventory, Growth::of(inventory, policy, now), policy, now, days)
@@ -130,14 +129,14 @@ pub fn simulate_with(
     now: Timestamp,
     days: u32,
 ) -> Simulation {
-    let days = days.min(MOST_DAYS);
+    let days = days.min(MAX_DAYS);
     let begin = of_images(inventory, policy);
     let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count();
-    let mut world = World::new(begin);
-    let (mut told, mut since) = (Told::default(), Since::default());
+    let mut world = SimulatedWorld::new(begin);
+    let (mut told, mut since) = (DayProgress::default(), Since::default());
     progress::stage("simulating, day by day", usize::try_from(days).ok());
     for day in 0..=days {
-        progress::tell(progress::Told::Done(1));
+        progress::tell(progress::DayProgress::Done(1));
         let at = now.checked_add(DAY * i32::try_from(day).unwrap_or(i32::MAX));
         let at = at.unwrap_or(Timestamp::MAX);
         if day > 0 {
@@ -205,7 +204,7 @@ type Name = Option<Arc<str>>;
 
 /// What has been told so far.
 #[derive(Default)]
-struct Told {
+struct DayProgress {
     refusal: Option<Refusal>,
     points: Vec<Point>,
     families: Vec<FamilySeries>,
@@ -213,7 +212,7 @@ struct Told {
     places: HashMap<(Name, Name), usize>,
 }
 
-impl Told {
+impl DayProgress {
     /// Adds a picture of `world`, about which `plan` has just been made.
     fn picture(&mut self, plan: &Plan, world: &Inventory, since: Since) {
         let mut sizes: HashMap<&SnapshotId, u64> = world

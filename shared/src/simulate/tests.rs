@@ -4,7 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::inventory::ImageState;
+use crate::model::ImageState;
 
 const STEPS: &str = "retire = { deprecate_after = \"0d\", disable_after = \"2d\", deregister_after = \"4d\", \
                      delete_snapshots_after = \"3d\" }";

@@ -9,17 +9,15 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::ids::{ImageId, SnapshotId};
-use crate::inventory::{Image, ImageState, Inventory, Recyclable, Snapshot};
-use crate::plan::reap::{SnapshotAction, SnapshotPlan, plan_snapshots};
+use crate::model::{ImageId, SnapshotId, Image, ImageState, Inventory, Recyclable, Snapshot, TagNames, Tags};
+use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::undo::{Deprecation, Undo};
 use crate::plan::{Action, Decision, Plan};
 use crate::policy::Policy;
-use crate::tags::{TagNames, Tags};
 
 /// The account.
 #[derive(Debug, Clone)]
-pub struct World {
+pub struct SimulatedWorld {
     inventory: Inventory,
     /// The images that came into the Recycle Bin here, and when each leaves it.
     recycled: Vec<(Timestamp, ImageId)>,
@@ -51,15 +49,15 @@ impl AddAssign for Done {
 }
 
 /// What is done to a snapshot.
-enum Change {
+enum WorldChange {
     Unmark,
     Ledger(Tags),
     Delete,
 }
 
-type Changes = HashMap<SnapshotId, Change>;
+type Changes = HashMap<SnapshotId, WorldChange>;
 
-impl World {
+impl SimulatedWorld {
     /// The account as it is in `inventory`. Images that are in the Recycle Bin already stay there:
     /// an inventory does not say for how long.
     pub fn new(inventory: Inventory) -> Self {
@@ -149,12 +147,12 @@ impl World {
             let id = &decision.snapshot_id;
             let change = match decision.action {
                 SnapshotAction::Keep => return None,
-                SnapshotAction::Mark => Change::Ledger(names.ledger(
+                SnapshotAction::Mark => WorldChange::Ledger(names.ledger(
                     decision.image.as_ref()?,
                     id,
                     decision.delete_after?,
                 )),
-                SnapshotAction::Delete => Change::Delete,
+                SnapshotAction::Delete => WorldChange::Delete,
             };
             Some((id.clone(), change))
         });
@@ -170,16 +168,16 @@ impl World {
                 if changes.is_empty() { None } else { changes.remove(&snapshot.snapshot_id) };
             match found {
                 None => true,
-                Some(Change::Unmark) => {
+                Some(WorldChange::Unmark) => {
                     let key = std::slice::from_ref(&names.delete_after);
                     snapshot.tags = snapshot.tags.without(key);
                     true
                 }
-                Some(Change::Ledger(ledger)) => {
+                Some(WorldChange::Ledger(ledger)) => {
                     snapshot.tags = snapshot.tags.with(&ledger);
                     true
                 }
-                Some(Change::Delete) => {
+                Some(WorldChange::Delete) => {
                     done.snapshots_deleted += 1;
                     false
                 }
@@ -195,12 +193,12 @@ fn changes_of(steps: &[&Decision], names: &TagNames) -> Changes {
     for decision in steps {
         match &decision.action {
             Action::Rescue(undo) => {
-                changes.extend(undo.unmark.iter().map(|id| (id.clone(), Change::Unmark)));
+                changes.extend(undo.unmark.iter().map(|id| (id.clone(), WorldChange::Unmark)));
             }
             Action::Deregister { removal } => {
                 changes.extend(removal.ledger.iter().map(|id| {
                     let ledger = names.ledger(&decision.image_id, id, removal.delete_after);
-                    (id.clone(), Change::Ledger(ledger))
+                    (id.clone(), WorldChange::Ledger(ledger))
                 }));
             }
             _ => {}

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use steward::cloud::{
-    Message, ReferenceScope, ResourceId, SnapshotFate, SnapshotScope, TemplateVersions,
-};
-use steward::ids::{ImageId, InstanceId, SnapshotId};
-use steward::tags::Tags;
+use steward::cloud::{Message, SnapshotScope};
+use steward::model::{ReferenceScope, ResourceId, SnapshotFate, TemplateVersions, ImageId, InstanceId, SnapshotId, Tags};
 
 /// One call of the port, with what it was about.
 #[derive(Debug, Clone, PartialEq, Eq)]

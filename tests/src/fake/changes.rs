@@ -1,17 +1,16 @@
 //! The calls that change the fake, as EC2 itself answers them.
 
-use steward::cloud::{CloudError, Deregistered, ResourceId, SnapshotFate};
-use steward::ids::{ImageId, SnapshotId};
-use steward::tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, Tags};
+use steward::cloud::{CloudError, Deregistered};
+use steward::model::{ResourceId, SnapshotFate, ImageId, SnapshotId, MAX_KEY, MAX_TAGS, MAX_VALUE, Tags};
 
-use super::Inner;
+use super::FakeAccount;
 use super::faults::error;
 use super::state::State;
 
 /// CreateTags and DeleteTags take at most 1000 resources a call.
 const RESOURCES: usize = 1000;
 
-impl Inner {
+impl FakeAccount {
     pub(super) fn set_tags(
         &mut self,
         resources: &[ResourceId],

@@ -9,7 +9,7 @@ mod call;
 mod changes;
 mod faults;
 mod holders;
-mod machines;
+mod instances;
 mod references;
 mod state;
 mod steps;
@@ -19,27 +19,24 @@ mod view;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use steward::cloud::{
-    Cloud, CloudError, Deregistered, ErrorKind, Message, ResourceId, SnapshotDeletion, SnapshotFate,
-};
-use steward::ids::{AccountId, ImageId, Region, SnapshotId};
-use steward::tags::Tags;
+use steward::cloud::{Cloud, CloudError, Deregistered, ErrorKind, Message, SnapshotDeletion};
+use steward::model::{ResourceId, SnapshotFate, AccountId, ImageId, Region, SnapshotId, Tags};
 
 pub use self::call::Call;
 use self::faults::{Faults, Plug, error};
 use self::state::State;
 use crate::fleet::Fleet;
-use crate::switches::{Failure, Switches};
+use crate::switches::{InjectedFailure, Switches};
 
 /// An account in memory. Clones share it.
 #[derive(Clone)]
 pub struct Fake {
     account: AccountId,
     region: Region,
-    inner: Arc<Mutex<Inner>>,
+    inner: Arc<Mutex<FakeAccount>>,
 }
 
-struct Inner {
+struct FakeAccount {
     state: State,
     /// What the listings show instead of the present state.
     frozen: Option<State>,
@@ -53,7 +50,7 @@ struct Inner {
 impl Fake {
     /// An account with this content.
     pub fn new(fleet: &Fleet) -> Self {
-        let inner = Inner {
+        let inner = FakeAccount {
             state: State::new(fleet.clone()),
             frozen: None,
             faults: Faults::default(),
@@ -103,7 +100,7 @@ impl Fake {
 
     /// Lets the next `times` calls of `action` fail, for example `ec2:DeregisterImage`.
     pub fn fail(&self, action: &str, times: u32, code: &str) {
-        let failure = Failure { code: code.into(), times: Some(times), about: None };
+        let failure = InjectedFailure { code: code.into(), times: Some(times), about: None };
         self.lock().faults.switches.fail.entry(action.into()).or_default().push(failure);
     }
 
@@ -172,11 +169,11 @@ impl Fake {
         inner.faults.calls = 0;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, FakeAccount> {
         self.inner.lock().expect("no test panics inside the fake")
     }
 
-    fn begin(&self, call: Call) -> MutexGuard<'_, Inner> {
+    fn begin(&self, call: Call) -> MutexGuard<'_, FakeAccount> {
         let mut inner = self.lock();
         inner.calls.push(call);
         inner.let_time_pass();
@@ -187,7 +184,7 @@ impl Fake {
     fn changing<T>(
         &self,
         call: Call,
-        change: impl FnOnce(&mut Inner) -> Result<T, CloudError>,
+        change: impl FnOnce(&mut FakeAccount) -> Result<T, CloudError>,
     ) -> Result<T, CloudError> {
         let mut inner = self.begin(call);
         let answer = change(&mut inner);
@@ -195,7 +192,7 @@ impl Fake {
     }
 }
 
-impl Inner {
+impl FakeAccount {
     /// What listings show, beside the faults that they may run into.
     fn listing(&mut self) -> (&State, &mut Faults) {
         (self.frozen.as_ref().unwrap_or(&self.state), &mut self.faults)

@@ -2,12 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steward::cloud::{CloudError, ErrorKind, ReferenceScope, SourceAnswer, TemplateVersions};
-use steward::ids::ImageId;
-use steward::inventory::{Reference, Source};
+use steward::cloud::{CloudError, ErrorKind, SourceAnswer};
+use steward::model::{ReferenceScope, TemplateVersions, ImageId, Reference, Source};
 
 use super::faults::Faults;
-use super::holders::{Holder, Holders};
+use super::holders::{FakeLaunchSource, Holders};
 use super::state::State;
 use super::templates::{self, Images, Read, VersionId};
 use crate::fleet::RecipeKind;
@@ -16,7 +15,7 @@ use crate::fleet::RecipeKind;
 const STARTERS: [Source; 4] =
     [Source::AutoScalingGroups, Source::Fleets, Source::SpotFleets, Source::ComputeEnvironments];
 
-type Found = Result<Vec<Reference>, CloudError>;
+type FoundReferences = Result<Vec<Reference>, CloudError>;
 
 pub(super) fn list(
     state: &State,
@@ -115,10 +114,10 @@ fn by_templates<'a>(
 fn by_holders_of(
     state: &State,
     faults: &mut Faults,
-    holders: &[Holder<'_>],
+    holders: &[FakeLaunchSource<'_>],
     no_templates: Option<&CloudError>,
     images: &mut Images,
-) -> Found {
+) -> FoundReferences {
     let mut found = Vec::new();
     for holder in holders {
         if let (Some(error), false) = (no_templates, holder.versions.is_empty()) {
@@ -141,7 +140,7 @@ pub(super) fn of_images(
     faults: &mut Faults,
     images: &[ImageId],
     versions: TemplateVersions,
-) -> Found {
+) -> FoundReferences {
     const ACTION: &str = "ec2:DescribeImageReferences";
     let mut known: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
     for reference in known_to_ec2(state, versions) {

@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use steward::cloud::{CloudError, ResourceId};
-use steward::ids::{ImageId, InstanceId, SnapshotId};
-use steward::tags::Tags;
+use steward::cloud::CloudError;
+use steward::model::{ResourceId, ImageId, InstanceId, SnapshotId, Tags};
 
 use super::faults::{Faults, error};
 use crate::fleet::{BinnedImage, BinnedSnapshot, Fleet, FleetImage, FleetInstance, FleetSnapshot};

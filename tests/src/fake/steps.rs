@@ -4,16 +4,16 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use steward::cloud::CloudError;
-use steward::ids::ImageId;
+use steward::model::ImageId;
 
-use super::Inner;
+use super::FakeAccount;
 use super::faults::error;
 use crate::fleet::FleetImage;
 
 /// EC2 takes no deprecation that is further ahead: ten years.
 const FURTHEST: SignedDuration = SignedDuration::from_hours(24 * 3653);
 
-impl Inner {
+impl FakeAccount {
     /// One call that changes one image of the account.
     fn change_image(
         &mut self,

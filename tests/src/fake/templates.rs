@@ -4,9 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steward::cloud::{CloudError, ErrorKind, TemplateVersions};
-use steward::ids::{ImageId, SnapshotId};
-use steward::inventory::SnapshotReference;
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{TemplateVersions, ImageId, SnapshotId, SnapshotReference};
 
 use super::faults::{Faults, error};
 use super::references::arn;
@@ -154,9 +153,9 @@ pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option
 
 /// The image behind each text that templates and others name one with, each parameter read once.
 #[derive(Default)]
-pub(super) struct Images(BTreeMap<String, Result<Option<ImageId>, CloudError>>);
+pub(super) struct AliasedImages(BTreeMap<String, Result<Option<ImageId>, CloudError>>);
 
-impl Images {
+impl AliasedImages {
     /// The image that `by` means with `text`; `None` when it is no image id.
     pub(super) fn behind(
         &mut self,

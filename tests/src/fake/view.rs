@@ -2,16 +2,11 @@
 
 use std::sync::Arc;
 
-use steward::cloud::{
-    CloudError, RecycledImage, RecycledSnapshot, ReferenceScope, ResourceId, SnapshotScope,
-    SourceAnswer, TemplateVersions, View,
-};
-use steward::ids::{AccountId, ImageId, InstanceId, SnapshotId};
-use steward::inventory::{Image, Reference, RetentionRule, Snapshot, SnapshotReference};
-use steward::tags::Tags;
+use steward::cloud::{CloudError, SnapshotScope, SourceAnswer, View};
+use steward::model::{RecycledImage, RecycledSnapshot, ReferenceScope, ResourceId, TemplateVersions, AccountId, ImageId, InstanceId, SnapshotId, Image, Reference, RetentionRule, Snapshot, SnapshotReference, Tags};
 
 use super::faults::in_hash_order;
-use super::{Call, Fake, Inner, bin, references, templates};
+use super::{Call, Fake, FakeAccount, bin, references, templates};
 
 impl View for Fake {
     async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
@@ -134,7 +129,7 @@ impl View for Fake {
     async fn find_launch_permissions(&self, image: &ImageId) -> Result<Vec<Arc<str>>, CloudError> {
         const ACTION: &str = "ec2:DescribeImageAttribute";
         let mut inner = self.begin(Call::FindLaunchPermissions(image.clone()));
-        let Inner { state, faults, .. } = &mut *inner;
+        let FakeAccount { state, faults, .. } = &mut *inner;
         faults.check(ACTION, &[image.as_str()])?;
         let found = state.own_image(ACTION, image, faults)?;
         if found.state == "disabled" {
@@ -149,7 +144,7 @@ impl View for Fake {
     ) -> Result<Vec<Arc<str>>, CloudError> {
         const ACTION: &str = "ec2:DescribeSnapshotAttribute";
         let mut inner = self.begin(Call::FindVolumePermissions(snapshot.clone()));
-        let Inner { state, faults, .. } = &mut *inner;
+        let FakeAccount { state, faults, .. } = &mut *inner;
         faults.check(ACTION, &[snapshot.as_str()])?;
         let found = state.own_snapshot(ACTION, snapshot)?;
         let accounts = found.create_volume_permissions.iter();

@@ -2,7 +2,7 @@
 //! recipes of Image Builder.
 
 use serde::{Deserialize, Serialize};
-use steward::ids::ImageId;
+use steward::model::ImageId;
 
 use super::templates::Specification;
 

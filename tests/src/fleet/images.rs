@@ -4,9 +4,7 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use steward::ids::{AccountId, ImageId, InstanceId, SnapshotId};
-use steward::inventory::{Image, Snapshot};
-use steward::tags::Tags;
+use steward::model::{AccountId, ImageId, InstanceId, SnapshotId, Image, Snapshot, Tags};
 
 /// An image; one of another owner is one that the account can see.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

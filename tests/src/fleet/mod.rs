@@ -12,17 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use steward::ids::{AccountId, ImageId, InstanceId, Region, SnapshotId};
-use steward::tags::Tags;
+use steward::model::{AccountId, ImageId, InstanceId, Region, SnapshotId, Tags};
 
-pub use self::capacity::{
-    ComputeEnvironment, Ec2Fleet, Recipe, RecipeKind, SpotFleet, SpotRequest,
-};
+pub use self::capacity::{ComputeEnvironment, Ec2Fleet, Recipe, RecipeKind, SpotFleet, SpotRequest};
 pub use self::images::{FleetImage, FleetSnapshot};
 pub use self::recycle::{BinnedImage, BinnedSnapshot, FleetRule};
-pub use self::templates::{
-    Group, LaunchConfiguration, LaunchTemplate, Mixed, Override, Specification, TemplateVersion,
-};
+pub use self::templates::{Group, LaunchConfiguration, LaunchTemplate, Mixed, Override, Specification, TemplateVersion};
 
 /// An account in one Region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

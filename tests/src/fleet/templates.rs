@@ -1,7 +1,7 @@
 //! What a fleet starts machines from: launch templates, launch configurations, and groups.
 
 use serde::{Deserialize, Serialize};
-use steward::ids::{ImageId, SnapshotId};
+use steward::model::{ImageId, SnapshotId};
 
 /// A launch template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

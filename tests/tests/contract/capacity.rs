@@ -1,10 +1,8 @@
 //! Clauses about what starts machines by itself beside groups: fleets, spot requests, AWS Batch.
 
 use serde_json::{Value, json};
-use steward::cloud::{
-    ComputeEnvironments, ErrorKind, ReferenceScope, SourceAnswer, TemplateVersions, View,
-};
-use steward::inventory::Source;
+use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, Source};
+use steward::cloud::{ErrorKind, SourceAnswer, View};
 use steward_tests::switches::Switches;
 
 use crate::Account;
@@ -17,7 +15,7 @@ fn version(number: &str) -> Value {
 }
 
 /// A fleet and a spot fleet, and what both of them are to hold.
-struct Case {
+struct CapacityCase {
     section: &'static str,
     id: &'static str,
     source: Source,
@@ -26,16 +24,16 @@ struct Case {
     over: [&'static str; 4],
 }
 
-fn fleets() -> [Case; 2] {
+fn fleets() -> [CapacityCase; 2] {
     [
-        Case {
+        CapacityCase {
             section: "fleets",
             id: "fleet_id",
             source: Source::Fleets,
             holder: format!("fleet {EC2}:fleet"),
             over: ["deleted", "deleted_running", "deleted_terminating", "failed"],
         },
-        Case {
+        CapacityCase {
             section: "spot_fleets",
             id: "spot_fleet_request_id",
             source: Source::SpotFleets,
@@ -45,7 +43,7 @@ fn fleets() -> [Case; 2] {
     ]
 }
 
-impl Case {
+impl CapacityCase {
     fn name(&self, end: &str) -> String {
         let prefix = if self.section == "fleets" { "fleet" } else { "sfr" };
         format!("{prefix}-{end}")

@@ -1,8 +1,8 @@
 //! Clauses about the few changes that the port makes.
 
 use serde_json::{Value, json};
-use steward::cloud::{Cloud, CloudError, ErrorKind, SnapshotDeletion, SnapshotFate, View};
-use steward::ids::SnapshotId;
+use steward::cloud::{Cloud, CloudError, ErrorKind, SnapshotDeletion, View};
+use steward::model::{SnapshotFate, SnapshotId};
 use steward_tests::switches::Switches;
 
 use crate::{Account, image, image_ids, resources, snapshot, snapshot_ids, tags};

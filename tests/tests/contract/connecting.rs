@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use steward::aws::{Connect, connect};
+use steward_aws::{Connect, connect};
 use steward::cloud::ErrorKind;
 use steward_tests::standin::options;
 use steward_tests::switches::Switches;

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use steward::cloud::{ErrorKind, SnapshotScope, View};
-use steward::ids::SnapshotId;
-use steward::inventory::{Image, ImageState, Snapshot};
+use steward::model::{SnapshotId, Image, ImageState, Snapshot};
 use steward_tests::fleet::Fleet;
 use steward_tests::switches::Switches;
 
@@ -218,7 +217,8 @@ pub async fn a_failing_page_fails_the_listing<A: Account>() {
 }
 
 pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
-    use steward::cloud::{Cloud, SnapshotFate};
+    use steward::cloud::Cloud;
+    use steward::model::SnapshotFate;
 
     let account = A::with(json!({
         "images": [{"image_id": "ami-00000001"}, {"image_id": "ami-00000002", "state": "disabled"}],

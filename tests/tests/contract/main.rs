@@ -13,7 +13,7 @@ mod capacity;
 mod changes;
 mod connecting;
 mod listing;
-mod machines;
+mod instances;
 mod provider;
 mod recycling;
 mod references;
@@ -25,10 +25,9 @@ mod steps;
 mod wire;
 
 use serde_json::Value;
-use steward::aws::Aws;
-use steward::cloud::{Cloud, EventBus, Machines, ResourceId};
-use steward::ids::{ImageId, SnapshotId};
-use steward::tags::Tags;
+use steward_aws::Aws;
+use steward::cloud::{Cloud, EventBus, Instances};
+use steward::model::{ResourceId, ImageId, SnapshotId, Tags};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 use steward_tests::standin::Standin;
@@ -38,7 +37,7 @@ use tokio::sync::MutexGuard;
 /// An account, and the port to it.
 trait Account {
     /// The implementation that is held to the contract.
-    type Port: Cloud + Machines + EventBus;
+    type Port: Cloud + Instances + EventBus;
 
     /// An account with this content, in which nothing goes wrong.
     async fn with(fleet: Value) -> Self;
@@ -246,7 +245,7 @@ contract! {
         every_page_of_the_bin_is_listed
         a_denied_recovery_names_the_permission
     }
-    machines {
+    instances {
         machines_are_listed_by_tag
         a_machine_is_found_as_it_is_now
         what_guards_a_machine_is_found

@@ -4,8 +4,8 @@
 use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
-use steward::cloud::{CloudError, ErrorKind, TemplateVersions, View};
-use steward::inventory::Reference;
+use steward::cloud::{CloudError, ErrorKind, View};
+use steward::model::{TemplateVersions, Reference};
 use steward_tests::switches::Switches;
 
 use crate::references::EC2;
@@ -105,10 +105,10 @@ pub async fn the_provider_looks_at_the_newest_versions<A: Account>() {
 /// So many images, each with a machine.
 fn running(count: usize) -> (Vec<String>, Value) {
     let ids: Vec<String> = (0..count).map(|n| format!("ami-{n:08x}")).collect();
-    let machine =
+    let instance =
         |(n, id): (usize, &String)| json!({"instance_id": format!("i-{n:08x}"), "image_id": id});
-    let machines: Vec<Value> = ids.iter().enumerate().map(machine).collect();
-    (ids, json!({"instances": machines}))
+    let instances: Vec<Value> = ids.iter().enumerate().map(instance).collect();
+    (ids, json!({"instances": instances}))
 }
 
 pub async fn more_images_than_a_call_takes_are_asked_about<A: Account>() {
@@ -163,7 +163,7 @@ pub async fn templates_name_snapshots_themselves<A: Account>() {
     };
     let found = async |versions| {
         let found = account.port().list_snapshot_references(versions).await.unwrap();
-        let line = |one: &steward::inventory::SnapshotReference| {
+        let line = |one: &steward::model::SnapshotReference| {
             format!("{} {} {}", one.snapshot_id, one.kind, one.by)
         };
         found.iter().map(line).collect::<Vec<_>>()

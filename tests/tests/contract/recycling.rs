@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use steward::cloud::{Cloud, ErrorKind, SnapshotDeletion, SnapshotFate, View};
+use steward::cloud::{Cloud, ErrorKind, SnapshotDeletion, View};
+use steward::model::SnapshotFate;
 use steward_tests::switches::Switches;
 
 use crate::{Account, image, image_ids, resources, snapshot, snapshot_ids, tags};

@@ -1,11 +1,8 @@
 //! Clauses about what holds images in use.
 
 use serde_json::{Value, json};
-use steward::cloud::{
-    CloudError, ComputeEnvironments, ErrorKind, ReferenceScope, SourceAnswer, TemplateVersions,
-    View,
-};
-use steward::inventory::Source;
+use steward::cloud::{CloudError, ErrorKind, SourceAnswer, View};
+use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, Source};
 use steward_tests::switches::Switches;
 
 use crate::Account;
@@ -25,7 +22,7 @@ pub(crate) fn said(answers: &[SourceAnswer], source: Source) -> Vec<String> {
 pub(crate) fn answer(
     answers: &[SourceAnswer],
     source: Source,
-) -> &Result<Vec<steward::inventory::Reference>, CloudError> {
+) -> &Result<Vec<steward::model::Reference>, CloudError> {
     let mut of_source = answers.iter().filter(|answer| answer.source == source);
     let answer = of_source.next().expect("every source answers");
     assert!(of_source.next().is_none(), "{source} answers once");

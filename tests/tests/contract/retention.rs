@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use steward::cloud::{ErrorKind, View};
-use steward::inventory::{Recyclable, RetentionRule};
+use steward::model::{Recyclable, RetentionRule};
 use steward_tests::switches::Switches;
 
 use crate::recycling::{binned, days, deregister, one};

@@ -1,7 +1,8 @@
 //! Clauses about what keeps snapshots, and about finding things by their tags.
 
 use serde_json::{Value, json};
-use steward::cloud::{Cloud, ErrorKind, SnapshotFate, View};
+use steward::cloud::{Cloud, ErrorKind, View};
+use steward::model::SnapshotFate;
 use steward_tests::switches::Switches;
 
 use crate::{Account, image, resources, snapshot, snapshot_ids};

@@ -3,10 +3,8 @@
 use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
-use steward::cloud::{
-    ComputeEnvironments, ErrorKind, ReferenceScope, SourceAnswer, TemplateVersions, View,
-};
-use steward::inventory::Source;
+use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, Source};
+use steward::cloud::{ErrorKind, SourceAnswer, View};
 use steward_tests::switches::Switches;
 
 use crate::Account;

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::json;
-use steward::cloud::{Cloud, CloudError, ErrorKind, SnapshotFate, View};
-use steward::inventory::ImageState;
+use steward::cloud::{Cloud, CloudError, ErrorKind, View};
+use steward::model::{SnapshotFate, ImageState};
 use steward_tests::fleet::FleetImage;
 use steward_tests::switches::Switches;
 

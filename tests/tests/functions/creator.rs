@@ -23,10 +23,10 @@ fn all_by_alice() -> Vec<Option<String>> {
 #[test]
 fn is_written_down_when_the_image_is_available_already() {
     let fake = fake(new_image());
-    let report = run(&fake, Work::TagImage, &image_event("ami-00000001", "available"));
+    let report = run(&fake, FunctionKind::TagImage, &image_event("ami-00000001", "available"));
     assert_eq!(creators(&fake), [None, None, None]);
     assert_eq!(report.counts.unwrap().images_tagged, 1);
-    let report = run(&fake, Work::TagImage, &made("ami-00000001", "CreateImage"));
+    let report = run(&fake, FunctionKind::TagImage, &made("ami-00000001", "CreateImage"));
     assert_eq!(creators(&fake), all_by_alice());
     assert_eq!(report.counts.as_ref().unwrap().images_tagged, 0, "it is no new image");
     let [Event::ImageTagged(told)] = report.events.as_slice() else { panic!("{report:?}") };
@@ -40,26 +40,26 @@ fn is_written_down_when_the_call_is_heard_of_first() {
         fleet.images[0].state = "pending".into();
         fleet.images[0].snapshots.clear();
     });
-    run(&fake, Work::TagImage, &made("ami-00000001", "CopyImage"));
+    run(&fake, FunctionKind::TagImage, &made("ami-00000001", "CopyImage"));
     assert_eq!(creators(&fake), [Some(ALICE.to_owned()), None, None]);
     fake.change(|fleet| {
         fleet.images[0].state = "available".into();
         fleet.images[0].snapshots =
             ["snap-00000001", "snap-00000002"].map(|id| id.parse().unwrap()).into();
     });
-    run(&fake, Work::TagImage, &image_event("ami-00000001", "available"));
+    run(&fake, FunctionKind::TagImage, &image_event("ami-00000001", "available"));
     assert_eq!(creators(&fake), all_by_alice());
 }
 
 #[test]
 fn is_written_once() {
     let fake = fake(new_image());
-    run(&fake, Work::TagImage, &made("ami-00000001", "RegisterImage"));
+    run(&fake, FunctionKind::TagImage, &made("ami-00000001", "RegisterImage"));
     fake.forget_calls();
     let mut again = made("ami-00000001", "RegisterImage");
-    run(&fake, Work::TagImage, &again);
+    run(&fake, FunctionKind::TagImage, &again);
     again["detail"]["userIdentity"]["arn"] = json!("arn:aws:iam::123456789012:user/mallory");
-    run(&fake, Work::TagImage, &again);
+    run(&fake, FunctionKind::TagImage, &again);
     assert_eq!(fake.changing_calls(), []);
     assert_eq!(creators(&fake), all_by_alice());
 }
@@ -70,7 +70,7 @@ fn who_is_named_by_the_image_itself_is_believed_and_its_snapshots_say_the_same()
     fake.change(|fleet| {
         fleet.images[0].tags = [("image-steward:created-by", "team-web")].into_iter().collect();
     });
-    run(&fake, Work::TagImage, &made("ami-00000001", "CreateImage"));
+    run(&fake, FunctionKind::TagImage, &made("ami-00000001", "CreateImage"));
     assert_eq!(creators(&fake), vec![Some("team-web".to_owned()); 3]);
 }
 
@@ -82,9 +82,9 @@ fn is_cut_to_what_a_tag_holds_whichever_event_comes_first() {
     for first in [None, Some(image_event("ami-00000001", "available"))] {
         let fake = fake(new_image());
         if let Some(first) = first {
-            run(&fake, Work::TagImage, &first);
+            run(&fake, FunctionKind::TagImage, &first);
         }
-        let report = run(&fake, Work::TagImage, &event);
+        let report = run(&fake, FunctionKind::TagImage, &event);
         let Answer::Tagged(tagged) = report.answer else { panic!() };
         assert_eq!(tagged.dropped, []);
         assert_eq!(creators(&fake), vec![Some(long[..256].to_owned()); 3]);
@@ -97,10 +97,10 @@ fn is_asked_for_again_while_the_image_is_not_to_be_seen_yet() {
     let event_of = |time: &str| {
         let mut event = made("ami-00000001", "CreateImage");
         event["detail"]["eventTime"] = json!(time);
-        run_within(&fake, POLICY, Mode::Apply, Work::TagImage, &event, &NoDeadline)
+        run_within(&fake, POLICY, Mode::Apply, FunctionKind::TagImage, &event, &NoDeadline)
     };
     let error = event_of("2026-11-22T11:58:30Z").unwrap_err();
-    assert_eq!(error, JobError::NotSeen("ami-00000001".parse().unwrap()));
+    assert_eq!(error, JobError::Unverified("ami-00000001".parse().unwrap()));
     let report = event_of("2026-11-22T11:57:30Z").unwrap();
     assert!(matches!(report.answer, Answer::Ignored { .. }), "it is gone by now");
 }
@@ -109,7 +109,7 @@ fn is_asked_for_again_while_the_image_is_not_to_be_seen_yet() {
 fn is_only_said_in_plan_mode() {
     let fake = fake(new_image());
     let event = made("ami-00000001", "CreateImage");
-    let report = run_under(&fake, POLICY, Mode::Plan, Work::TagImage, &event);
+    let report = run_under(&fake, POLICY, Mode::Plan, FunctionKind::TagImage, &event);
     let Answer::Tagged(tagged) = report.answer else { panic!() };
     assert_eq!(tagged.tagged.len(), 3, "{tagged:?}");
     assert_eq!((fake.changing_calls(), report.events), (vec![], vec![]));
@@ -135,7 +135,7 @@ fn needs_a_call_that_made_an_image_of_ours() {
         (nobody, "names nobody"),
         (elsewhere, "the event is from us-east-1"),
     ] {
-        let report = run(&fake, Work::TagImage, &event);
+        let report = run(&fake, FunctionKind::TagImage, &event);
         let Answer::Ignored { why: found } = &report.answer else { panic!("{report:?}") };
         assert!(found.contains(why), "{found}");
         assert_eq!(report.counts, None);

@@ -9,14 +9,10 @@ mod telling;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use steward::announce::announce;
-use steward::apply::{Deadline, NoDeadline};
-use steward::event::Trigger;
-use steward::jobs::{Answer, Job, JobError, Mode, Report, Work};
+use steward::events::{publish, Trigger, Event};
+use steward::model::{Deadline, NoDeadline, AccountRegion, Tags};
+use steward::jobs::{Answer, Job, JobError, Mode, Report, FunctionKind};
 use steward::policy::Policy;
-use steward::report::events::Event;
-use steward::survey::Home;
-use steward::tags::Tags;
 use steward_tests::fake::{Call, Fake};
 
 const ALICE: &str = "arn:aws:sts::123456789012:assumed-role/Packer/alice";
@@ -44,22 +40,22 @@ fn run_within(
     fake: &Fake,
     policy: &str,
     mode: Mode,
-    work: Work,
+    work: FunctionKind,
     event: &Value,
     deadline: &impl Deadline,
 ) -> Result<Report, JobError> {
     let policy = Policy::parse(policy, "test").unwrap();
-    let home = Home { account: fake.account().clone(), region: fake.region().clone() };
-    let job = Job { cloud: fake, home: &home, policy: &policy, mode, now: now(), deadline };
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let job = Job { cloud: fake, target: &target, policy: &policy, mode, now: now(), deadline };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     runtime.block_on(job.run(work, &Trigger::parse(event)))
 }
 
-fn run_under(fake: &Fake, policy: &str, mode: Mode, work: Work, event: &Value) -> Report {
+fn run_under(fake: &Fake, policy: &str, mode: Mode, work: FunctionKind, event: &Value) -> Report {
     run_within(fake, policy, mode, work, event, &NoDeadline).unwrap()
 }
 
-fn run(fake: &Fake, work: Work, event: &Value) -> Report {
+fn run(fake: &Fake, work: FunctionKind, event: &Value) -> Report {
     run_under(fake, POLICY, Mode::Apply, work, event)
 }
 

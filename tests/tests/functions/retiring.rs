@@ -25,8 +25,8 @@ fn states(fake: &Fake) -> Vec<String> {
 fn kept(report: &Report) -> Vec<String> {
     let Answer::Retired(retired) = &report.answer else { panic!("{report:?}") };
     assert!(retired.retired.is_empty() && retired.failed.is_empty(), "{retired:?}");
-    let because = retired.kept.iter().flat_map(|one| &one.because);
-    because.map(ToString::to_string).collect()
+    let reasons = retired.kept.iter().flat_map(|one| &one.reasons);
+    reasons.map(ToString::to_string).collect()
 }
 
 #[test]
@@ -37,14 +37,14 @@ fn stops_the_machine_that_asked_for_it() {
         ("web-2", schedule()),
     ] {
         let fake = imaged(asked);
-        let report = run(&fake, Work::RetireInstance, &event);
+        let report = run(&fake, FunctionKind::RetireInstance, &event);
         assert_eq!(states(&fake), ["stopped", "running"], "{asked}");
         assert!(matches!(report.events.last(), Some(Event::InstanceRetired(one))
             if one.instance_id == "i-00000001" && one.action == "stop"));
         assert_eq!(report.counts.unwrap().instances_retired, 1);
         // Once more, nothing happens: it is stopped.
         fake.forget_calls();
-        let report = run(&fake, Work::RetireInstance, &schedule());
+        let report = run(&fake, FunctionKind::RetireInstance, &schedule());
         assert_eq!((kept(&report), fake.calls().len()), (vec![], 2), "two listings");
     }
 }
@@ -54,14 +54,14 @@ fn terminates_if_the_policy_says_so() {
     let fake = imaged("web-2");
     let policy = format!("{POLICY}[instances]\nretire = \"terminate\"\n");
     let event = image_event("ami-00000002", "available");
-    run_under(&fake, &policy, Mode::Apply, Work::RetireInstance, &event);
+    run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &event);
     assert_eq!(states(&fake), ["terminated", "running"]);
 }
 
 #[test]
 fn only_says_so_in_plan_mode() {
     let fake = imaged("web-2");
-    let report = run_under(&fake, POLICY, Mode::Plan, Work::RetireInstance, &schedule());
+    let report = run_under(&fake, POLICY, Mode::Plan, FunctionKind::RetireInstance, &schedule());
     let Answer::Retired(retired) = &report.answer else { panic!() };
     assert_eq!(retired.retired.len(), 1);
     assert_eq!((fake.changing_calls(), states(&fake)[0].as_str()), (vec![], "running"));
@@ -75,7 +75,7 @@ fn leaves_a_machine_whose_image_is_not_really_there() {
     let retire = |change: fn(&mut steward_tests::fleet::Fleet)| {
         let fake = imaged("web-2");
         fake.change(change);
-        let report = run(&fake, Work::RetireInstance, &event);
+        let report = run(&fake, FunctionKind::RetireInstance, &event);
         assert_eq!((fake.changing_calls(), states(&fake)[1].as_str()), (vec![], "running"));
         kept(&report)
     };
@@ -104,7 +104,7 @@ fn leaves_a_machine_that_is_protected_or_in_a_group() {
     ] {
         let fake = imaged("web-2");
         fake.change(|fleet| change(&mut fleet.instances[0]));
-        let report = run(&fake, Work::RetireInstance, &schedule());
+        let report = run(&fake, FunctionKind::RetireInstance, &schedule());
         assert_eq!((kept(&report), fake.changing_calls()), (vec![reason.to_owned()], vec![]));
     }
 }
@@ -114,24 +114,24 @@ fn leaves_a_machine_that_asked_for_another_image() {
     // The image was enabled again, long after: the machine never asked for this one.
     for asked in ["ami-00000009", "", "yes", "web"] {
         let fake = imaged(asked);
-        let report = run(&fake, Work::RetireInstance, &image_event("ami-00000002", "available"));
+        let report = run(&fake, FunctionKind::RetireInstance, &image_event("ami-00000002", "available"));
         assert_eq!(kept(&report), [] as [&str; 0]);
-        let report = run(&fake, Work::RetireInstance, &schedule());
+        let report = run(&fake, FunctionKind::RetireInstance, &schedule());
         assert_eq!(kept(&report), [format!("there is no image `{asked}`")]);
         assert_eq!(fake.changing_calls(), []);
     }
     let fake = imaged("web-2");
     fake.change(|fleet| fleet.images[0].source_instance = Some("i-00000002".parse().unwrap()));
-    let report = run(&fake, Work::RetireInstance, &schedule());
+    let report = run(&fake, FunctionKind::RetireInstance, &schedule());
     assert_eq!(kept(&report), ["the image was made from i-00000002"]);
 }
 
-type Change = fn(&mut steward_tests::fleet::Fleet);
+type InstanceChange = fn(&mut steward_tests::fleet::Fleet);
 
 /// What happens between the listing and the step.
 #[test]
 fn looks_again_right_before_the_step() {
-    let changes: [(Change, &str); 7] = [
+    let changes: [(InstanceChange, &str); 7] = [
         (|fleet| fleet.images.clear(), "there is no image `web-2`"),
         (|fleet| fleet.images[0].state = "disabled".into(), "the image is disabled"),
         (|fleet| set(fleet, "image-steward:keep", ""), "opted out"),
@@ -154,13 +154,13 @@ fn looks_again_right_before_the_step() {
         let fake = imaged("web-2");
         fake.freeze_listings();
         fake.change(change);
-        let report = run_under(&fake, &policy, Mode::Apply, Work::RetireInstance, &schedule());
+        let report = run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &schedule());
         assert_eq!((kept(&report), fake.changing_calls()), (vec![reason.to_owned()], vec![]));
     }
     let fake = imaged("web-2");
     fake.freeze_listings();
     fake.change(|fleet| fleet.instances.clear());
-    let report = run(&fake, Work::RetireInstance, &schedule());
+    let report = run(&fake, FunctionKind::RetireInstance, &schedule());
     assert_eq!((kept(&report), fake.changing_calls()), (vec![], vec![]));
 }
 
@@ -185,7 +185,7 @@ fn says_that_a_sweep_succeeded_in_part() {
         fleet.instances[2].tags = [(TAG, "web-3")].into_iter().collect();
     });
     fake.fail("ec2:StopInstances", 1, "InternalError");
-    let report = run(&fake, Work::RetireInstance, &schedule());
+    let report = run(&fake, FunctionKind::RetireInstance, &schedule());
     let Event::SweepCompleted(sweep) = &report.events[0] else { panic!("{report:?}") };
     let counts = (sweep.counts.instances_retired, sweep.counts.failed);
     assert_eq!((sweep.status.as_str(), counts), ("part", (1, 1)));
@@ -196,7 +196,7 @@ fn says_that_a_sweep_succeeded_in_part() {
 fn leaves_the_rest_to_the_next_run_when_the_time_is_over() {
     let fake = imaged("web-2");
     let late = || std::time::Duration::from_secs(14);
-    let report = run_within(&fake, POLICY, Mode::Apply, Work::RetireInstance, &schedule(), &late);
+    let report = run_within(&fake, POLICY, Mode::Apply, FunctionKind::RetireInstance, &schedule(), &late);
     let Ok(Report { answer: Answer::Retired(retired), .. }) = report else { panic!() };
     assert_eq!(retired.not_reached.len(), 1);
     assert_eq!(fake.changing_calls(), []);
@@ -211,7 +211,7 @@ fn keeps_what_it_could_not_look_at() {
     ] {
         let fake = imaged("web-2");
         fake.fail(action, 1, "InternalError");
-        let report = run(&fake, Work::RetireInstance, &schedule());
+        let report = run(&fake, FunctionKind::RetireInstance, &schedule());
         let Answer::Retired(retired) = &report.answer else { panic!() };
         assert_eq!((retired.failed.len(), fake.changing_calls()), (1, vec![]), "{action}");
         assert!(report.failure.is_some(), "nothing succeeded: the runtime tries again");

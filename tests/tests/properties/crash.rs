@@ -9,7 +9,7 @@
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use steward::ids::SnapshotId;
+use steward::model::SnapshotId;
 use steward::policy::Policy;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
@@ -34,17 +34,17 @@ fn both(fake: &Fake, policy: &Policy, at: Timestamp) {
 }
 
 /// What happens to the account beside the runs: somebody uses an image from some day on.
-type Use = Option<(usize, u8, usize)>;
+type UseAt = Option<(usize, u8, usize)>;
 
 /// Goes through the days from `from` on.
-fn go_on(fake: &Fake, policy: &Policy, used: Use, from: usize) {
+fn go_on(fake: &Fake, policy: &Policy, used: UseAt, from: usize) {
     for (index, days) in DAYS.iter().enumerate().skip(from) {
         begin_use(fake, used, index);
         both(fake, policy, day(*days));
     }
 }
 
-fn begin_use(fake: &Fake, used: Use, index: usize) {
+fn begin_use(fake: &Fake, used: UseAt, index: usize) {
     if let Some((_, kind, image)) = used.filter(|(on, _, _)| *on == index) {
         fake.change(|fleet| hold(fleet, 90, kind, &image_id(image)));
     }
@@ -61,7 +61,7 @@ fn check(
     fleet: &Fleet,
     rules: &Rules,
     crash_on: usize,
-    used: Use,
+    used: UseAt,
     stops: &mut Stops,
 ) -> Result<(), TestCaseError> {
     let policy = rules.policy();
@@ -117,7 +117,7 @@ fn check(
     Ok(())
 }
 
-fn worlds() -> impl Strategy<Value = (Fleet, Rules, usize, Use)> {
+fn worlds() -> impl Strategy<Value = (Fleet, Rules, usize, UseAt)> {
     let used = proptest::option::weighted(0.5, (0..DAYS.len(), 0..KINDS_OF_HOLDERS, 0..IMAGES));
     (fleet_of(IMAGES), some_rules(), 0..DAYS.len() - 1, used).prop_map(
         |(fleet, mut rules, crash_on, used)| {

@@ -6,8 +6,8 @@ use jiff::SignedDuration;
 use proptest::prelude::*;
 use steward::plan::reason::Reason;
 use steward::plan::{Action, Decision, Step, plan};
-use steward::report::Look;
-use steward::report::explain::{Held, Story, When, story, story_text};
+use steward::report::OutputStyle;
+use steward::report::explain::{RuleOutcome, Explanation, When, story, story_text};
 use steward::simulate::World;
 use steward_tests::fake::Fake;
 
@@ -16,8 +16,8 @@ use super::worlds::{a_fleet, now};
 use super::{cases, inventory};
 
 /// The keep rules that hold, by the words of their keys.
-fn held(story: &Story) -> BTreeSet<&str> {
-    let held = story.keep_rules.iter().filter(|one| one.held == Held::Yes);
+fn held(story: &Explanation) -> BTreeSet<&str> {
+    let held = story.keep_rules.iter().filter(|one| one.held == RuleOutcome::Yes);
     held.map(|one| one.rule.split([' ', '=']).next().unwrap()).collect()
 }
 
@@ -38,10 +38,10 @@ fn kept(decision: &Decision) -> BTreeSet<&str> {
         "tag" => Some("tags"),
         word => keys.into_iter().find(|key| *key == word),
     };
-    decision.because.iter().filter_map(key).collect()
+    decision.reasons.iter().filter_map(key).collect()
 }
 
-fn check(story: &Story) -> Result<(), TestCaseError> {
+fn check(story: &Explanation) -> Result<(), TestCaseError> {
     let decision = &story.decision;
     prop_assert_eq!(held(story), kept(decision), "{:?}", story.keep_rules);
     for verdict in &story.keep_rules {
@@ -58,13 +58,13 @@ fn check(story: &Story) -> Result<(), TestCaseError> {
     if let Some(next) = decision.next {
         let found = story.steps.iter().find(|one| one.step == next.action);
         let at = match found.map(|one| one.when) {
-            Some(When::At { at } | When::HeldBack { at }) => Some(at),
+            Some(When::At { at } | When::Delayed { at }) => Some(at),
             _ => None,
         };
         prop_assert_eq!(at, Some(next.at), "{:?}: {:?}", decision, story.steps);
     }
-    let is_held = |when: &When| matches!(when, When::HeldBack { .. });
-    let says_why = decision.because.iter().any(|reason| {
+    let is_held = |when: &When| matches!(when, When::Delayed { .. });
+    let says_why = decision.reasons.iter().any(|reason| {
         matches!(
             reason,
             Reason::Deferred { .. }
@@ -74,7 +74,7 @@ fn check(story: &Story) -> Result<(), TestCaseError> {
         )
     });
     prop_assert!(says_why || !story.steps.iter().any(|one| is_held(&one.when)), "{:?}", decision);
-    let text = story_text(story, Look::Plain);
+    let text = story_text(story, OutputStyle::Plain);
     prop_assert!(text.contains(story.image.image_id.as_str()));
     Ok(())
 }

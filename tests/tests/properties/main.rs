@@ -18,10 +18,8 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use steward::apply::NoDeadline;
+use steward::model::{NoDeadline, ImageId, SnapshotId, Inventory};
 use steward::cloud::SnapshotScope;
-use steward::ids::{ImageId, SnapshotId};
-use steward::inventory::Inventory;
 use steward::jobs::{Job, Mode};
 use steward::plan::reason::Reason;
 use steward::plan::{Action, plan};
@@ -29,7 +27,6 @@ use steward::policy::Policy;
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage};
 use steward_tests::switches::Switches;
-
 use rules::*;
 use runs::*;
 use worlds::*;
@@ -51,7 +48,7 @@ proptest! {
         listed.sort();
         prop_assert_eq!(decided, listed);
         for decision in &found.decisions {
-            prop_assert!(!decision.because.is_empty(), "{} has no reason", decision.image_id);
+            prop_assert!(!decision.reasons.is_empty(), "{} has no reason", decision.image_id);
         }
     }
 
@@ -196,8 +193,8 @@ proptest! {
     #[test]
     fn plan_mode_changes_nothing(fleet in a_fleet(), rules in some_rules()) {
         let fake = Fake::new(&fleet);
-        let (home, policy) = (home(&fake), rules.policy());
-        let job = Job { cloud: &fake, home: &home, policy: &policy, mode: Mode::Plan, now: now(), deadline: &NoDeadline };
+        let (target, policy) = (target(&fake), rules.policy());
+        let job = Job { cloud: &fake, target: &target, policy: &policy, mode: Mode::Plan, now: now(), deadline: &NoDeadline };
         run(async {
             let plan = job.plan_images().await;
             job.apply_images(&plan).await;
@@ -289,7 +286,7 @@ fn reasons_of_kept_images_include_the_use() {
         now(),
     );
     let uses: Vec<_> = found.decisions[0]
-        .because
+        .reasons
         .iter()
         .filter(|reason| matches!(reason, Reason::InUse { .. }))
         .collect();

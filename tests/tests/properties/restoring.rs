@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
-use steward::ids::ImageId;
-use steward::restore::{End, Wish, images_since, restore};
-use steward::tags::{TagNames, Tags};
+use steward::model::{ImageId, TagNames, Tags};
+use steward::restore::{End, RestoreOptions, images_since, restore};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
@@ -46,7 +45,7 @@ proptest! {
         }
         let images = run(images_since(now(), &names, &fake)).unwrap();
         for image in images.iter().cycle().take(images.len() * if twice { 2 } else { 1 }) {
-            let restored = run(restore(image, &Wish::default(), &names, at, &fake));
+            let restored = run(restore(image, &RestoreOptions::default(), &names, at, &fake));
             prop_assert!(matches!(restored.end, End::Restored | End::Untouched), "{restored:?}");
         }
         let after = fake.world();
@@ -76,7 +75,7 @@ fn an_unknown_image_is_gone_and_nothing_is_changed() {
     let fake = Fake::new(&Fleet::default());
     let image: ImageId = "ami-00".parse().unwrap();
     let names = TagNames::under("image-steward:");
-    let restored = run(restore(&image, &Wish::default(), &names, now(), &fake));
+    let restored = run(restore(&image, &RestoreOptions::default(), &names, now(), &fake));
     assert_eq!(restored.end, End::Gone);
     assert!(restored.problem.unwrap().contains("no snapshot names it"));
     assert!(fake.calls().iter().all(|call| !call.changes()));

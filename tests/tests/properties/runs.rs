@@ -3,14 +3,12 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use steward::apply::NoDeadline;
-use steward::cloud::{ComputeEnvironments, ReferenceScope, SnapshotScope, TemplateVersions};
-use steward::ids::SnapshotId;
-use steward::inventory::Inventory;
+use steward::model::{NoDeadline, ComputeEnvironments, ReferenceScope, TemplateVersions, SnapshotId, Inventory, AccountRegion};
+use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
 use steward::plan::{Action, Plan};
 use steward::policy::Policy;
-use steward::survey::{self, Home};
+use steward::collect;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
@@ -20,8 +18,8 @@ pub fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
-pub fn home(fake: &Fake) -> Home {
-    Home { account: fake.account().clone(), region: fake.region().clone() }
+pub fn target(fake: &Fake) -> AccountRegion {
+    AccountRegion { account: fake.account().clone(), region: fake.region().clone() }
 }
 
 pub fn inventory(fake: &Fake) -> Inventory {
@@ -29,15 +27,15 @@ pub fn inventory(fake: &Fake) -> Inventory {
         versions: TemplateVersions::DefaultAndLatest,
         compute_environments: ComputeEnvironments::Read,
     };
-    run(survey::take_inventory(fake, &home(fake), &scope, now()))
+    run(survey::collect_inventory(fake, &target(fake), &scope, now()))
 }
 
 /// One sweep over images in apply mode.
 pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
     fake.set_clock(now);
-    let home = home(fake);
+    let target = target(fake);
     let job =
-        Job { cloud: fake, home: &home, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
+        Job { cloud: fake, target: &target, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
     run(async {
         let plan = job.plan_images().await;
         job.apply_images(&plan).await;
@@ -47,10 +45,10 @@ pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
 
 /// The plan of a sweep, with all the evidence that one looks at.
 pub fn planned(fake: &Fake, policy: &Policy) -> Plan {
-    let home = home(fake);
+    let target = target(fake);
     let job = Job {
         cloud: fake,
-        home: &home,
+        target: &target,
         policy,
         mode: Mode::Plan,
         now: now(),
@@ -62,9 +60,9 @@ pub fn planned(fake: &Fake, policy: &Policy) -> Plan {
 /// One sweep over snapshots in apply mode.
 pub fn reap(fake: &Fake, policy: &Policy, now: Timestamp) {
     fake.set_clock(now);
-    let home = home(fake);
+    let target = target(fake);
     let job =
-        Job { cloud: fake, home: &home, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
+        Job { cloud: fake, target: &target, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
     let _ = run(job.reap(&SnapshotScope::Own));
 }
 
@@ -88,7 +86,7 @@ pub fn lost_from_sight(before: &Fleet, fake: &Fake) -> Vec<SnapshotId> {
         .flat_map(|image| &image.snapshots)
         .filter(|snapshot| !used.contains(snapshot))
         .collect();
-    let has_ledger = |tags: &steward::tags::Tags| {
+    let has_ledger = |tags: &steward::model::Tags| {
         tags.has("image-steward:image") && tags.has("image-steward:delete-after")
     };
     after

@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use steward::inventory::{Image, Inventory, Snapshot};
+use steward::model::{Image, Inventory, Snapshot};
 use steward::plan::plan;
 use steward::policy::Policy;
 use steward::simulate::{Done, Growth, World, simulate_with};
-use steward::survey;
+use steward::collect;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
 use super::cases;
 use super::rules::{Rules, some_rules};
-use super::runs::{home, reap, run, sweep};
+use super::runs::{target, reap, run, sweep};
 use super::worlds::{a_fleet, now};
 
 /// Every step of every policy has come by then, the Recycle Bin has been emptied, and the clocks of
@@ -33,8 +33,8 @@ fn day(days: u32) -> Timestamp {
 fn whole_inventory(fake: &Fake, fleet: &Fleet, policy: &Policy) -> Inventory {
     let scope = policy.safety.reference_scope();
     run(async {
-        let home = home(fake);
-        let mut inventory = survey::take_inventory(fake, &home, &scope, now()).await;
+        let target = target(fake);
+        let mut inventory = survey::collect_inventory(fake, &target, &scope, now()).await;
         let images: Vec<_> = inventory.images.iter().map(|one| one.image_id.clone()).collect();
         survey::read_references(fake, &mut inventory, policy, &images).await;
         survey::read_launch_permissions(fake, &mut inventory).await;

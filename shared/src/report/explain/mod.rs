@@ -10,17 +10,15 @@ use serde::Serialize;
 
 pub use self::steps::{Milestone, When};
 pub use self::text::{gone_text, story_text};
-pub use self::verdicts::{Held, Verdict};
-use crate::ids::{AccountId, ImageId, Region, SnapshotId};
-use crate::inventory::{Image, Inventory, Source, Unread};
+pub use self::verdicts::{RuleOutcome, Verdict};
+use crate::model::{AccountId, ImageId, Region, SnapshotId, Image, Inventory, Source, Unread, TagNames};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
 use crate::policy::{DEFAULT_PREFIX, Policy};
-use crate::tags::TagNames;
 
 /// The story of an image that exists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Story {
+pub struct Explanation {
     /// The account.
     pub account: AccountId,
     /// The Region.
@@ -34,7 +32,7 @@ pub struct Story {
     /// Its place in its family (the newest is 1) and the size of that.
     pub rank: Option<(usize, usize)>,
     /// What refers to it, and how that was found.
-    pub references: Vec<Found>,
+    pub references: Vec<ImageLookup>,
     /// What could not be read: something there may refer to it too.
     pub unread: Vec<Unread>,
     /// Why it must not be touched, whatever the rule says, beside what refers to it.
@@ -55,7 +53,7 @@ pub struct Story {
 
 /// Something that refers to the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Found {
+pub struct ImageLookup {
     /// Its kind, for example `instance`.
     pub kind: String,
     /// Its ARN, with a version where it has versions.
@@ -72,7 +70,7 @@ pub fn story(
     inventory: &Inventory,
     policy: &Policy,
     plan: &Plan,
-) -> Option<Story> {
+) -> Option<Explanation> {
     let place = plan.decisions.iter().position(|one| one.image_id == *image)?;
     let decision = plan.decisions.get(place)?;
     let image = inventory.images.iter().find(|one| one.image_id == *image)?;
@@ -87,15 +85,15 @@ pub fn story(
         let found = inventory.snapshots.iter().find(|one| one.snapshot_id == *id);
         found.and_then(|one| one.size_gib)
     };
-    Some(Story {
+    Some(Explanation {
         account: plan.account.clone(),
         region: plan.region.clone(),
         planned_at: plan.planned_at,
         snapshots: image.snapshots.iter().map(|id| (id.clone(), size(id))).collect(),
         rank,
-        references: decision.because.iter().filter_map(found).collect(),
+        references: decision.reasons.iter().filter_map(found).collect(),
         unread: inventory.unread.clone(),
-        untouchable: decision.because.iter().filter(|one| is_untouchable(one)).cloned().collect(),
+        untouchable: decision.reasons.iter().filter(|one| is_untouchable(one)).cloned().collect(),
         keep_rules: rule
             .map(|rule| verdicts::of(rule, image, decision, ranked, policy, plan.planned_at))
             .unwrap_or_default(),
@@ -118,7 +116,7 @@ fn family_of(place: usize, plan: &Plan) -> &[Decision] {
     plan.decisions.get(first..place + end).unwrap_or_default()
 }
 
-fn found(reason: &Reason) -> Option<Found> {
+fn found(reason: &Reason) -> Option<ImageLookup> {
     let Reason::InUse { kind, by, stale } = reason else { return None };
     let source = match &**kind {
         "instance" => Some(Source::Instances),
@@ -135,7 +133,7 @@ fn found(reason: &Reason) -> Option<Found> {
         }
         _ => None,
     };
-    Some(Found { kind: kind.to_string(), by: by.to_string(), stale: *stale, source })
+    Some(ImageLookup { kind: kind.to_string(), by: by.to_string(), stale: *stale, source })
 }
 
 /// Whether the reason holds before any rule is asked.

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::inventory::{Image, ImageState};
+use crate::model::{Image, ImageState};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, FAILED_AFTER, Plan, Step};
 use crate::policy::{Policy, Rule};
@@ -33,7 +33,7 @@ pub enum When {
     /// The plan takes it now.
     Now,
     /// Its time has come, and something holds it back: the decision says what.
-    HeldBack {
+    Delayed {
         /// Its time.
         at: Timestamp,
     },
@@ -59,7 +59,7 @@ pub(super) fn of(
     plan: &Plan,
 ) -> Vec<Milestone> {
     let retire = &rule.retire;
-    let failed = decision.because.iter().any(|reason| matches!(reason, Reason::Failed { .. }));
+    let failed = decision.reasons.iter().any(|reason| matches!(reason, Reason::Failed { .. }));
     let since = decision.expired_at.filter(|_| !decision.action.stays());
     let after = |age: crate::policy::Age, from: Option<Timestamp>| {
         from.map(|from| age.after(from, &policy.timezone))
@@ -137,7 +137,7 @@ fn due(step: Step, at: Timestamp, decision: &Decision, now: Timestamp) -> When {
     match next {
         _ if taken => When::Now,
         _ if at > now => When::At { at },
-        Some(_) => When::HeldBack { at },
+        Some(_) => When::Delayed { at },
         None => When::Skipped,
     }
 }

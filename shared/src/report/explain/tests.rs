@@ -14,7 +14,7 @@ max_fraction = 1.0
 "#;
 
 /// web-1 to web-6, the newest first; 4 is marked since a week, 6 is used.
-fn told(image: &str, now: &str) -> Story {
+fn told(image: &str, now: &str) -> Explanation {
     let mut images = Vec::new();
     for (n, made) in (1..).zip(["11-20", "11-10", "11-01", "10-30", "10-10", "09-30"]) {
         let tags = if n == 4 { r#""image-steward:expired-at":"2026-12-24T12:00:00Z""# } else { "" };
@@ -37,7 +37,7 @@ fn told(image: &str, now: &str) -> Story {
 
 const NOW: &str = "2026-12-31T12:00:00Z";
 
-fn verdicts(story: &Story) -> Vec<(String, Held, String)> {
+fn verdicts(story: &Explanation) -> Vec<(String, RuleOutcome, String)> {
     let verdict = |one: &Verdict| (one.rule.clone(), one.held, one.by.clone());
     story.keep_rules.iter().map(verdict).collect()
 }
@@ -47,12 +47,12 @@ fn every_rule_says_whether_it_held_and_by_how_much() {
     let story = told("ami-2", NOW);
     assert_eq!(story.rank, Some((2, 6)));
     let expected = [
-        ("last = 2", Held::Yes, "it is number 2; 1 newer image would push it out"),
-        ("at_least = 1", Held::No, "it is number 2, which is 1 too far down"),
-        ("within = \"30d\"", Held::No, "it ended 2026-12-10 00:00Z, 21 days ago"),
-        ("launched_within = \"90d\"", Held::No, "no launch is known (EC2 reports them a day late)"),
-        ("monthly = 2", Held::No, "ami-1 is the newest of 2026-11"),
-        ("tags = { Pinned = \"yes\" }", Held::No, "it has no tag Pinned"),
+        ("last = 2", RuleOutcome::Yes, "it is number 2; 1 newer image would push it out"),
+        ("at_least = 1", RuleOutcome::No, "it is number 2, which is 1 too far down"),
+        ("within = \"30d\"", RuleOutcome::No, "it ended 2026-12-10 00:00Z, 21 days ago"),
+        ("launched_within = \"90d\"", RuleOutcome::No, "no launch is known (EC2 reports them a day late)"),
+        ("monthly = 2", RuleOutcome::No, "ami-1 is the newest of 2026-11"),
+        ("tags = { Pinned = \"yes\" }", RuleOutcome::No, "it has no tag Pinned"),
     ];
     let expected = expected.map(|(rule, held, by)| (rule.to_owned(), held, by.to_owned()));
     assert_eq!(verdicts(&story), expected);
@@ -63,7 +63,7 @@ fn every_rule_says_whether_it_held_and_by_how_much() {
 fn a_rule_that_ends_says_when() {
     let story = told("ami-1", "2026-12-01T00:00:00Z");
     let within = verdicts(&story).into_iter().find(|one| one.0.starts_with("within")).unwrap();
-    assert_eq!((within.1, &*within.2), (Held::Yes, "until 2026-12-20 00:00Z, 19 days from now"));
+    assert_eq!((within.1, &*within.2), (RuleOutcome::Yes, "until 2026-12-20 00:00Z, 19 days from now"));
     let old = verdicts(&told("ami-6", NOW));
     let monthly = old.iter().find(|one| one.0.starts_with("monthly")).unwrap();
     assert_eq!(monthly.2, "2026-09 is before the 2 latest that have an image");
@@ -74,9 +74,9 @@ fn what_refers_to_it_is_cited_with_how_it_was_found() {
     let story = told("ami-6", NOW);
     let [found] = &story.references[..] else { panic!("{:?}", story.references) };
     assert_eq!((&*found.kind, &*found.by), ("instance", "arn:i-6"));
-    assert_eq!(found.source, Some(crate::inventory::Source::Instances));
+    assert_eq!(found.source, Some(crate::model::Source::Instances));
     assert_eq!(story.decision.action, Action::Keep);
-    let text = story_text(&story, crate::report::Look::Plain);
+    let text = story_text(&story, crate::report::OutputStyle::Plain);
     assert!(text.contains("instance arn:i-6 (found in instances)"), "{text}");
 }
 
@@ -84,7 +84,7 @@ fn what_refers_to_it_is_cited_with_how_it_was_found() {
 fn an_image_that_is_wanted_again_is_said_to_be() {
     let story = told("ami-4", NOW);
     assert_eq!(story.decision.action.word(), "rescue");
-    let text = story_text(&story, crate::report::Look::Plain);
+    let text = story_text(&story, crate::report::OutputStyle::Plain);
     assert!(text.contains("is wanted again"), "{text}");
     assert!(text.contains("monthly = 2   holds: it is the newest of 2026-10"), "{text}");
 }
@@ -93,7 +93,7 @@ fn an_image_that_is_wanted_again_is_said_to_be() {
 fn a_step_that_is_due_is_taken_now_and_the_next_ones_come_later() {
     let mut images = told("ami-5", NOW);
     images.decision.expired_at = Some("2026-12-24T12:00:00Z".parse().unwrap());
-    let text = story_text(&images, crate::report::Look::Plain);
+    let text = story_text(&images, crate::report::OutputStyle::Plain);
     assert!(text.contains("image-steward restore ami-5 --region eu-central-1"), "{text}");
     assert!(text.contains("image-steward:keep"), "{text}");
     let steps: Vec<_> = images.steps.iter().map(|one| (one.step, one.when)).collect();

@@ -2,22 +2,20 @@
 
 use std::fmt::Write as _;
 
-use super::{Found, Held, Milestone, Story, Verdict, When, restore_command};
-use crate::ids::{ImageId, Region};
-use crate::inventory::{Source, Unread};
-use crate::plan::reap::{SnapshotAction, SnapshotPlan};
+use super::{Found, RuleOutcome, Milestone, Explanation, Verdict, When, restore_command};
+use crate::model::{ImageId, Region, Source, Unread, AccountRegion, TagNames};
+use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next};
-use crate::report::look::{Look, Tone};
+use crate::report::style::{OutputStyle, Tone};
 use crate::report::plan::age;
 use crate::report::price::Price;
 use crate::report::step_words;
-use crate::survey::{Home, Trace, TracePlace, Traces};
-use crate::tags::TagNames;
-use crate::wording::{many, minute, printable, thousands};
+use crate::collect::{Remnant, RemnantLocation, Remnants};
+use crate::text_fmt::{many, minute, printable, thousands};
 
 /// The story of an image that exists, for people.
-pub fn story_text(story: &Story, look: Look) -> String {
-    let mut page = Page { text: String::new(), look };
+pub fn story_text(story: &Explanation, style: OutputStyle) -> String {
+    let mut page = ExplanationText { text: String::new(), style };
     let name = printable(&story.image.name);
     page.title(&format!("{} {name}", story.image.image_id));
     page.section("What it is", &what_it_is(story));
@@ -36,16 +34,16 @@ pub fn story_text(story: &Story, look: Look) -> String {
 /// What is left of an image that is not in the account, for people.
 pub fn gone_text(
     image: &ImageId,
-    traces: &Traces,
-    home: &Home,
+    traces: &Remnants,
+    target: &AccountRegion,
     names: &TagNames,
     plan: &SnapshotPlan,
-    look: Look,
+    style: OutputStyle,
 ) -> String {
-    let mut page = Page { text: String::new(), look };
-    let Home { account, region } = home;
+    let mut page = ExplanationText { text: String::new(), style };
+    let AccountRegion { account, region } = target;
     page.title(&format!("{image}: not in account {account}, Region {region}"));
-    let Traces { recycled, snapshots, unread } = traces;
+    let Remnants { recycled, snapshots, unread } = traces;
     match recycled {
         Some(bin) => {
             let when = |what: &str, at: Option<jiff::Timestamp>| {
@@ -76,7 +74,7 @@ pub fn gone_text(
     if recycled.is_some() {
         let command = restore_command(image, region, names);
         page.commands("To bring it back, its snapshots first", &[command]);
-    } else if snapshots.iter().any(|one| one.place != TracePlace::Unknown) {
+    } else if snapshots.iter().any(|one| one.place != RemnantLocation::Unknown) {
         page.commands(
             "To bring it back",
             &[
@@ -103,12 +101,12 @@ fn nowhere(image: &ImageId, region: &Region, is_unread: bool) -> Vec<String> {
     lines
 }
 
-fn trace(trace: &Trace, plan: &SnapshotPlan) -> String {
-    let Trace { snapshot_id, place, size_gib, delete_after } = trace;
+fn trace(trace: &Remnant, plan: &SnapshotPlan) -> String {
+    let Remnant { snapshot_id, place, size_gib, delete_after } = trace;
     let place = match place {
-        TracePlace::Here => "is there",
-        TracePlace::RecycleBin => "is in the Recycle Bin",
-        TracePlace::Unknown => "was there",
+        RemnantLocation::Here => "is there",
+        RemnantLocation::RecycleBin => "is in the Recycle Bin",
+        RemnantLocation::Unknown => "was there",
     };
     let mut line = format!("{snapshot_id} {place}");
     if let Some(size) = size_gib {
@@ -116,7 +114,7 @@ fn trace(trace: &Trace, plan: &SnapshotPlan) -> String {
     }
     match plan.decisions.iter().find(|one| one.snapshot_id == *snapshot_id) {
         Some(decision) => {
-            let why: Vec<_> = decision.because.iter().map(ToString::to_string).collect();
+            let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
             let what = match decision.action {
                 SnapshotAction::Keep => "it stays now",
                 SnapshotAction::Mark => "the next run that applies marks it as orphaned",
@@ -135,27 +133,27 @@ fn trace(trace: &Trace, plan: &SnapshotPlan) -> String {
 }
 
 /// Text under headings.
-struct Page {
+struct ExplanationText {
     text: String,
-    look: Look,
+    style: OutputStyle,
 }
 
-impl Page {
+impl ExplanationText {
     fn title(&mut self, title: &str) {
-        self.look.paragraph(&mut self.text, 0, &self.look.tone(Tone::Heading, title));
+        self.style.paragraph(&mut self.text, 0, &self.style.tone(Tone::Heading, title));
     }
 
     /// Lines to be copied: they are not wrapped.
     fn commands(&mut self, heading: &str, lines: &[String]) {
         self.heading(heading);
         for line in lines {
-            Look::Plain.paragraph(&mut self.text, 2, line);
+            OutputStyle::Plain.paragraph(&mut self.text, 2, line);
         }
     }
 
     fn heading(&mut self, heading: &str) {
         self.text.push('\n');
-        self.look.paragraph(&mut self.text, 0, &self.look.tone(Tone::Heading, heading));
+        self.style.paragraph(&mut self.text, 0, &self.style.tone(Tone::Heading, heading));
     }
 
     /// Nothing, when there are no lines.
@@ -165,13 +163,13 @@ impl Page {
         }
         self.heading(heading);
         for line in lines {
-            self.look.paragraph(&mut self.text, 2, line);
+            self.style.paragraph(&mut self.text, 2, line);
         }
     }
 }
 
-fn what_it_is(story: &Story) -> Vec<String> {
-    let Story { image, snapshots, region, account, planned_at, .. } = story;
+fn what_it_is(story: &Explanation) -> Vec<String> {
+    let Explanation { image, snapshots, region, account, planned_at, .. } = story;
     let mut kind = format!("an image in state {}", image.state);
     for part in [&image.architecture, &image.platform].into_iter().flatten() {
         let _ = write!(kind, ", {}", printable(part));
@@ -189,8 +187,8 @@ fn what_it_is(story: &Story) -> Vec<String> {
     if let Some(launched) = image.last_launched_at {
         lines.push(format!("last launched {}, as EC2 says", minute(launched)));
     }
-    if let Some(machine) = &image.source_instance {
-        lines.push(format!("made from {machine}"));
+    if let Some(instance) = &image.source_instance {
+        lines.push(format!("made from {instance}"));
     }
     if let Some(source) = &image.source_image {
         lines.push(format!("made from {source}"));
@@ -213,7 +211,7 @@ fn what_it_is(story: &Story) -> Vec<String> {
     lines
 }
 
-fn family(story: &Story) -> String {
+fn family(story: &Explanation) -> String {
     match (&story.decision.rule, &story.decision.group, story.rank) {
         (Some(rule), Some(group), Some((rank, size))) => {
             let group = match &**group {
@@ -227,7 +225,7 @@ fn family(story: &Story) -> String {
     }
 }
 
-fn references(story: &Story) -> Vec<String> {
+fn references(story: &Explanation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for Found { kind, by, stale, source } in &story.references {
         let stale = if *stale { ", which nothing that was read starts machines from" } else { "" };
@@ -250,24 +248,24 @@ fn not_read(unread: &Unread) -> String {
     format!("not read: {}", printable(&unread.to_string()))
 }
 
-fn untouchable(story: &Story) -> Vec<String> {
+fn untouchable(story: &Explanation) -> Vec<String> {
     story.untouchable.iter().map(|reason| printable(&reason.to_string())).collect()
 }
 
-fn keep_rules(story: &Story) -> Vec<String> {
+fn keep_rules(story: &Explanation) -> Vec<String> {
     let line = |Verdict { rule, held, by }: &Verdict| {
         let word = match held {
-            Held::Yes => "holds",
-            Held::No => "does not hold",
+            RuleOutcome::Yes => "holds",
+            RuleOutcome::No => "does not hold",
         };
         printable(&format!("{rule}   {word}: {by}"))
     };
     story.keep_rules.iter().map(line).collect()
 }
 
-fn decision(story: &Story) -> Vec<String> {
+fn decision(story: &Explanation) -> Vec<String> {
     let decision = &story.decision;
-    let why: Vec<_> = decision.because.iter().map(|one| printable(&one.to_string())).collect();
+    let why: Vec<_> = decision.reasons.iter().map(|one| printable(&one.to_string())).collect();
     let what = match &decision.action {
         Action::Keep => "it is kept",
         Action::Wait => "it is on its way out, and waits",
@@ -292,14 +290,14 @@ fn decision(story: &Story) -> Vec<String> {
     lines
 }
 
-fn steps(story: &Story) -> Vec<String> {
+fn steps(story: &Explanation) -> Vec<String> {
     let line = |Milestone { step, after, when }: &Milestone| {
         let when = match when {
             When::Never => "left out by the policy".to_owned(),
             When::Done => "done".to_owned(),
             When::Skipped => "left out: a later step is due".to_owned(),
             When::Now => "now".to_owned(),
-            When::HeldBack { at } => {
+            When::Delayed { at } => {
                 format!("due since {}, and held back: see the decision", minute(*at))
             }
             When::At { at } => {

@@ -3,12 +3,12 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::inventory::Image;
+use crate::model::Image;
 use crate::plan::Decision;
 use crate::plan::period::{Local, Period};
 use crate::plan::reason::{InPeriod, Reason};
 use crate::policy::{Age, Policy, Rule};
-use crate::wording::{many, minute};
+use crate::text_fmt::{many, minute};
 
 /// One keep rule, and how it came out for the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -16,7 +16,7 @@ pub struct Verdict {
     /// The rule as the policy writes it, for example `last = 5`.
     pub rule: String,
     /// Whether it held.
-    pub held: Held,
+    pub held: RuleOutcome,
     /// By how much, for people.
     pub by: String,
 }
@@ -24,7 +24,7 @@ pub struct Verdict {
 /// Whether a keep rule held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Held {
+pub enum RuleOutcome {
     /// It keeps the image.
     Yes,
     /// It does not.
@@ -97,14 +97,14 @@ pub(super) fn of(
     verdicts
 }
 
-fn yes(held: bool) -> Held {
-    if held { Held::Yes } else { Held::No }
+fn yes(held: bool) -> RuleOutcome {
+    if held { RuleOutcome::Yes } else { RuleOutcome::No }
 }
 
 impl Asked<'_> {
     /// The decision is what counts: only the distance is worked out here.
     fn reason(&self, is_meant: impl Fn(&Reason) -> bool) -> Option<&Reason> {
-        self.decision.because.iter().find(|reason| is_meant(reason))
+        self.decision.reasons.iter().find(|reason| is_meant(reason))
     }
 
     fn count(&self, name: &str, count: u32) -> Verdict {
@@ -185,7 +185,7 @@ fn newest_of<'a>(period: Period, name: &str, family: &'a [Decision]) -> Option<&
     let keeps = |reason: &Reason| {
         in_period(reason).is_some_and(|(word, found)| word == name && found.period == period)
     };
-    family.iter().find(|decision| decision.because.iter().any(keeps))
+    family.iter().find(|decision| decision.reasons.iter().any(keeps))
 }
 
 fn in_period(reason: &Reason) -> Option<(&'static str, &InPeriod)> {

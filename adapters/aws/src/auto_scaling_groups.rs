@@ -1,0 +1,136 @@
+//! Auto Scaling: groups and launch configurations.
+
+use aws_sdk_autoscaling::types::AutoScalingGroup;
+use steward::cloud::CloudError;
+use steward::model::Reference;
+
+use super::Aws;
+use super::error::bad_answer;
+use super::launch_sources::LaunchSource;
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+
+/// The largest page of the two listings.
+const PAGE: i32 = 100;
+
+impl Aws {
+    pub(super) async fn groups(&self) -> Result<Vec<LaunchSource>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeAutoScalingGroups);
+        while let Some(token) = pages.next() {
+            // An account may hide from its listings what other AWS services manage in it.
+            let request = self
+                .autoscaling
+                .describe_auto_scaling_groups()
+                .max_records(PAGE)
+                .include_instances(false)
+                .include_managed_resources(true)
+                .set_next_token(token);
+            let page = self.send(ApiCall::DescribeAutoScalingGroups, request.send()).await?;
+            for group in page.auto_scaling_groups.unwrap_or_default() {
+                found.push(group_of(group)?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    /// Each launch configuration's name, and the reference that it is.
+    pub(super) async fn launch_configurations(
+        &self,
+    ) -> Result<Vec<(String, Reference)>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeLaunchConfigurations);
+        while let Some(token) = pages.next() {
+            let request = self
+                .autoscaling
+                .describe_launch_configurations()
+                .max_records(PAGE)
+                .set_next_token(token);
+            let page = self.send(ApiCall::DescribeLaunchConfigurations, request.send()).await?;
+            for one in page.launch_configurations.unwrap_or_default() {
+                // One made from a running machine may name no image of its own.
+                let Some(image) = one.image_id.filter(|image| !image.is_empty()) else { continue };
+                let name = one.launch_configuration_name.unwrap_or_default();
+                let image_id = image.parse().map_err(|cause| {
+                    let message = format!("the image of launch configuration {name}: {cause}");
+                    bad_answer(ApiCall::DescribeLaunchConfigurations, message)
+                })?;
+                let by = one.launch_configuration_arn.unwrap_or_else(|| name.clone()).into();
+                let kind = "launch_configuration".into();
+                found.push((name, Reference { image_id, kind, by, stale: false }));
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+}
+
+fn group_of(group: AutoScalingGroup) -> Result<LaunchSource, CloudError> {
+    let name = group.auto_scaling_group_name.unwrap_or_default();
+    let arn = group.auto_scaling_group_arn.unwrap_or(name);
+    let mut found = LaunchSource::new("auto_scaling_group", arn);
+    found.configuration = group.launch_configuration_name;
+    let mut named = Vec::from_iter(group.launch_template);
+    if let Some(template) = group.mixed_instances_policy.and_then(|mixed| mixed.launch_template) {
+        named.extend(template.launch_template_specification);
+        for one in template.overrides.unwrap_or_default() {
+            named.extend(one.launch_template_specification);
+            found.add_image(one.image_id);
+        }
+    }
+    for one in named {
+        let (id, name) = (one.launch_template_id, one.launch_template_name);
+        found.add_version(ApiCall::DescribeAutoScalingGroups, id, name, one.version)?;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_autoscaling::types::{
+        LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy,
+    };
+
+    use super::super::templates::{TemplateKey, VersionKey};
+    use super::*;
+
+    fn specification(id: &str, version: Option<&str>) -> LaunchTemplateSpecification {
+        let specification = LaunchTemplateSpecification::builder().launch_template_id(id);
+        specification.set_version(version.map(str::to_owned)).build()
+    }
+
+    fn key(id: &str, version: &str) -> VersionKey {
+        VersionKey { template: TemplateKey::Id(id.into()), version: version.into() }
+    }
+
+    #[test]
+    fn every_place_that_can_name_a_template_or_an_image_is_read() {
+        let template = LaunchTemplate::builder()
+            .launch_template_specification(specification("lt-2", Some("4")))
+            .overrides(
+                LaunchTemplateOverrides::builder()
+                    .launch_template_specification(specification("lt-3", Some("$Latest")))
+                    .build(),
+            )
+            .overrides(LaunchTemplateOverrides::builder().image_id("ami-1").build())
+            .build();
+        let group = AutoScalingGroup::builder()
+            .auto_scaling_group_name("web")
+            .auto_scaling_group_arn("arn:web")
+            .launch_configuration_name("legacy")
+            .launch_template(specification("lt-1", None))
+            .mixed_instances_policy(
+                MixedInstancesPolicy::builder().launch_template(template).build(),
+            )
+            .build();
+        let expected = LaunchSource {
+            kind: "auto_scaling_group",
+            arn: "arn:web".into(),
+            versions: vec![key("lt-1", "$Default"), key("lt-2", "4"), key("lt-3", "$Latest")],
+            images: vec!["ami-1".into()],
+            configuration: Some("legacy".into()),
+        };
+        assert_eq!(group_of(group).unwrap(), expected);
+    }
+}

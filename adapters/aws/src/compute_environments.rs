@@ -1,0 +1,130 @@
+//! Compute environments of AWS Batch.
+//!
+//! Batch takes the image of a template version when an environment is made or its
+//! infrastructure updated, and does not say which number `$Latest` or `$Default` was then. What is
+//! read here is what the environment would take now. The groups and fleets that Batch runs its
+//! machines with are read like all others, and so are the machines.
+
+use aws_sdk_batch::types::{CeStatus, ComputeEnvironmentDetail};
+use steward::cloud::CloudError;
+
+use super::Aws;
+use super::error::bad_answer;
+use super::launch_sources::LaunchSource;
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+
+/// The largest page that DescribeComputeEnvironments gives.
+const PAGE: i32 = 100;
+
+impl Aws {
+    pub(super) async fn compute_environments(&self) -> Result<Vec<LaunchSource>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeComputeEnvironments);
+        while let Some(token) = pages.next() {
+            let request =
+                self.batch.describe_compute_environments().max_results(PAGE).set_next_token(token);
+            let page = self.send(ApiCall::DescribeComputeEnvironments, request.send()).await?;
+            // The SDK takes no bytes at all for an answer without fields.
+            let environments = page.compute_environments.ok_or_else(|| {
+                let message = "the answer holds no list".to_owned();
+                bad_answer(ApiCall::DescribeComputeEnvironments, message)
+            })?;
+            for environment in environments {
+                if !is_over(environment.status.as_ref()) {
+                    found.push(environment_of(environment)?);
+                }
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+}
+
+fn is_over(status: Option<&CeStatus>) -> bool {
+    matches!(status, Some(CeStatus::Deleted | CeStatus::Deleting))
+}
+
+fn environment_of(environment: ComputeEnvironmentDetail) -> Result<LaunchSource, CloudError> {
+    const ACTION: ApiCall = ApiCall::DescribeComputeEnvironments;
+    let name = environment.compute_environment_name.unwrap_or_default();
+    let arn = environment.compute_environment_arn.unwrap_or(name);
+    let mut found = LaunchSource::new("compute_environment", arn);
+    // An unmanaged one has none.
+    let Some(resources) = environment.compute_resources else { return Ok(found) };
+    #[expect(deprecated, reason = "old environments have it, and it still names their image")]
+    found.add_image(resources.image_id);
+    for one in resources.ec2_configuration.unwrap_or_default() {
+        found.add_image(one.image_id_override);
+    }
+    let Some(template) = resources.launch_template else { return Ok(found) };
+    let (id, name) = (template.launch_template_id, template.launch_template_name);
+    found.add_version(ACTION, id, name, template.version)?;
+    for one in template.overrides.unwrap_or_default() {
+        found.add_version(ACTION, one.launch_template_id, one.launch_template_name, one.version)?;
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_batch::types::{
+        ComputeResource, Ec2Configuration, LaunchTemplateSpecification,
+        LaunchTemplateSpecificationOverride,
+    };
+
+    use super::super::templates::{TemplateKey, VersionKey};
+    use super::*;
+
+    #[test]
+    #[expect(deprecated, reason = "old environments have an image of their own")]
+    fn every_place_that_can_name_a_template_or_an_image_is_read() {
+        let template = LaunchTemplateSpecification::builder()
+            .launch_template_id("lt-1")
+            .version("")
+            .overrides(
+                LaunchTemplateSpecificationOverride::builder()
+                    .launch_template_name("gpu")
+                    .version("4")
+                    .build(),
+            )
+            .build();
+        let resources = ComputeResource::builder()
+            .image_id("ami-1")
+            .ec2_configuration(Ec2Configuration::builder().image_id_override("ami-2").build())
+            .ec2_configuration(Ec2Configuration::builder().image_type("ECS_AL2023").build())
+            .launch_template(template)
+            .build();
+        let environment = ComputeEnvironmentDetail::builder()
+            .compute_environment_name("night")
+            .compute_environment_arn("arn:night")
+            .compute_resources(resources)
+            .build();
+        let key = |template, version: &str| VersionKey { template, version: version.to_owned() };
+        let expected = LaunchSource {
+            kind: "compute_environment",
+            arn: "arn:night".into(),
+            versions: vec![
+                key(TemplateKey::Id("lt-1".into()), "$Default"),
+                key(TemplateKey::Name("gpu".into()), "4"),
+            ],
+            images: vec!["ami-1".into(), "ami-2".into()],
+            configuration: None,
+        };
+        assert_eq!(environment_of(environment).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_status_that_is_not_known_is_use() {
+        for (status, over) in [
+            (None, false),
+            (Some("VALID"), false),
+            (Some("INVALID"), false),
+            (Some("A STATUS OF TOMORROW"), false),
+            (Some("DELETING"), true),
+            (Some("DELETED"), true),
+        ] {
+            assert_eq!(is_over(status.map(CeStatus::from).as_ref()), over, "{status:?}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Finding credentials and Region, the way every AWS tool does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, SdkConfig};
+use aws_sdk_ec2::config::Credentials;
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{AccountId, Region};
+
+use super::error::failed;
+use super::rate_limit::{ApiCall, RateLimit, RateLimiters};
+use super::whole::TruncationCheck;
+use super::{Aws, error};
+
+/// The first try and three more. The pace keeps throttling rare; what remains are the
+/// occasional lost connection and internal error.
+const ATTEMPTS: u32 = 4;
+/// The SDK's own: the first repetition comes at most so much later.
+const BACKOFF: Duration = Duration::from_secs(1);
+/// Instead of it, where nobody has to be spared.
+const UNPACED_BACKOFF: Duration = Duration::from_millis(20);
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+/// A page of 1000 images takes EC2 some seconds.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+
+/// PutEvents with all its repetitions; less than the margin in `publish`.
+const TOLD_WITHIN: Duration = Duration::from_secs(5);
+
+/// What may differ from the standard chain (environment, profile, container, instance).
+#[derive(Debug, Clone, Default)]
+pub struct Connect {
+    /// Instead of `AWS_REGION` or the profile's.
+    pub region: Option<String>,
+    /// Instead of `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// Instead of `AWS_ENDPOINT_URL`; for a stand-in.
+    pub endpoint: Option<String>,
+    /// Instead of the chain's credentials; for a stand-in.
+    pub keys: Option<StaticKeys>,
+    /// How fast to call.
+    pub rate_limit: RateLimit,
+    /// What the calls say that they come from, in CloudTrail and other logs, for example
+    /// `image-steward.prune-images`; `image-steward` when nothing is said.
+    pub app: Option<String>,
+}
+
+/// An access key, given instead of looked for.
+#[derive(Clone)]
+pub struct StaticKeys {
+    /// The id, which is no secret.
+    pub id: String,
+    /// The secret.
+    pub secret: String,
+}
+
+/// Without the secret, because options end up in logs.
+impl std::fmt::Debug for StaticKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StaticKeys").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Clients with credentials and a Region. Whose account they open has not been asked yet.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    config: SdkConfig,
+    region: Region,
+    limits: Arc<RateLimiters>,
+    ec2: aws_sdk_ec2::Client,
+    autoscaling: aws_sdk_autoscaling::Client,
+    batch: aws_sdk_batch::Client,
+    events: aws_sdk_eventbridge::Client,
+    rbin: aws_sdk_rbin::Client,
+    ssm: aws_sdk_ssm::Client,
+}
+
+impl Connection {
+    /// Finds the Region and where credentials come from, and makes the clients. Calls nobody,
+    /// unless the Region has to be asked for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Credentials`] without a Region.
+    pub async fn prepare(options: Connect) -> Result<Self, CloudError> {
+        let limits = Arc::new(RateLimiters::new(options.rate_limit));
+        let config = load(options).await;
+        Ok(Self {
+            region: region_of(&config)?,
+            limits,
+            ec2: aws_sdk_ec2::Client::from_conf(
+                aws_sdk_ec2::config::Builder::from(&config).interceptor(TruncationCheck).build(),
+            ),
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(
+                aws_sdk_autoscaling::config::Builder::from(&config)
+                    .interceptor(TruncationCheck)
+                    .build(),
+            ),
+            // Half an answer in JSON is no JSON, so that these need no watching over.
+            batch: aws_sdk_batch::Client::new(&config),
+            events: aws_sdk_eventbridge::Client::from_conf(
+                aws_sdk_eventbridge::config::Builder::from(&config)
+                    .timeout_config(told_within())
+                    .build(),
+            ),
+            rbin: aws_sdk_rbin::Client::new(&config),
+            ssm: aws_sdk_ssm::Client::new(&config),
+            config,
+        })
+    }
+
+    /// The account, if somebody who must know has said which it is.
+    pub fn into_account(self, account: AccountId) -> Aws {
+        let Self { config: _, region, limits, ec2, autoscaling, batch, events, rbin, ssm } = self;
+        Aws { ec2, autoscaling, batch, events, rbin, ssm, limits, account, region }
+    }
+
+    /// Asks whose account the credentials open.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Credentials`] without credentials that work, [`ErrorKind::Unreachable`] when
+    /// AWS does not answer.
+    pub async fn ask(self) -> Result<Aws, CloudError> {
+        self.limits.wait_for(ApiCall::GetCallerIdentity).await;
+        let caller = aws_sdk_sts::Client::new(&self.config).get_caller_identity().send().await;
+        let caller = caller.map_err(|error| failed(ApiCall::GetCallerIdentity, &error))?;
+        let account =
+            caller.account().unwrap_or_default().parse().map_err(|cause| {
+                error::bad_answer(ApiCall::GetCallerIdentity, format!("{cause}"))
+            })?;
+        Ok(self.into_account(account))
+    }
+}
+
+/// Connects to AWS and asks whose account the credentials open.
+///
+/// # Errors
+/// Those of [`Connection::prepare`] and [`Connection::ask`].
+pub async fn connect(options: Connect) -> Result<Aws, CloudError> {
+    Connection::prepare(options).await?.ask().await
+}
+
+/// News must not hold up what they tell of: repetitions count too.
+fn told_within() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(TOLD_WITHIN).operation_timeout(TOLD_WITHIN).build()
+}
+
+async fn load(options: Connect) -> SdkConfig {
+    let Connect { region, profile, endpoint, keys, rate_limit, app } = options;
+    let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
+    let retries = match rate_limit {
+        RateLimit::BelowBuckets => retries,
+        RateLimit::Scaled(scale) => retries.with_initial_backoff(BACKOFF / scale.get()),
+        RateLimit::Unpaced => retries.with_initial_backoff(UNPACED_BACKOFF),
+    };
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .operation_attempt_timeout(ANSWER_WITHIN)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .retry_config(retries)
+        .timeout_config(timeouts);
+    if let Ok(name) = AppName::new(app.unwrap_or_else(|| "image-steward".to_owned())) {
+        loader = loader.app_name(name);
+    }
+    if let Some(region) = region {
+        loader = loader.region(aws_config::Region::new(region));
+    }
+    if let Some(profile) = profile {
+        // Said aloud, it wins over keys in the environment, as with the AWS CLI: a run in another
+        // account than the one that was asked for would be the worst of mistakes.
+        let provider = ProfileFileCredentialsProvider::builder().profile_name(&profile).build();
+        loader = loader.profile_name(profile).credentials_provider(provider);
+    }
+    if let Some(endpoint) = endpoint {
+        loader = loader.endpoint_url(endpoint);
+    }
+    if let Some(StaticKeys { id, secret }) = keys {
+        loader = loader.credentials_provider(
+            Credentials::builder()
+                .access_key_id(id)
+                .secret_access_key(secret)
+                .provider_name("static")
+                .build(),
+        );
+    }
+    loader.load().await
+}
+
+fn region_of(config: &SdkConfig) -> Result<Region, CloudError> {
+    // An empty variable says nothing.
+    let region = config.region().map(AsRef::<str>::as_ref).filter(|region| !region.is_empty());
+    let message = match region.map(str::parse) {
+        Some(Ok(region)) => return Ok(region),
+        Some(Err(cause)) => cause.to_string(),
+        None => "no Region: give --region, or set AWS_REGION or a profile's region".to_owned(),
+    };
+    let call = "aws configuration";
+    Err(CloudError { call, kind: ErrorKind::Credentials, code: String::new(), message })
+}

@@ -1,0 +1,223 @@
+//! What a failed call means: the one place where AWS error codes are told apart.
+
+use std::error::Error;
+
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use steward::cloud::{CloudError, ErrorKind};
+
+use super::rate_limit::ApiCall;
+
+const NO_CREDENTIALS: &str = "no AWS credentials: set AWS_PROFILE to a profile that has some, or \
+     AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`";
+const NO_ANSWER: &str = "no answer: check the Region, the endpoint and the network";
+
+/// The failure of `action` as the port reports it.
+pub(super) fn failed<E>(action: ApiCall, error: &SdkError<E>) -> CloudError
+where
+    E: ProvideErrorMetadata + Error + 'static,
+{
+    let (kind, code, message) = match error {
+        SdkError::ServiceError(answer) => {
+            let said = answer.err();
+            let code = said.code().unwrap_or_default();
+            let message = said.message().unwrap_or_default();
+            // A gateway in between may answer without a code.
+            let status = answer.raw().status().as_u16();
+            let text = match (message.is_empty(), code.is_empty()) {
+                (false, _) => one_line(message),
+                (true, false) => code.to_owned(),
+                (true, true) => format!("HTTP status {status} without an error code"),
+            };
+            (kind_of(code, message), code.to_owned(), text)
+        }
+        SdkError::TimeoutError(_) => unreachable(&causes(error)),
+        SdkError::DispatchFailure(failure) => {
+            let causes = causes(error);
+            if failure.is_io() || failure.is_timeout() {
+                unreachable(&causes)
+            } else if causes.to_lowercase().contains("credential") {
+                (ErrorKind::Credentials, String::new(), no_credentials(&causes))
+            } else {
+                (ErrorKind::Other, String::new(), causes)
+            }
+        }
+        SdkError::ResponseError(_) => {
+            let message = format!("the answer cannot be read: {}", causes(error));
+            (ErrorKind::Other, String::new(), message)
+        }
+        _ => (ErrorKind::Other, String::new(), causes(error)),
+    };
+    CloudError { call: action.name(), kind, code, message }
+}
+
+fn unreachable(causes: &str) -> (ErrorKind, String, String) {
+    (ErrorKind::Unreachable, String::new(), format!("{NO_ANSWER} ({causes})"))
+}
+
+/// The instance metadata service is asked last, wherever we run. When it is what failed, nothing
+/// before it had credentials, and its own troubles would only mislead.
+fn no_credentials(causes: &str) -> String {
+    if causes.contains("IMDS") {
+        NO_CREDENTIALS.to_owned()
+    } else {
+        format!("{NO_CREDENTIALS} ({causes})")
+    }
+}
+
+/// An answer that came, but holds what it must not, or lacks what it must hold.
+pub(super) fn bad_answer(action: ApiCall, message: String) -> CloudError {
+    CloudError { call: action.name(), kind: ErrorKind::Other, code: String::new(), message }
+}
+
+/// One entry of a call that was answered, but not done for this one.
+pub(super) fn entry_failed(
+    action: ApiCall,
+    code: Option<&str>,
+    message: Option<&str>,
+) -> CloudError {
+    let code = code.unwrap_or_default();
+    let message = message.unwrap_or("the answer does not say what became of it");
+    CloudError {
+        call: action.name(),
+        kind: kind_of(code, message),
+        code: code.to_owned(),
+        message: one_line(message),
+    }
+}
+
+/// A call that is not made, because it would ask for what cannot be.
+pub(super) fn bad_request(action: ApiCall, message: String) -> CloudError {
+    bad_answer(action, message)
+}
+
+/// An image still uses the snapshot, or did a moment ago.
+pub(super) fn is_in_use(error: &CloudError) -> bool {
+    error.code == "InvalidSnapshot.InUse"
+}
+
+/// The image in the Recycle Bin cannot come back, because a snapshot of it is not there. The code
+/// is not verified against EC2.
+pub(super) fn lacks_a_snapshot(error: &CloudError) -> bool {
+    error.code == "InvalidSnapshot.NotFound"
+}
+
+fn kind_of(code: &str, message: &str) -> ErrorKind {
+    match code {
+        "UnauthorizedOperation" | "AccessDenied" | "AccessDeniedException" => ErrorKind::Denied,
+        // The same code also says that an image or snapshot belongs to another account, which
+        // neither a permission nor another key would cure.
+        "AuthFailure" if message.contains("credentials") => ErrorKind::Credentials,
+        "ExpiredToken"
+        | "ExpiredTokenException"
+        | "IncompleteSignature"
+        | "InvalidAccessKeyId"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "InvalidToken"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "RequestExpired"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException" => ErrorKind::Credentials,
+        "RequestLimitExceeded"
+        | "RequestThrottled"
+        | "RequestThrottledException"
+        | "SlowDown"
+        | "TooManyRequestsException" => ErrorKind::Throttled,
+        _ if code.starts_with("Throttl") => ErrorKind::Throttled,
+        // What a deregistered image answers for a while, before it is not found.
+        "InvalidAMIID.Unavailable" => ErrorKind::NotFound,
+        // What has the form of no id is the id of no image.
+        "InvalidAMIID.Malformed" => ErrorKind::NotFound,
+        _ if code.ends_with("NotFound") || code.ends_with("NotFoundException") => {
+            ErrorKind::NotFound
+        }
+        _ => ErrorKind::Other,
+    }
+}
+
+/// The service's words without line breaks, and without the kilobyte of encoded text that
+/// some denials end with.
+fn one_line(text: &str) -> String {
+    let text = text.split("Encoded authorization failure message").next().unwrap_or_default();
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// The chain of causes in one line, without the SDK's own wrapping at its head and without
+/// what a cause only repeats.
+fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut said: Vec<String> = Vec::new();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let text = one_line(&cause.to_string());
+        let wrapping = text.is_empty()
+            || text == "other"
+            || text.ends_with("interceptor encountered an error");
+        if !wrapping && !said.iter().any(|held| held.contains(&text)) {
+            said.push(text);
+        }
+        next = cause.source();
+    }
+    if said.is_empty() { one_line(&error.to_string()) } else { said.join(": ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_fall_into_their_kinds() {
+        for (code, kind) in [
+            ("UnauthorizedOperation", ErrorKind::Denied),
+            ("AccessDenied", ErrorKind::Denied),
+            ("AccessDeniedException", ErrorKind::Denied),
+            ("InvalidAMIID.NotFound", ErrorKind::NotFound),
+            ("InvalidAMIID.Unavailable", ErrorKind::NotFound),
+            ("InvalidSnapshot.NotFound", ErrorKind::NotFound),
+            ("InvalidInstanceID.NotFound", ErrorKind::NotFound),
+            ("InvalidLaunchTemplateId.VersionNotFound", ErrorKind::NotFound),
+            ("InvalidLaunchTemplateName.NotFoundException", ErrorKind::NotFound),
+            ("ParameterNotFound", ErrorKind::NotFound),
+            ("ResourceNotFoundException", ErrorKind::NotFound),
+            ("RequestLimitExceeded", ErrorKind::Throttled),
+            ("ThrottlingException", ErrorKind::Throttled),
+            ("ExpiredToken", ErrorKind::Credentials),
+            ("InvalidClientTokenId", ErrorKind::Credentials),
+            ("InvalidSnapshot.InUse", ErrorKind::Other),
+            ("InvalidAMIID.Malformed", ErrorKind::NotFound),
+            ("OperationNotPermitted", ErrorKind::Other),
+            ("ValidationException", ErrorKind::Other),
+            ("ClientException", ErrorKind::Other),
+            ("", ErrorKind::Other),
+        ] {
+            assert_eq!(kind_of(code, ""), kind, "{code}");
+        }
+    }
+
+    #[test]
+    fn another_accounts_image_is_not_a_matter_of_credentials() {
+        let words = "AWS was not able to validate the provided access credentials";
+        assert_eq!(kind_of("AuthFailure", words), ErrorKind::Credentials);
+        assert_eq!(kind_of("AuthFailure", "Not authorized for image:ami-1"), ErrorKind::Other);
+    }
+
+    #[test]
+    fn a_message_is_one_line_without_encoded_noise() {
+        let text = "You are not authorized.\n  Encoded authorization failure message: AbCd…";
+        assert_eq!(one_line(text), "You are not authorized.");
+    }
+
+    #[test]
+    fn a_cause_that_repeats_another_is_said_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("dns error: no such host")]
+        struct OuterError(#[source] InnerError);
+        #[derive(Debug, thiserror::Error)]
+        #[error("no such host")]
+        struct InnerError;
+        #[derive(Debug, thiserror::Error)]
+        #[error("dispatch failure")]
+        struct Head(#[source] OuterError);
+        assert_eq!(causes(&Head(OuterError(InnerError))), "dns error: no such host");
+    }
+}

@@ -1,0 +1,256 @@
+//! EC2 fleets, spot fleets and spot requests.
+//!
+//! Those that are over are dropped here and not by a filter: a filter would have to name the
+//! states that count, and would lose a state that it does not know. An instant fleet is in no
+//! listing; it starts its machines once, and they are references themselves.
+
+use aws_sdk_ec2::types::{BatchState, FleetData, FleetStateCode, SpotFleetRequestConfig, SpotInstanceRequest, SpotInstanceState};
+use steward::cloud::CloudError;
+
+use super::Aws;
+use super::launch_sources::LaunchSource;
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+
+/// The largest page of the three listings.
+const PAGE: i32 = 1000;
+
+impl Aws {
+    pub(super) async fn fleets(&self) -> Result<Vec<LaunchSource>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeFleets);
+        while let Some(token) = pages.next() {
+            let request = self.ec2.describe_fleets().max_results(PAGE).set_next_token(token);
+            let page = self.send(ApiCall::DescribeFleets, request.send()).await?;
+            for fleet in page.fleets.unwrap_or_default() {
+                if !is_fleet_over(fleet.fleet_state.as_ref()) {
+                    let id = fleet.fleet_id().unwrap_or_default();
+                    let arn = self.arn("ec2", &format!("fleet/{id}"));
+                    found.push(fleet_of(arn, fleet)?);
+                }
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn spot_fleets(&self) -> Result<Vec<LaunchSource>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeSpotFleetRequests);
+        while let Some(token) = pages.next() {
+            let request =
+                self.ec2.describe_spot_fleet_requests().max_results(PAGE).set_next_token(token);
+            let page = self.send(ApiCall::DescribeSpotFleetRequests, request.send()).await?;
+            for fleet in page.spot_fleet_request_configs.unwrap_or_default() {
+                if !is_spot_fleet_over(fleet.spot_fleet_request_state.as_ref()) {
+                    let id = fleet.spot_fleet_request_id().unwrap_or_default();
+                    let arn = self.arn("ec2", &format!("spot-fleet-request/{id}"));
+                    found.push(spot_fleet_of(arn, fleet)?);
+                }
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn spot_requests(&self) -> Result<Vec<LaunchSource>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeSpotInstanceRequests);
+        while let Some(token) = pages.next() {
+            let request =
+                self.ec2.describe_spot_instance_requests().max_results(PAGE).set_next_token(token);
+            let page = self.send(ApiCall::DescribeSpotInstanceRequests, request.send()).await?;
+            for request in page.spot_instance_requests.unwrap_or_default() {
+                if !is_request_over(request.state.as_ref()) {
+                    let id = request.spot_instance_request_id().unwrap_or_default();
+                    let arn = self.arn("ec2", &format!("spot-instances-request/{id}"));
+                    found.push(request_of(arn, request));
+                }
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+}
+
+fn is_fleet_over(state: Option<&FleetStateCode>) -> bool {
+    matches!(
+        state,
+        Some(
+            FleetStateCode::Deleted
+                | FleetStateCode::DeletedRunning
+                | FleetStateCode::DeletedTerminatingInstances
+                | FleetStateCode::Failed
+        )
+    )
+}
+
+fn is_spot_fleet_over(state: Option<&BatchState>) -> bool {
+    matches!(
+        state,
+        Some(
+            BatchState::Cancelled
+                | BatchState::CancelledRunning
+                | BatchState::CancelledTerminatingInstances
+                | BatchState::Failed
+        )
+    )
+}
+
+/// Open and active ones are not over. The machine of a disabled one is stopped, and a reference
+/// itself.
+fn is_request_over(state: Option<&SpotInstanceState>) -> bool {
+    matches!(
+        state,
+        Some(
+            SpotInstanceState::Cancelled
+                | SpotInstanceState::Closed
+                | SpotInstanceState::Disabled
+                | SpotInstanceState::Failed
+        )
+    )
+}
+
+fn fleet_of(arn: String, fleet: FleetData) -> Result<LaunchSource, CloudError> {
+    let mut found = LaunchSource::new("fleet", arn);
+    for config in fleet.launch_template_configs.unwrap_or_default() {
+        if let Some(one) = config.launch_template_specification {
+            let (id, name) = (one.launch_template_id, one.launch_template_name);
+            found.add_version(ApiCall::DescribeFleets, id, name, one.version)?;
+        }
+        for one in config.overrides.unwrap_or_default() {
+            found.add_image(one.image_id);
+        }
+    }
+    Ok(found)
+}
+
+fn spot_fleet_of(arn: String, fleet: SpotFleetRequestConfig) -> Result<LaunchSource, CloudError> {
+    let mut found = LaunchSource::new("spot_fleet", arn);
+    let Some(config) = fleet.spot_fleet_request_config else { return Ok(found) };
+    for one in config.launch_specifications.unwrap_or_default() {
+        found.add_image(one.image_id);
+    }
+    for config in config.launch_template_configs.unwrap_or_default() {
+        if let Some(one) = config.launch_template_specification {
+            let (id, name) = (one.launch_template_id, one.launch_template_name);
+            found.add_version(ApiCall::DescribeSpotFleetRequests, id, name, one.version)?;
+        }
+    }
+    Ok(found)
+}
+
+fn request_of(arn: String, request: SpotInstanceRequest) -> LaunchSource {
+    let mut found = LaunchSource::new("spot_request", arn);
+    found.add_image(request.launch_specification.and_then(|launch| launch.image_id));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::types::{
+        FleetLaunchTemplateConfig, FleetLaunchTemplateOverrides, FleetLaunchTemplateSpecification,
+        LaunchSpecification, LaunchTemplateConfig, SpotFleetLaunchSpecification,
+        SpotFleetRequestConfigData,
+    };
+
+    use super::super::templates::{TemplateKey, VersionKey};
+    use super::*;
+
+    fn specification(id: &str, version: &str) -> FleetLaunchTemplateSpecification {
+        FleetLaunchTemplateSpecification::builder().launch_template_id(id).version(version).build()
+    }
+
+    fn key(id: &str, version: &str) -> VersionKey {
+        VersionKey { template: TemplateKey::Id(id.into()), version: version.into() }
+    }
+
+    #[test]
+    fn a_fleet_names_templates_and_images_in_each_of_its_configs() {
+        let image = FleetLaunchTemplateOverrides::builder().image_id("ami-1").build();
+        let none = FleetLaunchTemplateOverrides::builder().build();
+        let fleet = FleetData::builder()
+            .launch_template_configs(
+                FleetLaunchTemplateConfig::builder()
+                    .launch_template_specification(specification("lt-1", "3"))
+                    .overrides(none)
+                    .build(),
+            )
+            .launch_template_configs(FleetLaunchTemplateConfig::builder().overrides(image).build())
+            .launch_template_configs(
+                FleetLaunchTemplateConfig::builder()
+                    .launch_template_specification(specification("lt-2", ""))
+                    .build(),
+            )
+            .build();
+        let found = fleet_of("arn:fleet".into(), fleet).unwrap();
+        assert_eq!(found.versions, [key("lt-1", "3"), key("lt-2", "$Default")]);
+        assert_eq!((found.kind, found.images), ("fleet", vec!["ami-1".to_owned()]));
+    }
+
+    #[test]
+    fn a_spot_fleet_names_images_or_templates() {
+        let image = SpotFleetLaunchSpecification::builder().image_id("ami-1").build();
+        let template = LaunchTemplateConfig::builder()
+            .launch_template_specification(specification("lt-1", "$Latest"))
+            .build();
+        let config = SpotFleetRequestConfigData::builder()
+            .iam_fleet_role("arn:role")
+            .target_capacity(1)
+            .launch_specifications(image)
+            .launch_template_configs(template);
+        let fleet =
+            SpotFleetRequestConfig::builder().spot_fleet_request_config(config.build()).build();
+        let found = spot_fleet_of("arn:spot".into(), fleet).unwrap();
+        assert_eq!(found.versions, [key("lt-1", "$Latest")]);
+        assert_eq!((found.kind, found.images), ("spot_fleet", vec!["ami-1".to_owned()]));
+    }
+
+    #[test]
+    fn a_request_names_an_image() {
+        let launch = LaunchSpecification::builder().image_id("ami-1").build();
+        let request = SpotInstanceRequest::builder().launch_specification(launch).build();
+        let found = request_of("arn:request".into(), request);
+        assert_eq!((found.kind, found.images), ("spot_request", vec!["ami-1".to_owned()]));
+    }
+
+    #[test]
+    fn a_state_that_is_not_known_is_use() {
+        assert!(!is_fleet_over(None) && !is_spot_fleet_over(None) && !is_request_over(None));
+        for (state, over) in [
+            ("submitted", false),
+            ("active", false),
+            ("modifying", false),
+            ("a state of tomorrow", false),
+            ("deleted", true),
+            ("deleted_running", true),
+            ("deleted_terminating", true),
+            ("failed", true),
+        ] {
+            assert_eq!(is_fleet_over(Some(&state.into())), over, "{state}");
+        }
+        for (state, over) in [
+            ("submitted", false),
+            ("active", false),
+            ("modifying", false),
+            ("a state of tomorrow", false),
+            ("cancelled", true),
+            ("cancelled_running", true),
+            ("cancelled_terminating", true),
+            ("failed", true),
+        ] {
+            assert_eq!(is_spot_fleet_over(Some(&state.into())), over, "{state}");
+        }
+        for (state, over) in [
+            ("open", false),
+            ("active", false),
+            ("a state of tomorrow", false),
+            ("closed", true),
+            ("cancelled", true),
+            ("disabled", true),
+            ("failed", true),
+        ] {
+            assert_eq!(is_request_over(Some(&state.into())), over, "{state}");
+        }
+    }
+}

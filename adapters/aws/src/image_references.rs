@@ -1,0 +1,188 @@
+//! What EC2 itself knows to refer to images.
+
+use std::collections::BTreeSet;
+
+use aws_sdk_ec2::types::{ImageReference, ImageReferenceOptionName, ImageReferenceResourceType, ResourceTypeOption, ResourceTypeRequest};
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{TemplateVersions, ImageId, Reference};
+
+use super::Aws;
+use super::error::bad_answer;
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+
+/// DescribeImageReferences takes at most so many images a call.
+const IMAGES: usize = 10;
+/// How many of a template's newest versions it looks at unless told otherwise, and at most.
+const FEWEST_VERSIONS: u32 = 10;
+const MOST_VERSIONS: u32 = 10_000;
+/// Every state of a machine but terminated: here, unlike in a listing, they have to be named.
+const LIVING: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
+
+impl Aws {
+    pub(super) async fn references_to(
+        &self,
+        images: &[ImageId],
+        versions: TemplateVersions,
+    ) -> Result<Vec<Reference>, CloudError> {
+        let types = wanted(versions);
+        let mut found = BTreeSet::new();
+        for some in images.chunks(IMAGES) {
+            found.extend(self.references_to_some(some, &types).await?);
+        }
+        Ok(found.into_iter().collect())
+    }
+
+    /// Nothing refers to an image that is gone. Whether EC2 fails the call for one such image is
+    /// not documented; if it does, the others are asked for one by one.
+    async fn references_to_some(
+        &self,
+        images: &[ImageId],
+        types: &[ResourceTypeRequest],
+    ) -> Result<Vec<Reference>, CloudError> {
+        match self.references_to_all(images, types).await {
+            Err(error) if error.kind == ErrorKind::NotFound && images.len() > 1 => {
+                let mut found = Vec::new();
+                for image in images.chunks(1) {
+                    found.extend(Box::pin(self.references_to_some(image, types)).await?);
+                }
+                Ok(found)
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
+    async fn references_to_all(
+        &self,
+        images: &[ImageId],
+        types: &[ResourceTypeRequest],
+    ) -> Result<Vec<Reference>, CloudError> {
+        let ids: Vec<String> = images.iter().map(|image| image.as_str().to_owned()).collect();
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeImageReferences);
+        while let Some(token) = pages.next() {
+            // The bounds of a page are not documented, so that its size is left to EC2.
+            let request = self
+                .ec2
+                .describe_image_references()
+                .set_image_ids(Some(ids.clone()))
+                .set_resource_types(Some(types.to_vec()))
+                .set_next_token(token);
+            let page = self.send(ApiCall::DescribeImageReferences, request.send()).await?;
+            for reference in page.image_references.unwrap_or_default() {
+                found.push(reference_of(reference)?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+}
+
+/// Everything that EC2 can look at, and how far it is to look.
+fn wanted(versions: TemplateVersions) -> Vec<ResourceTypeRequest> {
+    let depth = match versions {
+        TemplateVersions::DefaultAndLatest => FEWEST_VERSIONS,
+        TemplateVersions::Newest(newest) => newest.get().clamp(FEWEST_VERSIONS, MOST_VERSIONS),
+        TemplateVersions::All => MOST_VERSIONS,
+    };
+    let option = |name: ImageReferenceOptionName, values: Vec<String>| {
+        ResourceTypeOption::builder().option_name(name).set_option_values(Some(values)).build()
+    };
+    let states = LIVING.map(String::from).to_vec();
+    let states = option(ImageReferenceOptionName::StateName, states);
+    let depth = option(ImageReferenceOptionName::VersionDepth, vec![depth.to_string()]);
+    [
+        (ImageReferenceResourceType::Ec2Instance, Some(states)),
+        (ImageReferenceResourceType::Ec2LaunchTemplate, Some(depth)),
+        (ImageReferenceResourceType::SsmParameter, None),
+        (ImageReferenceResourceType::ImageBuilderImageRecipe, None),
+        (ImageReferenceResourceType::ImageBuilderContainerRecipe, None),
+    ]
+    .into_iter()
+    .map(|(kind, option)| {
+        let request = ResourceTypeRequest::builder().resource_type(kind);
+        request.set_resource_type_options(option.map(|option| vec![option])).build()
+    })
+    .collect()
+}
+
+fn reference_of(reference: ImageReference) -> Result<Reference, CloudError> {
+    let bad = |message: String| bad_answer(ApiCall::DescribeImageReferences, message);
+    let by = reference.arn.filter(|arn| !arn.is_empty());
+    let by = by.ok_or_else(|| bad("a reference came without the ARN of its holder".into()))?;
+    let image = reference.image_id.unwrap_or_default();
+    let image_id =
+        image.parse().map_err(|cause| bad(format!("the image that {by} refers to: {cause}")))?;
+    let kind = match &reference.resource_type {
+        Some(ImageReferenceResourceType::Ec2Instance) => "instance",
+        Some(ImageReferenceResourceType::Ec2LaunchTemplate) => "launch_template",
+        Some(ImageReferenceResourceType::SsmParameter) => "ssm_parameter",
+        Some(ImageReferenceResourceType::ImageBuilderImageRecipe) => "image_recipe",
+        Some(ImageReferenceResourceType::ImageBuilderContainerRecipe) => "container_recipe",
+        Some(other) => other.as_str(),
+        None => "unknown",
+    };
+    Ok(Reference { image_id, kind: kind.into(), by: by.into(), stale: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use super::*;
+
+    fn values_of(types: &[ResourceTypeRequest], kind: &str) -> Vec<String> {
+        let one = types.iter().find(|one| one.resource_type().unwrap().as_str() == kind).unwrap();
+        let options = one.resource_type_options().iter();
+        options.flat_map(|option| option.option_values().to_vec()).collect()
+    }
+
+    #[test]
+    fn templates_are_looked_at_as_deep_as_asked_for() {
+        let newest = |n| TemplateVersions::Newest(NonZeroU32::new(n).unwrap());
+        for (versions, depth) in [
+            (TemplateVersions::DefaultAndLatest, "10"),
+            (newest(3), "10"),
+            (newest(40), "40"),
+            (newest(1_000_000), "10000"),
+            (TemplateVersions::All, "10000"),
+        ] {
+            assert_eq!(values_of(&wanted(versions), "ec2:LaunchTemplate"), [depth]);
+        }
+    }
+
+    #[test]
+    fn every_type_is_asked_for_and_terminated_machines_are_not() {
+        let types = wanted(TemplateVersions::All);
+        assert_eq!(types.len(), 5);
+        let states = values_of(&types, "ec2:Instance");
+        assert!(states.len() == 5 && !states.contains(&"terminated".to_owned()), "{states:?}");
+        assert_eq!(values_of(&types, "ssm:Parameter"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn types_become_kinds_and_an_unknown_one_keeps_its_word() {
+        for (word, kind) in [
+            ("ec2:Instance", "instance"),
+            ("ec2:LaunchTemplate", "launch_template"),
+            ("ssm:Parameter", "ssm_parameter"),
+            ("imagebuilder:ImageRecipe", "image_recipe"),
+            ("imagebuilder:ContainerRecipe", "container_recipe"),
+            ("tomorrow:Thing", "tomorrow:Thing"),
+        ] {
+            let reference = ImageReference::builder().image_id("ami-1").arn("arn:x");
+            let reference = reference.resource_type(word.into()).build();
+            let found = reference_of(reference).unwrap();
+            assert_eq!((&*found.kind, &*found.by, found.stale), (kind, "arn:x", false));
+        }
+    }
+
+    #[test]
+    fn a_reference_from_nowhere_or_to_nothing_is_not_passed_over() {
+        let nameless = ImageReference::builder().image_id("ami-1").build();
+        assert!(reference_of(nameless).unwrap_err().message.contains("without the ARN"));
+        let aimless = ImageReference::builder().arn("arn:x").build();
+        assert!(reference_of(aimless).unwrap_err().message.contains("arn:x refers to"));
+    }
+}

@@ -1,0 +1,110 @@
+//! Machines: which images they run, and their tags.
+
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{ImageId, InstanceId, Reference, Tags};
+
+use super::Aws;
+use super::error::bad_answer;
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+use super::tags::tags_of;
+
+/// The largest page that DescribeInstances gives.
+const PAGE: i32 = 1000;
+
+impl Aws {
+    /// Every machine that runs, or could be started again, as a reference to its image.
+    pub(super) async fn instances(&self) -> Result<Vec<Reference>, CloudError> {
+        self.living(None).await
+    }
+
+    pub(super) async fn instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
+        let filter = Filter::builder().name("image-id").values(image.as_str()).build();
+        self.living(Some(filter)).await
+    }
+
+    pub(super) async fn instance_tags(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Option<Tags>, CloudError> {
+        Ok(self.instance(instance).await?.map(|one| tags_of(one.tags)))
+    }
+
+    /// One machine as EC2 tells of it; `None` when it does not exist.
+    pub(super) async fn instance(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Option<Instance>, CloudError> {
+        let request = self
+            .ec2
+            .describe_instances()
+            .instance_ids(instance.as_str())
+            .include_managed_resources(true);
+        let answer = match self.send(ApiCall::DescribeInstances, request.send()).await {
+            Ok(answer) => answer,
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let found = answer.reservations.unwrap_or_default().into_iter();
+        let found = found.flat_map(|group| group.instances.unwrap_or_default());
+        let mut found = found.filter(|one| one.instance_id() == Some(instance.as_str()));
+        Ok(found.next())
+    }
+
+    /// The terminated ones are dropped here and not by a filter: a filter would have to name
+    /// the states that count, and would lose a state that it does not know.
+    async fn living(&self, filter: Option<Filter>) -> Result<Vec<Reference>, CloudError> {
+        let mut found = Vec::new();
+        self.each_instance(filter, |instance| {
+            found.extend(self.reference_of(&instance)?);
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    /// Hands over every machine that the filter lets through, page by page: a whole account's would
+    /// take much memory.
+    pub(super) async fn each_instance(
+        &self,
+        filter: Option<Filter>,
+        mut take: impl FnMut(Instance) -> Result<(), CloudError> + Send,
+    ) -> Result<(), CloudError> {
+        let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
+        let mut pages = Pages::of(ApiCall::DescribeInstances);
+        while let Some(token) = pages.next() {
+            // An account may hide from its listings what other AWS services manage in it.
+            let request = self
+                .ec2
+                .describe_instances()
+                .max_results(PAGE)
+                .include_managed_resources(true)
+                .set_filters(filters.clone())
+                .set_next_token(token);
+            let page = self.send(ApiCall::DescribeInstances, request.send()).await?;
+            let groups = page.reservations.unwrap_or_default();
+            let all = groups.into_iter().flat_map(|group| group.instances.unwrap_or_default());
+            for instance in all {
+                take(instance)?;
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(())
+    }
+
+    fn reference_of(&self, instance: &Instance) -> Result<Option<Reference>, CloudError> {
+        let state = instance.state().and_then(|state| state.name());
+        let (Some(image), false) =
+            (instance.image_id(), state == Some(&InstanceStateName::Terminated))
+        else {
+            return Ok(None);
+        };
+        let id = instance.instance_id().unwrap_or("without an id");
+        let image_id = image.parse().map_err(|cause| {
+            bad_answer(ApiCall::DescribeInstances, format!("the image of instance {id}: {cause}"))
+        })?;
+        let by = self.arn("ec2", &format!("instance/{id}")).into();
+        Ok(Some(Reference { image_id, kind: "instance".into(), by, stale: false }))
+    }
+}

@@ -1,0 +1,113 @@
+//! Machines that asked to be retired: listing them, what protects them, and ending them.
+
+use std::sync::Arc;
+
+use aws_sdk_ec2::types::{Filter, Instance, InstanceAttributeName, InstanceStateName};
+use steward::cloud::CloudError;
+use steward::model::{InstanceProtection, Instance, InstanceState, InstanceId, Tags};
+
+use super::Aws;
+use super::error::bad_answer;
+use super::rate_limit::ApiCall;
+use super::tags::{literally, tags_of};
+use super::time::timestamp;
+
+impl Aws {
+    pub(super) async fn instances_tagged(&self, key: &str) -> Result<Vec<Instance>, CloudError> {
+        let filter = Filter::builder().name("tag-key").values(literally(key)).build();
+        let mut found = Vec::new();
+        self.each_instance(Some(filter), |instance| {
+            let instance = machine_of(instance)?;
+            if instance.state != InstanceState::Terminated && instance.tags.has(key) {
+                found.push(instance);
+            }
+            Ok(())
+        })
+        .await?;
+        Ok(found)
+    }
+
+    pub(super) async fn instance(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<Option<Instance>, CloudError> {
+        self.instance(instance).await?.map(machine_of).transpose()
+    }
+
+    /// An attribute that the answer lacks counts as protection: nobody has said that there is none.
+    pub(super) async fn guards_of(&self, instance: &InstanceId) -> Result<InstanceProtection, CloudError> {
+        let attribute = async |name: InstanceAttributeName| {
+            let request = self
+                .ec2
+                .describe_instance_attribute()
+                .instance_id(instance.as_str())
+                .attribute(name);
+            self.send(ApiCall::DescribeInstanceAttribute, request.send()).await
+        };
+        let end = attribute(InstanceAttributeName::DisableApiTermination).await?;
+        let stop = attribute(InstanceAttributeName::DisableApiStop).await?;
+        let request =
+            self.autoscaling.describe_auto_scaling_instances().instance_ids(instance.as_str());
+        let members = self.send(ApiCall::DescribeAutoScalingInstances, request.send()).await?;
+        let member = members.auto_scaling_instances.unwrap_or_default().into_iter().next();
+        Ok(InstanceProtection {
+            termination_protected: end
+                .disable_api_termination
+                .and_then(|value| value.value)
+                .unwrap_or(true),
+            stop_protected: stop.disable_api_stop.and_then(|value| value.value).unwrap_or(true),
+            member_of: member
+                .map(|member| group(&member.auto_scaling_group_name.unwrap_or_default())),
+        })
+    }
+
+    pub(super) async fn stop_machine(&self, instance: &InstanceId) -> Result<(), CloudError> {
+        let request = self.ec2.stop_instances().instance_ids(instance.as_str());
+        self.send(ApiCall::StopInstances, request.send()).await.map(|_| ())
+    }
+
+    pub(super) async fn terminate_machine(&self, instance: &InstanceId) -> Result<(), CloudError> {
+        let request = self.ec2.terminate_instances().instance_ids(instance.as_str());
+        self.send(ApiCall::TerminateInstances, request.send()).await.map(|_| ())
+    }
+}
+
+fn machine_of(instance: Instance) -> Result<Instance, CloudError> {
+    let state = instance.state().and_then(|state| state.name()).map(InstanceStateName::as_str);
+    let state = InstanceState::from(state.unwrap_or_default());
+    let id = instance.instance_id.unwrap_or_default();
+    let instance_id = id.parse().map_err(|cause| {
+        bad_answer(ApiCall::DescribeInstances, format!("an instance's id: {cause}"))
+    })?;
+    let tags = tags_of(instance.tags);
+    let member_of = member_of(&tags, instance.spot_instance_request_id.as_deref());
+    let volumes = instance.block_device_mappings.unwrap_or_default().into_iter();
+    let volumes = volumes.filter_map(|mapping| mapping.ebs);
+    // What EC2 does not promise to keep is not kept.
+    let doomed = volumes.filter(|volume| volume.delete_on_termination != Some(false));
+    Ok(Instance {
+        instance_id,
+        state,
+        started_at: instance.launch_time.and_then(timestamp),
+        tags,
+        member_of,
+        volumes: doomed.map(|volume| volume.volume_id.unwrap_or_default().into()).collect(),
+    })
+}
+
+/// What may start another machine in place of this one. A Spot request may be persistent, and
+/// one that is not lets its machine be terminated, but not stopped.
+fn member_of(tags: &Tags, spot_request: Option<&str>) -> Option<Arc<str>> {
+    if let Some(name) = tags.get("aws:autoscaling:groupName") {
+        return Some(group(name));
+    }
+    let fleet = tags.get("aws:ec2:fleet-id").map(|id| ("fleet", id));
+    let spot_fleet = || tags.get("aws:ec2spot:fleet-request-id").map(|id| ("Spot fleet", id));
+    let request = || spot_request.filter(|id| !id.is_empty()).map(|id| ("Spot request", id));
+    let (kind, id) = fleet.or_else(spot_fleet).or_else(request)?;
+    Some(format!("the {kind} {id}").into())
+}
+
+fn group(name: &str) -> Arc<str> {
+    format!("the Auto Scaling group {name}").into()
+}

@@ -1,0 +1,304 @@
+//! Launch templates: what each of their versions names. How they are read is in `versions`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_ec2::types::LaunchTemplateVersion;
+use steward::cloud::CloudError;
+use steward::model::{TemplateVersions, SnapshotId};
+
+use super::error::bad_answer;
+use super::rate_limit::ApiCall;
+
+/// What a template is called by those that use it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum TemplateKey {
+    Id(String),
+    Name(String),
+}
+
+/// One version of one template, as its users write it down.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct VersionKey {
+    pub(super) template: TemplateKey,
+    /// A number, `$Latest` or `$Default`.
+    pub(super) version: String,
+}
+
+/// The templates as far as they were read.
+#[derive(Debug, Default)]
+pub(super) struct Templates {
+    by_id: BTreeMap<String, LaunchTemplateInfo>,
+    ids: BTreeMap<String, String>,
+}
+
+/// The versions of one template that were read.
+#[derive(Debug, Default)]
+struct LaunchTemplateInfo {
+    default: Option<i64>,
+    /// By number.
+    versions: BTreeMap<i64, Version>,
+}
+
+/// What one version names.
+#[derive(Debug, Default)]
+struct Version {
+    /// Its image, which may be `resolve:ssm:…` or nothing.
+    image: Option<String>,
+    /// The snapshots of its own block devices.
+    snapshots: Vec<SnapshotId>,
+}
+
+/// One version that was read, as a reference tells of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct VersionRead<'a> {
+    /// The template's id.
+    pub(super) id: &'a str,
+    pub(super) number: i64,
+    /// The number, with what else the version is called.
+    pub(super) label: String,
+    pub(super) image: Option<&'a str>,
+    pub(super) snapshots: &'a [SnapshotId],
+}
+
+/// Versions by the template's id: those that something names.
+#[derive(Debug, Default)]
+pub(super) struct Named(BTreeMap<String, BTreeSet<i64>>);
+
+impl Named {
+    pub(super) fn has(&self, id: &str, number: i64) -> bool {
+        self.0.get(id).is_some_and(|numbers| numbers.contains(&number))
+    }
+}
+
+impl LaunchTemplateInfo {
+    /// The version that `$Latest` means: the one of the highest number, always.
+    fn latest(&self) -> Option<i64> {
+        self.versions.last_key_value().map(|(number, _)| *number)
+    }
+
+    /// The number of a version, with what else it is called.
+    fn label(&self, number: i64) -> String {
+        let default = (self.default == Some(number)).then_some("$Default");
+        let latest = (self.latest() == Some(number)).then_some("$Latest");
+        let names: Vec<&str> = default.into_iter().chain(latest).collect();
+        if names.is_empty() {
+            format!("version {number}")
+        } else {
+            format!("version {number} ({})", names.join(", "))
+        }
+    }
+}
+
+impl Templates {
+    pub(super) fn add(&mut self, version: LaunchTemplateVersion) -> Result<(), CloudError> {
+        let (Some(id), Some(number)) = (version.launch_template_id, version.version_number) else {
+            let message = "a version came without its template's id or its number".to_owned();
+            return Err(bad_answer(ApiCall::DescribeLaunchTemplateVersions, message));
+        };
+        if let Some(name) = version.launch_template_name {
+            self.ids.insert(name, id.clone());
+        }
+        let (image, devices) = version
+            .launch_template_data
+            .map(|data| (data.image_id, data.block_device_mappings))
+            .unwrap_or_default();
+        let texts = devices.into_iter().flatten().filter_map(|device| device.ebs?.snapshot_id);
+        let snapshots = texts.filter_map(|text| snapshot_of(&id, number, &text)).collect();
+        let template = self.by_id.entry(id).or_default();
+        if version.default_version == Some(true) {
+            template.default = Some(number);
+        }
+        let image = image.filter(|image| !image.is_empty());
+        template.versions.insert(number, Version { image, snapshots });
+        Ok(())
+    }
+
+    /// The template's id and the version's number; `None` when that version has not been read.
+    fn find(&self, key: &VersionKey) -> Option<(&str, i64, &Version)> {
+        let id = match &key.template {
+            TemplateKey::Id(id) => id,
+            TemplateKey::Name(name) => self.ids.get(name)?,
+        };
+        let (id, template) = self.by_id.get_key_value(id)?;
+        let number = match key.version.as_str() {
+            "$Latest" => template.latest()?,
+            "$Default" => template.default?,
+            number => number.parse().ok()?,
+        };
+        Some((id, number, template.versions.get(&number)?))
+    }
+
+    pub(super) fn has(&self, key: &VersionKey) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// What the version names as its image: `None` when that version has not been read, or names
+    /// none.
+    pub(super) fn image_of(&self, key: &VersionKey) -> Option<&str> {
+        self.find(key)?.2.image.as_deref()
+    }
+
+    /// Those of the versions that were read and that `keys` mean.
+    pub(super) fn named<'a>(&self, keys: impl IntoIterator<Item = &'a VersionKey>) -> Named {
+        let mut named = Named::default();
+        for (id, number, _) in keys.into_iter().filter_map(|key| self.find(key)) {
+            named.0.entry(id.to_owned()).or_default().insert(number);
+        }
+        named
+    }
+
+    /// Drops what was read beyond `versions` and what is pinned.
+    pub(super) fn keep(&mut self, versions: TemplateVersions, pinned: &Named) {
+        let TemplateVersions::Newest(newest) = versions else { return };
+        for (id, template) in &mut self.by_id {
+            let older = newest.get() as usize - 1;
+            let Some(oldest) = template.versions.keys().rev().nth(older).copied() else { continue };
+            let default = template.default;
+            template.versions.retain(|number, _| {
+                *number >= oldest || Some(*number) == default || pinned.has(id, *number)
+            });
+        }
+    }
+
+    /// Every version that was read, by the template's id and the version's number.
+    pub(super) fn iter(&self) -> impl Iterator<Item = VersionRead<'_>> {
+        self.by_id.iter().flat_map(|(id, template)| {
+            template.versions.iter().map(move |(number, version)| VersionRead {
+                id,
+                number: *number,
+                label: template.label(*number),
+                image: version.image.as_deref(),
+                snapshots: &version.snapshots,
+            })
+        })
+    }
+}
+
+/// EC2 takes any text when a template is made, and some is the id of no snapshot.
+fn snapshot_of(id: &str, number: i64, text: &str) -> Option<SnapshotId> {
+    let snapshot = text.parse().ok();
+    if snapshot.is_none() && !text.is_empty() {
+        tracing::warn!(id, number, text, "a template names what is not a snapshot id");
+    }
+    snapshot
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU32;
+
+    use aws_sdk_ec2::types::{
+        LaunchTemplateBlockDeviceMapping, LaunchTemplateEbsBlockDevice, ResponseLaunchTemplateData,
+    };
+
+    use super::*;
+
+    fn templates() -> Templates {
+        let mut found = Templates::default();
+        for (number, default) in [(2, true), (7, false)] {
+            let image = format!("ami-{number}");
+            let data = ResponseLaunchTemplateData::builder().image_id(image).build();
+            let version = LaunchTemplateVersion::builder()
+                .launch_template_id("lt-1")
+                .launch_template_name("web")
+                .version_number(number)
+                .default_version(default)
+                .launch_template_data(data);
+            found.add(version.build()).unwrap();
+        }
+        found
+    }
+
+    #[test]
+    fn versions_are_found_by_number_and_by_name() {
+        let found = templates();
+        let by_id = TemplateKey::Id("lt-1".into());
+        let by_name = TemplateKey::Name("web".into());
+        for template in [by_id, by_name] {
+            for (version, image) in [
+                ("$Latest", Some("ami-7")),
+                ("$Default", Some("ami-2")),
+                ("2", Some("ami-2")),
+                ("3", None),
+            ] {
+                let key = VersionKey { template: template.clone(), version: version.into() };
+                assert_eq!(found.image_of(&key), image, "{key:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn labels_say_what_else_a_version_is_called() {
+        let found = templates();
+        let labels: Vec<String> = found.iter().map(|version| version.label).collect();
+        assert_eq!(labels, ["version 2 ($Default)", "version 7 ($Latest)"]);
+    }
+
+    fn many(count: i64, default: i64) -> Templates {
+        let mut found = Templates::default();
+        for number in 1..=count {
+            let version = LaunchTemplateVersion::builder()
+                .launch_template_id("lt-1")
+                .version_number(number)
+                .default_version(number == default);
+            found.add(version.build()).unwrap();
+        }
+        found
+    }
+
+    fn pin(version: &str) -> VersionKey {
+        VersionKey { template: TemplateKey::Id("lt-1".into()), version: version.into() }
+    }
+
+    #[test]
+    fn the_newest_are_kept_with_the_default_and_the_pinned() {
+        for (newest, pins, kept) in [
+            (1, vec![], vec![2, 9]),
+            (3, vec![pin("4"), pin("$Latest"), pin("99")], vec![2, 4, 7, 8, 9]),
+            (8, vec![], vec![2, 3, 4, 5, 6, 7, 8, 9]),
+            (100, vec![], vec![1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ] {
+            let mut found = many(9, 2);
+            let pinned = found.named(&pins);
+            found.keep(TemplateVersions::Newest(NonZeroU32::new(newest).unwrap()), &pinned);
+            let numbers: Vec<i64> = found.iter().map(|version| version.number).collect();
+            assert_eq!(numbers, kept, "{newest}");
+        }
+        let mut found = many(9, 2);
+        found.keep(TemplateVersions::All, &Named::default());
+        assert_eq!(found.iter().count(), 9);
+    }
+
+    #[test]
+    fn named_versions_are_found_by_what_they_are_called() {
+        let found = many(5, 2);
+        let named = found.named(&[pin("$Default"), pin("$Latest"), pin("3"), pin("9")]);
+        let numbers: Vec<i64> = (1..=9).filter(|number| named.has("lt-1", *number)).collect();
+        assert_eq!(numbers, [2, 3, 5]);
+        assert!(!named.has("lt-2", 2));
+    }
+
+    #[test]
+    fn snapshots_of_a_versions_own_devices_are_seen() {
+        let device = |snapshot: &str| {
+            let ebs = LaunchTemplateEbsBlockDevice::builder().snapshot_id(snapshot).build();
+            LaunchTemplateBlockDeviceMapping::builder().ebs(ebs).build()
+        };
+        let data = ResponseLaunchTemplateData::builder()
+            .block_device_mappings(device("snap-1"))
+            .block_device_mappings(device("to be filled in"))
+            .block_device_mappings(LaunchTemplateBlockDeviceMapping::builder().build())
+            .block_device_mappings(device("snap-2"))
+            .build();
+        let version = LaunchTemplateVersion::builder()
+            .launch_template_id("lt-1")
+            .version_number(1)
+            .launch_template_data(data);
+        let mut found = Templates::default();
+        found.add(version.build()).unwrap();
+        let version = found.iter().next().unwrap();
+        assert_eq!(version.image, None);
+        let seen: Vec<&str> = version.snapshots.iter().map(SnapshotId::as_str).collect();
+        assert_eq!(seen, ["snap-1", "snap-2"]);
+    }
+}

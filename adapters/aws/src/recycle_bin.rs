@@ -1,0 +1,113 @@
+//! The Recycle Bin: what is in it, and taking it out.
+
+use aws_sdk_ec2::types::{ImageRecycleBinInfo, SnapshotRecycleBinInfo};
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{RecycledImage, RecycledSnapshot, ImageId, SnapshotId};
+
+use super::Aws;
+use super::error::{bad_answer, lacks_a_snapshot};
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+use super::time::timestamp;
+
+/// The largest page of the two listings.
+const PAGE: i32 = 1000;
+
+impl Aws {
+    pub(super) async fn recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::ListImagesInRecycleBin);
+        while let Some(token) = pages.next() {
+            let request =
+                self.ec2.list_images_in_recycle_bin().max_results(PAGE).set_next_token(token);
+            let page = self.send(ApiCall::ListImagesInRecycleBin, request.send()).await?;
+            for image in page.images.unwrap_or_default() {
+                found.push(image_of(image)?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::ListSnapshotsInRecycleBin);
+        while let Some(token) = pages.next() {
+            let request =
+                self.ec2.list_snapshots_in_recycle_bin().max_results(PAGE).set_next_token(token);
+            let page = self.send(ApiCall::ListSnapshotsInRecycleBin, request.send()).await?;
+            for snapshot in page.snapshots.unwrap_or_default() {
+                found.push(snapshot_of(snapshot)?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn restore_image(&self, image: &ImageId) -> Result<(), CloudError> {
+        let request = self.ec2.restore_image_from_recycle_bin().image_id(image.as_str());
+        match self.send(ApiCall::RestoreImageFromRecycleBin, request.send()).await {
+            Ok(_) => Ok(()),
+            // The image is there: not found is another thing.
+            Err(error) if lacks_a_snapshot(&error) => {
+                Err(CloudError { kind: ErrorKind::Other, ..error })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn restore_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
+        let request = self.ec2.restore_snapshot_from_recycle_bin().snapshot_id(snapshot.as_str());
+        self.send(ApiCall::RestoreSnapshotFromRecycleBin, request.send()).await.map(|_| ())
+    }
+}
+
+fn image_of(image: ImageRecycleBinInfo) -> Result<RecycledImage, CloudError> {
+    let image_id = image.image_id.unwrap_or_default().parse().map_err(|cause| {
+        bad_answer(ApiCall::ListImagesInRecycleBin, format!("an image's id: {cause}"))
+    })?;
+    Ok(RecycledImage {
+        image_id,
+        name: image.name.unwrap_or_default().into(),
+        entered_at: image.recycle_bin_enter_time.and_then(timestamp),
+        leaves_at: image.recycle_bin_exit_time.and_then(timestamp),
+    })
+}
+
+fn snapshot_of(snapshot: SnapshotRecycleBinInfo) -> Result<RecycledSnapshot, CloudError> {
+    let snapshot_id = snapshot.snapshot_id.unwrap_or_default().parse().map_err(|cause| {
+        bad_answer(ApiCall::ListSnapshotsInRecycleBin, format!("a snapshot's id: {cause}"))
+    })?;
+    Ok(RecycledSnapshot {
+        snapshot_id,
+        description: snapshot.description.unwrap_or_default().into(),
+        entered_at: snapshot.recycle_bin_enter_time.and_then(timestamp),
+        leaves_at: snapshot.recycle_bin_exit_time.and_then(timestamp),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ec2::primitives::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn what_the_provider_does_not_say_is_unknown() {
+        let image = ImageRecycleBinInfo::builder().image_id("ami-1");
+        let found = image_of(image.recycle_bin_enter_time(DateTime::from_secs(0)).build()).unwrap();
+        assert_eq!((&*found.name, found.leaves_at), ("", None));
+        assert_eq!(found.entered_at, Some(jiff::Timestamp::UNIX_EPOCH));
+        let snapshot = SnapshotRecycleBinInfo::builder().snapshot_id("snap-1").build();
+        let found = snapshot_of(snapshot).unwrap();
+        assert_eq!((&*found.description, found.entered_at), ("", None));
+    }
+
+    #[test]
+    fn ids_that_cannot_be_read_are_named() {
+        let image = ImageRecycleBinInfo::builder().build();
+        assert!(image_of(image).unwrap_err().message.starts_with("an image's id"));
+        let snapshot = SnapshotRecycleBinInfo::builder().snapshot_id("ami-1").build();
+        assert!(snapshot_of(snapshot).unwrap_err().message.contains("`ami-1`"));
+    }
+}

@@ -1,0 +1,281 @@
+//! What holds images in use, put together from the sources.
+//!
+//! Templates and what starts machines from them need each other: a group may pin a version that
+//! no listing shows, and what it starts is known only when that version has been read.
+
+use std::collections::BTreeSet;
+
+use futures_util::join;
+use steward::cloud::{CloudError, SourceAnswer};
+use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, ImageId, Reference, SnapshotReference, Source};
+
+use super::Aws;
+use super::aliases::ResolvedImages;
+use super::launch_sources::LaunchSource;
+use super::templates::{Named, Templates, VersionKey};
+
+const TEMPLATE: &str = "launch_template";
+
+/// The sources that start machines from templates.
+const STARTERS: [Source; 4] =
+    [Source::AutoScalingGroups, Source::Fleets, Source::SpotFleets, Source::ComputeEnvironments];
+
+/// What the listing of each source of holders said.
+type Listed = [(Source, Result<Vec<LaunchSource>, CloudError>)];
+/// What each source says about references.
+type SourceResults = Vec<(Source, Result<Vec<Reference>, CloudError>)>;
+
+/// A template version that names an image.
+struct TemplateUse<'a> {
+    id: &'a str,
+    number: i64,
+    label: String,
+    image_id: ImageId,
+}
+
+impl Aws {
+    pub(super) async fn references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
+        let (instances, templates, configurations, groups, fleets, spot_fleets, requests, batch) = join!(
+            Box::pin(self.instances()),
+            Box::pin(self.templates(scope.versions)),
+            Box::pin(self.launch_configurations()),
+            Box::pin(self.groups()),
+            Box::pin(self.fleets()),
+            Box::pin(self.spot_fleets()),
+            Box::pin(self.spot_requests()),
+            Box::pin(self.environments_in(scope)),
+        );
+        let mut listed = vec![
+            (Source::AutoScalingGroups, groups),
+            (Source::Fleets, fleets),
+            (Source::SpotFleets, spot_fleets),
+            (Source::SpotRequests, requests),
+        ];
+        listed.extend(batch.map(|batch| (Source::ComputeEnvironments, batch)));
+        let (templates, by_launch_sources) =
+            self.templates_and_launch_sources(templates, &listed, scope.versions).await;
+        let configurations = configurations.map(|all| by_configurations(all, &listed, &by_launch_sources));
+        [
+            (Source::Instances, instances),
+            (Source::LaunchTemplates, templates),
+            (Source::LaunchConfigurations, configurations),
+        ]
+        .into_iter()
+        .chain(by_launch_sources)
+        .map(|(source, found)| SourceAnswer { source, found: found.map(in_order) })
+        .collect()
+    }
+
+    async fn environments_in(
+        &self,
+        scope: &ReferenceScope,
+    ) -> Option<Result<Vec<LaunchSource>, CloudError>> {
+        match scope.compute_environments {
+            ComputeEnvironments::Read => Some(self.compute_environments().await),
+            ComputeEnvironments::LeaveOut => None,
+        }
+    }
+
+    /// The references by templates, and those by what starts machines from them.
+    async fn templates_and_launch_sources(
+        &self,
+        templates: Result<Templates, CloudError>,
+        listed: &Listed,
+        versions: TemplateVersions,
+    ) -> (Result<Vec<Reference>, CloudError>, SourceResults) {
+        let templates = match templates {
+            Ok(templates) => self.complete(templates, listed, versions).await,
+            Err(error) => Err(error),
+        };
+        let mut images = ResolvedImages::default();
+        let uses = match &templates {
+            Ok(templates) => self.uses(templates, &mut images).await,
+            Err(error) => Err(error.clone()),
+        };
+        let usable = match (&templates, &uses) {
+            (Ok(templates), Ok(_)) => Ok(templates),
+            (Err(error), _) | (_, Err(error)) => Err(error),
+        };
+        let mut answers = SourceResults::new();
+        for (source, launch_sources) in listed {
+            let found = match launch_sources {
+                Ok(launch_sources) => self.by_launch_sources(launch_sources, usable, &mut images).await,
+                Err(error) => Err(error.clone()),
+            };
+            answers.push((*source, found));
+        }
+        let named = usable.ok().filter(|_| STARTERS.into_iter().all(|one| is_read(&answers, one)));
+        let named = named.map(|templates| templates.named(keys(listed)));
+        (uses.map(|uses| self.by_templates(uses, named.as_ref())), answers)
+    }
+
+    /// Reads the versions that are pinned, and drops what is beyond `versions`.
+    async fn complete(
+        &self,
+        mut templates: Templates,
+        listed: &Listed,
+        versions: TemplateVersions,
+    ) -> Result<Templates, CloudError> {
+        self.add_pinned(&mut templates, keys(listed).cloned()).await?;
+        let pinned = templates.named(keys(listed));
+        templates.keep(versions, &pinned);
+        Ok(templates)
+    }
+
+    /// Which version means which image.
+    async fn uses<'a>(
+        &self,
+        templates: &'a Templates,
+        images: &mut ResolvedImages,
+    ) -> Result<Vec<TemplateUse<'a>>, CloudError> {
+        let mut found = Vec::new();
+        for version in templates.iter() {
+            let Some(text) = version.image else { continue };
+            let (id, number, label) = (version.id, version.number, version.label);
+            let user = || format!("launch template {id} {label}");
+            if let Some(image_id) = self.image_behind(images, text, user).await? {
+                found.push(TemplateUse { id, number, label, image_id });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The references by templates; stale are those that are not among the `named`, if it is
+    /// known which are named.
+    fn by_templates(&self, uses: Vec<TemplateUse<'_>>, named: Option<&Named>) -> Vec<Reference> {
+        let found = uses.into_iter().map(|TemplateUse { id, number, label, image_id }| Reference {
+            image_id,
+            kind: TEMPLATE.into(),
+            by: self.version_arn(id, &label).into(),
+            stale: named.is_some_and(|named| !named.has(id, number)),
+        });
+        found.collect()
+    }
+
+    fn version_arn(&self, id: &str, label: &str) -> String {
+        let arn = self.arn("ec2", &format!("launch-template/{id}"));
+        format!("{arn} {label}")
+    }
+
+    /// Where the templates were not read, a holder that uses one is not read either: part of an
+    /// answer is no answer.
+    async fn by_launch_sources(
+        &self,
+        launch_sources: &[LaunchSource],
+        templates: Result<&Templates, &CloudError>,
+        images: &mut ResolvedImages,
+    ) -> Result<Vec<Reference>, CloudError> {
+        let mut found = Vec::new();
+        for LaunchSource { kind, arn, versions, images: own, .. } in launch_sources {
+            let by_version: Vec<&str> = if versions.is_empty() {
+                Vec::new()
+            } else {
+                let templates = templates.map_err(Clone::clone)?;
+                versions.iter().filter_map(|key| templates.image_of(key)).collect()
+            };
+            for text in by_version.into_iter().chain(own.iter().map(String::as_str)) {
+                let image_id = self.image_behind(images, text, || arn.clone()).await?;
+                let Some(image_id) = image_id else { continue };
+                let (kind, by) = ((*kind).into(), arn.as_str().into());
+                found.push(Reference { image_id, kind, by, stale: false });
+            }
+        }
+        Ok(found)
+    }
+
+    /// The snapshots that the versions of templates name in their own block devices.
+    pub(super) async fn snapshot_references(
+        &self,
+        versions: TemplateVersions,
+    ) -> Result<Vec<SnapshotReference>, CloudError> {
+        let mut templates = self.templates(versions).await?;
+        templates.keep(versions, &Named::default());
+        let mut found = BTreeSet::new();
+        for version in templates.iter() {
+            let by = self.version_arn(version.id, &version.label);
+            for snapshot_id in version.snapshots.iter().cloned() {
+                let (kind, by) = (TEMPLATE.into(), by.as_str().into());
+                found.insert(SnapshotReference { snapshot_id, kind, by });
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+}
+
+/// What was listed, as far as it was.
+fn launch_sources(listed: &Listed) -> impl Iterator<Item = &LaunchSource> {
+    listed.iter().flat_map(|(_, launch_sources)| launch_sources.as_deref().unwrap_or_default())
+}
+
+/// Every template version that was seen to be named.
+fn keys(listed: &Listed) -> impl Iterator<Item = &VersionKey> {
+    launch_sources(listed).flat_map(|launch_source| &launch_source.versions)
+}
+
+/// A source that was left out does not count as unread.
+fn is_read(answers: &SourceResults, source: Source) -> bool {
+    answers.iter().all(|(one, found)| *one != source || found.is_ok())
+}
+
+/// The references by launch configurations; stale are those without a group, if the groups are
+/// known.
+fn by_configurations(
+    all: Vec<(String, Reference)>,
+    listed: &Listed,
+    answers: &SourceResults,
+) -> Vec<Reference> {
+    let named: Option<BTreeSet<&str>> = is_read(answers, Source::AutoScalingGroups)
+        .then(|| launch_sources(listed).filter_map(|one| one.configuration.as_deref()).collect());
+    let found = all.into_iter().map(|(name, reference)| {
+        let stale = named.as_ref().is_some_and(|named| !named.contains(name.as_str()));
+        Reference { stale, ..reference }
+    });
+    found.collect()
+}
+
+/// Each reference once and in a fixed order, so that two runs over one world print the same.
+fn in_order(references: Vec<Reference>) -> Vec<Reference> {
+    references.into_iter().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::error::bad_answer;
+    use super::super::rate_limit::ApiCall;
+    use super::*;
+
+    fn group(configuration: &str) -> LaunchSource {
+        let group = LaunchSource::new("auto_scaling_group", "arn:web".into());
+        LaunchSource { configuration: Some(configuration.to_owned()), ..group }
+    }
+
+    #[test]
+    fn a_configuration_without_a_group_is_stale_where_the_groups_are_known() {
+        let reference = |name: &str| Reference {
+            image_id: "ami-1".parse().unwrap(),
+            kind: "launch_configuration".into(),
+            by: name.into(),
+            stale: false,
+        };
+        let all = || vec![("old".into(), reference("old")), ("new".into(), reference("new"))];
+        let listed = [(Source::AutoScalingGroups, Ok(vec![group("new")]))];
+        for (answer, stale) in [(Ok(Vec::new()), vec![true, false]), (failed(), vec![false, false])]
+        {
+            let answers = vec![(Source::AutoScalingGroups, answer)];
+            let found = by_configurations(all(), &listed, &answers);
+            assert_eq!(found.iter().map(|one| one.stale).collect::<Vec<_>>(), stale);
+        }
+    }
+
+    fn failed() -> Result<Vec<Reference>, CloudError> {
+        Err(bad_answer(ApiCall::DescribeAutoScalingGroups, "no".into()))
+    }
+
+    #[test]
+    fn a_source_that_is_left_out_is_not_unread() {
+        let answers = vec![(Source::Fleets, failed()), (Source::SpotFleets, Ok(Vec::new()))];
+        assert!(!is_read(&answers, Source::Fleets));
+        assert!(is_read(&answers, Source::SpotFleets));
+        assert!(is_read(&answers, Source::ComputeEnvironments));
+    }
+}

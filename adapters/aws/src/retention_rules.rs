@@ -1,0 +1,177 @@
+//! The rules of the Recycle Bin.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_rbin::operation::get_rule::GetRuleOutput;
+use aws_sdk_rbin::types::{ResourceTag, ResourceType, RetentionPeriodUnit, RuleStatus};
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{Recyclable, RetentionRule, Tags};
+
+use super::Aws;
+use super::error::bad_answer;
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+
+/// The largest page that ListRules gives.
+const PAGE: i32 = 1000;
+
+impl Aws {
+    /// The listing tells neither tags nor status, so that each rule is asked for by itself.
+    pub(super) async fn retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
+        let mut found = Vec::new();
+        for resource in [Recyclable::ResolvedImages, Recyclable::Snapshots] {
+            for id in self.rule_ids(resource).await? {
+                found.extend(self.rule(id, resource).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn rule_ids(&self, resource: Recyclable) -> Result<Vec<String>, CloudError> {
+        let kind = match resource {
+            Recyclable::ResolvedImages => ResourceType::Ec2Image,
+            Recyclable::Snapshots => ResourceType::EbsSnapshot,
+        };
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::ListRules);
+        while let Some(token) = pages.next() {
+            let request = self
+                .rbin
+                .list_rules()
+                .resource_type(kind.clone())
+                .max_results(PAGE)
+                .set_next_token(token);
+            let page = self.send(ApiCall::ListRules, request.send()).await?;
+            for rule in page.rules.unwrap_or_default() {
+                found.push(rule.identifier.filter(|id| !id.is_empty()).ok_or_else(|| {
+                    bad_answer(ApiCall::ListRules, "a rule came without its id".to_owned())
+                })?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    /// `None` when the rule went since it was listed.
+    async fn rule(
+        &self,
+        id: String,
+        resource: Recyclable,
+    ) -> Result<Option<RetentionRule>, CloudError> {
+        let request = self.rbin.get_rule().identifier(&id);
+        match self.send(ApiCall::GetRule, request.send()).await {
+            Ok(answer) => rule_of(id, resource, answer).map(Some),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn rule_of(
+    id: String,
+    resource: Recyclable,
+    answer: GetRuleOutput,
+) -> Result<RetentionRule, CloudError> {
+    let period = answer.retention_period;
+    let period = period.filter(|period| period.retention_period_unit == RetentionPeriodUnit::Days);
+    let days = period.and_then(|period| period.retention_period_value.try_into().ok());
+    let days = days.ok_or_else(|| {
+        bad_answer(ApiCall::GetRule, format!("rule {id} does not say for how many days it keeps"))
+    })?;
+    Ok(RetentionRule {
+        rule_id: id.into(),
+        resource,
+        days,
+        in_effect: answer.status == Some(RuleStatus::Available),
+        tags: included(answer.resource_tags.unwrap_or_default()),
+        except: excluded(answer.exclude_resource_tags.unwrap_or_default()),
+    })
+}
+
+/// A rule may name a key with several values, and our tags hold one: the rule then counts for the
+/// last one only, which is less than it covers.
+fn included(tags: Vec<ResourceTag>) -> Tags {
+    tags.into_iter().map(pair).collect()
+}
+
+/// Where a rule excludes several values of a key, it counts as excluding all: again it covers
+/// rather less here than there.
+fn excluded(tags: Vec<ResourceTag>) -> Tags {
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for (key, value) in tags.into_iter().map(pair) {
+        found
+            .entry(key)
+            .and_modify(|held| {
+                if *held != value {
+                    held.clear();
+                }
+            })
+            .or_insert(value);
+    }
+    found.into_iter().collect()
+}
+
+fn pair(tag: ResourceTag) -> (String, String) {
+    (tag.resource_tag_key, tag.resource_tag_value.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_rbin::types::RetentionPeriod;
+
+    use super::*;
+
+    fn answer(unit: &str, status: &str) -> GetRuleOutput {
+        let period = RetentionPeriod::builder()
+            .retention_period_value(14)
+            .retention_period_unit(unit.into())
+            .build()
+            .unwrap();
+        GetRuleOutput::builder().retention_period(period).status(status.into()).build()
+    }
+
+    fn rule(answer: GetRuleOutput) -> Result<RetentionRule, CloudError> {
+        rule_of("abc".into(), Recyclable::ResolvedImages, answer)
+    }
+
+    fn tag(key: &str, value: Option<&str>) -> ResourceTag {
+        let tag = ResourceTag::builder().resource_tag_key(key);
+        tag.set_resource_tag_value(value.map(str::to_owned)).build().unwrap()
+    }
+
+    #[test]
+    fn only_an_available_rule_is_in_effect() {
+        for (status, in_effect) in [("available", true), ("pending", false), ("tomorrow", false)] {
+            let rule = rule(answer("DAYS", status)).unwrap();
+            assert_eq!((rule.days, rule.in_effect), (14, in_effect), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_period_that_is_not_in_days_is_not_guessed() {
+        let error = rule(answer("WEEKS", "available")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "rbin:GetRule: rule abc does not say for how many days it keeps"
+        );
+        let absent = GetRuleOutput::builder().status(RuleStatus::Available).build();
+        assert!(rule(absent).is_err());
+    }
+
+    #[test]
+    fn a_tag_without_a_value_has_an_empty_one() {
+        let tags = included(vec![tag("backup", None), tag("team", Some("web"))]);
+        assert_eq!((tags.get("backup"), tags.get("team")), (Some(""), Some("web")));
+    }
+
+    #[test]
+    fn a_key_that_is_excluded_with_two_values_is_excluded_with_any() {
+        let tags = excluded(vec![
+            tag("env", Some("test")),
+            tag("env", Some("scratch")),
+            tag("team", Some("web")),
+            tag("team", Some("web")),
+        ]);
+        assert_eq!((tags.get("env"), tags.get("team")), (Some(""), Some("web")));
+    }
+}

@@ -1,0 +1,134 @@
+//! Snapshots: listing, finding and deleting them.
+
+use aws_sdk_ec2::types::{Filter, Snapshot as Ec2Snapshot, SnapshotState};
+use steward::cloud::{CloudError, ErrorKind, SnapshotDeletion, SnapshotScope};
+use steward::model::{SnapshotId, Snapshot};
+
+use super::Aws;
+use super::error::{bad_answer, is_in_use};
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+use super::tags::{literally, tags_of};
+use super::time::timestamp;
+
+/// The largest page that DescribeSnapshots gives.
+const PAGE: i32 = 1000;
+/// EC2 takes at most 200 values for a filter.
+const FILTER_VALUES: usize = 200;
+
+impl Aws {
+    pub(super) async fn snapshots_in(
+        &self,
+        scope: &SnapshotScope,
+    ) -> Result<Vec<Snapshot>, CloudError> {
+        let filter = match scope {
+            SnapshotScope::Own => None,
+            SnapshotScope::Tagged { key, value } => {
+                Some(Filter::builder().name(format!("tag:{key}")).values(literally(value)).build())
+            }
+        };
+        self.own_snapshots(filter).await
+    }
+
+    /// A filter and not a list of ids, because one missing id in a list fails the whole call.
+    pub(super) async fn snapshots(
+        &self,
+        snapshots: &[SnapshotId],
+    ) -> Result<Vec<Snapshot>, CloudError> {
+        let mut found = Vec::with_capacity(snapshots.len());
+        for some in snapshots.chunks(FILTER_VALUES) {
+            let ids = some.iter().map(|id| id.as_str().to_owned()).collect();
+            let filter = Filter::builder().name("snapshot-id").set_values(Some(ids)).build();
+            found.extend(self.own_snapshots(Some(filter)).await?);
+        }
+        Ok(found)
+    }
+
+    async fn own_snapshots(&self, filter: Option<Filter>) -> Result<Vec<Snapshot>, CloudError> {
+        let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeSnapshots);
+        while let Some(token) = pages.next() {
+            let request = self
+                .ec2
+                .describe_snapshots()
+                .owner_ids("self")
+                .max_results(PAGE)
+                .set_filters(filters.clone())
+                .set_next_token(token);
+            let page = self.send(ApiCall::DescribeSnapshots, request.send()).await?;
+            for snapshot in page.snapshots.unwrap_or_default() {
+                found.push(snapshot_of(snapshot)?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeLockedSnapshots);
+        while let Some(token) = pages.next() {
+            let request =
+                self.ec2.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
+            let page = self.send(ApiCall::DescribeLockedSnapshots, request.send()).await?;
+            for lock in page.snapshots.unwrap_or_default() {
+                let id = lock.snapshot_id.unwrap_or_default();
+                found.push(id.parse().map_err(|cause| {
+                    let message = format!("a locked snapshot's id: {cause}");
+                    bad_answer(ApiCall::DescribeLockedSnapshots, message)
+                })?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+
+    pub(super) async fn delete_one_snapshot(
+        &self,
+        snapshot: &SnapshotId,
+    ) -> Result<SnapshotDeletion, CloudError> {
+        let request = self.ec2.delete_snapshot().snapshot_id(snapshot.as_str());
+        match self.send(ApiCall::DeleteSnapshot, request.send()).await {
+            Ok(_) => Ok(SnapshotDeletion::Deleted),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
+            Err(error) if is_in_use(&error) => Ok(SnapshotDeletion::InUse),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
+    let id = snapshot.snapshot_id.unwrap_or_default();
+    let snapshot_id = id.parse().map_err(|cause| {
+        bad_answer(ApiCall::DescribeSnapshots, format!("a snapshot's id: {cause}"))
+    })?;
+    Ok(Snapshot {
+        snapshot_id,
+        started_at: snapshot.start_time.and_then(timestamp),
+        size_gib: snapshot.volume_size.and_then(|size| size.try_into().ok()),
+        tags: tags_of(snapshot.tags),
+        description: snapshot.description.filter(|text| !text.is_empty()).map(Into::into),
+        volume_id: snapshot.volume_id.filter(|id| !id.is_empty()).map(Into::into),
+        completed: snapshot.state.map(|state| state == SnapshotState::Completed),
+        // Other calls tell these.
+        locked: None,
+        shared_with: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_description_is_none() {
+        for (text, expected) in [(None, None), (Some(""), None), (Some("a copy"), Some("a copy"))] {
+            let snapshot = Ec2Snapshot::builder().snapshot_id("snap-1").volume_id("vol-1");
+            let snapshot = snapshot.set_description(text.map(str::to_owned)).build();
+            let found = snapshot_of(snapshot).unwrap();
+            assert_eq!(found.description.as_deref(), expected);
+            assert_eq!((found.volume_id.as_deref(), found.locked), (Some("vol-1"), None));
+        }
+    }
+}

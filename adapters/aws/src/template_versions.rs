@@ -1,0 +1,149 @@
+//! Reading launch templates: which of their versions are asked for, and how.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::TemplateVersions;
+
+use super::Aws;
+use super::error::bad_answer;
+use super::rate_limit::ApiCall;
+use super::pages::Pages;
+use super::templates::{TemplateKey, Templates, VersionKey};
+
+/// The largest page of the two listings, and the most versions that one call names.
+const PAGE: i32 = 200;
+const VERSIONS: usize = 200;
+
+impl Aws {
+    /// The templates with at least the versions that `versions` speaks of. Which are the newest of
+    /// a template is known only when all of them have been read.
+    pub(super) async fn templates(
+        &self,
+        versions: TemplateVersions,
+    ) -> Result<Templates, CloudError> {
+        let mut found = Templates::default();
+        match versions {
+            TemplateVersions::DefaultAndLatest => {
+                let both = ["$Default", "$Latest"].map(String::from);
+                self.add_versions(&mut found, None, &both).await?;
+            }
+            TemplateVersions::Newest(_) | TemplateVersions::All => {
+                for id in self.template_ids().await? {
+                    self.add_all_of(&mut found, id).await?;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Reads the versions of `wanted` that were not read before. A version that does not exist
+    /// (its template was deleted, say) holds no image and stays unread.
+    pub(super) async fn add_pinned(
+        &self,
+        found: &mut Templates,
+        wanted: impl IntoIterator<Item = VersionKey>,
+    ) -> Result<(), CloudError> {
+        let mut missing: BTreeMap<TemplateKey, BTreeSet<String>> = BTreeMap::new();
+        for key in wanted {
+            if !found.has(&key) {
+                missing.entry(key.template).or_default().insert(key.version);
+            }
+        }
+        for (template, versions) in missing {
+            let versions: Vec<String> = versions.into_iter().collect();
+            for some in versions.chunks(VERSIONS) {
+                self.add_those_that_exist(found, &template, some).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One version that does not exist fails the call for all, so that the others are then
+    /// asked for one by one.
+    async fn add_those_that_exist(
+        &self,
+        found: &mut Templates,
+        template: &TemplateKey,
+        versions: &[String],
+    ) -> Result<(), CloudError> {
+        match self.add_versions(found, Some(template), versions).await {
+            Err(error) if error.kind == ErrorKind::NotFound && versions.len() > 1 => {
+                for version in versions.chunks(1) {
+                    Box::pin(self.add_those_that_exist(found, template, version)).await?;
+                }
+                Ok(())
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                let message = error.message;
+                tracing::warn!(?template, ?versions, message, "something pins what does not exist");
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
+    /// Reads these versions of one template; without a template, of all of them.
+    async fn add_versions(
+        &self,
+        found: &mut Templates,
+        template: Option<&TemplateKey>,
+        versions: &[String],
+    ) -> Result<(), CloudError> {
+        let (id, name) = match template {
+            Some(TemplateKey::Id(id)) => (Some(id.clone()), None),
+            Some(TemplateKey::Name(name)) => (None, Some(name.clone())),
+            None => (None, None),
+        };
+        let versions = (!versions.is_empty()).then(|| versions.to_vec());
+        let mut pages = Pages::of(ApiCall::DescribeLaunchTemplateVersions);
+        while let Some(token) = pages.next() {
+            // An account may hide from its listings what other AWS services manage in it.
+            let request = self
+                .ec2
+                .describe_launch_template_versions()
+                .set_launch_template_id(id.clone())
+                .set_launch_template_name(name.clone())
+                .set_versions(versions.clone())
+                .max_results(PAGE)
+                .include_managed_resources(true)
+                .set_next_token(token);
+            let page = self.send(ApiCall::DescribeLaunchTemplateVersions, request.send()).await?;
+            for version in page.launch_template_versions.unwrap_or_default() {
+                found.add(version)?;
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(())
+    }
+
+    async fn add_all_of(&self, found: &mut Templates, id: String) -> Result<(), CloudError> {
+        match self.add_versions(found, Some(&TemplateKey::Id(id)), &[]).await {
+            // It was deleted since the listing.
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    async fn template_ids(&self) -> Result<Vec<String>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeLaunchTemplates);
+        while let Some(token) = pages.next() {
+            let request = self
+                .ec2
+                .describe_launch_templates()
+                .max_results(PAGE)
+                .include_managed_resources(true)
+                .set_next_token(token);
+            let page = self.send(ApiCall::DescribeLaunchTemplates, request.send()).await?;
+            for template in page.launch_templates.unwrap_or_default() {
+                found.push(template.launch_template_id.ok_or_else(|| {
+                    let message = "a template came without its id".to_owned();
+                    bad_answer(ApiCall::DescribeLaunchTemplates, message)
+                })?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+}

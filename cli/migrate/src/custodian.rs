@@ -1,0 +1,262 @@
+//! Policies of Cloud Custodian for images. What they do was read in the source of c7n 0.9.53
+//! (`c7n/resources/ami.py`).
+
+use std::path::Path;
+
+use steward::suggest::{Entry, Keep, Match, Rule, rule_name, shown};
+
+use super::expression::{Atom, Field, TOO_MANY, alternatives, narrowest_first};
+use super::fate::{Fate, fate};
+use super::globs::one_of;
+use super::joining::{decides_before, is_joined, join};
+use super::marks::{Marks, Policy};
+use super::yaml::{Node, Value};
+use super::{MigrateError, Writing, filters};
+
+/// What is said at the top of a policy that came from there.
+pub const HEAD: &str = "From Cloud Custodian: its `unused` looks at instances, and at the launch configuration or \
+    launch template version of each Auto Scaling group (a mixed instances policy's overrides not). Ours looks at all \
+    default and latest versions of launch templates too, at fleets, Spot requests, Batch, SSM parameters and more. Its \
+    policies see each image by itself; ours knows families, and these rules take images for one family whose names \
+    differ only in the number, date or version at their end. Each of its policies runs by itself, and its schedule \
+    (`mode`) is the one of the functions here.";
+
+/// The policies of a file.
+pub fn policies<'a>(file: &Path, root: &'a Node) -> Result<&'a [Node], MigrateError> {
+    let wrong = |line: usize, message: &str| MigrateError::Wrong {
+        file: file.to_owned(),
+        line,
+        message: message.to_owned(),
+    };
+    let policies = root.get("policies");
+    let Some(Node { value: Value::List(policies), .. }) = policies else {
+        return Err(wrong(policies.map_or(1, |node| node.line), "`policies` is not a list"));
+    };
+    let is_for_nothing = |policy: &&Node| policy.get("resource").and_then(Node::text).is_none();
+    match policies.iter().find(is_for_nothing) {
+        Some(policy) => {
+            Err(wrong(policy.line, "this policy does not say for which `resource` it is"))
+        }
+        None => Ok(policies),
+    }
+}
+
+/// Writes one policy.
+pub fn translate(policy: Policy<'_>, marks: &Marks<'_>, writing: &mut Writing) {
+    if policy.is_for_images() {
+        let (comments, missing) = (Vec::new(), Vec::new());
+        return Translation { policy, marks, writing, comments, missing }.write();
+    }
+    let resource = policy.node.get("resource").and_then(Node::text).unwrap_or_default();
+    let about =
+        format!("Left out: the policy `{}`, which is for {}.", policy.name(), shown(resource));
+    let more = if resource.ends_with("ebs-snapshot") {
+        " See [orphans] below for snapshots without an image."
+    } else {
+        ""
+    };
+    writing.note(vec![about + more]);
+}
+
+/// A policy on its way.
+pub struct Translation<'a> {
+    pub policy: Policy<'a>,
+    pub marks: &'a Marks<'a>,
+    pub writing: &'a mut Writing,
+    pub comments: Vec<String>,
+    /// What makes theirs act on fewer images and cannot be said in ours, and where it stands.
+    pub missing: Vec<(&'a Path, usize, String)>,
+}
+
+impl Translation<'_> {
+    fn write(mut self) {
+        let Policy { file, node } = self.policy;
+        self.comments.push(format!("Theirs: {} (line {}).", self.policy.name(), node.line));
+        let (fate, others) = fate(node);
+        if !others.is_empty() {
+            self.comments.push(format!("No equivalent, and not done here: {}.", others.join("; ")));
+        }
+        let Some(fate) = fate else {
+            self.comments.push("It retires no image, so there is no rule for it.".to_owned());
+            return self.writing.note(self.comments);
+        };
+        let selects = filters::of(node);
+        if !selects.marks().is_empty() {
+            return self.second_half(&fate, &selects);
+        }
+        self.read_settings(self.policy);
+        if let Fate::Mark { mark, .. } = &fate {
+            return self.first_half(&fate, mark, &selects);
+        }
+        let Some(mut choices) = alternatives(&selects) else {
+            self.missing.push((file, node.line, TOO_MANY.to_owned()));
+            return self.add(&fate, &[]);
+        };
+        self.say_how_many(choices.len());
+        if choices.is_empty() {
+            return self.writing.note(self.comments);
+        }
+        narrowest_first(&mut choices);
+        for atoms in choices {
+            self.again().add(&fate, &atoms);
+        }
+    }
+
+    pub fn say_how_many(&mut self, choices: usize) {
+        match choices {
+            0 => self
+                .comments
+                .push("Its filters select no image, so there is no rule for it.".to_owned()),
+            1 => {}
+            several => self.comments.push(format!("Its `or` makes {several} rules.")),
+        }
+    }
+
+    /// The same once more, for one alternative.
+    pub fn again(&mut self) -> Translation<'_> {
+        Translation {
+            policy: self.policy,
+            marks: self.marks,
+            writing: &mut *self.writing,
+            comments: self.comments.clone(),
+            missing: self.missing.clone(),
+        }
+    }
+
+    fn misses(&mut self, what: String) {
+        let Policy { file, node } = self.policy;
+        self.missing.push((file, node.line, what));
+    }
+
+    /// Writes the rule of one alternative.
+    pub fn add(mut self, fate: &Fate, atoms: &[Atom]) {
+        let Policy { file, .. } = self.policy;
+        let mut rule = Rule {
+            name: rule_name(&self.policy.name(), &mut self.writing.names),
+            group_by: vec!["name_prefix".to_owned(), "architecture".to_owned()],
+            keep: Keep { last: Some(1), ..Keep::default() },
+            ..Rule::default()
+        };
+        let mut days: f64 = 0.0;
+        let mut asks_for_use = false;
+        let mut fields = Vec::new();
+        for atom in atoms {
+            match atom {
+                Atom::Unused => asks_for_use = true,
+                Atom::OlderThan(more) => days = days.max(*more),
+                Atom::Always(why) => {
+                    self.comments.push(format!("Left out, because it is always so: {why}."))
+                }
+                Atom::Unknown { what, line } => self.missing.push((file, *line, what.clone())),
+                Atom::Mark { mark, negated, line } => {
+                    let not = if *negated { "not: " } else { "" };
+                    self.missing.push((file, *line, format!("{not}marked-for-op ({mark})")));
+                }
+                Atom::Field { field, glob, negated, exact } => {
+                    if !exact {
+                        self.comments.push(format!(
+                            "The pattern `{}` may match fewer images than theirs: here upper and lower case differ, and `?` is one byte.",
+                            shown(glob)
+                        ));
+                    }
+                    fields.push((field, glob, *negated));
+                }
+            }
+        }
+        if !asks_for_use {
+            self.comments.push(
+                "It does not ask whether an image is in use. Here one in use is never touched."
+                    .to_owned(),
+            );
+        }
+        self.select(&mut rule, &fields);
+        self.retire(&mut rule, fate, days);
+        self.finish(rule);
+    }
+
+    /// What must hold becomes `match`; what must not becomes a reason to keep, or `not`.
+    fn select(&mut self, rule: &mut Rule, fields: &[(&Field, &String, bool)]) {
+        let mut fields = fields.to_vec();
+        fields.sort();
+        fields.dedup();
+        let mut not: Vec<(&Field, Vec<String>)> = Vec::new();
+        for (field, glob, negated) in fields {
+            let slot = match (field, negated) {
+                (_, true) => {
+                    match not.iter_mut().find(|(known, _)| *known == field) {
+                        Some((_, globs)) => globs.push(glob.clone()),
+                        None => not.push((field, vec![glob.clone()])),
+                    }
+                    continue;
+                }
+                (Field::Name, false) => &mut rule.matches.name,
+                (Field::Architecture, false) => &mut rule.matches.architecture,
+                (Field::Platform, false) => &mut rule.matches.platform,
+                (Field::Tag(key), false) => {
+                    let other = rule.matches.tags.insert(key.clone(), glob.clone());
+                    // That it is there goes without saying.
+                    if let Some(other) = other.filter(|other| other != "*") {
+                        self.misses(format!(
+                            "a second condition on tag:{} (`{}`)",
+                            shown(key),
+                            shown(&other)
+                        ));
+                    }
+                    continue;
+                }
+            };
+            if let Some(other) = slot.replace(glob.clone()) {
+                self.misses(format!("a second condition on the same thing (`{}`)", shown(&other)));
+            }
+        }
+        for (field, globs) in not {
+            let Some(glob) = one_of(globs) else {
+                self.misses("an exception by the empty text and by others".to_owned());
+                continue;
+            };
+            let mut except = Match::default();
+            match field {
+                Field::Tag(key) => {
+                    rule.keep.tags.insert(key.clone(), glob);
+                    continue;
+                }
+                Field::Name => except.name = Some(glob),
+                Field::Architecture => except.architecture = Some(glob),
+                Field::Platform => except.platform = Some(glob),
+            }
+            if rule.matches.not.replace(Box::new(except)).is_some() {
+                self.misses(
+                    "exceptions by more than one of name, architecture and platform".to_owned(),
+                );
+            }
+        }
+    }
+
+    /// Adds the rule, if it decides what theirs did and something is left for it to decide.
+    fn finish(self, mut rule: Rule) {
+        let Self { policy, marks: _, writing, mut comments, missing } = self;
+        if missing.is_empty() {
+            let earlier = decides_before(&mut writing.entries, &rule);
+            if let Some(earlier) = earlier.filter(|earlier| is_joined(earlier, &rule)) {
+                let why = "One rule with the policy below, which is for the same images.";
+                comments.insert(0, why.to_owned());
+                earlier.comments.extend(comments);
+                return join(earlier, rule);
+            }
+            rule.comments = comments;
+            return writing.add_rule(policy.file, policy.node.line, &policy.name(), rule);
+        }
+        let what: Vec<String> =
+            missing.iter().map(|(_, line, what)| format!("{what} (line {line})")).collect();
+        comments.push(format!(
+            "NOT TRANSLATED, because ours cannot ask for: {}. Without it the rule would take more images than theirs, so \
+             it is only a comment, and its images are kept unless another rule matches them.",
+            what.join("; ")
+        ));
+        for (file, line, what) in missing {
+            writing.leave_out(file, line, &format!("`{}`: {what}", policy.name()));
+        }
+        rule.comments = comments;
+        writing.entries.push(Entry::Suggestion(rule));
+    }
+}

@@ -1,0 +1,230 @@
+//! Cloud Custodian's filters of images as expressions. What they mean was read in the source of
+//! c7n 0.9.53: `c7n/resources/ami.py`, `c7n/filters/core.py`, `c7n/tags.py`.
+
+use steward::suggest::{is_glob, literal};
+
+use super::expression::{Atom, Expression, Field, Mark};
+use super::globs::{from_fnmatch, from_regex, one_of};
+use super::yaml::{Node, Value};
+
+/// The tag of marks, unless another is named.
+pub const DEFAULT_TAG: &str = "maid_status";
+
+/// What a policy selects: all of its filters must hold.
+pub fn of(policy: &Node) -> Expression {
+    let filters = policy.get("filters").map(Node::elements).unwrap_or_default();
+    Expression::All(filters.iter().map(filter).collect())
+}
+
+/// Whether a policy is for images that are in use, and no others.
+pub fn is_for_used_images(policy: &Node) -> bool {
+    let filters = policy.get("filters").map(Node::elements).unwrap_or_default();
+    filters.iter().any(|filter| {
+        filter.get("type").and_then(Node::text) == Some("unused")
+            && filter.get("value").and_then(Node::truth) == Some(false)
+    })
+}
+
+fn filter(node: &Node) -> Expression {
+    if let Some(kind) = node.text() {
+        return by_type(kind, node);
+    }
+    if let [(key, value)] = node.entries() {
+        let list = || value.elements().iter().map(filter).collect();
+        match key.as_str() {
+            "and" => return Expression::All(list()),
+            "or" => return Expression::Any(list()),
+            "not" => return Expression::Not(Box::new(Expression::All(list())), node.line),
+            "type" => {}
+            _ => return value_filter(node, key, None, Some(value), None),
+        }
+    }
+    by_type(node.get("type").and_then(Node::text).unwrap_or_default(), node)
+}
+
+/// A key that is not known may make theirs select fewer images.
+fn has_only(node: &Node, known: &[&str]) -> bool {
+    node.entries().iter().all(|(key, _)| known.contains(&key.as_str()))
+}
+
+fn by_type(kind: &str, node: &Node) -> Expression {
+    let not_known = || unknown(node, &format!("the filter {}", node.shown()));
+    match kind {
+        "unused" if has_only(node, &["type", "value"]) => {
+            match node.get("value").map(Node::truth) {
+                None | Some(Some(true)) => Atom::Unused.into(),
+                _ => unknown(node, "images in use, which ours never touches"),
+            }
+        }
+        "image-age" if has_only(node, &["type", "days", "op"]) => {
+            let days = node.get("days").map_or(Some(0.0), Node::number);
+            let op = node.get("op").map_or(Some("greater-than"), Node::text);
+            age(node, days, op)
+        }
+        // An earlier day, or another clock, only makes theirs act sooner or later than the mark says.
+        "marked-for-op" if has_only(node, &["type", "tag", "op", "tz", "skew", "skew_hours"]) => {
+            let text = |key, default| node.get(key).map_or(Some(default), Node::text);
+            match (text("tag", DEFAULT_TAG), text("op", "stop")) {
+                (Some(tag), Some(op)) => {
+                    let mark = Mark { tag: tag.to_owned(), op: op.to_owned() };
+                    Atom::Mark { mark, negated: false, line: node.line }.into()
+                }
+                _ => not_known(),
+            }
+        }
+        "value" if has_only(node, &["type", "key", "value", "op", "value_type"]) => {
+            let text = |key| node.get(key).map(Node::text);
+            match (text("key"), text("op"), text("value_type")) {
+                (Some(Some(key)), op, kind) if op != Some(None) && kind != Some(None) => {
+                    value_filter(node, key, op.flatten(), node.get("value"), kind.flatten())
+                }
+                _ => not_known(),
+            }
+        }
+        "image-attribute" => unknown(
+            node,
+            &format!(
+                "the filter {} (for the last launch, `launched_within` in `keep` is near; but theirs leaves out images \
+                 that were never launched, and ours does not)",
+                node.shown()
+            ),
+        ),
+        "cross-account" => unknown(
+            node,
+            "the filter cross-account, which selects images that others may launch (ours keeps them: shared_images)",
+        ),
+        _ => not_known(),
+    }
+}
+
+fn unknown(node: &Node, what: &str) -> Expression {
+    Atom::Unknown { what: what.to_owned(), line: node.line }.into()
+}
+
+fn age(node: &Node, days: Option<f64>, op: Option<&str>) -> Expression {
+    match (op, days) {
+        (Some("greater-than" | "gt" | "ge" | "gte"), Some(days))
+            if (0.0..36_000.0).contains(&days) =>
+        {
+            Atom::OlderThan(days).into()
+        }
+        _ => unknown(
+            node,
+            &format!(
+                "the age in {} (only older than a number of days is known here)",
+                node.shown()
+            ),
+        ),
+    }
+}
+
+fn value_filter(
+    node: &Node,
+    key: &str,
+    op: Option<&str>,
+    value: Option<&Node>,
+    value_type: Option<&str>,
+) -> Expression {
+    let not_known = || unknown(node, &format!("the filter {}", node.shown()));
+    let Some(value) = value else { return not_known() };
+    match (key, value_type) {
+        ("CreationDate", Some("age")) => return age(node, value.number(), op.or(Some("eq"))),
+        (_, Some(_)) => return not_known(),
+        _ => {}
+    }
+    let is_equal = matches!(op, None | Some("eq" | "equal"));
+    let always = |why: &str| Atom::Always(why.to_owned()).into();
+    match (key, &value.value) {
+        ("State", Value::Text(state)) if is_equal && state == "available" => {
+            return always("State: ours looks at the state itself");
+        }
+        ("Public", Value::Bool(false)) if is_equal => {
+            return always("Public: ours keeps public images (shared_images)");
+        }
+        ("Platform", Value::Text(word)) if is_equal && word == "windows" => {
+            return exactly(Field::Platform, "Windows*".to_owned(), false).into();
+        }
+        ("Platform", Value::Text(word)) if is_equal && word == "absent" => {
+            return exactly(Field::Platform, "Windows*".to_owned(), true).into();
+        }
+        _ => {}
+    }
+    let about = match key {
+        "Name" => Field::Name,
+        "Architecture" => Field::Architecture,
+        "PlatformDetails" => Field::Platform,
+        _ => match key.strip_prefix("tag:") {
+            Some(tag) if !tag.is_empty() => Field::Tag(tag.to_owned()),
+            _ => return not_known(),
+        },
+    };
+    match &value.value {
+        Value::Text(word) if KINDS.contains(&word.as_str()) => {
+            // With another comparison theirs looks at the word first, and then compares with it.
+            let known = if is_equal { about_presence(about, word) } else { None };
+            known.unwrap_or_else(not_known)
+        }
+        _ => compared(about, op, value).map_or_else(not_known, Expression::Is),
+    }
+}
+
+fn exactly(field: Field, glob: String, negated: bool) -> Atom {
+    Atom::Field { field, glob, negated, exact: true }
+}
+
+/// Words that stand for no value.
+const KINDS: [&str; 4] = ["present", "not-null", "absent", "empty"];
+
+fn about_presence(about: Field, word: &str) -> Option<Expression> {
+    let glob = if matches!(word, "present" | "absent") { "*" } else { "?*" };
+    match (word, &about) {
+        ("present" | "not-null", _) => Some(exactly(about, glob.to_owned(), false).into()),
+        // A tag whose value is the word itself is absent, or empty, too.
+        (_, Field::Tag(_)) => Some(Expression::Sided {
+            holds: exactly(about.clone(), glob.to_owned(), true),
+            fails: vec![
+                exactly(about.clone(), glob.to_owned(), false),
+                exactly(about, literal(word), true),
+            ],
+        }),
+        _ => None,
+    }
+}
+
+/// `None` when ours has no such comparison.
+fn compared(about: Field, op: Option<&str>, value: &Node) -> Option<Atom> {
+    let (glob, negated, exact) = match (op, &value.value) {
+        (None | Some("eq" | "equal"), Value::Text(text)) => (fixed(text)?, false, true),
+        (Some("ne" | "not-equal"), Value::Text(text)) => (fixed(text)?, true, true),
+        (Some("in"), Value::List(_)) => (one_of(texts(value)?)?, false, true),
+        (Some("not-in" | "ni"), Value::List(_)) => (one_of(texts(value)?)?, true, true),
+        (Some("contains"), Value::Text(text)) if !text.is_empty() => {
+            (format!("*{}*", fixed(text)?), false, true)
+        }
+        (Some("glob"), Value::Text(pattern)) if !is_filled_in(pattern) => {
+            let (glob, exact) = from_fnmatch(pattern)?;
+            (glob, false, exact)
+        }
+        // Theirs does not mind upper and lower case here, and ours does: fewer images match.
+        (Some("regex"), Value::Text(pattern)) => (from_regex(pattern)?.0, false, false),
+        (Some("regex-case"), Value::Text(pattern)) => {
+            let (glob, exact) = from_regex(pattern)?;
+            (glob, false, exact)
+        }
+        _ => return None,
+    };
+    is_glob(&glob).then_some(Atom::Field { field: about, glob, negated, exact })
+}
+
+/// Whether theirs puts something else in the place of braces: `{account_id}`, `{now}` and others.
+fn is_filled_in(text: &str) -> bool {
+    text.contains(['{', '}'])
+}
+
+fn fixed(text: &str) -> Option<String> {
+    (!is_filled_in(text)).then(|| literal(text))
+}
+
+fn texts(list: &Node) -> Option<Vec<String>> {
+    list.elements().iter().map(|one| one.text().and_then(fixed)).collect()
+}

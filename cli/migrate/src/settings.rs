@@ -1,0 +1,129 @@
+//! What a policy of Custodian says beside its filters and actions, and the steps of its rule.
+
+use steward::suggest::{Retire, Rule, shown};
+
+use super::custodian::Translation;
+use super::fate::Fate;
+use super::joining::{AT_ONCE, NEVER, ONLY_DEPRECATES};
+use super::marks::Policy;
+use super::yaml::{Node, Value};
+
+impl<'a> Translation<'a> {
+    /// What a policy says beside its filters and actions.
+    pub fn read_settings(&mut self, policy: Policy<'a>) {
+        for (key, value) in policy.node.entries() {
+            match key.as_str() {
+                "name" | "resource" | "filters" | "actions" | "description" | "comment"
+                | "comments" | "tags" | "metadata" | "title" | "source" => {}
+                "mode" if is_timed(value) => {}
+                "query" if is_own(value) => {}
+                "max-resources" | "max-resources-percent" if self.cap(key, value) => {}
+                _ => {
+                    let what =
+                        format!("the `{}: {}` of `{}`", shown(key), value.shown(), policy.name());
+                    self.missing.push((policy.file, value.line, what));
+                }
+            }
+        }
+    }
+
+    /// A number, a percentage, or a table of one of them or both; whether it could be read.
+    fn cap(&mut self, key: &str, value: &Node) -> bool {
+        let (amount, percent) = match (key, &value.value) {
+            ("max-resources", Value::Number(_)) => (Some(value), None),
+            ("max-resources", _) => (value.get("amount"), value.get("percent")),
+            _ => (None, Some(value)),
+        };
+        let amount = amount.map(|node| node.number().filter(|most| (1.0..=1e6).contains(most)));
+        let percent =
+            percent.map(|node| node.number().filter(|most| (1e-6..=100.0).contains(most)));
+        if (amount, percent) == (None, None) || amount == Some(None) || percent == Some(None) {
+            return false;
+        }
+        let (amount, percent) = (amount.flatten(), percent.flatten());
+        let safety = &mut self.writing.safety;
+        if let Some(most) = amount {
+            safety.max_per_run = safety.max_per_run.min(most as u32);
+        }
+        if let Some(percent) = percent {
+            safety.max_fraction = safety.max_fraction.min(percent / 100.0);
+        }
+        self.comments.push(format!(
+            "Its cap ({}: {}) goes for all rules together, under [safety], unless that is lower: ours takes as many, and \
+             the rest in the next runs; theirs does nothing at all.",
+            shown(key),
+            value.shown()
+        ));
+        true
+    }
+
+    pub fn retire(&mut self, rule: &mut Rule, fate: &Fate, age: f64) {
+        let mut whole_days = age.ceil() as u32;
+        match fate {
+            Fate::Deregister { snapshots } => {
+                self.comments.push(format!(
+                    "{AT_ONCE}; here that is two weeks after it was found expired, in steps."
+                ));
+                if !snapshots {
+                    self.leave_snapshots(rule);
+                }
+            }
+            Fate::Mark { days, mark } => {
+                let days = (*days).max(1);
+                rule.retire = Retire {
+                    disable_after: format!("{}d", days.min(7)),
+                    deregister_after: format!("{days}d"),
+                    ..Retire::default()
+                };
+                self.comments.push(format!(
+                    "Theirs marks an image and acts {days} days later; here the steps do that."
+                ));
+                if !self.marks.delete_snapshots(mark) {
+                    self.leave_snapshots(rule);
+                }
+            }
+            Fate::Deprecate { days, from_creation } => {
+                let mut after = "0d".to_owned();
+                if *from_creation {
+                    whole_days = whole_days.max(*days);
+                } else {
+                    after = format!("{days}d");
+                }
+                rule.retire = Retire {
+                    deprecate_after: after,
+                    disable_after: "never".to_owned(),
+                    deregister_after: NEVER.to_owned(),
+                    delete_snapshots_after: NEVER.to_owned(),
+                };
+                self.comments.push(format!(
+                    "{ONLY_DEPRECATES}. So does this: deregistered would be after {NEVER}."
+                ));
+            }
+        }
+        if whole_days > 0 {
+            rule.keep.within = Some(format!("{whole_days}d"));
+        }
+    }
+
+    fn leave_snapshots(&mut self, rule: &mut Rule) {
+        NEVER.clone_into(&mut rule.retire.delete_snapshots_after);
+        self.comments.push(format!(
+            "Theirs leaves the snapshots (no `delete-snapshots: true`), and they cost for good. So does this, for {NEVER}; \
+             write \"7d\" to have them deleted a week after their image."
+        ));
+    }
+}
+
+/// Whether theirs looks at all images each time. Otherwise an event names those that it acts on.
+fn is_timed(mode: &Node) -> bool {
+    matches!(mode.get("type").and_then(Node::text), Some("periodic" | "schedule" | "pull"))
+}
+
+/// Whether a query asks for the account's own images, as theirs does without one.
+fn is_own(query: &Node) -> bool {
+    query.elements().iter().all(|part| {
+        matches!(part.entries(), [(key, owners)] if key == "Owners"
+            && owners.elements().iter().all(|owner| owner.text() == Some("self"))
+            && !owners.elements().is_empty())
+    })
+}

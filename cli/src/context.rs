@@ -1,0 +1,74 @@
+//! What all commands share: the time, the terminal, and the way to be stopped.
+
+use std::io::IsTerminal;
+
+use jiff::Timestamp;
+use steward::report::{Colours, OutputStyle};
+use steward::text_fmt::printable;
+use tracing_subscriber::EnvFilter;
+
+use crate::args::{Arguments, Colour};
+use crate::interrupt::Interrupt;
+use crate::progress::Progress;
+
+/// What all commands share.
+pub struct Context {
+    /// The time at which the command began.
+    pub now: Timestamp,
+    /// How results are shown on standard output.
+    pub style: OutputStyle,
+    /// What a person sees while they wait.
+    pub progress: Progress,
+    /// Ctrl-C.
+    pub interrupt: Interrupt,
+    quiet: bool,
+}
+
+impl Context {
+    /// Looks at the terminal, and listens for Ctrl-C from now on.
+    pub fn begin(arguments: &Arguments, now: Timestamp) -> Self {
+        let progress = match std::io::stderr().is_terminal() {
+            true if !arguments.quiet && !arguments.verbose => Progress::on_terminal(),
+            _ => Progress::silent(),
+        };
+        let filter = EnvFilter::new(if arguments.verbose { "steward=debug,warn" } else { "off" });
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+        Self {
+            now,
+            style: style(arguments.color),
+            interrupt: Interrupt::listen(progress.clone()),
+            progress,
+            quiet: arguments.quiet,
+        }
+    }
+
+    /// Says something on standard error that is good to know.
+    pub fn hint(&self, text: impl std::fmt::Display) {
+        if !self.quiet {
+            self.warn(text);
+        }
+    }
+
+    /// Says something on standard error that must be known.
+    pub fn warn(&self, text: impl std::fmt::Display) {
+        self.progress.say(&format!("image-steward: {}", printable(&text.to_string())));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "NO_COLOR is for programs with a terminal")]
+fn style(colour: Colour) -> OutputStyle {
+    let terminal = console::Term::stdout();
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    let colours = match colour {
+        Colour::Always => Colours::On,
+        Colour::Auto if terminal.is_term() && !unwanted && !dumb => Colours::On,
+        Colour::Auto | Colour::Never => Colours::Off,
+    };
+    match (terminal.is_term(), colour) {
+        (true, _) => OutputStyle::Terminal { width: usize::from(terminal.size().1), colours },
+        // For `| less -R`.
+        (false, Colour::Always) => OutputStyle::Terminal { width: usize::MAX, colours },
+        (false, _) => OutputStyle::Plain,
+    }
+}

@@ -1,0 +1,111 @@
+//! The world as a command sees it, and the plan for it.
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+use steward::model::{NoDeadline, ImageId, Inventory};
+use steward::plan::snapshots::{SnapshotPlan, plan_snapshots};
+use steward::plan::{Plan, plan};
+use steward::policy::{Check, Policy};
+use steward::collect::{self, MissingEvidence};
+
+use crate::args::WorldArgs;
+use crate::files::read_inventory;
+use crate::live::{self, Live};
+use crate::outcome::CommandError;
+use crate::context::Context;
+
+/// The world, and what would be done about it.
+pub struct Loaded {
+    pub inventory: Inventory,
+    pub plan: Plan,
+    pub snapshots: SnapshotPlan,
+    /// The account, if it was not read from a file.
+    pub live: Option<Live>,
+}
+
+/// Reads the world that is meant, and plans. What refers to the images `ask` is found out,
+/// whatever becomes of them.
+pub async fn see(
+    world: World,
+    policy: &Policy,
+    ask: &[ImageId],
+    session: &Context,
+) -> Result<Loaded, CommandError> {
+    let World { place, inventory, now } = world;
+    let now = now.unwrap_or(session.now);
+    let Some(file) = inventory else {
+        let live = live::connect(place).await?;
+        let seen = see_live(&live, policy, now, ask).await;
+        return Ok(Loaded { live: Some(live), ..seen });
+    };
+    let inventory = read_inventory(&file)?;
+    let plan = plan(&inventory, policy, now);
+    for note in not_in_inventory(&plan, &inventory, policy) {
+        session.hint(format_args!("the inventory does not say {note}"));
+    }
+    let snapshots = plan_snapshots(&inventory, policy, now);
+    Ok(Loaded { inventory, plan, snapshots, live: None })
+}
+
+impl Loaded {
+    /// Asks EC2 what refers to `images`, whatever becomes of them, and plans anew. From a saved
+    /// inventory nothing can be asked.
+    pub async fn ask_about(&mut self, images: &[ImageId], policy: &Policy, session: &Context) {
+        if images.is_empty() {
+            return;
+        }
+        let Some(live) = &self.live else {
+            session.hint("EC2 was not asked what else refers to these images: SSM parameters, say");
+            return;
+        };
+        survey::read_references(&live.aws, &mut self.inventory, policy, images).await;
+        self.plan = plan(&self.inventory, policy, self.plan.planned_at);
+    }
+}
+
+/// Reads the account, and plans for the time `now`.
+pub async fn see_live(live: &Live, policy: &Policy, now: Timestamp, ask: &[ImageId]) -> Loaded {
+    let scope = policy.safety.reference_scope();
+    let mut inventory = survey::collect_inventory(&live.aws, &live.target, &scope, now).await;
+    survey::read_references(&live.aws, &mut inventory, policy, ask).await;
+    let plan =
+        survey::plan_verified(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
+    survey::read_snapshot_holders(&live.aws, &mut inventory, policy).await;
+    let snapshots =
+        survey::plan_snapshots_verified(&live.aws, &mut inventory, policy, now, &NoDeadline)
+            .await;
+    Loaded { inventory, plan, snapshots, live: None }
+}
+
+/// What a live run would read before it does anything, and a saved inventory does not hold.
+fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<String> {
+    let lacking = MissingEvidence::of(plan, inventory, policy, &HashSet::new());
+    let mut notes = Vec::new();
+    if !lacking.permissions.is_empty() {
+        notes.push(format!(
+            "with whom {} of the images to go are shared; a live run reads that first, and keeps those that are \
+             (see `inventory --launch-permissions`)",
+            lacking.permissions.len()
+        ));
+    }
+    if !lacking.references.is_empty() {
+        notes.push(format!(
+            "whether SSM parameters or image recipes refer to {} of the images to go; a live run asks EC2 first, \
+             and keeps those that are",
+            lacking.references.len()
+        ));
+    }
+    notes.extend(unknown_bin(inventory, policy));
+    notes
+}
+
+/// What is not known where the rules of the Recycle Bin were not read, and matter.
+pub fn unknown_bin(inventory: &Inventory, policy: &Policy) -> Option<String> {
+    let unknown =
+        policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none();
+    unknown.then(|| {
+        "which rules the Recycle Bin has; a live run refuses to remove anything without them"
+            .to_owned()
+    })
+}

@@ -1,0 +1,170 @@
+//! Looking again, right before something is done to an image: the plan may be minutes old.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::{Change, MARGIN, StepKind};
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::model::{SnapshotFate, ImageId, SnapshotId, ImageState, Reference};
+use crate::plan::undo::{permissions_now, permissions_text};
+use crate::plan::{self, Action, Decision, Plan};
+use crate::policy::{Check, Policy};
+use crate::progress::RunContext;
+
+/// What was read once more when the steps began, and how to read the rest.
+pub(super) struct Rechecker<'a> {
+    plan: &'a Plan,
+    policy: &'a Policy,
+    cloud: &'a dyn Cloud,
+    /// What holds images in use; empty when no step asks.
+    references: Result<HashMap<ImageId, Vec<Reference>>, CloudError>,
+    /// The snapshots that something else than an image holds: a lock, or a launch template. Empty
+    /// when none is to be deleted together with its image.
+    held: Result<HashSet<SnapshotId>, CloudError>,
+}
+
+/// What the provider itself said about the references to a batch of images.
+pub(super) struct ReferenceCheck(Result<Vec<Reference>, CloudError>);
+
+impl Default for ReferenceCheck {
+    fn default() -> Self {
+        Self(Ok(Vec::new()))
+    }
+}
+
+impl<'a> Rechecker<'a> {
+    /// Reads all references once more, if any of the steps needs it and there is time.
+    pub(super) async fn begin(
+        plan: &'a Plan,
+        policy: &'a Policy,
+        cloud: &'a dyn Cloud,
+        steps: &[&Decision],
+        context: RunContext<'_>,
+    ) -> Self {
+        let asks = steps.iter().any(|one| !matches!(one.action, Action::Deprecate { .. }));
+        let references = if asks && context.left() >= MARGIN {
+            all_references(policy, cloud).await
+        } else {
+            Ok(HashMap::new())
+        };
+        let deletes = |one: &&Decision| match &one.action {
+            Action::Deregister { removal } => removal.snapshots == SnapshotFate::DeleteWithImage,
+            _ => false,
+        };
+        let held = if steps.iter().any(deletes) && context.left() >= MARGIN {
+            held_snapshots(policy, cloud).await
+        } else {
+            Ok(HashSet::new())
+        };
+        Self { plan, policy, cloud, references, held }
+    }
+
+    /// Asks the provider what refers to `images`.
+    pub(super) async fn check_references(&self, images: &[ImageId]) -> ReferenceCheck {
+        let safety = &self.policy.safety;
+        if safety.references_check == Check::Off || self.references.is_err() {
+            return ReferenceCheck::default();
+        }
+        ReferenceCheck(self.cloud.find_references_to(images, safety.template_versions).await)
+    }
+
+    /// What is different now, if it forbids the step. `save` is the text that the plan wants
+    /// written down about the launch permissions, `None` when they are of no importance.
+    pub(super) async fn changed(
+        &self,
+        decision: &Decision,
+        save: Option<&str>,
+        check: &ReferenceCheck,
+    ) -> Result<Option<Change>, (StepKind, CloudError)> {
+        self.compare(decision, save, check).await.map_err(|error| (StepKind::Recheck, error))
+    }
+
+    async fn compare(
+        &self,
+        decision: &Decision,
+        save: Option<&str>,
+        check: &ReferenceCheck,
+    ) -> Result<Option<Change>, CloudError> {
+        let image = &decision.image_id;
+        let references = self.references.as_ref().map_err(Clone::clone)?;
+        let looked = check.0.as_ref().map_err(Clone::clone)?;
+        let Some(mut found) = self.cloud.find_image(image).await? else {
+            return Ok(Some(Change::Gone));
+        };
+        let mut holders = self.cloud.find_instances_of(image).await?;
+        holders.extend(references.get(image).into_iter().flatten().cloned());
+        holders.extend(looked.iter().filter(|reference| reference.image_id == *image).cloned());
+        holders.sort();
+        holders.dedup();
+        // A disabled image cannot be shared.
+        if found.state != ImageState::Disabled {
+            found.launch_permissions =
+                Some(self.cloud.find_launch_permissions(image).await?.into());
+        }
+        let (account, now) = (&self.plan.account, self.plan.planned_at);
+        let kept = plan::recheck(decision, &found, account, &holders, self.policy, now);
+        if !kept.is_empty() {
+            return Ok(Some(Change::Kept { reasons: kept }));
+        }
+        let snapshots: BTreeSet<_> = found.snapshots.iter().collect();
+        if snapshots != decision.snapshots.iter().collect() {
+            return Ok(Some(Change::Snapshots));
+        }
+        // Somebody who enables an image has a reason to.
+        if save.is_some() != (found.state == ImageState::Available) {
+            return Ok(Some(Change::State { state: found.state }));
+        }
+        if let Some(save) = save {
+            let permissions = permissions_now(&found, &self.policy.names);
+            if permissions_text(image, &permissions).as_deref() != Ok(save) {
+                return Ok(Some(Change::LaunchPermissions));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the text `save` about `image` names anybody.
+    pub(super) fn is_shared(&self, image: &ImageId, save: &str) -> bool {
+        permissions_text(image, &[]).as_deref() != Ok(save)
+    }
+
+    /// Whether something else than an image holds any of `snapshots`: a lock, a launch template,
+    /// or somebody that they are shared with.
+    pub(super) async fn are_held(&self, snapshots: &[SnapshotId]) -> Result<bool, CloudError> {
+        let held = self.held.as_ref().map_err(Clone::clone)?;
+        if snapshots.iter().any(|snapshot| held.contains(snapshot)) {
+            return Ok(true);
+        }
+        for snapshot in snapshots {
+            match self.cloud.find_volume_permissions(snapshot).await {
+                Ok(with) if with.is_empty() => {}
+                Ok(_) => return Ok(true),
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+}
+
+async fn held_snapshots(
+    policy: &Policy,
+    cloud: &dyn Cloud,
+) -> Result<HashSet<SnapshotId>, CloudError> {
+    let mut held: HashSet<SnapshotId> = cloud.list_locked_snapshots().await?.into_iter().collect();
+    let named = cloud.list_snapshot_references(policy.safety.template_versions).await?;
+    held.extend(named.into_iter().map(|reference| reference.snapshot_id));
+    Ok(held)
+}
+
+async fn all_references(
+    policy: &Policy,
+    cloud: &dyn Cloud,
+) -> Result<HashMap<ImageId, Vec<Reference>>, CloudError> {
+    let mut all: HashMap<ImageId, Vec<Reference>> = HashMap::new();
+    for answer in cloud.list_references(&policy.safety.reference_scope()).await {
+        for reference in answer.found? {
+            all.entry(reference.image_id.clone()).or_default().push(reference);
+        }
+    }
+    Ok(all)
+}

@@ -1,0 +1,23 @@
+//! The ports: traits for everything outside, which the adapters implement.
+//!
+//! Reading ([`View`]) and changing ([`Cloud`]) are separate, so that code that must not change
+//! anything cannot. [`Instances`] stops and terminates instances, [`EventBus`] publishes events.
+//! All of them can be used as `&dyn`. The in-memory fake and every adapter are held to one
+//! contract (`tests/tests/contract`).
+
+mod change;
+mod error;
+mod event_bus;
+mod instances;
+mod view;
+
+pub use change::{
+    Cloud, Deregistered, ImageWriter, SnapshotDeletion, SnapshotWriter, TagWriter,
+};
+pub use error::{CloudError, ErrorKind};
+pub use event_bus::{EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message};
+pub use instances::Instances;
+pub use view::{
+    ImageReader, RecycleBinReader, ReferenceReader, SnapshotReader, SnapshotScope, SourceAnswer,
+    TagReader, View,
+};

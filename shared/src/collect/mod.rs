@@ -1,0 +1,175 @@
+//! Reading the world: the calls behind an inventory, and behind a plan that is true.
+
+mod remnants;
+mod verify;
+
+use std::collections::HashSet;
+
+use jiff::Timestamp;
+
+pub use self::remnants::{
+    Recycled, Remnant, RemnantLocation, Remnants, read_remnants, remnants_in,
+};
+pub use self::verify::{
+    MissingEvidence, plan_snapshots_verified, plan_verified, read_launch_permissions,
+    read_references,
+};
+use crate::cloud::{CloudError, SnapshotScope, View};
+use crate::model::{
+    AccountRegion, ImageId, Inventory, ReferenceScope, SnapshotId, Source, Unread,
+};
+use crate::policy::{Check, Orphans, Policy};
+use crate::progress::{Progress, ProgressEvent, RunContext};
+
+/// Reads everything that a plan is made from. What could not be read is named in the inventory.
+///
+/// Images are read before references: a reference that appears in between is seen, and one to
+/// an image that is not listed does no harm.
+pub async fn collect_inventory(
+    view: &dyn View,
+    target: &AccountRegion,
+    scope: &ReferenceScope,
+    now: Timestamp,
+    context: RunContext<'_>,
+) -> Inventory {
+    context.stage("reading the account", None);
+    let progress = context.progress;
+    let mut inventory = empty(target, now);
+    let images = view.list_images().await;
+    record(progress, Source::Images, images, &mut inventory.images, &mut inventory.unread);
+    let own = SnapshotScope::Own;
+    let (snapshots, answers) =
+        futures_util::join!(view.list_snapshots(&own), view.list_references(scope));
+    record(progress, Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
+    for answer in answers {
+        record(progress, answer.source, answer.found, &mut inventory.references, &mut inventory.unread);
+    }
+    tidy(inventory)
+}
+
+/// Reads what a plan for snapshots is made from: the snapshots of `scope`, what else than images
+/// holds them, and the images.
+///
+/// Here the images come last: one that is registered in between is seen as using its snapshots.
+pub async fn collect_snapshot_inventory(
+    view: &dyn View,
+    target: &AccountRegion,
+    scope: &SnapshotScope,
+    policy: &Policy,
+    now: Timestamp,
+    context: RunContext<'_>,
+) -> Inventory {
+    context.stage("reading snapshots", None);
+    let progress = context.progress;
+    let mut inventory = empty(target, now);
+    let snapshots = view.list_snapshots(scope).await;
+    record(progress, Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
+    read_snapshot_holders(view, &mut inventory, policy, context).await;
+    let images = view.list_images().await;
+    record(progress, Source::Images, images, &mut inventory.images, &mut inventory.unread);
+    tidy(inventory)
+}
+
+/// Reads what the listings of images and snapshots do not tell about snapshots: which are locked,
+/// which are named by launch templates, which images are in the Recycle Bin, and its rules.
+pub async fn read_snapshot_holders(
+    view: &dyn View,
+    inventory: &mut Inventory,
+    policy: &Policy,
+    context: RunContext<'_>,
+) {
+    context.stage("reading what uses snapshots", None);
+    let progress = context.progress;
+    let versions = policy.safety.template_versions;
+    let (locked, named, recycled) = futures_util::join!(
+        view.list_locked_snapshots(),
+        view.list_snapshot_references(versions),
+        recycled_images(view, policy),
+    );
+    let unread = &mut inventory.unread;
+    record(progress, Source::SnapshotReferences, named, &mut inventory.snapshot_references, unread);
+    if let Some(locked) = note(Source::LockedSnapshots, locked, unread) {
+        let locked: HashSet<SnapshotId> = locked.into_iter().collect();
+        for snapshot in &mut inventory.snapshots {
+            snapshot.locked = Some(locked.contains(&snapshot.snapshot_id));
+        }
+    }
+    if let Some(Some(recycled)) = note(Source::RecycledImages, recycled, unread) {
+        inventory.recycled_images = Some(recycled);
+    }
+    read_retention_rules(view, inventory, policy).await;
+}
+
+/// The images in the Recycle Bin, where the policy has a use for them.
+async fn recycled_images(
+    view: &dyn View,
+    policy: &Policy,
+) -> Result<Option<Vec<ImageId>>, CloudError> {
+    match policy.orphans {
+        Orphans::Report => Ok(None),
+        Orphans::Delete { .. } => {
+            let found = view.list_recycled_images().await?;
+            Ok(Some(found.into_iter().map(|image| image.image_id).collect()))
+        }
+    }
+}
+
+/// Reads the rules of the Recycle Bin, where the policy asks for them and they are not known.
+async fn read_retention_rules(view: &dyn View, inventory: &mut Inventory, policy: &Policy) {
+    if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
+        let rules = view.list_retention_rules().await;
+        inventory.retention_rules = note(Source::RetentionRules, rules, &mut inventory.unread);
+    }
+}
+
+fn empty(target: &AccountRegion, now: Timestamp) -> Inventory {
+    Inventory {
+        account: target.account.clone(),
+        region: target.region.clone(),
+        taken_at: now,
+        unread: Vec::new(),
+        images: Vec::new(),
+        snapshots: Vec::new(),
+        references: Vec::new(),
+        snapshot_references: Vec::new(),
+        retention_rules: None,
+        recycled_images: None,
+    }
+}
+
+fn record<T>(
+    progress: &dyn Progress,
+    source: Source,
+    answer: Result<Vec<T>, CloudError>,
+    found: &mut Vec<T>,
+    unread: &mut Vec<Unread>,
+) {
+    if let Some(answer) = note(source, answer, unread) {
+        progress.report(ProgressEvent::Read { what: source.into(), count: answer.len() });
+        found.extend(answer);
+    }
+}
+
+/// The answer, if it is one; otherwise the source is noted as unread.
+fn note<T>(source: Source, answer: Result<T, CloudError>, unread: &mut Vec<Unread>) -> Option<T> {
+    answer
+        .inspect_err(|error| {
+            tracing::warn!(%source, %error, "source not read");
+            unread.push(error.unread(source));
+        })
+        .ok()
+}
+
+/// The same world gives the same bytes, whatever the order of the answers; and a page that
+/// shifted under the listing does not show an image twice.
+fn tidy(mut inventory: Inventory) -> Inventory {
+    inventory.images.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+    inventory.images.dedup_by(|a, b| a.image_id == b.image_id);
+    inventory.snapshots.sort_by(|a, b| a.snapshot_id.cmp(&b.snapshot_id));
+    inventory.snapshots.dedup_by(|a, b| a.snapshot_id == b.snapshot_id);
+    inventory.references.sort();
+    inventory.references.dedup();
+    inventory.snapshot_references.sort();
+    inventory.snapshot_references.dedup();
+    inventory
+}

@@ -1,0 +1,141 @@
+//! What is left of an image that is not in the account any more: in the Recycle Bin, and on the
+//! snapshots that name it.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use crate::cloud::{CloudError, View};
+use crate::model::{ResourceId, ImageId, SnapshotId, Inventory, Snapshot, Source, Unread, TagNames};
+use crate::plan::snapshots::made_for;
+
+/// What is left of an image that is not in the account any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Remnants {
+    /// Where it lies in the Recycle Bin, if it does.
+    pub recycled: Option<Recycled>,
+    /// The snapshots that name it.
+    pub snapshots: Vec<Remnant>,
+    /// What could not be read: the image may be there.
+    pub unread: Vec<Unread>,
+}
+
+/// An image in the Recycle Bin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Recycled {
+    /// Its name there; empty when it has none or that was not read.
+    pub name: String,
+    /// When it was deregistered.
+    pub entered_at: Option<Timestamp>,
+    /// When it goes for good.
+    pub leaves_at: Option<Timestamp>,
+}
+
+/// A snapshot that names an image that is gone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Remnant {
+    /// The snapshot.
+    pub snapshot_id: SnapshotId,
+    /// Where it is.
+    pub place: RemnantLocation,
+    /// Its size in GiB.
+    pub size_gib: Option<u32>,
+    /// From when on it may be deleted, according to the ledger: a time, or what else the tag holds.
+    pub delete_after: Option<String>,
+}
+
+/// Where a snapshot is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RemnantLocation {
+    /// In the account.
+    Here,
+    /// In the Recycle Bin.
+    RecycleBin,
+    /// Its tags are still listed, and it is not.
+    Unknown,
+}
+
+impl Remnants {
+    /// Whether nothing at all is left of it.
+    pub fn is_nothing(&self) -> bool {
+        self.recycled.is_none() && self.snapshots.is_empty()
+    }
+}
+
+/// Whether the snapshot says that it backs `image`: by its ledger, or by its description.
+fn is_of(snapshot: &Snapshot, image: &ImageId, names: &TagNames) -> bool {
+    snapshot.tags.get(&names.image) == Some(image.as_str())
+        || snapshot.description.as_deref().and_then(made_for).as_ref() == Some(image)
+}
+
+/// What an inventory tells of an image that it does not have.
+pub fn remnants_in(inventory: &Inventory, image: &ImageId, names: &TagNames) -> Remnants {
+    let recycled = inventory.recycled_images.iter().flatten().any(|one| one == image);
+    let nothing = || Recycled { name: String::new(), entered_at: None, leaves_at: None };
+    let snapshots = inventory.snapshots.iter().filter(|one| is_of(one, image, names));
+    Remnants {
+        recycled: recycled.then(nothing),
+        snapshots: snapshots
+            .map(|one| Remnant {
+                snapshot_id: one.snapshot_id.clone(),
+                place: RemnantLocation::Here,
+                size_gib: one.size_gib,
+                delete_after: one.tags.get(&names.delete_after).map(ToOwned::to_owned),
+            })
+            .collect(),
+        unread: inventory.unread.clone(),
+    }
+}
+
+/// Adds what the provider tells beside the inventory: the Recycle Bin, and the tags of what is in
+/// it. What cannot be read is noted.
+pub async fn read_remnants(
+    view: &dyn View,
+    inventory: &Inventory,
+    image: &ImageId,
+    names: &TagNames,
+) -> Remnants {
+    let mut remnants = remnants_in(inventory, image, names);
+    let (images, snapshots, tagged) = futures_util::join!(
+        view.list_recycled_images(),
+        view.list_recycled_snapshots(),
+        view.list_tagged(&names.image, Some(image.as_str())),
+    );
+    let mut unread = |source: Source, error: &CloudError| remnants.unread.push(error.unread(source));
+    match images {
+        Ok(images) => {
+            remnants.recycled = images.into_iter().find(|one| one.image_id == *image).map(|one| {
+                let (entered_at, leaves_at) = (one.entered_at, one.leaves_at);
+                Recycled { name: one.name.to_string(), entered_at, leaves_at }
+            });
+        }
+        Err(error) => unread(Source::RecycledImages, &error),
+    }
+    let recycled = snapshots.unwrap_or_else(|error| {
+        unread(Source::Snapshots, &error);
+        Vec::new()
+    });
+    let tagged = tagged.unwrap_or_else(|error| {
+        unread(Source::Snapshots, &error);
+        Vec::new()
+    });
+    let mut more: Vec<(SnapshotId, RemnantLocation)> = Vec::new();
+    for snapshot in &recycled {
+        if made_for(&snapshot.description).as_ref() == Some(image) {
+            more.push((snapshot.snapshot_id.clone(), RemnantLocation::RecycleBin));
+        }
+    }
+    for (resource, _) in tagged {
+        if let ResourceId::Snapshot(id) = resource {
+            let is_recycled = recycled.iter().any(|one| one.snapshot_id == id);
+            let place = if is_recycled { RemnantLocation::RecycleBin } else { RemnantLocation::Unknown };
+            more.push((id, place));
+        }
+    }
+    for (snapshot_id, place) in more {
+        if remnants.snapshots.iter().all(|one| one.snapshot_id != snapshot_id) {
+            remnants.snapshots.push(Remnant { snapshot_id, place, size_gib: None, delete_after: None });
+        }
+    }
+    remnants
+}

@@ -1,0 +1,271 @@
+//! Telling others: events go out in batches, and what the bus did not take is sent again.
+//!
+//! News are never worth a sweep: whatever fails here is said in the log and counted, and changes
+//! nothing about the run that it tells of.
+
+use std::time::Duration;
+
+use crate::model::{Deadline, AccountRegion};
+use crate::cloud::{CloudError, ErrorKind, EventBus, Message};
+use crate::events::Event;
+
+/// A message is sent at most so often. The adapter repeats calls that got no answer by itself.
+const MAX_ATTEMPTS: u32 = 3;
+/// Nothing more is sent when less time than this is left: more than a call may take, so that no
+/// function is cut off while it tells what it did.
+const MARGIN: Duration = Duration::from_secs(8);
+
+/// How telling others went.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Events that the bus took.
+    pub sent: usize,
+    /// Events that it did not take, or that time did not suffice for.
+    pub lost: usize,
+}
+
+/// Puts `events` on the bus named `name`, in their order as long as nothing fails. What is not
+/// taken is sent once more after all the others, so that one bad message holds up no other.
+pub async fn publish<B: EventBus>(
+    bus: &B,
+    name: &str,
+    target: &AccountRegion,
+    events: &[Event],
+    deadline: &impl Deadline,
+) -> Published {
+    let mut left: Vec<Message> =
+        events.iter().filter_map(|event| event.message(target).ok()).collect();
+    let messages = left.len();
+    for round in 0..MAX_ATTEMPTS {
+        if round > 0 {
+            bus.rest(round).await;
+        }
+        let this = send(bus, name, left, deadline).await;
+        left = this.rejected;
+        if left.is_empty() || this.is_hopeless {
+            break;
+        }
+    }
+    let sent = messages - left.len();
+    let published = Published { sent, lost: events.len() - sent };
+    if published.lost > 0 {
+        tracing::error!(lost = published.lost, sent, bus = name, "events were lost");
+    }
+    published
+}
+
+/// What became of one round.
+#[derive(Default)]
+struct Sent {
+    rejected: Vec<Message>,
+    /// Another round would not fare better.
+    is_hopeless: bool,
+}
+
+/// Sends all of `messages` once.
+async fn send<B: EventBus>(
+    bus: &B,
+    name: &str,
+    messages: Vec<Message>,
+    deadline: &impl Deadline,
+) -> Sent {
+    let mut sent = Sent::default();
+    let mut batches = batches::<B>(messages).into_iter();
+    for batch in batches.by_ref() {
+        if deadline.left() < MARGIN {
+            sent.rejected.extend(batch);
+            sent.is_hopeless = true;
+            break;
+        }
+        match bus.put(name, &batch).await {
+            Ok(results) => {
+                for (message, result) in batch.into_iter().zip(results) {
+                    let Err(error) = result else { continue };
+                    tracing::warn!(detail_type = message.detail_type, %error, "not taken");
+                    sent.is_hopeless |= is_denied(&error);
+                    sent.rejected.push(message);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(count = batch.len(), %error, "not taken");
+                sent.is_hopeless |= is_denied(&error);
+                sent.rejected.extend(batch);
+                // A bus that does not answer is not waited for batch after batch.
+                if error.kind == ErrorKind::Unreachable {
+                    break;
+                }
+            }
+        }
+        if sent.is_hopeless {
+            break;
+        }
+    }
+    sent.rejected.extend(batches.flatten());
+    sent
+}
+
+/// A permission that is missing now is missing a moment later too.
+fn is_denied(error: &CloudError) -> bool {
+    matches!(error.kind, ErrorKind::Denied | ErrorKind::Credentials)
+}
+
+/// As few batches as their limits allow. A message that is too large goes alone: only the bus
+/// knows whether it is.
+fn batches<B: EventBus>(messages: Vec<Message>) -> Vec<Vec<Message>> {
+    let mut batches: Vec<Vec<Message>> = Vec::new();
+    let mut bytes = 0;
+    for message in messages {
+        bytes += message.bytes();
+        match batches.last_mut() {
+            Some(batch) if batch.len() < B::BATCH && bytes <= B::BYTES => batch.push(message),
+            _ => {
+                bytes = message.bytes();
+                batches.push(vec![message]);
+            }
+        }
+    }
+    batches
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::sync::Mutex;
+    use std::task::{Context, Poll, Waker};
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::apply::{Mode, Status, Counts};
+    use crate::model::NoDeadline;
+    use crate::events::EventBuilder;
+
+    /// A bus that fails as it is told, call by call.
+    #[derive(Default)]
+    struct Bus {
+        /// Of each call, the entries that are not taken; `None` for the whole call.
+        failing: Mutex<Vec<Option<Vec<usize>>>>,
+        kind: Option<ErrorKind>,
+        calls: Mutex<Vec<usize>>,
+        rests: Mutex<Vec<u32>>,
+    }
+
+    impl EventBus for Bus {
+        async fn put(
+            &self,
+            _: &str,
+            messages: &[Message],
+        ) -> Result<Vec<Result<(), CloudError>>, CloudError> {
+            self.calls.lock().unwrap().push(messages.len());
+            let error = || CloudError {
+                call: "events:PutEvents",
+                kind: self.kind.unwrap_or(ErrorKind::Other),
+                code: "InternalFailure".into(),
+                message: "try again".into(),
+            };
+            let mut failing = self.failing.lock().unwrap();
+            let failing = if failing.is_empty() { Some(Vec::new()) } else { failing.remove(0) };
+            let failing = failing.ok_or_else(error)?;
+            let result = |place| if failing.contains(&place) { Err(error()) } else { Ok(()) };
+            Ok((0..messages.len()).map(result).collect())
+        }
+
+        async fn rest(&self, round: u32) {
+            self.rests.lock().unwrap().push(round);
+        }
+    }
+
+    fn tell(bus: &Bus, count: usize, deadline: &impl Deadline) -> Published {
+        let target = AccountRegion {
+            account: "123456789012".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+        };
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let news = EventBuilder { target: &target, now, keep: "keep" };
+        let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default());
+        let events: Vec<Event> = one.into_iter().cycle().take(count).collect();
+        at_once(publish(bus, "default", &target, &events, deadline))
+    }
+
+    /// None of these futures ever waits.
+    fn at_once<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("nothing here waits"),
+        }
+    }
+
+    #[test]
+    fn events_go_in_batches_of_ten() {
+        let bus = Bus::default();
+        assert_eq!(tell(&bus, 23, &NoDeadline), Published { sent: 23, lost: 0 });
+        assert_eq!(*bus.calls.lock().unwrap(), [10, 10, 3]);
+        let bus = Bus::default();
+        assert_eq!(tell(&bus, 0, &NoDeadline), Published::default());
+        assert_eq!(*bus.calls.lock().unwrap(), [0; 0]);
+    }
+
+    #[test]
+    fn what_was_not_taken_is_sent_again_and_nothing_else() {
+        let failing = Mutex::new(vec![Some(vec![1, 4]), None, Some(vec![])]);
+        let bus = Bus { failing, ..Bus::default() };
+        assert_eq!(tell(&bus, 5, &NoDeadline), Published { sent: 5, lost: 0 });
+        assert_eq!(*bus.calls.lock().unwrap(), [5, 2, 2]);
+        assert_eq!(*bus.rests.lock().unwrap(), [1, 2]);
+    }
+
+    #[test]
+    fn a_batch_that_is_not_taken_holds_up_no_other() {
+        let failing = Mutex::new(vec![Some(vec![]), None, Some(vec![3]), None, None]);
+        let bus = Bus { failing, ..Bus::default() };
+        assert_eq!(tell(&bus, 24, &NoDeadline), Published { sent: 24, lost: 0 });
+        assert_eq!(*bus.calls.lock().unwrap(), [10, 10, 4, 10, 1, 10, 1]);
+    }
+
+    #[test]
+    fn a_batch_is_never_too_large_together() {
+        let message = |bytes: usize| Message {
+            source: "s",
+            detail_type: "t",
+            detail: "x".repeat(bytes),
+            resources: Vec::new(),
+        };
+        let sizes = [100_000, 100_000, 100_000, 1, 900_000, 1].map(message).to_vec();
+        let batches = batches::<Bus>(sizes);
+        let lengths: Vec<_> = batches.iter().map(Vec::len).collect();
+        assert_eq!(lengths, [2, 2, 1, 1]);
+    }
+
+    #[test]
+    fn what_is_never_taken_is_lost_and_counted() {
+        let failing = Mutex::new(vec![Some(vec![7]), Some(vec![0]), Some(vec![0])]);
+        let bus = Bus { failing, ..Bus::default() };
+        assert_eq!(tell(&bus, 8, &NoDeadline), Published { sent: 7, lost: 1 });
+        assert_eq!(*bus.calls.lock().unwrap(), [8, 1, 1]);
+    }
+
+    #[test]
+    fn a_bus_that_does_not_answer_is_not_waited_for_again_and_again() {
+        let (failing, kind) = (Mutex::new(vec![None; 3]), Some(ErrorKind::Unreachable));
+        let bus = Bus { failing, kind, ..Bus::default() };
+        assert_eq!(tell(&bus, 52, &NoDeadline), Published { sent: 0, lost: 52 });
+        assert_eq!(*bus.calls.lock().unwrap(), [10, 10, 10]);
+    }
+
+    #[test]
+    fn a_missing_permission_is_not_asked_for_thrice() {
+        let failing = Mutex::new(vec![None]);
+        let bus = Bus { failing, kind: Some(ErrorKind::Denied), ..Bus::default() };
+        assert_eq!(tell(&bus, 4, &NoDeadline), Published { sent: 0, lost: 4 });
+        assert_eq!(*bus.calls.lock().unwrap(), [4]);
+    }
+
+    #[test]
+    fn nothing_is_sent_when_the_time_is_over() {
+        let bus = Bus::default();
+        let late = || Duration::from_secs(7);
+        assert_eq!(tell(&bus, 4, &late), Published { sent: 0, lost: 4 });
+        assert!(bus.calls.lock().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,176 @@
+//! A new image: tag it and its snapshots.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{Answer, Job, JobError, Mode, Report, Tagged, TaggedResource, all_failed, not_for_us};
+use crate::apply::{self, Changed, FailedStep, Failure, Counts};
+use crate::model::{Deadline, ImageId, Image, ImageState};
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::events::Trigger;
+use crate::tagging::{TagPlan, plan_creator, plan_tags};
+
+/// An image that was made so long ago and is not found is gone. The runtime sends a failed event
+/// again after one minute and after two more, so that the last time is beyond this.
+const UNSEEN_FOR: SignedDuration = SignedDuration::from_mins(2);
+
+enum ImageLookup {
+    Ours(Box<Image>),
+    Foreign,
+    Nowhere,
+}
+
+impl<C: Cloud, D: Deadline> Job<'_, C, D> {
+    /// An image became available: tag it and its snapshots. Or somebody made one: write down who,
+    /// whichever of the two events comes first.
+    ///
+    /// # Errors
+    /// When the image cannot be read, or is not available yet.
+    pub async fn tag_image(&self, trigger: &Trigger) -> Result<Report, JobError> {
+        let (image, creator, is_young) = match trigger {
+            Trigger::Image { image, state: ImageState::Available, account, region, .. } => {
+                match self.elsewhere(account.as_ref(), region.as_ref()) {
+                    Some(why) => return Ok(Report::ignored(why)),
+                    None => (image, None, false),
+                }
+            }
+            Trigger::Image { image, state: ImageState::Failed, message, .. } => {
+                tracing::warn!(image_id = %image, message, "image failed");
+                return Ok(Report::ignored(format!("{image} failed: {message}")));
+            }
+            Trigger::Creating { image, by, account, region, at } => {
+                match self.elsewhere(account.as_ref(), region.as_ref()) {
+                    Some(why) => return Ok(Report::ignored(why)),
+                    None => (image, Some(by.as_str()), at.is_some_and(|at| self.is_young(at))),
+                }
+            }
+            other => return Ok(Report::ignored(not_for_us(other))),
+        };
+        let found = match self.image_of_ours(image).await? {
+            ImageLookup::Ours(found) => found,
+            // Whoever made it heard of it before the provider's own listing did.
+            ImageLookup::Nowhere if is_young => return Err(JobError::Unverified(image.clone())),
+            ImageLookup::Nowhere => return Ok(Report::ignored(format!("{image} is gone"))),
+            ImageLookup::Foreign => {
+                return Ok(Report::ignored(format!("{image} belongs to another account")));
+            }
+        };
+        let mut tagged = Tagged {
+            mode: self.mode,
+            image_id: image.clone(),
+            tagged: Vec::new(),
+            dropped: Vec::new(),
+            failed: Vec::new(),
+            changed: Vec::new(),
+        };
+        match creator {
+            Some(creator) => self.tag_creator(&found, creator, &mut tagged).await?,
+            None => match found.state {
+                ImageState::Available => self.tag_new(&found, &mut tagged).await?,
+                // The event was earlier than the provider's own listing.
+                ImageState::Pending => return Err(JobError::NotYet(image.clone())),
+                // The event is old: what counts is the image as it is now.
+                state => return Ok(Report::ignored(format!("{image} is {state} by now"))),
+            },
+        }
+        Ok(self.report_tagged(tagged, creator.is_none()))
+    }
+
+    fn is_young(&self, made_at: Timestamp) -> bool {
+        self.now.duration_since(made_at) < UNSEEN_FOR
+    }
+
+    async fn image_of_ours(&self, image: &ImageId) -> Result<ImageLookup, CloudError> {
+        Ok(match self.cloud.find_image(image).await? {
+            None => ImageLookup::Nowhere,
+            Some(found) if found.owner_id.as_ref() == Some(&self.target.account) => {
+                ImageLookup::Ours(Box::new(found))
+            }
+            Some(_) => ImageLookup::Foreign,
+        })
+    }
+
+    async fn tag_new(&self, image: &Image, tagged: &mut Tagged) -> Result<(), CloudError> {
+        let source = match &image.source_instance {
+            Some(instance) => self.cloud.find_instance_tags(instance).await?,
+            None => None,
+        };
+        let snapshots = self.cloud.find_snapshots(&image.snapshots).await?;
+        let plan = plan_tags(image, source.as_ref(), &snapshots, self.policy);
+        self.write_tags(&plan, tagged).await;
+        Ok(())
+    }
+
+    /// An image that is still being made may not name its snapshots yet. They get the tag when it
+    /// becomes available; and if that happened while this tag was being written, then here.
+    async fn tag_creator(
+        &self,
+        image: &Image,
+        creator: &str,
+        tagged: &mut Tagged,
+    ) -> Result<(), CloudError> {
+        let bare = Image { snapshots: Box::default(), ..image.clone() };
+        self.write_tags(&plan_creator(&bare, &[], creator, self.policy), tagged).await;
+        if let Some(now) = self.cloud.find_image(&image.image_id).await? {
+            let snapshots = self.cloud.find_snapshots(&now.snapshots).await?;
+            // In plan mode the image's own tag is not there yet, and is not to be told twice.
+            let now = Image { tags: self.creator_tag(creator).with(&now.tags), ..now };
+            self.write_tags(&plan_creator(&now, &snapshots, creator, self.policy), tagged).await;
+        }
+        Ok(())
+    }
+
+    fn creator_tag(&self, creator: &str) -> crate::model::Tags {
+        [(self.policy.names.created_by.as_str(), creator)].into_iter().collect()
+    }
+
+    async fn write_tags(&self, plan: &TagPlan, tagged: &mut Tagged) {
+        for (id, key) in &plan.dropped {
+            tracing::warn!(image_id = %tagged.image_id, resource_id = %id, key, "no room for this tag");
+            tagged.dropped.push((id.to_string(), key.clone()));
+        }
+        for (tags, resources) in &plan.writes {
+            let results = match self.mode {
+                Mode::Plan => resources.iter().map(|_| Ok(())).collect(),
+                Mode::Apply => apply::tag_each(self.cloud, resources, tags).await,
+            };
+            for (resource, result) in resources.iter().zip(results) {
+                let id = resource.to_string();
+                match result {
+                    Ok(()) => {
+                        tracing::info!(image_id = %tagged.image_id, resource_id = id, mode = ?self.mode, "tagged");
+                        tagged.tagged.push(TaggedResource { id, tags: tags.clone() });
+                    }
+                    Err(error) if error.kind == ErrorKind::NotFound => {
+                        tagged.changed.push(Changed { id, reasons: "it is gone".to_owned() });
+                    }
+                    Err(error) => tagged.failed.push(Failure {
+                        id,
+                        step: FailedStep::Tag,
+                        code: error.code.clone(),
+                        message: error.to_string(),
+                    }),
+                }
+            }
+        }
+    }
+
+    fn report_tagged(&self, tagged: Tagged, is_new: bool) -> Report {
+        let is_done = self.mode == Mode::Apply && !tagged.tagged.is_empty();
+        let counts = Counts {
+            images_seen: 1,
+            images_tagged: usize::from(is_done && is_new),
+            failed: tagged.failed.len(),
+            ..Counts::default()
+        };
+        let failure = if tagged.tagged.is_empty() { all_failed(&tagged.failed) } else { None };
+        let events = match self.mode {
+            Mode::Plan => None,
+            Mode::Apply => self.news().of_tagging(
+                &tagged.image_id,
+                tagged.tagged.iter().map(|one| (one.id.as_str(), &one.tags)),
+            ),
+        };
+        let events = events.into_iter().collect();
+        Report { answer: Answer::Tagged(tagged), events, counts: Some(counts), failure }
+    }
+}

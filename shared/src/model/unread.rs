@@ -1,0 +1,94 @@
+//! What of the world could not be read.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// A part of the world that an inventory reads.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::EnumString,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Source {
+    Images,
+    Snapshots,
+    LaunchPermissions,
+    Instances,
+    LaunchTemplates,
+    LaunchConfigurations,
+    AutoScalingGroups,
+    Fleets,
+    SpotFleets,
+    SpotRequests,
+    ComputeEnvironments,
+    ImageReferences,
+    SnapshotReferences,
+    LockedSnapshots,
+    VolumePermissions,
+    RetentionRules,
+    RecycledImages,
+}
+
+/// A source that could not be read, wholly or in part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// Its name: one of [`Source`]'s, or another tool's word in a saved inventory.
+    pub source: Arc<str>,
+    /// What went wrong.
+    pub error: Arc<str>,
+    /// The permission to grant, when that is what was missing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub permission: Option<Arc<str>>,
+}
+
+impl<'de> Deserialize<'de> for Unread {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(
+            untagged,
+            expecting = "a source's name, or an object with source, error, permission"
+        )]
+        enum UnreadForm {
+            Name(Arc<str>),
+            #[serde(rename_all = "snake_case")]
+            Full {
+                source: Arc<str>,
+                #[serde(default)]
+                error: Option<Arc<str>>,
+                #[serde(default)]
+                permission: Option<Arc<str>>,
+            },
+        }
+        let (source, error, permission) = match UnreadForm::deserialize(deserializer)? {
+            UnreadForm::Name(source) => (source, None, None),
+            UnreadForm::Full { source, error, permission } => (source, error, permission),
+        };
+        Ok(Self { source, error: error.unwrap_or_else(|| "not read".into()), permission })
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { source, error, permission } = self;
+        write!(f, "{source}: {error}")?;
+        match permission {
+            Some(permission) => write!(f, " (missing permission: {permission})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! The plan for snapshots: those that the ledger says may go, unless something needs them; and
+//! the orphans, whose image went without our doing.
+//!
+//! Nothing is deleted that did not carry our `delete-after` when the run began: an orphan is
+//! marked in one run, and deleted in a later one.
+
+mod orphan;
+mod reason;
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub use self::orphan::made_for;
+pub use self::reason::SnapshotReason;
+use super::protect::{Recovery, manager_by_tags, opt_out};
+use super::{Refusal, exists};
+use crate::model::{AccountId, ImageId, Region, SnapshotId, Inventory, Recyclable, Snapshot, SnapshotReference, Source, Unread};
+use crate::policy::{Policy, SharedImages};
+
+/// What is to be done about every snapshot that carries our `delete-after` or is an orphan, and
+/// why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotPlan {
+    /// The account.
+    pub account: AccountId,
+    /// The Region.
+    pub region: Region,
+    /// The time that the plan is for.
+    pub planned_at: Timestamp,
+    /// Why nothing at all is marked or deleted, if so.
+    pub refusal: Option<Refusal>,
+    /// One for each marked snapshot and each orphan, by id.
+    pub decisions: Vec<SnapshotDecision>,
+    /// The other snapshots: those of images that exist, and those that were made of volumes for
+    /// their own sake.
+    pub others: usize,
+}
+
+/// What is to be done about one snapshot, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SnapshotDecision {
+    /// The snapshot.
+    pub snapshot_id: SnapshotId,
+    /// The image that it backed, as far as that is known.
+    pub image: Option<ImageId>,
+    /// Its size in GiB, an upper bound.
+    pub size_gib: Option<u32>,
+    /// What is to be done.
+    pub action: SnapshotAction,
+    /// From when on an orphan that is marked now may be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delete_after: Option<Timestamp>,
+    /// Every reason.
+    pub reasons: Vec<SnapshotReason>,
+}
+
+/// What is to be done about a snapshot.
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Serialize,
+    Deserialize,
+    strum::Display,
+    strum::IntoStaticStr,
+)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum SnapshotAction {
+    /// Nothing, or not yet.
+    Keep,
+    /// It is an orphan: mark it, so that a later run deletes it.
+    Mark,
+    /// It goes.
+    Delete,
+}
+
+impl SnapshotPlan {
+    /// Keeps `snapshots` for now, because there was no time to see what the plan needs to know
+    /// of them.
+    pub fn defer_unverified(&mut self, snapshots: &HashSet<SnapshotId>) {
+        for decision in &mut self.decisions {
+            if snapshots.contains(&decision.snapshot_id) && decision.action != SnapshotAction::Keep
+            {
+                decision.action = SnapshotAction::Keep;
+                decision.reasons.push(SnapshotReason::Unverified);
+            }
+        }
+    }
+}
+
+/// The sources without which nothing is known about snapshots. References to images do not
+/// matter here: what an existing image uses is kept anyway.
+const SOURCES: [Source; 7] = [
+    Source::Images,
+    Source::Snapshots,
+    Source::SnapshotReferences,
+    Source::LockedSnapshots,
+    Source::VolumePermissions,
+    Source::RetentionRules,
+    Source::RecycledImages,
+];
+
+/// Decides about every marked snapshot and every orphan of `inventory` at the time `now`.
+pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) -> SnapshotPlan {
+    let world = SnapshotFacts::of(inventory, policy);
+    let mut decisions: Vec<SnapshotDecision> = inventory
+        .snapshots
+        .iter()
+        .filter_map(|snapshot| match snapshot.tags.has(&policy.names.delete_after) {
+            true => Some(decide(snapshot, &world, policy, now)),
+            false => orphan::decide(snapshot, &world, policy, now),
+        })
+        .collect();
+    decisions.sort_by(|a, b| a.snapshot_id.cmp(&b.snapshot_id));
+    orphan::apply_cap(&mut decisions, inventory, policy);
+    let refusal = refusal(inventory, &world);
+    if refusal.is_some() {
+        for decision in decisions.iter_mut().filter(|one| one.action != SnapshotAction::Keep) {
+            decision.action = SnapshotAction::Keep;
+            decision.reasons.push(SnapshotReason::Refused);
+        }
+    }
+    SnapshotPlan {
+        account: inventory.account.clone(),
+        region: inventory.region.clone(),
+        planned_at: now,
+        others: inventory.snapshots.len() - decisions.len(),
+        refusal,
+        decisions,
+    }
+}
+
+/// Why nothing may be marked or deleted. A rule of the Recycle Bin for images is not asked for
+/// here: they are gone already.
+fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>) -> Option<Refusal> {
+    let matters =
+        |unread: &&Unread| SOURCES.iter().any(|source| *unread.source == *source.to_string());
+    let sources: Vec<Unread> = inventory.unread.iter().filter(matters).cloned().collect();
+    if !sources.is_empty() {
+        return Some(Refusal::Unread { sources });
+    }
+    let missing: Vec<Recyclable> = world
+        .recovery
+        .missing()
+        .into_iter()
+        .filter(|what| *what == Recyclable::Snapshots)
+        .collect();
+    (!missing.is_empty()).then_some(Refusal::NotRecoverable { missing })
+}
+
+/// What holds snapshots.
+struct SnapshotFacts<'a> {
+    images: HashSet<&'a ImageId>,
+    users: HashMap<&'a SnapshotId, Vec<&'a ImageId>>,
+    named: HashMap<&'a SnapshotId, Vec<&'a SnapshotReference>>,
+    /// The images in the Recycle Bin; `None` when they were not read.
+    recycled: Option<HashSet<&'a ImageId>>,
+    recovery: Recovery<'a>,
+}
+
+impl<'a> SnapshotFacts<'a> {
+    fn of(inventory: &'a Inventory, policy: &Policy) -> Self {
+        let mut world = Self {
+            images: HashSet::with_capacity(inventory.images.len()),
+            users: HashMap::with_capacity(inventory.images.len()),
+            named: HashMap::new(),
+            recycled: inventory.recycled_images.as_ref().map(|images| images.iter().collect()),
+            recovery: Recovery::of(inventory, &policy.safety),
+        };
+        for image in inventory.images.iter().filter(|image| exists(image)) {
+            world.images.insert(&image.image_id);
+            for snapshot in &image.snapshots {
+                world.users.entry(snapshot).or_default().push(&image.image_id);
+            }
+        }
+        for reference in &inventory.snapshot_references {
+            world.named.entry(&reference.snapshot_id).or_default().push(reference);
+        }
+        world
+    }
+
+    /// Everything but its own tags that holds `snapshot`, which backed `image`.
+    fn holders(
+        &self,
+        snapshot: &Snapshot,
+        image: Option<&ImageId>,
+        policy: &Policy,
+    ) -> Vec<SnapshotReason> {
+        let mut kept = Vec::new();
+        let mut users = self.users.get(&snapshot.snapshot_id).cloned().unwrap_or_default();
+        users.sort();
+        kept.extend(users.iter().map(|image| SnapshotReason::UsedBy { image: (*image).clone() }));
+        if let Some(image) =
+            image.filter(|image| self.images.contains(image) && !users.contains(image))
+        {
+            kept.push(SnapshotReason::ImageExists { image: image.clone() });
+        }
+        let mut named = self.named.get(&snapshot.snapshot_id).cloned().unwrap_or_default();
+        named.sort();
+        kept.extend(named.into_iter().map(|reference| SnapshotReason::NamedBy {
+            kind: reference.kind.clone(),
+            by: reference.by.clone(),
+        }));
+        if snapshot.locked == Some(true) {
+            kept.push(SnapshotReason::Locked);
+        }
+        let shared = snapshot.shared_with.as_deref().filter(|with| !with.is_empty());
+        if let Some(with) = shared.filter(|_| policy.safety.shared_images == SharedImages::Keep) {
+            kept.push(SnapshotReason::Shared { with: with.into() });
+        }
+        if !self.recovery.covers(Recyclable::Snapshots, &snapshot.tags) {
+            kept.push(SnapshotReason::NotRecoverable);
+        }
+        kept
+    }
+}
+
+fn decide(
+    snapshot: &Snapshot,
+    world: &SnapshotFacts<'_>,
+    policy: &Policy,
+    now: Timestamp,
+) -> SnapshotDecision {
+    let image = image_of(snapshot, policy);
+    let mut kept = world.holders(snapshot, image.as_ref(), policy);
+    let due = match due(snapshot, policy, now) {
+        Ok(since) => Some(SnapshotReason::Due { since }),
+        Err(reasons) => {
+            kept.extend(reasons);
+            None
+        }
+    };
+    let (action, reasons) = match due {
+        Some(due) if kept.is_empty() => (SnapshotAction::Delete, vec![due]),
+        _ => (SnapshotAction::Keep, kept),
+    };
+    SnapshotDecision {
+        snapshot_id: snapshot.snapshot_id.clone(),
+        image,
+        size_gib: snapshot.size_gib,
+        action,
+        delete_after: None,
+        reasons,
+    }
+}
+
+/// Since when the snapshot's own tags let it go.
+///
+/// # Errors
+/// What its tags have against it. Asked once more right before it is deleted.
+pub fn due(
+    snapshot: &Snapshot,
+    policy: &Policy,
+    now: Timestamp,
+) -> Result<Timestamp, Vec<SnapshotReason>> {
+    let mut kept = protections_of(snapshot, policy, now);
+    if let Some(own) = snapshot.tags.get(&policy.names.snapshot)
+        && own != snapshot.snapshot_id.as_str()
+    {
+        kept.push(SnapshotReason::CopyOf { snapshot: own.to_owned() });
+    }
+    if image_of(snapshot, policy).is_none() {
+        kept.push(SnapshotReason::ImageUnknown);
+    }
+    let value = snapshot.tags.get(&policy.names.delete_after).unwrap_or_default();
+    match value.parse::<Timestamp>() {
+        Ok(at) if at > now => kept.push(SnapshotReason::NotBefore { at }),
+        Ok(at) if snapshot.started_at.is_some_and(|started_at| started_at > at) => {
+            let started_at = snapshot.started_at.unwrap_or(at);
+            kept.push(SnapshotReason::MarkCopied { at, started_at });
+        }
+        Ok(at) if kept.is_empty() => return Ok(at),
+        Ok(_) => {}
+        Err(_) => kept.push(SnapshotReason::DateUnreadable { value: value.to_owned() }),
+    }
+    Err(kept)
+}
+
+/// Why nobody but its keeper may delete a snapshot, whatever becomes of its image.
+pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<SnapshotReason> {
+    let until = opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone);
+    let opted_out = until.map(|until| SnapshotReason::OptedOut { until });
+    let managed = manager_by_tags(&snapshot.tags).map(|by| SnapshotReason::ManagedElsewhere { by });
+    opted_out.into_iter().chain(managed).collect()
+}
+
+fn image_of(snapshot: &Snapshot, policy: &Policy) -> Option<ImageId> {
+    snapshot.tags.get(&policy.names.image).and_then(|id| id.parse().ok())
+}

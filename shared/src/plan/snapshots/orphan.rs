@@ -1,0 +1,238 @@
+//! Orphans: snapshots whose image is gone, and not by our doing. It was deregistered by hand, by
+//! another tool, or before anybody ran this one.
+//!
+//! Which image a snapshot was made for is told by the tag that we write on new images, and by
+//! the description that EC2 writes. Neither is proof: a copy of a snapshot may carry both.
+
+use std::collections::HashMap;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{SnapshotAction, SnapshotDecision, SnapshotReason, SnapshotFacts, protections_of, image_of};
+use crate::model::{ImageId, SnapshotId, Inventory, Snapshot};
+use crate::policy::{Orphans, Policy};
+
+/// A snapshot is begun before its image can be listed. A day is more than enough.
+const SETTLED_AFTER: SignedDuration = SignedDuration::from_hours(24);
+/// What EC2 shows as the volume of a snapshot that is a copy. ("The source volume … `vol-ffffffff`
+/// … an arbitrary volume ID", DescribeSnapshots and CopySnapshot.)
+const NO_VOLUME: &str = "vol-ffffffff";
+
+/// What is to be done about a snapshot that carries no mark of ours; `None` when it is no orphan:
+/// its image exists, or nothing says that it was made for one.
+pub(super) fn decide(
+    snapshot: &Snapshot,
+    world: &SnapshotFacts<'_>,
+    policy: &Policy,
+    now: Timestamp,
+) -> Option<SnapshotDecision> {
+    // That an image uses it is found out faster than what it was made for.
+    if world.users.contains_key(&snapshot.snapshot_id) {
+        return None;
+    }
+    let origin = Origin::of(snapshot, policy)?;
+    let image = origin.image();
+    if world.images.contains(image) {
+        return None;
+    }
+    let mut kept = world.holders(snapshot, Some(image), policy);
+    kept.extend(protections_of(snapshot, policy, now));
+    if let Origin::Unverified(image) = &origin {
+        kept.push(SnapshotReason::OriginUnverified { image: image.clone() });
+    }
+    let until = snapshot.started_at.and_then(|at| at.checked_add(SETTLED_AFTER).ok());
+    match until.unwrap_or(Timestamp::MAX) {
+        until if until > now => kept.push(SnapshotReason::TooYoung { until }),
+        _ => {}
+    }
+    let delete_after = match policy.orphans {
+        Orphans::Report => {
+            kept.push(SnapshotReason::OrphansStay);
+            None
+        }
+        Orphans::Delete { after } => {
+            match &world.recycled {
+                None => kept.push(SnapshotReason::RecycleBinUnread),
+                Some(recycled) if recycled.contains(image) => {
+                    kept.push(SnapshotReason::ImageInRecycleBin { image: image.clone() });
+                }
+                Some(_) => {}
+            }
+            Some(after.after(now, &policy.timezone))
+        }
+    };
+    let mut reasons = vec![SnapshotReason::Orphaned { image: image.clone() }];
+    let action = if kept.is_empty() { SnapshotAction::Mark } else { SnapshotAction::Keep };
+    reasons.extend(kept);
+    Some(SnapshotDecision {
+        snapshot_id: snapshot.snapshot_id.clone(),
+        image: Some(image.clone()),
+        size_gib: snapshot.size_gib,
+        action,
+        delete_after: delete_after.filter(|_| action == SnapshotAction::Mark),
+        reasons,
+    })
+}
+
+/// Defers what goes beyond `max_per_run`. The oldest orphans go first.
+pub(super) fn apply_cap(
+    decisions: &mut [SnapshotDecision],
+    inventory: &Inventory,
+    policy: &Policy,
+) {
+    let limit = policy.safety.max_per_run;
+    let allowed = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut marked: Vec<&mut SnapshotDecision> =
+        decisions.iter_mut().filter(|one| one.action == SnapshotAction::Mark).collect();
+    if marked.len() <= allowed {
+        return;
+    }
+    let made: HashMap<&SnapshotId, Option<Timestamp>> =
+        inventory.snapshots.iter().map(|one| (&one.snapshot_id, one.started_at)).collect();
+    marked.sort_by_cached_key(|decision| {
+        (made.get(&decision.snapshot_id).copied().flatten(), decision.snapshot_id.clone())
+    });
+    for decision in marked.into_iter().skip(allowed) {
+        decision.action = SnapshotAction::Keep;
+        decision.delete_after = None;
+        decision.reasons.push(SnapshotReason::Deferred { limit });
+    }
+}
+
+/// The image that a snapshot was made for.
+#[derive(Debug, PartialEq, Eq)]
+enum Origin {
+    /// There is no reason to doubt it.
+    Known(ImageId),
+    /// It may be a copy of the snapshot that was.
+    Unverified(ImageId),
+}
+
+impl Origin {
+    /// `None` when nothing says that `snapshot` was made for an image.
+    fn of(snapshot: &Snapshot, policy: &Policy) -> Option<Self> {
+        let names = &policy.names;
+        let by_tag = image_of(snapshot, policy);
+        let hint = snapshot.description.as_deref().and_then(hint);
+        let image = by_tag.clone().or_else(|| hint.as_ref().map(|hint| hint.image().clone()))?;
+        let agree = hint.as_ref().is_none_or(|hint| *hint.image() == image);
+        let own = snapshot.tags.get(&names.snapshot);
+        let is_own = own == Some(snapshot.snapshot_id.as_str());
+        let has_volume = snapshot.volume_id.as_deref().is_some_and(|volume| volume != NO_VOLUME);
+        // A copied snapshot has no volume of its own. What CopyImage made has none either, but
+        // its description is not handed on by CopySnapshot, which writes one of its own.
+        let copied_by_image = matches!(hint, Some(Hint::CopyImage(_)));
+        let believed =
+            agree && (own.is_none() || is_own) && (is_own || has_volume || copied_by_image);
+        Some(if believed { Self::Known(image) } else { Self::Unverified(image) })
+    }
+
+    fn image(&self) -> &ImageId {
+        match self {
+            Self::Known(image) | Self::Unverified(image) => image,
+        }
+    }
+}
+
+/// What EC2 wrote into a description.
+#[derive(Debug, PartialEq, Eq)]
+enum Hint {
+    CreateImage(ImageId),
+    CopyImage(ImageId),
+}
+
+impl Hint {
+    fn image(&self) -> &ImageId {
+        match self {
+            Self::CreateImage(image) | Self::CopyImage(image) => image,
+        }
+    }
+}
+
+/// The image that a snapshot with this description was made for, if EC2 wrote it.
+pub fn made_for(description: &str) -> Option<ImageId> {
+    hint(description).map(|hint| hint.image().clone())
+}
+
+/// `Created by CreateImage(i-…) for ami-…` and `Copied for DestinationAmi ami-… from SourceAmi …`:
+/// seen, not documented.
+fn hint(description: &str) -> Option<Hint> {
+    let image = |text: &str| text.split_whitespace().next()?.parse::<ImageId>().ok();
+    if let Some(rest) = description.strip_prefix("Created by CreateImage(") {
+        let (_, rest) = rest.split_once(") for ")?;
+        return image(rest).map(Hint::CreateImage);
+    }
+    let rest = description.strip_prefix("Copied for DestinationAmi ")?;
+    image(rest).map(Hint::CopyImage)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = "version = 1\n[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n";
+
+    fn origin(description: &str, volume: Option<&str>, tags: &[(&str, &str)]) -> Option<Origin> {
+        let snapshot = Snapshot {
+            description: Some(description.into()),
+            volume_id: volume.map(Into::into),
+            tags: tags.iter().copied().collect(),
+            ..Snapshot::new("snap-1".parse().unwrap())
+        };
+        Origin::of(&snapshot, &Policy::parse(POLICY, "p").unwrap())
+    }
+
+    fn ami(id: &str) -> ImageId {
+        id.parse().unwrap()
+    }
+
+    #[test]
+    fn descriptions_are_hints() {
+        for (description, expected) in [
+            ("Created by CreateImage(i-1) for ami-1", Some(Hint::CreateImage(ami("ami-1")))),
+            (
+                "Created by CreateImage(i-1) for ami-1 from vol-1",
+                Some(Hint::CreateImage(ami("ami-1"))),
+            ),
+            (
+                "Copied for DestinationAmi ami-2 from SourceAmi ami-1 for SourceSnapshot snap-1. Task created on 1.",
+                Some(Hint::CopyImage(ami("ami-2"))),
+            ),
+            ("[Copied snap-1 from us-east-1] Created by CreateImage(i-1) for ami-1", None),
+            ("before the upgrade of ami-1", None),
+            ("Created by CreateImage(i-1) for ", None),
+            ("", None),
+        ] {
+            assert_eq!(hint(description), expected, "{description}");
+        }
+    }
+
+    #[test]
+    fn what_may_be_a_copy_is_not_believed() {
+        let created = "Created by CreateImage(i-1) for ami-1";
+        let copied = "Copied for DestinationAmi ami-1 from SourceAmi ami-0";
+        let known = || Some(Origin::Known(ami("ami-1")));
+        let unverified = || Some(Origin::Unverified(ami("ami-1")));
+        assert_eq!(origin(created, Some("vol-1"), &[]), known());
+        assert_eq!(origin(copied, Some(NO_VOLUME), &[]), known());
+        assert_eq!(origin(created, Some(NO_VOLUME), &[]), unverified());
+        assert_eq!(origin(created, None, &[]), unverified());
+        let tag = ("image-steward:image", "ami-1");
+        assert_eq!(origin("", Some("vol-1"), &[tag]), known());
+        assert_eq!(origin("", Some(NO_VOLUME), &[tag]), unverified());
+        assert_eq!(
+            origin("", Some(NO_VOLUME), &[tag, ("image-steward:snapshot", "snap-1")]),
+            known()
+        );
+        assert_eq!(
+            origin(created, Some("vol-1"), &[tag, ("image-steward:snapshot", "snap-2")]),
+            unverified()
+        );
+        let other = ("image-steward:image", "ami-2");
+        assert_eq!(
+            origin(created, Some("vol-1"), &[other]),
+            Some(Origin::Unverified(ami("ami-2")))
+        );
+        assert_eq!(origin("a backup", Some("vol-1"), &[]), None);
+    }
+}

@@ -1,0 +1,167 @@
+//! Why a snapshot is kept, or goes.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ArnAndVersion, ImageId, ReferenceKind, VolumePermission, join_permissions};
+use crate::plan::reason::Manager;
+use crate::text_fmt::minute;
+
+/// One reason for a decision about a snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
+#[serde(tag = "reason", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum SnapshotReason {
+    /// Its image is gone, and its time has come.
+    Due {
+        /// When that was.
+        since: Timestamp,
+    },
+    /// Its time has not come.
+    NotBefore {
+        /// When it will.
+        at: Timestamp,
+    },
+    /// Its mark holds no date that can be read.
+    DateUnreadable {
+        /// What it holds.
+        value: String,
+    },
+    /// Its mark is from before it was made: it came with the tags of another snapshot.
+    MarkCopied {
+        /// What the mark says.
+        at: Timestamp,
+        /// When the snapshot was made.
+        started_at: Timestamp,
+    },
+    /// It does not say which image it backed.
+    ImageUnknown,
+    /// The image that it backs still exists.
+    ImageExists {
+        /// That image.
+        image: ImageId,
+    },
+    /// An image uses it.
+    UsedBy {
+        /// That image.
+        image: ImageId,
+    },
+    /// Somebody tagged it to be left alone.
+    OptedOut {
+        /// Until when; absent: for good.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Timestamp>,
+    },
+    /// Another service looks after it.
+    ManagedElsewhere {
+        /// That service.
+        by: Manager,
+    },
+    /// Its ledger names another snapshot: it is a copy, made with all tags.
+    CopyOf {
+        /// The snapshot that the ledger was written for.
+        snapshot: String,
+    },
+    /// The image that it was made for is gone, and nothing of ours says so.
+    Orphaned {
+        /// That image.
+        image: ImageId,
+    },
+    /// The policy does not say what becomes of orphans.
+    OrphansStay,
+    /// It is so young that its image may not be listed yet.
+    TooYoung {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// Its tag or its description names an image, and that cannot be believed: it may be a copy.
+    OriginUnverified {
+        /// That image.
+        image: ImageId,
+    },
+    /// The image that it backed lies in the Recycle Bin, and could not be restored without it.
+    ImageInRecycleBin {
+        /// That image.
+        image: ImageId,
+    },
+    /// It is not known whether the image that it backed lies in the Recycle Bin.
+    RecycleBinUnread,
+    /// It is locked against deletion.
+    Locked,
+    /// Others may make volumes from it.
+    Shared {
+        /// Who.
+        with: Box<[VolumePermission]>,
+    },
+    /// Something else than an image names it.
+    NamedBy {
+        /// The kind of resource that names it.
+        kind: ReferenceKind,
+        /// The ARN of that resource.
+        arn: Arc<str>,
+        /// The version of that resource; see [`Reference::version`](crate::model::Reference::version).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        version: Option<Arc<str>>,
+    },
+    /// The Recycle Bin's rules leave it out: it could not be brought back.
+    NotRecoverable,
+    /// A cap of this run is used up.
+    Deferred {
+        /// How many orphans it allows in this run.
+        limit: u32,
+    },
+    /// Time did not suffice to read with whom it is shared.
+    Unverified,
+    /// Its time has come, but the plan refuses to delete anything.
+    Refused,
+}
+
+impl SnapshotReason {
+    /// The kind of this reason, as in the JSON.
+    pub fn kind(&self) -> &'static str {
+        self.into()
+    }
+}
+
+impl fmt::Display for SnapshotReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Due { since } => write!(f, "image gone, due since {}", minute(*since)),
+            Self::NotBefore { at } => write!(f, "not before {}", minute(*at)),
+            Self::DateUnreadable { value } => write!(f, "delete-after holds no date: `{value}`"),
+            Self::MarkCopied { at, started_at } => {
+                let (at, made) = (minute(*at), minute(*started_at));
+                write!(f, "delete-after is {at}, but it was made {made}: a copied tag")
+            }
+            Self::ImageUnknown => f.write_str("its image is not known"),
+            Self::ImageExists { image } => write!(f, "its image {image} exists"),
+            Self::UsedBy { image } => write!(f, "used by {image}"),
+            Self::OptedOut { until: Some(until) } => {
+                write!(f, "opted out by tag until {}", minute(*until))
+            }
+            Self::OptedOut { until: None } => f.write_str("opted out by tag"),
+            Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
+            Self::CopyOf { snapshot } => write!(f, "its tags are copied from {snapshot}"),
+            Self::Orphaned { image } => write!(f, "orphan of {image}"),
+            Self::OrphansStay => f.write_str("the policy has no [orphans]"),
+            Self::TooYoung { until } => write!(f, "too young until {}", minute(*until)),
+            Self::OriginUnverified { image } => {
+                write!(f, "it names {image}, but may be a copy of another snapshot")
+            }
+            Self::ImageInRecycleBin { image } => write!(f, "{image} is in the Recycle Bin"),
+            Self::RecycleBinUnread => f.write_str("the Recycle Bin was not read"),
+            Self::Locked => f.write_str("locked"),
+            Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
+            Self::NamedBy { kind, arn, version } => {
+                write!(f, "named by {kind} {}", ArnAndVersion(arn, version.as_deref()))
+            }
+            Self::NotRecoverable => f.write_str("the Recycle Bin's rules leave it out"),
+            Self::Deferred { limit } => write!(f, "deferred: max_per_run allows {limit}"),
+            Self::Unverified => f.write_str("no time left to read with whom it is shared"),
+            Self::Refused => f.write_str("refused"),
+        }
+    }
+}

@@ -1,0 +1,323 @@
+//! The steps from expired to gone, and the way back.
+
+use std::collections::{HashMap, HashSet};
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::protect::{Recovery, is_ours};
+use super::reap::{SnapshotReason, protections_of};
+use super::reason::Reason;
+use super::undo::{Deprecation, Undo, deprecation_before, deprecation_text, permissions_now, permissions_text};
+use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
+use crate::model::{SnapshotFate, SnapshotId, Image, ImageState, Inventory, MAX_VALUE, TagNames};
+use crate::policy::{Age, Policy, Retire, Rule};
+
+/// Failed images go a day after they were made: until then somebody may want to see why.
+pub(crate) const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
+/// The snapshots that carry our `delete-after`.
+pub(super) struct SnapshotMarks<'a>(HashSet<&'a SnapshotId>);
+
+impl<'a> SnapshotMarks<'a> {
+    pub(super) fn of(inventory: &'a Inventory, names: &TagNames) -> Self {
+        let marked =
+            inventory.snapshots.iter().filter(|snapshot| snapshot.tags.has(&names.delete_after));
+        Self(marked.map(|snapshot| &snapshot.snapshot_id).collect())
+    }
+
+    fn among(&self, image: &Image) -> Box<[SnapshotId]> {
+        image.snapshots.iter().filter(|snapshot| self.0.contains(snapshot)).cloned().collect()
+    }
+}
+
+/// A decision, and what is left of it when its step may not be taken in this run.
+pub(super) struct StepDraft {
+    pub(super) decision: Decision,
+    /// The lesser step that may be taken all the same, and the step that is held back.
+    instead: Option<(Action, Next)>,
+}
+
+impl StepDraft {
+    /// Takes back the step that may not be taken in this run.
+    pub(super) fn hold_back(&mut self) {
+        if let Some((action, next)) = self.instead.take() {
+            self.decision.action = action;
+            self.decision.next = Some(next);
+        }
+    }
+}
+
+/// What is to be done about one image, caps and refusals aside.
+pub(super) fn decide(
+    draft: &mut DraftDecision<'_>,
+    policy: &Policy,
+    marks: &SnapshotMarks<'_>,
+    recovery: &Recovery<'_>,
+    inventory: &Inventory,
+    now: Timestamp,
+) -> StepDraft {
+    let image = draft.image;
+    let rule = draft.rule.and_then(|index| policy.rules.get(index));
+    let kept = std::mem::take(&mut draft.kept);
+    let mut step = StepDraft {
+        decision: Decision {
+            image_id: image.image_id.clone(),
+            name: image.name.clone(),
+            created_at: image.created_at,
+            rule: rule.map(|rule| rule.name.clone()),
+            group: draft.group.take(),
+            action: Action::Keep,
+            reasons: kept,
+            expired_at: None,
+            next: None,
+            snapshots: image.snapshots.clone(),
+        },
+        instead: None,
+    };
+    match rule {
+        Some(rule) if step.decision.reasons.is_empty() => {
+            if image.state == ImageState::Failed {
+                fail(&mut step, rule, policy, now);
+            } else {
+                expire(&mut step, image, draft.rank, rule, policy, now);
+            }
+            let goes = matches!(step.decision.action, Action::Deregister { .. });
+            if let Some(what) = recovery.leaves_out(image).filter(|_| goes) {
+                step.hold_back();
+                step.decision.reasons.push(Reason::NotRecoverable { what });
+            }
+        }
+        _ => {
+            let undo = Undo::of(image, marks.among(image), &policy.names);
+            if let Some(undo) = undo.filter(|_| is_ours(image, &inventory.account)) {
+                step.decision.action = Action::Rescue(undo);
+            }
+        }
+    }
+    step
+}
+
+/// Since when the image is marked as expired.
+///
+/// A date that cannot be read counts as none, and so does one from before the image was made:
+/// that came with the tags of another image, which this one is a copy of. Such an image is marked
+/// anew, and the time runs from now.
+fn mark(image: &Image, names: &TagNames) -> Option<Timestamp> {
+    let marked: Timestamp = image.tags.get(&names.expired_at)?.parse().ok()?;
+    image.created_at.is_none_or(|made| made <= marked).then_some(marked)
+}
+
+/// The furthest step whose time has come, and what may be done where that one may not.
+fn expire(
+    step: &mut StepDraft,
+    image: &Image,
+    rank: Option<(u32, u32)>,
+    rule: &Rule,
+    policy: &Policy,
+    now: Timestamp,
+) {
+    let Some((rank, of)) = rank else {
+        // Not ranked and yet not kept cannot be; if it ever is, the image stays.
+        step.decision.reasons.push(Reason::AgeUnknown);
+        return;
+    };
+    step.decision.reasons.push(Reason::Expired { rank, of });
+    let marked = mark(image, &policy.names);
+    let since = marked.unwrap_or(now);
+    step.decision.expired_at = Some(since);
+    let times = Times::of(image, &rule.retire, since, policy, now);
+    let resting = if marked.is_some() { Action::Wait } else { Action::Expire };
+    let lesser = match times.deprecate {
+        Some(at) if at <= now => {
+            let save = deprecation_text(&image.image_id, image.deprecation_time).into();
+            Action::Deprecate { save }
+        }
+        _ => resting,
+    };
+    // For what is disabled already its launch permissions have been saved, or were not ours.
+    let permissions = (image.state != ImageState::Disabled)
+        .then(|| permissions_text(&image.image_id, &permissions_now(image, &policy.names)));
+    let deregister = (Step::Deregister, times.deregister);
+    let due = match times.disable.filter(|_| times.deregister > now) {
+        Some(at) if at <= now => Some((Step::Disable, at)),
+        _ if times.deregister <= now => Some(deregister),
+        _ => None,
+    };
+    let Some((due, at)) = due else {
+        step.decision.next = Some(times.after(&lesser, now));
+        step.decision.action = lesser;
+        return;
+    };
+    let held = Next { action: due, at };
+    match permissions {
+        Some(Err(characters)) => {
+            step.decision.action = lesser;
+            step.decision.next = Some(held);
+            let reason = Reason::PermissionsTooLong { characters, most: MAX_VALUE };
+            step.decision.reasons.push(reason);
+        }
+        permissions => {
+            let save = permissions.and_then(Result::ok).map(String::into_boxed_str);
+            step.instead = Some((lesser, held));
+            step.decision.next = Some(Next { action: Step::Deregister, at: times.deregister });
+            step.decision.action = match (due, save) {
+                (Step::Disable, Some(save)) => Action::Disable { save },
+                (_, save) => deregister_with(&rule.retire, policy, now, save),
+            };
+        }
+    }
+}
+
+/// When the steps of an expired image come: those that are still to be taken.
+struct Times {
+    deprecate: Option<Timestamp>,
+    disable: Option<Timestamp>,
+    deregister: Timestamp,
+}
+
+impl Times {
+    fn of(
+        image: &Image,
+        retire: &Retire,
+        since: Timestamp,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Self {
+        let at = |age: Age| age.after(since, &policy.timezone);
+        // A date that is not the one from before is ours, and is a minute ahead at most.
+        let before = deprecation_before(image, &policy.names);
+        let deprecated = image.deprecation_time.is_some_and(|at| {
+            at <= now || before.is_some_and(|before| before != Deprecation::At(at))
+        });
+        let enabled = image.state == ImageState::Available;
+        Self {
+            // What nobody can launch needs no warning.
+            deprecate: retire.deprecate_after.filter(|_| enabled && !deprecated).map(at),
+            disable: retire.disable_after.filter(|_| enabled).map(at),
+            deregister: at(retire.deregister_after),
+        }
+    }
+
+    /// The first step that comes after `action`, which is taken now; of several that come at one
+    /// time, the furthest.
+    fn after(&self, action: &Action, now: Timestamp) -> Next {
+        let deprecate = self.deprecate.filter(|_| !matches!(action, Action::Deprecate { .. }));
+        let mut next = Next { action: Step::Deregister, at: self.deregister };
+        for (step, at) in [(Step::Disable, self.disable), (Step::Deprecate, deprecate)] {
+            match at {
+                Some(at) if at < next.at && at > now => next = Next { action: step, at },
+                _ => {}
+            }
+        }
+        next
+    }
+}
+
+fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
+    let Some(created_at) = step.decision.created_at else {
+        step.decision.reasons.push(Reason::AgeUnknown);
+        return;
+    };
+    step.decision.reasons.push(Reason::Failed { created_at });
+    let due = created_at.checked_add(FAILED_AFTER).unwrap_or(Timestamp::MAX);
+    let next = Next { action: Step::Deregister, at: due };
+    step.decision.next = Some(next);
+    step.decision.action = Action::Wait;
+    if due <= now {
+        step.instead = Some((Action::Wait, next));
+        // What failed was never shared.
+        step.decision.action = deregister_with(&rule.retire, policy, now, None);
+    }
+}
+
+/// A deregistration whose snapshots are filled in by [`assign_snapshots`].
+fn deregister_with(
+    retire: &Retire,
+    policy: &Policy,
+    now: Timestamp,
+    save: Option<Box<str>>,
+) -> Action {
+    let at_once = retire.delete_snapshots_after.is_zero();
+    Action::Deregister {
+        removal: Removal {
+            ledger: Box::default(),
+            delete_after: retire.delete_snapshots_after.after(now, &policy.timezone),
+            snapshots: if at_once {
+                SnapshotFate::DeleteWithImage
+            } else {
+                SnapshotFate::LeaveToReaper
+            },
+            save,
+        },
+    }
+}
+
+/// Says for each image that goes which of its snapshots go with it: those that no image uses that
+/// stays.
+///
+/// Images may go in any order, and any of them may fail to go, so nothing here depends on which
+/// one is the last. Where images that go share a snapshot, each marks it, with the latest of their
+/// times; it is left to the reaper, which waits until none of them exists.
+pub(super) fn assign_snapshots(
+    decisions: &mut [Decision],
+    inventory: &Inventory,
+    policy: &Policy,
+    now: Timestamp,
+) {
+    let mut shares: HashMap<SnapshotId, Share> = HashMap::new();
+    for decision in decisions.iter() {
+        let Action::Deregister { removal } = &decision.action else { continue };
+        for snapshot in &decision.snapshots {
+            let share = shares.entry(snapshot.clone()).or_default();
+            share.going += 1;
+            share.delete_after = share.delete_after.max(Some(removal.delete_after));
+        }
+    }
+    for image in inventory.images.iter().filter(|image| exists(image)) {
+        for snapshot in &image.snapshots {
+            if let Some(share) = shares.get_mut(snapshot) {
+                share.users += 1;
+            }
+        }
+    }
+    let kept: HashMap<&SnapshotId, Vec<SnapshotReason>> = inventory
+        .snapshots
+        .iter()
+        .filter(|snapshot| shares.contains_key(&snapshot.snapshot_id))
+        .map(|snapshot| (&snapshot.snapshot_id, protections_of(snapshot, policy, now)))
+        .collect();
+    for decision in decisions {
+        let Action::Deregister { removal } = &mut decision.action else { continue };
+        let mut ledger = Vec::new();
+        for snapshot in &decision.snapshots {
+            let Some(share) = shares.get(snapshot) else { continue };
+            // The provider's own deletion knows nothing of opt-outs and of other services' marks,
+            // and deletes what several images share with the last of them, whoever that is.
+            let kept = kept.get(snapshot).map_or(&[][..], Vec::as_slice);
+            if share.users > 1 || !kept.is_empty() {
+                removal.snapshots = SnapshotFate::LeaveToReaper;
+            }
+            // Another service's snapshot is not even marked: that service will see to it.
+            let theirs = |reason| matches!(reason, &SnapshotReason::ManagedElsewhere { .. });
+            if share.users <= share.going && !kept.iter().any(theirs) {
+                removal.delete_after =
+                    share.delete_after.max(Some(removal.delete_after)).unwrap_or(now);
+                ledger.push(snapshot.clone());
+            }
+        }
+        let at = removal.delete_after;
+        decision.next = (!ledger.is_empty()).then_some(Next { action: Step::DeleteSnapshots, at });
+        removal.ledger = ledger.into();
+    }
+}
+
+/// How the images share a snapshot of one that goes.
+#[derive(Default)]
+struct Share {
+    /// Images that exist and use it.
+    users: usize,
+    /// Those of them that go.
+    going: usize,
+    /// The latest time from which one of these lets it go.
+    delete_after: Option<Timestamp>,
+}

@@ -1,0 +1,127 @@
+//! What holds images: the opposite question to what goes.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::plan::age;
+use crate::model::ImageId;
+use crate::plan::reason::Reason;
+use crate::plan::{Decision, Plan};
+use crate::text_fmt::printable;
+
+/// An image with references that nothing seems to need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Stale {
+    /// The image.
+    pub image_id: ImageId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// When it was made.
+    pub created_at: Option<Timestamp>,
+    /// Who refers to it, and starts no machine as far as is known: ARN and version.
+    pub references: Vec<Arc<str>>,
+    /// How many other reasons keep it. Without any, it would expire once these are gone.
+    pub other_reasons: usize,
+}
+
+/// The images that are held by stale references, the oldest first.
+pub fn stale(plan: &Plan) -> Vec<Stale> {
+    let of = |decision: &Decision| {
+        let mut references: Vec<Arc<str>> = Vec::new();
+        for reason in &decision.reasons {
+            if let Reason::InUse { by, stale: true, .. } = reason {
+                references.push(by.clone());
+            }
+        }
+        // EC2 itself names a template without its version: that is no other one.
+        let is_same = |by: &str| {
+            references
+                .iter()
+                .any(|known| known.split_once(" version ").is_some_and(|(arn, _)| arn == by))
+        };
+        let others = decision.reasons.iter().filter(|reason| match reason {
+            Reason::InUse { by, stale, .. } => !stale && !is_same(by),
+            _ => true,
+        });
+        let other_reasons = others.count();
+        (!references.is_empty()).then(|| Stale {
+            image_id: decision.image_id.clone(),
+            name: decision.name.clone(),
+            created_at: decision.created_at,
+            references,
+            other_reasons,
+        })
+    };
+    let mut found: Vec<Stale> = plan.decisions.iter().filter_map(of).collect();
+    found.sort_by_key(|one| (one.created_at, one.image_id.clone()));
+    found
+}
+
+/// [`stale`] for people.
+pub fn stale_text(plan: &Plan) -> String {
+    let found = stale(plan);
+    let mut text = String::new();
+    for Stale { image_id, name, created_at, references, other_reasons } in &found {
+        let made = created_at.map(|made| age(made, plan.planned_at)).unwrap_or_default();
+        let name = printable(name);
+        let alone = match other_reasons {
+            0 => "nothing else that was read keeps it".to_owned(),
+            1 => "1 other reason keeps it".to_owned(),
+            more => format!("{more} other reasons keep it"),
+        };
+        let _ = writeln!(text, "{image_id} {name} ({made} old): {alone}");
+        for by in references {
+            let _ = writeln!(text, "  {}", printable(by));
+        }
+    }
+    if found.is_empty() {
+        text.push_str(
+            "No reference is stale, as far as is known: groups, fleets or machines use all that refer to images.\n",
+        );
+    } else {
+        text.push_str(
+            "No group, fleet or compute environment uses these. A person or a program may all the same: \
+             ask before you delete them.\n",
+        );
+    }
+    text
+}
+
+/// The decisions about `images`, and those of them that the plan does not know.
+pub fn pins<'a>(plan: &'a Plan, images: &[ImageId]) -> (Vec<&'a Decision>, Vec<ImageId>) {
+    let all: BTreeMap<&ImageId, &Decision> =
+        plan.decisions.iter().map(|decision| (&decision.image_id, decision)).collect();
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for image in images {
+        match all.get(image) {
+            Some(decision) => found.push(*decision),
+            None => unknown.push(image.clone()),
+        }
+    }
+    (found, unknown)
+}
+
+/// What keeps each of `images`, for people: every reason in full.
+pub fn pins_text(plan: &Plan, images: &[ImageId]) -> String {
+    let (found, unknown) = pins(plan, images);
+    let mut text = String::new();
+    for decision in found {
+        let (image, name) = (&decision.image_id, printable(&decision.name));
+        let _ = writeln!(text, "{image} {name}: {}", decision.action.word());
+        for reason in &decision.reasons {
+            let _ = writeln!(text, "  {}", printable(&reason.to_string()));
+        }
+    }
+    for image in unknown {
+        let _ = writeln!(
+            text,
+            "{image}: no such image in account {}, Region {}",
+            plan.account, plan.region
+        );
+    }
+    text
+}

@@ -1,0 +1,211 @@
+//! Finding families: by tags that look like a family's name, then by the names of images.
+//!
+//! Nothing here decides about an image. What is found becomes rules, and those are measured by
+//! the planner itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::text::literal;
+use crate::model::{Image, Inventory};
+use crate::plan::{may_have_family, name_prefix};
+
+/// Keys that people name families with, in the order in which they are tried; upper and lower
+/// case do not matter.
+const FAMILY_KEYS: [&str; 13] = [
+    "family",
+    "image-family",
+    "image_family",
+    "imagefamily",
+    "application",
+    "app",
+    "service",
+    "component",
+    "role",
+    "product",
+    "project",
+    "name",
+    "os",
+];
+/// Keys that tell images apart which do not replace one another.
+const DIVIDING_KEYS: [&str; 6] = ["environment", "env", "stage", "channel", "variant", "flavor"];
+/// A family is made of at least so many images: a single one has nothing to be replaced by.
+const MIN_FAMILY_SIZE: usize = 2;
+
+/// What makes images a family.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    /// The value of the tag with this key; the number is the key's place in the order.
+    Tag(usize, String),
+    /// The name without its trailing dates, versions and numbers.
+    Name,
+}
+
+/// Images that seem to replace one another.
+#[derive(Debug)]
+pub(super) struct FamilyStats {
+    pub kind: Kind,
+    /// The tag's value, or the common part of the names.
+    pub value: String,
+    /// Globs that the images' names match, any of them; for families by tag, of the value.
+    pub globs: BTreeSet<String>,
+    /// What tells its images apart, for `group_by`.
+    pub divided_by: Vec<String>,
+    /// How many images it has.
+    pub size: usize,
+    /// Whether their names differ in more than the numbers at their end.
+    pub is_mixed: bool,
+}
+
+/// The families of an inventory, the largest first, ties by value.
+pub(super) fn find(inventory: &Inventory) -> Vec<FamilyStats> {
+    let mut images: Vec<&Image> = inventory
+        .images
+        .iter()
+        .filter(|image| may_have_family(image, &inventory.account) && !image.name.is_empty())
+        .collect();
+    let mut families = Vec::new();
+    for (order, key) in family_keys(&images) {
+        let by_value = by_value(&images, &key);
+        if !tells_families(&images, &by_value) {
+            continue;
+        }
+        let mut taken = BTreeSet::new();
+        for (value, members) in by_value {
+            if members.len() >= MIN_FAMILY_SIZE {
+                taken.extend(members.iter().map(|image| image.image_id.clone()));
+                let kind = Kind::Tag(order, key.clone());
+                let globs = BTreeSet::from([literal(value)]);
+                families.push(family(kind, value, globs, &members));
+            }
+        }
+        images.retain(|image| !taken.contains(&image.image_id));
+    }
+    for (prefix, members) in by_prefix(&images) {
+        if members.len() >= MIN_FAMILY_SIZE {
+            let globs = members.iter().map(|image| name_glob(&image.name)).collect();
+            families.push(family(Kind::Name, prefix, globs, &members));
+        }
+    }
+    families.sort_by(|a, b| {
+        b.size.cmp(&a.size).then_with(|| (&a.kind, &a.value).cmp(&(&b.kind, &b.value)))
+    });
+    families
+}
+
+fn family(kind: Kind, value: &str, globs: BTreeSet<String>, members: &[&Image]) -> FamilyStats {
+    let divided_by = dividers(&kind, members);
+    let names: BTreeSet<&str> = members.iter().map(|image| name_prefix(&image.name)).collect();
+    let is_mixed = names.len() > 1 && !divided_by.iter().any(|by| by == "name_prefix");
+    FamilyStats { kind, value: value.to_owned(), globs, divided_by, size: members.len(), is_mixed }
+}
+
+/// The keys of tags that could name families, as they are spelt in this account.
+fn family_keys(images: &[&Image]) -> BTreeSet<(usize, String)> {
+    let place = |key: &str| FAMILY_KEYS.iter().position(|known| key.eq_ignore_ascii_case(known));
+    let keys = images.iter().flat_map(|image| image.tags.iter());
+    keys.filter_map(|(key, _)| Some((place(key)?, key.to_owned()))).collect()
+}
+
+fn by_value<'a>(images: &[&'a Image], key: &str) -> BTreeMap<&'a str, Vec<&'a Image>> {
+    let mut values: BTreeMap<&str, Vec<&Image>> = BTreeMap::new();
+    for image in images {
+        if let Some(value) = image.tags.get(key).filter(|value| !value.is_empty()) {
+            values.entry(value).or_default().push(image);
+        }
+    }
+    values
+}
+
+fn by_prefix<'a>(images: &[&'a Image]) -> BTreeMap<&'a str, Vec<&'a Image>> {
+    let mut prefixes: BTreeMap<&str, Vec<&Image>> = BTreeMap::new();
+    for image in images {
+        prefixes.entry(name_prefix(&image.name)).or_default().push(image);
+    }
+    prefixes
+}
+
+/// Whether the values of a tag look like families: few for their many images, and on most of
+/// the images that have names like theirs.
+fn tells_families(images: &[&Image], by_value: &BTreeMap<&str, Vec<&Image>>) -> bool {
+    let tagged: usize = by_value.values().map(Vec::len).sum();
+    let prefixes: BTreeSet<&str> =
+        by_value.values().flatten().map(|image| name_prefix(&image.name)).collect();
+    let alike = images.iter().filter(|image| prefixes.contains(name_prefix(&image.name))).count();
+    tagged >= 3 * by_value.len().max(1) && 10 * tagged >= 8 * alike
+}
+
+/// What tells the images of a family apart, because they do not replace one another: their
+/// architecture, platform, and tags of which each has one; and for families by tag their names,
+/// unless nearly every image has a name of its own.
+fn dividers(kind: &Kind, members: &[&Image]) -> Vec<String> {
+    let mut by = BTreeSet::new();
+    for (key, _) in members.iter().flat_map(|image| image.tags.iter()) {
+        let known = FAMILY_KEYS.iter().chain(&DIVIDING_KEYS);
+        let is_its_own = matches!(kind, Kind::Tag(_, own) if own == key);
+        if !is_its_own && known.into_iter().any(|known| key.eq_ignore_ascii_case(known)) {
+            by.insert(key);
+        }
+    }
+    let mut dividers = Vec::new();
+    if divides(members, |image| Some(name_prefix(&image.name))) || *kind == Kind::Name {
+        dividers.push("name_prefix".to_owned());
+    }
+    for key in by {
+        if divides(members, |image| image.tags.get(key)) {
+            dividers.push(format!("tag:{key}"));
+        }
+    }
+    for (name, part) in [
+        ("architecture", (|image| image.architecture.as_deref()) as fn(&Image) -> Option<&str>),
+        ("platform", |image| image.platform.as_deref()),
+    ] {
+        let values: BTreeSet<_> = members.iter().filter_map(|image| part(image)).collect();
+        if values.len() > 1 {
+            dividers.push(name.to_owned());
+        }
+    }
+    dividers
+}
+
+/// Whether every image has a value, there are several, and they have two images or more on average.
+fn divides<'a>(members: &[&'a Image], part: impl Fn(&'a Image) -> Option<&'a str>) -> bool {
+    let values: Option<BTreeSet<&str>> =
+        members.iter().map(|image| part(image).filter(|value| !value.is_empty())).collect();
+    values.is_some_and(|values| values.len() > 1 && members.len() >= 2 * values.len())
+}
+
+/// A glob for the names that differ from this one only in the numbers at their end. It begins
+/// with a digit there, so that `web-*` does not take `web-beta-1` too.
+fn name_glob(name: &str) -> String {
+    let prefix = name_prefix(name);
+    let rest = name.get(prefix.len()..).unwrap_or_default();
+    let end = rest.trim_start_matches(['-', '_', ' ', '/', '@']);
+    let separators = rest.get(..rest.len() - end.len()).unwrap_or_default();
+    let tail = match end.strip_prefix('v') {
+        _ if end.is_empty() => "",
+        Some(_) => "v[0-9]*",
+        None => "[0-9]*",
+    };
+    format!("{}{tail}", literal(&format!("{prefix}{separators}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_glob_takes_its_own_name_and_not_the_neighbours() {
+        for name in [
+            "web-1",
+            "web-v1.2.3",
+            "web",
+            "web--20261121-0312",
+            "w*b_2026-11-21T03:12:00Z",
+            "2026-11-21",
+        ] {
+            let glob = globset::Glob::new(&name_glob(name)).unwrap().compile_matcher();
+            assert!(glob.is_match(name), "{name}: {}", glob.glob());
+            assert!(!glob.is_match("web-beta-1") && !glob.is_match("web-vault"), "{name}");
+        }
+    }
+}

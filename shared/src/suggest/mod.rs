@@ -1,0 +1,188 @@
+//! A first policy from what is seen in an account, and the writing of policies.
+//!
+//! [`first_policy`] finds families, writes a rule for each, and lets the planner measure them: a
+//! rule keeps everything that is in use plus a little. It is a text for people; what it says is
+//! decided by [`plan`](crate::plan) like any other policy.
+
+mod covering;
+mod families;
+mod leftovers;
+mod measure;
+mod text;
+mod words;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use families::{Family, Kind};
+use measure::{Measures, measure};
+pub use measure::{Outlook, outlook};
+pub use text::{any_of, is_glob, literal, shown};
+pub use words::rule_name;
+pub use write::{Document, Entry, Keep, Match, Retire, Rule, Safety};
+
+use crate::model::Inventory;
+use crate::plan::{Plan, plan};
+use crate::policy::{Policy, PolicyError};
+
+/// So many families get a rule of their own; smaller ones share rules.
+const OWN_RULES: usize = 20;
+/// So many families share one rule at most: its line is to be read by people.
+const SHARING: usize = 40;
+/// A rule keeps so many images more than what is in use reaches back …
+const MARGIN: u32 = 2;
+/// … and at least this many, and all that are younger than this.
+const LEAST_LAST: u32 = 3;
+const LEAST_DAYS: i64 = 30;
+/// The longest age that a policy takes, in days.
+const MAX_DAYS: i64 = 36_500;
+
+/// A policy that was drafted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FirstPolicy {
+    /// TOML, with comments.
+    pub text: String,
+    /// How many rules it has.
+    pub rules: usize,
+    /// What it finds in the inventory that it was made from.
+    pub outlook: Outlook,
+}
+
+/// Drafts a policy for `inventory` as it is at the time `now`.
+///
+/// # Errors
+/// The text does not parse: a mistake of this module, which is told rather than hidden.
+pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy, PolicyError> {
+    let mut rules = rules_for(families::find(inventory));
+    if rules.is_empty() {
+        rules.push(words::example());
+        return finish(inventory, rules, now);
+    }
+    let (_, seen) = written_and_planned(inventory, &rules, now)?;
+    let measures = measure(&seen, now);
+    rules.retain_mut(|rule| match measures.get(rule.name.as_str()) {
+        Some(measures) => {
+            rule.keep = keep_for(measures);
+            rule.comments.extend(words::about_rule(rule, measures));
+            true
+        }
+        // Its images all fall under the rules before it.
+        None => false,
+    });
+    finish(inventory, rules, now)
+}
+
+/// Writes the text around the rules, with what they find in it.
+fn finish(
+    inventory: &Inventory,
+    rules: Vec<Rule>,
+    now: Timestamp,
+) -> Result<FirstPolicy, PolicyError> {
+    let count = rules.len();
+    let (policy, plan) = written_and_planned(inventory, &rules, now)?;
+    let outlook = outlook(inventory, &policy, now);
+    let mut entries: Vec<Entry> = rules.into_iter().map(Entry::Rule).collect();
+    entries.push(Entry::Note(leftovers::about(inventory, &plan)));
+    let document = Document {
+        head: words::head(inventory, &outlook, now),
+        entries,
+        safety: safety_for(inventory),
+        orphans: words::orphans(),
+    };
+    let text = document.to_toml();
+    Policy::parse(&text, "the draft")?;
+    Ok(FirstPolicy { text, rules: count, outlook })
+}
+
+fn written_and_planned(
+    inventory: &Inventory,
+    rules: &[Rule],
+    now: Timestamp,
+) -> Result<(Policy, Plan), PolicyError> {
+    let entries = rules.iter().cloned().map(Entry::Rule).collect();
+    let document = Document { entries, safety: safety_for(inventory), ..Document::default() };
+    let policy = Policy::parse(&document.to_toml(), "the draft")?;
+    let plan = plan(inventory, &policy, now);
+    Ok((policy, plan))
+}
+
+/// A rule for each of the largest families, and rules that smaller ones share. Those by tag come
+/// first, because the images of those by name lack that tag; then longer names before shorter.
+fn rules_for(mut families: Vec<Family>) -> Vec<Rule> {
+    let small = families.split_off(families.len().min(OWN_RULES));
+    let mut shared: BTreeMap<(Kind, Vec<String>), Vec<Family>> = BTreeMap::new();
+    for family in small {
+        shared.entry((family.kind.clone(), family.divided_by.clone())).or_default().push(family);
+    }
+    families.sort_by(|a, b| {
+        let length = |family: &Family| std::cmp::Reverse(family.value.chars().count());
+        (&a.kind, length(a), &a.value).cmp(&(&b.kind, length(b), &b.value))
+    });
+    let mut sets: Vec<Vec<Family>> = families.into_iter().map(|family| vec![family]).collect();
+    for mut together in shared.into_values() {
+        together.sort_by(|a, b| a.value.cmp(&b.value));
+        while !together.is_empty() {
+            let rest = together.split_off(together.len().min(SHARING));
+            sets.push(std::mem::replace(&mut together, rest));
+        }
+    }
+    sets.sort_by(|a, b| {
+        let kind = |set: &Vec<Family>| set.first().map(|family| family.kind.clone());
+        kind(a).cmp(&kind(b))
+    });
+    let mut names = BTreeSet::new();
+    sets.iter().filter_map(|set| rule_for(set, &mut names)).collect()
+}
+
+/// The rule of families of one kind that are told apart by the same things.
+fn rule_for(set: &[Family], names: &mut BTreeSet<String>) -> Option<Rule> {
+    let first = set.first()?;
+    let globs: BTreeSet<String> = set.iter().flat_map(|family| family.globs.clone()).collect();
+    let glob = any_of(globs)?;
+    let mut group_by = Vec::new();
+    let matches = match &first.kind {
+        Kind::Tag(_, key) => {
+            if set.len() > 1 {
+                group_by.push(format!("tag:{key}"));
+            }
+            Match { tags: BTreeMap::from([(key.clone(), glob)]), ..Match::default() }
+        }
+        Kind::Name => Match { name: Some(glob), ..Match::default() },
+    };
+    group_by.extend(first.divided_by.iter().cloned());
+    let wanted = if set.len() > 1 { "small-families" } else { first.value.as_str() };
+    Some(Rule {
+        comments: words::about_families(set),
+        name: words::rule_name(wanted, names),
+        matches,
+        group_by,
+        keep: Keep { last: Some(LEAST_LAST), ..Keep::default() },
+        retire: Retire::default(),
+    })
+}
+
+/// Everything that is in use, plus a little.
+fn keep_for(measures: &Measures) -> Keep {
+    let days = (measures.oldest_in_use + 1).max(LEAST_DAYS);
+    let days = (days.saturating_add(LEAST_DAYS - 1) / LEAST_DAYS * LEAST_DAYS).min(MAX_DAYS);
+    Keep {
+        last: Some(measures.deepest.saturating_add(MARGIN).max(LEAST_LAST)),
+        within: Some(format!("{days}d")),
+        launched_within: Some("90d".to_owned()),
+        tags: BTreeMap::new(),
+    }
+}
+
+/// The defaults, but a picture of use that is much smaller than today's is suspicious.
+fn safety_for(inventory: &Inventory) -> Safety {
+    let references = inventory.references.len();
+    Safety {
+        comments: words::about_safety(references),
+        min_references: (references / 4).max(1),
+        ..Safety::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

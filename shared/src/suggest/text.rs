@@ -1,0 +1,123 @@
+//! Texts as they may stand in a policy: strings, keys, globs and comments of TOML.
+
+use std::fmt::Write;
+use crate::text_fmt::printable;
+
+/// Comments are wrapped before this column.
+const WIDTH: usize = 100;
+
+/// A string of TOML on one line.
+pub(super) fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => {
+                quoted.push('\\');
+                quoted.push(character);
+            }
+            control if control.is_control() => {
+                let _ = write!(quoted, "\\u{:04X}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+pub(super) fn bare_or_quoted(key: &str) -> String {
+    let is_bare = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { quoted(key) }
+}
+
+/// A glob that only this very text matches.
+pub fn literal(text: &str) -> String {
+    let mut glob = String::with_capacity(text.len());
+    for character in text.chars() {
+        // A comma is special within braces, where the glob may come to stand.
+        if matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | ',') {
+            glob.extend(['[', character, ']']);
+        } else {
+            glob.push(character);
+        }
+    }
+    glob
+}
+
+/// Whether a policy takes this for a glob.
+pub fn is_glob(text: &str) -> bool {
+    globset::Glob::new(text).is_ok()
+}
+
+/// A glob that matches what any of these globs matches; `None` when there is none.
+pub fn any_of(globs: impl IntoIterator<Item = String>) -> Option<String> {
+    let globs: Vec<String> = globs.into_iter().collect();
+    match globs.as_slice() {
+        [] => None,
+        [only] => Some(only.clone()),
+        several => Some(format!("{{{}}}", several.join(","))),
+    }
+}
+
+/// A name or a tag as it may stand in a comment or on a terminal: on one line, not too long,
+/// without control characters.
+pub fn shown(text: &str) -> String {
+    const MOST: usize = 60;
+    let mut shown = printable(&text.chars().take(MOST).collect::<String>());
+    if text.chars().nth(MOST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// Writes paragraphs as comments, wrapped, with an empty comment line between them. One that begins
+/// with `- ` is a point of a list, and one that begins with a space is a line that stays as it is;
+/// neither is set apart.
+pub(super) fn comment(text: &mut String, paragraphs: &[String]) {
+    for (index, paragraph) in paragraphs.iter().enumerate() {
+        if index > 0 && !paragraph.starts_with([' ', '-']) {
+            text.push_str("#\n");
+        }
+        if paragraph.starts_with(' ') {
+            let line: String = paragraph.chars().filter(|c| !c.is_control()).collect();
+            let _ = writeln!(text, "#{line}");
+        } else {
+            wrap(text, paragraph, if paragraph.starts_with("- ") { "\n#   " } else { "\n# " });
+        }
+    }
+}
+
+/// Writes one paragraph; `turn` is what goes between its lines.
+fn wrap(text: &mut String, paragraph: &str, turn: &str) {
+    let mut column = 0;
+    for word in paragraph.split_whitespace() {
+        let word: String = word.chars().filter(|c| !c.is_control()).collect();
+        let length = word.chars().count() + 1;
+        if column == 0 {
+            text.push_str("# ");
+            column = 1;
+        } else if column + length > WIDTH {
+            text.push_str(turn);
+            column = turn.len() - 2;
+        } else {
+            text.push(' ');
+        }
+        text.push_str(&word);
+        column += length;
+    }
+    text.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_are_wrapped_and_hold_no_line_of_their_own() {
+        let mut text = String::new();
+        comment(&mut text, &["- ".to_owned() + &"word ".repeat(60), "a\nb".to_owned()]);
+        assert!(text.lines().all(|line| line.starts_with('#') && line.len() <= WIDTH), "{text}");
+        assert!(text.ends_with("#\n# a b\n"), "{text}");
+    }
+}

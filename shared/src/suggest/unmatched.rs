@@ -1,0 +1,80 @@
+//! What no rule of a drafted policy decides about, in counts.
+
+use std::collections::BTreeMap;
+
+use super::text::shown;
+use super::words::counted;
+use crate::model::Inventory;
+use crate::plan::reason::Reason;
+use crate::plan::{Decision, Plan, name_prefix};
+
+/// So many kinds of names are listed.
+const LISTED: usize = 10;
+
+/// What is said about the images that no rule matches, or that have no family under theirs.
+pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
+    let rest: Vec<&Decision> = plan.decisions.iter().filter(|one| one.group.is_none()).collect();
+    if rest.is_empty() {
+        return vec!["Every image falls under a rule. One that none matches is kept.".to_owned()];
+    }
+    let mut causes: BTreeMap<String, usize> = BTreeMap::new();
+    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    for decision in &rest {
+        let cause = cause(decision);
+        if cause == ALONE {
+            *names.entry(name_prefix(&decision.name)).or_default() += 1;
+        }
+        *causes.entry(cause).or_default() += 1;
+    }
+    let mut causes: Vec<(String, usize)> = causes.into_iter().collect();
+    causes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    let mut said = vec![format!(
+        "Kept because no rule decides about them: {} of {}.",
+        rest.len(),
+        counted(inventory.images.len(), "image")
+    )];
+    said.extend(causes.iter().map(|(cause, count)| format!("   {count:>6}  {cause}")));
+    if !names.is_empty() {
+        let mut names: Vec<(&str, usize)> = names.into_iter().collect();
+        names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        let listed: Vec<String> = names
+            .iter()
+            .take(LISTED)
+            .map(|(name, count)| match count {
+                1 => format!("`{}`", shown(name)),
+                several => format!("`{}` ({several})", shown(name)),
+            })
+            .collect();
+        let more = names.len().saturating_sub(LISTED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        said.push(format!("Without others like them: {}{more}.", listed.join(", ")));
+        said.push(
+            "Names that end in anything but numbers, dates and versions tell no family: give such images a tag, \
+             for example Family, and a rule with group_by = [\"tag:Family\"]."
+                .to_owned(),
+        );
+    }
+    said
+}
+
+const ALONE: &str = "without others like them, by name or tag";
+
+/// Why an image is in no family.
+fn cause(decision: &Decision) -> String {
+    let known = decision.reasons.iter().find_map(|reason| match reason {
+        Reason::NotOurs { .. } => Some("owned by another account".to_owned()),
+        Reason::ManagedElsewhere { by } => Some(format!("managed by {by}")),
+        Reason::State { state } => Some(format!("in the state {state}")),
+        Reason::AgeUnknown => Some("of unknown age".to_owned()),
+        Reason::GroupUnknown { lacks } => {
+            Some(format!("without {}, by which their rule groups", shown(lacks)))
+        }
+        _ => None,
+    });
+    match known {
+        Some(cause) => cause,
+        None if decision.name.is_empty() => "without a name".to_owned(),
+        None if decision.rule.is_some() => "failed, so that they go after a day".to_owned(),
+        None => ALONE.to_owned(),
+    }
+}

@@ -1,0 +1,136 @@
+//! The Recycle Bin: what goes into it, for how long, and how it comes out.
+
+use jiff::{SignedDuration, Timestamp};
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{RecycledImage, RecycledSnapshot, ImageId, SnapshotId, Recyclable, RetentionRule, Tags};
+
+use super::FakeAccount;
+use super::faults::{Faults, error, in_hash_order};
+use super::state::State;
+use crate::fleet::{BinnedImage, BinnedSnapshot, FleetImage, FleetRule};
+
+const HOURS_A_DAY: i64 = 24;
+
+impl State {
+    fn rules(&self) -> &[FleetRule] {
+        self.rest.retention_rules.as_deref().unwrap_or_default()
+    }
+
+    /// Until when the bin keeps what carries these tags; `None` when no rule covers it. Of
+    /// several rules the one that keeps longest counts.
+    fn kept_until(&self, resource: Recyclable, tags: &Tags, now: Timestamp) -> Option<Timestamp> {
+        let covering = self.rules().iter().filter(|rule| rule.covers(resource, tags));
+        let days = covering.map(|rule| rule.days).max()?;
+        Some(now + SignedDuration::from_hours(i64::from(days) * HOURS_A_DAY))
+    }
+
+    /// Puts a deregistered image into the bin, if a rule covers it.
+    pub(super) fn bin_image(&mut self, mut image: FleetImage, now: Timestamp) {
+        let until = self.kept_until(Recyclable::Images, &image.tags, now);
+        let Some(leaves_at) = until else { return };
+        // Not verified against AWS.
+        image.unshare();
+        let binned = BinnedImage { image, entered_at: now, leaves_at };
+        self.binned_images.insert(binned.image.image_id.clone(), binned);
+    }
+
+    /// Takes the snapshot away, into the bin if a rule covers it.
+    pub(super) fn remove_snapshot(&mut self, snapshot: &SnapshotId, now: Timestamp) {
+        let Some(mut snapshot) = self.snapshots.remove(snapshot) else { return };
+        let until = self.kept_until(Recyclable::Snapshots, &snapshot.tags, now);
+        let Some(leaves_at) = until else { return };
+        snapshot.unshare();
+        let binned = BinnedSnapshot { snapshot, entered_at: now, leaves_at };
+        self.binned_snapshots.insert(binned.snapshot.snapshot_id.clone(), binned);
+    }
+
+    /// Empties the bin of what has been there long enough.
+    pub(super) fn empty_bin(&mut self, now: Timestamp) {
+        self.binned_images.retain(|_, one| one.leaves_at > now);
+        self.binned_snapshots.retain(|_, one| one.leaves_at > now);
+    }
+}
+
+impl FakeAccount {
+    pub(super) fn recover_image(&mut self, image: &ImageId) -> Result<(), CloudError> {
+        const ACTION: &str = "ec2:RestoreImageFromRecycleBin";
+        let Self { state, faults, .. } = self;
+        faults.check(ACTION, &[image.as_str()])?;
+        let Some(found) = state.binned_images.get(image) else {
+            let message = format!("The image id '[{image}]' does not exist in the Recycle Bin");
+            return Err(error::of(ACTION, "InvalidAMIID.NotFound", &message));
+        };
+        let mut snapshots = found.image.snapshots.iter();
+        if let Some(missing) = snapshots.find(|id| !state.snapshots.contains_key(*id)) {
+            // The code is not verified against AWS. The image itself is there.
+            let message = format!("The snapshot '{missing}' does not exist.");
+            let error = error::of(ACTION, "InvalidSnapshot.NotFound", &message);
+            return Err(CloudError { kind: ErrorKind::Other, ..error });
+        }
+        state.restore_image(image);
+        faults.changed(ACTION)
+    }
+
+    pub(super) fn recover_snapshot(&mut self, snapshot: &SnapshotId) -> Result<(), CloudError> {
+        const ACTION: &str = "ec2:RestoreSnapshotFromRecycleBin";
+        let Self { state, faults, .. } = self;
+        faults.check(ACTION, &[snapshot.as_str()])?;
+        let Some(found) = state.binned_snapshots.remove(snapshot) else {
+            let message = format!("The snapshot '{snapshot}' does not exist in the Recycle Bin");
+            return Err(error::of(ACTION, "InvalidSnapshot.NotFound", &message));
+        };
+        state.snapshots.insert(snapshot.clone(), found.snapshot);
+        faults.changed(ACTION)
+    }
+}
+
+/// The rules, each of which costs a call of its own. One that is gone by then is left out.
+pub(super) fn rules(state: &State, faults: &mut Faults) -> Result<Vec<RetentionRule>, CloudError> {
+    const LIST: &str = "rbin:ListRules";
+    const GET: &str = "rbin:GetRule";
+    let mut found = Vec::new();
+    for (resource, word) in
+        [(Recyclable::Images, "EC2_IMAGE"), (Recyclable::Snapshots, "EBS_SNAPSHOT")]
+    {
+        faults.check(LIST, &[word])?;
+        let listed = || state.rules().iter().filter(|rule| rule.resource == resource);
+        faults.check_pages(LIST, listed().count(), 1000)?;
+        for rule in listed() {
+            match faults.check(GET, &[&rule.rule_id]) {
+                Ok(()) => found.push(rule.seen()),
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(in_hash_order(found, |rule| &rule.rule_id))
+}
+
+pub(super) fn images(state: &State, faults: &mut Faults) -> Result<Vec<RecycledImage>, CloudError> {
+    const ACTION: &str = "ec2:ListImagesInRecycleBin";
+    faults.check(ACTION, &[])?;
+    faults.check_pages(ACTION, state.binned_images.len(), 1000)?;
+    let found = state.binned_images.values().map(|one| RecycledImage {
+        image_id: one.image.image_id.clone(),
+        name: one.image.name.as_deref().unwrap_or_default().into(),
+        entered_at: Some(one.entered_at),
+        leaves_at: Some(one.leaves_at),
+    });
+    Ok(in_hash_order(found.collect(), |one| one.image_id.as_str()))
+}
+
+pub(super) fn snapshots(
+    state: &State,
+    faults: &mut Faults,
+) -> Result<Vec<RecycledSnapshot>, CloudError> {
+    const ACTION: &str = "ec2:ListSnapshotsInRecycleBin";
+    faults.check(ACTION, &[])?;
+    faults.check_pages(ACTION, state.binned_snapshots.len(), 1000)?;
+    let found = state.binned_snapshots.values().map(|one| RecycledSnapshot {
+        snapshot_id: one.snapshot.snapshot_id.clone(),
+        description: one.snapshot.description.as_str().into(),
+        entered_at: Some(one.entered_at),
+        leaves_at: Some(one.leaves_at),
+    });
+    Ok(in_hash_order(found.collect(), |one| one.snapshot_id.as_str()))
+}

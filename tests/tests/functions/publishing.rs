@@ -1,0 +1,124 @@
+//! What others are told.
+
+use super::*;
+
+/// Two expired images of one family, one of them marked long ago, and a machine.
+fn family() -> Fake {
+    fake(json!({
+        "images": [
+            {"image_id": "ami-00000001", "created_at": "2026-10-01T00:00:00Z",
+             "snapshots": ["snap-00000001"],
+             "tags": {"image-steward:expired-at": "2026-11-01T00:00:00Z"}},
+            {"image_id": "ami-00000002", "created_at": "2026-10-02T00:00:00Z"},
+            {"image_id": "ami-00000003", "created_at": "2026-10-03T00:00:00Z"},
+        ],
+        "instances": [{"instance_id": "i-00000001", "image_id": "ami-00000003"}],
+    }))
+}
+
+#[test]
+fn says_what_happened_to_each_image_and_what_comes_next() {
+    let fake = family();
+    let report = run(&fake, FunctionKind::PruneImages, &schedule());
+    let told: Vec<_> = report.events.iter().map(Event::detail_type).collect();
+    assert_eq!(
+        told,
+        [
+            "Sweep Completed",
+            "Image Expired",
+            "Image Deprecated",
+            "Image Deregistered",
+            "Snapshot Deleted",
+        ]
+    );
+    let Event::ImageExpired(step) = &report.events[1] else { panic!() };
+    let next = step.next.as_ref().unwrap();
+    assert_eq!((next.action.as_str(), next.at.as_str()), ("deprecate", "2026-11-22T12:00:00Z"));
+    let Event::ImageDeprecated(step) = &report.events[2] else { panic!() };
+    assert_eq!((step.image_id.as_str(), step.rule.as_deref()), ("ami-00000002", Some("all")));
+    assert_eq!(step.reasons, ["expired: number 2 of 3"]);
+    assert_eq!(step.why, "expired: number 2 of 3");
+    assert_eq!(step.reasons, [json!({"reason": "expired", "rank": 2, "of": 3})]);
+    let next = step.next.as_ref().unwrap();
+    assert_eq!((next.action.as_str(), next.at.as_str()), ("disable", "2026-11-29T12:00:00Z"));
+    assert_eq!(step.opt_out_tag, "image-steward:keep");
+    let Event::SnapshotDeleted(gone) = &report.events[4] else { panic!() };
+    assert_eq!(
+        (gone.snapshot_id.as_str(), gone.image_id.as_deref(), gone.size_gib),
+        ("snap-00000001", Some("ami-00000001"), Some(8))
+    );
+    let counts = report.counts.unwrap();
+    assert_eq!((counts.images_seen, counts.images_in_use, counts.images_kept), (3, 1, 1));
+    assert_eq!((counts.images_deregistered, counts.gib_freed), (1, 8));
+}
+
+#[test]
+fn says_nothing_of_images_in_plan_mode() {
+    let fake = family();
+    let report = run_under(&fake, POLICY, Mode::Plan, FunctionKind::PruneImages, &schedule());
+    let [Event::SweepCompleted(sweep)] = report.events.as_slice() else { panic!() };
+    assert_eq!((sweep.mode.as_str(), sweep.status.as_str()), ("plan", "done"));
+}
+
+#[test]
+fn says_why_a_sweep_refused_in_both_modes() {
+    for mode in [Mode::Plan, Mode::Apply] {
+        let fake = family();
+        fake.change(|fleet| fleet.instances.clear());
+        let report = run_under(&fake, POLICY, mode, FunctionKind::PruneImages, &schedule());
+        let [Event::SweepRefused(refused), Event::SweepCompleted(sweep), ..] =
+            report.events.as_slice()
+        else {
+            panic!("{:?}", report.events)
+        };
+        assert!(refused.refusal.contains("reference"), "{}", refused.refusal);
+        assert_eq!((sweep.status.as_str(), sweep.counts.refused), ("refused", 1));
+    }
+}
+
+#[test]
+fn says_nothing_of_a_sweep_when_it_looks_at_one_image_only() {
+    let fake = fake(json!({
+        "images": [{"image_id": "ami-00000003"}],
+        "instances": [{"instance_id": "i-00000001", "image_id": "ami-00000003"}],
+    }));
+    let event = image_event("ami-00000001", "deregistered");
+    let report = run(&fake, FunctionKind::ReapSnapshots, &event);
+    assert_eq!(report.events, []);
+    let report = run(&fake, FunctionKind::ReapSnapshots, &schedule());
+    assert!(matches!(report.events[..], [Event::SweepCompleted(_)]), "{report:?}");
+}
+
+#[test]
+fn counts_what_nobody_took() {
+    let fake = family();
+    let report = run(&fake, FunctionKind::PruneImages, &schedule());
+    fake.set(steward_tests::switches::Switches::deny(&["events:PutEvents"]));
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let told = runtime.block_on(publish(&fake, "default", &target, &report.events, &NoDeadline));
+    assert_eq!((told.sent, told.lost), (0, 5));
+    assert_eq!(fake.messages(), []);
+}
+
+#[test]
+fn names_what_each_message_is_about() {
+    let fake = family();
+    let report = run(&fake, FunctionKind::PruneImages, &schedule());
+    fake.forget_calls();
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(publish(&fake, "desk", &target, &report.events, &NoDeadline));
+    let [Call::Put(bus, messages)] = &fake.calls()[..] else { panic!() };
+    assert_eq!(bus, "desk");
+    let arns: Vec<_> = messages.iter().flat_map(|one| &one.resources).collect();
+    assert_eq!(
+        arns,
+        [
+            "arn:aws:ec2:eu-central-1::image/ami-00000002",
+            "arn:aws:ec2:eu-central-1::image/ami-00000002",
+            "arn:aws:ec2:eu-central-1::image/ami-00000001",
+            "arn:aws:ec2:eu-central-1::snapshot/snap-00000001",
+        ]
+    );
+}
