@@ -25,7 +25,8 @@ struct Scenario {
     title: String,
     now: Timestamp,
     policy: String,
-    /// A saved inventory; account, Region and time are filled in.
+    /// A saved inventory. Account, Region and time are filled in, and so is a reference to another
+    /// image unless the file lists `references`: without any, a plan refuses.
     inventory: Value,
     expect: Expect,
 }
@@ -108,6 +109,12 @@ fn names() -> Vec<String> {
     names
 }
 
+/// A reference to an image that is in no scenario.
+fn elsewhere() -> Value {
+    let by = "arn:aws:ec2:eu-central-1:123456789012:instance/i-0e1";
+    serde_json::json!({ "image_id": "ami-elsewhere", "kind": "instance", "by": by })
+}
+
 fn load(name: &str) -> (Scenario, Inventory, Policy) {
     let path = folder().join(format!("{name}.toml"));
     let text = std::fs::read_to_string(&path).unwrap();
@@ -118,7 +125,7 @@ fn load(name: &str) -> (Scenario, Inventory, Policy) {
         ("account", Value::from("123456789012")),
         ("region", Value::from("eu-central-1")),
         ("taken_at", Value::from(scenario.now.to_string())),
-        ("references", Value::Array(Vec::new())),
+        ("references", Value::from(vec![elsewhere()])),
         ("images", Value::Array(Vec::new())),
     ] {
         world.entry(key).or_insert(value);
