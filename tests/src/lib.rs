@@ -9,6 +9,7 @@
 
 pub mod fake;
 pub mod fleet;
+pub mod golden;
 #[cfg(feature = "wire")]
 pub mod http;
 #[cfg(feature = "wire")]

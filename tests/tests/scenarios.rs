@@ -1,9 +1,10 @@
-//! Scenarios: small worlds in files, each with a policy, what a person expects of it, and the
-//! whole plan as it was last reviewed.
+//! Scenarios: small inventories in files, each with a policy, what a person expects of the plan,
+//! and the whole plan as it was last reviewed.
 //!
-//! `[expect]` is written by hand and says what matters; the golden plan beside it (in
-//! `scenarios/golden`) is the plan to the byte. `INSTA_UPDATE=always` writes the goldens anew:
-//! read the difference before you commit it.
+//! `[expect]` is written by hand and states what matters. The golden plan in `scenarios/golden`
+//! shows every field of the plan, one line for each image or snapshot; that of [`EVERY_ACTION`] is
+//! there in JSON too, to hold the names and the layout. `INSTA_UPDATE=always` writes the goldens
+//! again: read the difference before you commit it.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 
@@ -17,6 +18,12 @@ use steward::model::Inventory;
 use steward::plan::plan;
 use steward::plan::snapshots::plan_snapshots;
 use steward::policy::Policy;
+use steward_tests::golden;
+
+/// The scenario that contains every action, on images and on snapshots.
+const EVERY_ACTION: &str = "every-action";
+/// Its plans in JSON.
+const EVERY_ACTION_JSON: &str = "every-action-in-json";
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -25,7 +32,8 @@ struct Scenario {
     title: String,
     now: Timestamp,
     policy: String,
-    /// A saved inventory; account, Region and time are filled in.
+    /// A saved inventory. Account, Region and time are filled in, and so is a reference to another
+    /// image unless the file lists `references`: without any, a plan refuses.
     inventory: Value,
     expect: Expect,
 }
@@ -98,14 +106,25 @@ fn folder() -> PathBuf {
 }
 
 fn names() -> Vec<String> {
-    let mut names: Vec<String> = std::fs::read_dir(folder())
+    stems(&folder(), "toml")
+}
+
+/// The names of the files in `folder` that have this extension, without it, in order.
+fn stems(folder: &Path, extension: &str) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
         .map(|path| path.file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
     names.sort();
     names
+}
+
+/// A reference to an image that is in no scenario.
+fn elsewhere() -> Value {
+    let by = "arn:aws:ec2:eu-central-1:123456789012:instance/i-0e1";
+    serde_json::json!({ "image_id": "ami-elsewhere", "kind": "instance", "by": by })
 }
 
 fn load(name: &str) -> (Scenario, Inventory, Policy) {
@@ -118,7 +137,7 @@ fn load(name: &str) -> (Scenario, Inventory, Policy) {
         ("account", Value::from("123456789012")),
         ("region", Value::from("eu-central-1")),
         ("taken_at", Value::from(scenario.now.to_string())),
-        ("references", Value::Array(Vec::new())),
+        ("references", Value::from(vec![elsewhere()])),
         ("images", Value::Array(Vec::new())),
     ] {
         world.entry(key).or_insert(value);
@@ -251,20 +270,42 @@ fn every_scenario_is_planned_as_expected() {
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-#[test]
-fn every_plan_is_its_golden_plan() {
+/// Compares `text` with the golden of this name.
+fn assert_golden(name: &str, text: &str) {
     let mut settings = insta::Settings::clone_current();
     settings.set_snapshot_path(folder().join("golden"));
     settings.set_prepend_module_to_snapshot(false);
     settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn every_plan_is_its_golden_plan() {
     for name in names() {
         let (scenario, inventory, policy) = load(&name);
-        let found = plan(&inventory, &policy, scenario.now);
-        let mut text = serde_json::to_string_pretty(&found).unwrap();
+        let mut text = golden::images(&plan(&inventory, &policy, scenario.now));
         if scenario.expect.is_about_snapshots() {
             let reaping = plan_snapshots(&inventory, &policy, scenario.now);
-            text = format!("{text}\n{}", serde_json::to_string_pretty(&reaping).unwrap());
+            text = format!("{text}\n{}", golden::snapshots(&reaping));
         }
-        settings.bind(|| insta::assert_snapshot!(name.as_str(), text));
+        assert_golden(&name, &text);
     }
+}
+
+#[test]
+fn the_json_of_a_plan_keeps_its_names_and_its_layout() {
+    let (scenario, inventory, policy) = load(EVERY_ACTION);
+    let images = plan(&inventory, &policy, scenario.now);
+    let snapshots = plan_snapshots(&inventory, &policy, scenario.now);
+    let [images, snapshots] =
+        [serde_json::to_string_pretty(&images), serde_json::to_string_pretty(&snapshots)];
+    assert_golden(EVERY_ACTION_JSON, &format!("{}\n{}", images.unwrap(), snapshots.unwrap()));
+}
+
+#[test]
+fn every_golden_has_its_scenario() {
+    let mut expected = names();
+    expected.push(EVERY_ACTION_JSON.to_owned());
+    expected.sort();
+    assert_eq!(stems(&folder().join("golden"), "snap"), expected);
 }

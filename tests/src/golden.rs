@@ -1,0 +1,162 @@
+//! Golden plans: a plan as text, one line for each image or snapshot.
+//!
+//! A line has three parts: the action and what comes next, all reasons, and the resource. It shows
+//! every field of a decision that is not empty, so that a change in any of them changes a line.
+//! The structs are destructured: a new field does not compile until it is shown here. Reasons,
+//! refusals and counts are shown as they are serialized, with all their fields.
+//!
+//! A time loses its last `:00`, or at midnight all of its `T00:00:00`: `2026-11-22T12:00Z`,
+//! `2026-11-22Z`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
+use steward::plan::reap::{SnapshotDecision, SnapshotPlan};
+use steward::plan::undo::Undo;
+use steward::plan::{Action, Decision, Next, Plan, Removal};
+
+/// The plan of the images.
+pub fn images(plan: &Plan) -> String {
+    let Plan { account, region, planned_at, refusal, decisions, summary } = plan;
+    let mut lines = vec![format!("images of {account} in {region} at {}", show(planned_at))];
+    lines.extend(refusal.iter().map(|refusal| format!("refused: {}", tagged(refusal))));
+    lines.extend(decisions.iter().map(image));
+    let (_, counts) = fields(summary).into_iter().partition::<Vec<_>, _>(|(_, count)| *count == 0);
+    lines.push(format!("summary:{}", pairs(&counts)));
+    lines.join("\n")
+}
+
+/// The plan of the snapshots.
+pub fn snapshots(plan: &SnapshotPlan) -> String {
+    let SnapshotPlan { account, region, planned_at, refusal, decisions, others } = plan;
+    let mut lines = vec![format!("snapshots of {account} in {region} at {}", show(planned_at))];
+    lines.extend(refusal.iter().map(|refusal| format!("refused: {}", tagged(refusal))));
+    lines.extend(decisions.iter().map(snapshot));
+    lines.push(format!("others: {others}"));
+    lines.join("\n")
+}
+
+fn image(decision: &Decision) -> String {
+    let Decision {
+        image_id,
+        name,
+        created_at,
+        rule,
+        group,
+        action,
+        because,
+        expired_at,
+        next,
+        snapshots,
+    } = decision;
+    let next = next.map(|Next { action, at }| format!("{}@{}", show(&action), show(&at)));
+    line(&[
+        format!("{image_id} {}{}", steps(action), field("next", &next)),
+        reasons(because),
+        [
+            field("rule", rule),
+            field("group", group),
+            field("name", &(!name.is_empty()).then_some(name)),
+            field("created", created_at),
+            field("expired", expired_at),
+            field("snapshots", snapshots),
+        ]
+        .concat(),
+    ])
+}
+
+/// The action, with all that it carries.
+fn steps(action: &Action) -> String {
+    let kind = fields(action).swap_remove(0).1;
+    let carried = match action {
+        Action::Keep | Action::Wait | Action::Expire => String::new(),
+        Action::Deprecate { save } | Action::Disable { save } => field("save", save),
+        Action::Deregister { removal } => {
+            let Removal { ledger, delete_after, snapshots, save } = removal;
+            [
+                field("ledger", ledger),
+                field("delete_after", delete_after),
+                field("fate", snapshots),
+                field("save", save),
+            ]
+            .concat()
+        }
+        Action::Rescue(Undo { enable, share_with, deprecation, unmark }) => [
+            field("enable", enable),
+            field("share_with", share_with),
+            field("deprecation", deprecation),
+            field("unmark", unmark),
+        ]
+        .concat(),
+    };
+    format!("{}{carried}", show(&kind))
+}
+
+fn snapshot(decision: &SnapshotDecision) -> String {
+    let SnapshotDecision { snapshot_id, image, size_gib, action, delete_after, because } = decision;
+    line(&[
+        format!("{snapshot_id} {}{}", show(action), field("delete_after", delete_after)),
+        reasons(because),
+        [field("image", image), field("size_gib", size_gib)].concat(),
+    ])
+}
+
+fn line(parts: &[String]) -> String {
+    parts.iter().map(|part| part.trim()).collect::<Vec<_>>().join(" | ").trim_end().to_owned()
+}
+
+fn reasons<T: Serialize>(reasons: &[T]) -> String {
+    reasons.iter().map(tagged).collect::<Vec<_>>().join("; ")
+}
+
+/// A value of an enum that has its kind in a field, which comes first: `last rank=1 of=3`.
+fn tagged<T: Serialize>(value: &T) -> String {
+    let mut fields = fields(value);
+    let (_, kind) = fields.remove(0);
+    format!("{}{}", show(&kind), pairs(&fields))
+}
+
+/// The fields of a struct, in the order in which they are serialized.
+fn fields<T: Serialize>(value: &T) -> Vec<(String, Value)> {
+    let text = serde_json::to_string(value).unwrap();
+    let Value::Object(fields) = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
+    let mut fields: Vec<_> = fields.into_iter().collect();
+    fields.sort_by_key(|(key, _)| text.find(&format!("\"{key}\":")));
+    fields
+}
+
+fn pairs(fields: &[(String, Value)]) -> String {
+    fields.iter().map(|(key, value)| format!(" {key}={}", show(value))).collect()
+}
+
+/// ` key=value`, or nothing for a value that is absent or false, and for an empty list.
+fn field<T: Serialize>(key: &str, value: &T) -> String {
+    let value = serde_json::to_value(value).unwrap();
+    let empty = [Value::Null, Value::from(false), Value::Array(Vec::new())];
+    if empty.contains(&value) { String::new() } else { format!(" {key}={}", show(&value)) }
+}
+
+fn show<T: Serialize>(value: &T) -> String {
+    match serde_json::to_value(value).unwrap() {
+        Value::String(text) => word(&text),
+        Value::Array(values) => {
+            format!("[{}]", values.iter().map(show).collect::<Vec<_>>().join(" "))
+        }
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields.into_iter().collect();
+            format!("{{{}}}", pairs(&fields).trim_start())
+        }
+        other => other.to_string(),
+    }
+}
+
+/// A text, in quotation marks where it could not be told from what is around it.
+fn word(text: &str) -> String {
+    let is_bare = |c: char| !c.is_whitespace() && !"\"[]{};|".contains(c);
+    if text.is_empty() || !text.chars().all(is_bare) {
+        return Value::from(text).to_string();
+    }
+    let is_time = text.parse::<Timestamp>().is_ok();
+    let short = text.strip_suffix("T00:00:00Z").or_else(|| text.strip_suffix(":00Z"));
+    short.filter(|_| is_time).map_or_else(|| text.to_owned(), |short| format!("{short}Z"))
+}
