@@ -6,7 +6,7 @@
 
 use divan::{AllocProfiler, Bencher};
 use jiff::{SignedDuration, Timestamp};
-use steward::model::{Image, ImageState, Inventory, Reference, Snapshot};
+use steward::model::{Image, ImageState, Inventory, Reference, ReferenceKind, Snapshot};
 use steward::plan::plan;
 use steward::policy::Policy;
 
@@ -58,8 +58,9 @@ fn world(count: usize) -> Inventory {
     });
     let references = (0..count).step_by(10).map(|n| Reference {
         image_id: format!("ami-{n:017x}").parse().unwrap(),
-        kind: "instance".into(),
-        by: format!("arn:aws:ec2:eu-central-1:123456789012:instance/i-{n:017x}").into(),
+        kind: ReferenceKind::Instance,
+        version: None,
+        arn: format!("arn:aws:ec2:eu-central-1:123456789012:instance/i-{n:017x}").into(),
         stale: false,
     });
     Inventory {

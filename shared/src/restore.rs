@@ -11,7 +11,10 @@ use serde::Serialize;
 
 use crate::apply::{RestoreStep, undo};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
-use crate::model::{RecycledImage, RecycledSnapshot, ResourceId, ImageId, SnapshotId, Image, ImageState, TagNames, Tags};
+use crate::model::{
+    Image, ImageId, ImageState, RecycledImage, RecycledSnapshot, ResourceId, SnapshotId, TagNames,
+    Tags,
+};
 use crate::plan::snapshots::made_for;
 use crate::plan::undo::Undo;
 

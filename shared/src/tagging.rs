@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{ResourceId, SnapshotId, Image, Snapshot, MAX_KEY, MAX_TAGS, MAX_VALUE, Tags, is_reserved};
+use crate::model::{
+    Image, MAX_KEY, MAX_TAGS, MAX_VALUE, ResourceId, Snapshot, SnapshotId, Tags, is_reserved,
+};
 use crate::policy::{CopyToSnapshots, Policy};
 
 /// The tags to write, and those for which there is no room.
@@ -25,7 +27,7 @@ pub fn plan_tags(
     snapshots: &[Snapshot],
     policy: &Policy,
 ) -> TagPlan {
-    let names = &policy.names;
+    let names = &policy.tag_names;
     let mut provenance = Vec::new();
     if let Some(instance) = &image.source_instance {
         provenance.push((names.source_instance.clone(), instance.to_string()));
@@ -57,9 +59,9 @@ pub fn plan_creator(
     policy: &Policy,
 ) -> TagPlan {
     // Of two who say that they made it, the first is believed, on the snapshots as on the image.
-    let creator = image.tags.get(&policy.names.created_by).unwrap_or(creator);
+    let creator = image.tags.get(&policy.tag_names.created_by).unwrap_or(creator);
     let creator: String = creator.chars().take(MAX_VALUE).collect();
-    let wanted = vec![(policy.names.created_by.clone(), creator)];
+    let wanted = vec![(policy.tag_names.created_by.clone(), creator)];
     with_room(image, snapshots, policy, &wanted, wanted.clone())
 }
 
@@ -71,7 +73,7 @@ fn with_room(
     provenance: &[(String, String)],
     wanted: Vec<(String, String)>,
 ) -> TagPlan {
-    let names = &policy.names;
+    let names = &policy.tag_names;
     let mut plan = TagPlan::default();
     // Retiring an image, and taking that back, needs tags of its own.
     let ours = [&names.expired_at, &names.deprecation, &names.launch_permissions, &names.keep]
@@ -204,6 +206,7 @@ mod tests {
                             .unwrap();
                         found.tags = found.tags.with(tags);
                     }
+                    ResourceId::Instance(id) => panic!("{id} is no image and no snapshot"),
                 }
             }
         }

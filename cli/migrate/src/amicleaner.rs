@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use steward::suggest::{Keep, Match, Rule, any_of, literal, rule_name, shown};
+use steward::suggest::{SuggestedKeep, SuggestedMatch, SuggestedRule, any_of, literal, rule_name, shown};
 
 use super::command_line::{ShellCommand, Options, parse};
 use super::{MigrateError, Writing};
@@ -47,7 +47,7 @@ impl AmicleanerCall<'_> {
         self.writing.note(comments);
     }
 
-    fn add(&mut self, about: &str, rule: Rule) {
+    fn add(&mut self, about: &str, rule: SuggestedRule) {
         self.writing.add_rule(self.file, self.line, about, rule);
     }
 }
@@ -95,9 +95,9 @@ fn write(call: AmicleanerCall<'_>, words: &[String], options: Options) {
         ));
         format!("{}d", days.min(36_000))
     });
-    let keep = Keep { last: Some(last), ..Keep::default() };
-    let matches = Match { older_than, ..Match::default() };
-    let rule = Rule { comments, keep, matches, ..Rule::default() };
+    let keep = SuggestedKeep { last: Some(last), ..SuggestedKeep::default() };
+    let matches = SuggestedMatch { older_than, ..SuggestedMatch::default() };
+    let rule = SuggestedRule { comments, keep, matches, ..SuggestedRule::default() };
     match mapping_key.as_deref() {
         Some("name") => by_name(call, rule, &mapping_values, &excluded),
         None | Some("tags") => by_tags(call, rule, mapping_values, &excluded),
@@ -133,7 +133,7 @@ fn last(previous: i64, comments: &mut Vec<String>) -> Option<u32> {
 }
 
 /// Theirs joins all images whose name holds a text.
-fn by_name(mut call: AmicleanerCall<'_>, rule: Rule, values: &[String], excluded: &[String]) {
+fn by_name(mut call: AmicleanerCall<'_>, rule: SuggestedRule, values: &[String], excluded: &[String]) {
     if values.iter().any(String::is_empty) {
         let what = "--mapping-values has an empty text, which every name holds; theirs leaves that group out.";
         return call.leave_out(rule.comments, what);
@@ -151,7 +151,7 @@ fn by_name(mut call: AmicleanerCall<'_>, rule: Rule, values: &[String], excluded
         if !excluded.is_empty() {
             // Theirs looks at excluded values only with tags; so it is stricter to keep them here.
             let exceptions = any_of(excluded.iter().map(|value| holding(value)));
-            rule.matches.not = Some(Box::new(Match { name: exceptions, ..Match::default() }));
+            rule.matches.not = Some(Box::new(SuggestedMatch { name: exceptions, ..SuggestedMatch::default() }));
             rule.comments.push(
                 "Theirs looks at excluded values only with tags. Here such names are kept."
                     .to_owned(),
@@ -167,7 +167,7 @@ fn holding(text: &str) -> String {
 }
 
 /// Theirs joins all images with the same values of some tags.
-fn by_tags(mut call: AmicleanerCall<'_>, mut rule: Rule, mut keys: Vec<String>, excluded: &[String]) {
+fn by_tags(mut call: AmicleanerCall<'_>, mut rule: SuggestedRule, mut keys: Vec<String>, excluded: &[String]) {
     if keys.is_empty() {
         keys = vec!["environment".to_owned(), "role".to_owned()];
         rule.comments.push("Its defaults: groups by the tags environment and role.".to_owned());

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use steward::suggest::{Entry, Keep, Match, Rule, rule_name, shown};
+use steward::suggest::{Entry, SuggestedKeep, SuggestedMatch, SuggestedRule, rule_name, shown};
 
 use super::expression::{Atom, Field, TOO_MANY, alternatives, narrowest_first};
 use super::fate::{Fate, fate};
@@ -131,11 +131,11 @@ impl Translation<'_> {
     /// Writes the rule of one alternative.
     pub fn add(mut self, fate: &Fate, atoms: &[Atom]) {
         let Policy { file, .. } = self.policy;
-        let mut rule = Rule {
+        let mut rule = SuggestedRule {
             name: rule_name(&self.policy.name(), &mut self.writing.names),
             group_by: vec!["name_prefix".to_owned(), "architecture".to_owned()],
-            keep: Keep { last: Some(1), ..Keep::default() },
-            ..Rule::default()
+            keep: SuggestedKeep { last: Some(1), ..SuggestedKeep::default() },
+            ..SuggestedRule::default()
         };
         let mut days: f64 = 0.0;
         let mut asks_for_use = false;
@@ -175,7 +175,7 @@ impl Translation<'_> {
     }
 
     /// What must hold becomes `match`; what must not becomes a reason to keep, or `not`.
-    fn select(&mut self, rule: &mut Rule, fields: &[(&Field, &String, bool)]) {
+    fn select(&mut self, rule: &mut SuggestedRule, fields: &[(&Field, &String, bool)]) {
         let mut fields = fields.to_vec();
         fields.sort();
         fields.dedup();
@@ -214,7 +214,7 @@ impl Translation<'_> {
                 self.misses("an exception by the empty text and by others".to_owned());
                 continue;
             };
-            let mut except = Match::default();
+            let mut except = SuggestedMatch::default();
             match field {
                 Field::Tag(key) => {
                     rule.keep.tags.insert(key.clone(), glob);
@@ -233,7 +233,7 @@ impl Translation<'_> {
     }
 
     /// Adds the rule, if it decides what theirs did and something is left for it to decide.
-    fn finish(self, mut rule: Rule) {
+    fn finish(self, mut rule: SuggestedRule) {
         let Self { policy, marks: _, writing, mut comments, missing } = self;
         if missing.is_empty() {
             let earlier = decides_before(&mut writing.entries, &rule);

@@ -19,14 +19,14 @@ mod yaml;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use steward::suggest::{Document, Entry, Keep, Retire, Rule, Safety, shown};
+use steward::suggest::{SuggestedPolicy, Entry, SuggestedKeep, SuggestedRetire, SuggestedRule, SuggestedSafety, shown};
 use marks::{Marks, Policy};
 use yaml::YamlError;
 
 /// What was made of somebody else's policies.
 pub struct Migrated {
     /// The policy.
-    pub document: Document,
+    pub document: SuggestedPolicy,
     /// How many rules decide something.
     pub rules: usize,
     /// What could not be translated, with its place.
@@ -53,7 +53,7 @@ pub enum MigrateError {
 #[derive(Default)]
 struct Writing {
     entries: Vec<Entry>,
-    safety: Safety,
+    safety: SuggestedSafety,
     names: BTreeSet<String>,
     left_out: Vec<String>,
     tools: BTreeSet<Tool>,
@@ -71,7 +71,7 @@ impl Writing {
     }
 
     /// Adds a rule, if an image would reach it.
-    fn add_rule(&mut self, file: &Path, line: usize, about: &str, mut rule: Rule) {
+    fn add_rule(&mut self, file: &Path, line: usize, about: &str, mut rule: SuggestedRule) {
         let Some(earlier) = joining::decides_before(&mut self.entries, &rule) else {
             return self.entries.push(Entry::Rule(rule));
         };
@@ -137,7 +137,7 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     let orphans = vec![
         "Snapshots whose image is gone are reported, and stay. To delete them, so long after they were found:".to_owned(),
     ];
-    let document = Document { head: head(files, &tools), entries, safety, orphans };
+    let document = SuggestedPolicy { head: head(files, &tools), entries, safety, orphans };
     Ok(Migrated { document, rules, left_out })
 }
 
@@ -212,15 +212,15 @@ const LESS_STRICT: &str = "Where this is LESS strict: theirs does not see disabl
     and an image that failed goes a day after it was made, whatever the rule that matches it says.";
 
 /// The rule of a policy in which nothing else could be written.
-fn nothing() -> Rule {
-    Rule {
+fn nothing() -> SuggestedRule {
+    SuggestedRule {
         comments: vec![
             "Nothing above could be written as a rule that decides. A policy has at least one: this keeps everything."
                 .to_owned(),
         ],
         name: "keep-everything".to_owned(),
-        keep: Keep { within: Some("100y".to_owned()), ..Keep::default() },
-        retire: Retire::default(),
-        ..Rule::default()
+        keep: SuggestedKeep { within: Some("100y".to_owned()), ..SuggestedKeep::default() },
+        retire: SuggestedRetire::default(),
+        ..SuggestedRule::default()
     }
 }

@@ -1,6 +1,6 @@
 //! Policies of theirs for the same images: here the first rule would leave nothing to the second.
 
-use steward::suggest::{Entry, Rule};
+use steward::suggest::{Entry, SuggestedRule};
 
 /// A snapshot's time when theirs leaves it: an age that is as good as never.
 pub const NEVER: &str = "100y";
@@ -8,7 +8,7 @@ pub const AT_ONCE: &str = "Theirs deregisters at once";
 pub const ONLY_DEPRECATES: &str = "Theirs only deprecates";
 
 /// The first rule that decides about all images of `rule`, so that none would reach it.
-pub fn decides_before<'a>(entries: &'a mut [Entry], rule: &Rule) -> Option<&'a mut Rule> {
+pub fn decides_before<'a>(entries: &'a mut [Entry], rule: &SuggestedRule) -> Option<&'a mut SuggestedRule> {
     entries.iter_mut().find_map(|entry| match entry {
         Entry::Rule(earlier) if earlier.matches.covers(&rule.matches) => Some(earlier),
         _ => None,
@@ -16,7 +16,7 @@ pub fn decides_before<'a>(entries: &'a mut [Entry], rule: &Rule) -> Option<&'a m
 }
 
 /// Whether `first` only deprecates the very images that `second` deregisters.
-pub fn is_joined(first: &Rule, second: &Rule) -> bool {
+pub fn is_joined(first: &SuggestedRule, second: &SuggestedRule) -> bool {
     first.matches == second.matches
         && first.keep.tags == second.keep.tags
         && first.retire.deregister_after == NEVER
@@ -24,7 +24,7 @@ pub fn is_joined(first: &Rule, second: &Rule) -> bool {
 }
 
 /// Gives a rule that only deprecates the end that a later one has for the same images.
-pub fn join(first: &mut Rule, second: Rule) {
+pub fn join(first: &mut SuggestedRule, second: SuggestedRule) {
     let days = |age: &Option<String>| -> u32 {
         age.as_deref().and_then(|age| age.strip_suffix('d')?.parse().ok()).unwrap_or(0)
     };

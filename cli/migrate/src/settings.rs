@@ -1,6 +1,6 @@
 //! What a policy of Custodian says beside its filters and actions, and the steps of its rule.
 
-use steward::suggest::{Retire, Rule, shown};
+use steward::suggest::{SuggestedRetire, SuggestedRule, shown};
 
 use super::custodian::Translation;
 use super::fate::Fate;
@@ -57,7 +57,7 @@ impl<'a> Translation<'a> {
         true
     }
 
-    pub fn retire(&mut self, rule: &mut Rule, fate: &Fate, age: f64) {
+    pub fn retire(&mut self, rule: &mut SuggestedRule, fate: &Fate, age: f64) {
         let mut whole_days = age.ceil() as u32;
         match fate {
             Fate::Deregister { snapshots } => {
@@ -70,10 +70,10 @@ impl<'a> Translation<'a> {
             }
             Fate::Mark { days, mark } => {
                 let days = (*days).max(1);
-                rule.retire = Retire {
+                rule.retire = SuggestedRetire {
                     disable_after: format!("{}d", days.min(7)),
                     deregister_after: format!("{days}d"),
-                    ..Retire::default()
+                    ..SuggestedRetire::default()
                 };
                 self.comments.push(format!(
                     "Theirs marks an image and acts {days} days later; here the steps do that."
@@ -89,7 +89,7 @@ impl<'a> Translation<'a> {
                 } else {
                     after = format!("{days}d");
                 }
-                rule.retire = Retire {
+                rule.retire = SuggestedRetire {
                     deprecate_after: after,
                     disable_after: "never".to_owned(),
                     deregister_after: NEVER.to_owned(),
@@ -105,7 +105,7 @@ impl<'a> Translation<'a> {
         }
     }
 
-    fn leave_snapshots(&mut self, rule: &mut Rule) {
+    fn leave_snapshots(&mut self, rule: &mut SuggestedRule) {
         NEVER.clone_into(&mut rule.retire.delete_snapshots_after);
         self.comments.push(format!(
             "Theirs leaves the snapshots (no `delete-snapshots: true`), and they cost for good. So does this, for {NEVER}; \

@@ -34,15 +34,15 @@ pub async fn run(arguments: args::ExplainArgs, session: &Context) -> Result<Exit
         return Ok(Exit::Done);
     }
     let traces = match &seen.live {
-        Some(live) => read_remnants(&live.aws, &seen.inventory, &image, &policy.names).await,
-        None => remnants_in(&seen.inventory, &image, &policy.names),
+        Some(live) => read_remnants(&live.aws, &seen.inventory, &image, &policy.tag_names).await,
+        None => remnants_in(&seen.inventory, &image, &policy.tag_names),
     };
     session.progress.end();
     let target = AccountRegion { account: seen.plan.account, region: seen.plan.region };
     match output.format {
         Format::Json => print_json(&ExplainedImage::Gone { image_id: &image, traces: &traces })?,
         Format::Table => {
-            print(&gone_text(&image, &traces, &target, &policy.names, &seen.snapshots, session.style))?
+            print(&gone_text(&image, &traces, &target, &policy.tag_names, &seen.snapshots, session.style))?
         }
     }
     Ok(if traces.is_nothing() { Exit::Failed } else { Exit::Done })

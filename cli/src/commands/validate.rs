@@ -19,7 +19,7 @@ pub fn run(arguments: args::ValidateArgs) -> Result<Exit, CommandError> {
     let policy = read_policy(&file)?;
     let rules: Vec<_> = policy.rules.iter().map(|rule| rule.name.as_ref()).collect();
     match output.format {
-        Format::Json => print_json(&Valid { rules, tag_prefix: policy.names.prefix() })?,
+        Format::Json => print_json(&Valid { rules, tag_prefix: policy.tag_names.prefix() })?,
         Format::Table => {
             print(&format!("{}: valid; rules: {}\n", file.display(), rules.join(", ")))?
         }

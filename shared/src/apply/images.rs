@@ -12,7 +12,7 @@ use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{ImageId, ResourceId, Snapshot, SnapshotFate, SnapshotId, Tags};
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::protections_of;
-use crate::plan::{Action, Decision, Plan, Removal};
+use crate::plan::{Action, Decision, Plan, Removal, Step};
 use crate::policy::Policy;
 use crate::progress::RunContext;
 
@@ -38,7 +38,10 @@ pub async fn apply(
             let image = &decision.image_id;
             match reason {
                 Reason::Deferred { .. } => {
-                    let step = if decision.is_to_disable() { StepKind::Disable } else { StepKind::Deregister };
+                    let step = match decision.next.map(|next| next.action) {
+                        Some(Step::Disable) => StepKind::Disable,
+                        _ => StepKind::Deregister,
+                    };
                     outcome.record(image, step, StepResult::Deferred);
                 }
                 Reason::Unverified => {
@@ -240,11 +243,7 @@ impl Run<'_> {
         self.cloud.set_tags(&[ResourceId::Image(image.clone())], &tags).await
     }
 
-    async fn deprecate(
-        &self,
-        decision: &Decision,
-        save: &str,
-    ) -> Stepped {
+    async fn deprecate(&self, decision: &Decision, save: &str) -> Stepped {
         let failed = |error| (StepKind::Deprecate, error);
         let image = &decision.image_id;
         self.save(image, &self.policy.tag_names.deprecation, save).await.map_err(failed)?;
@@ -349,12 +348,7 @@ impl Run<'_> {
 }
 
 /// Logs how the step of a decision ended, and writes it down.
-fn record(
-    decision: &Decision,
-    stepped: Stepped,
-    deleted: Vec<SnapshotId>,
-    outcome: &mut Outcome,
-) {
+fn record(decision: &Decision, stepped: Stepped, deleted: Vec<SnapshotId>, outcome: &mut Outcome) {
     let (image, rule) = (&decision.image_id, decision.rule.as_deref());
     let Some(step) = step_of(&decision.action) else { return };
     let result = match stepped {
@@ -362,8 +356,12 @@ fn record(
         Err((step, error)) => return outcome.fail(image, step, &error),
     };
     match (&result, step) {
-        (StepResult::Done, StepKind::Deprecate) => tracing::info!(image_id = %image, rule, "deprecated"),
-        (StepResult::Done, StepKind::Disable) => tracing::info!(image_id = %image, rule, "disabled"),
+        (StepResult::Done, StepKind::Deprecate) => {
+            tracing::info!(image_id = %image, rule, "deprecated")
+        }
+        (StepResult::Done, StepKind::Disable) => {
+            tracing::info!(image_id = %image, rule, "disabled")
+        }
         (StepResult::Done, _) => {
             tracing::info!(image_id = %image, rule, snapshots_deleted = deleted.len(), "deregistered");
         }

@@ -32,7 +32,16 @@ pub struct StepRecord {
 
 /// The steps that a run takes.
 #[derive(
-    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, strum::Display,
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    strum::Display,
     strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
@@ -98,9 +107,7 @@ impl From<&CloudError> for Failure {
 }
 
 /// How a run ended.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display, strum::IntoStaticStr,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Status {

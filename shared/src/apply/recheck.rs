@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Change, MARGIN, StepKind};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
-use crate::model::{SnapshotFate, ImageId, SnapshotId, ImageState, Reference};
+use crate::model::{ImageId, ImageState, Reference, SnapshotFate, SnapshotId};
 use crate::plan::undo::{permissions_now, permissions_text};
 use crate::plan::{self, Action, Decision, Plan};
 use crate::policy::{Check, Policy};
@@ -114,7 +114,7 @@ impl<'a> Rechecker<'a> {
             return Ok(Some(Change::State { state: found.state }));
         }
         if let Some(save) = save {
-            let permissions = permissions_now(&found, &self.policy.names);
+            let permissions = permissions_now(&found, &self.policy.tag_names);
             if permissions_text(image, &permissions).as_deref() != Ok(save) {
                 return Ok(Some(Change::LaunchPermissions));
             }

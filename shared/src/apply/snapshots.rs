@@ -63,14 +63,14 @@ pub async fn apply_snapshots(
                             Ok(StepResult::Changed(Change::SnapshotKept { reasons }))
                         }
                         Some(Ok(_)) if context.left() < MARGIN => Ok(StepResult::NotReached),
-                        Some(Ok(_)) => cloud.delete_snapshot(&id).await.map(|deletion| {
-                            match deletion {
+                        Some(Ok(_)) => {
+                            cloud.delete_snapshot(&id).await.map(|deletion| match deletion {
                                 SnapshotDeletion::InUse => StepResult::InUse,
                                 SnapshotDeletion::Deleted | SnapshotDeletion::AlreadyGone => {
                                     StepResult::Done
                                 }
-                            }
-                        }),
+                            })
+                        }
                     };
                     (id, result)
                 }

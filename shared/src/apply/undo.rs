@@ -6,9 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind};
-use crate::model::{
-    ImageId, LaunchPermission, ResourceId, SnapshotId, TagNames, join_permissions,
-};
+use crate::model::{ImageId, LaunchPermission, ResourceId, SnapshotId, TagNames, join_permissions};
 use crate::plan::undo::{Deprecation, Undo};
 
 /// What was done to bring an image back, one step at a time.

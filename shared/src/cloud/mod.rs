@@ -11,9 +11,7 @@ mod event_bus;
 mod instances;
 mod view;
 
-pub use change::{
-    Cloud, Deregistered, ImageWriter, SnapshotDeletion, SnapshotWriter, TagWriter,
-};
+pub use change::{Cloud, Deregistered, ImageWriter, SnapshotDeletion, SnapshotWriter, TagWriter};
 pub use error::{CloudError, ErrorKind};
 pub use event_bus::{EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message};
 pub use instances::Instances;

@@ -15,9 +15,7 @@ pub use self::verify::{
     read_references,
 };
 use crate::cloud::{CloudError, SnapshotScope, View};
-use crate::model::{
-    AccountRegion, ImageId, Inventory, ReferenceScope, SnapshotId, Source, Unread,
-};
+use crate::model::{AccountRegion, ImageId, Inventory, ReferenceScope, SnapshotId, Source, Unread};
 use crate::policy::{Check, Orphans, Policy};
 use crate::progress::{Progress, ProgressEvent, RunContext};
 
@@ -42,7 +40,13 @@ pub async fn collect_inventory(
         futures_util::join!(view.list_snapshots(&own), view.list_references(scope));
     record(progress, Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
     for answer in answers {
-        record(progress, answer.source, answer.found, &mut inventory.references, &mut inventory.unread);
+        record(
+            progress,
+            answer.source,
+            answer.found,
+            &mut inventory.references,
+            &mut inventory.unread,
+        );
     }
     tidy(inventory)
 }

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cloud::{CloudError, View};
-use crate::model::{ResourceId, ImageId, SnapshotId, Inventory, Snapshot, Source, Unread, TagNames};
+use crate::model::{
+    ImageId, Inventory, ResourceId, Snapshot, SnapshotId, Source, TagNames, Unread,
+};
 use crate::plan::snapshots::made_for;
 
 /// What is left of an image that is not in the account any more.
@@ -101,7 +103,8 @@ pub async fn read_remnants(
         view.list_recycled_snapshots(),
         view.list_tagged(&names.image, Some(image.as_str())),
     );
-    let mut unread = |source: Source, error: &CloudError| remnants.unread.push(error.unread(source));
+    let mut unread =
+        |source: Source, error: &CloudError| remnants.unread.push(error.unread(source));
     match images {
         Ok(images) => {
             remnants.recycled = images.into_iter().find(|one| one.image_id == *image).map(|one| {
@@ -128,13 +131,19 @@ pub async fn read_remnants(
     for (resource, _) in tagged {
         if let ResourceId::Snapshot(id) = resource {
             let is_recycled = recycled.iter().any(|one| one.snapshot_id == id);
-            let place = if is_recycled { RemnantLocation::RecycleBin } else { RemnantLocation::Unknown };
+            let place =
+                if is_recycled { RemnantLocation::RecycleBin } else { RemnantLocation::Unknown };
             more.push((id, place));
         }
     }
     for (snapshot_id, place) in more {
         if remnants.snapshots.iter().all(|one| one.snapshot_id != snapshot_id) {
-            remnants.snapshots.push(Remnant { snapshot_id, place, size_gib: None, delete_after: None });
+            remnants.snapshots.push(Remnant {
+                snapshot_id,
+                place,
+                size_gib: None,
+                delete_after: None,
+            });
         }
     }
     remnants

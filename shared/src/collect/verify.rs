@@ -47,7 +47,7 @@ pub async fn plan_verified(
     let mut asked = HashSet::new();
     loop {
         let mut found = plan(inventory, policy, now);
-        let lacking = MissingVerified::of(&found, inventory, policy, &asked);
+        let lacking = MissingEvidence::of(&found, inventory, policy, &asked);
         if lacking.is_nothing() {
             return found;
         }
@@ -63,7 +63,7 @@ pub async fn plan_verified(
             // What has been looked at goes on; the rest waits for the next run.
             Verified::OutOfTime => {
                 found = plan(inventory, policy, now);
-                let lacking = MissingVerified::of(&found, inventory, policy, &asked);
+                let lacking = MissingEvidence::of(&found, inventory, policy, &asked);
                 found.defer_unverified(&lacking.images(inventory));
                 return found;
             }

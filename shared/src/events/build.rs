@@ -1,15 +1,21 @@
 //! From what a run did to its events.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt::Display;
 
 use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::Value;
 
-use super::{Event, ImageStep, ImageTagged, InstanceRetired, NextStep, Place, SnapshotStep, SweepCompleted, SweepRefused};
-use crate::apply::{Mode, Outcome, Status, Counts};
-use crate::model::{ImageId, SnapshotId, AccountRegion, Tags};
+use super::{
+    Event, EventHeader, EventReason, ImageStep, ImageTagged, InstanceRetired, NextStep,
+    SnapshotStep, SweepCompleted, SweepRefused,
+};
+use crate::apply::{Counts, Mode, Outcome, Status, StepKind, StepResult};
+use crate::model::{AccountRegion, ImageId, SnapshotId, Tags};
 use crate::plan::instance::{InstanceAction, InstanceDecision};
 use crate::plan::snapshots::SnapshotDecision;
-use crate::plan::{Action, Decision, Plan, Step};
+use crate::plan::{Action, Decision, Plan, Refusal, Step};
 
 /// An image may be kept by thousands of machines, but an entry on the bus has its limit.
 const MAX_REASONS: usize = 20;
@@ -26,9 +32,9 @@ pub struct EventBuilder<'a> {
 }
 
 impl EventBuilder<'_> {
-    fn place(&self) -> Place {
+    fn header(&self) -> EventHeader {
         let AccountRegion { account, region } = self.target;
-        Place { version: 1, account: account.to_string(), region: region.to_string() }
+        EventHeader { version: 1, account: account.to_string(), region: region.to_string() }
     }
 
     /// What a tagged image has to tell, by the tags that were written on it and its snapshots:
@@ -45,48 +51,41 @@ impl EventBuilder<'_> {
         }
         let image_id = image.to_string();
         (!tags.is_empty())
-            .then(|| Event::ImageTagged(ImageTagged { place: self.place(), image_id, tags }))
+            .then(|| Event::ImageTagged(ImageTagged { header: self.header(), image_id, tags }))
     }
 
-    /// What the steps of a plan's images have to tell, in the order of the plan. `sizes` are
-    /// those of the snapshots that went with them.
+    /// The events of the steps that were taken on a plan's images, in the order of the plan.
+    /// `sizes` are those of the snapshots that were deleted with them, in GiB.
     pub fn of_images(
         &self,
         plan: &Plan,
         outcome: &Outcome,
         sizes: &HashMap<SnapshotId, u32>,
     ) -> Vec<Event> {
-        let [rescued, expired, deprecated, disabled, deregistered] = [
-            &outcome.rescued,
-            &outcome.expired,
-            &outcome.deprecated,
-            &outcome.disabled,
-            &outcome.deregistered,
-        ]
-        .map(|images| images.iter().collect::<HashSet<&ImageId>>());
-        let deleted: HashSet<&SnapshotId> = outcome.deleted.iter().collect();
+        let mut taken: HashMap<&ImageId, Vec<StepKind>> = HashMap::new();
+        for record in outcome.steps.iter().filter(|one| one.result == StepResult::Done) {
+            if let Some(image) = record.resource.as_image() {
+                taken.entry(image).or_default().push(record.step);
+            }
+        }
+        let deleted: HashSet<&SnapshotId> =
+            outcome.snapshots_done(StepKind::DeleteSnapshot).collect();
         let mut events = Vec::new();
         for decision in &plan.decisions {
             let id = &decision.image_id;
-            if expired.contains(id) {
-                events.push(Event::ImageExpired(self.expired(decision)));
-            }
-            let mut tell = |done: &HashSet<&ImageId>, event: fn(ImageStep) -> Event| {
-                if done.contains(id) {
-                    events.push(event(self.image_step(decision)));
-                }
-            };
-            tell(&rescued, Event::ImageRescued);
-            tell(&deprecated, Event::ImageDeprecated);
-            tell(&disabled, Event::ImageDisabled);
-            tell(&deregistered, Event::ImageDeregistered);
+            let steps = taken.get(id).into_iter().flatten();
+            events.extend(steps.filter_map(|step| self.of_step(decision, *step)));
             for snapshot in decision.snapshots.iter().filter(|id| deleted.contains(id)) {
                 events.push(Event::SnapshotDeleted(SnapshotStep {
-                    place: self.place(),
+                    header: self.header(),
                     snapshot_id: snapshot.to_string(),
                     image_id: Some(id.to_string()),
                     size_gib: sizes.get(snapshot).copied(),
-                    reasons: vec!["it went with its image".to_owned()],
+                    reasons: vec![EventReason {
+                        reason: "image_deregistered".to_owned(),
+                        text: "deleted together with its image".to_owned(),
+                        details: BTreeMap::new(),
+                    }],
                     delete_after: None,
                     at: self.now.to_string(),
                     opt_out_tag: self.keep.to_owned(),
@@ -94,6 +93,23 @@ impl EventBuilder<'_> {
             }
         }
         events
+    }
+
+    fn of_step(&self, decision: &Decision, step: StepKind) -> Option<Event> {
+        Some(match step {
+            StepKind::Expire => Event::ImageExpired(self.expired(decision)),
+            StepKind::Rescue => Event::ImageRescued(self.image_step(decision)),
+            StepKind::Deprecate => Event::ImageDeprecated(self.image_step(decision)),
+            StepKind::Disable => Event::ImageDisabled(self.image_step(decision)),
+            StepKind::Deregister => Event::ImageDeregistered(self.image_step(decision)),
+            StepKind::Tag
+            | StepKind::Verify
+            | StepKind::Recheck
+            | StepKind::WriteStateTags
+            | StepKind::MarkOrphan
+            | StepKind::DeleteSnapshot
+            | StepKind::RetireInstance => return None,
+        })
     }
 
     /// An image may take its first step in the run that found it expired. That step is what comes
@@ -111,17 +127,13 @@ impl EventBuilder<'_> {
     }
 
     fn image_step(&self, decision: &Decision) -> ImageStep {
-        let reasons = decision.reasons.iter().take(MAX_REASONS);
-        let reasons: Vec<String> = reasons.clone().map(ToString::to_string).collect();
         ImageStep {
-            place: self.place(),
+            header: self.header(),
             image_id: decision.image_id.to_string(),
             name: decision.name.to_string(),
             rule: decision.rule.as_deref().map(Into::into),
             group: decision.group.as_deref().map(Into::into),
-            why: reasons.join("; "),
-            reasons,
-            reasons: reasons.filter_map(|reason| serde_json::to_value(reason).ok()).collect(),
+            reasons: event_reasons(&decision.reasons),
             created_at: decision.created_at.map(|at| at.to_string()),
             expired_at: decision.expired_at.map(|at| at.to_string()),
             at: self.now.to_string(),
@@ -133,21 +145,17 @@ impl EventBuilder<'_> {
 
     /// What the snapshots of a plan have to tell.
     pub fn of_snapshots(&self, decisions: &[SnapshotDecision], outcome: &Outcome) -> Vec<Event> {
-        let marked: HashSet<&SnapshotId> = outcome.marked.iter().collect();
-        let deleted: HashSet<&SnapshotId> = outcome.deleted.iter().collect();
+        let marked: HashSet<&SnapshotId> = outcome.snapshots_done(StepKind::MarkOrphan).collect();
+        let deleted: HashSet<&SnapshotId> =
+            outcome.snapshots_done(StepKind::DeleteSnapshot).collect();
         let mut events = Vec::new();
         for decision in decisions {
             let step = || SnapshotStep {
-                place: self.place(),
+                header: self.header(),
                 snapshot_id: decision.snapshot_id.to_string(),
                 image_id: decision.image.as_ref().map(ToString::to_string),
                 size_gib: decision.size_gib,
-                reasons: decision
-                    .reasons
-                    .iter()
-                    .take(MAX_REASONS)
-                    .map(ToString::to_string)
-                    .collect(),
+                reasons: event_reasons(&decision.reasons),
                 delete_after: decision.delete_after.map(|at| at.to_string()),
                 at: self.now.to_string(),
                 opt_out_tag: self.keep.to_owned(),
@@ -170,11 +178,11 @@ impl EventBuilder<'_> {
             InstanceAction::Terminate => "terminate",
         };
         Some(Event::InstanceRetired(InstanceRetired {
-            place: self.place(),
+            header: self.header(),
             instance_id: decision.instance_id.to_string(),
             image_id: decision.image_id.as_ref().map(ToString::to_string),
             action: action.to_owned(),
-            reasons: decision.reasons.iter().map(ToString::to_string).collect(),
+            reasons: event_reasons(&decision.reasons),
             at: self.now.to_string(),
         }))
     }
@@ -185,22 +193,22 @@ impl EventBuilder<'_> {
         function: &str,
         mode: Mode,
         status: Status,
-        refusal: Option<&str>,
+        refusal: Option<&Refusal>,
         counts: &Counts,
     ) -> Vec<Event> {
         let refused = refusal.map(|refusal| {
             Event::SweepRefused(SweepRefused {
-                place: self.place(),
+                header: self.header(),
                 function: function.to_owned(),
-                refusal: refusal.to_owned(),
+                refusal: refusal.to_string(),
                 at: self.now.to_string(),
             })
         });
         let completed = Event::SweepCompleted(SweepCompleted {
-            place: self.place(),
+            header: self.header(),
             function: function.to_owned(),
-            mode: mode.as_str().to_owned(),
-            status: status.as_str().to_owned(),
+            mode: mode.to_string(),
+            status: status.to_string(),
             at: self.now.to_string(),
             counts: counts.clone(),
         });
@@ -209,11 +217,20 @@ impl EventBuilder<'_> {
 }
 
 fn next_step(step: Step, at: Timestamp) -> NextStep {
-    let action = match step {
-        Step::Deprecate => "deprecate",
-        Step::Disable => "disable",
-        Step::Deregister => "deregister",
-        Step::DeleteSnapshots => "delete_snapshots",
+    NextStep { action: step.to_string(), at: at.to_string() }
+}
+
+/// The reasons of a decision, each with its words and its numbers.
+fn event_reasons<R: Serialize + Display>(reasons: &[R]) -> Vec<EventReason> {
+    let event_reason = |reason: &R| {
+        let mut details: BTreeMap<String, Value> =
+            serde_json::to_value(reason).and_then(serde_json::from_value).unwrap_or_default();
+        let kind = details.remove("reason");
+        EventReason {
+            reason: kind.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
+            text: reason.to_string(),
+            details,
+        }
     };
-    NextStep { action: action.to_owned(), at: at.to_string() }
+    reasons.iter().take(MAX_REASONS).map(event_reason).collect()
 }

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
-use crate::model::{Deadline, AccountRegion};
-use crate::cloud::{CloudError, ErrorKind, EventBus, Message};
+use crate::cloud::{CloudError, ErrorKind, EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message};
 use crate::events::Event;
+use crate::model::{AccountRegion, Deadline};
 
 /// A message is sent at most so often. The adapter repeats calls that got no answer by itself.
 const MAX_ATTEMPTS: u32 = 3;
@@ -26,19 +26,19 @@ pub struct Published {
 
 /// Puts `events` on the bus named `name`, in their order as long as nothing fails. What is not
 /// taken is sent once more after all the others, so that one bad message holds up no other.
-pub async fn publish<B: EventBus>(
-    bus: &B,
+pub async fn publish(
+    bus: &dyn EventBus,
     name: &str,
     target: &AccountRegion,
     events: &[Event],
-    deadline: &impl Deadline,
+    deadline: &dyn Deadline,
 ) -> Published {
     let mut left: Vec<Message> =
         events.iter().filter_map(|event| event.message(target).ok()).collect();
     let messages = left.len();
-    for round in 0..MAX_ATTEMPTS {
-        if round > 0 {
-            bus.rest(round).await;
+    for attempt in 0..MAX_ATTEMPTS {
+        if attempt > 0 {
+            bus.back_off(attempt).await;
         }
         let this = send(bus, name, left, deadline).await;
         left = this.rejected;
@@ -63,14 +63,14 @@ struct Sent {
 }
 
 /// Sends all of `messages` once.
-async fn send<B: EventBus>(
-    bus: &B,
+async fn send(
+    bus: &dyn EventBus,
     name: &str,
     messages: Vec<Message>,
-    deadline: &impl Deadline,
+    deadline: &dyn Deadline,
 ) -> Sent {
     let mut sent = Sent::default();
-    let mut batches = batches::<B>(messages).into_iter();
+    let mut batches = batches(messages).into_iter();
     for batch in batches.by_ref() {
         if deadline.left() < MARGIN {
             sent.rejected.extend(batch);
@@ -111,13 +111,15 @@ fn is_denied(error: &CloudError) -> bool {
 
 /// As few batches as their limits allow. A message that is too large goes alone: only the bus
 /// knows whether it is.
-fn batches<B: EventBus>(messages: Vec<Message>) -> Vec<Vec<Message>> {
+fn batches(messages: Vec<Message>) -> Vec<Vec<Message>> {
     let mut batches: Vec<Vec<Message>> = Vec::new();
     let mut bytes = 0;
     for message in messages {
         bytes += message.bytes();
         match batches.last_mut() {
-            Some(batch) if batch.len() < B::BATCH && bytes <= B::BYTES => batch.push(message),
+            Some(batch) if batch.len() < MAX_BATCH && bytes <= MAX_BATCH_BYTES => {
+                batch.push(message)
+            }
             _ => {
                 bytes = message.bytes();
                 batches.push(vec![message]);
@@ -137,9 +139,9 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::apply::{Mode, Status, Counts};
-    use crate::model::NoDeadline;
+    use crate::apply::{Counts, Mode, Status};
     use crate::events::EventBuilder;
+    use crate::model::NoDeadline;
 
     /// A bus that fails as it is told, call by call.
     #[derive(Default)]
@@ -151,6 +153,7 @@ mod tests {
         rests: Mutex<Vec<u32>>,
     }
 
+    #[async_trait::async_trait]
     impl EventBus for Bus {
         async fn put(
             &self,
@@ -171,12 +174,12 @@ mod tests {
             Ok((0..messages.len()).map(result).collect())
         }
 
-        async fn rest(&self, round: u32) {
-            self.rests.lock().unwrap().push(round);
+        async fn back_off(&self, attempt: u32) {
+            self.rests.lock().unwrap().push(attempt);
         }
     }
 
-    fn tell(bus: &Bus, count: usize, deadline: &impl Deadline) -> Published {
+    fn tell(bus: &Bus, count: usize, deadline: &dyn Deadline) -> Published {
         let target = AccountRegion {
             account: "123456789012".parse().unwrap(),
             region: "eu-central-1".parse().unwrap(),
@@ -232,7 +235,7 @@ mod tests {
             resources: Vec::new(),
         };
         let sizes = [100_000, 100_000, 100_000, 1, 900_000, 1].map(message).to_vec();
-        let batches = batches::<Bus>(sizes);
+        let batches = batches(sizes);
         let lengths: Vec<_> = batches.iter().map(Vec::len).collect();
         assert_eq!(lengths, [2, 2, 1, 1]);
     }

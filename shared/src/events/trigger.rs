@@ -7,7 +7,7 @@ use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::model::{AccountId, ImageId, Region, ImageState};
+use crate::model::{AccountId, ImageId, ImageState, Region};
 
 /// What an event means to us.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,7 +76,7 @@ impl Trigger {
             Ok(image) => image,
             Err(error) => return Self::Malformed { why: format!("detail.ImageId: {error}") },
         };
-        let state = ImageState::from(text("State"));
+        let state = ImageState::from_name(text("State"));
         if state == ImageState::Unknown {
             return Self::Malformed {
                 why: format!("detail.State: `{}` is no state of an image", text("State")),

@@ -1,20 +1,15 @@
-//! Events out: what happened, for other programs and for the people who own the images.
+//! The events that a run publishes, for other programs and for the owners of the images.
 //!
 //! The types below are the public format; `docs/events` holds their JSON Schemas. Fields may be
 //! added; what is there keeps its name and meaning as long as `version` is 1.
-
-mod news;
-mod schema;
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
-pub use news::EventBuilder;
-pub use schema::schemas;
 
-use super::Counts;
+use crate::apply::Counts;
 use crate::cloud::Message;
 use crate::model::AccountRegion;
 
@@ -22,7 +17,8 @@ use crate::model::AccountRegion;
 pub const SOURCE: &str = "image-steward";
 
 /// One event.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
+#[strum(serialize_all = "title_case")]
 pub enum Event {
     /// A new image and its snapshots got their tags.
     ImageTagged(ImageTagged),
@@ -48,9 +44,9 @@ pub enum Event {
     SweepRefused(SweepRefused),
 }
 
-/// Where it happened.
+/// What every event begins with.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-pub struct Place {
+pub struct EventHeader {
     /// The version of this format: 1.
     pub version: u32,
     /// The account.
@@ -62,9 +58,9 @@ pub struct Place {
 /// A new image and its snapshots got their tags.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImageTagged {
-    /// Where it happened.
+    /// The format's version, the account and the Region.
     #[serde(flatten)]
-    pub place: Place,
+    pub header: EventHeader,
     /// The image.
     pub image_id: String,
     /// The tags that were written, by image or snapshot.
@@ -74,9 +70,9 @@ pub struct ImageTagged {
 /// A step of an image.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ImageStep {
-    /// Where it happened.
+    /// The format's version, the account and the Region.
     #[serde(flatten)]
-    pub place: Place,
+    pub header: EventHeader,
     /// The image.
     pub image_id: String,
     /// Its name.
@@ -85,12 +81,8 @@ pub struct ImageStep {
     pub rule: Option<String>,
     /// Its family under that rule.
     pub group: Option<String>,
-    /// Every reason in words, at most 20.
-    pub reasons: Vec<String>,
-    /// The same in one line, for a message.
-    pub why: String,
-    /// The same reasons with their numbers, as in a plan.
-    pub reasons: Vec<Value>,
+    /// Every reason, at most 20.
+    pub reasons: Vec<EventReason>,
     /// When it was made (RFC 3339).
     pub created_at: Option<String>,
     /// Since when it is expired (RFC 3339).
@@ -105,6 +97,18 @@ pub struct ImageStep {
     pub snapshots: Vec<String>,
 }
 
+/// One reason for what happened.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+pub struct EventReason {
+    /// The kind of reason, as in a plan.
+    pub reason: String,
+    /// The reason in words, for a message.
+    pub text: String,
+    /// The numbers and ids of the reason, as in a plan.
+    #[serde(flatten)]
+    pub details: BTreeMap<String, Value>,
+}
+
 /// What comes next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NextStep {
@@ -115,19 +119,19 @@ pub struct NextStep {
 }
 
 /// What happened to a snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SnapshotStep {
-    /// Where it happened.
+    /// The format's version, the account and the Region.
     #[serde(flatten)]
-    pub place: Place,
+    pub header: EventHeader,
     /// The snapshot.
     pub snapshot_id: String,
     /// The image that it backed, as far as that is known.
     pub image_id: Option<String>,
     /// Its full size in GiB: an upper bound on what deleting it frees.
     pub size_gib: Option<u32>,
-    /// Every reason in words, at most 20.
-    pub reasons: Vec<String>,
+    /// Every reason, at most 20.
+    pub reasons: Vec<EventReason>,
     /// From when on it may be deleted, for one that was marked (RFC 3339).
     pub delete_after: Option<String>,
     /// When this happened (RFC 3339).
@@ -137,19 +141,19 @@ pub struct SnapshotStep {
 }
 
 /// A machine was stopped or terminated.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct InstanceRetired {
-    /// Where it happened.
+    /// The format's version, the account and the Region.
     #[serde(flatten)]
-    pub place: Place,
+    pub header: EventHeader,
     /// The machine.
     pub instance_id: String,
     /// The image that was made of it.
     pub image_id: Option<String>,
     /// `stop` or `terminate`.
     pub action: String,
-    /// Every reason in words.
-    pub reasons: Vec<String>,
+    /// Every reason, at most 20.
+    pub reasons: Vec<EventReason>,
     /// When this happened (RFC 3339).
     pub at: String,
 }
@@ -157,9 +161,9 @@ pub struct InstanceRetired {
 /// A sweep came to its end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SweepCompleted {
-    /// Where it happened.
+    /// The format's version, the account and the Region.
     #[serde(flatten)]
-    pub place: Place,
+    pub header: EventHeader,
     /// `prune-images`, `reap-snapshots` or `retire-instance`.
     pub function: String,
     /// `plan` or `apply`.
@@ -176,9 +180,9 @@ pub struct SweepCompleted {
 /// A sweep refused to remove anything.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SweepRefused {
-    /// Where it happened.
+    /// The format's version, the account and the Region.
     #[serde(flatten)]
-    pub place: Place,
+    pub header: EventHeader,
     /// `prune-images` or `reap-snapshots`.
     pub function: String,
     /// Why, and what to do about it.
@@ -188,59 +192,49 @@ pub struct SweepRefused {
 }
 
 impl Event {
-    /// What kind of news it is.
+    /// The kind of event.
     pub fn detail_type(&self) -> &'static str {
-        match self {
-            Self::ImageTagged(_) => "Image Tagged",
-            Self::ImageExpired(_) => "Image Expired",
-            Self::ImageDeprecated(_) => "Image Deprecated",
-            Self::ImageDisabled(_) => "Image Disabled",
-            Self::ImageDeregistered(_) => "Image Deregistered",
-            Self::ImageRescued(_) => "Image Rescued",
-            Self::SnapshotMarked(_) => "Snapshot Marked",
-            Self::SnapshotDeleted(_) => "Snapshot Deleted",
-            Self::InstanceRetired(_) => "Instance Retired",
-            Self::SweepCompleted(_) => "Sweep Completed",
-            Self::SweepRefused(_) => "Sweep Refused",
-        }
+        self.into()
     }
 
-    /// The event as the bus takes it, with the ARNs of what it is about.
+    /// The event as the bus takes it, with the ARNs of the resources that it is about.
     ///
     /// # Errors
     /// None that can be provoked: every field is plain JSON.
     pub fn message(&self, target: &AccountRegion) -> Result<Message, serde_json::Error> {
-        let AccountRegion { account, region } = target;
-        let partition = region.partition();
-        // EC2's own events leave the account of images and snapshots out, as their ARNs do.
         let (detail, resources) = match self {
-            Self::ImageTagged(detail) => {
-                let kind = |id: &String| if id.starts_with("ami-") { "image" } else { "snapshot" };
-                let arns = detail.tags.keys();
-                let arns =
-                    arns.map(|id| format!("arn:{partition}:ec2:{region}::{}/{id}", kind(id)));
-                (serde_json::to_string(detail)?, arns.collect())
-            }
+            Self::ImageTagged(detail) => (serde_json::to_string(detail)?, detail.resources()),
             Self::ImageExpired(detail)
             | Self::ImageDeprecated(detail)
             | Self::ImageDisabled(detail)
             | Self::ImageDeregistered(detail)
             | Self::ImageRescued(detail) => {
-                let arn = format!("arn:{partition}:ec2:{region}::image/{}", detail.image_id);
-                (serde_json::to_string(detail)?, vec![arn])
+                (serde_json::to_string(detail)?, vec![("image", detail.image_id.as_str())])
             }
             Self::SnapshotMarked(detail) | Self::SnapshotDeleted(detail) => {
-                let arn = format!("arn:{partition}:ec2:{region}::snapshot/{}", detail.snapshot_id);
-                (serde_json::to_string(detail)?, vec![arn])
+                (serde_json::to_string(detail)?, vec![("snapshot", detail.snapshot_id.as_str())])
             }
             Self::InstanceRetired(detail) => {
-                let id = &detail.instance_id;
-                let arn = format!("arn:{partition}:ec2:{region}:{account}:instance/{id}");
-                (serde_json::to_string(detail)?, vec![arn])
+                (serde_json::to_string(detail)?, vec![("instance", detail.instance_id.as_str())])
             }
             Self::SweepCompleted(detail) => (serde_json::to_string(detail)?, Vec::new()),
             Self::SweepRefused(detail) => (serde_json::to_string(detail)?, Vec::new()),
         };
+        let AccountRegion { account, region } = target;
+        let resources = resources.into_iter().map(|(kind, id)| {
+            // EC2 leaves the account out of the ARNs of images and snapshots.
+            let account = if kind == "instance" { account.as_str() } else { "" };
+            format!("arn:{}:ec2:{region}:{account}:{kind}/{id}", region.partition())
+        });
+        let resources = resources.collect();
         Ok(Message { source: SOURCE, detail_type: self.detail_type(), detail, resources })
+    }
+}
+
+impl ImageTagged {
+    /// Kind and id of every tagged resource.
+    fn resources(&self) -> Vec<(&'static str, &str)> {
+        let kind = |id: &str| if id == self.image_id { "image" } else { "snapshot" };
+        self.tags.keys().map(|id| (kind(id), id.as_str())).collect()
     }
 }

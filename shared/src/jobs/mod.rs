@@ -3,58 +3,59 @@
 //! A job takes the port, the policy, the time and a deadline, and answers with a value. In plan
 //! mode it calls nothing that changes the world.
 
-mod prune;
-mod reap;
-mod retire;
-mod tag;
+mod prune_images;
+mod reap_snapshots;
+mod retire_instances;
+mod tag_image;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 pub use crate::apply::Mode;
-use crate::apply::{Changed, Failure, Outcome, Status, Counts};
-use crate::model::{Deadline, AccountId, ImageId, InstanceId, Region, SnapshotId, AccountRegion};
+use crate::apply::{Counts, Outcome, Status, StepRecord};
 use crate::cloud::{Cloud, CloudError, Instances};
-use crate::events::{Trigger, Event, EventBuilder};
+use crate::events::{Event, EventBuilder, Trigger};
+use crate::model::{AccountId, AccountRegion, ImageId, Region, ResourceId, SnapshotId, Tags};
 use crate::plan::instance::InstanceDecision;
 use crate::plan::snapshots::SnapshotDecision;
 use crate::plan::{Decision, Summary};
 use crate::policy::Policy;
+use crate::progress::RunContext;
 
 /// An answer may have 6 MB; a decision with many reasons takes about 1 KB of it, and the ids of
 /// what was done come on top.
 pub const MAX_STEPS: usize = 1000;
 
-/// The work of one function.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a function does.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "kebab-case")]
 pub enum FunctionKind {
-    /// Tag new images.
+    /// Tags new images.
     TagImage,
-    /// Retire images.
+    /// Retires images.
     PruneImages,
-    /// Delete snapshots.
+    /// Deletes snapshots.
     ReapSnapshots,
-    /// Retire the machines that asked for it.
+    /// Retires the instances that asked for it.
     RetireInstance,
 }
 
 impl FunctionKind {
     /// The name of the function.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::TagImage => "tag-image",
-            Self::PruneImages => "prune-images",
-            Self::ReapSnapshots => "reap-snapshots",
-            Self::RetireInstance => "retire-instance",
-        }
+    pub fn name(self) -> &'static str {
+        self.into()
     }
 }
 
 /// What every job needs.
-#[derive(Debug)]
-pub struct Job<'a, C, D> {
-    /// The port.
-    pub cloud: &'a C,
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    /// Reads and changes images and snapshots.
+    pub cloud: &'a dyn Cloud,
+    /// Reads and changes instances.
+    pub instances: &'a dyn Instances,
     /// The account and Region.
     pub target: &'a AccountRegion,
     /// The policy.
@@ -63,8 +64,8 @@ pub struct Job<'a, C, D> {
     pub mode: Mode,
     /// The time that all ages are counted from.
     pub now: Timestamp,
-    /// When to stop.
-    pub deadline: &'a D,
+    /// When to stop, and where progress is reported.
+    pub context: RunContext<'a>,
 }
 
 /// A job's answer to an event.
@@ -82,16 +83,16 @@ pub enum Answer {
     Pruned(Pruned),
     /// A sweep over the snapshots.
     Reaped(Reaped),
-    /// The machines that asked to be retired.
+    /// The instances that asked to be retired.
     Retired(Retired),
 }
 
-/// What a job has to say: the answer, and what it tells others.
+/// The result of a job: the answer, and what is published and counted.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Report {
+pub struct JobReport {
     /// The answer to the event.
     pub answer: Answer,
-    /// What happened, in order.
+    /// The events to publish, in order.
     pub events: Vec<Event>,
     /// What was seen and done; `None` when the event was ignored.
     pub counts: Option<Counts>,
@@ -99,7 +100,7 @@ pub struct Report {
     pub failure: Option<JobError>,
 }
 
-impl Report {
+impl JobReport {
     fn ignored(why: String) -> Self {
         tracing::warn!(why, "event ignored");
         Self { answer: Answer::Ignored { why }, events: Vec::new(), counts: None, failure: None }
@@ -115,21 +116,28 @@ pub struct Tagged {
     pub image_id: ImageId,
     /// Resources, each with the tags that it got or would get.
     pub tagged: Vec<TaggedResource>,
-    /// Tags that there was no room for: resource and key.
-    pub dropped: Vec<(String, String)>,
-    /// What failed.
-    pub failed: Vec<Failure>,
-    /// What was gone by then.
-    pub changed: Vec<Changed>,
+    /// Tags that there was no room for.
+    pub dropped: Vec<DroppedTag>,
+    /// The resources that could not be tagged, and why.
+    pub not_tagged: Vec<StepRecord>,
 }
 
 /// A resource and its new tags.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct TaggedResource {
     /// The image or snapshot.
-    pub id: String,
+    pub resource: ResourceId,
     /// The tags that it got or would get.
-    pub tags: crate::model::Tags,
+    pub tags: Tags,
+}
+
+/// A tag that there was no room for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DroppedTag {
+    /// The image or snapshot.
+    pub resource: ResourceId,
+    /// The tag's key.
+    pub key: String,
 }
 
 /// A sweep over the images.
@@ -160,7 +168,7 @@ pub struct Reaped {
     pub outcome: Outcome,
 }
 
-/// The machines that asked to be retired.
+/// The instances that asked to be retired.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Retired {
     /// Whether anything was changed.
@@ -169,10 +177,8 @@ pub struct Retired {
     pub retired: Vec<InstanceDecision>,
     /// Those that were not, and why.
     pub kept: Vec<InstanceDecision>,
-    /// What was not reached in time.
-    pub not_reached: Vec<InstanceId>,
-    /// What failed.
-    pub failed: Vec<Failure>,
+    /// Those that were not reached in time, and those that failed.
+    pub not_retired: Vec<StepRecord>,
 }
 
 /// All that a job tried failed: the runtime should know, and try again.
@@ -188,47 +194,46 @@ pub enum JobError {
     #[error(transparent)]
     Cloud(#[from] CloudError),
     /// Every step failed.
-    #[error("nothing succeeded, {count} failed; the first: {} of {}: {}", first.step.as_str(), first.id, first.message)]
+    #[error("nothing succeeded, {count} failed; the first: {first}")]
     AllFailed {
         /// How many.
         count: usize,
         /// One of them.
-        first: Failure,
+        first: Box<StepRecord>,
     },
 }
 
 /// The error of a job in which nothing that was tried succeeded.
-fn all_failed(failed: &[Failure]) -> Option<JobError> {
-    let first = failed.first()?.clone();
+fn all_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>) -> Option<JobError> {
+    let failed: Vec<_> = failed.filter(|one| one.failure().is_some()).collect();
+    let first = Box::new((*failed.first()?).clone());
     Some(JobError::AllFailed { count: failed.len(), first })
 }
 
 /// The same of a sweep, if so.
 fn failure_of(outcome: &Outcome) -> Option<JobError> {
-    if outcome.status() == Status::Failed { all_failed(&outcome.failed) } else { None }
+    if outcome.status() == Status::Failed { all_failed(outcome.failed()) } else { None }
 }
 
-impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
-    /// Does the work of one function.
+impl Job<'_> {
+    /// Does what one function does.
     ///
     /// # Errors
-    /// When what the work cannot do without cannot be read.
-    pub async fn run(&self, work: FunctionKind, trigger: &Trigger) -> Result<Report, JobError> {
-        match work {
+    /// When something cannot be read that the job depends on.
+    pub async fn run(&self, kind: FunctionKind, trigger: &Trigger) -> Result<JobReport, JobError> {
+        match kind {
             FunctionKind::TagImage => self.tag_image(trigger).await,
             FunctionKind::PruneImages => Ok(self.prune_images(trigger).await),
             FunctionKind::ReapSnapshots => Ok(self.reap_snapshots(trigger).await),
             FunctionKind::RetireInstance => self.retire_instances(trigger).await,
         }
     }
-}
 
-impl<C, D> Job<'_, C, D> {
-    fn news(&self) -> EventBuilder<'_> {
-        EventBuilder { target: self.target, now: self.now, keep: &self.policy.names.keep }
+    fn events(&self) -> EventBuilder<'_> {
+        EventBuilder { target: self.target, now: self.now, keep: &self.policy.tag_names.keep }
     }
 
-    /// Why an event about another account or Region is not for us.
+    /// Why an event about another account or Region is ignored.
     fn elsewhere(&self, account: Option<&AccountId>, region: Option<&Region>) -> Option<String> {
         let AccountRegion { account: our_account, region: our_region } = self.target;
         match (account, region) {
@@ -249,6 +254,6 @@ fn not_for_us(trigger: &Trigger) -> String {
         Trigger::Ignored { what } => format!("unknown event: {what}"),
         Trigger::Schedule => "this function does nothing on a schedule".to_owned(),
         Trigger::Image { image, state, .. } => format!("nothing to do when {image} is {state}"),
-        Trigger::Creating { image, .. } => format!("nothing to do when {image} is made"),
+        Trigger::Creating { image, .. } => format!("nothing to do when {image} is created"),
     }
 }

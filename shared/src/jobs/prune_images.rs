@@ -2,42 +2,42 @@
 
 use std::collections::HashMap;
 
-use super::{Answer, Job, MAX_STEPS, Mode, Pruned, Report, FunctionKind, failure_of, not_for_us};
-use crate::apply::{self, Outcome, Counts};
-use crate::model::{Deadline, SnapshotFate, SnapshotId, Inventory};
-use crate::cloud::Cloud;
-use crate::events::Trigger;
-use crate::plan::{Action, Plan};
+use super::{
+    Answer, FunctionKind, Job, JobReport, MAX_STEPS, Mode, Pruned, failure_of, not_for_us,
+};
+use crate::apply::{self, Counts, Outcome, StepKind};
 use crate::collect;
+use crate::events::Trigger;
+use crate::model::{Inventory, SnapshotFate, SnapshotId};
+use crate::plan::{Action, Plan};
 
-impl<C: Cloud, D: Deadline> Job<'_, C, D> {
+impl Job<'_> {
     /// The schedule: retire what the policy does not keep.
-    pub async fn prune_images(&self, trigger: &Trigger) -> Report {
+    pub async fn prune_images(&self, trigger: &Trigger) -> JobReport {
         if *trigger != Trigger::Schedule {
-            return Report::ignored(not_for_us(trigger));
+            return JobReport::ignored(not_for_us(trigger));
         }
         let (plan, sizes) = self.collect_and_plan().await;
         let outcome = self.apply_images(&plan).await;
         let mut counts = Counts::default().seen(&plan.summary).done(&outcome);
-        counts.gib_freed =
-            outcome.deleted.iter().filter_map(|id| sizes.get(id)).copied().map(u64::from).sum();
-        let mut events = self.news().of_sweep(
-            FunctionKind::PruneImages.as_str(),
+        counts.gib_freed = outcome
+            .snapshots_done(StepKind::DeleteSnapshot)
+            .filter_map(|id| sizes.get(id))
+            .map(|size| u64::from(*size))
+            .sum();
+        let mut events = self.events().of_sweep(
+            FunctionKind::PruneImages.name(),
             self.mode,
             outcome.status(),
-            outcome.refused.as_deref(),
+            outcome.refusal.as_ref(),
             &counts,
         );
-        events.extend(self.news().of_images(&plan, &outcome, &sizes));
+        events.extend(self.events().of_images(&plan, &outcome, &sizes));
         let failure = failure_of(&outcome);
-        let steps = plan
-            .decisions
-            .into_iter()
-            .filter(|one| one.action.changes())
-            .take(MAX_STEPS)
-            .collect();
+        let steps =
+            plan.decisions.into_iter().filter(|one| one.action.changes()).take(MAX_STEPS).collect();
         let pruned = Pruned { mode: self.mode, summary: plan.summary, steps, outcome };
-        Report { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
+        JobReport { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
     }
 
     /// Reads the world and plans.
@@ -48,15 +48,12 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     /// The plan, and the sizes of the snapshots that are to go together with their images.
     async fn collect_and_plan(&self) -> (Plan, HashMap<SnapshotId, u32>) {
         let scope = self.policy.safety.reference_scope();
-        let mut inventory = survey::collect_inventory(self.cloud, self.target, &scope, self.now).await;
-        let plan = survey::plan_verified(
-            self.cloud,
-            &mut inventory,
-            self.policy,
-            self.now,
-            self.deadline,
-        )
-        .await;
+        let mut inventory =
+            collect::collect_inventory(self.cloud, self.target, &scope, self.now, self.context)
+                .await;
+        let plan =
+            collect::plan_verified(self.cloud, &mut inventory, self.policy, self.now, self.context)
+                .await;
         log_plan(&plan);
         let sizes = sizes_of_what_goes(&plan, &inventory);
         (plan, sizes)
@@ -65,11 +62,8 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     /// Carries out a plan, or in plan mode says that nothing was done.
     pub async fn apply_images(&self, plan: &Plan) -> Outcome {
         match self.mode {
-            Mode::Apply => apply::apply(plan, self.policy, self.cloud, self.deadline).await,
-            Mode::Plan => Outcome {
-                refused: plan.refusal.as_ref().map(ToString::to_string),
-                ..Outcome::default()
-            },
+            Mode::Apply => apply::apply(plan, self.policy, self.cloud, self.context).await,
+            Mode::Plan => Outcome::refused(plan.refusal.clone()),
         }
     }
 }
@@ -98,7 +92,7 @@ fn log_plan(plan: &Plan) {
         let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
         tracing::info!(
             image_id = %decision.image_id,
-            action = decision.action.word(),
+            action = decision.action.kind(),
             rule = decision.rule.as_deref(),
             group = decision.group.as_deref(),
             reasons = reasons.join(", "),

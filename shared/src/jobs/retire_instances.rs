@@ -1,31 +1,36 @@
 //! Machines that asked to be retired once their image is there.
 
-use super::{Answer, Job, JobError, MAX_STEPS, Mode, Report, Retired, FunctionKind, all_failed, not_for_us};
-use crate::model::{Deadline, ImageId, InstanceId, ImageState};
-use crate::apply::{FailedStep, Failure, MARGIN, Status, Counts};
-use crate::cloud::{Cloud, CloudError, ErrorKind, Instances};
+use super::{
+    Answer, FunctionKind, Job, JobError, JobReport, MAX_STEPS, Mode, Retired, all_failed,
+    not_for_us,
+};
+use crate::apply::{Counts, MARGIN, Status, StepKind, StepRecord, StepResult};
+use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
-use crate::plan::instance::{InstanceAction, InstanceDecision, asks_for, decide_instance, is_at_its_end};
+use crate::model::{ImageId, ImageState, InstanceId};
+use crate::plan::instance::{
+    InstanceAction, InstanceDecision, asks_for, decide_instance, is_at_its_end,
+};
 
-impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
+impl Job<'_> {
     /// An image became available, or the schedule, which makes up for events that were missed or
     /// came too early: retire the machines that asked to be retired once it is there.
     ///
     /// # Errors
     /// When machines or images cannot be listed.
-    pub async fn retire_instances(&self, trigger: &Trigger) -> Result<Report, JobError> {
+    pub async fn retire_instances(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
         let only = match trigger {
             Trigger::Schedule => None,
             Trigger::Image { image, state: ImageState::Available, account, region, .. } => {
                 match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(Report::ignored(why)),
+                    Some(why) => return Ok(JobReport::ignored(why)),
                     None => Some(image),
                 }
             }
-            other => return Ok(Report::ignored(not_for_us(other))),
+            other => return Ok(JobReport::ignored(not_for_us(other))),
         };
         let instances =
-            self.cloud.list_instances_tagged(&self.policy.names.retire_when_imaged).await?;
+            self.instances.list_instances_tagged(&self.policy.tag_names.retire_when_imaged).await?;
         let images = match only {
             _ if instances.is_empty() => Vec::new(),
             None => self.cloud.list_images().await?,
@@ -35,8 +40,7 @@ impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
             mode: self.mode,
             retired: Vec::new(),
             kept: Vec::new(),
-            not_reached: Vec::new(),
-            failed: Vec::new(),
+            not_retired: Vec::new(),
         };
         for instance in &instances {
             let image = images.iter().find(|image| asks_for(instance, image, self.policy));
@@ -46,8 +50,10 @@ impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
             if !is_meant || is_at_its_end(instance, self.policy) {
                 continue;
             }
-            if self.deadline.left() < MARGIN {
-                retired.not_reached.push(instance.instance_id.clone());
+            if self.context.left() < MARGIN {
+                let id = &instance.instance_id;
+                let record = StepRecord::new(id, StepKind::RetireInstance, StepResult::NotReached);
+                retired.not_retired.push(record);
                 continue;
             }
             let image = image.map(|image| &image.image_id);
@@ -89,13 +95,8 @@ impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
                 tracing::info!(%instance_id, "it is gone");
             }
             Err(error) => {
-                tracing::error!(%instance_id, %error, "retiring failed");
-                retired.failed.push(Failure {
-                    id: instance_id.to_string(),
-                    step: FailedStep::Retire,
-                    code: error.code.clone(),
-                    message: error.to_string(),
-                });
+                let step = StepKind::RetireInstance;
+                retired.not_retired.push(StepRecord::failed(instance_id, step, &error));
             }
         }
     }
@@ -115,8 +116,10 @@ impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
             Some(image) => self.cloud.find_snapshots(&image.snapshots).await?,
             None => Vec::new(),
         };
-        let protection = self.cloud.find_instance_protection(instance_id).await?;
-        let Some(instance) = self.cloud.find_instance(instance_id).await? else { return Ok(None) };
+        let protection = self.instances.find_instance_protection(instance_id).await?;
+        let Some(instance) = self.instances.find_instance(instance_id).await? else {
+            return Ok(None);
+        };
         let image = image.as_ref().filter(|image| asks_for(&instance, image, self.policy));
         let image = image.map(|image| (image, snapshots.as_slice()));
         let account = &self.target.account;
@@ -126,17 +129,17 @@ impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
     async fn end(&self, decision: &InstanceDecision) -> Result<(), CloudError> {
         match (self.mode, decision.action) {
             (Mode::Plan, _) | (_, InstanceAction::Keep) => Ok(()),
-            (Mode::Apply, InstanceAction::Stop) => self.cloud.stop(&decision.instance_id).await,
+            (Mode::Apply, InstanceAction::Stop) => self.instances.stop(&decision.instance_id).await,
             (Mode::Apply, InstanceAction::Terminate) => {
-                self.cloud.terminate(&decision.instance_id).await
+                self.instances.terminate(&decision.instance_id).await
             }
         }
     }
 
-    fn report_retired(&self, retired: Retired, is_sweep: bool) -> Report {
+    fn report_retired(&self, retired: Retired, is_sweep: bool) -> JobReport {
         let mut counts = Counts {
-            failed: retired.failed.len(),
-            not_reached: retired.not_reached.len(),
+            failed: retired.failed().count(),
+            not_reached: retired.not_retired.len() - retired.failed().count(),
             ..Counts::default()
         };
         if self.mode == Mode::Apply {
@@ -144,24 +147,29 @@ impl<C: Cloud + Instances, D: Deadline> Job<'_, C, D> {
         }
         let mut events = Vec::new();
         if is_sweep {
-            let function = FunctionKind::RetireInstance.as_str();
+            let function = FunctionKind::RetireInstance.name();
             let status = retired.status();
-            events.extend(self.news().of_sweep(function, self.mode, status, None, &counts));
+            events.extend(self.events().of_sweep(function, self.mode, status, None, &counts));
         }
         if self.mode == Mode::Apply {
-            events.extend(retired.retired.iter().filter_map(|one| self.news().of_instance(one)));
+            events.extend(retired.retired.iter().filter_map(|one| self.events().of_instance(one)));
         }
-        let failure = if retired.retired.is_empty() { all_failed(&retired.failed) } else { None };
-        Report { answer: Answer::Retired(retired), events, counts: Some(counts), failure }
+        let failure = if retired.retired.is_empty() { all_failed(retired.failed()) } else { None };
+        JobReport { answer: Answer::Retired(retired), events, counts: Some(counts), failure }
     }
 }
 
 impl Retired {
+    fn failed(&self) -> impl Iterator<Item = &StepRecord> {
+        self.not_retired.iter().filter(|one| one.failure().is_some())
+    }
+
     fn status(&self) -> Status {
-        match (self.failed.is_empty(), self.retired.is_empty(), self.not_reached.is_empty()) {
-            (false, true, _) => Status::Failed,
-            (false, false, _) | (true, _, false) => Status::Part,
-            (true, _, true) => Status::Done,
+        let (failed, left) = (self.failed().count(), self.not_retired.len());
+        match (failed, left, self.retired.is_empty()) {
+            (0, 0, _) => Status::Done,
+            (0, _, _) | (_, _, false) => Status::Part,
+            (_, _, true) => Status::Failed,
         }
     }
 }

@@ -2,11 +2,14 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Answer, Job, JobError, Mode, Report, Tagged, TaggedResource, all_failed, not_for_us};
-use crate::apply::{self, Changed, FailedStep, Failure, Counts};
-use crate::model::{Deadline, ImageId, Image, ImageState};
-use crate::cloud::{Cloud, CloudError, ErrorKind};
+use super::{
+    Answer, DroppedTag, Job, JobError, JobReport, Mode, Tagged, TaggedResource, all_failed,
+    not_for_us,
+};
+use crate::apply::{self, Change, Counts, StepKind, StepRecord, StepResult};
+use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
+use crate::model::{Image, ImageId, ImageState};
 use crate::tagging::{TagPlan, plan_creator, plan_tags};
 
 /// An image that was made so long ago and is not found is gone. The runtime sends a failed event
@@ -19,39 +22,39 @@ enum ImageLookup {
     Nowhere,
 }
 
-impl<C: Cloud, D: Deadline> Job<'_, C, D> {
+impl Job<'_> {
     /// An image became available: tag it and its snapshots. Or somebody made one: write down who,
     /// whichever of the two events comes first.
     ///
     /// # Errors
     /// When the image cannot be read, or is not available yet.
-    pub async fn tag_image(&self, trigger: &Trigger) -> Result<Report, JobError> {
+    pub async fn tag_image(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
         let (image, creator, is_young) = match trigger {
             Trigger::Image { image, state: ImageState::Available, account, region, .. } => {
                 match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(Report::ignored(why)),
+                    Some(why) => return Ok(JobReport::ignored(why)),
                     None => (image, None, false),
                 }
             }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
                 tracing::warn!(image_id = %image, message, "image failed");
-                return Ok(Report::ignored(format!("{image} failed: {message}")));
+                return Ok(JobReport::ignored(format!("{image} failed: {message}")));
             }
             Trigger::Creating { image, by, account, region, at } => {
                 match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(Report::ignored(why)),
+                    Some(why) => return Ok(JobReport::ignored(why)),
                     None => (image, Some(by.as_str()), at.is_some_and(|at| self.is_young(at))),
                 }
             }
-            other => return Ok(Report::ignored(not_for_us(other))),
+            other => return Ok(JobReport::ignored(not_for_us(other))),
         };
         let found = match self.image_of_ours(image).await? {
             ImageLookup::Ours(found) => found,
             // Whoever made it heard of it before the provider's own listing did.
             ImageLookup::Nowhere if is_young => return Err(JobError::Unverified(image.clone())),
-            ImageLookup::Nowhere => return Ok(Report::ignored(format!("{image} is gone"))),
+            ImageLookup::Nowhere => return Ok(JobReport::ignored(format!("{image} is gone"))),
             ImageLookup::Foreign => {
-                return Ok(Report::ignored(format!("{image} belongs to another account")));
+                return Ok(JobReport::ignored(format!("{image} belongs to another account")));
             }
         };
         let mut tagged = Tagged {
@@ -59,8 +62,7 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
             image_id: image.clone(),
             tagged: Vec::new(),
             dropped: Vec::new(),
-            failed: Vec::new(),
-            changed: Vec::new(),
+            not_tagged: Vec::new(),
         };
         match creator {
             Some(creator) => self.tag_creator(&found, creator, &mut tagged).await?,
@@ -69,7 +71,7 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
                 // The event was earlier than the provider's own listing.
                 ImageState::Pending => return Err(JobError::NotYet(image.clone())),
                 // The event is old: what counts is the image as it is now.
-                state => return Ok(Report::ignored(format!("{image} is {state} by now"))),
+                state => return Ok(JobReport::ignored(format!("{image} is {state} by now"))),
             },
         }
         Ok(self.report_tagged(tagged, creator.is_none()))
@@ -120,13 +122,13 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
     }
 
     fn creator_tag(&self, creator: &str) -> crate::model::Tags {
-        [(self.policy.names.created_by.as_str(), creator)].into_iter().collect()
+        [(self.policy.tag_names.created_by.as_str(), creator)].into_iter().collect()
     }
 
     async fn write_tags(&self, plan: &TagPlan, tagged: &mut Tagged) {
         for (id, key) in &plan.dropped {
             tracing::warn!(image_id = %tagged.image_id, resource_id = %id, key, "no room for this tag");
-            tagged.dropped.push((id.to_string(), key.clone()));
+            tagged.dropped.push(DroppedTag { resource: id.clone(), key: key.clone() });
         }
         for (tags, resources) in &plan.writes {
             let results = match self.mode {
@@ -134,43 +136,42 @@ impl<C: Cloud, D: Deadline> Job<'_, C, D> {
                 Mode::Apply => apply::tag_each(self.cloud, resources, tags).await,
             };
             for (resource, result) in resources.iter().zip(results) {
-                let id = resource.to_string();
                 match result {
                     Ok(()) => {
-                        tracing::info!(image_id = %tagged.image_id, resource_id = id, mode = ?self.mode, "tagged");
-                        tagged.tagged.push(TaggedResource { id, tags: tags.clone() });
+                        tracing::info!(image_id = %tagged.image_id, resource_id = %resource, mode = ?self.mode, "tagged");
+                        let (resource, tags) = (resource.clone(), tags.clone());
+                        tagged.tagged.push(TaggedResource { resource, tags });
                     }
                     Err(error) if error.kind == ErrorKind::NotFound => {
-                        tagged.changed.push(Changed { id, reasons: "it is gone".to_owned() });
+                        let gone = StepResult::Changed(Change::Gone);
+                        tagged.not_tagged.push(StepRecord::new(resource, StepKind::Tag, gone));
                     }
-                    Err(error) => tagged.failed.push(Failure {
-                        id,
-                        step: FailedStep::Tag,
-                        code: error.code.clone(),
-                        message: error.to_string(),
-                    }),
+                    Err(error) => {
+                        tagged.not_tagged.push(StepRecord::failed(resource, StepKind::Tag, &error));
+                    }
                 }
             }
         }
     }
 
-    fn report_tagged(&self, tagged: Tagged, is_new: bool) -> Report {
+    fn report_tagged(&self, tagged: Tagged, is_new: bool) -> JobReport {
         let is_done = self.mode == Mode::Apply && !tagged.tagged.is_empty();
         let counts = Counts {
             images_seen: 1,
             images_tagged: usize::from(is_done && is_new),
-            failed: tagged.failed.len(),
+            failed: tagged.not_tagged.iter().filter(|one| one.failure().is_some()).count(),
             ..Counts::default()
         };
-        let failure = if tagged.tagged.is_empty() { all_failed(&tagged.failed) } else { None };
+        let failure =
+            if tagged.tagged.is_empty() { all_failed(tagged.not_tagged.iter()) } else { None };
         let events = match self.mode {
             Mode::Plan => None,
-            Mode::Apply => self.news().of_tagging(
+            Mode::Apply => self.events().of_tagging(
                 &tagged.image_id,
-                tagged.tagged.iter().map(|one| (one.id.as_str(), &one.tags)),
+                tagged.tagged.iter().map(|one| (one.resource.as_str(), &one.tags)),
             ),
         };
         let events = events.into_iter().collect();
-        Report { answer: Answer::Tagged(tagged), events, counts: Some(counts), failure }
+        JobReport { answer: Answer::Tagged(tagged), events, counts: Some(counts), failure }
     }
 }

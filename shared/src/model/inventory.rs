@@ -135,8 +135,9 @@ pub enum ImageState {
     Unknown,
 }
 
-impl From<&str> for ImageState {
-    fn from(text: &str) -> Self {
+impl ImageState {
+    /// The state of this name; [`ImageState::Unknown`] for any other text.
+    pub fn from_name(text: &str) -> Self {
         text.parse().unwrap_or_default()
     }
 }

@@ -11,8 +11,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::protect::opt_out;
-use crate::model::{InstanceProtection, Instance, InstanceState, AccountId, ImageId, InstanceId, SnapshotId, Image, ImageState, Snapshot};
-use crate::policy::{RetireAction, Policy};
+use crate::model::{
+    AccountId, Image, ImageId, ImageState, Instance, InstanceId, InstanceProtection, InstanceState,
+    Snapshot, SnapshotId,
+};
+use crate::policy::{Policy, RetireAction};
 
 /// What is to be done about a machine, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -112,7 +115,7 @@ pub enum InstanceReason {
 
 /// Whether `instance` waits for `image`, by the tag that people write.
 pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
-    let asked = instance.tags.get(&policy.names.retire_when_imaged).map(str::trim);
+    let asked = instance.tags.get(&policy.tag_names.retire_when_imaged).map(str::trim);
     asked.is_some_and(|asked| {
         !asked.is_empty() && (asked == image.image_id.as_str() || asked == &*image.name)
     })
@@ -148,14 +151,14 @@ pub fn decide_instance(
     let mut kept = hindrances(instance, protection, policy, now);
     match image {
         None => {
-            kept.push(match instance.tags.get(&policy.names.retire_when_imaged) {
+            kept.push(match instance.tags.get(&policy.tag_names.retire_when_imaged) {
                 Some(asked) => InstanceReason::NoSuchImage { asked: asked.into() },
                 None => InstanceReason::NotAsked,
             });
         }
         Some((image, snapshots)) => {
             kept.extend(doubts(instance, image, snapshots, account));
-            let names = &policy.names;
+            let names = &policy.tag_names;
             if image.tags.has(&names.expired_at)
                 || snapshots.iter().any(|one| one.tags.has(&names.delete_after))
             {
@@ -189,7 +192,7 @@ fn hindrances(
 ) -> Vec<InstanceReason> {
     let InstanceProtection { termination_protected, stop_protected, member_of } = protection;
     let mut kept = Vec::new();
-    if let Some(until) = opt_out(&instance.tags, &policy.names.keep, now, &policy.timezone) {
+    if let Some(until) = opt_out(&instance.tags, &policy.tag_names.keep, now, &policy.timezone) {
         kept.push(InstanceReason::OptedOut { until });
     }
     let ends = match (instance.state, policy.instances.retire) {

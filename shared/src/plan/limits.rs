@@ -2,7 +2,7 @@
 
 use super::protect::Recovery;
 use super::reason::{Cap, Reason};
-use super::retire::StepDraft;
+use super::steps::StepDraft;
 use super::{Action, Refusal};
 use crate::model::Inventory;
 use crate::policy::Safety;

@@ -20,18 +20,20 @@ pub mod undo;
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 pub(crate) use family::name_prefix;
 use family::{Cutoffs, Families, Member};
+use jiff::Timestamp;
 use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
+use serde::{Deserialize, Serialize};
 pub(crate) use steps::FAILED_AFTER;
 pub use summary::Summary;
 use undo::Undo;
 
-use crate::model::{SnapshotFate, AccountId, ImageId, Region, SnapshotId, Image, ImageState, Inventory, Reference};
+use crate::model::{
+    AccountId, Image, ImageId, ImageState, Inventory, Reference, Region, SnapshotFate, SnapshotId,
+};
 use crate::policy::Policy;
 
 /// What is to be done about every image of an inventory, and why.
@@ -158,15 +160,7 @@ pub struct Next {
 
 /// The steps from expired to gone.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::IntoStaticStr,
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -233,7 +227,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let (mut drafts, order) = draft_all(inventory, policy, now);
     let matched = drafts.iter().filter(|draft| draft.rule.is_some()).count();
     let refusal = limits::refusal(inventory, &policy.safety, matched);
-    let marks = steps::SnapshotMarks::of(inventory, &policy.names);
+    let marks = steps::SnapshotMarks::of(inventory, &policy.tag_names);
     let recovery = Recovery::of(inventory, &policy.safety);
     let mut steps = Vec::with_capacity(drafts.len());
     for position in order {

@@ -1,7 +1,6 @@
 //! What makes an image untouchable, whatever the rules say.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -9,7 +8,10 @@ use jiff::tz::TimeZone;
 
 use super::reason::{Manager, Reason};
 use super::undo::permissions_now;
-use crate::model::{AccountId, ImageId, SnapshotId, Image, ImageState, Inventory, Recyclable, Reference, RetentionRule, Tags};
+use crate::model::{
+    AccountId, Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, Reference,
+    RetentionRule, SnapshotId, Tags,
+};
 use crate::policy::{Check, Policy, Safety, SharedImages};
 
 /// Who holds which image, each list in order.
@@ -59,7 +61,7 @@ pub(super) fn protections(
     if let Some(by) = manager(image) {
         reasons.push(Reason::ManagedElsewhere { by });
     }
-    if let Some(until) = opt_out(&image.tags, &policy.names.keep, now, &policy.timezone) {
+    if let Some(until) = opt_out(&image.tags, &policy.tag_names.keep, now, &policy.timezone) {
         reasons.push(Reason::OptedOut { until });
     }
     if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
@@ -67,7 +69,8 @@ pub(super) fn protections(
     }
     reasons.extend(holders.iter().map(|reference| Reason::InUse {
         kind: reference.kind.clone(),
-        by: reference.by.clone(),
+        arn: reference.arn.clone(),
+        version: reference.version.clone(),
         stale: reference.stale,
     }));
     if policy.safety.shared_images == SharedImages::Keep {
@@ -83,10 +86,10 @@ pub(super) fn protections(
 }
 
 /// Who may launch `image`, in order; for one that we disabled, who might before.
-fn shared_with(image: &Image, policy: &Policy) -> Vec<Arc<str>> {
-    let mut with = permissions_now(image, &policy.names).into_vec();
+fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
+    let mut with = permissions_now(image, &policy.tag_names).into_vec();
     if image.public {
-        with.push("all".into());
+        with.push(LaunchPermission::Everyone);
     }
     with.sort();
     with.dedup();

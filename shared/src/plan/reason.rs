@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use super::period::Period;
 use crate::model::{
-    AccountId, ArnAndVersion, ImageState, LaunchPermission, Recyclable, Reference, ReferenceKind,
-    is_false, join_permissions,
+    AccountId, ArnAndVersion, ImageState, LaunchPermission, Recyclable, ReferenceKind, is_false,
+    join_permissions,
 };
 
 /// One reason for a decision about an image.
@@ -53,10 +53,10 @@ pub enum Reason {
         kind: ReferenceKind,
         /// The ARN of that resource.
         arn: Arc<str>,
-        /// The version of that resource; see [`Reference::version`].
+        /// The version of that resource; see [`Reference::version`](crate::model::Reference::version).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<Arc<str>>,
-        /// Nothing that was read launches instances from it; see [`Reference::stale`].
+        /// Nothing that was read launches instances from it; see [`Reference::stale`](crate::model::Reference::stale).
         #[serde(default, skip_serializing_if = "is_false")]
         stale: bool,
     },

@@ -5,11 +5,13 @@ use std::collections::{HashMap, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::protect::{Recovery, is_ours};
-use super::reap::{SnapshotReason, protections_of};
 use super::reason::Reason;
-use super::undo::{Deprecation, Undo, deprecation_before, deprecation_text, permissions_now, permissions_text};
+use super::snapshots::{SnapshotReason, protections_of};
+use super::undo::{
+    Deprecation, Undo, deprecation_before, deprecation_text, permissions_now, permissions_text,
+};
 use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
-use crate::model::{SnapshotFate, SnapshotId, Image, ImageState, Inventory, MAX_VALUE, TagNames};
+use crate::model::{Image, ImageState, Inventory, MAX_VALUE, SnapshotFate, SnapshotId, TagNames};
 use crate::policy::{Age, Policy, Retire, Rule};
 
 /// Failed images go a day after they were made: until then somebody may want to see why.
@@ -88,7 +90,7 @@ pub(super) fn decide(
             }
         }
         _ => {
-            let undo = Undo::of(image, marks.among(image), &policy.names);
+            let undo = Undo::of(image, marks.among(image), &policy.tag_names);
             if let Some(undo) = undo.filter(|_| is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }
@@ -122,7 +124,7 @@ fn expire(
         return;
     };
     step.decision.reasons.push(Reason::Expired { rank, of });
-    let marked = mark(image, &policy.names);
+    let marked = mark(image, &policy.tag_names);
     let since = marked.unwrap_or(now);
     step.decision.expired_at = Some(since);
     let times = Times::of(image, &rule.retire, since, policy, now);
@@ -136,7 +138,7 @@ fn expire(
     };
     // For what is disabled already its launch permissions have been saved, or were not ours.
     let permissions = (image.state != ImageState::Disabled)
-        .then(|| permissions_text(&image.image_id, &permissions_now(image, &policy.names)));
+        .then(|| permissions_text(&image.image_id, &permissions_now(image, &policy.tag_names)));
     let deregister = (Step::Deregister, times.deregister);
     let due = match times.disable.filter(|_| times.deregister > now) {
         Some(at) if at <= now => Some((Step::Disable, at)),
@@ -185,7 +187,7 @@ impl Times {
     ) -> Self {
         let at = |age: Age| age.after(since, &policy.timezone);
         // A date that is not the one from before is ours, and is a minute ahead at most.
-        let before = deprecation_before(image, &policy.names);
+        let before = deprecation_before(image, &policy.tag_names);
         let deprecated = image.deprecation_time.is_some_and(|at| {
             at <= now || before.is_some_and(|before| before != Deprecation::At(at))
         });

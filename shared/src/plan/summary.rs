@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use super::{Action, Decision};
-use crate::model::{SnapshotId, Inventory};
+use crate::model::{Inventory, SnapshotId};
 
 /// The counts of a plan, in images unless said otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -17,7 +17,7 @@ fn world(images: u32) -> Inventory {
     let images: Vec<_> = images.collect();
     let text = format!(
         r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"{}","images":[{}],
-            "references":[{{"image_id":"ami-elsewhere","kind":"instance","by":"i-1"}}]}}"#,
+            "references":[{{"image_id":"ami-elsewhere","kind":"instance","arn":"i-1"}}]}}"#,
         now(),
         images.join(",")
     );
@@ -29,7 +29,7 @@ fn now() -> Timestamp {
 }
 
 fn words(plan: &Plan) -> Vec<String> {
-    let word = |decision: &Decision| format!("{} {}", decision.image_id, decision.action.word());
+    let word = |decision: &Decision| format!("{} {}", decision.image_id, decision.action.kind());
     plan.decisions.iter().map(word).collect()
 }
 
@@ -169,9 +169,9 @@ fn snapshots_of_other_services_are_left_to_them() {
     assert_eq!(removal.snapshots, SnapshotFate::LeaveToReaper);
     assert_eq!(removal.ledger, Box::default());
     world.images.clear();
-    let reaping = reap::plan_snapshots(&world, &policy, now());
+    let reaping = snapshots::plan_snapshots(&world, &policy, now());
     let by = reason::Manager::DataLifecycleManager;
-    assert_eq!(reaping.decisions[0].reasons, [reap::SnapshotReason::ManagedElsewhere { by }]);
+    assert_eq!(reaping.decisions[0].reasons, [snapshots::SnapshotReason::ManagedElsewhere { by }]);
 }
 
 #[test]
@@ -182,9 +182,9 @@ fn a_copy_of_a_marked_snapshot_is_known_by_the_id_in_its_ledger() {
             "image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-02T00:00:00Z"}}]"#,
     )
     .unwrap();
-    let reaping = reap::plan_snapshots(&world, &policy(AT_ONCE), now());
+    let reaping = snapshots::plan_snapshots(&world, &policy(AT_ONCE), now());
     let snapshot = "snap-1".to_owned();
-    assert_eq!(reaping.decisions[0].reasons, [reap::SnapshotReason::CopyOf { snapshot }]);
+    assert_eq!(reaping.decisions[0].reasons, [snapshots::SnapshotReason::CopyOf { snapshot }]);
 }
 
 #[test]

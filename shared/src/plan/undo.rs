@@ -5,12 +5,13 @@
 //! first. The text begins with the image's own id, so that a copy of the image, made with all
 //! tags, is not taken for it: it would be shared with whom the original was shared.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ImageId, SnapshotId, Image, ImageState, is_false, MAX_VALUE, TagNames};
+use crate::model::{
+    Image, ImageId, ImageState, LaunchPermission, MAX_VALUE, SnapshotId, TagNames, is_false,
+    join_permissions,
+};
 
 /// The word for no deprecation, and for no launch permission.
 const NONE: &str = "none";
@@ -24,7 +25,7 @@ pub struct Undo {
     pub enable: bool,
     /// The launch permissions that it had before.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
-    pub share_with: Box<[Arc<str>]>,
+    pub share_with: Box<[LaunchPermission]>,
     /// We deprecated it: what its deprecation was before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation: Option<Deprecation>,
@@ -69,15 +70,15 @@ impl Undo {
 }
 
 /// The launch permissions that `image` had before we disabled it; `None` when we did not.
-pub fn permissions_before(image: &Image, names: &TagNames) -> Option<Box<[Arc<str>]>> {
+pub fn permissions_before(image: &Image, names: &TagNames) -> Option<Box<[LaunchPermission]>> {
     let text = own_text(image, image.tags.get(&names.launch_permissions)?)?;
-    Some(text.split_whitespace().filter(|word| *word != NONE).map(Arc::from).collect())
+    Some(text.split_whitespace().filter(|word| *word != NONE).map(LaunchPermission::from).collect())
 }
 
 /// The launch permissions to write down before `image` is disabled: those that it has. One without
 /// any that was disabled by us before has those from then: it was enabled by hand, or a rescue
 /// did not come to its end.
-pub fn permissions_now(image: &Image, names: &TagNames) -> Box<[Arc<str>]> {
+pub fn permissions_now(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
     match image.launch_permissions.as_deref() {
         Some(permissions) if !permissions.is_empty() => permissions.into(),
         _ => permissions_before(image, names).unwrap_or_default(),
@@ -105,10 +106,14 @@ fn own_text<'a>(image: &Image, value: &'a str) -> Option<&'a str> {
 /// # Errors
 /// The length of the value, in characters, when it is longer than a tag's value may be
 /// ([`MAX_VALUE`]).
-pub fn permissions_text(image: &ImageId, permissions: &[Arc<str>]) -> Result<String, usize> {
+pub fn permissions_text(
+    image: &ImageId,
+    permissions: &[LaunchPermission],
+) -> Result<String, usize> {
     let mut permissions = permissions.to_vec();
     permissions.sort();
-    let words = if permissions.is_empty() { NONE.to_owned() } else { permissions.join(" ") };
+    let words =
+        if permissions.is_empty() { NONE.to_owned() } else { join_permissions(&permissions, " ") };
     let text = format!("{image} {words}");
     match text.chars().count() {
         length if length > MAX_VALUE => Err(length),
@@ -144,7 +149,7 @@ mod tests {
     #[test]
     fn what_was_written_down_is_read_back() {
         let id: ImageId = "ami-1".parse().unwrap();
-        let with: Vec<Arc<str>> = vec!["all".into(), "111122223333".into()];
+        let with: Vec<LaunchPermission> = vec!["all".into(), "111122223333".into()];
         assert_eq!(permissions_text(&id, &with).unwrap(), "ami-1 111122223333 all");
         assert_eq!(permissions_text(&id, &[]).unwrap(), "ami-1 none");
         let found = undo(
@@ -195,7 +200,7 @@ mod tests {
     #[test]
     fn too_many_permissions_do_not_fit() {
         let id: ImageId = "ami-0123456789abcdef0".parse().unwrap();
-        let accounts = |count: u64| -> Vec<Arc<str>> {
+        let accounts = |count: u64| -> Vec<LaunchPermission> {
             (0..count).map(|n| format!("{n:012}").into()).collect()
         };
         // 21 characters for the id, and 13 for each account.

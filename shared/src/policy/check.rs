@@ -7,11 +7,16 @@ use std::num::NonZeroU32;
 use jiff::Span;
 use jiff::tz::TimeZone;
 
-use super::document::{Problems, Reading};
-use super::leaves::{self, AgeOrNever, Count};
-use super::raw::{self, Word};
-use super::{Age, Check, CopyToSnapshots, RetireAction, InstancePolicy, Keep, Match, Orphans, Policy, Problem, Retire, Rule, Safety, SharedImages, Tagging};
-use crate::model::{ComputeEnvironments, TemplateVersions, MAX_KEY, MAX_VALUE, TagNames, is_reserved};
+use super::parse::{Problems, Reading};
+use super::scalars::{self, AgeOrNever, Count};
+use super::schema::{self, Word};
+use super::{
+    Age, Check, CopyToSnapshots, InstancePolicy, Keep, Match, Orphans, Policy, Problem, Retire,
+    RetireAction, Rule, Safety, SharedImages, Tagging,
+};
+use crate::model::{
+    ComputeEnvironments, MAX_KEY, MAX_VALUE, TagNames, TemplateVersions, is_reserved,
+};
 
 /// What the names of our own tags begin with when the policy does not say.
 pub const DEFAULT_PREFIX: &str = "image-steward:";
@@ -22,7 +27,8 @@ const MAX_PREFIX: usize = 100;
 /// Checks what was read.
 pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems } = reading;
-    let raw::Document { version, timezone, rule, safety, tagging, orphans, instances } = document;
+    let schema::RawPolicy { version, timezone, rule, safety, tagging, orphans, instances } =
+        document;
     match version {
         Some(Count(1)) => {}
         Some(Count(other)) => {
@@ -51,7 +57,7 @@ pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
         tagging: check_tagging(tagging, &prefix, &mut problems),
         orphans: check_orphans(orphans, &mut problems),
         instances: check_instances(instances, &mut problems),
-        names: TagNames::under(&prefix),
+        tag_names: TagNames::under(&prefix),
     };
     if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
 }
@@ -68,12 +74,12 @@ fn check_timezone(name: Option<String>, problems: &mut Problems) -> TimeZone {
 }
 
 fn check_rule(
-    rule: raw::Rule,
+    rule: schema::RawRule,
     path: &str,
     names: &mut BTreeSet<String>,
     problems: &mut Problems,
 ) -> Rule {
-    let raw::Rule { name, matches, group_by, keep, retire } = rule;
+    let schema::RawRule { name, matches, group_by, keep, retire } = rule;
     match &name {
         None => problems.note(&format!("{path}.name"), "missing; give the rule a name of its own"),
         Some(name) if name.trim().is_empty() || name.chars().count() > 64 => {
@@ -96,8 +102,9 @@ fn check_rule(
     }
 }
 
-fn check_match(matches: raw::Match, path: &str, problems: &mut Problems) -> Match {
-    let raw::Match { name, tags, architecture, platform, owner_alias, older_than, not } = matches;
+fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems) -> Match {
+    let schema::RawMatch { name, tags, architecture, platform, owner_alias, older_than, not } =
+        matches;
     let not = not.map(|not| {
         let path = format!("{path}.not");
         let checked = check_match(*not, &path, problems);
@@ -128,14 +135,14 @@ impl Match {
     }
 }
 
-fn tag_globs(tags: BTreeMap<String, leaves::Glob>) -> Vec<(String, globset::GlobMatcher)> {
+fn tag_globs(tags: BTreeMap<String, scalars::Glob>) -> Vec<(String, globset::GlobMatcher)> {
     tags.into_iter().map(|(key, glob)| (key, glob.0)).collect()
 }
 
-fn check_keep(keep: Option<raw::Keep>, path: &str, problems: &mut Problems) -> Keep {
+fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems) -> Keep {
     const REMEDY: &str = "say what to keep, for example `keep = { last = 5 }`";
     let missing = keep.is_none();
-    let raw::Keep {
+    let schema::RawKeep {
         last,
         within,
         hourly,
@@ -149,7 +156,8 @@ fn check_keep(keep: Option<raw::Keep>, path: &str, problems: &mut Problems) -> K
     } = keep.unwrap_or_default();
     let says_floor = at_least.is_some_and(|count| count.0 > 0);
     let count = |count: Option<Count>| count.map_or(0, |count| count.0);
-    let age = |age: Option<leaves::Age>| age.map(|age| Age(age.0)).filter(|age| !age.is_zero());
+    let age =
+        |age: Option<scalars::AgeText>| age.map(|age| Age(age.0)).filter(|age| !age.is_zero());
     let keep = Keep {
         last: count(last),
         within: age(within),
@@ -177,16 +185,20 @@ fn check_keep(keep: Option<raw::Keep>, path: &str, problems: &mut Problems) -> K
 }
 
 /// The steps come in this order, so that none is begun after the one that it should precede.
-fn check_retire(retire: &raw::Retire, path: &str, problems: &mut Problems) -> Retire {
-    let raw::Retire { deprecate_after, disable_after, deregister_after, delete_snapshots_after } =
-        retire;
-    let days = |age: &Option<leaves::Age>, default: i32| match age {
+fn check_retire(retire: &schema::RawRetire, path: &str, problems: &mut Problems) -> Retire {
+    let schema::RawRetire {
+        deprecate_after,
+        disable_after,
+        deregister_after,
+        delete_snapshots_after,
+    } = retire;
+    let days = |age: &Option<scalars::AgeText>, default: i32| match age {
         Some(age) => Age(age.0),
         None => Age(Span::new().days(default)),
     };
     let deregister_after = days(deregister_after, 14);
     let step = |given: &Option<AgeOrNever>, default: i32| match given {
-        Some(AgeOrNever::Age(age)) => Some(Age(age.0)),
+        Some(AgeOrNever::After(age)) => Some(Age(age.0)),
         Some(AgeOrNever::Never) => None,
         None => Some(Age(Span::new().days(default)).min(deregister_after)),
     };
@@ -215,8 +227,8 @@ fn check_retire(retire: &raw::Retire, path: &str, problems: &mut Problems) -> Re
     retire
 }
 
-fn check_orphans(orphans: Option<raw::Orphans>, problems: &mut Problems) -> Orphans {
-    let Some(raw::Orphans { delete_after }) = orphans else { return Orphans::Report };
+fn check_orphans(orphans: Option<schema::RawOrphans>, problems: &mut Problems) -> Orphans {
+    let Some(schema::RawOrphans { delete_after }) = orphans else { return Orphans::Report };
     const PATH: &str = "orphans.delete_after";
     let Some(after) = delete_after.map(|age| Age(age.0)) else {
         problems
@@ -246,14 +258,14 @@ fn choose<T>(
     default
 }
 
-fn check_instances(instances: raw::InstancePolicy, problems: &mut Problems) -> InstancePolicy {
-    let raw::InstancePolicy { retire } = instances;
+fn check_instances(instances: schema::RawInstances, problems: &mut Problems) -> InstancePolicy {
+    let schema::RawInstances { retire } = instances;
     let words = [("stop", RetireAction::Stop), ("terminate", RetireAction::Terminate)];
     InstancePolicy { retire: choose("instances.retire", retire, words, problems) }
 }
 
-fn check_safety(safety: raw::Safety, problems: &mut Problems) -> Safety {
-    let raw::Safety {
+fn check_safety(safety: schema::RawSafety, problems: &mut Problems) -> Safety {
+    let schema::RawSafety {
         max_per_run,
         max_fraction,
         min_references,
@@ -333,8 +345,8 @@ fn check_prefix(prefix: Option<&str>, problems: &mut Problems) -> String {
     prefix.to_owned()
 }
 
-fn check_tagging(tagging: raw::Tagging, prefix: &str, problems: &mut Problems) -> Tagging {
-    let raw::Tagging { set, copy_from_instance, copy_to_snapshots, prefix: _ } = tagging;
+fn check_tagging(tagging: schema::RawTagging, prefix: &str, problems: &mut Problems) -> Tagging {
+    let schema::RawTagging { set, copy_from_instance, copy_to_snapshots, prefix: _ } = tagging;
     for (key, value) in &set {
         let path = format!("tagging.set.{key}");
         check_key(key, &path, prefix, problems);

@@ -4,20 +4,22 @@
 //! sense or with everything that is wrong with it, each mistake with its place and the remedy.
 
 mod check;
-mod document;
-mod leaves;
-mod raw;
+mod parse;
+mod scalars;
+mod schema;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub use check::DEFAULT_PREFIX;
 use globset::GlobMatcher;
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
-pub use check::DEFAULT_PREFIX;
-pub use leaves::GroupBy;
+pub use scalars::GroupBy;
 
-use crate::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, ImageId, TagNames, Tags};
+use crate::model::{
+    ComputeEnvironments, ImageId, ReferenceScope, TagNames, Tags, TemplateVersions,
+};
 
 /// A policy that has been checked.
 #[derive(Debug, Clone)]
@@ -25,7 +27,7 @@ pub struct Policy {
     /// The time zone of calendar rules and of ages in days, weeks, months and years.
     pub timezone: TimeZone,
     /// The names of our own tags.
-    pub names: TagNames,
+    pub tag_names: TagNames,
     /// The rules, in order; at least one.
     pub rules: Vec<Rule>,
     /// What bounds a run.
@@ -311,7 +313,7 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`] with every mistake in the document.
     pub fn parse(text: &str, origin: &str) -> Result<Self, PolicyError> {
-        let checked = document::read(text).and_then(check::check);
+        let checked = parse::read(text).and_then(check::check);
         checked.map_err(|mut problems| {
             problems.sort_by(|a, b| a.position.cmp(&b.position).then_with(|| a.path.cmp(&b.path)));
             PolicyError { origin: origin.to_owned(), problems }
@@ -320,7 +322,7 @@ impl Policy {
 
     /// The JSON Schema of the document, draft 2020-12.
     pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(raw::Document).to_value()
+        schemars::schema_for!(schema::RawPolicy).to_value()
     }
 }
 

@@ -1,4 +1,4 @@
-//! Text in, [`raw::Document`](super::raw::Document) out, with every error at once.
+//! Text in, [`schema::RawPolicy`](super::schema::RawPolicy) out, with every error at once.
 //!
 //! A wrong value is noted, cut out of the tree, and the rest read again, until nothing is wrong
 //! any more: the types are written once, and one mistake does not hide the next.
@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::raw;
+use super::schema;
 use super::{Position, Problem};
 
 /// More mistakes than this in one policy are not one person's; it also bounds the loop.
@@ -20,7 +20,7 @@ const MAX_PROBLEMS: usize = 100;
 
 /// What is left of a document when the wrong parts are cut out, and what they were.
 pub(super) struct Reading {
-    pub document: raw::Document,
+    pub document: schema::RawPolicy,
     pub problems: Problems,
 }
 
@@ -76,7 +76,7 @@ pub(super) fn read(text: &str) -> Result<Reading, Vec<Problem>> {
     };
     let mut problems = Problems { places, found: Vec::new() };
     loop {
-        match serde_path_to_error::deserialize::<_, raw::Document>(&tree) {
+        match serde_path_to_error::deserialize::<_, schema::RawPolicy>(&tree) {
             Ok(document) => return Ok(Reading { document, problems }),
             Err(error) => {
                 let path = error.path().to_string();

@@ -165,7 +165,7 @@ impl JsonSchema for AgeText {
 #[derive(Debug, Clone, Copy)]
 pub enum AgeOrNever {
     /// After this long.
-    AgeText(AgeText),
+    After(AgeText),
     /// Not at all.
     Never,
 }
@@ -183,7 +183,7 @@ impl<'de> Deserialize<'de> for AgeOrNever {
             fn visit_str<E: Error>(self, text: &str) -> Result<AgeOrNever, E> {
                 match text {
                     "never" => Ok(AgeOrNever::Never),
-                    _ => AgeText::parse(text).map(AgeOrNever::AgeText).map_err(E::custom),
+                    _ => AgeText::parse(text).map(AgeOrNever::After).map_err(E::custom),
                 }
             }
         }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 
-use super::leaves::{AgeText, AgeOrNever, Count, Fraction, Glob, GroupBy, Pin};
+use super::scalars::{AgeOrNever, AgeText, Count, Fraction, Glob, GroupBy, Pin};
 
 /// A policy: which images to keep, and how the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]

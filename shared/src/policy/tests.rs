@@ -38,7 +38,7 @@ fn the_smallest_policy_has_the_documented_defaults() {
     assert_eq!(template_versions, TemplateVersions::DefaultAndLatest);
     assert!(pinned.is_empty());
     assert_eq!(policy.rules[0].keep.at_least, 1);
-    assert_eq!(policy.names.expired_at, "image-steward:expired-at");
+    assert_eq!(policy.tag_names.expired_at, "image-steward:expired-at");
     let from: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
     let retire = &policy.rules[0].retire;
     let after = |age: Age| age.after(from, &policy.timezone).to_string();

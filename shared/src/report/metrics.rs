@@ -9,7 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::Counts;
+use crate::apply::Counts;
 
 /// Where CloudWatch files the metrics.
 pub const NAMESPACE: &str = "ImageSteward";

@@ -1,31 +1,29 @@
 //! Reports for people. The JSON forms are the types' own.
 
-mod counts;
-pub mod events;
 pub mod explain;
-mod style;
 mod metrics;
 pub mod page;
-mod pins;
 mod plan;
 mod price;
+mod references;
 mod simulation;
+mod style;
 
 use std::fmt::Write as _;
 
-pub use counts::Counts;
-pub use style::{Colours, OutputStyle};
 pub use metrics::{NAMESPACE, metrics};
-pub use pins::{Stale, pins, pins_text, stale, stale_text};
 pub use plan::{Rows, plan_text};
 pub use price::{Price, Usd};
+pub use references::{Stale, pins, pins_text, stale, stale_text};
 pub use simulation::{compared_text, simulation_text};
+pub use style::{Colours, OutputStyle};
 
-use crate::apply::{Changed, Failure, Outcome};
-use crate::jobs::Reaped;
+use crate::apply::{Outcome, StepKind};
+use crate::model::ResourceId;
 use crate::plan::Step;
+use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::restore::{RestoreStatus, Restored};
-use crate::saved_plan::Differences;
+use crate::saved_plan::{Difference, Differences};
 use crate::text_fmt::{printable, thousands};
 
 /// The words for a step to come.
@@ -39,73 +37,60 @@ fn step_words(step: Step) -> &'static str {
 }
 
 /// What a run did, in a few lines; nothing when it did nothing. A refusal is not among them: it
-/// stands with the plan.
+/// is reported with the plan.
 pub fn outcome_text(outcome: &Outcome) -> String {
-    let Outcome {
-        expired,
-        deprecated,
-        disabled,
-        rescued,
-        deregistered,
-        marked,
-        deleted,
-        later,
-        changed,
-        deferred,
-        not_reached,
-        failed,
-        refused: _,
-    } = outcome;
     let mut text = String::new();
-    for (what, ids) in [
-        ("expired", join(expired)),
-        ("deprecated", join(deprecated)),
-        ("disabled", join(disabled)),
-        ("rescued", join(rescued)),
-        ("deregistered", join(deregistered)),
-        ("orphaned snapshots marked, to be deleted in a later run", join(marked)),
-        ("snapshots deleted", join(deleted)),
-        ("snapshots still in use, for a later run", join(later)),
-        ("deferred by a cap", join(deferred)),
-        ("not reached, and left for a later run", join(not_reached)),
-    ] {
-        if let Some((count, ids)) = ids {
-            let _ = writeln!(text, "{what} ({count}): {ids}");
-        }
+    let done = DONE.iter().map(|(step, what)| (*what, ids(outcome.done(*step))));
+    let left = [
+        ("snapshots still in use, for a later run", ids(outcome.in_use())),
+        ("deferred by a cap", ids(outcome.deferred())),
+        ("not reached, and left for a later run", ids(outcome.not_reached())),
+    ];
+    for (what, ids) in done.chain(left) {
+        list(&mut text, what, &ids);
     }
-    for Changed { id, reasons } in changed {
-        let _ = writeln!(text, "left alone: {id}: {}", printable(reasons));
+    for record in outcome.changed() {
+        let _ = writeln!(text, "skipped: {}", printable(&record.to_string()));
     }
-    for Failure { id, step, code: _, message } in failed {
-        let _ = writeln!(text, "failed: {} of {id}: {}", step.as_str(), printable(message));
+    for record in outcome.failed() {
+        let _ = writeln!(text, "failed: {}", printable(&record.to_string()));
     }
     text
 }
 
-/// How the world differs from what a saved plan was made for; nothing when it does not.
+/// The steps of a sweep, with the words for what they did.
+const DONE: [(StepKind, &str); 7] = [
+    (StepKind::Expire, "expired"),
+    (StepKind::Deprecate, "deprecated"),
+    (StepKind::Disable, "disabled"),
+    (StepKind::Rescue, "rescued"),
+    (StepKind::Deregister, "deregistered"),
+    (StepKind::MarkOrphan, "orphaned snapshots marked, to be deleted in a later run"),
+    (StepKind::DeleteSnapshot, "snapshots deleted"),
+];
+
+/// How the account differs from what a saved plan was made for; nothing when it does not.
 pub fn differences_text(differences: &Differences) -> String {
     let Differences { changed, left_for_later } = differences;
     let mut text = String::new();
-    for Changed { id, reasons } in changed {
-        let _ = writeln!(text, "changed: {id}: {}", printable(reasons));
+    for Difference { resource, planned, change } in changed {
+        let change = printable(&change.to_string());
+        let _ = writeln!(text, "changed: {resource}: planned: {planned}; {change}");
     }
-    if let Some((count, ids)) = join(left_for_later) {
-        let _ = writeln!(text, "not in the plan, and left for the next one ({count}): {ids}");
-    }
+    list(&mut text, "not in the plan, and left for the next one", &ids(left_for_later.iter()));
     text
 }
 
-/// What a run over snapshots found, beside what it did.
-pub fn reaped_text(reaped: &Reaped) -> String {
-    let Reaped { mode: _, orphans, due, kept, outcome: _ } = reaped;
+/// What a sweep over snapshots found.
+pub fn snapshot_plan_text(plan: &SnapshotPlan) -> String {
     let mut text = String::new();
-    if let Some((count, ids)) = join(orphans) {
-        let _ = writeln!(text, "orphaned snapshots ({count}): {ids}");
-    }
-    if let Some((count, ids)) = join(due) {
-        let _ = writeln!(text, "snapshots due ({count}): {ids}");
-    }
-    for decision in kept {
+    let with = |action: SnapshotAction| {
+        let meant = plan.decisions.iter().filter(move |one| one.action == action);
+        meant.map(|one| one.snapshot_id.to_string()).collect::<Vec<_>>()
+    };
+    list(&mut text, "orphaned snapshots", &with(SnapshotAction::Mark));
+    list(&mut text, "snapshots due", &with(SnapshotAction::Delete));
+    for decision in plan.decisions.iter().filter(|one| one.action == SnapshotAction::Keep) {
         let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
         let reasons = printable(&reasons.join(", "));
         let _ = writeln!(text, "snapshot kept: {}: {reasons}", decision.snapshot_id);
@@ -115,17 +100,18 @@ pub fn reaped_text(reaped: &Reaped) -> String {
 
 /// What a run did, in one sentence of numbers; nothing when it did nothing.
 pub fn outcome_line(outcome: &Outcome) -> String {
+    let done = |step: StepKind| outcome.done(step).count();
     let parts = [
-        (outcome.rescued.len(), "rescued"),
-        (outcome.expired.len(), "newly marked as expired"),
-        (outcome.deprecated.len(), "deprecated"),
-        (outcome.disabled.len(), "disabled"),
-        (outcome.deregistered.len(), "deregistered"),
-        (outcome.marked.len(), "orphaned snapshots marked"),
-        (outcome.deleted.len(), "snapshots deleted"),
-        (outcome.changed.len(), "left alone, because they changed"),
-        (outcome.failed.len(), "failed"),
-        (outcome.not_reached.len(), "not reached"),
+        (done(StepKind::Rescue), "rescued"),
+        (done(StepKind::Expire), "newly marked as expired"),
+        (done(StepKind::Deprecate), "deprecated"),
+        (done(StepKind::Disable), "disabled"),
+        (done(StepKind::Deregister), "deregistered"),
+        (done(StepKind::MarkOrphan), "orphaned snapshots marked"),
+        (done(StepKind::DeleteSnapshot), "snapshots deleted"),
+        (outcome.changed().count(), "skipped, because they changed"),
+        (outcome.failed().count(), "failed"),
+        (outcome.not_reached().count(), "not reached"),
     ];
     let said = parts.into_iter().filter(|(count, _)| *count > 0);
     let said: Vec<_> = said.map(|(count, what)| format!("{} {what}", thousands(count))).collect();
@@ -144,7 +130,7 @@ pub fn restored_text(all: &[Restored]) -> String {
         };
         let _ = writeln!(text, "{image_id}: {word}");
         for done in done {
-            let _ = writeln!(text, "  {}", printable(done));
+            let _ = writeln!(text, "  {}", printable(&done.to_string()));
         }
         if let Some(problem) = problem {
             let _ = writeln!(text, "  {}", printable(problem));
@@ -153,7 +139,13 @@ pub fn restored_text(all: &[Restored]) -> String {
     text
 }
 
-fn join<T: ToString>(ids: &[T]) -> Option<(usize, String)> {
-    let words: Vec<_> = ids.iter().map(ToString::to_string).collect();
-    (!words.is_empty()).then(|| (words.len(), words.join(" ")))
+fn ids<'a>(resources: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
+    resources.map(ToString::to_string).collect()
+}
+
+/// A line with these ids, if there are any.
+fn list(text: &mut String, what: &str, ids: &[String]) {
+    if !ids.is_empty() {
+        let _ = writeln!(text, "{what} ({}): {}", ids.len(), ids.join(" "));
+    }
 }

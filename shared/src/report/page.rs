@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Price;
-use crate::model::{ImageId, SnapshotId, Image, Inventory, Unread};
-use crate::plan::snapshots::{SnapshotDecision, SnapshotPlan, SnapshotReason};
+use crate::model::{ArnAndVersion, Image, ImageId, Inventory, SnapshotId, Unread};
 use crate::plan::reason::Reason;
+use crate::plan::snapshots::{SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::{Decision, Plan, Summary};
 use crate::policy::Policy;
 use crate::simulate::{Coming, ComingStep, coming};
@@ -113,7 +113,7 @@ impl<'a> PageData<'a> {
             planned_at: plan.planned_at.as_second(),
             policy: about.policy_file,
             program: about.program,
-            keep_tag: &policy.names.keep,
+            keep_tag: &policy.tag_names.keep,
             refusal: plan.refusal.as_ref().map(ToString::to_string),
             unread: &inventory.unread,
             price: Price::in_region(&plan.region),
@@ -202,8 +202,11 @@ fn row(
     let mut holders = Vec::new();
     for reason in &decision.reasons {
         match reason {
-            Reason::InUse { kind, by, stale } => {
-                holders.push(json!([strings.place(kind), strings.place(by), u8::from(*stale)]));
+            Reason::InUse { kind, arn, version, stale } => {
+                let kind = strings.place(&kind.to_string());
+                let resource = ArnAndVersion(arn, version.as_deref()).to_string();
+                let resource = strings.place(&resource);
+                holders.push(json!([kind, resource, u8::from(*stale)]));
             }
             other => reasons.push(strings.place(&other.to_string())),
         }
@@ -214,7 +217,7 @@ fn row(
         family,
         decision.created_at.map(seconds),
         image.map(|image| image.state),
-        decision.action.word(),
+        decision.action.kind(),
         reasons,
         holders,
         decision.expired_at.map(seconds),
@@ -243,7 +246,7 @@ fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
             decision.image,
             decision.snapshot_id,
             decision.size_gib,
-            decision.action.as_str(),
+            decision.action,
             after.map(Timestamp::as_second),
             reasons,
         ])
@@ -307,14 +310,15 @@ mod tests {
           {"image_id":"ami-3","name":"other","owner_id":"123456789012","created_at":"2026-11-01T00:00:00Z","state":"available"}],
         "snapshots":[{"snapshot_id":"snap-1","size_gib":8},{"snapshot_id":"snap-2","size_gib":100},
           {"snapshot_id":"snap-9","size_gib":5,"tags":{"image-steward:image":"ami-9","image-steward:delete-after":"2027-01-01T00:00:00Z"}}],
-        "references":[{"image_id":"ami-2","kind":"instance","by":"arn:i-2"}]}"#;
+        "references":[{"image_id":"ami-2","kind":"instance","arn":"arn:i-2"}]}"#;
     const POLICY: &str = "version = 1\n[[rule]]\nname = \"web\"\nmatch = { name = \"web-*\" }\nkeep = { last = 1 }\n";
 
     fn page() -> Value {
         let inventory = Inventory::from_json(INVENTORY).unwrap();
         let policy = Policy::parse(POLICY, "policy").unwrap();
         let plan = crate::plan::plan(&inventory, &policy, "2026-12-31T12:00:00Z".parse().unwrap());
-        let snapshots = crate::plan::snapshots::plan_snapshots(&inventory, &policy, plan.planned_at);
+        let snapshots =
+            crate::plan::snapshots::plan_snapshots(&inventory, &policy, plan.planned_at);
         let about = About { policy_file: "policy.toml", program: "image-steward" };
         let page = PageData::of(&inventory, &policy, &plan, &snapshots, about).with_projection(json!({
             "families": [{"rule": "web", "group": "all", "gib": [1]}, {"rule": "x", "group": "y"}]

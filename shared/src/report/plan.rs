@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 
 use jiff::Timestamp;
 
-use super::style::{OutputStyle, Tone};
 use super::price::Price;
 use super::step_words;
-use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
+use super::style::{OutputStyle, Tone};
 use crate::plan::reason::Reason;
+use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::{Action, Decision, Next, Plan, Step, Summary};
 use crate::text_fmt::{many, minute, printable, thousands};
 
@@ -30,14 +30,19 @@ impl Rows {
         match self {
             Self::Changes => decision.action != Action::Keep,
             Self::All => true,
-            Self::Because(words) => decision.reasons.iter().any(|one| words.contains(&one.word())),
+            Self::Because(words) => decision.reasons.iter().any(|one| words.contains(&one.kind())),
         }
     }
 }
 
 /// The plan, what is to be done about the snapshots of images that are gone, the sum of it, and the
 /// refusal if there is one. Ids are never broken or cut.
-pub fn plan_text(plan: &Plan, snapshots: Option<&SnapshotPlan>, rows: &Rows, style: OutputStyle) -> String {
+pub fn plan_text(
+    plan: &Plan,
+    snapshots: Option<&SnapshotPlan>,
+    rows: &Rows,
+    style: OutputStyle,
+) -> String {
     let found = snapshots.map_or(&[][..], |snapshots| &snapshots.decisions);
     if plan.decisions.is_empty() && found.is_empty() && plan.refusal.is_none() {
         return format!(
@@ -89,7 +94,13 @@ fn families(plan: &Plan) -> Vec<Vec<&Decision>> {
     families
 }
 
-fn family_text(text: &mut String, family: &[&Decision], now: Timestamp, rows: &Rows, style: OutputStyle) {
+fn family_text(
+    text: &mut String,
+    family: &[&Decision],
+    now: Timestamp,
+    rows: &Rows,
+    style: OutputStyle,
+) {
     let (shown, hidden): (Vec<&Decision>, Vec<&Decision>) =
         family.iter().copied().partition(|one| rows.shows(one));
     let Some(first) = family.first() else { return };
@@ -122,7 +133,7 @@ fn family_text(text: &mut String, family: &[&Decision], now: Timestamp, rows: &R
         image_text(text, decision, now, style);
     }
     if !hidden.is_empty() && *rows == Rows::Changes {
-        let words = hidden.iter().map(|one| one.reasons.iter().map(Reason::word).collect());
+        let words = hidden.iter().map(|one| one.reasons.iter().map(Reason::kind).collect());
         let line = format!("{} kept: {}", thousands(hidden.len()), in_numbers(words));
         style.paragraph(text, 2, &style.tone(Tone::Quiet, &line));
     }
@@ -171,12 +182,12 @@ fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, st
             SnapshotAction::Delete => Tone::Gone,
         };
         let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
-        let word = style.tone(tone, decision.action.as_str());
+        let word = style.tone(tone, decision.action.into());
         let why = printable(&why.join("; "));
         style.paragraph(text, 4, &format!("{} {word}; why: {why}", decision.snapshot_id));
     }
     if !hidden.is_empty() {
-        let words = hidden.iter().map(|one| one.reasons.iter().map(SnapshotReason::word).collect());
+        let words = hidden.iter().map(|one| one.reasons.iter().map(SnapshotReason::kind).collect());
         let line = format!("{} kept: {}", thousands(hidden.len()), in_numbers(words));
         style.paragraph(text, 2, &style.tone(Tone::Quiet, &line));
     }
@@ -194,7 +205,7 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, style: Out
         Action::Rescue(_) => ('+', Tone::Back),
     };
     let age = created_at.map_or_else(|| "age unknown".to_owned(), |made| age(made, now));
-    let word = action.word();
+    let word = action.kind();
     let what = format!("{image_id} {}, {age}: {}", printable(name), style.tone(tone, word));
     let why: Vec<_> = reasons.iter().map(|reason| printable(&reason.to_string())).collect();
     let mut more = vec![format!("why: {}", why.join("; "))];

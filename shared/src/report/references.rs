@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::plan::age;
-use crate::model::ImageId;
+use crate::model::{ArnAndVersion, ImageId};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
 use crate::text_fmt::printable;
@@ -22,29 +22,39 @@ pub struct Stale {
     pub name: Arc<str>,
     /// When it was made.
     pub created_at: Option<Timestamp>,
-    /// Who refers to it, and starts no machine as far as is known: ARN and version.
-    pub references: Vec<Arc<str>>,
+    /// What refers to it, and launches no instance as far as is known.
+    pub references: Vec<StaleReference>,
     /// How many other reasons keep it. Without any, it would expire once these are gone.
     pub other_reasons: usize,
+}
+
+/// A reference that nothing seems to need.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StaleReference {
+    /// The ARN of what refers to the image.
+    pub arn: Arc<str>,
+    /// Its version; see [`Reference::version`](crate::model::Reference::version).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Arc<str>>,
 }
 
 /// The images that are held by stale references, the oldest first.
 pub fn stale(plan: &Plan) -> Vec<Stale> {
     let of = |decision: &Decision| {
-        let mut references: Vec<Arc<str>> = Vec::new();
+        let mut references: Vec<StaleReference> = Vec::new();
         for reason in &decision.reasons {
-            if let Reason::InUse { by, stale: true, .. } = reason {
-                references.push(by.clone());
+            if let Reason::InUse { arn, version, stale: true, .. } = reason {
+                references.push(StaleReference { arn: arn.clone(), version: version.clone() });
             }
         }
-        // EC2 itself names a template without its version: that is no other one.
-        let is_same = |by: &str| {
-            references
-                .iter()
-                .any(|known| known.split_once(" version ").is_some_and(|(arn, _)| arn == by))
+        // EC2 itself names a template without its version: that is the same template.
+        let is_same = |arn: &str| {
+            references.iter().any(|known| known.version.is_some() && *known.arn == *arn)
         };
         let others = decision.reasons.iter().filter(|reason| match reason {
-            Reason::InUse { by, stale, .. } => !stale && !is_same(by),
+            Reason::InUse { arn, version, stale, .. } => {
+                !stale && !(version.is_none() && is_same(arn))
+            }
             _ => true,
         });
         let other_reasons = others.count();
@@ -74,8 +84,9 @@ pub fn stale_text(plan: &Plan) -> String {
             more => format!("{more} other reasons keep it"),
         };
         let _ = writeln!(text, "{image_id} {name} ({made} old): {alone}");
-        for by in references {
-            let _ = writeln!(text, "  {}", printable(by));
+        for StaleReference { arn, version } in references {
+            let resource = ArnAndVersion(arn, version.as_deref()).to_string();
+            let _ = writeln!(text, "  {}", printable(&resource));
         }
     }
     if found.is_empty() {
@@ -111,7 +122,7 @@ pub fn pins_text(plan: &Plan, images: &[ImageId]) -> String {
     let mut text = String::new();
     for decision in found {
         let (image, name) = (&decision.image_id, printable(&decision.name));
-        let _ = writeln!(text, "{image} {name}: {}", decision.action.word());
+        let _ = writeln!(text, "{image} {name}: {}", decision.action.kind());
         for reason in &decision.reasons {
             let _ = writeln!(text, "  {}", printable(&reason.to_string()));
         }

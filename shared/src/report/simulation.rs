@@ -115,7 +115,12 @@ fn held_back(text: &mut String, simulation: &Simulation, who: &str, style: Outpu
 
 /// A table whose first column is a date and whose others are numbers, without so many of the
 /// `dispensable` columns that it fits.
-fn table(header: &[&str], dispensable: &[&str], rows: Vec<Vec<String>>, style: OutputStyle) -> String {
+fn table(
+    header: &[&str],
+    dispensable: &[&str],
+    rows: Vec<Vec<String>>,
+    style: OutputStyle,
+) -> String {
     let mut columns: Vec<usize> = (0..header.len()).collect();
     let mut left = dispensable.iter();
     loop {

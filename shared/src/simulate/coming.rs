@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{DAY, World, of_images};
-use crate::model::{ImageId, SnapshotId, Inventory};
+use super::{DAY, SimulatedWorld, of_images};
+use crate::model::{ImageId, Inventory, SnapshotId};
 use crate::plan::snapshots::SnapshotAction;
 use crate::plan::{Action, plan};
 use crate::policy::Policy;
@@ -39,7 +39,7 @@ pub enum ComingStep {
 /// What sweeps, one a day, would do from `now` on for so many days: under the caps of the policy,
 /// and with no new images.
 pub fn coming(inventory: &Inventory, policy: &Policy, now: Timestamp, days: u32) -> Vec<Coming> {
-    let mut world = World::new(of_images(inventory, policy));
+    let mut world = SimulatedWorld::new(of_images(inventory, policy));
     let mut all = Vec::new();
     for day in 0..=days {
         let at = now.checked_add(DAY * i32::try_from(day).unwrap_or(i32::MAX));

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::world::World;
-use crate::model::{ImageId, SnapshotId, Image, ImageState, Inventory, Snapshot, TagNames, Tags};
+use super::world::SimulatedWorld;
+use crate::model::{Image, ImageId, ImageState, Inventory, Snapshot, SnapshotId, TagNames, Tags};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, name_prefix, plan};
 use crate::policy::Policy;
@@ -78,7 +78,7 @@ impl Growth {
         let sources = Sources {
             images,
             snapshots: inventory.snapshots.iter().map(|one| (&one.snapshot_id, one)).collect(),
-            names: &policy.names,
+            names: &policy.tag_names,
             now,
         };
         let all = families.len();
@@ -103,7 +103,12 @@ impl Growth {
     }
 
     /// Makes the images of the day that ends at `now`. How many these are.
-    pub(super) fn make(&mut self, world: &mut World, names: &TagNames, now: Timestamp) -> usize {
+    pub(super) fn make(
+        &mut self,
+        world: &mut SimulatedWorld,
+        names: &TagNames,
+        now: Timestamp,
+    ) -> usize {
         let before = self.made;
         for line in self.lines.iter_mut().filter(|line| line.next <= now) {
             // One that is overdue does not make up for what it missed.
@@ -231,7 +236,7 @@ fn middle<T: Copy>(sorted: &[T]) -> Option<T> {
 }
 
 impl ImageTemplate {
-    fn make(&self, number: usize, world: &mut World, names: &TagNames, now: Timestamp) {
+    fn make(&self, number: usize, world: &mut SimulatedWorld, names: &TagNames, now: Timestamp) {
         // Ids of AWS are hexadecimal, so that this one is nobody's and is seen to be made up.
         let Ok(image_id) = format!("ami-simulated-{number:06}").parse::<ImageId>() else { return };
         let created_at = now - self.before;

@@ -12,18 +12,18 @@ mod world;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use serde::Serialize;
 pub use coming::{Coming, ComingStep, coming};
 use growth::DAY;
 pub use growth::Growth;
+use jiff::Timestamp;
+use serde::Serialize;
 pub use world::{Done, SimulatedWorld};
 
-use crate::model::{AccountId, Region, SnapshotId, Inventory, Snapshot};
+use crate::model::{AccountId, Inventory, Region, Snapshot, SnapshotId};
 use crate::plan::snapshots::made_for;
 use crate::plan::{Plan, Refusal, plan};
 use crate::policy::Policy;
-use crate::progress;
+use crate::progress::{Progress, ProgressEvent};
 
 /// The longest time that is simulated: ten years.
 pub const MAX_DAYS: u32 = 3650;
@@ -117,8 +117,15 @@ impl Simulation {
 
 /// Simulates `days` days (at most [`MAX_DAYS`]) from `now` on, with the growth that `policy`'s
 /// families show.
-pub fn simulate(inventory: &Inventory, policy: &Policy, now: Timestamp, days: u32) -> Simulation {
-    simulate_with(inventory, Growth::of(inventory, policy, now), policy, now, days)
+pub fn simulate(
+    inventory: &Inventory,
+    policy: &Policy,
+    now: Timestamp,
+    days: u32,
+    progress: &dyn Progress,
+) -> Simulation {
+    let growth = Growth::of(inventory, policy, now);
+    simulate_with(inventory, growth, policy, now, days, progress)
 }
 
 /// The same with a given growth: two policies are compared over the same images to come.
@@ -128,27 +135,29 @@ pub fn simulate_with(
     policy: &Policy,
     now: Timestamp,
     days: u32,
+    progress: &dyn Progress,
 ) -> Simulation {
     let days = days.min(MAX_DAYS);
     let begin = of_images(inventory, policy);
     let sizes_unknown = begin.snapshots.iter().filter(|one| one.size_gib.is_none()).count();
     let mut world = SimulatedWorld::new(begin);
-    let (mut told, mut since) = (DayProgress::default(), Since::default());
-    progress::stage("simulating, day by day", usize::try_from(days).ok());
+    let (mut history, mut since) = (History::default(), Since::default());
+    let total = usize::try_from(days).ok();
+    progress.report(ProgressEvent::Stage { name: "simulating, day by day", total });
     for day in 0..=days {
-        progress::tell(progress::DayProgress::Done(1));
+        progress.report(ProgressEvent::Done(1));
         let at = now.checked_add(DAY * i32::try_from(day).unwrap_or(i32::MAX));
         let at = at.unwrap_or(Timestamp::MAX);
         if day > 0 {
-            since.made += growth.make(&mut world, &policy.names, at);
+            since.made += growth.make(&mut world, &policy.tag_names, at);
             world.let_time_pass(at);
         }
         let found = plan(world.inventory(), policy, at);
-        if told.refusal.is_none() {
-            told.refusal.clone_from(&found.refusal);
+        if history.refusal.is_none() {
+            history.refusal.clone_from(&found.refusal);
         }
         if day.is_multiple_of(DAYS_A_WEEK) || day == days {
-            told.picture(&found, world.inventory(), std::mem::take(&mut since));
+            history.picture(&found, world.inventory(), std::mem::take(&mut since));
         }
         if day < days {
             since.done += world.sweep(&found, policy);
@@ -162,9 +171,9 @@ pub fn simulate_with(
         growing: growth.growing(),
         still: growth.still(),
         sizes_unknown,
-        refusal: told.refusal,
-        points: told.points,
-        families: told.families,
+        refusal: history.refusal,
+        points: history.points,
+        families: history.families,
     }
 }
 
@@ -173,7 +182,7 @@ fn of_images(inventory: &Inventory, policy: &Policy) -> Inventory {
     let used: HashSet<&SnapshotId> =
         inventory.images.iter().flat_map(|image| &image.snapshots).collect();
     let concerns_images = |snapshot: &&Snapshot| {
-        let (names, tags) = (&policy.names, &snapshot.tags);
+        let (names, tags) = (&policy.tag_names, &snapshot.tags);
         used.contains(&snapshot.snapshot_id)
             || tags.has(&names.image)
             || tags.has(&names.delete_after)
@@ -202,9 +211,9 @@ struct Since {
 
 type Name = Option<Arc<str>>;
 
-/// What has been told so far.
+/// What has been history so far.
 #[derive(Default)]
-struct DayProgress {
+struct History {
     refusal: Option<Refusal>,
     points: Vec<Point>,
     families: Vec<FamilySeries>,
@@ -212,7 +221,7 @@ struct DayProgress {
     places: HashMap<(Name, Name), usize>,
 }
 
-impl DayProgress {
+impl History {
     /// Adds a picture of `world`, about which `plan` has just been made.
     fn picture(&mut self, plan: &Plan, world: &Inventory, since: Since) {
         let mut sizes: HashMap<&SnapshotId, u64> = world

@@ -4,6 +4,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::progress::NoProgress;
 use crate::model::ImageState;
 
 const STEPS: &str = "retire = { deprecate_after = \"0d\", disable_after = \"2d\", deregister_after = \"4d\", \
@@ -41,7 +42,7 @@ fn world(images: Vec<Value>, used: &str) -> Inventory {
         .collect();
     let text = json!({
         "account": "123456789012", "region": "eu-central-1", "taken_at": now().to_string(), "images": images,
-        "snapshots": snapshots, "references": [{"image_id": used, "kind": "instance", "by": "i-1"}],
+        "snapshots": snapshots, "references": [{"image_id": used, "kind": "instance", "arn": "i-1"}],
     });
     Inventory::from_json(&text.to_string()).unwrap()
 }
@@ -53,7 +54,8 @@ fn daily(name: &str, count: i64) -> Vec<Value> {
 
 #[test]
 fn one_image_a_day_is_counted_as_by_hand() {
-    let found = simulate(&world(daily("web", 5), "ami-elsewhere"), &last_three(), now(), 15);
+    let found =
+        simulate(&world(daily("web", 5), "ami-elsewhere"), &last_three(), now(), 15, &NoProgress);
     let counts = |point: &Point| {
         let done = point.done;
         let (there, made) = ((point.images, point.snapshots, point.gib), point.made);
@@ -88,15 +90,16 @@ fn one_image_a_day_is_counted_as_by_hand() {
 fn the_inventory_stays_as_it_is_and_the_result_is_the_same_each_time() {
     let inventory = world(daily("web", 5), "ami-elsewhere");
     let (before, policy) = (inventory.clone(), last_three());
-    let first = simulate(&inventory, &policy, now(), 30);
-    assert_eq!(first, simulate(&inventory, &policy, now(), 30));
+    let first = simulate(&inventory, &policy, now(), 30, &NoProgress);
+    assert_eq!(first, simulate(&inventory, &policy, now(), 30, &NoProgress));
     assert_eq!(inventory, before);
 }
 
 #[test]
 fn what_is_in_use_stays_and_what_is_new_is_not_used() {
     // The oldest of five is in use: only one expires on day 0, and images stay one more.
-    let found = simulate(&world(daily("web", 5), "ami-web-97"), &last_three(), now(), 14);
+    let found =
+        simulate(&world(daily("web", 5), "ami-web-97"), &last_three(), now(), 14, &NoProgress);
     let there: Vec<_> = found.points.iter().map(|point| (point.images, point.in_use)).collect();
     assert_eq!(there, [(5, 1), (9, 1), (9, 1)]);
 }
@@ -114,7 +117,7 @@ fn an_image_that_is_wanted_again_gets_everything_back() {
     .into_iter()
     .collect();
     (image.state, image.deprecation_time) = (ImageState::Disabled, Some(now() - DAY));
-    let mut world = World::new(inventory);
+    let mut world = SimulatedWorld::new(inventory);
     let found = plan(world.inventory(), &last_three(), now());
     assert_eq!(world.sweep(&found, &last_three()), Done { rescued: 1, ..Done::default() });
     let image = &world.inventory().images[2];
@@ -127,7 +130,7 @@ fn an_image_that_is_wanted_again_gets_everything_back() {
 #[test]
 fn a_refusal_removes_nothing_and_is_told_once() {
     let policy = policy("keep = { last = 3 }", "min_references = 2\n");
-    let found = simulate(&world(daily("web", 5), "ami-elsewhere"), &policy, now(), 14);
+    let found = simulate(&world(daily("web", 5), "ami-elsewhere"), &policy, now(), 14, &NoProgress);
     assert_eq!(found.refusal, Some(Refusal::TooFewReferences { seen: 1, at_least: 2 }));
     assert_eq!(
         found.points.last().map(|last| (last.images, last.done)),
@@ -142,7 +145,7 @@ fn caps_hold_back_what_they_hold_back_every_day() {
                   retire = { disable_after = \"never\", deregister_after = \"0d\" }\n[safety]\nmax_per_run = 1\n";
     let capped = Policy::parse(capped, "test").unwrap();
     let images = (0..100).map(|n| image("web", 24 * 300 + n)).collect();
-    let found = simulate(&world(images, "ami-elsewhere"), &capped, now(), 7);
+    let found = simulate(&world(images, "ami-elsewhere"), &capped, now(), 7, &NoProgress);
     let (first, last) = (&found.points[0], &found.points[1]);
     assert_eq!((first.images, first.deferred), (100, 96));
     assert_eq!((last.images, last.deferred, last.done.deregistered), (93, 89, 7));
@@ -163,7 +166,7 @@ fn snapshots_that_no_image_has_to_do_with_are_left_out() {
     );
     inventory.recycled_images = Some(Vec::new());
     let policy = policy("keep = { last = 30 }", "[orphans]\ndelete_after = \"2d\"\n");
-    let found = simulate(&inventory, &policy, now(), 7);
+    let found = simulate(&inventory, &policy, now(), 7, &NoProgress);
     assert_eq!((found.points[0].snapshots, found.points[0].gib), (5, 54));
     // Seven more of 8 GiB, and the orphans have gone.
     assert_eq!((found.points[1].snapshots, found.points[1].gib), (10, 80));
@@ -172,7 +175,7 @@ fn snapshots_that_no_image_has_to_do_with_are_left_out() {
 /// How many images each line of these makes in four weeks.
 fn made(images: Vec<Value>) -> usize {
     let policy = policy("group_by = [\"name_prefix\"]\nkeep = { last = 1000 }", "");
-    let found = simulate(&world(images, "ami-elsewhere"), &policy, now(), 28);
+    let found = simulate(&world(images, "ami-elsewhere"), &policy, now(), 28, &NoProgress);
     found.points.iter().map(|point| point.made).sum()
 }
 
@@ -212,10 +215,10 @@ fn a_new_image_is_like_the_newest_but_for_what_people_and_sweeps_did_to_it() {
     images[1]["architecture"] = json!("arm64");
     images[1]["last_launched_at"] = json!("2026-11-21T12:00:00Z");
     let policy = policy("keep = { last = 1, tags = { Pinned = \"*\" } }", "");
-    let mut world = World::new(world(images, "ami-elsewhere"));
+    let mut world = SimulatedWorld::new(world(images, "ami-elsewhere"));
     let mut growth = Growth::of(world.inventory(), &policy, now());
     let tomorrow = now() + DAY;
-    assert_eq!(growth.make(&mut world, &policy.names, tomorrow), 1);
+    assert_eq!(growth.make(&mut world, &policy.tag_names, tomorrow), 1);
     let image = world.inventory().images.last().unwrap();
     assert_eq!(image.image_id.as_str(), "ami-simulated-000001");
     assert_eq!((&*image.name, image.architecture.as_deref()), ("web-25", Some("arm64")));
@@ -239,7 +242,7 @@ fn what_no_rule_matches_grows_by_name_and_what_others_make_does_not() {
         image["owner_id"] = json!("999988887777");
         image
     }));
-    let found = simulate(&world(images, "ami-elsewhere"), &last_three(), now(), 7);
+    let found = simulate(&world(images, "ami-elsewhere"), &last_three(), now(), 7, &NoProgress);
     assert_eq!(found.points[1].images, 9 + 7);
     assert_eq!((found.growing, found.still), (1, 0));
     assert_eq!(found.families.len(), 1);
@@ -254,7 +257,7 @@ fn two_policies_see_the_same_images_to_come() {
     let all_in_one = policy("keep = { last = 6 }", "");
     let growth = Growth::of(&inventory, &by_name, now());
     let made = |policy: &Policy| -> Vec<usize> {
-        let found = simulate_with(&inventory, growth.clone(), policy, now(), 60);
+        let found = simulate_with(&inventory, growth.clone(), policy, now(), 60, &NoProgress);
         found.points.iter().map(|point| point.made).collect()
     };
     assert_eq!(made(&by_name), made(&all_in_one));
@@ -264,7 +267,7 @@ fn two_policies_see_the_same_images_to_come() {
 fn the_curves_have_a_number_for_every_point() {
     // The rule begins to match on day 3, so that its family comes into being in the middle.
     let policy = policy("match = { older_than = \"3d\" }\nkeep = { last = 1 }", "");
-    let found = simulate(&world(daily("web", 2), "ami-elsewhere"), &policy, now(), 21);
+    let found = simulate(&world(daily("web", 2), "ami-elsewhere"), &policy, now(), 21, &NoProgress);
     let series = serde_json::to_value(found.series()).unwrap();
     let length = |value: &Value| value.as_array().map(Vec::len);
     assert_eq!(found.families.len(), 2);
@@ -286,6 +289,7 @@ fn the_curves_have_a_number_for_every_point() {
 #[test]
 fn the_end_of_time_is_no_panic() {
     let end = Timestamp::MAX;
-    let found = simulate(&world(daily("web", 5), "ami-elsewhere"), &last_three(), end, 14);
+    let found =
+        simulate(&world(daily("web", 5), "ami-elsewhere"), &last_three(), end, 14, &NoProgress);
     assert_eq!(found.points.len(), 3);
 }

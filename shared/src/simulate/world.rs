@@ -4,12 +4,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::ops::AddAssign;
-use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
-use crate::model::{ImageId, SnapshotId, Image, ImageState, Inventory, Recyclable, Snapshot, TagNames, Tags};
+use crate::model::{
+    Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, Snapshot, SnapshotId,
+    TagNames, Tags,
+};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::undo::{Deprecation, Undo};
 use crate::plan::{Action, Decision, Plan};
@@ -98,7 +100,7 @@ impl SimulatedWorld {
         let mut done = Done::default();
         self.take_steps(plan, policy, &mut done);
         let reaping = plan_snapshots(&self.inventory, policy, plan.planned_at);
-        self.reap(&reaping, &policy.names, &mut done);
+        self.reap(&reaping, &policy.tag_names, &mut done);
         (done, reaping)
     }
 
@@ -108,7 +110,7 @@ impl SimulatedWorld {
         if steps.is_empty() {
             return;
         }
-        let changes = changes_of(&steps, &policy.names);
+        let changes = changes_of(&steps, &policy.tag_names);
         let mut steps: HashMap<&ImageId, &Decision> =
             steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
         let mut gone = Vec::new();
@@ -118,9 +120,10 @@ impl SimulatedWorld {
             let Some(decision) = found else { return true };
             if plan.marks(decision) {
                 done.expired += 1;
-                set(&mut image.tags, &policy.names.expired_at, &plan.planned_at.to_string());
+                set(&mut image.tags, &policy.tag_names.expired_at, &plan.planned_at.to_string());
             }
-            let stays = take_step(image, &decision.action, &policy.names, plan.planned_at, done);
+            let stays =
+                take_step(image, &decision.action, &policy.tag_names, plan.planned_at, done);
             if !stays {
                 gone.push((image.image_id.clone(), std::mem::take(&mut image.tags)));
             }
@@ -129,7 +132,7 @@ impl SimulatedWorld {
         for (image, tags) in gone {
             self.recycle(image, &tags, plan.planned_at);
         }
-        self.change_snapshots(changes, &policy.names, done);
+        self.change_snapshots(changes, &policy.tag_names, done);
     }
 
     fn recycle(&mut self, image: ImageId, tags: &Tags, now: Timestamp) {
@@ -269,7 +272,7 @@ fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
 }
 
 /// From now on these and nobody else may launch the image.
-fn share(image: &mut Image, with: Box<[Arc<str>]>) {
-    image.public = with.iter().any(|word| &**word == "all");
+fn share(image: &mut Image, with: Box<[LaunchPermission]>) {
+    image.public = with.contains(&LaunchPermission::Everyone);
     image.launch_permissions = Some(with);
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::families::{Family, Kind};
-use super::measure::{Measures, Outlook};
+use super::families::{FamilyStats, Kind};
+use super::stats::{Measures, Outlook};
 use super::text::shown;
-use super::write::{Keep, Match, Retire, Rule};
+use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRetire, SuggestedRule};
 use crate::model::Inventory;
 
 /// What stands above everything.
@@ -54,7 +54,7 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
 }
 
 /// What the images of a rule have in common.
-pub(super) fn about_families(set: &[Family]) -> Vec<String> {
+pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
     let Some(first) = set.first() else { return Vec::new() };
     let size: usize = set.iter().map(|family| family.size).sum();
     let what = match (&first.kind, set.len()) {
@@ -83,7 +83,7 @@ pub(super) fn about_families(set: &[Family]) -> Vec<String> {
 }
 
 /// What was seen of a rule's images, and what follows from it.
-pub(super) fn about_rule(rule: &Rule, measures: &Measures) -> Vec<String> {
+pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<String> {
     let Measures {
         images,
         families,
@@ -124,7 +124,7 @@ pub(super) fn about_rule(rule: &Rule, measures: &Measures) -> Vec<String> {
         }
         reach
     };
-    let Keep { last, .. } = &rule.keep;
+    let SuggestedKeep { last, .. } = &rule.keep;
     let keeps_all =
         last.is_some_and(|last| usize::try_from(last).is_ok_and(|last| last >= *images));
     let all = if keeps_all { " So this rule keeps all of them today." } else { "" };
@@ -153,8 +153,8 @@ pub(super) fn orphans() -> Vec<String> {
 }
 
 /// The rule of a policy for an account in which no family was found.
-pub(super) fn example() -> Rule {
-    Rule {
+pub(super) fn example() -> SuggestedRule {
+    SuggestedRule {
         comments: vec![
             "No family was found: no two images have names that differ only in the number, date or version at their \
              end, or a tag in common that names a family. This rule is an example; it matches images named \
@@ -166,15 +166,15 @@ pub(super) fn example() -> Rule {
                 .to_owned(),
         ],
         name: "example".to_owned(),
-        matches: Match { name: Some("example-*".to_owned()), ..Match::default() },
+        matches: SuggestedMatch { name: Some("example-*".to_owned()), ..SuggestedMatch::default() },
         group_by: vec!["name_prefix".to_owned(), "architecture".to_owned()],
-        keep: Keep {
+        keep: SuggestedKeep {
             last: Some(5),
             within: Some("30d".to_owned()),
             launched_within: Some("90d".to_owned()),
-            ..Keep::default()
+            ..SuggestedKeep::default()
         },
-        retire: Retire::default(),
+        retire: SuggestedRetire::default(),
     }
 }
 

@@ -4,23 +4,26 @@
 //! rule keeps everything that is in use plus a little. It is a text for people; what it says is
 //! decided by [`plan`](crate::plan) like any other policy.
 
-mod covering;
+mod comments;
 mod families;
-mod leftovers;
-mod measure;
+mod stats;
+mod subsume;
 mod text;
-mod words;
+mod unmatched;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub use comments::rule_name;
+use families::{FamilyStats, Kind};
 use jiff::Timestamp;
-use families::{Family, Kind};
-use measure::{Measures, measure};
-pub use measure::{Outlook, outlook};
+use stats::{Measures, measure};
+pub use stats::{Outlook, outlook};
 pub use text::{any_of, is_glob, literal, shown};
-pub use words::rule_name;
-pub use write::{Document, Entry, Keep, Match, Retire, Rule, Safety};
+pub use write::{
+    Entry, SuggestedKeep, SuggestedMatch, SuggestedPolicy, SuggestedRetire, SuggestedRule,
+    SuggestedSafety,
+};
 
 use crate::model::Inventory;
 use crate::plan::{Plan, plan};
@@ -56,7 +59,7 @@ pub struct FirstPolicy {
 pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy, PolicyError> {
     let mut rules = rules_for(families::find(inventory));
     if rules.is_empty() {
-        rules.push(words::example());
+        rules.push(comments::example());
         return finish(inventory, rules, now);
     }
     let (_, seen) = written_and_planned(inventory, &rules, now)?;
@@ -64,7 +67,7 @@ pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy
     rules.retain_mut(|rule| match measures.get(rule.name.as_str()) {
         Some(measures) => {
             rule.keep = keep_for(measures);
-            rule.comments.extend(words::about_rule(rule, measures));
+            rule.comments.extend(comments::about_rule(rule, measures));
             true
         }
         // Its images all fall under the rules before it.
@@ -76,19 +79,19 @@ pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy
 /// Writes the text around the rules, with what they find in it.
 fn finish(
     inventory: &Inventory,
-    rules: Vec<Rule>,
+    rules: Vec<SuggestedRule>,
     now: Timestamp,
 ) -> Result<FirstPolicy, PolicyError> {
     let count = rules.len();
     let (policy, plan) = written_and_planned(inventory, &rules, now)?;
     let outlook = outlook(inventory, &policy, now);
     let mut entries: Vec<Entry> = rules.into_iter().map(Entry::Rule).collect();
-    entries.push(Entry::Note(leftovers::about(inventory, &plan)));
-    let document = Document {
-        head: words::head(inventory, &outlook, now),
+    entries.push(Entry::Note(unmatched::about(inventory, &plan)));
+    let document = SuggestedPolicy {
+        head: comments::head(inventory, &outlook, now),
         entries,
         safety: safety_for(inventory),
-        orphans: words::orphans(),
+        orphans: comments::orphans(),
     };
     let text = document.to_toml();
     Policy::parse(&text, "the draft")?;
@@ -97,11 +100,12 @@ fn finish(
 
 fn written_and_planned(
     inventory: &Inventory,
-    rules: &[Rule],
+    rules: &[SuggestedRule],
     now: Timestamp,
 ) -> Result<(Policy, Plan), PolicyError> {
     let entries = rules.iter().cloned().map(Entry::Rule).collect();
-    let document = Document { entries, safety: safety_for(inventory), ..Document::default() };
+    let document =
+        SuggestedPolicy { entries, safety: safety_for(inventory), ..SuggestedPolicy::default() };
     let policy = Policy::parse(&document.to_toml(), "the draft")?;
     let plan = plan(inventory, &policy, now);
     Ok((policy, plan))
@@ -109,17 +113,17 @@ fn written_and_planned(
 
 /// A rule for each of the largest families, and rules that smaller ones share. Those by tag come
 /// first, because the images of those by name lack that tag; then longer names before shorter.
-fn rules_for(mut families: Vec<Family>) -> Vec<Rule> {
+fn rules_for(mut families: Vec<FamilyStats>) -> Vec<SuggestedRule> {
     let small = families.split_off(families.len().min(OWN_RULES));
-    let mut shared: BTreeMap<(Kind, Vec<String>), Vec<Family>> = BTreeMap::new();
+    let mut shared: BTreeMap<(Kind, Vec<String>), Vec<FamilyStats>> = BTreeMap::new();
     for family in small {
         shared.entry((family.kind.clone(), family.divided_by.clone())).or_default().push(family);
     }
     families.sort_by(|a, b| {
-        let length = |family: &Family| std::cmp::Reverse(family.value.chars().count());
+        let length = |family: &FamilyStats| std::cmp::Reverse(family.value.chars().count());
         (&a.kind, length(a), &a.value).cmp(&(&b.kind, length(b), &b.value))
     });
-    let mut sets: Vec<Vec<Family>> = families.into_iter().map(|family| vec![family]).collect();
+    let mut sets: Vec<Vec<FamilyStats>> = families.into_iter().map(|family| vec![family]).collect();
     for mut together in shared.into_values() {
         together.sort_by(|a, b| a.value.cmp(&b.value));
         while !together.is_empty() {
@@ -128,7 +132,7 @@ fn rules_for(mut families: Vec<Family>) -> Vec<Rule> {
         }
     }
     sets.sort_by(|a, b| {
-        let kind = |set: &Vec<Family>| set.first().map(|family| family.kind.clone());
+        let kind = |set: &Vec<FamilyStats>| set.first().map(|family| family.kind.clone());
         kind(a).cmp(&kind(b))
     });
     let mut names = BTreeSet::new();
@@ -136,7 +140,7 @@ fn rules_for(mut families: Vec<Family>) -> Vec<Rule> {
 }
 
 /// The rule of families of one kind that are told apart by the same things.
-fn rule_for(set: &[Family], names: &mut BTreeSet<String>) -> Option<Rule> {
+fn rule_for(set: &[FamilyStats], names: &mut BTreeSet<String>) -> Option<SuggestedRule> {
     let first = set.first()?;
     let globs: BTreeSet<String> = set.iter().flat_map(|family| family.globs.clone()).collect();
     let glob = any_of(globs)?;
@@ -146,27 +150,30 @@ fn rule_for(set: &[Family], names: &mut BTreeSet<String>) -> Option<Rule> {
             if set.len() > 1 {
                 group_by.push(format!("tag:{key}"));
             }
-            Match { tags: BTreeMap::from([(key.clone(), glob)]), ..Match::default() }
+            SuggestedMatch {
+                tags: BTreeMap::from([(key.clone(), glob)]),
+                ..SuggestedMatch::default()
+            }
         }
-        Kind::Name => Match { name: Some(glob), ..Match::default() },
+        Kind::Name => SuggestedMatch { name: Some(glob), ..SuggestedMatch::default() },
     };
     group_by.extend(first.divided_by.iter().cloned());
     let wanted = if set.len() > 1 { "small-families" } else { first.value.as_str() };
-    Some(Rule {
-        comments: words::about_families(set),
-        name: words::rule_name(wanted, names),
+    Some(SuggestedRule {
+        comments: comments::about_families(set),
+        name: comments::rule_name(wanted, names),
         matches,
         group_by,
-        keep: Keep { last: Some(LEAST_LAST), ..Keep::default() },
-        retire: Retire::default(),
+        keep: SuggestedKeep { last: Some(LEAST_LAST), ..SuggestedKeep::default() },
+        retire: SuggestedRetire::default(),
     })
 }
 
 /// Everything that is in use, plus a little.
-fn keep_for(measures: &Measures) -> Keep {
+fn keep_for(measures: &Measures) -> SuggestedKeep {
     let days = (measures.oldest_in_use + 1).max(LEAST_DAYS);
     let days = (days.saturating_add(LEAST_DAYS - 1) / LEAST_DAYS * LEAST_DAYS).min(MAX_DAYS);
-    Keep {
+    SuggestedKeep {
         last: Some(measures.deepest.saturating_add(MARGIN).max(LEAST_LAST)),
         within: Some(format!("{days}d")),
         launched_within: Some("90d".to_owned()),
@@ -175,12 +182,12 @@ fn keep_for(measures: &Measures) -> Keep {
 }
 
 /// The defaults, but a picture of use that is much smaller than today's is suspicious.
-fn safety_for(inventory: &Inventory) -> Safety {
+fn safety_for(inventory: &Inventory) -> SuggestedSafety {
     let references = inventory.references.len();
-    Safety {
-        comments: words::about_safety(references),
+    SuggestedSafety {
+        comments: comments::about_safety(references),
         min_references: (references / 4).max(1),
-        ..Safety::default()
+        ..SuggestedSafety::default()
     }
 }
 

@@ -2,9 +2,9 @@
 
 use globset::Glob;
 
-use super::write::Match;
+use super::write::SuggestedMatch;
 
-impl Match {
+impl SuggestedMatch {
     /// Whether this surely matches every image that `other` matches. What cannot be told from the
     /// texts alone is taken for a no.
     pub fn covers(&self, other: &Self) -> bool {
@@ -37,8 +37,8 @@ fn wider(glob: &str, other: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn named(name: &str) -> Match {
-        Match { name: Some(name.to_owned()), ..Match::default() }
+    fn named(name: &str) -> SuggestedMatch {
+        SuggestedMatch { name: Some(name.to_owned()), ..SuggestedMatch::default() }
     }
 
     #[test]
@@ -57,16 +57,21 @@ mod tests {
 
     #[test]
     fn every_condition_counts() {
-        let old = |days: &str| Match { older_than: Some(days.to_owned()), ..named("web-*") };
-        let but = |name: &str| Match { not: Some(Box::new(named(name))), ..named("web-*") };
-        let tagged = |value: &str| Match {
+        let old =
+            |days: &str| SuggestedMatch { older_than: Some(days.to_owned()), ..named("web-*") };
+        let but =
+            |name: &str| SuggestedMatch { not: Some(Box::new(named(name))), ..named("web-*") };
+        let tagged = |value: &str| SuggestedMatch {
             tags: [("Env".to_owned(), value.to_owned())].into(),
-            ..Match::default()
+            ..SuggestedMatch::default()
         };
-        assert!(Match::default().covers(&but("x")) && Match::default().covers(&old("3d")));
+        assert!(
+            SuggestedMatch::default().covers(&but("x"))
+                && SuggestedMatch::default().covers(&old("3d"))
+        );
         assert!(named("web-*").covers(&old("3d")) && !old("3d").covers(&named("web-*")));
         assert!(but("x").covers(&but("x")) && !but("x").covers(&but("y")));
         assert!(tagged("*").covers(&tagged("dev")) && !tagged("dev").covers(&tagged("*")));
-        assert!(!tagged("*").covers(&Match::default()));
+        assert!(!tagged("*").covers(&SuggestedMatch::default()));
     }
 }

@@ -28,7 +28,7 @@ fn series(name: &str, number: i64, step: i64, more: &Value) -> Vec<Value> {
 fn world(images: Vec<Value>, in_use: &[&str]) -> Inventory {
     let used = |name: &&str| {
         let id = images.iter().find(|image| image["name"] == **name).unwrap()["image_id"].clone();
-        json!({ "image_id": id, "kind": "instance", "by": "i-1" })
+        json!({ "image_id": id, "kind": "instance", "arn": "i-1" })
     };
     let references: Vec<Value> = in_use.iter().map(used).collect();
     let inventory = json!({

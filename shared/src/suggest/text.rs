@@ -1,7 +1,7 @@
 //! Texts as they may stand in a policy: strings, keys, globs and comments of TOML.
 
-use std::fmt::Write;
 use crate::text_fmt::printable;
+use std::fmt::Write;
 
 /// Comments are wrapped before this column.
 const WIDTH: usize = 100;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::comments::counted;
 use super::text::shown;
-use super::words::counted;
 use crate::model::Inventory;
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, name_prefix};

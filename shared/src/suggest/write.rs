@@ -27,7 +27,7 @@ pub enum Entry {
     /// Only comments.
     Note(Vec<String>),
     /// A rule that decides.
-    SuggestedRule(SuggestedRule),
+    Rule(SuggestedRule),
     /// A rule that is written as a comment: it decides nothing until a person makes it a rule.
     Suggestion(SuggestedRule),
 }
@@ -121,7 +121,7 @@ impl SuggestedPolicy {
             text.push('\n');
             match entry {
                 Entry::Note(paragraphs) => comment(&mut text, paragraphs),
-                Entry::SuggestedRule(rule) => {
+                Entry::Rule(rule) => {
                     comment(&mut text, &rule.comments);
                     text.push_str(&rule.to_toml());
                 }
@@ -316,7 +316,7 @@ mod tests {
                 keep: SuggestedKeep { last: Some(1), ..SuggestedKeep::default() },
                 ..SuggestedRule::default()
             };
-            let entries = vec![Entry::Suggestion(rule.clone()), Entry::SuggestedRule(rule)];
+            let entries = vec![Entry::Suggestion(rule.clone()), Entry::Rule(rule)];
             let written = SuggestedPolicy { entries, ..SuggestedPolicy::default() }.to_toml();
             let policy =
                 Policy::parse(&written, "test").unwrap_or_else(|e| panic!("{e}\n{written}"));

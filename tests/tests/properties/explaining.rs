@@ -34,7 +34,7 @@ fn kept(decision: &Decision) -> BTreeSet<&str> {
         "monthly",
         "yearly",
     ];
-    let key = |reason: &Reason| match reason.word() {
+    let key = |reason: &Reason| match reason.kind() {
         "tag" => Some("tags"),
         word => keys.into_iter().find(|key| *key == word),
     };

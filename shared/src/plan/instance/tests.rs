@@ -56,7 +56,8 @@ fn a_machine_goes_once_its_own_image_is_there() {
     let stop = decide(&instance, &protection, Some(&image));
     assert_eq!(stop, "Stop: ami-1 is made of it and available");
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
-    let found = decide_under(&terminate, &instance, &protection, Some(&image), &[snapshot(Some(true))]);
+    let found =
+        decide_under(&terminate, &instance, &protection, Some(&image), &[snapshot(Some(true))]);
     assert_eq!(found, "Terminate: ami-1 is made of it and available");
 }
 
@@ -100,8 +101,10 @@ fn whatever_is_in_doubt_keeps_it() {
     let good = InstanceProtection::default();
     let member_of = Some("the Auto Scaling group web".into());
     let group = InstanceProtection { member_of, ..InstanceProtection::default() };
-    let protected = InstanceProtection { termination_protected: true, ..InstanceProtection::default() };
-    let stop_protected = InstanceProtection { stop_protected: true, ..InstanceProtection::default() };
+    let protected =
+        InstanceProtection { termination_protected: true, ..InstanceProtection::default() };
+    let stop_protected =
+        InstanceProtection { stop_protected: true, ..InstanceProtection::default() };
     let with = |change: fn(&mut Instance)| {
         let mut instance = instance("ami-1");
         change(&mut instance);

@@ -16,7 +16,10 @@ pub use self::orphan::made_for;
 pub use self::reason::SnapshotReason;
 use super::protect::{Recovery, manager_by_tags, opt_out};
 use super::{Refusal, exists};
-use crate::model::{AccountId, ImageId, Region, SnapshotId, Inventory, Recyclable, Snapshot, SnapshotReference, Source, Unread};
+use crate::model::{
+    AccountId, ImageId, Inventory, Recyclable, Region, Snapshot, SnapshotId, SnapshotReference,
+    Source, Unread,
+};
 use crate::policy::{Policy, SharedImages};
 
 /// What is to be done about every snapshot that carries our `delete-after` or is an orphan, and
@@ -58,15 +61,7 @@ pub struct SnapshotDecision {
 
 /// What is to be done about a snapshot.
 #[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    Serialize,
-    Deserialize,
-    strum::Display,
-    strum::IntoStaticStr,
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -111,7 +106,7 @@ pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) ->
     let mut decisions: Vec<SnapshotDecision> = inventory
         .snapshots
         .iter()
-        .filter_map(|snapshot| match snapshot.tags.has(&policy.names.delete_after) {
+        .filter_map(|snapshot| match snapshot.tags.has(&policy.tag_names.delete_after) {
             true => Some(decide(snapshot, &world, policy, now)),
             false => orphan::decide(snapshot, &world, policy, now),
         })
@@ -204,7 +199,8 @@ impl<'a> SnapshotFacts<'a> {
         named.sort();
         kept.extend(named.into_iter().map(|reference| SnapshotReason::NamedBy {
             kind: reference.kind.clone(),
-            by: reference.by.clone(),
+            arn: reference.arn.clone(),
+            version: reference.version.clone(),
         }));
         if snapshot.locked == Some(true) {
             kept.push(SnapshotReason::Locked);
@@ -259,7 +255,7 @@ pub fn due(
     now: Timestamp,
 ) -> Result<Timestamp, Vec<SnapshotReason>> {
     let mut kept = protections_of(snapshot, policy, now);
-    if let Some(own) = snapshot.tags.get(&policy.names.snapshot)
+    if let Some(own) = snapshot.tags.get(&policy.tag_names.snapshot)
         && own != snapshot.snapshot_id.as_str()
     {
         kept.push(SnapshotReason::CopyOf { snapshot: own.to_owned() });
@@ -267,7 +263,7 @@ pub fn due(
     if image_of(snapshot, policy).is_none() {
         kept.push(SnapshotReason::ImageUnknown);
     }
-    let value = snapshot.tags.get(&policy.names.delete_after).unwrap_or_default();
+    let value = snapshot.tags.get(&policy.tag_names.delete_after).unwrap_or_default();
     match value.parse::<Timestamp>() {
         Ok(at) if at > now => kept.push(SnapshotReason::NotBefore { at }),
         Ok(at) if snapshot.started_at.is_some_and(|started_at| started_at > at) => {
@@ -283,12 +279,12 @@ pub fn due(
 
 /// Why nobody but its keeper may delete a snapshot, whatever becomes of its image.
 pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<SnapshotReason> {
-    let until = opt_out(&snapshot.tags, &policy.names.keep, now, &policy.timezone);
+    let until = opt_out(&snapshot.tags, &policy.tag_names.keep, now, &policy.timezone);
     let opted_out = until.map(|until| SnapshotReason::OptedOut { until });
     let managed = manager_by_tags(&snapshot.tags).map(|by| SnapshotReason::ManagedElsewhere { by });
     opted_out.into_iter().chain(managed).collect()
 }
 
 fn image_of(snapshot: &Snapshot, policy: &Policy) -> Option<ImageId> {
-    snapshot.tags.get(&policy.names.image).and_then(|id| id.parse().ok())
+    snapshot.tags.get(&policy.tag_names.image).and_then(|id| id.parse().ok())
 }

@@ -8,8 +8,10 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{SnapshotAction, SnapshotDecision, SnapshotReason, SnapshotFacts, protections_of, image_of};
-use crate::model::{ImageId, SnapshotId, Inventory, Snapshot};
+use super::{
+    SnapshotAction, SnapshotDecision, SnapshotFacts, SnapshotReason, image_of, protections_of,
+};
+use crate::model::{ImageId, Inventory, Snapshot, SnapshotId};
 use crate::policy::{Orphans, Policy};
 
 /// A snapshot is begun before its image can be listed. A day is more than enough.
@@ -111,7 +113,7 @@ enum Origin {
 impl Origin {
     /// `None` when nothing says that `snapshot` was made for an image.
     fn of(snapshot: &Snapshot, policy: &Policy) -> Option<Self> {
-        let names = &policy.names;
+        let names = &policy.tag_names;
         let by_tag = image_of(snapshot, policy);
         let hint = snapshot.description.as_deref().and_then(hint);
         let image = by_tag.clone().or_else(|| hint.as_ref().map(|hint| hint.image().clone()))?;

@@ -5,13 +5,18 @@ mod steps;
 mod text;
 mod verdicts;
 
+use std::sync::Arc;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 pub use self::steps::{Milestone, When};
 pub use self::text::{gone_text, story_text};
 pub use self::verdicts::{RuleOutcome, Verdict};
-use crate::model::{AccountId, ImageId, Region, SnapshotId, Image, Inventory, Source, Unread, TagNames};
+use crate::model::{
+    AccountId, Image, ImageId, Inventory, ReferenceKind, Region, SnapshotId, Source, TagNames,
+    Unread,
+};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
 use crate::policy::{DEFAULT_PREFIX, Policy};
@@ -32,7 +37,7 @@ pub struct Explanation {
     /// Its place in its family (the newest is 1) and the size of that.
     pub rank: Option<(usize, usize)>,
     /// What refers to it, and how that was found.
-    pub references: Vec<ImageLookup>,
+    pub references: Vec<CitedReference>,
     /// What could not be read: something there may refer to it too.
     pub unread: Vec<Unread>,
     /// Why it must not be touched, whatever the rule says, beside what refers to it.
@@ -53,12 +58,15 @@ pub struct Explanation {
 
 /// Something that refers to the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct ImageLookup {
+pub struct CitedReference {
     /// Its kind, for example `instance`.
-    pub kind: String,
-    /// Its ARN, with a version where it has versions.
-    pub by: String,
-    /// Nothing that was read starts machines from it.
+    pub kind: ReferenceKind,
+    /// Its ARN.
+    pub arn: Arc<str>,
+    /// Its version; see [`Reference::version`](crate::model::Reference::version).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Arc<str>>,
+    /// Nothing that was read launches instances from it.
     pub stale: bool,
     /// The source that tells of this kind; `None` for a kind that this version does not know.
     pub source: Option<Source>,
@@ -116,24 +124,26 @@ fn family_of(place: usize, plan: &Plan) -> &[Decision] {
     plan.decisions.get(first..place + end).unwrap_or_default()
 }
 
-fn found(reason: &Reason) -> Option<ImageLookup> {
-    let Reason::InUse { kind, by, stale } = reason else { return None };
-    let source = match &**kind {
-        "instance" => Some(Source::Instances),
-        // Only our own reading says which version it is; the provider's own answer does not.
-        "launch_template" if by.contains(" version ") => Some(Source::LaunchTemplates),
-        "launch_configuration" => Some(Source::LaunchConfigurations),
-        "auto_scaling_group" => Some(Source::AutoScalingGroups),
-        "fleet" => Some(Source::Fleets),
-        "spot_fleet" => Some(Source::SpotFleets),
-        "spot_request" => Some(Source::SpotRequests),
-        "compute_environment" => Some(Source::ComputeEnvironments),
-        "launch_template" | "ssm_parameter" | "image_recipe" | "container_recipe" => {
-            Some(Source::ImageReferences)
-        }
-        _ => None,
+fn found(reason: &Reason) -> Option<CitedReference> {
+    let Reason::InUse { kind, arn, version, stale } = reason else { return None };
+    let source = match kind {
+        ReferenceKind::Instance => Some(Source::Instances),
+        // Only our own listing reports the version; the provider's response does not.
+        ReferenceKind::LaunchTemplate if version.is_some() => Some(Source::LaunchTemplates),
+        ReferenceKind::LaunchConfiguration => Some(Source::LaunchConfigurations),
+        ReferenceKind::AutoScalingGroup => Some(Source::AutoScalingGroups),
+        ReferenceKind::Fleet => Some(Source::Fleets),
+        ReferenceKind::SpotFleet => Some(Source::SpotFleets),
+        ReferenceKind::SpotRequest => Some(Source::SpotRequests),
+        ReferenceKind::ComputeEnvironment => Some(Source::ComputeEnvironments),
+        ReferenceKind::LaunchTemplate
+        | ReferenceKind::SsmParameter
+        | ReferenceKind::ImageRecipe
+        | ReferenceKind::ContainerRecipe => Some(Source::ImageReferences),
+        ReferenceKind::Other(_) => None,
     };
-    Some(ImageLookup { kind: kind.to_string(), by: by.to_string(), stale: *stale, source })
+    let (kind, arn, version) = (kind.clone(), arn.clone(), version.clone());
+    Some(CitedReference { kind, arn, version, stale: *stale, source })
 }
 
 /// Whether the reason holds before any rule is asked.
@@ -155,7 +165,7 @@ fn is_untouchable(reason: &Reason) -> bool {
 
 fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
     let (id, region) = (&image.image_id, &plan.region);
-    let tag = |value: &str| quoted(&format!("Key={},Value={value}", policy.names.keep));
+    let tag = |value: &str| quoted(&format!("Key={},Value={value}", policy.tag_names.keep));
     let quarter = SignedDuration::from_hours(24 * 90);
     let until = plan.planned_at.checked_add(quarter).unwrap_or(Timestamp::MAX);
     let until = until.strftime("%Y-%m-%d").to_string();

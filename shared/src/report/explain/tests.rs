@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::ReferenceKind;
 use crate::plan::Action;
 
 const POLICY: &str = r#"
@@ -26,7 +27,7 @@ fn told(image: &str, now: &str) -> Explanation {
     let text = format!(
         r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"2026-12-31T12:00:00Z",
             "images":[{}],"snapshots":[{{"snapshot_id":"snap-4","size_gib":8}}],
-            "references":[{{"image_id":"ami-6","kind":"instance","by":"arn:i-6"}}]}}"#,
+            "references":[{{"image_id":"ami-6","kind":"instance","arn":"arn:i-6"}}]}}"#,
         images.join(",")
     );
     let inventory = Inventory::from_json(&text).unwrap();
@@ -50,7 +51,11 @@ fn every_rule_says_whether_it_held_and_by_how_much() {
         ("last = 2", RuleOutcome::Yes, "it is number 2; 1 newer image would push it out"),
         ("at_least = 1", RuleOutcome::No, "it is number 2, which is 1 too far down"),
         ("within = \"30d\"", RuleOutcome::No, "it ended 2026-12-10 00:00Z, 21 days ago"),
-        ("launched_within = \"90d\"", RuleOutcome::No, "no launch is known (EC2 reports them a day late)"),
+        (
+            "launched_within = \"90d\"",
+            RuleOutcome::No,
+            "no launch is known (EC2 reports them a day late)",
+        ),
         ("monthly = 2", RuleOutcome::No, "ami-1 is the newest of 2026-11"),
         ("tags = { Pinned = \"yes\" }", RuleOutcome::No, "it has no tag Pinned"),
     ];
@@ -63,7 +68,10 @@ fn every_rule_says_whether_it_held_and_by_how_much() {
 fn a_rule_that_ends_says_when() {
     let story = told("ami-1", "2026-12-01T00:00:00Z");
     let within = verdicts(&story).into_iter().find(|one| one.0.starts_with("within")).unwrap();
-    assert_eq!((within.1, &*within.2), (RuleOutcome::Yes, "until 2026-12-20 00:00Z, 19 days from now"));
+    assert_eq!(
+        (within.1, &*within.2),
+        (RuleOutcome::Yes, "until 2026-12-20 00:00Z, 19 days from now")
+    );
     let old = verdicts(&told("ami-6", NOW));
     let monthly = old.iter().find(|one| one.0.starts_with("monthly")).unwrap();
     assert_eq!(monthly.2, "2026-09 is before the 2 latest that have an image");
@@ -73,7 +81,7 @@ fn a_rule_that_ends_says_when() {
 fn what_refers_to_it_is_cited_with_how_it_was_found() {
     let story = told("ami-6", NOW);
     let [found] = &story.references[..] else { panic!("{:?}", story.references) };
-    assert_eq!((&*found.kind, &*found.by), ("instance", "arn:i-6"));
+    assert_eq!((&found.kind, &*found.arn), (&ReferenceKind::Instance, "arn:i-6"));
     assert_eq!(found.source, Some(crate::model::Source::Instances));
     assert_eq!(story.decision.action, Action::Keep);
     let text = story_text(&story, crate::report::OutputStyle::Plain);
@@ -83,7 +91,7 @@ fn what_refers_to_it_is_cited_with_how_it_was_found() {
 #[test]
 fn an_image_that_is_wanted_again_is_said_to_be() {
     let story = told("ami-4", NOW);
-    assert_eq!(story.decision.action.word(), "rescue");
+    assert_eq!(story.decision.action.kind(), "rescue");
     let text = story_text(&story, crate::report::OutputStyle::Plain);
     assert!(text.contains("is wanted again"), "{text}");
     assert!(text.contains("monthly = 2   holds: it is the newest of 2026-10"), "{text}");

@@ -2,15 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::{Found, RuleOutcome, Milestone, Explanation, Verdict, When, restore_command};
-use crate::model::{ImageId, Region, Source, Unread, AccountRegion, TagNames};
+use super::{CitedReference, Explanation, Milestone, RuleOutcome, Verdict, When, restore_command};
+use crate::collect::{Remnant, RemnantLocation, Remnants};
+use crate::model::{AccountRegion, ArnAndVersion, ImageId, Region, Source, TagNames, Unread};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next};
-use crate::report::style::{OutputStyle, Tone};
 use crate::report::plan::age;
 use crate::report::price::Price;
 use crate::report::step_words;
-use crate::collect::{Remnant, RemnantLocation, Remnants};
+use crate::report::style::{OutputStyle, Tone};
 use crate::text_fmt::{many, minute, printable, thousands};
 
 /// The story of an image that exists, for people.
@@ -227,7 +227,7 @@ fn family(story: &Explanation) -> String {
 
 fn references(story: &Explanation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for Found { kind, by, stale, source } in &story.references {
+    for CitedReference { kind, arn, version, stale, source } in &story.references {
         let stale = if *stale { ", which nothing that was read starts machines from" } else { "" };
         let source = match source {
             // The other sources are listings.
@@ -235,7 +235,8 @@ fn references(story: &Explanation) -> Vec<String> {
             Some(source) => format!("found in {source}"),
             None => "found in the inventory".to_owned(),
         };
-        lines.push(format!("{} {}{stale} ({source})", printable(kind), printable(by)));
+        let resource = ArnAndVersion(arn, version.as_deref());
+        lines.push(printable(&format!("{kind} {resource}{stale} ({source})")));
     }
     if lines.is_empty() {
         lines.push("nothing that was read".to_owned());

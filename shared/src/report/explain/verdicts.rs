@@ -194,7 +194,7 @@ fn in_period(reason: &Reason) -> Option<(&'static str, &InPeriod)> {
         | Reason::Daily(found)
         | Reason::Weekly(found)
         | Reason::Monthly(found)
-        | Reason::Yearly(found) => Some((reason.word(), found)),
+        | Reason::Yearly(found) => Some((reason.kind(), found)),
         _ => None,
     }
 }

@@ -1,0 +1,131 @@
+//! Reading.
+
+use async_trait::async_trait;
+
+use super::CloudError;
+use crate::model::{
+    Image, ImageId, InstanceId, LaunchPermission, RecycledImage, RecycledSnapshot, Reference,
+    ReferenceScope, ResourceId, RetentionRule, Snapshot, SnapshotId, SnapshotReference, Source,
+    Tags, TemplateVersions, VolumePermission,
+};
+
+/// Which snapshots to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotScope {
+    /// All of the account's own.
+    Own,
+    /// Those that carry this tag.
+    Tagged {
+        /// The key.
+        key: String,
+        /// The value, in full.
+        value: String,
+    },
+}
+
+/// What one source said about references.
+#[derive(Debug)]
+pub struct SourceAnswer {
+    /// The source.
+    pub source: Source,
+    /// Its references, or why it could not be read; part of an answer is no answer.
+    pub found: Result<Vec<Reference>, CloudError>,
+}
+
+/// Everything that can be read. Whoever holds a view cannot change anything.
+pub trait View:
+    ImageReader + SnapshotReader + ReferenceReader + RecycleBinReader + TagReader
+{
+}
+
+impl<T> View for T where
+    T: ImageReader + SnapshotReader + ReferenceReader + RecycleBinReader + TagReader + ?Sized
+{
+}
+
+/// Reads images.
+#[async_trait]
+pub trait ImageReader: Send + Sync {
+    /// Lists every image that the account owns, disabled ones too.
+    async fn list_images(&self) -> Result<Vec<Image>, CloudError>;
+
+    /// Returns the image as it is now, disabled or not; `None` when it no longer exists.
+    async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError>;
+
+    /// Returns who may launch `image`, in order; nobody when it is private.
+    async fn find_launch_permissions(
+        &self,
+        image: &ImageId,
+    ) -> Result<Vec<LaunchPermission>, CloudError>;
+}
+
+/// Reads snapshots.
+#[async_trait]
+pub trait SnapshotReader: Send + Sync {
+    /// Lists the account's own snapshots.
+    async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError>;
+
+    /// Returns those of the account's own snapshots with these ids that still exist.
+    async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError>;
+
+    /// Lists the account's own snapshots that are locked, whatever the mode of the lock.
+    async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError>;
+
+    /// Returns who may create volumes from `snapshot`, in order; nobody when it is private.
+    async fn find_volume_permissions(
+        &self,
+        snapshot: &SnapshotId,
+    ) -> Result<Vec<VolumePermission>, CloudError>;
+}
+
+/// Reads what uses images and snapshots.
+#[async_trait]
+pub trait ReferenceReader: Send + Sync {
+    /// Lists what uses images, source by source. A source that fails does not hide the others.
+    async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer>;
+
+    /// Returns what the provider itself knows to refer to any of `images`: instances that are not
+    /// terminated, launch templates, parameters, image recipes. Ten images cost one call.
+    async fn find_references_to(
+        &self,
+        images: &[ImageId],
+        versions: TemplateVersions,
+    ) -> Result<Vec<Reference>, CloudError>;
+
+    /// Returns the instances that run from `image` now, or could be started again.
+    async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError>;
+
+    /// Lists the launch templates that name snapshots directly.
+    async fn list_snapshot_references(
+        &self,
+        versions: TemplateVersions,
+    ) -> Result<Vec<SnapshotReference>, CloudError>;
+}
+
+/// Reads the Recycle Bin.
+#[async_trait]
+pub trait RecycleBinReader: Send + Sync {
+    /// Lists the retention rules, in effect or not.
+    async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError>;
+
+    /// Lists the images in the Recycle Bin.
+    async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError>;
+
+    /// Lists the snapshots in the Recycle Bin.
+    async fn list_recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError>;
+}
+
+/// Reads tags.
+#[async_trait]
+pub trait TagReader: Send + Sync {
+    /// Lists the images and snapshots that carry the tag `key`, those in the Recycle Bin too,
+    /// each with the tag's value; only those with this `value` if one is given.
+    async fn list_tagged(
+        &self,
+        key: &str,
+        value: Option<&str>,
+    ) -> Result<Vec<(ResourceId, String)>, CloudError>;
+
+    /// Returns the tags of an instance; `None` when it no longer exists.
+    async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError>;
+}

@@ -1,0 +1,16 @@
+//! Events: the ones that start a run ([`Trigger`]), and the ones that a run publishes ([`Event`]).
+
+mod build;
+mod publish;
+mod schema;
+mod trigger;
+mod types;
+
+pub use build::EventBuilder;
+pub use publish::{Published, publish};
+pub use schema::schemas;
+pub use trigger::Trigger;
+pub use types::{
+    Event, EventHeader, EventReason, ImageStep, ImageTagged, InstanceRetired, NextStep, SOURCE,
+    SnapshotStep, SweepCompleted, SweepRefused,
+};

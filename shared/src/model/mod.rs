@@ -1,0 +1,32 @@
+//! The domain: identifiers, tags, and the world at one moment.
+//!
+//! Nothing in here reads, decides or changes anything. Every other module builds on it, and it
+//! builds on none.
+
+mod deadline;
+mod ids;
+mod instance;
+mod inventory;
+mod permission;
+mod recycle_bin;
+mod reference;
+mod tags;
+mod unread;
+
+pub use deadline::{Deadline, NoDeadline};
+pub use ids::{
+    AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,
+};
+pub use instance::{Instance, InstanceProtection, InstanceState};
+pub(crate) use inventory::is_false;
+pub use inventory::{Image, ImageState, Inventory, InventoryError, Snapshot, SnapshotFate};
+pub(crate) use permission::join_permissions;
+pub use permission::{LaunchPermission, VolumePermission};
+pub use recycle_bin::{Recyclable, RecycledImage, RecycledSnapshot, RetentionRule};
+pub(crate) use reference::ArnAndVersion;
+pub use reference::{
+    ComputeEnvironments, Reference, ReferenceKind, ReferenceScope, SnapshotReference,
+    TemplateVersions,
+};
+pub use tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, TagNames, Tags, is_reserved};
+pub use unread::{Source, Unread};
