@@ -3,13 +3,15 @@
 use std::io::IsTerminal;
 
 use jiff::Timestamp;
+use steward::model::NoDeadline;
+use steward::progress::RunContext;
 use steward::report::{Colours, OutputStyle};
 use steward::text_fmt::printable;
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Colour};
 use crate::interrupt::Interrupt;
-use crate::progress::Progress;
+use crate::progress::ProgressDisplay;
 
 /// What all commands share.
 pub struct Context {
@@ -18,7 +20,7 @@ pub struct Context {
     /// How results are shown on standard output.
     pub style: OutputStyle,
     /// What a person sees while they wait.
-    pub progress: Progress,
+    pub progress: ProgressDisplay,
     /// Ctrl-C.
     pub interrupt: Interrupt,
     quiet: bool,
@@ -28,8 +30,8 @@ impl Context {
     /// Looks at the terminal, and listens for Ctrl-C from now on.
     pub fn begin(arguments: &Arguments, now: Timestamp) -> Self {
         let progress = match std::io::stderr().is_terminal() {
-            true if !arguments.quiet && !arguments.verbose => Progress::on_terminal(),
-            _ => Progress::silent(),
+            true if !arguments.quiet && !arguments.verbose => ProgressDisplay::on_terminal(),
+            _ => ProgressDisplay::silent(),
         };
         let filter = EnvFilter::new(if arguments.verbose { "steward=debug,warn" } else { "off" });
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
@@ -40,6 +42,16 @@ impl Context {
             progress,
             quiet: arguments.quiet,
         }
+    }
+
+    /// For reading: it ends when the process is interrupted, and reports its progress.
+    pub fn reading(&self) -> RunContext<'_> {
+        RunContext { deadline: &NoDeadline, progress: &self.progress }
+    }
+
+    /// For changing: it stops after the calls in flight when the process is interrupted.
+    pub fn changing(&self) -> RunContext<'_> {
+        RunContext { deadline: &self.interrupt, progress: &self.progress }
     }
 
     /// Says something on standard error that is good to know.

@@ -9,7 +9,7 @@ use steward::model::Deadline;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::outcome::INTERRUPTED;
-use crate::progress::Progress;
+use crate::progress::ProgressDisplay;
 
 /// Only reading so far.
 const READING: u8 = 0;
@@ -23,7 +23,7 @@ pub struct Interrupt(Arc<AtomicU8>);
 
 impl Interrupt {
     /// Listens for Ctrl-C, and for a polite `kill`. The second one ends the command at once.
-    pub fn listen(progress: Progress) -> Self {
+    pub fn listen(progress: ProgressDisplay) -> Self {
         let state = Arc::new(AtomicU8::new(READING));
         let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
         // Without a handler the system's own stays in place, which is to end at once.

@@ -1,10 +1,13 @@
 //! The commands' way to the real account.
 
-use steward_aws::{self, Aws, Connect};
+use std::sync::Arc;
+
 use steward::cloud::CloudError;
 use steward::model::AccountRegion;
+use steward_aws::{Aws, Connect};
 
 use crate::args::AwsArgs;
+use crate::context::Context;
 
 /// An account that the credentials open.
 pub struct Live {
@@ -13,10 +16,16 @@ pub struct Live {
 }
 
 /// Connects by the standard chain.
-pub async fn connect(place: Place) -> Result<Live, CloudError> {
-    let Place { region, profile, endpoint_url } = place;
-    let options = Connect { region, profile, endpoint: endpoint_url, ..Connect::default() };
-    let aws = aws::connect(options).await?;
+pub async fn connect(place: AwsArgs, context: &Context) -> Result<Live, CloudError> {
+    let AwsArgs { region, profile, endpoint_url } = place;
+    let options = Connect {
+        region,
+        profile,
+        endpoint: endpoint_url,
+        progress: Some(Arc::new(context.progress.clone())),
+        ..Connect::default()
+    };
+    let aws = steward_aws::connect(options).await?;
     let target = AccountRegion { account: aws.account().clone(), region: aws.region().clone() };
     Ok(Live { aws, target })
 }

@@ -3,17 +3,17 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
-use steward::model::{NoDeadline, ImageId, Inventory};
+use steward::collect::{self, MissingEvidence};
+use steward::model::{ImageId, Inventory};
 use steward::plan::snapshots::{SnapshotPlan, plan_snapshots};
 use steward::plan::{Plan, plan};
 use steward::policy::{Check, Policy};
-use steward::collect::{self, MissingEvidence};
 
 use crate::args::WorldArgs;
+use crate::context::Context;
 use crate::files::read_inventory;
 use crate::live::{self, Live};
 use crate::outcome::CommandError;
-use crate::context::Context;
 
 /// The world, and what would be done about it.
 pub struct Loaded {
@@ -27,22 +27,22 @@ pub struct Loaded {
 /// Reads the world that is meant, and plans. What refers to the images `ask` is found out,
 /// whatever becomes of them.
 pub async fn see(
-    world: World,
+    world: WorldArgs,
     policy: &Policy,
     ask: &[ImageId],
-    session: &Context,
+    context: &Context,
 ) -> Result<Loaded, CommandError> {
-    let World { place, inventory, now } = world;
-    let now = now.unwrap_or(session.now);
+    let WorldArgs { place, inventory, now } = world;
+    let now = now.unwrap_or(context.now);
     let Some(file) = inventory else {
-        let live = live::connect(place).await?;
-        let seen = see_live(&live, policy, now, ask).await;
+        let live = live::connect(place, context).await?;
+        let seen = see_live(&live, policy, now, ask, context).await;
         return Ok(Loaded { live: Some(live), ..seen });
     };
     let inventory = read_inventory(&file)?;
     let plan = plan(&inventory, policy, now);
     for note in not_in_inventory(&plan, &inventory, policy) {
-        session.hint(format_args!("the inventory does not say {note}"));
+        context.hint(format_args!("the inventory does not say {note}"));
     }
     let snapshots = plan_snapshots(&inventory, policy, now);
     Ok(Loaded { inventory, plan, snapshots, live: None })
@@ -51,30 +51,37 @@ pub async fn see(
 impl Loaded {
     /// Asks EC2 what refers to `images`, whatever becomes of them, and plans anew. From a saved
     /// inventory nothing can be asked.
-    pub async fn ask_about(&mut self, images: &[ImageId], policy: &Policy, session: &Context) {
+    pub async fn ask_about(&mut self, images: &[ImageId], policy: &Policy, context: &Context) {
         if images.is_empty() {
             return;
         }
         let Some(live) = &self.live else {
-            session.hint("EC2 was not asked what else refers to these images: SSM parameters, say");
+            context.hint("EC2 was not asked what else refers to these images: SSM parameters, say");
             return;
         };
-        survey::read_references(&live.aws, &mut self.inventory, policy, images).await;
+        collect::read_references(&live.aws, &mut self.inventory, policy, images, context.reading())
+            .await;
         self.plan = plan(&self.inventory, policy, self.plan.planned_at);
     }
 }
 
 /// Reads the account, and plans for the time `now`.
-pub async fn see_live(live: &Live, policy: &Policy, now: Timestamp, ask: &[ImageId]) -> Loaded {
+pub async fn see_live(
+    live: &Live,
+    policy: &Policy,
+    now: Timestamp,
+    ask: &[ImageId],
+    context: &Context,
+) -> Loaded {
+    let context = context.reading();
     let scope = policy.safety.reference_scope();
-    let mut inventory = survey::collect_inventory(&live.aws, &live.target, &scope, now).await;
-    survey::read_references(&live.aws, &mut inventory, policy, ask).await;
-    let plan =
-        survey::plan_verified(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
-    survey::read_snapshot_holders(&live.aws, &mut inventory, policy).await;
+    let mut inventory =
+        collect::collect_inventory(&live.aws, &live.target, &scope, now, context).await;
+    collect::read_references(&live.aws, &mut inventory, policy, ask, context).await;
+    let plan = collect::plan_verified(&live.aws, &mut inventory, policy, now, context).await;
+    collect::read_snapshot_holders(&live.aws, &mut inventory, policy, context).await;
     let snapshots =
-        survey::plan_snapshots_verified(&live.aws, &mut inventory, policy, now, &NoDeadline)
-            .await;
+        collect::plan_snapshots_verified(&live.aws, &mut inventory, policy, now, context).await;
     Loaded { inventory, plan, snapshots, live: None }
 }
 

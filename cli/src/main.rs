@@ -1,16 +1,15 @@
 //! `image-steward`: the operator's command.
 
-mod arguments;
+mod args;
 mod commands;
+mod context;
 mod files;
 mod interrupt;
 mod live;
-mod migrate;
+mod load;
 mod outcome;
 mod page;
 mod progress;
-mod seen;
-mod session;
 
 use std::process::ExitCode;
 
@@ -24,9 +23,9 @@ use crate::context::Context;
 #[expect(clippy::disallowed_methods, reason = "the clock comes in here, and only here")]
 async fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
-    let session = Context::begin(&arguments, Timestamp::now());
-    let result = commands::run(arguments.command, &session).await;
-    session.progress.end();
+    let context = Context::begin(&arguments, Timestamp::now());
+    let result = commands::run(arguments.command, &context).await;
+    context.progress.end();
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {

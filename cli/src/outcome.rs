@@ -8,7 +8,7 @@ use steward::model::InventoryError;
 use steward::policy::PolicyError;
 use steward::saved_plan::SavedPlanError;
 
-use crate::migrate::MigrateError;
+use steward_migrate::MigrateError;
 
 /// The documented exit codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,65 +6,73 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use steward::progress::{ProgressEvent, Pacing, watch};
+use steward::progress::{Pacing, Progress, ProgressEvent};
 use steward::text_fmt::thousands;
 
-/// A line on the terminal that is drawn anew now and then, or nothing.
+/// A line on the terminal that is redrawn now and then, or nothing.
 #[derive(Clone)]
-pub struct Progress(ProgressBar);
+pub struct ProgressDisplay {
+    bar: ProgressBar,
+    /// `None` where nothing is shown.
+    line: Option<Arc<Mutex<ProgressLine>>>,
+}
 
-/// What the line says.
+/// What the line shows.
 struct ProgressLine {
-    stage: String,
+    stage: &'static str,
     /// Whether the things to do are counted, and not the calls.
     counted: bool,
     note: String,
     /// Calls that waited, so that EC2's limits are not reached.
-    held_back: usize,
+    delayed: usize,
     /// Calls that EC2 did not take because of its limits: they are made again.
     throttled: usize,
 }
 
-impl Progress {
+impl Progress for ProgressDisplay {
+    fn report(&self, event: ProgressEvent) {
+        let Some(line) = &self.line else { return };
+        let bar = &self.bar;
+        // Nothing is drawn before there is something to wait for.
+        if bar.is_hidden() && !bar.is_finished() {
+            bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
+            bar.enable_steady_tick(Duration::from_millis(250));
+        }
+        // A lock that is poisoned must not end the run.
+        if let Ok(mut line) = line.lock() {
+            line.take(event, bar);
+        }
+    }
+}
+
+impl ProgressDisplay {
     /// On the terminal behind standard error.
     pub fn on_terminal() -> Self {
         let bar = ProgressBar::hidden();
         bar.set_style(style(CALLS));
-        bar.set_message(ProgressLine::default().stage);
-        let progress = Self(bar.clone());
-        let line = Arc::new(Mutex::new(ProgressLine::default()));
-        watch(move |told| {
-            // Nothing is drawn before there is something to wait for.
-            if bar.is_hidden() && !bar.is_finished() {
-                bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
-                bar.enable_steady_tick(Duration::from_millis(250));
-            }
-            // A watcher that panicked before has no say in the run.
-            if let Ok(mut line) = line.lock() {
-                line.take(told, &bar);
-            }
-        });
-        progress
+        let line = ProgressLine::default();
+        bar.set_message(line.stage);
+        Self { bar, line: Some(Arc::new(Mutex::new(line))) }
     }
 
     /// Nothing is shown.
     pub fn silent() -> Self {
-        Self(ProgressBar::hidden())
+        Self { bar: ProgressBar::hidden(), line: None }
     }
 
     /// Writes a line to standard error without disturbing what is drawn there.
     pub fn say(&self, line: &str) {
-        self.0.suspend(|| eprintln!("{line}"));
+        self.bar.suspend(|| eprintln!("{line}"));
     }
 
     /// Does something that writes, without disturbing what is drawn.
     pub fn pause<T>(&self, write: impl FnOnce() -> T) -> T {
-        self.0.suspend(write)
+        self.bar.suspend(write)
     }
 
     /// Takes the line away: a result comes.
     pub fn end(&self) {
-        self.0.finish_and_clear();
+        self.bar.finish_and_clear();
     }
 }
 
@@ -74,27 +82,21 @@ const COUNTED: &str = "{spinner} {pos} of {len}, {rate}, {left} left: {wide_msg}
 
 impl Default for ProgressLine {
     fn default() -> Self {
-        Self {
-            stage: "connecting".to_owned(),
-            counted: false,
-            note: String::new(),
-            held_back: 0,
-            throttled: 0,
-        }
+        Self { stage: "connecting", counted: false, note: String::new(), delayed: 0, throttled: 0 }
     }
 }
 
 impl ProgressLine {
-    fn take(&mut self, told: ProgressEvent, bar: &ProgressBar) {
-        match told {
-            ProgressEvent::Stage { what, total } => {
+    fn take(&mut self, event: ProgressEvent, bar: &ProgressBar) {
+        match event {
+            ProgressEvent::Stage { name, total } => {
                 bar.reset();
                 self.counted = total.is_some();
                 if let Some(total) = total.and_then(|total| u64::try_from(total).ok()) {
                     bar.set_length(total);
                 }
                 bar.set_style(style(if self.counted { COUNTED } else { CALLS }));
-                (self.stage, self.note) = (what, String::new());
+                (self.stage, self.note) = (name, String::new());
             }
             ProgressEvent::Read { what, count } => {
                 self.note = format!(": {} {}", thousands(count), what.replace('_', " "));
@@ -105,14 +107,14 @@ impl ProgressLine {
                 }
                 return;
             }
-            ProgressEvent::Call { name, turn } => {
+            ProgressEvent::Call { name, pacing } => {
                 if !self.counted {
                     bar.inc(1);
                 }
-                if turn == Pacing::Immediate {
+                if pacing == Pacing::Immediate {
                     return;
                 }
-                self.held_back += 1;
+                self.delayed += 1;
                 self.note = format!(": {name}");
             }
             ProgressEvent::Throttled => self.throttled += 1,
@@ -121,7 +123,7 @@ impl ProgressLine {
             0 => String::new(),
             calls => format!("[{} {what}] ", thousands(calls)),
         };
-        let held = count(self.held_back, "held back");
+        let held = count(self.delayed, "held back");
         let again = count(self.throttled, "throttled");
         bar.set_message(format!("{again}{held}{}{}", self.stage, self.note));
     }

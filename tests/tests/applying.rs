@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use steward::apply::{self, FailedStep, Outcome, Status};
-use steward::model::{NoDeadline, AccountRegion, Tags};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
+use steward::model::{AccountRegion, NoDeadline, Tags};
 use steward::plan::Plan;
 use steward::policy::Policy;
 use steward_tests::fake::Fake;
@@ -302,8 +302,10 @@ fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
     applied(&fake, &planned(&fake));
     fake.set(Switches::default().and_race(2, 1));
     let later = "2026-12-01T00:00:00Z".parse().unwrap();
-    let (target, policy) =
-        (AccountRegion { account: fake.account().clone(), region: fake.region().clone() }, policy());
+    let (target, policy) = (
+        AccountRegion { account: fake.account().clone(), region: fake.region().clone() },
+        policy(),
+    );
     let job = Job {
         cloud: &fake,
         target: &target,
@@ -314,8 +316,9 @@ fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
     };
     let first = run(job.reap(&SnapshotScope::Own)).outcome;
     let second = run(job.reap(&SnapshotScope::Own)).outcome;
-    let names =
-        |ids: &[steward::model::SnapshotId]| ids.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let names = |ids: &[steward::model::SnapshotId]| {
+        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
     assert_eq!(names(&first.later), ["snap-2", "snap-3"]);
     assert_eq!(first.status(), Status::Done);
     assert_eq!(names(&second.deleted), ["snap-2", "snap-3"]);
@@ -331,7 +334,8 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
             &format!("deregister_after = \"{deregister_after}\""),
         );
         let policy = Policy::parse(&text, "test").unwrap();
-        let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+        let target =
+            AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
         // Enough to remove, but not enough to read with whom images are shared.
         let deadline = || Duration::from_secs(20);
         let job = Job {

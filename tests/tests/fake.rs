@@ -7,7 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 use steward::cloud::{Cloud, CloudError, ErrorKind, View};
-use steward::model::{ComputeEnvironments, ReferenceScope, ResourceId, SnapshotFate, TemplateVersions, ImageId, SnapshotId};
+use steward::model::{
+    ComputeEnvironments, ImageId, ReferenceScope, ResourceId, SnapshotFate, SnapshotId,
+    TemplateVersions,
+};
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage};
 

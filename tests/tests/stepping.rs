@@ -5,9 +5,9 @@
 
 use jiff::{SignedDuration, Timestamp};
 use steward::apply::{self, Outcome};
-use steward::model::{NoDeadline, SnapshotFate, AccountRegion, TagNames, Tags};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
+use steward::model::{AccountRegion, NoDeadline, SnapshotFate, TagNames, Tags};
 use steward::plan::{Action, Plan, Refusal};
 use steward::policy::Policy;
 use steward::restore::{End, RestoreOptions, restore};

@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use steward::suggest::first_policy;
 use steward::model::Inventory;
 use steward::plan::plan;
 use steward::plan::reason::Reason;
 use steward::policy::Policy;
+use steward::suggest::first_policy;
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()

@@ -1,64 +1,42 @@
-//! Auto Scaling: groups and launch configurations.
+//! Auto Scaling groups.
 
+use async_trait::async_trait;
 use aws_sdk_autoscaling::types::AutoScalingGroup;
 use steward::cloud::CloudError;
-use steward::model::Reference;
+use steward::model::{ReferenceKind, Source};
 
 use super::Aws;
-use super::error::bad_answer;
-use super::launch_sources::LaunchSource;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::api_call::ApiCall;
+use super::launch_sources::{LaunchSource, ListLaunchSources};
+use super::pagination::Pages;
 
-/// The largest page of the two listings.
+/// The largest page that DescribeAutoScalingGroups gives.
 const PAGE: i32 = 100;
 
-impl Aws {
-    pub(super) async fn groups(&self) -> Result<Vec<LaunchSource>, CloudError> {
+/// Auto Scaling groups.
+pub(super) struct AutoScalingGroups;
+
+#[async_trait]
+impl ListLaunchSources for AutoScalingGroups {
+    fn source(&self) -> Source {
+        Source::AutoScalingGroups
+    }
+
+    async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(ApiCall::DescribeAutoScalingGroups);
         while let Some(token) = pages.next() {
             // An account may hide from its listings what other AWS services manage in it.
-            let request = self
+            let request = aws
                 .autoscaling
                 .describe_auto_scaling_groups()
                 .max_records(PAGE)
                 .include_instances(false)
                 .include_managed_resources(true)
                 .set_next_token(token);
-            let page = self.send(ApiCall::DescribeAutoScalingGroups, request.send()).await?;
+            let page = aws.send(ApiCall::DescribeAutoScalingGroups, request.send()).await?;
             for group in page.auto_scaling_groups.unwrap_or_default() {
                 found.push(group_of(group)?);
-            }
-            pages.turn(page.next_token)?;
-        }
-        Ok(found)
-    }
-
-    /// Each launch configuration's name, and the reference that it is.
-    pub(super) async fn launch_configurations(
-        &self,
-    ) -> Result<Vec<(String, Reference)>, CloudError> {
-        let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeLaunchConfigurations);
-        while let Some(token) = pages.next() {
-            let request = self
-                .autoscaling
-                .describe_launch_configurations()
-                .max_records(PAGE)
-                .set_next_token(token);
-            let page = self.send(ApiCall::DescribeLaunchConfigurations, request.send()).await?;
-            for one in page.launch_configurations.unwrap_or_default() {
-                // One made from a running machine may name no image of its own.
-                let Some(image) = one.image_id.filter(|image| !image.is_empty()) else { continue };
-                let name = one.launch_configuration_name.unwrap_or_default();
-                let image_id = image.parse().map_err(|cause| {
-                    let message = format!("the image of launch configuration {name}: {cause}");
-                    bad_answer(ApiCall::DescribeLaunchConfigurations, message)
-                })?;
-                let by = one.launch_configuration_arn.unwrap_or_else(|| name.clone()).into();
-                let kind = "launch_configuration".into();
-                found.push((name, Reference { image_id, kind, by, stale: false }));
             }
             pages.turn(page.next_token)?;
         }
@@ -69,7 +47,7 @@ impl Aws {
 fn group_of(group: AutoScalingGroup) -> Result<LaunchSource, CloudError> {
     let name = group.auto_scaling_group_name.unwrap_or_default();
     let arn = group.auto_scaling_group_arn.unwrap_or(name);
-    let mut found = LaunchSource::new("auto_scaling_group", arn);
+    let mut found = LaunchSource::new(ReferenceKind::AutoScalingGroup, arn);
     found.configuration = group.launch_configuration_name;
     let mut named = Vec::from_iter(group.launch_template);
     if let Some(template) = group.mixed_instances_policy.and_then(|mixed| mixed.launch_template) {
@@ -92,7 +70,7 @@ mod tests {
         LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy,
     };
 
-    use super::super::templates::{TemplateKey, VersionKey};
+    use super::super::launch_templates::{TemplateKey, VersionKey};
     use super::*;
 
     fn specification(id: &str, version: Option<&str>) -> LaunchTemplateSpecification {
@@ -125,7 +103,7 @@ mod tests {
             )
             .build();
         let expected = LaunchSource {
-            kind: "auto_scaling_group",
+            kind: ReferenceKind::AutoScalingGroup,
             arn: "arn:web".into(),
             versions: vec![key("lt-1", "$Default"), key("lt-2", "4"), key("lt-3", "$Latest")],
             images: vec!["ami-1".into()],

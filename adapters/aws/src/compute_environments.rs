@@ -3,28 +3,42 @@
 //! Batch takes the image of a template version when an environment is made or its
 //! infrastructure updated, and does not say which number `$Latest` or `$Default` was then. What is
 //! read here is what the environment would take now. The groups and fleets that Batch runs its
-//! machines with are read like all others, and so are the machines.
+//! instances with are read like all others, and so are the instances.
 
+use async_trait::async_trait;
 use aws_sdk_batch::types::{CeStatus, ComputeEnvironmentDetail};
 use steward::cloud::CloudError;
+use steward::model::{self, ReferenceKind, ReferenceScope, Source};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::launch_sources::LaunchSource;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::launch_sources::{LaunchSource, ListLaunchSources};
+use super::pagination::Pages;
 
 /// The largest page that DescribeComputeEnvironments gives.
 const PAGE: i32 = 100;
 
-impl Aws {
-    pub(super) async fn compute_environments(&self) -> Result<Vec<LaunchSource>, CloudError> {
+/// The compute environments of AWS Batch.
+pub(super) struct ComputeEnvironments;
+
+#[async_trait]
+impl ListLaunchSources for ComputeEnvironments {
+    fn source(&self) -> Source {
+        Source::ComputeEnvironments
+    }
+
+    fn is_in(&self, scope: &ReferenceScope) -> bool {
+        scope.compute_environments == model::ComputeEnvironments::Read
+    }
+
+    async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(ApiCall::DescribeComputeEnvironments);
         while let Some(token) = pages.next() {
             let request =
-                self.batch.describe_compute_environments().max_results(PAGE).set_next_token(token);
-            let page = self.send(ApiCall::DescribeComputeEnvironments, request.send()).await?;
+                aws.batch.describe_compute_environments().max_results(PAGE).set_next_token(token);
+            let page = aws.send(ApiCall::DescribeComputeEnvironments, request.send()).await?;
             // The SDK takes no bytes at all for an answer without fields.
             let environments = page.compute_environments.ok_or_else(|| {
                 let message = "the answer holds no list".to_owned();
@@ -49,7 +63,7 @@ fn environment_of(environment: ComputeEnvironmentDetail) -> Result<LaunchSource,
     const ACTION: ApiCall = ApiCall::DescribeComputeEnvironments;
     let name = environment.compute_environment_name.unwrap_or_default();
     let arn = environment.compute_environment_arn.unwrap_or(name);
-    let mut found = LaunchSource::new("compute_environment", arn);
+    let mut found = LaunchSource::new(ReferenceKind::ComputeEnvironment, arn);
     // An unmanaged one has none.
     let Some(resources) = environment.compute_resources else { return Ok(found) };
     #[expect(deprecated, reason = "old environments have it, and it still names their image")]
@@ -73,7 +87,7 @@ mod tests {
         LaunchTemplateSpecificationOverride,
     };
 
-    use super::super::templates::{TemplateKey, VersionKey};
+    use super::super::launch_templates::{TemplateKey, VersionKey};
     use super::*;
 
     #[test]
@@ -102,7 +116,7 @@ mod tests {
             .build();
         let key = |template, version: &str| VersionKey { template, version: version.to_owned() };
         let expected = LaunchSource {
-            kind: "compute_environment",
+            kind: ReferenceKind::ComputeEnvironment,
             arn: "arn:night".into(),
             versions: vec![
                 key(TemplateKey::Id("lt-1".into()), "$Default"),

@@ -10,10 +10,12 @@ use aws_config::{AppName, BehaviorVersion, SdkConfig};
 use aws_sdk_ec2::config::Credentials;
 use steward::cloud::{CloudError, ErrorKind};
 use steward::model::{AccountId, Region};
+use steward::progress::{NoProgress, Progress};
 
+use super::api_call::ApiCall;
 use super::error::failed;
-use super::rate_limit::{ApiCall, RateLimit, RateLimiters};
-use super::whole::TruncationCheck;
+use super::rate_limit::{RateLimit, RateLimiters};
+use super::truncation::TruncationCheck;
 use super::{Aws, error};
 
 /// The first try and three more. The pace keeps throttling rare; what remains are the
@@ -28,7 +30,7 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// PutEvents with all its repetitions; less than the margin in `publish`.
-const TOLD_WITHIN: Duration = Duration::from_secs(5);
+const PUBLISH_WITHIN: Duration = Duration::from_secs(5);
 
 /// What may differ from the standard chain (environment, profile, container, instance).
 #[derive(Debug, Clone, Default)]
@@ -46,6 +48,8 @@ pub struct Connect {
     /// What the calls say that they come from, in CloudTrail and other logs, for example
     /// `image-steward.prune-images`; `image-steward` when nothing is said.
     pub app: Option<String>,
+    /// Who is told of every call, and of throttling; `None` for nobody.
+    pub progress: Option<Arc<dyn Progress>>,
 }
 
 /// An access key, given instead of looked for.
@@ -85,24 +89,24 @@ impl Connection {
     /// # Errors
     /// [`ErrorKind::Credentials`] without a Region.
     pub async fn prepare(options: Connect) -> Result<Self, CloudError> {
-        let limits = Arc::new(RateLimiters::new(options.rate_limit));
+        let progress = options.progress.clone().unwrap_or_else(|| Arc::new(NoProgress));
+        let limits = Arc::new(RateLimiters::new(options.rate_limit, progress.clone()));
+        let check = TruncationCheck(progress);
         let config = load(options).await;
         Ok(Self {
             region: region_of(&config)?,
             limits,
             ec2: aws_sdk_ec2::Client::from_conf(
-                aws_sdk_ec2::config::Builder::from(&config).interceptor(TruncationCheck).build(),
+                aws_sdk_ec2::config::Builder::from(&config).interceptor(check.clone()).build(),
             ),
             autoscaling: aws_sdk_autoscaling::Client::from_conf(
-                aws_sdk_autoscaling::config::Builder::from(&config)
-                    .interceptor(TruncationCheck)
-                    .build(),
+                aws_sdk_autoscaling::config::Builder::from(&config).interceptor(check).build(),
             ),
             // Half an answer in JSON is no JSON, so that these need no watching over.
             batch: aws_sdk_batch::Client::new(&config),
             events: aws_sdk_eventbridge::Client::from_conf(
                 aws_sdk_eventbridge::config::Builder::from(&config)
-                    .timeout_config(told_within())
+                    .timeout_config(publish_within())
                     .build(),
             ),
             rbin: aws_sdk_rbin::Client::new(&config),
@@ -143,12 +147,15 @@ pub async fn connect(options: Connect) -> Result<Aws, CloudError> {
 }
 
 /// News must not hold up what they tell of: repetitions count too.
-fn told_within() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(TOLD_WITHIN).operation_timeout(TOLD_WITHIN).build()
+fn publish_within() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(PUBLISH_WITHIN)
+        .operation_timeout(PUBLISH_WITHIN)
+        .build()
 }
 
 async fn load(options: Connect) -> SdkConfig {
-    let Connect { region, profile, endpoint, keys, rate_limit, app } = options;
+    let Connect { region, profile, endpoint, keys, rate_limit, app, progress: _ } = options;
     let retries = RetryConfig::standard().with_max_attempts(ATTEMPTS);
     let retries = match rate_limit {
         RateLimit::BelowBuckets => retries,

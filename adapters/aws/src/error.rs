@@ -5,14 +5,14 @@ use std::error::Error;
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use steward::cloud::{CloudError, ErrorKind};
 
-use super::rate_limit::ApiCall;
+use super::api_call::ApiCall;
 
 const NO_CREDENTIALS: &str = "no AWS credentials: set AWS_PROFILE to a profile that has some, or \
      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`";
 const NO_ANSWER: &str = "no answer: check the Region, the endpoint and the network";
 
-/// The failure of `action` as the port reports it.
-pub(super) fn failed<E>(action: ApiCall, error: &SdkError<E>) -> CloudError
+/// The failure of `call` as the port reports it.
+pub(super) fn failed<E>(call: ApiCall, error: &SdkError<E>) -> CloudError
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
@@ -47,7 +47,7 @@ where
         }
         _ => (ErrorKind::Other, String::new(), causes(error)),
     };
-    CloudError { call: action.name(), kind, code, message }
+    CloudError { call: call.name(), kind, code, message }
 }
 
 fn unreachable(causes: &str) -> (ErrorKind, String, String) {
@@ -65,20 +65,16 @@ fn no_credentials(causes: &str) -> String {
 }
 
 /// An answer that came, but holds what it must not, or lacks what it must hold.
-pub(super) fn bad_answer(action: ApiCall, message: String) -> CloudError {
-    CloudError { call: action.name(), kind: ErrorKind::Other, code: String::new(), message }
+pub(super) fn bad_answer(call: ApiCall, message: String) -> CloudError {
+    CloudError { call: call.name(), kind: ErrorKind::Other, code: String::new(), message }
 }
 
 /// One entry of a call that was answered, but not done for this one.
-pub(super) fn entry_failed(
-    action: ApiCall,
-    code: Option<&str>,
-    message: Option<&str>,
-) -> CloudError {
+pub(super) fn entry_failed(call: ApiCall, code: Option<&str>, message: Option<&str>) -> CloudError {
     let code = code.unwrap_or_default();
     let message = message.unwrap_or("the answer does not say what became of it");
     CloudError {
-        call: action.name(),
+        call: call.name(),
         kind: kind_of(code, message),
         code: code.to_owned(),
         message: one_line(message),
@@ -86,8 +82,8 @@ pub(super) fn entry_failed(
 }
 
 /// A call that is not made, because it would ask for what cannot be.
-pub(super) fn bad_request(action: ApiCall, message: String) -> CloudError {
-    bad_answer(action, message)
+pub(super) fn bad_request(call: ApiCall, message: String) -> CloudError {
+    bad_answer(call, message)
 }
 
 /// An image still uses the snapshot, or did a moment ago.

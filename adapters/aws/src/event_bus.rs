@@ -1,15 +1,19 @@
-//! EventBridge: telling others.
+//! EventBridge: publishing events.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
-use steward::cloud::{CloudError, Message};
+use steward::cloud::{CloudError, EventBus, Message};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::entry_failed;
-use super::rate_limit::ApiCall;
 
-impl Aws {
+#[async_trait]
+impl EventBus for Aws {
     /// An answer of 200 says of each entry whether it was taken.
-    pub(super) async fn put_messages(
+    async fn put(
         &self,
         bus: &str,
         messages: &[Message],
@@ -40,5 +44,11 @@ impl Aws {
                 None => Err(entry_failed(ApiCall::PutEvents, None, None)),
             })
             .collect())
+    }
+
+    /// The SDK waits before it repeats a call, but an entry that was not taken is no failed call.
+    async fn back_off(&self, attempt: u32) {
+        let delay = Duration::from_millis(250) * attempt.saturating_mul(attempt);
+        tokio::time::sleep(delay).await;
     }
 }

@@ -2,30 +2,43 @@
 //!
 //! Those that are over are dropped here and not by a filter: a filter would have to name the
 //! states that count, and would lose a state that it does not know. An instant fleet is in no
-//! listing; it starts its machines once, and they are references themselves.
+//! listing; it launches its instances once, and they are references themselves.
 
-use aws_sdk_ec2::types::{BatchState, FleetData, FleetStateCode, SpotFleetRequestConfig, SpotInstanceRequest, SpotInstanceState};
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{
+    BatchState, FleetData, FleetStateCode, SpotFleetRequestConfig, SpotInstanceRequest,
+    SpotInstanceState,
+};
 use steward::cloud::CloudError;
+use steward::model::{ReferenceKind, Source};
 
 use super::Aws;
-use super::launch_sources::LaunchSource;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::api_call::ApiCall;
+use super::launch_sources::{LaunchSource, ListLaunchSources};
+use super::pagination::Pages;
 
 /// The largest page of the three listings.
 const PAGE: i32 = 1000;
 
-impl Aws {
-    pub(super) async fn fleets(&self) -> Result<Vec<LaunchSource>, CloudError> {
+/// EC2 fleets.
+pub(super) struct Fleets;
+
+#[async_trait]
+impl ListLaunchSources for Fleets {
+    fn source(&self) -> Source {
+        Source::Fleets
+    }
+
+    async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(ApiCall::DescribeFleets);
         while let Some(token) = pages.next() {
-            let request = self.ec2.describe_fleets().max_results(PAGE).set_next_token(token);
-            let page = self.send(ApiCall::DescribeFleets, request.send()).await?;
+            let request = aws.ec2.describe_fleets().max_results(PAGE).set_next_token(token);
+            let page = aws.send(ApiCall::DescribeFleets, request.send()).await?;
             for fleet in page.fleets.unwrap_or_default() {
                 if !is_fleet_over(fleet.fleet_state.as_ref()) {
                     let id = fleet.fleet_id().unwrap_or_default();
-                    let arn = self.arn("ec2", &format!("fleet/{id}"));
+                    let arn = aws.arn("ec2", &format!("fleet/{id}"));
                     found.push(fleet_of(arn, fleet)?);
                 }
             }
@@ -33,18 +46,28 @@ impl Aws {
         }
         Ok(found)
     }
+}
 
-    pub(super) async fn spot_fleets(&self) -> Result<Vec<LaunchSource>, CloudError> {
+/// Spot fleets.
+pub(super) struct SpotFleets;
+
+#[async_trait]
+impl ListLaunchSources for SpotFleets {
+    fn source(&self) -> Source {
+        Source::SpotFleets
+    }
+
+    async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(ApiCall::DescribeSpotFleetRequests);
         while let Some(token) = pages.next() {
             let request =
-                self.ec2.describe_spot_fleet_requests().max_results(PAGE).set_next_token(token);
-            let page = self.send(ApiCall::DescribeSpotFleetRequests, request.send()).await?;
+                aws.ec2.describe_spot_fleet_requests().max_results(PAGE).set_next_token(token);
+            let page = aws.send(ApiCall::DescribeSpotFleetRequests, request.send()).await?;
             for fleet in page.spot_fleet_request_configs.unwrap_or_default() {
                 if !is_spot_fleet_over(fleet.spot_fleet_request_state.as_ref()) {
                     let id = fleet.spot_fleet_request_id().unwrap_or_default();
-                    let arn = self.arn("ec2", &format!("spot-fleet-request/{id}"));
+                    let arn = aws.arn("ec2", &format!("spot-fleet-request/{id}"));
                     found.push(spot_fleet_of(arn, fleet)?);
                 }
             }
@@ -52,18 +75,28 @@ impl Aws {
         }
         Ok(found)
     }
+}
 
-    pub(super) async fn spot_requests(&self) -> Result<Vec<LaunchSource>, CloudError> {
+/// Spot requests.
+pub(super) struct SpotRequests;
+
+#[async_trait]
+impl ListLaunchSources for SpotRequests {
+    fn source(&self) -> Source {
+        Source::SpotRequests
+    }
+
+    async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(ApiCall::DescribeSpotInstanceRequests);
         while let Some(token) = pages.next() {
             let request =
-                self.ec2.describe_spot_instance_requests().max_results(PAGE).set_next_token(token);
-            let page = self.send(ApiCall::DescribeSpotInstanceRequests, request.send()).await?;
+                aws.ec2.describe_spot_instance_requests().max_results(PAGE).set_next_token(token);
+            let page = aws.send(ApiCall::DescribeSpotInstanceRequests, request.send()).await?;
             for request in page.spot_instance_requests.unwrap_or_default() {
                 if !is_request_over(request.state.as_ref()) {
                     let id = request.spot_instance_request_id().unwrap_or_default();
-                    let arn = self.arn("ec2", &format!("spot-instances-request/{id}"));
+                    let arn = aws.arn("ec2", &format!("spot-instances-request/{id}"));
                     found.push(request_of(arn, request));
                 }
             }
@@ -97,7 +130,7 @@ fn is_spot_fleet_over(state: Option<&BatchState>) -> bool {
     )
 }
 
-/// Open and active ones are not over. The machine of a disabled one is stopped, and a reference
+/// Open and active ones are not over. The instance of a disabled one is stopped, and a reference
 /// itself.
 fn is_request_over(state: Option<&SpotInstanceState>) -> bool {
     matches!(
@@ -112,7 +145,7 @@ fn is_request_over(state: Option<&SpotInstanceState>) -> bool {
 }
 
 fn fleet_of(arn: String, fleet: FleetData) -> Result<LaunchSource, CloudError> {
-    let mut found = LaunchSource::new("fleet", arn);
+    let mut found = LaunchSource::new(ReferenceKind::Fleet, arn);
     for config in fleet.launch_template_configs.unwrap_or_default() {
         if let Some(one) = config.launch_template_specification {
             let (id, name) = (one.launch_template_id, one.launch_template_name);
@@ -126,7 +159,7 @@ fn fleet_of(arn: String, fleet: FleetData) -> Result<LaunchSource, CloudError> {
 }
 
 fn spot_fleet_of(arn: String, fleet: SpotFleetRequestConfig) -> Result<LaunchSource, CloudError> {
-    let mut found = LaunchSource::new("spot_fleet", arn);
+    let mut found = LaunchSource::new(ReferenceKind::SpotFleet, arn);
     let Some(config) = fleet.spot_fleet_request_config else { return Ok(found) };
     for one in config.launch_specifications.unwrap_or_default() {
         found.add_image(one.image_id);
@@ -141,7 +174,7 @@ fn spot_fleet_of(arn: String, fleet: SpotFleetRequestConfig) -> Result<LaunchSou
 }
 
 fn request_of(arn: String, request: SpotInstanceRequest) -> LaunchSource {
-    let mut found = LaunchSource::new("spot_request", arn);
+    let mut found = LaunchSource::new(ReferenceKind::SpotRequest, arn);
     found.add_image(request.launch_specification.and_then(|launch| launch.image_id));
     found
 }
@@ -154,7 +187,7 @@ mod tests {
         SpotFleetRequestConfigData,
     };
 
-    use super::super::templates::{TemplateKey, VersionKey};
+    use super::super::launch_templates::{TemplateKey, VersionKey};
     use super::*;
 
     fn specification(id: &str, version: &str) -> FleetLaunchTemplateSpecification {
@@ -185,7 +218,7 @@ mod tests {
             .build();
         let found = fleet_of("arn:fleet".into(), fleet).unwrap();
         assert_eq!(found.versions, [key("lt-1", "3"), key("lt-2", "$Default")]);
-        assert_eq!((found.kind, found.images), ("fleet", vec!["ami-1".to_owned()]));
+        assert_eq!((found.kind, found.images), (ReferenceKind::Fleet, vec!["ami-1".to_owned()]));
     }
 
     #[test]
@@ -203,7 +236,10 @@ mod tests {
             SpotFleetRequestConfig::builder().spot_fleet_request_config(config.build()).build();
         let found = spot_fleet_of("arn:spot".into(), fleet).unwrap();
         assert_eq!(found.versions, [key("lt-1", "$Latest")]);
-        assert_eq!((found.kind, found.images), ("spot_fleet", vec!["ami-1".to_owned()]));
+        assert_eq!(
+            (found.kind, found.images),
+            (ReferenceKind::SpotFleet, vec!["ami-1".to_owned()])
+        );
     }
 
     #[test]
@@ -211,7 +247,10 @@ mod tests {
         let launch = LaunchSpecification::builder().image_id("ami-1").build();
         let request = SpotInstanceRequest::builder().launch_specification(launch).build();
         let found = request_of("arn:request".into(), request);
-        assert_eq!((found.kind, found.images), ("spot_request", vec!["ami-1".to_owned()]));
+        assert_eq!(
+            (found.kind, found.images),
+            (ReferenceKind::SpotRequest, vec!["ami-1".to_owned()])
+        );
     }
 
     #[test]

@@ -1,24 +1,23 @@
-//! The steps before an image is deregistered, and their opposites: deprecating and disabling.
+//! The steps of an image, and their opposites: deprecating, disabling and deregistering.
 
 use std::time::Duration;
 
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{DeleteSnapshotReturnCode, SnapshotReturnCodes};
 use jiff::Timestamp;
-use steward::cloud::{CloudError, ErrorKind};
-use steward::model::{ImageId, Image, ImageState};
+use steward::cloud::{CloudError, Deregistered, ErrorKind, ImageReader, ImageWriter};
+use steward::model::{Image, ImageId, ImageState, SnapshotFate, SnapshotId};
 
 use super::Aws;
-use super::rate_limit::ApiCall;
+use super::api_call::ApiCall;
 use super::time::date_time;
 
 /// EC2 refuses to deprecate in the past, and rounds to the minute.
 const SOONEST: Duration = Duration::from_secs(60);
 
-impl Aws {
-    pub(super) async fn enable_deprecation(
-        &self,
-        image: &ImageId,
-        at: Timestamp,
-    ) -> Result<(), CloudError> {
+#[async_trait]
+impl ImageWriter for Aws {
+    async fn deprecate(&self, image: &ImageId, at: Timestamp) -> Result<(), CloudError> {
         let at = self.now().map_or(at, |now| no_sooner(at, now));
         let request = self
             .ec2
@@ -28,24 +27,42 @@ impl Aws {
         self.send(ApiCall::EnableImageDeprecation, request.send()).await.map(|_| ())
     }
 
-    pub(super) async fn disable_deprecation(&self, image: &ImageId) -> Result<(), CloudError> {
+    async fn cancel_deprecation(&self, image: &ImageId) -> Result<(), CloudError> {
         let request = self.ec2.disable_image_deprecation().image_id(image.as_str());
         let done = self.send(ApiCall::DisableImageDeprecation, request.send()).await.map(|_| ());
         self.unless(done, image, |image| image.deprecation_time.is_none()).await
     }
 
-    pub(super) async fn disable_image(&self, image: &ImageId) -> Result<(), CloudError> {
+    async fn disable(&self, image: &ImageId) -> Result<(), CloudError> {
         let request = self.ec2.disable_image().image_id(image.as_str());
         let done = self.send(ApiCall::DisableImage, request.send()).await.map(|_| ());
         self.unless(done, image, |image| image.state == ImageState::Disabled).await
     }
 
-    pub(super) async fn enable_image(&self, image: &ImageId) -> Result<(), CloudError> {
+    async fn enable(&self, image: &ImageId) -> Result<(), CloudError> {
         let request = self.ec2.enable_image().image_id(image.as_str());
         let done = self.send(ApiCall::EnableImage, request.send()).await.map(|_| ());
         self.unless(done, image, |image| image.state == ImageState::Available).await
     }
 
+    async fn deregister(
+        &self,
+        image: &ImageId,
+        snapshots: SnapshotFate,
+    ) -> Result<Deregistered, CloudError> {
+        let mut request = self.ec2.deregister_image().image_id(image.as_str());
+        if snapshots == SnapshotFate::DeleteWithImage {
+            request = request.delete_associated_snapshots(true);
+        }
+        match self.send(ApiCall::DeregisterImage, request.send()).await {
+            Ok(answer) => Ok(deregistered(image, answer.delete_snapshot_results())),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Deregistered::default()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Aws {
     /// What EC2 answers when an image is already as wanted is not documented. So when the call
     /// was answered with an error that may mean this, the image itself is looked at.
     async fn unless(
@@ -56,7 +73,7 @@ impl Aws {
     ) -> Result<(), CloudError> {
         match done {
             Err(error) if matches!(error.kind, ErrorKind::Other | ErrorKind::NotFound) => {
-                match self.image(image).await {
+                match self.find_image(image).await {
                     Ok(Some(found)) if is_as_wanted(&found) => Ok(()),
                     _ => Err(error),
                 }
@@ -76,6 +93,21 @@ fn no_sooner(at: Timestamp, now: Timestamp) -> Timestamp {
     now.checked_add(SOONEST).map_or(at, |soonest| at.max(soonest))
 }
 
+/// Only what EC2 says it deleted counts: a server that does not know the parameter ignores it,
+/// and the answer then says nothing about the snapshots.
+fn deregistered(image: &ImageId, results: &[DeleteSnapshotReturnCode]) -> Deregistered {
+    let mut deleted = Vec::new();
+    for result in results {
+        let snapshot = result.snapshot_id().unwrap_or_default();
+        let code = result.return_code().map_or("none", SnapshotReturnCodes::as_str);
+        match (result.return_code(), snapshot.parse::<SnapshotId>()) {
+            (Some(SnapshotReturnCodes::Success), Ok(id)) => deleted.push(id),
+            _ => tracing::info!(%image, snapshot, code, "a snapshot stayed"),
+        }
+    }
+    Deregistered { deleted }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +124,23 @@ mod tests {
         ] {
             assert_eq!(no_sooner(at(wanted), now), at(taken), "{wanted}");
         }
+    }
+
+    #[test]
+    fn only_success_is_a_deletion() {
+        let result = |snapshot: &str, code: Option<&str>| {
+            let result = DeleteSnapshotReturnCode::builder().snapshot_id(snapshot);
+            result.set_return_code(code.map(SnapshotReturnCodes::from)).build()
+        };
+        let done = deregistered(
+            &"ami-1".parse().unwrap(),
+            &[
+                result("snap-1", Some("success")),
+                result("snap-2", Some("skipped")),
+                result("snap-3", Some("a code of tomorrow")),
+                result("snap-4", None),
+            ],
+        );
+        assert_eq!(done.deleted, ["snap-1".parse().unwrap()]);
     }
 }

@@ -2,21 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use aws_sdk_ec2::types::{ImageReference, ImageReferenceOptionName, ImageReferenceResourceType, ResourceTypeOption, ResourceTypeRequest};
+use aws_sdk_ec2::types::{
+    ImageReference, ImageReferenceOptionName, ImageReferenceResourceType, ResourceTypeOption,
+    ResourceTypeRequest,
+};
 use steward::cloud::{CloudError, ErrorKind};
-use steward::model::{TemplateVersions, ImageId, Reference};
+use steward::model::{ImageId, Reference, ReferenceKind, TemplateVersions};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::pagination::Pages;
 
 /// DescribeImageReferences takes at most so many images a call.
 const IMAGES: usize = 10;
 /// How many of a template's newest versions it looks at unless told otherwise, and at most.
-const FEWEST_VERSIONS: u32 = 10;
-const MOST_VERSIONS: u32 = 10_000;
-/// Every state of a machine but terminated: here, unlike in a listing, they have to be named.
+const DEFAULT_VERSIONS: u32 = 10;
+const MAX_VERSIONS: u32 = 10_000;
+/// Every state of a instance but terminated: here, unlike in a listing, they have to be named.
 const LIVING: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
 impl Aws {
@@ -82,9 +85,9 @@ impl Aws {
 /// Everything that EC2 can look at, and how far it is to look.
 fn wanted(versions: TemplateVersions) -> Vec<ResourceTypeRequest> {
     let depth = match versions {
-        TemplateVersions::DefaultAndLatest => FEWEST_VERSIONS,
-        TemplateVersions::Newest(newest) => newest.get().clamp(FEWEST_VERSIONS, MOST_VERSIONS),
-        TemplateVersions::All => MOST_VERSIONS,
+        TemplateVersions::DefaultAndLatest => DEFAULT_VERSIONS,
+        TemplateVersions::Newest(newest) => newest.get().clamp(DEFAULT_VERSIONS, MAX_VERSIONS),
+        TemplateVersions::All => MAX_VERSIONS,
     };
     let option = |name: ImageReferenceOptionName, values: Vec<String>| {
         ResourceTypeOption::builder().option_name(name).set_option_values(Some(values)).build()
@@ -109,21 +112,23 @@ fn wanted(versions: TemplateVersions) -> Vec<ResourceTypeRequest> {
 
 fn reference_of(reference: ImageReference) -> Result<Reference, CloudError> {
     let bad = |message: String| bad_answer(ApiCall::DescribeImageReferences, message);
-    let by = reference.arn.filter(|arn| !arn.is_empty());
-    let by = by.ok_or_else(|| bad("a reference came without the ARN of its holder".into()))?;
+    let arn = reference.arn.filter(|arn| !arn.is_empty());
+    let arn = arn.ok_or_else(|| bad("a reference came without the ARN of its resource".into()))?;
     let image = reference.image_id.unwrap_or_default();
     let image_id =
-        image.parse().map_err(|cause| bad(format!("the image that {by} refers to: {cause}")))?;
+        image.parse().map_err(|cause| bad(format!("the image that {arn} refers to: {cause}")))?;
     let kind = match &reference.resource_type {
-        Some(ImageReferenceResourceType::Ec2Instance) => "instance",
-        Some(ImageReferenceResourceType::Ec2LaunchTemplate) => "launch_template",
-        Some(ImageReferenceResourceType::SsmParameter) => "ssm_parameter",
-        Some(ImageReferenceResourceType::ImageBuilderImageRecipe) => "image_recipe",
-        Some(ImageReferenceResourceType::ImageBuilderContainerRecipe) => "container_recipe",
-        Some(other) => other.as_str(),
-        None => "unknown",
+        Some(ImageReferenceResourceType::Ec2Instance) => ReferenceKind::Instance,
+        Some(ImageReferenceResourceType::Ec2LaunchTemplate) => ReferenceKind::LaunchTemplate,
+        Some(ImageReferenceResourceType::SsmParameter) => ReferenceKind::SsmParameter,
+        Some(ImageReferenceResourceType::ImageBuilderImageRecipe) => ReferenceKind::ImageRecipe,
+        Some(ImageReferenceResourceType::ImageBuilderContainerRecipe) => {
+            ReferenceKind::ContainerRecipe
+        }
+        Some(other) => ReferenceKind::Other(other.as_str().into()),
+        None => ReferenceKind::Other("unknown".into()),
     };
-    Ok(Reference { image_id, kind: kind.into(), by: by.into(), stale: false })
+    Ok(Reference { image_id, kind, arn: arn.into(), version: None, stale: false })
 }
 
 #[cfg(test)]
@@ -153,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_is_asked_for_and_terminated_machines_are_not() {
+    fn every_type_is_asked_for_and_terminated_instances_are_not() {
         let types = wanted(TemplateVersions::All);
         assert_eq!(types.len(), 5);
         let states = values_of(&types, "ec2:Instance");
@@ -174,7 +179,8 @@ mod tests {
             let reference = ImageReference::builder().image_id("ami-1").arn("arn:x");
             let reference = reference.resource_type(word.into()).build();
             let found = reference_of(reference).unwrap();
-            assert_eq!((&*found.kind, &*found.by, found.stale), (kind, "arn:x", false));
+            assert_eq!(found.kind.to_string(), kind);
+            assert_eq!((&*found.arn, found.version, found.stale), ("arn:x", None, false));
         }
     }
 

@@ -1,21 +1,23 @@
 //! Images: listing, finding and deregistering them.
 
-use aws_sdk_ec2::types::{DeleteSnapshotReturnCode, Image as Ec2Image, SnapshotReturnCodes};
+use async_trait::async_trait;
+use aws_sdk_ec2::types::Image as Ec2Image;
 use jiff::Timestamp;
-use steward::cloud::{CloudError, Deregistered, ErrorKind};
-use steward::model::{SnapshotFate, ImageId, SnapshotId, Image, ImageState};
+use steward::cloud::{CloudError, ErrorKind, ImageReader};
+use steward::model::{Image, ImageId, ImageState, SnapshotId};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::pagination::Pages;
 use super::tags::tags_of;
 
 /// The largest page that DescribeImages gives.
 const PAGE: i32 = 1000;
 
-impl Aws {
-    pub(super) async fn images(&self) -> Result<Vec<Image>, CloudError> {
+#[async_trait]
+impl ImageReader for Aws {
+    async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(ApiCall::DescribeImages);
         while let Some(token) = pages.next() {
@@ -36,7 +38,7 @@ impl Aws {
         Ok(found)
     }
 
-    pub(super) async fn image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
+    async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
         // A page size next to an id is an error to EC2, so that there is none here.
         let request = self.ec2.describe_images().image_ids(image.as_str()).include_disabled(true);
         let answer = match self.send(ApiCall::DescribeImages, request.send()).await {
@@ -47,37 +49,6 @@ impl Aws {
         let mut found = answer.images.unwrap_or_default().into_iter();
         found.find(|one| one.image_id() == Some(image.as_str())).map(image_of).transpose()
     }
-
-    pub(super) async fn deregister_image(
-        &self,
-        image: &ImageId,
-        snapshots: SnapshotFate,
-    ) -> Result<Deregistered, CloudError> {
-        let mut request = self.ec2.deregister_image().image_id(image.as_str());
-        if snapshots == SnapshotFate::DeleteWithImage {
-            request = request.delete_associated_snapshots(true);
-        }
-        match self.send(ApiCall::DeregisterImage, request.send()).await {
-            Ok(answer) => Ok(deregistered(image, answer.delete_snapshot_results())),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(Deregistered::default()),
-            Err(error) => Err(error),
-        }
-    }
-}
-
-/// Only what EC2 says it deleted counts: a server that does not know the parameter ignores it,
-/// and the answer then says nothing about the snapshots.
-fn deregistered(image: &ImageId, results: &[DeleteSnapshotReturnCode]) -> Deregistered {
-    let mut deleted = Vec::new();
-    for result in results {
-        let snapshot = result.snapshot_id().unwrap_or_default();
-        let code = result.return_code().map_or("none", SnapshotReturnCodes::as_str);
-        match (result.return_code(), snapshot.parse::<SnapshotId>()) {
-            (Some(SnapshotReturnCodes::Success), Ok(id)) => deleted.push(id),
-            _ => tracing::info!(%image, snapshot, code, "a snapshot stayed"),
-        }
-    }
-    Deregistered { deleted }
 }
 
 fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
@@ -99,7 +70,8 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     }
     let platform = image.platform.map(|platform| platform.as_str().to_owned());
     let protection = image.deregistration_protection;
-    let state = image.state.map_or(ImageState::Unknown, |state| state.as_str().into());
+    let state =
+        image.state.map_or(ImageState::Unknown, |state| ImageState::from_name(state.as_str()));
     Ok(Image {
         image_id,
         name: image.name.unwrap_or_default().into(),
@@ -194,23 +166,5 @@ mod tests {
             let found = image_of(image.build()).unwrap();
             assert_eq!((found.public, found.launch_permissions), (public, permissions), "{state}");
         }
-    }
-
-    #[test]
-    fn only_success_is_a_deletion() {
-        let result = |snapshot: &str, code: Option<&str>| {
-            let result = DeleteSnapshotReturnCode::builder().snapshot_id(snapshot);
-            result.set_return_code(code.map(SnapshotReturnCodes::from)).build()
-        };
-        let done = deregistered(
-            &"ami-1".parse().unwrap(),
-            &[
-                result("snap-1", Some("success")),
-                result("snap-2", Some("skipped")),
-                result("snap-3", Some("a code of tomorrow")),
-                result("snap-4", None),
-            ],
-        );
-        assert_eq!(done.deleted, ["snap-1".parse().unwrap()]);
     }
 }

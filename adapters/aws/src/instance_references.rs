@@ -1,20 +1,19 @@
-//! Machines: which images they run, and their tags.
+//! Instances as references to their images, and how they are listed.
 
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 use steward::cloud::{CloudError, ErrorKind};
-use steward::model::{ImageId, InstanceId, Reference, Tags};
+use steward::model::{ImageId, InstanceId, Reference, ReferenceKind};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
-use super::tags::tags_of;
+use super::pagination::Pages;
 
 /// The largest page that DescribeInstances gives.
 const PAGE: i32 = 1000;
 
 impl Aws {
-    /// Every machine that runs, or could be started again, as a reference to its image.
+    /// Every instance that runs, or could be started again, as a reference to its image.
     pub(super) async fn instances(&self) -> Result<Vec<Reference>, CloudError> {
         self.living(None).await
     }
@@ -24,14 +23,7 @@ impl Aws {
         self.living(Some(filter)).await
     }
 
-    pub(super) async fn instance_tags(
-        &self,
-        instance: &InstanceId,
-    ) -> Result<Option<Tags>, CloudError> {
-        Ok(self.instance(instance).await?.map(|one| tags_of(one.tags)))
-    }
-
-    /// One machine as EC2 tells of it; `None` when it does not exist.
+    /// One instance as EC2 describes it; `None` when it does not exist.
     pub(super) async fn instance(
         &self,
         instance: &InstanceId,
@@ -64,7 +56,7 @@ impl Aws {
         Ok(found)
     }
 
-    /// Hands over every machine that the filter lets through, page by page: a whole account's would
+    /// Hands over every instance that the filter lets through, page by page: a whole account's would
     /// take much memory.
     pub(super) async fn each_instance(
         &self,
@@ -104,7 +96,8 @@ impl Aws {
         let image_id = image.parse().map_err(|cause| {
             bad_answer(ApiCall::DescribeInstances, format!("the image of instance {id}: {cause}"))
         })?;
-        let by = self.arn("ec2", &format!("instance/{id}")).into();
-        Ok(Some(Reference { image_id, kind: "instance".into(), by, stale: false }))
+        let arn = self.arn("ec2", &format!("instance/{id}")).into();
+        let kind = ReferenceKind::Instance;
+        Ok(Some(Reference { image_id, kind, arn, version: None, stale: false }))
     }
 }

@@ -1,23 +1,27 @@
-//! Machines that asked to be retired: listing them, what protects them, and ending them.
+//! Instances that asked to be retired: listing them, what protects them, and ending them.
 
 use std::sync::Arc;
 
-use aws_sdk_ec2::types::{Filter, Instance, InstanceAttributeName, InstanceStateName};
-use steward::cloud::CloudError;
-use steward::model::{InstanceProtection, Instance, InstanceState, InstanceId, Tags};
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{
+    Filter, Instance as Ec2Instance, InstanceAttributeName, InstanceStateName,
+};
+use steward::cloud::{CloudError, Instances};
+use steward::model::{Instance, InstanceId, InstanceProtection, InstanceState, Tags};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
 use super::tags::{literally, tags_of};
 use super::time::timestamp;
 
-impl Aws {
-    pub(super) async fn instances_tagged(&self, key: &str) -> Result<Vec<Instance>, CloudError> {
+#[async_trait]
+impl Instances for Aws {
+    async fn list_instances_tagged(&self, key: &str) -> Result<Vec<Instance>, CloudError> {
         let filter = Filter::builder().name("tag-key").values(literally(key)).build();
         let mut found = Vec::new();
         self.each_instance(Some(filter), |instance| {
-            let instance = machine_of(instance)?;
+            let instance = instance_of(instance)?;
             if instance.state != InstanceState::Terminated && instance.tags.has(key) {
                 found.push(instance);
             }
@@ -27,15 +31,15 @@ impl Aws {
         Ok(found)
     }
 
-    pub(super) async fn instance(
-        &self,
-        instance: &InstanceId,
-    ) -> Result<Option<Instance>, CloudError> {
-        self.instance(instance).await?.map(machine_of).transpose()
+    async fn find_instance(&self, instance: &InstanceId) -> Result<Option<Instance>, CloudError> {
+        self.instance(instance).await?.map(instance_of).transpose()
     }
 
     /// An attribute that the answer lacks counts as protection: nobody has said that there is none.
-    pub(super) async fn guards_of(&self, instance: &InstanceId) -> Result<InstanceProtection, CloudError> {
+    async fn find_instance_protection(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<InstanceProtection, CloudError> {
         let attribute = async |name: InstanceAttributeName| {
             let request = self
                 .ec2
@@ -61,20 +65,20 @@ impl Aws {
         })
     }
 
-    pub(super) async fn stop_machine(&self, instance: &InstanceId) -> Result<(), CloudError> {
+    async fn stop(&self, instance: &InstanceId) -> Result<(), CloudError> {
         let request = self.ec2.stop_instances().instance_ids(instance.as_str());
         self.send(ApiCall::StopInstances, request.send()).await.map(|_| ())
     }
 
-    pub(super) async fn terminate_machine(&self, instance: &InstanceId) -> Result<(), CloudError> {
+    async fn terminate(&self, instance: &InstanceId) -> Result<(), CloudError> {
         let request = self.ec2.terminate_instances().instance_ids(instance.as_str());
         self.send(ApiCall::TerminateInstances, request.send()).await.map(|_| ())
     }
 }
 
-fn machine_of(instance: Instance) -> Result<Instance, CloudError> {
+fn instance_of(instance: Ec2Instance) -> Result<Instance, CloudError> {
     let state = instance.state().and_then(|state| state.name()).map(InstanceStateName::as_str);
-    let state = InstanceState::from(state.unwrap_or_default());
+    let state = InstanceState::from_name(state.unwrap_or_default());
     let id = instance.instance_id.unwrap_or_default();
     let instance_id = id.parse().map_err(|cause| {
         bad_answer(ApiCall::DescribeInstances, format!("an instance's id: {cause}"))
@@ -95,8 +99,8 @@ fn machine_of(instance: Instance) -> Result<Instance, CloudError> {
     })
 }
 
-/// What may start another machine in place of this one. A Spot request may be persistent, and
-/// one that is not lets its machine be terminated, but not stopped.
+/// What may start another instance in place of this one. A Spot request may be persistent, and
+/// one that is not lets its instance be terminated, but not stopped.
 fn member_of(tags: &Tags, spot_request: Option<&str>) -> Option<Arc<str>> {
     if let Some(name) = tags.get("aws:autoscaling:groupName") {
         return Some(group(name));

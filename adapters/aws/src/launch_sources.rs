@@ -1,16 +1,42 @@
-//! What starts machines by itself, in one shape: groups, fleets, spot requests and compute
-//! environments. How each is read is the business of its own file.
+//! What launches instances by itself, in one shape: Auto Scaling groups, fleets, spot requests and
+//! compute environments. Each kind is read in a file of its own, and [`ALL`] lists them.
 
+use async_trait::async_trait;
 use steward::cloud::CloudError;
-use super::error::bad_answer;
-use super::rate_limit::ApiCall;
-use super::templates::{TemplateKey, VersionKey};
+use steward::model::{ReferenceKind, ReferenceScope, Source};
 
-/// One such thing, and what it starts machines from.
-#[derive(Debug, Default, PartialEq, Eq)]
+use super::Aws;
+use super::api_call::ApiCall;
+use super::auto_scaling_groups::AutoScalingGroups;
+use super::compute_environments::ComputeEnvironments;
+use super::error::bad_answer;
+use super::fleets::{Fleets, SpotFleets, SpotRequests};
+use super::launch_templates::{TemplateKey, VersionKey};
+
+/// Every kind of launch source, in the order in which inventories list them. To add one, write a
+/// file that implements [`ListLaunchSources`], and add a line here.
+pub(super) const ALL: &[&dyn ListLaunchSources] =
+    &[&AutoScalingGroups, &Fleets, &SpotFleets, &SpotRequests, &ComputeEnvironments];
+
+/// Lists the launch sources of one kind.
+#[async_trait]
+pub(super) trait ListLaunchSources: Sync {
+    /// What an inventory calls this source.
+    fn source(&self) -> Source;
+
+    /// Whether the policy wants this source to be read.
+    fn is_in(&self, _: &ReferenceScope) -> bool {
+        true
+    }
+
+    /// Lists all launch sources of this kind that may still launch instances.
+    async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError>;
+}
+
+/// One launch source, and what it launches instances from.
+#[derive(Debug, PartialEq, Eq)]
 pub(super) struct LaunchSource {
-    /// Its kind, as references name it.
-    pub(super) kind: &'static str,
+    pub(super) kind: ReferenceKind,
     pub(super) arn: String,
     /// Every template version that it names, overrides included.
     pub(super) versions: Vec<VersionKey>,
@@ -21,20 +47,22 @@ pub(super) struct LaunchSource {
 }
 
 impl LaunchSource {
-    pub(super) fn new(kind: &'static str, arn: String) -> Self {
-        Self { kind, arn, ..Self::default() }
+    /// A launch source that names nothing yet.
+    pub(super) fn new(kind: ReferenceKind, arn: String) -> Self {
+        let (versions, images) = (Vec::new(), Vec::new());
+        Self { kind, arn, versions, images, configuration: None }
     }
 
-    /// Adds what `action` showed it to name: an image, or nothing.
+    /// Adds what `call` showed it to name: an image, or nothing.
     pub(super) fn add_image(&mut self, image: Option<String>) {
         self.images.extend(image.filter(|image| !image.is_empty()));
     }
 
-    /// Adds the version of a template that `action` showed it to name. Without a version that is
+    /// Adds the version of a template that `call` showed it to name. Without a version that is
     /// the default one, for Auto Scaling and Batch as well as for EC2.
     pub(super) fn add_version(
         &mut self,
-        action: ApiCall,
+        call: ApiCall,
         id: Option<String>,
         name: Option<String>,
         version: Option<String>,
@@ -46,7 +74,7 @@ impl LaunchSource {
             (None, Some(name)) => TemplateKey::Name(name),
             (None, None) => {
                 let message = format!("{} names a launch template without id and name", self.arn);
-                return Err(bad_answer(action, message));
+                return Err(bad_answer(call, message));
             }
         };
         let version = version.unwrap_or_else(|| "$Default".to_owned());
@@ -61,21 +89,26 @@ mod tests {
 
     #[test]
     fn a_template_without_id_and_name_is_not_passed_over() {
-        let mut launch_source = LaunchSource::new("fleet", "arn:fleet".into());
+        let mut launch_source = LaunchSource::new(ReferenceKind::Fleet, "arn:fleet".into());
         let version = Some("1".to_owned());
-        let error = launch_source.add_version(ApiCall::DescribeFleets, None, Some(String::new()), version);
+        let error =
+            launch_source.add_version(ApiCall::DescribeFleets, None, Some(String::new()), version);
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with("ec2:DescribeFleets: arn:fleet names"), "{error}");
     }
 
     #[test]
     fn an_absent_version_is_the_default_one() {
-        let mut launch_source = LaunchSource::new("compute_environment", "arn:batch".into());
+        let mut launch_source =
+            LaunchSource::new(ReferenceKind::ComputeEnvironment, "arn:batch".into());
         for version in [None, Some(String::new()), Some("$Latest".to_owned())] {
             let id = Some("lt-1".to_owned());
-            launch_source.add_version(ApiCall::DescribeComputeEnvironments, id, None, version).unwrap();
+            launch_source
+                .add_version(ApiCall::DescribeComputeEnvironments, id, None, version)
+                .unwrap();
         }
-        let versions: Vec<&str> = launch_source.versions.iter().map(|key| key.version.as_str()).collect();
+        let versions: Vec<&str> =
+            launch_source.versions.iter().map(|key| key.version.as_str()).collect();
         assert_eq!(versions, ["$Default", "$Default", "$Latest"]);
     }
 }

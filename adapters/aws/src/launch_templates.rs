@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_ec2::types::LaunchTemplateVersion;
 use steward::cloud::CloudError;
-use steward::model::{TemplateVersions, SnapshotId};
+use steward::model::{SnapshotId, TemplateVersions};
 
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
 
 /// What a template is called by those that use it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,9 +82,9 @@ impl LaunchTemplateInfo {
         let latest = (self.latest() == Some(number)).then_some("$Latest");
         let names: Vec<&str> = default.into_iter().chain(latest).collect();
         if names.is_empty() {
-            format!("version {number}")
+            number.to_string()
         } else {
-            format!("version {number} ({})", names.join(", "))
+            format!("{number} ({})", names.join(", "))
         }
     }
 }
@@ -231,7 +231,7 @@ mod tests {
     fn labels_say_what_else_a_version_is_called() {
         let found = templates();
         let labels: Vec<String> = found.iter().map(|version| version.label).collect();
-        assert_eq!(labels, ["version 2 ($Default)", "version 7 ($Latest)"]);
+        assert_eq!(labels, ["2 ($Default)", "7 ($Latest)"]);
     }
 
     fn many(count: i64, default: i64) -> Templates {

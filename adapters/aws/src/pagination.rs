@@ -4,20 +4,20 @@
 //! waiting for the action's turn, and stop in silence when a server repeats its token. Half a
 //! listing must never pass for a whole one.
 
-use steward::cloud::CloudError;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
+use steward::cloud::CloudError;
 
 /// Where in a listing we are.
 pub(super) struct Pages {
-    action: ApiCall,
+    call: ApiCall,
     next: Option<Option<String>>,
 }
 
 impl Pages {
     /// Before the first page.
-    pub(super) fn of(action: ApiCall) -> Self {
-        Self { action, next: Some(None) }
+    pub(super) fn of(call: ApiCall) -> Self {
+        Self { call, next: Some(None) }
     }
 
     /// The token to ask the next page with, which the first page has none of; `None` when the
@@ -32,7 +32,7 @@ impl Pages {
         let token = token.filter(|token| !token.is_empty());
         if token.is_some() && self.next.as_ref() == Some(&token) {
             let message = "the listing does not go on: two pages end with the same token".into();
-            return Err(bad_answer(self.action, message));
+            return Err(bad_answer(self.call, message));
         }
         self.next = token.map(Some);
         Ok(())

@@ -1,9 +1,9 @@
 //! Parameters of Systems Manager.
 
-use steward::cloud::CloudError;
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
+use steward::cloud::CloudError;
 
 impl Aws {
     /// The value of the parameter `name`, decrypted if it is a secure string. The name may be

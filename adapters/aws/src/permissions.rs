@@ -1,20 +1,23 @@
 //! With whom images and snapshots are shared.
 
-use std::sync::Arc;
-
-use aws_sdk_ec2::types::{CreateVolumePermission, ImageAttributeName, LaunchPermission, LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName};
-use steward::cloud::CloudError;
-use steward::model::{AccountId, ImageId, SnapshotId};
+use async_trait::async_trait;
+use aws_sdk_ec2::types::{
+    CreateVolumePermission, ImageAttributeName, LaunchPermission as Ec2LaunchPermission,
+    LaunchPermissionModifications, PermissionGroup, SnapshotAttributeName,
+};
+use steward::cloud::{CloudError, PermissionReader, PermissionWriter};
+use steward::model::{ImageId, LaunchPermission, SnapshotId, VolumePermission};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_request;
-use super::rate_limit::ApiCall;
 
-impl Aws {
-    pub(super) async fn launch_permissions(
+#[async_trait]
+impl PermissionReader for Aws {
+    async fn find_launch_permissions(
         &self,
         image: &ImageId,
-    ) -> Result<Vec<Arc<str>>, CloudError> {
+    ) -> Result<Vec<LaunchPermission>, CloudError> {
         let request = self
             .ec2
             .describe_image_attribute()
@@ -24,28 +27,27 @@ impl Aws {
         Ok(in_order(answer.launch_permissions().iter().flat_map(launchers)))
     }
 
-    pub(super) async fn volume_permissions(
+    async fn find_volume_permissions(
         &self,
         snapshot: &SnapshotId,
-    ) -> Result<Vec<Arc<str>>, CloudError> {
+    ) -> Result<Vec<VolumePermission>, CloudError> {
         let request = self
             .ec2
             .describe_snapshot_attribute()
             .snapshot_id(snapshot.as_str())
             .attribute(SnapshotAttributeName::CreateVolumePermission);
         let answer = self.send(ApiCall::DescribeSnapshotAttribute, request.send()).await?;
-        Ok(in_order(answer.create_volume_permissions().iter().flat_map(volume_makers)))
+        Ok(in_order(answer.create_volume_permissions().iter().flat_map(volume_creators)))
     }
+}
 
-    pub(super) async fn share_image(
-        &self,
-        image: &ImageId,
-        with: &[Arc<str>],
-    ) -> Result<(), CloudError> {
+#[async_trait]
+impl PermissionWriter for Aws {
+    async fn share(&self, image: &ImageId, with: &[LaunchPermission]) -> Result<(), CloudError> {
         if with.is_empty() {
             return Ok(());
         }
-        let added = with.iter().map(|word| permission_of(word)).collect::<Result<_, _>>()?;
+        let added = with.iter().map(ec2_permission).collect::<Result<_, _>>()?;
         let changes = LaunchPermissionModifications::builder().set_add(Some(added)).build();
         let request =
             self.ec2.modify_image_attribute().image_id(image.as_str()).launch_permission(changes);
@@ -54,7 +56,7 @@ impl Aws {
 }
 
 /// Whom a launch permission names.
-fn launchers(permission: &LaunchPermission) -> impl Iterator<Item = &str> {
+fn launchers(permission: &Ec2LaunchPermission) -> impl Iterator<Item = &str> {
     [
         permission.user_id(),
         permission.group().map(PermissionGroup::as_str),
@@ -65,35 +67,32 @@ fn launchers(permission: &LaunchPermission) -> impl Iterator<Item = &str> {
     .flatten()
 }
 
-/// Whom a permission to make volumes names.
-fn volume_makers(permission: &CreateVolumePermission) -> impl Iterator<Item = &str> {
+/// Whom a permission to create volumes names.
+fn volume_creators(permission: &CreateVolumePermission) -> impl Iterator<Item = &str> {
     [permission.user_id(), permission.group().map(PermissionGroup::as_str)].into_iter().flatten()
 }
 
-fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<Arc<str>> {
-    let mut found: Vec<Arc<str>> = names.map(Arc::from).collect();
+fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<LaunchPermission> {
+    let mut found: Vec<LaunchPermission> = names.map(LaunchPermission::from).collect();
     found.sort();
     found
 }
 
-/// The permission that [`launchers`] would tell `word` of.
-fn permission_of(word: &str) -> Result<LaunchPermission, CloudError> {
-    let permission = LaunchPermission::builder();
-    let is_arn = word.starts_with("arn:");
-    Ok(if word.parse::<AccountId>().is_ok() {
-        permission.user_id(word)
-    } else if word == PermissionGroup::All.as_str() {
-        permission.group(PermissionGroup::All)
-    } else if is_arn && word.contains(":organization/") {
-        permission.organization_arn(word)
-    } else if is_arn && word.contains(":ou/") {
-        permission.organizational_unit_arn(word)
-    } else {
-        let message = format!(
-            "`{word}` is nobody to share an image with: expected 12 digits, `all`, or the ARN of \
-             an organization or of a unit in one"
-        );
-        return Err(bad_request(ApiCall::ModifyImageAttribute, message));
+/// The permission as the SDK takes it.
+fn ec2_permission(permission: &LaunchPermission) -> Result<Ec2LaunchPermission, CloudError> {
+    let builder = Ec2LaunchPermission::builder();
+    Ok(match permission {
+        LaunchPermission::Account(account) => builder.user_id(account.as_str()),
+        LaunchPermission::Everyone => builder.group(PermissionGroup::All),
+        LaunchPermission::Organization(arn) => builder.organization_arn(&**arn),
+        LaunchPermission::OrganizationalUnit(arn) => builder.organizational_unit_arn(&**arn),
+        LaunchPermission::Unknown(text) => {
+            let message = format!(
+                "an image cannot be shared with `{text}`: expected 12 digits, `all`, or the ARN of \
+                 an organization or of an organizational unit"
+            );
+            return Err(bad_request(ApiCall::ModifyImageAttribute, message));
+        }
     }
     .build())
 }
@@ -105,23 +104,27 @@ mod tests {
     const ORGANIZATION: &str = "arn:aws:organizations::123456789012:organization/o-abc123";
     const UNIT: &str = "arn:aws:organizations::123456789012:ou/o-abc123/ou-abc1-def2";
 
-    #[test]
-    fn words_become_permissions_and_permissions_words() {
-        for word in ["123456789012", "all", ORGANIZATION, UNIT] {
-            let permission = permission_of(word).unwrap();
-            assert_eq!(launchers(&permission).collect::<Vec<_>>(), [word]);
-        }
-        assert_eq!(permission_of("123456789012").unwrap().user_id(), Some("123456789012"));
-        assert_eq!(permission_of("all").unwrap().group(), Some(&PermissionGroup::All));
-        assert_eq!(permission_of(ORGANIZATION).unwrap().organization_arn(), Some(ORGANIZATION));
-        assert_eq!(permission_of(UNIT).unwrap().organizational_unit_arn(), Some(UNIT));
+    fn shared_with(text: &str) -> Result<Ec2LaunchPermission, CloudError> {
+        ec2_permission(&LaunchPermission::from(text))
     }
 
     #[test]
-    fn a_word_of_another_form_is_an_error() {
-        for word in ["", "1234", "everybody", "arn:aws:iam::123456789012:root", ":ou/o-abc123"] {
-            let error = permission_of(word).unwrap_err().to_string();
-            assert!(error.starts_with("ec2:ModifyImageAttribute: `"), "{error}");
+    fn permissions_become_those_of_ec2_and_back() {
+        for text in ["123456789012", "all", ORGANIZATION, UNIT] {
+            let permission = shared_with(text).unwrap();
+            assert_eq!(launchers(&permission).collect::<Vec<_>>(), [text]);
+        }
+        assert_eq!(shared_with("123456789012").unwrap().user_id(), Some("123456789012"));
+        assert_eq!(shared_with("all").unwrap().group(), Some(&PermissionGroup::All));
+        assert_eq!(shared_with(ORGANIZATION).unwrap().organization_arn(), Some(ORGANIZATION));
+        assert_eq!(shared_with(UNIT).unwrap().organizational_unit_arn(), Some(UNIT));
+    }
+
+    #[test]
+    fn nothing_is_shared_with_what_is_not_known() {
+        for text in ["", "1234", "everybody", "arn:aws:iam::123456789012:root", ":ou/o-abc123"] {
+            let error = shared_with(text).unwrap_err().to_string();
+            assert!(error.starts_with("ec2:ModifyImageAttribute: an image cannot"), "{error}");
         }
     }
 }

@@ -1,20 +1,35 @@
 //! The Recycle Bin: what is in it, and taking it out.
 
+use async_trait::async_trait;
 use aws_sdk_ec2::types::{ImageRecycleBinInfo, SnapshotRecycleBinInfo};
-use steward::cloud::{CloudError, ErrorKind};
-use steward::model::{RecycledImage, RecycledSnapshot, ImageId, SnapshotId};
+use steward::cloud::{CloudError, ErrorKind, RecycleBinReader, RecycleBinWriter};
+use steward::model::{
+    ImageId, Recyclable, RecycledImage, RecycledSnapshot, RetentionRule, SnapshotId,
+};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::{bad_answer, lacks_a_snapshot};
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::pagination::Pages;
 use super::time::timestamp;
 
 /// The largest page of the two listings.
 const PAGE: i32 = 1000;
 
-impl Aws {
-    pub(super) async fn recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {
+#[async_trait]
+impl RecycleBinReader for Aws {
+    /// The listing tells neither tags nor status, so each rule is read on its own.
+    async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
+        let mut found = Vec::new();
+        for resource in [Recyclable::Images, Recyclable::Snapshots] {
+            for id in self.rule_ids(resource).await? {
+                found.extend(self.rule(id, resource).await?);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(ApiCall::ListImagesInRecycleBin);
         while let Some(token) = pages.next() {
@@ -29,7 +44,7 @@ impl Aws {
         Ok(found)
     }
 
-    pub(super) async fn recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError> {
+    async fn list_recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError> {
         let mut found = Vec::new();
         let mut pages = Pages::of(ApiCall::ListSnapshotsInRecycleBin);
         while let Some(token) = pages.next() {
@@ -43,8 +58,11 @@ impl Aws {
         }
         Ok(found)
     }
+}
 
-    pub(super) async fn restore_image(&self, image: &ImageId) -> Result<(), CloudError> {
+#[async_trait]
+impl RecycleBinWriter for Aws {
+    async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError> {
         let request = self.ec2.restore_image_from_recycle_bin().image_id(image.as_str());
         match self.send(ApiCall::RestoreImageFromRecycleBin, request.send()).await {
             Ok(_) => Ok(()),
@@ -56,7 +74,7 @@ impl Aws {
         }
     }
 
-    pub(super) async fn restore_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
+    async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
         let request = self.ec2.restore_snapshot_from_recycle_bin().snapshot_id(snapshot.as_str());
         self.send(ApiCall::RestoreSnapshotFromRecycleBin, request.send()).await.map(|_| ())
     }

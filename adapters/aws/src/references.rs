@@ -1,24 +1,23 @@
 //! What holds images in use, put together from the sources.
 //!
-//! Templates and what starts machines from them need each other: a group may pin a version that
+//! Templates and what launches instances from them need each other: a group may pin a version that
 //! no listing shows, and what it starts is known only when that version has been read.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use async_trait::async_trait;
+use futures_util::future::join_all;
 use futures_util::join;
-use steward::cloud::{CloudError, SourceAnswer};
-use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, ImageId, Reference, SnapshotReference, Source};
+use steward::cloud::{CloudError, ReferenceReader, SourceAnswer};
+use steward::model::{
+    ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotReference, Source, TemplateVersions,
+};
 
 use super::Aws;
-use super::aliases::ResolvedImages;
-use super::launch_sources::LaunchSource;
-use super::templates::{Named, Templates, VersionKey};
-
-const TEMPLATE: &str = "launch_template";
-
-/// The sources that start machines from templates.
-const STARTERS: [Source; 4] =
-    [Source::AutoScalingGroups, Source::Fleets, Source::SpotFleets, Source::ComputeEnvironments];
+use super::launch_sources::{self, LaunchSource};
+use super::launch_templates::{Named, Templates, VersionKey};
+use super::ssm_aliases::ResolvedImages;
 
 /// What the listing of each source of holders said.
 type Listed = [(Source, Result<Vec<LaunchSource>, CloudError>)];
@@ -33,28 +32,24 @@ struct TemplateUse<'a> {
     image_id: ImageId,
 }
 
-impl Aws {
-    pub(super) async fn references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
-        let (instances, templates, configurations, groups, fleets, spot_fleets, requests, batch) = join!(
+#[async_trait]
+impl ReferenceReader for Aws {
+    async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
+        let launch_sources = launch_sources::ALL.iter().filter(|one| one.is_in(scope));
+        let launch_sources = join_all(launch_sources.map(|one| async {
+            let listed = one.list(self).await;
+            (one.source(), listed)
+        }));
+        let (instances, templates, configurations, listed) = join!(
             Box::pin(self.instances()),
             Box::pin(self.templates(scope.versions)),
             Box::pin(self.launch_configurations()),
-            Box::pin(self.groups()),
-            Box::pin(self.fleets()),
-            Box::pin(self.spot_fleets()),
-            Box::pin(self.spot_requests()),
-            Box::pin(self.environments_in(scope)),
+            launch_sources,
         );
-        let mut listed = vec![
-            (Source::AutoScalingGroups, groups),
-            (Source::Fleets, fleets),
-            (Source::SpotFleets, spot_fleets),
-            (Source::SpotRequests, requests),
-        ];
-        listed.extend(batch.map(|batch| (Source::ComputeEnvironments, batch)));
         let (templates, by_launch_sources) =
             self.templates_and_launch_sources(templates, &listed, scope.versions).await;
-        let configurations = configurations.map(|all| by_configurations(all, &listed, &by_launch_sources));
+        let configurations =
+            configurations.map(|all| by_configurations(all, &listed, &by_launch_sources));
         [
             (Source::Instances, instances),
             (Source::LaunchTemplates, templates),
@@ -66,17 +61,41 @@ impl Aws {
         .collect()
     }
 
-    async fn environments_in(
+    async fn find_references_to(
         &self,
-        scope: &ReferenceScope,
-    ) -> Option<Result<Vec<LaunchSource>, CloudError>> {
-        match scope.compute_environments {
-            ComputeEnvironments::Read => Some(self.compute_environments().await),
-            ComputeEnvironments::LeaveOut => None,
-        }
+        images: &[ImageId],
+        versions: TemplateVersions,
+    ) -> Result<Vec<Reference>, CloudError> {
+        self.references_to(images, versions).await
     }
 
-    /// The references by templates, and those by what starts machines from them.
+    async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
+        self.instances_of(image).await
+    }
+
+    /// The snapshots that the versions of templates name in their own block devices.
+    async fn list_snapshot_references(
+        &self,
+        versions: TemplateVersions,
+    ) -> Result<Vec<SnapshotReference>, CloudError> {
+        let mut templates = self.templates(versions).await?;
+        templates.keep(versions, &Named::default());
+        let mut found = BTreeSet::new();
+        for version in templates.iter() {
+            let arn: Arc<str> = self.template_arn(version.id).into();
+            let label: Arc<str> = version.label.into();
+            for snapshot_id in version.snapshots.iter().cloned() {
+                let (arn, version) = (arn.clone(), Some(label.clone()));
+                let kind = ReferenceKind::LaunchTemplate;
+                found.insert(SnapshotReference { snapshot_id, kind, arn, version });
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+}
+
+impl Aws {
+    /// The references by templates, and those by what launches instances from them.
     async fn templates_and_launch_sources(
         &self,
         templates: Result<Templates, CloudError>,
@@ -99,12 +118,14 @@ impl Aws {
         let mut answers = SourceResults::new();
         for (source, launch_sources) in listed {
             let found = match launch_sources {
-                Ok(launch_sources) => self.by_launch_sources(launch_sources, usable, &mut images).await,
+                Ok(launch_sources) => {
+                    self.by_launch_sources(launch_sources, usable, &mut images).await
+                }
                 Err(error) => Err(error.clone()),
             };
             answers.push((*source, found));
         }
-        let named = usable.ok().filter(|_| STARTERS.into_iter().all(|one| is_read(&answers, one)));
+        let named = usable.ok().filter(|_| answers.iter().all(|(_, found)| found.is_ok()));
         let named = named.map(|templates| templates.named(keys(listed)));
         (uses.map(|uses| self.by_templates(uses, named.as_ref())), answers)
     }
@@ -132,7 +153,7 @@ impl Aws {
         for version in templates.iter() {
             let Some(text) = version.image else { continue };
             let (id, number, label) = (version.id, version.number, version.label);
-            let user = || format!("launch template {id} {label}");
+            let user = || format!("launch template {id} version {label}");
             if let Some(image_id) = self.image_behind(images, text, user).await? {
                 found.push(TemplateUse { id, number, label, image_id });
             }
@@ -145,16 +166,16 @@ impl Aws {
     fn by_templates(&self, uses: Vec<TemplateUse<'_>>, named: Option<&Named>) -> Vec<Reference> {
         let found = uses.into_iter().map(|TemplateUse { id, number, label, image_id }| Reference {
             image_id,
-            kind: TEMPLATE.into(),
-            by: self.version_arn(id, &label).into(),
+            kind: ReferenceKind::LaunchTemplate,
+            arn: self.template_arn(id).into(),
+            version: Some(label.into()),
             stale: named.is_some_and(|named| !named.has(id, number)),
         });
         found.collect()
     }
 
-    fn version_arn(&self, id: &str, label: &str) -> String {
-        let arn = self.arn("ec2", &format!("launch-template/{id}"));
-        format!("{arn} {label}")
+    fn template_arn(&self, id: &str) -> String {
+        self.arn("ec2", &format!("launch-template/{id}"))
     }
 
     /// Where the templates were not read, a holder that uses one is not read either: part of an
@@ -176,29 +197,11 @@ impl Aws {
             for text in by_version.into_iter().chain(own.iter().map(String::as_str)) {
                 let image_id = self.image_behind(images, text, || arn.clone()).await?;
                 let Some(image_id) = image_id else { continue };
-                let (kind, by) = ((*kind).into(), arn.as_str().into());
-                found.push(Reference { image_id, kind, by, stale: false });
+                let (kind, arn) = (kind.clone(), arn.as_str().into());
+                found.push(Reference { image_id, kind, arn, version: None, stale: false });
             }
         }
         Ok(found)
-    }
-
-    /// The snapshots that the versions of templates name in their own block devices.
-    pub(super) async fn snapshot_references(
-        &self,
-        versions: TemplateVersions,
-    ) -> Result<Vec<SnapshotReference>, CloudError> {
-        let mut templates = self.templates(versions).await?;
-        templates.keep(versions, &Named::default());
-        let mut found = BTreeSet::new();
-        for version in templates.iter() {
-            let by = self.version_arn(version.id, &version.label);
-            for snapshot_id in version.snapshots.iter().cloned() {
-                let (kind, by) = (TEMPLATE.into(), by.as_str().into());
-                found.insert(SnapshotReference { snapshot_id, kind, by });
-            }
-        }
-        Ok(found.into_iter().collect())
     }
 }
 
@@ -240,12 +243,12 @@ fn in_order(references: Vec<Reference>) -> Vec<Reference> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::api_call::ApiCall;
     use super::super::error::bad_answer;
-    use super::super::rate_limit::ApiCall;
     use super::*;
 
     fn group(configuration: &str) -> LaunchSource {
-        let group = LaunchSource::new("auto_scaling_group", "arn:web".into());
+        let group = LaunchSource::new(ReferenceKind::AutoScalingGroup, "arn:web".into());
         LaunchSource { configuration: Some(configuration.to_owned()), ..group }
     }
 
@@ -253,8 +256,9 @@ mod tests {
     fn a_configuration_without_a_group_is_stale_where_the_groups_are_known() {
         let reference = |name: &str| Reference {
             image_id: "ami-1".parse().unwrap(),
-            kind: "launch_configuration".into(),
-            by: name.into(),
+            kind: ReferenceKind::LaunchConfiguration,
+            arn: name.into(),
+            version: None,
             stale: false,
         };
         let all = || vec![("old".into(), reference("old")), ("new".into(), reference("new"))];

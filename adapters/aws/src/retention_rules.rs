@@ -8,28 +8,17 @@ use steward::cloud::{CloudError, ErrorKind};
 use steward::model::{Recyclable, RetentionRule, Tags};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::pagination::Pages;
 
 /// The largest page that ListRules gives.
 const PAGE: i32 = 1000;
 
 impl Aws {
-    /// The listing tells neither tags nor status, so that each rule is asked for by itself.
-    pub(super) async fn retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
-        let mut found = Vec::new();
-        for resource in [Recyclable::ResolvedImages, Recyclable::Snapshots] {
-            for id in self.rule_ids(resource).await? {
-                found.extend(self.rule(id, resource).await?);
-            }
-        }
-        Ok(found)
-    }
-
-    async fn rule_ids(&self, resource: Recyclable) -> Result<Vec<String>, CloudError> {
+    pub(super) async fn rule_ids(&self, resource: Recyclable) -> Result<Vec<String>, CloudError> {
         let kind = match resource {
-            Recyclable::ResolvedImages => ResourceType::Ec2Image,
+            Recyclable::Images => ResourceType::Ec2Image,
             Recyclable::Snapshots => ResourceType::EbsSnapshot,
         };
         let mut found = Vec::new();
@@ -52,8 +41,8 @@ impl Aws {
         Ok(found)
     }
 
-    /// `None` when the rule went since it was listed.
-    async fn rule(
+    /// `None` when the rule was deleted since it was listed.
+    pub(super) async fn rule(
         &self,
         id: String,
         resource: Recyclable,
@@ -131,7 +120,7 @@ mod tests {
     }
 
     fn rule(answer: GetRuleOutput) -> Result<RetentionRule, CloudError> {
-        rule_of("abc".into(), Recyclable::ResolvedImages, answer)
+        rule_of("abc".into(), Recyclable::Images, answer)
     }
 
     fn tag(key: &str, value: Option<&str>) -> ResourceTag {

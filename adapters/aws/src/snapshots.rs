@@ -1,13 +1,16 @@
 //! Snapshots: listing, finding and deleting them.
 
+use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Snapshot as Ec2Snapshot, SnapshotState};
-use steward::cloud::{CloudError, ErrorKind, SnapshotDeletion, SnapshotScope};
-use steward::model::{SnapshotId, Snapshot};
+use steward::cloud::{
+    CloudError, ErrorKind, SnapshotDeletion, SnapshotReader, SnapshotScope, SnapshotWriter,
+};
+use steward::model::{Snapshot, SnapshotId};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::{bad_answer, is_in_use};
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::pagination::Pages;
 use super::tags::{literally, tags_of};
 use super::time::timestamp;
 
@@ -16,11 +19,9 @@ const PAGE: i32 = 1000;
 /// EC2 takes at most 200 values for a filter.
 const FILTER_VALUES: usize = 200;
 
-impl Aws {
-    pub(super) async fn snapshots_in(
-        &self,
-        scope: &SnapshotScope,
-    ) -> Result<Vec<Snapshot>, CloudError> {
+#[async_trait]
+impl SnapshotReader for Aws {
+    async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError> {
         let filter = match scope {
             SnapshotScope::Own => None,
             SnapshotScope::Tagged { key, value } => {
@@ -31,10 +32,7 @@ impl Aws {
     }
 
     /// A filter and not a list of ids, because one missing id in a list fails the whole call.
-    pub(super) async fn snapshots(
-        &self,
-        snapshots: &[SnapshotId],
-    ) -> Result<Vec<Snapshot>, CloudError> {
+    async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError> {
         let mut found = Vec::with_capacity(snapshots.len());
         for some in snapshots.chunks(FILTER_VALUES) {
             let ids = some.iter().map(|id| id.as_str().to_owned()).collect();
@@ -44,6 +42,40 @@ impl Aws {
         Ok(found)
     }
 
+    async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
+        let mut found = Vec::new();
+        let mut pages = Pages::of(ApiCall::DescribeLockedSnapshots);
+        while let Some(token) = pages.next() {
+            let request =
+                self.ec2.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
+            let page = self.send(ApiCall::DescribeLockedSnapshots, request.send()).await?;
+            for lock in page.snapshots.unwrap_or_default() {
+                let id = lock.snapshot_id.unwrap_or_default();
+                found.push(id.parse().map_err(|cause| {
+                    let message = format!("a locked snapshot's id: {cause}");
+                    bad_answer(ApiCall::DescribeLockedSnapshots, message)
+                })?);
+            }
+            pages.turn(page.next_token)?;
+        }
+        Ok(found)
+    }
+}
+
+#[async_trait]
+impl SnapshotWriter for Aws {
+    async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError> {
+        let request = self.ec2.delete_snapshot().snapshot_id(snapshot.as_str());
+        match self.send(ApiCall::DeleteSnapshot, request.send()).await {
+            Ok(_) => Ok(SnapshotDeletion::Deleted),
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
+            Err(error) if is_in_use(&error) => Ok(SnapshotDeletion::InUse),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Aws {
     async fn own_snapshots(&self, filter: Option<Filter>) -> Result<Vec<Snapshot>, CloudError> {
         let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
         let mut found = Vec::new();
@@ -63,38 +95,6 @@ impl Aws {
             pages.turn(page.next_token)?;
         }
         Ok(found)
-    }
-
-    pub(super) async fn locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
-        let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeLockedSnapshots);
-        while let Some(token) = pages.next() {
-            let request =
-                self.ec2.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
-            let page = self.send(ApiCall::DescribeLockedSnapshots, request.send()).await?;
-            for lock in page.snapshots.unwrap_or_default() {
-                let id = lock.snapshot_id.unwrap_or_default();
-                found.push(id.parse().map_err(|cause| {
-                    let message = format!("a locked snapshot's id: {cause}");
-                    bad_answer(ApiCall::DescribeLockedSnapshots, message)
-                })?);
-            }
-            pages.turn(page.next_token)?;
-        }
-        Ok(found)
-    }
-
-    pub(super) async fn delete_one_snapshot(
-        &self,
-        snapshot: &SnapshotId,
-    ) -> Result<SnapshotDeletion, CloudError> {
-        let request = self.ec2.delete_snapshot().snapshot_id(snapshot.as_str());
-        match self.send(ApiCall::DeleteSnapshot, request.send()).await {
-            Ok(_) => Ok(SnapshotDeletion::Deleted),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
-            Err(error) if is_in_use(&error) => Ok(SnapshotDeletion::InUse),
-            Err(error) => Err(error),
-        }
     }
 }
 

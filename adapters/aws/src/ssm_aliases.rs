@@ -6,8 +6,8 @@ use steward::cloud::CloudError;
 use steward::model::ImageId;
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
 
 /// How a template says that something else, or a Systems Manager parameter, holds its image.
 const ALIAS: &str = "resolve:";

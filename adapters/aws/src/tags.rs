@@ -1,58 +1,27 @@
 //! Tags of images and snapshots.
 
+use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, ResourceType, Tag, TagDescription};
-use steward::cloud::CloudError;
-use steward::model::{ResourceId, Tags};
+use steward::cloud::{CloudError, TagReader, TagWriter};
+use steward::model::{InstanceId, ResourceId, Tags};
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
+use super::pagination::Pages;
 
 /// CreateTags and DeleteTags take at most 1000 resources a call.
 const RESOURCES: usize = 1000;
 /// The largest page that DescribeTags gives.
 const PAGE: i32 = 1000;
 
-impl Aws {
-    pub(super) async fn create_tags(
-        &self,
-        resources: &[ResourceId],
-        tags: &Tags,
-    ) -> Result<(), CloudError> {
-        if tags.is_empty() {
-            return Ok(());
-        }
-        let tags: Vec<Tag> =
-            tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
-        for some in resources.chunks(RESOURCES) {
-            let request =
-                self.ec2.create_tags().set_resources(ids(some)).set_tags(Some(tags.clone()));
-            self.send(ApiCall::CreateTags, request.send()).await?;
-        }
-        Ok(())
+#[async_trait]
+impl TagReader for Aws {
+    async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError> {
+        Ok(self.instance(instance).await?.map(|one| tags_of(one.tags)))
     }
 
-    pub(super) async fn delete_tags(
-        &self,
-        resources: &[ResourceId],
-        keys: &[String],
-    ) -> Result<(), CloudError> {
-        // DeleteTags without tags removes every tag of the resource.
-        if keys.is_empty() {
-            return Ok(());
-        }
-        // A key without a value matches whatever the value is.
-        let tags: Vec<Tag> = keys.iter().map(|key| Tag::builder().key(key).build()).collect();
-        for some in resources.chunks(RESOURCES) {
-            let request =
-                self.ec2.delete_tags().set_resources(ids(some)).set_tags(Some(tags.clone()));
-            self.send(ApiCall::DeleteTags, request.send()).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) async fn tagged(
+    async fn list_tagged(
         &self,
         key: &str,
         value: Option<&str>,
@@ -74,6 +43,42 @@ impl Aws {
             pages.turn(page.next_token)?;
         }
         Ok(found)
+    }
+}
+
+#[async_trait]
+impl TagWriter for Aws {
+    async fn set_tags(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let tags: Vec<Tag> =
+            tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
+        for some in resources.chunks(RESOURCES) {
+            let request =
+                self.ec2.create_tags().set_resources(ids(some)).set_tags(Some(tags.clone()));
+            self.send(ApiCall::CreateTags, request.send()).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove_tags(
+        &self,
+        resources: &[ResourceId],
+        keys: &[String],
+    ) -> Result<(), CloudError> {
+        // DeleteTags without tags removes every tag of the resource.
+        if keys.is_empty() {
+            return Ok(());
+        }
+        // A key without a value matches whatever the value is.
+        let tags: Vec<Tag> = keys.iter().map(|key| Tag::builder().key(key).build()).collect();
+        for some in resources.chunks(RESOURCES) {
+            let request =
+                self.ec2.delete_tags().set_resources(ids(some)).set_tags(Some(tags.clone()));
+            self.send(ApiCall::DeleteTags, request.send()).await?;
+        }
+        Ok(())
     }
 }
 

@@ -6,10 +6,10 @@ use steward::cloud::{CloudError, ErrorKind};
 use steward::model::TemplateVersions;
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::rate_limit::ApiCall;
-use super::pages::Pages;
-use super::templates::{TemplateKey, Templates, VersionKey};
+use super::launch_templates::{TemplateKey, Templates, VersionKey};
+use super::pagination::Pages;
 
 /// The largest page of the two listings, and the most versions that one call names.
 const PAGE: i32 = 200;

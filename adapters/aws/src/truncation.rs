@@ -5,18 +5,20 @@
 //! use would look unused. What EC2 and Auto Scaling say ends with the end of the element that it
 //! began with.
 
+use std::sync::Arc;
+
 use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef;
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
-use steward::progress::{self, ProgressEvent};
+use steward::progress::{Progress, ProgressEvent};
 
 /// Fails every call whose answer is a success but does not come to its end.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TruncationCheck;
+#[derive(Debug, Clone)]
+pub(super) struct TruncationCheck(pub(super) Arc<dyn Progress>);
 
 impl Intercept for TruncationCheck {
     fn name(&self) -> &'static str {
-        "WholeAnswers"
+        "TruncationCheck"
     }
 
     fn read_after_deserialization(
@@ -28,7 +30,7 @@ impl Intercept for TruncationCheck {
         let response = context.response();
         // 503 is how EC2 says RequestLimitExceeded.
         if response.status().is_server_error() {
-            progress::tell(ProgressEvent::Throttled);
+            self.0.report(ProgressEvent::Throttled);
         }
         let body = response.body().bytes().unwrap_or_default();
         // Errors have codes, and are told apart by them.

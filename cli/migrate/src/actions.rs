@@ -16,7 +16,7 @@ pub enum Fate {
 
 /// What a policy does in the end, and what else it does.
 pub fn fate(policy: &Node) -> (Option<Fate>, Vec<String>) {
-    let none = Node { line: policy.line, value: super::yaml::Value::Null };
+    let none = Node { line: policy.line, value: super::yaml::YamlValue::Null };
     let (mut fate, mut others) = (None, Vec::new());
     for action in policy.get("actions").unwrap_or(&none).elements() {
         let kind = action.text().or_else(|| action.get("type").and_then(Node::text));

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use steward::suggest::{SuggestedKeep, SuggestedMatch, SuggestedRule, any_of, literal, rule_name, shown};
+use steward::suggest::{
+    SuggestedKeep, SuggestedMatch, SuggestedRule, any_of, literal, rule_name, shown,
+};
 
-use super::command_line::{ShellCommand, Options, parse};
+use super::command_line::{Options, ShellCommand, parse};
 use super::{MigrateError, Writing};
 
 /// What is said at the top of a policy that came from there.
@@ -133,7 +135,12 @@ fn last(previous: i64, comments: &mut Vec<String>) -> Option<u32> {
 }
 
 /// Theirs joins all images whose name holds a text.
-fn by_name(mut call: AmicleanerCall<'_>, rule: SuggestedRule, values: &[String], excluded: &[String]) {
+fn by_name(
+    mut call: AmicleanerCall<'_>,
+    rule: SuggestedRule,
+    values: &[String],
+    excluded: &[String],
+) {
     if values.iter().any(String::is_empty) {
         let what = "--mapping-values has an empty text, which every name holds; theirs leaves that group out.";
         return call.leave_out(rule.comments, what);
@@ -151,7 +158,8 @@ fn by_name(mut call: AmicleanerCall<'_>, rule: SuggestedRule, values: &[String],
         if !excluded.is_empty() {
             // Theirs looks at excluded values only with tags; so it is stricter to keep them here.
             let exceptions = any_of(excluded.iter().map(|value| holding(value)));
-            rule.matches.not = Some(Box::new(SuggestedMatch { name: exceptions, ..SuggestedMatch::default() }));
+            rule.matches.not =
+                Some(Box::new(SuggestedMatch { name: exceptions, ..SuggestedMatch::default() }));
             rule.comments.push(
                 "Theirs looks at excluded values only with tags. Here such names are kept."
                     .to_owned(),
@@ -167,7 +175,12 @@ fn holding(text: &str) -> String {
 }
 
 /// Theirs joins all images with the same values of some tags.
-fn by_tags(mut call: AmicleanerCall<'_>, mut rule: SuggestedRule, mut keys: Vec<String>, excluded: &[String]) {
+fn by_tags(
+    mut call: AmicleanerCall<'_>,
+    mut rule: SuggestedRule,
+    mut keys: Vec<String>,
+    excluded: &[String],
+) {
     if keys.is_empty() {
         keys = vec!["environment".to_owned(), "role".to_owned()];
         rule.comments.push("Its defaults: groups by the tags environment and role.".to_owned());

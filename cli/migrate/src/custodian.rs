@@ -5,12 +5,12 @@ use std::path::Path;
 
 use steward::suggest::{Entry, SuggestedKeep, SuggestedMatch, SuggestedRule, rule_name, shown};
 
+use super::actions::{Fate, fate};
 use super::expression::{Atom, Field, TOO_MANY, alternatives, narrowest_first};
-use super::fate::{Fate, fate};
 use super::globs::one_of;
-use super::joining::{decides_before, is_joined, join};
-use super::marks::{Marks, Policy};
-use super::yaml::{Node, Value};
+use super::mark_index::{CustodianPolicy, MarkIndex};
+use super::merge::{decides_before, is_joined, join};
+use super::yaml::{Node, YamlValue};
 use super::{MigrateError, Writing, filters};
 
 /// What is said at the top of a policy that came from there.
@@ -29,7 +29,7 @@ pub fn policies<'a>(file: &Path, root: &'a Node) -> Result<&'a [Node], MigrateEr
         message: message.to_owned(),
     };
     let policies = root.get("policies");
-    let Some(Node { value: Value::List(policies), .. }) = policies else {
+    let Some(Node { value: YamlValue::List(policies), .. }) = policies else {
         return Err(wrong(policies.map_or(1, |node| node.line), "`policies` is not a list"));
     };
     let is_for_nothing = |policy: &&Node| policy.get("resource").and_then(Node::text).is_none();
@@ -42,7 +42,7 @@ pub fn policies<'a>(file: &Path, root: &'a Node) -> Result<&'a [Node], MigrateEr
 }
 
 /// Writes one policy.
-pub fn translate(policy: Policy<'_>, marks: &Marks<'_>, writing: &mut Writing) {
+pub fn translate(policy: CustodianPolicy<'_>, marks: &MarkIndex<'_>, writing: &mut Writing) {
     if policy.is_for_images() {
         let (comments, missing) = (Vec::new(), Vec::new());
         return Translation { policy, marks, writing, comments, missing }.write();
@@ -60,8 +60,8 @@ pub fn translate(policy: Policy<'_>, marks: &Marks<'_>, writing: &mut Writing) {
 
 /// A policy on its way.
 pub struct Translation<'a> {
-    pub policy: Policy<'a>,
-    pub marks: &'a Marks<'a>,
+    pub policy: CustodianPolicy<'a>,
+    pub marks: &'a MarkIndex<'a>,
     pub writing: &'a mut Writing,
     pub comments: Vec<String>,
     /// What makes theirs act on fewer images and cannot be said in ours, and where it stands.
@@ -70,7 +70,7 @@ pub struct Translation<'a> {
 
 impl Translation<'_> {
     fn write(mut self) {
-        let Policy { file, node } = self.policy;
+        let CustodianPolicy { file, node } = self.policy;
         self.comments.push(format!("Theirs: {} (line {}).", self.policy.name(), node.line));
         let (fate, others) = fate(node);
         if !others.is_empty() {
@@ -124,13 +124,13 @@ impl Translation<'_> {
     }
 
     fn misses(&mut self, what: String) {
-        let Policy { file, node } = self.policy;
+        let CustodianPolicy { file, node } = self.policy;
         self.missing.push((file, node.line, what));
     }
 
     /// Writes the rule of one alternative.
     pub fn add(mut self, fate: &Fate, atoms: &[Atom]) {
-        let Policy { file, .. } = self.policy;
+        let CustodianPolicy { file, .. } = self.policy;
         let mut rule = SuggestedRule {
             name: rule_name(&self.policy.name(), &mut self.writing.names),
             group_by: vec!["name_prefix".to_owned(), "architecture".to_owned()],

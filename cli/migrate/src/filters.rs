@@ -5,7 +5,7 @@ use steward::suggest::{is_glob, literal};
 
 use super::expression::{Atom, Expression, Field, Mark};
 use super::globs::{from_fnmatch, from_regex, one_of};
-use super::yaml::{Node, Value};
+use super::yaml::{Node, YamlValue};
 
 /// The tag of marks, unless another is named.
 pub const DEFAULT_TAG: &str = "maid_status";
@@ -135,16 +135,16 @@ fn value_filter(
     let is_equal = matches!(op, None | Some("eq" | "equal"));
     let always = |why: &str| Atom::Always(why.to_owned()).into();
     match (key, &value.value) {
-        ("State", Value::Text(state)) if is_equal && state == "available" => {
+        ("State", YamlValue::Text(state)) if is_equal && state == "available" => {
             return always("State: ours looks at the state itself");
         }
-        ("Public", Value::Bool(false)) if is_equal => {
+        ("Public", YamlValue::Bool(false)) if is_equal => {
             return always("Public: ours keeps public images (shared_images)");
         }
-        ("Platform", Value::Text(word)) if is_equal && word == "windows" => {
+        ("Platform", YamlValue::Text(word)) if is_equal && word == "windows" => {
             return exactly(Field::Platform, "Windows*".to_owned(), false).into();
         }
-        ("Platform", Value::Text(word)) if is_equal && word == "absent" => {
+        ("Platform", YamlValue::Text(word)) if is_equal && word == "absent" => {
             return exactly(Field::Platform, "Windows*".to_owned(), true).into();
         }
         _ => {}
@@ -159,7 +159,7 @@ fn value_filter(
         },
     };
     match &value.value {
-        Value::Text(word) if KINDS.contains(&word.as_str()) => {
+        YamlValue::Text(word) if KINDS.contains(&word.as_str()) => {
             // With another comparison theirs looks at the word first, and then compares with it.
             let known = if is_equal { about_presence(about, word) } else { None };
             known.unwrap_or_else(not_known)
@@ -194,20 +194,20 @@ fn about_presence(about: Field, word: &str) -> Option<Expression> {
 /// `None` when ours has no such comparison.
 fn compared(about: Field, op: Option<&str>, value: &Node) -> Option<Atom> {
     let (glob, negated, exact) = match (op, &value.value) {
-        (None | Some("eq" | "equal"), Value::Text(text)) => (fixed(text)?, false, true),
-        (Some("ne" | "not-equal"), Value::Text(text)) => (fixed(text)?, true, true),
-        (Some("in"), Value::List(_)) => (one_of(texts(value)?)?, false, true),
-        (Some("not-in" | "ni"), Value::List(_)) => (one_of(texts(value)?)?, true, true),
-        (Some("contains"), Value::Text(text)) if !text.is_empty() => {
+        (None | Some("eq" | "equal"), YamlValue::Text(text)) => (fixed(text)?, false, true),
+        (Some("ne" | "not-equal"), YamlValue::Text(text)) => (fixed(text)?, true, true),
+        (Some("in"), YamlValue::List(_)) => (one_of(texts(value)?)?, false, true),
+        (Some("not-in" | "ni"), YamlValue::List(_)) => (one_of(texts(value)?)?, true, true),
+        (Some("contains"), YamlValue::Text(text)) if !text.is_empty() => {
             (format!("*{}*", fixed(text)?), false, true)
         }
-        (Some("glob"), Value::Text(pattern)) if !is_filled_in(pattern) => {
+        (Some("glob"), YamlValue::Text(pattern)) if !is_filled_in(pattern) => {
             let (glob, exact) = from_fnmatch(pattern)?;
             (glob, false, exact)
         }
         // Theirs does not mind upper and lower case here, and ours does: fewer images match.
-        (Some("regex"), Value::Text(pattern)) => (from_regex(pattern)?.0, false, false),
-        (Some("regex-case"), Value::Text(pattern)) => {
+        (Some("regex"), YamlValue::Text(pattern)) => (from_regex(pattern)?.0, false, false),
+        (Some("regex-case"), YamlValue::Text(pattern)) => {
             let (glob, exact) = from_regex(pattern)?;
             (glob, false, exact)
         }

@@ -3,24 +3,26 @@
 //! Whatever has no equivalent is said in a comment, and then the stricter choice is made: images
 //! are kept. A rule that would catch more images than theirs is written as a comment only.
 
+mod actions;
 mod amicleaner;
 mod command_line;
 mod custodian;
 mod expression;
-mod fate;
 mod filters;
 mod globs;
-mod halves;
-mod joining;
-mod marks;
+mod mark_for_op;
+mod mark_index;
+mod merge;
 mod settings;
 mod yaml;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use steward::suggest::{SuggestedPolicy, Entry, SuggestedKeep, SuggestedRetire, SuggestedRule, SuggestedSafety, shown};
-use marks::{Marks, Policy};
+use mark_index::{CustodianPolicy, MarkIndex};
+use steward::suggest::{
+    Entry, SuggestedKeep, SuggestedPolicy, SuggestedRetire, SuggestedRule, SuggestedSafety, shown,
+};
 use yaml::YamlError;
 
 /// What was made of somebody else's policies.
@@ -35,6 +37,7 @@ pub struct Migrated {
 
 /// A file that is none of those that are known.
 #[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum MigrateError {
     #[error("{}:{}:{}: {}", file.display(), cause.line, cause.column, cause.message)]
     Yaml { file: PathBuf, cause: YamlError },
@@ -72,7 +75,7 @@ impl Writing {
 
     /// Adds a rule, if an image would reach it.
     fn add_rule(&mut self, file: &Path, line: usize, about: &str, mut rule: SuggestedRule) {
-        let Some(earlier) = joining::decides_before(&mut self.entries, &rule) else {
+        let Some(earlier) = merge::decides_before(&mut self.entries, &rule) else {
             return self.entries.push(Entry::Rule(rule));
         };
         let name = earlier.name.clone();
@@ -96,7 +99,7 @@ impl Writing {
 /// A file that was read.
 enum Theirs {
     Custodian(Vec<yaml::Node>),
-    Amicleaner(Vec<command_line::Command>),
+    Amicleaner(Vec<command_line::ShellCommand>),
 }
 
 /// Translates files, each with its text, in their order.
@@ -104,8 +107,8 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     let read = files.iter().map(|(file, text)| Ok((file.as_path(), read_one(file, text)?)));
     let read = read.collect::<Result<Vec<_>, MigrateError>>()?;
     // A policy may act on what one of another file has marked.
-    let marks = Marks::of(read.iter().flat_map(|(file, theirs)| match theirs {
-        Theirs::Custodian(policies) => Policy::all(file, policies),
+    let marks = MarkIndex::of(read.iter().flat_map(|(file, theirs)| match theirs {
+        Theirs::Custodian(policies) => CustodianPolicy::all(file, policies),
         Theirs::Amicleaner(_) => Vec::new(),
     }));
     let mut writing = Writing::default();
@@ -113,7 +116,7 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
         match theirs {
             Theirs::Custodian(policies) => {
                 writing.tools.insert(Tool::Custodian);
-                for policy in Policy::all(file, policies) {
+                for policy in CustodianPolicy::all(file, policies) {
                     custodian::translate(policy, &marks, &mut writing);
                 }
             }

@@ -2,11 +2,13 @@
 
 use steward::suggest::shown;
 
+use super::actions::Fate;
 use super::custodian::Translation;
-use super::expression::{Atom, Expression, Field, MOST, Mark, TOO_MANY, alternatives, narrowest_first};
-use super::fate::Fate;
+use super::expression::{
+    Atom, Expression, Field, MOST, Mark, TOO_MANY, alternatives, narrowest_first,
+};
 use super::filters;
-use super::marks::{Policy, beside_mark, without_own_mark};
+use super::mark_index::{CustodianPolicy, beside_mark, without_own_mark};
 
 impl<'a> Translation<'a> {
     /// The policy that marks: what it and its second half ask for together becomes a rule.
@@ -20,7 +22,7 @@ impl<'a> Translation<'a> {
                 "NOT TRANSLATED: it {what}, so there is no rule for it. If another file has that policy, give both \
                  files."
             ));
-            let Policy { file, node } = self.policy;
+            let CustodianPolicy { file, node } = self.policy;
             self.writing.leave_out(file, node.line, &format!("`{}` {what}", self.policy.name()));
             return self.writing.note(self.comments);
         }
@@ -40,7 +42,13 @@ impl<'a> Translation<'a> {
         }
     }
 
-    fn with_sweep(mut self, fate: &Fate, mark: &Mark, selects: &Expression, sweep: Policy<'a>) {
+    fn with_sweep(
+        mut self,
+        fate: &Fate,
+        mark: &Mark,
+        selects: &Expression,
+        sweep: CustodianPolicy<'a>,
+    ) {
         let line = sweep.node.line;
         let firsts = alternatives(selects);
         let seconds = alternatives(&filters::of(sweep.node));
@@ -92,7 +100,7 @@ impl<'a> Translation<'a> {
             )),
             _ => Some("acts on marks, but does not deregister what carries them".to_owned()),
         };
-        let Policy { file, node } = self.policy;
+        let CustodianPolicy { file, node } = self.policy;
         let name = self.policy.name();
         match what {
             None => self.comments.push(
@@ -131,7 +139,7 @@ impl<'a> Translation<'a> {
 
 /// Says of what is not known in the second half that it stands there, and in which file if that is
 /// another one.
-fn with_place(atom: Atom, sweep: Policy<'_>, own: Policy<'_>) -> Atom {
+fn with_place(atom: Atom, sweep: CustodianPolicy<'_>, own: CustodianPolicy<'_>) -> Atom {
     let Atom::Unknown { what, line } = atom else { return atom };
     let name = sweep.name();
     if sweep.file == own.file {

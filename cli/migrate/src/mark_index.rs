@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
+use super::actions::{Fate, fate};
 use super::expression::{Atom, Field, Mark};
-use super::fate::{Fate, fate};
 use super::filters;
 use super::yaml::Node;
 

@@ -8,7 +8,10 @@ pub const AT_ONCE: &str = "Theirs deregisters at once";
 pub const ONLY_DEPRECATES: &str = "Theirs only deprecates";
 
 /// The first rule that decides about all images of `rule`, so that none would reach it.
-pub fn decides_before<'a>(entries: &'a mut [Entry], rule: &SuggestedRule) -> Option<&'a mut SuggestedRule> {
+pub fn decides_before<'a>(
+    entries: &'a mut [Entry],
+    rule: &SuggestedRule,
+) -> Option<&'a mut SuggestedRule> {
     entries.iter_mut().find_map(|entry| match entry {
         Entry::Rule(earlier) if earlier.matches.covers(&rule.matches) => Some(earlier),
         _ => None,

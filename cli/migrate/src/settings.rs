@@ -2,15 +2,15 @@
 
 use steward::suggest::{SuggestedRetire, SuggestedRule, shown};
 
+use super::actions::Fate;
 use super::custodian::Translation;
-use super::fate::Fate;
-use super::joining::{AT_ONCE, NEVER, ONLY_DEPRECATES};
-use super::marks::Policy;
-use super::yaml::{Node, Value};
+use super::mark_index::CustodianPolicy;
+use super::merge::{AT_ONCE, NEVER, ONLY_DEPRECATES};
+use super::yaml::{Node, YamlValue};
 
 impl<'a> Translation<'a> {
     /// What a policy says beside its filters and actions.
-    pub fn read_settings(&mut self, policy: Policy<'a>) {
+    pub fn read_settings(&mut self, policy: CustodianPolicy<'a>) {
         for (key, value) in policy.node.entries() {
             match key.as_str() {
                 "name" | "resource" | "filters" | "actions" | "description" | "comment"
@@ -30,7 +30,7 @@ impl<'a> Translation<'a> {
     /// A number, a percentage, or a table of one of them or both; whether it could be read.
     fn cap(&mut self, key: &str, value: &Node) -> bool {
         let (amount, percent) = match (key, &value.value) {
-            ("max-resources", Value::Number(_)) => (Some(value), None),
+            ("max-resources", YamlValue::Number(_)) => (Some(value), None),
             ("max-resources", _) => (value.get("amount"), value.get("percent")),
             _ => (None, Some(value)),
         };

@@ -124,7 +124,7 @@ impl YamlSource<'_> {
             return Err(wrong("nested too deeply"));
         }
         let value = match &yaml.data {
-            YamlData::YamlValue(scalar) => self.scalar(scalar, yaml),
+            YamlData::Value(scalar) => self.scalar(scalar, yaml),
             YamlData::Sequence(elements) => {
                 let elements = elements.iter().map(|element| self.node(element, depth + 1));
                 YamlValue::List(elements.collect::<Result<_, _>>()?)
@@ -186,7 +186,11 @@ fn plain(text: &str) -> YamlValue {
         "=" => return YamlValue::Odd(text.to_owned()),
         _ => {}
     }
-    if is_date_or_number(text) { YamlValue::Odd(text.to_owned()) } else { YamlValue::Text(text.to_owned()) }
+    if is_date_or_number(text) {
+        YamlValue::Odd(text.to_owned())
+    } else {
+        YamlValue::Text(text.to_owned())
+    }
 }
 
 /// Dates, `1_000`, `12:30` (in theirs a number to the base of 60) and the like; rather too much.

@@ -10,11 +10,11 @@ use steward::report::{self, Rows};
 use steward::saved_plan::{Differences, SavedPlan};
 
 use crate::args::{self, Format};
+use crate::context::Context;
 use crate::files::{name_of, print, print_json, read, read_policy};
 use crate::live;
-use crate::outcome::{CommandError, Exit};
 use crate::load::{Loaded, see_live};
-use crate::context::Context;
+use crate::outcome::{CommandError, Exit};
 
 /// What `apply` did.
 #[derive(Serialize)]
@@ -33,79 +33,80 @@ struct AppliedPlan<'a> {
 }
 
 /// Runs `apply`.
-pub async fn run(arguments: args::ApplyArgs, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::ApplyArgs { plan, policy, place, output } = arguments;
     if let Some(file) = plan {
-        return run_saved(&file, place, output.format, session).await;
+        return run_saved(&file, place, output.format, context).await;
     }
     let policy = read_policy(&policy.policy)?;
-    let live = live::connect(place).await?;
+    let live = live::connect(place, context).await?;
     let job = Job {
         cloud: &live.aws,
+        instances: &live.aws,
         target: &live.target,
         policy: &policy,
         mode: Mode::Apply,
-        now: session.now,
-        deadline: &session.interrupt,
+        now: context.now,
+        context: context.changing(),
     };
     let plan = job.plan_images().await;
     if output.format == Format::Table {
-        session
+        context
             .progress
-            .pause(|| print(&report::plan_text(&plan, None, &Rows::Changes, session.style)))?;
+            .pause(|| print(&report::plan_text(&plan, None, &Rows::Changes, context.style)))?;
     }
-    session.interrupt.begin_changes();
+    context.interrupt.begin_changes();
     let images = job.apply_images(&plan).await;
     // Looking for what is due takes calls that nobody wants any more.
-    let snapshots = match session.interrupt.has_come() {
+    let snapshots = match context.interrupt.has_come() {
         true => None,
         false => Some(job.reap(&SnapshotScope::Own).await),
     };
-    session.progress.end();
-    let refused = snapshots.as_ref().and_then(|reaped| reaped.outcome.refused.as_ref());
-    let reaped = snapshots.as_ref().map(|reaped| reaped.outcome.clone()).unwrap_or_default();
+    context.progress.end();
+    let reaped = snapshots.as_ref().map(|(_, outcome)| outcome.clone()).unwrap_or_default();
+    let refused = reaped.refusal.clone();
     let outcome = images.clone().and(reaped);
     let reported = match output.format {
         Format::Json => {
-            if let Some(refusal) = &images.refused {
-                session.warn(format_args!("refused: {refusal}"));
+            if let Some(refusal) = &images.refusal {
+                context.warn(format_args!("refused: {refusal}"));
             }
+            let snapshots = snapshots.map(|(plan, outcome)| Reaped::new(job.mode, plan, outcome));
             print_json(&Applied { images: &images, snapshots: snapshots.as_ref() })
         }
         Format::Table => {
-            let mut done = snapshots
-                .as_ref()
-                .map(report::reaped_text)
-                .unwrap_or_else(|| "Snapshots were not looked at any more.\n".to_owned())
-                + &report::outcome_text(&outcome)
+            let mut done = match &snapshots {
+                Some((plan, _)) => report::snapshot_plan_text(plan),
+                None => "Snapshots skipped (interrupted).\n".to_owned(),
+            } + &report::outcome_text(&outcome)
                 + &report::outcome_line(&outcome);
-            match refused {
-                // What the images could not be read for was said with their plan.
-                Some(refused) if images.refused.is_none() => {
-                    done.push_str(&format!("Refused: {refused}.\n"));
+            match &refused {
+                // What the images could not be read for was reported with their plan.
+                Some(refusal) if images.refusal.is_none() => {
+                    done.push_str(&format!("Refused: {refusal}.\n"));
                 }
                 _ if done.is_empty() && !plan.decisions.is_empty() => {
                     done.push_str("Nothing to do.\n");
                 }
                 _ => {}
             }
-            print(&session.style.wrapped(&done))
+            print(&context.style.wrapped(&done))
         }
     };
-    Ok(ended(outcome, reported, session))
+    Ok(ended(outcome, reported, context))
 }
 
 /// Interrupted is done in part, even if nothing was left to be done at that moment. What was done
 /// must be known, even if standard output cannot be written to.
-fn ended(outcome: Outcome, reported: Result<(), CommandError>, session: &Context) -> Exit {
+fn ended(outcome: Outcome, reported: Result<(), CommandError>, context: &Context) -> Exit {
     let exit = match outcome.status().into() {
-        Exit::Done if session.interrupt.has_come() => Exit::Part,
+        Exit::Done if context.interrupt.has_come() => Exit::Part,
         exit => exit,
     };
     let Err(error) = reported else { return exit };
-    session.warn(format_args!("{error}; this was done:"));
+    context.warn(format_args!("{error}; this was done:"));
     for line in report::outcome_text(&outcome).lines() {
-        session.warn(line);
+        context.warn(line);
     }
     if exit == Exit::Done { Exit::Part } else { exit }
 }
@@ -115,32 +116,32 @@ async fn run_saved(
     file: &Path,
     place: args::AwsArgs,
     format: Format,
-    session: &Context,
+    context: &Context,
 ) -> Result<Exit, CommandError> {
     let wrong = |cause| CommandError::Plan { file: name_of(file), cause };
     let saved = SavedPlan::from_json(&read(file)?).map_err(wrong)?;
     let policy = saved.policy().map_err(wrong)?;
-    let live = live::connect(place).await?;
-    saved.fits(&live.target, session.now).map_err(wrong)?;
+    let live = live::connect(place, context).await?;
+    saved.fits(&live.target, context.now).map_err(wrong)?;
     let now = saved.plan.planned_at;
-    let Loaded { plan, snapshots: fresh, .. } = see_live(&live, &policy, now, &[]).await;
+    let Loaded { plan, snapshots: fresh, .. } = see_live(&live, &policy, now, &[], context).await;
     let differences = saved.differences(&plan, &fresh);
     let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
-    if let Some(why) = saved.refusal(&plan, &differences) {
-        images.refused = Some(why);
+    if let Some(refusal) = saved.refusal(&plan, &differences) {
+        images.refusal = Some(refusal);
     } else {
-        session.interrupt.begin_changes();
-        let (plan, fresh) = saved.agreed(plan, fresh, session.now);
-        images = apply::apply(&plan, &policy, &live.aws, &session.interrupt).await;
-        snapshots = apply::apply_snapshots(&fresh, &policy, &live.aws, &session.interrupt).await;
+        context.interrupt.begin_changes();
+        let (plan, fresh) = saved.agreed(plan, fresh, context.now);
+        images = apply::apply(&plan, &policy, &live.aws, context.changing()).await;
+        snapshots = apply::apply_snapshots(&fresh, &policy, &live.aws, context.changing()).await;
     }
-    session.progress.end();
-    let refused = images.refused.clone().or_else(|| snapshots.refused.clone());
+    context.progress.end();
+    let refused = images.refusal.clone().or_else(|| snapshots.refusal.clone());
     let outcome = images.clone().and(snapshots.clone());
     let reported = match format {
         Format::Json => {
             if let Some(refused) = &refused {
-                session.warn(format_args!("refused: {refused}"));
+                context.warn(format_args!("refused: {refused}"));
             }
             print_json(&AppliedPlan {
                 differences: &differences,
@@ -156,8 +157,8 @@ async fn run_saved(
                 None => String::new(),
             };
             let text = report::differences_text(&differences) + &done + &end;
-            print(&session.style.wrapped(&text))
+            print(&context.style.wrapped(&text))
         }
     };
-    Ok(ended(outcome, reported, session))
+    Ok(ended(outcome, reported, context))
 }

@@ -1,15 +1,15 @@
 //! `explain`: the whole story of one image.
 
 use serde::Serialize;
-use steward::model::{ImageId, AccountRegion};
-use steward::report::explain::{Explanation, gone_text, story, story_text};
 use steward::collect::{Remnants, read_remnants, remnants_in};
+use steward::model::{AccountRegion, ImageId};
+use steward::report::explain::{Explanation, gone_text, story, story_text};
 
 use crate::args::{self, Format};
-use crate::files::{at_most_one_standard, print, print_json, read_policy};
-use crate::outcome::{CommandError, Exit};
-use crate::load::see;
 use crate::context::Context;
+use crate::files::{at_most_one_standard, print, print_json, read_policy};
+use crate::load::see;
+use crate::outcome::{CommandError, Exit};
 
 /// The story of an image, or what is left of it.
 #[derive(Serialize)]
@@ -20,16 +20,16 @@ enum ExplainedImage<'a> {
 }
 
 /// Runs `explain`.
-pub async fn run(arguments: args::ExplainArgs, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::ExplainArgs { image, policy, world, output } = arguments;
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let policy = read_policy(&policy.policy)?;
-    let seen = see(world, &policy, std::slice::from_ref(&image), session).await?;
+    let seen = see(world, &policy, std::slice::from_ref(&image), context).await?;
     if let Some(story) = story(&image, &seen.inventory, &policy, &seen.plan) {
-        session.progress.end();
+        context.progress.end();
         match output.format {
             Format::Json => print_json(&ExplainedImage::Here(Box::new(story)))?,
-            Format::Table => print(&story_text(&story, session.style))?,
+            Format::Table => print(&story_text(&story, context.style))?,
         }
         return Ok(Exit::Done);
     }
@@ -37,13 +37,18 @@ pub async fn run(arguments: args::ExplainArgs, session: &Context) -> Result<Exit
         Some(live) => read_remnants(&live.aws, &seen.inventory, &image, &policy.tag_names).await,
         None => remnants_in(&seen.inventory, &image, &policy.tag_names),
     };
-    session.progress.end();
+    context.progress.end();
     let target = AccountRegion { account: seen.plan.account, region: seen.plan.region };
     match output.format {
         Format::Json => print_json(&ExplainedImage::Gone { image_id: &image, traces: &traces })?,
-        Format::Table => {
-            print(&gone_text(&image, &traces, &target, &policy.tag_names, &seen.snapshots, session.style))?
-        }
+        Format::Table => print(&gone_text(
+            &image,
+            &traces,
+            &target,
+            &policy.tag_names,
+            &seen.snapshots,
+            context.style,
+        ))?,
     }
     Ok(if traces.is_nothing() { Exit::Failed } else { Exit::Done })
 }

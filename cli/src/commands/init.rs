@@ -5,43 +5,43 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, Inventory};
-use steward::suggest::{self, FirstPolicy};
-use steward::policy::Policy;
 use steward::collect;
+use steward::model::{ComputeEnvironments, Inventory, ReferenceScope, TemplateVersions};
+use steward::policy::Policy;
+use steward::suggest::{self, FirstPolicy};
 use steward::text_fmt::many;
 
 use crate::args::{self, AwsArgs, WorldArgs};
+use crate::context::Context;
 use crate::files::{at_most_one_standard, is_standard, name_of, print, read_inventory};
 use crate::live;
-use crate::migrate::{Migrated, migrate};
 use crate::outcome::{CommandError, Exit};
-use crate::context::Context;
+use steward_migrate::{Migrated, migrate};
 
 /// Runs `init`.
-pub async fn run(arguments: args::InitArgs, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::InitArgs { out, force, from, world } = arguments;
-    let World { inventory, now, place } = world;
-    let now = now.unwrap_or(session.now);
+    let WorldArgs { inventory, now, place } = world;
+    let now = now.unwrap_or(context.now);
     at_most_one_standard(from.iter().map(Some).chain([inventory.as_ref()]))?;
     // Said before a minute is spent on reading the account.
     refuse_to_overwrite(&out, force)?;
     if !from.is_empty() {
-        return run_from(&from, inventory.as_deref(), &out, force, now, session);
+        return run_from(&from, inventory.as_deref(), &out, force, now, context);
     }
     let inventory = match inventory {
         Some(file) => read_inventory(&file)?,
-        None => read_account(place, now).await?,
+        None => read_account(place, now, context).await?,
     };
-    session.progress.end();
+    context.progress.end();
     for unread in &inventory.unread {
-        session.warn(format_args!("not read: {unread}"));
+        context.warn(format_args!("not read: {unread}"));
     }
-    let FirstPolicy { text, rules, outlook } = draft::first_policy(&inventory, now)?;
+    let FirstPolicy { text, rules, outlook } = suggest::first_policy(&inventory, now)?;
     write_policy(&out, &text, force)?;
-    let draft::Outlook { images, in_use: _, matched, expired, refusal: _ } = outlook;
+    let suggest::Outlook { images, in_use: _, matched, expired, refusal: _ } = outlook;
     say(
-        session,
+        context,
         &out,
         &format!(
             "{} for {matched} of {images} images; {expired} of them are expired today",
@@ -58,7 +58,7 @@ fn run_from(
     out: &PathBuf,
     force: bool,
     now: Timestamp,
-    session: &Context,
+    context: &Context,
 ) -> Result<Exit, CommandError> {
     let read = |file: &PathBuf| Ok((name_of(file).into(), crate::files::read(file)?));
     let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
@@ -66,31 +66,35 @@ fn run_from(
     let policy = Policy::parse(&document.to_toml(), "the draft")?;
     let mut what = many(rules, "rule");
     if let Some(file) = inventory {
-        let draft::Outlook { images, in_use, matched, expired, refusal: _ } =
-            draft::outlook(&read_inventory(file)?, &policy, now);
+        let suggest::Outlook { images, in_use, matched, expired, refusal: _ } =
+            suggest::outlook(&read_inventory(file)?, &policy, now);
         let found = format!(
             "for {matched} of {images} images ({in_use} in use); {expired} of them are expired today"
         );
-        document.head.push(format!("In {}: {found}.", draft::shown(&name_of(file))));
+        document.head.push(format!("In {}: {found}.", suggest::shown(&name_of(file))));
         what += &format!(" {found}");
     }
     let text = document.to_toml();
     Policy::parse(&text, "the draft")?;
     write_policy(out, &text, force)?;
     for left_out in &left_out {
-        session.warn(format_args!("not translated: {left_out}"));
+        context.warn(format_args!("not translated: {left_out}"));
     }
-    say(session, out, &what);
+    say(context, out, &what);
     Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
 }
 
-async fn read_account(place: Place, now: Timestamp) -> Result<Inventory, CommandError> {
+async fn read_account(
+    place: AwsArgs,
+    now: Timestamp,
+    context: &Context,
+) -> Result<Inventory, CommandError> {
     let scope = ReferenceScope {
         versions: TemplateVersions::DefaultAndLatest,
         compute_environments: ComputeEnvironments::Read,
     };
-    let live = live::connect(place).await?;
-    Ok(survey::collect_inventory(&live.aws, &live.target, &scope, now).await)
+    let live = live::connect(place, context).await?;
+    Ok(collect::collect_inventory(&live.aws, &live.target, &scope, now, context.reading()).await)
 }
 
 fn refuse_to_overwrite(out: &Path, force: bool) -> Result<(), CommandError> {
@@ -121,13 +125,13 @@ fn write_policy(out: &PathBuf, text: &str, force: bool) -> Result<(), CommandErr
 }
 
 /// What was written, and what to do next, beside the policy itself.
-fn say(session: &Context, out: &Path, what: &str) {
+fn say(context: &Context, out: &Path, what: &str) {
     if is_standard(out) {
-        session.hint(what);
+        context.hint(what);
         return;
     }
     let file = out.display();
-    session.hint(format_args!(
+    context.hint(format_args!(
         "wrote {file}: {what}. Nothing is retired by it yet. Read it, then: image-steward plan --policy {file}"
     ));
 }

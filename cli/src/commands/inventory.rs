@@ -1,15 +1,15 @@
 //! `inventory`: read the account and write it down.
 
-use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions};
 use steward::collect;
+use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions};
 
-use crate::{arguments, live};
+use crate::context::Context;
 use crate::files::write;
 use crate::outcome::{CommandError, Exit};
-use crate::context::Context;
+use crate::{args, live};
 
 /// Runs `inventory`.
-pub async fn run(arguments: args::InventoryArgs, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(arguments: args::InventoryArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::InventoryArgs {
         place,
         all_template_versions,
@@ -28,16 +28,17 @@ pub async fn run(arguments: args::InventoryArgs, session: &Context) -> Result<Ex
         TemplateVersions::DefaultAndLatest
     };
     let scope = ReferenceScope { versions, compute_environments };
-    let live = live::connect(place).await?;
-    let (aws, now) = (&live.aws, session.now);
-    let mut inventory = survey::collect_inventory(aws, &live.target, &scope, now).await;
+    let live = live::connect(place, context).await?;
+    let (aws, now) = (&live.aws, context.now);
+    let mut inventory =
+        collect::collect_inventory(aws, &live.target, &scope, now, context.reading()).await;
     if launch_permissions {
-        survey::read_launch_permissions(aws, &mut inventory).await;
+        collect::read_launch_permissions(aws, &mut inventory, context.reading()).await;
     }
-    session.progress.end();
+    context.progress.end();
     write(&out, &format!("{}\n", serde_json::to_string_pretty(&inventory)?))?;
     for unread in &inventory.unread {
-        session.warn(format_args!("not read: {unread}"));
+        context.warn(format_args!("not read: {unread}"));
     }
     Ok(if inventory.unread.is_empty() { Exit::Done } else { Exit::Part })
 }

@@ -16,22 +16,22 @@ use clap_complete::Shell;
 use steward::policy::Policy;
 
 use crate::args::{Arguments, Command};
+use crate::context::Context;
 use crate::files::{print, print_json};
 use crate::outcome::{CommandError, Exit};
-use crate::context::Context;
 
 /// Runs a command.
-pub async fn run(command: Command, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandError> {
     match command {
-        Command::Plan(arguments) => plan::run(arguments, session).await,
-        Command::Apply(arguments) => apply::run(arguments, session).await,
-        Command::Explain(arguments) => explain::run(arguments, session).await,
-        Command::Report(arguments) => report::run(arguments, session).await,
-        Command::Restore(arguments) => restore::run(arguments, session).await,
-        Command::Inventory(arguments) => inventory::run(arguments, session).await,
-        Command::Simulate(arguments) => simulate::run(arguments, session).await,
+        Command::Plan(arguments) => plan::run(arguments, context).await,
+        Command::Apply(arguments) => apply::run(arguments, context).await,
+        Command::Explain(arguments) => explain::run(arguments, context).await,
+        Command::Report(arguments) => report::run(arguments, context).await,
+        Command::Restore(arguments) => restore::run(arguments, context).await,
+        Command::Inventory(arguments) => inventory::run(arguments, context).await,
+        Command::Simulate(arguments) => simulate::run(arguments, context).await,
         Command::Validate(arguments) => validate::run(arguments),
-        Command::Init(arguments) => init::run(arguments, session).await,
+        Command::Init(arguments) => init::run(arguments, context).await,
         Command::Schema => {
             print_json(&Policy::schema())?;
             Ok(Exit::Done)

@@ -4,18 +4,21 @@ use std::path::Path;
 
 use serde::Serialize;
 use steward::model::ImageId;
-use steward::plan::snapshots::SnapshotDecision;
 use steward::plan::reason::Reason;
+use steward::plan::snapshots::SnapshotDecision;
 use steward::plan::{Decision, Plan};
 use steward::policy::Policy;
 use steward::report::{self, Rows};
 use steward::saved_plan::SavedPlan;
 
 use crate::args::{self, ListFormat};
-use crate::files::{at_most_one_standard, is_standard, name_of, print, print_json, print_json_lines, read_policy_text, write};
-use crate::outcome::{CommandError, Exit};
-use crate::load::{Loaded, see};
 use crate::context::Context;
+use crate::files::{
+    at_most_one_standard, is_standard, name_of, print, print_json, print_json_lines,
+    read_policy_text, write,
+};
+use crate::load::{Loaded, see};
+use crate::outcome::{CommandError, Exit};
 
 /// A plan for images, and what the ledger says about snapshots.
 #[derive(Serialize)]
@@ -47,41 +50,41 @@ struct StaleReferences {
 }
 
 /// Runs `plan`.
-pub async fn run(arguments: args::PlanArgs, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::PlanArgs { policy, world, format, all, why, out, pins, stale } = arguments;
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
     let policy = Policy::parse(&text, &policy_file)?;
-    let mut seen = see(world, &policy, &pins, session).await?;
+    let mut seen = see(world, &policy, &pins, context).await?;
     if stale {
         let found = report::stale(&seen.plan).into_iter().map(|one| one.image_id);
-        seen.ask_about(&found.collect::<Vec<_>>(), &policy, session).await;
+        seen.ask_about(&found.collect::<Vec<_>>(), &policy, context).await;
     }
-    session.progress.end();
+    context.progress.end();
     if let Some(out) = &out {
         save(out, text, policy_file, &seen)?;
     }
     let Loaded { mut plan, mut snapshots, .. } = seen;
     if stale {
-        return print_stale(&plan, format, session);
+        return print_stale(&plan, format, context);
     }
     if !pins.is_empty() {
-        return print_pins(&plan, &pins, format, session);
+        return print_pins(&plan, &pins, format, context);
     }
     // With the plan on standard output there is no room for anything else.
     if out.as_deref().is_some_and(is_standard) {
-        return Ok(exit_of(&plan, session));
+        return Ok(exit_of(&plan, context));
     }
     let rows = match (all, why.is_empty()) {
         (true, _) => Rows::All,
         (false, true) => Rows::Changes,
         (false, false) => {
-            let words = Reason::KINDS.into_iter();
-            Rows::Because(words.filter(|word| why.iter().any(|one| one == word)).collect())
+            let kinds = Reason::KINDS.iter().copied();
+            Rows::WithReasons(kinds.filter(|kind| why.iter().any(|one| one == kind)).collect())
         }
     };
-    if format != ListFormat::Table && matches!(rows, Rows::Because(_)) {
+    if format != ListFormat::Table && matches!(rows, Rows::WithReasons(_)) {
         plan.decisions.retain(|decision| rows.shows(decision));
         snapshots.decisions.clear();
     }
@@ -94,20 +97,20 @@ pub async fn run(arguments: args::PlanArgs, session: &Context) -> Result<Exit, C
             print_json_lines(images.chain(snapshots.decisions.iter().map(JsonLine::Snapshot)))?;
         }
         ListFormat::Table => {
-            print(&report::plan_text(&plan, Some(&snapshots), &rows, session.style))?;
+            print(&report::plan_text(&plan, Some(&snapshots), &rows, context.style))?;
             if let Some(out) = &out {
                 let out = out.display();
                 match plan.refusal {
-                    None => session.hint(format_args!(
+                    None => context.hint(format_args!(
                         "saved; `image-steward apply {out}` does exactly this, within a day"
                     )),
-                    Some(_) => session.hint("saved, but a plan that refuses cannot be applied"),
+                    Some(_) => context.hint("saved, but a plan that refuses cannot be applied"),
                 }
             }
             return Ok(if plan.refusal.is_some() { Exit::Refused } else { Exit::Done });
         }
     }
-    Ok(exit_of(&plan, session))
+    Ok(exit_of(&plan, context))
 }
 
 fn save(out: &Path, policy: String, file: String, seen: &Loaded) -> Result<(), CommandError> {
@@ -115,37 +118,37 @@ fn save(out: &Path, policy: String, file: String, seen: &Loaded) -> Result<(), C
     write(out, &format!("{}\n", serde_json::to_string(&saved)?))
 }
 
-fn print_stale(plan: &Plan, format: ListFormat, session: &Context) -> Result<Exit, CommandError> {
+fn print_stale(plan: &Plan, format: ListFormat, context: &Context) -> Result<Exit, CommandError> {
     let stale = report::stale(plan);
     match format {
         ListFormat::Json => print_json(&StaleReferences { stale })?,
         ListFormat::Jsonl => print_json_lines(stale)?,
-        ListFormat::Table => print(&session.style.wrapped(&report::stale_text(plan)))?,
+        ListFormat::Table => print(&context.style.wrapped(&report::stale_text(plan)))?,
     }
-    Ok(exit_of(plan, session))
+    Ok(exit_of(plan, context))
 }
 
 fn print_pins(
     plan: &Plan,
     pins: &[ImageId],
     format: ListFormat,
-    session: &Context,
+    context: &Context,
 ) -> Result<Exit, CommandError> {
     let (decisions, unknown) = report::pins(plan, pins);
     let all_known = unknown.is_empty();
     match format {
         ListFormat::Json => print_json(&Pins { decisions, unknown })?,
         ListFormat::Jsonl => print_json_lines(decisions)?,
-        ListFormat::Table => print(&session.style.wrapped(&report::pins_text(plan, pins)))?,
+        ListFormat::Table => print(&context.style.wrapped(&report::pins_text(plan, pins)))?,
     }
-    Ok(if all_known { exit_of(plan, session) } else { Exit::Failed })
+    Ok(if all_known { exit_of(plan, context) } else { Exit::Failed })
 }
 
 /// Says on standard error that a plan refuses, where the output does not.
-fn exit_of(plan: &Plan, session: &Context) -> Exit {
+fn exit_of(plan: &Plan, context: &Context) -> Exit {
     match &plan.refusal {
         Some(refusal) => {
-            session.warn(format_args!("refused: {refusal}"));
+            context.warn(format_args!("refused: {refusal}"));
             Exit::Refused
         }
         None => Exit::Done,

@@ -3,45 +3,45 @@
 use std::path::Path;
 
 use steward::policy::Policy;
-use steward::report::page::{About, Page};
+use steward::report::page::{About, PageData};
 use steward::report::stale;
 use steward::simulate::{Growth, simulate_with};
 
 use crate::args::{self, VERSION};
+use crate::context::Context;
 use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write,
 };
+use crate::load::{Loaded, see};
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
-use crate::load::{Loaded, see};
-use crate::context::Context;
 
 /// Runs `report`.
-pub async fn run(arguments: args::ReportArgs, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::ReportArgs { policy, world, out, days, against } = arguments;
     at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
     let policy_file = short_name(&policy.policy);
     let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
     let other = against.as_deref().map(read_policy).transpose()?;
-    let mut seen = see(world, &policy, &[], session).await?;
+    let mut seen = see(world, &policy, &[], context).await?;
     let stale = stale(&seen.plan).into_iter().map(|one| one.image_id);
-    seen.ask_about(&stale.collect::<Vec<_>>(), &policy, session).await;
-    session.progress.end();
+    seen.ask_about(&stale.collect::<Vec<_>>(), &policy, context).await;
+    context.progress.end();
     let program = format!("image-steward {VERSION}");
     let about = About { policy_file: &policy_file, program: &program };
-    let mut page = Page::of(&seen.inventory, &policy, &seen.plan, &seen.snapshots, about);
+    let mut page = PageData::of(&seen.inventory, &policy, &seen.plan, &seen.snapshots, about);
     if days > 0 {
         let future = Future { seen: &seen, days, policy: (&policy_file, &policy) };
         let other = against.as_deref().map(short_name).zip(other.as_ref());
-        page = page.with_projection(future.projection(other, session)?);
+        page = page.with_projection(future.projection(other, context)?);
     }
     let title = format!("Images of account {} in {}", seen.plan.account, seen.plan.region);
     write(&out, &fill(&title, &page)?)?;
     if !is_standard(&out) {
-        session.hint(format_args!("written: {}", out.display()));
+        context.hint(format_args!("written: {}", out.display()));
     }
     if let Some(refusal) = &seen.plan.refusal {
-        session.warn(format_args!("refused: {refusal}"));
+        context.warn(format_args!("refused: {refusal}"));
         return Ok(Exit::Refused);
     }
     Ok(Exit::Done)
@@ -59,19 +59,20 @@ impl Future<'_> {
     fn projection(
         &self,
         other: Option<(String, &Policy)>,
-        session: &Context,
+        context: &Context,
     ) -> Result<serde_json::Value, CommandError> {
         let Self { seen, days, policy: (file, policy) } = *self;
         let now = seen.plan.planned_at;
         let growth = Growth::of(&seen.inventory, policy, now);
-        let simulate =
-            |policy: &Policy| simulate_with(&seen.inventory, growth.clone(), policy, now, days);
+        let simulate = |policy: &Policy| {
+            simulate_with(&seen.inventory, growth.clone(), policy, now, days, &context.progress)
+        };
         let mut projection = serde_json::to_value(simulate(policy).series())?;
         projection["policy"] = file.into();
         projection["days"] = days.into();
         if let Some((file, other)) = other {
             if other.safety.reference_scope() != policy.safety.reference_scope() {
-                session.hint(format_args!(
+                context.hint(format_args!(
                     "{file} looks for references elsewhere; here both see what {} looks for. `simulate` reads both",
                     self.policy.0
                 ));

@@ -1,43 +1,43 @@
 //! `restore`: bring images back.
 
-use steward::restore::{RestoreStatus, Restored, RestoreOptions};
 use steward::model::TagNames;
+use steward::restore::{RestoreOptions, RestoreStatus, Restored};
 use steward::{report, restore};
 
 use crate::args::{self, Format};
+use crate::context::Context;
 use crate::files::{print, print_json};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
-use crate::context::Context;
 
 /// Runs `restore`.
-pub async fn run(arguments: args::RestoreArgs, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::RestoreArgs { images, all_since, keep_until, snapshots, prefix, place, output } =
         arguments;
     let names = TagNames::under(&prefix);
-    let live = live::connect(place).await?;
+    let live = live::connect(place, context).await?;
     let images = match all_since {
         Some(since) => restore::images_since(since, &names, &live.aws).await?,
         None => images,
     };
     let options = RestoreOptions { keep: keep_until.map(|date| date.to_string()), snapshots };
     let mut all = Vec::new();
-    session.interrupt.begin_changes();
+    context.interrupt.begin_changes();
     for image in &images {
-        if session.interrupt.has_come() {
+        if context.interrupt.has_come() {
             break;
         }
-        let restored = restore::restore(image, &options, &names, session.now, &live.aws).await;
+        let restored = restore::restore(image, &options, &names, context.now, &live.aws).await;
         if output.format == Format::Table {
             let text = report::restored_text(std::slice::from_ref(&restored));
-            session.progress.pause(|| print(&text))?;
+            context.progress.pause(|| print(&text))?;
         }
         all.push(restored);
     }
-    session.progress.status();
-    let stopped = session.interrupt.has_come();
+    context.progress.end();
+    let stopped = context.interrupt.has_come();
     if let [first, ..] = images.get(all.len()..).unwrap_or_default() {
-        session.warn(format_args!(
+        context.warn(format_args!(
             "interrupted: {} of {} images were looked at; {first} and those after it were not. The same command \
              goes on from there",
             all.len(),
@@ -57,7 +57,8 @@ pub async fn run(arguments: args::RestoreArgs, session: &Context) -> Result<Exit
             }
         }
     }
-    let good = |one: &Restored| matches!(one.status, RestoreStatus::Restored | RestoreStatus::Untouched);
+    let good =
+        |one: &Restored| matches!(one.status, RestoreStatus::Restored | RestoreStatus::Untouched);
     Ok(match (all.iter().all(good), all.iter().any(good)) {
         _ if stopped => Exit::Part,
         (true, _) => Exit::Done,

@@ -1,18 +1,18 @@
 //! `simulate`: what a policy would do in the weeks to come, and how it compares with another.
 
 use serde::Serialize;
-use steward::model::{NoDeadline, ImageState, Inventory};
+use steward::collect;
+use steward::model::{ImageState, Inventory};
 use steward::policy::{Check, Policy, SharedImages};
 use steward::report::{compared_text, simulation_text};
 use steward::simulate::{Growth, Simulation, simulate_with};
-use steward::collect;
 
-use crate::args::{self, Format, AwsArgs, WorldArgs};
+use crate::args::{self, AwsArgs, Format, WorldArgs};
+use crate::context::Context;
 use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
 use crate::live;
-use crate::outcome::{CommandError, Exit};
 use crate::load::unknown_bin;
-use crate::context::Context;
+use crate::outcome::{CommandError, Exit};
 
 /// What `simulate` found.
 #[derive(Serialize)]
@@ -28,43 +28,44 @@ struct ComparedPolicy {
 }
 
 /// Runs `simulate`.
-pub async fn run(arguments: args::SimulateArgs, session: &Context) -> Result<Exit, CommandError> {
+pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::SimulateArgs { policy, days, against, world, output } = arguments;
-    let World { inventory, now, place } = world;
+    let WorldArgs { inventory, now, place } = world;
     at_most_one_standard([Some(&policy.policy), against.as_ref(), inventory.as_ref()])?;
     let new = read_policy(&policy.policy)?;
     let old = against.as_deref().map(read_policy).transpose()?;
-    let now = now.unwrap_or(session.now);
+    let now = now.unwrap_or(context.now);
     let (new, old) = match inventory {
         Some(file) => {
             let inventory = read_inventory(&file)?;
             let old = old.map(|policy| ComparedPolicy { policy, inventory: inventory.clone() });
             (ComparedPolicy { policy: new, inventory }, old)
         }
-        None => read_account(place, new, old, now).await?,
+        None => read_account(place, new, old, now, context).await?,
     };
-    session.progress.end();
+    context.progress.end();
     for note in not_known(&new) {
-        session.hint(format_args!("not known here: {note}"));
+        context.hint(format_args!("not known here: {note}"));
     }
     let growth = Growth::of(&new.inventory, &new.policy, now);
-    let simulate =
-        |case: &ComparedPolicy| simulate_with(&case.inventory, growth.clone(), &case.policy, now, days);
+    let simulate = |case: &ComparedPolicy| {
+        simulate_with(&case.inventory, growth.clone(), &case.policy, now, days, &context.progress)
+    };
     let (simulation, against) = (simulate(&new), old.as_ref().map(simulate));
     match (output.format, &against) {
         (Format::Json, against) => {
             print_json(&Simulated { simulation: &simulation, against: against.as_ref() })?;
         }
-        (Format::Table, None) => print(&simulation_text(&simulation, session.style))?,
+        (Format::Table, None) => print(&simulation_text(&simulation, context.style))?,
         (Format::Table, Some(against)) => {
-            print(&compared_text(&simulation, against, session.style))?
+            print(&compared_text(&simulation, against, context.style))?
         }
     }
     let refused = [("", Some(&simulation)), ("the other policy: ", against.as_ref())];
     let refused = refused.map(|(who, one)| (who, one.and_then(|one| one.refusal.as_ref())));
     for (who, refusal) in refused {
         if let Some(refusal) = refusal {
-            session.warn(format_args!("{who}refused, so that nothing is removed: {refusal}"));
+            context.warn(format_args!("{who}refused, so that nothing is removed: {refusal}"));
         }
     }
     let any = refused.iter().any(|(_, refusal)| refusal.is_some());
@@ -101,27 +102,34 @@ fn not_known(case: &ComparedPolicy) -> Vec<String> {
 /// Reads the account as `plan` does; once for both policies, unless they look for references in
 /// different places.
 async fn read_account(
-    place: Place,
+    place: AwsArgs,
     new: Policy,
     old: Option<Policy>,
     now: jiff::Timestamp,
+    context: &Context,
 ) -> Result<(ComparedPolicy, Option<ComparedPolicy>), CommandError> {
-    let live = live::connect(place).await?;
+    let live = live::connect(place, context).await?;
     let read = async |policy: &Policy, known: Option<Inventory>| {
         let scope = policy.safety.reference_scope();
         let mut inventory = match known {
             Some(known) => known,
-            None => survey::collect_inventory(&live.aws, &live.target, &scope, now).await,
+            None => {
+                collect::collect_inventory(&live.aws, &live.target, &scope, now, context.reading())
+                    .await
+            }
         };
-        survey::plan_verified(&live.aws, &mut inventory, policy, now, &NoDeadline).await;
-        survey::read_snapshot_holders(&live.aws, &mut inventory, policy).await;
+        collect::plan_verified(&live.aws, &mut inventory, policy, now, context.reading()).await;
+        collect::read_snapshot_holders(&live.aws, &mut inventory, policy, context.reading()).await;
         inventory
     };
     let inventory = read(&new, None).await;
     let Some(policy) = old else { return Ok((ComparedPolicy { policy: new, inventory }, None)) };
     if policy.safety.reference_scope() != new.safety.reference_scope() {
         let theirs = read(&policy, None).await;
-        return Ok((ComparedPolicy { policy: new, inventory }, Some(ComparedPolicy { policy, inventory: theirs })));
+        return Ok((
+            ComparedPolicy { policy: new, inventory },
+            Some(ComparedPolicy { policy, inventory: theirs }),
+        ));
     }
     // What was read for either policy is true for both.
     let inventory = read(&policy, Some(inventory)).await;

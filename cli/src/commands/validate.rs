@@ -15,7 +15,7 @@ struct Valid<'a> {
 
 /// Runs `validate`.
 pub fn run(arguments: args::ValidateArgs) -> Result<Exit, CommandError> {
-    let args::ValidateArgs { policy: PolicyFile { policy: file }, output } = arguments;
+    let args::ValidateArgs { policy: PolicyArgs { policy: file }, output } = arguments;
     let policy = read_policy(&file)?;
     let rules: Vec<_> = policy.rules.iter().map(|rule| rule.name.as_ref()).collect();
     match output.format {

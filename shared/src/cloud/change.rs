@@ -7,9 +7,21 @@ use super::{CloudError, View};
 use crate::model::{ImageId, LaunchPermission, ResourceId, SnapshotFate, SnapshotId, Tags};
 
 /// Reading and changing.
-pub trait Cloud: View + ImageWriter + SnapshotWriter + TagWriter {}
+pub trait Cloud:
+    View + ImageWriter + SnapshotWriter + PermissionWriter + RecycleBinWriter + TagWriter
+{
+}
 
-impl<T> Cloud for T where T: View + ImageWriter + SnapshotWriter + TagWriter + ?Sized {}
+impl<T> Cloud for T where
+    T: View
+        + ImageWriter
+        + SnapshotWriter
+        + PermissionWriter
+        + RecycleBinWriter
+        + TagWriter
+        + ?Sized
+{
+}
 
 /// Changes tags.
 #[async_trait]
@@ -46,22 +58,36 @@ pub trait ImageWriter: Send + Sync {
     /// counts as done.
     async fn enable(&self, image: &ImageId) -> Result<(), CloudError>;
 
-    /// Adds these launch permissions to those that `image` has. An empty list is done without a
-    /// call; [`LaunchPermission::Unknown`] is an error.
-    async fn share(&self, image: &ImageId, with: &[LaunchPermission]) -> Result<(), CloudError>;
-
     /// Deregisters `image`. Done already counts as done.
     async fn deregister(
         &self,
         image: &ImageId,
         snapshots: SnapshotFate,
     ) -> Result<Deregistered, CloudError>;
+}
 
+/// Shares images.
+#[async_trait]
+pub trait PermissionWriter: Send + Sync {
+    /// Adds these launch permissions to those that `image` has. An empty list is done without a
+    /// call; [`LaunchPermission::Unknown`] is an error.
+    async fn share(&self, image: &ImageId, with: &[LaunchPermission]) -> Result<(), CloudError>;
+}
+
+/// Takes images and snapshots out of the Recycle Bin.
+#[async_trait]
+pub trait RecycleBinWriter: Send + Sync {
     /// Takes `image` out of the Recycle Bin. Its snapshots must be out of it before.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when it is not in the Recycle Bin.
     async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError>;
+
+    /// Takes `snapshot` out of the Recycle Bin.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when it is not in the Recycle Bin.
+    async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError>;
 }
 
 /// Changes snapshots.
@@ -69,12 +95,6 @@ pub trait ImageWriter: Send + Sync {
 pub trait SnapshotWriter: Send + Sync {
     /// Deletes `snapshot`. Gone already counts as done.
     async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError>;
-
-    /// Takes `snapshot` out of the Recycle Bin.
-    ///
-    /// # Errors
-    /// [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when it is not in the Recycle Bin.
-    async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError>;
 }
 
 /// The answer to a deregistration that took place.

@@ -11,11 +11,14 @@ mod event_bus;
 mod instances;
 mod view;
 
-pub use change::{Cloud, Deregistered, ImageWriter, SnapshotDeletion, SnapshotWriter, TagWriter};
+pub use change::{
+    Cloud, Deregistered, ImageWriter, PermissionWriter, RecycleBinWriter, SnapshotDeletion,
+    SnapshotWriter, TagWriter,
+};
 pub use error::{CloudError, ErrorKind};
 pub use event_bus::{EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message};
 pub use instances::Instances;
 pub use view::{
-    ImageReader, RecycleBinReader, ReferenceReader, SnapshotReader, SnapshotScope, SourceAnswer,
-    TagReader, View,
+    ImageReader, PermissionReader, RecycleBinReader, ReferenceReader, SnapshotReader,
+    SnapshotScope, SourceAnswer, TagReader, View,
 };

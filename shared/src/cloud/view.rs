@@ -34,12 +34,18 @@ pub struct SourceAnswer {
 
 /// Everything that can be read. Whoever holds a view cannot change anything.
 pub trait View:
-    ImageReader + SnapshotReader + ReferenceReader + RecycleBinReader + TagReader
+    ImageReader + SnapshotReader + PermissionReader + ReferenceReader + RecycleBinReader + TagReader
 {
 }
 
 impl<T> View for T where
-    T: ImageReader + SnapshotReader + ReferenceReader + RecycleBinReader + TagReader + ?Sized
+    T: ImageReader
+        + SnapshotReader
+        + PermissionReader
+        + ReferenceReader
+        + RecycleBinReader
+        + TagReader
+        + ?Sized
 {
 }
 
@@ -51,12 +57,6 @@ pub trait ImageReader: Send + Sync {
 
     /// Returns the image as it is now, disabled or not; `None` when it no longer exists.
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError>;
-
-    /// Returns who may launch `image`, in order; nobody when it is private.
-    async fn find_launch_permissions(
-        &self,
-        image: &ImageId,
-    ) -> Result<Vec<LaunchPermission>, CloudError>;
 }
 
 /// Reads snapshots.
@@ -70,6 +70,16 @@ pub trait SnapshotReader: Send + Sync {
 
     /// Lists the account's own snapshots that are locked, whatever the mode of the lock.
     async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError>;
+}
+
+/// Reads with whom images and snapshots are shared.
+#[async_trait]
+pub trait PermissionReader: Send + Sync {
+    /// Returns who may launch `image`, in order; nobody when it is private.
+    async fn find_launch_permissions(
+        &self,
+        image: &ImageId,
+    ) -> Result<Vec<LaunchPermission>, CloudError>;
 
     /// Returns who may create volumes from `snapshot`, in order; nobody when it is private.
     async fn find_volume_permissions(

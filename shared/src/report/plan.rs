@@ -21,7 +21,7 @@ pub enum Rows {
     /// All.
     All,
     /// Those that have a reason of any of these kinds: words of [`Reason::KINDS`].
-    Because(Vec<&'static str>),
+    WithReasons(Vec<&'static str>),
 }
 
 impl Rows {
@@ -30,7 +30,9 @@ impl Rows {
         match self {
             Self::Changes => decision.action != Action::Keep,
             Self::All => true,
-            Self::Because(words) => decision.reasons.iter().any(|one| words.contains(&one.kind())),
+            Self::WithReasons(words) => {
+                decision.reasons.iter().any(|one| words.contains(&one.kind()))
+            }
         }
     }
 }
@@ -59,7 +61,7 @@ pub fn plan_text(
     for family in families(plan) {
         family_text(&mut text, &family, plan.planned_at, rows, style);
     }
-    if !matches!(rows, Rows::Because(_)) {
+    if !matches!(rows, Rows::WithReasons(_)) {
         snapshots_text(&mut text, found, rows, style);
     }
     if plan.summary.expired_gib > 0 {
@@ -104,7 +106,7 @@ fn family_text(
     let (shown, hidden): (Vec<&Decision>, Vec<&Decision>) =
         family.iter().copied().partition(|one| rows.shows(one));
     let Some(first) = family.first() else { return };
-    if shown.is_empty() && matches!(rows, Rows::Because(_)) {
+    if shown.is_empty() && matches!(rows, Rows::WithReasons(_)) {
         return;
     }
     let title = match (&first.rule, &first.group) {

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use steward::plan::reason::Reason;
 use steward::plan::{Action, Decision, Step, plan};
 use steward::report::OutputStyle;
-use steward::report::explain::{RuleOutcome, Explanation, When, story, story_text};
+use steward::report::explain::{Explanation, RuleOutcome, When, story, story_text};
 use steward::simulate::World;
 use steward_tests::fake::Fake;
 

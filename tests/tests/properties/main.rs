@@ -18,17 +18,17 @@ use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
-use steward::model::{NoDeadline, ImageId, SnapshotId, Inventory};
+use rules::*;
+use runs::*;
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
+use steward::model::{ImageId, Inventory, NoDeadline, SnapshotId};
 use steward::plan::reason::Reason;
 use steward::plan::{Action, plan};
 use steward::policy::Policy;
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage};
 use steward_tests::switches::Switches;
-use rules::*;
-use runs::*;
 use worlds::*;
 
 fn cases(cases: u32) -> ProptestConfig {

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use steward::model::{NoDeadline, ComputeEnvironments, ReferenceScope, TemplateVersions, SnapshotId, Inventory, AccountRegion};
 use steward::cloud::SnapshotScope;
+use steward::collect;
 use steward::jobs::{Job, Mode};
+use steward::model::{
+    AccountRegion, ComputeEnvironments, Inventory, NoDeadline, ReferenceScope, SnapshotId,
+    TemplateVersions,
+};
 use steward::plan::{Action, Plan};
 use steward::policy::Policy;
-use steward::collect;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 

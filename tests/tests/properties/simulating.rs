@@ -7,17 +7,17 @@ use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
+use steward::collect;
 use steward::model::{Image, Inventory, Snapshot};
 use steward::plan::plan;
 use steward::policy::Policy;
 use steward::simulate::{Done, Growth, World, simulate_with};
-use steward::collect;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
 use super::cases;
 use super::rules::{Rules, some_rules};
-use super::runs::{target, reap, run, sweep};
+use super::runs::{reap, run, sweep, target};
 use super::worlds::{a_fleet, now};
 
 /// Every step of every policy has come by then, the Recycle Bin has been emptied, and the clocks of

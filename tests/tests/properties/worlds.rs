@@ -7,7 +7,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use steward::model::{ImageId, SnapshotId};
-use steward_tests::fleet::{ComputeEnvironment, Ec2Fleet, Fleet, FleetImage, FleetInstance, FleetSnapshot, Group, LaunchConfiguration, LaunchTemplate, Parameter, Recipe, RecipeKind, Specification, SpotFleet, SpotRequest, TemplateVersion};
+use steward_tests::fleet::{
+    ComputeEnvironment, Ec2Fleet, Fleet, FleetImage, FleetInstance, FleetSnapshot, Group,
+    LaunchConfiguration, LaunchTemplate, Parameter, Recipe, RecipeKind, Specification, SpotFleet,
+    SpotRequest, TemplateVersion,
+};
 
 pub const HOUR: i64 = 3600;
 

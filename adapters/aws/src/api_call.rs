@@ -1,0 +1,111 @@
+//! Every call that the adapter makes: one table of names, permissions and rate limits.
+
+/// A token bucket: how many calls it allows at once, and how many more every second.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bucket {
+    pub(super) capacity: u32,
+    pub(super) refill: u32,
+}
+
+const fn bucket(capacity: u32, refill: u32) -> Bucket {
+    Bucket { capacity, refill }
+}
+
+// EC2's figures are from "Request throttling for the Amazon EC2 API" in its developer guide. The
+// figures of the describing and listing calls hold because each of ours pages or filters; calls
+// that the guide does not name share the figures of their category.
+const DELETING: Bucket = bucket(100, 5);
+const TAGGING: Bucket = bucket(100, 10);
+const CHANGING: Bucket = bucket(50, 5);
+const DESCRIBING: Bucket = bucket(100, 20);
+const SPOT_FLEETS: Bucket = bucket(50, 3);
+/// Systems Manager documents 40 GetParameter calls a second.
+const PARAMETERS: Bucket = bucket(40, 40);
+/// EventBridge documents 400 PutEvents calls a second in its smallest Regions.
+const EVENTS: Bucket = bucket(400, 400);
+/// Auto Scaling, Batch, the Recycle Bin's rules and STS publish no figures: a cautious guess.
+const UNPUBLISHED: Bucket = bucket(20, 5);
+
+macro_rules! api_calls {
+    ($($service:literal { $($call:ident: $bucket:ident,)+ })+) => {
+        /// A call of an AWS API.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(super) enum ApiCall {
+            $($($call,)+)+
+        }
+
+        impl ApiCall {
+            /// Every call, in the order of the variants: a limiter is found by the variant's number.
+            pub(super) const ALL: &[Self] = &[$($(Self::$call,)+)+];
+
+            /// The name of the call, which is also the IAM action that it needs.
+            pub(super) fn name(self) -> &'static str {
+                match self {
+                    $($(Self::$call => concat!($service, ":", stringify!($call)),)+)+
+                }
+            }
+
+            /// The token bucket that the call draws from.
+            pub(super) fn bucket(self) -> Bucket {
+                match self {
+                    $($(Self::$call => $bucket,)+)+
+                }
+            }
+        }
+    };
+}
+
+api_calls! {
+    "ec2" {
+        CreateTags: TAGGING,
+        DeleteSnapshot: DELETING,
+        DeleteTags: TAGGING,
+        DeregisterImage: DELETING,
+        DescribeFleets: DESCRIBING,
+        DescribeImageAttribute: DESCRIBING,
+        DescribeImageReferences: DESCRIBING,
+        DescribeImages: DESCRIBING,
+        DescribeInstanceAttribute: DESCRIBING,
+        DescribeInstances: DESCRIBING,
+        DescribeLaunchTemplateVersions: DESCRIBING,
+        DescribeLaunchTemplates: DESCRIBING,
+        DescribeLockedSnapshots: DESCRIBING,
+        DescribeSnapshotAttribute: DESCRIBING,
+        DescribeSnapshots: DESCRIBING,
+        DescribeSpotFleetRequests: SPOT_FLEETS,
+        DescribeSpotInstanceRequests: DESCRIBING,
+        DescribeTags: DESCRIBING,
+        DisableImage: CHANGING,
+        DisableImageDeprecation: CHANGING,
+        EnableImage: CHANGING,
+        EnableImageDeprecation: CHANGING,
+        ListImagesInRecycleBin: DESCRIBING,
+        ListSnapshotsInRecycleBin: DESCRIBING,
+        ModifyImageAttribute: DELETING,
+        RestoreImageFromRecycleBin: CHANGING,
+        RestoreSnapshotFromRecycleBin: CHANGING,
+        StopInstances: CHANGING,
+        TerminateInstances: CHANGING,
+    }
+    "autoscaling" {
+        DescribeAutoScalingGroups: UNPUBLISHED,
+        DescribeAutoScalingInstances: UNPUBLISHED,
+        DescribeLaunchConfigurations: UNPUBLISHED,
+    }
+    "batch" {
+        DescribeComputeEnvironments: UNPUBLISHED,
+    }
+    "events" {
+        PutEvents: EVENTS,
+    }
+    "rbin" {
+        GetRule: UNPUBLISHED,
+        ListRules: UNPUBLISHED,
+    }
+    "ssm" {
+        GetParameter: PARAMETERS,
+    }
+    "sts" {
+        GetCallerIdentity: UNPUBLISHED,
+    }
+}

@@ -1,0 +1,229 @@
+//! A function that is ready for events, and the way from an event to its answer.
+
+use std::io::Write as _;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use steward::cloud::CloudError;
+use steward::events::{Trigger, publish};
+use steward::jobs::{FunctionKind, Job, JobError, JobReport};
+use steward::model::{AccountId, AccountRegion, Deadline};
+use steward::policy::{Policy, PolicyError};
+use steward::progress::{NoProgress, RunContext};
+use steward::report;
+use steward_aws::{Aws, Connect, Connection};
+use tokio::sync::OnceCell;
+
+use crate::settings::{PolicySource, Settings};
+
+/// The variable with the function's own name, which the Lambda runtime sets.
+const NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
+
+/// A function that cannot do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum FunctionError {
+    /// A variable has a value that means nothing.
+    #[error("{variable} is `{value}`; {remedy}")]
+    Setting {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// What to write.
+        remedy: &'static str,
+    },
+    /// The file with the policy cannot be read.
+    #[error("reading the policy {path}: {message}")]
+    PolicyFile {
+        /// The file.
+        path: String,
+        /// Why.
+        message: std::io::Error,
+    },
+    /// The policy makes no sense.
+    #[error("the policy is not valid:\n{0}")]
+    Policy(#[from] PolicyError),
+    /// A call that the function cannot do without.
+    #[error(transparent)]
+    Cloud(#[from] CloudError),
+    /// Everything that was tried failed.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The answer could not be written down.
+    #[error("writing the answer: {0}")]
+    Answer(#[from] serde_json::Error),
+}
+
+/// A function that is ready for events.
+#[derive(Debug)]
+pub struct Function {
+    kind: FunctionKind,
+    /// As CloudWatch knows it: the names of two stacks differ.
+    name: String,
+    settings: Settings,
+    connection: Connection,
+    /// From the first event on.
+    aws: OnceCell<Aws>,
+}
+
+/// One event, and what Lambda says with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// The event.
+    pub event: &'a Value,
+    /// The ARN of the function that it came to.
+    pub arn: &'a str,
+    /// When it came in.
+    pub now: Timestamp,
+}
+
+impl Function {
+    /// Reads the settings and makes ready to call AWS.
+    ///
+    /// # Errors
+    /// Settings that mean nothing; no Region.
+    pub async fn start(
+        kind: FunctionKind,
+        var: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, FunctionError> {
+        let settings = Settings::from_vars(&var)?;
+        let name = var(NAME).unwrap_or_else(|| kind.name().to_owned());
+        let app = Some(format!("image-steward.{}", kind.name()));
+        let connection = Connection::prepare(Connect { app, ..Connect::default() }).await?;
+        Ok(Self { kind, name, settings, connection, aws: OnceCell::new() })
+    }
+
+    /// Answers one event. `left` tells how much time the function has, and `took` how much has
+    /// passed since the event came in.
+    ///
+    /// The policy is read each time, so that a changed parameter counts from the next event on.
+    ///
+    /// # Errors
+    /// Credentials that do not work, a policy that is missing or makes no sense, or a job of which
+    /// nothing succeeded. An event that makes no sense is no error.
+    pub async fn answer(
+        &self,
+        invocation: Invocation<'_>,
+        left: impl Fn() -> Duration + Sync,
+        took: impl Fn() -> Duration,
+    ) -> Result<Value, FunctionError> {
+        // cargo-lambda's local runtime gives every event a deadline in 1970. One that has passed
+        // before the work begins is no deadline; the real runtime never sends such.
+        let is_bounded = !left().is_zero();
+        let left = || if is_bounded { left() } else { Duration::MAX };
+        let answered = self.answered(invocation, &left, took).await;
+        match &answered {
+            Ok(answer) => {
+                tracing::info!(answer = answer["answer"].as_str(), mode = ?self.settings.mode, "answered")
+            }
+            Err(error) => tracing::error!(%error, "failed"),
+        }
+        answered
+    }
+
+    async fn answered(
+        &self,
+        Invocation { event, arn, now }: Invocation<'_>,
+        left: &dyn Deadline,
+        took: impl Fn() -> Duration,
+    ) -> Result<Value, FunctionError> {
+        let cloud = self.aws.get_or_try_init(|| self.account(arn)).await?;
+        let target =
+            AccountRegion { account: cloud.account().clone(), region: cloud.region().clone() };
+        let policy = self.policy(cloud).await?;
+        let mode = self.settings.mode;
+        let context = RunContext { deadline: left, progress: &NoProgress };
+        let (instances, target, policy) = (cloud, &target, &policy);
+        let job = Job { cloud, instances, target, policy, mode, now, context };
+        let report = job.run(self.kind, &Trigger::parse(event)).await?;
+        self.publish(cloud, target, report, now, left, took).await
+    }
+
+    /// A function and its role belong to one account, which the function's ARN names: nobody needs
+    /// to be asked. Local runtimes have ARNs of their own.
+    async fn account(&self, arn: &str) -> Result<Aws, CloudError> {
+        let connection = self.connection.clone();
+        match account_in(arn) {
+            Some(account) => Ok(connection.into_account(account)),
+            None => connection.ask().await,
+        }
+    }
+
+    /// Publishes the events and logs the metrics of a run. Neither can undo what was done, so only
+    /// the failure of the run itself is an error.
+    async fn publish(
+        &self,
+        cloud: &Aws,
+        target: &AccountRegion,
+        report: JobReport,
+        now: Timestamp,
+        left: &dyn Deadline,
+        took: impl Fn() -> Duration,
+    ) -> Result<Value, FunctionError> {
+        let JobReport { answer, events, counts, failure } = report;
+        if let Some(counts) = counts {
+            let line = report::metrics(&self.name, &counts, took(), now);
+            // Not by way of tracing: the line must be the format's own, to the last field.
+            if let Err(error) = writeln!(std::io::stdout(), "{line}") {
+                tracing::error!(%error, "the metrics could not be written");
+            }
+        }
+        if let Some(bus) = &self.settings.event_bus {
+            publish(cloud, bus, target, &events, left).await;
+        }
+        match failure {
+            Some(failure) => Err(failure.into()),
+            None => Ok(serde_json::to_value(&answer)?),
+        }
+    }
+
+    async fn policy(&self, cloud: &Aws) -> Result<Policy, FunctionError> {
+        let (origin, text) = match &self.settings.policy {
+            PolicySource::File(path) => {
+                let shown = path.display().to_string();
+                let text = std::fs::read_to_string(path).map_err(|message| {
+                    FunctionError::PolicyFile { path: shown.clone(), message }
+                })?;
+                (shown, text)
+            }
+            PolicySource::Variable(name, text) => (name.clone(), text.clone()),
+            PolicySource::Parameter(name) => (name.clone(), cloud.parameter(name).await?),
+        };
+        Ok(Policy::parse(&text, &origin)?)
+    }
+}
+
+/// The account in the ARN of a function: `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
+fn account_in(arn: &str) -> Option<AccountId> {
+    let parts: Vec<_> = arn.split(':').collect();
+    match parts[..] {
+        ["arn", _, "lambda", _, account, "function", ..] => account.parse().ok(),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arn_of_a_function_names_its_account() {
+        let account = |arn| account_in(arn).map(|account| account.to_string());
+        for arn in [
+            "arn:aws:lambda:eu-central-1:123456789012:function:prune-images",
+            "arn:aws-cn:lambda:cn-north-1:123456789012:function:prune-images:live",
+        ] {
+            assert_eq!(account(arn).as_deref(), Some("123456789012"), "{arn}");
+        }
+        for arn in [
+            "",
+            "arn::myarn",
+            "arn:aws:lambda:us-east-1:xxxxxxxx:function:a",
+            "function-arn",
+            "arn:aws:iam:us-east-1:123456789012:function:a",
+        ] {
+            assert_eq!(account(arn), None, "{arn}");
+        }
+    }
+}
