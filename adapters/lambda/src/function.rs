@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 use steward::cloud::CloudError;
-use steward::events::{Trigger, publish};
+use steward::events::publish;
 use steward::jobs::{FunctionKind, Job, JobError, JobReport};
 use steward::model::{AccountId, AccountRegion, Deadline};
 use steward::policy::{Policy, PolicyError};
@@ -136,7 +136,7 @@ impl Function {
         let context = RunContext { deadline: left, progress: &NoProgress };
         let (instances, target, policy) = (cloud, &target, &policy);
         let job = Job { cloud, instances, target, policy, mode, now, context };
-        let report = job.run(self.kind, &Trigger::parse(event)).await?;
+        let report = job.run(self.kind, &steward_eventbridge::parse(event)).await?;
         self.publish(cloud, target, report, now, left, took).await
     }
 
