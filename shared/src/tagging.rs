@@ -19,7 +19,7 @@ pub struct TagPlan {
     pub dropped: Vec<(ResourceId, String)>,
 }
 
-/// Decides about the tags of `image` and its `snapshots`. `source` holds the tags of the machine
+/// Decides about the tags of `image` and its `snapshots`. `source` holds the tags of the instance
 /// that the image was made from, when that still exists.
 pub fn plan_tags(
     image: &Image,

@@ -8,7 +8,6 @@ use steward::model::{ReferenceKind, Source};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::launch_sources::{LaunchSource, ListLaunchSources};
-use super::pagination::Pages;
 
 /// The largest page that DescribeAutoScalingGroups gives.
 const PAGE: i32 = 100;
@@ -24,22 +23,27 @@ impl ListLaunchSources for AutoScalingGroups {
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeAutoScalingGroups);
-        while let Some(token) = pages.next() {
-            // An account may hide from its listings what other AWS services manage in it.
-            let request = aws
-                .autoscaling
-                .describe_auto_scaling_groups()
-                .max_records(PAGE)
-                .include_instances(false)
-                .include_managed_resources(true)
-                .set_next_token(token);
-            let page = aws.send(ApiCall::DescribeAutoScalingGroups, request.send()).await?;
-            for group in page.auto_scaling_groups.unwrap_or_default() {
-                found.push(group_of(group)?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        aws.each_page(
+            ApiCall::DescribeAutoScalingGroups,
+            |token| {
+                // An account may hide from its listings what other AWS services manage in it.
+                let request = aws
+                    .autoscaling
+                    .describe_auto_scaling_groups()
+                    .max_records(PAGE)
+                    .include_instances(false)
+                    .include_managed_resources(true)
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for group in page.auto_scaling_groups.unwrap_or_default() {
+                    found.push(group_of(group)?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }

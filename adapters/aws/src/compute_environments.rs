@@ -8,49 +8,56 @@
 use async_trait::async_trait;
 use aws_sdk_batch::types::{CeStatus, ComputeEnvironmentDetail};
 use steward::cloud::CloudError;
-use steward::model::{self, ReferenceKind, ReferenceScope, Source};
+use steward::model::{ComputeEnvironments, ReferenceKind, ReferenceScope, Source};
 
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
 use super::launch_sources::{LaunchSource, ListLaunchSources};
-use super::pagination::Pages;
 
 /// The largest page that DescribeComputeEnvironments gives.
 const PAGE: i32 = 100;
 
 /// The compute environments of AWS Batch.
-pub(super) struct ComputeEnvironments;
+pub(super) struct BatchEnvironments;
 
 #[async_trait]
-impl ListLaunchSources for ComputeEnvironments {
+impl ListLaunchSources for BatchEnvironments {
     fn source(&self) -> Source {
         Source::ComputeEnvironments
     }
 
     fn is_in(&self, scope: &ReferenceScope) -> bool {
-        scope.compute_environments == model::ComputeEnvironments::Read
+        scope.compute_environments == ComputeEnvironments::Read
     }
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeComputeEnvironments);
-        while let Some(token) = pages.next() {
-            let request =
-                aws.batch.describe_compute_environments().max_results(PAGE).set_next_token(token);
-            let page = aws.send(ApiCall::DescribeComputeEnvironments, request.send()).await?;
-            // The SDK takes no bytes at all for an answer without fields.
-            let environments = page.compute_environments.ok_or_else(|| {
-                let message = "the answer holds no list".to_owned();
-                bad_answer(ApiCall::DescribeComputeEnvironments, message)
-            })?;
-            for environment in environments {
-                if !is_over(environment.status.as_ref()) {
-                    found.push(environment_of(environment)?);
+        aws.each_page(
+            ApiCall::DescribeComputeEnvironments,
+            |token| {
+                let request = aws
+                    .batch
+                    .describe_compute_environments()
+                    .max_results(PAGE)
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                // The SDK takes no bytes at all for an answer without fields.
+                let environments = page.compute_environments.ok_or_else(|| {
+                    let message = "the answer holds no list".to_owned();
+                    bad_answer(ApiCall::DescribeComputeEnvironments, message)
+                })?;
+                for environment in environments {
+                    if !is_over(environment.status.as_ref()) {
+                        found.push(environment_of(environment)?);
+                    }
                 }
-            }
-            pages.turn(page.next_token)?;
-        }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }

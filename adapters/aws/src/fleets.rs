@@ -15,7 +15,6 @@ use steward::model::{ReferenceKind, Source};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::launch_sources::{LaunchSource, ListLaunchSources};
-use super::pagination::Pages;
 
 /// The largest page of the three listings.
 const PAGE: i32 = 1000;
@@ -31,19 +30,24 @@ impl ListLaunchSources for Fleets {
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeFleets);
-        while let Some(token) = pages.next() {
-            let request = aws.ec2.describe_fleets().max_results(PAGE).set_next_token(token);
-            let page = aws.send(ApiCall::DescribeFleets, request.send()).await?;
-            for fleet in page.fleets.unwrap_or_default() {
-                if !is_fleet_over(fleet.fleet_state.as_ref()) {
-                    let id = fleet.fleet_id().unwrap_or_default();
-                    let arn = aws.arn("ec2", &format!("fleet/{id}"));
-                    found.push(fleet_of(arn, fleet)?);
+        aws.each_page(
+            ApiCall::DescribeFleets,
+            |token| {
+                let request = aws.ec2.describe_fleets().max_results(PAGE).set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for fleet in page.fleets.unwrap_or_default() {
+                    if !is_fleet_over(fleet.fleet_state.as_ref()) {
+                        let id = fleet.fleet_id().unwrap_or_default();
+                        let arn = aws.arn("ec2", &format!("fleet/{id}"));
+                        found.push(fleet_of(arn, fleet)?);
+                    }
                 }
-            }
-            pages.turn(page.next_token)?;
-        }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }
@@ -59,20 +63,25 @@ impl ListLaunchSources for SpotFleets {
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeSpotFleetRequests);
-        while let Some(token) = pages.next() {
-            let request =
-                aws.ec2.describe_spot_fleet_requests().max_results(PAGE).set_next_token(token);
-            let page = aws.send(ApiCall::DescribeSpotFleetRequests, request.send()).await?;
-            for fleet in page.spot_fleet_request_configs.unwrap_or_default() {
-                if !is_spot_fleet_over(fleet.spot_fleet_request_state.as_ref()) {
-                    let id = fleet.spot_fleet_request_id().unwrap_or_default();
-                    let arn = aws.arn("ec2", &format!("spot-fleet-request/{id}"));
-                    found.push(spot_fleet_of(arn, fleet)?);
+        aws.each_page(
+            ApiCall::DescribeSpotFleetRequests,
+            |token| {
+                let request =
+                    aws.ec2.describe_spot_fleet_requests().max_results(PAGE).set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for fleet in page.spot_fleet_request_configs.unwrap_or_default() {
+                    if !is_spot_fleet_over(fleet.spot_fleet_request_state.as_ref()) {
+                        let id = fleet.spot_fleet_request_id().unwrap_or_default();
+                        let arn = aws.arn("ec2", &format!("spot-fleet-request/{id}"));
+                        found.push(spot_fleet_of(arn, fleet)?);
+                    }
                 }
-            }
-            pages.turn(page.next_token)?;
-        }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }
@@ -88,20 +97,28 @@ impl ListLaunchSources for SpotRequests {
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeSpotInstanceRequests);
-        while let Some(token) = pages.next() {
-            let request =
-                aws.ec2.describe_spot_instance_requests().max_results(PAGE).set_next_token(token);
-            let page = aws.send(ApiCall::DescribeSpotInstanceRequests, request.send()).await?;
-            for request in page.spot_instance_requests.unwrap_or_default() {
-                if !is_request_over(request.state.as_ref()) {
-                    let id = request.spot_instance_request_id().unwrap_or_default();
-                    let arn = aws.arn("ec2", &format!("spot-instances-request/{id}"));
-                    found.push(request_of(arn, request));
+        aws.each_page(
+            ApiCall::DescribeSpotInstanceRequests,
+            |token| {
+                let request = aws
+                    .ec2
+                    .describe_spot_instance_requests()
+                    .max_results(PAGE)
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for request in page.spot_instance_requests.unwrap_or_default() {
+                    if !is_request_over(request.state.as_ref()) {
+                        let id = request.spot_instance_request_id().unwrap_or_default();
+                        let arn = aws.arn("ec2", &format!("spot-instances-request/{id}"));
+                        found.push(request_of(arn, request));
+                    }
                 }
-            }
-            pages.turn(page.next_token)?;
-        }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }

@@ -12,7 +12,6 @@ use steward::model::{ImageId, Reference, ReferenceKind, TemplateVersions};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::pagination::Pages;
 
 /// DescribeImageReferences takes at most so many images a call.
 const IMAGES: usize = 10;
@@ -63,21 +62,26 @@ impl Aws {
     ) -> Result<Vec<Reference>, CloudError> {
         let ids: Vec<String> = images.iter().map(|image| image.as_str().to_owned()).collect();
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeImageReferences);
-        while let Some(token) = pages.next() {
-            // The bounds of a page are not documented, so that its size is left to EC2.
-            let request = self
-                .ec2
-                .describe_image_references()
-                .set_image_ids(Some(ids.clone()))
-                .set_resource_types(Some(types.to_vec()))
-                .set_next_token(token);
-            let page = self.send(ApiCall::DescribeImageReferences, request.send()).await?;
-            for reference in page.image_references.unwrap_or_default() {
-                found.push(reference_of(reference)?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::DescribeImageReferences,
+            |token| {
+                // The bounds of a page are not documented, so that its size is left to EC2.
+                let request = self
+                    .ec2
+                    .describe_image_references()
+                    .set_image_ids(Some(ids.clone()))
+                    .set_resource_types(Some(types.to_vec()))
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for reference in page.image_references.unwrap_or_default() {
+                    found.push(reference_of(reference)?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }

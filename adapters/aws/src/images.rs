@@ -9,7 +9,6 @@ use steward::model::{Image, ImageId, ImageState, SnapshotId};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::pagination::Pages;
 use super::tags::tags_of;
 
 /// The largest page that DescribeImages gives.
@@ -19,22 +18,27 @@ const PAGE: i32 = 1000;
 impl ImageReader for Aws {
     async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeImages);
-        while let Some(token) = pages.next() {
-            // Owners see their own deprecated images anyway, but not the disabled ones.
-            let request = self
-                .ec2
-                .describe_images()
-                .owners("self")
-                .include_disabled(true)
-                .max_results(PAGE)
-                .set_next_token(token);
-            let page = self.send(ApiCall::DescribeImages, request.send()).await?;
-            for image in page.images.unwrap_or_default() {
-                found.push(image_of(image)?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::DescribeImages,
+            |token| {
+                // Owners see their own deprecated images anyway, but not the disabled ones.
+                let request = self
+                    .ec2
+                    .describe_images()
+                    .owners("self")
+                    .include_disabled(true)
+                    .max_results(PAGE)
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for image in page.images.unwrap_or_default() {
+                    found.push(image_of(image)?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 

@@ -7,7 +7,6 @@ use steward::model::{ImageId, InstanceId, Reference, ReferenceKind};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::pagination::Pages;
 
 /// The largest page that DescribeInstances gives.
 const PAGE: i32 = 1000;
@@ -64,24 +63,29 @@ impl Aws {
         mut take: impl FnMut(Instance) -> Result<(), CloudError> + Send,
     ) -> Result<(), CloudError> {
         let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
-        let mut pages = Pages::of(ApiCall::DescribeInstances);
-        while let Some(token) = pages.next() {
-            // An account may hide from its listings what other AWS services manage in it.
-            let request = self
-                .ec2
-                .describe_instances()
-                .max_results(PAGE)
-                .include_managed_resources(true)
-                .set_filters(filters.clone())
-                .set_next_token(token);
-            let page = self.send(ApiCall::DescribeInstances, request.send()).await?;
-            let groups = page.reservations.unwrap_or_default();
-            let all = groups.into_iter().flat_map(|group| group.instances.unwrap_or_default());
-            for instance in all {
-                take(instance)?;
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::DescribeInstances,
+            |token| {
+                // An account may hide from its listings what other AWS services manage in it.
+                let request = self
+                    .ec2
+                    .describe_instances()
+                    .max_results(PAGE)
+                    .include_managed_resources(true)
+                    .set_filters(filters.clone())
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                let groups = page.reservations.unwrap_or_default();
+                let all = groups.into_iter().flat_map(|group| group.instances.unwrap_or_default());
+                for instance in all {
+                    take(instance)?;
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(())
     }
 

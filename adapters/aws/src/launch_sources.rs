@@ -8,7 +8,7 @@ use steward::model::{ReferenceKind, ReferenceScope, Source};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::auto_scaling_groups::AutoScalingGroups;
-use super::compute_environments::ComputeEnvironments;
+use super::compute_environments::BatchEnvironments;
 use super::error::bad_answer;
 use super::fleets::{Fleets, SpotFleets, SpotRequests};
 use super::launch_templates::{TemplateKey, VersionKey};
@@ -16,7 +16,7 @@ use super::launch_templates::{TemplateKey, VersionKey};
 /// Every kind of launch source, in the order in which inventories list them. To add one, write a
 /// file that implements [`ListLaunchSources`], and add a line here.
 pub(super) const ALL: &[&dyn ListLaunchSources] =
-    &[&AutoScalingGroups, &Fleets, &SpotFleets, &SpotRequests, &ComputeEnvironments];
+    &[&AutoScalingGroups, &Fleets, &SpotFleets, &SpotRequests, &BatchEnvironments];
 
 /// Lists the launch sources of one kind.
 #[async_trait]

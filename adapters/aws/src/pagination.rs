@@ -1,37 +1,64 @@
-//! Going through the pages of a listing.
+//! Reading listings page by page.
 //!
-//! The SDK has paginators; they are not used here because they ask for the next page without
-//! waiting for the action's turn, and stop in silence when a server repeats its token. Half a
-//! listing must never pass for a whole one.
+//! The SDK has paginators. They are not used here because they ask for the next page without
+//! waiting for the rate limit, and stop silently when a server repeats its token: a part of a
+//! listing must never be taken for all of it.
 
-use super::api_call::ApiCall;
-use super::error::bad_answer;
+use std::error::Error;
+use std::future::Future;
+
+use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
 use steward::cloud::CloudError;
 
-/// Where in a listing we are.
-pub(super) struct Pages {
+use super::Aws;
+use super::api_call::ApiCall;
+use super::error::bad_answer;
+/// A place in a listing.
+struct Pages {
     call: ApiCall,
     next: Option<Option<String>>,
 }
 
+impl Aws {
+    /// Reads a listing page by page. `request` asks for the page with a token, which the first page
+    /// has none of; `take` takes a page, and returns the token of the next one.
+    pub(super) async fn each_page<P, E, F>(
+        &self,
+        call: ApiCall,
+        request: impl Fn(Option<String>) -> F + Send,
+        mut take: impl FnMut(P) -> Result<Option<String>, CloudError> + Send,
+    ) -> Result<(), CloudError>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<P, SdkError<E>>> + Send,
+    {
+        let mut pages = Pages::of(call);
+        while let Some(token) = pages.next() {
+            let page = self.send(call, request(token)).await?;
+            pages.turn(take(page)?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Pages {
     /// Before the first page.
-    pub(super) fn of(call: ApiCall) -> Self {
+    fn of(call: ApiCall) -> Self {
         Self { call, next: Some(None) }
     }
 
     /// The token to ask the next page with, which the first page has none of; `None` when the
     /// listing is complete.
-    pub(super) fn next(&self) -> Option<Option<String>> {
+    fn next(&self) -> Option<Option<String>> {
         self.next.clone()
     }
 
     /// Turns the page: `token` is what the last answer gave for the next one. An empty token
     /// ends a listing as an absent one does.
-    pub(super) fn turn(&mut self, token: Option<String>) -> Result<(), CloudError> {
+    fn turn(&mut self, token: Option<String>) -> Result<(), CloudError> {
         let token = token.filter(|token| !token.is_empty());
         if token.is_some() && self.next.as_ref() == Some(&token) {
-            let message = "the listing does not go on: two pages end with the same token".into();
+            let message = "pagination stalled: the same token was returned twice".into();
             return Err(bad_answer(self.call, message));
         }
         self.next = token.map(Some);
@@ -56,10 +83,10 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_that_does_not_go_on_is_an_error() {
+    fn a_repeated_token_is_an_error() {
         let mut pages = Pages::of(ApiCall::DescribeImages);
         pages.turn(Some("2".into())).unwrap();
         let error = pages.turn(Some("2".into())).unwrap_err();
-        assert!(error.to_string().starts_with("ec2:DescribeImages: the listing"), "{error}");
+        assert!(error.to_string().starts_with("ec2:DescribeImages: pagination stalled"), "{error}");
     }
 }

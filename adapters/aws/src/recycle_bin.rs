@@ -10,7 +10,6 @@ use steward::model::{
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::{bad_answer, lacks_a_snapshot};
-use super::pagination::Pages;
 use super::time::timestamp;
 
 /// The largest page of the two listings.
@@ -31,31 +30,44 @@ impl RecycleBinReader for Aws {
 
     async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::ListImagesInRecycleBin);
-        while let Some(token) = pages.next() {
-            let request =
-                self.ec2.list_images_in_recycle_bin().max_results(PAGE).set_next_token(token);
-            let page = self.send(ApiCall::ListImagesInRecycleBin, request.send()).await?;
-            for image in page.images.unwrap_or_default() {
-                found.push(image_of(image)?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::ListImagesInRecycleBin,
+            |token| {
+                let request =
+                    self.ec2.list_images_in_recycle_bin().max_results(PAGE).set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for image in page.images.unwrap_or_default() {
+                    found.push(image_of(image)?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 
     async fn list_recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::ListSnapshotsInRecycleBin);
-        while let Some(token) = pages.next() {
-            let request =
-                self.ec2.list_snapshots_in_recycle_bin().max_results(PAGE).set_next_token(token);
-            let page = self.send(ApiCall::ListSnapshotsInRecycleBin, request.send()).await?;
-            for snapshot in page.snapshots.unwrap_or_default() {
-                found.push(snapshot_of(snapshot)?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::ListSnapshotsInRecycleBin,
+            |token| {
+                let request = self
+                    .ec2
+                    .list_snapshots_in_recycle_bin()
+                    .max_results(PAGE)
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for snapshot in page.snapshots.unwrap_or_default() {
+                    found.push(snapshot_of(snapshot)?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }

@@ -10,7 +10,6 @@ use steward::model::{Recyclable, RetentionRule, Tags};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::pagination::Pages;
 
 /// The largest page that ListRules gives.
 const PAGE: i32 = 1000;
@@ -22,22 +21,27 @@ impl Aws {
             Recyclable::Snapshots => ResourceType::EbsSnapshot,
         };
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::ListRules);
-        while let Some(token) = pages.next() {
-            let request = self
-                .rbin
-                .list_rules()
-                .resource_type(kind.clone())
-                .max_results(PAGE)
-                .set_next_token(token);
-            let page = self.send(ApiCall::ListRules, request.send()).await?;
-            for rule in page.rules.unwrap_or_default() {
-                found.push(rule.identifier.filter(|id| !id.is_empty()).ok_or_else(|| {
-                    bad_answer(ApiCall::ListRules, "a rule came without its id".to_owned())
-                })?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::ListRules,
+            |token| {
+                let request = self
+                    .rbin
+                    .list_rules()
+                    .resource_type(kind.clone())
+                    .max_results(PAGE)
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for rule in page.rules.unwrap_or_default() {
+                    found.push(rule.identifier.filter(|id| !id.is_empty()).ok_or_else(|| {
+                        bad_answer(ApiCall::ListRules, "a rule came without its id".to_owned())
+                    })?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 

@@ -10,7 +10,6 @@ use steward::model::{Snapshot, SnapshotId};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::{bad_answer, is_in_use};
-use super::pagination::Pages;
 use super::tags::{literally, tags_of};
 use super::time::timestamp;
 
@@ -44,20 +43,25 @@ impl SnapshotReader for Aws {
 
     async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeLockedSnapshots);
-        while let Some(token) = pages.next() {
-            let request =
-                self.ec2.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
-            let page = self.send(ApiCall::DescribeLockedSnapshots, request.send()).await?;
-            for lock in page.snapshots.unwrap_or_default() {
-                let id = lock.snapshot_id.unwrap_or_default();
-                found.push(id.parse().map_err(|cause| {
-                    let message = format!("a locked snapshot's id: {cause}");
-                    bad_answer(ApiCall::DescribeLockedSnapshots, message)
-                })?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::DescribeLockedSnapshots,
+            |token| {
+                let request =
+                    self.ec2.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for lock in page.snapshots.unwrap_or_default() {
+                    let id = lock.snapshot_id.unwrap_or_default();
+                    found.push(id.parse().map_err(|cause| {
+                        let message = format!("a locked snapshot's id: {cause}");
+                        bad_answer(ApiCall::DescribeLockedSnapshots, message)
+                    })?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }
@@ -79,21 +83,26 @@ impl Aws {
     async fn own_snapshots(&self, filter: Option<Filter>) -> Result<Vec<Snapshot>, CloudError> {
         let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeSnapshots);
-        while let Some(token) = pages.next() {
-            let request = self
-                .ec2
-                .describe_snapshots()
-                .owner_ids("self")
-                .max_results(PAGE)
-                .set_filters(filters.clone())
-                .set_next_token(token);
-            let page = self.send(ApiCall::DescribeSnapshots, request.send()).await?;
-            for snapshot in page.snapshots.unwrap_or_default() {
-                found.push(snapshot_of(snapshot)?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::DescribeSnapshots,
+            |token| {
+                let request = self
+                    .ec2
+                    .describe_snapshots()
+                    .owner_ids("self")
+                    .max_results(PAGE)
+                    .set_filters(filters.clone())
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for snapshot in page.snapshots.unwrap_or_default() {
+                    found.push(snapshot_of(snapshot)?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }

@@ -8,7 +8,6 @@ use steward::model::{InstanceId, ResourceId, Tags};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
-use super::pagination::Pages;
 
 /// CreateTags and DeleteTags take at most 1000 resources a call.
 const RESOURCES: usize = 1000;
@@ -28,20 +27,25 @@ impl TagReader for Aws {
     ) -> Result<Vec<(ResourceId, String)>, CloudError> {
         let filters = filters(key, value);
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeTags);
-        while let Some(token) = pages.next() {
-            let request = self
-                .ec2
-                .describe_tags()
-                .max_results(PAGE)
-                .set_filters(Some(filters.clone()))
-                .set_next_token(token);
-            let page = self.send(ApiCall::DescribeTags, request.send()).await?;
-            for tag in page.tags.unwrap_or_default() {
-                found.extend(tagged(tag)?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::DescribeTags,
+            |token| {
+                let request = self
+                    .ec2
+                    .describe_tags()
+                    .max_results(PAGE)
+                    .set_filters(Some(filters.clone()))
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for tag in page.tags.unwrap_or_default() {
+                    found.extend(tagged(tag)?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }

@@ -9,7 +9,6 @@ use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
 use super::launch_templates::{TemplateKey, Templates, VersionKey};
-use super::pagination::Pages;
 
 /// The largest page of the two listings, and the most versions that one call names.
 const PAGE: i32 = 200;
@@ -96,24 +95,29 @@ impl Aws {
             None => (None, None),
         };
         let versions = (!versions.is_empty()).then(|| versions.to_vec());
-        let mut pages = Pages::of(ApiCall::DescribeLaunchTemplateVersions);
-        while let Some(token) = pages.next() {
-            // An account may hide from its listings what other AWS services manage in it.
-            let request = self
-                .ec2
-                .describe_launch_template_versions()
-                .set_launch_template_id(id.clone())
-                .set_launch_template_name(name.clone())
-                .set_versions(versions.clone())
-                .max_results(PAGE)
-                .include_managed_resources(true)
-                .set_next_token(token);
-            let page = self.send(ApiCall::DescribeLaunchTemplateVersions, request.send()).await?;
-            for version in page.launch_template_versions.unwrap_or_default() {
-                found.add(version)?;
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::DescribeLaunchTemplateVersions,
+            |token| {
+                // An account may hide from its listings what other AWS services manage in it.
+                let request = self
+                    .ec2
+                    .describe_launch_template_versions()
+                    .set_launch_template_id(id.clone())
+                    .set_launch_template_name(name.clone())
+                    .set_versions(versions.clone())
+                    .max_results(PAGE)
+                    .include_managed_resources(true)
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for version in page.launch_template_versions.unwrap_or_default() {
+                    found.add(version)?;
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(())
     }
 
@@ -127,23 +131,28 @@ impl Aws {
 
     async fn template_ids(&self) -> Result<Vec<String>, CloudError> {
         let mut found = Vec::new();
-        let mut pages = Pages::of(ApiCall::DescribeLaunchTemplates);
-        while let Some(token) = pages.next() {
-            let request = self
-                .ec2
-                .describe_launch_templates()
-                .max_results(PAGE)
-                .include_managed_resources(true)
-                .set_next_token(token);
-            let page = self.send(ApiCall::DescribeLaunchTemplates, request.send()).await?;
-            for template in page.launch_templates.unwrap_or_default() {
-                found.push(template.launch_template_id.ok_or_else(|| {
-                    let message = "a template came without its id".to_owned();
-                    bad_answer(ApiCall::DescribeLaunchTemplates, message)
-                })?);
-            }
-            pages.turn(page.next_token)?;
-        }
+        self.each_page(
+            ApiCall::DescribeLaunchTemplates,
+            |token| {
+                let request = self
+                    .ec2
+                    .describe_launch_templates()
+                    .max_results(PAGE)
+                    .include_managed_resources(true)
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for template in page.launch_templates.unwrap_or_default() {
+                    found.push(template.launch_template_id.ok_or_else(|| {
+                        let message = "a template came without its id".to_owned();
+                        bad_answer(ApiCall::DescribeLaunchTemplates, message)
+                    })?);
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await?;
         Ok(found)
     }
 }

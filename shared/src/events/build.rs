@@ -17,7 +17,7 @@ use crate::plan::instance::{InstanceAction, InstanceDecision};
 use crate::plan::snapshots::SnapshotDecision;
 use crate::plan::{Action, Decision, Plan, Refusal, Step};
 
-/// An image may be kept by thousands of machines, but an entry on the bus has its limit.
+/// An image may be kept by thousands of instances, but an entry on the bus has its limit.
 const MAX_REASONS: usize = 20;
 
 /// What events are made with.
@@ -170,7 +170,7 @@ impl EventBuilder<'_> {
         events
     }
 
-    /// That a machine was retired.
+    /// That an instance was retired.
     pub fn of_instance(&self, decision: &InstanceDecision) -> Option<Event> {
         let action = match decision.action {
             InstanceAction::Keep => return None,

@@ -36,7 +36,7 @@ pub enum Event {
     SnapshotMarked(SnapshotStep),
     /// A snapshot is gone.
     SnapshotDeleted(SnapshotStep),
-    /// A machine was stopped or terminated, because its image is there.
+    /// An instance was stopped or terminated, because its image is there.
     InstanceRetired(InstanceRetired),
     /// A sweep came to its end.
     SweepCompleted(SweepCompleted),
@@ -140,13 +140,13 @@ pub struct SnapshotStep {
     pub opt_out_tag: String,
 }
 
-/// A machine was stopped or terminated.
+/// An instance was stopped or terminated.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct InstanceRetired {
     /// The format's version, the account and the Region.
     #[serde(flatten)]
     pub header: EventHeader,
-    /// The machine.
+    /// The instance.
     pub instance_id: String,
     /// The image that was made of it.
     pub image_id: Option<String>,

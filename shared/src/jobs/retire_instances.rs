@@ -1,4 +1,4 @@
-//! Machines that asked to be retired once their image is there.
+//! Instances that asked to be retired once their image is there.
 
 use super::{
     Answer, FunctionKind, Job, JobError, JobReport, MAX_STEPS, Mode, Retired, all_failed,
@@ -14,10 +14,10 @@ use crate::plan::instance::{
 
 impl Job<'_> {
     /// An image became available, or the schedule, which makes up for events that were missed or
-    /// came too early: retire the machines that asked to be retired once it is there.
+    /// came too early: retire the instances that asked to be retired once it is there.
     ///
     /// # Errors
-    /// When machines or images cannot be listed.
+    /// When instances or images cannot be listed.
     pub async fn retire_instances(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
         let only = match trigger {
             Trigger::Schedule => None,
@@ -44,7 +44,7 @@ impl Job<'_> {
         };
         for instance in &instances {
             let image = images.iter().find(|image| asks_for(instance, image, self.policy));
-            // An event is about one image: the other machines do not wait for it. And a machine
+            // An event is about one image: the other instances do not wait for it. And an instance
             // that was stopped still carries its tag.
             let is_meant = only.is_none() || image.is_some();
             if !is_meant || is_at_its_end(instance, self.policy) {
@@ -102,7 +102,7 @@ impl Job<'_> {
     }
 
     /// Decides by what everything is at this moment: the listing may be minutes old. `None` when
-    /// the machine is gone.
+    /// the instance is gone.
     async fn decide(
         &self,
         instance_id: &InstanceId,

@@ -88,7 +88,7 @@ id!(
     |text| prefixed(text, "snap-")
 );
 id!(
-    /// A machine, `i-…`.
+    /// An instance, `i-…`.
     InstanceId, "an instance id", "expected i- and then digits or lower-case letters",
     |text| prefixed(text, "i-")
 );

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{InstanceId, Tags};
 
-/// A machine.
+/// An instance.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
     /// Its id.
@@ -25,7 +25,7 @@ pub struct Instance {
     pub member_of: Option<Arc<str>>,
 }
 
-/// Where a machine stands in its life.
+/// Where an instance stands in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "kebab-case")]
@@ -48,7 +48,7 @@ impl InstanceState {
     }
 }
 
-/// What stands between a machine and its end.
+/// What stands between an instance and its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceProtection {
     /// It is protected from being terminated.

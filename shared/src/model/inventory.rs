@@ -95,7 +95,7 @@ pub struct Image {
     /// Who may launch it, besides its owner; `None` when that has not been read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_permissions: Option<Box<[LaunchPermission]>>,
-    /// The machine that it was made from.
+    /// The instance that it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_instance: Option<InstanceId>,
     /// The image that it was copied or made from.

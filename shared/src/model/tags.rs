@@ -134,7 +134,7 @@ pub struct TagNames {
     pub created_by: String,
     /// On an instance, written by people: retire it once this image (its id or name) is there.
     pub retire_when_imaged: String,
-    /// On image and snapshot: the machine that the image was made from.
+    /// On image and snapshot: the instance that the image was made from.
     pub source_instance: String,
     /// On image and snapshot: the image that the image was copied or made from.
     pub source_image: String,

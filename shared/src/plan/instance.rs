@@ -1,7 +1,7 @@
-//! Machines that asked to be retired once their image is there.
+//! Instances that asked to be retired once their image is there.
 //!
-//! A machine asks with a tag that names the image, by id or name. It goes only if that image was
-//! made from this very machine and is really there: available, and every one of its snapshots
+//! An instance asks with a tag that names the image, by id or name. It goes only if that image was
+//! made from this very instance and is really there: available, and every one of its snapshots
 //! complete. What is in doubt stays.
 
 use std::fmt;
@@ -17,10 +17,10 @@ use crate::model::{
 };
 use crate::policy::{Policy, RetireAction};
 
-/// What is to be done about a machine, and why.
+/// What is to be done about an instance, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InstanceDecision {
-    /// The machine.
+    /// The instance.
     pub instance_id: InstanceId,
     /// The image that it waits for, once that was found.
     pub image_id: Option<ImageId>,
@@ -30,7 +30,7 @@ pub struct InstanceDecision {
     pub reasons: Vec<InstanceReason>,
 }
 
-/// What is to be done about a machine.
+/// What is to be done about an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InstanceAction {
@@ -42,7 +42,7 @@ pub enum InstanceAction {
     Terminate,
 }
 
-/// One reason for a decision about a machine.
+/// One reason for a decision about an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum InstanceReason {
@@ -65,9 +65,9 @@ pub enum InstanceReason {
     },
     /// The image belongs to another account.
     NotOurImage,
-    /// The image was made from another machine, or nobody knows from which.
+    /// The image was made from another instance, or nobody knows from which.
     NotItsImage {
-        /// The machine that the image was made from.
+        /// The instance that the image was made from.
         made_from: Option<InstanceId>,
     },
     /// The image is on its way out itself.
@@ -121,7 +121,7 @@ pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
     })
 }
 
-/// Whether a machine in this state has come to the end that the policy means for it, or is on
+/// Whether an instance in this state has come to the end that the policy means for it, or is on
 /// its way there.
 pub fn is_at_its_end(instance: &Instance, policy: &Policy) -> bool {
     match (instance.state, policy.instances.retire) {
@@ -138,7 +138,7 @@ pub fn is_at_its_end(instance: &Instance, policy: &Policy) -> bool {
     }
 }
 
-/// Decides about a machine that asked to be retired. `image` is the one that it asks for, if the
+/// Decides about an instance that asked to be retired. `image` is the one that it asks for, if the
 /// account has it, and `snapshots` those of its snapshots that exist.
 pub fn decide_instance(
     instance: &Instance,
@@ -183,7 +183,7 @@ pub fn decide_instance(
     InstanceDecision { instance_id: instance.instance_id.clone(), image_id, action, reasons }
 }
 
-/// What keeps the machine, whatever its image is.
+/// What keeps the instance, whatever its image is.
 fn hindrances(
     instance: &Instance,
     protection: &InstanceProtection,
@@ -203,7 +203,7 @@ fn hindrances(
     if !ends {
         kept.push(InstanceReason::State { state: instance.state });
     }
-    // A machine that must not be terminated is not stopped either: somebody counts on it.
+    // An instance that must not be terminated is not stopped either: somebody counts on it.
     if *termination_protected {
         kept.push(InstanceReason::TerminationProtected);
     }
@@ -216,7 +216,7 @@ fn hindrances(
     kept
 }
 
-/// What speaks against the image being all that is left to keep of the machine.
+/// What speaks against the image being all that is left to keep of the instance.
 fn doubts(
     instance: &Instance,
     image: &Image,
@@ -275,7 +275,7 @@ impl fmt::Display for InstanceReason {
                 write!(f, "the image was made from {other}")
             }
             Self::NotItsImage { made_from: None } => {
-                write!(f, "nobody knows which machine the image was made from")
+                write!(f, "nobody knows which instance the image was made from")
             }
             Self::ImageExpired => write!(f, "the image is on its way out itself"),
             Self::NoSnapshots => write!(f, "the image names no snapshots"),

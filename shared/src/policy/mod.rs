@@ -36,7 +36,7 @@ pub struct Policy {
     pub tagging: Tagging,
     /// What becomes of snapshots whose image is gone without our doing.
     pub orphans: Orphans,
-    /// What becomes of machines that asked to be retired.
+    /// What becomes of instances that asked to be retired.
     pub instances: InstancePolicy,
 }
 
@@ -145,14 +145,14 @@ pub enum SharedImages {
     Retire,
 }
 
-/// What becomes of machines that asked to be retired once their image is there.
+/// What becomes of instances that asked to be retired once their image is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstancePolicy {
     /// How they end.
     pub retire: RetireAction,
 }
 
-/// How a machine ends.
+/// How an instance ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetireAction {
     /// It is stopped: it costs its volumes, and can be started again.
@@ -187,7 +187,7 @@ pub enum Orphans {
 pub struct Tagging {
     /// Tags for every new image.
     pub set: Tags,
-    /// Keys of tags to copy from the source machine, in order of importance.
+    /// Keys of tags to copy from the source instance, in order of importance.
     pub copy_from_instance: Vec<String>,
     /// Whether snapshots get the same tags.
     pub snapshots: CopyToSnapshots,

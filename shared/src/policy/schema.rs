@@ -37,7 +37,7 @@ pub struct RawPolicy {
     /// another tool, or before this policy. Left out: they are reported, and stay.
     #[serde(default)]
     pub orphans: Option<RawOrphans>,
-    /// What becomes of machines that asked to be retired once their image is there.
+    /// What becomes of instances that asked to be retired once their image is there.
     #[serde(default)]
     pub instances: RawInstances,
 }
@@ -202,7 +202,7 @@ pub struct RawTagging {
     /// Tags for every new image. A tag that is already there is left as it is.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
-    /// Keys of tags to copy from the machine that the image was made from.
+    /// Keys of tags to copy from the instance that the image was made from.
     #[serde(default)]
     pub copy_from_instance: Vec<String>,
     /// Whether the image's snapshots get the same tags. Default: true.
@@ -222,7 +222,7 @@ pub struct RawOrphans {
     pub delete_after: Option<AgeText>,
 }
 
-/// What becomes of a machine that carries the tag `image-steward:retire-when-imaged`.
+/// What becomes of an instance that carries the tag `image-steward:retire-when-imaged`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawInstances {

@@ -176,7 +176,7 @@ fn whatever_is_in_doubt_keeps_it() {
             instance("ami-1"),
             &good,
             of(|image| image.source_instance = None),
-            "nobody knows which machine the image was made from",
+            "nobody knows which instance the image was made from",
         ),
         (
             instance("ami-1"),
