@@ -14,8 +14,7 @@ use std::sync::Arc;
 pub use check::DEFAULT_PREFIX;
 use globset::GlobMatcher;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
-pub use scalars::GroupBy;
+pub use scalars::{Age, GroupBy};
 
 use crate::model::{
     ComputeEnvironments, ImageId, ReferenceScope, TagNames, Tags, TemplateVersions,
@@ -137,9 +136,11 @@ impl Safety {
 }
 
 /// What becomes of images that other accounts or groups may launch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum SharedImages {
     /// They are kept.
+    #[default]
     Keep,
     /// They are retired like all others.
     Retire,
@@ -153,18 +154,22 @@ pub struct InstancePolicy {
 }
 
 /// How a machine ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum RetireAction {
     /// It is stopped: it costs its volumes, and can be started again.
+    #[default]
     Stop,
     /// It is terminated, for good.
     Terminate,
 }
 
 /// Whether a precaution is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Check {
     /// Without it nothing is removed.
+    #[default]
     Required,
     /// It is left out.
     Off,
@@ -200,50 +205,6 @@ pub enum CopyToSnapshots {
     Yes,
     /// They get only the tag that names their image.
     No,
-}
-
-/// A length of time, not negative and at most 100 years. Days and longer are calendar units of
-/// the policy's time zone: a day may have 23 or 25 hours.
-#[derive(Debug, Clone, Copy)]
-pub struct Age(Span);
-
-impl Age {
-    /// The moment this long before `time`.
-    pub fn before(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
-        // Out of range means longer ago than time itself: nothing is older.
-        let earlier = time.to_zoned(zone.clone()).checked_sub(self.0);
-        earlier.map_or(Timestamp::MIN, |zoned| zoned.timestamp())
-    }
-
-    /// The moment this long after `time`.
-    pub fn after(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
-        let later = time.to_zoned(zone.clone()).checked_add(self.0);
-        later.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
-    }
-
-    /// Whether it is no time at all.
-    pub fn is_zero(self) -> bool {
-        self.0.is_zero()
-    }
-
-    /// Whether it is shorter than `other`, a month being one of 31 days.
-    fn is_shorter_than(self, other: Self) -> bool {
-        self.0
-            .compare((other.0, jiff::civil::date(2000, 1, 1)))
-            .is_ok_and(std::cmp::Ordering::is_lt)
-    }
-
-    /// The shorter one.
-    fn min(self, other: Self) -> Self {
-        if other.is_shorter_than(self) { other } else { self }
-    }
-}
-
-/// As a policy writes it, for example `30d`.
-impl fmt::Display for Age {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_zero() { f.write_str("0d") } else { write!(f, "{:#}", self.0) }
-    }
 }
 
 /// A place in a text, both numbers from 1.

@@ -4,13 +4,14 @@
 //! one wrong value does not hide the next one. What may be left out, and what goes with what,
 //! is decided in [`check`](super::check).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scalars::{AgeOrNever, AgeText, Count, Fraction, Glob, GroupBy, Pin};
+use super::scalars::{Age, AgeOrNever, Count, Fraction, Glob, GroupBy, RawTemplateVersions, Word};
+use super::{Check, RetireAction, SharedImages};
+use crate::model::ImageId;
 
 /// A policy: which images to keep, and how the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
@@ -86,7 +87,7 @@ pub struct RawMatch {
     pub owner_alias: Option<Glob>,
     /// Only images older than this.
     #[serde(default)]
-    pub older_than: Option<AgeText>,
+    pub older_than: Option<Age>,
     /// Images that these conditions describe (all of them) are excepted.
     #[serde(default)]
     pub not: Option<Box<RawMatch>>,
@@ -102,7 +103,7 @@ pub struct RawKeep {
     pub last: Option<Count>,
     /// Images not older than this.
     #[serde(default)]
-    pub within: Option<AgeText>,
+    pub within: Option<Age>,
     /// The newest image of each of the last N hours that have one.
     #[serde(default)]
     pub hourly: Option<Count>,
@@ -120,7 +121,7 @@ pub struct RawKeep {
     pub yearly: Option<Count>,
     /// Images launched within this time (the provider reports launches a day late).
     #[serde(default)]
-    pub launched_within: Option<AgeText>,
+    pub launched_within: Option<Age>,
     /// Images that carry any of these tags with a value that its glob matches.
     #[serde(default)]
     pub tags: BTreeMap<String, Glob>,
@@ -143,10 +144,10 @@ pub struct RawRetire {
     pub disable_after: Option<AgeOrNever>,
     /// Default: "14d".
     #[serde(default)]
-    pub deregister_after: Option<AgeText>,
+    pub deregister_after: Option<Age>,
     /// Default: "7d". "0d" deletes the snapshots in the call that deregisters the image.
     #[serde(default)]
-    pub delete_snapshots_after: Option<AgeText>,
+    pub delete_snapshots_after: Option<Age>,
 }
 
 /// What bounds a run.
@@ -168,31 +169,27 @@ pub struct RawSafety {
     /// newest versions beside those two. What groups, fleets and compute environments pin counts
     /// always. Default: "default+latest".
     #[serde(default)]
-    #[schemars(with = "Option<TemplateVersionsWord>")]
-    pub template_versions: Option<Word>,
+    pub template_versions: Option<RawTemplateVersions>,
     /// Whether the compute environments of AWS Batch are read: "required" or "off".
     /// Default: "required".
     #[serde(default)]
-    #[schemars(with = "Option<CheckWord>")]
-    pub compute_environments: Option<String>,
+    pub compute_environments: Option<Word<Check>>,
     /// What becomes of images shared with others: "keep" or "retire". Default: "keep".
     #[serde(default)]
-    #[schemars(with = "Option<SharedImagesWord>")]
-    pub shared_images: Option<String>,
+    pub shared_images: Option<Word<SharedImages>>,
     /// Whether Recycle Bin rules for images and for snapshots must exist before anything is
     /// removed: "required" or "optional". Default: "required".
     #[serde(default)]
-    #[schemars(with = "Option<RecycleBinWord>")]
-    pub recycle_bin: Option<String>,
+    pub recycle_bin: Option<Word<RawRecycleBin>>,
     /// Whether EC2 is asked what refers to an image (SSM parameters and image recipes too) when it
     /// is found expired, and right before it is disabled or deregistered: "required" or "off".
     /// Default: "required".
     #[serde(default)]
-    #[schemars(with = "Option<CheckWord>")]
-    pub references_check: Option<String>,
+    pub references_check: Option<Word<Check>>,
     /// Images that are never touched.
     #[serde(default)]
-    pub pinned: Vec<Pin>,
+    #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]
+    pub pinned: Vec<ImageId>,
 }
 
 /// What is written on new images.
@@ -219,7 +216,7 @@ pub struct RawTagging {
 pub struct RawOrphans {
     /// How long after it was marked an orphan is deleted, in a later run: at least "1d".
     #[schemars(required)]
-    pub delete_after: Option<AgeText>,
+    pub delete_after: Option<Age>,
 }
 
 /// What becomes of a machine that carries the tag `image-steward:retire-when-imaged`.
@@ -228,56 +225,13 @@ pub struct RawOrphans {
 pub struct RawInstances {
     /// What is done once the image is there: "stop" or "terminate". Default: "stop".
     #[serde(default)]
-    #[schemars(with = "Option<RetireInstancesWord>")]
-    pub retire: Option<String>,
+    pub retire: Option<Word<RetireAction>>,
 }
 
-/// The words that this version takes; the types exist for the schema.
-macro_rules! words {
-    ($($name:ident: $($word:literal)|+ ;)+) => { $(
-        struct $name;
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool { true }
-            fn schema_name() -> Cow<'static, str> { stringify!($name).into() }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "enum": [$($word),+] })
-            }
-        }
-    )+ };
-}
-words! {
-    SharedImagesWord: "keep" | "retire";
-    RecycleBinWord: "required" | "optional";
-    CheckWord: "required" | "off";
-    RetireInstancesWord: "stop" | "terminate";
-}
-
-struct TemplateVersionsWord;
-
-impl JsonSchema for TemplateVersionsWord {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "TemplateVersions".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
-            { "type": "string", "enum": ["default+latest", "all"] },
-            { "type": "integer", "minimum": 1, "maximum": 10_000 },
-        ] })
-    }
-}
-
-/// A word, or a number in its place.
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected \"default+latest\", \"all\" or a number of newest versions"
-)]
-pub enum Word {
-    Text(String),
-    Number(i64),
+/// Whether the Recycle Bin must be able to restore what is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum RawRecycleBin {
+    Required,
+    Optional,
 }

@@ -1,3 +1,5 @@
+use jiff::Timestamp;
+
 use super::*;
 
 const RULE: &str = "[[rule]]\nname = \"golden\"\nkeep = { last = 5 }\n";
@@ -131,7 +133,7 @@ fn json_mistakes_have_their_path() {
     assert_eq!(all.len(), 3, "{all:#?}");
     assert!(
         all[0].starts_with(
-            "p.toml: rule[0].keep.last: invalid type: string \"5\", expected a whole number"
+            "p.toml: rule[0].keep.last: \"5\" is not a whole number from 0 to 1000000"
         ),
         "{}",
         all[0]
