@@ -13,6 +13,7 @@ use crate::model::{
     AccountId, ArnAndVersion, ImageState, LaunchPermission, Recyclable, ReferenceKind, is_false,
     join_permissions,
 };
+use crate::text_fmt::date;
 
 /// One reason for a decision about an image.
 #[derive(
@@ -207,7 +208,7 @@ impl fmt::Display for Reason {
             Self::Protected => f.write_str("deregistration protection"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::OptedOut { until: Some(until) } => {
-                write!(f, "opted out by tag until {}", day(*until))
+                write!(f, "opted out by tag until {}", date(*until))
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
@@ -222,9 +223,9 @@ impl fmt::Display for Reason {
             Self::NoRule => f.write_str("no rule matches"),
             Self::Last { rank, of } => write!(f, "last {rank} of {of}"),
             Self::AtLeast { rank, of } => write!(f, "at least {of}: is number {rank}"),
-            Self::Within { until } => write!(f, "young until {}", day(*until)),
+            Self::Within { until } => write!(f, "young until {}", date(*until)),
             Self::LaunchedWithin { last_launched_at, until } => {
-                write!(f, "launched {}, counts until {}", day(*last_launched_at), day(*until))
+                write!(f, "launched {}, counts until {}", date(*last_launched_at), date(*until))
             }
             Self::Hourly(period) => write!(f, "hourly {period}"),
             Self::Daily(period) => write!(f, "daily {period}"),
@@ -233,7 +234,7 @@ impl fmt::Display for Reason {
             Self::Yearly(period) => write!(f, "yearly {period}"),
             Self::Tag { key, value } => write!(f, "tag {key}={value}"),
             Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
-            Self::Failed { created_at } => write!(f, "failed {}", day(*created_at)),
+            Self::Failed { created_at } => write!(f, "failed {}", date(*created_at)),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::PermissionsTooLong { characters, most } => write!(
                 f,
@@ -258,11 +259,6 @@ impl fmt::Display for InPeriod {
         let Self { period, rank, of } = self;
         write!(f, "{period} ({rank} of {of})")
     }
-}
-
-/// The date of a moment, in UTC.
-fn day(time: Timestamp) -> impl fmt::Display {
-    time.strftime("%Y-%m-%d")
 }
 
 #[cfg(test)]

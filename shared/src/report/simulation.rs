@@ -3,8 +3,8 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::style::OutputStyle;
-use crate::simulate::{Point, Simulation};
-use crate::text_fmt::{many, thousands};
+use crate::simulate::Simulation;
+use crate::text_fmt::{counted, date, thousands};
 
 /// One simulation: a line a week, and how it ends.
 pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
@@ -14,7 +14,7 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
     let dispensable = ["SNAPSHOTS", "DISABLED", "EXPIRED", "MADE", "IN USE"];
     let rows = simulation.points.iter().map(|point| {
         vec![
-            date(point),
+            date(point.at),
             thousands(point.images),
             thousands(point.in_use),
             thousands(point.made),
@@ -33,7 +33,7 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
         let first = simulation.points.first().unwrap_or(last);
         let line = format!(
             "After {}: {} images, at most {} GiB (now {} and {}).",
-            days(simulation.days),
+            counted(simulation.days, "day"),
             thousands(last.images),
             thousands(last.gib),
             thousands(first.images),
@@ -51,7 +51,7 @@ pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> 
     let header = ["DATE", "MADE", "IMAGES", "AGAINST", "GONE", "AGAINST", "GIB", "AGAINST"];
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
         vec![
-            date(new),
+            date(new.at),
             thousands(new.made),
             thousands(new.images),
             thousands(old.images),
@@ -68,7 +68,7 @@ pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> 
     if let (Some(ours), Some(theirs)) = (new.points.last(), old.points.last()) {
         let line = format!(
             "After {}: {} instead of {} images, at most {} instead of {} GiB.",
-            days(new.days),
+            counted(new.days, "day"),
             thousands(ours.images),
             thousands(theirs.images),
             thousands(ours.gib),
@@ -98,7 +98,7 @@ fn assumptions(simulation: &Simulation) -> String {
         }
     );
     if simulation.sizes_unknown > 0 {
-        let unknown = many(simulation.sizes_unknown, "snapshot");
+        let unknown = counted(simulation.sizes_unknown, "snapshot");
         text.push_str(&format!(" {unknown} of unknown size are not in the GiB."));
     }
     text
@@ -108,7 +108,7 @@ fn assumptions(simulation: &Simulation) -> String {
 fn held_back(text: &mut String, simulation: &Simulation, who: &str, style: OutputStyle) {
     let deferred = simulation.points.last().map_or(0, |last| last.deferred);
     if deferred > 0 {
-        let deferred = many(deferred, "image");
+        let deferred = counted(deferred, "image");
         style.paragraph(text, 0, &format!("{who} {deferred} back on the last day: see [safety]."));
     }
 }
@@ -148,12 +148,4 @@ fn table_of(header: &[&str], columns: &[usize], rows: &[Vec<String>]) -> String 
         table.add_row(columns.iter().filter_map(|column| row.get(*column)));
     }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
-}
-
-fn date(point: &Point) -> String {
-    point.at.strftime("%Y-%m-%d").to_string()
-}
-
-fn days(days: u32) -> String {
-    many(usize::try_from(days).unwrap_or(usize::MAX), "day")
 }

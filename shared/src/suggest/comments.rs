@@ -9,6 +9,7 @@ use super::stats::{Measures, Outlook};
 use super::text::shown;
 use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRetire, SuggestedRule};
 use crate::model::Inventory;
+use crate::text_fmt::{counted, date};
 
 /// What stands above everything.
 pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> Vec<String> {
@@ -27,7 +28,7 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
              somebody runs `image-steward apply`, or deploys the functions with MODE=apply; an image in use is \
              never touched, whatever stands here.",
             counted(*images, "image"),
-            now.strftime("%Y-%m-%d")
+            date(now)
         ),
         "Every rule keeps what is in use plus a little. Read it, correct what the names do not tell, and raise or lower \
          the numbers where you know better. Then:"
@@ -99,7 +100,11 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     if *families > 1 {
         seen += &format!(" in {families} families");
     }
-    seen += &format!(", {in_use} in use, made between {} and {} ago", days(*oldest), days(*newest));
+    seen += &format!(
+        ", {in_use} in use, made between {} and {} ago",
+        counted(*oldest, "day"),
+        counted(*newest, "day")
+    );
     if let Some(interval) = interval {
         let largest = if *families > 1 { " in the largest family" } else { "" };
         seen += &match interval {
@@ -114,7 +119,7 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     } else {
         let mut reach = format!(
             "The oldest in use is {} old; the one furthest back is number {deepest} of its family.",
-            days(*oldest_in_use)
+            counted(*oldest_in_use, "day")
         );
         if deepest_of_most + 2 < *deepest {
             reach += &format!(
@@ -194,13 +199,4 @@ pub fn rule_name(wanted: &str, names: &mut BTreeSet<String>) -> String {
         name = format!("{base}-{number}");
     }
     name
-}
-
-/// `1 image`, `2 images`.
-pub(super) fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn days(number: i64) -> String {
-    if number == 1 { "1 day".to_owned() } else { format!("{number} days") }
 }

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::comments::counted;
 use super::text::shown;
 use crate::model::Inventory;
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, name_prefix};
+use crate::text_fmt::counted;
 
 /// So many kinds of names are listed.
 const LISTED: usize = 10;
