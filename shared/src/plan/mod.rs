@@ -1,13 +1,17 @@
 //! The plan: one decision for every image, with all its reasons.
 //!
 //! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
-//! here; applying a plan makes none. Its rooms: `protect` (what is untouchable), `family`
-//! (what a rule keeps), `retire` (which step is next), `undo` (how it is taken back), `limits`
-//! (caps and refusals), `summary` (the counts), `reason` (the words for it), `reap` (the same for snapshots).
+//! here; applying a plan makes none. Submodules: `matching` (which rule an image falls under),
+//! `family` (which images replace one another), `keep` (which of them the rule keeps), `protect`
+//! (what keeps an image whatever the rules say), `steps` (which step is next), `undo` (how steps
+//! are undone), `limits` (caps and refusals), `summary` (the counts), `reason` (why an image is
+//! kept or retired), `snapshots` and `instance` (the same for the other two resources).
 
 mod family;
 pub mod instance;
+mod keep;
 mod limits;
+mod matching;
 pub mod period;
 mod protect;
 pub mod reason;
@@ -21,8 +25,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 pub(crate) use family::name_prefix;
-use family::{Cutoffs, Families, Member};
+use family::{Families, Member};
 use jiff::Timestamp;
+use matching::Cutoffs;
 use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
@@ -274,7 +279,7 @@ fn draft_all<'a>(
             policy,
             now,
         );
-        let rule = family::rule_of(image, policy, &cutoffs);
+        let rule = matching::rule_of(image, policy, &cutoffs);
         let mut in_family = false;
         match rule.and_then(|index| Some((index, policy.rules.get(index)?))) {
             None => kept.push(Reason::NoRule),
@@ -293,10 +298,10 @@ fn draft_all<'a>(
                     (Ok(()), None) => {}
                 }
                 if !in_family {
-                    kept.extend(family::kept_tags(&rule.keep, image));
+                    kept.extend(keep::tag_reasons(&rule.keep, image));
                 }
             }
-            Some((_, rule)) => kept.extend(family::kept_tags(&rule.keep, image)),
+            Some((_, rule)) => kept.extend(keep::tag_reasons(&rule.keep, image)),
         }
         if !in_family {
             loose.push(position);
@@ -307,7 +312,7 @@ fn draft_all<'a>(
     for (rule, families) in policy.rules.iter().zip(families) {
         for family in families.ranked(&inventory.images) {
             let size = u32::try_from(family.members.len()).unwrap_or(u32::MAX);
-            let reasons = family::retain(rule, &family, &inventory.images, policy, now);
+            let reasons = keep::reasons(rule, &family, &inventory.images, policy, now);
             for ((rank, member), reasons) in (1_u32..).zip(&family.members).zip(reasons) {
                 if let Some(draft) = drafts.get_mut(member.position) {
                     draft.kept.extend(reasons);
@@ -343,10 +348,10 @@ pub fn recheck(
 ) -> Vec<Reason> {
     let holders: Vec<&Reference> = holders.iter().collect();
     let mut kept = protect::protections(image, account, &holders, policy, now);
-    let rule = family::rule_of(image, policy, &Cutoffs::of_rules(policy, now));
+    let rule = matching::rule_of(image, policy, &Cutoffs::of_rules(policy, now));
     match rule.and_then(|index| policy.rules.get(index)) {
         Some(rule) if Some(&rule.name) == decision.rule.as_ref() => {
-            kept.extend(family::kept_tags(&rule.keep, image));
+            kept.extend(keep::tag_reasons(&rule.keep, image));
         }
         _ => kept.push(Reason::NoRule),
     }
