@@ -148,7 +148,7 @@ pub fn decide_instance(
     policy: &Policy,
     now: Timestamp,
 ) -> InstanceDecision {
-    let mut kept = hindrances(instance, protection, policy, now);
+    let mut kept = protections(instance, protection, policy, now);
     match image {
         None => {
             kept.push(match instance.tags.get(&policy.tag_names.retire_when_imaged) {
@@ -157,7 +157,7 @@ pub fn decide_instance(
             });
         }
         Some((image, snapshots)) => {
-            kept.extend(doubts(instance, image, snapshots, account));
+            kept.extend(image_problems(instance, image, snapshots, account));
             let names = &policy.tag_names;
             if image.tags.has(&names.expired_at)
                 || snapshots.iter().any(|one| one.tags.has(&names.delete_after))
@@ -184,7 +184,7 @@ pub fn decide_instance(
 }
 
 /// What keeps the machine, whatever its image is.
-fn hindrances(
+fn protections(
     instance: &Instance,
     protection: &InstanceProtection,
     policy: &Policy,
@@ -217,7 +217,7 @@ fn hindrances(
 }
 
 /// What speaks against the image being all that is left to keep of the machine.
-fn doubts(
+fn image_problems(
     instance: &Instance,
     image: &Image,
     snapshots: &[Snapshot],

@@ -232,12 +232,12 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let (mut drafts, order) = draft_all(inventory, policy, now);
     let matched = drafts.iter().filter(|draft| draft.rule.is_some()).count();
     let refusal = limits::refusal(inventory, &policy.safety, matched);
-    let marks = steps::SnapshotMarks::of(inventory, &policy.tag_names);
+    let tagged = steps::TaggedSnapshots::of(inventory, &policy.tag_names);
     let recovery = Recovery::of(inventory, &policy.safety);
     let mut steps = Vec::with_capacity(drafts.len());
     for position in order {
         if let Some(draft) = drafts.get_mut(position) {
-            steps.push(steps::decide(draft, policy, &marks, &recovery, inventory, now));
+            steps.push(steps::decide(draft, policy, &tagged, &recovery, inventory, now));
         }
     }
     limits::apply_caps(&mut steps, &policy.safety, matched);

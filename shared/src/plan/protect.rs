@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::reason::{Manager, Reason};
-use super::undo::permissions_now;
+use super::undo::permissions_to_save;
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, Reference,
     RetentionRule, SnapshotId, Tags,
@@ -87,7 +87,7 @@ pub(super) fn protections(
 
 /// Who may launch `image`, in order; for one that we disabled, who might before.
 fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
-    let mut with = permissions_now(image, &policy.tag_names).into_vec();
+    let mut with = permissions_to_save(image, &policy.tag_names).into_vec();
     if image.public {
         with.push(LaunchPermission::Everyone);
     }

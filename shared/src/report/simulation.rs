@@ -3,7 +3,7 @@
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::style::OutputStyle;
-use crate::simulate::Simulation;
+use crate::simulate::{Point, Simulation};
 use crate::text_fmt::{counted, date, thousands};
 
 /// One simulation: a line a week, and how it ends.
@@ -26,18 +26,13 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
         ]
     });
     let mut text = table(&header, &dispensable, rows.collect(), style);
-    text.push('\n');
-    style.paragraph(&mut text, 0, LEGEND);
-    style.paragraph(&mut text, 0, &assumptions(simulation));
+    notes(&mut text, LEGEND, simulation, style);
     if let Some(last) = simulation.points.last() {
         let first = simulation.points.first().unwrap_or(last);
+        let (days, [images, gib], [images_now, gib_now]) =
+            (counted(simulation.days, "day"), size(last), size(first));
         let line = format!(
-            "After {}: {} images, at most {} GiB (now {} and {}).",
-            counted(simulation.days, "day"),
-            thousands(last.images),
-            thousands(last.gib),
-            thousands(first.images),
-            thousands(first.gib)
+            "After {days}: {images} images, at most {gib} GiB (now {images_now} and {gib_now})."
         );
         style.paragraph(&mut text, 0, &line);
         held_back(&mut text, simulation, "The caps hold", style);
@@ -62,17 +57,13 @@ pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> 
         ]
     });
     let mut text = table(&header, &["MADE"], rows.collect(), style);
-    text.push('\n');
-    style.paragraph(&mut text, 0, COMPARED_LEGEND);
-    style.paragraph(&mut text, 0, &assumptions(new));
+    notes(&mut text, COMPARED_LEGEND, new, style);
     if let (Some(ours), Some(theirs)) = (new.points.last(), old.points.last()) {
+        let (days, [ours, our_gib], [theirs, their_gib]) =
+            (counted(new.days, "day"), size(ours), size(theirs));
         let line = format!(
-            "After {}: {} instead of {} images, at most {} instead of {} GiB.",
-            counted(new.days, "day"),
-            thousands(ours.images),
-            thousands(theirs.images),
-            thousands(ours.gib),
-            thousands(theirs.gib)
+            "After {days}: {ours} instead of {theirs} images, at most {our_gib} instead of \
+             {their_gib} GiB."
         );
         style.paragraph(&mut text, 0, &line);
         held_back(&mut text, new, "Its caps hold", style);
@@ -85,6 +76,18 @@ const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are those of that day, b
     GONE: images deregistered. SNAPSHOTS: those of images, gone or not. GIB: an upper bound, because snapshots share blocks.";
 const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are those of that day, before its sweep; MADE and GONE (images \
     deregistered) are since the line above. GIB is that of the snapshots: an upper bound, because they share blocks.";
+
+/// Writes what the columns mean and what the simulation assumes.
+fn notes(text: &mut String, legend: &str, simulation: &Simulation, style: OutputStyle) {
+    text.push('\n');
+    style.paragraph(text, 0, legend);
+    style.paragraph(text, 0, &assumptions(simulation));
+}
+
+/// The number of images on that day, and the GiB of their snapshots.
+fn size(point: &Point) -> [String; 2] {
+    [thousands(point.images), thousands(point.gib)]
+}
 
 fn assumptions(simulation: &Simulation) -> String {
     let (growing, still) = (simulation.growing, simulation.still);
