@@ -1,5 +1,5 @@
-//! What a document must have beyond the right types: nothing missing, nothing twice, nothing
-//! that this version cannot do, nothing that would keep no image at all.
+//! Checks of a document beyond the types of its values: required keys, unique rule names, the order
+//! of the steps, and that each rule keeps at least something. Fills in the defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,13 +16,16 @@ use crate::model::{
     ComputeEnvironments, MAX_KEY, MAX_VALUE, TagNames, TemplateVersions, is_reserved,
 };
 
-/// What the names of our own tags begin with when the policy does not say.
+/// The default of `tagging.prefix`: what the names of all state tags begin with.
 pub const DEFAULT_PREFIX: &str = "image-steward:";
-/// The longest of our own tag names, `launch-permissions`, has 18 characters: with this prefix
-/// it still is no longer than [`MAX_KEY`].
+/// The maximum length of `tagging.prefix`, in characters. With the longest name of a state tag,
+/// `launch-permissions` (18 characters), it is still shorter than [`MAX_KEY`].
 const MAX_PREFIX: usize = 100;
 
-/// Checks what was read.
+/// Checks a document.
+///
+/// # Errors
+/// All errors: those found while it was read, and those found here.
 pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems } = reading;
     let schema::RawPolicy { version, timezone, rule, safety, tagging, orphans, instances } =
@@ -40,7 +43,7 @@ pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     let timezone = check_timezone(timezone, &mut problems);
     let prefix = check_prefix(tagging.prefix.as_deref(), &mut problems);
     if rule.is_empty() {
-        problems.note("rule", "there is no rule; write at least one [[rule]]");
+        problems.note("rule", "no rule; write at least one [[rule]]");
     }
     let mut names = BTreeSet::new();
     let rules = rule
@@ -65,7 +68,7 @@ fn check_timezone(name: Option<String>, problems: &mut Problems) -> TimeZone {
     TimeZone::get(&name).unwrap_or_else(|_| {
         problems.note(
             "timezone",
-            format!("`{name}` is no time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\""),
+            format!("`{name}` is not a time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\""),
         );
         TimeZone::UTC
     })
@@ -81,7 +84,10 @@ fn check_rule(
     match &name {
         None => problems.note(&format!("{path}.name"), "missing; give the rule a name of its own"),
         Some(name) if name.trim().is_empty() || name.chars().count() > 64 => {
-            problems.note(&format!("{path}.name"), "a rule's name has 1 to 64 characters");
+            problems.note(
+                &format!("{path}.name"),
+                "a rule's name must have 1 to 64 characters; shorten it or write one",
+            );
         }
         Some(name) if !names.insert(name.clone()) => {
             problems.note(
@@ -181,7 +187,8 @@ fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems
     keep
 }
 
-/// The steps come in this order, so that none is begun after the one that it should precede.
+/// A step that is omitted is due no later than the deregistration. Steps must not be due before
+/// the steps that precede them.
 fn check_retire(retire: schema::RawRetire, path: &str, problems: &mut Problems) -> Retire {
     let schema::RawRetire {
         deprecate_after,
@@ -235,6 +242,7 @@ fn check_orphans(orphans: Option<schema::RawOrphans>, problems: &mut Problems) -
     Orphans::Delete { after }
 }
 
+/// The value of an optional enum; its default when it is omitted.
 fn or_default<T: Default>(word: Option<Word<T>>) -> T {
     word.map(|word| word.0).unwrap_or_default()
 }
@@ -281,7 +289,7 @@ fn check_prefix(prefix: Option<&str>, problems: &mut Problems) -> String {
     let prefix = prefix.unwrap_or(DEFAULT_PREFIX);
     let length = prefix.chars().count();
     if length == 0 || length > MAX_PREFIX {
-        problems.note("tagging.prefix", format!("a prefix has 1 to {MAX_PREFIX} characters"));
+        problems.note("tagging.prefix", format!("a prefix must have 1 to {MAX_PREFIX} characters"));
     } else if is_reserved(prefix) {
         problems.note("tagging.prefix", "`aws:` belongs to AWS; choose another prefix");
     }
@@ -317,7 +325,7 @@ fn check_tagging(tagging: schema::RawTagging, prefix: &str, problems: &mut Probl
 fn check_key(key: &str, path: &str, prefix: &str, problems: &mut Problems) {
     let length = key.chars().count();
     if length == 0 || length > MAX_KEY {
-        problems.note(path, format!("a tag's key has 1 to {MAX_KEY} characters"));
+        problems.note(path, format!("a tag's key must have 1 to {MAX_KEY} characters"));
     } else if is_reserved(key) {
         problems.note(path, "keys that begin with `aws:` belong to AWS; remove it");
     } else if key.starts_with(prefix) {

@@ -235,7 +235,7 @@ impl TryFrom<Value> for GroupBy {
     }
 }
 
-/// One of the names of an enum, which come from its derives of [`strum`].
+/// A variant of the enum `T`, written as one of the names that [`strum`] derives for it.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(try_from = "Value", bound(deserialize = "T: FromStr + VariantNames"))]
 #[schemars(
@@ -279,7 +279,7 @@ impl TryFrom<Value> for RawTemplateVersions {
             (Some("all"), _) => return Ok(Self(TemplateVersions::All)),
             (_, Some(newest)) => return Ok(Self(TemplateVersions::Newest(newest))),
             (Some(_), None) => format!("{} is not known", written(&value)),
-            (None, None) => format!("{value} is no number from 1 to {MAX_VERSIONS}"),
+            (None, None) => format!("{value} is not a number from 1 to {MAX_VERSIONS}"),
         };
         Err(format!("{message}; write \"default+latest\", \"all\" or a number of newest versions"))
     }

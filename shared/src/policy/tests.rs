@@ -85,7 +85,7 @@ set = { "aws:x" = "1" }
     let found = errors(text);
     let expected = [
         "p.toml:1:11: version: version 2 is not known; this program reads version = 1",
-        "p.toml:2:12: timezone: `Berlin` is no time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
+        "p.toml:2:12: timezone: `Berlin` is not a time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
         "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`, `orphans`, `instances`",
         "p.toml:7:18: rule[0].match.name: `[` is not a glob: ",
         "p.toml:7:39: rule[0].match.tags.Team: ",
@@ -96,7 +96,7 @@ set = { "aws:x" = "1" }
         "p.toml:13:31: rule[1].retire.deregister_after: `14 dayz` is not a length of time; write",
         "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a length of time; write",
         "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; a quarter is 0.25",
-        "p.toml:17:21: safety.template_versions: 0 is no number from 1 to 10000; write \"default+latest\", \"all\" or a number of newest versions",
+        "p.toml:17:21: safety.template_versions: 0 is not a number from 1 to 10000; write \"default+latest\", \"all\" or a number of newest versions",
         "p.toml:18:11: safety.pinned[0]: `i-1` is not an image id: ",
         "p.toml:21:19: tagging.set.aws:x: keys that begin with `aws:` belong to AWS; remove it",
     ];
@@ -150,7 +150,7 @@ fn json_mistakes_have_their_path() {
 fn what_is_not_toml_or_json_says_where() {
     assert!(errors("version = 1\n[[rule\n")[0].starts_with("p.toml:2:"));
     assert!(errors("{\"version\": 1,}")[0].starts_with("p.toml:1:15: not JSON: "));
-    assert!(errors(r#"{"version":1,"version":1}"#)[0].contains("the key `version` stands twice"));
+    assert!(errors(r#"{"version":1,"version":1}"#)[0].contains("duplicate key `version`"));
     assert!(errors("version = 1\nversion = 1\n")[0].starts_with("p.toml:2:1: not TOML: "));
     assert!(!errors("").is_empty());
 }

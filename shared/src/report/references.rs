@@ -91,7 +91,7 @@ pub fn stale_text(plan: &Plan) -> String {
     }
     if found.is_empty() {
         text.push_str(
-            "No reference is stale, as far as is known: groups, fleets or machines use all that refer to images.\n",
+            "No reference is stale, as far as is known: groups, fleets or instances use all that refer to images.\n",
         );
     } else {
         text.push_str(

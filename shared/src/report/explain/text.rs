@@ -227,7 +227,8 @@ fn family(story: &Explanation) -> String {
 fn references(story: &Explanation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for CitedReference { kind, arn, version, stale, source } in &story.references {
-        let stale = if *stale { ", which nothing that was read starts machines from" } else { "" };
+        let stale =
+            if *stale { ", which nothing that was read launches instances from" } else { "" };
         let source = match source {
             // The other sources are listings.
             Some(Source::ImageReferences) => "EC2 itself was asked".to_owned(),
