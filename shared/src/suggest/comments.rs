@@ -1,4 +1,4 @@
-//! What a drafted policy says about itself.
+//! The comments of a suggested policy.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRetire, SuggestedRule
 use crate::model::Inventory;
 use crate::text_fmt::{counted, date};
 
-/// What stands above everything.
+/// The comments at the top.
 pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> Vec<String> {
     let Outlook { images, in_use, matched, expired, refusal } = outlook;
     let Inventory { account, region, taken_at, unread, .. } = inventory;
@@ -54,7 +54,7 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
     head
 }
 
-/// What the images of a rule have in common.
+/// The comment on what the images of a rule have in common.
 pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
     let Some(first) = set.first() else { return Vec::new() };
     let size: usize = set.iter().map(|family| family.size).sum();
@@ -83,7 +83,7 @@ pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
     vec![format!("{what}.{caution}")]
 }
 
-/// What was seen of a rule's images, and what follows from it.
+/// The comment on the statistics of a rule, and on what they mean for its numbers.
 pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<String> {
     let Measures {
         images,
@@ -136,7 +136,7 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     vec![format!("{seen} {reach}{all}")]
 }
 
-/// What is said above `[safety]`.
+/// The comment above `[safety]`.
 pub(super) fn about_safety(references: usize) -> Vec<String> {
     vec![format!(
         "What bounds a run, and these are the careful values. {} seen today; with fewer than a quarter of that, \
@@ -148,7 +148,7 @@ pub(super) fn about_safety(references: usize) -> Vec<String> {
     )]
 }
 
-/// What is said above `[orphans]`.
+/// The comment above `[orphans]`.
 pub(super) fn orphans() -> Vec<String> {
     vec![
         "Snapshots whose image is gone without our doing are reported, and stay. To delete them, so long after they \
@@ -183,11 +183,12 @@ pub(super) fn example() -> SuggestedRule {
     }
 }
 
-/// A name for a rule, like `wanted` and unlike all `names`.
+/// A name for a rule: `wanted` without special characters, with a number where `names` has it
+/// already. The name is added to `names`.
 pub fn rule_name(wanted: &str, names: &mut BTreeSet<String>) -> String {
-    const MOST: usize = 48;
+    const MAX_LENGTH: usize = 48;
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '/') { c } else { '-' };
-    let base: String = wanted.chars().take(MOST).map(plain).collect();
+    let base: String = wanted.chars().take(MAX_LENGTH).map(plain).collect();
     let base = match base.trim_matches('-') {
         "" => "rule",
         base => base,
