@@ -273,3 +273,29 @@ fn days_are_calendar_days_of_the_time_zone() {
     let cutoff = policy.rules[0].keep.within.unwrap().before(now, &policy.timezone);
     assert_eq!(cutoff.to_string(), "2026-10-24T10:00:00Z");
 }
+
+#[test]
+fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
+    let all = errors(
+        r#"{"version":"1","rule":[{"name":"a","match":{"name":5,"older_than":30},"group_by":[7],"keep":{"last":[1]},
+            "retire":{"disable_after":7,"deregister_after":"never"}}],
+            "safety":{"max_fraction":"half","shared_images":{"keep":null},"recycle_bin":false,"template_versions":1.5}}"#,
+    );
+    let expected = [
+        "rule[0].group_by[0]: 7 cannot be grouped by; use \"tag:KEY\", \"architecture\", ",
+        "rule[0].keep.last: [1] is not a whole number from 0 to 1000000",
+        "rule[0].match.name: 5 is not a glob in quotes; write for example \"golden-*\"",
+        "rule[0].match.older_than: 30 is not a length of time in quotes; write for example \"30d\"",
+        "rule[0].retire.deregister_after: `never` is not a length of time; write for example \"30d\"",
+        "rule[0].retire.disable_after: 7 is neither \"never\" nor a length of time in quotes; write ",
+        "safety.max_fraction: \"half\" is not a number from 0 to 1; a quarter is 0.25",
+        "safety.recycle_bin: false is not known; write \"required\" or \"optional\"",
+        "safety.shared_images: {\"keep\":null} is not known; write \"keep\" or \"retire\"",
+        "safety.template_versions: 1.5 is not a number from 1 to 10000; write \"default+latest\", ",
+        "version: \"1\" is not a whole number from 0 to 1000000",
+    ];
+    assert_eq!(all.len(), expected.len(), "{all:#?}");
+    for (found, expected) in all.iter().zip(expected) {
+        assert!(found.starts_with(&format!("p.toml: {expected}")), "\n   {found}\n{expected}");
+    }
+}
