@@ -1,4 +1,4 @@
-//! How numbers, and what other people wrote, stand in text for people.
+//! Numbers, times and untrusted text, formatted for people.
 
 use jiff::Timestamp;
 
@@ -15,18 +15,42 @@ pub fn thousands(number: impl ToString) -> String {
     text
 }
 
-/// So many things: `1 image`, `2 images`.
-pub fn many(count: usize, thing: &str) -> String {
-    format!("{} {thing}{}", thousands(count), if count == 1 { "" } else { "s" })
+/// A count and its unit: `1 image`, `2,000 images`. `unit` is a singular that takes an `s`.
+pub fn counted(count: impl ToString, unit: &str) -> String {
+    let count = thousands(count);
+    let plural = if count == "1" { "" } else { "s" };
+    format!("{count} {unit}{plural}")
 }
 
-/// A moment to the minute, in UTC.
+/// The time from `from` to `to` in whole days, or in whole hours below two days: `36 hours`,
+/// `12 days`.
+pub fn hours_or_days(from: Timestamp, to: Timestamp) -> String {
+    match to.duration_since(from).as_hours() {
+        hours if hours < 48 => counted(hours, "hour"),
+        hours => counted(hours / 24, "day"),
+    }
+}
+
+/// The same in the short form of tables: `36h`, `12d`.
+pub fn short_age(from: Timestamp, to: Timestamp) -> String {
+    match to.duration_since(from).as_hours() {
+        hours if hours < 48 => format!("{hours}h"),
+        hours => format!("{}d", hours / 24),
+    }
+}
+
+/// The date of a time, in UTC.
+pub fn date(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%d").to_string()
+}
+
+/// A time to the minute, in UTC.
 pub fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%MZ").to_string()
 }
 
-/// Names and tags are other people's text: what would move the cursor, turn the direction of the
-/// text or not be seen at all is shown as `\u{1b}`.
+/// Names and tags are untrusted text: characters that would move the cursor, change the writing
+/// direction or be invisible are escaped, as in `\u{1b}`.
 pub fn printable(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars() {
@@ -54,7 +78,7 @@ mod tests {
         let found = [0, 12, 999, 1_000, 1_234_567].map(thousands);
         assert_eq!(found, ["0", "12", "999", "1,000", "1,234,567"]);
         assert_eq!(
-            (many(1, "image"), many(2_000, "image")),
+            (counted(1, "image"), counted(2_000, "image")),
             ("1 image".into(), "2,000 images".into())
         );
     }

@@ -95,6 +95,11 @@ def test_every_policy_is_valid_and_fits_the_schema(validator: Any) -> None:
         {"version": 1, "rule": [], "safety": {"compute_environments": "optional"}},
         {"version": 1, "rule": [], "safety": {"template_versions": 0}},
         {"version": 1, "rule": [], "orphans": {}},
+        {"version": 1, "rule": [], "orphans": {"delete_after": "never"}},
+        {
+            "version": 1,
+            "rule": [{"name": "a", "keep": {"last": 1}, "retire": {"deregister_after": "never"}}],
+        },
     ],
 )
 def test_the_schema_refuses_what_the_program_refuses(

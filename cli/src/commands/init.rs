@@ -9,7 +9,7 @@ use steward::collect;
 use steward::model::{ComputeEnvironments, Inventory, ReferenceScope, TemplateVersions};
 use steward::policy::Policy;
 use steward::suggest::{self, FirstPolicy};
-use steward::text_fmt::many;
+use steward::text_fmt::counted;
 
 use crate::args::{self, AwsArgs, WorldArgs};
 use crate::context::Context;
@@ -45,7 +45,7 @@ pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, C
         &out,
         &format!(
             "{} for {matched} of {images} images; {expired} of them are expired today",
-            many(rules, "rule")
+            counted(rules, "rule")
         ),
     );
     Ok(if inventory.unread.is_empty() { Exit::Done } else { Exit::Part })
@@ -64,7 +64,7 @@ fn run_from(
     let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
     let Migrated { mut document, rules, left_out } = migrate(&files)?;
     let policy = Policy::parse(&document.to_toml(), "the draft")?;
-    let mut what = many(rules, "rule");
+    let mut what = counted(rules, "rule");
     if let Some(file) = inventory {
         let suggest::Outlook { images, in_use, matched, expired, refusal: _ } =
             suggest::outlook(&read_inventory(file)?, &policy, now);

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use super::{Change, MARGIN, StepKind};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{ImageId, ImageState, Reference, SnapshotFate, SnapshotId};
-use crate::plan::undo::{permissions_now, permissions_text};
+use crate::plan::undo::{permissions_tag_value, permissions_to_save};
 use crate::plan::{self, Action, Decision, Plan};
 use crate::policy::{Check, Policy};
 use crate::progress::RunContext;
@@ -114,8 +114,8 @@ impl<'a> Rechecker<'a> {
             return Ok(Some(Change::State { state: found.state }));
         }
         if let Some(save) = save {
-            let permissions = permissions_now(&found, &self.policy.tag_names);
-            if permissions_text(image, &permissions).as_deref() != Ok(save) {
+            let permissions = permissions_to_save(&found, &self.policy.tag_names);
+            if permissions_tag_value(image, &permissions).as_deref() != Ok(save) {
                 return Ok(Some(Change::LaunchPermissions));
             }
         }
@@ -124,7 +124,7 @@ impl<'a> Rechecker<'a> {
 
     /// Whether the text `save` about `image` names anybody.
     pub(super) fn is_shared(&self, image: &ImageId, save: &str) -> bool {
-        permissions_text(image, &[]).as_deref() != Ok(save)
+        permissions_tag_value(image, &[]).as_deref() != Ok(save)
     }
 
     /// Whether something else than an image holds any of `snapshots`: a lock, a launch template,

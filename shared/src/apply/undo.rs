@@ -117,7 +117,7 @@ pub async fn undo(
     if let Some(error) = unshared {
         return Err(error);
     }
-    remove_tags(&ResourceId::Image(image.clone()), &Undo::marks(names), cloud).await?;
+    remove_tags(&ResourceId::Image(image.clone()), &Undo::tag_keys(names), cloud).await?;
     done.push(RestoreStep::StateTagsRemoved);
     Ok(done)
 }

@@ -1,65 +1,12 @@
-//! Families: which rule an image falls under, which images replace one another, and which of
-//! them the rule keeps.
+//! Families: which images replace one another.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
-use super::period::{Local, Period};
-use super::reason::{InPeriod, Reason};
 use crate::model::{Image, ImageState};
-use crate::policy::{GroupBy, Keep, Match, Policy, Rule};
-
-/// The moments that a rule's ages mean in this run.
-pub(super) struct Cutoffs {
-    older_than: Option<Timestamp>,
-    not: Option<Box<Cutoffs>>,
-}
-
-impl Cutoffs {
-    /// Those of every rule, in the policy's order.
-    pub(super) fn of_rules(policy: &Policy, now: Timestamp) -> Vec<Self> {
-        policy.rules.iter().map(|rule| Self::of(&rule.matches, now, &policy.timezone)).collect()
-    }
-
-    fn of(matches: &Match, now: Timestamp, zone: &TimeZone) -> Self {
-        Self {
-            older_than: matches.older_than.map(|age| age.before(now, zone)),
-            not: matches.not.as_ref().map(|not| Box::new(Self::of(not, now, zone))),
-        }
-    }
-}
-
-/// The position of the rule that `image` falls under: the first one that matches.
-pub(super) fn rule_of(image: &Image, policy: &Policy, cutoffs: &[Cutoffs]) -> Option<usize> {
-    let mut rules = policy.rules.iter().zip(cutoffs);
-    rules.position(|(rule, cutoffs)| is_match(&rule.matches, cutoffs, image))
-}
-
-/// Whether all conditions hold for `image`. What an image lacks matches no glob.
-fn is_match(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> bool {
-    let Match { name, tags, architecture, platform, owner_alias, older_than: _, not } = matches;
-    let holds = |glob: &Option<globset::GlobMatcher>, value: Option<&str>| match glob {
-        None => true,
-        Some(glob) => value.is_some_and(|value| glob.is_match(value)),
-    };
-    holds(name, Some(&image.name))
-        && holds(architecture, image.architecture.as_deref())
-        && holds(platform, image.platform.as_deref())
-        && holds(owner_alias, image.owner_alias.as_deref())
-        && tags
-            .iter()
-            .all(|(key, glob)| image.tags.get(key).is_some_and(|value| glob.is_match(value)))
-        && cutoffs
-            .older_than
-            .is_none_or(|cutoff| image.created_at.is_some_and(|made| made < cutoff))
-        && match (not, &cutoffs.not) {
-            (Some(not), Some(cutoffs)) => !is_match(not, cutoffs, image),
-            _ => true,
-        }
-}
+use crate::policy::{GroupBy, Rule};
 
 /// The families of one rule's images.
 #[derive(Default)]
@@ -68,9 +15,9 @@ pub(super) struct Families {
     list: Vec<Family>,
 }
 
-/// Images that replace one another.
+/// Images that replace one another, because a rule groups them together.
 pub(super) struct Family {
-    /// What they have in common, written for people: `tag:Family=web,architecture=arm64`.
+    /// What they have in common, for example `tag:Family=web,architecture=arm64`.
     pub key: Arc<str>,
     /// Positions in the inventory, the newest image first.
     pub members: Vec<Member>,
@@ -117,8 +64,8 @@ impl Families {
     }
 }
 
-/// Whether an image takes part in the ranking: a failed or half-made image must not push a good
-/// one out of the newest five.
+/// Whether an image is ranked in its family: a failed or pending image must not push a usable one
+/// out of the newest N.
 pub(super) fn takes_part(image: &Image) -> bool {
     matches!(image.state, ImageState::Available | ImageState::Disabled)
 }
@@ -126,8 +73,8 @@ pub(super) fn takes_part(image: &Image) -> bool {
 /// Writes the key of the image's family under `rule` into `key`.
 ///
 /// # Errors
-/// What the image lacks. It is then in no family, because images that lack a tag have nothing in
-/// common but that, and must not replace one another.
+/// The property that the image lacks, for example `tag:Family`. It is then in no family: images
+/// without the tag are never grouped together.
 pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result<(), Arc<str>> {
     key.clear();
     if rule.group_by.is_empty() {
@@ -135,21 +82,14 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
         return Ok(());
     }
     for by in &rule.group_by {
-        let (label, value) = match by {
-            GroupBy::Tag(tag) => ("tag:", image.tags.get(tag).map(|value| (tag.as_str(), value))),
-            GroupBy::Architecture => {
-                ("", image.architecture.as_deref().map(|value| ("architecture", value)))
-            }
-            GroupBy::Platform => ("", image.platform.as_deref().map(|value| ("platform", value))),
-            GroupBy::NamePrefix => ("", Some(("name", name_prefix(&image.name)))),
+        let (label, name, value) = match by {
+            GroupBy::Tag(tag) => ("tag:", tag.as_str(), image.tags.get(tag)),
+            GroupBy::Architecture => ("", "architecture", image.architecture.as_deref()),
+            GroupBy::Platform => ("", "platform", image.platform.as_deref()),
+            GroupBy::NamePrefix => ("", "name", Some(name_prefix(&image.name))),
         };
-        let Some((name, value)) = value.filter(|(_, value)| !value.is_empty()) else {
-            return Err(match by {
-                GroupBy::Tag(tag) => format!("tag:{tag}").into(),
-                GroupBy::Architecture => "architecture".into(),
-                GroupBy::Platform => "platform".into(),
-                GroupBy::NamePrefix => "name".into(),
-            });
+        let Some(value) = value.filter(|value| !value.is_empty()) else {
+            return Err(format!("{label}{name}").into());
         };
         if !key.is_empty() {
             key.push(',');
@@ -188,113 +128,6 @@ pub(crate) fn name_prefix(name: &str) -> &str {
         prefix = head;
     }
     prefix
-}
-
-/// Every reason that the rule has to keep the members of one family, in the members' order.
-pub(super) fn retain(
-    rule: &Rule,
-    family: &Family,
-    images: &[Image],
-    policy: &Policy,
-    now: Timestamp,
-) -> Vec<Vec<Reason>> {
-    let zone = &policy.timezone;
-    let Keep {
-        last,
-        within,
-        hourly,
-        daily,
-        weekly,
-        monthly,
-        yearly,
-        launched_within,
-        tags: _,
-        at_least,
-    } = &rule.keep;
-    let within = within.map(|age| (age, age.before(now, zone)));
-    let launched_within = launched_within.map(|age| (age, age.before(now, zone)));
-    let mut calendars = [
-        Calendar::new(*hourly, Local::hour, Reason::Hourly),
-        Calendar::new(*daily, Local::day, Reason::Daily),
-        Calendar::new(*weekly, Local::week, Reason::Weekly),
-        Calendar::new(*monthly, Local::month, Reason::Monthly),
-        Calendar::new(*yearly, Local::year, Reason::Yearly),
-    ];
-    let mut all = Vec::with_capacity(family.members.len());
-    for (rank, member) in (1_u32..).zip(&family.members) {
-        let mut reasons = Vec::new();
-        if rank <= *last {
-            reasons.push(Reason::Last { rank, of: *last });
-        }
-        if rank <= *at_least {
-            reasons.push(Reason::AtLeast { rank, of: *at_least });
-        }
-        if let Some((age, cutoff)) = within
-            && member.created_at >= cutoff
-        {
-            // A month back from 31 March is 28 February; a month on from there is 28 March.
-            let until = age.after(member.created_at, zone).max(now);
-            reasons.push(Reason::Within { until });
-        }
-        if calendars.iter().any(Calendar::is_open) {
-            let local = Local::of(member.created_at, zone);
-            reasons.extend(calendars.iter_mut().filter_map(|calendar| calendar.take(local)));
-        }
-        if let Some(image) = images.get(member.position) {
-            if let Some((age, cutoff)) = launched_within
-                && let Some(last_launched_at) = image.last_launched_at
-                && last_launched_at >= cutoff
-            {
-                let until = age.after(last_launched_at, zone).max(now);
-                reasons.push(Reason::LaunchedWithin { last_launched_at, until });
-            }
-            reasons.extend(kept_tags(&rule.keep, image));
-        }
-        all.push(reasons);
-    }
-    all
-}
-
-/// The tags of `image` that the rule keeps.
-pub(super) fn kept_tags(keep: &Keep, image: &Image) -> impl Iterator<Item = Reason> {
-    keep.tags.iter().filter_map(|(key, glob)| {
-        let value = image.tags.get(key).filter(|value| glob.is_match(value))?;
-        Some(Reason::Tag { key: key.as_str().into(), value: value.into() })
-    })
-}
-
-/// One calendar rule on its way from the newest image to the oldest.
-struct Calendar {
-    of: u32,
-    rank: u32,
-    latest: Option<Period>,
-    period: fn(Local) -> Period,
-    reason: fn(InPeriod) -> Reason,
-}
-
-impl Calendar {
-    fn new(of: u32, period: fn(Local) -> Period, reason: fn(InPeriod) -> Reason) -> Self {
-        Self { of, rank: 0, latest: None, period, reason }
-    }
-
-    /// Whether it may still keep an image.
-    fn is_open(&self) -> bool {
-        self.rank < self.of
-    }
-
-    /// Keeps the image if it is the newest of a period, and the periods are not used up.
-    fn take(&mut self, local: Local) -> Option<Reason> {
-        if !self.is_open() {
-            return None;
-        }
-        let period = (self.period)(local);
-        if self.latest == Some(period) {
-            return None;
-        }
-        self.latest = Some(period);
-        self.rank += 1;
-        Some((self.reason)(InPeriod { period, rank: self.rank, of: self.of }))
-    }
 }
 
 #[cfg(test)]

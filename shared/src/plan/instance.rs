@@ -1,8 +1,7 @@
-//! Instances that asked to be retired once their image is there.
+//! Retiring source instances once their image exists.
 //!
-//! An instance asks with a tag that names the image, by id or name. It goes only if that image was
-//! made from this very instance and is really there: available, and every one of its snapshots
-//! complete. What is in doubt stays.
+//! A tag of the instance names the image, by id or name. The instance is retired only if that image
+//! was created from it, is available, and all of its snapshots are complete. In doubt, it is kept.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,24 +16,24 @@ use crate::model::{
 };
 use crate::policy::{Policy, RetireAction};
 
-/// What is to be done about an instance, and why.
+/// The decision about an instance, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InstanceDecision {
     /// The instance.
     pub instance_id: InstanceId,
-    /// The image that it waits for, once that was found.
+    /// The image that its tag names; `None` when the account has no such image.
     pub image_id: Option<ImageId>,
-    /// What is to be done.
+    /// The action.
     pub action: InstanceAction,
-    /// Every reason.
+    /// All reasons: what keeps it, or the image that it is retired for.
     pub reasons: Vec<InstanceReason>,
 }
 
-/// What is to be done about an instance.
+/// What a run does about an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum InstanceAction {
-    /// Nothing, or not yet.
+    /// It is kept, for now or for good.
     Keep,
     /// It is stopped.
     Stop,
@@ -42,20 +41,20 @@ pub enum InstanceAction {
     Terminate,
 }
 
-/// One reason for a decision about an instance.
+/// A reason for a decision about an instance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 pub enum InstanceReason {
-    /// The image that it asked to wait for is there.
+    /// The image that its tag names exists.
     Imaged {
         /// That image.
         image: ImageId,
     },
-    /// It does not ask any more: the tag is gone.
+    /// It has no longer the tag that names an image.
     NotAsked,
-    /// The account has no image of the id or name that its tag holds.
+    /// The account has no image with the id or name in its tag.
     NoSuchImage {
-        /// What the tag holds.
+        /// The tag's value.
         asked: Arc<str>,
     },
     /// The image is not available.
@@ -65,55 +64,55 @@ pub enum InstanceReason {
     },
     /// The image belongs to another account.
     NotOurImage,
-    /// The image was made from another instance, or nobody knows from which.
+    /// The image was created from another instance, or its source instance is unknown.
     NotItsImage {
-        /// The instance that the image was made from.
+        /// The image's source instance, if it is known.
         made_from: Option<InstanceId>,
     },
-    /// The image is on its way out itself.
+    /// The image itself is expired.
     ImageExpired,
-    /// The image names no snapshot: there is nothing to see that it is complete.
+    /// The image has no snapshots, so nothing shows that it is complete.
     NoSnapshots,
-    /// These snapshots of the image are not complete, or were not found.
+    /// Snapshots of the image are not complete, or were not found.
     SnapshotsIncomplete {
-        /// They.
+        /// The ids of those snapshots.
         snapshots: Box<[SnapshotId]>,
     },
-    /// These volumes would be deleted with it, and no snapshot of the image was made of them.
+    /// Volumes that would be deleted with the instance are not in the image.
     VolumesNotInImage {
-        /// They.
+        /// The ids of those volumes.
         volumes: Box<[Arc<str>]>,
     },
-    /// It was started again after the image was made: what it holds since is not in the image.
+    /// It was started after the image was created: later changes are not in the image.
     StartedSince {
-        /// When.
+        /// The time of that start.
         at: Timestamp,
     },
-    /// Nobody knows when it was started, or when the image was made.
+    /// It is unknown when it was started, or when the image was created.
     AgeUnknown,
-    /// Somebody tagged it to be left alone.
+    /// A tag excludes it.
     OptedOut {
-        /// Until when; absent: for good.
+        /// Until when; absent: permanently.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
-    /// It is protected from being terminated.
+    /// It has termination protection.
     TerminationProtected,
-    /// It is protected from being stopped.
+    /// It has stop protection.
     StopProtected,
-    /// It is a part of something that may replace it, or that would not let it be stopped.
+    /// It belongs to a resource that may replace it, or that prevents stopping it.
     MemberOf {
-        /// That, in words.
+        /// A description of that resource.
         of: Arc<str>,
     },
-    /// It is in a state in which nothing is done to it.
+    /// It is in a state in which it cannot be retired.
     State {
         /// That state.
         state: InstanceState,
     },
 }
 
-/// Whether `instance` waits for `image`, by the tag that people write.
+/// Whether the tag `retire-when-imaged` of `instance` names `image`, by id or name.
 pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
     let asked = instance.tags.get(&policy.tag_names.retire_when_imaged).map(str::trim);
     asked.is_some_and(|asked| {
@@ -121,8 +120,7 @@ pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
     })
 }
 
-/// Whether an instance in this state has come to the end that the policy means for it, or is on
-/// its way there.
+/// Whether the instance is in the state that the policy retires it to, or changing to it.
 pub fn is_at_its_end(instance: &Instance, policy: &Policy) -> bool {
     match (instance.state, policy.instances.retire) {
         (InstanceState::ShuttingDown | InstanceState::Terminated, _)
@@ -138,8 +136,8 @@ pub fn is_at_its_end(instance: &Instance, policy: &Policy) -> bool {
     }
 }
 
-/// Decides about an instance that asked to be retired. `image` is the one that it asks for, if the
-/// account has it, and `snapshots` those of its snapshots that exist.
+/// Decides about an instance with the tag `retire-when-imaged`. `image` is the image that the tag
+/// names, if the account has it, and those of its snapshots that exist.
 pub fn decide_instance(
     instance: &Instance,
     protection: &InstanceProtection,
@@ -148,7 +146,7 @@ pub fn decide_instance(
     policy: &Policy,
     now: Timestamp,
 ) -> InstanceDecision {
-    let mut kept = hindrances(instance, protection, policy, now);
+    let mut kept = protections(instance, protection, policy, now);
     match image {
         None => {
             kept.push(match instance.tags.get(&policy.tag_names.retire_when_imaged) {
@@ -157,7 +155,7 @@ pub fn decide_instance(
             });
         }
         Some((image, snapshots)) => {
-            kept.extend(doubts(instance, image, snapshots, account));
+            kept.extend(image_problems(instance, image, snapshots, account));
             let names = &policy.tag_names;
             if image.tags.has(&names.expired_at)
                 || snapshots.iter().any(|one| one.tags.has(&names.delete_after))
@@ -184,7 +182,7 @@ pub fn decide_instance(
 }
 
 /// What keeps the instance, whatever its image is.
-fn hindrances(
+fn protections(
     instance: &Instance,
     protection: &InstanceProtection,
     policy: &Policy,
@@ -216,8 +214,8 @@ fn hindrances(
     kept
 }
 
-/// What speaks against the image being all that is left to keep of the instance.
-fn doubts(
+/// What shows that the image may not replace the instance.
+fn image_problems(
     instance: &Instance,
     image: &Image,
     snapshots: &[Snapshot],
@@ -252,8 +250,8 @@ fn doubts(
     kept
 }
 
-/// What terminating would destroy although the image does not hold it: an image can be made
-/// without some of the volumes, and others may have been attached since.
+/// The volumes that terminating would delete although the image does not contain them: an image can
+/// be created without some of the volumes, and others may have been attached since.
 fn lost_volumes(instance: &Instance, snapshots: &[Snapshot]) -> Option<InstanceReason> {
     let is_imaged = |volume: &&Arc<str>| {
         snapshots.iter().any(|one| one.volume_id.as_deref() == Some(&***volume))
@@ -275,7 +273,7 @@ impl fmt::Display for InstanceReason {
                 write!(f, "the image was made from {other}")
             }
             Self::NotItsImage { made_from: None } => {
-                write!(f, "nobody knows which instance the image was made from")
+                write!(f, "the source instance of the image is unknown")
             }
             Self::ImageExpired => write!(f, "the image is on its way out itself"),
             Self::NoSnapshots => write!(f, "the image names no snapshots"),

@@ -1,13 +1,17 @@
 //! The plan: one decision for every image, with all its reasons.
 //!
 //! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
-//! here; applying a plan makes none. Its rooms: `protect` (what is untouchable), `family`
-//! (what a rule keeps), `retire` (which step is next), `undo` (how it is taken back), `limits`
-//! (caps and refusals), `summary` (the counts), `reason` (the words for it), `reap` (the same for snapshots).
+//! here; applying a plan makes none. Submodules: `matching` (which rule an image falls under),
+//! `family` (which images replace one another), `keep` (which of them the rule keeps), `protect`
+//! (what keeps an image whatever the rules say), `steps` (which step is next), `undo` (how steps
+//! are undone), `limits` (caps and refusals), `summary` (the counts), `reason` (why an image is
+//! kept or retired), `snapshots` and `instance` (the same for the other two resources).
 
 mod family;
 pub mod instance;
+mod keep;
 mod limits;
+mod matching;
 pub mod period;
 mod protect;
 pub mod reason;
@@ -21,8 +25,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 pub(crate) use family::name_prefix;
-use family::{Cutoffs, Families, Member};
+use family::{Families, Member};
 use jiff::Timestamp;
+use matching::Cutoffs;
 use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
@@ -36,7 +41,7 @@ use crate::model::{
 };
 use crate::policy::Policy;
 
-/// What is to be done about every image of an inventory, and why.
+/// The decisions about all images of an inventory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
     /// The account.
@@ -45,7 +50,7 @@ pub struct Plan {
     pub region: Region,
     /// The time that all ages were counted from.
     pub planned_at: Timestamp,
-    /// Why nothing at all is removed, if so.
+    /// Why the plan removes nothing, if it is refused.
     pub refusal: Option<Refusal>,
     /// One for each image: by rule, family and age, the newest first.
     pub decisions: Vec<Decision>,
@@ -53,59 +58,59 @@ pub struct Plan {
     pub summary: Summary,
 }
 
-/// What is to be done about one image, and why.
+/// The decision about one image, and its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
     /// The image.
     pub image_id: ImageId,
     /// Its name.
     pub name: Arc<str>,
-    /// When it was made.
+    /// When it was created, if that is known.
     pub created_at: Option<Timestamp>,
-    /// The rule that it falls under.
+    /// The rule that matches it.
     pub rule: Option<Arc<str>>,
-    /// Its family under that rule.
+    /// The key of its family under that rule.
     pub group: Option<Arc<str>>,
-    /// What is to be done now.
+    /// What applying the plan does.
     #[serde(flatten)]
     pub action: Action,
-    /// Every reason, those of higher precedence first.
+    /// All reasons, the protections before the keep rules.
     pub reasons: Vec<Reason>,
     /// Since when it counts as expired: from its tag, or from this plan on.
     pub expired_at: Option<Timestamp>,
-    /// What comes after, and when.
+    /// The step after that, and when it is due.
     pub next: Option<Next>,
     /// The snapshots that back it.
     pub snapshots: Box<[SnapshotId]>,
 }
 
-/// What is to be done about an image now.
+/// What applying a plan does about an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Action {
-    /// Nothing: it is kept.
+    /// Nothing, because it is kept.
     Keep,
-    /// Nothing yet: it is expired, and its next step comes later.
+    /// Nothing yet: it is expired, and its next step is due later.
     Wait,
-    /// It is newly expired: tag it so, and let the time run.
+    /// Tag it as expired; its steps are counted from now.
     Expire,
-    /// Show it as deprecated.
+    /// Deprecate it.
     Deprecate {
-        /// What to write down first: the deprecation that it has now.
+        /// The tag value to save first: its current deprecation.
         save: Box<str>,
     },
-    /// Disable it: nobody can launch it any more.
+    /// Disable it, so that nobody can launch it.
     Disable {
-        /// What to write down first: the launch permissions that it has now.
+        /// The tag value to save first: its current launch permissions.
         save: Box<str>,
     },
-    /// Its time has come.
+    /// Deregister it.
     Deregister {
-        /// What becomes of its snapshots.
+        /// What is done about its snapshots.
         removal: Removal,
     },
-    /// It was expired, and is wanted again: take back what was done.
+    /// Undo the steps, because a keep rule or protection matches it again.
     Rescue(Undo),
 }
 
@@ -122,7 +127,7 @@ impl Action {
         !matches!(self, Self::Keep | Self::Wait)
     }
 
-    /// Whether the image stays: what is done, if anything, gives something back.
+    /// Whether the image is kept or rescued.
     pub fn stays(&self) -> bool {
         matches!(self, Self::Keep | Self::Rescue(_))
     }
@@ -133,18 +138,17 @@ impl Action {
     }
 }
 
-/// What becomes of an image that is deregistered, and of its snapshots.
+/// How an image is deregistered, and what is done about its snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
-    /// The snapshots that go with it: they are marked first. A snapshot that another image
-    /// still uses is not among them.
+    /// The snapshots to tag first with `delete-after`: those that no remaining image uses.
     pub ledger: Box<[SnapshotId]>,
-    /// From when on the snapshots may be deleted.
+    /// The earliest time at which the snapshots may be deleted.
     pub delete_after: Timestamp,
     /// Whether the deregistering call deletes them.
     pub snapshots: SnapshotFate,
-    /// What to write down first, unless it was when the image was disabled: its launch
-    /// permissions, which do not come back with it from the Recycle Bin.
+    /// The tag value to save first: the launch permissions, which the Recycle Bin does not restore.
+    /// `None` when they were saved when the image was disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save: Option<Box<str>>,
 }
@@ -158,26 +162,26 @@ pub struct Next {
     pub at: Timestamp,
 }
 
-/// The steps from expired to gone.
+/// The retire steps, in their order.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Step {
-    /// The image is shown as deprecated.
+    /// The image is deprecated.
     Deprecate,
-    /// Nobody can launch the image.
+    /// The image is disabled.
     Disable,
-    /// The image goes.
+    /// The image is deregistered.
     Deregister,
-    /// Its snapshots go.
+    /// Its snapshots are deleted.
     DeleteSnapshots,
 }
 
 impl Plan {
-    /// Whether applying this plan marks the image as expired. What goes at once is marked too, so
-    /// that a role can be denied every image that is not.
+    /// Whether applying this plan tags the image as expired. An image that is deregistered at once is
+    /// tagged too, so that a role can be denied all images without the tag.
     pub fn marks(&self, decision: &Decision) -> bool {
         match decision.action {
             Action::Expire => true,
@@ -192,9 +196,8 @@ impl Plan {
         }
     }
 
-    /// Lets `images` wait, because there was no time to see what the plan needs to know of them.
-    /// The plan stays as it is in all else: a snapshot that one of them shares is not given up,
-    /// because it is used as long as that image exists.
+    /// Makes `images` wait, because there was no time to verify them. The other decisions stay the
+    /// same: a snapshot that one of them shares is not deleted as long as that image exists.
     pub fn defer_unverified(&mut self, images: &HashSet<ImageId>) {
         for decision in self.decisions.iter_mut().filter(|one| images.contains(&one.image_id)) {
             match decision.action {
@@ -211,14 +214,14 @@ impl Plan {
     }
 }
 
-/// A decision in the making: an image's place in the inventory, and what is known about it.
+/// A decision in preparation.
 struct DraftDecision<'a> {
     image: &'a Image,
     rule: Option<usize>,
     group: Option<Arc<str>>,
     /// Why it is kept; empty when nothing keeps it.
     kept: Vec<Reason>,
-    /// Its place in its family, and the size of that.
+    /// Its rank in its family (the newest image is 1), and the size of the family.
     rank: Option<(u32, u32)>,
 }
 
@@ -227,12 +230,12 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let (mut drafts, order) = draft_all(inventory, policy, now);
     let matched = drafts.iter().filter(|draft| draft.rule.is_some()).count();
     let refusal = limits::refusal(inventory, &policy.safety, matched);
-    let marks = steps::SnapshotMarks::of(inventory, &policy.tag_names);
+    let tagged = steps::TaggedSnapshots::of(inventory, &policy.tag_names);
     let recovery = Recovery::of(inventory, &policy.safety);
     let mut steps = Vec::with_capacity(drafts.len());
     for position in order {
         if let Some(draft) = drafts.get_mut(position) {
-            steps.push(steps::decide(draft, policy, &marks, &recovery, inventory, now));
+            steps.push(steps::decide(draft, policy, &tagged, &recovery, inventory, now));
         }
     }
     limits::apply_caps(&mut steps, &policy.safety, matched);
@@ -253,8 +256,8 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     }
 }
 
-/// Everything that keeps each image, and the order in which a reader wants to see them: by rule,
-/// by family, newest first; then what no family holds, by name and id.
+/// The reasons that keep each image, and the order of the decisions: by rule, by family, newest
+/// first; then the images without a family, by name and id.
 fn draft_all<'a>(
     inventory: &'a Inventory,
     policy: &Policy,
@@ -274,7 +277,7 @@ fn draft_all<'a>(
             policy,
             now,
         );
-        let rule = family::rule_of(image, policy, &cutoffs);
+        let rule = matching::rule_of(image, policy, &cutoffs);
         let mut in_family = false;
         match rule.and_then(|index| Some((index, policy.rules.get(index)?))) {
             None => kept.push(Reason::NoRule),
@@ -293,10 +296,10 @@ fn draft_all<'a>(
                     (Ok(()), None) => {}
                 }
                 if !in_family {
-                    kept.extend(family::kept_tags(&rule.keep, image));
+                    kept.extend(keep::tag_reasons(&rule.keep, image));
                 }
             }
-            Some((_, rule)) => kept.extend(family::kept_tags(&rule.keep, image)),
+            Some((_, rule)) => kept.extend(keep::tag_reasons(&rule.keep, image)),
         }
         if !in_family {
             loose.push(position);
@@ -307,7 +310,7 @@ fn draft_all<'a>(
     for (rule, families) in policy.rules.iter().zip(families) {
         for family in families.ranked(&inventory.images) {
             let size = u32::try_from(family.members.len()).unwrap_or(u32::MAX);
-            let reasons = family::retain(rule, &family, &inventory.images, policy, now);
+            let reasons = keep::reasons(rule, &family, &inventory.images, policy, now);
             for ((rank, member), reasons) in (1_u32..).zip(&family.members).zip(reasons) {
                 if let Some(draft) = drafts.get_mut(member.position) {
                     draft.kept.extend(reasons);
@@ -329,9 +332,9 @@ fn draft_all<'a>(
     (drafts, order)
 }
 
-/// Looks again at an image that a plan wants removed: what now keeps it, if anything.
+/// Checks an image that a plan removes again: the reasons that now keep it.
 ///
-/// `image` and `holders` are what the provider says at this moment; family and age have not
+/// `image` and `holders` (its references) have just been read; its family and age cannot have
 /// changed since the plan was made.
 pub fn recheck(
     decision: &Decision,
@@ -343,18 +346,18 @@ pub fn recheck(
 ) -> Vec<Reason> {
     let holders: Vec<&Reference> = holders.iter().collect();
     let mut kept = protect::protections(image, account, &holders, policy, now);
-    let rule = family::rule_of(image, policy, &Cutoffs::of_rules(policy, now));
+    let rule = matching::rule_of(image, policy, &Cutoffs::of_rules(policy, now));
     match rule.and_then(|index| policy.rules.get(index)) {
         Some(rule) if Some(&rule.name) == decision.rule.as_ref() => {
-            kept.extend(family::kept_tags(&rule.keep, image));
+            kept.extend(keep::tag_reasons(&rule.keep, image));
         }
         _ => kept.push(Reason::NoRule),
     }
     kept
 }
 
-/// Whether `image` can be in a family of `account` that a rule retires: it is ours, has an age,
-/// and no other service looks after it.
+/// Whether `image` can be in a family whose images a rule retires: `account` owns it, its age is
+/// known, and no other service manages it.
 pub(crate) fn may_have_family(image: &Image, account: &AccountId) -> bool {
     protect::is_ours(image, account)
         && family::takes_part(image)

@@ -1,4 +1,4 @@
-//! What makes an image untouchable, whatever the rules say.
+//! Protections: what keeps an image whatever the rules say.
 
 use std::collections::HashMap;
 
@@ -7,14 +7,14 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use super::reason::{Manager, Reason};
-use super::undo::permissions_now;
+use super::undo::permissions_to_save;
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, Reference,
     RetentionRule, SnapshotId, Tags,
 };
 use crate::policy::{Check, Policy, Safety, SharedImages};
 
-/// Who holds which image, each list in order.
+/// The references to each image, sorted.
 pub(super) struct Uses<'a>(HashMap<&'a ImageId, Vec<&'a Reference>>);
 
 impl<'a> Uses<'a> {
@@ -40,7 +40,7 @@ pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
     image.owner_id.as_ref() == Some(account)
 }
 
-/// Every reason why `image`, held by `holders`, must not be touched.
+/// Every protection of `image`, which has the references `holders`.
 pub(super) fn protections(
     image: &Image,
     account: &AccountId,
@@ -85,9 +85,9 @@ pub(super) fn protections(
     reasons
 }
 
-/// Who may launch `image`, in order; for one that we disabled, who might before.
+/// Who may launch `image`, sorted; for an image that a step disabled, who could before.
 fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
-    let mut with = permissions_now(image, &policy.tag_names).into_vec();
+    let mut with = permissions_to_save(image, &policy.tag_names).into_vec();
     if image.public {
         with.push(LaunchPermission::Everyone);
     }
@@ -96,9 +96,9 @@ fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
     with
 }
 
-/// What could be brought back from the Recycle Bin.
+/// What the Recycle Bin could restore.
 pub(super) struct Recovery<'a> {
-    /// `None` when nobody asks for it, or nobody knows.
+    /// `None` when the policy does not require it, or the rules were not read.
     rules: Option<&'a [RetentionRule]>,
     /// The tags of the snapshots; empty when the rules do not look at tags.
     snapshots: HashMap<&'a SnapshotId, &'a Tags>,
@@ -141,8 +141,8 @@ impl<'a> Recovery<'a> {
         (!all).then_some(Recyclable::Snapshots)
     }
 
-    /// Whether something of this kind with these tags could be brought back. Where no rule covers
-    /// anything of the kind, the whole run is refused, and this is not asked.
+    /// Whether the Recycle Bin could restore a resource of this kind with these tags. Also true when
+    /// no rule covers that kind at all: then the whole run is refused.
     pub(super) fn covers(&self, what: Recyclable, tags: &Tags) -> bool {
         self.rules.is_none_or(|rules| {
             !rules.iter().any(|rule| rule.resource == what && rule.in_effect)
@@ -151,8 +151,8 @@ impl<'a> Recovery<'a> {
     }
 }
 
-/// The service that looks after `image`. The marks of AWS Backup and of Data Lifecycle Manager
-/// are reported by users rather than documented; Image Builder documents its own.
+/// The other service that manages `image`. The tags of AWS Backup and Data Lifecycle Manager are
+/// reported by users rather than documented; Image Builder documents its own.
 pub(super) fn manager(image: &Image) -> Option<Manager> {
     if image.owner_alias.as_deref() == Some("aws-backup-vault") {
         return Some(Manager::AwsBackup);
@@ -160,7 +160,7 @@ pub(super) fn manager(image: &Image) -> Option<Manager> {
     manager_by_tags(&image.tags)
 }
 
-/// The service whose marks these tags of an image or a snapshot are.
+/// The service that these tags of an image or a snapshot come from.
 pub(super) fn manager_by_tags(tags: &Tags) -> Option<Manager> {
     tags.iter().find_map(|(key, value)| match key {
         _ if key.starts_with("aws:backup:") => Some(Manager::AwsBackup),

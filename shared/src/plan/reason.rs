@@ -1,6 +1,6 @@
-//! Why an image is kept, or goes: the public vocabulary of a plan.
+//! The reasons in a plan: why an image is kept or expired.
 //!
-//! Every reason carries its numbers. The names that serde gives them are the documented format.
+//! Every reason carries its numbers and ids. Its JSON is the documented format of a plan.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,39 +13,40 @@ use crate::model::{
     AccountId, ArnAndVersion, ImageState, LaunchPermission, Recyclable, ReferenceKind, is_false,
     join_permissions,
 };
+use crate::text_fmt::date;
 
-/// One reason for a decision about an image.
+/// A reason for a decision about an image.
 #[derive(
     Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames,
 )]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// Another account owns it, or nobody knows who does.
+    /// Another account owns it, or its owner is unknown.
     NotOurs {
         /// The owner.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<AccountId>,
     },
-    /// It is in a state in which nothing is done to it.
+    /// It is in a state in which it is never changed.
     State {
         /// That state.
         state: ImageState,
     },
     /// It is protected from deregistration.
     Protected,
-    /// Another service looks after it.
+    /// Another service manages it.
     ManagedElsewhere {
         /// That service.
         by: Manager,
     },
-    /// Somebody tagged it to be left alone.
+    /// A tag excludes it.
     OptedOut {
-        /// Until when; absent: for good.
+        /// Until when; absent: permanently.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
-    /// The policy pins it.
+    /// It is in `safety.pinned`.
     Pinned,
     /// Something refers to it.
     InUse {
@@ -60,14 +61,14 @@ pub enum Reason {
         #[serde(default, skip_serializing_if = "is_false")]
         stale: bool,
     },
-    /// Others may launch it.
+    /// Other accounts or groups may launch it.
     Shared {
         /// Who.
         with: Box<[LaunchPermission]>,
     },
-    /// Nobody knows when it was made.
+    /// It is unknown when it was created.
     AgeUnknown,
-    /// Its family cannot be told, because it lacks what the rule groups by.
+    /// It is in no family, because it lacks a property that the rule groups by.
     GroupUnknown {
         /// What it lacks, for example `tag:Family`.
         lacks: Arc<str>,
@@ -76,24 +77,24 @@ pub enum Reason {
     NoRule,
     /// It is one of the newest of its family.
     Last {
-        /// Its place; the newest is 1.
+        /// Its rank; the newest is 1.
         rank: u32,
         /// How many the rule keeps.
         of: u32,
     },
-    /// It is under the floor that no age rule undercuts.
+    /// It is one of the newest of its family, which are kept whatever their age.
     AtLeast {
-        /// Its place; the newest is 1.
+        /// Its rank; the newest is 1.
         rank: u32,
-        /// The floor.
+        /// How many the rule keeps.
         of: u32,
     },
-    /// It is young.
+    /// It is not older than `within`.
     Within {
         /// Until when this reason holds.
         until: Timestamp,
     },
-    /// It was launched not long ago.
+    /// It was launched within `launched_within`.
     LaunchedWithin {
         /// The last launch.
         last_launched_at: Timestamp,
@@ -119,17 +120,17 @@ pub enum Reason {
     },
     /// No rule keeps it.
     Expired {
-        /// Its place in the family; the newest is 1.
+        /// Its rank in the family; the newest is 1.
         rank: u32,
         /// How many images the family has.
         of: u32,
     },
-    /// Making it failed; such an image goes after a day.
+    /// Its creation failed; such an image is deregistered after a day.
     Failed {
-        /// When it was made.
+        /// When it was created.
         created_at: Timestamp,
     },
-    /// Its time has come, but a cap of this run is used up.
+    /// Its step is due, but the run has reached a cap.
     Deferred {
         /// The cap's key in the policy.
         cap: Cap,
@@ -137,21 +138,21 @@ pub enum Reason {
         limit: u32,
     },
     /// Its launch permissions are too long to be saved in a tag: disabling or deregistering it
-    /// would lose them for good.
+    /// would lose them permanently.
     PermissionsTooLong {
-        /// The length of their text.
+        /// The length of the tag value, in characters.
         characters: usize,
-        /// The most that a tag holds.
+        /// The maximum length of a tag value, in characters.
         most: usize,
     },
-    /// The Recycle Bin's rules leave it out: it could not be brought back.
+    /// The rules of the Recycle Bin exclude it, so that it could not be restored.
     NotRecoverable {
-        /// What they leave out: the image, or its snapshots.
+        /// What they exclude: the image, or its snapshots.
         what: Recyclable,
     },
-    /// Time did not suffice to read what refers to it, or with whom it is shared.
+    /// There was no time to read the references to it and with whom it is shared.
     Unverified,
-    /// Its time has come, but the plan refuses to remove anything.
+    /// Its step is due, but the plan is refused.
     Refused,
 }
 
@@ -160,13 +161,13 @@ pub enum Reason {
 pub struct InPeriod {
     /// The period, in the policy's time zone.
     pub period: Period,
-    /// Its place among the periods that have an image; the latest is 1.
+    /// Its rank among the periods that have an image; the latest is 1.
     pub rank: u32,
     /// How many the rule keeps.
     pub of: u32,
 }
 
-/// Another service that looks after images.
+/// Another service that manages images.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "title_case")]
@@ -178,7 +179,7 @@ pub enum Manager {
     ImageBuilder,
 }
 
-/// A cap on what one run may remove.
+/// A cap on what one run removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -207,7 +208,7 @@ impl fmt::Display for Reason {
             Self::Protected => f.write_str("deregistration protection"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::OptedOut { until: Some(until) } => {
-                write!(f, "opted out by tag until {}", day(*until))
+                write!(f, "opted out by tag until {}", date(*until))
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
@@ -222,9 +223,9 @@ impl fmt::Display for Reason {
             Self::NoRule => f.write_str("no rule matches"),
             Self::Last { rank, of } => write!(f, "last {rank} of {of}"),
             Self::AtLeast { rank, of } => write!(f, "at least {of}: is number {rank}"),
-            Self::Within { until } => write!(f, "young until {}", day(*until)),
+            Self::Within { until } => write!(f, "young until {}", date(*until)),
             Self::LaunchedWithin { last_launched_at, until } => {
-                write!(f, "launched {}, counts until {}", day(*last_launched_at), day(*until))
+                write!(f, "launched {}, counts until {}", date(*last_launched_at), date(*until))
             }
             Self::Hourly(period) => write!(f, "hourly {period}"),
             Self::Daily(period) => write!(f, "daily {period}"),
@@ -233,7 +234,7 @@ impl fmt::Display for Reason {
             Self::Yearly(period) => write!(f, "yearly {period}"),
             Self::Tag { key, value } => write!(f, "tag {key}={value}"),
             Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
-            Self::Failed { created_at } => write!(f, "failed {}", day(*created_at)),
+            Self::Failed { created_at } => write!(f, "failed {}", date(*created_at)),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::PermissionsTooLong { characters, most } => write!(
                 f,
@@ -258,11 +259,6 @@ impl fmt::Display for InPeriod {
         let Self { period, rank, of } = self;
         write!(f, "{period} ({rank} of {of})")
     }
-}
-
-/// The date of a moment, in UTC.
-fn day(time: Timestamp) -> impl fmt::Display {
-    time.strftime("%Y-%m-%d")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Recyclable, Unread};
-use crate::text_fmt::many;
+use crate::text_fmt::counted;
 
 /// Why a plan removes nothing at all.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +62,7 @@ impl fmt::Display for Refusal {
             Self::PlanOutdated { differences } => write!(
                 f,
                 "the account has changed since the plan was made ({}): nothing was done; plan again",
-                many(*differences, "difference")
+                counted(*differences, "difference")
             ),
         }
     }

@@ -1,4 +1,4 @@
-//! The steps from expired to gone, and the way back.
+//! The retire steps: which one an image is due for, and what a rescue undoes.
 
 use std::collections::{HashMap, HashSet};
 
@@ -8,23 +8,25 @@ use super::protect::{Recovery, is_ours};
 use super::reason::Reason;
 use super::snapshots::{SnapshotReason, protections_of};
 use super::undo::{
-    Deprecation, Undo, deprecation_before, deprecation_text, permissions_now, permissions_text,
+    Deprecation, Undo, deprecation_tag_value, permissions_tag_value, permissions_to_save,
+    saved_deprecation,
 };
 use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
 use crate::model::{Image, ImageState, Inventory, MAX_VALUE, SnapshotFate, SnapshotId, TagNames};
 use crate::policy::{Age, Policy, Retire, Rule};
 
-/// Failed images go a day after they were made: until then somebody may want to see why.
+/// A failed image is deregistered this long after it was created: until then, somebody may want
+/// to find out why it failed.
 pub(crate) const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
-/// The snapshots that carry our `delete-after`.
-pub(super) struct SnapshotMarks<'a>(HashSet<&'a SnapshotId>);
+/// The snapshots that carry the state tag `delete-after`.
+pub(super) struct TaggedSnapshots<'a>(HashSet<&'a SnapshotId>);
 
-impl<'a> SnapshotMarks<'a> {
+impl<'a> TaggedSnapshots<'a> {
     pub(super) fn of(inventory: &'a Inventory, names: &TagNames) -> Self {
-        let marked =
+        let tagged =
             inventory.snapshots.iter().filter(|snapshot| snapshot.tags.has(&names.delete_after));
-        Self(marked.map(|snapshot| &snapshot.snapshot_id).collect())
+        Self(tagged.map(|snapshot| &snapshot.snapshot_id).collect())
     }
 
     fn among(&self, image: &Image) -> Box<[SnapshotId]> {
@@ -32,15 +34,15 @@ impl<'a> SnapshotMarks<'a> {
     }
 }
 
-/// A decision, and what is left of it when its step may not be taken in this run.
+/// A decision, and what remains of it when a cap or a refusal holds its step back.
 pub(super) struct StepDraft {
     pub(super) decision: Decision,
-    /// The lesser step that may be taken all the same, and the step that is held back.
+    /// The lesser action that is allowed instead, and the step that is then still to come.
     instead: Option<(Action, Next)>,
 }
 
 impl StepDraft {
-    /// Takes back the step that may not be taken in this run.
+    /// Replaces the step by the lesser action.
     pub(super) fn hold_back(&mut self) {
         if let Some((action, next)) = self.instead.take() {
             self.decision.action = action;
@@ -49,11 +51,11 @@ impl StepDraft {
     }
 }
 
-/// What is to be done about one image, caps and refusals aside.
+/// Decides about one image, caps and refusals aside.
 pub(super) fn decide(
     draft: &mut DraftDecision<'_>,
     policy: &Policy,
-    marks: &SnapshotMarks<'_>,
+    tagged: &TaggedSnapshots<'_>,
     recovery: &Recovery<'_>,
     inventory: &Inventory,
     now: Timestamp,
@@ -90,7 +92,7 @@ pub(super) fn decide(
             }
         }
         _ => {
-            let undo = Undo::of(image, marks.among(image), &policy.tag_names);
+            let undo = Undo::of(image, tagged.among(image), &policy.tag_names);
             if let Some(undo) = undo.filter(|_| is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }
@@ -99,17 +101,16 @@ pub(super) fn decide(
     step
 }
 
-/// Since when the image is marked as expired.
+/// The time in the state tag `expired-at`, when an earlier run found the image expired.
 ///
-/// A date that cannot be read counts as none, and so does one from before the image was made:
-/// that came with the tags of another image, which this one is a copy of. Such an image is marked
-/// anew, and the time runs from now.
-fn mark(image: &Image, names: &TagNames) -> Option<Timestamp> {
-    let marked: Timestamp = image.tags.get(&names.expired_at)?.parse().ok()?;
-    image.created_at.is_none_or(|made| made <= marked).then_some(marked)
+/// A value that is no time is ignored, and so is a time before the image was created: the tag was
+/// copied with the image. Such an image is tagged again, and its steps count from now.
+fn expired_at_tag(image: &Image, names: &TagNames) -> Option<Timestamp> {
+    let at: Timestamp = image.tags.get(&names.expired_at)?.parse().ok()?;
+    image.created_at.is_none_or(|created| created <= at).then_some(at)
 }
 
-/// The furthest step whose time has come, and what may be done where that one may not.
+/// Sets the furthest step that is due, and the lesser action for when it is held back.
 fn expire(
     step: &mut StepDraft,
     image: &Image,
@@ -124,21 +125,22 @@ fn expire(
         return;
     };
     step.decision.reasons.push(Reason::Expired { rank, of });
-    let marked = mark(image, &policy.tag_names);
-    let since = marked.unwrap_or(now);
+    let tagged = expired_at_tag(image, &policy.tag_names);
+    let since = tagged.unwrap_or(now);
     step.decision.expired_at = Some(since);
     let times = Times::of(image, &rule.retire, since, policy, now);
-    let resting = if marked.is_some() { Action::Wait } else { Action::Expire };
+    let resting = if tagged.is_some() { Action::Wait } else { Action::Expire };
     let lesser = match times.deprecate {
         Some(at) if at <= now => {
-            let save = deprecation_text(&image.image_id, image.deprecation_time).into();
+            let save = deprecation_tag_value(&image.image_id, image.deprecation_time).into();
             Action::Deprecate { save }
         }
         _ => resting,
     };
     // For what is disabled already its launch permissions have been saved, or were not ours.
-    let permissions = (image.state != ImageState::Disabled)
-        .then(|| permissions_text(&image.image_id, &permissions_now(image, &policy.tag_names)));
+    let permissions = (image.state != ImageState::Disabled).then(|| {
+        permissions_tag_value(&image.image_id, &permissions_to_save(image, &policy.tag_names))
+    });
     let deregister = (Step::Deregister, times.deregister);
     let due = match times.disable.filter(|_| times.deregister > now) {
         Some(at) if at <= now => Some((Step::Disable, at)),
@@ -170,7 +172,7 @@ fn expire(
     }
 }
 
-/// When the steps of an expired image come: those that are still to be taken.
+/// The times of the steps that an expired image has not been through yet.
 struct Times {
     deprecate: Option<Timestamp>,
     disable: Option<Timestamp>,
@@ -187,7 +189,7 @@ impl Times {
     ) -> Self {
         let at = |age: Age| age.after(since, &policy.timezone);
         // A date that is not the one from before is ours, and is a minute ahead at most.
-        let before = deprecation_before(image, &policy.tag_names);
+        let before = saved_deprecation(image, &policy.tag_names);
         let deprecated = image.deprecation_time.is_some_and(|at| {
             at <= now || before.is_some_and(|before| before != Deprecation::At(at))
         });
@@ -200,8 +202,8 @@ impl Times {
         }
     }
 
-    /// The first step that comes after `action`, which is taken now; of several that come at one
-    /// time, the furthest.
+    /// The first step after `action`, which is due now; the furthest one of several at the same
+    /// time.
     fn after(&self, action: &Action, now: Timestamp) -> Next {
         let deprecate = self.deprecate.filter(|_| !matches!(action, Action::Deprecate { .. }));
         let mut next = Next { action: Step::Deregister, at: self.deregister };
@@ -254,12 +256,12 @@ fn deregister_with(
     }
 }
 
-/// Says for each image that goes which of its snapshots go with it: those that no image uses that
-/// stays.
+/// Fills in, for each image that is deregistered, which of its snapshots are deleted afterwards:
+/// those that no remaining image uses.
 ///
-/// Images may go in any order, and any of them may fail to go, so nothing here depends on which
-/// one is the last. Where images that go share a snapshot, each marks it, with the latest of their
-/// times; it is left to the reaper, which waits until none of them exists.
+/// Images are deregistered in any order, and any of those calls may fail, so nothing here depends
+/// on which one is the last. Where several of them share a snapshot, each tags it, with the latest
+/// of their times; a later run deletes it, once none of them exists.
 pub(super) fn assign_snapshots(
     decisions: &mut [Decision],
     inventory: &Inventory,
@@ -313,13 +315,13 @@ pub(super) fn assign_snapshots(
     }
 }
 
-/// How the images share a snapshot of one that goes.
+/// How images share a snapshot of one that is deregistered.
 #[derive(Default)]
 struct Share {
-    /// Images that exist and use it.
+    /// The number of existing images that use it.
     users: usize,
-    /// Those of them that go.
+    /// The number of those that are deregistered.
     going: usize,
-    /// The latest time from which one of these lets it go.
+    /// The latest `delete_after` of those.
     delete_after: Option<Timestamp>,
 }

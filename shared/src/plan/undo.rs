@@ -1,9 +1,9 @@
-//! What the steps leave behind on an image, and how each is taken back.
+//! Undoing the retire steps, and the state tags that this needs.
 //!
 //! Two of the steps destroy something: deprecating overwrites a date that the owner may have set,
-//! and disabling takes all launch permissions away. What was there before is written into a tag
-//! first. The text begins with the image's own id, so that a copy of the image, made with all
-//! tags, is not taken for it: it would be shared with whom the original was shared.
+//! and disabling removes all launch permissions. The old value is saved in a tag first. The tag's
+//! value begins with the image's own id, so that the tag of a copy of the image is ignored: the
+//! copy would otherwise be shared with the accounts of the original.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,81 +13,81 @@ use crate::model::{
     join_permissions,
 };
 
-/// The word for no deprecation, and for no launch permission.
+/// The saved value for no deprecation, and for no launch permission.
 const NONE: &str = "none";
 
-/// How the steps that were taken on an image are taken back, in this order; the tags that say
-/// so go last.
+/// How the steps on an image are undone, in this order. The state tags are removed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// We disabled it: enable it.
+    /// Whether to enable it, because a step disabled it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub enable: bool,
-    /// The launch permissions that it had before.
+    /// The launch permissions to restore.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub share_with: Box<[LaunchPermission]>,
-    /// We deprecated it: what its deprecation was before.
+    /// The deprecation to restore; `None` when no step deprecated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation: Option<Deprecation>,
-    /// Its snapshots that carry `delete-after`.
+    /// Its snapshots whose tag `delete-after` is removed.
     pub unmark: Box<[SnapshotId]>,
 }
 
-/// The deprecation that an image had before ours.
+/// The deprecation that an image had before a step deprecated it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deprecation {
-    /// None.
+    /// It was not deprecated.
     None,
-    /// From this time on.
+    /// It was deprecated, or to be deprecated, at this time.
     At(Timestamp),
 }
 
 impl Undo {
-    /// How to take back what was done to `image`, of whose snapshots these are marked; `None` when
-    /// it carries no mark of ours at all.
+    /// How to undo the steps on `image`; `unmark` are those of its snapshots with `delete-after`.
+    /// `None` when neither it nor they carry a state tag.
     pub fn of(image: &Image, unmark: Box<[SnapshotId]>, names: &TagNames) -> Option<Self> {
         let keys = [&names.expired_at, &names.launch_permissions, &names.deprecation];
         if unmark.is_empty() && !keys.iter().any(|key| image.tags.has(key)) {
             return None;
         }
-        let permissions = permissions_before(image, names);
+        let permissions = saved_permissions(image, names);
         // Sharing again what is shared already does no harm; a crash may have come in between.
         // One that is available and shared was never disabled, and may have lost some since.
         let is_shared = image.launch_permissions.as_deref().is_some_and(|with| !with.is_empty());
         Some(Self {
             enable: permissions.is_some() && image.state == ImageState::Disabled,
             share_with: permissions.filter(|_| !is_shared).unwrap_or_default(),
-            deprecation: deprecation_before(image, names),
+            deprecation: saved_deprecation(image, names),
             unmark,
         })
     }
 
-    /// The keys of the tags that go last.
-    pub fn marks(names: &TagNames) -> [String; 3] {
+    /// The keys of the state tags that are removed last.
+    pub fn tag_keys(names: &TagNames) -> [String; 3] {
         [names.launch_permissions.clone(), names.deprecation.clone(), names.expired_at.clone()]
     }
 }
 
-/// The launch permissions that `image` had before we disabled it; `None` when we did not.
-pub fn permissions_before(image: &Image, names: &TagNames) -> Option<Box<[LaunchPermission]>> {
-    let text = own_text(image, image.tags.get(&names.launch_permissions)?)?;
+/// The launch permissions that were saved before `image` was disabled; `None` when none of its
+/// own tags saves them.
+pub fn saved_permissions(image: &Image, names: &TagNames) -> Option<Box<[LaunchPermission]>> {
+    let text = own_value(image, image.tags.get(&names.launch_permissions)?)?;
     Some(text.split_whitespace().filter(|word| *word != NONE).map(LaunchPermission::from).collect())
 }
 
-/// The launch permissions to write down before `image` is disabled: those that it has. One without
-/// any that was disabled by us before has those from then: it was enabled by hand, or a rescue
-/// did not come to its end.
-pub fn permissions_now(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
+/// The launch permissions to save before `image` is disabled: those that it has, or those that are
+/// saved already when it has none, because it was enabled by hand or a rescue was interrupted.
+pub fn permissions_to_save(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
     match image.launch_permissions.as_deref() {
         Some(permissions) if !permissions.is_empty() => permissions.into(),
-        _ => permissions_before(image, names).unwrap_or_default(),
+        _ => saved_permissions(image, names).unwrap_or_default(),
     }
 }
 
-/// The deprecation that `image` had before ours; `None` when we did not deprecate it.
-pub fn deprecation_before(image: &Image, names: &TagNames) -> Option<Deprecation> {
-    let text = own_text(image, image.tags.get(&names.deprecation)?)?;
+/// The deprecation that was saved before `image` was deprecated; `None` when none of its own tags
+/// saves it.
+pub fn saved_deprecation(image: &Image, names: &TagNames) -> Option<Deprecation> {
+    let text = own_value(image, image.tags.get(&names.deprecation)?)?;
     // What cannot be read was not written by us, and is left as it is.
     match text {
         NONE => Some(Deprecation::None),
@@ -95,18 +95,18 @@ pub fn deprecation_before(image: &Image, names: &TagNames) -> Option<Deprecation
     }
 }
 
-/// The text behind the image's own id; `None` when the tag is another image's.
-fn own_text<'a>(image: &Image, value: &'a str) -> Option<&'a str> {
+/// The value after the image's own id; `None` when the tag was copied from another image.
+fn own_value<'a>(image: &Image, value: &'a str) -> Option<&'a str> {
     let (id, text) = value.trim().split_once(' ')?;
     (id == image.image_id.as_str()).then_some(text.trim())
 }
 
-/// The tag's value for these launch permissions.
+/// The tag value that saves these launch permissions.
 ///
 /// # Errors
 /// The length of the value, in characters, when it is longer than a tag's value may be
 /// ([`MAX_VALUE`]).
-pub fn permissions_text(
+pub fn permissions_tag_value(
     image: &ImageId,
     permissions: &[LaunchPermission],
 ) -> Result<String, usize> {
@@ -121,8 +121,8 @@ pub fn permissions_text(
     }
 }
 
-/// The tag's value for the deprecation that an image has before ours.
-pub fn deprecation_text(image: &ImageId, at: Option<Timestamp>) -> String {
+/// The tag value that saves a deprecation time, or that there is none.
+pub fn deprecation_tag_value(image: &ImageId, at: Option<Timestamp>) -> String {
     match at {
         Some(at) => format!("{image} {at}"),
         None => format!("{image} {NONE}"),
@@ -150,8 +150,8 @@ mod tests {
     fn what_was_written_down_is_read_back() {
         let id: ImageId = "ami-1".parse().unwrap();
         let with: Vec<LaunchPermission> = vec!["all".into(), "111122223333".into()];
-        assert_eq!(permissions_text(&id, &with).unwrap(), "ami-1 111122223333 all");
-        assert_eq!(permissions_text(&id, &[]).unwrap(), "ami-1 none");
+        assert_eq!(permissions_tag_value(&id, &with).unwrap(), "ami-1 111122223333 all");
+        assert_eq!(permissions_tag_value(&id, &[]).unwrap(), "ami-1 none");
         let found = undo(
             r#""state":"disabled","tags":{"s:launch-permissions":"ami-1 111122223333 all","s:deprecation":"ami-1 none"}"#,
         )
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!(found.share_with, Box::from(["111122223333".into(), "all".into()]));
         assert_eq!(found.deprecation, Some(Deprecation::None));
         let at = "2027-01-01T00:00:00Z";
-        assert_eq!(deprecation_text(&id, Some(at.parse().unwrap())), format!("ami-1 {at}"));
+        assert_eq!(deprecation_tag_value(&id, Some(at.parse().unwrap())), format!("ami-1 {at}"));
         let found = undo(&format!(r#""tags":{{"s:deprecation":"ami-1 {at}"}}"#)).unwrap();
         assert_eq!(found.deprecation, Some(Deprecation::At(at.parse().unwrap())));
     }
@@ -178,7 +178,7 @@ mod tests {
         let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333"}"#;
         let now = |fields: &str| -> Vec<String> {
             let image = image(&format!("{tag},{fields}"));
-            permissions_now(&image, &TagNames::under("s:"))
+            permissions_to_save(&image, &TagNames::under("s:"))
                 .iter()
                 .map(ToString::to_string)
                 .collect()
@@ -204,7 +204,7 @@ mod tests {
             (0..count).map(|n| format!("{n:012}").into()).collect()
         };
         // 21 characters for the id, and 13 for each account.
-        assert!(permissions_text(&id, &accounts(18)).is_ok());
-        assert_eq!(permissions_text(&id, &accounts(19)), Err(268));
+        assert!(permissions_tag_value(&id, &accounts(18)).is_ok());
+        assert_eq!(permissions_tag_value(&id, &accounts(19)), Err(268));
     }
 }

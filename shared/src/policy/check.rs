@@ -1,30 +1,31 @@
-//! What a document must have beyond the right types: nothing missing, nothing twice, nothing
-//! that this version cannot do, nothing that would keep no image at all.
+//! Checks of a document beyond the types of its values: required keys, unique rule names, the order
+//! of the steps, and that each rule keeps at least something. Fills in the defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroU32;
 
-use jiff::Span;
 use jiff::tz::TimeZone;
 
 use super::parse::{Problems, Reading};
-use super::scalars::{self, AgeOrNever, Count};
-use super::schema::{self, Word};
+use super::scalars::{self, AgeOrNever, Count, Word};
+use super::schema::{self, RawRecycleBin};
 use super::{
     Age, Check, CopyToSnapshots, InstancePolicy, Keep, Match, Orphans, Policy, Problem, Retire,
-    RetireAction, Rule, Safety, SharedImages, Tagging,
+    Rule, Safety, Tagging,
 };
 use crate::model::{
     ComputeEnvironments, MAX_KEY, MAX_VALUE, TagNames, TemplateVersions, is_reserved,
 };
 
-/// What the names of our own tags begin with when the policy does not say.
+/// The default of `tagging.prefix`: what the names of all state tags begin with.
 pub const DEFAULT_PREFIX: &str = "image-steward:";
-/// The longest of our own tag names, `launch-permissions`, has 18 characters: with this prefix
-/// it still is no longer than [`MAX_KEY`].
+/// The maximum length of `tagging.prefix`, in characters. With the longest name of a state tag,
+/// `launch-permissions` (18 characters), it is still shorter than [`MAX_KEY`].
 const MAX_PREFIX: usize = 100;
 
-/// Checks what was read.
+/// Checks a document.
+///
+/// # Errors
+/// All errors: those found while it was read, and those found here.
 pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems } = reading;
     let schema::RawPolicy { version, timezone, rule, safety, tagging, orphans, instances } =
@@ -42,7 +43,7 @@ pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     let timezone = check_timezone(timezone, &mut problems);
     let prefix = check_prefix(tagging.prefix.as_deref(), &mut problems);
     if rule.is_empty() {
-        problems.note("rule", "there is no rule; write at least one [[rule]]");
+        problems.note("rule", "no rule; write at least one [[rule]]");
     }
     let mut names = BTreeSet::new();
     let rules = rule
@@ -53,10 +54,10 @@ pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     let policy = Policy {
         timezone,
         rules,
-        safety: check_safety(safety, &mut problems),
+        safety: check_safety(safety),
         tagging: check_tagging(tagging, &prefix, &mut problems),
         orphans: check_orphans(orphans, &mut problems),
-        instances: check_instances(instances, &mut problems),
+        instances: check_instances(instances),
         tag_names: TagNames::under(&prefix),
     };
     if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
@@ -67,7 +68,7 @@ fn check_timezone(name: Option<String>, problems: &mut Problems) -> TimeZone {
     TimeZone::get(&name).unwrap_or_else(|_| {
         problems.note(
             "timezone",
-            format!("`{name}` is no time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\""),
+            format!("`{name}` is not a time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\""),
         );
         TimeZone::UTC
     })
@@ -83,7 +84,10 @@ fn check_rule(
     match &name {
         None => problems.note(&format!("{path}.name"), "missing; give the rule a name of its own"),
         Some(name) if name.trim().is_empty() || name.chars().count() > 64 => {
-            problems.note(&format!("{path}.name"), "a rule's name has 1 to 64 characters");
+            problems.note(
+                &format!("{path}.name"),
+                "a rule's name must have 1 to 64 characters; shorten it or write one",
+            );
         }
         Some(name) if !names.insert(name.clone()) => {
             problems.note(
@@ -98,7 +102,7 @@ fn check_rule(
         matches: check_match(matches.unwrap_or_default(), &format!("{path}.match"), problems),
         group_by,
         keep: check_keep(keep, &format!("{path}.keep"), problems),
-        retire: check_retire(&retire, &format!("{path}.retire"), problems),
+        retire: check_retire(retire, &format!("{path}.retire"), problems),
     }
 }
 
@@ -119,7 +123,7 @@ fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems) -
         architecture: architecture.map(|glob| glob.0),
         platform: platform.map(|glob| glob.0),
         owner_alias: owner_alias.map(|glob| glob.0),
-        older_than: older_than.map(|age| Age(age.0)),
+        older_than,
         not,
     }
 }
@@ -156,8 +160,7 @@ fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems
     } = keep.unwrap_or_default();
     let says_floor = at_least.is_some_and(|count| count.0 > 0);
     let count = |count: Option<Count>| count.map_or(0, |count| count.0);
-    let age =
-        |age: Option<scalars::AgeText>| age.map(|age| Age(age.0)).filter(|age| !age.is_zero());
+    let age = |age: Option<Age>| age.filter(|age| !age.is_zero());
     let keep = Keep {
         last: count(last),
         within: age(within),
@@ -184,23 +187,21 @@ fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems
     keep
 }
 
-/// The steps come in this order, so that none is begun after the one that it should precede.
-fn check_retire(retire: &schema::RawRetire, path: &str, problems: &mut Problems) -> Retire {
+/// A step that is omitted is due no later than the deregistration. Steps must not be due before
+/// the steps that precede them.
+fn check_retire(retire: schema::RawRetire, path: &str, problems: &mut Problems) -> Retire {
     let schema::RawRetire {
         deprecate_after,
         disable_after,
         deregister_after,
         delete_snapshots_after,
     } = retire;
-    let days = |age: &Option<scalars::AgeText>, default: i32| match age {
-        Some(age) => Age(age.0),
-        None => Age(Span::new().days(default)),
-    };
+    let days = |age: Option<Age>, default: i32| age.unwrap_or_else(|| Age::of_days(default));
     let deregister_after = days(deregister_after, 14);
-    let step = |given: &Option<AgeOrNever>, default: i32| match given {
-        Some(AgeOrNever::After(age)) => Some(Age(age.0)),
+    let step = |given: Option<AgeOrNever>, default: i32| match given {
+        Some(AgeOrNever::After(age)) => Some(age),
         Some(AgeOrNever::Never) => None,
-        None => Some(Age(Span::new().days(default)).min(deregister_after)),
+        None => Some(Age::of_days(default).min(deregister_after)),
     };
     let retire = Retire {
         deprecate_after: step(deprecate_after, 0),
@@ -230,41 +231,28 @@ fn check_retire(retire: &schema::RawRetire, path: &str, problems: &mut Problems)
 fn check_orphans(orphans: Option<schema::RawOrphans>, problems: &mut Problems) -> Orphans {
     let Some(schema::RawOrphans { delete_after }) = orphans else { return Orphans::Report };
     const PATH: &str = "orphans.delete_after";
-    let Some(after) = delete_after.map(|age| Age(age.0)) else {
+    let Some(after) = delete_after else {
         problems
             .note(PATH, "missing; write for example `delete_after = \"30d\"`, or remove [orphans]");
         return Orphans::Report;
     };
-    if after.is_shorter_than(Age(Span::new().days(1))) {
+    if after.is_shorter_than(Age::of_days(1)) {
         problems.note(PATH, "less than a day: nobody could object in time; write at least \"1d\"");
     }
     Orphans::Delete { after }
 }
 
-/// One of two words, the first of which is the default.
-fn choose<T>(
-    path: &str,
-    given: Option<String>,
-    words: [(&str, T); 2],
-    problems: &mut Problems,
-) -> T {
-    let [(first, default), (second, other)] = words;
-    match given {
-        Some(given) if given == second => return other,
-        Some(given) if given != first => problems
-            .note(path, format!("`{given}` is not known; write \"{first}\" or \"{second}\"")),
-        _ => {}
-    }
-    default
+/// The value of an optional enum; its default when it is omitted.
+fn or_default<T: Default>(word: Option<Word<T>>) -> T {
+    word.map(|word| word.0).unwrap_or_default()
 }
 
-fn check_instances(instances: schema::RawInstances, problems: &mut Problems) -> InstancePolicy {
+fn check_instances(instances: schema::RawInstances) -> InstancePolicy {
     let schema::RawInstances { retire } = instances;
-    let words = [("stop", RetireAction::Stop), ("terminate", RetireAction::Terminate)];
-    InstancePolicy { retire: choose("instances.retire", retire, words, problems) }
+    InstancePolicy { retire: or_default(retire) }
 }
 
-fn check_safety(safety: schema::RawSafety, problems: &mut Problems) -> Safety {
+fn check_safety(safety: schema::RawSafety) -> Safety {
     let schema::RawSafety {
         max_per_run,
         max_fraction,
@@ -274,62 +262,25 @@ fn check_safety(safety: schema::RawSafety, problems: &mut Problems) -> Safety {
         shared_images,
         recycle_bin,
         references_check,
-        pinned,
+        mut pinned,
     } = safety;
-    let required_or_off = [("required", Check::Required), ("off", Check::Off)];
-    let template_versions = match template_versions {
-        None => TemplateVersions::DefaultAndLatest,
-        Some(Word::Text(word)) if word == "default+latest" => TemplateVersions::DefaultAndLatest,
-        Some(Word::Text(word)) if word == "all" => TemplateVersions::All,
-        Some(Word::Number(number)) if (1..=10_000).contains(&number) => u32::try_from(number)
-            .ok()
-            .and_then(NonZeroU32::new)
-            .map_or(TemplateVersions::All, TemplateVersions::Newest),
-        Some(word) => {
-            let message = match word {
-                Word::Number(number) => format!("{number} is no number from 1 to 10000"),
-                Word::Text(word) => format!("`{word}` is not known"),
-            };
-            problems.note(
-                "safety.template_versions",
-                format!(
-                    "{message}; write \"default+latest\", \"all\" or a number of newest versions"
-                ),
-            );
-            TemplateVersions::All
-        }
-    };
-    let mut pinned: Vec<_> = pinned.into_iter().map(|pin| pin.0).collect();
     pinned.sort();
     Safety {
         max_per_run: max_per_run.map_or(50, |count| count.0),
         max_fraction: max_fraction.map_or(0.25, |fraction| fraction.0),
         min_references: min_references.map_or(1, |count| count.0),
-        template_versions,
-        compute_environments: choose(
-            "safety.compute_environments",
-            compute_environments,
-            [("required", ComputeEnvironments::Read), ("off", ComputeEnvironments::LeaveOut)],
-            problems,
-        ),
-        shared_images: choose(
-            "safety.shared_images",
-            shared_images,
-            [("keep", SharedImages::Keep), ("retire", SharedImages::Retire)],
-            problems,
-        ),
-        recycle_bin: choose(
-            "safety.recycle_bin",
-            recycle_bin,
-            [("required", Check::Required), ("optional", Check::Off)],
-            problems,
-        ),
-        references_check: choose(
-            "safety.references_check",
-            references_check,
-            required_or_off,
-            problems,
-        ),
+        template_versions: template_versions
+            .map_or(TemplateVersions::DefaultAndLatest, |versions| versions.0),
+        compute_environments: match or_default(compute_environments) {
+            Check::Required => ComputeEnvironments::Read,
+            Check::Off => ComputeEnvironments::LeaveOut,
+        },
+        shared_images: or_default(shared_images),
+        recycle_bin: match recycle_bin {
+            None | Some(Word(RawRecycleBin::Required)) => Check::Required,
+            Some(Word(RawRecycleBin::Optional)) => Check::Off,
+        },
+        references_check: or_default(references_check),
         pinned,
     }
 }
@@ -338,7 +289,7 @@ fn check_prefix(prefix: Option<&str>, problems: &mut Problems) -> String {
     let prefix = prefix.unwrap_or(DEFAULT_PREFIX);
     let length = prefix.chars().count();
     if length == 0 || length > MAX_PREFIX {
-        problems.note("tagging.prefix", format!("a prefix has 1 to {MAX_PREFIX} characters"));
+        problems.note("tagging.prefix", format!("a prefix must have 1 to {MAX_PREFIX} characters"));
     } else if is_reserved(prefix) {
         problems.note("tagging.prefix", "`aws:` belongs to AWS; choose another prefix");
     }
@@ -374,7 +325,7 @@ fn check_tagging(tagging: schema::RawTagging, prefix: &str, problems: &mut Probl
 fn check_key(key: &str, path: &str, prefix: &str, problems: &mut Problems) {
     let length = key.chars().count();
     if length == 0 || length > MAX_KEY {
-        problems.note(path, format!("a tag's key has 1 to {MAX_KEY} characters"));
+        problems.note(path, format!("a tag's key must have 1 to {MAX_KEY} characters"));
     } else if is_reserved(key) {
         problems.note(path, "keys that begin with `aws:` belong to AWS; remove it");
     } else if key.starts_with(prefix) {

@@ -1,7 +1,9 @@
 //! The policy: which images are kept, and how the others are retired.
 //!
-//! [`Policy::parse`] takes TOML, or JSON of the same shape, and answers with a policy that makes
-//! sense or with everything that is wrong with it, each mistake with its place and the remedy.
+//! [`Policy::parse`] reads TOML, or JSON of the same structure, and returns a checked policy or all
+//! errors at once, each with its position, the value and the remedy. Submodules: `schema` (the
+//! document as it is written), `scalars` (the types of its values), `parse` (reading it) and
+//! `check` (from the document to a [`Policy`]).
 
 mod check;
 mod parse;
@@ -14,8 +16,7 @@ use std::sync::Arc;
 pub use check::DEFAULT_PREFIX;
 use globset::GlobMatcher;
 use jiff::tz::TimeZone;
-use jiff::{Span, Timestamp};
-pub use scalars::GroupBy;
+pub use scalars::{Age, GroupBy};
 
 use crate::model::{
     ComputeEnvironments, ImageId, ReferenceScope, TagNames, Tags, TemplateVersions,
@@ -26,55 +27,56 @@ use crate::model::{
 pub struct Policy {
     /// The time zone of calendar rules and of ages in days, weeks, months and years.
     pub timezone: TimeZone,
-    /// The names of our own tags.
+    /// The names of the state tags.
     pub tag_names: TagNames,
     /// The rules, in order; at least one.
     pub rules: Vec<Rule>,
-    /// What bounds a run.
+    /// Limits and checks of a run.
     pub safety: Safety,
-    /// What is written on new images.
+    /// The tags of new images.
     pub tagging: Tagging,
-    /// What becomes of snapshots whose image is gone without our doing.
+    /// What is done about orphans.
     pub orphans: Orphans,
-    /// What becomes of instances that asked to be retired.
+    /// How source instances are retired.
     pub instances: InstancePolicy,
 }
 
 /// One rule.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Its name.
+    /// Its name, 1 to 64 characters, unique in the policy.
     pub name: Arc<str>,
-    /// The images it is for.
+    /// The conditions of the images that it applies to.
     pub matches: Match,
-    /// What makes images members of one family; empty: all of them are one.
+    /// The properties that the images of a family have in common; empty: all images that the rule
+    /// matches are one family.
     pub group_by: Vec<GroupBy>,
-    /// What is kept.
+    /// The keep rules.
     pub keep: Keep,
-    /// How the others are retired.
+    /// When the steps of expired images are due.
     pub retire: Retire,
 }
 
 /// Conditions that must all hold; no condition matches every image.
 #[derive(Debug, Clone, Default)]
 pub struct Match {
-    /// Over the name.
+    /// A glob for the name.
     pub name: Option<GlobMatcher>,
-    /// Key, and a glob over the value.
+    /// Tag keys, each with a glob for the value.
     pub tags: Vec<(String, GlobMatcher)>,
-    /// Over the architecture.
+    /// A glob for the architecture.
     pub architecture: Option<GlobMatcher>,
-    /// Over the platform.
+    /// A glob for the platform.
     pub platform: Option<GlobMatcher>,
-    /// Over the owner's alias.
+    /// A glob for the owner's alias.
     pub owner_alias: Option<GlobMatcher>,
     /// Only images older than this.
     pub older_than: Option<Age>,
-    /// Exceptions.
+    /// Images that match these conditions are excluded.
     pub not: Option<Box<Match>>,
 }
 
-/// What is kept in a family; counts of 0 keep nothing.
+/// The keep rules of a family. A count of 0 keeps nothing.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the keys of the document")]
 pub struct Keep {
@@ -90,44 +92,44 @@ pub struct Keep {
     pub at_least: u32,
 }
 
-/// The times of the retire steps.
+/// When the retire steps are due.
 #[derive(Debug, Clone)]
 pub struct Retire {
-    /// From first found expired to deprecated; `None`: never.
+    /// Counted from when the image was first found expired; `None`: it is not deprecated.
     pub deprecate_after: Option<Age>,
-    /// From first found expired to disabled; `None`: never.
+    /// Counted from when the image was first found expired; `None`: it is not disabled.
     pub disable_after: Option<Age>,
-    /// From first found expired to deregistered.
+    /// Counted from when the image was first found expired.
     pub deregister_after: Age,
-    /// From deregistered to snapshots deleted; zero: in one call.
+    /// Counted from the deregistration; zero: the call that deregisters the image deletes them.
     pub delete_snapshots_after: Age,
 }
 
-/// What bounds a run.
+/// Limits and checks of a run.
 #[derive(Debug, Clone)]
 pub struct Safety {
-    /// Images that one run may disable or deregister.
+    /// The maximum number of images that one run disables or deregisters.
     pub max_per_run: u32,
-    /// The same as a part of the images that the rules match, from 0 to 1.
+    /// The same as a fraction of the images that the rules match, from 0 to 1, rounded up.
     pub max_fraction: f64,
-    /// Fewer references than this refuse the run.
+    /// A run with fewer references in the inventory than this is refused.
     pub min_references: u32,
-    /// Which versions of launch templates count as use.
+    /// Which versions of launch templates count as references.
     pub template_versions: TemplateVersions,
-    /// Whether the compute environments of AWS Batch count as use.
+    /// Whether the compute environments of AWS Batch count as references.
     pub compute_environments: ComputeEnvironments,
-    /// What becomes of images that others may launch.
+    /// Whether images that other accounts may launch are kept.
     pub shared_images: SharedImages,
-    /// Whether what is removed must be recoverable.
+    /// Whether the Recycle Bin must be able to restore what a run removes.
     pub recycle_bin: Check,
-    /// Whether the provider is asked what refers to an image before anything is done to it.
+    /// Whether EC2 is asked for the references to an image before each step.
     pub references_check: Check,
-    /// Images that are never touched, ordered.
+    /// Images that are never changed, sorted.
     pub pinned: Vec<ImageId>,
 }
 
 impl Safety {
-    /// Where references are looked for.
+    /// The sources in which references are looked for.
     pub fn reference_scope(&self) -> ReferenceScope {
         ReferenceScope {
             versions: self.template_versions,
@@ -136,58 +138,65 @@ impl Safety {
     }
 }
 
-/// What becomes of images that other accounts or groups may launch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether images that other accounts or groups may launch are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum SharedImages {
     /// They are kept.
+    #[default]
     Keep,
     /// They are retired like all others.
     Retire,
 }
 
-/// What becomes of instances that asked to be retired once their image is there.
+/// How instances are retired that are tagged to be retired once their image exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstancePolicy {
-    /// How they end.
+    /// The call that retires them.
     pub retire: RetireAction,
 }
 
-/// How an instance ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How an instance is retired.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum RetireAction {
-    /// It is stopped: it costs its volumes, and can be started again.
+    /// It is stopped: its volumes still cost money, and it can be started again.
+    #[default]
     Stop,
-    /// It is terminated, for good.
+    /// It is terminated, which cannot be undone.
     Terminate,
 }
 
-/// Whether a precaution is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Whether a check is made before anything is removed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
 pub enum Check {
-    /// Without it nothing is removed.
+    /// Nothing is removed unless the check passes.
+    #[default]
     Required,
-    /// It is left out.
+    /// The check is not made.
     Off,
 }
 
-/// What becomes of snapshots whose image is gone without our doing.
+/// What is done about orphans: snapshots whose image was not deregistered by image-steward.
 #[derive(Debug, Clone, Copy)]
 pub enum Orphans {
-    /// They are reported, and stay.
+    /// They are reported and kept.
     Report,
-    /// They are marked, and deleted this long after.
+    /// They are tagged, and deleted in a later run.
     Delete {
-        /// From marked to deleted.
+        /// Counted from when they were tagged; at least a day.
         after: Age,
     },
 }
 
-/// What is written on new images.
+/// The tags of new images.
 #[derive(Debug, Clone)]
 pub struct Tagging {
     /// Tags for every new image.
     pub set: Tags,
-    /// Keys of tags to copy from the source instance, in order of importance.
+    /// Keys of tags to copy from the source instance, the most important first: an image can have
+    /// 50 tags.
     pub copy_from_instance: Vec<String>,
     /// Whether snapshots get the same tags.
     pub snapshots: CopyToSnapshots,
@@ -198,60 +207,16 @@ pub struct Tagging {
 pub enum CopyToSnapshots {
     /// They do.
     Yes,
-    /// They get only the tag that names their image.
+    /// They get only the state tag with the id of their image.
     No,
 }
 
-/// A length of time, not negative and at most 100 years. Days and longer are calendar units of
-/// the policy's time zone: a day may have 23 or 25 hours.
-#[derive(Debug, Clone, Copy)]
-pub struct Age(Span);
-
-impl Age {
-    /// The moment this long before `time`.
-    pub fn before(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
-        // Out of range means longer ago than time itself: nothing is older.
-        let earlier = time.to_zoned(zone.clone()).checked_sub(self.0);
-        earlier.map_or(Timestamp::MIN, |zoned| zoned.timestamp())
-    }
-
-    /// The moment this long after `time`.
-    pub fn after(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
-        let later = time.to_zoned(zone.clone()).checked_add(self.0);
-        later.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
-    }
-
-    /// Whether it is no time at all.
-    pub fn is_zero(self) -> bool {
-        self.0.is_zero()
-    }
-
-    /// Whether it is shorter than `other`, a month being one of 31 days.
-    fn is_shorter_than(self, other: Self) -> bool {
-        self.0
-            .compare((other.0, jiff::civil::date(2000, 1, 1)))
-            .is_ok_and(std::cmp::Ordering::is_lt)
-    }
-
-    /// The shorter one.
-    fn min(self, other: Self) -> Self {
-        if other.is_shorter_than(self) { other } else { self }
-    }
-}
-
-/// As a policy writes it, for example `30d`.
-impl fmt::Display for Age {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_zero() { f.write_str("0d") } else { write!(f, "{:#}", self.0) }
-    }
-}
-
-/// A place in a text, both numbers from 1.
+/// A position in a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The line.
+    /// The line, from 1.
     pub line: usize,
-    /// The column, in characters.
+    /// The column, in characters, from 1.
     pub column: usize,
 }
 
@@ -266,22 +231,21 @@ impl Position {
     }
 }
 
-/// One thing that is wrong with a policy.
+/// An error in a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The path to it, for example `rule[0].keep.last`; empty for the whole document.
+    /// The path of the wrong value, for example `rule[0].keep.last`; empty for the whole document.
     pub path: String,
-    /// Where it stands in the text, when that is known: always in TOML, and in JSON that cannot
-    /// be read as JSON.
+    /// Its position in the text: known in TOML, and in a document that is not valid JSON.
     pub position: Option<Position>,
     /// What is wrong, and what to write instead.
     pub message: String,
 }
 
-/// A policy that cannot be used, with everything that is wrong with it.
+/// All errors in a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct PolicyError {
-    /// What the document is called: a file name, or where else it came from.
+    /// The file name of the document, or another description of its origin.
     pub origin: String,
     /// At least one.
     pub problems: Vec<Problem>,
@@ -308,10 +272,10 @@ impl fmt::Display for PolicyError {
 }
 
 impl Policy {
-    /// Reads a policy. `origin` is what error messages call it.
+    /// Reads and checks a policy. `origin` is its name in error messages.
     ///
     /// # Errors
-    /// [`PolicyError`] with every mistake in the document.
+    /// [`PolicyError`] with all errors in the document.
     pub fn parse(text: &str, origin: &str) -> Result<Self, PolicyError> {
         let checked = parse::read(text).and_then(check::check);
         checked.map_err(|mut problems| {

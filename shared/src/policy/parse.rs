@@ -1,7 +1,7 @@
-//! Text in, [`schema::RawPolicy`](super::schema::RawPolicy) out, with every error at once.
+//! Reads the text of a policy into [`schema::RawPolicy`], with all errors at once.
 //!
-//! A wrong value is noted, cut out of the tree, and the rest read again, until nothing is wrong
-//! any more: the types are written once, and one mistake does not hide the next.
+//! serde stops at the first error. So each wrong value is recorded and cut out of the tree, and the
+//! rest is read again, until it reads without an error: no type needs a second, tolerant reader.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,16 +15,16 @@ use toml::de::{DeTable, DeValue};
 use super::schema;
 use super::{Position, Problem};
 
-/// More mistakes than this in one policy are not one person's; it also bounds the loop.
+/// Reading stops at this number of errors, which also bounds the time that it takes.
 const MAX_PROBLEMS: usize = 100;
 
-/// What is left of a document when the wrong parts are cut out, and what they were.
+/// The document without its wrong values, and the errors in it.
 pub(super) struct Reading {
     pub document: schema::RawPolicy,
     pub problems: Problems,
 }
 
-/// The mistakes found so far, and where things stand in the text.
+/// The errors found so far, and the position in the text of each path.
 pub(super) struct Problems {
     places: BTreeMap<String, Place>,
     pub found: Vec<Problem>,
@@ -36,7 +36,7 @@ struct Place {
 }
 
 impl Problems {
-    /// Notes a mistake at `path`, unless the value there, or around it, was already cut out.
+    /// Records an error at `path`, unless a value at, around or below that path is wrong already.
     pub(super) fn note(&mut self, path: &str, message: impl fmt::Display) {
         let covered = self.found.iter().any(|problem| {
             let cut = problem.path.as_str();
@@ -51,7 +51,7 @@ impl Problems {
 
     fn push(&mut self, path: &str, message: &str) {
         let about_key = message.starts_with("unknown field");
-        // A place that is not in the text (something is missing) is shown where its parent stands.
+        // A path that is not in the text, because something is missing, has its parent's position.
         let mut shown = path;
         let position = loop {
             if let Some(place) = self.places.get(shown) {
@@ -90,9 +90,9 @@ pub(super) fn read(text: &str) -> Result<Reading, Vec<Problem>> {
     }
 }
 
-/// Takes the value at `path` out of the tree: a key disappears, and the element of a list is
-/// replaced by one that is right, so that the others keep their places. With a mistake in it the
-/// document is never used.
+/// Cuts the value at `path` out of the tree: a key is removed, and an element of a list is replaced
+/// by a valid one, so that the indices of the others stay the same. The document is never used
+/// once it has an error. Returns false when the tree has no such path.
 fn cut(tree: &mut Value, path: &serde_path_to_error::Path) -> bool {
     use serde_path_to_error::Segment;
     let mut node = tree;
@@ -210,8 +210,8 @@ fn read_json(text: &str) -> Result<Value, Vec<Problem>> {
     })
 }
 
-/// Like `serde_json::Value`, but a key that stands twice is an error: the first of two `keep`
-/// must not be lost silently. TOML forbids it by itself.
+/// Reads a `serde_json::Value`, but refuses duplicate keys: the first of two `keep` must not be
+/// lost silently. TOML forbids them anyway.
 struct Strict;
 
 impl<'de> DeserializeSeed<'de> for Strict {
@@ -265,7 +265,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut values = Map::new();
         while let Some(key) = map.next_key::<String>()? {
             if values.contains_key(&key) {
-                return Err(A::Error::custom(format!("the key `{key}` stands twice")));
+                return Err(A::Error::custom(format!("duplicate key `{key}`")));
             }
             let value = map.next_value_seed(Self)?;
             values.insert(key, value);

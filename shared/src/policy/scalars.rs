@@ -1,114 +1,93 @@
-//! The leaves of a policy document: each checks itself while it is read, and says in the JSON
-//! Schema what it takes.
+//! The values of a policy document. Each checks itself while it is read, and describes itself in
+//! the JSON Schema.
+//!
+//! They are read from a [`Value`] rather than from a string or number, so that every message can
+//! show what the document holds, whatever its type, and what to write instead.
 
-use std::borrow::Cow;
 use std::fmt;
+use std::str::FromStr;
 
-use jiff::{Span, Unit};
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{Error, Visitor};
-use serde::{Deserialize, Deserializer};
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp, Unit};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use strum::VariantNames;
 
-use crate::model::ImageId;
+use crate::model::TemplateVersions;
 
 /// A whole number, 0 to 1,000,000: more images than that in a family means a typing error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count(pub u32);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "Value")]
+#[schemars(!try_from, inline)]
+pub struct Count(#[schemars(range(max = Count::MAX))] pub u32);
 
 impl Count {
     const MAX: u32 = 1_000_000;
 }
 
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Number;
-        impl Visitor<'_> for Number {
-            type Value = Count;
+impl TryFrom<Value> for Count {
+    type Error = String;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a whole number from 0 to {}", Count::MAX)
-            }
-
-            fn visit_u64<E: Error>(self, number: u64) -> Result<Count, E> {
-                match u32::try_from(number) {
-                    Ok(number) if number <= Count::MAX => Ok(Count(number)),
-                    _ => Err(E::custom(format!(
-                        "{number} is not a whole number from 0 to {}",
-                        Count::MAX
-                    ))),
-                }
-            }
-
-            fn visit_i64<E: Error>(self, number: i64) -> Result<Count, E> {
-                match u64::try_from(number) {
-                    Ok(number) => self.visit_u64(number),
-                    Err(_) => Err(E::custom(format!(
-                        "{number} is not a whole number from 0 to {}",
-                        Count::MAX
-                    ))),
-                }
-            }
-        }
-        deserializer.deserialize_any(Number)
+    fn try_from(value: Value) -> Result<Self, String> {
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        number
+            .filter(|number| *number <= Self::MAX)
+            .map(Self)
+            .ok_or_else(|| format!("{value} is not a whole number from 0 to {}", Self::MAX))
     }
 }
 
-impl JsonSchema for Count {
-    fn inline_schema() -> bool {
-        true
-    }
+/// A part of a whole, from 0 to 1: a quarter is 0.25.
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
+#[serde(try_from = "Value")]
+#[schemars(!try_from, inline)]
+pub struct Fraction(#[schemars(range(min = 0, max = 1))] pub f64);
 
-    fn schema_name() -> Cow<'static, str> {
-        "Count".into()
-    }
+impl TryFrom<Value> for Fraction {
+    type Error = String;
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "integer", "minimum": 0, "maximum": Self::MAX })
+    fn try_from(value: Value) -> Result<Self, String> {
+        let number = value.as_f64().filter(|number| (0.0..=1.0).contains(number));
+        number
+            .map(Self)
+            .ok_or_else(|| format!("{value} is not a number from 0 to 1; a quarter is 0.25"))
     }
 }
 
-/// A part of a whole: a number from 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Fraction(pub f64);
+/// A length of time from 0 to 100 years, such as "30d", "12h", "2w", "6mo", "1y" or "1y 6mo".
+/// Days and longer units are calendar units of the policy's time zone: a day may have 23 or 25
+/// hours.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(try_from = "Value")]
+#[schemars(
+    !try_from, inline, description = "",
+    example = "30d", example = "12h", example = "2w", example = "6mo", example = "1y"
+)]
+pub struct Age(
+    // The digit tells an age from "never".
+    #[schemars(with = "String", length(min = 2), regex(pattern = "[0-9]"))] Span,
+);
 
-impl<'de> Deserialize<'de> for Fraction {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let number = f64::deserialize(deserializer)?;
-        if (0.0..=1.0).contains(&number) {
-            Ok(Self(number))
-        } else {
-            Err(D::Error::custom(format!(
-                "{number} is not a number from 0 to 1; a quarter is 0.25"
-            )))
+const AGE_FORM: &str = "write for example \"30d\", \"12h\", \"2w\", \"6mo\" or \"1y\"";
+
+impl TryFrom<Value> for Age {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some(text) => text.parse(),
+            None => Err(format!("{value} is not a length of time in quotes; {AGE_FORM}")),
         }
     }
 }
 
-impl JsonSchema for Fraction {
-    fn inline_schema() -> bool {
-        true
-    }
+impl FromStr for Age {
+    type Err = String;
 
-    fn schema_name() -> Cow<'static, str> {
-        "Fraction".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "number", "minimum": 0, "maximum": 1 })
-    }
-}
-
-/// A length of time: "30d", "12h", "2w", "6mo", "1y", or several of them, "1y 6mo".
-#[derive(Debug, Clone, Copy)]
-pub struct AgeText(pub Span);
-
-impl AgeText {
-    const FORM: &str = "write for example \"30d\", \"12h\", \"2w\", \"6mo\" or \"1y\"";
-
-    fn parse(text: &str) -> Result<Self, String> {
-        let span: Span = text
-            .parse()
-            .map_err(|_| format!("`{text}` is not a length of time; {}", Self::FORM))?;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let span: Span =
+            text.parse().map_err(|_| format!("`{text}` is not a length of time; {AGE_FORM}"))?;
         // "6m" means six minutes to the parser, and six months to many people.
         let minutes = span.get_minutes() != 0;
         let finer = span.get_milliseconds() != 0
@@ -116,128 +95,120 @@ impl AgeText {
             || span.get_nanoseconds() != 0;
         if minutes || finer {
             return Err(format!(
-                "`{text}` has minutes or less: `m` is a minute and `mo` a month; {}",
-                Self::FORM
+                "`{text}` has minutes or less: `m` is a minute and `mo` a month; {AGE_FORM}"
             ));
         }
-        let days = span.total((Unit::Day, jiff::civil::date(2000, 1, 1)));
-        match days {
+        match span.total((Unit::Day, jiff::civil::date(2000, 1, 1))) {
             Ok(days) if (0.0..=36_525.0).contains(&days) => Ok(Self(span)),
-            Ok(days) if days < 0.0 => Err(format!("`{text}` is negative; {}", Self::FORM)),
-            _ => Err(format!("`{text}` is more than 100 years; {}", Self::FORM)),
+            Ok(days) if days < 0.0 => Err(format!("`{text}` is negative; {AGE_FORM}")),
+            _ => Err(format!("`{text}` is more than 100 years; {AGE_FORM}")),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for AgeText {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = AgeText;
+impl Age {
+    /// So many days of the calendar.
+    pub(super) fn of_days(days: i32) -> Self {
+        Self(Span::new().days(days))
+    }
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a length of time in quotes; {}", AgeText::FORM)
-            }
+    /// The time this long before `time`.
+    pub fn before(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
+        // Out of range means longer ago than time itself: nothing is older.
+        let earlier = time.to_zoned(zone.clone()).checked_sub(self.0);
+        earlier.map_or(Timestamp::MIN, |zoned| zoned.timestamp())
+    }
 
-            fn visit_str<E: Error>(self, text: &str) -> Result<AgeText, E> {
-                AgeText::parse(text).map_err(E::custom)
-            }
-        }
-        deserializer.deserialize_str(Text)
+    /// The time this long after `time`.
+    pub fn after(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
+        let later = time.to_zoned(zone.clone()).checked_add(self.0);
+        later.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
+    }
+
+    /// Whether its length is zero, in whatever unit.
+    pub fn is_zero(self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Whether it is shorter than `other`, a month being one of 31 days.
+    pub(super) fn is_shorter_than(self, other: Self) -> bool {
+        self.0
+            .compare((other.0, jiff::civil::date(2000, 1, 1)))
+            .is_ok_and(std::cmp::Ordering::is_lt)
+    }
+
+    /// The shorter of the two.
+    pub(super) fn min(self, other: Self) -> Self {
+        if other.is_shorter_than(self) { other } else { self }
     }
 }
 
-impl JsonSchema for AgeText {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Age".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 2, "examples": ["30d", "12h", "2w", "6mo", "1y"] })
+/// As a policy writes it, for example `30d`.
+impl fmt::Display for Age {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_zero() { f.write_str("0d") } else { write!(f, "{:#}", self.0) }
     }
 }
 
 /// A length of time, or "never".
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(try_from = "Value")]
+#[schemars(
+    !try_from, inline, with = "String", description = "",
+    extend("minLength" = 2, "pattern" = "^never$|[0-9]"), example = "7d", example = &"never"
+)]
 pub enum AgeOrNever {
     /// After this long.
-    After(AgeText),
+    After(Age),
     /// Not at all.
     Never,
 }
 
-impl<'de> Deserialize<'de> for AgeOrNever {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = AgeOrNever;
+impl TryFrom<Value> for AgeOrNever {
+    type Error = String;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "\"never\" or a length of time in quotes; {}", AgeText::FORM)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<AgeOrNever, E> {
-                match text {
-                    "never" => Ok(AgeOrNever::Never),
-                    _ => AgeText::parse(text).map(AgeOrNever::After).map_err(E::custom),
-                }
-            }
+    fn try_from(value: Value) -> Result<Self, String> {
+        match value.as_str() {
+            Some("never") => Ok(Self::Never),
+            Some(text) => text.parse().map(Self::After),
+            None => Err(format!(
+                "{value} is neither \"never\" nor a length of time in quotes; {AGE_FORM}"
+            )),
         }
-        deserializer.deserialize_str(Text)
     }
 }
 
-impl JsonSchema for AgeOrNever {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "AgeOrNever".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 2, "examples": ["7d", "never"] })
-    }
-}
-
-/// A glob: `*` stands for any text (a `/` too), `?` for one character, `[ab]` and `{a,b}` for a
-/// choice. Upper and lower case differ.
-#[derive(Debug, Clone)]
+/// A glob: `*` matches any text (a `/` too), `?` one character, `[ab]` and `{a,b}` a choice. It is
+/// case-sensitive.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(try_from = "Value")]
+#[schemars(!try_from, inline, with = "String", description = "", example = "golden-*")]
 pub struct Glob(pub globset::GlobMatcher);
 
-impl<'de> Deserialize<'de> for Glob {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let glob = globset::Glob::new(&text).map_err(|error| {
-            D::Error::custom(format!("`{text}` is not a glob: {}", error.kind()))
-        })?;
+impl TryFrom<Value> for Glob {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let Some(text) = value.as_str() else {
+            return Err(format!("{value} is not a glob in quotes; write for example \"golden-*\""));
+        };
+        let glob = globset::Glob::new(text)
+            .map_err(|error| format!("`{text}` is not a glob: {}", error.kind()))?;
         Ok(Self(glob.compile_matcher()))
     }
 }
 
-impl JsonSchema for Glob {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "Glob".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["golden-*"] })
-    }
-}
-
-/// One thing to group by.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A property that images of one family have in common.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, strum::EnumString)]
+#[serde(try_from = "Value")]
+#[schemars(
+    !try_from, inline, with = "String", description = "",
+    extend("pattern" = "^(tag:.+|architecture|platform|name_prefix)$")
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum GroupBy {
     /// The value of the tag with this key.
+    #[strum(disabled)]
     Tag(String),
     /// The architecture.
     Architecture,
@@ -247,57 +218,74 @@ pub enum GroupBy {
     NamePrefix,
 }
 
-impl<'de> Deserialize<'de> for GroupBy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        match text.as_str() {
-            "architecture" => Ok(Self::Architecture),
-            "platform" => Ok(Self::Platform),
-            "name_prefix" => Ok(Self::NamePrefix),
-            _ => match text.strip_prefix("tag:") {
-                Some(key) if !key.is_empty() => Ok(Self::Tag(key.to_owned())),
-                _ => Err(D::Error::custom(format!(
-                    "`{text}` is nothing to group by; use \"tag:KEY\", \"architecture\", \"platform\" or \"name_prefix\""
-                ))),
-            },
+impl TryFrom<Value> for GroupBy {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let text = value.as_str().unwrap_or_default();
+        match text.strip_prefix("tag:").filter(|key| !key.is_empty()) {
+            Some(key) => Ok(Self::Tag(key.to_owned())),
+            None => text.parse().map_err(|_| {
+                format!(
+                    "{} cannot be grouped by; use \"tag:KEY\", \"architecture\", \"platform\" or \"name_prefix\"",
+                    written(&value)
+                )
+            }),
         }
     }
 }
 
-impl JsonSchema for GroupBy {
-    fn inline_schema() -> bool {
-        true
-    }
+/// A variant of the enum `T`, written as one of the names that [`strum`] derives for it.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(try_from = "Value", bound(deserialize = "T: FromStr + VariantNames"))]
+#[schemars(
+    !try_from, inline, with = "String", description = "",
+    bound = "T: VariantNames", extend("enum" = T::VARIANTS)
+)]
+pub struct Word<T>(pub T);
 
-    fn schema_name() -> Cow<'static, str> {
-        "GroupBy".into()
-    }
+impl<T: FromStr + VariantNames> TryFrom<Value> for Word<T> {
+    type Error = String;
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^(tag:.+|architecture|platform|name_prefix)$" })
-    }
-}
-
-/// The id of an image that is never touched.
-#[derive(Debug, Clone)]
-pub struct Pin(pub ImageId);
-
-impl<'de> Deserialize<'de> for Pin {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        ImageId::deserialize(deserializer).map(Self)
+    fn try_from(value: Value) -> Result<Self, String> {
+        value.as_str().and_then(|text| text.parse().ok()).map(Self).ok_or_else(|| {
+            let known: Vec<String> = T::VARIANTS.iter().map(|word| format!("\"{word}\"")).collect();
+            format!("{} is not known; write {}", written(&value), known.join(" or "))
+        })
     }
 }
 
-impl JsonSchema for Pin {
-    fn inline_schema() -> bool {
-        true
-    }
+/// How much of each launch template is read: a name, or a number of versions.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(try_from = "Value")]
+#[schemars(!try_from, inline, with = "Value", description = "", extend("anyOf" = [
+    { "type": "string", "enum": ["default+latest", "all"] },
+    { "type": "integer", "minimum": 1, "maximum": MAX_VERSIONS },
+]))]
+pub struct RawTemplateVersions(pub TemplateVersions);
 
-    fn schema_name() -> Cow<'static, str> {
-        "Pin".into()
-    }
+/// The most versions that EC2 keeps of one launch template.
+const MAX_VERSIONS: u32 = 10_000;
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": "^ami-[0-9a-z-]+$" })
+impl TryFrom<Value> for RawTemplateVersions {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
+        let newest =
+            number.filter(|number| *number <= MAX_VERSIONS).and_then(|n| n.try_into().ok());
+        let message = match (value.as_str(), newest) {
+            (Some("default+latest"), _) => return Ok(Self(TemplateVersions::DefaultAndLatest)),
+            (Some("all"), _) => return Ok(Self(TemplateVersions::All)),
+            (_, Some(newest)) => return Ok(Self(TemplateVersions::Newest(newest))),
+            (Some(_), None) => format!("{} is not known", written(&value)),
+            (None, None) => format!("{value} is not a number from 1 to {MAX_VERSIONS}"),
+        };
+        Err(format!("{message}; write \"default+latest\", \"all\" or a number of newest versions"))
     }
+}
+
+/// A value as messages show it: text between backquotes, anything else as JSON.
+fn written(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), |text| format!("`{text}`"))
 }

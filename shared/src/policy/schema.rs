@@ -1,18 +1,19 @@
 //! The policy document as it is written: the types behind the JSON Schema.
 //!
-//! Every leaf checks itself while it is read, and nothing here is mandatory for serde, so that
-//! one wrong value does not hide the next one. What may be left out, and what goes with what,
-//! is decided in [`check`](super::check).
+//! Every value checks itself while it is read, and nothing is mandatory for serde, so that one
+//! error does not hide the next. [`check`](super::check) decides what may be omitted and which
+//! values fit together. The doc comments are the descriptions in the JSON Schema.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scalars::{AgeOrNever, AgeText, Count, Fraction, Glob, GroupBy, Pin};
+use super::scalars::{Age, AgeOrNever, Count, Fraction, Glob, GroupBy, RawTemplateVersions, Word};
+use super::{Check, RetireAction, SharedImages};
+use crate::model::ImageId;
 
-/// A policy: which images to keep, and how the others are retired.
+/// A policy: which images are kept, and how the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 #[schemars(title = "image-steward policy")]
@@ -23,21 +24,21 @@ pub struct RawPolicy {
     /// The time zone of the calendar rules, for example "Europe/Berlin". Default: UTC.
     #[serde(default)]
     pub timezone: Option<String>,
-    /// The rules, in order: the first one that matches an image decides about it. An image that
-    /// none matches is kept.
+    /// The rules, in order: the first rule that matches an image applies to it. An image that no
+    /// rule matches is kept.
     #[serde(default)]
     pub rule: Vec<RawRule>,
-    /// What bounds a run.
+    /// Limits and checks of a run.
     #[serde(default)]
     pub safety: RawSafety,
-    /// What is written on new images.
+    /// The tags of new images.
     #[serde(default)]
     pub tagging: RawTagging,
-    /// What becomes of snapshots whose image is gone without our doing: deregistered by hand, by
-    /// another tool, or before this policy. Left out: they are reported, and stay.
+    /// What is done about orphans: snapshots whose image was deregistered by hand, by another tool,
+    /// or before this policy. Omitted: they are reported and kept.
     #[serde(default)]
     pub orphans: Option<RawOrphans>,
-    /// What becomes of instances that asked to be retired once their image is there.
+    /// How instances are retired that are tagged to be retired once their image exists.
     #[serde(default)]
     pub instances: RawInstances,
 }
@@ -46,54 +47,54 @@ pub struct RawPolicy {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawRule {
-    /// Its name, in reports and reasons. Each rule has its own.
+    /// The name of the rule in reports, 1 to 64 characters and unique in the policy.
     #[schemars(required, length(min = 1, max = 64))]
     pub name: Option<String>,
-    /// The images it is for. Left out: all.
+    /// The images that the rule applies to. Omitted: all images.
     #[serde(default, rename = "match")]
     pub matches: Option<RawMatch>,
-    /// What makes two images members of one family: "tag:KEY", "architecture", "platform" or
-    /// "name_prefix" (the name without its trailing dates, versions and numbers). Left out:
-    /// everything that the rule matches is one family.
+    /// What the images of a family have in common: "tag:KEY", "architecture", "platform" or
+    /// "name_prefix" (the name without its trailing dates, versions and numbers). Omitted: all
+    /// images that the rule matches are one family.
     #[serde(default)]
     pub group_by: Vec<GroupBy>,
-    /// What is kept. An image is kept when any of these holds.
+    /// The keep rules. An image is kept when any of them matches.
     #[schemars(required)]
     pub keep: Option<RawKeep>,
-    /// How the others are retired.
+    /// When the steps of expired images are due.
     #[serde(default)]
     pub retire: RawRetire,
 }
 
-/// Which images a rule is for: all that is said here must hold.
+/// The conditions of a rule. All of them must match.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawMatch {
-    /// A glob over the name.
+    /// A glob for the name.
     #[serde(default)]
     pub name: Option<Glob>,
-    /// Tag keys, each with a glob over the value; "*" means that the tag is there.
+    /// Tag keys, each with a glob for the value; "*" matches any value.
     #[serde(default)]
     pub tags: BTreeMap<String, Glob>,
-    /// A glob over the architecture, for example "arm64".
+    /// A glob for the architecture, for example "arm64".
     #[serde(default)]
     pub architecture: Option<Glob>,
-    /// A glob over the platform, for example "Windows*".
+    /// A glob for the platform, for example "Windows*".
     #[serde(default)]
     pub platform: Option<Glob>,
-    /// A glob over the owner's alias.
+    /// A glob for the owner's alias.
     #[serde(default)]
     pub owner_alias: Option<Glob>,
     /// Only images older than this.
     #[serde(default)]
-    pub older_than: Option<AgeText>,
-    /// Images that these conditions describe (all of them) are excepted.
+    pub older_than: Option<Age>,
+    /// Images that match all of these conditions are excluded.
     #[serde(default)]
     pub not: Option<Box<RawMatch>>,
 }
 
-/// What is kept within a family. The newest image comes first; every image of the family takes
-/// part, in use or not.
+/// The keep rules of a family. Its images are ranked from the newest to the oldest, whether they
+/// are in use or not.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawKeep {
@@ -102,7 +103,7 @@ pub struct RawKeep {
     pub last: Option<Count>,
     /// Images not older than this.
     #[serde(default)]
-    pub within: Option<AgeText>,
+    pub within: Option<Age>,
     /// The newest image of each of the last N hours that have one.
     #[serde(default)]
     pub hourly: Option<Count>,
@@ -118,166 +119,121 @@ pub struct RawKeep {
     /// The newest image of each of the last N years that have one.
     #[serde(default)]
     pub yearly: Option<Count>,
-    /// Images launched within this time (the provider reports launches a day late).
+    /// Images launched within this time. EC2 reports launches up to a day late.
     #[serde(default)]
-    pub launched_within: Option<AgeText>,
-    /// Images that carry any of these tags with a value that its glob matches.
+    pub launched_within: Option<Age>,
+    /// Images with any of these tags, if the glob matches the value.
     #[serde(default)]
     pub tags: BTreeMap<String, Glob>,
-    /// The newest N images, whatever their age: a floor under the other rules. Default: 1.
+    /// The newest N images, whatever their age: a minimum for the other keep rules. Default: 1.
     #[serde(default)]
     pub at_least: Option<Count>,
 }
 
-/// The steps from expired to gone, each counted from the time the image was first found expired,
-/// but `delete_snapshots_after`, which counts from the deregistration.
+/// The retire steps. Each time is counted from when the image was first found expired, except
+/// `delete_snapshots_after`, which is counted from the deregistration.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawRetire {
-    /// When it is shown as deprecated; "never" leaves the step out. Default: "0d".
+    /// When the image is deprecated; "never" skips the step. Default: "0d".
     #[serde(default)]
     pub deprecate_after: Option<AgeOrNever>,
-    /// When it is disabled, so that nobody can launch it any more; "never" leaves the step out.
-    /// Default: "7d", or `deregister_after` if that is sooner.
+    /// When the image is disabled, so that nobody can launch it; "never" skips the step. Default:
+    /// "7d", or `deregister_after` if that is sooner.
     #[serde(default)]
     pub disable_after: Option<AgeOrNever>,
-    /// Default: "14d".
+    /// When the image is deregistered. Default: "14d".
     #[serde(default)]
-    pub deregister_after: Option<AgeText>,
-    /// Default: "7d". "0d" deletes the snapshots in the call that deregisters the image.
+    pub deregister_after: Option<Age>,
+    /// When the snapshots of a deregistered image are deleted; with "0d", the call that deregisters
+    /// the image deletes them. Default: "7d".
     #[serde(default)]
-    pub delete_snapshots_after: Option<AgeText>,
+    pub delete_snapshots_after: Option<Age>,
 }
 
-/// What bounds a run.
+/// Limits and checks of a run.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSafety {
-    /// Images that one run may disable or deregister, and orphaned snapshots that one run may
-    /// mark. Default: 50.
+    /// The maximum number of images that one run disables or deregisters, and of orphans that one
+    /// run tags. Default: 50.
     #[serde(default)]
     pub max_per_run: Option<Count>,
-    /// The same as a part of the images that the rules match, rounded up. Default: 0.25.
+    /// The same as a fraction of the images that the rules match, rounded up. Default: 0.25.
     #[serde(default)]
     pub max_fraction: Option<Fraction>,
-    /// Fewer references than this in the whole inventory are suspicious: the run refuses to
-    /// remove anything. Default: 1.
+    /// The minimum number of references in the inventory: with fewer, the run refuses to remove
+    /// anything. Default: 1.
     #[serde(default)]
     pub min_references: Option<Count>,
-    /// Which versions of launch templates count as use: "default+latest", "all", or a number of
-    /// newest versions beside those two. What groups, fleets and compute environments pin counts
-    /// always. Default: "default+latest".
+    /// Which versions of launch templates count as references: "default+latest", "all", or a number
+    /// of newest versions in addition to those two. Versions that groups, fleets and compute
+    /// environments name always count. Default: "default+latest".
     #[serde(default)]
-    #[schemars(with = "Option<TemplateVersionsWord>")]
-    pub template_versions: Option<Word>,
+    pub template_versions: Option<RawTemplateVersions>,
     /// Whether the compute environments of AWS Batch are read: "required" or "off".
     /// Default: "required".
     #[serde(default)]
-    #[schemars(with = "Option<CheckWord>")]
-    pub compute_environments: Option<String>,
-    /// What becomes of images shared with others: "keep" or "retire". Default: "keep".
+    pub compute_environments: Option<Word<Check>>,
+    /// Whether images that are shared with other accounts are kept: "keep" or "retire". Default:
+    /// "keep".
     #[serde(default)]
-    #[schemars(with = "Option<SharedImagesWord>")]
-    pub shared_images: Option<String>,
+    pub shared_images: Option<Word<SharedImages>>,
     /// Whether Recycle Bin rules for images and for snapshots must exist before anything is
     /// removed: "required" or "optional". Default: "required".
     #[serde(default)]
-    #[schemars(with = "Option<RecycleBinWord>")]
-    pub recycle_bin: Option<String>,
-    /// Whether EC2 is asked what refers to an image (SSM parameters and image recipes too) when it
-    /// is found expired, and right before it is disabled or deregistered: "required" or "off".
-    /// Default: "required".
+    pub recycle_bin: Option<Word<RawRecycleBin>>,
+    /// Whether EC2 is asked for the references to an image (including SSM parameters and image
+    /// recipes) when it is found expired, and again right before it is disabled or deregistered:
+    /// "required" or "off". Default: "required".
     #[serde(default)]
-    #[schemars(with = "Option<CheckWord>")]
-    pub references_check: Option<String>,
-    /// Images that are never touched.
+    pub references_check: Option<Word<Check>>,
+    /// The ids of images that are never changed.
     #[serde(default)]
-    pub pinned: Vec<Pin>,
+    #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]
+    pub pinned: Vec<ImageId>,
 }
 
-/// What is written on new images.
+/// The tags of new images.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawTagging {
-    /// Tags for every new image. A tag that is already there is left as it is.
+    /// Tags for every new image. A tag that already exists is not changed.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
-    /// Keys of tags to copy from the instance that the image was made from.
+    /// Keys of tags to copy from the instance that the image was created from.
     #[serde(default)]
     pub copy_from_instance: Vec<String>,
     /// Whether the image's snapshots get the same tags. Default: true.
     #[serde(default)]
     pub copy_to_snapshots: Option<bool>,
-    /// What the names of image-steward's own tags begin with. Default: "image-steward:".
+    /// What the names of the state tags begin with. Default: "image-steward:".
     #[serde(default)]
     pub prefix: Option<String>,
 }
 
-/// What becomes of orphaned snapshots.
+/// What is done about orphans.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawOrphans {
-    /// How long after it was marked an orphan is deleted, in a later run: at least "1d".
+    /// When an orphan is deleted, counted from when a run tagged it: at least "1d".
     #[schemars(required)]
-    pub delete_after: Option<AgeText>,
+    pub delete_after: Option<Age>,
 }
 
-/// What becomes of an instance that carries the tag `image-steward:retire-when-imaged`.
+/// How an instance with the tag `image-steward:retire-when-imaged` is retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawInstances {
-    /// What is done once the image is there: "stop" or "terminate". Default: "stop".
+    /// The action once the image exists: "stop" or "terminate". Default: "stop".
     #[serde(default)]
-    #[schemars(with = "Option<RetireInstancesWord>")]
-    pub retire: Option<String>,
+    pub retire: Option<Word<RetireAction>>,
 }
 
-/// The words that this version takes; the types exist for the schema.
-macro_rules! words {
-    ($($name:ident: $($word:literal)|+ ;)+) => { $(
-        struct $name;
-        impl JsonSchema for $name {
-            fn inline_schema() -> bool { true }
-            fn schema_name() -> Cow<'static, str> { stringify!($name).into() }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "enum": [$($word),+] })
-            }
-        }
-    )+ };
-}
-words! {
-    SharedImagesWord: "keep" | "retire";
-    RecycleBinWord: "required" | "optional";
-    CheckWord: "required" | "off";
-    RetireInstancesWord: "stop" | "terminate";
-}
-
-struct TemplateVersionsWord;
-
-impl JsonSchema for TemplateVersionsWord {
-    fn inline_schema() -> bool {
-        true
-    }
-
-    fn schema_name() -> Cow<'static, str> {
-        "TemplateVersions".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "anyOf": [
-            { "type": "string", "enum": ["default+latest", "all"] },
-            { "type": "integer", "minimum": 1, "maximum": 10_000 },
-        ] })
-    }
-}
-
-/// A word, or a number in its place.
-#[derive(Debug, Deserialize)]
-#[serde(
-    untagged,
-    expecting = "expected \"default+latest\", \"all\" or a number of newest versions"
-)]
-pub enum Word {
-    Text(String),
-    Number(i64),
+/// Whether the Recycle Bin must be able to restore what is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum RawRecycleBin {
+    Required,
+    Optional,
 }

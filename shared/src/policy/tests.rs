@@ -1,3 +1,5 @@
+use jiff::Timestamp;
+
 use super::*;
 
 const RULE: &str = "[[rule]]\nname = \"golden\"\nkeep = { last = 5 }\n";
@@ -83,7 +85,7 @@ set = { "aws:x" = "1" }
     let found = errors(text);
     let expected = [
         "p.toml:1:11: version: version 2 is not known; this program reads version = 1",
-        "p.toml:2:12: timezone: `Berlin` is no time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
+        "p.toml:2:12: timezone: `Berlin` is not a time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
         "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`, `orphans`, `instances`",
         "p.toml:7:18: rule[0].match.name: `[` is not a glob: ",
         "p.toml:7:39: rule[0].match.tags.Team: ",
@@ -94,7 +96,7 @@ set = { "aws:x" = "1" }
         "p.toml:13:31: rule[1].retire.deregister_after: `14 dayz` is not a length of time; write",
         "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a length of time; write",
         "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; a quarter is 0.25",
-        "p.toml:17:21: safety.template_versions: 0 is no number from 1 to 10000; write \"default+latest\", \"all\" or a number of newest versions",
+        "p.toml:17:21: safety.template_versions: 0 is not a number from 1 to 10000; write \"default+latest\", \"all\" or a number of newest versions",
         "p.toml:18:11: safety.pinned[0]: `i-1` is not an image id: ",
         "p.toml:21:19: tagging.set.aws:x: keys that begin with `aws:` belong to AWS; remove it",
     ];
@@ -131,7 +133,7 @@ fn json_mistakes_have_their_path() {
     assert_eq!(all.len(), 3, "{all:#?}");
     assert!(
         all[0].starts_with(
-            "p.toml: rule[0].keep.last: invalid type: string \"5\", expected a whole number"
+            "p.toml: rule[0].keep.last: \"5\" is not a whole number from 0 to 1000000"
         ),
         "{}",
         all[0]
@@ -148,7 +150,7 @@ fn json_mistakes_have_their_path() {
 fn what_is_not_toml_or_json_says_where() {
     assert!(errors("version = 1\n[[rule\n")[0].starts_with("p.toml:2:"));
     assert!(errors("{\"version\": 1,}")[0].starts_with("p.toml:1:15: not JSON: "));
-    assert!(errors(r#"{"version":1,"version":1}"#)[0].contains("the key `version` stands twice"));
+    assert!(errors(r#"{"version":1,"version":1}"#)[0].contains("duplicate key `version`"));
     assert!(errors("version = 1\nversion = 1\n")[0].starts_with("p.toml:2:1: not TOML: "));
     assert!(!errors("").is_empty());
 }
@@ -270,4 +272,30 @@ fn days_are_calendar_days_of_the_time_zone() {
     let now: Timestamp = "2026-10-25T12:00:00+01:00".parse().unwrap();
     let cutoff = policy.rules[0].keep.within.unwrap().before(now, &policy.timezone);
     assert_eq!(cutoff.to_string(), "2026-10-24T10:00:00Z");
+}
+
+#[test]
+fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
+    let all = errors(
+        r#"{"version":"1","rule":[{"name":"a","match":{"name":5,"older_than":30},"group_by":[7],"keep":{"last":[1]},
+            "retire":{"disable_after":7,"deregister_after":"never"}}],
+            "safety":{"max_fraction":"half","shared_images":{"keep":null},"recycle_bin":false,"template_versions":1.5}}"#,
+    );
+    let expected = [
+        "rule[0].group_by[0]: 7 cannot be grouped by; use \"tag:KEY\", \"architecture\", ",
+        "rule[0].keep.last: [1] is not a whole number from 0 to 1000000",
+        "rule[0].match.name: 5 is not a glob in quotes; write for example \"golden-*\"",
+        "rule[0].match.older_than: 30 is not a length of time in quotes; write for example \"30d\"",
+        "rule[0].retire.deregister_after: `never` is not a length of time; write for example \"30d\"",
+        "rule[0].retire.disable_after: 7 is neither \"never\" nor a length of time in quotes; write ",
+        "safety.max_fraction: \"half\" is not a number from 0 to 1; a quarter is 0.25",
+        "safety.recycle_bin: false is not known; write \"required\" or \"optional\"",
+        "safety.shared_images: {\"keep\":null} is not known; write \"keep\" or \"retire\"",
+        "safety.template_versions: 1.5 is not a number from 1 to 10000; write \"default+latest\", ",
+        "version: \"1\" is not a whole number from 0 to 1000000",
+    ];
+    assert_eq!(all.len(), expected.len(), "{all:#?}");
+    for (found, expected) in all.iter().zip(expected) {
+        assert!(found.starts_with(&format!("p.toml: {expected}")), "\n   {found}\n{expected}");
+    }
 }

@@ -11,7 +11,7 @@ use super::style::{OutputStyle, Tone};
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::{Action, Decision, Next, Plan, Step, Summary};
-use crate::text_fmt::{many, minute, printable, thousands};
+use crate::text_fmt::{counted, minute, printable, short_age, thousands};
 
 /// Which images are listed one by one; the others are only counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,7 +120,7 @@ fn family_text(
     let used = count(Decision::is_in_use);
     let mut head = format!(
         "{title}: {}, {} in use, {} kept",
-        many(family.len(), "image"),
+        counted(family.len(), "image"),
         thousands(used),
         thousands(kept)
     );
@@ -169,7 +169,7 @@ fn snapshots_text(text: &mut String, found: &[SnapshotDecision], rows: &Rows, st
     let kept = found.len() - delete - mark;
     let head = format!(
         "snapshots whose image is gone or goes: {}, {delete} to delete, {mark} to mark as orphaned, {kept} kept",
-        many(found.len(), "snapshot")
+        counted(found.len(), "snapshot")
     );
     style.paragraph(text, 0, &style.tone(Tone::Heading, &head));
     let mut hidden = Vec::new();
@@ -206,7 +206,7 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, style: Out
         Action::Deregister { .. } => ('-', Tone::Gone),
         Action::Rescue(_) => ('+', Tone::Back),
     };
-    let age = created_at.map_or_else(|| "age unknown".to_owned(), |made| age(made, now));
+    let age = created_at.map_or_else(|| "age unknown".to_owned(), |made| short_age(made, now));
     let word = action.kind();
     let what = format!("{image_id} {}, {age}: {}", printable(name), style.tone(tone, word));
     let why: Vec<_> = reasons.iter().map(|reason| printable(&reason.to_string())).collect();
@@ -216,7 +216,7 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, style: Out
             (Step::DeleteSnapshots, Action::Deregister { removal }) => {
                 let (all, going) = (snapshots.len(), removal.ledger.len());
                 let of = if going < all { format!("{going} of ") } else { String::new() };
-                format!("delete {of}its {}", many(all, "snapshot"))
+                format!("delete {of}its {}", counted(all, "snapshot"))
             }
             (other, _) => step_words(*other).to_owned(),
         };
@@ -262,7 +262,7 @@ fn summary_line(plan: &Plan) -> String {
     let mut line = format!(
         "Plan: {}, {} in use: {} kept, {} to rescue, {} waiting, {} to mark as expired, {} to deprecate, {} to \
          disable, {} to deregister with {} ({}).",
-        many(*images, "image"),
+        counted(*images, "image"),
         thousands(in_use),
         thousands(keep),
         thousands(rescue),
@@ -271,7 +271,7 @@ fn summary_line(plan: &Plan) -> String {
         thousands(deprecate),
         thousands(disable),
         thousands(deregister),
-        many(*snapshots, "snapshot"),
+        counted(*snapshots, "snapshot"),
         cost(snapshots_gib),
     );
     let newly = plan.decisions.iter().filter(|decision| plan.marks(decision)).count();
@@ -291,14 +291,8 @@ fn summary_line(plan: &Plan) -> String {
         );
     }
     if *sizes_unknown > 0 {
-        let unknown = many(*sizes_unknown, "snapshot");
+        let unknown = counted(*sizes_unknown, "snapshot");
         let _ = write!(line, " {unknown} of unknown size are not in these numbers.");
     }
     line
-}
-
-/// The age in whole days, or in hours within the first two days.
-pub(super) fn age(made: Timestamp, now: Timestamp) -> String {
-    let hours = now.duration_since(made).as_hours();
-    if hours < 48 { format!("{hours}h") } else { format!("{}d", hours / 24) }
 }

@@ -7,11 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::plan::age;
 use crate::model::{ArnAndVersion, ImageId};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
-use crate::text_fmt::printable;
+use crate::text_fmt::{printable, short_age};
 
 /// An image with references that nothing seems to need.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,7 +52,8 @@ pub fn stale(plan: &Plan) -> Vec<Stale> {
         };
         let others = decision.reasons.iter().filter(|reason| match reason {
             Reason::InUse { arn, version, stale, .. } => {
-                !stale && !(version.is_none() && is_same(arn))
+                let is_repeated = version.is_none() && is_same(arn);
+                !stale && !is_repeated
             }
             _ => true,
         });
@@ -76,7 +76,7 @@ pub fn stale_text(plan: &Plan) -> String {
     let found = stale(plan);
     let mut text = String::new();
     for Stale { image_id, name, created_at, references, other_reasons } in &found {
-        let made = created_at.map(|made| age(made, plan.planned_at)).unwrap_or_default();
+        let made = created_at.map(|made| short_age(made, plan.planned_at)).unwrap_or_default();
         let name = printable(name);
         let alone = match other_reasons {
             0 => "nothing else that was read keeps it".to_owned(),

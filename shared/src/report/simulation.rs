@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::style::OutputStyle;
 use crate::simulate::{Point, Simulation};
-use crate::text_fmt::{many, thousands};
+use crate::text_fmt::{counted, date, thousands};
 
 /// One simulation: a line a week, and how it ends.
 pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
@@ -14,7 +14,7 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
     let dispensable = ["SNAPSHOTS", "DISABLED", "EXPIRED", "MADE", "IN USE"];
     let rows = simulation.points.iter().map(|point| {
         vec![
-            date(point),
+            date(point.at),
             thousands(point.images),
             thousands(point.in_use),
             thousands(point.made),
@@ -26,18 +26,13 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
         ]
     });
     let mut text = table(&header, &dispensable, rows.collect(), style);
-    text.push('\n');
-    style.paragraph(&mut text, 0, LEGEND);
-    style.paragraph(&mut text, 0, &assumptions(simulation));
+    notes(&mut text, LEGEND, simulation, style);
     if let Some(last) = simulation.points.last() {
         let first = simulation.points.first().unwrap_or(last);
+        let (days, [images, gib], [images_now, gib_now]) =
+            (counted(simulation.days, "day"), size(last), size(first));
         let line = format!(
-            "After {}: {} images, at most {} GiB (now {} and {}).",
-            days(simulation.days),
-            thousands(last.images),
-            thousands(last.gib),
-            thousands(first.images),
-            thousands(first.gib)
+            "After {days}: {images} images, at most {gib} GiB (now {images_now} and {gib_now})."
         );
         style.paragraph(&mut text, 0, &line);
         held_back(&mut text, simulation, "The caps hold", style);
@@ -51,7 +46,7 @@ pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> 
     let header = ["DATE", "MADE", "IMAGES", "AGAINST", "GONE", "AGAINST", "GIB", "AGAINST"];
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
         vec![
-            date(new),
+            date(new.at),
             thousands(new.made),
             thousands(new.images),
             thousands(old.images),
@@ -62,17 +57,13 @@ pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> 
         ]
     });
     let mut text = table(&header, &["MADE"], rows.collect(), style);
-    text.push('\n');
-    style.paragraph(&mut text, 0, COMPARED_LEGEND);
-    style.paragraph(&mut text, 0, &assumptions(new));
+    notes(&mut text, COMPARED_LEGEND, new, style);
     if let (Some(ours), Some(theirs)) = (new.points.last(), old.points.last()) {
+        let (days, [ours, our_gib], [theirs, their_gib]) =
+            (counted(new.days, "day"), size(ours), size(theirs));
         let line = format!(
-            "After {}: {} instead of {} images, at most {} instead of {} GiB.",
-            days(new.days),
-            thousands(ours.images),
-            thousands(theirs.images),
-            thousands(ours.gib),
-            thousands(theirs.gib)
+            "After {days}: {ours} instead of {theirs} images, at most {our_gib} instead of \
+             {their_gib} GiB."
         );
         style.paragraph(&mut text, 0, &line);
         held_back(&mut text, new, "Its caps hold", style);
@@ -86,6 +77,18 @@ const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are those of that day, b
 const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are those of that day, before its sweep; MADE and GONE (images \
     deregistered) are since the line above. GIB is that of the snapshots: an upper bound, because they share blocks.";
 
+/// Writes what the columns mean and what the simulation assumes.
+fn notes(text: &mut String, legend: &str, simulation: &Simulation, style: OutputStyle) {
+    text.push('\n');
+    style.paragraph(text, 0, legend);
+    style.paragraph(text, 0, &assumptions(simulation));
+}
+
+/// The number of images on that day, and the GiB of their snapshots.
+fn size(point: &Point) -> [String; 2] {
+    [thousands(point.images), thousands(point.gib)]
+}
+
 fn assumptions(simulation: &Simulation) -> String {
     let (growing, still) = (simulation.growing, simulation.still);
     let mut text = format!(
@@ -98,7 +101,7 @@ fn assumptions(simulation: &Simulation) -> String {
         }
     );
     if simulation.sizes_unknown > 0 {
-        let unknown = many(simulation.sizes_unknown, "snapshot");
+        let unknown = counted(simulation.sizes_unknown, "snapshot");
         text.push_str(&format!(" {unknown} of unknown size are not in the GiB."));
     }
     text
@@ -108,7 +111,7 @@ fn assumptions(simulation: &Simulation) -> String {
 fn held_back(text: &mut String, simulation: &Simulation, who: &str, style: OutputStyle) {
     let deferred = simulation.points.last().map_or(0, |last| last.deferred);
     if deferred > 0 {
-        let deferred = many(deferred, "image");
+        let deferred = counted(deferred, "image");
         style.paragraph(text, 0, &format!("{who} {deferred} back on the last day: see [safety]."));
     }
 }
@@ -148,12 +151,4 @@ fn table_of(header: &[&str], columns: &[usize], rows: &[Vec<String>]) -> String 
         table.add_row(columns.iter().filter_map(|column| row.get(*column)));
     }
     table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
-}
-
-fn date(point: &Point) -> String {
-    point.at.strftime("%Y-%m-%d").to_string()
-}
-
-fn days(days: u32) -> String {
-    many(usize::try_from(days).unwrap_or(usize::MAX), "day")
 }

@@ -268,7 +268,7 @@ fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
         Some(Deprecation::At(at)) if *at <= now => {}
         Some(Deprecation::At(at)) => image.deprecation_time = Some(to_the_minute(*at)),
     }
-    image.tags = image.tags.without(&Undo::marks(names));
+    image.tags = image.tags.without(&Undo::tag_keys(names));
 }
 
 /// From now on these and nobody else may launch the image.

@@ -1,4 +1,4 @@
-//! What a drafted policy says about itself.
+//! The comments of a suggested policy.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,9 @@ use super::stats::{Measures, Outlook};
 use super::text::shown;
 use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRetire, SuggestedRule};
 use crate::model::Inventory;
+use crate::text_fmt::{counted, date};
 
-/// What stands above everything.
+/// The comments at the top.
 pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> Vec<String> {
     let Outlook { images, in_use, matched, expired, refusal } = outlook;
     let Inventory { account, region, taken_at, unread, .. } = inventory;
@@ -27,7 +28,7 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
              somebody runs `image-steward apply`, or deploys the functions with MODE=apply; an image in use is \
              never touched, whatever stands here.",
             counted(*images, "image"),
-            now.strftime("%Y-%m-%d")
+            date(now)
         ),
         "Every rule keeps what is in use plus a little. Read it, correct what the names do not tell, and raise or lower \
          the numbers where you know better. Then:"
@@ -53,7 +54,7 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
     head
 }
 
-/// What the images of a rule have in common.
+/// The comment on what the images of a rule have in common.
 pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
     let Some(first) = set.first() else { return Vec::new() };
     let size: usize = set.iter().map(|family| family.size).sum();
@@ -82,7 +83,7 @@ pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
     vec![format!("{what}.{caution}")]
 }
 
-/// What was seen of a rule's images, and what follows from it.
+/// The comment on the statistics of a rule, and on what they mean for its numbers.
 pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<String> {
     let Measures {
         images,
@@ -99,7 +100,11 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     if *families > 1 {
         seen += &format!(" in {families} families");
     }
-    seen += &format!(", {in_use} in use, made between {} and {} ago", days(*oldest), days(*newest));
+    seen += &format!(
+        ", {in_use} in use, made between {} and {} ago",
+        counted(*oldest, "day"),
+        counted(*newest, "day")
+    );
     if let Some(interval) = interval {
         let largest = if *families > 1 { " in the largest family" } else { "" };
         seen += &match interval {
@@ -114,7 +119,7 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     } else {
         let mut reach = format!(
             "The oldest in use is {} old; the one furthest back is number {deepest} of its family.",
-            days(*oldest_in_use)
+            counted(*oldest_in_use, "day")
         );
         if deepest_of_most + 2 < *deepest {
             reach += &format!(
@@ -131,7 +136,7 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     vec![format!("{seen} {reach}{all}")]
 }
 
-/// What is said above `[safety]`.
+/// The comment above `[safety]`.
 pub(super) fn about_safety(references: usize) -> Vec<String> {
     vec![format!(
         "What bounds a run, and these are the careful values. {} seen today; with fewer than a quarter of that, \
@@ -143,7 +148,7 @@ pub(super) fn about_safety(references: usize) -> Vec<String> {
     )]
 }
 
-/// What is said above `[orphans]`.
+/// The comment above `[orphans]`.
 pub(super) fn orphans() -> Vec<String> {
     vec![
         "Snapshots whose image is gone without our doing are reported, and stay. To delete them, so long after they \
@@ -178,11 +183,12 @@ pub(super) fn example() -> SuggestedRule {
     }
 }
 
-/// A name for a rule, like `wanted` and unlike all `names`.
+/// A name for a rule: `wanted` without special characters, with a number where `names` has it
+/// already. The name is added to `names`.
 pub fn rule_name(wanted: &str, names: &mut BTreeSet<String>) -> String {
-    const MOST: usize = 48;
+    const MAX_LENGTH: usize = 48;
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '/') { c } else { '-' };
-    let base: String = wanted.chars().take(MOST).map(plain).collect();
+    let base: String = wanted.chars().take(MAX_LENGTH).map(plain).collect();
     let base = match base.trim_matches('-') {
         "" => "rule",
         base => base,
@@ -194,13 +200,4 @@ pub fn rule_name(wanted: &str, names: &mut BTreeSet<String>) -> String {
         name = format!("{base}-{number}");
     }
     name
-}
-
-/// `1 image`, `2 images`.
-pub(super) fn counted(number: usize, what: &str) -> String {
-    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn days(number: i64) -> String {
-    if number == 1 { "1 day".to_owned() } else { format!("{number} days") }
 }

@@ -1,7 +1,6 @@
-//! Finding families: by tags that look like a family's name, then by the names of images.
+//! Finds families: by tags whose values look like names of families, then by the names of images.
 //!
-//! Nothing here decides about an image. What is found becomes rules, and those are measured by
-//! the planner itself.
+//! Nothing here decides about an image: the families become rules, and a plan measures those.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,8 +8,8 @@ use super::text::literal;
 use crate::model::{Image, Inventory};
 use crate::plan::{may_have_family, name_prefix};
 
-/// Keys that people name families with, in the order in which they are tried; upper and lower
-/// case do not matter.
+/// Tag keys that often hold the name of a family, in the order in which they are tried, compared
+/// without regard to case.
 const FAMILY_KEYS: [&str; 13] = [
     "family",
     "image-family",
@@ -26,12 +25,12 @@ const FAMILY_KEYS: [&str; 13] = [
     "name",
     "os",
 ];
-/// Keys that tell images apart which do not replace one another.
+/// Tag keys that often distinguish images that do not replace one another.
 const DIVIDING_KEYS: [&str; 6] = ["environment", "env", "stage", "channel", "variant", "flavor"];
-/// A family is made of at least so many images: a single one has nothing to be replaced by.
+/// The minimum size of a family: a single image has nothing to be replaced by.
 const MIN_FAMILY_SIZE: usize = 2;
 
-/// What makes images a family.
+/// What the images of a family have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// The value of the tag with this key; the number is the key's place in the order.
@@ -48,9 +47,9 @@ pub(super) struct FamilyStats {
     pub value: String,
     /// Globs that the images' names match, any of them; for families by tag, of the value.
     pub globs: BTreeSet<String>,
-    /// What tells its images apart, for `group_by`.
+    /// The properties in which its images differ, for `group_by`.
     pub divided_by: Vec<String>,
-    /// How many images it has.
+    /// The number of its images.
     pub size: usize,
     /// Whether their names differ in more than the numbers at their end.
     pub is_mixed: bool,

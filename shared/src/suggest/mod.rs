@@ -1,8 +1,10 @@
-//! A first policy from what is seen in an account, and the writing of policies.
+//! Suggests a first policy for an account, and writes policies as TOML.
 //!
-//! [`first_policy`] finds families, writes a rule for each, and lets the planner measure them: a
-//! rule keeps everything that is in use plus a little. It is a text for people; what it says is
-//! decided by [`plan`](crate::plan) like any other policy.
+//! [`first_policy`] finds families and writes a rule for each, which keeps the images in use and a
+//! few more. [`plan`](crate::plan) measures the rules, so that families and ranks are the same as
+//! in a plan. Submodules: `families` (finding families), `stats` (measuring rules), `comments` and
+//! `unmatched` (the comments of the policy), `write` and `text` (TOML), `subsume` (whether one
+//! rule covers another).
 
 mod comments;
 mod families;
@@ -29,33 +31,33 @@ use crate::model::Inventory;
 use crate::plan::{Plan, plan};
 use crate::policy::{Policy, PolicyError};
 
-/// So many families get a rule of their own; smaller ones share rules.
-const OWN_RULES: usize = 20;
-/// So many families share one rule at most: its line is to be read by people.
-const SHARING: usize = 40;
-/// A rule keeps so many images more than what is in use reaches back …
-const MARGIN: u32 = 2;
-/// … and at least this many, and all that are younger than this.
-const LEAST_LAST: u32 = 3;
-const LEAST_DAYS: i64 = 30;
+/// The number of families that get a rule of their own, the largest first; the others share rules.
+const MAX_OWN_RULES: usize = 20;
+/// The maximum number of families that share a rule, so that its line stays readable.
+const MAX_SHARING: usize = 40;
+/// `last` keeps this many images more than the rank of the oldest image in use …
+const EXTRA_IMAGES: u32 = 2;
+/// … and at least this many images; `within` keeps at least this many days.
+const MIN_LAST: u32 = 3;
+const MIN_DAYS: i64 = 30;
 /// The longest age that a policy takes, in days.
 const MAX_DAYS: i64 = 36_500;
 
-/// A policy that was drafted.
+/// A suggested policy.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FirstPolicy {
-    /// TOML, with comments.
+    /// The policy as TOML, with comments.
     pub text: String,
-    /// How many rules it has.
+    /// The number of its rules.
     pub rules: usize,
-    /// What it finds in the inventory that it was made from.
+    /// Its effect on the inventory that it was suggested for.
     pub outlook: Outlook,
 }
 
-/// Drafts a policy for `inventory` as it is at the time `now`.
+/// Suggests a policy for `inventory`, planned for the time `now`.
 ///
 /// # Errors
-/// The text does not parse: a mistake of this module, which is told rather than hidden.
+/// The suggested text is not a valid policy, which is a bug in this module.
 pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy, PolicyError> {
     let mut rules = rules_for(families::find(inventory));
     if rules.is_empty() {
@@ -76,7 +78,7 @@ pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy
     finish(inventory, rules, now)
 }
 
-/// Writes the text around the rules, with what they find in it.
+/// Writes the policy of these rules, with comments on their effect.
 fn finish(
     inventory: &Inventory,
     rules: Vec<SuggestedRule>,
@@ -114,7 +116,7 @@ fn written_and_planned(
 /// A rule for each of the largest families, and rules that smaller ones share. Those by tag come
 /// first, because the images of those by name lack that tag; then longer names before shorter.
 fn rules_for(mut families: Vec<FamilyStats>) -> Vec<SuggestedRule> {
-    let small = families.split_off(families.len().min(OWN_RULES));
+    let small = families.split_off(families.len().min(MAX_OWN_RULES));
     let mut shared: BTreeMap<(Kind, Vec<String>), Vec<FamilyStats>> = BTreeMap::new();
     for family in small {
         shared.entry((family.kind.clone(), family.divided_by.clone())).or_default().push(family);
@@ -127,7 +129,7 @@ fn rules_for(mut families: Vec<FamilyStats>) -> Vec<SuggestedRule> {
     for mut together in shared.into_values() {
         together.sort_by(|a, b| a.value.cmp(&b.value));
         while !together.is_empty() {
-            let rest = together.split_off(together.len().min(SHARING));
+            let rest = together.split_off(together.len().min(MAX_SHARING));
             sets.push(std::mem::replace(&mut together, rest));
         }
     }
@@ -139,7 +141,7 @@ fn rules_for(mut families: Vec<FamilyStats>) -> Vec<SuggestedRule> {
     sets.iter().filter_map(|set| rule_for(set, &mut names)).collect()
 }
 
-/// The rule of families of one kind that are told apart by the same things.
+/// One rule for a set of families of the same kind that are grouped by the same properties.
 fn rule_for(set: &[FamilyStats], names: &mut BTreeSet<String>) -> Option<SuggestedRule> {
     let first = set.first()?;
     let globs: BTreeSet<String> = set.iter().flat_map(|family| family.globs.clone()).collect();
@@ -164,24 +166,24 @@ fn rule_for(set: &[FamilyStats], names: &mut BTreeSet<String>) -> Option<Suggest
         name: comments::rule_name(wanted, names),
         matches,
         group_by,
-        keep: SuggestedKeep { last: Some(LEAST_LAST), ..SuggestedKeep::default() },
+        keep: SuggestedKeep { last: Some(MIN_LAST), ..SuggestedKeep::default() },
         retire: SuggestedRetire::default(),
     })
 }
 
-/// Everything that is in use, plus a little.
+/// Keeps all images in use, and a few more.
 fn keep_for(measures: &Measures) -> SuggestedKeep {
-    let days = (measures.oldest_in_use + 1).max(LEAST_DAYS);
-    let days = (days.saturating_add(LEAST_DAYS - 1) / LEAST_DAYS * LEAST_DAYS).min(MAX_DAYS);
+    let days = (measures.oldest_in_use + 1).max(MIN_DAYS);
+    let days = (days.saturating_add(MIN_DAYS - 1) / MIN_DAYS * MIN_DAYS).min(MAX_DAYS);
     SuggestedKeep {
-        last: Some(measures.deepest.saturating_add(MARGIN).max(LEAST_LAST)),
+        last: Some(measures.deepest.saturating_add(EXTRA_IMAGES).max(MIN_LAST)),
         within: Some(format!("{days}d")),
         launched_within: Some("90d".to_owned()),
         tags: BTreeMap::new(),
     }
 }
 
-/// The defaults, but a picture of use that is much smaller than today's is suspicious.
+/// The defaults, but with a minimum of references: a quarter of those in the inventory.
 fn safety_for(inventory: &Inventory) -> SuggestedSafety {
     let references = inventory.references.len();
     SuggestedSafety {

@@ -1,5 +1,5 @@
-//! What the planner says of rules: how large their families are, and how far back what is in use
-//! reaches. Ranks and families are the planner's own, not a copy of its thoughts.
+//! Statistics on rules, from a plan: the size of their families, and the rank and age of the images
+//! in use.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,22 +11,22 @@ use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, Refusal, plan};
 use crate::policy::Policy;
 
-/// What a policy finds in an inventory, in images.
+/// The effect of a policy on an inventory, in numbers of images.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outlook {
-    /// All of them.
+    /// All images.
     pub images: usize,
-    /// Those that something refers to.
+    /// Images with references.
     pub in_use: usize,
-    /// Those that a rule matches.
+    /// Images that a rule matches.
     pub matched: usize,
-    /// Those that no rule keeps, so that they would be retired, step by step.
+    /// Expired images, which would be retired step by step.
     pub expired: usize,
-    /// Why nothing would be removed all the same, if so.
+    /// Why a run would refuse to remove anything, if so.
     pub refusal: Option<Refusal>,
 }
 
-/// What `policy` finds in `inventory` at the time `now`.
+/// The effect of `policy` on `inventory` at the time `now`.
 pub fn outlook(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Outlook {
     let plan = plan(inventory, policy, now);
     let count =
@@ -44,7 +44,7 @@ pub fn outlook(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Outloo
     }
 }
 
-/// What is known of the images that fall under one rule and have a family there.
+/// The statistics of the images in the families of one rule.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Measures {
     pub images: usize,
@@ -62,7 +62,7 @@ pub(super) struct Measures {
     pub interval: Option<f64>,
 }
 
-/// The measures of every rule that has a family.
+/// The statistics of every rule that has a family, by the name of the rule.
 pub(super) fn measure(plan: &Plan, now: Timestamp) -> BTreeMap<Arc<str>, Measures> {
     let mut families: BTreeMap<(&Arc<str>, &Arc<str>), Vec<&Decision>> = BTreeMap::new();
     for decision in &plan.decisions {

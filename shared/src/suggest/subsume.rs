@@ -1,4 +1,4 @@
-//! Whether one rule leaves anything to another: the first that matches an image decides.
+//! Whether one rule covers another, so that the second never applies.
 
 use globset::Glob;
 

@@ -162,7 +162,7 @@ fn many_families_share_rules_and_all_of_them_are_covered() {
     let families = (0..150).map(|n| series(&format!("family-{n}x"), 2 + n % 5, 40, &json!({})));
     let images: Vec<Value> = families.flatten().collect();
     let (drafted, policy) = policy_of(&world(images, &["family-4x-6"]));
-    assert_eq!(drafted.rules, OWN_RULES + 130_usize.div_ceil(SHARING));
+    assert_eq!(drafted.rules, MAX_OWN_RULES + 130_usize.div_ceil(MAX_SHARING));
     assert_eq!(drafted.outlook.matched, drafted.outlook.images);
     assert!(policy.rules.iter().any(|rule| rule.keep.last == 8), "{}", drafted.text);
 }

@@ -1,12 +1,12 @@
-//! Texts as they may stand in a policy: strings, keys, globs and comments of TOML.
+//! Strings, keys, globs and comments in TOML.
 
 use crate::text_fmt::printable;
 use std::fmt::Write;
 
-/// Comments are wrapped before this column.
+/// The column before which comments are wrapped.
 const WIDTH: usize = 100;
 
-/// A string of TOML on one line.
+/// A basic string of TOML, on one line.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -31,11 +31,11 @@ pub(super) fn bare_or_quoted(key: &str) -> String {
     if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { quoted(key) }
 }
 
-/// A glob that only this very text matches.
+/// A glob that matches only this text.
 pub fn literal(text: &str) -> String {
     let mut glob = String::with_capacity(text.len());
     for character in text.chars() {
-        // A comma is special within braces, where the glob may come to stand.
+        // A comma is special within braces, where the glob may be used.
         if matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | ',') {
             glob.extend(['[', character, ']']);
         } else {
@@ -45,7 +45,7 @@ pub fn literal(text: &str) -> String {
     glob
 }
 
-/// Whether a policy takes this for a glob.
+/// Whether this is a valid glob in a policy.
 pub fn is_glob(text: &str) -> bool {
     globset::Glob::new(text).is_ok()
 }
@@ -60,12 +60,12 @@ pub fn any_of(globs: impl IntoIterator<Item = String>) -> Option<String> {
     }
 }
 
-/// A name or a tag as it may stand in a comment or on a terminal: on one line, not too long,
-/// without control characters.
+/// A name or tag for a comment or terminal: on one line, at most 60 characters, with control
+/// characters escaped.
 pub fn shown(text: &str) -> String {
-    const MOST: usize = 60;
-    let mut shown = printable(&text.chars().take(MOST).collect::<String>());
-    if text.chars().nth(MOST).is_some() {
+    const MAX_LENGTH: usize = 60;
+    let mut shown = printable(&text.chars().take(MAX_LENGTH).collect::<String>());
+    if text.chars().nth(MAX_LENGTH).is_some() {
         shown.push('…');
     }
     shown
@@ -88,7 +88,7 @@ pub(super) fn comment(text: &mut String, paragraphs: &[String]) {
     }
 }
 
-/// Writes one paragraph; `turn` is what goes between its lines.
+/// Writes one paragraph; `turn` separates its lines.
 fn wrap(text: &mut String, paragraph: &str, turn: &str) {
     let mut column = 0;
     for word in paragraph.split_whitespace() {

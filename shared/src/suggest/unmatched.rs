@@ -1,17 +1,17 @@
-//! What no rule of a drafted policy decides about, in counts.
+//! The comment on images that no rule of a suggested policy decides about, with counts.
 
 use std::collections::BTreeMap;
 
-use super::comments::counted;
 use super::text::shown;
 use crate::model::Inventory;
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, name_prefix};
+use crate::text_fmt::counted;
 
-/// So many kinds of names are listed.
-const LISTED: usize = 10;
+/// The maximum number of name prefixes in the list.
+const MAX_LISTED: usize = 10;
 
-/// What is said about the images that no rule matches, or that have no family under theirs.
+/// The comment on the images that no rule matches, or that are in no family of their rule.
 pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
     let rest: Vec<&Decision> = plan.decisions.iter().filter(|one| one.group.is_none()).collect();
     if rest.is_empty() {
@@ -39,13 +39,13 @@ pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
         names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
         let listed: Vec<String> = names
             .iter()
-            .take(LISTED)
+            .take(MAX_LISTED)
             .map(|(name, count)| match count {
                 1 => format!("`{}`", shown(name)),
                 several => format!("`{}` ({several})", shown(name)),
             })
             .collect();
-        let more = names.len().saturating_sub(LISTED);
+        let more = names.len().saturating_sub(MAX_LISTED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         said.push(format!("Without others like them: {}{more}.", listed.join(", ")));
         said.push(

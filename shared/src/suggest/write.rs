@@ -1,7 +1,7 @@
-//! A policy as text: TOML with comments. Whatever stands in names and tags, the text parses.
+//! Writes a policy as TOML with comments, which parses whatever names and tags contain.
 //!
-//! This is the only place that writes policies; `init` and the migration from other tools fill in
-//! the same [`SuggestedPolicy`].
+//! All policies are written here: `init` and the migration from other tools fill in the same
+//! [`SuggestedPolicy`].
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -11,13 +11,13 @@ use super::text::{bare_or_quoted, comment, quoted};
 /// A policy to be written.
 #[derive(Debug, Clone, Default)]
 pub struct SuggestedPolicy {
-    /// What stands above everything, one paragraph each.
+    /// The comments at the top, one paragraph each.
     pub head: Vec<String>,
-    /// The rules in their order, and what is said between them.
+    /// The rules in their order, and the comments between them.
     pub entries: Vec<Entry>,
-    /// What bounds a run.
+    /// Limits and checks of a run.
     pub safety: SuggestedSafety,
-    /// What is said about orphaned snapshots, which are left alone.
+    /// The comment above `[orphans]`, which is itself written as a comment.
     pub orphans: Vec<String>,
 }
 
@@ -26,9 +26,9 @@ pub struct SuggestedPolicy {
 pub enum Entry {
     /// Only comments.
     Note(Vec<String>),
-    /// A rule that decides.
+    /// A rule.
     Rule(SuggestedRule),
-    /// A rule that is written as a comment: it decides nothing until a person makes it a rule.
+    /// A rule that is written as a comment, for a person to review and enable.
     Suggestion(SuggestedRule),
 }
 
@@ -36,7 +36,7 @@ pub enum Entry {
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the names are the keys of the policy")]
 pub struct SuggestedRule {
-    /// What is said above it, one paragraph each.
+    /// The comments above the rule, one paragraph each.
     pub comments: Vec<String>,
     pub name: String,
     pub matches: SuggestedMatch,
@@ -57,7 +57,7 @@ pub struct SuggestedMatch {
     pub not: Option<Box<SuggestedMatch>>,
 }
 
-/// What a rule keeps.
+/// The keep rules of a rule.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the keys of the policy")]
 pub struct SuggestedKeep {
@@ -89,11 +89,11 @@ impl Default for SuggestedRetire {
     }
 }
 
-/// What bounds a run.
+/// Limits and checks of a run.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the keys of the policy")]
 pub struct SuggestedSafety {
-    /// What is said above, one paragraph each.
+    /// The comments above `[safety]`, one paragraph each.
     pub comments: Vec<String>,
     pub max_per_run: u32,
     pub max_fraction: f64,
@@ -108,7 +108,7 @@ impl Default for SuggestedSafety {
 }
 
 impl SuggestedPolicy {
-    /// The text.
+    /// The policy as TOML.
     pub fn to_toml(&self) -> String {
         let Self { head, entries, safety, orphans } = self;
         let mut text = String::new();

@@ -50,7 +50,7 @@ fn decide_under(
 }
 
 #[test]
-fn a_machine_goes_once_its_own_image_is_there() {
+fn an_instance_is_retired_once_its_own_image_exists() {
     let (protection, image) = (InstanceProtection::default(), image());
     let instance = instance("ami-1");
     let stop = decide(&instance, &protection, Some(&image));
@@ -62,7 +62,7 @@ fn a_machine_goes_once_its_own_image_is_there() {
 }
 
 #[test]
-fn a_volume_that_is_not_in_the_image_keeps_a_machine_from_its_end_but_not_from_a_stop() {
+fn a_volume_that_is_not_in_the_image_prevents_termination_but_not_a_stop() {
     let mut instance = instance("ami-1");
     instance.volumes = ["vol-1", "vol-2", "vol-3"].map(Into::into).into();
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
@@ -176,7 +176,7 @@ fn whatever_is_in_doubt_keeps_it() {
             instance("ami-1"),
             &good,
             of(|image| image.source_instance = None),
-            "nobody knows which instance the image was made from",
+            "the source instance of the image is unknown",
         ),
         (
             instance("ami-1"),
@@ -202,7 +202,7 @@ fn whatever_is_in_doubt_keeps_it() {
 }
 
 #[test]
-fn a_machine_that_is_where_it_should_be_is_left_out() {
+fn an_instance_that_is_already_retired_is_left_out() {
     use InstanceState::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated, Unknown};
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
     for (policy, done) in [

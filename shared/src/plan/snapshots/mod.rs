@@ -1,8 +1,8 @@
-//! The plan for snapshots: those that the ledger says may go, unless something needs them; and
-//! the orphans, whose image went without our doing.
+//! The plan for snapshots: those with the state tag `delete-after`, and orphans, whose image no
+//! longer exists although no run deregistered it.
 //!
-//! Nothing is deleted that did not carry our `delete-after` when the run began: an orphan is
-//! marked in one run, and deleted in a later one.
+//! A run deletes only snapshots that had the tag `delete-after` when it began: an orphan is tagged
+//! in one run, and deleted in a later one.
 
 mod orphan;
 mod reason;
@@ -22,8 +22,7 @@ use crate::model::{
 };
 use crate::policy::{Policy, SharedImages};
 
-/// What is to be done about every snapshot that carries our `delete-after` or is an orphan, and
-/// why.
+/// The decisions about all snapshots that have the tag `delete-after` or are orphans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotPlan {
     /// The account.
@@ -32,51 +31,50 @@ pub struct SnapshotPlan {
     pub region: Region,
     /// The time that the plan is for.
     pub planned_at: Timestamp,
-    /// Why nothing at all is marked or deleted, if so.
+    /// Why the plan tags and deletes nothing, if it is refused.
     pub refusal: Option<Refusal>,
-    /// One for each marked snapshot and each orphan, by id.
+    /// One for each tagged snapshot and each orphan, by id.
     pub decisions: Vec<SnapshotDecision>,
-    /// The other snapshots: those of images that exist, and those that were made of volumes for
-    /// their own sake.
+    /// The number of other snapshots: those of existing images, and those that were not created for
+    /// an image.
     pub others: usize,
 }
 
-/// What is to be done about one snapshot, and why.
+/// The decision about one snapshot, and its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotDecision {
     /// The snapshot.
     pub snapshot_id: SnapshotId,
-    /// The image that it backed, as far as that is known.
+    /// The image that it belonged to, if that is known.
     pub image: Option<ImageId>,
     /// Its size in GiB, an upper bound.
     pub size_gib: Option<u32>,
-    /// What is to be done.
+    /// What applying the plan does.
     pub action: SnapshotAction,
-    /// From when on an orphan that is marked now may be deleted.
+    /// The earliest time at which an orphan that is tagged now may be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delete_after: Option<Timestamp>,
-    /// Every reason.
+    /// All reasons.
     pub reasons: Vec<SnapshotReason>,
 }
 
-/// What is to be done about a snapshot.
+/// What applying a plan does about a snapshot.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum SnapshotAction {
-    /// Nothing, or not yet.
+    /// Nothing, for now or for good.
     Keep,
-    /// It is an orphan: mark it, so that a later run deletes it.
+    /// It is an orphan: tag it, so that a later run deletes it.
     Mark,
-    /// It goes.
+    /// Delete it.
     Delete,
 }
 
 impl SnapshotPlan {
-    /// Keeps `snapshots` for now, because there was no time to see what the plan needs to know
-    /// of them.
+    /// Keeps `snapshots` for now, because there was no time to verify them.
     pub fn defer_unverified(&mut self, snapshots: &HashSet<SnapshotId>) {
         for decision in &mut self.decisions {
             if snapshots.contains(&decision.snapshot_id) && decision.action != SnapshotAction::Keep
@@ -100,7 +98,7 @@ const SOURCES: [Source; 7] = [
     Source::RecycledImages,
 ];
 
-/// Decides about every marked snapshot and every orphan of `inventory` at the time `now`.
+/// Decides about every tagged snapshot and every orphan of `inventory` at the time `now`.
 pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) -> SnapshotPlan {
     let world = SnapshotFacts::of(inventory, policy);
     let mut decisions: Vec<SnapshotDecision> = inventory
@@ -130,8 +128,8 @@ pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) ->
     }
 }
 
-/// Why nothing may be marked or deleted. A rule of the Recycle Bin for images is not asked for
-/// here: they are gone already.
+/// Why nothing may be tagged or deleted. A Recycle Bin rule for images is not required here, since
+/// the images no longer exist.
 fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>) -> Option<Refusal> {
     let matters =
         |unread: &&Unread| SOURCES.iter().any(|source| *unread.source == *source.to_string());
@@ -148,7 +146,7 @@ fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>) -> Option<Refusal> 
     (!missing.is_empty()).then_some(Refusal::NotRecoverable { missing })
 }
 
-/// What holds snapshots.
+/// What keeps snapshots.
 struct SnapshotFacts<'a> {
     images: HashSet<&'a ImageId>,
     users: HashMap<&'a SnapshotId, Vec<&'a ImageId>>,
@@ -245,10 +243,10 @@ fn decide(
     }
 }
 
-/// Since when the snapshot's own tags let it go.
+/// The time since which the snapshot's own tags allow deleting it.
 ///
 /// # Errors
-/// What its tags have against it. Asked once more right before it is deleted.
+/// The reasons in its tags that keep it. Checked again right before it is deleted.
 pub fn due(
     snapshot: &Snapshot,
     policy: &Policy,
@@ -277,7 +275,8 @@ pub fn due(
     Err(kept)
 }
 
-/// Why nobody but its keeper may delete a snapshot, whatever becomes of its image.
+/// The tags that keep a snapshot, whatever is done about its image: an opt-out, or those of another
+/// service.
 pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<SnapshotReason> {
     let until = opt_out(&snapshot.tags, &policy.tag_names.keep, now, &policy.timezone);
     let opted_out = until.map(|until| SnapshotReason::OptedOut { until });

@@ -20,6 +20,7 @@ use crate::model::{
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
 use crate::policy::{DEFAULT_PREFIX, Policy};
+use crate::text_fmt::date;
 
 /// The story of an image that exists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -168,10 +169,9 @@ fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
     let tag = |value: &str| quoted(&format!("Key={},Value={value}", policy.tag_names.keep));
     let quarter = SignedDuration::from_hours(24 * 90);
     let until = plan.planned_at.checked_add(quarter).unwrap_or(Timestamp::MAX);
-    let until = until.strftime("%Y-%m-%d").to_string();
     vec![
         format!("aws ec2 create-tags --region {region} --resources {id} --tags {}", tag("")),
-        format!("or until the end of a day: --tags {}", tag(&until)),
+        format!("or until the end of a day: --tags {}", tag(&date(until))),
         format!("or in the policy, under [safety]: pinned = [\"{id}\"]"),
     ]
 }

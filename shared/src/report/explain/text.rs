@@ -7,11 +7,10 @@ use crate::collect::{Remnant, RemnantLocation, Remnants};
 use crate::model::{AccountRegion, ArnAndVersion, ImageId, Region, Source, TagNames, Unread};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next};
-use crate::report::plan::age;
 use crate::report::price::Price;
 use crate::report::step_words;
 use crate::report::style::{OutputStyle, Tone};
-use crate::text_fmt::{many, minute, printable, thousands};
+use crate::text_fmt::{counted, minute, printable, short_age, thousands};
 
 /// The story of an image that exists, for people.
 pub fn story_text(story: &Explanation, style: OutputStyle) -> String {
@@ -176,7 +175,7 @@ fn what_it_is(story: &Explanation) -> Vec<String> {
     }
     let mut lines = vec![kind];
     lines.push(match image.created_at {
-        Some(made) => format!("made {}, {} ago", minute(made), age(made, *planned_at)),
+        Some(made) => format!("made {}, {} ago", minute(made), short_age(made, *planned_at)),
         None => "nobody knows when it was made".to_owned(),
     });
     lines.push(match &image.owner_id {
@@ -204,7 +203,7 @@ fn what_it_is(story: &Explanation) -> Vec<String> {
         let cost = Price::in_region(region).of(gib);
         let unknown = match unknown {
             0 => String::new(),
-            count => format!(", without {} of unknown size", many(count, "snapshot")),
+            count => format!(", without {} of unknown size", counted(count, "snapshot")),
         };
         lines.push(format!("its storage: at most {} GiB, {cost} a month{unknown}", thousands(gib)));
     }
@@ -228,7 +227,8 @@ fn family(story: &Explanation) -> String {
 fn references(story: &Explanation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for CitedReference { kind, arn, version, stale, source } in &story.references {
-        let stale = if *stale { ", which nothing that was read starts instances from" } else { "" };
+        let stale =
+            if *stale { ", which nothing that was read launches instances from" } else { "" };
         let source = match source {
             // The other sources are listings.
             Some(Source::ImageReferences) => "EC2 itself was asked".to_owned(),

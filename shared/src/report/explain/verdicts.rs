@@ -8,7 +8,7 @@ use crate::plan::Decision;
 use crate::plan::period::{Local, Period};
 use crate::plan::reason::{InPeriod, Reason};
 use crate::policy::{Age, Policy, Rule};
-use crate::text_fmt::{many, minute};
+use crate::text_fmt::{counted, hours_or_days, minute};
 
 /// One keep rule, and how it came out for the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -117,7 +117,7 @@ impl Asked<'_> {
         let by = match self.ranked {
             None => NO_PLACE.to_owned(),
             Some((rank, _)) if held.is_some() => {
-                let more = many(count_wide.saturating_sub(rank) + 1, "newer image");
+                let more = counted(count_wide.saturating_sub(rank) + 1, "newer image");
                 format!("it is number {rank}; {more} would push it out")
             }
             Some((rank, _)) => {
@@ -131,35 +131,49 @@ impl Asked<'_> {
     }
 
     fn within(&self, age: Age) -> Verdict {
-        let held = self.reason(|reason| matches!(reason, Reason::Within { .. }));
-        let by = match (held, self.image.created_at) {
-            _ if self.ranked.is_none() => NO_PLACE.to_owned(),
-            (Some(Reason::Within { until }), _) => self.until(*until),
-            (_, Some(made)) => self.ended(age.after(made, &self.policy.timezone)),
-            (_, None) => "nobody knows when it was made".to_owned(),
-        };
-        Verdict { rule: format!("within = \"{age}\""), held: yes(held.is_some()), by }
+        let until = self.decision.reasons.iter().find_map(|reason| match reason {
+            Reason::Within { until } => Some(*until),
+            _ => None,
+        });
+        let from = self.image.created_at.ok_or("nobody knows when it was made");
+        self.not_older_than("within", age, from, until)
     }
 
     fn launched_within(&self, age: Age) -> Verdict {
-        let held = self.reason(|reason| matches!(reason, Reason::LaunchedWithin { .. }));
-        let by = match (held, self.image.last_launched_at) {
+        let until = self.decision.reasons.iter().find_map(|reason| match reason {
+            Reason::LaunchedWithin { until, .. } => Some(*until),
+            _ => None,
+        });
+        let from = self.image.last_launched_at;
+        let from = from.ok_or("no launch is known (EC2 reports them a day late)");
+        self.not_older_than("launched_within", age, from, until)
+    }
+
+    /// The verdict of a rule that keeps an image for `age` after `from`; `until` when it does.
+    fn not_older_than(
+        &self,
+        name: &str,
+        age: Age,
+        from: Result<Timestamp, &str>,
+        until: Option<Timestamp>,
+    ) -> Verdict {
+        let by = match (until, from) {
             _ if self.ranked.is_none() => NO_PLACE.to_owned(),
-            (Some(Reason::LaunchedWithin { until, .. }), _) => self.until(*until),
-            (_, Some(launched)) => self.ended(age.after(launched, &self.policy.timezone)),
-            (_, None) => "no launch is known (EC2 reports them a day late)".to_owned(),
+            (Some(until), _) => self.until(until),
+            (None, Ok(from)) => self.ended(age.after(from, &self.policy.timezone)),
+            (None, Err(unknown)) => unknown.to_owned(),
         };
-        Verdict { rule: format!("launched_within = \"{age}\""), held: yes(held.is_some()), by }
+        Verdict { rule: format!("{name} = \"{age}\""), held: yes(until.is_some()), by }
     }
 
     fn until(&self, until: Timestamp) -> String {
-        format!("until {}, {} from now", minute(until), days(self.now, until))
+        format!("until {}, {} from now", minute(until), hours_or_days(self.now, until))
     }
 
     fn ended(&self, at: Timestamp) -> String {
         // A day back from now and a day on from there are not the same where clocks change.
         let at = at.min(self.now);
-        format!("it ended {}, {} ago", minute(at), days(at, self.now))
+        format!("it ended {}, {} ago", minute(at), hours_or_days(at, self.now))
     }
 
     fn calendar(&self, name: &str, count: u32, period_of: fn(Local) -> Period) -> Verdict {
@@ -196,13 +210,5 @@ fn in_period(reason: &Reason) -> Option<(&'static str, &InPeriod)> {
         | Reason::Monthly(found)
         | Reason::Yearly(found) => Some((reason.kind(), found)),
         _ => None,
-    }
-}
-
-/// The time between, in whole days, or in hours within two days.
-fn days(from: Timestamp, to: Timestamp) -> String {
-    match to.duration_since(from).as_hours() {
-        hours if hours < 48 => format!("{hours} hours"),
-        hours => format!("{} days", hours / 24),
     }
 }
