@@ -5,11 +5,12 @@
 //! there still: those are kept from being deleted, so that a new image can be made of them.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::{RestoreStep, undo};
+use crate::apply::{Failure, RestoreStep, undo};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
     Image, ImageId, ImageState, RecycledImage, RecycledSnapshot, ResourceId, SnapshotId, TagNames,
@@ -29,7 +30,45 @@ pub struct Restored {
     pub done: Vec<RestoreStep>,
     /// What failed or is missing, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
+    pub problem: Option<RestoreProblem>,
+}
+
+/// Why an image was not restored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RestoreProblem {
+    /// It is neither in the account nor in the Recycle Bin of this Region.
+    Gone {
+        /// The image.
+        image: ImageId,
+        /// The snapshots that backed it, as far as their tags say so.
+        snapshots: Vec<SnapshotId>,
+    },
+    /// A call failed; the same command goes on from there.
+    Failed(Failure),
+}
+
+impl fmt::Display for RestoreProblem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Gone { image, snapshots } => {
+                write!(
+                    f,
+                    "{image} is neither in the account nor in the Recycle Bin of this Region"
+                )?;
+                if snapshots.is_empty() {
+                    return f.write_str(", and no snapshot names it");
+                }
+                let snapshots: Vec<_> = snapshots.iter().map(ToString::to_string).collect();
+                write!(
+                    f,
+                    "; its snapshots were {}: make a new image of them (aws ec2 register-image)",
+                    snapshots.join(", ")
+                )
+            }
+            Self::Failed(failure) => f.write_str(&failure.message),
+        }
+    }
 }
 
 /// How bringing an image back ended.
@@ -97,9 +136,11 @@ pub async fn restore(
     let result = try_restore(image, options, names, now, cloud, &mut done).await;
     let (status, problem) = match result {
         Ok((status, problem)) => (status, problem),
-        Err(error) => (RestoreStatus::Failed, Some(error.to_string())),
+        Err(error) => (RestoreStatus::Failed, Some(RestoreProblem::Failed((&error).into()))),
     };
-    tracing::info!(image_id = %image, ?status, done = done.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "), problem, "restored");
+    let steps: Vec<_> = done.iter().map(ToString::to_string).collect();
+    let why = problem.as_ref().map(ToString::to_string);
+    tracing::info!(image_id = %image, ?status, done = steps.join("; "), problem = why, "restored");
     Restored { image_id: image.clone(), status, done, problem }
 }
 
@@ -110,7 +151,7 @@ async fn try_restore(
     now: Timestamp,
     cloud: &dyn Cloud,
     done: &mut Vec<RestoreStep>,
-) -> Result<(RestoreStatus, Option<String>), CloudError> {
+) -> Result<(RestoreStatus, Option<RestoreProblem>), CloudError> {
     let marked = cloud.list_tagged(&names.image, Some(image.as_str())).await?;
     let marked: Vec<SnapshotId> = marked
         .into_iter()
@@ -139,7 +180,10 @@ async fn try_restore(
             cloud.remove_tags(std::slice::from_ref(&resource), keys).await?;
             done.push(RestoreStep::SnapshotUnmarked { snapshot: snapshot.clone() });
         }
-        return Ok((RestoreStatus::Gone, Some(gone(image, &marked))));
+        return Ok((
+            RestoreStatus::Gone,
+            Some(RestoreProblem::Gone { image: image.clone(), snapshots: marked }),
+        ));
     };
     let was_away = !done.is_empty();
     if let Some(keep) = &options.keep {
@@ -250,16 +294,4 @@ async fn keep_it(
         done.push(RestoreStep::Kept { key: key.to_owned(), value: keep.to_owned() });
     }
     Ok(())
-}
-
-fn gone(image: &ImageId, snapshots: &[SnapshotId]) -> String {
-    let place = format!("{image} is neither in the account nor in the Recycle Bin of this Region");
-    if snapshots.is_empty() {
-        return format!("{place}, and no snapshot names it");
-    }
-    let snapshots: Vec<_> = snapshots.iter().map(ToString::to_string).collect();
-    format!(
-        "{place}; its snapshots were {}: make a new image of them (aws ec2 register-image)",
-        snapshots.join(", ")
-    )
 }

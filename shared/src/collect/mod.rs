@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 pub use self::remnants::{
-    Recycled, Remnant, RemnantLocation, Remnants, read_remnants, remnants_in,
+    DeleteAfter, Recycled, Remnant, RemnantLocation, Remnants, read_remnants, remnants_in,
 };
 pub use self::verify::{
     MissingEvidence, plan_snapshots_verified, plan_verified, read_launch_permissions,

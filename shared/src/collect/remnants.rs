@@ -41,8 +41,24 @@ pub struct Remnant {
     pub place: RemnantLocation,
     /// Its size in GiB.
     pub size_gib: Option<u32>,
-    /// From when on it may be deleted, according to the ledger: a time, or what else the tag holds.
-    pub delete_after: Option<String>,
+    /// From when on it may be deleted, according to its tag.
+    pub delete_after: Option<DeleteAfter>,
+}
+
+/// The value of the tag `delete-after`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum DeleteAfter {
+    /// A time.
+    At(Timestamp),
+    /// Any other text.
+    Unreadable(String),
+}
+
+impl From<&str> for DeleteAfter {
+    fn from(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Unreadable(text.to_owned()), Self::At)
+    }
 }
 
 /// Where a snapshot is.
@@ -82,7 +98,7 @@ pub fn remnants_in(inventory: &Inventory, image: &ImageId, names: &TagNames) -> 
                 snapshot_id: one.snapshot_id.clone(),
                 place: RemnantLocation::Here,
                 size_gib: one.size_gib,
-                delete_after: one.tags.get(&names.delete_after).map(ToOwned::to_owned),
+                delete_after: one.tags.get(&names.delete_after).map(DeleteAfter::from),
             })
             .collect(),
         unread: inventory.unread.clone(),

@@ -133,7 +133,7 @@ pub fn restored_text(all: &[Restored]) -> String {
             let _ = writeln!(text, "  {}", printable(&done.to_string()));
         }
         if let Some(problem) = problem {
-            let _ = writeln!(text, "  {}", printable(problem));
+            let _ = writeln!(text, "  {}", printable(&problem.to_string()));
         }
     }
     text

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{CitedReference, Explanation, Milestone, RuleOutcome, Verdict, When, restore_command};
-use crate::collect::{Remnant, RemnantLocation, Remnants};
+use crate::collect::{DeleteAfter, Remnant, RemnantLocation, Remnants};
 use crate::model::{AccountRegion, ArnAndVersion, ImageId, Region, Source, TagNames, Unread};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next};
@@ -123,7 +123,10 @@ fn trace(trace: &Remnant, plan: &SnapshotPlan) -> String {
         }
         None => {
             if let Some(after) = delete_after {
-                let after = after.parse().map_or_else(|_| printable(after), minute);
+                let after = match after {
+                    DeleteAfter::At(at) => minute(*at),
+                    DeleteAfter::Unreadable(text) => printable(text),
+                };
                 let _ = write!(line, ", may be deleted from {after} on");
             }
         }
