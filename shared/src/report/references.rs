@@ -53,7 +53,7 @@ pub fn stale(plan: &Plan) -> Vec<Stale> {
         };
         let others = decision.reasons.iter().filter(|reason| match reason {
             Reason::InUse { arn, version, stale, .. } => {
-                !stale && !(version.is_none() && is_same(arn))
+                !(*stale || (version.is_none() && is_same(arn)))
             }
             _ => true,
         });
