@@ -10,10 +10,10 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use steward::apply::Outcome;
-use steward_aws::{Aws, Connect, Pace, connect};
 use steward::jobs::{Job, Mode};
-use steward::policy::Policy;
 use steward::model::AccountRegion;
+use steward::policy::Policy;
+use steward_aws::{Aws, Connect, Pace, connect};
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance};
 use steward_tests::standin::Standin;
 
@@ -68,7 +68,11 @@ fn fleet(now: Timestamp) -> Fleet {
     newest.created_at = now - SignedDuration::from_hours(24);
     let instance =
         FleetInstance::new("i-00000000000000001".parse().unwrap(), newest.image_id.clone());
-    Fleet { images: doomed.chain([newest]).collect(), instances: vec![instance], ..Fleet::default() }
+    Fleet {
+        images: doomed.chain([newest]).collect(),
+        instances: vec![instance],
+        ..Fleet::default()
+    }
 }
 
 async fn begin(standin: &Standin, now: Timestamp) -> Aws {
@@ -94,8 +98,14 @@ async fn sweep(aws: &Aws, now: Timestamp, seconds: Option<u64>) -> (Outcome, Dur
         Some(seconds) => Duration::from_secs(seconds).saturating_sub(begun.elapsed()),
         None => Duration::MAX,
     };
-    let job =
-        Job { cloud: aws, target: &target, policy: &policy, mode: Mode::Apply, now, deadline: &left };
+    let job = Job {
+        cloud: aws,
+        target: &target,
+        policy: &policy,
+        mode: Mode::Apply,
+        now,
+        deadline: &left,
+    };
     let plan = job.plan_images().await;
     let outcome = job.apply_images(&plan).await;
     (outcome, begun.elapsed())

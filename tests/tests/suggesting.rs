@@ -6,11 +6,11 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use steward::suggest::first_policy;
 use steward::model::Inventory;
 use steward::plan::plan;
 use steward::plan::reason::Reason;
 use steward::policy::Policy;
+use steward::suggest::first_policy;
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
@@ -64,7 +64,7 @@ fn world(images: &[(Value, bool)]) -> Inventory {
         let mut image = image.clone();
         let id = format!("ami-{number:04}");
         if *in_use {
-            references.push(json!({ "image_id": id, "kind": "instance", "by": "i-1" }));
+            references.push(json!({ "image_id": id, "kind": "instance", "arn": "i-1" }));
         }
         image["image_id"] = json!(id);
         listed.push(image);

@@ -1,8 +1,8 @@
 //! Clauses about what starts machines by itself beside groups: fleets, spot requests, AWS Batch.
 
 use serde_json::{Value, json};
-use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, Source};
 use steward::cloud::{ErrorKind, SourceAnswer, View};
+use steward::model::{ComputeEnvironments, ReferenceScope, Source, TemplateVersions};
 use steward_tests::switches::Switches;
 
 use crate::Account;

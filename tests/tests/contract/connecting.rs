@@ -5,8 +5,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use steward_aws::{Connect, connect};
 use steward::cloud::ErrorKind;
+use steward_aws::{Connect, connect};
 use steward_tests::standin::options;
 use steward_tests::switches::Switches;
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use steward::cloud::{ErrorKind, EventBus, Instances, Message};
-use steward::model::{InstanceProtection, Instance, InstanceState, InstanceId};
+use steward::model::{Instance, InstanceId, InstanceProtection, InstanceState};
 use steward_tests::switches::Switches;
 
 use crate::{Account, tags};

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use steward::cloud::{ErrorKind, SnapshotScope, View};
-use steward::model::{SnapshotId, Image, ImageState, Snapshot};
+use steward::model::{Image, ImageState, Snapshot, SnapshotId};
 use steward_tests::fleet::Fleet;
 use steward_tests::switches::Switches;
 

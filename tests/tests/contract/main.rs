@@ -12,8 +12,8 @@
 mod capacity;
 mod changes;
 mod connecting;
-mod listing;
 mod instances;
+mod listing;
 mod provider;
 mod recycling;
 mod references;
@@ -25,9 +25,9 @@ mod steps;
 mod wire;
 
 use serde_json::Value;
-use steward_aws::Aws;
 use steward::cloud::{Cloud, EventBus, Instances};
-use steward::model::{ResourceId, ImageId, SnapshotId, Tags};
+use steward::model::{ImageId, ResourceId, SnapshotId, Tags};
+use steward_aws::Aws;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 use steward_tests::standin::Standin;

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
 use steward::cloud::{CloudError, ErrorKind, View};
-use steward::model::{TemplateVersions, Reference};
+use steward::model::{Reference, TemplateVersions};
 use steward_tests::switches::Switches;
 
 use crate::references::EC2;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use steward::cloud::{CloudError, ErrorKind, SourceAnswer, View};
-use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, Source};
+use steward::model::{ComputeEnvironments, ReferenceScope, Source, TemplateVersions};
 use steward_tests::switches::Switches;
 
 use crate::Account;

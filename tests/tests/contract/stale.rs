@@ -3,8 +3,8 @@
 use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
-use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions, Source};
 use steward::cloud::{ErrorKind, SourceAnswer, View};
+use steward::model::{ComputeEnvironments, ReferenceScope, Source, TemplateVersions};
 use steward_tests::switches::Switches;
 
 use crate::Account;

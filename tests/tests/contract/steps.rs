@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::json;
 use steward::cloud::{Cloud, CloudError, ErrorKind, View};
-use steward::model::{SnapshotFate, ImageState};
+use steward::model::{ImageState, SnapshotFate};
 use steward_tests::fleet::FleetImage;
 use steward_tests::switches::Switches;
 

@@ -5,9 +5,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
-use steward_aws::{Connect, connect};
 use steward::cloud::{Cloud, ErrorKind, SnapshotScope, View};
-use steward::model::{ComputeEnvironments, ReferenceScope, SnapshotFate, TemplateVersions, Source};
+use steward::model::{ComputeEnvironments, ReferenceScope, SnapshotFate, Source, TemplateVersions};
+use steward_aws::{Connect, connect};
 use steward_tests::standin::options;
 use steward_tests::switches::Switches;
 
