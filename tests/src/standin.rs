@@ -104,7 +104,7 @@ impl Standin {
         self.control("DELETE", "calls", "").await;
     }
 
-    /// What the event bus was told so far: entries as PutEvents takes them.
+    /// The events published so far: entries as PutEvents takes them.
     pub async fn events(&self) -> Vec<Value> {
         serde_json::from_str(&self.control("GET", "events", "").await).expect("entries")
     }

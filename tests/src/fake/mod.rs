@@ -159,7 +159,7 @@ impl Fake {
         self.lock().calls.iter().filter(|call| call.changes()).cloned().collect()
     }
 
-    /// What the event bus was told so far.
+    /// The events published so far.
     pub fn messages(&self) -> Vec<Message> {
         self.lock().messages.clone()
     }
