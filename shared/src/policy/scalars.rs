@@ -131,8 +131,8 @@ impl AgeText {
 
 impl<'de> Deserialize<'de> for AgeText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
+        struct AgeTextVisitor;
+        impl Visitor<'_> for AgeTextVisitor {
             type Value = AgeText;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -143,7 +143,7 @@ impl<'de> Deserialize<'de> for AgeText {
                 AgeText::parse(text).map_err(E::custom)
             }
         }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(AgeTextVisitor)
     }
 }
 
@@ -172,8 +172,8 @@ pub enum AgeOrNever {
 
 impl<'de> Deserialize<'de> for AgeOrNever {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
+        struct AgeOrNeverVisitor;
+        impl Visitor<'_> for AgeOrNeverVisitor {
             type Value = AgeOrNever;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,7 +187,7 @@ impl<'de> Deserialize<'de> for AgeOrNever {
                 }
             }
         }
-        deserializer.deserialize_str(Text)
+        deserializer.deserialize_str(AgeOrNeverVisitor)
     }
 }
 
