@@ -119,7 +119,7 @@ pub async fn sharing_adds_to_those_that_may_launch_already<A: Account>() {
     let found = port.find_launch_permissions(&first).await.unwrap();
     let all = permissions(&["111122223333", "222233334444", "all", ORGANIZATION, UNIT]);
     assert_eq!(found, all);
-    // What one image lost is given back in the words that it was told in.
+    // What one image lost is given back as it was read.
     let held = port.find_launch_permissions(&second).await.unwrap();
     port.disable(&second).await.unwrap();
     port.enable(&second).await.unwrap();

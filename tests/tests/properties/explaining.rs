@@ -95,8 +95,8 @@ proptest! {
         }
         let found = plan(world.inventory(), &policy, at);
         for decision in &found.decisions {
-            let told = story(&decision.image_id, world.inventory(), &policy, &found);
-            check(&told.unwrap())?;
+            let explanation = story(&decision.image_id, world.inventory(), &policy, &found);
+            check(&explanation.unwrap())?;
         }
     }
 }
