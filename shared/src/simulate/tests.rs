@@ -4,8 +4,8 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::progress::NoProgress;
 use crate::model::ImageState;
+use crate::progress::NoProgress;
 
 const STEPS: &str = "retire = { deprecate_after = \"0d\", disable_after = \"2d\", deregister_after = \"4d\", \
                      delete_snapshots_after = \"3d\" }";
