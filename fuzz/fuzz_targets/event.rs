@@ -7,9 +7,9 @@ use steward::events::Trigger;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(event) = serde_json::from_slice::<Value>(data) else { return };
-    let trigger = Trigger::parse(&event);
+    let trigger = steward_eventbridge::parse(&event);
     if let Trigger::Image { image, .. } = &trigger {
         assert!(image.as_str().starts_with("ami-"));
     }
-    assert_eq!(trigger, Trigger::parse(&event));
+    assert_eq!(trigger, steward_eventbridge::parse(&event));
 });

@@ -11,7 +11,7 @@
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
-use steward::plan::reap::{SnapshotDecision, SnapshotPlan};
+use steward::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use steward::plan::undo::Undo;
 use steward::plan::{Action, Decision, Next, Plan, Removal};
 
@@ -44,7 +44,7 @@ fn image(decision: &Decision) -> String {
         rule,
         group,
         action,
-        because,
+        reasons,
         expired_at,
         next,
         snapshots,
@@ -52,7 +52,7 @@ fn image(decision: &Decision) -> String {
     let next = next.map(|Next { action, at }| format!("{}@{}", show(&action), show(&at)));
     line(&[
         format!("{image_id} {}{}", steps(action), field("next", &next)),
-        reasons(because),
+        all_reasons(reasons),
         [
             field("rule", rule),
             field("group", group),
@@ -93,10 +93,10 @@ fn steps(action: &Action) -> String {
 }
 
 fn snapshot(decision: &SnapshotDecision) -> String {
-    let SnapshotDecision { snapshot_id, image, size_gib, action, delete_after, because } = decision;
+    let SnapshotDecision { snapshot_id, image, size_gib, action, delete_after, reasons } = decision;
     line(&[
         format!("{snapshot_id} {}{}", show(action), field("delete_after", delete_after)),
-        reasons(because),
+        all_reasons(reasons),
         [field("image", image), field("size_gib", size_gib)].concat(),
     ])
 }
@@ -105,7 +105,7 @@ fn line(parts: &[String]) -> String {
     parts.iter().map(|part| part.trim()).collect::<Vec<_>>().join(" | ").trim_end().to_owned()
 }
 
-fn reasons<T: Serialize>(reasons: &[T]) -> String {
+fn all_reasons<T: Serialize>(reasons: &[T]) -> String {
     reasons.iter().map(tagged).collect::<Vec<_>>().join("; ")
 }
 

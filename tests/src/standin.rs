@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 
 use serde_json::Value;
-use steward_aws::{Aws, Connect, Pace, StaticKeys, connect};
+use steward_aws::{Aws, Connect, RateLimit, StaticKeys, connect};
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::fleet::Fleet;
@@ -104,7 +104,7 @@ impl Standin {
         self.control("DELETE", "calls", "").await;
     }
 
-    /// What the event bus was told so far: entries as PutEvents takes them.
+    /// The events published so far: entries as PutEvents takes them.
     pub async fn events(&self) -> Vec<Value> {
         serde_json::from_str(&self.control("GET", "events", "").await).expect("entries")
     }
@@ -120,7 +120,7 @@ pub fn options() -> Connect {
     Connect {
         region: Some(Fleet::default().region().to_string()),
         keys: Some(StaticKeys { id: "AKIDSTANDIN".into(), secret: "no secret".into() }),
-        pace: Pace::Unpaced,
+        rate_limit: RateLimit::Unpaced,
         ..Connect::default()
     }
 }
@@ -138,7 +138,7 @@ fn root() -> &'static Path {
 }
 
 /// `STEWARD_PYTHON`, or the project's virtual environment.
-#[expect(clippy::disallowed_methods, reason = "where Python is differs from machine to machine")]
+#[expect(clippy::disallowed_methods, reason = "where Python is differs between computers")]
 fn python() -> PathBuf {
     match std::env::var_os("STEWARD_PYTHON") {
         Some(path) => path.into(),

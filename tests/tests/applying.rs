@@ -5,12 +5,14 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use steward::apply::{self, FailedStep, Outcome, Status};
+use steward::apply::{self, Change, Outcome, Status, StepKind, StepRecord};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
-use steward::model::{AccountRegion, NoDeadline, Tags};
+use steward::model::{AccountRegion, ReferenceKind, ResourceId, Tags};
 use steward::plan::Plan;
+use steward::plan::reason::Reason;
 use steward::policy::Policy;
+use steward::progress::{NoProgress, RunContext};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::{Fleet, FleetInstance, LaunchTemplate, TemplateVersion};
 use steward_tests::switches::Switches;
@@ -42,21 +44,15 @@ fn policy() -> Policy {
 }
 
 fn planned(fake: &Fake) -> Plan {
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
-    let policy = policy();
-    let job = Job {
-        cloud: fake,
-        target: &target,
-        policy: &policy,
-        mode: Mode::Plan,
-        now: now(),
-        deadline: &NoDeadline,
-    };
-    run(job.plan_images())
+    planned_by(&policy(), fake)
 }
 
 fn applied(fake: &Fake, plan: &Plan) -> Outcome {
-    run(apply::apply(plan, &policy(), fake, &NoDeadline))
+    run(apply::apply(plan, &policy(), fake, RunContext::UNLIMITED))
+}
+
+fn names<'a>(ids: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
+    ids.map(ToString::to_string).collect()
 }
 
 fn images(fake: &Fake) -> Vec<String> {
@@ -71,9 +67,11 @@ fn an_image_whose_snapshots_cannot_be_marked_stays() {
         fake.set(Switches::default().and_fail_about("ec2:CreateTags", code, "snap-2"));
         let outcome = applied(&fake, &plan);
         assert_eq!(images(&fake), ["ami-1", "ami-2"], "{code}");
-        let failed: Vec<_> =
-            outcome.failed.iter().map(|f| (f.id.as_str(), f.step, f.code.as_str())).collect();
-        assert_eq!(failed, [("ami-2", FailedStep::Ledger, code)]);
+        let failed: Vec<_> = outcome
+            .failed()
+            .map(|one| (one.resource.as_str(), one.step, one.failure().unwrap().code.as_str()))
+            .collect();
+        assert_eq!(failed, [("ami-2", StepKind::WriteStateTags, code)]);
         assert_eq!(outcome.status(), Status::Part);
     }
 }
@@ -93,11 +91,18 @@ fn after_the_plan(change: impl FnOnce(&mut Fleet)) -> Outcome {
 #[test]
 fn what_was_wanted_since_the_plan_is_left_alone() {
     let reasons = |outcome: Outcome| {
-        let changed: Vec<_> =
-            outcome.changed.into_iter().map(|change| (change.id, change.reasons)).collect();
-        assert_eq!(changed.len(), 1, "{changed:?}");
-        assert_eq!(changed[0].0, "ami-2");
-        changed[0].1.clone()
+        let changed: Vec<_> = outcome.changed().collect();
+        let [record] = &changed[..] else { panic!("{changed:?}") };
+        assert_eq!(record.resource.as_str(), "ami-2");
+        let Some(Change::Kept { reasons }) = record.change() else { panic!("{record:?}") };
+        reasons.clone()
+    };
+    let kinds_of_use = |reasons: &[Reason]| {
+        let kind = |reason: &Reason| match reason {
+            Reason::InUse { kind, .. } => kind.clone(),
+            other => panic!("{other:?}"),
+        };
+        reasons.iter().map(kind).collect::<Vec<_>>()
     };
     let started = after_the_plan(|fleet| {
         fleet.instances.push(FleetInstance {
@@ -105,7 +110,7 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
             ..FleetInstance::new("i-1".parse().unwrap(), "ami-2".parse().unwrap())
         });
     });
-    assert!(reasons(started).starts_with("in use: instance "));
+    assert_eq!(kinds_of_use(&reasons(started))[0], ReferenceKind::Instance);
     let named = after_the_plan(|fleet| {
         fleet.launch_templates.push(LaunchTemplate {
             launch_template_id: "lt-1".to_owned(),
@@ -118,19 +123,19 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
             }],
         });
     });
-    assert!(reasons(named).starts_with("in use: launch_template "));
+    assert_eq!(kinds_of_use(&reasons(named))[0], ReferenceKind::LaunchTemplate);
     let shared = after_the_plan(|fleet| {
         fleet.images[1].launch_permissions = vec!["111122223333".to_owned()];
     });
-    assert_eq!(reasons(shared), "shared with 111122223333");
+    assert_eq!(reasons(shared), [Reason::Shared { with: ["111122223333".into()].into() }]);
     let kept = after_the_plan(|fleet| {
         fleet.images[1].tags = [("image-steward:keep", "")].into_iter().collect();
     });
-    assert_eq!(reasons(kept), "opted out by tag");
+    assert_eq!(reasons(kept), [Reason::OptedOut { until: None }]);
     let protected = after_the_plan(|fleet| {
         fleet.images[1].protected = "enabled-with-cooldown".to_owned();
     });
-    assert_eq!(reasons(protected), "deregistration protection");
+    assert_eq!(reasons(protected), [Reason::Protected]);
 }
 
 /// Two images that go share `snap-9`; with `"0d"` the provider would delete it with the last one.
@@ -155,11 +160,12 @@ fn planned_by(policy: &Policy, fake: &Fake) -> Plan {
     let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let job = Job {
         cloud: fake,
+        instances: fake,
         target: &target,
         policy,
         mode: Mode::Plan,
         now: now(),
-        deadline: &NoDeadline,
+        context: RunContext::UNLIMITED,
     };
     run(job.plan_images())
 }
@@ -168,11 +174,12 @@ fn reaped(policy: &Policy, fake: &Fake) {
     let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let job = Job {
         cloud: fake,
+        instances: fake,
         target: &target,
         policy,
         mode: Mode::Apply,
         now: now(),
-        deadline: &NoDeadline,
+        context: RunContext::UNLIMITED,
     };
     run(job.reap(&SnapshotScope::Own));
 }
@@ -182,9 +189,9 @@ fn a_shared_snapshot_that_people_keep_stays_whichever_image_goes_last() {
     for late in ["ami-2", "ami-3"] {
         let (fake, policy) = sharing(r#""image-steward:keep":"yes""#);
         fake.set(Switches::default().and_fail_about("ec2:DeregisterImage", "InternalError", late));
-        run(apply::apply(&planned_by(&policy, &fake), &policy, &fake, &NoDeadline));
+        run(apply::apply(&planned_by(&policy, &fake), &policy, &fake, RunContext::UNLIMITED));
         fake.set(Switches::default());
-        run(apply::apply(&planned_by(&policy, &fake), &policy, &fake, &NoDeadline));
+        run(apply::apply(&planned_by(&policy, &fake), &policy, &fake, RunContext::UNLIMITED));
         assert_eq!(images(&fake), ["ami-1"], "{late}");
         reaped(&policy, &fake);
         assert_eq!(snapshots(&fake), ["snap-1", "snap-9"], "{late}");
@@ -197,7 +204,7 @@ fn a_shared_snapshot_is_not_lost_when_another_hand_removes_the_second_image() {
         let (fake, policy) = sharing("");
         let plan = planned_by(&policy, &fake);
         fake.change(|fleet| fleet.images.retain(|image| image.image_id.as_str() != other));
-        run(apply::apply(&plan, &policy, &fake, &NoDeadline));
+        run(apply::apply(&plan, &policy, &fake, RunContext::UNLIMITED));
         assert_eq!(images(&fake), ["ami-1"], "{other}");
         let world = fake.world();
         let shared = world.snapshots.iter().find(|one| one.snapshot_id.as_str() == "snap-9");
@@ -217,7 +224,7 @@ fn a_snapshot_that_is_kept_since_the_plan_stays_when_its_image_goes() {
             }
         }
     });
-    run(apply::apply(&plan, &policy, &fake, &NoDeadline));
+    run(apply::apply(&plan, &policy, &fake, RunContext::UNLIMITED));
     assert_eq!(images(&fake), ["ami-1"]);
     assert!(snapshots(&fake).contains(&"snap-2".to_owned()));
 }
@@ -234,8 +241,8 @@ fn a_look_that_fails_removes_nothing() {
         fake.set(Switches::deny(&[action]));
         let outcome = applied(&fake, &plan);
         assert_eq!(images(&fake).len(), 3, "{action}");
-        assert_eq!(outcome.failed.len(), 2, "{action}");
-        assert!(outcome.failed.iter().all(|failure| failure.step == FailedStep::Recheck));
+        assert_eq!(outcome.failed().count(), 2, "{action}");
+        assert!(outcome.failed().all(|record| record.step == StepKind::Recheck));
         assert_eq!(outcome.status(), Status::Failed);
     }
 }
@@ -244,11 +251,13 @@ fn a_look_that_fails_removes_nothing() {
 fn a_deadline_leaves_the_rest_to_the_next_run() {
     let fake = fake();
     let plan = planned(&fake);
-    let outcome = run(apply::apply(&plan, &policy(), &fake, &|| Duration::from_secs(10)));
-    assert_eq!(outcome.not_reached, ["ami-2", "ami-3"]);
+    let deadline = || Duration::from_secs(10);
+    let context = RunContext { deadline: &deadline, progress: &NoProgress };
+    let outcome = run(apply::apply(&plan, &policy(), &fake, context));
+    assert_eq!(names(outcome.not_reached()), ["ami-2", "ami-3"]);
     assert_eq!(outcome.status(), Status::Part);
     assert_eq!(images(&fake).len(), 3);
-    assert_eq!(applied(&fake, &planned(&fake)).deregistered.len(), 2);
+    assert_eq!(applied(&fake, &planned(&fake)).images_done(StepKind::Deregister).count(), 2);
 }
 
 #[test]
@@ -275,7 +284,7 @@ fn stopped_after_any_call_nothing_is_changed_any_more_and_the_next_run_ends_the_
             (fake, plan)
         };
         let (whole, plan) = begin();
-        run(apply::apply(&plan, &policy, &whole, &NoDeadline));
+        run(apply::apply(&plan, &policy, &whole, RunContext::UNLIMITED));
         let calls = whole.calls().len();
         assert!(whole.changing_calls().len() >= 2, "{retire}");
         for stop in 0..calls {
@@ -284,13 +293,14 @@ fn stopped_after_any_call_nothing_is_changed_any_more_and_the_next_run_ends_the_
                 true => Duration::MAX,
                 false => Duration::ZERO,
             };
-            let outcome = run(apply::apply(&plan, &policy, &fake, &stopped));
+            let context = RunContext { deadline: &stopped, progress: &NoProgress };
+            let outcome = run(apply::apply(&plan, &policy, &fake, context));
             let changed: Vec<_> =
                 fake.calls().into_iter().skip(stop).filter(|c| c.changes()).collect();
             assert!(changed.is_empty(), "{retire}, stopped after {stop}: {changed:?}");
-            assert!(outcome.failed.is_empty(), "{:?}", outcome.failed);
+            assert_eq!(outcome.failed().collect::<Vec<_>>(), [] as [&StepRecord; 0]);
             let plan = planned_by(&policy, &fake);
-            run(apply::apply(&plan, &policy, &fake, &NoDeadline));
+            run(apply::apply(&plan, &policy, &fake, RunContext::UNLIMITED));
             assert_eq!(fake.world(), whole.world(), "{retire}, stopped after {stop}");
         }
     }
@@ -308,20 +318,18 @@ fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
     );
     let job = Job {
         cloud: &fake,
+        instances: &fake,
         target: &target,
         policy: &policy,
         mode: Mode::Apply,
         now: later,
-        deadline: &NoDeadline,
+        context: RunContext::UNLIMITED,
     };
-    let first = run(job.reap(&SnapshotScope::Own)).outcome;
-    let second = run(job.reap(&SnapshotScope::Own)).outcome;
-    let names = |ids: &[steward::model::SnapshotId]| {
-        ids.iter().map(ToString::to_string).collect::<Vec<_>>()
-    };
-    assert_eq!(names(&first.later), ["snap-2", "snap-3"]);
+    let (_, first) = run(job.reap(&SnapshotScope::Own));
+    let (_, second) = run(job.reap(&SnapshotScope::Own));
+    assert_eq!(names(first.in_use()), ["snap-2", "snap-3"]);
     assert_eq!(first.status(), Status::Done);
-    assert_eq!(names(&second.deleted), ["snap-2", "snap-3"]);
+    assert_eq!(names(second.done(StepKind::DeleteSnapshot)), ["snap-2", "snap-3"]);
     assert_eq!(fake.world().snapshots.len(), 1);
 }
 
@@ -340,11 +348,12 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
         let deadline = || Duration::from_secs(20);
         let job = Job {
             cloud: &fake,
+            instances: &fake,
             target: &target,
             policy: &policy,
             mode: Mode::Apply,
             now: now(),
-            deadline: &deadline,
+            context: RunContext { deadline: &deadline, progress: &NoProgress },
         };
         let (plan, outcome) = run(async {
             let plan = job.plan_images().await;
@@ -352,7 +361,7 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
             (plan, outcome)
         });
         assert_eq!((plan.summary.deregister, plan.summary.expire, plan.summary.wait), (0, 0, 2));
-        assert_eq!(outcome.not_reached, ["ami-2", "ami-3"]);
+        assert_eq!(names(outcome.not_reached()), ["ami-2", "ami-3"]);
         assert_eq!(images(&fake).len(), 3);
         assert!(fake.calls().iter().all(|call| !call.changes()), "{deregister_after}");
     }

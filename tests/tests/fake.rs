@@ -2,14 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::json;
-use steward::cloud::{Cloud, CloudError, ErrorKind, View};
+use steward::cloud::{
+    CloudError, ErrorKind, ImageReader, ImageWriter, RecycleBinReader, ReferenceReader,
+    SnapshotReader, SnapshotWriter, TagReader, TagWriter,
+};
 use steward::model::{
-    ComputeEnvironments, ImageId, ReferenceScope, ResourceId, SnapshotFate, SnapshotId,
-    TemplateVersions,
+    ComputeEnvironments, ImageId, LaunchPermission, ReferenceScope, ResourceId, SnapshotFate,
+    SnapshotId, TemplateVersions,
 };
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage};
@@ -263,7 +264,7 @@ async fn every_source_fails_by_itself_when_the_plug_is_pulled_among_them() {
 async fn each_step_is_a_change_and_each_look_is_none() {
     let fake = account();
     let (one, snapshot) = (id("ami-1"), "snap-1".parse::<SnapshotId>().unwrap());
-    let with: Arc<str> = "111122223333".into();
+    let with = LaunchPermission::from("111122223333");
     let time = at("2027-01-01T00:00:00Z");
     fake.deprecate(&one, time).await.unwrap();
     fake.cancel_deprecation(&one).await.unwrap();

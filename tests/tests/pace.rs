@@ -1,6 +1,6 @@
 //! The pace of a large run, against a local account that keeps EC2's token buckets, in a time that
 //! runs ten times as fast. `make pace` runs it, and prints what it measured: it takes minutes, and
-//! says little on a machine that is busy with something else.
+//! says little on a computer that is busy with something else.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 #![expect(clippy::disallowed_methods, reason = "how long a run takes is what is measured")]
@@ -9,11 +9,12 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
-use steward::apply::Outcome;
+use steward::apply::{Outcome, StepKind};
 use steward::jobs::{Job, Mode};
 use steward::model::AccountRegion;
 use steward::policy::Policy;
-use steward_aws::{Aws, Connect, Pace, connect};
+use steward::progress::{NoProgress, RunContext};
+use steward_aws::{Aws, Connect, RateLimit, connect};
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance};
 use steward_tests::standin::Standin;
 
@@ -45,7 +46,7 @@ fn least(calls: u32) -> f64 {
 }
 
 /// Images that were disabled a week ago and are due, each with a snapshot; and a newest one, which
-/// a machine runs.
+/// an instance runs.
 fn fleet(now: Timestamp) -> Fleet {
     let doomed = (1..=DOOMED).map(|n| {
         let id = format!("ami-{n:017x}");
@@ -84,8 +85,8 @@ async fn begin(standin: &Standin, now: Timestamp) -> Aws {
         })
         .collect();
     standin.switch(&format!(r#"{{"buckets":{{{}}}}}"#, buckets.join(","))).await;
-    let pace = Pace::Scaled(NonZeroU32::new(SCALE).unwrap());
-    let aws = connect(Connect { pace, ..standin.options() }).await.unwrap();
+    let rate_limit = RateLimit::Scaled(NonZeroU32::new(SCALE).unwrap());
+    let aws = connect(Connect { rate_limit, ..standin.options() }).await.unwrap();
     standin.forget_calls().await;
     aws
 }
@@ -100,15 +101,20 @@ async fn sweep(aws: &Aws, now: Timestamp, seconds: Option<u64>) -> (Outcome, Dur
     };
     let job = Job {
         cloud: aws,
+        instances: aws,
         target: &target,
         policy: &policy,
         mode: Mode::Apply,
         now,
-        deadline: &left,
+        context: RunContext { deadline: &left, progress: &NoProgress },
     };
     let plan = job.plan_images().await;
     let outcome = job.apply_images(&plan).await;
     (outcome, begun.elapsed())
+}
+
+fn deregistered(outcome: &Outcome) -> usize {
+    outcome.images_done(StepKind::Deregister).count()
 }
 
 #[tokio::test]
@@ -128,12 +134,12 @@ async fn six_thousand_images_take_as_long_as_their_bucket() {
         took.as_secs_f64(),
         took.as_secs_f64() / limit,
         f64::from(throttled) * 100.0 / f64::from(all),
-        outcome.deregistered.len(),
-        outcome.failed.len(),
-        outcome.not_reached.len()
+        deregistered(&outcome),
+        outcome.failed().count(),
+        outcome.not_reached().count()
     );
     println!("calls: {calls:?}");
-    assert_eq!(outcome.deregistered.len(), DOOMED as usize, "{:?}", outcome.failed.first());
+    assert_eq!(deregistered(&outcome), DOOMED as usize, "{:?}", outcome.failed().next());
     assert_eq!(standin.world().await.images.len(), 1);
     assert!(f64::from(throttled) <= 0.01 * f64::from(all));
     assert!(took.as_secs_f64() <= 1.1 * limit);
@@ -150,24 +156,24 @@ async fn a_deadline_stops_a_run_and_the_next_one_takes_up_there() {
     println!(
         "{SECONDS} s: stopped after {:.1} s; deregistered {}, not reached {}, failed {}",
         took.as_secs_f64(),
-        first.deregistered.len(),
-        first.not_reached.len(),
-        first.failed.len()
+        deregistered(&first),
+        first.not_reached().count(),
+        first.failed().count()
     );
     assert!(took < Duration::from_secs(SECONDS));
-    assert!(first.failed.is_empty(), "{:?}", first.failed.first());
-    assert!(!first.deregistered.is_empty() && !first.not_reached.is_empty());
+    assert_eq!(first.failed().next(), None);
+    assert!(deregistered(&first) > 0 && first.not_reached().next().is_some());
     // What is neither done nor reported would be lost from sight.
-    assert_eq!(first.deregistered.len() + first.not_reached.len(), DOOMED as usize);
+    assert_eq!(deregistered(&first) + first.not_reached().count(), DOOMED as usize);
     let left = standin.world().await.images.len() - 1;
-    assert_eq!(left, first.not_reached.len());
+    assert_eq!(left, first.not_reached().count());
     let (second, took) = sweep(&aws, now, None).await;
     println!(
         "the next run: {:.1} s; deregistered {}, failed {}",
         took.as_secs_f64(),
-        second.deregistered.len(),
-        second.failed.len()
+        deregistered(&second),
+        second.failed().count()
     );
-    assert_eq!(second.deregistered.len(), left);
+    assert_eq!(deregistered(&second), left);
     assert_eq!(standin.world().await.images.len(), 1);
 }

@@ -123,8 +123,8 @@ fn stems(folder: &Path, extension: &str) -> Vec<String> {
 
 /// A reference to an image that is in no scenario.
 fn elsewhere() -> Value {
-    let by = "arn:aws:ec2:eu-central-1:123456789012:instance/i-0e1";
-    serde_json::json!({ "image_id": "ami-elsewhere", "kind": "instance", "by": by })
+    let arn = "arn:aws:ec2:eu-central-1:123456789012:instance/i-0e1";
+    serde_json::json!({ "image_id": "ami-elsewhere", "kind": "instance", "arn": arn })
 }
 
 fn load(name: &str) -> (Scenario, Inventory, Policy) {
@@ -205,14 +205,14 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
             differ("next", next, &Value::from(words.trim()));
         }
         if let Some(reasons) = reasons {
-            let found = decision["because"].as_array().unwrap();
+            let found = decision["reasons"].as_array().unwrap();
             let same = found.len() == reasons.len()
                 && found.iter().zip(reasons).all(|(found, expected)| is_expected(found, expected));
             if !same {
                 wrong.push(format!(
-                    "{image}: because: expected {}, found {}",
+                    "{image}: reasons: expected {}, found {}",
                     Value::from(reasons.clone()),
-                    decision["because"]
+                    decision["reasons"]
                 ));
             }
         }

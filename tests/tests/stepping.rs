@@ -4,13 +4,16 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 
 use jiff::{SignedDuration, Timestamp};
-use steward::apply::{self, Outcome};
+use steward::apply::{self, Change, Outcome, StepKind};
 use steward::cloud::SnapshotScope;
-use steward::jobs::{Job, Mode, Reaped};
-use steward::model::{AccountRegion, NoDeadline, SnapshotFate, TagNames, Tags};
+use steward::jobs::{Job, Mode};
+use steward::model::{AccountRegion, ImageState, ReferenceKind, SnapshotFate, TagNames, Tags};
+use steward::plan::reason::Reason;
+use steward::plan::snapshots::SnapshotReason;
 use steward::plan::{Action, Plan, Refusal};
 use steward::policy::Policy;
-use steward::restore::{End, RestoreOptions, restore};
+use steward::progress::RunContext;
+use steward::restore::{RestoreOptions, RestoreStatus, restore};
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, Parameter};
 use steward_tests::switches::Switches;
@@ -43,6 +46,9 @@ fn fake() -> Fake {
     ))
 }
 
+/// What somebody else does to an account.
+type FleetChange = fn(&mut Fleet);
+
 fn run<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
@@ -51,12 +57,19 @@ fn with_job<T>(
     fake: &Fake,
     policy: &Policy,
     at: Timestamp,
-    work: impl AsyncFnOnce(&Job<'_, Fake, NoDeadline>) -> T,
+    work: impl AsyncFnOnce(&Job<'_>) -> T,
 ) -> T {
     fake.set_clock(at);
     let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
-    let (cloud, mode) = (fake, Mode::Apply);
-    let job = Job { cloud, target: &target, policy, mode, now: at, deadline: &NoDeadline };
+    let job = Job {
+        cloud: fake,
+        instances: fake,
+        target: &target,
+        policy,
+        mode: Mode::Apply,
+        now: at,
+        context: RunContext::UNLIMITED,
+    };
     run(work(&job))
 }
 
@@ -66,11 +79,18 @@ fn planned(fake: &Fake, policy: &Policy) -> Plan {
 
 fn applied(fake: &Fake, policy: &Policy, plan: &Plan) -> Outcome {
     fake.forget_calls();
-    run(apply::apply(plan, policy, fake, &NoDeadline))
+    run(apply::apply(plan, policy, fake, RunContext::UNLIMITED))
 }
 
-fn reaped(fake: &Fake, policy: &Policy, at: Timestamp) -> Reaped {
-    with_job(fake, policy, at, async |job| job.reap(&SnapshotScope::Own).await)
+fn reaped(fake: &Fake, policy: &Policy, at: Timestamp) -> Outcome {
+    with_job(fake, policy, at, async |job| job.reap(&SnapshotScope::Own).await).1
+}
+
+/// What had changed about the only resource that was left alone for it.
+fn only_change(outcome: &Outcome) -> &Change {
+    let changed: Vec<_> = outcome.changed().collect();
+    let [record] = &changed[..] else { panic!("{outcome:?}") };
+    record.change().unwrap()
 }
 
 fn image(fake: &Fake, id: &str) -> FleetImage {
@@ -119,7 +139,7 @@ fn what_cannot_be_written_down_is_not_destroyed() {
         let plan = planned(&fake, &policy);
         fake.set(Switches::deny(&["ec2:CreateTags"]));
         let outcome = applied(&fake, &policy, &plan);
-        assert_eq!(outcome.failed.len(), 1, "{retire}: {outcome:?}");
+        assert_eq!(outcome.failed().count(), 1, "{retire}: {outcome:?}");
         let (is, was) = (image(&fake, "ami-2"), image(&self::fake(), "ami-2"));
         assert_eq!(is, was, "{retire}");
     }
@@ -145,7 +165,7 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
         let plan = job.plan_images().await;
         job.apply_images(&plan).await
     });
-    assert_eq!(outcome.rescued.len(), 1);
+    assert_eq!(outcome.images_done(StepKind::Rescue).count(), 1);
     assert_eq!(changes(&fake), ["enable", "share", "deprecate", "removetags"]);
     assert_eq!(image(&fake, "ami-2"), before);
 }
@@ -157,31 +177,43 @@ fn use_by_parameter(fleet: &mut Fleet, image: &str) {
 
 #[test]
 fn what_changed_since_the_plan_stops_a_step() {
-    type Change = fn(&mut Fleet);
-    let changes: [(&str, Change); 4] = [
-        ("in use: ssm_parameter", |fleet| use_by_parameter(fleet, "ami-2")),
-        ("its launch permissions are others", |fleet| {
-            fleet.images[1].launch_permissions.push("999988887777".to_owned());
-        }),
-        ("opted out", |fleet| {
+    type IsExpected = fn(&Change) -> bool;
+    let is_use: IsExpected = |change| {
+        let Change::Kept { reasons } = change else { return false };
+        matches!(&reasons[0], Reason::InUse { kind: ReferenceKind::SsmParameter, .. })
+    };
+    let is_opted_out: IsExpected = |change| {
+        let Change::Kept { reasons } = change else { return false };
+        matches!(reasons[0], Reason::OptedOut { .. })
+    };
+    let is_disabled: IsExpected = |change| *change == Change::State { state: ImageState::Disabled };
+    let changes: [(IsExpected, FleetChange); 4] = [
+        (is_use, |fleet| use_by_parameter(fleet, "ami-2")),
+        (
+            |change| *change == Change::LaunchPermissions,
+            |fleet| {
+                fleet.images[1].launch_permissions.push("999988887777".to_owned());
+            },
+        ),
+        (is_opted_out, |fleet| {
             fleet.images[1].tags = [("image-steward:keep", "")].into_iter().collect();
         }),
-        ("it is disabled by now", |fleet| {
+        (is_disabled, |fleet| {
             fleet.images[1].state = "disabled".to_owned();
             fleet.images[1].launch_permissions.clear();
             fleet.images[1].public = false;
         }),
     ];
     for retire in [DISABLE, AT_ONCE] {
-        for (reasons, change) in changes {
+        for (is_expected, change) in changes {
             let (fake, policy) = (fake(), policy(retire));
             let plan = planned(&fake, &policy);
             fake.change(change);
             let outcome = applied(&fake, &policy, &plan);
-            assert_eq!(outcome.changed.len(), 1, "{reasons}: {outcome:?}");
-            let said = &outcome.changed[0].reasons;
-            assert!(said.starts_with(reasons), "{said}");
-            assert!(outcome.disabled.is_empty() && outcome.deregistered.is_empty());
+            assert!(is_expected(only_change(&outcome)), "{outcome:?}");
+            for step in [StepKind::Disable, StepKind::Deregister] {
+                assert_eq!(outcome.done(step).next(), None, "{outcome:?}");
+            }
         }
     }
 }
@@ -198,7 +230,7 @@ fn an_image_that_somebody_enabled_is_not_deregistered() {
     assert_eq!(plan.summary.deregister, 1);
     fake.change(|fleet| fleet.images[1].state = "available".to_owned());
     let outcome = applied(&fake, &policy, &plan);
-    assert_eq!(outcome.changed[0].reasons, "it is available by now");
+    assert_eq!(*only_change(&outcome), Change::State { state: ImageState::Available });
 }
 
 #[test]
@@ -215,7 +247,7 @@ fn without_the_last_look_nothing_irreversible_is_done() {
             let plan = planned(&fake, &policy);
             fake.set(Switches::deny(&[action]));
             let outcome = applied(&fake, &policy, &plan);
-            assert_eq!(outcome.failed.len(), 1, "{action}: {outcome:?}");
+            assert_eq!(outcome.failed().count(), 1, "{action}: {outcome:?}");
             assert_eq!(image(&fake, "ami-2").state, "available", "{action}");
         }
     }
@@ -242,8 +274,7 @@ fn evidence_that_cannot_be_read_refuses_all_removals() {
 
 #[test]
 fn a_snapshot_that_something_else_holds_is_not_deleted_with_its_image() {
-    type Change = fn(&mut Fleet);
-    let holds: [(&str, Change); 3] = [
+    let holds: [(&str, FleetChange); 3] = [
         ("locked", |fleet| fleet.snapshots[1].locked = true),
         ("shared", |fleet| {
             fleet.snapshots[1].create_volume_permissions = vec!["111122223333".parse().unwrap()];
@@ -283,14 +314,14 @@ fn fake_with_orphan() -> Fake {
 fn an_orphan_is_looked_at_again_before_it_is_marked() {
     let policy = policy(DISABLE);
     let fake = fake_with_orphan();
-    let reaper = reaped(&fake, &policy, now());
-    assert_eq!(reaper.outcome.marked.len(), 1, "{reaper:?}");
+    let outcome = reaped(&fake, &policy, now());
+    assert_eq!(outcome.snapshots_done(StepKind::MarkOrphan).count(), 1, "{outcome:?}");
     // A listing that is a little old does not know the image yet.
     let fake = fake_with_orphan();
     fake.freeze_listings();
     fake.change(|fleet| fleet.images.push(FleetImage::new("ami-9".parse().unwrap(), [])));
-    let reaper = reaped(&fake, &policy, now());
-    assert_eq!(reaper.outcome.changed[0].reasons, "its image ami-9 exists");
+    let outcome = reaped(&fake, &policy, now());
+    assert_eq!(*only_change(&outcome), Change::ImageExists { image: "ami-9".parse().unwrap() });
     // Somebody claimed it since.
     let fake = fake_with_orphan();
     fake.freeze_listings();
@@ -298,8 +329,9 @@ fn an_orphan_is_looked_at_again_before_it_is_marked() {
         let orphan = fleet.snapshots.iter_mut().find(|one| one.snapshot_id.as_str() == "snap-9");
         orphan.unwrap().tags = [("image-steward:keep", "")].into_iter().collect();
     });
-    let reaper = reaped(&fake, &policy, now());
-    assert_eq!(reaper.outcome.changed[0].reasons, "opted out by tag");
+    let outcome = reaped(&fake, &policy, now());
+    let reasons = vec![SnapshotReason::OptedOut { until: None }];
+    assert_eq!(*only_change(&outcome), Change::SnapshotKept { reasons });
     assert!(!fake.changing_calls().iter().any(|call| matches!(call, Call::SetTags(..))));
 }
 
@@ -317,8 +349,9 @@ fn without_evidence_no_snapshot_is_marked_or_deleted() {
         let policy = policy(DISABLE);
         let fake = fake_with_orphan();
         fake.set(Switches::deny(&[action]));
-        let reaper = reaped(&fake, &policy, now());
-        assert!(reaper.outcome.refused.is_some_and(|why| why.contains(action)), "{action}");
+        let outcome = reaped(&fake, &policy, now());
+        let refusal = outcome.refusal.unwrap();
+        assert!(refusal.to_string().contains(action), "{action}: {refusal}");
         assert!(fake.changing_calls().is_empty(), "{action}");
     }
 }
@@ -348,11 +381,17 @@ fn a_restore_that_stopped_in_the_middle_goes_on() {
             let first = bring_back(&fake);
             // Sharing is tried with each account by itself when it fails with all.
             let goes_on = action == "ec2:ModifyImageAttribute";
-            assert_eq!(first.end == End::Failed, !goes_on, "{action} {lost}: {first:?}");
+            assert_eq!(
+                first.status == RestoreStatus::Failed,
+                !goes_on,
+                "{action} {lost}: {first:?}"
+            );
             let second = bring_back(&fake);
-            assert!(matches!(second.end, End::Restored | End::Untouched), "{action}: {second:?}");
+            let is_done =
+                matches!(second.status, RestoreStatus::Restored | RestoreStatus::Untouched);
+            assert!(is_done, "{action}: {second:?}");
             assert_eq!(image(&fake, "ami-2"), before, "{action} {lost}");
-            assert_eq!(bring_back(&fake).end, End::Untouched);
+            assert_eq!(bring_back(&fake).status, RestoreStatus::Untouched);
         }
     }
 }
@@ -373,7 +412,7 @@ fn one_account_that_is_closed_does_not_keep_the_others_away() {
     write(&fake, "ami-2 111122223333 all closed");
     let plan = planned(&fake, &policy);
     let outcome = applied(&fake, &policy, &plan);
-    assert_eq!(outcome.failed.len(), 1, "{outcome:?}");
+    assert_eq!(outcome.failed().count(), 1, "{outcome:?}");
     let now = image(&fake, "ami-2");
     assert_eq!((now.state.as_str(), now.public), ("available", true));
     assert!(now.tags.has("image-steward:launch-permissions"), "what is owed is still known");

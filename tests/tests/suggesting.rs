@@ -64,7 +64,7 @@ fn world(images: &[(Value, bool)]) -> Inventory {
         let mut image = image.clone();
         let id = format!("ami-{number:04}");
         if *in_use {
-            references.push(json!({ "image_id": id, "kind": "instance", "by": "i-1" }));
+            references.push(json!({ "image_id": id, "kind": "instance", "arn": "i-1" }));
         }
         image["image_id"] = json!(id);
         listed.push(image);

@@ -45,7 +45,8 @@ pub struct SnapshotReference {
     pub version: Option<Arc<str>>,
 }
 
-/// The kinds of resources that use images.
+/// The kinds of resources that use images. The order of the variants is that of their names, as
+/// far as they are known.
 #[derive(
     Debug,
     Clone,
@@ -63,17 +64,17 @@ pub struct SnapshotReference {
 #[strum(serialize_all = "snake_case")]
 #[expect(missing_docs, reason = "the field's own terms")]
 pub enum ReferenceKind {
-    Instance,
-    LaunchTemplate,
-    LaunchConfiguration,
     AutoScalingGroup,
+    ComputeEnvironment,
+    ContainerRecipe,
     Fleet,
+    ImageRecipe,
+    Instance,
+    LaunchConfiguration,
+    LaunchTemplate,
     SpotFleet,
     SpotRequest,
-    ComputeEnvironment,
     SsmParameter,
-    ImageRecipe,
-    ContainerRecipe,
     /// A kind that this version does not know, in the words of whoever reported it.
     #[strum(default, to_string = "{0}")]
     Other(Arc<str>),
@@ -137,6 +138,25 @@ pub struct ReferenceScope {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn kinds_are_in_the_order_of_their_names() {
+        let kinds = [
+            ReferenceKind::AutoScalingGroup,
+            ReferenceKind::ComputeEnvironment,
+            ReferenceKind::ContainerRecipe,
+            ReferenceKind::Fleet,
+            ReferenceKind::ImageRecipe,
+            ReferenceKind::Instance,
+            ReferenceKind::LaunchConfiguration,
+            ReferenceKind::LaunchTemplate,
+            ReferenceKind::SpotFleet,
+            ReferenceKind::SpotRequest,
+            ReferenceKind::SsmParameter,
+        ];
+        assert!(kinds.is_sorted());
+        assert!(kinds.map(|kind| kind.to_string()).is_sorted());
+    }
 
     #[test]
     fn kinds_are_words_and_an_unknown_word_stays_as_it_is() {

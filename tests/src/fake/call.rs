@@ -1,10 +1,11 @@
 //! The calls of the port, as the fake writes them down.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use steward::cloud::{Message, SnapshotScope};
-use steward::model::{ReferenceScope, ResourceId, SnapshotFate, TemplateVersions, ImageId, InstanceId, SnapshotId, Tags};
+use steward::model::{
+    ImageId, InstanceId, LaunchPermission, ReferenceScope, ResourceId, SnapshotFate, SnapshotId,
+    Tags, TemplateVersions,
+};
 
 /// One call of the port, with what it was about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,14 +33,14 @@ pub enum Call {
     CancelDeprecation(ImageId),
     Disable(ImageId),
     Enable(ImageId),
-    Share(ImageId, Vec<Arc<str>>),
+    Share(ImageId, Vec<LaunchPermission>),
     RecoverImage(ImageId),
     RecoverSnapshot(SnapshotId),
     Deregister(ImageId, SnapshotFate),
     DeleteSnapshot(SnapshotId),
-    ListMachinesTagged(String),
-    FindMachine(InstanceId),
-    FindGuards(InstanceId),
+    ListInstancesTagged(String),
+    FindInstance(InstanceId),
+    FindInstanceProtection(InstanceId),
     Stop(InstanceId),
     Terminate(InstanceId),
     Put(String, Vec<Message>),
@@ -65,9 +66,9 @@ impl Call {
             | Self::FindVolumePermissions(_)
             | Self::FindInstanceTags(_)
             | Self::FindSnapshots(_)
-            | Self::ListMachinesTagged(_)
-            | Self::FindMachine(_)
-            | Self::FindGuards(_) => false,
+            | Self::ListInstancesTagged(_)
+            | Self::FindInstance(_)
+            | Self::FindInstanceProtection(_) => false,
             Self::SetTags(..)
             | Self::RemoveTags(..)
             | Self::Deprecate(..)

@@ -1,17 +1,19 @@
-//! Machines that asked to be retired, and the bus that is told of it.
+//! Instances: reading, stopping and terminating them.
 
 use std::sync::Arc;
 
-use steward::cloud::{CloudError, EventBus, Instances, Message};
-use steward::model::{InstanceProtection, Instance, InstanceState, InstanceId};
+use async_trait::async_trait;
+use steward::cloud::{CloudError, Instances};
+use steward::model::{Instance, InstanceId, InstanceProtection, InstanceState};
 
 use super::faults::{error, in_hash_order};
 use super::{Call, Fake, FakeAccount};
 use crate::fleet::FleetInstance;
 
+#[async_trait]
 impl Instances for Fake {
     async fn list_instances_tagged(&self, key: &str) -> Result<Vec<Instance>, CloudError> {
-        let mut inner = self.begin(Call::ListMachinesTagged(key.to_owned()));
+        let mut inner = self.begin(Call::ListInstancesTagged(key.to_owned()));
         let (state, faults) = inner.listing();
         faults.check("ec2:DescribeInstances", &[])?;
         let tagged = state.instances.values().filter(|one| one.seen_tags().has(key));
@@ -20,13 +22,16 @@ impl Instances for Fake {
     }
 
     async fn find_instance(&self, instance: &InstanceId) -> Result<Option<Instance>, CloudError> {
-        let mut inner = self.begin(Call::FindMachine(instance.clone()));
+        let mut inner = self.begin(Call::FindInstance(instance.clone()));
         inner.faults.check("ec2:DescribeInstances", &[instance.as_str()])?;
         Ok(inner.state.instances.get(instance).map(seen))
     }
 
-    async fn find_instance_protection(&self, instance: &InstanceId) -> Result<InstanceProtection, CloudError> {
-        let mut inner = self.begin(Call::FindGuards(instance.clone()));
+    async fn find_instance_protection(
+        &self,
+        instance: &InstanceId,
+    ) -> Result<InstanceProtection, CloudError> {
+        let mut inner = self.begin(Call::FindInstanceProtection(instance.clone()));
         let (about, attribute) = ([instance.as_str()], "ec2:DescribeInstanceAttribute");
         inner.faults.check(attribute, &about)?;
         let found = inner.instance(attribute, instance)?;
@@ -89,7 +94,7 @@ impl FakeAccount {
 fn seen(one: &FleetInstance) -> Instance {
     Instance {
         instance_id: one.instance_id.clone(),
-        state: InstanceState::from(one.state.as_str()),
+        state: InstanceState::from_name(&one.state),
         started_at: Some(one.launched_at),
         tags: one.seen_tags(),
         volumes: one.volumes.iter().map(|id| id.as_str().into()).collect(),
@@ -103,36 +108,4 @@ fn seen(one: &FleetInstance) -> Instance {
 
 fn group(name: &str) -> Arc<str> {
     format!("the Auto Scaling group {name}").into()
-}
-
-impl EventBus for Fake {
-    async fn put(
-        &self,
-        bus: &str,
-        messages: &[Message],
-    ) -> Result<Vec<Result<(), CloudError>>, CloudError> {
-        const ACTION: &str = "events:PutEvents";
-        self.changing(Call::Put(bus.to_owned(), messages.to_vec()), |inner| {
-            inner.faults.check(ACTION, &[bus])?;
-            if messages.is_empty() || messages.len() > Self::BATCH {
-                let message = format!("{} entries: there may be 1 to 10", messages.len());
-                return Err(error::of(ACTION, "ValidationException", &message));
-            }
-            let rejected = &mut inner.faults.switches.reject_events;
-            let mut results = Vec::with_capacity(messages.len());
-            for message in messages {
-                results.push(if *rejected > 0 {
-                    *rejected -= 1;
-                    Err(error::of(ACTION, "InternalFailure", "rejected by a switch"))
-                } else {
-                    inner.messages.push(message.clone());
-                    Ok(())
-                });
-            }
-            inner.faults.changed(ACTION)?;
-            Ok(results)
-        })
-    }
-
-    async fn rest(&self, _: u32) {}
 }

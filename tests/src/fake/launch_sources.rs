@@ -1,20 +1,22 @@
-//! What starts machines in the fake by itself: groups, fleets, spot requests, AWS Batch.
+//! What launches instances in the fake by itself: groups, fleets, spot requests, AWS Batch.
 
 use std::collections::BTreeSet;
 
 use steward::cloud::CloudError;
-use steward::model::{ComputeEnvironments, Source};
+use steward::model::{ComputeEnvironments, ReferenceKind, Source};
 
 use super::faults::Faults;
 use super::references::arn;
 use super::state::State;
 use super::templates::{VersionId, version_of};
-use crate::fleet::{ComputeEnvironment, Ec2Fleet, Group, Specification, SpotFleet, SpotRequest};
+use crate::fleet::{
+    AutoScalingGroup, ComputeEnvironment, Ec2Fleet, Specification, SpotFleet, SpotRequest,
+};
 
-/// One of them, with everything that it may start a machine from.
+/// One of them, with everything that it may launch an instance from.
 pub(super) struct FakeLaunchSource<'a> {
-    pub(super) kind: &'static str,
-    pub(super) by: String,
+    pub(super) kind: ReferenceKind,
+    pub(super) arn: String,
     pub(super) versions: Vec<&'a Specification>,
     /// The images that it names itself.
     pub(super) images: Vec<&'a str>,
@@ -22,9 +24,11 @@ pub(super) struct FakeLaunchSource<'a> {
 }
 
 /// What each source said, in the order of the answer.
-pub(super) struct Holders<'a>(Vec<(Source, Result<Vec<FakeLaunchSource<'a>>, CloudError>)>);
+pub(super) struct FakeLaunchSources<'a>(
+    Vec<(Source, Result<Vec<FakeLaunchSource<'a>>, CloudError>)>,
+);
 
-impl<'a> Holders<'a> {
+impl<'a> FakeLaunchSources<'a> {
     pub(super) fn read(
         state: &'a State,
         faults: &mut Faults,
@@ -45,7 +49,7 @@ impl<'a> Holders<'a> {
         Self(found)
     }
 
-    /// Each source with its holders, in the order of the answer.
+    /// Each source with what it said, in the order of the answer.
     pub(super) fn sources(
         &self,
     ) -> impl Iterator<Item = (Source, Result<&[FakeLaunchSource<'a>], CloudError>)> {
@@ -56,12 +60,12 @@ impl<'a> Holders<'a> {
         self.0.iter().filter_map(|(_, found)| found.as_ref().ok()).flatten()
     }
 
-    /// Every version that a holder pins.
+    /// Every version that one of them pins.
     pub(super) fn pinned(&self) -> BTreeSet<&'a Specification> {
-        self.iter().flat_map(|holder| &holder.versions).copied().collect()
+        self.iter().flat_map(|one| &one.versions).copied().collect()
     }
 
-    /// The existing versions that some holder names.
+    /// The existing versions that one of them names.
     pub(super) fn versions(&self, state: &'a State) -> BTreeSet<VersionId<'a>> {
         let named = self.pinned().into_iter().filter_map(|one| version_of(state, one));
         named.map(|one| one.id()).collect()
@@ -69,11 +73,11 @@ impl<'a> Holders<'a> {
 
     /// The launch configurations that groups name.
     pub(super) fn launch_configurations(&self) -> BTreeSet<&'a str> {
-        self.iter().filter_map(|holder| holder.launch_configuration).collect()
+        self.iter().filter_map(|one| one.launch_configuration).collect()
     }
 }
 
-type FoundImages<'a> = Result<Vec<FakeLaunchSource<'a>>, CloudError>;
+type FoundSources<'a> = Result<Vec<FakeLaunchSource<'a>>, CloudError>;
 
 /// Reads one listing.
 fn listing<'a, T>(
@@ -87,18 +91,18 @@ fn listing<'a, T>(
     Ok(held)
 }
 
-fn groups<'a>(state: &'a State, faults: &mut Faults) -> FoundImages<'a> {
+fn groups<'a>(state: &'a State, faults: &mut Faults) -> FoundSources<'a> {
     let held = &state.rest.auto_scaling_groups;
     let held = listing(faults, "autoscaling:DescribeAutoScalingGroups", held, 100)?;
-    let holder = |group: &'a Group| {
+    let launch_source = |group: &'a AutoScalingGroup| {
         let place = format!("autoScalingGroup:0:autoScalingGroupName/{}", group.name);
         let mixed = group.mixed.iter();
         let overrides = mixed.clone().flat_map(|mixed| &mixed.overrides);
         let versions = group.launch_template.iter();
         let versions = versions.chain(mixed.map(|mixed| &mixed.launch_template));
         FakeLaunchSource {
-            kind: "auto_scaling_group",
-            by: arn(state, "autoscaling", &place),
+            kind: ReferenceKind::AutoScalingGroup,
+            arn: arn(state, "autoscaling", &place),
             versions: versions
                 .chain(overrides.clone().filter_map(|one| one.launch_template.as_ref()))
                 .collect(),
@@ -106,63 +110,63 @@ fn groups<'a>(state: &'a State, faults: &mut Faults) -> FoundImages<'a> {
             launch_configuration: group.launch_configuration.as_deref(),
         }
     };
-    Ok(held.iter().map(holder).collect())
+    Ok(held.iter().map(launch_source).collect())
 }
 
-fn fleets<'a>(state: &'a State, faults: &mut Faults) -> FoundImages<'a> {
+fn fleets<'a>(state: &'a State, faults: &mut Faults) -> FoundSources<'a> {
     const OVER: [&str; 4] = ["deleted", "deleted_running", "deleted_terminating", "failed"];
     let held = listing(faults, "ec2:DescribeFleets", &state.rest.fleets, 1000)?;
-    let holder = |one: &'a Ec2Fleet| FakeLaunchSource {
-        kind: "fleet",
-        by: arn(state, "ec2", &format!("fleet/{}", one.fleet_id)),
+    let launch_source = |one: &'a Ec2Fleet| FakeLaunchSource {
+        kind: ReferenceKind::Fleet,
+        arn: arn(state, "ec2", &format!("fleet/{}", one.fleet_id)),
         versions: one.launch_templates.iter().collect(),
         images: one.images.iter().map(String::as_str).collect(),
         launch_configuration: None,
     };
-    Ok(held.iter().filter(|one| !OVER.contains(&one.state.as_str())).map(holder).collect())
+    Ok(held.iter().filter(|one| !OVER.contains(&one.state.as_str())).map(launch_source).collect())
 }
 
-fn spot_fleets<'a>(state: &'a State, faults: &mut Faults) -> FoundImages<'a> {
+fn spot_fleets<'a>(state: &'a State, faults: &mut Faults) -> FoundSources<'a> {
     const OVER: [&str; 4] = ["cancelled", "cancelled_running", "cancelled_terminating", "failed"];
     let action = "ec2:DescribeSpotFleetRequests";
     let held = listing(faults, action, &state.rest.spot_fleets, 1000)?;
-    let holder = |one: &'a SpotFleet| FakeLaunchSource {
-        kind: "spot_fleet",
-        by: arn(state, "ec2", &format!("spot-fleet-request/{}", one.spot_fleet_request_id)),
+    let launch_source = |one: &'a SpotFleet| FakeLaunchSource {
+        kind: ReferenceKind::SpotFleet,
+        arn: arn(state, "ec2", &format!("spot-fleet-request/{}", one.spot_fleet_request_id)),
         versions: one.launch_templates.iter().collect(),
         images: one.images.iter().map(String::as_str).collect(),
         launch_configuration: None,
     };
-    Ok(held.iter().filter(|one| !OVER.contains(&one.state.as_str())).map(holder).collect())
+    Ok(held.iter().filter(|one| !OVER.contains(&one.state.as_str())).map(launch_source).collect())
 }
 
-fn spot_requests<'a>(state: &'a State, faults: &mut Faults) -> FoundImages<'a> {
+fn spot_requests<'a>(state: &'a State, faults: &mut Faults) -> FoundSources<'a> {
     let action = "ec2:DescribeSpotInstanceRequests";
     let held = listing(faults, action, &state.rest.spot_requests, 1000)?;
-    let holder = |one: &'a SpotRequest| {
+    let launch_source = |one: &'a SpotRequest| {
         let id = &one.spot_instance_request_id;
         FakeLaunchSource {
-            kind: "spot_request",
-            by: arn(state, "ec2", &format!("spot-instances-request/{id}")),
+            kind: ReferenceKind::SpotRequest,
+            arn: arn(state, "ec2", &format!("spot-instances-request/{id}")),
             versions: Vec::new(),
             images: vec![&one.image_id],
             launch_configuration: None,
         }
     };
     let living = held.iter().filter(|one| ["open", "active"].contains(&one.state.as_str()));
-    Ok(living.map(holder).collect())
+    Ok(living.map(launch_source).collect())
 }
 
-fn environments<'a>(state: &'a State, faults: &mut Faults) -> FoundImages<'a> {
+fn environments<'a>(state: &'a State, faults: &mut Faults) -> FoundSources<'a> {
     let action = "batch:DescribeComputeEnvironments";
     let held = listing(faults, action, &state.rest.compute_environments, 100)?;
-    let holder = |one: &'a ComputeEnvironment| FakeLaunchSource {
-        kind: "compute_environment",
-        by: arn(state, "batch", &format!("compute-environment/{}", one.name)),
+    let launch_source = |one: &'a ComputeEnvironment| FakeLaunchSource {
+        kind: ReferenceKind::ComputeEnvironment,
+        arn: arn(state, "batch", &format!("compute-environment/{}", one.name)),
         versions: one.launch_templates.iter().collect(),
         images: one.image_id.iter().chain(&one.image_id_overrides).map(String::as_str).collect(),
         launch_configuration: None,
     };
     let living = held.iter().filter(|one| !["DELETED", "DELETING"].contains(&one.status.as_str()));
-    Ok(living.map(holder).collect())
+    Ok(living.map(launch_source).collect())
 }

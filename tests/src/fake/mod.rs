@@ -1,29 +1,32 @@
 //! The port in memory: an account that behaves like the real one, as far as the port can tell.
 //!
-//! Its clock stands still until a test sets it; it has no threads, and answers in a fixed order that is plainly not sorted, as
-//! AWS promises none. What goes wrong is set by [`Switches`]; errors are those that are left
-//! after the real adapter's own retries.
+//! Each file implements the ports of one resource. The clock stands still until a test sets it;
+//! there are no threads, and listings come in a fixed order that is plainly not sorted, as AWS
+//! promises none. What goes wrong is set by [`Switches`]; errors are those that are left after
+//! the real adapter's own retries.
 
-mod bin;
 mod call;
-mod changes;
+mod event_bus;
 mod faults;
-mod holders;
+mod images;
 mod instances;
+mod launch_sources;
+mod permissions;
+mod recycle_bin;
 mod references;
+mod snapshots;
 mod state;
-mod steps;
+mod tags;
 mod templates;
-mod view;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use steward::cloud::{Cloud, CloudError, Deregistered, ErrorKind, Message, SnapshotDeletion};
-use steward::model::{ResourceId, SnapshotFate, AccountId, ImageId, Region, SnapshotId, Tags};
+use steward::cloud::{CloudError, Message};
+use steward::model::{AccountId, Region};
 
 pub use self::call::Call;
-use self::faults::{Faults, Plug, error};
+use self::faults::{Faults, Plug};
 use self::state::State;
 use crate::fleet::Fleet;
 use crate::switches::{InjectedFailure, Switches};
@@ -157,7 +160,7 @@ impl Fake {
         self.lock().calls.iter().filter(|call| call.changes()).cloned().collect()
     }
 
-    /// What the event bus was told so far.
+    /// The events published so far.
     pub fn messages(&self) -> Vec<Message> {
         self.lock().messages.clone()
     }
@@ -200,74 +203,5 @@ impl FakeAccount {
 
     fn let_time_pass(&mut self) {
         self.state.empty_bin(self.clock);
-    }
-}
-
-impl Cloud for Fake {
-    async fn set_tags(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
-        let call = Call::SetTags(resources.to_vec(), tags.clone());
-        self.changing(call, |inner| inner.set_tags(resources, tags))
-    }
-
-    async fn remove_tags(
-        &self,
-        resources: &[ResourceId],
-        keys: &[String],
-    ) -> Result<(), CloudError> {
-        let call = Call::RemoveTags(resources.to_vec(), keys.to_vec());
-        self.changing(call, |inner| inner.remove_tags(resources, keys))
-    }
-
-    async fn deprecate(&self, image: &ImageId, at: Timestamp) -> Result<(), CloudError> {
-        self.changing(Call::Deprecate(image.clone(), at), |inner| inner.deprecate(image, at))
-    }
-
-    async fn cancel_deprecation(&self, image: &ImageId) -> Result<(), CloudError> {
-        let call = Call::CancelDeprecation(image.clone());
-        self.changing(call, |inner| inner.cancel_deprecation(image))
-    }
-
-    async fn disable(&self, image: &ImageId) -> Result<(), CloudError> {
-        self.changing(Call::Disable(image.clone()), |inner| inner.disable(image))
-    }
-
-    async fn enable(&self, image: &ImageId) -> Result<(), CloudError> {
-        self.changing(Call::Enable(image.clone()), |inner| inner.enable(image))
-    }
-
-    async fn share(&self, image: &ImageId, with: &[Arc<str>]) -> Result<(), CloudError> {
-        let call = Call::Share(image.clone(), with.to_vec());
-        self.changing(call, |inner| inner.share(image, with))
-    }
-
-    async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError> {
-        self.changing(Call::RecoverImage(image.clone()), |inner| inner.recover_image(image))
-    }
-
-    async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
-        let call = Call::RecoverSnapshot(snapshot.clone());
-        self.changing(call, |inner| inner.recover_snapshot(snapshot))
-    }
-
-    async fn deregister(
-        &self,
-        image: &ImageId,
-        snapshots: SnapshotFate,
-    ) -> Result<Deregistered, CloudError> {
-        let call = Call::Deregister(image.clone(), snapshots);
-        match self.changing(call, |inner| inner.deregister(image, snapshots)) {
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(Deregistered::default()),
-            other => other,
-        }
-    }
-
-    async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError> {
-        let call = Call::DeleteSnapshot(snapshot.clone());
-        match self.changing(call, |inner| inner.delete_snapshot(snapshot)) {
-            Ok(()) => Ok(SnapshotDeletion::Deleted),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
-            Err(error) if error.code == error::IN_USE => Ok(SnapshotDeletion::InUse),
-            Err(error) => Err(error),
-        }
     }
 }

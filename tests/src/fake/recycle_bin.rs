@@ -1,12 +1,15 @@
-//! The Recycle Bin: what goes into it, for how long, and how it comes out.
+//! The Recycle Bin: reading it, and what goes into it for how long.
 
+use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use steward::cloud::{CloudError, ErrorKind};
-use steward::model::{RecycledImage, RecycledSnapshot, ImageId, SnapshotId, Recyclable, RetentionRule, Tags};
+use steward::cloud::{CloudError, ErrorKind, RecycleBinReader, RecycleBinWriter};
+use steward::model::{
+    ImageId, Recyclable, RecycledImage, RecycledSnapshot, RetentionRule, SnapshotId, Tags,
+};
 
-use super::FakeAccount;
-use super::faults::{Faults, error, in_hash_order};
+use super::faults::{error, in_hash_order};
 use super::state::State;
+use super::{Call, Fake, FakeAccount};
 use crate::fleet::{BinnedImage, BinnedSnapshot, FleetImage, FleetRule};
 
 const HOURS_A_DAY: i64 = 24;
@@ -51,86 +54,98 @@ impl State {
     }
 }
 
-impl FakeAccount {
-    pub(super) fn recover_image(&mut self, image: &ImageId) -> Result<(), CloudError> {
-        const ACTION: &str = "ec2:RestoreImageFromRecycleBin";
-        let Self { state, faults, .. } = self;
-        faults.check(ACTION, &[image.as_str()])?;
-        let Some(found) = state.binned_images.get(image) else {
-            let message = format!("The image id '[{image}]' does not exist in the Recycle Bin");
-            return Err(error::of(ACTION, "InvalidAMIID.NotFound", &message));
-        };
-        let mut snapshots = found.image.snapshots.iter();
-        if let Some(missing) = snapshots.find(|id| !state.snapshots.contains_key(*id)) {
-            // The code is not verified against AWS. The image itself is there.
-            let message = format!("The snapshot '{missing}' does not exist.");
-            let error = error::of(ACTION, "InvalidSnapshot.NotFound", &message);
-            return Err(CloudError { kind: ErrorKind::Other, ..error });
-        }
-        state.restore_image(image);
-        faults.changed(ACTION)
-    }
-
-    pub(super) fn recover_snapshot(&mut self, snapshot: &SnapshotId) -> Result<(), CloudError> {
-        const ACTION: &str = "ec2:RestoreSnapshotFromRecycleBin";
-        let Self { state, faults, .. } = self;
-        faults.check(ACTION, &[snapshot.as_str()])?;
-        let Some(found) = state.binned_snapshots.remove(snapshot) else {
-            let message = format!("The snapshot '{snapshot}' does not exist in the Recycle Bin");
-            return Err(error::of(ACTION, "InvalidSnapshot.NotFound", &message));
-        };
-        state.snapshots.insert(snapshot.clone(), found.snapshot);
-        faults.changed(ACTION)
-    }
-}
-
-/// The rules, each of which costs a call of its own. One that is gone by then is left out.
-pub(super) fn rules(state: &State, faults: &mut Faults) -> Result<Vec<RetentionRule>, CloudError> {
-    const LIST: &str = "rbin:ListRules";
-    const GET: &str = "rbin:GetRule";
-    let mut found = Vec::new();
-    for (resource, word) in
-        [(Recyclable::Images, "EC2_IMAGE"), (Recyclable::Snapshots, "EBS_SNAPSHOT")]
-    {
-        faults.check(LIST, &[word])?;
-        let listed = || state.rules().iter().filter(|rule| rule.resource == resource);
-        faults.check_pages(LIST, listed().count(), 1000)?;
-        for rule in listed() {
-            match faults.check(GET, &[&rule.rule_id]) {
-                Ok(()) => found.push(rule.seen()),
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+#[async_trait]
+impl RecycleBinReader for Fake {
+    /// Each rule costs a call of its own. One that is gone by then is left out.
+    async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError> {
+        const LIST: &str = "rbin:ListRules";
+        const GET: &str = "rbin:GetRule";
+        let mut inner = self.begin(Call::ListRetentionRules);
+        let (state, faults) = inner.listing();
+        let mut found = Vec::new();
+        for (resource, word) in
+            [(Recyclable::Images, "EC2_IMAGE"), (Recyclable::Snapshots, "EBS_SNAPSHOT")]
+        {
+            faults.check(LIST, &[word])?;
+            let listed = || state.rules().iter().filter(|rule| rule.resource == resource);
+            faults.check_pages(LIST, listed().count(), 1000)?;
+            for rule in listed() {
+                match faults.check(GET, &[&rule.rule_id]) {
+                    Ok(()) => found.push(rule.seen()),
+                    Err(error) if error.kind == ErrorKind::NotFound => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
+        Ok(in_hash_order(found, |rule| &rule.rule_id))
     }
-    Ok(in_hash_order(found, |rule| &rule.rule_id))
+
+    async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {
+        const ACTION: &str = "ec2:ListImagesInRecycleBin";
+        let mut inner = self.begin(Call::ListRecycledImages);
+        let (state, faults) = inner.listing();
+        faults.check(ACTION, &[])?;
+        faults.check_pages(ACTION, state.binned_images.len(), 1000)?;
+        let found = state.binned_images.values().map(|one| RecycledImage {
+            image_id: one.image.image_id.clone(),
+            name: one.image.name.as_deref().unwrap_or_default().into(),
+            entered_at: Some(one.entered_at),
+            leaves_at: Some(one.leaves_at),
+        });
+        Ok(in_hash_order(found.collect(), |one| one.image_id.as_str()))
+    }
+
+    async fn list_recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError> {
+        const ACTION: &str = "ec2:ListSnapshotsInRecycleBin";
+        let mut inner = self.begin(Call::ListRecycledSnapshots);
+        let (state, faults) = inner.listing();
+        faults.check(ACTION, &[])?;
+        faults.check_pages(ACTION, state.binned_snapshots.len(), 1000)?;
+        let found = state.binned_snapshots.values().map(|one| RecycledSnapshot {
+            snapshot_id: one.snapshot.snapshot_id.clone(),
+            description: one.snapshot.description.as_str().into(),
+            entered_at: Some(one.entered_at),
+            leaves_at: Some(one.leaves_at),
+        });
+        Ok(in_hash_order(found.collect(), |one| one.snapshot_id.as_str()))
+    }
 }
 
-pub(super) fn images(state: &State, faults: &mut Faults) -> Result<Vec<RecycledImage>, CloudError> {
-    const ACTION: &str = "ec2:ListImagesInRecycleBin";
-    faults.check(ACTION, &[])?;
-    faults.check_pages(ACTION, state.binned_images.len(), 1000)?;
-    let found = state.binned_images.values().map(|one| RecycledImage {
-        image_id: one.image.image_id.clone(),
-        name: one.image.name.as_deref().unwrap_or_default().into(),
-        entered_at: Some(one.entered_at),
-        leaves_at: Some(one.leaves_at),
-    });
-    Ok(in_hash_order(found.collect(), |one| one.image_id.as_str()))
-}
+#[async_trait]
+impl RecycleBinWriter for Fake {
+    async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError> {
+        const ACTION: &str = "ec2:RestoreImageFromRecycleBin";
+        self.changing(Call::RecoverImage(image.clone()), |inner| {
+            let FakeAccount { state, faults, .. } = inner;
+            faults.check(ACTION, &[image.as_str()])?;
+            let Some(found) = state.binned_images.get(image) else {
+                let message = format!("The image id '[{image}]' does not exist in the Recycle Bin");
+                return Err(error::of(ACTION, "InvalidAMIID.NotFound", &message));
+            };
+            let mut snapshots = found.image.snapshots.iter();
+            if let Some(missing) = snapshots.find(|id| !state.snapshots.contains_key(*id)) {
+                // The code is not verified against AWS. The image itself is there.
+                let message = format!("The snapshot '{missing}' does not exist.");
+                let error = error::of(ACTION, "InvalidSnapshot.NotFound", &message);
+                return Err(CloudError { kind: ErrorKind::Other, ..error });
+            }
+            state.restore_image(image);
+            faults.changed(ACTION)
+        })
+    }
 
-pub(super) fn snapshots(
-    state: &State,
-    faults: &mut Faults,
-) -> Result<Vec<RecycledSnapshot>, CloudError> {
-    const ACTION: &str = "ec2:ListSnapshotsInRecycleBin";
-    faults.check(ACTION, &[])?;
-    faults.check_pages(ACTION, state.binned_snapshots.len(), 1000)?;
-    let found = state.binned_snapshots.values().map(|one| RecycledSnapshot {
-        snapshot_id: one.snapshot.snapshot_id.clone(),
-        description: one.snapshot.description.as_str().into(),
-        entered_at: Some(one.entered_at),
-        leaves_at: Some(one.leaves_at),
-    });
-    Ok(in_hash_order(found.collect(), |one| one.snapshot_id.as_str()))
+    async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
+        const ACTION: &str = "ec2:RestoreSnapshotFromRecycleBin";
+        self.changing(Call::RecoverSnapshot(snapshot.clone()), |inner| {
+            let FakeAccount { state, faults, .. } = inner;
+            faults.check(ACTION, &[snapshot.as_str()])?;
+            let Some(found) = state.binned_snapshots.remove(snapshot) else {
+                let message =
+                    format!("The snapshot '{snapshot}' does not exist in the Recycle Bin");
+                return Err(error::of(ACTION, "InvalidSnapshot.NotFound", &message));
+            };
+            state.snapshots.insert(snapshot.clone(), found.snapshot);
+            faults.changed(ACTION)
+        })
+    }
 }

@@ -1,58 +1,117 @@
-//! What holds images in use in the fake.
+//! References: what uses images and snapshots.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use steward::cloud::{CloudError, ErrorKind, SourceAnswer};
-use steward::model::{ReferenceScope, TemplateVersions, ImageId, Reference, Source};
+use async_trait::async_trait;
+use steward::cloud::{CloudError, ErrorKind, ReferenceReader, SourceAnswer};
+use steward::model::{
+    ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotReference, Source, TemplateVersions,
+};
 
 use super::faults::Faults;
-use super::holders::{FakeLaunchSource, Holders};
+use super::launch_sources::{FakeLaunchSource, FakeLaunchSources};
 use super::state::State;
-use super::templates::{self, Images, Read, VersionId};
+use super::templates::{self, AliasedImages, ReadVersion, VersionId};
+use super::{Call, Fake};
 use crate::fleet::RecipeKind;
 
-/// The sources that start machines from templates.
-const STARTERS: [Source; 4] =
+/// The sources that launch instances from templates.
+const LAUNCHING: [Source; 4] =
     [Source::AutoScalingGroups, Source::Fleets, Source::SpotFleets, Source::ComputeEnvironments];
 
 type FoundReferences = Result<Vec<Reference>, CloudError>;
 
-pub(super) fn list(
-    state: &State,
-    faults: &mut Faults,
-    scope: &ReferenceScope,
-) -> Vec<SourceAnswer> {
-    let found_instances = faults
-        .check("ec2:DescribeInstances", &[])
-        .and_then(|()| faults.check_pages("ec2:DescribeInstances", state.instances.len(), 1000))
-        .map(|()| instances(state));
-    let configurations = configurations(state, faults);
-    let holders = Holders::read(state, faults, scope.compute_environments);
-    let mut images = Images::default();
-    let templates = templates::read(state, faults, scope.versions, &holders.pinned());
-    let templates = templates.and_then(|read| by_templates(state, faults, &read, &mut images));
-    let mut by_holders = Vec::new();
-    for (source, found) in holders.sources() {
-        let found = found.and_then(|holders| {
-            by_holders_of(state, faults, holders, templates.as_ref().err(), &mut images)
-        });
-        by_holders.push((source, found));
+#[async_trait]
+impl ReferenceReader for Fake {
+    async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
+        let mut inner = self.begin(Call::ListReferences(*scope));
+        let (state, faults) = inner.listing();
+        let found_instances = faults
+            .check("ec2:DescribeInstances", &[])
+            .and_then(|()| faults.check_pages("ec2:DescribeInstances", state.instances.len(), 1000))
+            .map(|()| instances(state));
+        let configurations = configurations(state, faults);
+        let launch_sources = FakeLaunchSources::read(state, faults, scope.compute_environments);
+        let mut images = AliasedImages::default();
+        let templates = templates::read(state, faults, scope.versions, &launch_sources.pinned());
+        let templates = templates.and_then(|read| by_templates(state, faults, &read, &mut images));
+        let mut by_source = Vec::new();
+        for (source, found) in launch_sources.sources() {
+            let found = found.and_then(|found| {
+                by_launch_sources(state, faults, found, templates.as_ref().err(), &mut images)
+            });
+            by_source.push((source, found));
+        }
+        // Stale is what is known not to be named.
+        let read = |source| by_source.iter().all(|(one, found)| *one != source || found.is_ok());
+        let versions = LAUNCHING.into_iter().all(read).then(|| launch_sources.versions(state));
+        let names = read(Source::AutoScalingGroups).then(|| launch_sources.launch_configurations());
+        let templates = templates.map(|found| marked(found, versions.as_ref()));
+        let configurations = configurations.map(|found| marked(found, names.as_ref()));
+        [
+            (Source::Instances, found_instances),
+            (Source::LaunchTemplates, templates),
+            (Source::LaunchConfigurations, configurations),
+        ]
+        .into_iter()
+        .chain(by_source)
+        .map(|(source, found)| SourceAnswer { source, found: found.map(in_order) })
+        .collect()
     }
-    // Stale is what is known not to be named.
-    let read = |source| by_holders.iter().all(|(one, found)| *one != source || found.is_ok());
-    let versions = STARTERS.into_iter().all(read).then(|| holders.versions(state));
-    let names = read(Source::AutoScalingGroups).then(|| holders.launch_configurations());
-    let templates = templates.map(|found| marked(found, versions.as_ref()));
-    let configurations = configurations.map(|found| marked(found, names.as_ref()));
-    [
-        (Source::Instances, found_instances),
-        (Source::LaunchTemplates, templates),
-        (Source::LaunchConfigurations, configurations),
-    ]
-    .into_iter()
-    .chain(by_holders)
-    .map(|(source, found)| SourceAnswer { source, found: found.map(in_order) })
-    .collect()
+
+    /// What the provider itself finds, ten images a call.
+    async fn find_references_to(
+        &self,
+        images: &[ImageId],
+        versions: TemplateVersions,
+    ) -> Result<Vec<Reference>, CloudError> {
+        const ACTION: &str = "ec2:DescribeImageReferences";
+        let mut inner = self.begin(Call::FindReferencesTo(images.to_vec(), versions));
+        // It is asked about ids, and is a listing all the same.
+        let (state, faults) = inner.listing();
+        let mut known: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
+        for reference in known_to_ec2(state, versions) {
+            known.entry(reference.image_id.clone()).or_default().push(reference);
+        }
+        let mut found = Vec::new();
+        for some in images.chunks(10) {
+            let about: Vec<&str> = some.iter().map(ImageId::as_str).collect();
+            let there = match faults.check(ACTION, &about) {
+                Err(error) if error.kind == ErrorKind::NotFound => there(faults, ACTION, some)?,
+                answer => answer.map(|()| some.iter().collect())?,
+            };
+            let of_some = there.into_iter().filter_map(|image| known.get(image)).flatten();
+            faults.check_pages(ACTION, of_some.clone().count(), 1000)?;
+            found.extend(of_some.cloned());
+        }
+        Ok(in_order(found))
+    }
+
+    async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
+        let mut inner = self.begin(Call::FindInstancesOf(image.clone()));
+        inner.faults.check("ec2:DescribeInstances", &[image.as_str()])?;
+        let all = instances(&inner.state);
+        Ok(all.into_iter().filter(|reference| reference.image_id == *image).collect())
+    }
+
+    /// The snapshots that the versions of this scope name themselves.
+    async fn list_snapshot_references(
+        &self,
+        versions: TemplateVersions,
+    ) -> Result<Vec<SnapshotReference>, CloudError> {
+        let mut inner = self.begin(Call::ListSnapshotReferences(versions));
+        let (state, faults) = inner.listing();
+        let read = templates::read(state, faults, versions, &BTreeSet::new())?;
+        let named = read.iter().flat_map(|one| {
+            one.version.snapshots.iter().map(|snapshot| SnapshotReference {
+                snapshot_id: snapshot.clone(),
+                kind: ReferenceKind::LaunchTemplate,
+                arn: one.arn(state).into(),
+                version: Some(one.version().into()),
+            })
+        });
+        Ok(named.collect::<BTreeSet<_>>().into_iter().collect())
+    }
 }
 
 /// The references, those of them stale whose key is not among the `named`, if those are known.
@@ -64,13 +123,13 @@ fn marked<K: Ord>(found: Vec<(K, Reference)>, named: Option<&BTreeSet<K>>) -> Ve
         .collect()
 }
 
-/// Every machine that is not terminated.
+/// Every instance that is not terminated.
 pub(super) fn instances(state: &State) -> Vec<Reference> {
     let living = state.instances.values().filter(|one| one.state != "terminated");
     living
         .map(|one| {
-            let by = arn(state, "ec2", &format!("instance/{}", one.instance_id));
-            reference(one.image_id.clone(), "instance", by)
+            let arn = arn(state, "ec2", &format!("instance/{}", one.instance_id));
+            reference(one.image_id.clone(), ReferenceKind::Instance, arn)
         })
         .collect()
 }
@@ -86,8 +145,9 @@ fn configurations<'a>(
     faults.check_pages(ACTION, held.len(), 100)?;
     let found = held.iter().map(|one| {
         let place = format!("launchConfiguration:0:launchConfigurationName/{}", one.name);
-        let by = arn(state, "autoscaling", &place);
-        (one.name.as_str(), reference(one.image_id.clone(), "launch_configuration", by))
+        let arn = arn(state, "autoscaling", &place);
+        let kind = ReferenceKind::LaunchConfiguration;
+        (one.name.as_str(), reference(one.image_id.clone(), kind, arn))
     });
     Ok(found.collect())
 }
@@ -96,68 +156,46 @@ fn configurations<'a>(
 fn by_templates<'a>(
     state: &State,
     faults: &mut Faults,
-    read: &[Read<'a>],
-    images: &mut Images,
+    read: &[ReadVersion<'a>],
+    images: &mut AliasedImages,
 ) -> Result<Vec<(VersionId<'a>, Reference)>, CloudError> {
     let mut found = Vec::new();
     for one in read {
         let Some(text) = one.version.image_id.as_deref() else { continue };
-        let by = one.by(state);
-        if let Some(image) = images.behind(state, faults, text, &by)? {
-            found.push((one.id(), reference(image, "launch_template", by)));
+        let (arn, version) = (one.arn(state), one.version());
+        let user = format!("{arn} version {version}");
+        if let Some(image) = images.behind(state, faults, text, &user)? {
+            let reference = reference(image, ReferenceKind::LaunchTemplate, arn);
+            found.push((one.id(), Reference { version: Some(version.into()), ..reference }));
         }
     }
     Ok(found)
 }
 
-/// Where the templates were not read, a holder that names one is not read either.
-fn by_holders_of(
+/// Where the templates were not read, what names one is not read either.
+fn by_launch_sources(
     state: &State,
     faults: &mut Faults,
-    holders: &[FakeLaunchSource<'_>],
+    launch_sources: &[FakeLaunchSource<'_>],
     no_templates: Option<&CloudError>,
-    images: &mut Images,
+    images: &mut AliasedImages,
 ) -> FoundReferences {
     let mut found = Vec::new();
-    for holder in holders {
-        if let (Some(error), false) = (no_templates, holder.versions.is_empty()) {
+    for launch_source in launch_sources {
+        if let (Some(error), false) = (no_templates, launch_source.versions.is_empty()) {
             return Err(error.clone());
         }
-        let versions = holder.versions.iter().filter_map(|one| templates::version_of(state, one));
+        let versions =
+            launch_source.versions.iter().filter_map(|one| templates::version_of(state, one));
         let by_version = versions.filter_map(|one| one.version.image_id.as_deref());
-        for text in by_version.chain(holder.images.iter().copied()) {
-            if let Some(image) = images.behind(state, faults, text, &holder.by)? {
-                found.push(reference(image, holder.kind, holder.by.clone()));
+        for text in by_version.chain(launch_source.images.iter().copied()) {
+            if let Some(image) = images.behind(state, faults, text, &launch_source.arn)? {
+                let (kind, arn) = (launch_source.kind.clone(), launch_source.arn.clone());
+                found.push(reference(image, kind, arn));
             }
         }
     }
     Ok(found)
-}
-
-/// What the provider itself finds, ten images a call.
-pub(super) fn of_images(
-    state: &State,
-    faults: &mut Faults,
-    images: &[ImageId],
-    versions: TemplateVersions,
-) -> FoundReferences {
-    const ACTION: &str = "ec2:DescribeImageReferences";
-    let mut known: BTreeMap<ImageId, Vec<Reference>> = BTreeMap::new();
-    for reference in known_to_ec2(state, versions) {
-        known.entry(reference.image_id.clone()).or_default().push(reference);
-    }
-    let mut found = Vec::new();
-    for some in images.chunks(10) {
-        let about: Vec<&str> = some.iter().map(ImageId::as_str).collect();
-        let there = match faults.check(ACTION, &about) {
-            Err(error) if error.kind == ErrorKind::NotFound => there(faults, ACTION, some)?,
-            answer => answer.map(|()| some.iter().collect())?,
-        };
-        let of_some = there.into_iter().filter_map(|image| known.get(image)).flatten();
-        faults.check_pages(ACTION, of_some.clone().count(), 1000)?;
-        found.extend(of_some.cloned());
-    }
-    Ok(in_order(found))
 }
 
 /// One image that is gone fails the call for all, which are then asked for one by one.
@@ -191,19 +229,20 @@ fn known_to_ec2(state: &State, versions: TemplateVersions) -> Vec<Reference> {
             else {
                 continue;
             };
-            found.push(reference(image, "launch_template", templates::arn_of(state, template)));
+            let arn = templates::arn_of(state, template);
+            found.push(reference(image, ReferenceKind::LaunchTemplate, arn));
         }
     }
     for parameter in &state.rest.ssm_parameters {
         let Ok(image) = parameter.value.parse() else { continue };
         let name = parameter.name.strip_prefix('/').unwrap_or(&parameter.name);
-        let by = arn(state, "ssm", &format!("parameter/{name}"));
-        found.push(reference(image, "ssm_parameter", by));
+        let arn = arn(state, "ssm", &format!("parameter/{name}"));
+        found.push(reference(image, ReferenceKind::SsmParameter, arn));
     }
     for recipe in &state.rest.image_recipes {
         let (kind, place) = match recipe.kind {
-            RecipeKind::Image => ("image_recipe", "image-recipe"),
-            RecipeKind::Container => ("container_recipe", "container-recipe"),
+            RecipeKind::Image => (ReferenceKind::ImageRecipe, "image-recipe"),
+            RecipeKind::Container => (ReferenceKind::ContainerRecipe, "container-recipe"),
         };
         let place = format!("{place}/{}/{}", recipe.name, recipe.version);
         found.push(reference(recipe.image_id.clone(), kind, arn(state, "imagebuilder", &place)));
@@ -227,8 +266,8 @@ pub(super) fn arn(state: &State, service: &str, resource: &str) -> String {
     format!("arn:aws:{service}:{}:{}:{resource}", state.rest.region(), state.rest.account())
 }
 
-fn reference(image_id: ImageId, kind: &str, by: String) -> Reference {
-    Reference { image_id, kind: kind.into(), by: by.into(), stale: false }
+fn reference(image_id: ImageId, kind: ReferenceKind, arn: String) -> Reference {
+    Reference { image_id, kind, arn: arn.into(), version: None, stale: false }
 }
 
 fn in_order(references: Vec<Reference>) -> Vec<Reference> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use steward::cloud::CloudError;
-use steward::model::{ResourceId, ImageId, InstanceId, SnapshotId, Tags};
+use steward::model::{ImageId, InstanceId, ResourceId, SnapshotId, Tags};
 
 use super::faults::{Faults, error};
 use crate::fleet::{BinnedImage, BinnedSnapshot, Fleet, FleetImage, FleetInstance, FleetSnapshot};

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use steward::cloud::{CloudError, ErrorKind};
-use steward::model::{TemplateVersions, ImageId, SnapshotId, SnapshotReference};
+use steward::model::{ImageId, TemplateVersions};
 
 use super::faults::{Faults, error};
 use super::references::arn;
@@ -18,7 +18,7 @@ const PAGE: usize = 200;
 
 /// A version that was read.
 #[derive(Clone, Copy)]
-pub(super) struct Read<'a> {
+pub(super) struct ReadVersion<'a> {
     pub(super) template: &'a LaunchTemplate,
     pub(super) version: &'a TemplateVersion,
 }
@@ -26,19 +26,27 @@ pub(super) struct Read<'a> {
 /// What a version is known by: its template's id, and its number.
 pub(super) type VersionId<'a> = (&'a str, u32);
 
-impl<'a> Read<'a> {
+impl<'a> ReadVersion<'a> {
     pub(super) fn id(&self) -> VersionId<'a> {
         (&self.template.launch_template_id, self.version.version)
     }
 
-    /// The version as a holder: an ARN, the number, and what else it is called.
-    pub(super) fn by(&self, state: &State) -> String {
+    /// The ARN of its template.
+    pub(super) fn arn(&self, state: &State) -> String {
+        arn_of(state, self.template)
+    }
+
+    /// Its number, and what else it is called.
+    pub(super) fn version(&self) -> String {
         let number = self.version.version;
         let default = (self.template.default_version == number).then_some("$Default");
         let latest = (latest(self.template) == number).then_some("$Latest");
-        let names: Vec<&str> = default.into_iter().chain(latest).collect();
-        let by = format!("{} version {number}", arn_of(state, self.template));
-        if names.is_empty() { by } else { format!("{by} ({})", names.join(", ")) }
+        let aliases: Vec<&str> = default.into_iter().chain(latest).collect();
+        if aliases.is_empty() {
+            number.to_string()
+        } else {
+            format!("{number} ({})", aliases.join(", "))
+        }
     }
 }
 
@@ -52,7 +60,7 @@ pub(super) fn read<'a>(
     faults: &mut Faults,
     versions: TemplateVersions,
     pinned: &BTreeSet<&Specification>,
-) -> Result<Vec<Read<'a>>, CloudError> {
+) -> Result<Vec<ReadVersion<'a>>, CloudError> {
     let mut found = Vec::new();
     for template in listed(state, faults, versions)? {
         let newest = newest_first(template);
@@ -72,7 +80,7 @@ pub(super) fn read<'a>(
                 || number == template.default_version
                 || number == latest(template)
             {
-                found.push(Read { template, version });
+                found.push(ReadVersion { template, version });
             }
         }
     }
@@ -109,25 +117,6 @@ fn listed<'a>(
     Ok(found)
 }
 
-/// The snapshots that the versions of this scope name themselves.
-pub(super) fn snapshots(
-    state: &State,
-    faults: &mut Faults,
-    versions: TemplateVersions,
-) -> Result<Vec<SnapshotReference>, CloudError> {
-    let read = read(state, faults, versions, &BTreeSet::new())?;
-    let named = read.iter().flat_map(|one| {
-        let by = one.by(state);
-        let reference = move |snapshot: &SnapshotId| SnapshotReference {
-            snapshot_id: snapshot.clone(),
-            kind: "launch_template".into(),
-            by: by.as_str().into(),
-        };
-        one.version.snapshots.iter().map(reference)
-    });
-    Ok(named.collect::<BTreeSet<_>>().into_iter().collect())
-}
-
 pub(super) fn newest_first(template: &LaunchTemplate) -> Vec<&TemplateVersion> {
     let mut versions: Vec<&TemplateVersion> = template.versions.iter().collect();
     versions.sort_by_key(|version| std::cmp::Reverse(version.version));
@@ -139,7 +128,7 @@ fn latest(template: &LaunchTemplate) -> u32 {
 }
 
 /// The version that a specification means, if it exists.
-pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option<Read<'a>> {
+pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option<ReadVersion<'a>> {
     let mut held = state.rest.launch_templates.iter();
     let template = held.find(|one| one.launch_template_id == wanted.launch_template_id)?;
     let number = match wanted.version.as_str() {
@@ -148,7 +137,7 @@ pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option
         number => number.parse().ok()?,
     };
     let version = template.versions.iter().find(|version| version.version == number)?;
-    Some(Read { template, version })
+    Some(ReadVersion { template, version })
 }
 
 /// The image behind each text that templates and others name one with, each parameter read once.
@@ -156,13 +145,13 @@ pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option
 pub(super) struct AliasedImages(BTreeMap<String, Result<Option<ImageId>, CloudError>>);
 
 impl AliasedImages {
-    /// The image that `by` means with `text`; `None` when it is no image id.
+    /// The image that `user` means with `text`; `None` when it is no image id.
     pub(super) fn behind(
         &mut self,
         state: &State,
         faults: &mut Faults,
         text: &str,
-        by: &str,
+        user: &str,
     ) -> Result<Option<ImageId>, CloudError> {
         let answer = match (self.0.get(text), text.strip_prefix("resolve:ssm:")) {
             (_, None) => return Ok(text.parse().ok()),
@@ -174,7 +163,7 @@ impl AliasedImages {
             }
         };
         answer.map_err(|error| {
-            let message = format!("{} (named by {by})", error.message);
+            let message = format!("{} (named by {user})", error.message);
             CloudError { message, ..error }
         })
     }

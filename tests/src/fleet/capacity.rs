@@ -1,4 +1,4 @@
-//! What else starts machines in a fleet: EC2 and spot fleets, spot requests, AWS Batch, and the
+//! What else launches instances in a fleet: EC2 and spot fleets, spot requests, AWS Batch, and the
 //! recipes of Image Builder.
 
 use serde::{Deserialize, Serialize};

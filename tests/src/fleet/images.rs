@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use steward::model::{AccountId, ImageId, InstanceId, SnapshotId, Image, Snapshot, Tags};
+use steward::model::{
+    AccountId, Image, ImageId, ImageState, InstanceId, Snapshot, SnapshotId, Tags,
+};
 
 /// An image; one of another owner is one that the account can see.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -136,7 +138,7 @@ impl FleetImage {
             name: self.name.as_deref().unwrap_or(self.image_id.as_str()).into(),
             owner_id: Some(owner),
             created_at: Some(self.created_at),
-            state: self.state.as_str().into(),
+            state: ImageState::from_name(&self.state),
             architecture: Some(self.architecture.as_str().into()),
             platform: Some(if windows { "Windows" } else { "Linux/UNIX" }.into()),
             owner_alias: self.owner_alias.as_deref().map(Into::into),

@@ -5,7 +5,7 @@
 
 mod capacity;
 mod images;
-mod recycle;
+mod recycle_bin;
 mod templates;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,10 +14,15 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use steward::model::{AccountId, ImageId, InstanceId, Region, SnapshotId, Tags};
 
-pub use self::capacity::{ComputeEnvironment, Ec2Fleet, Recipe, RecipeKind, SpotFleet, SpotRequest};
+pub use self::capacity::{
+    ComputeEnvironment, Ec2Fleet, Recipe, RecipeKind, SpotFleet, SpotRequest,
+};
 pub use self::images::{FleetImage, FleetSnapshot};
-pub use self::recycle::{BinnedImage, BinnedSnapshot, FleetRule};
-pub use self::templates::{Group, LaunchConfiguration, LaunchTemplate, Mixed, Override, Specification, TemplateVersion};
+pub use self::recycle_bin::{BinnedImage, BinnedSnapshot, FleetRule};
+pub use self::templates::{
+    AutoScalingGroup, LaunchConfiguration, LaunchTemplate, Mixed, Override, Specification,
+    TemplateVersion,
+};
 
 /// An account in one Region.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -33,7 +38,7 @@ pub struct Fleet {
     pub instances: Vec<FleetInstance>,
     pub launch_templates: Vec<LaunchTemplate>,
     pub launch_configurations: Vec<LaunchConfiguration>,
-    pub auto_scaling_groups: Vec<Group>,
+    pub auto_scaling_groups: Vec<AutoScalingGroup>,
     pub fleets: Vec<Ec2Fleet>,
     pub spot_fleets: Vec<SpotFleet>,
     pub spot_requests: Vec<SpotRequest>,
@@ -47,7 +52,7 @@ pub struct Fleet {
     pub recycled_snapshots: Vec<BinnedSnapshot>,
 }
 
-/// A machine.
+/// An instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -83,7 +88,7 @@ pub struct FleetInstance {
 }
 
 impl FleetInstance {
-    /// A running machine without tags.
+    /// A running instance without tags.
     pub fn new(instance_id: InstanceId, image_id: ImageId) -> Self {
         Self {
             instance_id,

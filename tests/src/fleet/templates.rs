@@ -1,4 +1,4 @@
-//! What a fleet starts machines from: launch templates, launch configurations, and groups.
+//! What a fleet launches instances from: launch templates, launch configurations, and groups.
 
 use serde::{Deserialize, Serialize};
 use steward::model::{ImageId, SnapshotId};
@@ -43,7 +43,7 @@ pub struct LaunchConfiguration {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]
-pub struct Group {
+pub struct AutoScalingGroup {
     pub name: String,
     #[serde(default)]
     pub launch_template: Option<Specification>,

@@ -1,7 +1,7 @@
-//! Clauses about what starts machines by itself beside groups: fleets, spot requests, AWS Batch.
+//! Clauses about what launches instances by itself beside groups: fleets, spot requests, AWS Batch.
 
 use serde_json::{Value, json};
-use steward::cloud::{ErrorKind, SourceAnswer, View};
+use steward::cloud::{ErrorKind, SourceAnswer};
 use steward::model::{ComputeEnvironments, ReferenceScope, Source, TemplateVersions};
 use steward_tests::switches::Switches;
 
@@ -108,7 +108,7 @@ pub async fn fleets_hold_nothing_once_they_are_over<A: Account>() {
                 "state": case.over[0], "launch_templates": [version("3")],
             }),
         ));
-        // What is on its way, and a word that nobody knows yet, may still start machines.
+        // What is on its way, and a word that nobody knows yet, may still launch instances.
         held.push(case.one("0006", json!({"state": "submitted", "images": ["ami-00000002"]})));
         held.push(case.one("0007", json!({"state": "modifying", "images": ["ami-00000003"]})));
         held.push(case.one("0008", json!({"state": "dreaming", "images": ["ami-00000004"]})));
@@ -123,7 +123,7 @@ pub async fn fleets_hold_nothing_once_they_are_over<A: Account>() {
     }
 }
 
-pub async fn spot_requests_hold_their_images_while_they_may_start_machines<A: Account>() {
+pub async fn spot_requests_hold_their_images_while_they_may_launch_instances<A: Account>() {
     let one = |n: u8, state: &str| {
         json!({
             "spot_instance_request_id": format!("sir-{n}"), "state": state,

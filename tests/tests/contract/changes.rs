@@ -1,7 +1,7 @@
 //! Clauses about the few changes that the port makes.
 
 use serde_json::{Value, json};
-use steward::cloud::{Cloud, CloudError, ErrorKind, SnapshotDeletion, View};
+use steward::cloud::{CloudError, ErrorKind, SnapshotDeletion};
 use steward::model::{SnapshotFate, SnapshotId};
 use steward_tests::switches::Switches;
 

@@ -1,7 +1,7 @@
-//! Clauses about retiring machines, and about telling others.
+//! Clauses about retiring instances, and about publishing events.
 
 use serde_json::json;
-use steward::cloud::{ErrorKind, EventBus, Instances, Message};
+use steward::cloud::{ErrorKind, Message};
 use steward::model::{Instance, InstanceId, InstanceProtection, InstanceState};
 use steward_tests::switches::Switches;
 
@@ -31,7 +31,7 @@ async fn four<A: Account>() -> A {
     .await
 }
 
-pub async fn machines_are_listed_by_tag<A: Account>() {
+pub async fn instances_are_listed_by_tag<A: Account>() {
     let account = four::<A>().await;
     let mut found = account.port().list_instances_tagged(TAG).await.unwrap();
     found.sort_by(|a, b| a.instance_id.cmp(&b.instance_id));
@@ -61,7 +61,7 @@ pub async fn machines_are_listed_by_tag<A: Account>() {
     assert_eq!(error.missing_permission(), Some("ec2:DescribeInstances"));
 }
 
-pub async fn a_machine_is_found_as_it_is_now<A: Account>() {
+pub async fn an_instance_is_found_as_it_is_now<A: Account>() {
     let account = four::<A>().await;
     let port = account.port();
     let listed = port.list_instances_tagged(TAG).await.unwrap();
@@ -78,7 +78,7 @@ pub async fn a_machine_is_found_as_it_is_now<A: Account>() {
     assert_eq!(error.missing_permission(), Some("ec2:DescribeInstances"));
 }
 
-pub async fn what_guards_a_machine_is_found<A: Account>() {
+pub async fn what_protects_an_instance_is_found<A: Account>() {
     let account = four::<A>().await;
     let port = account.port();
     let protection = async |id| port.find_instance_protection(&instance(id)).await;
@@ -94,7 +94,7 @@ pub async fn what_guards_a_machine_is_found<A: Account>() {
     }
 }
 
-pub async fn a_machine_is_stopped_and_terminated<A: Account>() {
+pub async fn an_instance_is_stopped_and_terminated<A: Account>() {
     let account = four::<A>().await;
     let (port, first) = (account.port(), instance("i-00000001"));
     let state = async || account.world().await.instances.swap_remove(0).state;
@@ -112,7 +112,7 @@ pub async fn a_machine_is_stopped_and_terminated<A: Account>() {
     assert_eq!(port.terminate(&gone).await.unwrap_err().kind, ErrorKind::NotFound);
 }
 
-pub async fn a_protected_machine_stays<A: Account>() {
+pub async fn a_protected_instance_stays<A: Account>() {
     let account = four::<A>().await;
     let (port, second) = (account.port(), instance("i-00000002"));
     let before = account.world().await;
@@ -149,10 +149,10 @@ pub async fn the_bus_takes_messages<A: Account>() {
     assert_eq!(results, vec![Ok(()); 10]);
     let expected: Vec<_> =
         (0..10).map(|number| ("Image Expired".to_owned(), json!({"number": number}))).collect();
-    assert_eq!(account.news().await, expected);
+    assert_eq!(account.events().await, expected);
     let messages: Vec<Message> = (0..11).map(message).collect();
     assert_eq!(account.port().put("default", &messages).await.unwrap_err().kind, ErrorKind::Other);
-    assert_eq!(account.news().await.len(), 10);
+    assert_eq!(account.events().await.len(), 10);
 }
 
 pub async fn the_bus_says_which_it_did_not_take<A: Account>() {
@@ -162,7 +162,7 @@ pub async fn the_bus_says_which_it_did_not_take<A: Account>() {
     let codes: Vec<_> =
         results.iter().map(|one| one.as_ref().map_err(|error| error.code.as_str())).collect();
     assert_eq!(codes, [Err("InternalFailure"), Err("InternalFailure"), Ok(&())]);
-    assert_eq!(account.news().await, [("Image Expired".to_owned(), json!({"number": 2}))]);
+    assert_eq!(account.events().await, [("Image Expired".to_owned(), json!({"number": 2}))]);
 }
 
 pub async fn a_denied_message_names_the_permission<A: Account>() {

@@ -1,8 +1,8 @@
 //! Clauses about what is listed and found.
 
 use serde_json::{Value, json};
-use steward::cloud::{ErrorKind, SnapshotScope, View};
-use steward::model::{Image, ImageState, Snapshot, SnapshotId};
+use steward::cloud::{ErrorKind, SnapshotScope};
+use steward::model::{Image, ImageState, ReferenceKind, Snapshot, SnapshotId};
 use steward_tests::fleet::Fleet;
 use steward_tests::switches::Switches;
 
@@ -217,7 +217,6 @@ pub async fn a_failing_page_fails_the_listing<A: Account>() {
 }
 
 pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
-    use steward::cloud::Cloud;
     use steward::model::SnapshotFate;
 
     let account = A::with(json!({
@@ -296,9 +295,9 @@ pub async fn instances_are_found<A: Account>() {
     let mut holders: Vec<_> = port.find_instances_of(&image("ami-00000001")).await.unwrap();
     holders.sort();
     let arn = "arn:aws:ec2:eu-central-1:123456789012:instance";
-    let by: Vec<&str> = holders.iter().map(|holder| &*holder.by).collect();
-    assert_eq!(by, [format!("{arn}/i-00000001"), format!("{arn}/i-00000002")]);
-    assert!(holders.iter().all(|holder| &*holder.kind == "instance"));
+    let arns: Vec<&str> = holders.iter().map(|holder| &*holder.arn).collect();
+    assert_eq!(arns, [format!("{arn}/i-00000001"), format!("{arn}/i-00000002")]);
+    assert!(holders.iter().all(|holder| holder.kind == ReferenceKind::Instance));
     let tags_of = async |id: &str| port.find_instance_tags(&id.parse().unwrap()).await.unwrap();
     assert_eq!(tags_of("i-00000001").await, Some(tags(&[("Team", "red")])));
     assert_eq!(tags_of("i-00000002").await, Some(tags(&[])));

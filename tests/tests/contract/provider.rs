@@ -4,11 +4,11 @@
 use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
-use steward::cloud::{CloudError, ErrorKind, View};
-use steward::model::{Reference, TemplateVersions};
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{Reference, SnapshotReference, TemplateVersions};
 use steward_tests::switches::Switches;
 
-use crate::references::EC2;
+use crate::references::{EC2, line};
 use crate::{Account, image};
 
 const FIND: &str = "ec2:DescribeImageReferences";
@@ -27,9 +27,8 @@ async fn find<A: Account>(
     account.port().find_references_to(&images, versions).await
 }
 
-/// As `IMAGE KIND BY`.
 fn lines(found: &[Reference]) -> Vec<String> {
-    found.iter().map(|held| format!("{} {} {}", held.image_id, held.kind, held.by)).collect()
+    found.iter().map(line).collect()
 }
 
 pub async fn the_provider_knows_what_refers_to_an_image<A: Account>() {
@@ -102,7 +101,7 @@ pub async fn the_provider_looks_at_the_newest_versions<A: Account>() {
     }
 }
 
-/// So many images, each with a machine.
+/// So many images, each with an instance.
 fn running(count: usize) -> (Vec<String>, Value) {
     let ids: Vec<String> = (0..count).map(|n| format!("ami-{n:08x}")).collect();
     let instance =
@@ -163,8 +162,9 @@ pub async fn templates_name_snapshots_themselves<A: Account>() {
     };
     let found = async |versions| {
         let found = account.port().list_snapshot_references(versions).await.unwrap();
-        let line = |one: &steward::model::SnapshotReference| {
-            format!("{} {} {}", one.snapshot_id, one.kind, one.by)
+        let line = |one: &SnapshotReference| {
+            let SnapshotReference { snapshot_id, kind, arn, version } = one;
+            format!("{snapshot_id} {kind} {arn} version {}", version.as_deref().unwrap())
         };
         found.iter().map(line).collect::<Vec<_>>()
     };

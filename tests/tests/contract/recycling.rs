@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
-use steward::cloud::{Cloud, ErrorKind, SnapshotDeletion, View};
+use steward::cloud::{ErrorKind, SnapshotDeletion};
 use steward::model::SnapshotFate;
 use steward_tests::switches::Switches;
 

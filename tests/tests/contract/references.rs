@@ -1,8 +1,8 @@
 //! Clauses about what holds images in use.
 
 use serde_json::{Value, json};
-use steward::cloud::{CloudError, ErrorKind, SourceAnswer, View};
-use steward::model::{ComputeEnvironments, ReferenceScope, Source, TemplateVersions};
+use steward::cloud::{CloudError, ErrorKind, SourceAnswer};
+use steward::model::{ComputeEnvironments, Reference, ReferenceScope, Source, TemplateVersions};
 use steward_tests::switches::Switches;
 
 use crate::Account;
@@ -13,16 +13,23 @@ const GROUP: &str =
 const CONFIGURATION: &str =
     "arn:aws:autoscaling:eu-central-1:123456789012:launchConfiguration:0:launchConfigurationName";
 
-/// The references of one source, as `IMAGE KIND BY`.
+/// A reference, as `IMAGE KIND ARN`, and ` version VERSION` if it has one.
+pub(crate) fn line(reference: &Reference) -> String {
+    let Reference { image_id, kind, arn, version, stale: _ } = reference;
+    let version = version.as_ref().map(|version| format!(" version {version}"));
+    format!("{image_id} {kind} {arn}{}", version.unwrap_or_default())
+}
+
+/// The references of one source, each as a [`line`].
 pub(crate) fn said(answers: &[SourceAnswer], source: Source) -> Vec<String> {
     let found = answer(answers, source).as_ref().unwrap();
-    found.iter().map(|held| format!("{} {} {}", held.image_id, held.kind, held.by)).collect()
+    found.iter().map(line).collect()
 }
 
 pub(crate) fn answer(
     answers: &[SourceAnswer],
     source: Source,
-) -> &Result<Vec<steward::model::Reference>, CloudError> {
+) -> &Result<Vec<Reference>, CloudError> {
     let mut of_source = answers.iter().filter(|answer| answer.source == source);
     let answer = of_source.next().expect("every source answers");
     assert!(of_source.next().is_none(), "{source} answers once");

@@ -2,7 +2,7 @@
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
-use steward::cloud::{ErrorKind, View};
+use steward::cloud::ErrorKind;
 use steward::model::{Recyclable, RetentionRule};
 use steward_tests::switches::Switches;
 

@@ -1,7 +1,7 @@
 //! Clauses about what images share: with other accounts, and their snapshots with each other.
 
 use serde_json::json;
-use steward::cloud::{ErrorKind, View};
+use steward::cloud::ErrorKind;
 
 use crate::{Account, image};
 

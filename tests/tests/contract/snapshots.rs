@@ -1,7 +1,7 @@
 //! Clauses about what keeps snapshots, and about finding things by their tags.
 
 use serde_json::{Value, json};
-use steward::cloud::{Cloud, ErrorKind, View};
+use steward::cloud::ErrorKind;
 use steward::model::SnapshotFate;
 use steward_tests::switches::Switches;
 

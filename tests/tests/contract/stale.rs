@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use serde_json::{Value, json};
-use steward::cloud::{ErrorKind, SourceAnswer, View};
+use steward::cloud::{ErrorKind, SourceAnswer};
 use steward::model::{ComputeEnvironments, ReferenceScope, Source, TemplateVersions};
 use steward_tests::switches::Switches;
 

@@ -1,11 +1,9 @@
 //! Clauses about the steps before an image goes, and back again.
 
-use std::sync::Arc;
-
 use jiff::Timestamp;
 use serde_json::json;
-use steward::cloud::{Cloud, CloudError, ErrorKind, View};
-use steward::model::{ImageState, SnapshotFate};
+use steward::cloud::{CloudError, ErrorKind};
+use steward::model::{ImageState, LaunchPermission, SnapshotFate};
 use steward_tests::fleet::FleetImage;
 use steward_tests::switches::Switches;
 
@@ -35,8 +33,8 @@ async fn the<A: Account>(account: &A, number: usize) -> FleetImage {
     account.world().await.images.swap_remove(number - 1)
 }
 
-fn words(words: &[&str]) -> Vec<Arc<str>> {
-    words.iter().map(|word| (*word).into()).collect()
+fn permissions(texts: &[&str]) -> Vec<LaunchPermission> {
+    texts.iter().map(|text| (*text).into()).collect()
 }
 
 pub async fn an_image_is_deprecated_to_the_minute<A: Account>() {
@@ -83,7 +81,7 @@ pub async fn disabling_takes_the_launch_permissions_for_good<A: Account>() {
     let (port, second) = (account.port(), image("ami-00000002"));
     let found = async || port.find_image(&second).await.unwrap().unwrap();
     let launchers = async || port.find_launch_permissions(&second).await.unwrap();
-    assert_eq!(launchers().await, words(&["222233334444", "all", ORGANIZATION]));
+    assert_eq!(launchers().await, permissions(&["222233334444", "all", ORGANIZATION]));
     for _ in 0..2 {
         port.disable(&second).await.unwrap();
         assert_eq!(found().await.state, ImageState::Disabled);
@@ -99,9 +97,9 @@ pub async fn disabling_takes_the_launch_permissions_for_good<A: Account>() {
         assert_eq!(launchers().await, []);
     }
     // Enabling what was never disabled takes nothing from it.
-    port.share(&second, &words(&["222233334444"])).await.unwrap();
+    port.share(&second, &permissions(&["222233334444"])).await.unwrap();
     port.enable(&second).await.unwrap();
-    assert_eq!(launchers().await, words(&["222233334444"]));
+    assert_eq!(launchers().await, permissions(&["222233334444"]));
     assert_eq!(the(&account, 1).await.state, "available");
 }
 
@@ -109,19 +107,19 @@ pub async fn sharing_adds_to_those_that_may_launch_already<A: Account>() {
     let account = three::<A>().await;
     let (port, first, second) = (account.port(), image("ami-00000001"), image("ami-00000002"));
     for _ in 0..2 {
-        port.share(&first, &words(&["222233334444", UNIT])).await.unwrap();
-        port.share(&first, &words(&["111122223333", "222233334444"])).await.unwrap();
+        port.share(&first, &permissions(&["222233334444", UNIT])).await.unwrap();
+        port.share(&first, &permissions(&["111122223333", "222233334444"])).await.unwrap();
     }
     let found = port.find_launch_permissions(&first).await.unwrap();
-    assert_eq!(found, words(&["111122223333", "222233334444", UNIT]));
+    assert_eq!(found, permissions(&["111122223333", "222233334444", UNIT]));
     let changed = the(&account, 1).await;
     assert_eq!(changed.launch_permissions, ["222233334444", UNIT, "111122223333"]);
     assert!(!changed.public);
-    port.share(&first, &words(&["all", ORGANIZATION])).await.unwrap();
+    port.share(&first, &permissions(&["all", ORGANIZATION])).await.unwrap();
     let found = port.find_launch_permissions(&first).await.unwrap();
-    let all = words(&["111122223333", "222233334444", "all", ORGANIZATION, UNIT]);
+    let all = permissions(&["111122223333", "222233334444", "all", ORGANIZATION, UNIT]);
     assert_eq!(found, all);
-    // What one image lost is given back in the words that it was told in.
+    // What one image lost is given back as it was read.
     let held = port.find_launch_permissions(&second).await.unwrap();
     port.disable(&second).await.unwrap();
     port.enable(&second).await.unwrap();
@@ -134,7 +132,7 @@ pub async fn sharing_that_makes_no_sense_shares_nothing<A: Account>() {
     let (port, first) = (account.port(), image("ami-00000001"));
     let before = account.world().await;
     for word in ["", "everybody", "12345678901", "arn:aws:iam::123456789012:root", ":ou/o-1"] {
-        let error = port.share(&first, &words(&["111122223333", word])).await.unwrap_err();
+        let error = port.share(&first, &permissions(&["111122223333", word])).await.unwrap_err();
         assert_eq!((error.call, error.kind), ("ec2:ModifyImageAttribute", ErrorKind::Other));
         assert!(error.message.contains(word), "{error}");
     }
@@ -142,7 +140,7 @@ pub async fn sharing_that_makes_no_sense_shares_nothing<A: Account>() {
     // Neither such a word nor an empty list comes to a call.
     account.set(Switches::deny(&["ec2:ModifyImageAttribute"])).await;
     port.share(&first, &[]).await.unwrap();
-    let error = port.share(&first, &words(&["everybody"])).await.unwrap_err();
+    let error = port.share(&first, &permissions(&["everybody"])).await.unwrap_err();
     assert_eq!(error.missing_permission(), None);
 }
 
@@ -151,7 +149,7 @@ pub async fn a_disabled_image_cannot_be_shared<A: Account>() {
     let first = image("ami-00000001");
     account.port().disable(&first).await.unwrap();
     let before = account.world().await;
-    let error = account.port().share(&first, &words(&["all"])).await.unwrap_err();
+    let error = account.port().share(&first, &permissions(&["all"])).await.unwrap_err();
     assert_eq!(error.call, "ec2:ModifyImageAttribute");
     assert_eq!(account.world().await, before);
 }
@@ -167,7 +165,7 @@ async fn every_step<A: Account>(
         ("ec2:DisableImageDeprecation", port.cancel_deprecation(&image).await),
         ("ec2:DisableImage", port.disable(&image).await),
         ("ec2:EnableImage", port.enable(&image).await),
-        ("ec2:ModifyImageAttribute", port.share(&image, &words(&["111122223333"])).await),
+        ("ec2:ModifyImageAttribute", port.share(&image, &permissions(&["111122223333"])).await),
     ]
 }
 

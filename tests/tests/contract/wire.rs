@@ -5,7 +5,9 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 
 use serde_json::{Value, json};
-use steward::cloud::{Cloud, ErrorKind, SnapshotScope, View};
+use steward::cloud::{
+    ErrorKind, ImageReader, ImageWriter, ReferenceReader, SnapshotReader, SnapshotScope, TagWriter,
+};
 use steward::model::{ComputeEnvironments, ReferenceScope, SnapshotFate, Source, TemplateVersions};
 use steward_aws::{Connect, connect};
 use steward_tests::standin::options;
@@ -26,7 +28,7 @@ fn counts(expected: &[(&str, u32)]) -> BTreeMap<String, u32> {
     expected.iter().map(|(action, times)| ((*action).to_owned(), *times)).collect()
 }
 
-/// 1,050 images and snapshots, 1,050 machines, 120 templates of two versions, 101 groups of which
+/// 1,050 images and snapshots, 1,050 instances, 120 templates of two versions, 101 groups of which
 /// two pin three versions of two templates, 101 launch configurations, and a parameter that two
 /// templates share.
 fn big() -> Value {

@@ -29,8 +29,8 @@ fn is_written_down_when_the_image_is_available_already() {
     let report = run(&fake, FunctionKind::TagImage, &made("ami-00000001", "CreateImage"));
     assert_eq!(creators(&fake), all_by_alice());
     assert_eq!(report.counts.as_ref().unwrap().images_tagged, 0, "it is no new image");
-    let [Event::ImageTagged(told)] = report.events.as_slice() else { panic!("{report:?}") };
-    assert_eq!(told.tags.len(), 3);
+    let [Event::ImageTagged(tagged)] = report.events.as_slice() else { panic!("{report:?}") };
+    assert_eq!(tagged.tags.len(), 3);
 }
 
 #[test]

@@ -1,18 +1,20 @@
-//! The functions' work from event to answer, on the fake: who made an image, machines that are
-//! retired, and what others are told of it all.
+//! The functions' work from event to answer, on the fake: who made an image, instances that
+//! are retired, and what is published of it all.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod creator;
+mod publishing;
 mod retiring;
-mod telling;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use steward::events::{publish, Trigger, Event};
-use steward::model::{Deadline, NoDeadline, AccountRegion, Tags};
-use steward::jobs::{Answer, Job, JobError, Mode, Report, FunctionKind};
+use steward::apply::StepResult;
+use steward::events::{Event, Trigger, publish};
+use steward::jobs::{Answer, FunctionKind, Job, JobError, JobReport, Mode};
+use steward::model::{AccountRegion, Deadline, NoDeadline, Tags};
 use steward::policy::Policy;
+use steward::progress::{NoProgress, RunContext};
 use steward_tests::fake::{Call, Fake};
 
 const ALICE: &str = "arn:aws:sts::123456789012:assumed-role/Packer/alice";
@@ -40,23 +42,37 @@ fn run_within(
     fake: &Fake,
     policy: &str,
     mode: Mode,
-    work: FunctionKind,
+    function: FunctionKind,
     event: &Value,
-    deadline: &impl Deadline,
-) -> Result<Report, JobError> {
+    deadline: &dyn Deadline,
+) -> Result<JobReport, JobError> {
     let policy = Policy::parse(policy, "test").unwrap();
     let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
-    let job = Job { cloud: fake, target: &target, policy: &policy, mode, now: now(), deadline };
+    let job = Job {
+        cloud: fake,
+        instances: fake,
+        target: &target,
+        policy: &policy,
+        mode,
+        now: now(),
+        context: RunContext { deadline, progress: &NoProgress },
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(job.run(work, &Trigger::parse(event)))
+    runtime.block_on(job.run(function, &steward_eventbridge::parse(event)))
 }
 
-fn run_under(fake: &Fake, policy: &str, mode: Mode, work: FunctionKind, event: &Value) -> Report {
-    run_within(fake, policy, mode, work, event, &NoDeadline).unwrap()
+fn run_under(
+    fake: &Fake,
+    policy: &str,
+    mode: Mode,
+    function: FunctionKind,
+    event: &Value,
+) -> JobReport {
+    run_within(fake, policy, mode, function, event, &NoDeadline).unwrap()
 }
 
-fn run(fake: &Fake, work: FunctionKind, event: &Value) -> Report {
-    run_under(fake, POLICY, Mode::Apply, work, event)
+fn run(fake: &Fake, function: FunctionKind, event: &Value) -> JobReport {
+    run_under(fake, POLICY, Mode::Apply, function, event)
 }
 
 fn image_event(image: &str, state: &str) -> Value {

@@ -1,8 +1,8 @@
-//! What others are told.
+//! The events that are published.
 
 use super::*;
 
-/// Two expired images of one family, one of them marked long ago, and a machine.
+/// Two expired images of one family, one of them marked long ago, and an instance.
 fn family() -> Fake {
     fake(json!({
         "images": [
@@ -20,9 +20,9 @@ fn family() -> Fake {
 fn says_what_happened_to_each_image_and_what_comes_next() {
     let fake = family();
     let report = run(&fake, FunctionKind::PruneImages, &schedule());
-    let told: Vec<_> = report.events.iter().map(Event::detail_type).collect();
+    let types: Vec<_> = report.events.iter().map(Event::detail_type).collect();
     assert_eq!(
-        told,
+        types,
         [
             "Sweep Completed",
             "Image Expired",
@@ -36,9 +36,13 @@ fn says_what_happened_to_each_image_and_what_comes_next() {
     assert_eq!((next.action.as_str(), next.at.as_str()), ("deprecate", "2026-11-22T12:00:00Z"));
     let Event::ImageDeprecated(step) = &report.events[2] else { panic!() };
     assert_eq!((step.image_id.as_str(), step.rule.as_deref()), ("ami-00000002", Some("all")));
-    assert_eq!(step.reasons, ["expired: number 2 of 3"]);
-    assert_eq!(step.why, "expired: number 2 of 3");
-    assert_eq!(step.reasons, [json!({"reason": "expired", "rank": 2, "of": 3})]);
+    let [reason] = &step.reasons[..] else { panic!("{step:?}") };
+    assert_eq!(
+        (reason.reason.as_str(), reason.text.as_str()),
+        ("expired", "expired: number 2 of 3")
+    );
+    let json = json!({"reason": "expired", "text": "expired: number 2 of 3", "rank": 2, "of": 3});
+    assert_eq!(serde_json::to_value(reason).unwrap(), json);
     let next = step.next.as_ref().unwrap();
     assert_eq!((next.action.as_str(), next.at.as_str()), ("disable", "2026-11-29T12:00:00Z"));
     assert_eq!(step.opt_out_tag, "image-steward:keep");
@@ -96,8 +100,9 @@ fn counts_what_nobody_took() {
     fake.set(steward_tests::switches::Switches::deny(&["events:PutEvents"]));
     let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let told = runtime.block_on(publish(&fake, "default", &target, &report.events, &NoDeadline));
-    assert_eq!((told.sent, told.lost), (0, 5));
+    let published =
+        runtime.block_on(publish(&fake, "default", &target, &report.events, &NoDeadline));
+    assert_eq!((published.sent, published.lost), (0, 5));
     assert_eq!(fake.messages(), []);
 }
 

@@ -1,10 +1,10 @@
-//! Machines that asked to be retired.
+//! Instances that are tagged to be retired.
 
 use super::*;
 
 const TAG: &str = "image-steward:retire-when-imaged";
 
-/// A machine that waits for `asked`, and the image that was made of it.
+/// An instance that waits for `asked`, and the image that was made of it.
 fn imaged(asked: &str) -> Fake {
     fake(json!({
         "images": [{
@@ -22,15 +22,15 @@ fn states(fake: &Fake) -> Vec<String> {
     fake.world().instances.iter().map(|one| one.state.clone()).collect()
 }
 
-fn kept(report: &Report) -> Vec<String> {
+fn kept(report: &JobReport) -> Vec<String> {
     let Answer::Retired(retired) = &report.answer else { panic!("{report:?}") };
-    assert!(retired.retired.is_empty() && retired.failed.is_empty(), "{retired:?}");
+    assert!(retired.retired.is_empty() && retired.not_retired.is_empty(), "{retired:?}");
     let reasons = retired.kept.iter().flat_map(|one| &one.reasons);
     reasons.map(ToString::to_string).collect()
 }
 
 #[test]
-fn stops_the_machine_that_asked_for_it() {
+fn stops_the_instance_that_asked_for_it() {
     for (asked, event) in [
         ("ami-00000002", image_event("ami-00000002", "available")),
         ("web-2", image_event("ami-00000002", "available")),
@@ -70,7 +70,7 @@ fn only_says_so_in_plan_mode() {
 }
 
 #[test]
-fn leaves_a_machine_whose_image_is_not_really_there() {
+fn leaves_an_instance_whose_image_is_not_really_there() {
     let event = image_event("ami-00000002", "available");
     let retire = |change: fn(&mut steward_tests::fleet::Fleet)| {
         let fake = imaged("web-2");
@@ -87,7 +87,7 @@ fn leaves_a_machine_whose_image_is_not_really_there() {
 }
 
 #[test]
-fn leaves_a_machine_that_is_protected_or_in_a_group() {
+fn leaves_an_instance_that_is_protected_or_in_a_group() {
     for (change, reason) in [
         (
             (|one| one.protected = true) as fn(&mut steward_tests::fleet::FleetInstance),
@@ -110,11 +110,12 @@ fn leaves_a_machine_that_is_protected_or_in_a_group() {
 }
 
 #[test]
-fn leaves_a_machine_that_asked_for_another_image() {
-    // The image was enabled again, long after: the machine never asked for this one.
+fn leaves_an_instance_that_asked_for_another_image() {
+    // The image was enabled again, long after: the instance never asked for this one.
     for asked in ["ami-00000009", "", "yes", "web"] {
         let fake = imaged(asked);
-        let report = run(&fake, FunctionKind::RetireInstance, &image_event("ami-00000002", "available"));
+        let report =
+            run(&fake, FunctionKind::RetireInstance, &image_event("ami-00000002", "available"));
         assert_eq!(kept(&report), [] as [&str; 0]);
         let report = run(&fake, FunctionKind::RetireInstance, &schedule());
         assert_eq!(kept(&report), [format!("there is no image `{asked}`")]);
@@ -154,7 +155,8 @@ fn looks_again_right_before_the_step() {
         let fake = imaged("web-2");
         fake.freeze_listings();
         fake.change(change);
-        let report = run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &schedule());
+        let report =
+            run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &schedule());
         assert_eq!((kept(&report), fake.changing_calls()), (vec![reason.to_owned()], vec![]));
     }
     let fake = imaged("web-2");
@@ -196,9 +198,11 @@ fn says_that_a_sweep_succeeded_in_part() {
 fn leaves_the_rest_to_the_next_run_when_the_time_is_over() {
     let fake = imaged("web-2");
     let late = || std::time::Duration::from_secs(14);
-    let report = run_within(&fake, POLICY, Mode::Apply, FunctionKind::RetireInstance, &schedule(), &late);
-    let Ok(Report { answer: Answer::Retired(retired), .. }) = report else { panic!() };
-    assert_eq!(retired.not_reached.len(), 1);
+    let report =
+        run_within(&fake, POLICY, Mode::Apply, FunctionKind::RetireInstance, &schedule(), &late);
+    let Ok(JobReport { answer: Answer::Retired(retired), .. }) = report else { panic!() };
+    let results: Vec<_> = retired.not_retired.iter().map(|one| &one.result).collect();
+    assert_eq!(results, [&StepResult::NotReached]);
     assert_eq!(fake.changing_calls(), []);
 }
 
@@ -213,7 +217,9 @@ fn keeps_what_it_could_not_look_at() {
         fake.fail(action, 1, "InternalError");
         let report = run(&fake, FunctionKind::RetireInstance, &schedule());
         let Answer::Retired(retired) = &report.answer else { panic!() };
-        assert_eq!((retired.failed.len(), fake.changing_calls()), (1, vec![]), "{action}");
+        let failed = retired.not_retired.iter().filter(|one| one.failure().is_some()).count();
+        assert_eq!((failed, retired.not_retired.len()), (1, 1), "{action}");
+        assert_eq!(fake.changing_calls(), [], "{action}");
         assert!(report.failure.is_some(), "nothing succeeded: the runtime tries again");
     }
 }

@@ -8,7 +8,7 @@ use steward::plan::reason::Reason;
 use steward::plan::{Action, Decision, Step, plan};
 use steward::report::OutputStyle;
 use steward::report::explain::{Explanation, RuleOutcome, When, story, story_text};
-use steward::simulate::World;
+use steward::simulate::SimulatedWorld;
 use steward_tests::fake::Fake;
 
 use super::rules::some_rules;
@@ -85,7 +85,7 @@ proptest! {
     #[test]
     fn a_story_agrees_with_the_plan(fleet in a_fleet(), rules in some_rules(), days in 0_u32..20) {
         let policy = rules.policy();
-        let mut world = World::new(inventory(&Fake::new(&fleet)));
+        let mut world = SimulatedWorld::new(inventory(&Fake::new(&fleet)));
         let mut at = now();
         for _ in 0..days {
             let found = plan(world.inventory(), &policy, at);
@@ -95,8 +95,8 @@ proptest! {
         }
         let found = plan(world.inventory(), &policy, at);
         for decision in &found.decisions {
-            let told = story(&decision.image_id, world.inventory(), &policy, &found);
-            check(&told.unwrap())?;
+            let explanation = story(&decision.image_id, world.inventory(), &policy, &found);
+            check(&explanation.unwrap())?;
         }
     }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use steward::model::{ImageId, TagNames, Tags};
-use steward::restore::{End, RestoreOptions, images_since, restore};
+use steward::restore::{RestoreOptions, RestoreStatus, images_since, restore};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
@@ -46,7 +46,8 @@ proptest! {
         let images = run(images_since(now(), &names, &fake)).unwrap();
         for image in images.iter().cycle().take(images.len() * if twice { 2 } else { 1 }) {
             let restored = run(restore(image, &RestoreOptions::default(), &names, at, &fake));
-            prop_assert!(matches!(restored.end, End::Restored | End::Untouched), "{restored:?}");
+            let is_back = matches!(restored.status, RestoreStatus::Restored | RestoreStatus::Untouched);
+            prop_assert!(is_back, "{restored:?}");
         }
         let after = fake.world();
         for was in &before.images {
@@ -76,7 +77,7 @@ fn an_unknown_image_is_gone_and_nothing_is_changed() {
     let image: ImageId = "ami-00".parse().unwrap();
     let names = TagNames::under("image-steward:");
     let restored = run(restore(&image, &RestoreOptions::default(), &names, now(), &fake));
-    assert_eq!(restored.end, End::Gone);
-    assert!(restored.problem.unwrap().contains("no snapshot names it"));
+    assert_eq!(restored.status, RestoreStatus::Gone);
+    assert!(restored.problem.unwrap().to_string().contains("no snapshot names it"));
     assert!(fake.calls().iter().all(|call| !call.changes()));
 }

@@ -7,11 +7,11 @@ use steward::cloud::SnapshotScope;
 use steward::collect;
 use steward::jobs::{Job, Mode};
 use steward::model::{
-    AccountRegion, ComputeEnvironments, Inventory, NoDeadline, ReferenceScope, SnapshotId,
-    TemplateVersions,
+    AccountRegion, ComputeEnvironments, Inventory, ReferenceScope, SnapshotId, TemplateVersions,
 };
 use steward::plan::{Action, Plan};
 use steward::policy::Policy;
+use steward::progress::RunContext;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
@@ -30,15 +30,25 @@ pub fn inventory(fake: &Fake) -> Inventory {
         versions: TemplateVersions::DefaultAndLatest,
         compute_environments: ComputeEnvironments::Read,
     };
-    run(survey::collect_inventory(fake, &target(fake), &scope, now()))
+    run(collect::collect_inventory(fake, &target(fake), &scope, now(), RunContext::UNLIMITED))
+}
+
+pub fn job<'a>(
+    fake: &'a Fake,
+    target: &'a AccountRegion,
+    policy: &'a Policy,
+    mode: Mode,
+    now: Timestamp,
+) -> Job<'a> {
+    let context = RunContext::UNLIMITED;
+    Job { cloud: fake, instances: fake, target, policy, mode, now, context }
 }
 
 /// One sweep over images in apply mode.
 pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
     fake.set_clock(now);
     let target = target(fake);
-    let job =
-        Job { cloud: fake, target: &target, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
+    let job = job(fake, &target, policy, Mode::Apply, now);
     run(async {
         let plan = job.plan_images().await;
         job.apply_images(&plan).await;
@@ -49,23 +59,14 @@ pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
 /// The plan of a sweep, with all the evidence that one looks at.
 pub fn planned(fake: &Fake, policy: &Policy) -> Plan {
     let target = target(fake);
-    let job = Job {
-        cloud: fake,
-        target: &target,
-        policy,
-        mode: Mode::Plan,
-        now: now(),
-        deadline: &NoDeadline,
-    };
-    run(job.plan_images())
+    run(job(fake, &target, policy, Mode::Plan, now()).plan_images())
 }
 
 /// One sweep over snapshots in apply mode.
 pub fn reap(fake: &Fake, policy: &Policy, now: Timestamp) {
     fake.set_clock(now);
     let target = target(fake);
-    let job =
-        Job { cloud: fake, target: &target, policy, mode: Mode::Apply, now, deadline: &NoDeadline };
+    let job = job(fake, &target, policy, Mode::Apply, now);
     let _ = run(job.reap(&SnapshotScope::Own));
 }
 

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use steward::collect;
-use steward::model::{Image, Inventory, Snapshot};
+use steward::model::{Image, Inventory, Snapshot, VolumePermission};
 use steward::plan::plan;
 use steward::policy::Policy;
-use steward::simulate::{Done, Growth, World, simulate_with};
+use steward::progress::{NoProgress, RunContext};
+use steward::simulate::{Done, Growth, SimulatedWorld, simulate_with};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
@@ -32,17 +33,19 @@ fn day(days: u32) -> Timestamp {
 /// An inventory that knows all that a run would read.
 fn whole_inventory(fake: &Fake, fleet: &Fleet, policy: &Policy) -> Inventory {
     let scope = policy.safety.reference_scope();
+    let context = RunContext::UNLIMITED;
     run(async {
         let target = target(fake);
-        let mut inventory = survey::collect_inventory(fake, &target, &scope, now()).await;
+        let mut inventory = collect::collect_inventory(fake, &target, &scope, now(), context).await;
         let images: Vec<_> = inventory.images.iter().map(|one| one.image_id.clone()).collect();
-        survey::read_references(fake, &mut inventory, policy, &images).await;
-        survey::read_launch_permissions(fake, &mut inventory).await;
-        survey::read_snapshot_holders(fake, &mut inventory, policy).await;
+        collect::read_references(fake, &mut inventory, policy, &images, context).await;
+        collect::read_launch_permissions(fake, &mut inventory, context).await;
+        collect::read_snapshot_holders(fake, &mut inventory, policy, context).await;
         for snapshot in &mut inventory.snapshots {
             let one = fleet.snapshots.iter().find(|one| one.snapshot_id == snapshot.snapshot_id);
             let with = one.map(|one| one.create_volume_permissions.as_slice()).unwrap_or_default();
-            snapshot.shared_with = Some(with.iter().map(|with| with.as_str().into()).collect());
+            snapshot.shared_with =
+                Some(with.iter().cloned().map(VolumePermission::Account).collect());
         }
         assert_eq!(inventory.unread, []);
         inventory
@@ -101,7 +104,7 @@ fn asked_in_time(mut fleet: Fleet) -> Fleet {
 fn check(fleet: &Fleet, rules: &Rules) -> Result<Done, TestCaseError> {
     let (fake, policy) = (Fake::new(fleet), rules.policy());
     let inventory = whole_inventory(&fake, fleet, &policy);
-    let mut world = World::new(inventory.clone());
+    let mut world = SimulatedWorld::new(inventory.clone());
     let mut done = Done::default();
     for days in 0..DAYS {
         sweep(&fake, &policy, day(days));
@@ -112,11 +115,11 @@ fn check(fleet: &Fleet, rules: &Rules) -> Result<Done, TestCaseError> {
         let simulated = lines(&world.inventory().images, &world.inventory().snapshots);
         prop_assert_eq!(simulated, real_lines(&fake), "after the sweep of day {}", days);
     }
-    let told = simulate_with(&inventory, Growth::none(), &policy, day(0), DAYS);
+    let simulated = simulate_with(&inventory, Growth::none(), &policy, day(0), DAYS, &NoProgress);
     let mut sum = Done::default();
-    told.points.iter().for_each(|point| sum += point.done);
+    simulated.points.iter().for_each(|point| sum += point.done);
     prop_assert_eq!(sum, done);
-    let last = told.points.last().map(|point| (point.images, point.made));
+    let last = simulated.points.last().map(|point| (point.images, point.made));
     prop_assert_eq!(last, Some((fake.world().images.len(), 0)));
     Ok(done)
 }

@@ -8,9 +8,9 @@ use proptest::option;
 use proptest::prelude::*;
 use steward::model::{ImageId, SnapshotId};
 use steward_tests::fleet::{
-    ComputeEnvironment, Ec2Fleet, Fleet, FleetImage, FleetInstance, FleetSnapshot, Group,
-    LaunchConfiguration, LaunchTemplate, Parameter, Recipe, RecipeKind, Specification, SpotFleet,
-    SpotRequest, TemplateVersion,
+    AutoScalingGroup, ComputeEnvironment, Ec2Fleet, Fleet, FleetImage, FleetInstance,
+    FleetSnapshot, LaunchConfiguration, LaunchTemplate, Parameter, Recipe, RecipeKind,
+    Specification, SpotFleet, SpotRequest, TemplateVersion,
 };
 
 pub const HOUR: i64 = 3600;
@@ -210,10 +210,10 @@ pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
             .push(LaunchConfiguration { name: format!("lc-{number}"), image_id: image.clone() }),
         4 => {
             fleet.launch_templates.push(pinned());
-            fleet.auto_scaling_groups.push(Group {
+            fleet.auto_scaling_groups.push(AutoScalingGroup {
                 name: format!("asg-{number}"),
                 launch_template: Some(pin),
-                ..Group::default()
+                ..AutoScalingGroup::default()
             });
         }
         5 => {

@@ -1,4 +1,4 @@
-"""Machines with what protects them, and the event bus."""
+"""Instances with what protects them, and the event bus."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from samples import ami
 TAG = "image-steward:retire-when-imaged"
 
 
-def machine(number, **more):
+def instance(number, **more):
     return {"instance_id": f"i-{number:08x}", "image_id": ami(1)} | more
 
 
 @pytest.fixture
-def machines(standin):
+def account(standin):
     standin.load(
         images=[{"image_id": ami(1)}],
         instances=[
-            machine(1, tags={TAG: "web"}, launched_at="2026-11-01T10:00:00Z"),
-            machine(2, protected=True, stop_protected=True, group="web"),
-            machine(
+            instance(1, tags={TAG: "web"}, launched_at="2026-11-01T10:00:00Z"),
+            instance(2, protected=True, stop_protected=True, group="web"),
+            instance(
                 3,
                 tags={"Team": "red"},
                 volumes=["vol-0000001a"],
@@ -39,8 +39,8 @@ def states(standin):
     return [one["state"] for one in standin.fleet()["instances"]]
 
 
-def test_what_is_listed(machines):
-    describe = machines.ec2.describe_instances
+def test_what_is_listed(account):
+    describe = account.ec2.describe_instances
     tagged = describe(Filters=[{"Name": "tag-key", "Values": [TAG]}])
     [[one]] = [found["Instances"] for found in tagged["Reservations"]]
     assert one["InstanceId"] == "i-00000001"
@@ -52,8 +52,8 @@ def test_what_is_listed(machines):
     assert one["Tags"] == [{"Key": "aws:autoscaling:groupName", "Value": "web"}]
 
 
-def test_what_volumes_go_with_it(machines):
-    answer = machines.ec2.describe_instances(InstanceIds=["i-00000003"])
+def test_what_volumes_go_with_it(account):
+    answer = account.ec2.describe_instances(InstanceIds=["i-00000003"])
     [[one]] = [found["Instances"] for found in answer["Reservations"]]
     ends = {
         mapping["Ebs"]["VolumeId"]: mapping["Ebs"]["DeleteOnTermination"]
@@ -62,8 +62,8 @@ def test_what_volumes_go_with_it(machines):
     assert ends == {"vol-0000001a": True, "vol-0000001b": False}
 
 
-def test_what_protects(machines, fails):
-    describe = machines.ec2.describe_instance_attribute
+def test_what_protects(account, fails):
+    describe = account.ec2.describe_instance_attribute
     for instance, value in (("i-00000001", False), ("i-00000002", True)):
         ends = describe(InstanceId=instance, Attribute="disableApiTermination")
         assert ends["DisableApiTermination"] == {"Value": value}
@@ -75,8 +75,8 @@ def test_what_protects(machines, fails):
     fails("InvalidParameterValue", describe, **other)
 
 
-def test_members_of_groups(machines):
-    describe = machines.autoscaling.describe_auto_scaling_instances
+def test_members_of_groups(account):
+    describe = account.autoscaling.describe_auto_scaling_instances
     [member] = describe()["AutoScalingInstances"]
     assert (member["InstanceId"], member["AutoScalingGroupName"]) == (
         "i-00000002",
@@ -85,19 +85,19 @@ def test_members_of_groups(machines):
     assert describe(InstanceIds=["i-00000001"])["AutoScalingInstances"] == []
 
 
-def test_ends(machines, fails):
+def test_ends(account, fails):
     both = {"InstanceIds": ["i-00000001", "i-00000002"]}
-    fails("OperationNotPermitted", machines.ec2.stop_instances, **both)
-    fails("OperationNotPermitted", machines.ec2.terminate_instances, **both)
-    assert states(machines) == ["running", "running", "running"]
+    fails("OperationNotPermitted", account.ec2.stop_instances, **both)
+    fails("OperationNotPermitted", account.ec2.terminate_instances, **both)
+    assert states(account) == ["running", "running", "running"]
     one = {"InstanceIds": ["i-00000001"]}
-    machines.ec2.stop_instances(**one)
-    machines.ec2.stop_instances(**one)
-    assert states(machines)[0] == "stopped"
-    machines.ec2.terminate_instances(**one)
-    machines.ec2.terminate_instances(**one)
-    assert states(machines)[0] == "terminated"
-    fails("IncorrectInstanceState", machines.ec2.stop_instances, **one)
+    account.ec2.stop_instances(**one)
+    account.ec2.stop_instances(**one)
+    assert states(account)[0] == "stopped"
+    account.ec2.terminate_instances(**one)
+    account.ec2.terminate_instances(**one)
+    assert states(account)[0] == "terminated"
+    fails("IncorrectInstanceState", account.ec2.stop_instances, **one)
 
 
 def entry(**more):
