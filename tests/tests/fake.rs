@@ -5,8 +5,8 @@
 use jiff::Timestamp;
 use serde_json::json;
 use steward::cloud::{
-    CloudError, ErrorKind, ImageReader, ImageWriter, RecycleBinReader, ReferenceReader,
-    SnapshotReader, SnapshotWriter, TagReader, TagWriter,
+    CloudError, ErrorKind, ImageReader, ImageWriter, PermissionReader, PermissionWriter,
+    RecycleBinReader, RecycleBinWriter, ReferenceReader, SnapshotReader, TagReader, TagWriter,
 };
 use steward::model::{
     ComputeEnvironments, ImageId, LaunchPermission, ReferenceScope, ResourceId, SnapshotFate,
