@@ -95,6 +95,10 @@ impl ListLaunchSources for SpotRequests {
         Source::SpotRequests
     }
 
+    fn names_templates(&self) -> bool {
+        false
+    }
+
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
         let mut found = Vec::new();
         aws.each_page(

@@ -18,6 +18,11 @@ use super::launch_templates::{TemplateKey, VersionKey};
 pub(super) const ALL: &[&dyn ListLaunchSources] =
     &[&AutoScalingGroups, &Fleets, &SpotFleets, &SpotRequests, &BatchEnvironments];
 
+/// Whether the launch sources that `source` lists can name launch templates.
+pub(super) fn names_templates(source: Source) -> bool {
+    ALL.iter().any(|one| one.source() == source && one.names_templates())
+}
+
 /// Lists the launch sources of one kind.
 #[async_trait]
 pub(super) trait ListLaunchSources: Sync {
@@ -26,6 +31,11 @@ pub(super) trait ListLaunchSources: Sync {
 
     /// Whether the policy wants this source to be read.
     fn is_in(&self, _: &ReferenceScope) -> bool {
+        true
+    }
+
+    /// Whether launch sources of this kind can name launch templates.
+    fn names_templates(&self) -> bool {
         true
     }
 

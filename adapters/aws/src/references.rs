@@ -125,7 +125,10 @@ impl Aws {
             };
             answers.push((*source, found));
         }
-        let named = usable.ok().filter(|_| answers.iter().all(|(_, found)| found.is_ok()));
+        let is_known = |(source, found): &(Source, Result<_, _>)| {
+            found.is_ok() || !launch_sources::names_templates(*source)
+        };
+        let named = usable.ok().filter(|_| answers.iter().all(is_known));
         let named = named.map(|templates| templates.named(keys(listed)));
         (uses.map(|uses| self.by_templates(uses, named.as_ref())), answers)
     }
