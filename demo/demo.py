@@ -7,7 +7,6 @@ and stops everything that it started, whatever happens.
 from __future__ import annotations
 
 import json
-import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -31,6 +30,7 @@ from checks import (
 from events import image_event, scheduled_event
 from harness import FUNCTIONS, Account, Runtime, image_steward
 from make_fleet import BUILDER, make_fleet
+from process import exit_when_killed
 
 POLICY = HERE / "policy.toml"
 REPORT = HERE.parent / "target/demo-report.html"
@@ -42,8 +42,7 @@ SNAPSHOTS_WAIT = 4
 
 def main() -> int:
     """0 when every check holds."""
-    # So that everything is stopped on a kill as on Ctrl-C.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    exit_when_killed()
     with ExitStack() as running:
         say("1. A local AWS account with two years of images")
         account = running.enter_context(Account(make_fleet(datetime.now(UTC))))

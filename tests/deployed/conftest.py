@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
-
 from local_aws import SOURCE, LocalAws
+from process import exit_when_killed
 
 POLICY = """version = 1
 [[rule]]
@@ -32,7 +29,7 @@ PARAMETERS = f"RecycleBin=off EventSource={SOURCE} Notices=on FlexibleMinutes=1"
 
 def pytest_configure() -> None:
     """A killed run stops what it started, as an interrupted one does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_when_killed()
 
 
 @pytest.fixture(scope="session")

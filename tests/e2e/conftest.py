@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -14,6 +12,7 @@ import jsonschema
 import pytest
 
 from harness import ROOT, Account, Runtime
+from process import exit_when_killed
 from sweeps import command, planner, sweeps
 
 __all__ = ["command", "planner", "sweeps"]
@@ -21,7 +20,7 @@ __all__ = ["command", "planner", "sweeps"]
 
 def pytest_configure() -> None:
     """A killed run stops what it started, as an interrupted one does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_when_killed()
 
 
 @pytest.fixture(scope="session")
