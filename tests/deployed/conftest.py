@@ -7,23 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from local_aws import SOURCE, LocalAws
+import worlds
+from local_aws import SOURCE, STACK, LocalAws
 from process import exit_when_killed
 
-POLICY = """version = 1
-[[rule]]
-name = "web"
-match = { name = "web-*" }
-keep = { last = 1 }
-retire = { deprecate_after = "0d", disable_after = "7d", deregister_after = "14d" }
-[safety]
-max_fraction = 1.0
-[orphans]
-delete_after = "1d"
-[tagging]
-set = { ManagedBy = "image-steward" }
-copy_from_instance = ["Team"]
-"""
+POLICY = worlds.policy("", '[orphans]\ndelete_after = "1d"\n', last=1)
 PARAMETERS = f"RecycleBin=off EventSource={SOURCE} Notices=on FlexibleMinutes=1"
 
 
@@ -47,9 +35,11 @@ def aws() -> Iterator[LocalAws]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def deployed(aws: LocalAws, policy: Path) -> LocalAws:
-    """The same with image-steward in apply mode."""
+    """The same with image-steward in apply mode: deployed once, and again if a test destroyed it."""
+    if STACK in aws.stacks():
+        return aws
     done = aws.make("deploy", MODE="apply", POLICY=str(policy), PARAMETERS=PARAMETERS)
     assert done.returncode == 0, done.stdout + done.stderr
     return aws

@@ -24,7 +24,6 @@ import boto3
 from botocore.config import Config
 
 from harness import (
-    FUNCTIONS,
     REGION,
     ROOT,
     VENV,
@@ -93,6 +92,15 @@ class LocalAws:
             aws_secret_access_key=_KEYS["AWS_SECRET_ACCESS_KEY"],
             config=Config(proxies={}, retries={"total_max_attempts": 2}),
         )
+
+    def stacks(self) -> dict[str, str]:
+        """The status of every stack that is there."""
+        found = self.client("cloudformation").describe_stacks()["Stacks"]
+        return {
+            one["StackName"]: one["StackStatus"]
+            for one in found
+            if one["StackStatus"] != "DELETE_COMPLETE"
+        }
 
     def endpoints(self) -> dict[str, str]:
         """The variables that lead a program of AWS's SDKs here."""

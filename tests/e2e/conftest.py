@@ -11,6 +11,7 @@ from functools import cache
 import jsonschema
 import pytest
 
+from exercised import Exercised
 from harness import ROOT, Account, Runtime
 from process import exit_when_killed
 from sweeps import command, planner, sweeps
@@ -23,14 +24,31 @@ def pytest_configure() -> None:
     exit_when_killed()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def exercised(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+) -> Iterator[Exercised]:
+    """What the tests have exercised; checked when the last of them has run."""
+    seen = Exercised()
+    yield seen
+    directory = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        # Of all worker processes of this run.
+        directory = directory.parent
+    seen.check(request.session, directory, worker_id)
+
+
 @pytest.fixture(scope="session")
-def running_account() -> Iterator[Account]:
+def running_account(exercised: Exercised) -> Iterator[Account]:
     with Account() as account:
         yield account
+        exercised.add_calls(account.control("GET", "apps"))
 
 
 @pytest.fixture
-def account(running_account: Account, kinds_told: set[str]) -> Iterator[Account]:
+def account(running_account: Account, exercised: Exercised) -> Iterator[Account]:
     """The account, empty, with all switches off and no calls counted.
 
     After the test every event that it was told has to fit the schema of its kind.
@@ -40,13 +58,7 @@ def account(running_account: Account, kinds_told: set[str]) -> Iterator[Account]
     for event in running_account.control("GET", "events"):
         kind = event["DetailType"]
         schema(kind).validate(event["Detail"])
-        kinds_told.add(kind)
-
-
-@pytest.fixture(scope="session")
-def kinds_told() -> set[str]:
-    """The kinds of all events of the session."""
-    return set()
+        exercised.events.add(kind)
 
 
 @cache

@@ -11,12 +11,21 @@ from typing import Any
 
 import pytest
 
-from harness import ROOT, Account, binary, image_steward, steward_environment
+from harness import (
+    DONE,
+    FAILED,
+    NOWHERE,
+    PART,
+    ROOT,
+    USAGE,
+    Account,
+    binary,
+    image_steward,
+    steward_environment,
+)
 from worlds import ACCOUNT, ami, image, image_ids, small_fleet, web_fleet
 
-DONE, FAILED, USAGE, PART, REFUSED = range(5)
 FIXTURES = Path(__file__).parent / "fixtures"
-NOWHERE = "http://127.0.0.1:9"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = ("--now", "2026-11-22T12:00:00Z")
 
