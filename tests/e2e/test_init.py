@@ -16,7 +16,6 @@ from harness import (
     FAILED,
     NOWHERE,
     PART,
-    ROOT,
     USAGE,
     Account,
     binary,
@@ -918,26 +917,3 @@ def test_deprecating_and_taking_it_back(
     )
     assert made.returncode == DONE, made.stderr
     assert made.stdout.count('\nname = "p"\n') == rules
-
-
-def test_the_commands_of_the_documentation(
-    tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = (ROOT / "docs/migration.md").read_text()
-    commands = [
-        line.removeprefix("$ image-steward ").split()
-        for line in text.splitlines()
-        if line.startswith("$ image-steward init") and "--region" not in line
-    ]
-    assert len(commands) == 5
-    monkeypatch.chdir(tmp_path)
-    for file, source in [
-        ("custodian.yml", "custodian/unused.yml"),
-        ("crontab.txt", "amicleaner/crontab.txt"),
-    ]:
-        (tmp_path / file).write_text((FIXTURES / source).read_text())
-    for command in commands:
-        made = steward(*command)
-        assert made.returncode == DONE, (command, made.stderr)
-    for file in sorted(tmp_path.glob("*.toml")):
-        plan_of(file, "--inventory", saved, *AT)
