@@ -122,9 +122,11 @@ def check(before: World, between: World, after: World) -> Iterator[Check]:
     spared = {
         one
         for one, image in before.images.items()
-        if KEEP in _tags(image) or image["OwnerId"] != before.account_id
+        if KEEP in _tags(image)
+        or image["OwnerId"] != before.account_id
+        or image.get("DeregistrationProtection", "disabled") != "disabled"
     }
-    what = "images that are opted out, or another account's"
+    what = "images that are opted out, protected, or another account's"
     yield _each(what, spared, "are there", spared & removed)
 
     early = {one for one in removed if not _was_due(before.images[one])}
