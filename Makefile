@@ -8,18 +8,17 @@
 LOCKED ?=
 PYTHON ?= python3
 VENV := .venv
-# Written when the packages are in place, so that they are installed anew only when the list changes.
-STAMP := $(VENV)/.installed
-REQUIREMENTS := tests/standin/requirements.txt
-PYTHON_CODE := demo infra tests/bench tests/browser tests/deployed tests/docs tests/e2e tests/infra tests/reliability tests/standin
-# ministack and cfn-lint, which insist on another version of botocore.
-TOOLS := .venv-tools
-TOOLS_STAMP := $(TOOLS)/.installed
-TOOLS_REQUIREMENTS := tests/deployed/requirements.txt
-# A browser's remote control; the browser itself is the system's.
-BROWSER := .venv-browser
-BROWSER_STAMP := $(BROWSER)/.installed
-BROWSER_REQUIREMENTS := tests/browser/requirements.txt
+# `pip install --group` needs pip 25.1; Python 3.11 and 3.12 bring an older one.
+PIP_VERSION := 26.3
+# Each is written when that dependency group of pyproject.toml is installed, so that a command installs
+# only the group that it needs, and again only when the file has changed.
+DEMO := $(VENV)/.installed-demo
+TESTS := $(VENV)/.installed-test
+DEPLOYED := $(VENV)/.installed-deployed
+BROWSER := $(VENV)/.installed-browser
+# Processes among which tests/standin, tests/e2e and tests/docs are divided.
+WORKERS ?= 2
+PYTEST := $(VENV)/bin/python -m pytest -q
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 export CHROMIUM
 # What the functions are deployed to: arm64, which costs less, or x86-64.
@@ -42,31 +41,22 @@ prerequisites:
 	  echo "$(PYTHON) is missing, older than 3.11, or lacks venv (on Debian: apt install python3-venv)" >&2; \
 	  exit 1; }
 
-$(STAMP): $(REQUIREMENTS) | prerequisites
-	@echo "Installing the Python packages into $(VENV)."
+# By the real path of $(VENV), which may be a link: pip writes the path of its interpreter into the
+# scripts that it installs.
+$(VENV)/.installed-%: pyproject.toml | prerequisites
+	@echo "Installing the Python packages of the group $* into $(VENV)."
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@cd -P $(VENV) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check -r "$(CURDIR)/$(REQUIREMENTS)"
+	@cd -P $(VENV) && pip() { "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check "$$@"; } && \
+	  pip pip==$(PIP_VERSION) && pip --group "$(CURDIR)/pyproject.toml:$*"
 	@touch $@
 
-$(TOOLS_STAMP): $(TOOLS_REQUIREMENTS) | prerequisites
-	@echo "Installing the Python packages into $(TOOLS)."
-	@$(PYTHON) -m venv $(TOOLS)
-	@$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check -r $(TOOLS_REQUIREMENTS)
-	@touch $@
-
-$(BROWSER_STAMP): $(BROWSER_REQUIREMENTS) | prerequisites
-	@echo "Installing the Python packages into $(BROWSER)."
-	@$(PYTHON) -m venv $(BROWSER)
-	@$(BROWSER)/bin/python -m pip install --quiet --disable-pip-version-check -r $(BROWSER_REQUIREMENTS)
-	@touch $@
-
-venv: $(STAMP) ## Make the Python environment that demo and tests need
+venv: $(TESTS) ## Make the Python environment that demo and tests need
 
 build: | prerequisites ## Build the functions and the command
 	cargo build $(WORKSPACE)
 
 # Only the functions, so that what the command needs beside (single sign-on) is not in them.
-functions: $(STAMP) ## Build the functions for deploying; ARCH=x86-64 or arm64, a quarter of an hour at first
+functions: $(DEMO) ## Build the functions for deploying; ARCH=x86-64 or arm64, a quarter of an hour at first
 	@test $(ARCH) = arm64 -o $(ARCH) = x86-64 || { echo "ARCH is \`$(ARCH)\`; write ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
 	@test $(ARCH) = x86-64 || rustup target list --installed | grep -q aarch64-unknown-linux-gnu || \
 	  rustup target add aarch64-unknown-linux-gnu
@@ -78,45 +68,45 @@ DEPLOY = $(VENV)/bin/python infra/deploy $(1) --binaries "$(TARGET)/lambda-$(ARC
 export STACK REGION MODE POLICY PARAMETERS FUNCTION_ENV YES
 
 # Mistakes that can be seen at once are told before the long build.
-deploy: $(STAMP) ## Deploy into an AWS account: STACK, REGION, MODE=plan|apply, POLICY, ARCH, PARAMETERS
+deploy: $(DEMO) ## Deploy into an AWS account: STACK, REGION, MODE=plan|apply, POLICY, ARCH, PARAMETERS
 	@$(call DEPLOY,check)
 	@$(MAKE) functions build
 	@$(call DEPLOY,deploy)
 
-diff: $(STAMP) ## Say what `make deploy` would change
+diff: $(DEMO) ## Say what `make deploy` would change
 	@$(call DEPLOY,check)
 	@$(MAKE) functions build
 	@$(call DEPLOY,diff)
 
-destroy: $(STAMP) ## Take everything of ours out of the account; images and snapshots stay
+destroy: $(DEMO) ## Take everything of ours out of the account; images and snapshots stay
 	@$(call DEPLOY,destroy)
 
-e2e: $(STAMP) $(TOOLS_STAMP) ## Deploy into a local AWS, and see it work; five minutes, and a quarter of an hour to build at first
+e2e: $(DEPLOYED) ## Deploy into a local AWS, and see it work; five minutes, and a quarter of an hour to build at first
 	cargo build $(WORKSPACE)
 	$(MAKE) functions ARCH=$(HERE)
-	LAMBDA_DIR="$(TARGET)/lambda-$(HERE)" $(VENV)/bin/python -m pytest -q tests/infra tests/deployed
+	LAMBDA_DIR="$(TARGET)/lambda-$(HERE)" $(PYTEST) tests/infra tests/deployed
 
-browser: $(BROWSER_STAMP) ## Open the report's page in Chromium, and use it; three minutes
+browser: $(BROWSER) ## Open the report's page in Chromium, and use it; three minutes
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: on Debian, apt install chromium" >&2; exit 1; }
 	cargo build $(WORKSPACE)
-	$(BROWSER)/bin/python -m pytest -q tests/browser
+	$(PYTEST) tests/browser
 
-bench-functions: $(STAMP) ## Measure size, start, CPU and memory of the functions; five minutes
+bench-functions: $(TESTS) ## Measure size, start, CPU and memory of the functions; five minutes
 	$(MAKE) functions ARCH=$(HERE)
 	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
 
-demo: $(STAMP) ## Show the main job on a local AWS account, and check what it did
+demo: $(DEMO) ## Show the main job on a local AWS account, and check what it did
 	@echo "Building. The first time this takes some minutes: the AWS SDK is large."
 	@cargo build --quiet $(WORKSPACE)
 	@$(VENV)/bin/python demo/demo.py
 
-test: $(STAMP) ## Run all tests: core, contract, scenarios, properties, end to end
+test: $(TESTS) ## Run all tests: core, contract, scenarios, properties, end to end
 	cargo build $(WORKSPACE)
 	cargo test $(WORKSPACE)
 	$(MAKE) crash
-	$(VENV)/bin/python -m pytest -q tests/standin
-	$(VENV)/bin/python -m pytest -q tests/e2e
-	$(VENV)/bin/python -m pytest -q tests/docs
+	$(PYTEST) -n $(WORKERS) tests/standin
+	$(PYTEST) -n $(WORKERS) tests/e2e
+	$(PYTEST) -n $(WORKERS) tests/docs
 	$(MAKE) reliability-functions
 
 # Optimised, and without the AWS SDK: see the profile in Cargo.toml.
@@ -127,15 +117,15 @@ crash: | prerequisites ## Stop a run after every single call, for 2,000 random f
 soak: ## The same for 20,000
 	STEWARD_CASES=20000 $(MAKE) crash
 
-reliability: $(STAMP) ## Inject each fault on each call on the wire; a quarter of an hour
+reliability: $(TESTS) ## Inject each fault on each call on the wire; a quarter of an hour
 	cargo build $(WORKSPACE)
 	$(VENV)/bin/python tests/reliability/run.py --write docs/reliability.md
 
-reliability-functions: $(STAMP) ## The most important of these faults, on the functions
+reliability-functions: $(TESTS) ## The most important of these faults, on the functions
 	cargo build $(WORKSPACE)
 	$(VENV)/bin/python tests/reliability/run.py --functions
 
-pace: $(STAMP) ## Measure 6,000 images against EC2's token buckets, ten times as fast; five minutes
+pace: $(TESTS) ## Measure 6,000 images against EC2's token buckets, ten times as fast; five minutes
 	cargo test $(WORKSPACE) --test pace -- --ignored --nocapture --test-threads=1
 
 # cargo-fuzz asks for a nightly compiler; the stable one knows the same flags if it is let.
@@ -153,7 +143,7 @@ MDBOOK = $(TARGET)/tools/bin/mdbook
 BOOK = $(TARGET)/book
 
 # mdBook goes on after a warning, an angle bracket that it takes for a tag, say; here it is an error.
-book: $(STAMP) ## Build the book of docs/, and check its links
+book: $(TESTS) ## Build the book of docs/, and check its links
 	@"$(MDBOOK)" --version 2>/dev/null | grep -qx "mdbook v$(MDBOOK_VERSION)" || { \
 	  echo "Installing mdBook $(MDBOOK_VERSION) into $(TARGET)/tools."; \
 	  CARGO_TARGET_DIR="$(TARGET)/tools/target" cargo install mdbook --version $(MDBOOK_VERSION) --locked --quiet \
@@ -163,14 +153,14 @@ book: $(STAMP) ## Build the book of docs/, and check its links
 	  { echo "$$said" >&2; exit 1; }
 	@$(VENV)/bin/python tests/docs/links.py "$(BOOK)"
 
-check: $(STAMP) ## Check format, lints, the core without the AWS SDK, and the documentation
+check: $(TESTS) ## Check format, lints, the core without the AWS SDK, and the documentation
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	cargo test -p steward --no-default-features $(LOCKED)
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps $(WORKSPACE)
 	$(MAKE) book
-	$(VENV)/bin/ruff check $(PYTHON_CODE)
-	$(VENV)/bin/ruff format --check $(PYTHON_CODE)
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
 
 bench-core: | prerequisites ## Measure the planning of large fleets
 	cargo bench -p steward --no-default-features --bench plan $(LOCKED)

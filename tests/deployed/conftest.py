@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
+import worlds
+from local_aws import SOURCE, STACK, LocalAws
+from process import exit_when_killed
 
-from local_aws import SOURCE, LocalAws
-
-POLICY = """version = 1
-[[rule]]
-name = "web"
-match = { name = "web-*" }
-keep = { last = 1 }
-retire = { deprecate_after = "0d", disable_after = "7d", deregister_after = "14d" }
-[safety]
-max_fraction = 1.0
-[orphans]
-delete_after = "1d"
-[tagging]
-set = { ManagedBy = "image-steward" }
-copy_from_instance = ["Team"]
-"""
+POLICY = worlds.policy("", '[orphans]\ndelete_after = "1d"\n', last=1)
 PARAMETERS = f"RecycleBin=off EventSource={SOURCE} Notices=on FlexibleMinutes=1"
 
 
 def pytest_configure() -> None:
     """A killed run stops what it started, as an interrupted one does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_when_killed()
 
 
 @pytest.fixture(scope="session")
@@ -50,9 +35,11 @@ def aws() -> Iterator[LocalAws]:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def deployed(aws: LocalAws, policy: Path) -> LocalAws:
-    """The same with image-steward in apply mode."""
+    """The same with image-steward in apply mode: deployed once, and again if a test destroyed it."""
+    if f"{STACK}-wiring" in aws.stacks():
+        return aws
     done = aws.make("deploy", MODE="apply", POLICY=str(policy), PARAMETERS=PARAMETERS)
     assert done.returncode == 0, done.stdout + done.stderr
     return aws

@@ -23,14 +23,20 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from harness import ROOT, Account, binary, clean_environment, require_loopback
+from harness import (
+    REGION,
+    ROOT,
+    VENV,
+    Account,
+    binary,
+    clean_environment,
+    require_loopback,
+)
 from process import Process, accepts, free_port, wait_for
 
 ACCOUNT = "000000000000"
 """The account of ministack; the fleets of the stand-in name it as theirs."""
-REGION = "eu-central-1"
 STACK = "hygiene"
-FUNCTIONS = ("tag-image", "prune-images", "reap-snapshots", "retire-instance")
 SOURCE = "local.ec2"
 """ministack takes no events of `aws.*`, as AWS would not from anybody but itself."""
 _KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
@@ -60,9 +66,8 @@ class LocalAws:
             "HOME": str(self._home),
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
         }
-        # It insists on a botocore of its own, and so has an environment of its own.
-        program = ROOT / ".venv-tools/bin/ministack"
-        self._process = Process([str(program)], environment, self._home)
+        program = str(VENV / "bin/ministack")
+        self._process = Process([program], environment, self._home)
         wait_for(self._process, lambda: accepts(self._port))
 
     def __enter__(self) -> Self:
@@ -87,6 +92,15 @@ class LocalAws:
             aws_secret_access_key=_KEYS["AWS_SECRET_ACCESS_KEY"],
             config=Config(proxies={}, retries={"total_max_attempts": 2}),
         )
+
+    def stacks(self) -> dict[str, str]:
+        """The status of every stack that is there."""
+        found = self.client("cloudformation").describe_stacks()["Stacks"]
+        return {
+            one["StackName"]: one["StackStatus"]
+            for one in found
+            if one["StackStatus"] != "DELETE_COMPLETE"
+        }
 
     def endpoints(self) -> dict[str, str]:
         """The variables that lead a program of AWS's SDKs here."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from local_aws import ACCOUNT, REGION, SOURCE, STACK, LocalAws, eventually
+from harness import REGION
+from local_aws import ACCOUNT, SOURCE, STACK, LocalAws, eventually
 from worlds import ago, ami, snap
 
 TAG = "image-steward:retire-when-imaged"

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import json
-import signal
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "e2e"))
-
 from harness import Account
 from make_fixture import FIXTURE
+from process import exit_when_killed
 
 
 def pytest_configure() -> None:
     """A killed run stops what it started, as an interrupted one does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_when_killed()
 
 
 @pytest.fixture(scope="session")

@@ -8,9 +8,8 @@ from functools import cache
 import pytest
 
 from book import DOCS
-from harness import ROOT, image_steward
+from harness import NOWHERE, ROOT, image_steward
 
-NOBODY = "http://127.0.0.1:9"
 PAGE = (DOCS / "commands.md").read_text()
 # What stands before the first command.
 COMMON = PAGE.split("\n## `", 1)[0]
@@ -21,7 +20,7 @@ EVERYWHERE = {"--help", "--version"}
 @cache
 def said(*command: str) -> str:
     """What --help says."""
-    done = image_steward(NOBODY, *command, "--help")
+    done = image_steward(NOWHERE, *command, "--help")
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -11,9 +11,8 @@ import pytest
 
 import make_fixture
 from book import Block, blocks, is_whole, policy
-from harness import image_steward
+from harness import NOWHERE, image_steward
 
-NOBODY = "http://127.0.0.1:9"
 GOOD = blocks("toml")
 WRONG = blocks("toml,wrong")
 WHOLE = [one for one in GOOD if is_whole(one.text)]
@@ -30,7 +29,7 @@ def planned(text: str, directory: Path) -> dict[str, Any]:
     file.write_text(text)
     offline = ("--inventory", str(make_fixture.FIXTURE), "--now", make_fixture.NOW)
     done = image_steward(
-        NOBODY, "plan", "--policy", str(file), *offline, "--format", "json"
+        NOWHERE, "plan", "--policy", str(file), *offline, "--format", "json"
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -97,7 +96,7 @@ def test_policy(block: Block, fixture: dict[str, Any], tmp_path: Path) -> None:
     text = policy(block.text)
     file = tmp_path / "policy.toml"
     file.write_text(text)
-    done = image_steward(NOBODY, "validate", "--policy", str(file))
+    done = image_steward(NOWHERE, "validate", "--policy", str(file))
     assert done.returncode == 0, done.stderr
     plan = planned(text, tmp_path)
     held = {one["image_id"] for one in fixture["references"]}
@@ -113,7 +112,7 @@ def test_policy(block: Block, fixture: dict[str, Any], tmp_path: Path) -> None:
 def test_wrong_policy(block: Block, tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     file.write_text(policy(block.text))
-    done = image_steward(NOBODY, "validate", "--policy", str(file))
+    done = image_steward(NOWHERE, "validate", "--policy", str(file))
     assert done.returncode == 2
     said = re.search(r"```text\n(.*?)```", block.after, re.DOTALL)
     assert said, f"{block}: the book does not say what is said"

@@ -9,9 +9,8 @@ from collections.abc import Callable
 import pytest
 
 from book import DOCS, schema_paths
-from harness import ROOT, image_steward
+from harness import NOWHERE, ROOT, image_steward
 
-NOBODY = "http://127.0.0.1:9"
 SHARED = ROOT / "shared/src"
 QUOTED = re.compile(r"`([^`\n]+)`")
 
@@ -50,7 +49,7 @@ def variants(file: str, enum: str) -> set[str]:
 
 
 def test_every_key_of_the_policy() -> None:
-    schema = json.loads(image_steward(NOBODY, "schema").stdout)
+    schema = json.loads(image_steward(NOWHERE, "schema").stdout)
     keys = schema_paths(schema)
     assert len(keys) >= 45
     told = re.findall(r"^#{3,4} `([a-z_.]+)`$", page("policy.md"), re.MULTILINE)

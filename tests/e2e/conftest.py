@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import signal
 import socket
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import cache
@@ -13,7 +11,9 @@ from functools import cache
 import jsonschema
 import pytest
 
+from exercised import Exercised
 from harness import ROOT, Account, Runtime
+from process import exit_when_killed
 from sweeps import command, planner, sweeps
 
 __all__ = ["command", "planner", "sweeps"]
@@ -21,17 +21,34 @@ __all__ = ["command", "planner", "sweeps"]
 
 def pytest_configure() -> None:
     """A killed run stops what it started, as an interrupted one does."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    exit_when_killed()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def exercised(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    worker_id: str,
+) -> Iterator[Exercised]:
+    """What the tests have exercised; checked when the last of them has run."""
+    seen = Exercised()
+    yield seen
+    directory = tmp_path_factory.getbasetemp()
+    if worker_id != "master":
+        # Of all worker processes of this run.
+        directory = directory.parent
+    seen.check(request.session, directory, worker_id)
 
 
 @pytest.fixture(scope="session")
-def running_account() -> Iterator[Account]:
+def running_account(exercised: Exercised) -> Iterator[Account]:
     with Account() as account:
         yield account
+        exercised.add_calls(account.control("GET", "apps"))
 
 
 @pytest.fixture
-def account(running_account: Account, kinds_told: set[str]) -> Iterator[Account]:
+def account(running_account: Account, exercised: Exercised) -> Iterator[Account]:
     """The account, empty, with all switches off and no calls counted.
 
     After the test every event that it was told has to fit the schema of its kind.
@@ -41,13 +58,7 @@ def account(running_account: Account, kinds_told: set[str]) -> Iterator[Account]
     for event in running_account.control("GET", "events"):
         kind = event["DetailType"]
         schema(kind).validate(event["Detail"])
-        kinds_told.add(kind)
-
-
-@pytest.fixture(scope="session")
-def kinds_told() -> set[str]:
-    """The kinds of all events of the session."""
-    return set()
+        exercised.events.add(kind)
 
 
 @cache

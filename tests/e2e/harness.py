@@ -47,6 +47,11 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "not-a-secret",
 }
 
+DONE, FAILED, USAGE, PART, REFUSED = range(5)
+"""The exit codes of the command."""
+NOWHERE = "http://127.0.0.1:9"
+"""Nothing listens there: a command that is given this endpoint cannot read an account."""
+
 # A proxy of the machine has no business between these processes.
 _open = build_opener(ProxyHandler({})).open
 
@@ -313,6 +318,12 @@ def image_steward(
         timeout=120,
         check=False,
     )
+
+
+def write(file: Path, text: str) -> str:
+    """Write a file; its path, as an argument of the command."""
+    file.write_text(text)
+    return str(file)
 
 
 def _json_of(request: Request, seconds: float) -> Any:

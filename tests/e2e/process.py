@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -69,6 +70,11 @@ class Process:
                 continue
         self._process.wait()
         shutil.rmtree(self._said, ignore_errors=True)
+
+
+def exit_when_killed() -> None:
+    """Let SIGTERM end this process as Ctrl-C does, so that it stops what it has started."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
 
 def free_port() -> int:

@@ -12,9 +12,8 @@ from typing import Any
 import pytest
 
 from events import scheduled_event
-from harness import Account, Runtime, image_steward
+from harness import REFUSED, Account, Runtime, image_steward
 
-DONE, FAILED, USAGE, PART, REFUSED = range(5)
 HOW = ("command", "function")
 
 

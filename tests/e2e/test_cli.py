@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from harness import Account, image_steward
+from harness import DONE, FAILED, PART, REFUSED, USAGE, Account, image_steward, write
 from worlds import (
     DELETE_AFTER,
     DUE,
@@ -28,7 +28,6 @@ from worlds import (
     web_fleet,
 )
 
-DONE, FAILED, USAGE, PART, REFUSED = range(5)
 NO_KEYS: dict[str, str | None] = {
     "AWS_ACCESS_KEY_ID": None,
     "AWS_SECRET_ACCESS_KEY": None,
@@ -41,11 +40,6 @@ NO_KEYS: dict[str, str | None] = {
 def rules(tmp_path: Path) -> str:
     """A policy file."""
     return write(tmp_path / "policy.toml", policy())
-
-
-def write(file: Path, text: str) -> str:
-    file.write_text(text)
-    return str(file)
 
 
 def decisions(text: str) -> dict[str, str]:

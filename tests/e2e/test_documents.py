@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from harness import ROOT, Account, image_steward
+from harness import NOWHERE, ROOT, Account, image_steward
 from worlds import (
     DELETE_AFTER,
     DEPRECATION,
@@ -20,16 +20,17 @@ from worlds import (
     MARK,
     PERMISSIONS,
     PLAIN,
+    STRANGER,
     ago,
     ami,
     image,
     image_ids,
+    image_of,
     policy,
     snap,
     web_fleet,
 )
 
-NOBODY = "http://127.0.0.1:9"
 README = (ROOT / "README.md").read_text()
 
 
@@ -50,7 +51,7 @@ def scenario_policies() -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def validator() -> jsonschema.Draft202012Validator:
-    done = image_steward(NOBODY, "schema")
+    done = image_steward(NOWHERE, "schema")
     schema = json.loads(done.stdout)
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
@@ -69,7 +70,7 @@ def test_every_policy_is_valid_and_fits_the_schema(validator: Any) -> None:
     files = [path for path in policies() if is_policy(path)]
     assert len(files) >= 2, files
     for path in files:
-        done = image_steward(NOBODY, "validate", "--policy", str(path))
+        done = image_steward(NOWHERE, "validate", "--policy", str(path))
         assert done.returncode == 0, done.stderr
         validator.validate(tomllib.loads(path.read_text()))
     scenarios = scenario_policies()
@@ -108,7 +109,7 @@ def test_the_schema_refuses_what_the_program_refuses(
     assert list(validator.iter_errors(wrong))
     file = tmp_path / "wrong.json"
     file.write_text(json.dumps(wrong))
-    assert image_steward(NOBODY, "validate", "--policy", str(file)).returncode == 2
+    assert image_steward(NOWHERE, "validate", "--policy", str(file)).returncode == 2
 
 
 def test_the_readme_shows_the_example_policy() -> None:
@@ -169,6 +170,17 @@ def test_plan_makes_exactly_the_calls_that_the_readme_names(
     assert permissions_used(account) == named_permissions("Plan")
 
 
+def disable(fleet: dict[str, Any], number: int) -> None:
+    """Make an image as it is six days after we found it expired, and shared."""
+    ours = {
+        MARK: ago(6),
+        PERMISSIONS: f"{ami(number)} {STRANGER}",
+        DEPRECATION: f"{ami(number)} none",
+    }
+    image = image_of(fleet, ami(number))
+    image.update(state="disabled", deprecation_time=ago(6), tags=ours)
+
+
 def test_apply_makes_exactly_the_changes_that_the_readme_names(
     account: Account, tmp_path: Path
 ) -> None:
@@ -176,13 +188,7 @@ def test_apply_makes_exactly_the_changes_that_the_readme_names(
     text = policy(EVERY_STEP, ORPHANS)
     file.write_text(text.replace("[safety]\n", '[safety]\nshared_images = "retire"\n'))
     fleet = every_source()
-    ours = {
-        MARK: ago(6),
-        PERMISSIONS: f"{ami(8)} 999988887777",
-        DEPRECATION: f"{ami(8)} none",
-    }
-    [used] = [one for one in fleet["images"] if one["image_id"] == ami(8)]
-    used |= {"state": "disabled", "deprecation_time": ago(6), "tags": ours}
+    disable(fleet, 8)
     due = {LEDGER_IMAGE: ami(51), DELETE_AFTER: ago(1)}
     fleet["snapshots"].append({"snapshot_id": snap(51), "tags": due})
     fleet["images"].append(image(9, 30, marked=6))
@@ -200,17 +206,10 @@ def test_restore_makes_exactly_the_calls_that_the_readme_names(
     text = policy(PLAIN)
     file.write_text(text.replace("[safety]\n", '[safety]\nshared_images = "retire"\n'))
     fleet = web_fleet()
-    ours = {
-        MARK: ago(6),
-        PERMISSIONS: f"{ami(4)} 999988887777",
-        DEPRECATION: f"{ami(4)} none",
-    }
-    [gone] = [one for one in fleet["images"] if one["image_id"] == ami(4)]
-    gone |= {"state": "disabled", "deprecation_time": ago(6), "tags": ours}
+    disable(fleet, 4)
     # The owner wanted it deprecated one day, and we were quicker.
     later = {MARK: ago(6), DEPRECATION: f"{ami(3)} {ago(-365)}"}
-    [early] = [one for one in fleet["images"] if one["image_id"] == ami(3)]
-    early |= {"deprecation_time": ago(6), "tags": later}
+    image_of(fleet, ami(3)).update(deprecation_time=ago(6), tags=later)
     account.load(fleet)
     done = image_steward(account, "apply", "--policy", str(file))
     assert done.returncode == 0, done.stderr

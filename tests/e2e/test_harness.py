@@ -57,11 +57,12 @@ DEMO_LIKE = """
 import sys, time
 sys.path.insert(0, {here!r})
 import signal
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 # A test run in the background of a shell would hand on that it is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from harness import Account, Runtime
+from process import exit_when_killed
 from worlds import policy
+exit_when_killed()
 with Account({{}}) as account, Runtime(account) as runtime:
     runtime.start("prune-images", policy())
     print("ready", flush=True)

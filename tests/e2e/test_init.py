@@ -11,12 +11,20 @@ from typing import Any
 
 import pytest
 
-from harness import ROOT, Account, binary, image_steward, steward_environment
+from harness import (
+    DONE,
+    FAILED,
+    NOWHERE,
+    PART,
+    USAGE,
+    Account,
+    binary,
+    image_steward,
+    steward_environment,
+)
 from worlds import ACCOUNT, ami, image, image_ids, small_fleet, web_fleet
 
-DONE, FAILED, USAGE, PART, REFUSED = range(5)
 FIXTURES = Path(__file__).parent / "fixtures"
-NOWHERE = "http://127.0.0.1:9"
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AT = ("--now", "2026-11-22T12:00:00Z")
 
@@ -909,26 +917,3 @@ def test_deprecating_and_taking_it_back(
     )
     assert made.returncode == DONE, made.stderr
     assert made.stdout.count('\nname = "p"\n') == rules
-
-
-def test_the_commands_of_the_documentation(
-    tmp_path: Path, saved: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    text = (ROOT / "docs/migration.md").read_text()
-    commands = [
-        line.removeprefix("$ image-steward ").split()
-        for line in text.splitlines()
-        if line.startswith("$ image-steward init") and "--region" not in line
-    ]
-    assert len(commands) == 5
-    monkeypatch.chdir(tmp_path)
-    for file, source in [
-        ("custodian.yml", "custodian/unused.yml"),
-        ("crontab.txt", "amicleaner/crontab.txt"),
-    ]:
-        (tmp_path / file).write_text((FIXTURES / source).read_text())
-    for command in commands:
-        made = steward(*command)
-        assert made.returncode == DONE, (command, made.stderr)
-    for file in sorted(tmp_path.glob("*.toml")):
-        plan_of(file, "--inventory", saved, *AT)

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from harness import REGION, Account, image_steward
-from sweeps import DONE, FAILED, REFUSED, USAGE, Planner
+from harness import DONE, FAILED, REFUSED, REGION, USAGE, Account, image_steward
+from sweeps import Planner
 from worlds import ACCOUNT, MACHINE, PLAIN, ami, image, policy, small_fleet, web_fleet
 
 RULES = policy(PLAIN)

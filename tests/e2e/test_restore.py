@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness import Account, image_steward
-from sweeps import DONE, FAILED, PART, USAGE, Sweeps
+from harness import DONE, FAILED, PART, USAGE, Account, image_steward
+from sweeps import Sweeps
 from worlds import (
     DELETE_AFTER,
     DEPRECATION,

@@ -9,12 +9,9 @@ from typing import Any
 
 import pytest
 
-from harness import Account, image_steward
+from harness import DONE, NOWHERE, REFUSED, USAGE, Account, image_steward
 from worlds import ACCOUNT, ami, snap, web_fleet
 
-DONE, FAILED, USAGE, PART, REFUSED = range(5)
-NOBODY = "http://127.0.0.1:9"
-"""Where nothing listens: whatever runs against it reads no account."""
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 STEPS = 'disable_after = "2d", deregister_after = "4d", delete_snapshots_after = "3d"'
 
@@ -85,7 +82,7 @@ class Desk:
         files = ("--policy", str(self.directory / "new.toml"))
         saved = ("--inventory", str(self.directory / "saved.json"), "--now", time(0))
         return image_steward(
-            NOBODY, "simulate", *files, *saved, "--days", days, *arguments
+            NOWHERE, "simulate", *files, *saved, "--days", days, *arguments
         )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness import Account, image_steward
-from sweeps import REFUSED, Planner, Sweeps
+from harness import REFUSED, Account, image_steward
+from sweeps import Planner, Sweeps
 from worlds import (
     DELETE_AFTER,
     DEPRECATION,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from harness import REGION, Account
-from sweeps import REFUSED, Planner, Sweeps
+from harness import REFUSED, REGION, Account
+from sweeps import Planner, Sweeps
 from worlds import (
     ACCOUNT,
     PLAIN,

@@ -18,13 +18,15 @@ PLAIN = 'deprecate_after = "never", disable_after = "never", deregister_after = 
 """From expired to gone without the steps in between."""
 
 
-def policy(retire: str = 'deregister_after = "7d"', more: str = "") -> str:
-    """Keeps the newest two of web-*; `retire` and `more` are TOML."""
+def policy(
+    retire: str = 'deregister_after = "7d"', more: str = "", last: int = 2
+) -> str:
+    """Keeps the newest two (`last`) of web-*; `retire` and `more` are TOML."""
     return f"""version = 1
 [[rule]]
 name = "web"
 match = {{ name = "web-*" }}
-keep = {{ last = 2 }}
+keep = {{ last = {last} }}
 retire = {{ {retire} }}
 [safety]
 max_fraction = 1.0

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from moto import mock_aws
 
-ROOT = Path(__file__).resolve().parents[2]
+from harness import ROOT, VENV
+
 TEMPLATES = {
     "foundation": ROOT / "infra/foundation.yaml",
     "wiring": ROOT / "infra/wiring.yaml",
@@ -93,7 +94,7 @@ def as_list(one: Any) -> list[Any]:
 
 
 def test_cfn_lint_has_nothing_to_say() -> None:
-    command = [ROOT / ".venv-tools/bin/cfn-lint", *TEMPLATES.values()]
+    command = [VENV / "bin/cfn-lint", *TEMPLATES.values()]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
 
@@ -125,7 +126,7 @@ def test_no_action_is_a_pattern() -> None:
 @pytest.fixture(scope="module")
 def authorization() -> dict[str, Any]:
     """AWS's service authorization reference, as cfn-lint carries it."""
-    [path] = Path(ROOT, ".venv-tools").glob("lib/*/site-packages/**/Policies.json")
+    [path] = VENV.glob("lib/*/site-packages/**/Policies.json")
     return json.loads(path.read_text())
 
 

@@ -25,10 +25,9 @@ HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / "e2e"))
 
 from events import scheduled_event
+from faults import FAULTS, Proxy, cells
 from harness import Account, Runtime, image_steward
 from pages import replace_section
-
-from faults import FAULTS, Proxy, cells
 from world import IN_USE, POLICY, world
 
 WORKERS = 2

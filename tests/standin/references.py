@@ -150,13 +150,18 @@ def _described_version(
     }
 
 
+def _named(call: Call, parameter: str, kind: str) -> tuple[list[Any], str | None]:
+    """A page of all, or of those that the parameter names; unknown ones are left out."""
+    held = getattr(shown(call, parameter), kind)
+    names = call.params.get(parameter) or list(held)
+    chosen = [held[name] for name in names if name in held]
+    return page(call, _SCALING, chosen, lambda one: one["name"])
+
+
 @answers("autoscaling", "DescribeLaunchConfigurations")
 def describe_launch_configurations(call: Call) -> dict[str, Any]:
     """Launch configurations, each with its image."""
-    held = shown(call, "LaunchConfigurationNames").launch_configurations
-    names = call.params.get("LaunchConfigurationNames") or list(held)
-    chosen = [held[name] for name in names if name in held]
-    chosen, token = page(call, _SCALING, chosen, lambda one: one["name"])
+    chosen, token = _named(call, "LaunchConfigurationNames", "launch_configurations")
     described = [
         {
             "LaunchConfigurationName": one["name"],
@@ -173,10 +178,7 @@ def describe_launch_configurations(call: Call) -> dict[str, Any]:
 @answers("autoscaling", "DescribeAutoScalingGroups")
 def describe_auto_scaling_groups(call: Call) -> dict[str, Any]:
     """Groups with whatever of the three ways of naming an image they use."""
-    held = shown(call, "AutoScalingGroupNames").auto_scaling_groups
-    names = call.params.get("AutoScalingGroupNames") or list(held)
-    chosen = [held[name] for name in names if name in held]
-    chosen, token = page(call, _SCALING, chosen, lambda one: one["name"])
+    chosen, token = _named(call, "AutoScalingGroupNames", "auto_scaling_groups")
     described = [
         {
             "AutoScalingGroupName": one["name"],

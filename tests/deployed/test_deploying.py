@@ -1,7 +1,4 @@
-"""Deploying itself: again, with mistakes, after half a deployment, and taking it out.
-
-Runs last, because it takes out what the other tests here use.
-"""
+"""Deploying itself: again, with mistakes, after half a deployment, and destroying."""
 
 from __future__ import annotations
 
@@ -20,22 +17,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from conftest import POLICY
-from local_aws import ACCOUNT, FUNCTIONS, STACK, LocalAws, architecture
+from harness import FUNCTIONS
+from local_aws import ACCOUNT, STACK, LocalAws, architecture
 
 
 def functions(aws: LocalAws) -> dict[str, Any]:
     """Every function, with what a new deployment would change."""
     found = aws.client("lambda").list_functions()["Functions"]
     return {one["FunctionName"]: one for one in found}
-
-
-def stacks(aws: LocalAws) -> dict[str, str]:
-    found = aws.client("cloudformation").describe_stacks()["Stacks"]
-    return {
-        one["StackName"]: one["StackStatus"]
-        for one in found
-        if one["StackStatus"] != "DELETE_COMPLETE"
-    }
 
 
 def outputs(aws: LocalAws, stack: str) -> dict[str, str]:
@@ -61,19 +50,19 @@ def refuses(done: Any, *words: str) -> None:
 
 
 def test_doing_it_again_changes_nothing(deployed: LocalAws, policy: Path) -> None:
-    before = functions(deployed), stacks(deployed)
+    before = functions(deployed), deployed.stacks()
     done = deployed.deploy(POLICY=str(policy))
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout.splitlines()
     assert sum(line.endswith(": no changes.") for line in said) == 2 + len(FUNCTIONS)
     assert f"Deployed {STACK} in apply mode." in said, "the mode stays as it is"
-    assert (functions(deployed), stacks(deployed)) == before
+    assert (functions(deployed), deployed.stacks()) == before
     done = deployed.deploy("diff", POLICY=str(policy))
     assert done.stdout.splitlines()[-1] == "No changes.", done.stdout
 
 
 def test_a_difference_is_shown_and_not_made(deployed: LocalAws, policy: Path) -> None:
-    before = functions(deployed), stacks(deployed)
+    before = functions(deployed), deployed.stacks()
     changed = {"MODE": "plan", "PARAMETERS": "LogDays=60 FlexibleMinutes=5"}
     done = deployed.deploy("diff", POLICY=str(policy), **changed)
     assert done.returncode == 0, done.stderr
@@ -83,7 +72,7 @@ def test_a_difference_is_shown_and_not_made(deployed: LocalAws, policy: Path) ->
         "  ~ AWS::Scheduler::Schedule Prune",
     ):
         assert line in done.stdout.splitlines(), done.stdout
-    assert (functions(deployed), stacks(deployed)) == before
+    assert (functions(deployed), deployed.stacks()) == before
 
 
 def test_everything_is_as_it_was_said(deployed: LocalAws) -> None:
@@ -119,17 +108,17 @@ def test_everything_is_as_it_was_said(deployed: LocalAws) -> None:
 def test_a_wrong_policy_never_reaches_the_account(
     deployed: LocalAws, tmp_path: Path, policy_text: str, words: list[str]
 ) -> None:
-    before = functions(deployed), stacks(deployed)
+    before = functions(deployed), deployed.stacks()
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(policy_text)
     refuses(deployed.deploy(POLICY=str(wrong)), *words)
-    assert (functions(deployed), stacks(deployed)) == before
+    assert (functions(deployed), deployed.stacks()) == before
 
 
 def test_mistakes_are_one_line_with_the_remedy(
     deployed: LocalAws, policy: Path, tmp_path: Path
 ) -> None:
-    before = functions(deployed), stacks(deployed)
+    before = functions(deployed), deployed.stacks()
     good = {"POLICY": str(policy)}
     keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     for settings, words in (
@@ -153,7 +142,7 @@ def test_mistakes_are_one_line_with_the_remedy(
         for command in ("check", "deploy", "diff"):
             refuses(deployed.deploy(command, **settings), *words)
     assert deployed.deploy("check", **good).returncode == 0
-    assert (functions(deployed), stacks(deployed)) == before
+    assert (functions(deployed), deployed.stacks()) == before
 
 
 def test_half_a_deployment_is_gone_on_with(deployed: LocalAws, policy: Path) -> None:
@@ -333,7 +322,7 @@ def test_destroying_leaves_nothing_and_touches_no_image(
     done = deployed.deploy("destroy")
     assert done.returncode == 0, done.stderr
     assert functions(deployed) == {}
-    assert stacks(deployed) == {}
+    assert deployed.stacks() == {}
     left = deployed.client("logs").describe_log_groups(
         logGroupNamePrefix="/aws/lambda/"
     )
@@ -388,19 +377,19 @@ def test_a_first_attempt_that_failed_is_cleared_away(
         ChangeSetType="CREATE",
         TemplateBody='{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}',
     )
-    assert stacks(aws)["other"] == "REVIEW_IN_PROGRESS"
+    assert aws.stacks()["other"] == "REVIEW_IN_PROGRESS"
     other = {"STACK": "other", "POLICY": str(policy), "PARAMETERS": "RecycleBin=off"}
     done = aws.deploy("diff", **other)
     assert "  + stack other" in done.stdout.splitlines(), done.stdout + done.stderr
-    assert stacks(aws)["other"] == "REVIEW_IN_PROGRESS", "a diff changes nothing"
+    assert aws.stacks()["other"] == "REVIEW_IN_PROGRESS", "a diff changes nothing"
     done = aws.deploy(**other)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "other: clearing away a first attempt" in done.stdout
     assert aws.deploy("destroy", **other).returncode == 0
-    assert "other" not in stacks(aws)
+    assert "other" not in aws.stacks()
 
 
 def test_a_missing_binary_is_named(aws: LocalAws, policy: Path, tmp_path: Path) -> None:
     done = aws.deploy(binaries=tmp_path, STACK="none", POLICY=str(policy))
     refuses(done, "tag-image/bootstrap does not exist", "run `make functions`")
-    assert "none" not in stacks(aws)
+    assert "none" not in aws.stacks()

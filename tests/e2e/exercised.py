@@ -1,0 +1,126 @@
+"""What all tests here together have exercised: every kind of event, every permission of a role.
+
+A role of infra/ that allows what no function ever called is too wide, and one that lacks what
+a function called would fail in an account. Both can only be known when every test has run, in
+all worker processes; so this is checked when the session fixture `exercised` ends.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from harness import FUNCTIONS, ROOT
+
+ROLES = {name: name.title().replace("-", "") + "Role" for name in FUNCTIONS}
+# What AWS calls in a function's name or the runtime does for it, and nobody sees here.
+NOT_SEEN = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:SendMessage",
+}
+# What EC2 calls in its caller's name for DescribeImageReferences: a condition of the role
+# leaves them to EC2 (AWS's policy AmazonEC2ImageReferencesAccessPolicy).
+FOR_REFERENCES = {
+    "imagebuilder:GetContainerRecipe",
+    "imagebuilder:ListContainerRecipes",
+    "imagebuilder:ListImageRecipes",
+    "ssm:DescribeParameters",
+    "ssm:GetParameters",
+}
+NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
+APP = "image-steward."
+
+
+class Template(yaml.SafeLoader):
+    """Reads CloudFormation's own tags as what they are applied to."""
+
+
+def _plain(loader: Any, _: str, node: Any) -> Any:
+    if isinstance(node, yaml.ScalarNode):
+        return loader.construct_scalar(node)
+    if isinstance(node, yaml.SequenceNode):
+        return loader.construct_sequence(node, deep=True)
+    return loader.construct_mapping(node, deep=True)
+
+
+Template.add_multi_constructor("!", _plain)
+
+
+@dataclass
+class Exercised:
+    """The kinds of all events that were published, and the calls that each function made."""
+
+    events: set[str] = field(default_factory=set)
+    calls: dict[str, set[str]] = field(default_factory=dict)
+
+    def add_calls(self, apps: dict[str, list[str]]) -> None:
+        """Add calls by the name of the application that made them."""
+        for app, actions in apps.items():
+            self.calls.setdefault(app.removeprefix(APP), set()).update(actions)
+
+    def check(self, session: pytest.Session, directory: Path, worker: str) -> None:
+        """Leave this for the other worker processes in the directory; the last one checks all."""
+        file = directory / f"exercised-{worker}.json"
+        content = {"events": self.events, "calls": self.calls}
+        file.with_suffix(".part").write_text(json.dumps(content, default=sorted))
+        file.with_suffix(".part").rename(file)
+        parts = [json.loads(p.read_text()) for p in directory.glob("exercised-*.json")]
+        if len(parts) < int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")):
+            return
+        everything = Exercised()
+        for part in parts:
+            everything.events.update(part["events"])
+            everything.add_calls(part["calls"])
+        problems = list(everything.problems(is_complete(session)))
+        assert not problems, "\n".join(problems)
+
+    def problems(self, is_complete: bool) -> Iterator[str]:
+        """What the roles lack, and what is never exercised if the run is complete."""
+        schemas = Path(ROOT, "docs/events").glob("*.schema.json")
+        every = {json.loads(path.read_text())["title"] for path in schemas}
+        if is_complete and every != self.events:
+            yield f"no test publishes the events {sorted(every - self.events)}"
+        for name, role in ROLES.items():
+            called, may = self.calls.get(name, set()), allowed(role)
+            if lacking := called - may - NEEDS_NO_PERMISSION:
+                yield f"{role} lacks {sorted(lacking)}"
+            more = may - called - NOT_SEEN
+            if name == "prune-images":
+                more -= FOR_REFERENCES
+                # EC2 itself checks this one, when it deletes snapshots together with an image.
+                if "ec2:DeregisterImage" in called:
+                    more -= {"ec2:DeleteSnapshot"}
+            if is_complete and more:
+                yield f"{role} allows {sorted(more)}, which {name} never called"
+
+
+def allowed(role: str) -> set[str]:
+    """Every action that the role allows."""
+    text = Path(ROOT, "infra/foundation.yaml").read_text()
+    resources = yaml.load(text, Template)["Resources"]
+    found: set[str] = set()
+    for policy in resources[role]["Properties"]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            if statement["Effect"] == "Allow":
+                actions = statement["Action"]
+                found |= {actions} if isinstance(actions, str) else set(actions)
+    return found
+
+
+def is_complete(session: pytest.Session) -> bool:
+    """Whether all tests of this directory run, and none of them is left out."""
+    modules = {item.path.name for item in session.items}
+    every = {path.name for path in Path(__file__).parent.glob("test_*.py")}
+    chosen = session.config.option.keyword or any(
+        "::" in a for a in session.config.args
+    )
+    stopped = session.shouldstop or session.shouldfail
+    return modules == every and not chosen and not stopped
