@@ -36,22 +36,22 @@ function readImage(row, place, strings) {
     stale: stale === 1,
   }));
   const decision = held.length > 0 ? "in_use" : action;
-  const because = reasons.map((index) => strings[index]);
+  const reasons = reasons.map((index) => strings[index]);
   const { tone } = DECISIONS[decision] ?? DECISIONS.keep;
   return {
-    place, id: image_id, name, family, made, state, action, decision, tone, because, held, expired, step, at, gib, snapshots, shared,
+    place, id: image_id, name, family, made, state, action, decision, tone, reasons, held, expired, step, at, gib, snapshots, shared,
   };
 }
 
-function familyLabel({ rule, group }) {
+function familyLabel({ rule, family }) {
   if (rule === null) return "no rule matches";
-  if (group === null) return `${rule}: family unknown`;
-  return group === "all" ? rule : `${rule}: ${group}`;
+  if (family === null) return `${rule}: family unknown`;
+  return family === "all" ? rule : `${rule}: ${family}`;
 }
 
 /** A snapshot whose image is gone. */
 function readGone([image, snapshot, gib, action, at, reasons], strings) {
-  return { id: snapshot, image, gib, action, at, because: reasons.map((index) => strings[index]) };
+  return { id: snapshot, image, gib, action, at, reasons: reasons.map((index) => strings[index]) };
 }
 
 /**
@@ -77,7 +77,7 @@ function isExpired(image) {
   return ["wait", "expire", "deprecate", "disable", "deregister"].includes(image.action);
 }
 
-/** The sum of what is known, and how many snapshots are not in it because their size is not. */
+/** The sum of what is known, and how many snapshots are not in it reasons their size is not. */
 function sizeOf(images) {
   return { gib: images.reduce((sum, one) => sum + (one.gib ?? 0), 0), unsized: images.reduce((sum, one) => sum + one.unsized, 0) };
 }
@@ -126,7 +126,7 @@ function decisionText(image) {
 
 /** Why, in one line. */
 function whyText(image) {
-  if (image.held.length === 0) return image.because[0] ?? "";
+  if (image.held.length === 0) return image.reasons[0] ?? "";
   const kinds = [...new Set(image.held.map((one) => one.kind))];
   return image.held.every((one) => one.stale) ? `${kinds.join(", ")} (stale)` : kinds.join(", ");
 }

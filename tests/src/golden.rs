@@ -42,7 +42,7 @@ fn image(decision: &Decision) -> String {
         name,
         created_at,
         rule,
-        group,
+        family,
         action,
         reasons,
         expired_at,
@@ -55,7 +55,7 @@ fn image(decision: &Decision) -> String {
         all_reasons(reasons),
         [
             field("rule", rule),
-            field("group", group),
+            field("family", family),
             field("name", &(!name.is_empty()).then_some(name)),
             field("created", created_at),
             field("expired", expired_at),

@@ -67,7 +67,7 @@ struct Expected {
     reasons: Option<Vec<Value>>,
     /// `"deregister 2026-12-01T00:00:00Z"`, or `"none"`.
     next: Option<String>,
-    group: Option<String>,
+    family: Option<String>,
     /// The snapshots that go with the image.
     ledger: Option<Vec<String>>,
     /// From when on the snapshots that go with the image, or this snapshot, may be deleted.
@@ -182,7 +182,7 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
             action,
             reasons,
             next,
-            group,
+            family,
             ledger,
             delete_after,
             save,
@@ -192,8 +192,8 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
             unmark,
         } = expected;
         differ("action", action, &decision["action"]);
-        if let Some(group) = group {
-            differ("group", group, &decision["group"]);
+        if let Some(family) = family {
+            differ("family", family, &decision["family"]);
         }
         if let Some(next) = next {
             let step = &decision["next"];

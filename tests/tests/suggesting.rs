@@ -95,7 +95,7 @@ proptest! {
         for decision in is(|reason| matches!(reason, Reason::InUse { .. })) {
             let by_rule = decision.reasons.iter().any(|reason| matches!(reason, Reason::Last { .. }));
             // An image with a family is kept by its rule, not only for being in use.
-            prop_assert!(by_rule || decision.group.is_none(), "{:?}\n{}", decision, drafted.text);
+            prop_assert!(by_rule || decision.family.is_none(), "{:?}\n{}", decision, drafted.text);
         }
 
         inventory.images.reverse();

@@ -147,7 +147,7 @@ impl Run<'_> {
             let image = &decision.image_id;
             match result {
                 Ok(()) => {
-                    tracing::info!(image_id = %image, rule = decision.rule.as_deref(), group = decision.group.as_deref(), "expired");
+                    tracing::info!(image_id = %image, rule = decision.rule.as_deref(), family = decision.family.as_deref(), "expired");
                     outcome.record(image, StepKind::Expire, StepResult::Done);
                     continue;
                 }

@@ -132,7 +132,7 @@ impl EventBuilder<'_> {
             image_id: decision.image_id.to_string(),
             name: decision.name.to_string(),
             rule: decision.rule.as_deref().map(Into::into),
-            group: decision.group.as_deref().map(Into::into),
+            family: decision.family.as_deref().map(Into::into),
             reasons: event_reasons(&decision.reasons),
             created_at: decision.created_at.map(|at| at.to_string()),
             expired_at: decision.expired_at.map(|at| at.to_string()),

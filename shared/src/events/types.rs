@@ -80,7 +80,7 @@ pub struct ImageStep {
     /// The rule of the policy that it falls under.
     pub rule: Option<String>,
     /// Its family under that rule.
-    pub group: Option<String>,
+    pub family: Option<String>,
     /// Every reason, at most 20.
     pub reasons: Vec<EventReason>,
     /// When it was made (RFC 3339).

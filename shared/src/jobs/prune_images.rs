@@ -94,7 +94,7 @@ fn log_plan(plan: &Plan) {
             image_id = %decision.image_id,
             action = decision.action.kind(),
             rule = decision.rule.as_deref(),
-            group = decision.group.as_deref(),
+            family = decision.family.as_deref(),
             reasons = reasons.join(", "),
             "planned"
         );

@@ -70,7 +70,7 @@ pub struct Decision {
     /// The rule that matches it.
     pub rule: Option<Arc<str>>,
     /// The key of its family under that rule.
-    pub group: Option<Arc<str>>,
+    pub family: Option<Arc<str>>,
     /// What applying the plan does.
     #[serde(flatten)]
     pub action: Action,
@@ -218,7 +218,7 @@ impl Plan {
 struct DraftDecision<'a> {
     image: &'a Image,
     rule: Option<usize>,
-    group: Option<Arc<str>>,
+    family: Option<Arc<str>>,
     /// Why it is kept; empty when nothing keeps it.
     kept: Vec<Reason>,
     /// Its rank in its family (the newest image is 1), and the size of the family.
@@ -304,7 +304,7 @@ fn draft_all<'a>(
         if !in_family {
             loose.push(position);
         }
-        drafts.push(DraftDecision { image, rule, group: None, kept, rank: None });
+        drafts.push(DraftDecision { image, rule, family: None, kept, rank: None });
     }
     let mut order = Vec::with_capacity(drafts.len());
     for (rule, families) in policy.rules.iter().zip(families) {
@@ -315,7 +315,7 @@ fn draft_all<'a>(
                 if let Some(draft) = drafts.get_mut(member.position) {
                     draft.kept.extend(reasons);
                     draft.kept.shrink_to_fit();
-                    draft.group = Some(family.key.clone());
+                    draft.family = Some(family.key.clone());
                     draft.rank = Some((rank, size));
                 }
                 order.push(member.position);

@@ -69,7 +69,7 @@ pub(super) fn decide(
             name: image.name.clone(),
             created_at: image.created_at,
             rule: rule.map(|rule| rule.name.clone()),
-            group: draft.group.take(),
+            family: draft.family.take(),
             action: Action::Keep,
             reasons: kept,
             expired_at: None,

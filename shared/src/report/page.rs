@@ -47,7 +47,7 @@ pub struct PageData<'a> {
 #[derive(Debug, PartialEq, Eq, Hash, Clone, Copy, Serialize)]
 struct PageFamily<'a> {
     rule: Option<&'a str>,
-    group: Option<&'a str>,
+    family: Option<&'a str>,
 }
 
 /// Texts, each once.
@@ -94,7 +94,7 @@ impl<'a> PageData<'a> {
             inventory.images.iter().map(|image| (&image.image_id, image)).collect();
         let images = plan.decisions.iter().map(|decision| {
             let family =
-                PageFamily { rule: decision.rule.as_deref(), group: decision.group.as_deref() };
+                PageFamily { rule: decision.rule.as_deref(), family: decision.family.as_deref() };
             let family = *places.entry(family).or_insert_with(|| {
                 families.push(family);
                 families.len() - 1
@@ -127,15 +127,15 @@ impl<'a> PageData<'a> {
         }
     }
 
-    /// The page with a projection. `families` names each family by rule and group; what is no
+    /// The page with a projection. `families` names each family by rule and name; what is no
     /// family of the page is left out, and still in the totals.
     pub fn with_projection(mut self, mut projection: Value) -> Self {
         if let Some(Value::Array(series)) = projection.get_mut("families") {
             series.retain_mut(|one| {
                 let word = |key: &str| one.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
-                let (rule, group) = (word("rule"), word("group"));
+                let (rule, name) = (word("rule"), word("family"));
                 let place = self.families.iter().position(|family| {
-                    family.rule == rule.as_deref() && family.group == group.as_deref()
+                    family.rule == rule.as_deref() && family.family == name.as_deref()
                 });
                 if let (Some(place), Some(fields)) = (place, one.as_object_mut()) {
                     fields.insert("family".to_owned(), json!(place));
@@ -321,7 +321,7 @@ mod tests {
             crate::plan::snapshots::plan_snapshots(&inventory, &policy, plan.planned_at);
         let about = About { policy_file: "policy.toml", program: "image-steward" };
         let page = PageData::of(&inventory, &policy, &plan, &snapshots, about).with_projection(json!({
-            "families": [{"rule": "web", "group": "all", "gib": [1]}, {"rule": "x", "group": "y"}]
+            "families": [{"rule": "web", "family": "all", "gib": [1]}, {"rule": "x", "family": "y"}]
         }));
         serde_json::to_value(page).unwrap()
     }

@@ -87,7 +87,7 @@ fn families(plan: &Plan) -> Vec<Vec<&Decision>> {
     let mut places = HashMap::new();
     let mut families: Vec<Vec<&Decision>> = Vec::new();
     for decision in &plan.decisions {
-        let place = *places.entry((&decision.rule, &decision.group)).or_insert(families.len());
+        let place = *places.entry((&decision.rule, &decision.family)).or_insert(families.len());
         match families.get_mut(place) {
             Some(family) => family.push(decision),
             None => families.push(vec![decision]),
@@ -109,9 +109,9 @@ fn family_text(
     if shown.is_empty() && matches!(rows, Rows::WithReasons(_)) {
         return;
     }
-    let title = match (&first.rule, &first.group) {
-        (Some(rule), Some(group)) if **group == *"all" => rule.to_string(),
-        (Some(rule), Some(group)) => format!("{rule} / {}", printable(group)),
+    let title = match (&first.rule, &first.family) {
+        (Some(rule), Some(family)) if **family == *"all" => rule.to_string(),
+        (Some(rule), Some(family)) => format!("{rule} / {}", printable(family)),
         (Some(rule), None) => format!("{rule} / no family"),
         (None, _) => "no rule matches".to_owned(),
     };

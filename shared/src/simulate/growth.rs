@@ -69,8 +69,8 @@ impl Growth {
             image.is_some_and(alive) && !decision.reasons.iter().any(is_others_affair)
         };
         for decision in found.decisions.iter().filter(is_made) {
-            let key = match (&decision.rule, &decision.group) {
-                (Some(rule), Some(group)) => (Some(rule.clone()), group.clone()),
+            let key = match (&decision.rule, &decision.family) {
+                (Some(rule), Some(family)) => (Some(rule.clone()), family.clone()),
                 _ => (None, name_prefix(&decision.name).into()),
             };
             families.entry(key).or_default().push(decision);

@@ -82,7 +82,7 @@ pub struct FamilySeries {
     /// The rule; `None` for images that no rule matches.
     pub rule: Option<Arc<str>>,
     /// The family under that rule; `None` for images that are in none.
-    pub group: Option<Arc<str>>,
+    pub family: Option<Arc<str>>,
     /// Its images.
     pub images: Vec<usize>,
     /// The size in GiB of their snapshots; one that several families share counts for the first.
@@ -245,11 +245,11 @@ impl History {
             family.gib.push(0);
         }
         for decision in &plan.decisions {
-            let key = (decision.rule.clone(), decision.group.clone());
-            let place = *self.places.entry(key).or_insert_with_key(|(rule, group)| {
+            let key = (decision.rule.clone(), decision.family.clone());
+            let place = *self.places.entry(key).or_insert_with_key(|(rule, family)| {
                 self.families.push(FamilySeries {
                     rule: rule.clone(),
-                    group: group.clone(),
+                    family: family.clone(),
                     images: vec![0; length],
                     gib: vec![0; length],
                 });

@@ -78,7 +78,7 @@ fn one_image_a_day_is_counted_as_by_hand() {
     // Of 11 snapshots three are those of images that are gone.
     let family = FamilySeries {
         rule: Some("web".into()),
-        group: Some("all".into()),
+        family: Some("all".into()),
         images: vec![5, 8, 8, 8],
         gib: vec![40, 64, 64, 64],
     };
@@ -246,7 +246,7 @@ fn what_no_rule_matches_grows_by_name_and_what_others_make_does_not() {
     assert_eq!(found.points[1].images, 9 + 7);
     assert_eq!((found.growing, found.still), (1, 0));
     assert_eq!(found.families.len(), 1);
-    assert_eq!((&found.families[0].rule, &found.families[0].group), (&None, &None));
+    assert_eq!((&found.families[0].rule, &found.families[0].family), (&None, &None));
 }
 
 #[test]

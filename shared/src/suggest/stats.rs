@@ -66,7 +66,7 @@ pub(super) struct Measures {
 pub(super) fn measure(plan: &Plan, now: Timestamp) -> BTreeMap<Arc<str>, Measures> {
     let mut families: BTreeMap<(&Arc<str>, &Arc<str>), Vec<&Decision>> = BTreeMap::new();
     for decision in &plan.decisions {
-        if let (Some(rule), Some(group)) = (&decision.rule, &decision.group) {
+        if let (Some(rule), Some(group)) = (&decision.rule, &decision.family) {
             families.entry((rule, group)).or_default().push(decision);
         }
     }

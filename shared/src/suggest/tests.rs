@@ -119,7 +119,7 @@ fn a_tag_that_names_families_is_preferred_and_architectures_are_not_thrown_toget
         &policy,
         now(),
     );
-    let group = plan.decisions[0].group.as_deref().unwrap();
+    let group = plan.decisions[0].family.as_deref().unwrap();
     assert_eq!(group, "name=a1b2,architecture=x86_64");
 }
 

@@ -13,7 +13,7 @@ const MAX_LISTED: usize = 10;
 
 /// The comment on the images that no rule matches, or that are in no family of their rule.
 pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
-    let rest: Vec<&Decision> = plan.decisions.iter().filter(|one| one.group.is_none()).collect();
+    let rest: Vec<&Decision> = plan.decisions.iter().filter(|one| one.family.is_none()).collect();
     if rest.is_empty() {
         return vec!["Every image falls under a rule. One that none matches is kept.".to_owned()];
     }

@@ -10,7 +10,7 @@ mod retiring;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use steward::apply::StepResult;
-use steward::events::{Event, Trigger, publish};
+use steward::events::{Event, publish};
 use steward::jobs::{Answer, FunctionKind, Job, JobError, JobReport, Mode};
 use steward::model::{AccountRegion, Deadline, NoDeadline, Tags};
 use steward::policy::Policy;

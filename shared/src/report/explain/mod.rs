@@ -84,7 +84,7 @@ pub fn story(
     let decision = plan.decisions.get(place)?;
     let image = inventory.images.iter().find(|one| one.image_id == *image)?;
     let family = family_of(place, plan);
-    let rank = decision.group.as_ref().and_then(|_| {
+    let rank = decision.family.as_ref().and_then(|_| {
         let place = family.iter().position(|one| one.image_id == image.image_id)?;
         Some((place + 1, family.len()))
     });
@@ -118,7 +118,7 @@ pub fn story(
 /// The decisions about the family of the one at `place`, the newest image first.
 fn family_of(place: usize, plan: &Plan) -> &[Decision] {
     let Some(decision) = plan.decisions.get(place) else { return &[] };
-    let is_kin = |other: &Decision| other.rule == decision.rule && other.group == decision.group;
+    let is_kin = |other: &Decision| other.rule == decision.rule && other.family == decision.family;
     let (before, after) = plan.decisions.split_at(place);
     let first = before.iter().rposition(|other| !is_kin(other)).map_or(0, |at| at + 1);
     let end = after.iter().position(|other| !is_kin(other)).map_or(after.len(), |at| at);

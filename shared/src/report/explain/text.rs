@@ -214,13 +214,13 @@ fn what_it_is(story: &Explanation) -> Vec<String> {
 }
 
 fn family(story: &Explanation) -> String {
-    match (&story.decision.rule, &story.decision.group, story.rank) {
-        (Some(rule), Some(group), Some((rank, size))) => {
-            let group = match &**group {
+    match (&story.decision.rule, &story.decision.family, story.rank) {
+        (Some(rule), Some(family), Some((rank, size))) => {
+            let family = match &**family {
                 "all" => "all that it matches".to_owned(),
-                group => printable(group),
+                family => printable(family),
             };
-            format!("rule {rule}, {group}: number {rank} of {size}; the newest is number 1")
+            format!("rule {rule}, {family}: number {rank} of {size}; the newest is number 1")
         }
         (Some(rule), _, _) => format!("rule {rule}, but it has no place in a family there"),
         (None, _, _) => "no rule matches it".to_owned(),
