@@ -36,10 +36,10 @@ function readImage(row, place, strings) {
     stale: stale === 1,
   }));
   const decision = held.length > 0 ? "in_use" : action;
-  const reasons = reasons.map((index) => strings[index]);
+  const reasonTexts = reasons.map((index) => strings[index]);
   const { tone } = DECISIONS[decision] ?? DECISIONS.keep;
   return {
-    place, id: image_id, name, family, made, state, action, decision, tone, reasons, held, expired, step, at, gib, snapshots, shared,
+    place, id: image_id, name, family, made, state, action, decision, tone, reasonTexts, held, expired, step, at, gib, snapshots, shared,
   };
 }
 
@@ -51,7 +51,7 @@ function familyLabel({ rule, family }) {
 
 /** A snapshot whose image is gone. */
 function readGone([image, snapshot, gib, action, at, reasons], strings) {
-  return { id: snapshot, image, gib, action, at, reasons: reasons.map((index) => strings[index]) };
+  return { id: snapshot, image, gib, action, at, reasonTexts: reasons.map((index) => strings[index]) };
 }
 
 /**
@@ -77,7 +77,7 @@ function isExpired(image) {
   return ["wait", "expire", "deprecate", "disable", "deregister"].includes(image.action);
 }
 
-/** The sum of what is known, and how many snapshots are not in it reasons their size is not. */
+/** The sum of what is known, and how many snapshots are not in it because their size is not. */
 function sizeOf(images) {
   return { gib: images.reduce((sum, one) => sum + (one.gib ?? 0), 0), unsized: images.reduce((sum, one) => sum + one.unsized, 0) };
 }
@@ -126,7 +126,7 @@ function decisionText(image) {
 
 /** Why, in one line. */
 function whyText(image) {
-  if (image.held.length === 0) return image.reasons[0] ?? "";
+  if (image.held.length === 0) return image.reasonTexts[0] ?? "";
   const kinds = [...new Set(image.held.map((one) => one.kind))];
   return image.held.every((one) => one.stale) ? `${kinds.join(", ")} (stale)` : kinds.join(", ");
 }

@@ -5,7 +5,7 @@ const IMAGES_PRINTED = 300;
 /** What the search looks through, made once it is used. */
 function haystack(image) {
   image.hay ??= [
-    image.id, image.name, image.family.label, decisionText(image), image.state, ...image.reasons,
+    image.id, image.name, image.family.label, decisionText(image), image.state, ...image.reasonTexts,
     ...image.held.flatMap((one) => [one.kind, one.by]), ...image.snapshots,
   ].join("\n").toLowerCase();
   return image.hay;
@@ -41,18 +41,18 @@ function sizeLine(image, data) {
 }
 
 function moreReasons(image) {
-  const more = image.reasons.length - (image.held.length > 0 ? 0 : 1);
+  const more = image.reasonTexts.length - (image.held.length > 0 ? 0 : 1);
   return more > 0 ? ` (and ${plural(more, "more reason")})` : "";
 }
 
 function holderLine(holder) {
-  return el("li", {}, foreign(holder.kind), " ", arn(holder.by), holder.stale ? ": stale, nothing that was read starts machines from it" : "");
+  return el("li", {}, foreign(holder.kind), " ", arn(holder.by), holder.stale ? ": stale, nothing that was read launches instances from it" : "");
 }
 
 /** Everything that is known of an image. */
 function imageDetail(image, data) {
   const age = image.made === null ? "unknown, so it is kept" : `${day(image.made)}, ${span(data.planned_at - image.made)} before the plan`;
-  const reasons = [...(image.held.length > 0 ? ["in use"] : []), ...image.reasons];
+  const reasons = [...(image.held.length > 0 ? ["in use"] : []), ...image.reasonTexts];
   const parts = [
     ["Decision", `${decisionText(image)}; it is ${visible(image.state)}`],
     ["Every reason", reasons.length === 0 ? "none was given" : el("ul", {}, reasons.map((one) => el("li", {}, foreign(one))))],

@@ -181,7 +181,7 @@ function showPins(data) {
   const stale = pins.filter((pin) => pin.stale).length;
   section.append(el("p", {}, pins.length === 0
     ? "Nothing refers to an image that is older than 90 days."
-    : `What refers to images that are older than 90 days: ${plural(images.size, "image")}, ${atMost(gib, data.price, unsized)}. ${stale === 0 ? "None of it is stale." : `${plural(stale, "reference")} ${stale === 1 ? "is" : "are"} stale: nothing that was read starts machines from ${stale === 1 ? "it" : "them"}. Ask before you delete: a person or a program may.`}`));
+    : `What refers to images that are older than 90 days: ${plural(images.size, "image")}, ${atMost(gib, data.price, unsized)}. ${stale === 0 ? "None of it is stale." : `${plural(stale, "reference")} ${stale === 1 ? "is" : "are"} stale: nothing that was read launches instances from ${stale === 1 ? "it" : "them"}. Ask before you delete: a person or a program may.`}`));
   if (pins.length === 0) return;
   section.append(new PagedTable({
     caption: "What refers to old images", rows: pins, sort: 2, printed: 200, more: "reference", empty: "None.",
@@ -190,7 +190,7 @@ function showPins(data) {
       { title: "Made", kind: "date", value: (one) => one.image.made, cell: (one) => `${day(one.image.made)} (${span(data.planned_at - one.image.made)})` },
       { title: "Kind", value: (one) => one.kind, cell: (one) => foreign(one.kind) },
       { title: "Stale", value: (one) => (one.stale ? 0 : 1), cell: (one) => (one.stale ? "stale" : "no") },
-      { title: "Held by", value: (one) => one.by, cell: (one) => [arn(one.by), one.stale ? el("div", { class: "note" }, "Nothing that was read starts machines from it.") : null] },
+      { title: "Held by", value: (one) => one.by, cell: (one) => [arn(one.by), one.stale ? el("div", { class: "note" }, "Nothing that was read launches instances from it.") : null] },
     ],
   }).element);
 }

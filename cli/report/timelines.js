@@ -77,7 +77,7 @@ function imageStrip(axis, image) {
 
 function imageLine(axis, image) {
   const next = nextText(image);
-  const why = image.held.length > 0 ? `${decisionText(image)}: ${whyText(image)}` : [decisionText(image), ...image.reasons].join("; ");
+  const why = image.held.length > 0 ? `${decisionText(image)}: ${whyText(image)}` : [decisionText(image), ...image.reasonTexts].join("; ");
   return el("li", { class: "line" },
     el("div", { class: "who" }, id(image.id), " ", foreign(image.name, "foreign name")),
     imageStrip(axis, image),
@@ -128,7 +128,7 @@ function goneLine(axis, one) {
   return el("li", { class: "line" },
     el("div", { class: "who" }, id(one.id), el("span", { class: "note" }, "of ", id(one.image), ", gone")),
     strip(axis, 14, ...marks),
-    el("div", { class: "why" }, swatch("gone"), visible([REMAINS[one.action] ?? one.action, ...one.reasons, from].join("; "))));
+    el("div", { class: "why" }, swatch("gone"), visible([REMAINS[one.action] ?? one.action, ...one.reasonTexts, from].join("; "))));
 }
 
 function familyCounts(family) {
@@ -164,7 +164,7 @@ function goneTable(data) {
       { title: "Gone image", value: (one) => one.image, cell: (one) => id(one.image) },
       { title: "Decision", value: (one) => REMAINS[one.action] ?? one.action, cell: (one) => [swatch("gone"), REMAINS[one.action] ?? visible(one.action)] },
       { title: "May be deleted from", kind: "short", value: (one) => one.at, cell: (one) => (one.at === null ? "no date" : day(one.at)) },
-      { title: "Why", kind: "why", value: (one) => one.reasons.join("; "), cell: (one) => foreign(one.reasons.join("; ")) },
+      { title: "Why", kind: "why", value: (one) => one.reasonTexts.join("; "), cell: (one) => foreign(one.reasonTexts.join("; ")) },
       { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
     ],
   }).element;
