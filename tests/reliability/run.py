@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
@@ -30,7 +31,8 @@ from harness import Account, Runtime, image_steward
 from pages import replace_section
 from world import IN_USE, POLICY, world
 
-WORKERS = 2
+# More than the cores of a small machine: most of a cell's time is waiting between attempts.
+WORKERS = 4
 FUNCTIONS = ("prune-images", "reap-snapshots")
 
 
@@ -176,21 +178,25 @@ def run(functions: bool) -> list[Cell]:
         if not harm_to_used_can_be_seen(benches[0]):
             raise SystemExit("the check of images in use sees nothing")
 
-        def work(bench: Bench, part: list[tuple[str, str]]) -> list[Cell]:
-            found = []
-            for fault, call in part:
-                cell = bench.cell(fault, call, before, smooth)
-                word = "ok" if cell.is_good() else "BAD"
-                print(f"{word:4} {fault:12} {call:45} hits {cell.hits}", flush=True)
-                for line in cell.differs:
-                    print(f"       {line}", flush=True)
-                found.append(cell)
-            return found
+        free: SimpleQueue[Bench] = SimpleQueue()
+        for bench in benches:
+            free.put(bench)
 
-        todo = cells(few=functions)
+        def work(fault: str, call: str) -> Cell:
+            bench = free.get()
+            try:
+                cell = bench.cell(fault, call, before, smooth)
+            finally:
+                free.put(bench)
+            word = "ok" if cell.is_good() else "BAD"
+            differing = "".join(f"\n       {line}" for line in cell.differs)
+            print(
+                f"{word:4} {fault:12} {call:45} hits {cell.hits}{differing}", flush=True
+            )
+            return cell
+
         with ThreadPoolExecutor(WORKERS) as pool:
-            parts = [todo[at::WORKERS] for at in range(WORKERS)]
-            return [one for part in pool.map(work, benches, parts) for one in part]
+            return list(pool.map(work, *zip(*cells(few=functions), strict=True)))
     finally:
         for bench in benches:
             bench.close()
