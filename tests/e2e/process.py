@@ -7,7 +7,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
@@ -73,8 +72,13 @@ class Process:
 
 
 def exit_when_killed() -> None:
-    """Let SIGTERM end this process as Ctrl-C does, so that it stops what it has started."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    """Let SIGTERM end this process as Ctrl-C does, so that it stops what it has started.
+
+    Ctrl-C too is set: a shell starts processes in the background with it ignored, and then
+    pytest-xdist could not interrupt its workers.
+    """
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, signal.default_int_handler)
 
 
 def free_port() -> int:

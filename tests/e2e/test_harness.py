@@ -56,9 +56,6 @@ def test_nothing_of_the_callers_aws_settings_is_passed_on(
 DEMO_LIKE = """
 import sys, time
 sys.path.insert(0, {here!r})
-import signal
-# A test run in the background of a shell would hand on that it is ignored.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 from harness import Account, Runtime
 from process import exit_when_killed
 from worlds import policy
