@@ -156,11 +156,11 @@ book: $(TESTS) ## Build the book of docs/, and check its links
 check: $(TESTS) ## Check format, lints, the core without the AWS SDK, and the documentation
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
-	cargo test -p steward --no-default-features $(LOCKED)
+	cargo test -p steward $(LOCKED)
 	RUSTDOCFLAGS=-Dwarnings cargo doc --no-deps $(WORKSPACE)
 	$(MAKE) book
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 
 bench-core: | prerequisites ## Measure the planning of large fleets
-	cargo bench -p steward --no-default-features --bench plan $(LOCKED)
+	cargo bench -p steward --bench plan $(LOCKED)

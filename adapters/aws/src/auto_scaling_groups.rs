@@ -22,8 +22,7 @@ impl ListLaunchSources for AutoScalingGroups {
     }
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
-        let mut found = Vec::new();
-        aws.each_page(
+        aws.list(
             ApiCall::DescribeAutoScalingGroups,
             |token| {
                 // An account may hide from its listings what other AWS services manage in it.
@@ -36,15 +35,10 @@ impl ListLaunchSources for AutoScalingGroups {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for group in page.auto_scaling_groups.unwrap_or_default() {
-                    found.push(group_of(group)?);
-                }
-                Ok(page.next_token)
-            },
+            |page| (page.auto_scaling_groups, page.next_token),
+            |group| group_of(group).map(Some),
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 

@@ -29,26 +29,23 @@ impl ListLaunchSources for Fleets {
     }
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
-        let mut found = Vec::new();
-        aws.each_page(
+        aws.list(
             ApiCall::DescribeFleets,
             |token| {
                 let request = aws.ec2.describe_fleets().max_results(PAGE).set_next_token(token);
                 request.send()
             },
-            |page| {
-                for fleet in page.fleets.unwrap_or_default() {
-                    if !is_fleet_over(fleet.fleet_state.as_ref()) {
-                        let id = fleet.fleet_id().unwrap_or_default();
-                        let arn = aws.arn("ec2", &format!("fleet/{id}"));
-                        found.push(fleet_of(arn, fleet)?);
-                    }
+            |page| (page.fleets, page.next_token),
+            |fleet| {
+                if is_fleet_over(fleet.fleet_state.as_ref()) {
+                    return Ok(None);
                 }
-                Ok(page.next_token)
+                let id = fleet.fleet_id().unwrap_or_default();
+                let arn = aws.arn("ec2", &format!("fleet/{id}"));
+                fleet_of(arn, fleet).map(Some)
             },
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 
@@ -62,27 +59,24 @@ impl ListLaunchSources for SpotFleets {
     }
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
-        let mut found = Vec::new();
-        aws.each_page(
+        aws.list(
             ApiCall::DescribeSpotFleetRequests,
             |token| {
                 let request =
                     aws.ec2.describe_spot_fleet_requests().max_results(PAGE).set_next_token(token);
                 request.send()
             },
-            |page| {
-                for fleet in page.spot_fleet_request_configs.unwrap_or_default() {
-                    if !is_spot_fleet_over(fleet.spot_fleet_request_state.as_ref()) {
-                        let id = fleet.spot_fleet_request_id().unwrap_or_default();
-                        let arn = aws.arn("ec2", &format!("spot-fleet-request/{id}"));
-                        found.push(spot_fleet_of(arn, fleet)?);
-                    }
+            |page| (page.spot_fleet_request_configs, page.next_token),
+            |fleet| {
+                if is_spot_fleet_over(fleet.spot_fleet_request_state.as_ref()) {
+                    return Ok(None);
                 }
-                Ok(page.next_token)
+                let id = fleet.spot_fleet_request_id().unwrap_or_default();
+                let arn = aws.arn("ec2", &format!("spot-fleet-request/{id}"));
+                spot_fleet_of(arn, fleet).map(Some)
             },
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 
@@ -100,8 +94,7 @@ impl ListLaunchSources for SpotRequests {
     }
 
     async fn list(&self, aws: &Aws) -> Result<Vec<LaunchSource>, CloudError> {
-        let mut found = Vec::new();
-        aws.each_page(
+        aws.list(
             ApiCall::DescribeSpotInstanceRequests,
             |token| {
                 let request = aws
@@ -111,19 +104,17 @@ impl ListLaunchSources for SpotRequests {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for request in page.spot_instance_requests.unwrap_or_default() {
-                    if !is_request_over(request.state.as_ref()) {
-                        let id = request.spot_instance_request_id().unwrap_or_default();
-                        let arn = aws.arn("ec2", &format!("spot-instances-request/{id}"));
-                        found.push(request_of(arn, request));
-                    }
+            |page| (page.spot_instance_requests, page.next_token),
+            |request| {
+                if is_request_over(request.state.as_ref()) {
+                    return Ok(None);
                 }
-                Ok(page.next_token)
+                let id = request.spot_instance_request_id().unwrap_or_default();
+                let arn = aws.arn("ec2", &format!("spot-instances-request/{id}"));
+                Ok(Some(request_of(arn, request)))
             },
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 

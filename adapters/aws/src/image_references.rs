@@ -61,8 +61,7 @@ impl Aws {
         types: &[ResourceTypeRequest],
     ) -> Result<Vec<Reference>, CloudError> {
         let ids: Vec<String> = images.iter().map(|image| image.as_str().to_owned()).collect();
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::DescribeImageReferences,
             |token| {
                 // The bounds of a page are not documented, so that its size is left to EC2.
@@ -74,15 +73,10 @@ impl Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for reference in page.image_references.unwrap_or_default() {
-                    found.push(reference_of(reference)?);
-                }
-                Ok(page.next_token)
-            },
+            |page| (page.image_references, page.next_token),
+            |reference| reference_of(reference).map(Some),
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 

@@ -17,8 +17,7 @@ const PAGE: i32 = 1000;
 #[async_trait]
 impl ImageReader for Aws {
     async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::DescribeImages,
             |token| {
                 // Owners see their own deprecated images anyway, but not the disabled ones.
@@ -31,15 +30,10 @@ impl ImageReader for Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for image in page.images.unwrap_or_default() {
-                    found.push(image_of(image)?);
-                }
-                Ok(page.next_token)
-            },
+            |page| (page.images, page.next_token),
+            |image| image_of(image).map(Some),
         )
-        .await?;
-        Ok(found)
+        .await
     }
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {

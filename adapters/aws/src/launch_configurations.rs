@@ -1,5 +1,6 @@
 //! Launch configurations of Auto Scaling.
 
+use aws_sdk_autoscaling::types::LaunchConfiguration;
 use steward::cloud::CloudError;
 use steward::model::{Reference, ReferenceKind};
 
@@ -15,8 +16,7 @@ impl Aws {
     pub(super) async fn launch_configurations(
         &self,
     ) -> Result<Vec<(String, Reference)>, CloudError> {
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::DescribeLaunchConfigurations,
             |token| {
                 let request = self
@@ -26,26 +26,25 @@ impl Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for one in page.launch_configurations.unwrap_or_default() {
-                    // One made from a running instance may name no image of its own.
-                    let Some(image) = one.image_id.filter(|image| !image.is_empty()) else {
-                        continue;
-                    };
-                    let name = one.launch_configuration_name.unwrap_or_default();
-                    let image_id = image.parse().map_err(|cause| {
-                        let message = format!("the image of launch configuration {name}: {cause}");
-                        bad_answer(ApiCall::DescribeLaunchConfigurations, message)
-                    })?;
-                    let arn = one.launch_configuration_arn.unwrap_or_else(|| name.clone()).into();
-                    let kind = ReferenceKind::LaunchConfiguration;
-                    let reference = Reference { image_id, kind, arn, version: None, stale: false };
-                    found.push((name, reference));
-                }
-                Ok(page.next_token)
-            },
+            |page| (page.launch_configurations, page.next_token),
+            configuration_of,
         )
-        .await?;
-        Ok(found)
+        .await
     }
+}
+
+fn configuration_of(
+    configuration: LaunchConfiguration,
+) -> Result<Option<(String, Reference)>, CloudError> {
+    // One created from a running instance may name no image of its own.
+    let image = configuration.image_id.filter(|image| !image.is_empty());
+    let Some(image) = image else { return Ok(None) };
+    let name = configuration.launch_configuration_name.unwrap_or_default();
+    let image_id = image.parse().map_err(|cause| {
+        let message = format!("the image of launch configuration {name}: {cause}");
+        bad_answer(ApiCall::DescribeLaunchConfigurations, message)
+    })?;
+    let arn = configuration.launch_configuration_arn.unwrap_or_else(|| name.clone()).into();
+    let kind = ReferenceKind::LaunchConfiguration;
+    Ok(Some((name, Reference { image_id, kind, arn, version: None, stale: false })))
 }

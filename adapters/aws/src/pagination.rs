@@ -39,6 +39,32 @@ impl Aws {
         }
         Ok(())
     }
+
+    /// Reads a listing into one list. `parts` takes a page apart: its items, and the token of the
+    /// next page. `convert` converts an item, or drops it.
+    pub(super) async fn list<P, I, T, E, F>(
+        &self,
+        call: ApiCall,
+        request: impl Fn(Option<String>) -> F + Send,
+        parts: impl Fn(P) -> (Option<Vec<I>>, Option<String>) + Send + Sync,
+        convert: impl Fn(I) -> Result<Option<T>, CloudError> + Send + Sync,
+    ) -> Result<Vec<T>, CloudError>
+    where
+        T: Send,
+        E: ProvideErrorMetadata + Error + 'static,
+        F: Future<Output = Result<P, SdkError<E>>> + Send,
+    {
+        let mut found = Vec::new();
+        let take = |page| {
+            let (items, token) = parts(page);
+            for item in items.unwrap_or_default() {
+                found.extend(convert(item)?);
+            }
+            Ok(token)
+        };
+        self.each_page(call, request, take).await?;
+        Ok(found)
+    }
 }
 
 impl Pages {

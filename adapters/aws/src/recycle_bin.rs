@@ -29,28 +29,21 @@ impl RecycleBinReader for Aws {
     }
 
     async fn list_recycled_images(&self) -> Result<Vec<RecycledImage>, CloudError> {
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::ListImagesInRecycleBin,
             |token| {
                 let request =
                     self.ec2.list_images_in_recycle_bin().max_results(PAGE).set_next_token(token);
                 request.send()
             },
-            |page| {
-                for image in page.images.unwrap_or_default() {
-                    found.push(image_of(image)?);
-                }
-                Ok(page.next_token)
-            },
+            |page| (page.images, page.next_token),
+            |image| image_of(image).map(Some),
         )
-        .await?;
-        Ok(found)
+        .await
     }
 
     async fn list_recycled_snapshots(&self) -> Result<Vec<RecycledSnapshot>, CloudError> {
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::ListSnapshotsInRecycleBin,
             |token| {
                 let request = self
@@ -60,15 +53,10 @@ impl RecycleBinReader for Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for snapshot in page.snapshots.unwrap_or_default() {
-                    found.push(snapshot_of(snapshot)?);
-                }
-                Ok(page.next_token)
-            },
+            |page| (page.snapshots, page.next_token),
+            |snapshot| snapshot_of(snapshot).map(Some),
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 

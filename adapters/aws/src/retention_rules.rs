@@ -20,8 +20,7 @@ impl Aws {
             Recyclable::Images => ResourceType::Ec2Image,
             Recyclable::Snapshots => ResourceType::EbsSnapshot,
         };
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::ListRules,
             |token| {
                 let request = self
@@ -32,17 +31,15 @@ impl Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for rule in page.rules.unwrap_or_default() {
-                    found.push(rule.identifier.filter(|id| !id.is_empty()).ok_or_else(|| {
-                        bad_answer(ApiCall::ListRules, "a rule came without its id".to_owned())
-                    })?);
-                }
-                Ok(page.next_token)
+            |page| (page.rules, page.next_token),
+            |rule| {
+                let id = rule.identifier.filter(|id| !id.is_empty());
+                let missing =
+                    || bad_answer(ApiCall::ListRules, "a rule came without its id".into());
+                id.ok_or_else(missing).map(Some)
             },
         )
-        .await?;
-        Ok(found)
+        .await
     }
 
     /// `None` when the rule was deleted since it was listed.

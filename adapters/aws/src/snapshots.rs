@@ -42,27 +42,24 @@ impl SnapshotReader for Aws {
     }
 
     async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError> {
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::DescribeLockedSnapshots,
             |token| {
                 let request =
                     self.ec2.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
                 request.send()
             },
-            |page| {
-                for lock in page.snapshots.unwrap_or_default() {
-                    let id = lock.snapshot_id.unwrap_or_default();
-                    found.push(id.parse().map_err(|cause| {
-                        let message = format!("a locked snapshot's id: {cause}");
-                        bad_answer(ApiCall::DescribeLockedSnapshots, message)
-                    })?);
-                }
-                Ok(page.next_token)
+            |page| (page.snapshots, page.next_token),
+            |lock| {
+                let id = lock.snapshot_id.unwrap_or_default();
+                let id = id.parse().map_err(|cause| {
+                    let message = format!("a locked snapshot's id: {cause}");
+                    bad_answer(ApiCall::DescribeLockedSnapshots, message)
+                });
+                id.map(Some)
             },
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 
@@ -82,8 +79,7 @@ impl SnapshotWriter for Aws {
 impl Aws {
     async fn own_snapshots(&self, filter: Option<Filter>) -> Result<Vec<Snapshot>, CloudError> {
         let filters: Option<Vec<Filter>> = filter.map(|filter| vec![filter]);
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::DescribeSnapshots,
             |token| {
                 let request = self
@@ -95,15 +91,10 @@ impl Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for snapshot in page.snapshots.unwrap_or_default() {
-                    found.push(snapshot_of(snapshot)?);
-                }
-                Ok(page.next_token)
-            },
+            |page| (page.snapshots, page.next_token),
+            |snapshot| snapshot_of(snapshot).map(Some),
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 

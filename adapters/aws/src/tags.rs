@@ -26,8 +26,7 @@ impl TagReader for Aws {
         value: Option<&str>,
     ) -> Result<Vec<(ResourceId, String)>, CloudError> {
         let filters = filters(key, value);
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::DescribeTags,
             |token| {
                 let request = self
@@ -38,15 +37,10 @@ impl TagReader for Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for tag in page.tags.unwrap_or_default() {
-                    found.extend(tagged(tag)?);
-                }
-                Ok(page.next_token)
-            },
+            |page| (page.tags, page.next_token),
+            tagged,
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }
 
