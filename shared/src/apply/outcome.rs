@@ -14,8 +14,11 @@ use crate::plan::Refusal;
 pub struct Outcome {
     /// Why nothing was removed, if so.
     pub refusal: Option<Refusal>,
-    /// The steps, in the order of [`Outcome::sorted`]. A resource may have several.
+    /// The steps, by step and resource. A resource may have several.
     pub steps: Vec<StepRecord>,
+    /// How many records [`Outcome::abridged`] left out.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub omitted: usize,
 }
 
 /// How one step on one resource ended.
@@ -169,7 +172,7 @@ impl fmt::Display for StepRecord {
 impl Outcome {
     /// The outcome of a run that takes no step.
     pub fn refused(refusal: Option<Refusal>) -> Self {
-        Self { refusal, steps: Vec::new() }
+        Self { refusal, ..Self::default() }
     }
 
     /// The records of the steps that were taken.
@@ -239,10 +242,23 @@ impl Outcome {
 
     /// The outcome of two parts of a run.
     pub fn and(mut self, other: Self) -> Self {
-        let Self { refusal, steps } = other;
+        let Self { refusal, steps, omitted } = other;
         self.steps.extend(steps);
+        self.omitted += omitted;
         self.refusal = self.refusal.or(refusal);
         self.sorted()
+    }
+
+    /// The same with at most `max` records, for an answer of limited size. Steps that were taken
+    /// are left out first; the log has all of them.
+    pub fn abridged(mut self, max: usize) -> Self {
+        if self.steps.len() > max {
+            self.omitted += self.steps.len() - max;
+            self.steps.sort_by_key(|one| one.result == StepResult::Done);
+            self.steps.truncate(max);
+            return self.sorted();
+        }
+        self
     }
 
     pub(super) fn record(
@@ -268,5 +284,28 @@ impl Outcome {
     pub(super) fn sorted(mut self) -> Self {
         self.steps.sort_by(|a, b| (a.step, &a.resource).cmp(&(b.step, &b.resource)));
         self
+    }
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_abridged_outcome_keeps_what_was_not_done_and_counts_the_rest() {
+        let image = |n: u32| ResourceId::Image(format!("ami-{n}").parse().unwrap());
+        let mut outcome = Outcome::default();
+        for n in 0..9 {
+            outcome.record(image(n), StepKind::Expire, StepResult::Done);
+        }
+        outcome.record(image(9), StepKind::Expire, StepResult::Changed(Change::Gone));
+        assert_eq!(outcome.clone().abridged(10), outcome);
+        let abridged = outcome.abridged(4);
+        assert_eq!((abridged.steps.len(), abridged.omitted), (4, 6));
+        assert_eq!(abridged.changed().count(), 1);
     }
 }

@@ -22,9 +22,11 @@ use crate::plan::{Decision, Summary};
 use crate::policy::Policy;
 use crate::progress::RunContext;
 
-/// An answer may have 6 MB; a decision with many reasons takes about 1 KB of it, and the ids of
-/// what was done come on top.
+/// The maximum number of decisions in an answer. Lambda allows 6 MB; a decision with many reasons
+/// takes about 1 KB.
 pub const MAX_STEPS: usize = 1000;
+/// The maximum number of step records in an answer: about 100 bytes each.
+pub const MAX_RECORDS: usize = 20_000;
 
 /// What a function does.
 #[derive(

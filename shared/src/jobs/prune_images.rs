@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_STEPS, Mode, Pruned, failure_of, not_for_us,
+    Answer, FunctionKind, Job, JobReport, MAX_RECORDS, MAX_STEPS, Mode, Pruned, failure_of,
+    not_for_us,
 };
 use crate::apply::{self, Counts, Outcome, StepKind};
 use crate::collect;
@@ -36,6 +37,7 @@ impl Job<'_> {
         let failure = failure_of(&outcome);
         let steps =
             plan.decisions.into_iter().filter(|one| one.action.changes()).take(MAX_STEPS).collect();
+        let outcome = outcome.abridged(MAX_RECORDS);
         let pruned = Pruned { mode: self.mode, summary: plan.summary, steps, outcome };
         JobReport { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
     }

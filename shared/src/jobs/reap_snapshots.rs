@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_STEPS, Mode, Reaped, failure_of, not_for_us,
+    Answer, FunctionKind, Job, JobReport, MAX_RECORDS, MAX_STEPS, Mode, Reaped, failure_of,
+    not_for_us,
 };
 use crate::apply::{self, Counts, Outcome, StepKind};
 use crate::cloud::SnapshotScope;
@@ -46,7 +47,7 @@ impl Job<'_> {
         }
         events.extend(self.events().of_snapshots(&plan.decisions, &outcome));
         let failure = failure_of(&outcome);
-        let mut reaped = Reaped::new(self.mode, plan, outcome);
+        let mut reaped = Reaped::new(self.mode, plan, outcome.abridged(MAX_RECORDS));
         reaped.kept.truncate(MAX_STEPS);
         JobReport { answer: Answer::Reaped(reaped), events, counts: Some(counts), failure }
     }
