@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from holders import hold
+from arns import arn
 from situations import SITUATIONS
 
 HERE = Path(__file__).parent
@@ -79,10 +79,17 @@ class World:
         return made
 
     def refer(
-        self, image: dict[str, Any], kind: str, name: str, stale: bool = False
+        self,
+        image: dict[str, Any],
+        kind: str,
+        name: str,
+        version: str | None = None,
+        stale: bool = False,
     ) -> None:
-        """Something holds the image."""
-        made = {"image_id": image["image_id"], "kind": kind, "by": hold(kind, name)}
+        """Something refers to the image: a resource, or one version of it."""
+        made = {"image_id": image["image_id"], "kind": kind, "arn": arn(kind, name)}
+        if version is not None:
+            made["version"] = version
         self.references.append(made | ({"stale": True} if stale else {}))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from make_fixture import World
 
-ORGANISATION = "arn:aws:organizations::123456789012:organization/o-a1b2c3d4e5"
+ORGANIZATION = "arn:aws:organizations::123456789012:organization/o-a1b2c3d4e5"
 MARK = "image-steward:expired-at"
 KEEP = "image-steward:keep"
 
@@ -25,7 +25,7 @@ def packer(world: World) -> None:
                 tags[MARK] = world.at(20)
             name = f"packer-{family}-{world.day(age)}"
             made.append(world.image(name, age, tags=tags))
-        world.refer(made[1], "launch_template", f"{world.id('lt')} version 7")
+        world.refer(made[1], "launch_template", world.id("lt"), "7")
         world.refer(made[1], "instance", world.id("i"))
         world.refer(made[10], "instance", world.id("i"))
 
@@ -42,7 +42,7 @@ def image_builder(world: World) -> None:
 
 
 def golden(world: World) -> None:
-    """Shared with the whole organisation, and launched by its accounts for months."""
+    """Shared with the whole organization, and launched by its accounts for months."""
     for number in range(10):
         age = 30 * number + 5
         launched = {0: 1, 1: 1, 2: 2, 3: 14, 4: 40, 5: 80}.get(number)
@@ -51,7 +51,7 @@ def golden(world: World) -> None:
             f"golden-al2023-{world.day(age)}",
             age,
             tags={"Family": "golden-al2023"},
-            launch_permissions=[ORGANISATION],
+            launch_permissions=[ORGANIZATION],
             **more,
         )
 
@@ -70,7 +70,7 @@ def eks(world: World) -> None:
                 for n in range(5)
             ]
             group = f"eks-{version}-{architecture}"
-            world.refer(made[0], "launch_template", f"{world.id('lt')} version 12")
+            world.refer(made[0], "launch_template", world.id("lt"), "12")
             if version == "1.33":
                 world.refer(made[3], "auto_scaling_group", group)
 
@@ -112,11 +112,11 @@ def copies(world: World) -> None:
         name = f"dr-billing-{world.day(age)}"
         made = world.image(name, age, tags=tags, source_image=world.id("ami"))
         if number == 0:
-            world.refer(made, "launch_template", f"{world.id('lt')} version 3")
+            world.refer(made, "launch_template", world.id("lt"), "3")
 
 
 def nightly(world: World) -> None:
-    """A function takes an image of two machines every night; AWS Backup of a third."""
+    """A function takes an image of two instances every night; AWS Backup of a third."""
     for host, nights in (("erp-1", 60), ("mail-1", 24)):
         for night in range(nights):
             age = night + 0.4
@@ -159,13 +159,13 @@ def templates(world: World) -> None:
     for number in range(9):
         age = 40 * number + 6
         made = world.image(f"fleet-{30 - number}", age, tags={"Family": "fleet"})
-        version = f"{template} version {30 - number}"
+        version = str(30 - number)
         if number == 0:
-            world.refer(made, "launch_template", version)
+            world.refer(made, "launch_template", template, version)
         elif number == 3:
             world.refer(made, "auto_scaling_group", "fleet")
         elif number in (5, 6):
-            world.refer(made, "launch_template", version, stale=True)
+            world.refer(made, "launch_template", template, version, stale=True)
 
 
 def batch(world: World) -> None:

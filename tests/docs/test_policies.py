@@ -42,7 +42,7 @@ def counted(plan: dict[str, Any]) -> tuple[int, ...]:
     used = [
         one
         for one in kept
-        if any(reason["reason"] == "in_use" for reason in one["because"])
+        if any(reason["reason"] == "in_use" for reason in one["reasons"])
     ]
     marked = [one for one in plan["marked_snapshots"] if one["action"] == "mark"]
     return (

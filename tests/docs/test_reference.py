@@ -82,12 +82,24 @@ LISTS: dict[str, tuple[Callable[[], set[str]], Callable[[], set[str]]]] = {
         lambda: first_column(part(SAFETY, "## What refuses")),
     ),
     "sources": (
-        lambda: variants("inventory/unread.rs", "Source"),
+        lambda: variants("model/unread.rs", "Source"),
         lambda: first_column(part(SAFETY, "## What is read")),
     ),
     "steps that fail": (
-        lambda: variants("apply/outcome.rs", "FailedStep"),
+        lambda: variants("apply/outcome.rs", "StepKind"),
         lambda: first_column(part("runbook.md", "## Some steps failed")),
+    ),
+    "results of steps": (
+        lambda: variants("apply/outcome.rs", "StepResult"),
+        lambda: first_column(part("commands.md", "### Outcomes")),
+    ),
+    "changes since a plan": (
+        lambda: variants("apply/change.rs", "Change"),
+        lambda: first_column(part("commands.md", "### Changes since a plan")),
+    ),
+    "ends of a restore": (
+        lambda: variants("restore.rs", "RestoreStatus"),
+        lambda: first_column(part("commands.md", "### Restored images")),
     ),
     "metrics": (
         metrics,
@@ -106,8 +118,8 @@ def test_lists_are_complete(name: str) -> None:
 @pytest.mark.parametrize(
     ("file", "enum", "heading"),
     [
-        ("plan/reap/reason.rs", "SnapshotReason", "## Snapshots"),
-        ("plan/instance.rs", "InstanceReason", "## Machines"),
+        ("plan/snapshots/reason.rs", "SnapshotReason", "## Snapshots"),
+        ("plan/instance.rs", "InstanceReason", "## Instances"),
     ],
 )
 def test_every_reason_about(file: str, enum: str, heading: str) -> None:
@@ -125,7 +137,7 @@ def test_every_event() -> None:
         r"^\| \[([A-Z][A-Za-z ]+)\]\(([a-z-]+\.schema\.json)\)", text, re.MULTILINE
     )
     assert {file for _, file in rows} == schemas
-    kinds = variants("report/events/mod.rs", "Event")
+    kinds = variants("events/types.rs", "Event")
     assert {name.lower().replace(" ", "_") for name, _ in rows} == kinds
 
 

@@ -1,4 +1,4 @@
-"""ARNs of what holds images in use, as an inventory cites them."""
+"""ARNs of what refers to images, as an inventory has them."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ FORMS = {
 }
 
 
-def hold(kind: str, name: str) -> str:
-    """The ARN of the holder of that kind and name."""
+def arn(kind: str, name: str) -> str:
+    """The ARN of the resource of that kind and name."""
     return FORMS[kind].format(name=name)
