@@ -1,0 +1,90 @@
+//! The rules of the source tree: which part may use which, read from the source text itself.
+//!
+//! Each check is a function from source texts to violations, and each has a test that feeds it a
+//! sample with a violation. What a check says of the repository itself is asserted to be nothing.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
+mod functions;
+mod names;
+mod order;
+mod outside;
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use steward_tests::source_text::test_modules;
+
+/// A file of the repository.
+struct SourceFile {
+    /// Relative to the root of the repository, or to that of a crate's sources.
+    path: String,
+    text: String,
+}
+
+/// A line that breaks a rule.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Violation {
+    path: String,
+    line: usize,
+    what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path, line, what } = self;
+        write!(f, "{path}:{line}: {what}")
+    }
+}
+
+fn assert_none(violations: &[Violation]) {
+    let lines: Vec<String> = violations.iter().map(ToString::to_string).collect();
+    assert!(lines.is_empty(), "{} violations:\n{}", lines.len(), lines.join("\n"));
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Every Rust file below `folder`, in order, with its path relative to `folder`. What cargo and
+/// Python's tools write is left out.
+fn rust_files(folder: &Path) -> Vec<SourceFile> {
+    fn collect(base: &Path, folder: &Path, found: &mut Vec<SourceFile>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            if path.is_dir() {
+                if !name.starts_with('.') && name != "target" && name != "node_modules" {
+                    collect(base, &path, found);
+                }
+            } else if name.ends_with(".rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let path = path.strip_prefix(base).unwrap().to_str().unwrap().to_owned();
+                found.push(SourceFile { path, text });
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(folder, folder, &mut found);
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!found.is_empty(), "no Rust file in {}", folder.display());
+    found
+}
+
+/// The sources of the core, without files that are compiled for tests only.
+fn core() -> Vec<SourceFile> {
+    let mut files = rust_files(&root().join("shared/src"));
+    let tests: Vec<String> =
+        files.iter().flat_map(|file| test_modules(&file.path, &file.text)).collect();
+    files.retain(|file| !tests.contains(&file.path));
+    files
+}
+
+fn file(path: &str, text: &str) -> SourceFile {
+    SourceFile { path: path.to_owned(), text: text.to_owned() }
+}
+
+fn shown(violations: &[Violation]) -> Vec<String> {
+    violations.iter().map(ToString::to_string).collect()
+}
