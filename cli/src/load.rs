@@ -26,7 +26,7 @@ pub struct Loaded {
 
 /// Reads the world that is meant, and plans. What refers to the images `ask` is found out,
 /// whatever becomes of them.
-pub async fn see(
+pub async fn load(
     world: WorldArgs,
     policy: &Policy,
     ask: &[ImageId],
@@ -36,7 +36,7 @@ pub async fn see(
     let now = now.unwrap_or(context.now);
     let Some(file) = inventory else {
         let live = live::connect(place, context).await?;
-        let seen = see_live(&live, policy, now, ask, context).await;
+        let seen = load_live(&live, policy, now, ask, context).await;
         return Ok(Loaded { live: Some(live), ..seen });
     };
     let inventory = read_inventory(&file)?;
@@ -66,7 +66,7 @@ impl Loaded {
 }
 
 /// Reads the account, and plans for the time `now`.
-pub async fn see_live(
+pub async fn load_live(
     live: &Live,
     policy: &Policy,
     now: Timestamp,
@@ -79,7 +79,7 @@ pub async fn see_live(
         collect::collect_inventory(&live.aws, &live.target, &scope, now, context).await;
     collect::read_references(&live.aws, &mut inventory, policy, ask, context).await;
     let plan = collect::plan_verified(&live.aws, &mut inventory, policy, now, context).await;
-    collect::read_snapshot_holders(&live.aws, &mut inventory, policy, context).await;
+    collect::read_snapshot_references(&live.aws, &mut inventory, policy, context).await;
     let snapshots =
         collect::plan_snapshots_verified(&live.aws, &mut inventory, policy, now, context).await;
     Loaded { inventory, plan, snapshots, live: None }

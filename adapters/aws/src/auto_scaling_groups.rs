@@ -27,6 +27,7 @@ impl ListLaunchSources for AutoScalingGroups {
             |token| {
                 // An account may hide from its listings what other AWS services manage in it.
                 let request = aws
+                    .clients
                     .autoscaling
                     .describe_auto_scaling_groups()
                     .max_records(PAGE)

@@ -37,6 +37,7 @@ impl ListLaunchSources for BatchEnvironments {
             ApiCall::DescribeComputeEnvironments,
             |token| {
                 let request = aws
+                    .clients
                     .batch
                     .describe_compute_environments()
                     .max_results(PAGE)
@@ -67,7 +68,7 @@ fn is_over(status: Option<&CeStatus>) -> bool {
 }
 
 fn environment_of(environment: ComputeEnvironmentDetail) -> Result<LaunchSource, CloudError> {
-    const ACTION: ApiCall = ApiCall::DescribeComputeEnvironments;
+    const CALL: ApiCall = ApiCall::DescribeComputeEnvironments;
     let name = environment.compute_environment_name.unwrap_or_default();
     let arn = environment.compute_environment_arn.unwrap_or(name);
     let mut found = LaunchSource::new(ReferenceKind::ComputeEnvironment, arn);
@@ -80,9 +81,9 @@ fn environment_of(environment: ComputeEnvironmentDetail) -> Result<LaunchSource,
     }
     let Some(template) = resources.launch_template else { return Ok(found) };
     let (id, name) = (template.launch_template_id, template.launch_template_name);
-    found.add_version(ACTION, id, name, template.version)?;
+    found.add_version(CALL, id, name, template.version)?;
     for one in template.overrides.unwrap_or_default() {
-        found.add_version(ACTION, one.launch_template_id, one.launch_template_name, one.version)?;
+        found.add_version(CALL, one.launch_template_id, one.launch_template_name, one.version)?;
     }
     Ok(found)
 }

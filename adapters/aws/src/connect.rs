@@ -74,12 +74,18 @@ pub struct Connection {
     config: SdkConfig,
     region: Region,
     limits: Arc<RateLimiters>,
-    ec2: aws_sdk_ec2::Client,
-    autoscaling: aws_sdk_autoscaling::Client,
-    batch: aws_sdk_batch::Client,
-    events: aws_sdk_eventbridge::Client,
-    rbin: aws_sdk_rbin::Client,
-    ssm: aws_sdk_ssm::Client,
+    clients: Clients,
+}
+
+/// A client for each service.
+#[derive(Debug, Clone)]
+pub(super) struct Clients {
+    pub(super) ec2: aws_sdk_ec2::Client,
+    pub(super) autoscaling: aws_sdk_autoscaling::Client,
+    pub(super) batch: aws_sdk_batch::Client,
+    pub(super) events: aws_sdk_eventbridge::Client,
+    pub(super) rbin: aws_sdk_rbin::Client,
+    pub(super) ssm: aws_sdk_ssm::Client,
 }
 
 impl Connection {
@@ -93,32 +99,15 @@ impl Connection {
         let limits = Arc::new(RateLimiters::new(options.rate_limit, progress.clone()));
         let check = TruncationCheck(progress);
         let config = load(options).await;
-        Ok(Self {
-            region: region_of(&config)?,
-            limits,
-            ec2: aws_sdk_ec2::Client::from_conf(
-                aws_sdk_ec2::config::Builder::from(&config).interceptor(check.clone()).build(),
-            ),
-            autoscaling: aws_sdk_autoscaling::Client::from_conf(
-                aws_sdk_autoscaling::config::Builder::from(&config).interceptor(check).build(),
-            ),
-            // Half an answer in JSON is no JSON, so that these need no watching over.
-            batch: aws_sdk_batch::Client::new(&config),
-            events: aws_sdk_eventbridge::Client::from_conf(
-                aws_sdk_eventbridge::config::Builder::from(&config)
-                    .timeout_config(publish_within())
-                    .build(),
-            ),
-            rbin: aws_sdk_rbin::Client::new(&config),
-            ssm: aws_sdk_ssm::Client::new(&config),
-            config,
-        })
+        let region = region_of(&config)?;
+        let clients = Clients::new(&config, check);
+        Ok(Self { config, region, limits, clients })
     }
 
     /// The account, if somebody who must know has said which it is.
     pub fn into_account(self, account: AccountId) -> Aws {
-        let Self { config: _, region, limits, ec2, autoscaling, batch, events, rbin, ssm } = self;
-        Aws { ec2, autoscaling, batch, events, rbin, ssm, limits, account, region }
+        let Self { config: _, region, limits, clients } = self;
+        Aws { clients, limits, account, region }
     }
 
     /// Asks whose account the credentials open.
@@ -138,6 +127,24 @@ impl Connection {
     }
 }
 
+impl Clients {
+    fn new(config: &SdkConfig, check: TruncationCheck) -> Self {
+        let ec2 = aws_sdk_ec2::config::Builder::from(config).interceptor(check.clone());
+        let autoscaling = aws_sdk_autoscaling::config::Builder::from(config).interceptor(check);
+        let events =
+            aws_sdk_eventbridge::config::Builder::from(config).timeout_config(publish_within());
+        Self {
+            ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
+            autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
+            // A truncated response in JSON is not JSON, so the others need no check.
+            batch: aws_sdk_batch::Client::new(config),
+            events: aws_sdk_eventbridge::Client::from_conf(events.build()),
+            rbin: aws_sdk_rbin::Client::new(config),
+            ssm: aws_sdk_ssm::Client::new(config),
+        }
+    }
+}
+
 /// Connects to AWS and asks whose account the credentials open.
 ///
 /// # Errors
@@ -146,7 +153,7 @@ pub async fn connect(options: Connect) -> Result<Aws, CloudError> {
     Connection::prepare(options).await?.ask().await
 }
 
-/// News must not hold up what they tell of: repetitions count too.
+/// Publishing must not delay the run that it is about: retries count too.
 fn publish_within() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(PUBLISH_WITHIN)

@@ -28,7 +28,7 @@ impl EventBus for Aws {
                 .set_resources(Some(resources.clone()))
                 .build()
         });
-        let request = self.events.put_events().set_entries(Some(entries.collect()));
+        let request = self.clients.events.put_events().set_entries(Some(entries.collect()));
         let answer = self.send(ApiCall::PutEvents, request.send()).await?;
         let results = answer.entries.unwrap_or_default();
         Ok(messages

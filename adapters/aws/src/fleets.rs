@@ -32,7 +32,8 @@ impl ListLaunchSources for Fleets {
         aws.list(
             ApiCall::DescribeFleets,
             |token| {
-                let request = aws.ec2.describe_fleets().max_results(PAGE).set_next_token(token);
+                let request =
+                    aws.clients.ec2.describe_fleets().max_results(PAGE).set_next_token(token);
                 request.send()
             },
             |page| (page.fleets, page.next_token),
@@ -62,8 +63,12 @@ impl ListLaunchSources for SpotFleets {
         aws.list(
             ApiCall::DescribeSpotFleetRequests,
             |token| {
-                let request =
-                    aws.ec2.describe_spot_fleet_requests().max_results(PAGE).set_next_token(token);
+                let request = aws
+                    .clients
+                    .ec2
+                    .describe_spot_fleet_requests()
+                    .max_results(PAGE)
+                    .set_next_token(token);
                 request.send()
             },
             |page| (page.spot_fleet_request_configs, page.next_token),
@@ -98,6 +103,7 @@ impl ListLaunchSources for SpotRequests {
             ApiCall::DescribeSpotInstanceRequests,
             |token| {
                 let request = aws
+                    .clients
                     .ec2
                     .describe_spot_instance_requests()
                     .max_results(PAGE)

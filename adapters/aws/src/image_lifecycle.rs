@@ -20,6 +20,7 @@ impl ImageWriter for Aws {
     async fn deprecate(&self, image: &ImageId, at: Timestamp) -> Result<(), CloudError> {
         let at = self.now().map_or(at, |now| no_sooner(at, now));
         let request = self
+            .clients
             .ec2
             .enable_image_deprecation()
             .image_id(image.as_str())
@@ -28,19 +29,19 @@ impl ImageWriter for Aws {
     }
 
     async fn cancel_deprecation(&self, image: &ImageId) -> Result<(), CloudError> {
-        let request = self.ec2.disable_image_deprecation().image_id(image.as_str());
+        let request = self.clients.ec2.disable_image_deprecation().image_id(image.as_str());
         let done = self.send(ApiCall::DisableImageDeprecation, request.send()).await.map(|_| ());
         self.unless(done, image, |image| image.deprecation_time.is_none()).await
     }
 
     async fn disable(&self, image: &ImageId) -> Result<(), CloudError> {
-        let request = self.ec2.disable_image().image_id(image.as_str());
+        let request = self.clients.ec2.disable_image().image_id(image.as_str());
         let done = self.send(ApiCall::DisableImage, request.send()).await.map(|_| ());
         self.unless(done, image, |image| image.state == ImageState::Disabled).await
     }
 
     async fn enable(&self, image: &ImageId) -> Result<(), CloudError> {
-        let request = self.ec2.enable_image().image_id(image.as_str());
+        let request = self.clients.ec2.enable_image().image_id(image.as_str());
         let done = self.send(ApiCall::EnableImage, request.send()).await.map(|_| ());
         self.unless(done, image, |image| image.state == ImageState::Available).await
     }
@@ -50,7 +51,7 @@ impl ImageWriter for Aws {
         image: &ImageId,
         snapshots: SnapshotFate,
     ) -> Result<Deregistered, CloudError> {
-        let mut request = self.ec2.deregister_image().image_id(image.as_str());
+        let mut request = self.clients.ec2.deregister_image().image_id(image.as_str());
         if snapshots == SnapshotFate::DeleteWithImage {
             request = request.delete_associated_snapshots(true);
         }
@@ -84,7 +85,7 @@ impl Aws {
 
     /// The time of day as the SDK has it, which signs its calls with it.
     fn now(&self) -> Option<Timestamp> {
-        self.ec2.config().time_source()?.now().try_into().ok()
+        self.clients.ec2.config().time_source()?.now().try_into().ok()
     }
 }
 

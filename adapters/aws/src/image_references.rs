@@ -1,7 +1,5 @@
 //! What EC2 itself knows to refer to images.
 
-use std::collections::BTreeSet;
-
 use aws_sdk_ec2::types::{
     ImageReference, ImageReferenceOptionName, ImageReferenceResourceType, ResourceTypeOption,
     ResourceTypeRequest,
@@ -14,30 +12,17 @@ use super::api_call::ApiCall;
 use super::error::bad_answer;
 
 /// DescribeImageReferences takes at most so many images a call.
-const IMAGES: usize = 10;
+pub(super) const MAX_IMAGES: usize = 10;
 /// How many of a template's newest versions it looks at unless told otherwise, and at most.
 const DEFAULT_VERSIONS: u32 = 10;
 const MAX_VERSIONS: u32 = 10_000;
-/// Every state of a instance but terminated: here, unlike in a listing, they have to be named.
+/// Every instance state except terminated: here, unlike in a listing, they have to be named.
 const LIVING: [&str; 5] = ["pending", "running", "shutting-down", "stopping", "stopped"];
 
 impl Aws {
-    pub(super) async fn references_to(
-        &self,
-        images: &[ImageId],
-        versions: TemplateVersions,
-    ) -> Result<Vec<Reference>, CloudError> {
-        let types = wanted(versions);
-        let mut found = BTreeSet::new();
-        for some in images.chunks(IMAGES) {
-            found.extend(self.references_to_some(some, &types).await?);
-        }
-        Ok(found.into_iter().collect())
-    }
-
     /// Nothing refers to an image that is gone. Whether EC2 fails the call for one such image is
     /// not documented; if it does, the others are asked for one by one.
-    async fn references_to_some(
+    pub(super) async fn references_to_some(
         &self,
         images: &[ImageId],
         types: &[ResourceTypeRequest],
@@ -66,6 +51,7 @@ impl Aws {
             |token| {
                 // The bounds of a page are not documented, so that its size is left to EC2.
                 let request = self
+                    .clients
                     .ec2
                     .describe_image_references()
                     .set_image_ids(Some(ids.clone()))
@@ -81,7 +67,7 @@ impl Aws {
 }
 
 /// Everything that EC2 can look at, and how far it is to look.
-fn wanted(versions: TemplateVersions) -> Vec<ResourceTypeRequest> {
+pub(super) fn wanted(versions: TemplateVersions) -> Vec<ResourceTypeRequest> {
     let depth = match versions {
         TemplateVersions::DefaultAndLatest => DEFAULT_VERSIONS,
         TemplateVersions::Newest(newest) => newest.get().clamp(DEFAULT_VERSIONS, MAX_VERSIONS),

@@ -22,6 +22,7 @@ impl ImageReader for Aws {
             |token| {
                 // Owners see their own deprecated images anyway, but not the disabled ones.
                 let request = self
+                    .clients
                     .ec2
                     .describe_images()
                     .owners("self")
@@ -38,7 +39,8 @@ impl ImageReader for Aws {
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
         // A page size next to an id is an error to EC2, so that there is none here.
-        let request = self.ec2.describe_images().image_ids(image.as_str()).include_disabled(true);
+        let request =
+            self.clients.ec2.describe_images().image_ids(image.as_str()).include_disabled(true);
         let answer = match self.send(ApiCall::DescribeImages, request.send()).await {
             Ok(answer) => answer,
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),

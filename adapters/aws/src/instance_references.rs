@@ -2,7 +2,7 @@
 
 use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
 use steward::cloud::{CloudError, ErrorKind};
-use steward::model::{ImageId, InstanceId, Reference, ReferenceKind};
+use steward::model::{InstanceId, Reference, ReferenceKind};
 
 use super::Aws;
 use super::api_call::ApiCall;
@@ -17,17 +17,13 @@ impl Aws {
         self.living(None).await
     }
 
-    pub(super) async fn instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
-        let filter = Filter::builder().name("image-id").values(image.as_str()).build();
-        self.living(Some(filter)).await
-    }
-
     /// One instance as EC2 describes it; `None` when it does not exist.
     pub(super) async fn instance(
         &self,
         instance: &InstanceId,
     ) -> Result<Option<Instance>, CloudError> {
         let request = self
+            .clients
             .ec2
             .describe_instances()
             .instance_ids(instance.as_str())
@@ -45,7 +41,10 @@ impl Aws {
 
     /// The terminated ones are dropped here and not by a filter: a filter would have to name
     /// the states that count, and would lose a state that it does not know.
-    async fn living(&self, filter: Option<Filter>) -> Result<Vec<Reference>, CloudError> {
+    pub(super) async fn living(
+        &self,
+        filter: Option<Filter>,
+    ) -> Result<Vec<Reference>, CloudError> {
         let mut found = Vec::new();
         self.each_instance(filter, |instance| {
             found.extend(self.reference_of(&instance)?);
@@ -68,6 +67,7 @@ impl Aws {
             |token| {
                 // An account may hide from its listings what other AWS services manage in it.
                 let request = self
+                    .clients
                     .ec2
                     .describe_instances()
                     .max_results(PAGE)

@@ -42,6 +42,7 @@ impl Instances for Aws {
     ) -> Result<InstanceProtection, CloudError> {
         let attribute = async |name: InstanceAttributeName| {
             let request = self
+                .clients
                 .ec2
                 .describe_instance_attribute()
                 .instance_id(instance.as_str())
@@ -50,8 +51,11 @@ impl Instances for Aws {
         };
         let end = attribute(InstanceAttributeName::DisableApiTermination).await?;
         let stop = attribute(InstanceAttributeName::DisableApiStop).await?;
-        let request =
-            self.autoscaling.describe_auto_scaling_instances().instance_ids(instance.as_str());
+        let request = self
+            .clients
+            .autoscaling
+            .describe_auto_scaling_instances()
+            .instance_ids(instance.as_str());
         let members = self.send(ApiCall::DescribeAutoScalingInstances, request.send()).await?;
         let member = members.auto_scaling_instances.unwrap_or_default().into_iter().next();
         Ok(InstanceProtection {
@@ -66,12 +70,12 @@ impl Instances for Aws {
     }
 
     async fn stop(&self, instance: &InstanceId) -> Result<(), CloudError> {
-        let request = self.ec2.stop_instances().instance_ids(instance.as_str());
+        let request = self.clients.ec2.stop_instances().instance_ids(instance.as_str());
         self.send(ApiCall::StopInstances, request.send()).await.map(|_| ())
     }
 
     async fn terminate(&self, instance: &InstanceId) -> Result<(), CloudError> {
-        let request = self.ec2.terminate_instances().instance_ids(instance.as_str());
+        let request = self.clients.ec2.terminate_instances().instance_ids(instance.as_str());
         self.send(ApiCall::TerminateInstances, request.send()).await.map(|_| ())
     }
 }

@@ -20,6 +20,7 @@ impl Aws {
             ApiCall::DescribeLaunchConfigurations,
             |token| {
                 let request = self
+                    .clients
                     .autoscaling
                     .describe_launch_configurations()
                     .max_records(PAGE)

@@ -1,9 +1,10 @@
 //! The ports of steward on the AWS SDK.
 //!
-//! One file for each resource, which implements the port's traits for that resource. `api_call` is
-//! the table of all calls (names, permissions and rate limits), `error` alone knows what error
-//! codes mean, and every call goes through `Aws::send`. `launch_sources` lists the sources of
-//! references that launch instances.
+//! One file for each trait of a port: `images` and `image_lifecycle`, `snapshots`, `permissions`,
+//! `references`, `recycle_bin`, `tags`, `instances`, `event_bus`. `api_call` is the table of all
+//! calls (names, permissions and rate limits), `error` alone knows what error codes mean, and every
+//! call but the one that finds out the account goes through `Aws::send`. `launch_sources` lists
+//! the sources of references that launch instances.
 
 mod api_call;
 mod auto_scaling_groups;
@@ -43,6 +44,7 @@ use steward::cloud::CloudError;
 use steward::model::{AccountId, Region};
 
 use self::api_call::ApiCall;
+use self::connect::Clients;
 pub use self::connect::{Connect, Connection, StaticKeys, connect};
 pub use self::rate_limit::RateLimit;
 use self::rate_limit::RateLimiters;
@@ -54,12 +56,7 @@ use self::rate_limit::RateLimiters;
 /// debug build at least.
 #[derive(Debug, Clone)]
 pub struct Aws {
-    ec2: aws_sdk_ec2::Client,
-    autoscaling: aws_sdk_autoscaling::Client,
-    batch: aws_sdk_batch::Client,
-    events: aws_sdk_eventbridge::Client,
-    rbin: aws_sdk_rbin::Client,
-    ssm: aws_sdk_ssm::Client,
+    clients: Clients,
     limits: Arc<RateLimiters>,
     account: AccountId,
     region: Region,

@@ -12,7 +12,7 @@ impl Aws {
     /// # Errors
     /// [`steward::cloud::ErrorKind::NotFound`] when there is no such parameter.
     pub async fn parameter(&self, name: &str) -> Result<String, CloudError> {
-        let request = self.ssm.get_parameter().name(name).with_decryption(true);
+        let request = self.clients.ssm.get_parameter().name(name).with_decryption(true);
         let answer = self.send(ApiCall::GetParameter, request.send()).await.map_err(|error| {
             // What SSM says about a missing parameter does not name it.
             CloudError { message: format!("parameter {name}: {}", error.message), ..error }

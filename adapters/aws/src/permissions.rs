@@ -19,6 +19,7 @@ impl PermissionReader for Aws {
         image: &ImageId,
     ) -> Result<Vec<LaunchPermission>, CloudError> {
         let request = self
+            .clients
             .ec2
             .describe_image_attribute()
             .image_id(image.as_str())
@@ -32,6 +33,7 @@ impl PermissionReader for Aws {
         snapshot: &SnapshotId,
     ) -> Result<Vec<VolumePermission>, CloudError> {
         let request = self
+            .clients
             .ec2
             .describe_snapshot_attribute()
             .snapshot_id(snapshot.as_str())
@@ -49,27 +51,36 @@ impl PermissionWriter for Aws {
         }
         let added = with.iter().map(ec2_permission).collect::<Result<_, _>>()?;
         let changes = LaunchPermissionModifications::builder().set_add(Some(added)).build();
-        let request =
-            self.ec2.modify_image_attribute().image_id(image.as_str()).launch_permission(changes);
+        let request = self
+            .clients
+            .ec2
+            .modify_image_attribute()
+            .image_id(image.as_str())
+            .launch_permission(changes);
         self.send(ApiCall::ModifyImageAttribute, request.send()).await.map(|_| ())
     }
 }
 
 /// Whom a launch permission names.
-fn launchers(permission: &Ec2LaunchPermission) -> impl Iterator<Item = &str> {
-    [
+fn launchers(permission: &Ec2LaunchPermission) -> Vec<&str> {
+    somebody([
         permission.user_id(),
         permission.group().map(PermissionGroup::as_str),
         permission.organization_arn(),
         permission.organizational_unit_arn(),
-    ]
-    .into_iter()
-    .flatten()
+    ])
 }
 
 /// Whom a permission to create volumes names.
-fn volume_creators(permission: &CreateVolumePermission) -> impl Iterator<Item = &str> {
-    [permission.user_id(), permission.group().map(PermissionGroup::as_str)].into_iter().flatten()
+fn volume_creators(permission: &CreateVolumePermission) -> Vec<&str> {
+    somebody([permission.user_id(), permission.group().map(PermissionGroup::as_str)])
+}
+
+/// The names that are there. A permission without any that this version knows is one for somebody
+/// unknown, and never none.
+fn somebody<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> Vec<&'a str> {
+    let known: Vec<&str> = names.into_iter().flatten().collect();
+    if known.is_empty() { vec!["somebody unknown"] } else { known }
 }
 
 fn in_order<'a>(names: impl Iterator<Item = &'a str>) -> Vec<LaunchPermission> {
@@ -112,7 +123,7 @@ mod tests {
     fn permissions_become_those_of_ec2_and_back() {
         for text in ["123456789012", "all", ORGANIZATION, UNIT] {
             let permission = shared_with(text).unwrap();
-            assert_eq!(launchers(&permission).collect::<Vec<_>>(), [text]);
+            assert_eq!(launchers(&permission), [text]);
         }
         assert_eq!(shared_with("123456789012").unwrap().user_id(), Some("123456789012"));
         assert_eq!(shared_with("all").unwrap().group(), Some(&PermissionGroup::All));
@@ -126,5 +137,14 @@ mod tests {
             let error = shared_with(text).unwrap_err().to_string();
             assert!(error.starts_with("ec2:ModifyImageAttribute: an image cannot"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_permission_of_an_unknown_kind_is_one_for_somebody() {
+        let unknown = LaunchPermission::Unknown("somebody unknown".into());
+        let launch = Ec2LaunchPermission::builder().build();
+        assert_eq!(in_order([&launch].into_iter().flat_map(launchers)), [unknown.clone()]);
+        let volume = CreateVolumePermission::builder().build();
+        assert_eq!(in_order([&volume].into_iter().flat_map(volume_creators)), [unknown]);
     }
 }

@@ -32,8 +32,12 @@ impl RecycleBinReader for Aws {
         self.list(
             ApiCall::ListImagesInRecycleBin,
             |token| {
-                let request =
-                    self.ec2.list_images_in_recycle_bin().max_results(PAGE).set_next_token(token);
+                let request = self
+                    .clients
+                    .ec2
+                    .list_images_in_recycle_bin()
+                    .max_results(PAGE)
+                    .set_next_token(token);
                 request.send()
             },
             |page| (page.images, page.next_token),
@@ -47,6 +51,7 @@ impl RecycleBinReader for Aws {
             ApiCall::ListSnapshotsInRecycleBin,
             |token| {
                 let request = self
+                    .clients
                     .ec2
                     .list_snapshots_in_recycle_bin()
                     .max_results(PAGE)
@@ -63,7 +68,7 @@ impl RecycleBinReader for Aws {
 #[async_trait]
 impl RecycleBinWriter for Aws {
     async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError> {
-        let request = self.ec2.restore_image_from_recycle_bin().image_id(image.as_str());
+        let request = self.clients.ec2.restore_image_from_recycle_bin().image_id(image.as_str());
         match self.send(ApiCall::RestoreImageFromRecycleBin, request.send()).await {
             Ok(_) => Ok(()),
             // The image is there: not found is another thing.
@@ -75,7 +80,8 @@ impl RecycleBinWriter for Aws {
     }
 
     async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError> {
-        let request = self.ec2.restore_snapshot_from_recycle_bin().snapshot_id(snapshot.as_str());
+        let request =
+            self.clients.ec2.restore_snapshot_from_recycle_bin().snapshot_id(snapshot.as_str());
         self.send(ApiCall::RestoreSnapshotFromRecycleBin, request.send()).await.map(|_| ())
     }
 }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use aws_sdk_ec2::types::Filter;
 use futures_util::future::join_all;
 use futures_util::join;
 use steward::cloud::{CloudError, ReferenceReader, SourceAnswer};
@@ -15,11 +16,12 @@ use steward::model::{
 };
 
 use super::Aws;
+use super::image_references::{MAX_IMAGES, wanted};
 use super::launch_sources::{self, LaunchSource};
 use super::launch_templates::{Named, Templates, VersionKey};
 use super::ssm_aliases::ResolvedImages;
 
-/// What the listing of each source of holders said.
+/// The launch sources of each kind, or why they could not be listed.
 type Listed = [(Source, Result<Vec<LaunchSource>, CloudError>)];
 /// What each source says about references.
 type SourceResults = Vec<(Source, Result<Vec<Reference>, CloudError>)>;
@@ -66,11 +68,17 @@ impl ReferenceReader for Aws {
         images: &[ImageId],
         versions: TemplateVersions,
     ) -> Result<Vec<Reference>, CloudError> {
-        self.references_to(images, versions).await
+        let types = wanted(versions);
+        let mut found = BTreeSet::new();
+        for some in images.chunks(MAX_IMAGES) {
+            found.extend(self.references_to_some(some, &types).await?);
+        }
+        Ok(found.into_iter().collect())
     }
 
     async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
-        self.instances_of(image).await
+        let filter = Filter::builder().name("image-id").values(image.as_str()).build();
+        self.living(Some(filter)).await
     }
 
     /// The snapshots that the versions of templates name in their own block devices.
@@ -181,7 +189,7 @@ impl Aws {
         self.arn("ec2", &format!("launch-template/{id}"))
     }
 
-    /// Where the templates were not read, a holder that uses one is not read either: part of an
+    /// Where the templates were not read, a launch source that uses one is not read either: part of an
     /// answer is no answer.
     async fn by_launch_sources(
         &self,

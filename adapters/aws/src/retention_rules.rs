@@ -24,6 +24,7 @@ impl Aws {
             ApiCall::ListRules,
             |token| {
                 let request = self
+                    .clients
                     .rbin
                     .list_rules()
                     .resource_type(kind.clone())
@@ -48,7 +49,7 @@ impl Aws {
         id: String,
         resource: Recyclable,
     ) -> Result<Option<RetentionRule>, CloudError> {
-        let request = self.rbin.get_rule().identifier(&id);
+        let request = self.clients.rbin.get_rule().identifier(&id);
         match self.send(ApiCall::GetRule, request.send()).await {
             Ok(answer) => rule_of(id, resource, answer).map(Some),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(None),

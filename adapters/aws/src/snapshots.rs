@@ -45,8 +45,12 @@ impl SnapshotReader for Aws {
         self.list(
             ApiCall::DescribeLockedSnapshots,
             |token| {
-                let request =
-                    self.ec2.describe_locked_snapshots().max_results(PAGE).set_next_token(token);
+                let request = self
+                    .clients
+                    .ec2
+                    .describe_locked_snapshots()
+                    .max_results(PAGE)
+                    .set_next_token(token);
                 request.send()
             },
             |page| (page.snapshots, page.next_token),
@@ -66,7 +70,7 @@ impl SnapshotReader for Aws {
 #[async_trait]
 impl SnapshotWriter for Aws {
     async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError> {
-        let request = self.ec2.delete_snapshot().snapshot_id(snapshot.as_str());
+        let request = self.clients.ec2.delete_snapshot().snapshot_id(snapshot.as_str());
         match self.send(ApiCall::DeleteSnapshot, request.send()).await {
             Ok(_) => Ok(SnapshotDeletion::Deleted),
             Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
@@ -83,6 +87,7 @@ impl Aws {
             ApiCall::DescribeSnapshots,
             |token| {
                 let request = self
+                    .clients
                     .ec2
                     .describe_snapshots()
                     .owner_ids("self")

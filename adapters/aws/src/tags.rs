@@ -30,6 +30,7 @@ impl TagReader for Aws {
             ApiCall::DescribeTags,
             |token| {
                 let request = self
+                    .clients
                     .ec2
                     .describe_tags()
                     .max_results(PAGE)
@@ -53,8 +54,12 @@ impl TagWriter for Aws {
         let tags: Vec<Tag> =
             tags.iter().map(|(key, value)| Tag::builder().key(key).value(value).build()).collect();
         for some in resources.chunks(RESOURCES) {
-            let request =
-                self.ec2.create_tags().set_resources(ids(some)).set_tags(Some(tags.clone()));
+            let request = self
+                .clients
+                .ec2
+                .create_tags()
+                .set_resources(ids(some))
+                .set_tags(Some(tags.clone()));
             self.send(ApiCall::CreateTags, request.send()).await?;
         }
         Ok(())
@@ -72,8 +77,12 @@ impl TagWriter for Aws {
         // A key without a value matches whatever the value is.
         let tags: Vec<Tag> = keys.iter().map(|key| Tag::builder().key(key).build()).collect();
         for some in resources.chunks(RESOURCES) {
-            let request =
-                self.ec2.delete_tags().set_resources(ids(some)).set_tags(Some(tags.clone()));
+            let request = self
+                .clients
+                .ec2
+                .delete_tags()
+                .set_resources(ids(some))
+                .set_tags(Some(tags.clone()));
             self.send(ApiCall::DeleteTags, request.send()).await?;
         }
         Ok(())

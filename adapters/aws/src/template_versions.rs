@@ -100,6 +100,7 @@ impl Aws {
             |token| {
                 // An account may hide from its listings what other AWS services manage in it.
                 let request = self
+                    .clients
                     .ec2
                     .describe_launch_template_versions()
                     .set_launch_template_id(id.clone())
@@ -130,11 +131,11 @@ impl Aws {
     }
 
     async fn template_ids(&self) -> Result<Vec<String>, CloudError> {
-        let mut found = Vec::new();
-        self.each_page(
+        self.list(
             ApiCall::DescribeLaunchTemplates,
             |token| {
                 let request = self
+                    .clients
                     .ec2
                     .describe_launch_templates()
                     .max_results(PAGE)
@@ -142,17 +143,15 @@ impl Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| {
-                for template in page.launch_templates.unwrap_or_default() {
-                    found.push(template.launch_template_id.ok_or_else(|| {
-                        let message = "a template came without its id".to_owned();
-                        bad_answer(ApiCall::DescribeLaunchTemplates, message)
-                    })?);
-                }
-                Ok(page.next_token)
+            |page| (page.launch_templates, page.next_token),
+            |template| {
+                let missing = || {
+                    let message = "a template came without its id".to_owned();
+                    bad_answer(ApiCall::DescribeLaunchTemplates, message)
+                };
+                template.launch_template_id.ok_or_else(missing).map(Some)
             },
         )
-        .await?;
-        Ok(found)
+        .await
     }
 }

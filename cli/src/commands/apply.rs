@@ -13,7 +13,7 @@ use crate::args::{self, Format};
 use crate::context::Context;
 use crate::files::{name_of, print, print_json, read, read_policy};
 use crate::live;
-use crate::load::{Loaded, see_live};
+use crate::load::{Loaded, load_live};
 use crate::outcome::{CommandError, Exit};
 
 /// What `apply` did.
@@ -124,7 +124,7 @@ async fn run_saved(
     let live = live::connect(place, context).await?;
     saved.fits(&live.target, context.now).map_err(wrong)?;
     let now = saved.plan.planned_at;
-    let Loaded { plan, snapshots: fresh, .. } = see_live(&live, &policy, now, &[], context).await;
+    let Loaded { plan, snapshots: fresh, .. } = load_live(&live, &policy, now, &[], context).await;
     let differences = saved.differences(&plan, &fresh);
     let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
     if let Some(refusal) = saved.refusal(&plan, &differences) {

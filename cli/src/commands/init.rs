@@ -1,4 +1,4 @@
-//! `init`: write a first policy, from what is seen or from what another tool was told.
+//! `init`: write a first policy, from what is loaded or from what another tool was told.
 
 use std::fs::OpenOptions;
 use std::io::Write;

@@ -17,7 +17,7 @@ use crate::files::{
     at_most_one_standard, is_standard, name_of, print, print_json, print_json_lines,
     read_policy_text, write,
 };
-use crate::load::{Loaded, see};
+use crate::load::{Loaded, load};
 use crate::outcome::{CommandError, Exit};
 
 /// A plan for images, and what the ledger says about snapshots.
@@ -56,16 +56,16 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
     let policy = Policy::parse(&text, &policy_file)?;
-    let mut seen = see(world, &policy, &pins, context).await?;
+    let mut loaded = load(world, &policy, &pins, context).await?;
     if stale {
-        let found = report::stale(&seen.plan).into_iter().map(|one| one.image_id);
-        seen.ask_about(&found.collect::<Vec<_>>(), &policy, context).await;
+        let found = report::stale(&loaded.plan).into_iter().map(|one| one.image_id);
+        loaded.ask_about(&found.collect::<Vec<_>>(), &policy, context).await;
     }
     context.progress.end();
     if let Some(out) = &out {
-        save(out, text, policy_file, &seen)?;
+        save(out, text, policy_file, &loaded)?;
     }
-    let Loaded { mut plan, mut snapshots, .. } = seen;
+    let Loaded { mut plan, mut snapshots, .. } = loaded;
     if stale {
         return print_stale(&plan, format, context);
     }
@@ -113,8 +113,8 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     Ok(exit_of(&plan, context))
 }
 
-fn save(out: &Path, policy: String, file: String, seen: &Loaded) -> Result<(), CommandError> {
-    let saved = SavedPlan::new(policy, file, seen.plan.clone(), seen.snapshots.clone());
+fn save(out: &Path, policy: String, file: String, loaded: &Loaded) -> Result<(), CommandError> {
+    let saved = SavedPlan::new(policy, file, loaded.plan.clone(), loaded.snapshots.clone());
     write(out, &format!("{}\n", serde_json::to_string(&saved)?))
 }
 

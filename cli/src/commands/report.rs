@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write,
 };
-use crate::load::{Loaded, see};
+use crate::load::{Loaded, load};
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
 
@@ -23,24 +23,24 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
     let policy_file = short_name(&policy.policy);
     let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
     let other = against.as_deref().map(read_policy).transpose()?;
-    let mut seen = see(world, &policy, &[], context).await?;
-    let stale = stale(&seen.plan).into_iter().map(|one| one.image_id);
-    seen.ask_about(&stale.collect::<Vec<_>>(), &policy, context).await;
+    let mut loaded = load(world, &policy, &[], context).await?;
+    let stale = stale(&loaded.plan).into_iter().map(|one| one.image_id);
+    loaded.ask_about(&stale.collect::<Vec<_>>(), &policy, context).await;
     context.progress.end();
     let program = format!("image-steward {VERSION}");
     let about = About { policy_file: &policy_file, program: &program };
-    let mut page = PageData::of(&seen.inventory, &policy, &seen.plan, &seen.snapshots, about);
+    let mut page = PageData::of(&loaded.inventory, &policy, &loaded.plan, &loaded.snapshots, about);
     if days > 0 {
-        let future = Future { seen: &seen, days, policy: (&policy_file, &policy) };
+        let future = Future { loaded: &loaded, days, policy: (&policy_file, &policy) };
         let other = against.as_deref().map(short_name).zip(other.as_ref());
         page = page.with_projection(future.projection(other, context)?);
     }
-    let title = format!("Images of account {} in {}", seen.plan.account, seen.plan.region);
+    let title = format!("Images of account {} in {}", loaded.plan.account, loaded.plan.region);
     write(&out, &fill(&title, &page)?)?;
     if !is_standard(&out) {
         context.hint(format_args!("written: {}", out.display()));
     }
-    if let Some(refusal) = &seen.plan.refusal {
+    if let Some(refusal) = &loaded.plan.refusal {
         context.warn(format_args!("refused: {refusal}"));
         return Ok(Exit::Refused);
     }
@@ -49,7 +49,7 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
 
 /// What policies would do in the days to come.
 struct Future<'a> {
-    seen: &'a Loaded,
+    loaded: &'a Loaded,
     days: u32,
     policy: (&'a str, &'a Policy),
 }
@@ -61,11 +61,11 @@ impl Future<'_> {
         other: Option<(String, &Policy)>,
         context: &Context,
     ) -> Result<serde_json::Value, CommandError> {
-        let Self { seen, days, policy: (file, policy) } = *self;
-        let now = seen.plan.planned_at;
-        let growth = Growth::of(&seen.inventory, policy, now);
+        let Self { loaded, days, policy: (file, policy) } = *self;
+        let now = loaded.plan.planned_at;
+        let growth = Growth::of(&loaded.inventory, policy, now);
         let simulate = |policy: &Policy| {
-            simulate_with(&seen.inventory, growth.clone(), policy, now, days, &context.progress)
+            simulate_with(&loaded.inventory, growth.clone(), policy, now, days, &context.progress)
         };
         let mut projection = serde_json::to_value(simulate(policy).series())?;
         projection["policy"] = file.into();

@@ -119,7 +119,8 @@ async fn read_account(
             }
         };
         collect::plan_verified(&live.aws, &mut inventory, policy, now, context.reading()).await;
-        collect::read_snapshot_holders(&live.aws, &mut inventory, policy, context.reading()).await;
+        collect::read_snapshot_references(&live.aws, &mut inventory, policy, context.reading())
+            .await;
         inventory
     };
     let inventory = read(&new, None).await;

@@ -90,18 +90,18 @@ impl<'a> Rechecker<'a> {
         let Some(mut found) = self.cloud.find_image(image).await? else {
             return Ok(Some(Change::Gone));
         };
-        let mut holders = self.cloud.find_instances_of(image).await?;
-        holders.extend(references.get(image).into_iter().flatten().cloned());
-        holders.extend(looked.iter().filter(|reference| reference.image_id == *image).cloned());
-        holders.sort();
-        holders.dedup();
+        let mut current = self.cloud.find_instances_of(image).await?;
+        current.extend(references.get(image).into_iter().flatten().cloned());
+        current.extend(looked.iter().filter(|reference| reference.image_id == *image).cloned());
+        current.sort();
+        current.dedup();
         // A disabled image cannot be shared.
         if found.state != ImageState::Disabled {
             found.launch_permissions =
                 Some(self.cloud.find_launch_permissions(image).await?.into());
         }
         let (account, now) = (&self.plan.account, self.plan.planned_at);
-        let kept = plan::recheck(decision, &found, account, &holders, self.policy, now);
+        let kept = plan::recheck(decision, &found, account, &current, self.policy, now);
         if !kept.is_empty() {
             return Ok(Some(Change::Kept { reasons: kept }));
         }

@@ -68,7 +68,7 @@ pub async fn collect_snapshot_inventory(
     let mut inventory = empty(target, now);
     let snapshots = view.list_snapshots(scope).await;
     record(progress, Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
-    read_snapshot_holders(view, &mut inventory, policy, context).await;
+    read_snapshot_references(view, &mut inventory, policy, context).await;
     let images = view.list_images().await;
     record(progress, Source::Images, images, &mut inventory.images, &mut inventory.unread);
     tidy(inventory)
@@ -76,7 +76,7 @@ pub async fn collect_snapshot_inventory(
 
 /// Reads what the listings of images and snapshots do not tell about snapshots: which are locked,
 /// which are named by launch templates, which images are in the Recycle Bin, and its rules.
-pub async fn read_snapshot_holders(
+pub async fn read_snapshot_references(
     view: &dyn View,
     inventory: &mut Inventory,
     policy: &Policy,

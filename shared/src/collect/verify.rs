@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::read_retention_rules;
 use crate::cloud::{CloudError, ErrorKind, View};
-use crate::model::{Image, ImageId, ImageState, Inventory, SnapshotId, Source};
+use crate::model::{Image, ImageId, ImageState, Inventory, LaunchPermission, SnapshotId, Source};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::{Action, Plan, plan};
 use crate::policy::{Check, Policy};
@@ -54,14 +54,14 @@ pub async fn plan_verified(
         let (references, permissions) = (lacking.references.clone(), lacking.permissions);
         let mut came =
             read_references_to(view, inventory, policy, references, &mut asked, context).await;
-        if matches!(came, Verified::Completely) {
+        if matches!(came, ReadResult::Complete) {
             came = read_permissions_of(view, inventory, permissions, context).await;
         }
         match came {
-            Verified::Completely => {}
-            Verified::Failed => return plan(inventory, policy, now),
+            ReadResult::Complete => {}
+            ReadResult::Failed => return plan(inventory, policy, now),
             // What has been looked at goes on; the rest waits for the next run.
-            Verified::OutOfTime => {
+            ReadResult::OutOfTime => {
                 found = plan(inventory, policy, now);
                 let lacking = MissingEvidence::of(&found, inventory, policy, &asked);
                 found.defer_unverified(&lacking.images(inventory));
@@ -135,9 +135,9 @@ impl MissingEvidence {
     }
 }
 
-/// How far the reading came.
-enum Verified {
-    Completely,
+/// How a reading ended.
+enum ReadResult {
+    Complete,
     Failed,
     OutOfTime,
 }
@@ -156,7 +156,7 @@ async fn read_each<I: Clone, T, F>(
     read: impl Fn(I) -> F,
     mut store: impl FnMut(I, Result<T, CloudError>) -> Result<(), CloudError>,
     context: RunContext<'_>,
-) -> (Verified, Option<CloudError>)
+) -> (ReadResult, Option<CloudError>)
 where
     F: Future<Output = Result<T, CloudError>>,
 {
@@ -173,19 +173,19 @@ where
         .buffer_unordered(CALLS_IN_FLIGHT)
         .collect()
         .await;
-    let mut verified = Verified::Completely;
+    let mut ended = ReadResult::Complete;
     let mut failure = None;
     for (item, response) in responses {
         match response.map(|response| store(item, response)) {
-            None => verified = Verified::OutOfTime,
+            None => ended = ReadResult::OutOfTime,
             Some(Ok(())) => {}
             Some(Err(error)) => failure = Some(error),
         }
     }
     if failure.is_some() {
-        verified = Verified::Failed;
+        ended = ReadResult::Failed;
     }
-    (verified, failure)
+    (ended, failure)
 }
 
 /// Notes that `source` could not be read, if so.
@@ -204,12 +204,12 @@ async fn read_references_to(
     images: Vec<ImageId>,
     asked: &mut HashSet<ImageId>,
     context: RunContext<'_>,
-) -> Verified {
+) -> ReadResult {
     let versions = policy.safety.template_versions;
     context.stage("asking EC2 what refers to images", Some(images.len()));
     let batches = images.chunks(ASKED_TOGETHER).map(<[ImageId]>::to_vec).collect();
     let mut found = Vec::new();
-    let (verified, failure) = read_each(
+    let (ended, failure) = read_each(
         batches,
         Vec::len,
         |batch: Vec<ImageId>| async move { view.find_references_to(&batch, versions).await },
@@ -225,7 +225,7 @@ async fn read_references_to(
     inventory.references.sort();
     inventory.references.dedup();
     note_failure(Source::ImageReferences, failure, inventory);
-    verified
+    ended
 }
 
 /// Reads who may launch every image of which the listings do not tell: one call an image.
@@ -247,34 +247,25 @@ async fn read_permissions_of(
     inventory: &mut Inventory,
     positions: Vec<usize>,
     context: RunContext<'_>,
-) -> Verified {
+) -> ReadResult {
     context.stage("reading who may launch images", Some(positions.len()));
-    let images: Vec<(usize, ImageId)> = positions
-        .into_iter()
-        .filter_map(|position| Some((position, inventory.images.get(position)?.image_id.clone())))
-        .collect();
-    let (verified, failure) = read_each(
-        images,
-        |_| 1,
-        |(_, image)| async move { view.find_launch_permissions(&image).await },
-        |(position, _), response| {
-            let Some(image) = inventory.images.get_mut(position) else { return Ok(()) };
-            match response {
-                Ok(permissions) => image.launch_permissions = Some(permissions.into()),
-                // It was deregistered in the meantime.
-                Err(error) if error.kind == ErrorKind::NotFound => {
-                    image.state = ImageState::Deregistered;
-                    image.launch_permissions = Some(Box::default());
-                }
-                Err(error) => return Err(error),
+    let images = &mut inventory.images;
+    let ids = ids_at(positions, |position| images.get(position).map(|one| one.image_id.clone()));
+    let (ended, failure) = read_permissions(
+        ids,
+        |image| async move { view.find_launch_permissions(&image).await },
+        |position, permissions| {
+            let Some(image) = images.get_mut(position) else { return };
+            if permissions.is_none() {
+                image.state = ImageState::Deregistered;
             }
-            Ok(())
+            image.launch_permissions = Some(permissions.unwrap_or_default().into());
         },
         context,
     )
     .await;
     note_failure(Source::LaunchPermissions, failure, inventory);
-    verified
+    ended
 }
 
 /// Plans for the snapshots, and reads with whom those are shared that would be marked or deleted:
@@ -293,9 +284,9 @@ pub async fn plan_snapshots_verified(
             return found;
         }
         match read_volume_permissions(view, inventory, unknown, context).await {
-            Verified::Completely => {}
-            Verified::Failed => return plan_snapshots(inventory, policy, now),
-            Verified::OutOfTime => {
+            ReadResult::Complete => {}
+            ReadResult::Failed => return plan_snapshots(inventory, policy, now),
+            ReadResult::OutOfTime => {
                 found = plan_snapshots(inventory, policy, now);
                 let unknown = unshared_snapshots(&found, inventory);
                 let unknown = unknown.iter().filter_map(|at| inventory.snapshots.get(*at));
@@ -329,33 +320,57 @@ async fn read_volume_permissions(
     inventory: &mut Inventory,
     positions: Vec<usize>,
     context: RunContext<'_>,
-) -> Verified {
+) -> ReadResult {
     context.stage("reading who may use snapshots", Some(positions.len()));
-    let snapshots: Vec<(usize, SnapshotId)> = positions
-        .into_iter()
-        .filter_map(|position| {
-            Some((position, inventory.snapshots.get(position)?.snapshot_id.clone()))
-        })
-        .collect();
-    let (verified, failure) = read_each(
-        snapshots,
-        |_| 1,
-        |(_, snapshot)| async move { view.find_volume_permissions(&snapshot).await },
-        |(position, _), response| {
-            let Some(snapshot) = inventory.snapshots.get_mut(position) else { return Ok(()) };
-            match response {
-                Ok(permissions) => snapshot.shared_with = Some(permissions.into()),
-                // It was deleted in the meantime, which deleting it finds out.
-                Err(error) if error.kind == ErrorKind::NotFound => {
-                    snapshot.shared_with = Some(Box::default());
-                }
-                Err(error) => return Err(error),
+    let snapshots = &mut inventory.snapshots;
+    let ids =
+        ids_at(positions, |position| snapshots.get(position).map(|one| one.snapshot_id.clone()));
+    let (ended, failure) = read_permissions(
+        ids,
+        |snapshot| async move { view.find_volume_permissions(&snapshot).await },
+        // That a snapshot was deleted in the meantime is found out when it is deleted.
+        |position, permissions| {
+            if let Some(snapshot) = snapshots.get_mut(position) {
+                snapshot.shared_with = Some(permissions.unwrap_or_default().into());
             }
-            Ok(())
         },
         context,
     )
     .await;
     note_failure(Source::VolumePermissions, failure, inventory);
-    verified
+    ended
+}
+
+/// The ids of the resources at these positions, each with its position.
+fn ids_at<I>(positions: Vec<usize>, id: impl Fn(usize) -> Option<I>) -> Vec<(usize, I)> {
+    positions.into_iter().filter_map(|position| Some((position, id(position)?))).collect()
+}
+
+/// Reads the permissions of each resource. `store` takes them with the position of the resource;
+/// `None` means that the resource no longer exists.
+async fn read_permissions<I: Clone, F>(
+    ids: Vec<(usize, I)>,
+    read: impl Fn(I) -> F,
+    mut store: impl FnMut(usize, Option<Vec<LaunchPermission>>),
+    context: RunContext<'_>,
+) -> (ReadResult, Option<CloudError>)
+where
+    F: Future<Output = Result<Vec<LaunchPermission>, CloudError>>,
+{
+    read_each(
+        ids,
+        |_| 1,
+        |(_, id)| read(id),
+        |(position, _), response| {
+            let permissions = match response {
+                Ok(permissions) => Some(permissions),
+                Err(error) if error.kind == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            };
+            store(position, permissions);
+            Ok(())
+        },
+        context,
+    )
+    .await
 }

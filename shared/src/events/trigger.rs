@@ -1,4 +1,4 @@
-//! What starts a run.
+//! What starts a run. The adapters parse events into it, for example `adapters/eventbridge`.
 
 use jiff::Timestamp;
 

@@ -100,7 +100,8 @@ pub struct ImageStep {
 /// One reason for what happened.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EventReason {
-    /// The kind of reason, as in a plan.
+    /// The kind of reason, as in a plan; `image_deregistered` for a snapshot that was deleted
+    /// together with its image.
     pub reason: String,
     /// The reason in words, for a message.
     pub text: String,

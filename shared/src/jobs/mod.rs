@@ -25,13 +25,12 @@ use crate::progress::RunContext;
 /// The maximum number of decisions in an answer. Lambda allows 6 MB; a decision with many reasons
 /// takes about 1 KB.
 pub const MAX_STEPS: usize = 1000;
-/// The maximum number of step records in an answer: about 100 bytes each.
-pub const MAX_RECORDS: usize = 20_000;
+/// The maximum number of step records in an answer. One takes about 100 bytes, or 500 with a
+/// failure or with reasons.
+pub const MAX_RECORDS: usize = 5_000;
 
 /// What a function does.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr, strum::VariantArray,
-)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum FunctionKind {
     /// Tags new images.
@@ -186,12 +185,12 @@ pub struct Retired {
 /// All that a job tried failed: the runtime should know, and try again.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum JobError {
-    /// The event was earlier than the provider's own listing: to be sent again.
-    #[error("{0} is said to be available, but is pending still; send the event again")]
-    NotYet(ImageId),
-    /// The event was earlier than the provider's own listing: to be sent again.
-    #[error("{0} was made a moment ago, but is not to be seen yet; send the event again")]
-    Unverified(ImageId),
+    /// The event came before the provider's own listing shows the image as available.
+    #[error("{0} is still pending; retry the event")]
+    StillPending(ImageId),
+    /// The event came before the provider's own listing shows the image.
+    #[error("{0} is not visible yet; retry the event")]
+    NotVisibleYet(ImageId),
     /// A call that the job cannot do without.
     #[error(transparent)]
     Cloud(#[from] CloudError),

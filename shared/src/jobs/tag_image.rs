@@ -51,7 +51,7 @@ impl Job<'_> {
         let found = match self.image_of_ours(image).await? {
             ImageLookup::Ours(found) => found,
             // Whoever made it heard of it before the provider's own listing did.
-            ImageLookup::Nowhere if is_young => return Err(JobError::Unverified(image.clone())),
+            ImageLookup::Nowhere if is_young => return Err(JobError::NotVisibleYet(image.clone())),
             ImageLookup::Nowhere => return Ok(JobReport::ignored(format!("{image} is gone"))),
             ImageLookup::Foreign => {
                 return Ok(JobReport::ignored(format!("{image} belongs to another account")));
@@ -69,7 +69,7 @@ impl Job<'_> {
             None => match found.state {
                 ImageState::Available => self.tag_new(&found, &mut tagged).await?,
                 // The event was earlier than the provider's own listing.
-                ImageState::Pending => return Err(JobError::NotYet(image.clone())),
+                ImageState::Pending => return Err(JobError::StillPending(image.clone())),
                 // The event is old: what counts is the image as it is now.
                 state => return Ok(JobReport::ignored(format!("{image} is {state} by now"))),
             },

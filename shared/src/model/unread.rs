@@ -18,7 +18,6 @@ use serde::{Deserialize, Deserializer, Serialize};
     Serialize,
     Deserialize,
     strum::Display,
-    strum::EnumString,
     strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]

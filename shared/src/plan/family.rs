@@ -70,6 +70,9 @@ pub(super) fn takes_part(image: &Image) -> bool {
     matches!(image.state, ImageState::Available | ImageState::Disabled)
 }
 
+/// The name of the only family of a rule without `group_by`.
+pub const WHOLE_RULE: &str = "all";
+
 /// Writes the key of the image's family under `rule` into `key`.
 ///
 /// # Errors
@@ -78,7 +81,7 @@ pub(super) fn takes_part(image: &Image) -> bool {
 pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result<(), Arc<str>> {
     key.clear();
     if rule.group_by.is_empty() {
-        key.push_str("all");
+        key.push_str(WHOLE_RULE);
         return Ok(());
     }
     for by in &rule.group_by {

@@ -24,6 +24,7 @@ pub mod undo;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+pub use family::WHOLE_RULE;
 pub(crate) use family::name_prefix;
 use family::{Families, Member};
 use jiff::Timestamp;
@@ -273,7 +274,7 @@ fn draft_all<'a>(
         let mut kept = protect::protections(
             image,
             &inventory.account,
-            uses.holders(&image.image_id),
+            uses.of_image(&image.image_id),
             policy,
             now,
         );
@@ -334,18 +335,18 @@ fn draft_all<'a>(
 
 /// Checks an image that a plan removes again: the reasons that now keep it.
 ///
-/// `image` and `holders` (its references) have just been read; its family and age cannot have
+/// `image` and its `references` have just been read; its family and age cannot have
 /// changed since the plan was made.
 pub fn recheck(
     decision: &Decision,
     image: &Image,
     account: &AccountId,
-    holders: &[Reference],
+    references: &[Reference],
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<Reason> {
-    let holders: Vec<&Reference> = holders.iter().collect();
-    let mut kept = protect::protections(image, account, &holders, policy, now);
+    let references: Vec<&Reference> = references.iter().collect();
+    let mut kept = protect::protections(image, account, &references, policy, now);
     let rule = matching::rule_of(image, policy, &Cutoffs::of_rules(policy, now));
     match rule.and_then(|index| policy.rules.get(index)) {
         Some(rule) if Some(&rule.name) == decision.rule.as_ref() => {

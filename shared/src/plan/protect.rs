@@ -23,14 +23,14 @@ impl<'a> Uses<'a> {
         for reference in &inventory.references {
             uses.entry(&reference.image_id).or_default().push(reference);
         }
-        for holders in uses.values_mut() {
-            holders.sort();
-            holders.dedup();
+        for references in uses.values_mut() {
+            references.sort();
+            references.dedup();
         }
         Self(uses)
     }
 
-    pub(super) fn holders(&self, image: &ImageId) -> &[&'a Reference] {
+    pub(super) fn of_image(&self, image: &ImageId) -> &[&'a Reference] {
         self.0.get(image).map_or(&[], Vec::as_slice)
     }
 }
@@ -40,11 +40,11 @@ pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
     image.owner_id.as_ref() == Some(account)
 }
 
-/// Every protection of `image`, which has the references `holders`.
+/// Every protection of `image`, which has these `references`.
 pub(super) fn protections(
     image: &Image,
     account: &AccountId,
-    holders: &[&Reference],
+    references: &[&Reference],
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<Reason> {
@@ -67,7 +67,7 @@ pub(super) fn protections(
     if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
         reasons.push(Reason::Pinned);
     }
-    reasons.extend(holders.iter().map(|reference| Reason::InUse {
+    reasons.extend(references.iter().map(|reference| Reason::InUse {
         kind: reference.kind.clone(),
         arn: reference.arn.clone(),
         version: reference.version.clone(),

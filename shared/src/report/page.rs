@@ -199,14 +199,14 @@ fn row(
 ) -> Value {
     let seconds = |at: Timestamp| at.as_second();
     let mut reasons = Vec::new();
-    let mut holders = Vec::new();
+    let mut references = Vec::new();
     for reason in &decision.reasons {
         match reason {
             Reason::InUse { kind, arn, version, stale } => {
                 let kind = strings.place(&kind.to_string());
                 let resource = ArnAndVersion(arn, version.as_deref()).to_string();
                 let resource = strings.place(&resource);
-                holders.push(json!([kind, resource, u8::from(*stale)]));
+                references.push(json!([kind, resource, u8::from(*stale)]));
             }
             other => reasons.push(strings.place(&other.to_string())),
         }
@@ -219,7 +219,7 @@ fn row(
         image.map(|image| image.state),
         decision.action.kind(),
         reasons,
-        holders,
+        references,
         decision.expired_at.map(seconds),
         decision.next.map(|next| next.action),
         decision.next.map(|next| seconds(next.at)),
@@ -337,13 +337,16 @@ mod tests {
     }
 
     #[test]
-    fn holders_and_reasons_are_places_in_the_list_of_texts() {
+    fn references_and_reasons_are_places_in_the_list_of_texts() {
         let page = page();
         let used = &page["images"][1];
         assert_eq!(used[0], "ami-2");
-        let holder = &used[7][0];
+        let reference = &used[7][0];
         let text = |place: &Value| page["strings"][place.as_u64().unwrap() as usize].clone();
-        assert_eq!((text(&holder[0]), text(&holder[1])), (json!("instance"), json!("arn:i-2")));
+        assert_eq!(
+            (text(&reference[0]), text(&reference[1])),
+            (json!("instance"), json!("arn:i-2"))
+        );
         assert_eq!(text(&page["images"][0][6][0]), "last 1 of 1");
     }
 

@@ -10,7 +10,7 @@ use super::step_words;
 use super::style::{OutputStyle, Tone};
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
-use crate::plan::{Action, Decision, Next, Plan, Step, Summary};
+use crate::plan::{Action, Decision, Next, Plan, Step, Summary, WHOLE_RULE};
 use crate::text_fmt::{counted, minute, printable, short_age, thousands};
 
 /// Which images are listed one by one; the others are only counted.
@@ -110,7 +110,7 @@ fn family_text(
         return;
     }
     let title = match (&first.rule, &first.family) {
-        (Some(rule), Some(family)) if **family == *"all" => rule.to_string(),
+        (Some(rule), Some(family)) if **family == *WHOLE_RULE => rule.to_string(),
         (Some(rule), Some(family)) => format!("{rule} / {}", printable(family)),
         (Some(rule), None) => format!("{rule} / no family"),
         (None, _) => "no rule matches".to_owned(),

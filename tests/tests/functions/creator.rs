@@ -100,7 +100,7 @@ fn is_asked_for_again_while_the_image_is_not_to_be_seen_yet() {
         run_within(&fake, POLICY, Mode::Apply, FunctionKind::TagImage, &event, &NoDeadline)
     };
     let error = event_of("2026-11-22T11:58:30Z").unwrap_err();
-    assert_eq!(error, JobError::Unverified("ami-00000001".parse().unwrap()));
+    assert_eq!(error, JobError::NotVisibleYet("ami-00000001".parse().unwrap()));
     let report = event_of("2026-11-22T11:57:30Z").unwrap();
     assert!(matches!(report.answer, Answer::Ignored { .. }), "it is gone by now");
 }

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use steward::plan::reason::Reason;
 use steward::plan::{Action, Decision, Step, plan};
 use steward::report::OutputStyle;
-use steward::report::explain::{Explanation, RuleOutcome, When, story, story_text};
+use steward::report::explain::{Explanation, RuleOutcome, When, explain, explanation_text};
 use steward::simulate::SimulatedWorld;
 use steward_tests::fake::Fake;
 
@@ -16,8 +16,8 @@ use super::worlds::{a_fleet, now};
 use super::{cases, inventory};
 
 /// The keep rules that hold, by the words of their keys.
-fn held(story: &Explanation) -> BTreeSet<&str> {
-    let held = story.keep_rules.iter().filter(|one| one.held == RuleOutcome::Yes);
+fn held(explanation: &Explanation) -> BTreeSet<&str> {
+    let held = explanation.keep_rules.iter().filter(|one| one.held == RuleOutcome::Yes);
     held.map(|one| one.rule.split([' ', '=']).next().unwrap()).collect()
 }
 
@@ -41,10 +41,10 @@ fn kept(decision: &Decision) -> BTreeSet<&str> {
     decision.reasons.iter().filter_map(key).collect()
 }
 
-fn check(story: &Explanation) -> Result<(), TestCaseError> {
-    let decision = &story.decision;
-    prop_assert_eq!(held(story), kept(decision), "{:?}", story.keep_rules);
-    for verdict in &story.keep_rules {
+fn check(explanation: &Explanation) -> Result<(), TestCaseError> {
+    let decision = &explanation.decision;
+    prop_assert_eq!(held(explanation), kept(decision), "{:?}", explanation.keep_rules);
+    for verdict in &explanation.keep_rules {
         prop_assert!(!verdict.by.contains(" -"), "{}: {}", verdict.rule, verdict.by);
     }
     let taken = match decision.action {
@@ -53,15 +53,15 @@ fn check(story: &Explanation) -> Result<(), TestCaseError> {
         Action::Deregister { .. } => Some(Step::Deregister),
         _ => None,
     };
-    let now = story.steps.iter().filter(|one| one.when == When::Now).map(|one| one.step);
+    let now = explanation.steps.iter().filter(|one| one.when == When::Now).map(|one| one.step);
     prop_assert_eq!(now.collect::<Vec<_>>(), taken.into_iter().collect::<Vec<_>>());
     if let Some(next) = decision.next {
-        let found = story.steps.iter().find(|one| one.step == next.action);
+        let found = explanation.steps.iter().find(|one| one.step == next.action);
         let at = match found.map(|one| one.when) {
             Some(When::At { at } | When::Delayed { at }) => Some(at),
             _ => None,
         };
-        prop_assert_eq!(at, Some(next.at), "{:?}: {:?}", decision, story.steps);
+        prop_assert_eq!(at, Some(next.at), "{:?}: {:?}", decision, explanation.steps);
     }
     let is_held = |when: &When| matches!(when, When::Delayed { .. });
     let says_why = decision.reasons.iter().any(|reason| {
@@ -73,9 +73,13 @@ fn check(story: &Explanation) -> Result<(), TestCaseError> {
                 | Reason::PermissionsTooLong { .. }
         )
     });
-    prop_assert!(says_why || !story.steps.iter().any(|one| is_held(&one.when)), "{:?}", decision);
-    let text = story_text(story, OutputStyle::Plain);
-    prop_assert!(text.contains(story.image.image_id.as_str()));
+    prop_assert!(
+        says_why || !explanation.steps.iter().any(|one| is_held(&one.when)),
+        "{:?}",
+        decision
+    );
+    let text = explanation_text(explanation, OutputStyle::Plain);
+    prop_assert!(text.contains(explanation.image.image_id.as_str()));
     Ok(())
 }
 
@@ -83,7 +87,7 @@ proptest! {
     #![proptest_config(cases(300))]
 
     #[test]
-    fn a_story_agrees_with_the_plan(fleet in a_fleet(), rules in some_rules(), days in 0_u32..20) {
+    fn an_explanation_agrees_with_the_plan(fleet in a_fleet(), rules in some_rules(), days in 0_u32..20) {
         let policy = rules.policy();
         let mut world = SimulatedWorld::new(inventory(&Fake::new(&fleet)));
         let mut at = now();
@@ -95,7 +99,7 @@ proptest! {
         }
         let found = plan(world.inventory(), &policy, at);
         for decision in &found.decisions {
-            let explanation = story(&decision.image_id, world.inventory(), &policy, &found);
+            let explanation = explain(&decision.image_id, world.inventory(), &policy, &found);
             check(&explanation.unwrap())?;
         }
     }

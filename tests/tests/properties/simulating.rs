@@ -40,7 +40,7 @@ fn whole_inventory(fake: &Fake, fleet: &Fleet, policy: &Policy) -> Inventory {
         let images: Vec<_> = inventory.images.iter().map(|one| one.image_id.clone()).collect();
         collect::read_references(fake, &mut inventory, policy, &images, context).await;
         collect::read_launch_permissions(fake, &mut inventory, context).await;
-        collect::read_snapshot_holders(fake, &mut inventory, policy, context).await;
+        collect::read_snapshot_references(fake, &mut inventory, policy, context).await;
         for snapshot in &mut inventory.snapshots {
             let one = fleet.snapshots.iter().find(|one| one.snapshot_id == snapshot.snapshot_id);
             let with = one.map(|one| one.create_volume_permissions.as_slice()).unwrap_or_default();

@@ -178,7 +178,7 @@ impl<'a> SnapshotFacts<'a> {
     }
 
     /// Everything but its own tags that holds `snapshot`, which backed `image`.
-    fn holders(
+    fn references_of(
         &self,
         snapshot: &Snapshot,
         image: Option<&ImageId>,
@@ -221,7 +221,7 @@ fn decide(
     now: Timestamp,
 ) -> SnapshotDecision {
     let image = image_of(snapshot, policy);
-    let mut kept = world.holders(snapshot, image.as_ref(), policy);
+    let mut kept = world.references_of(snapshot, image.as_ref(), policy);
     let due = match due(snapshot, policy, now) {
         Ok(since) => Some(SnapshotReason::Due { since }),
         Err(reasons) => {

@@ -37,7 +37,7 @@ pub(super) fn decide(
     if world.images.contains(image) {
         return None;
     }
-    let mut kept = world.holders(snapshot, Some(image), policy);
+    let mut kept = world.references_of(snapshot, Some(image), policy);
     kept.extend(protections_of(snapshot, policy, now));
     if let Origin::Unverified(image) = &origin {
         kept.push(SnapshotReason::OriginUnverified { image: image.clone() });

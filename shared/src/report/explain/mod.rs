@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 pub use self::steps::{Milestone, When};
-pub use self::text::{gone_text, story_text};
+pub use self::text::{explanation_text, gone_text};
 pub use self::verdicts::{RuleOutcome, Verdict};
 use crate::model::{
     AccountId, Image, ImageId, Inventory, ReferenceKind, Region, SnapshotId, Source, TagNames,
@@ -74,7 +74,7 @@ pub struct CitedReference {
 }
 
 /// The story of `image` under `plan`; `None` when the inventory does not have it.
-pub fn story(
+pub fn explain(
     image: &ImageId,
     inventory: &Inventory,
     policy: &Policy,

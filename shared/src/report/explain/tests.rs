@@ -33,20 +33,20 @@ fn told(image: &str, now: &str) -> Explanation {
     let inventory = Inventory::from_json(&text).unwrap();
     let policy = Policy::parse(POLICY, "policy").unwrap();
     let plan = crate::plan::plan(&inventory, &policy, now.parse().unwrap());
-    story(&image.parse().unwrap(), &inventory, &policy, &plan).unwrap()
+    explain(&image.parse().unwrap(), &inventory, &policy, &plan).unwrap()
 }
 
 const NOW: &str = "2026-12-31T12:00:00Z";
 
-fn verdicts(story: &Explanation) -> Vec<(String, RuleOutcome, String)> {
+fn verdicts(explanation: &Explanation) -> Vec<(String, RuleOutcome, String)> {
     let verdict = |one: &Verdict| (one.rule.clone(), one.held, one.by.clone());
-    story.keep_rules.iter().map(verdict).collect()
+    explanation.keep_rules.iter().map(verdict).collect()
 }
 
 #[test]
 fn every_rule_says_whether_it_held_and_by_how_much() {
-    let story = told("ami-2", NOW);
-    assert_eq!(story.rank, Some((2, 6)));
+    let explanation = told("ami-2", NOW);
+    assert_eq!(explanation.rank, Some((2, 6)));
     let expected = [
         ("last = 2", RuleOutcome::Yes, "it is number 2; 1 newer image would push it out"),
         ("at_least = 1", RuleOutcome::No, "it is number 2, which is 1 too far down"),
@@ -60,14 +60,19 @@ fn every_rule_says_whether_it_held_and_by_how_much() {
         ("tags = { Pinned = \"yes\" }", RuleOutcome::No, "it has no tag Pinned"),
     ];
     let expected = expected.map(|(rule, held, by)| (rule.to_owned(), held, by.to_owned()));
-    assert_eq!(verdicts(&story), expected);
-    assert!(story.steps.iter().all(|one| one.when == When::IfItExpires), "{:?}", story.steps);
+    assert_eq!(verdicts(&explanation), expected);
+    assert!(
+        explanation.steps.iter().all(|one| one.when == When::IfItExpires),
+        "{:?}",
+        explanation.steps
+    );
 }
 
 #[test]
 fn a_rule_that_ends_says_when() {
-    let story = told("ami-1", "2026-12-01T00:00:00Z");
-    let within = verdicts(&story).into_iter().find(|one| one.0.starts_with("within")).unwrap();
+    let explanation = told("ami-1", "2026-12-01T00:00:00Z");
+    let within =
+        verdicts(&explanation).into_iter().find(|one| one.0.starts_with("within")).unwrap();
     assert_eq!(
         (within.1, &*within.2),
         (RuleOutcome::Yes, "until 2026-12-20 00:00Z, 19 days from now")
@@ -79,20 +84,20 @@ fn a_rule_that_ends_says_when() {
 
 #[test]
 fn what_refers_to_it_is_cited_with_how_it_was_found() {
-    let story = told("ami-6", NOW);
-    let [found] = &story.references[..] else { panic!("{:?}", story.references) };
+    let explanation = told("ami-6", NOW);
+    let [found] = &explanation.references[..] else { panic!("{:?}", explanation.references) };
     assert_eq!((&found.kind, &*found.arn), (&ReferenceKind::Instance, "arn:i-6"));
     assert_eq!(found.source, Some(crate::model::Source::Instances));
-    assert_eq!(story.decision.action, Action::Keep);
-    let text = story_text(&story, crate::report::OutputStyle::Plain);
+    assert_eq!(explanation.decision.action, Action::Keep);
+    let text = explanation_text(&explanation, crate::report::OutputStyle::Plain);
     assert!(text.contains("instance arn:i-6 (found in instances)"), "{text}");
 }
 
 #[test]
 fn an_image_that_is_wanted_again_is_said_to_be() {
-    let story = told("ami-4", NOW);
-    assert_eq!(story.decision.action.kind(), "rescue");
-    let text = story_text(&story, crate::report::OutputStyle::Plain);
+    let explanation = told("ami-4", NOW);
+    assert_eq!(explanation.decision.action.kind(), "rescue");
+    let text = explanation_text(&explanation, crate::report::OutputStyle::Plain);
     assert!(text.contains("is wanted again"), "{text}");
     assert!(text.contains("monthly = 2   holds: it is the newest of 2026-10"), "{text}");
 }
@@ -101,7 +106,7 @@ fn an_image_that_is_wanted_again_is_said_to_be() {
 fn a_step_that_is_due_is_taken_now_and_the_next_ones_come_later() {
     let mut images = told("ami-5", NOW);
     images.decision.expired_at = Some("2026-12-24T12:00:00Z".parse().unwrap());
-    let text = story_text(&images, crate::report::OutputStyle::Plain);
+    let text = explanation_text(&images, crate::report::OutputStyle::Plain);
     assert!(text.contains("image-steward restore ami-5 --region eu-central-1"), "{text}");
     assert!(text.contains("image-steward:keep"), "{text}");
     let steps: Vec<_> = images.steps.iter().map(|one| (one.step, one.when)).collect();

@@ -6,26 +6,26 @@ use super::{CitedReference, Explanation, Milestone, RuleOutcome, Verdict, When, 
 use crate::collect::{DeleteAfter, Remnant, RemnantLocation, Remnants};
 use crate::model::{AccountRegion, ArnAndVersion, ImageId, Region, Source, TagNames, Unread};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
-use crate::plan::{Action, Next};
+use crate::plan::{Action, Next, WHOLE_RULE};
 use crate::report::price::Price;
 use crate::report::step_words;
 use crate::report::style::{OutputStyle, Tone};
 use crate::text_fmt::{counted, minute, printable, short_age, thousands};
 
 /// The story of an image that exists, for people.
-pub fn story_text(story: &Explanation, style: OutputStyle) -> String {
+pub fn explanation_text(explanation: &Explanation, style: OutputStyle) -> String {
     let mut page = ExplanationText { text: String::new(), style };
-    let name = printable(&story.image.name);
-    page.title(&format!("{} {name}", story.image.image_id));
-    page.section("What it is", &what_it_is(story));
-    page.section("Its family", &[family(story)]);
-    page.section("What refers to it", &references(story));
-    page.section("What else makes it untouchable", &untouchable(story));
-    page.section("The keep rules", &keep_rules(story));
-    page.section("The decision", &decision(story));
-    page.section("The steps", &steps(story));
-    page.commands("To keep it", &story.to_keep);
-    let back = std::slice::from_ref(&story.to_bring_back);
+    let name = printable(&explanation.image.name);
+    page.title(&format!("{} {name}", explanation.image.image_id));
+    page.section("What it is", &what_it_is(explanation));
+    page.section("Its family", &[family(explanation)]);
+    page.section("What refers to it", &references(explanation));
+    page.section("What else makes it untouchable", &untouchable(explanation));
+    page.section("The keep rules", &keep_rules(explanation));
+    page.section("The decision", &decision(explanation));
+    page.section("The steps", &steps(explanation));
+    page.commands("To keep it", &explanation.to_keep);
+    let back = std::slice::from_ref(&explanation.to_bring_back);
     page.commands("To bring it back, from any step and from the Recycle Bin", back);
     page.text
 }
@@ -33,7 +33,7 @@ pub fn story_text(story: &Explanation, style: OutputStyle) -> String {
 /// What is left of an image that is not in the account, for people.
 pub fn gone_text(
     image: &ImageId,
-    traces: &Remnants,
+    remnants: &Remnants,
     target: &AccountRegion,
     names: &TagNames,
     plan: &SnapshotPlan,
@@ -42,7 +42,7 @@ pub fn gone_text(
     let mut page = ExplanationText { text: String::new(), style };
     let AccountRegion { account, region } = target;
     page.title(&format!("{image}: not in account {account}, Region {region}"));
-    let Remnants { recycled, snapshots, unread } = traces;
+    let Remnants { recycled, snapshots, unread } = remnants;
     match recycled {
         Some(bin) => {
             let when = |what: &str, at: Option<jiff::Timestamp>| {
@@ -56,7 +56,7 @@ pub fn gone_text(
             lines.extend(when("it goes for good", bin.leaves_at));
             page.section("Where it is", &lines);
         }
-        None if traces.is_nothing() => {
+        None if remnants.is_nothing() => {
             page.section("Where it is", &nowhere(image, region, !unread.is_empty()));
         }
         None => page.section(
@@ -66,7 +66,7 @@ pub fn gone_text(
     }
     page.section(
         "Its snapshots",
-        &snapshots.iter().map(|one| trace(one, plan)).collect::<Vec<_>>(),
+        &snapshots.iter().map(|one| remnant(one, plan)).collect::<Vec<_>>(),
     );
     let unread: Vec<_> = unread.iter().map(not_read).collect();
     page.section("What could not be read", &unread);
@@ -100,8 +100,8 @@ fn nowhere(image: &ImageId, region: &Region, is_unread: bool) -> Vec<String> {
     lines
 }
 
-fn trace(trace: &Remnant, plan: &SnapshotPlan) -> String {
-    let Remnant { snapshot_id, place, size_gib, delete_after } = trace;
+fn remnant(remnant: &Remnant, plan: &SnapshotPlan) -> String {
+    let Remnant { snapshot_id, place, size_gib, delete_after } = remnant;
     let place = match place {
         RemnantLocation::Here => "is there",
         RemnantLocation::RecycleBin => "is in the Recycle Bin",
@@ -170,8 +170,8 @@ impl ExplanationText {
     }
 }
 
-fn what_it_is(story: &Explanation) -> Vec<String> {
-    let Explanation { image, snapshots, region, account, planned_at, .. } = story;
+fn what_it_is(explanation: &Explanation) -> Vec<String> {
+    let Explanation { image, snapshots, region, account, planned_at, .. } = explanation;
     let mut kind = format!("an image in state {}", image.state);
     for part in [&image.architecture, &image.platform].into_iter().flatten() {
         let _ = write!(kind, ", {}", printable(part));
@@ -213,11 +213,11 @@ fn what_it_is(story: &Explanation) -> Vec<String> {
     lines
 }
 
-fn family(story: &Explanation) -> String {
-    match (&story.decision.rule, &story.decision.family, story.rank) {
+fn family(explanation: &Explanation) -> String {
+    match (&explanation.decision.rule, &explanation.decision.family, explanation.rank) {
         (Some(rule), Some(family), Some((rank, size))) => {
             let family = match &**family {
-                "all" => "all that it matches".to_owned(),
+                WHOLE_RULE => "all that it matches".to_owned(),
                 family => printable(family),
             };
             format!("rule {rule}, {family}: number {rank} of {size}; the newest is number 1")
@@ -227,9 +227,9 @@ fn family(story: &Explanation) -> String {
     }
 }
 
-fn references(story: &Explanation) -> Vec<String> {
+fn references(explanation: &Explanation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for CitedReference { kind, arn, version, stale, source } in &story.references {
+    for CitedReference { kind, arn, version, stale, source } in &explanation.references {
         let stale =
             if *stale { ", which nothing that was read launches instances from" } else { "" };
         let source = match source {
@@ -244,7 +244,7 @@ fn references(story: &Explanation) -> Vec<String> {
     if lines.is_empty() {
         lines.push("nothing that was read".to_owned());
     }
-    lines.extend(story.unread.iter().map(not_read));
+    lines.extend(explanation.unread.iter().map(not_read));
     lines
 }
 
@@ -252,11 +252,11 @@ fn not_read(unread: &Unread) -> String {
     format!("not read: {}", printable(&unread.to_string()))
 }
 
-fn untouchable(story: &Explanation) -> Vec<String> {
-    story.untouchable.iter().map(|reason| printable(&reason.to_string())).collect()
+fn untouchable(explanation: &Explanation) -> Vec<String> {
+    explanation.untouchable.iter().map(|reason| printable(&reason.to_string())).collect()
 }
 
-fn keep_rules(story: &Explanation) -> Vec<String> {
+fn keep_rules(explanation: &Explanation) -> Vec<String> {
     let line = |Verdict { rule, held, by }: &Verdict| {
         let word = match held {
             RuleOutcome::Yes => "holds",
@@ -264,11 +264,11 @@ fn keep_rules(story: &Explanation) -> Vec<String> {
         };
         printable(&format!("{rule}   {word}: {by}"))
     };
-    story.keep_rules.iter().map(line).collect()
+    explanation.keep_rules.iter().map(line).collect()
 }
 
-fn decision(story: &Explanation) -> Vec<String> {
-    let decision = &story.decision;
+fn decision(explanation: &Explanation) -> Vec<String> {
+    let decision = &explanation.decision;
     let why: Vec<_> = decision.reasons.iter().map(|one| printable(&one.to_string())).collect();
     let what = match &decision.action {
         Action::Keep => "it is kept",
@@ -288,13 +288,13 @@ fn decision(story: &Explanation) -> Vec<String> {
     if let Some(Next { action, at }) = decision.next {
         lines.push(format!("next: {} from {} on", step_words(action), minute(at)));
     }
-    if let Some(refusal) = &story.refusal {
+    if let Some(refusal) = &explanation.refusal {
         lines.push(format!("but nothing at all is removed now: {}", printable(refusal)));
     }
     lines
 }
 
-fn steps(story: &Explanation) -> Vec<String> {
+fn steps(explanation: &Explanation) -> Vec<String> {
     let line = |Milestone { step, after, when }: &Milestone| {
         let when = match when {
             When::Never => "left out by the policy".to_owned(),
@@ -313,5 +313,5 @@ fn steps(story: &Explanation) -> Vec<String> {
         };
         format!("{} (after {after}): {when}", step_words(*step))
     };
-    story.steps.iter().map(line).collect()
+    explanation.steps.iter().map(line).collect()
 }
