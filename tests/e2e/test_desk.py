@@ -68,7 +68,7 @@ def offline(tmp_path: Path, images: list[Any], **more: Any) -> str:
         "region": "eu-central-1",
         "taken_at": ago(0),
         "images": [own | one for one in images],
-        "references": [{"image_id": ami(1), "kind": "instance", "by": "arn:i-1"}],
+        "references": [{"image_id": ami(1), "kind": "instance", "arn": "arn:i-1"}],
     }
     return write(tmp_path / "saved.json", json.dumps(inventory | more))
 
@@ -280,7 +280,7 @@ class TestSavedPlan:
         for one in decisions:
             # What apply would take for a mark of its own.
             one["expired_at"] = plan["plan"]["planned_at"]
-            one["because"] = []
+            one["reasons"] = []
         chosen = [one for one in decisions if one["image_id"] != ami(6)]
         plan["plan"]["decisions"] = chosen * 2
         Path(saved).write_text(json.dumps(plan))

@@ -63,9 +63,9 @@ class TestPins:
         account.load(web_fleet() | {"ssm_parameters": [parameter]})
         done = planner.run(RULES, "--pins", ami(1), "--format", "json")
         [decision] = json.loads(done.stdout)["decisions"]
-        cited = [one for one in decision["because"] if one["reason"] == "in_use"]
+        cited = [one for one in decision["reasons"] if one["reason"] == "in_use"]
         arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/golden"
-        assert {"reason": "in_use", "kind": "ssm_parameter", "by": arn} in cited
+        assert {"reason": "in_use", "kind": "ssm_parameter", "arn": arn} in cited
         assert "ssm_parameter" in planner.run(RULES, "--pins", ami(1)).stdout
 
     def test_an_image_that_nobody_knows(
@@ -154,7 +154,7 @@ class TestStale:
         account.load(stale_fleet())
         decision = planner.decisions(RULES)[ami(3)]
         assert decision["action"] == "keep"
-        assert [one["stale"] for one in decision["because"] if "stale" in one]
+        assert [one["stale"] for one in decision["reasons"] if "stale" in one]
 
 
 @pytest.mark.parametrize(

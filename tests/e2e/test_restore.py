@@ -85,7 +85,7 @@ class TestStages:
         self, account: Account, sweeps: Sweeps, rules: str
     ) -> None:
         account.load(small_fleet(disabled(3, 10, snapshots=[snap(3), snap(30)])))
-        assert sweeps.prune(rules)["deregistered"] == [ami(3)]
+        assert taken(sweeps.prune(rules), "deregister") == [ami(3)]
         with_snapshots = rules == GONE_WITH_SNAPSHOTS
         both = {snap(3), snap(30)} if with_snapshots else set()
         assert recycled_ids(account.fleet()) == {ami(3), *both}
@@ -107,9 +107,9 @@ class TestStages:
         account.load(small_fleet(deprecated(3, 8, **everybody)))
         rules = safety(shared_images='"retire"')
         if by_way_of_disabled:
-            assert command.prune(rules)["disabled"] == [ami(3)]
+            assert taken(command.prune(rules), "disable") == [ami(3)]
         at_once = rules.replace("retire = {", f"retire = {{ {PLAIN}")
-        assert command.prune(at_once)["deregistered"] == [ami(3)]
+        assert taken(command.prune(at_once), "deregister") == [ami(3)]
         restore(account, ami(3))
         now = image_of(account.fleet(), ami(3))
         assert {key: now[key] for key in everybody} == everybody
@@ -213,7 +213,7 @@ class TestArguments:
         head, *_, warning = done.stdout.splitlines()
         assert head == f"{ami(3)}: restored"
         assert "--keep-until" in warning
-        assert command.prune(policy(""))["deprecated"] == [ami(3)]
+        assert taken(command.prune(policy("")), "deprecate") == [ami(3)]
 
     def test_another_prefix(self, account: Account, command: Sweeps) -> None:
         own = policy("", 'prefix = "acme/"\n')
