@@ -99,7 +99,13 @@ def test_every_policy_is_valid_and_fits_the_schema(validator: Any) -> None:
         {"version": 1, "rule": [], "orphans": {"delete_after": "never"}},
         {
             "version": 1,
-            "rule": [{"name": "a", "keep": {"last": 1}, "retire": {"deregister_after": "never"}}],
+            "rule": [
+                {
+                    "name": "a",
+                    "keep": {"last": 1},
+                    "retire": {"deregister_after": "never"},
+                }
+            ],
         },
     ],
 )

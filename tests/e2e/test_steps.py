@@ -239,11 +239,11 @@ class TestBack:
     ) -> None:
         account.load(small_fleet(deprecated(3, 8, **EVERYBODY)))
         assert taken(sweeps.prune(RETIRE_SHARED), "disable") == [ami(3)]
-        taken = account.fleet()
-        now = image_of(taken, ami(3))
+        without = account.fleet()
+        now = image_of(without, ami(3))
         assert (now["launch_permissions"], now["public"]) == ([], False)
         assert now["tags"][PERMISSIONS] == f"{ami(3)} {EVERYBODY_TEXT}"
-        account.load(in_use(taken, ami(3)))
+        account.load(in_use(without, ami(3)))
         assert taken(sweeps.prune(RETIRE_SHARED), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert {key: now[key] for key in EVERYBODY} == EVERYBODY
