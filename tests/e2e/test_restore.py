@@ -216,8 +216,13 @@ class TestArguments:
         account.load(small_fleet(disabled(3, 10)))
         done = image_steward(account, "restore", ami(3))
         assert done.returncode == DONE
-        head, *_, warning = done.stdout.splitlines()
+        head, *steps, warning = done.stdout.splitlines()
         assert head == f"{ami(3)}: restored"
+        assert steps == [
+            "  enabled",
+            "  no longer deprecated",
+            "  no longer tagged as expired",
+        ]
         assert "--keep-until" in warning
         assert taken(command.prune(policy("")), "deprecate") == [ami(3)]
 
