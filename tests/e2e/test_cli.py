@@ -16,8 +16,8 @@ from worlds import (
     DELETE_AFTER,
     DUE,
     DUE_SNAPSHOTS,
+    INSTANCE,
     LEDGER_IMAGE,
-    MACHINE,
     PLAIN,
     ago,
     ami,
@@ -169,7 +169,7 @@ class TestOutcomes:
         fleet["images"] = [one for one in fleet["images"] if one["image_id"] != ami(3)]
         # Number 8 would be rescued.
         fleet["images"].pop()
-        fleet["instances"] = [{"instance_id": MACHINE, "image_id": ami(1)}]
+        fleet["instances"] = [{"instance_id": INSTANCE, "image_id": ami(1)}]
         account.load(fleet)
         account.switch(deny=["DeregisterImage"])
         done = image_steward(account, "apply", "--policy", rules)

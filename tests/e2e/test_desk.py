@@ -29,7 +29,7 @@ from terminal import on_terminal
 from worlds import (
     ACCOUNT,
     DUE,
-    MACHINE,
+    INSTANCE,
     MARK,
     PLAIN,
     ago,
@@ -457,7 +457,7 @@ class TestExplain:
             "made ",
             f"backed by {snap(8)}",
             "number 8 of 8",
-            f"instance/{MACHINE} (found in instances)",
+            f"instance/{INSTANCE} (found in instances)",
             "last = 2   does not hold: it is number 8, which is 6 too far down",
             "is wanted again",
             "image-steward:keep",
@@ -605,7 +605,7 @@ class TestInterrupt:
             {
                 "account": ACCOUNT,
                 "images": images,
-                "instances": [{"instance_id": MACHINE, "image_id": ami(1)}],
+                "instances": [{"instance_id": INSTANCE, "image_id": ami(1)}],
             }
         )
         rules = write(Path(rules), without_cap())
@@ -642,7 +642,7 @@ class TestInterrupt:
             {
                 "account": ACCOUNT,
                 "images": images,
-                "instances": [{"instance_id": MACHINE, "image_id": ami(1)}],
+                "instances": [{"instance_id": INSTANCE, "image_id": ami(1)}],
             }
         )
         process = start(account, "plan", "--policy", rules)

@@ -14,8 +14,8 @@ from worlds import (
     DELETE_AFTER,
     DUE,
     DUE_SNAPSHOTS,
+    INSTANCE,
     LEDGER_IMAGE,
-    MACHINE,
     MARK,
     PLAIN,
     ago,
@@ -33,14 +33,14 @@ APPLY = {"STEWARD_MODE": "apply"}
 
 
 def new_image(**more: Any) -> dict[str, Any]:
-    """An account in which web-9 has just been made from the machine, with two disks."""
+    """An account in which web-9 has just been made from the instance, with two disks."""
     fleet = web_fleet()
-    made = image(9, 0, source_instance=MACHINE, snapshots=[snap(9), snap(10)], **more)
+    made = image(9, 0, source_instance=INSTANCE, snapshots=[snap(9), snap(10)], **more)
     return fleet | {"images": [*fleet["images"], made]}
 
 
 class TestTagImage:
-    def test_image_and_snapshots_get_the_tags_of_the_machine(
+    def test_image_and_snapshots_get_the_tags_of_the_instance(
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image())
@@ -51,7 +51,7 @@ class TestTagImage:
         wanted = {
             "ManagedBy": "image-steward",
             "Team": "web",
-            "image-steward:source-instance": MACHINE,
+            "image-steward:source-instance": INSTANCE,
         }
         assert tags_of(fleet, ami(9)) == wanted
         for snapshot in (snap(9), snap(10)):
@@ -266,8 +266,8 @@ class TestPruneImages:
             one for one in fleet["images"] if one["image_id"] not in (ami(3), ami(8))
         ]
         other = image(20, 1, name="other", snapshots=[])
-        machine = fleet["instances"][0] | {"image_id": ami(20)}
-        account.load(fleet | {"images": [*left, other], "instances": [machine]})
+        instance = fleet["instances"][0] | {"image_id": ami(20)}
+        account.load(fleet | {"images": [*left, other], "instances": [instance]})
         account.switch(deny=["DeregisterImage"])
         runtime.start("prune-images", policy(PLAIN), **APPLY)
         answer = runtime.invoke("prune-images", scheduled_event())

@@ -12,8 +12,8 @@ from outcomes import reasons, taken, unread
 from sweeps import Planner, Sweeps
 from worlds import (
     DELETE_AFTER,
+    INSTANCE,
     LEDGER_IMAGE,
-    MACHINE,
     STRANGER,
     ago,
     ami,
@@ -31,7 +31,7 @@ KEEP = "image-steward:keep"
 DELETES = policy("", '[orphans]\ndelete_after = "30d"\n')
 REPORTS = policy("")
 GONE = ami(70)
-CREATED = f"Created by CreateImage({MACHINE}) for {GONE}"
+CREATED = f"Created by CreateImage({INSTANCE}) for {GONE}"
 COPIED = f"Copied for DestinationAmi {GONE} from SourceAmi {ami(71)} for SourceSnapshot"
 VOLUME = "vol-0123456789abcdef0"
 

@@ -10,7 +10,7 @@ import pytest
 
 from harness import DONE, FAILED, REFUSED, REGION, USAGE, Account, image_steward
 from sweeps import Planner
-from worlds import ACCOUNT, MACHINE, PLAIN, ami, image, policy, small_fleet, web_fleet
+from worlds import ACCOUNT, INSTANCE, PLAIN, ami, image, policy, small_fleet, web_fleet
 
 RULES = policy(PLAIN)
 EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT}"
@@ -50,7 +50,7 @@ class TestPins:
         assert done.returncode == DONE
         assert done.stdout.splitlines() == [
             f"{ami(8)} web-8: rescue",
-            f"  in use: instance {EC2}:instance/{MACHINE}",
+            f"  in use: instance {EC2}:instance/{INSTANCE}",
             f"{ami(1)} web-1: keep",
             "  last 1 of 2",
             "  at least 1: is number 1",

@@ -20,15 +20,15 @@ TERMINATE = '[instances]\nretire = "terminate"'
 
 
 def imaged(**more: Any) -> dict[str, Any]:
-    """web-9 was made of a machine that asked to be retired then."""
+    """web-9 was made of an instance that asked to be retired then."""
     fleet = web_fleet()
     made = image(9, 0, source_instance=OLD, snapshots=[snap(9)])
     old = {"instance_id": OLD, "image_id": ami(1), "tags": {TAG: "web-9"}}
     old |= {"launched_at": ago(30), "volumes": [VOLUME]} | more
     held = {"snapshot_id": snap(9), "volume_id": VOLUME}
     images = [*fleet["images"], made]
-    machines = [*fleet["instances"], old]
-    return fleet | {"images": images, "snapshots": [held], "instances": machines}
+    instances = [*fleet["instances"], old]
+    return fleet | {"images": images, "snapshots": [held], "instances": instances}
 
 
 def state(account: Account) -> str:
