@@ -16,7 +16,7 @@ use crate::outcome::{CommandError, Exit};
 #[serde(tag = "found", rename_all = "snake_case")]
 enum ExplainedImage<'a> {
     Here(Box<Explanation>),
-    Gone { image_id: &'a ImageId, traces: &'a Remnants },
+    Gone { image_id: &'a ImageId, remnants: &'a Remnants },
 }
 
 /// Runs `explain`.
@@ -33,22 +33,24 @@ pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit
         }
         return Ok(Exit::Done);
     }
-    let traces = match &seen.live {
+    let remnants = match &seen.live {
         Some(live) => read_remnants(&live.aws, &seen.inventory, &image, &policy.tag_names).await,
         None => remnants_in(&seen.inventory, &image, &policy.tag_names),
     };
     context.progress.end();
     let target = AccountRegion { account: seen.plan.account, region: seen.plan.region };
     match output.format {
-        Format::Json => print_json(&ExplainedImage::Gone { image_id: &image, traces: &traces })?,
+        Format::Json => {
+            print_json(&ExplainedImage::Gone { image_id: &image, remnants: &remnants })?
+        }
         Format::Table => print(&gone_text(
             &image,
-            &traces,
+            &remnants,
             &target,
             &policy.tag_names,
             &seen.snapshots,
             context.style,
         ))?,
     }
-    Ok(if traces.is_nothing() { Exit::Failed } else { Exit::Done })
+    Ok(if remnants.is_nothing() { Exit::Failed } else { Exit::Done })
 }
