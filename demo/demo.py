@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -21,6 +22,7 @@ from checks import DELETE_AFTER, Check, World, check, check_restored, look
 from events import image_event, scheduled_event
 from harness import FUNCTIONS, Account, Runtime, image_steward
 from make_fleet import BUILDER, make_fleet
+from outcomes import resources, taken, with_result
 from process import exit_when_killed
 
 POLICY = HERE / "policy.toml"
@@ -29,6 +31,18 @@ FAMILIES = ("golden-x86_64", "golden-arm64", "web-nightly", "ci-runner", "legacy
 COPIED = {"ManagedBy": "image-steward", "Team": "web", "CostCenter": "4711"}
 # Longer than delete_snapshots_after in policy.toml.
 SNAPSHOTS_WAIT = 4
+# A step that was taken, or how one ended that was not.
+WORDS = {
+    "rescue": "rescued",
+    "expire": "expired",
+    "deprecate": "deprecated",
+    "disable": "disabled",
+    "deregister": "deregistered",
+    "mark_orphan": "marked",
+    "delete_snapshot": "deleted",
+    "in_use": "still in use, so later",
+    "not_reached": "not reached",
+}
 
 
 def main() -> int:
@@ -148,15 +162,16 @@ def prune(account: Account, runtime: Runtime, stuck: str) -> None:
         associated_result={stuck: "internal-error"},
     )
     answer = runtime.invoke("prune-images", scheduled_event())
-    done = answer["outcome"]
-    print(f"prune-images: {counts(done)}")
+    outcome = answer["outcome"]
+    print(f"prune-images: {counts(outcome)}")
+    deregistered = taken(outcome, "deregister")
     deleted = kept = 0
-    for image in done["deregistered"]:
+    for image in deregistered:
         reaped = runtime.invoke("reap-snapshots", image_event(image, "deregistered"))
-        deleted += len(reaped["outcome"]["deleted"])
+        deleted += len(taken(reaped["outcome"], "delete_snapshot"))
         kept += len(reaped["kept"])
     print(
-        f"reap-snapshots, for {len(done['deregistered'])} events: {deleted} snapshots deleted, "
+        f"reap-snapshots, for {len(deregistered)} events: {deleted} snapshots deleted, "
         f"{kept} kept, because they are not due or another image needs them"
     )
     time.sleep(SNAPSHOTS_WAIT)
@@ -197,7 +212,7 @@ def sweep_again(account: Account, runtime: Runtime) -> Check:
     for name in ("prune-images", "reap-snapshots"):
         outcome = runtime.invoke(name, scheduled_event())["outcome"]
         print(f"{name}: {counts(outcome)}")
-        wrong += outcome["deregistered"] + outcome["deleted"]
+        wrong += resources(with_result(outcome, "done"))
     wrong += ["the account"] if account.fleet() != before else []
     figures = f"{len(before['images'])} images before and after"
     return Check("a second run changes nothing", figures, wrong)
@@ -220,10 +235,12 @@ def run(account: Account, *arguments: str) -> str:
 
 
 def counts(outcome: dict[str, Any]) -> str:
-    """An outcome in a line, without what is zero."""
-    words = {"later": "still in use, so later", "not_reached": "not reached"}
-    lists = {key: value for key, value in outcome.items() if isinstance(value, list)}
-    parts = [f"{len(ids)} {words.get(key, key)}" for key, ids in lists.items() if ids]
+    """An outcome in a line."""
+    kinds = Counter(
+        one["step"] if one["result"] == "done" else one["result"]
+        for one in outcome["steps"]
+    )
+    parts = [f"{count} {WORDS.get(kind, kind)}" for kind, count in kinds.items()]
     return ", ".join(parts) or "nothing to do"
 
 

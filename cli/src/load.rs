@@ -36,8 +36,8 @@ pub async fn load(
     let now = now.unwrap_or(context.now);
     let Some(file) = inventory else {
         let live = live::connect(place, context).await?;
-        let seen = load_live(&live, policy, now, ask, context).await;
-        return Ok(Loaded { live: Some(live), ..seen });
+        let loaded = load_live(&live, policy, now, ask, context).await;
+        return Ok(Loaded { live: Some(live), ..loaded });
     };
     let inventory = read_inventory(&file)?;
     let plan = plan(&inventory, policy, now);

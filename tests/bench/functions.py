@@ -74,7 +74,7 @@ class Measured:
 
 
 def fleet(size: int) -> dict[str, Any]:
-    """Families of 20 images, a machine for every tenth image, an orphan for every fifth."""
+    """Families of 20 images, an instance for every tenth image, an orphan for every fifth."""
     tags = {"Team": "web", "Stage": "production", "CostCenter": "12345"}
     images = [
         image(at, at % 20 * 3 + 1, tags=tags | {"Family": f"web-{at // 20}"})

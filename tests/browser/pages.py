@@ -232,13 +232,13 @@ def sample(
     share(rows, dice)
     gone = [gone_row(dice, strings) for _ in range(min(images // 5, 400))]
     named = [
-        {"rule": "golden", "group": f"tag:Family=service-{n:03d}"}
+        {"rule": "golden", "family": f"tag:Family=service-{n:03d}"}
         for n in range(families)
     ]
     if families > 3:
-        named[-1] = {"rule": None, "group": None}
-        named[-2] = {"rule": "scratch", "group": None}
-        named[-3] = {"rule": "scratch", "group": "all"}
+        named[-1] = {"rule": None, "family": None}
+        named[-2] = {"rule": "scratch", "family": None}
+        named[-3] = {"rule": "scratch", "family": "all"}
     return {
         "format": 2,
         "account": "123456789012",
@@ -293,7 +293,7 @@ def hostile() -> Document:
     data["strings"] = [
         f"{text} {HOSTILE[place % 4]}" for place, text in enumerate(strings)
     ]
-    data["families"] = [{"rule": text, "group": text} for text in HOSTILE[:4]]
+    data["families"] = [{"rule": text, "family": text} for text in HOSTILE[:4]]
     data["refusal"] = f"refused {HOSTILE[0]}"
     data["unread"] = [
         {"source": HOSTILE[0], "error": HOSTILE[2], "permission": HOSTILE[0]}

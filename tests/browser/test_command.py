@@ -82,7 +82,7 @@ def inventory(count: int, families: int, names: list[str] | None = None) -> Docu
         )
         if number % 10 == 0:
             arn = f"arn:aws:ec2:eu-central-1:123456789012:instance/i-{number:017x}"
-            references.append({"image_id": image, "kind": "instance", "by": arn})
+            references.append({"image_id": image, "kind": "instance", "arn": arn})
     return {
         "account": "123456789012",
         "region": "eu-central-1",
@@ -139,7 +139,7 @@ def test_a_page_of_the_command_is_small_and_soon_of_use(
         assert sorted(one.goto() for _ in range(3))[1] < 1000
         assert one.text("#images .count").startswith(f"{count:,} images")
         used = world["references"][0]
-        one.page.fill("#search", used["by"])
+        one.page.fill("#search", used["arn"])
         assert one.column(1) == [used["image_id"]]
         one.page.fill("#search", "")
         assert one.text("#images .count").startswith(f"{count:,} images")

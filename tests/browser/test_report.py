@@ -225,7 +225,7 @@ def test_pins_are_those_of_old_images(show: Open) -> None:
     for _ in one.pages("#pins"):
         cells = zip(*(one.column(place, "#pins") for place in (1, 6, 5)), strict=True)
         found += [(image, by, int(stale == "stale")) for image, by, stale in cells]
-    note = "Nothing that was read starts machines from it."
+    note = "Nothing that was read launches instances from it."
     assert all((note in by) == bool(stale) for _, by, stale in found)
     assert sorted((a, b.replace(note, ""), c) for a, b, c in found) == sorted(wanted)
     assert one.column(3, "#pins") == sorted(one.column(3, "#pins"))

@@ -53,10 +53,9 @@ class Sweeps:
         done = image_steward(self._account, *arguments)
         assert done.stdout, done.stderr
         answer = json.loads(done.stdout)
-        refused = (
-            answer["images"]["refused"] or answer["snapshots"]["outcome"]["refused"]
-        )
-        assert (done.returncode == REFUSED) == bool(refused), done.stderr
+        outcomes = (answer["images"], answer["snapshots"]["outcome"])
+        refused = any(one["refusal"] for one in outcomes)
+        assert (done.returncode == REFUSED) == refused, done.stderr
         return answer
 
 

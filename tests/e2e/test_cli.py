@@ -11,12 +11,13 @@ from typing import Any
 import pytest
 
 from harness import DONE, FAILED, PART, REFUSED, USAGE, Account, image_steward, write
+from outcomes import taken, with_result
 from worlds import (
     DELETE_AFTER,
     DUE,
     DUE_SNAPSHOTS,
+    INSTANCE,
     LEDGER_IMAGE,
-    MACHINE,
     PLAIN,
     ago,
     ami,
@@ -155,10 +156,10 @@ class TestOutcomes:
         done = image_steward(account, "apply", "--policy", rules, "--format", "json")
         assert done.returncode == PART, done.stderr
         said = json.loads(done.stdout)
-        assert said["images"]["deregistered"] == DUE
-        assert [one["id"] for one in said["snapshots"]["outcome"]["failed"]] == [
-            snap(99)
-        ]
+        assert taken(said["images"], "deregister") == DUE
+        [failure] = with_result(said["snapshots"]["outcome"], "failed")
+        assert failure["resource"] == snap(99)
+        assert failure["step"] == "delete_snapshot"
 
     def test_nothing_done_is_failed_and_not_in_part(
         self, account: Account, tmp_path: Path
@@ -168,7 +169,7 @@ class TestOutcomes:
         fleet["images"] = [one for one in fleet["images"] if one["image_id"] != ami(3)]
         # Number 8 would be rescued.
         fleet["images"].pop()
-        fleet["instances"] = [{"instance_id": MACHINE, "image_id": ami(1)}]
+        fleet["instances"] = [{"instance_id": INSTANCE, "image_id": ami(1)}]
         account.load(fleet)
         account.switch(deny=["DeregisterImage"])
         done = image_steward(account, "apply", "--policy", rules)

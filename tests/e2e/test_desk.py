@@ -29,7 +29,7 @@ from terminal import on_terminal
 from worlds import (
     ACCOUNT,
     DUE,
-    MACHINE,
+    INSTANCE,
     MARK,
     PLAIN,
     ago,
@@ -68,7 +68,7 @@ def offline(tmp_path: Path, images: list[Any], **more: Any) -> str:
         "region": "eu-central-1",
         "taken_at": ago(0),
         "images": [own | one for one in images],
-        "references": [{"image_id": ami(1), "kind": "instance", "by": "arn:i-1"}],
+        "references": [{"image_id": ami(1), "kind": "instance", "arn": "arn:i-1"}],
     }
     return write(tmp_path / "saved.json", json.dumps(inventory | more))
 
@@ -175,30 +175,34 @@ class TestSavedPlan:
         account.forget_calls()
         again = image_steward(account, "apply", saved)
         assert again.returncode == REFUSED
-        assert f"changed: {ami(5)}: planned: deregister; it is gone" in again.stdout
+        gone = f"changed: {ami(5)}: planned: deregister; it no longer exists"
+        assert gone in again.stdout
         assert account.mutating_calls() == []
 
     @pytest.mark.parametrize(
-        ("change", "expected"),
+        ("change", "changed", "text", "kind"),
         [
-            (
-                "used",
-                f"changed: {ami(5)}: planned: deregister; now: rescue (in use: inst",
-            ),
-            ("kept", f"changed: {ami(6)}: planned: deregister; now: rescue (opted out"),
-            ("newer", None),
-            ("shared", f"changed: {ami(7)}: planned: deregister; now: rescue (shared"),
-            ("snapshots", f"changed: {ami(5)}: planned: deregister; its snapshots"),
+            ("used", ami(5), "now: rescue (in use: inst", "action"),
+            ("kept", ami(6), "now: rescue (opted out", "action"),
+            ("newer", None, "", ""),
+            ("shared", ami(7), "now: rescue (shared", "action"),
+            ("snapshots", ami(5), "its snapshots", "snapshots"),
         ],
     )
     def test_a_world_that_changed_is_told_and_nothing_is_done(
-        self, account: Account, saved: str, change: str, expected: str | None
+        self,
+        account: Account,
+        saved: str,
+        change: str,
+        changed: str | None,
+        text: str,
+        kind: str,
     ) -> None:
         fleet = account.fleet()
         if change == "used":
-            machine = fleet["instances"][0]
+            instance = fleet["instances"][0]
             more = {"instance_id": "i-00000000000000002", "image_id": ami(5)}
-            fleet["instances"].append(machine | more)
+            fleet["instances"].append(instance | more)
         if change == "kept":
             tags(fleet, ami(6))["image-steward:keep"] = ""
         if change == "shared":
@@ -212,19 +216,25 @@ class TestSavedPlan:
         account.load(fleet)
         before = account.fleet()
         done = image_steward(account, "apply", saved)
-        if expected is None:
+        if changed is None:
             assert done.returncode == DONE, done.stdout
             assert "left for the next one (1): " + ami(2) in done.stdout
             assert image_ids(before) - image_ids(account.fleet()) == set(DUE)
             return
         assert done.returncode == REFUSED
-        assert expected in done.stdout
-        assert "the world has changed since the plan was made (1 diff" in done.stdout
+        assert f"changed: {changed}: planned: deregister; {text}" in done.stdout
+        assert "the account has changed since the plan was made (1 diff" in done.stdout
         assert account.mutating_calls() == []
         assert account.fleet() == before
         as_json = image_steward(account, "apply", saved, "--format", "json")
         assert as_json.returncode == REFUSED
-        assert len(json.loads(as_json.stdout)["differences"]["changed"]) == 1
+        answer = json.loads(as_json.stdout)
+        [difference] = answer["differences"]["changed"]
+        keys = ("resource", "planned", "change")
+        found = tuple(difference[key] for key in keys)
+        assert found == (changed, "deregister", kind)
+        outdated = {"reason": "plan_outdated", "differences": 1}
+        assert answer["images"]["refusal"] == outdated
 
     def test_what_cannot_be_read_now_refuses_it(
         self, account: Account, saved: str
@@ -280,7 +290,7 @@ class TestSavedPlan:
         for one in decisions:
             # What apply would take for a mark of its own.
             one["expired_at"] = plan["plan"]["planned_at"]
-            one["because"] = []
+            one["reasons"] = []
         chosen = [one for one in decisions if one["image_id"] != ami(6)]
         plan["plan"]["decisions"] = chosen * 2
         Path(saved).write_text(json.dumps(plan))
@@ -447,7 +457,7 @@ class TestExplain:
             "made ",
             f"backed by {snap(8)}",
             "number 8 of 8",
-            f"instance/{MACHINE} (found in instances)",
+            f"instance/{INSTANCE} (found in instances)",
             "last = 2   does not hold: it is number 8, which is 6 too far down",
             "is wanted again",
             "image-steward:keep",
@@ -595,7 +605,7 @@ class TestInterrupt:
             {
                 "account": ACCOUNT,
                 "images": images,
-                "instances": [{"instance_id": MACHINE, "image_id": ami(1)}],
+                "instances": [{"instance_id": INSTANCE, "image_id": ami(1)}],
             }
         )
         rules = write(Path(rules), without_cap())
@@ -616,7 +626,7 @@ class TestInterrupt:
         assert set(re.findall(r"ami-\w+", rest)) == due
         # And it began nothing new.
         assert "DeleteSnapshot" not in [call["action"] for call in account.calls()]
-        assert "Snapshots were not looked at any more." in said
+        assert "Snapshots skipped (interrupted)." in said
         # The next run does the rest.
         again = image_steward(account, "apply", "--policy", rules)
         assert again.returncode == DONE, again.stdout
@@ -632,7 +642,7 @@ class TestInterrupt:
             {
                 "account": ACCOUNT,
                 "images": images,
-                "instances": [{"instance_id": MACHINE, "image_id": ami(1)}],
+                "instances": [{"instance_id": INSTANCE, "image_id": ami(1)}],
             }
         )
         process = start(account, "plan", "--policy", rules)

@@ -15,8 +15,8 @@ from harness import NOWHERE, ROOT, Account, image_steward
 from worlds import (
     DELETE_AFTER,
     DEPRECATION,
+    INSTANCE,
     LEDGER_IMAGE,
-    MACHINE,
     MARK,
     PERMISSIONS,
     PLAIN,
@@ -99,7 +99,13 @@ def test_every_policy_is_valid_and_fits_the_schema(validator: Any) -> None:
         {"version": 1, "rule": [], "orphans": {"delete_after": "never"}},
         {
             "version": 1,
-            "rule": [{"name": "a", "keep": {"last": 1}, "retire": {"deregister_after": "never"}}],
+            "rule": [
+                {
+                    "name": "a",
+                    "keep": {"last": 1},
+                    "retire": {"deregister_after": "never"},
+                }
+            ],
         },
     ],
 )
@@ -142,7 +148,7 @@ def every_source() -> dict[str, Any]:
         "snapshot_id": snap(50),
         "started_at": ago(90),
         "volume_id": "vol-0123456789abcdef0",
-        "description": f"Created by CreateImage({MACHINE}) for {ami(50)}",
+        "description": f"Created by CreateImage({INSTANCE}) for {ami(50)}",
     }
     return web_fleet() | {
         "snapshots": [orphan],

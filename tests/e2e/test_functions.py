@@ -8,13 +8,14 @@ import pytest
 
 from events import image_event, scheduled_event
 from harness import Account, Runtime
+from outcomes import resources, taken, unread, with_result
 from process import Died
 from worlds import (
     DELETE_AFTER,
     DUE,
     DUE_SNAPSHOTS,
+    INSTANCE,
     LEDGER_IMAGE,
-    MACHINE,
     MARK,
     PLAIN,
     ago,
@@ -32,14 +33,14 @@ APPLY = {"STEWARD_MODE": "apply"}
 
 
 def new_image(**more: Any) -> dict[str, Any]:
-    """An account in which web-9 has just been made from the machine, with two disks."""
+    """An account in which web-9 has just been made from the instance, with two disks."""
     fleet = web_fleet()
-    made = image(9, 0, source_instance=MACHINE, snapshots=[snap(9), snap(10)], **more)
+    made = image(9, 0, source_instance=INSTANCE, snapshots=[snap(9), snap(10)], **more)
     return fleet | {"images": [*fleet["images"], made]}
 
 
 class TestTagImage:
-    def test_image_and_snapshots_get_the_tags_of_the_machine(
+    def test_image_and_snapshots_get_the_tags_of_the_instance(
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image())
@@ -50,7 +51,7 @@ class TestTagImage:
         wanted = {
             "ManagedBy": "image-steward",
             "Team": "web",
-            "image-steward:source-instance": MACHINE,
+            "image-steward:source-instance": INSTANCE,
         }
         assert tags_of(fleet, ami(9)) == wanted
         for snapshot in (snap(9), snap(10)):
@@ -138,7 +139,7 @@ class TestTagImage:
         runtime.start("tag-image", policy())
         answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
         assert answer["mode"] == "plan"
-        assert {one["id"] for one in answer["tagged"]} == {ami(9), snap(9), snap(10)}
+        assert set(resources(answer["tagged"])) == {ami(9), snap(9), snap(10)}
         assert account.mutating_calls() == []
         assert account.fleet() == before
 
@@ -174,9 +175,9 @@ class TestPruneImages:
         before = account.fleet()
         runtime.start("prune-images", policy(), **APPLY)
         outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
-        assert outcome["deregistered"] == DUE
-        assert outcome["expired"] == [ami(3)]
-        assert outcome["rescued"] == [ami(8)]
+        assert taken(outcome, "deregister") == DUE
+        assert taken(outcome, "expire") == [ami(3)]
+        assert taken(outcome, "rescue") == [ami(8)]
         after = account.fleet()
         assert image_ids(before) - image_ids(after) == set(DUE)
         assert snapshot_ids(after) == snapshot_ids(before)
@@ -210,7 +211,7 @@ class TestPruneImages:
         once = account.fleet()
         account.forget_calls()
         outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
-        assert outcome["deregistered"] == []
+        assert taken(outcome, "deregister") == []
         assert account.mutating_calls() == []
         assert account.fleet() == once
 
@@ -221,9 +222,10 @@ class TestPruneImages:
         account.switch(deny=["DescribeLaunchTemplateVersions"])
         runtime.start("prune-images", policy(), **APPLY)
         outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
-        assert "launch templates" in outcome["refused"].replace("_", " ")
-        assert "ec2:DescribeLaunchTemplateVersions" in outcome["refused"]
-        assert outcome["deregistered"] == []
+        [source] = unread(outcome)
+        assert source["source"] == "launch_templates"
+        assert source["permission"] == "ec2:DescribeLaunchTemplateVersions"
+        assert taken(outcome, "deregister") == []
         assert "DeregisterImage" not in account.mutating_calls()
         assert image_ids(account.fleet()) == image_ids(web_fleet())
 
@@ -233,11 +235,11 @@ class TestPruneImages:
         account.load(web_fleet())
         runtime.start("prune-images", policy(), **APPLY)
         late = runtime.invoke("prune-images", scheduled_event(), seconds=10)["outcome"]
-        assert set(DUE) <= set(late["not_reached"])
-        assert late["deregistered"] == []
+        assert set(DUE) <= set(resources(with_result(late, "not_reached")))
+        assert taken(late, "deregister") == []
         assert image_ids(account.fleet()) == image_ids(web_fleet())
         next_run = runtime.invoke("prune-images", scheduled_event())["outcome"]
-        assert next_run["deregistered"] == DUE
+        assert taken(next_run, "deregister") == DUE
 
     def test_one_failure_is_reported_and_the_run_goes_on(
         self, account: Account, runtime: Runtime
@@ -250,9 +252,9 @@ class TestPruneImages:
         )
         runtime.start("prune-images", policy(), **APPLY)
         outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
-        assert outcome["deregistered"] == [ami(5), ami(7)]
-        [failure] = outcome["failed"]
-        assert failure["id"] == ami(6)
+        assert taken(outcome, "deregister") == [ami(5), ami(7)]
+        [failure] = with_result(outcome, "failed")
+        assert failure["resource"] == ami(6)
         assert failure["step"] == "deregister"
         assert failure["code"] == "OperationNotPermitted"
 
@@ -264,8 +266,8 @@ class TestPruneImages:
             one for one in fleet["images"] if one["image_id"] not in (ami(3), ami(8))
         ]
         other = image(20, 1, name="other", snapshots=[])
-        machine = fleet["instances"][0] | {"image_id": ami(20)}
-        account.load(fleet | {"images": [*left, other], "instances": [machine]})
+        instance = fleet["instances"][0] | {"image_id": ami(20)}
+        account.load(fleet | {"images": [*left, other], "instances": [instance]})
         account.switch(deny=["DeregisterImage"])
         runtime.start("prune-images", policy(PLAIN), **APPLY)
         answer = runtime.invoke("prune-images", scheduled_event())
@@ -279,8 +281,8 @@ class TestPruneImages:
         account.switch(lost_answer={"DeregisterImage": 1})
         runtime.start("prune-images", policy(), **APPLY)
         outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
-        assert outcome["failed"] == []
-        assert outcome["deregistered"] == DUE
+        assert with_result(outcome, "failed") == []
+        assert taken(outcome, "deregister") == DUE
 
     def test_the_snapshots_go_with_the_image_when_the_policy_says_so(
         self, account: Account, runtime: Runtime
@@ -289,7 +291,7 @@ class TestPruneImages:
         at_once = 'deregister_after = "7d", delete_snapshots_after = "0d"'
         runtime.start("prune-images", policy(at_once), **APPLY)
         outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
-        assert outcome["deleted"] == DUE_SNAPSHOTS
+        assert taken(outcome, "delete_snapshot") == DUE_SNAPSHOTS
         assert snapshot_ids(account.fleet()).isdisjoint(DUE_SNAPSHOTS)
         assert "DeleteSnapshot" not in account.mutating_calls()
 
@@ -322,7 +324,7 @@ class TestPruneImages:
         gone = {line["image_id"] for line in logs if line["message"] == "deregistered"}
         assert gone == set(DUE)
         held = [line for line in logs if line.get("image_id") == ami(8)]
-        assert any("in use" in line.get("because", "") for line in held)
+        assert any("in use" in line.get("reasons", "") for line in held)
 
 
 class TestReapSnapshots:
@@ -333,7 +335,7 @@ class TestReapSnapshots:
         runtime.start("reap-snapshots", policy(), **APPLY)
         event = image_event(ami(40), "deregistered")
         outcome = runtime.invoke("reap-snapshots", event)["outcome"]
-        assert outcome["deleted"] == [snap(31)]
+        assert taken(outcome, "delete_snapshot") == [snap(31)]
         left = snapshot_ids(account.fleet())
         assert snap(31) not in left
         assert snap(32) in left
@@ -356,7 +358,7 @@ class TestReapSnapshots:
         before = account.fleet()
         runtime.start("reap-snapshots", policy(), **APPLY)
         outcome = runtime.invoke("reap-snapshots", scheduled_event())["outcome"]
-        assert outcome["deleted"] == [snap(31), snap(32)]
+        assert taken(outcome, "delete_snapshot") == [snap(31), snap(32)]
         gone = snapshot_ids(before) - snapshot_ids(account.fleet())
         assert gone == {snap(31), snap(32)}
 
@@ -371,10 +373,10 @@ class TestReapSnapshots:
         runtime.invoke("prune-images", scheduled_event())
         runs = [reap_when_due(account, runtime)]
         runs += [runtime.invoke("reap-snapshots", scheduled_event()) for _ in range(3)]
-        later = [len(run["outcome"]["later"]) for run in runs]
-        deleted = [len(run["outcome"]["deleted"]) for run in runs]
+        later = [len(with_result(run["outcome"], "in_use")) for run in runs]
+        deleted = [len(taken(run["outcome"], "delete_snapshot")) for run in runs]
         assert (later, deleted) == ([1, 1, 0, 0], [2, 0, 1, 0])
-        assert all(run["outcome"]["failed"] == [] for run in runs)
+        assert all(with_result(run["outcome"], "failed") == [] for run in runs)
         assert snapshot_ids(account.fleet()).isdisjoint(DUE_SNAPSHOTS)
 
     def test_plan_mode_changes_nothing(
@@ -395,7 +397,8 @@ class TestReapSnapshots:
         account.switch(deny=["DescribeImages"])
         runtime.start("reap-snapshots", policy(), **APPLY)
         outcome = runtime.invoke("reap-snapshots", scheduled_event())["outcome"]
-        assert "ec2:DescribeImages" in outcome["refused"]
+        [source] = unread(outcome)
+        assert source["permission"] == "ec2:DescribeImages"
         assert account.mutating_calls() == []
 
 

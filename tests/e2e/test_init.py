@@ -49,7 +49,7 @@ def expired(plan: dict[str, Any]) -> set[str]:
     return {
         one["name"]
         for one in plan["decisions"]
-        if any(reason["reason"] in reasons for reason in one["because"])
+        if any(reason["reason"] in reasons for reason in one["reasons"])
     }
 
 
@@ -57,7 +57,7 @@ def assert_nothing_in_use_goes(plan: dict[str, Any]) -> None:
     used = [
         one
         for one in plan["decisions"]
-        if any(reason["reason"] == "in_use" for reason in one["because"])
+        if any(reason["reason"] == "in_use" for reason in one["reasons"])
     ]
     assert used
     assert {one["action"] for one in used} <= {"keep", "rescue"}
@@ -101,7 +101,7 @@ def world() -> dict[str, Any]:
         "taken_at": "2026-11-22T12:00:00Z",
         "images": images,
         "references": [
-            {"image_id": ids[name], "kind": "instance", "by": f"i-{number}"}
+            {"image_id": ids[name], "kind": "instance", "arn": f"i-{number}"}
             for number, name in enumerate(used)
         ],
     }
@@ -482,7 +482,7 @@ def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> N
         for number, name in enumerate(names, 1)
     ]
     taken = {"account": ACCOUNT, "region": "eu-central-1", "taken_at": AT[1]}
-    used = [{"image_id": ami(1), "kind": "instance", "by": "i-1"}]
+    used = [{"image_id": ami(1), "kind": "instance", "arn": "i-1"}]
     saved.write_text(json.dumps(taken | {"images": images, "references": used}))
     policy = tmp_path / "policy.toml"
     gone = {}

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from harness import Account
+from outcomes import reasons, taken, unread
 from sweeps import Planner, Sweeps
 from worlds import (
     DELETE_AFTER,
+    INSTANCE,
     LEDGER_IMAGE,
-    MACHINE,
     STRANGER,
     ago,
     ami,
@@ -30,7 +31,7 @@ KEEP = "image-steward:keep"
 DELETES = policy("", '[orphans]\ndelete_after = "30d"\n')
 REPORTS = policy("")
 GONE = ami(70)
-CREATED = f"Created by CreateImage({MACHINE}) for {GONE}"
+CREATED = f"Created by CreateImage({INSTANCE}) for {GONE}"
 COPIED = f"Copied for DestinationAmi {GONE} from SourceAmi {ami(71)} for SourceSnapshot"
 VOLUME = "vol-0123456789abcdef0"
 
@@ -124,8 +125,8 @@ class TestMarked:
         account.load(small_fleet(snapshots=[one]))
         done = sweeps.reap(DELETES)
         assert done["orphans"] == [snap(70)]
-        assert done["outcome"]["marked"] == [snap(70)]
-        assert done["outcome"]["deleted"] == []
+        assert taken(done["outcome"], "mark_orphan") == [snap(70)]
+        assert taken(done["outcome"], "delete_snapshot") == []
         fleet = account.fleet()
         tags = tags_of(fleet, snap(70))
         assert (tags[LEDGER_IMAGE], tags[OWN_ID]) == (GONE, snap(70))
@@ -134,10 +135,10 @@ class TestMarked:
         )
         # Not before its time, and not twice.
         account.forget_calls()
-        assert sweeps.reap(DELETES)["outcome"]["deleted"] == []
+        assert taken(sweeps.reap(DELETES)["outcome"], "delete_snapshot") == []
         assert account.mutating_calls() == []
         account.load(unpatient(fleet, 70))
-        assert sweeps.reap(DELETES)["outcome"]["deleted"] == [snap(70)]
+        assert taken(sweeps.reap(DELETES)["outcome"], "delete_snapshot") == [snap(70)]
         fleet = account.fleet()
         assert snap(70) not in snapshot_ids(fleet)
         assert snap(70) in recycled_ids(fleet)
@@ -151,8 +152,8 @@ class TestMarked:
         one: dict[str, Any],
     ) -> None:
         account.load(small_fleet(snapshots=[one]))
-        reasons = planner.snapshots(DELETES)[snap(70)]["because"]
-        assert "origin_unverified" in {reason["reason"] for reason in reasons}
+        decision = planner.snapshots(DELETES)[snap(70)]
+        assert "origin_unverified" in reasons(decision)
         before = account.fleet()
         [kept] = sweeps.reap(DELETES)["kept"]
         assert kept["snapshot_id"] == snap(70)
@@ -170,7 +171,7 @@ class TestMarked:
         account.load(small_fleet(snapshots=[one], **more))
         before = account.fleet()
         [kept] = sweeps.reap(DELETES)["kept"]
-        assert reason in {one["reason"] for one in kept["because"]}
+        assert reason in reasons(kept)
         assert account.fleet() == before
         assert account.mutating_calls() == []
 
@@ -207,7 +208,7 @@ class TestMarked:
         account.load(small_fleet(snapshots=[orphan()]))
         before = account.fleet()
         [kept] = sweeps.reap(REPORTS)["kept"]
-        assert [one["reason"] for one in kept["because"]] == [
+        assert [one["reason"] for one in kept["reasons"]] == [
             "orphaned",
             "orphans_stay",
         ]
@@ -223,7 +224,7 @@ class TestMarked:
         account.load(small_fleet(snapshots=orphans))
         capped = DELETES.replace("[safety]\n", "[safety]\nmax_per_run = 2\n")
         done = sweeps.reap(capped)
-        assert done["outcome"]["marked"] == [snap(72), snap(73)]
+        assert taken(done["outcome"], "mark_orphan") == [snap(72), snap(73)]
 
     def test_the_table_says_what_would_become_of_it(
         self, account: Account, planner: Planner
@@ -264,7 +265,7 @@ class TestDue:
         account.load(small_fleet(snapshots=[marked], **more))
         before = account.fleet()
         [kept] = sweeps.reap(DELETES)["kept"]
-        assert reason in {one["reason"] for one in kept["because"]}
+        assert reason in reasons(kept)
         assert account.fleet() == before
 
     def test_a_copy_made_with_all_tags_stays(
@@ -273,7 +274,7 @@ class TestDue:
         mark = {LEDGER_IMAGE: GONE, OWN_ID: snap(71), DELETE_AFTER: ago(0.1)}
         account.load(small_fleet(snapshots=[orphan(tags=mark)]))
         [kept] = sweeps.reap(DELETES)["kept"]
-        assert "copy_of" in {one["reason"] for one in kept["because"]}
+        assert "copy_of" in reasons(kept)
 
 
 class TestUnread:
@@ -296,9 +297,8 @@ class TestUnread:
         account.load(small_fleet(snapshots=[orphan()]))
         account.switch(deny=[call.removeprefix("ec2:")])
         before = account.fleet()
-        refused = sweeps.reap(DELETES)["outcome"]["refused"]
-        assert refused.count("missing permission") == 1
-        assert f"(missing permission: {call})" in refused
+        [source] = unread(sweeps.reap(DELETES)["outcome"])
+        assert source["permission"] == call
         assert account.fleet() == before
 
     def test_no_rule_for_snapshots_refuses(
@@ -307,6 +307,6 @@ class TestUnread:
         rules = [{"rule_id": "a", "resource": "images"}]
         account.load(small_fleet(snapshots=[orphan()], retention_rules=rules))
         before = account.fleet()
-        refused = sweeps.reap(DELETES)["outcome"]["refused"]
-        assert "no rule of the Recycle Bin covers snapshots" in refused
+        refusal = sweeps.reap(DELETES)["outcome"]["refusal"]
+        assert refusal == {"reason": "not_recoverable", "missing": ["snapshots"]}
         assert account.fleet() == before

@@ -10,7 +10,7 @@ import pytest
 
 from harness import DONE, FAILED, REFUSED, REGION, USAGE, Account, image_steward
 from sweeps import Planner
-from worlds import ACCOUNT, MACHINE, PLAIN, ami, image, policy, small_fleet, web_fleet
+from worlds import ACCOUNT, INSTANCE, PLAIN, ami, image, policy, small_fleet, web_fleet
 
 RULES = policy(PLAIN)
 EC2 = f"arn:aws:ec2:{REGION}:{ACCOUNT}"
@@ -50,7 +50,7 @@ class TestPins:
         assert done.returncode == DONE
         assert done.stdout.splitlines() == [
             f"{ami(8)} web-8: rescue",
-            f"  in use: instance {EC2}:instance/{MACHINE}",
+            f"  in use: instance {EC2}:instance/{INSTANCE}",
             f"{ami(1)} web-1: keep",
             "  last 1 of 2",
             "  at least 1: is number 1",
@@ -63,9 +63,9 @@ class TestPins:
         account.load(web_fleet() | {"ssm_parameters": [parameter]})
         done = planner.run(RULES, "--pins", ami(1), "--format", "json")
         [decision] = json.loads(done.stdout)["decisions"]
-        cited = [one for one in decision["because"] if one["reason"] == "in_use"]
+        cited = [one for one in decision["reasons"] if one["reason"] == "in_use"]
         arn = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/golden"
-        assert {"reason": "in_use", "kind": "ssm_parameter", "by": arn} in cited
+        assert {"reason": "in_use", "kind": "ssm_parameter", "arn": arn} in cited
         assert "ssm_parameter" in planner.run(RULES, "--pins", ami(1)).stdout
 
     def test_an_image_that_nobody_knows(
@@ -154,7 +154,7 @@ class TestStale:
         account.load(stale_fleet())
         decision = planner.decisions(RULES)[ami(3)]
         assert decision["action"] == "keep"
-        assert [one["stale"] for one in decision["because"] if "stale" in one]
+        assert [one["stale"] for one in decision["reasons"] if "stale" in one]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness import DONE, FAILED, PART, USAGE, Account, image_steward
+from outcomes import taken
 from sweeps import Sweeps
 from worlds import (
     DELETE_AFTER,
@@ -36,6 +37,9 @@ from worlds import (
 GONE = policy('deregister_after = "0d", delete_snapshots_after = "7d"')
 GONE_WITH_SNAPSHOTS = policy('deregister_after = "0d", delete_snapshots_after = "0d"')
 KEEP = "image-steward:keep"
+ENABLED = {"step": "enabled"}
+SHARED = {"step": "shared", "with": [STRANGER]}
+UNDEPRECATED = {"step": "deprecation_cancelled"}
 
 
 def restore(account: Account, *arguments: str, code: int = DONE) -> list[Any]:
@@ -56,27 +60,23 @@ class TestStages:
         ("one", "done"),
         [
             (image(3, 30, 1), []),
-            (deprecated(3, 1), ["no longer deprecated"]),
-            (disabled(3, 10), ["enabled", "no longer deprecated"]),
-            (
-                disabled(3, 10, STRANGER),
-                ["enabled", f"shared with {STRANGER} again", "no longer deprecated"],
-            ),
+            (deprecated(3, 1), [UNDEPRECATED]),
+            (disabled(3, 10), [ENABLED, UNDEPRECATED]),
+            (disabled(3, 10, STRANGER), [ENABLED, SHARED, UNDEPRECATED]),
         ],
         ids=["expired", "deprecated", "disabled", "disabled and shared before"],
     )
     def test_one_that_is_still_there(
-        self, account: Account, one: Any, done: list[str]
+        self, account: Account, one: Any, done: list[dict[str, Any]]
     ) -> None:
         account.load(small_fleet(one))
         [answer] = restore(account, ami(3))
-        assert answer["end"] == "restored"
-        assert answer["done"] == [*done, "no longer marked as expired"]
+        assert answer["status"] == "restored"
+        assert answer["done"] == [*done, {"step": "state_tags_removed"}]
         now = image_of(account.fleet(), ami(3))
         assert (now["state"], now["deprecation_time"]) == ("available", None)
         assert now["tags"] == {}
-        shared = f"shared with {STRANGER} again" in done
-        assert now["launch_permissions"] == ([STRANGER] if shared else [])
+        assert now["launch_permissions"] == ([STRANGER] if SHARED in done else [])
 
     @pytest.mark.parametrize(
         "rules", [GONE, GONE_WITH_SNAPSHOTS], ids=["alone", "with its snapshots"]
@@ -85,12 +85,12 @@ class TestStages:
         self, account: Account, sweeps: Sweeps, rules: str
     ) -> None:
         account.load(small_fleet(disabled(3, 10, snapshots=[snap(3), snap(30)])))
-        assert sweeps.prune(rules)["deregistered"] == [ami(3)]
+        assert taken(sweeps.prune(rules), "deregister") == [ami(3)]
         with_snapshots = rules == GONE_WITH_SNAPSHOTS
         both = {snap(3), snap(30)} if with_snapshots else set()
         assert recycled_ids(account.fleet()) == {ami(3), *both}
         [answer] = restore(account, ami(3))
-        assert answer["end"] == "restored"
+        assert answer["status"] == "restored"
         fleet = account.fleet()
         now = image_of(fleet, ami(3))
         assert (now["state"], now["deprecation_time"]) == ("available", None)
@@ -107,9 +107,9 @@ class TestStages:
         account.load(small_fleet(deprecated(3, 8, **everybody)))
         rules = safety(shared_images='"retire"')
         if by_way_of_disabled:
-            assert command.prune(rules)["disabled"] == [ami(3)]
+            assert taken(command.prune(rules), "disable") == [ami(3)]
         at_once = rules.replace("retire = {", f"retire = {{ {PLAIN}")
-        assert command.prune(at_once)["deregistered"] == [ami(3)]
+        assert taken(command.prune(at_once), "deregister") == [ami(3)]
         restore(account, ami(3))
         now = image_of(account.fleet(), ami(3))
         assert {key: now[key] for key in everybody} == everybody
@@ -125,11 +125,12 @@ class TestStages:
         ec2.delete_tags(Resources=[snap(3)])
         ec2.delete_snapshot(SnapshotId=snap(3))
         [answer] = restore(account, ami(3), code=FAILED)
-        assert answer["end"] == "failed"
-        assert "--snapshot" in answer["problem"]
-        assert snap(3) in answer["problem"]
+        assert answer["status"] == "failed"
+        assert answer["problem"]["kind"] == "failed"
+        assert "--snapshot" in answer["problem"]["message"]
+        assert snap(3) in answer["problem"]["message"]
         [answer] = restore(account, ami(3), "--snapshot", snap(3))
-        assert answer["end"] == "restored"
+        assert answer["status"] == "restored"
         assert {ami(3), snap(3)} <= image_ids(account.fleet()) | snapshot_ids(
             account.fleet()
         )
@@ -140,25 +141,30 @@ class TestStages:
         ledger = {LEDGER_IMAGE: ami(3), DELETE_AFTER: ago(-3)}
         account.load(small_fleet(snapshots=[{"snapshot_id": snap(3), "tags": ledger}]))
         [answer] = restore(account, ami(3), code=FAILED)
-        assert answer["end"] == "gone"
-        assert answer["done"] == [f"{snap(3)} unmarked: it will not be deleted"]
-        assert f"its snapshots were {snap(3)}" in answer["problem"]
-        assert "register-image" in answer["problem"]
+        assert answer["status"] == "gone"
+        assert answer["done"] == [{"step": "snapshot_unmarked", "snapshot": snap(3)}]
+        gone = {"kind": "gone", "image": ami(3), "snapshots": [snap(3)]}
+        assert answer["problem"] == gone
         assert DELETE_AFTER not in tags_of(account.fleet(), snap(3))
+        said = image_steward(account, "restore", ami(3)).stdout
+        assert f"its snapshots were {snap(3)}" in said
+        assert "register-image" in said
 
     def test_one_that_nobody_knows(self, account: Account) -> None:
         account.load(small_fleet())
         before = account.fleet()
         [answer] = restore(account, ami(77), code=FAILED)
-        assert answer["end"] == "gone"
-        assert "no snapshot names it" in answer["problem"]
+        assert answer["status"] == "gone"
+        assert answer["problem"] == {"kind": "gone", "image": ami(77), "snapshots": []}
+        said = image_steward(account, "restore", ami(77)).stdout
+        assert "no snapshot names it" in said
         assert account.fleet() == before
 
     def test_one_that_was_never_on_its_way(self, account: Account) -> None:
         account.load(small_fleet())
         before = account.fleet()
         [answer] = restore(account, ami(1))
-        assert (answer["end"], answer["done"]) == ("untouched", [])
+        assert (answer["status"], answer["done"]) == ("untouched", [])
         assert account.fleet() == before
 
     def test_twice_does_nothing_more(self, account: Account, command: Sweeps) -> None:
@@ -168,7 +174,7 @@ class TestStages:
         once = account.fleet()
         account.forget_calls()
         [answer] = restore(account, ami(3))
-        assert answer["end"] == "untouched"
+        assert answer["status"] == "untouched"
         assert account.mutating_calls() == []
         assert account.fleet() == once
 
@@ -179,7 +185,7 @@ class TestArguments:
         account.load(small_fleet(*steps))
         account.client("ec2").deregister_image(ImageId=ami(6))
         answers = restore(account, "--all-since", ago(5))
-        assert {one["image_id"]: one["end"] for one in answers} == {
+        assert {one["image_id"]: one["status"] for one in answers} == {
             ami(3): "restored",
             ami(4): "restored",
             ami(6): "restored",
@@ -210,10 +216,15 @@ class TestArguments:
         account.load(small_fleet(disabled(3, 10)))
         done = image_steward(account, "restore", ami(3))
         assert done.returncode == DONE
-        head, *_, warning = done.stdout.splitlines()
+        head, *steps, warning = done.stdout.splitlines()
         assert head == f"{ami(3)}: restored"
+        assert steps == [
+            "  enabled",
+            "  no longer deprecated",
+            "  no longer tagged as expired",
+        ]
         assert "--keep-until" in warning
-        assert command.prune(policy(""))["deprecated"] == [ami(3)]
+        assert taken(command.prune(policy("")), "deprecate") == [ami(3)]
 
     def test_another_prefix(self, account: Account, command: Sweeps) -> None:
         own = policy("", 'prefix = "acme/"\n')
@@ -221,9 +232,9 @@ class TestArguments:
         command.prune(own)
         assert "acme/expired-at" in tags_of(account.fleet(), ami(3))
         [answer] = restore(account, ami(3))
-        assert answer["end"] == "untouched"
+        assert answer["status"] == "untouched"
         [answer] = restore(account, ami(3), "--prefix", "acme/")
-        assert answer["end"] == "restored"
+        assert answer["status"] == "restored"
         now = image_of(account.fleet(), ami(3))
         assert (now["tags"], now["deprecation_time"]) == ({}, None)
 
@@ -232,7 +243,7 @@ class TestArguments:
     ) -> None:
         account.load(small_fleet(disabled(3, 10)))
         ends = restore(account, ami(3), ami(77), code=PART)
-        assert [one["end"] for one in ends] == ["restored", "gone"]
+        assert [one["status"] for one in ends] == ["restored", "gone"]
 
     @pytest.mark.parametrize(
         "arguments",
@@ -265,11 +276,12 @@ class TestFailures:
         account.load(small_fleet(disabled(3, 10, STRANGER)))
         account.switch(deny=[call])
         [answer] = restore(account, ami(3), code=FAILED)
-        assert answer["end"] == "failed"
-        assert f"ec2:{call}" in answer["problem"]
+        assert answer["status"] == "failed"
+        assert answer["problem"]["code"] == "UnauthorizedOperation"
+        assert f"ec2:{call}" in answer["problem"]["message"]
         account.switch()
         [answer] = restore(account, ami(3))
-        assert answer["end"] == "restored"
+        assert answer["status"] == "restored"
         now = image_of(account.fleet(), ami(3))
         assert now["launch_permissions"] == [STRANGER]
         assert (now["state"], now["tags"]) == ("available", {})
@@ -291,10 +303,11 @@ class TestFailures:
         command.prune(GONE_WITH_SNAPSHOTS)
         account.switch(deny=[call])
         [answer] = restore(account, ami(3), code=FAILED)
-        assert f"ec2:{call}" in answer["problem"]
+        assert answer["problem"]["code"] == "UnauthorizedOperation"
+        assert f"ec2:{call}" in answer["problem"]["message"]
         account.switch()
         [answer] = restore(account, ami(3))
-        assert answer["end"] == "restored"
+        assert answer["status"] == "restored"
         fleet = account.fleet()
         assert ami(3) in image_ids(fleet)
         assert ours_on(fleet, snap(3)) == set()

@@ -40,7 +40,7 @@ def inventory(count: int = 5, **more: Any) -> dict[str, Any]:
         {"rule_id": kind, "resource": kind, "days": 14, "in_effect": True}
         for kind in ("images", "snapshots")
     ]
-    held = {"image_id": ami(1), "kind": "instance", "by": "i-1"}
+    held = {"image_id": ami(1), "kind": "instance", "arn": "i-1"}
     return {
         "account": ACCOUNT,
         "region": "eu-central-1",
@@ -125,7 +125,7 @@ def test_the_json_is_counted_as_by_hand(desk: Desk) -> None:
     assert [point["snapshots"] for point in points] == [5, 12, 12, 12]
     assert [point["gib"] for point in points] == [40, 96, 96, 96]
     (family,) = simulation["families"]
-    assert (family["rule"], family["group"]) == ("web", "all")
+    assert (family["rule"], family["family"]) == ("web", "all")
     assert family["images"] == [5, 8, 9, 9]
     assert family["gib"] == [40, 64, 72, 72]
 

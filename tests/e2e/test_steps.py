@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness import REFUSED, Account, image_steward
+from outcomes import resources, taken, unread, with_result
 from sweeps import Planner, Sweeps
 from worlds import (
     DELETE_AFTER,
@@ -62,7 +63,7 @@ class TestForward:
     ) -> None:
         account.load(small_fleet(image(3, 30)))
         done = sweeps.prune(STEPS)
-        assert (done["expired"], done["deprecated"]) == ([ami(3)], [ami(3)])
+        assert (taken(done, "expire"), taken(done, "deprecate")) == ([ami(3)], [ami(3)])
         now = image_of(account.fleet(), ami(3))
         assert now["state"] == "available"
         assert is_about(now["deprecation_time"], datetime.now(UTC))
@@ -85,7 +86,7 @@ class TestForward:
         theirs = ago(100)
         account.load(small_fleet(image(3, 300, deprecation_time=theirs)))
         done = command.prune(STEPS)
-        assert (done["expired"], done["deprecated"]) == ([ami(3)], [])
+        assert (taken(done, "expire"), taken(done, "deprecate")) == ([ami(3)], [])
         now = image_of(account.fleet(), ami(3))
         assert now["deprecation_time"] == theirs
         assert DEPRECATION not in now["tags"]
@@ -95,8 +96,8 @@ class TestForward:
     ) -> None:
         account.load(small_fleet(deprecated(3, marked=8), deprecated(4, marked=6)))
         done = sweeps.prune(STEPS)
-        assert done["disabled"] == [ami(3)]
-        assert done["deregistered"] == []
+        assert taken(done, "disable") == [ami(3)]
+        assert taken(done, "deregister") == []
         fleet = account.fleet()
         assert image_of(fleet, ami(3))["state"] == "disabled"
         assert tags_of(fleet, ami(3))[PERMISSIONS] == f"{ami(3)} none"
@@ -107,7 +108,7 @@ class TestForward:
     ) -> None:
         account.load(small_fleet(disabled(3, marked=15), disabled(4, marked=13)))
         done = sweeps.prune(STEPS)
-        assert done["deregistered"] == [ami(3)]
+        assert taken(done, "deregister") == [ami(3)]
         fleet = account.fleet()
         assert image_ids(fleet) == {ami(1), ami(2), ami(4)}
         assert recycled_ids(fleet) == {ami(3)}
@@ -121,7 +122,7 @@ class TestForward:
         due = {LEDGER_IMAGE: ami(3), DELETE_AFTER: ago(0.1)}
         account.load(small_fleet(snapshots=[{"snapshot_id": snap(3), "tags": due}]))
         done = sweeps.reap(STEPS)
-        assert done["outcome"]["deleted"] == [snap(3)]
+        assert taken(done["outcome"], "delete_snapshot") == [snap(3)]
         fleet = account.fleet()
         assert snap(3) not in snapshot_ids(fleet)
         assert recycled_ids(fleet) == {snap(3)}
@@ -133,10 +134,10 @@ class TestForward:
         at_once = policy('deregister_after = "0d", delete_snapshots_after = "0d"')
         account.load(small_fleet(image(3, 30), deprecated(4, 1), disabled(5, 1)))
         done = sweeps.prune(at_once)
-        assert done["deregistered"] == [ami(3), ami(4), ami(5)]
-        assert done["deleted"] == [snap(3), snap(4), snap(5)]
+        assert taken(done, "deregister") == [ami(3), ami(4), ami(5)]
+        assert taken(done, "delete_snapshot") == [snap(3), snap(4), snap(5)]
         bin_ids = recycled_ids(account.fleet())
-        assert bin_ids == {*done["deregistered"], *done["deleted"]}
+        assert bin_ids == {*taken(done, "deregister"), *taken(done, "delete_snapshot")}
 
     @pytest.mark.parametrize(
         ("retire", "ends"),
@@ -204,11 +205,11 @@ class TestForward:
     ) -> None:
         account.load(small_fleet(one))
         account.switch(deny=[call])
-        [failure] = command.prune(STEPS)["failed"]
-        assert (failure["id"], failure["step"]) == (ami(3), step)
+        [failure] = with_result(command.prune(STEPS), "failed")
+        assert (failure["resource"], failure["step"]) == (ami(3), step)
         assert f"ec2:{call}" in failure["message"]
         account.switch()
-        assert command.prune(STEPS)["failed"] == []
+        assert with_result(command.prune(STEPS), "failed") == []
 
 
 class TestBack:
@@ -219,7 +220,7 @@ class TestBack:
         self, account: Account, sweeps: Sweeps, one: Any
     ) -> None:
         account.load(in_use(small_fleet(one), ami(3)))
-        assert sweeps.prune(STEPS)["rescued"] == [ami(3)]
+        assert taken(sweeps.prune(STEPS), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert now["state"] == "available"
         assert now["deprecation_time"] is None
@@ -237,13 +238,13 @@ class TestBack:
         self, account: Account, sweeps: Sweeps
     ) -> None:
         account.load(small_fleet(deprecated(3, 8, **EVERYBODY)))
-        assert sweeps.prune(RETIRE_SHARED)["disabled"] == [ami(3)]
-        taken = account.fleet()
-        now = image_of(taken, ami(3))
+        assert taken(sweeps.prune(RETIRE_SHARED), "disable") == [ami(3)]
+        without = account.fleet()
+        now = image_of(without, ami(3))
         assert (now["launch_permissions"], now["public"]) == ([], False)
         assert now["tags"][PERMISSIONS] == f"{ami(3)} {EVERYBODY_TEXT}"
-        account.load(in_use(taken, ami(3)))
-        assert sweeps.prune(RETIRE_SHARED)["rescued"] == [ami(3)]
+        account.load(in_use(without, ami(3)))
+        assert taken(sweeps.prune(RETIRE_SHARED), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert {key: now[key] for key in EVERYBODY} == EVERYBODY
         assert (now["state"], now["tags"]) == ("available", {})
@@ -252,7 +253,7 @@ class TestBack:
         self, account: Account, command: Sweeps
     ) -> None:
         account.load(in_use(small_fleet(deprecated(3, 1, state="disabled")), ami(3)))
-        assert command.prune(STEPS)["rescued"] == [ami(3)]
+        assert taken(command.prune(STEPS), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert (now["state"], now["tags"]) == ("disabled", {})
 
@@ -264,7 +265,7 @@ class TestBack:
         theirs = ago(-300)[:17] + "00Z"
         copy = image(3, 30, 1, tags=copied, deprecation_time=theirs)
         account.load(in_use(small_fleet(copy), ami(3)))
-        assert command.prune(RETIRE_SHARED)["rescued"] == [ami(3)]
+        assert taken(command.prune(RETIRE_SHARED), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert now["launch_permissions"] == []
         assert now["deprecation_time"] == theirs
@@ -274,7 +275,7 @@ class TestBack:
         self, account: Account, sweeps: Sweeps
     ) -> None:
         account.load(small_fleet(disabled(3, 10, STRANGER)))
-        assert sweeps.prune(STEPS)["rescued"] == [ami(3)]
+        assert taken(sweeps.prune(STEPS), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert now["launch_permissions"] == [STRANGER]
         assert now["state"] == "available"
@@ -293,12 +294,12 @@ class TestBack:
     ) -> None:
         account.load(in_use(small_fleet(disabled(3, 10, STRANGER)), ami(3)))
         account.switch(deny=[call])
-        [failure] = command.prune(RETIRE_SHARED)["failed"]
+        [failure] = with_result(command.prune(RETIRE_SHARED), "failed")
         assert failure["step"] == "rescue"
         assert f"ec2:{call}" in failure["message"]
         assert PERMISSIONS in tags_of(account.fleet(), ami(3))
         account.switch()
-        assert command.prune(RETIRE_SHARED)["rescued"] == [ami(3)]
+        assert taken(command.prune(RETIRE_SHARED), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert now["launch_permissions"] == [STRANGER]
         assert (now["state"], now["tags"]) == ("available", {})
@@ -321,7 +322,7 @@ class TestShared:
         many = [f"{n:012}" for n in range(19)]
         account.load(small_fleet(deprecated(3, marked, launch_permissions=many)))
         before = account.fleet()
-        [expired, too_long] = planner.decisions(RETIRE_SHARED)[ami(3)]["because"]
+        [expired, too_long] = planner.decisions(RETIRE_SHARED)[ami(3)]["reasons"]
         assert expired["reason"] == "expired"
         assert too_long == {
             "reason": "permissions_too_long",
@@ -335,7 +336,7 @@ class TestShared:
     def test_those_that_just_fit_are(self, account: Account, command: Sweeps) -> None:
         many = [f"{n:012}" for n in range(18)]
         account.load(small_fleet(deprecated(3, 8, launch_permissions=many)))
-        assert command.prune(RETIRE_SHARED)["disabled"] == [ami(3)]
+        assert taken(command.prune(RETIRE_SHARED), "disable") == [ami(3)]
         saved = tags_of(account.fleet(), ami(3))[PERMISSIONS]
         assert saved.split()[1:] == many
 
@@ -344,27 +345,26 @@ class TestRecycleBin:
     @pytest.mark.parametrize(
         ("rules", "missing"),
         [
-            ([], "images and snapshots"),
-            ([{"rule_id": "a", "resource": "images"}], "snapshots"),
-            ([{"rule_id": "a", "resource": "snapshots"}], "images"),
+            ([], ["images", "snapshots"]),
+            ([{"rule_id": "a", "resource": "images"}], ["snapshots"]),
+            ([{"rule_id": "a", "resource": "snapshots"}], ["images"]),
             (
                 [
                     {"rule_id": "a", "resource": "images", "in_effect": False},
                     {"rule_id": "b", "resource": "snapshots"},
                 ],
-                "images",
+                ["images"],
             ),
         ],
     )
     def test_without_a_rule_that_is_in_effect_nothing_is_removed(
-        self, account: Account, sweeps: Sweeps, rules: list[Any], missing: str
+        self, account: Account, sweeps: Sweeps, rules: list[Any], missing: list[str]
     ) -> None:
         steps = (image(3, 30), deprecated(4, 8), disabled(5, 15))
         account.load(small_fleet(*steps, retention_rules=rules))
         before = account.fleet()
-        refused = sweeps.prune(STEPS)["refused"]
-        assert f"no rule of the Recycle Bin covers {missing} in this Region" in refused
-        assert 'safety.recycle_bin = "optional"' in refused
+        refusal = sweeps.prune(STEPS)["refusal"]
+        assert refusal == {"reason": "not_recoverable", "missing": missing}
         assert account.fleet() == before
         assert actions(account) == []
 
@@ -380,6 +380,7 @@ class TestRecycleBin:
         said = [one for one in done.stdout.splitlines() if one.startswith("Refused:")]
         assert len(said) == 1
         assert "no rule of the Recycle Bin covers images and snapshots" in said[0]
+        assert 'safety.recycle_bin = "optional"' in said[0]
         as_json = image_steward(
             account, verb, "--policy", str(file), "--format", "json"
         )
@@ -392,13 +393,13 @@ class TestRecycleBin:
     ) -> None:
         fleet = in_use(small_fleet(disabled(3, 10)), ami(3))
         account.load(fleet | {"retention_rules": []})
-        assert sweeps.prune(STEPS)["rescued"] == [ami(3)]
+        assert taken(sweeps.prune(STEPS), "rescue") == [ami(3)]
         assert image_of(account.fleet(), ami(3))["state"] == "available"
 
     def test_it_may_be_made_optional(self, account: Account, sweeps: Sweeps) -> None:
         account.load(small_fleet(disabled(3, 15), retention_rules=[]))
         done = sweeps.prune(safety(recycle_bin='"optional"'))
-        assert done["deregistered"] == [ami(3)]
+        assert taken(done, "deregister") == [ami(3)]
         assert recycled_ids(account.fleet()) == set()
 
     @pytest.mark.parametrize(
@@ -429,9 +430,9 @@ class TestRecycleBin:
         ]
         fleet = small_fleet(disabled(3, 15, tags=out), disabled(4, 15, tags=within))
         account.load(fleet | {"retention_rules": rules, "snapshots": snapshots})
-        because = planner.decisions(STEPS)[ami(3)]["because"]
-        assert {"reason": "not_recoverable", "what": what} in because
-        assert sweeps.prune(STEPS)["deregistered"] == [ami(4)]
+        reasons = planner.decisions(STEPS)[ami(3)]["reasons"]
+        assert {"reason": "not_recoverable", "what": what} in reasons
+        assert taken(sweeps.prune(STEPS), "deregister") == [ami(4)]
         assert ami(3) in image_ids(account.fleet())
 
     @pytest.mark.parametrize("call", ["rbin:ListRules", "rbin:GetRule"])
@@ -441,7 +442,8 @@ class TestRecycleBin:
         account.load(small_fleet(disabled(3, 15)))
         account.switch(deny=[call])
         before = account.fleet()
-        assert f"missing permission: {call}" in sweeps.prune(STEPS)["refused"]
+        [source] = unread(sweeps.prune(STEPS))
+        assert source["permission"] == call
         assert account.fleet() == before
 
 
@@ -452,6 +454,6 @@ def test_a_cap_counts_what_is_disabled_and_what_is_deregistered(
     account.load(small_fleet(*steps))
     capped = safety(max_per_run="3")
     done = sweeps.prune(capped)
-    assert done["deregistered"] == [ami(5), ami(6)]
-    assert done["disabled"] == [ami(4)]
-    assert done["deferred"] == [ami(3)]
+    assert taken(done, "deregister") == [ami(5), ami(6)]
+    assert taken(done, "disable") == [ami(4)]
+    assert resources(with_result(done, "deferred")) == [ami(3)]

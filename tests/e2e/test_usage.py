@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from harness import REFUSED, REGION, Account
+from outcomes import taken, unread, with_result
 from sweeps import Planner, Sweeps
 from worlds import (
     ACCOUNT,
@@ -128,8 +129,8 @@ class TestHolders:
         account.load(due_fleet(**more))
         decisions = planner.decisions(RULES)
         cited = [
-            (one["kind"], one["by"])
-            for one in decisions[HELD]["because"]
+            (one["kind"], one["arn"])
+            for one in decisions[HELD]["reasons"]
             if one["reason"] == "in_use"
         ]
         assert (kind, arn) in cited
@@ -147,8 +148,8 @@ class TestHolders:
     ) -> None:
         account.load(due_fleet(**more))
         done = sweeps.prune(RULES)
-        assert done["rescued"] == [HELD]
-        assert done["deregistered"] == [ami(4)]
+        assert taken(done, "rescue") == [HELD]
+        assert taken(done, "deregister") == [ami(4)]
         assert tags_of(account.fleet(), HELD) == {}
 
     @pytest.mark.parametrize(
@@ -173,7 +174,7 @@ class TestHolders:
         self, account: Account, command: Sweeps, over: dict[str, Any]
     ) -> None:
         account.load(due_fleet(**over))
-        assert command.prune(RULES)["deregistered"] == [HELD, ami(4)]
+        assert taken(command.prune(RULES), "deregister") == [HELD, ami(4)]
 
     @pytest.mark.parametrize(
         "strange",
@@ -188,7 +189,7 @@ class TestHolders:
         self, account: Account, command: Sweeps, strange: dict[str, Any]
     ) -> None:
         account.load(due_fleet(**strange))
-        assert command.prune(RULES)["deregistered"] == [ami(4)]
+        assert taken(command.prune(RULES), "deregister") == [ami(4)]
 
 
 SOURCES = (
@@ -212,10 +213,8 @@ class TestUnread:
         account.load(due_fleet())
         account.switch(deny=[call.removeprefix("ec2:")])
         before = account.fleet()
-        refused = sweeps.prune(RULES)["refused"]
-        assert refused.startswith("not everything could be read: ")
-        assert refused.count("missing permission") == 1
-        assert f"(missing permission: {call})" in refused
+        [source] = unread(sweeps.prune(RULES))
+        assert source["permission"] == call
         assert account.fleet() == before
 
     @pytest.mark.parametrize("call", SOURCES)
@@ -226,9 +225,9 @@ class TestUnread:
         failure = {"code": "InternalError", "status": 400}
         account.switch(fail={call.removeprefix("ec2:"): [failure]})
         before = account.fleet()
-        refused = command.prune(RULES)["refused"]
-        assert f"{call}: " in refused
-        assert "missing permission" not in refused
+        [source] = unread(command.prune(RULES))
+        assert f"{call}: " in source["error"]
+        assert "permission" not in source
         assert account.fleet() == before
 
     @pytest.mark.parametrize("call", SOURCES)
@@ -253,9 +252,10 @@ class TestUnread:
         ]
         account.load(due_fleet(fleets=many))
         account.switch(fail_page={"DescribeFleets": 2})
-        assert "ec2:DescribeFleets" in command.prune(RULES)["refused"]
+        [source] = unread(command.prune(RULES))
+        assert "ec2:DescribeFleets" in source["error"]
         account.switch()
-        assert command.prune(RULES)["rescued"] == [HELD]
+        assert taken(command.prune(RULES), "rescue") == [HELD]
 
     @pytest.mark.parametrize(
         ("key", "call"),
@@ -271,8 +271,8 @@ class TestUnread:
         account.switch(deny=[call])
         rules = safety(**{key: '"off"'})
         done = sweeps.prune(rules)
-        assert done["refused"] is None
-        assert done["disabled"] == [HELD, ami(4)]
+        assert done["refusal"] is None
+        assert taken(done, "disable") == [HELD, ami(4)]
         assert call not in {one["action"] for one in account.calls()}
 
 
@@ -295,8 +295,8 @@ class TestTemplateVersions:
         account.load(due_fleet(**old))
         rules = safety(template_versions=versions, references_check='"off"')
         done = command.prune(rules)
-        assert done["rescued"] == ([HELD] if kept else [])
-        assert done["disabled"] == ([ami(4)] if kept else [HELD, ami(4)])
+        assert taken(done, "rescue") == ([HELD] if kept else [])
+        assert taken(done, "disable") == ([ami(4)] if kept else [HELD, ami(4)])
 
     @pytest.mark.parametrize(("versions", "kept"), [("11", False), ("12", True)])
     def test_the_check_looks_as_deep_as_that(
@@ -305,7 +305,7 @@ class TestTemplateVersions:
         # The twelfth of the newest.
         account.load(due_fleet(**template(ami(1), HELD, *[None] * 11)))
         done = command.prune(safety(template_versions=versions))
-        assert done["rescued"] == ([HELD] if kept else [])
+        assert taken(done, "rescue") == ([HELD] if kept else [])
 
 
 def test_what_began_to_be_used_since_the_plan_is_left_alone(
@@ -323,10 +323,11 @@ def test_what_began_to_be_used_since_the_plan_is_left_alone(
         more = {"name": "/golden/web", "value": HELD}
         account.control("PATCH", "fleet", {"ssm_parameters": [more]})
         done = sweep.result()
-    assert done["deregistered"] == [ami(4)]
-    [changed] = done["changed"]
-    assert changed["id"] == HELD
-    assert "in use: ssm_parameter" in changed["because"]
+    assert taken(done, "deregister") == [ami(4)]
+    [changed] = with_result(done, "changed")
+    assert (changed["resource"], changed["change"]) == (HELD, "kept")
+    [reason] = changed["reasons"]
+    assert (reason["reason"], reason["kind"]) == ("in_use", "ssm_parameter")
     assert HELD in image_ids(account.fleet())
 
 

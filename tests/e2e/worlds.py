@@ -13,7 +13,7 @@ LEDGER_IMAGE = "image-steward:image"
 DELETE_AFTER = "image-steward:delete-after"
 PERMISSIONS = "image-steward:launch-permissions"
 DEPRECATION = "image-steward:deprecation"
-MACHINE = "i-00000000000000001"
+INSTANCE = "i-00000000000000001"
 PLAIN = 'deprecate_after = "never", disable_after = "never", deregister_after = "7d"'
 """From expired to gone without the steps in between."""
 
@@ -77,7 +77,7 @@ def web_fleet() -> dict[str, Any]:
             image(8, 70, marked=10),
         ],
         "instances": [
-            {"instance_id": MACHINE, "image_id": ami(8), "tags": {"Team": "web"}}
+            {"instance_id": INSTANCE, "image_id": ami(8), "tags": {"Team": "web"}}
         ],
     }
 
@@ -119,12 +119,12 @@ def safety(**values: str) -> str:
 
 
 def small_fleet(*others: Any, **more: Any) -> dict[str, Any]:
-    """The newest two, of which a machine runs, and `others`."""
-    machine = {"instance_id": MACHINE, "image_id": ami(1), "tags": {"Team": "web"}}
+    """The newest two, of which an instance runs, and `others`."""
+    instance = {"instance_id": INSTANCE, "image_id": ami(1), "tags": {"Team": "web"}}
     return {
         "account": ACCOUNT,
         "images": [image(1, 1), image(2, 2), *others],
-        "instances": [machine],
+        "instances": [instance],
     } | more
 
 
@@ -142,6 +142,6 @@ def disabled(number: int, marked: float, shared: str = "none", **more: Any) -> A
 
 
 def in_use(fleet: dict[str, Any], image_id: str) -> dict[str, Any]:
-    """The same with a machine that runs from this image."""
-    machine = {"instance_id": "i-00000000000000002", "image_id": image_id}
-    return fleet | {"instances": [*fleet["instances"], machine]}
+    """The same with an instance that runs from this image."""
+    instance = {"instance_id": "i-00000000000000002", "image_id": image_id}
+    return fleet | {"instances": [*fleet["instances"], instance]}

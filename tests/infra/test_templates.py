@@ -183,13 +183,13 @@ def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
                 assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}, role
     [deny] = [one for _, one in statements() if one["Effect"] == "Deny"]
     keys = deny["Condition"]["ForAnyValue:StringEquals"]["aws:TagKeys"]
-    # What tag-image does not write itself, of all that shared/src/tags.rs names.
+    # What tag-image does not write itself, of all that shared/src/model/tags.rs names.
     names = re.findall(
-        r'name\("([a-z-]+)"\)', Path(ROOT, "shared/src/tags.rs").read_text()
+        r'name\("([a-z-]+)"\)', Path(ROOT, "shared/src/model/tags.rs").read_text()
     )
     written = {"created-by", "image", "source-image", "source-instance"}
-    on_machines = {"retire-when-imaged"}
-    others = set(names) - written - on_machines
+    on_instances = {"retire-when-imaged"}
+    others = set(names) - written - on_instances
     assert set(keys) == {f"image-steward:{name}" for name in others}
 
 
@@ -197,7 +197,7 @@ def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
 EC2 = "arn:${AWS::Partition}:ec2:${AWS::Region}:"
 HERE = "${AWS::Region}:${AWS::AccountId}"
 IMAGES, SNAPSHOTS = f"{EC2}:image/*", f"{EC2}:snapshot/*"
-MACHINES = f"{EC2}${{AWS::AccountId}}:instance/*"
+INSTANCES = f"{EC2}${{AWS::AccountId}}:instance/*"
 PARAMETER = f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter/*"
 ROOM = {
     ("TagImageRole", "Tag"): [IMAGES, SNAPSHOTS],
@@ -218,8 +218,8 @@ ROOM = {
     ("ReapSnapshotsRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
     ("ReapSnapshotsRole", "MarkOrphans"): [SNAPSHOTS],
     ("ReapSnapshotsRole", "DeleteMarkedSnapshots"): [SNAPSHOTS],
-    ("RetireInstanceRole", "ReadAttributes"): [MACHINES],
-    ("RetireInstanceRole", "Retire"): [MACHINES],
+    ("RetireInstanceRole", "ReadAttributes"): [INSTANCES],
+    ("RetireInstanceRole", "Retire"): [INSTANCES],
 }
 
 
@@ -333,6 +333,40 @@ def test_nothing_that_is_sent_is_lost() -> None:
         )
         assert target["RetryPolicy"]["MaximumRetryAttempts"] > 0, name
         assert target["RetryPolicy"]["MaximumEventAgeInSeconds"] > 0, name
+
+
+def is_described(path: str, schema: dict[str, Any]) -> bool:
+    """Whether the schema of an event describes a field with this path."""
+    found = schema
+    for word in re.findall(r"[\w-]+", path):
+        if word.isdigit():
+            found = found.get("items", {})
+        else:
+            found = found.get("properties", {}).get(word, {})
+        # A field that may be null has two schemas.
+        for option in (found, *found.get("anyOf", [])):
+            if "$ref" in option:
+                found = schema["$defs"][option["$ref"].removeprefix("#/$defs/")]
+    return bool(found)
+
+
+def test_what_is_passed_on_of_an_event_is_in_it() -> None:
+    schemas = {}
+    for file in Path(ROOT, "docs/events").glob("*.schema.json"):
+        schema = json.loads(file.read_text())
+        schemas[schema["title"]] = schema
+    seen = 0
+    for template in ("wiring", "examples"):
+        for name, one in resources(template).items():
+            if one["Type"] != "AWS::Events::Rule":
+                continue
+            for target in one["Properties"]["Targets"]:
+                paths = target.get("InputTransformer", {}).get("InputPathsMap", {})
+                for kind in one["Properties"]["EventPattern"]["detail-type"]:
+                    for path in paths.values():
+                        assert is_described(path, schemas[kind]), (name, kind, path)
+                        seen += 1
+    assert seen > 30
 
 
 def test_every_function_says_where_its_failures_go() -> None:
