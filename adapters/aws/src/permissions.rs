@@ -141,10 +141,10 @@ mod tests {
 
     #[test]
     fn a_permission_of_an_unknown_kind_is_one_for_somebody() {
-        let unknown = LaunchPermission::Unknown("somebody unknown".into());
+        let unknown = [LaunchPermission::Unknown("somebody unknown".into())];
         let launch = Ec2LaunchPermission::builder().build();
-        assert_eq!(in_order([&launch].into_iter().flat_map(launchers)), [unknown.clone()]);
+        assert_eq!(in_order([&launch].into_iter().flat_map(launchers)), unknown);
         let volume = CreateVolumePermission::builder().build();
-        assert_eq!(in_order([&volume].into_iter().flat_map(volume_creators)), [unknown]);
+        assert_eq!(in_order([&volume].into_iter().flat_map(volume_creators)), unknown);
     }
 }
