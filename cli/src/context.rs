@@ -44,12 +44,12 @@ impl Context {
         }
     }
 
-    /// For reading: it ends when the process is interrupted, and reports its progress.
+    /// For reading, without a deadline: Ctrl-C ends the process.
     pub fn reading(&self) -> RunContext<'_> {
         RunContext { deadline: &NoDeadline, progress: &self.progress }
     }
 
-    /// For changing: it stops after the calls in flight when the process is interrupted.
+    /// For changing: Ctrl-C stops the run after the calls in flight.
     pub fn changing(&self) -> RunContext<'_> {
         RunContext { deadline: &self.interrupt, progress: &self.progress }
     }

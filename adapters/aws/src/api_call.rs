@@ -3,7 +3,9 @@
 /// A token bucket: how many calls it allows at once, and how many more every second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bucket {
+    /// In calls.
     pub(super) capacity: u32,
+    /// In calls a second.
     pub(super) refill: u32,
 }
 

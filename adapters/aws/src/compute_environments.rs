@@ -27,7 +27,7 @@ impl ListLaunchSources for BatchEnvironments {
         Source::ComputeEnvironments
     }
 
-    fn is_in(&self, scope: &ReferenceScope) -> bool {
+    fn is_wanted(&self, scope: &ReferenceScope) -> bool {
         scope.compute_environments == ComputeEnvironments::Read
     }
 

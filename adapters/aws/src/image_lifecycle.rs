@@ -1,4 +1,4 @@
-//! The steps of an image, and their opposites: deprecating, disabling and deregistering.
+//! Deprecating, disabling and deregistering images, and undoing the first two.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Images: listing, finding and deregistering them.
+//! Images: listing and finding them.
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::Image as Ec2Image;

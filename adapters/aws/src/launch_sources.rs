@@ -14,12 +14,12 @@ use super::fleets::{Fleets, SpotFleets, SpotRequests};
 use super::launch_templates::{TemplateKey, VersionKey};
 
 /// Every kind of launch source, in the order in which inventories list them. To add one, write a
-/// file that implements [`ListLaunchSources`], and add a line here.
+/// file with a type that implements [`ListLaunchSources`], and add the type here.
 pub(super) const ALL: &[&dyn ListLaunchSources] =
     &[&AutoScalingGroups, &Fleets, &SpotFleets, &SpotRequests, &BatchEnvironments];
 
 /// Whether the launch sources that `source` lists can name launch templates.
-pub(super) fn names_templates(source: Source) -> bool {
+pub(super) fn source_names_templates(source: Source) -> bool {
     ALL.iter().any(|one| one.source() == source && one.names_templates())
 }
 
@@ -30,7 +30,7 @@ pub(super) trait ListLaunchSources: Sync {
     fn source(&self) -> Source;
 
     /// Whether the policy wants this source to be read.
-    fn is_in(&self, _: &ReferenceScope) -> bool {
+    fn is_wanted(&self, _: &ReferenceScope) -> bool {
         true
     }
 

@@ -13,6 +13,7 @@ use steward::cloud::CloudError;
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
+
 /// A place in a listing.
 struct Pages {
     call: ApiCall,

@@ -37,7 +37,7 @@ struct TemplateUse<'a> {
 #[async_trait]
 impl ReferenceReader for Aws {
     async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
-        let launch_sources = launch_sources::ALL.iter().filter(|one| one.is_in(scope));
+        let launch_sources = launch_sources::ALL.iter().filter(|one| one.is_wanted(scope));
         let launch_sources = join_all(launch_sources.map(|one| async {
             let listed = one.list(self).await;
             (one.source(), listed)
@@ -134,7 +134,7 @@ impl Aws {
             answers.push((*source, found));
         }
         let is_known = |(source, found): &(Source, Result<_, _>)| {
-            found.is_ok() || !launch_sources::names_templates(*source)
+            found.is_ok() || !launch_sources::source_names_templates(*source)
         };
         let named = usable.ok().filter(|_| answers.iter().all(is_known));
         let named = named.map(|templates| templates.named(keys(listed)));

@@ -11,6 +11,7 @@ use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef
 use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_ec2::error::BoxError;
 use steward::progress::{Progress, ProgressEvent};
+use steward::text_fmt::thousands;
 
 /// Fails every call whose answer is a success but does not come to its end.
 #[derive(Debug, Clone)]
@@ -35,7 +36,7 @@ impl Intercept for TruncationCheck {
         let body = response.body().bytes().unwrap_or_default();
         // Errors have codes, and are told apart by them.
         if response.status().is_success() && !is_whole(body) {
-            return Err(format!("its {} bytes do not end as an answer ends", body.len()).into());
+            return Err(format!("truncated response ({} bytes)", thousands(body.len())).into());
         }
         Ok(())
     }

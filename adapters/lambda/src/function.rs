@@ -20,10 +20,10 @@ use crate::settings::{PolicySource, Settings};
 /// The variable with the function's own name, which the Lambda runtime sets.
 const NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 
-/// A function that cannot do its work.
+/// Why a function failed.
 #[derive(Debug, thiserror::Error)]
 pub enum FunctionError {
-    /// A variable has a value that means nothing.
+    /// A variable has an invalid value.
     #[error("{variable} is `{value}`; {remedy}")]
     Setting {
         /// The variable.
@@ -41,16 +41,16 @@ pub enum FunctionError {
         /// Why.
         message: std::io::Error,
     },
-    /// The policy makes no sense.
+    /// The policy is not valid.
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
-    /// A call that the function cannot do without.
+    /// A call failed that the function depends on.
     #[error(transparent)]
     Cloud(#[from] CloudError),
     /// Everything that was tried failed.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// The answer could not be written down.
+    /// The answer could not be serialized.
     #[error("writing the answer: {0}")]
     Answer(#[from] serde_json::Error),
 }
@@ -79,10 +79,10 @@ pub struct Invocation<'a> {
 }
 
 impl Function {
-    /// Reads the settings and makes ready to call AWS.
+    /// Reads the settings and prepares the connection to AWS.
     ///
     /// # Errors
-    /// Settings that mean nothing; no Region.
+    /// Invalid settings, or no Region.
     pub async fn start(
         kind: FunctionKind,
         var: impl Fn(&str) -> Option<String>,
@@ -100,8 +100,8 @@ impl Function {
     /// The policy is read each time, so that a changed parameter counts from the next event on.
     ///
     /// # Errors
-    /// Credentials that do not work, a policy that is missing or makes no sense, or a job of which
-    /// nothing succeeded. An event that makes no sense is no error.
+    /// Credentials that do not work, a policy that is missing or not valid, or a job of which
+    /// nothing succeeded. A malformed event is no error.
     pub async fn answer(
         &self,
         invocation: Invocation<'_>,

@@ -22,7 +22,7 @@ pub struct Settings {
     pub mode: Mode,
     /// Where the policy is.
     pub policy: PolicySource,
-    /// The bus that is told what happened; `None` tells nobody.
+    /// The bus for events; `None` publishes none.
     pub event_bus: Option<String>,
 }
 

@@ -1,7 +1,7 @@
-//! Images: rescue what is wanted again, mark what is newly expired, take the steps that are due.
+//! Images: rescue what is wanted again, tag what is newly expired, take the steps that are due.
 //!
-//! The order is the same every time: first what gives back, then what is harmless, then what is
-//! not. What was there before is written down before it is overwritten.
+//! The order is always the same: first rescues, then tags, then deprecations, then the rest. What a
+//! step overwrites is saved in a tag first.
 
 use futures_util::stream::{self, StreamExt};
 
@@ -16,9 +16,9 @@ use crate::plan::{Action, Decision, Plan, Removal, Step};
 use crate::policy::Policy;
 use crate::progress::RunContext;
 
-/// What is referred to is asked for so many images in one call, and so many calls are made ahead.
-/// An image waits only for the others of its batch: at the provider's 5 deregistrations a second
-/// some seconds lie between the look at its references and its removal.
+/// How many images one call asks about their references, and how many such calls are in flight. An
+/// image waits only for the others of its batch: at the provider's 5 deregistrations a second, a few
+/// seconds pass between the check of its references and its removal.
 const BATCH: usize = 10;
 const BATCHES_IN_FLIGHT: usize = 2;
 /// How many images of a batch are worked on at once. With a round trip of some 100 ms this keeps
@@ -237,7 +237,7 @@ impl Run<'_> {
         self.context.left().is_zero()
     }
 
-    /// Writes down what is there before it is overwritten.
+    /// Saves in a tag what a step is about to overwrite.
     async fn save(&self, image: &ImageId, key: &str, text: &str) -> Result<(), CloudError> {
         let tags: Tags = [(key, text)].into_iter().collect();
         self.cloud.set_tags(&[ResourceId::Image(image.clone())], &tags).await
@@ -277,7 +277,7 @@ impl Run<'_> {
         Ok(StepResult::Done)
     }
 
-    /// Looks again, writes the ledger, deregisters: in this order.
+    /// Checks again, writes the state tags of the snapshots, deregisters: in this order.
     async fn deregister(
         &self,
         decision: &Decision,
@@ -296,7 +296,7 @@ impl Run<'_> {
         if self.is_over() {
             return Ok(StepResult::NotReached);
         }
-        // Nobody has to be given a launch permission back that nobody had.
+        // Without launch permissions there is nothing to save.
         if let Some(save) = save.filter(|save| rechecker.is_shared(image, save)) {
             self.save(image, &names.launch_permissions, save).await.map_err(failed)?;
         }
@@ -307,7 +307,7 @@ impl Run<'_> {
             let ledger = names.ledger(image, snapshot, removal.delete_after);
             match self.cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &ledger).await {
                 Ok(()) => {}
-                // A snapshot that is gone needs no ledger.
+                // A snapshot that no longer exists needs no tags.
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => return Err(failed(error)),
             }
@@ -325,8 +325,8 @@ impl Run<'_> {
         Ok(StepResult::Done)
     }
 
-    /// The planned fate of the snapshots, unless one of them has been put under somebody's
-    /// protection since: the deregistering call would delete it all the same.
+    /// The planned fate of the snapshots, unless one of them is protected by now: the call that
+    /// deregisters the image would delete it all the same.
     async fn fate_now(
         &self,
         decision: &Decision,

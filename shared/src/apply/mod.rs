@@ -1,9 +1,9 @@
-//! Applying a plan: order, pace and deadline, but no choices.
+//! Applying a plan: order, pace and deadline, but no decisions.
 //!
-//! The order within an image is what makes a crash harmless: look again, mark the snapshots
-//! (the ledger), and only then deregister. What a step would destroy (a date of deprecation, launch
-//! permissions) is written down before it. Whatever a crash leaves undone, a later run finds.
-//! The pace is the adapter's: it stays below the provider's limits.
+//! The order within an image makes a crash harmless: check again, write the state tags of its
+//! snapshots, and only then deregister. What a step overwrites (a deprecation time, launch
+//! permissions) is saved in a tag before. A later run completes whatever a crash interrupted. The
+//! adapter sets the pace: it stays below the provider's rate limits.
 
 mod change;
 mod counts;

@@ -154,14 +154,14 @@ impl StepRecord {
     }
 }
 
-/// A failed step, for people.
+/// The record, for people.
 impl fmt::Display for StepRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { resource, step, result } = self;
         match result {
             StepResult::Done => write!(f, "{step} of {resource}: done"),
             StepResult::InUse => write!(f, "{step} of {resource}: still in use"),
-            StepResult::Changed(change) => write!(f, "{resource}: {change}"),
+            StepResult::Changed(change) => write!(f, "{step} of {resource}: {change}"),
             StepResult::Deferred => write!(f, "{step} of {resource}: deferred"),
             StepResult::NotReached => write!(f, "{step} of {resource}: not reached"),
             StepResult::Failed(failure) => write!(f, "{step} of {resource}: {}", failure.message),

@@ -1,4 +1,4 @@
-//! Looking again, right before something is done to an image: the plan may be minutes old.
+//! Checking an image again right before a step: the plan may be minutes old.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -10,19 +10,19 @@ use crate::plan::{self, Action, Decision, Plan};
 use crate::policy::{Check, Policy};
 use crate::progress::RunContext;
 
-/// What was read once more when the steps began, and how to read the rest.
+/// What was read again when the steps began, and how to read the rest.
 pub(super) struct Rechecker<'a> {
     plan: &'a Plan,
     policy: &'a Policy,
     cloud: &'a dyn Cloud,
     /// What holds images in use; empty when no step asks.
     references: Result<HashMap<ImageId, Vec<Reference>>, CloudError>,
-    /// The snapshots that something else than an image holds: a lock, or a launch template. Empty
-    /// when none is to be deleted together with its image.
+    /// The snapshots that are locked, or named by a launch template. Empty when no snapshot is to be
+    /// deleted together with its image.
     held: Result<HashSet<SnapshotId>, CloudError>,
 }
 
-/// What the provider itself said about the references to a batch of images.
+/// The references to a batch of images that the provider itself reports.
 pub(super) struct ReferenceCheck(Result<Vec<Reference>, CloudError>);
 
 impl Default for ReferenceCheck {

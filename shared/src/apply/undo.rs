@@ -113,7 +113,7 @@ pub async fn undo(
             done.push(RestoreStep::SnapshotUnmarked { snapshot: snapshot.clone() });
         }
     }
-    // Who could not be given back what they had stands in a tag still.
+    // The permissions that could not be restored are still in the tag.
     if let Some(error) = unshared {
         return Err(error);
     }

@@ -1,7 +1,7 @@
-//! The jobs behind the functions and the command: event or tick → inventory → plan → apply.
+//! The use cases of the functions and the command: collect, plan, apply, report.
 //!
-//! A job takes the port, the policy, the time and a deadline, and answers with a value. In plan
-//! mode it calls nothing that changes the world.
+//! A job takes the ports, the policy, the time and the run's context, and returns a value. In plan
+//! mode it makes no call that changes anything.
 
 mod prune_images;
 mod reap_snapshots;

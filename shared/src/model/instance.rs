@@ -12,7 +12,7 @@ use super::{InstanceId, Tags};
 pub struct Instance {
     /// Its id.
     pub instance_id: InstanceId,
-    /// Where it stands in its life.
+    /// Its state.
     pub state: InstanceState,
     /// When it was last started; `None` when the provider does not say.
     pub started_at: Option<Timestamp>,
@@ -25,7 +25,7 @@ pub struct Instance {
     pub member_of: Option<Arc<str>>,
 }
 
-/// Where an instance stands in its life.
+/// The state of an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "kebab-case")]
@@ -48,7 +48,7 @@ impl InstanceState {
     }
 }
 
-/// What stands between an instance and its end.
+/// What prevents an instance from being stopped or terminated.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceProtection {
     /// It is protected from being terminated.

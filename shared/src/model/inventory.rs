@@ -62,7 +62,7 @@ pub struct Image {
     /// When it was made; `None` keeps it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// Where it stands in its life.
+    /// Its state.
     #[serde(default)]
     pub state: ImageState,
     /// For example `x86_64` or `arm64`.
@@ -195,7 +195,7 @@ impl Snapshot {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotFate {
-    /// They stay, marked, for the reaper.
+    /// They are kept and tagged; a later run deletes them.
     LeaveToReaper,
     /// The provider deletes those that no other image uses.
     DeleteWithImage,
@@ -221,7 +221,7 @@ pub enum InventoryError {
         /// From 1.
         column: usize,
     },
-    /// An id stands in the document twice.
+    /// An id is in the document twice.
     #[error("{0} appears twice; an inventory lists each image and each snapshot once")]
     Twice(String),
 }

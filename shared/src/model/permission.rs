@@ -12,7 +12,6 @@ use super::AccountId;
 /// Who may launch an image.
 ///
 /// As text, in inventories, tags and reasons: `all`, 12 digits, or an ARN of AWS Organizations.
-/// The order of the variants is that of their texts.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum LaunchPermission {

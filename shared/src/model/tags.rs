@@ -122,13 +122,13 @@ pub struct TagNames {
     pub launch_permissions: String,
     /// On an image: the deprecation that it had before ours, after its own id.
     pub deprecation: String,
-    /// On a snapshot: the image it backs, which is the way back when the image is gone.
+    /// On a snapshot: the image that it backs, to find it when the image no longer exists.
     pub image: String,
     /// On a snapshot: it may be deleted from this time on.
     pub delete_after: String,
     /// On a snapshot: its own id, so that a copy made with all tags is known for one.
     pub snapshot: String,
-    /// On image, snapshot or instance, written by people: hands off.
+    /// On image, snapshot or instance, written by people: it is excluded.
     pub keep: String,
     /// On image and snapshot: who made the image.
     pub created_by: String,

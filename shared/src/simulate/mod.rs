@@ -211,7 +211,7 @@ struct Since {
 
 type Name = Option<Arc<str>>;
 
-/// What has been history so far.
+/// The simulation's results so far.
 #[derive(Default)]
 struct History {
     refusal: Option<Refusal>,
