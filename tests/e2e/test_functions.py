@@ -504,7 +504,7 @@ class TestSettings:
 
 
 def planned(answer: dict[str, Any], action: str) -> set[str]:
-    return {one["image_id"] for one in answer["steps"] if one["action"] == action}
+    return {one["image_id"] for one in answer["decisions"] if one["action"] == action}
 
 
 def position(calls: list[dict[str, Any]], action: str, resource: str) -> int:

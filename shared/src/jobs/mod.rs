@@ -24,7 +24,7 @@ use crate::progress::RunContext;
 
 /// The maximum number of decisions in an answer. Lambda allows 6 MB; a decision with many reasons
 /// takes about 1 KB.
-pub const MAX_STEPS: usize = 1000;
+pub const MAX_DECISIONS: usize = 1000;
 /// The maximum number of step records in an answer. One takes about 100 bytes, or 500 with a
 /// failure or with reasons.
 pub const MAX_RECORDS: usize = 5_000;
@@ -148,8 +148,8 @@ pub struct Pruned {
     pub mode: Mode,
     /// The counts of the plan.
     pub summary: Summary,
-    /// The decisions of the plan that change something, at most [`MAX_STEPS`]; the log has all.
-    pub steps: Vec<Decision>,
+    /// The decisions of the plan that change something, at most [`MAX_DECISIONS`]; the log has all.
+    pub decisions: Vec<Decision>,
     /// What was done.
     pub outcome: Outcome,
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_RECORDS, MAX_STEPS, Mode, Pruned, failure_of,
+    Answer, FunctionKind, Job, JobReport, MAX_RECORDS, MAX_DECISIONS, Mode, Pruned, failure_of,
     not_for_us,
 };
 use crate::apply::{self, Counts, Outcome, StepKind};
@@ -35,10 +35,10 @@ impl Job<'_> {
         );
         events.extend(self.events().of_images(&plan, &outcome, &sizes));
         let failure = failure_of(&outcome);
-        let steps =
-            plan.decisions.into_iter().filter(|one| one.action.changes()).take(MAX_STEPS).collect();
+        let changing = plan.decisions.into_iter().filter(|one| one.action.changes());
+        let decisions = changing.take(MAX_DECISIONS).collect();
         let outcome = outcome.abridged(MAX_RECORDS);
-        let pruned = Pruned { mode: self.mode, summary: plan.summary, steps, outcome };
+        let pruned = Pruned { mode: self.mode, summary: plan.summary, decisions, outcome };
         JobReport { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
     }
 

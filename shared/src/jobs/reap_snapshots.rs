@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_RECORDS, MAX_STEPS, Mode, Reaped, failure_of,
+    Answer, FunctionKind, Job, JobReport, MAX_RECORDS, MAX_DECISIONS, Mode, Reaped, failure_of,
     not_for_us,
 };
 use crate::apply::{self, Counts, Outcome, StepKind};
@@ -48,7 +48,7 @@ impl Job<'_> {
         events.extend(self.events().of_snapshots(&plan.decisions, &outcome));
         let failure = failure_of(&outcome);
         let mut reaped = Reaped::new(self.mode, plan, outcome.abridged(MAX_RECORDS));
-        reaped.kept.truncate(MAX_STEPS);
+        reaped.kept.truncate(MAX_DECISIONS);
         JobReport { answer: Answer::Reaped(reaped), events, counts: Some(counts), failure }
     }
 

@@ -1,7 +1,7 @@
 //! Instances that asked to be retired once their image is there.
 
 use super::{
-    Answer, FunctionKind, Job, JobError, JobReport, MAX_STEPS, Mode, Retired, all_failed,
+    Answer, FunctionKind, Job, JobError, JobReport, MAX_DECISIONS, Mode, Retired, all_failed,
     not_for_us,
 };
 use crate::apply::{Counts, MARGIN, Status, StepKind, StepRecord, StepResult};
@@ -59,7 +59,7 @@ impl Job<'_> {
             let image = image.map(|image| &image.image_id);
             self.retire_one(&instance.instance_id, image, &mut retired).await;
         }
-        retired.kept.truncate(MAX_STEPS);
+        retired.kept.truncate(MAX_DECISIONS);
         Ok(self.report_retired(retired, only.is_none()))
     }
 
