@@ -226,14 +226,14 @@ async fn recover(
     {
         // A snapshot that several images shared names one of them only. What else of ours went
         // after this image may be what it lacks; what is not needed is still marked, and goes again.
-        let ledger = cloud.list_tagged(&names.delete_after, None).await?;
-        let ledger: HashSet<ResourceId> = ledger.into_iter().map(|(id, _)| id).collect();
+        let tagged = cloud.list_tagged(&names.delete_after, None).await?;
+        let tagged: HashSet<ResourceId> = tagged.into_iter().map(|(id, _)| id).collect();
         let may_be_its_own = |snapshot: &RecycledSnapshot| {
             let later = match (snapshot.entered_at, recycled.entered_at) {
                 (Some(entered), Some(since)) => entered >= since,
                 _ => true,
             };
-            later && ledger.contains(&ResourceId::Snapshot(snapshot.snapshot_id.clone()))
+            later && tagged.contains(&ResourceId::Snapshot(snapshot.snapshot_id.clone()))
         };
         let is_missing = error.kind == ErrorKind::Other;
         if !is_missing || recover_snapshots(may_be_its_own, cloud, done).await? == 0 {

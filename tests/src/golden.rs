@@ -72,11 +72,11 @@ fn steps(action: &Action) -> String {
         Action::Keep | Action::Wait | Action::Expire => String::new(),
         Action::Deprecate { save } | Action::Disable { save } => field("save", save),
         Action::Deregister { removal } => {
-            let Removal { ledger, delete_after, snapshots, save } = removal;
+            let Removal { snapshots, delete_after, fate, save } = removal;
             [
-                field("ledger", ledger),
+                field("snapshots", snapshots),
                 field("delete_after", delete_after),
-                field("fate", snapshots),
+                field("fate", fate),
                 field("save", save),
             ]
             .concat()

@@ -69,7 +69,7 @@ struct Expected {
     next: Option<String>,
     family: Option<String>,
     /// The snapshots that go with the image.
-    ledger: Option<Vec<String>>,
+    removed_snapshots: Option<Vec<String>>,
     /// From when on the snapshots that go with the image, or this snapshot, may be deleted.
     delete_after: Option<String>,
     /// What is written down first; empty: nothing.
@@ -183,7 +183,7 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
             reasons,
             next,
             family,
-            ledger,
+            removed_snapshots,
             delete_after,
             save,
             enable,
@@ -221,7 +221,7 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
         let of_either = |key: &str| decision.get(key).unwrap_or(&removal[key]);
         let empty = [Value::Null, Value::from(""), Value::from(false), Value::Array(Vec::new())];
         for (what, expected, found) in [
-            ("ledger", ledger.clone().map(Value::from), &removal["ledger"]),
+            ("snapshots", removed_snapshots.clone().map(Value::from), &removal["snapshots"]),
             ("delete_after", delete_after.clone().map(Value::from), of_either("delete_after")),
             ("save", save.clone().map(Value::from), of_either("save")),
             ("enable", enable.map(Value::from), &decision["enable"]),

@@ -294,7 +294,7 @@ fn a_snapshot_that_something_else_holds_is_not_deleted_with_its_image() {
             Call::Deregister(_, fate) => Some(fate),
             _ => None,
         });
-        assert_eq!(fate, Some(SnapshotFate::LeaveToReaper), "{hold}");
+        assert_eq!(fate, Some(SnapshotFate::DeleteLater), "{hold}");
         assert!(fake.world().snapshots.iter().any(|one| one.snapshot_id.as_str() == "snap-2"));
     }
 }

@@ -20,7 +20,7 @@ use crate::files::{
 use crate::load::{Loaded, load};
 use crate::outcome::{CommandError, Exit};
 
-/// A plan for images, and what the ledger says about snapshots.
+/// A plan for images, and the decisions about tagged snapshots.
 #[derive(Serialize)]
 struct Planned<'a> {
     #[serde(flatten)]

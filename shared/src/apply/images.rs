@@ -300,12 +300,12 @@ impl Run<'_> {
         if let Some(save) = save.filter(|save| rechecker.is_shared(image, save)) {
             self.save(image, &names.launch_permissions, save).await.map_err(failed)?;
         }
-        for snapshot in &removal.ledger {
+        for snapshot in &removal.snapshots {
             if self.is_over() {
                 return Ok(StepResult::NotReached);
             }
-            let ledger = names.ledger(image, snapshot, removal.delete_after);
-            match self.cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &ledger).await {
+            let tags = names.snapshot_tags(image, snapshot, removal.delete_after);
+            match self.cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &tags).await {
                 Ok(()) => {}
                 // A snapshot that no longer exists needs no tags.
                 Err(error) if error.kind == ErrorKind::NotFound => {}
@@ -333,17 +333,17 @@ impl Run<'_> {
         removal: &Removal,
         rechecker: &Rechecker<'_>,
     ) -> Result<SnapshotFate, CloudError> {
-        if removal.snapshots == SnapshotFate::LeaveToReaper {
-            return Ok(SnapshotFate::LeaveToReaper);
+        if removal.fate == SnapshotFate::DeleteLater {
+            return Ok(SnapshotFate::DeleteLater);
         }
         if rechecker.are_held(&decision.snapshots).await? {
-            return Ok(SnapshotFate::LeaveToReaper);
+            return Ok(SnapshotFate::DeleteLater);
         }
         let found = self.cloud.find_snapshots(&decision.snapshots).await?;
         let kept = |snapshot: &Snapshot| {
             !protections_of(snapshot, self.policy, self.plan.planned_at).is_empty()
         };
-        Ok(if found.iter().any(kept) { SnapshotFate::LeaveToReaper } else { removal.snapshots })
+        Ok(if found.iter().any(kept) { SnapshotFate::DeleteLater } else { removal.fate })
     }
 }
 

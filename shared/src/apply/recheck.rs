@@ -47,7 +47,7 @@ impl<'a> Rechecker<'a> {
             Ok(HashMap::new())
         };
         let deletes = |one: &&Decision| match &one.action {
-            Action::Deregister { removal } => removal.snapshots == SnapshotFate::DeleteWithImage,
+            Action::Deregister { removal } => removal.fate == SnapshotFate::DeleteWithImage,
             _ => false,
         };
         let held = if steps.iter().any(deletes) && context.left() >= MARGIN {

@@ -153,7 +153,7 @@ async fn mark_orphan(
     if !reasons.is_empty() {
         return Ok(StepResult::Changed(Change::SnapshotKept { reasons }));
     }
-    let mark = policy.tag_names.ledger(image, id, delete_after);
+    let mark = policy.tag_names.snapshot_tags(image, id, delete_after);
     match cloud.set_tags(&[id.into()], &mark).await {
         Ok(()) => Ok(StepResult::Done),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(StepResult::Changed(Change::Gone)),

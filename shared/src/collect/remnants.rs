@@ -80,7 +80,7 @@ impl Remnants {
     }
 }
 
-/// Whether the snapshot says that it backs `image`: by its ledger, or by its description.
+/// Whether the snapshot says that it backs `image`: by its tags, or by its description.
 fn is_of(snapshot: &Snapshot, image: &ImageId, names: &TagNames) -> bool {
     snapshot.tags.get(&names.image) == Some(image.as_str())
         || snapshot.description.as_deref().and_then(made_for).as_ref() == Some(image)

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_RECORDS, MAX_DECISIONS, Mode, Pruned, failure_of,
+    Answer, FunctionKind, Job, JobReport, MAX_DECISIONS, MAX_RECORDS, Mode, Pruned, failure_of,
     not_for_us,
 };
 use crate::apply::{self, Counts, Outcome, StepKind};
@@ -73,13 +73,13 @@ impl Job<'_> {
 /// The sizes in GiB of the snapshots that the deregistering call deletes.
 fn sizes_of_what_goes(plan: &Plan, inventory: &Inventory) -> HashMap<SnapshotId, u32> {
     let going = plan.decisions.iter().filter_map(|decision| match &decision.action {
-        Action::Deregister { removal } if removal.snapshots == SnapshotFate::DeleteWithImage => {
-            Some(&removal.ledger)
+        Action::Deregister { removal } if removal.fate == SnapshotFate::DeleteWithImage => {
+            Some(&removal.snapshots)
         }
         _ => None,
     });
     let mut sizes: HashMap<SnapshotId, u32> =
-        going.flat_map(|ledger| ledger.iter().cloned()).map(|id| (id, 0)).collect();
+        going.flat_map(|snapshots| snapshots.iter().cloned()).map(|id| (id, 0)).collect();
     for snapshot in &inventory.snapshots {
         if let Some(size) = sizes.get_mut(&snapshot.snapshot_id) {
             *size = snapshot.size_gib.unwrap_or(0);

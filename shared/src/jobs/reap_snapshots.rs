@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_RECORDS, MAX_DECISIONS, Mode, Reaped, failure_of,
+    Answer, FunctionKind, Job, JobReport, MAX_DECISIONS, MAX_RECORDS, Mode, Reaped, failure_of,
     not_for_us,
 };
 use crate::apply::{self, Counts, Outcome, StepKind};

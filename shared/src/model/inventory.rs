@@ -196,7 +196,7 @@ impl Snapshot {
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotFate {
     /// They are kept and tagged; a later run deletes them.
-    LeaveToReaper,
+    DeleteLater,
     /// The provider deletes those that no other image uses.
     DeleteWithImage,
 }

@@ -159,9 +159,14 @@ impl TagNames {
         }
     }
 
-    /// The ledger on a snapshot: which image it backed, its own id, and from when on it may be
+    /// The tags on a snapshot of a deregistered image: which image it backed, its own id, and from when on it may be
     /// deleted.
-    pub fn ledger(&self, image: &ImageId, snapshot: &SnapshotId, delete_after: Timestamp) -> Tags {
+    pub fn snapshot_tags(
+        &self,
+        image: &ImageId,
+        snapshot: &SnapshotId,
+        delete_after: Timestamp,
+    ) -> Tags {
         let delete_after = delete_after.to_string();
         [
             (self.image.as_str(), image.as_str()),

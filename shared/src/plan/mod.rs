@@ -143,11 +143,11 @@ impl Action {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
     /// The snapshots to tag first with `delete-after`: those that no remaining image uses.
-    pub ledger: Box<[SnapshotId]>,
+    pub snapshots: Box<[SnapshotId]>,
     /// The earliest time at which the snapshots may be deleted.
     pub delete_after: Timestamp,
     /// Whether the deregistering call deletes them.
-    pub snapshots: SnapshotFate,
+    pub fate: SnapshotFate,
     /// The tag value to save first: the launch permissions, which the Recycle Bin does not restore.
     /// `None` when they were saved when the image was disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -244,13 +244,9 @@ fn deregister_with(
     let at_once = retire.delete_snapshots_after.is_zero();
     Action::Deregister {
         removal: Removal {
-            ledger: Box::default(),
+            snapshots: Box::default(),
             delete_after: retire.delete_snapshots_after.after(now, &policy.timezone),
-            snapshots: if at_once {
-                SnapshotFate::DeleteWithImage
-            } else {
-                SnapshotFate::LeaveToReaper
-            },
+            fate: if at_once { SnapshotFate::DeleteWithImage } else { SnapshotFate::DeleteLater },
             save,
         },
     }
@@ -292,26 +288,26 @@ pub(super) fn assign_snapshots(
         .collect();
     for decision in decisions {
         let Action::Deregister { removal } = &mut decision.action else { continue };
-        let mut ledger = Vec::new();
+        let mut tagged = Vec::new();
         for snapshot in &decision.snapshots {
             let Some(share) = shares.get(snapshot) else { continue };
             // The provider's own deletion knows nothing of opt-outs and of other services' marks,
             // and deletes what several images share with the last of them, whoever that is.
             let kept = kept.get(snapshot).map_or(&[][..], Vec::as_slice);
             if share.users > 1 || !kept.is_empty() {
-                removal.snapshots = SnapshotFate::LeaveToReaper;
+                removal.fate = SnapshotFate::DeleteLater;
             }
             // Another service's snapshot is not even marked: that service will see to it.
             let theirs = |reason| matches!(reason, &SnapshotReason::ManagedElsewhere { .. });
             if share.users <= share.going && !kept.iter().any(theirs) {
                 removal.delete_after =
                     share.delete_after.max(Some(removal.delete_after)).unwrap_or(now);
-                ledger.push(snapshot.clone());
+                tagged.push(snapshot.clone());
             }
         }
         let at = removal.delete_after;
-        decision.next = (!ledger.is_empty()).then_some(Next { action: Step::DeleteSnapshots, at });
-        removal.ledger = ledger.into();
+        decision.next = (!tagged.is_empty()).then_some(Next { action: Step::DeleteSnapshots, at });
+        removal.snapshots = tagged.into();
     }
 }
 

@@ -55,7 +55,7 @@ impl Summary {
                 Action::Rescue(_) => summary.rescue += 1,
                 Action::Deregister { removal } => {
                     summary.deregister += 1;
-                    going.extend(&removal.ledger);
+                    going.extend(&removal.snapshots);
                 }
             }
         }

@@ -92,17 +92,17 @@ fn a_shared_snapshot_goes_when_all_of_its_images_go() {
     world.images[3].snapshots = shared(&["snap-both"]);
     world.images[4].snapshots = shared(&["snap-both"]);
     let found = plan(&world, &policy, now());
-    let ledgers: Vec<_> = found
+    let tagged: Vec<_> = found
         .decisions
         .iter()
         .filter_map(|decision| match &decision.action {
             Action::Deregister { removal } => {
-                Some(removal.ledger.iter().map(SnapshotId::as_str).collect::<Vec<_>>())
+                Some(removal.snapshots.iter().map(SnapshotId::as_str).collect::<Vec<_>>())
             }
             _ => None,
         })
         .collect();
-    assert_eq!(ledgers, [vec!["snap-3"], vec!["snap-both"], vec!["snap-both"]]);
+    assert_eq!(tagged, [vec!["snap-3"], vec!["snap-both"], vec!["snap-both"]]);
 }
 
 #[test]
@@ -119,11 +119,11 @@ fn a_snapshot_that_people_keep_is_not_deleted_with_its_image() {
         .decisions
         .iter()
         .filter_map(|decision| match &decision.action {
-            Action::Deregister { removal } => Some(removal.snapshots),
+            Action::Deregister { removal } => Some(removal.fate),
             _ => None,
         })
         .collect();
-    assert_eq!(fates, [SnapshotFate::LeaveToReaper, SnapshotFate::DeleteWithImage]);
+    assert_eq!(fates, [SnapshotFate::DeleteLater, SnapshotFate::DeleteWithImage]);
 }
 
 #[test]
@@ -149,8 +149,8 @@ fn a_shared_snapshot_stays_for_the_longest_of_its_images_times() {
     assert_eq!(removals.len(), 2);
     for removal in removals {
         assert_eq!(removal.delete_after.to_string(), "2026-12-22T12:00:00Z");
-        assert_eq!(removal.snapshots, SnapshotFate::LeaveToReaper);
-        assert_eq!(removal.ledger.len(), 1);
+        assert_eq!(removal.fate, SnapshotFate::DeleteLater);
+        assert_eq!(removal.snapshots.len(), 1);
     }
 }
 
@@ -166,8 +166,8 @@ fn snapshots_of_other_services_are_left_to_them() {
     .unwrap();
     let found = plan(&world, &policy, now());
     let Action::Deregister { removal } = &found.decisions[1].action else { panic!("{found:?}") };
-    assert_eq!(removal.snapshots, SnapshotFate::LeaveToReaper);
-    assert_eq!(removal.ledger, Box::default());
+    assert_eq!(removal.fate, SnapshotFate::DeleteLater);
+    assert_eq!(removal.snapshots, Box::default());
     world.images.clear();
     let reaping = snapshots::plan_snapshots(&world, &policy, now());
     let by = reason::Manager::DataLifecycleManager;
@@ -175,7 +175,7 @@ fn snapshots_of_other_services_are_left_to_them() {
 }
 
 #[test]
-fn a_copy_of_a_marked_snapshot_is_known_by_the_id_in_its_ledger() {
+fn a_copy_of_a_tagged_snapshot_is_known_by_the_id_in_its_tags() {
     let mut world = world(0);
     world.snapshots = serde_json::from_str(
         r#"[{"snapshot_id":"snap-2","started_at":"2026-01-01T00:00:00Z","tags":{"image-steward:snapshot":"snap-1",

@@ -214,7 +214,7 @@ fn image_text(text: &mut String, decision: &Decision, now: Timestamp, style: Out
     if let Some(Next { action, at }) = next {
         let what = match (action, &decision.action) {
             (Step::DeleteSnapshots, Action::Deregister { removal }) => {
-                let (all, going) = (snapshots.len(), removal.ledger.len());
+                let (all, going) = (snapshots.len(), removal.snapshots.len());
                 let of = if going < all { format!("{going} of ") } else { String::new() };
                 format!("delete {of}its {}", counted(all, "snapshot"))
             }

@@ -53,7 +53,7 @@ impl AddAssign for Done {
 /// What is done to a snapshot.
 enum WorldChange {
     Unmark,
-    Ledger(Tags),
+    Tag(Tags),
     Delete,
 }
 
@@ -150,7 +150,7 @@ impl SimulatedWorld {
             let id = &decision.snapshot_id;
             let change = match decision.action {
                 SnapshotAction::Keep => return None,
-                SnapshotAction::Mark => WorldChange::Ledger(names.ledger(
+                SnapshotAction::Mark => WorldChange::Tag(names.snapshot_tags(
                     decision.image.as_ref()?,
                     id,
                     decision.delete_after?,
@@ -176,8 +176,8 @@ impl SimulatedWorld {
                     snapshot.tags = snapshot.tags.without(key);
                     true
                 }
-                Some(WorldChange::Ledger(ledger)) => {
-                    snapshot.tags = snapshot.tags.with(&ledger);
+                Some(WorldChange::Tag(tags)) => {
+                    snapshot.tags = snapshot.tags.with(&tags);
                     true
                 }
                 Some(WorldChange::Delete) => {
@@ -190,7 +190,7 @@ impl SimulatedWorld {
 }
 
 /// What the steps do to snapshots. Those that the provider deletes together with their image carry
-/// the ledger too, and are due at once: here the second half of the same sweep deletes them.
+/// these tags too, and are due at once: here the second half of the same sweep deletes them.
 fn changes_of(steps: &[&Decision], names: &TagNames) -> Changes {
     let mut changes = Changes::new();
     for decision in steps {
@@ -199,9 +199,9 @@ fn changes_of(steps: &[&Decision], names: &TagNames) -> Changes {
                 changes.extend(undo.unmark.iter().map(|id| (id.clone(), WorldChange::Unmark)));
             }
             Action::Deregister { removal } => {
-                changes.extend(removal.ledger.iter().map(|id| {
-                    let ledger = names.ledger(&decision.image_id, id, removal.delete_after);
-                    (id.clone(), WorldChange::Ledger(ledger))
+                changes.extend(removal.snapshots.iter().map(|id| {
+                    let tags = names.snapshot_tags(&decision.image_id, id, removal.delete_after);
+                    (id.clone(), WorldChange::Tag(tags))
                 }));
             }
             _ => {}

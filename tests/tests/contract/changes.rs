@@ -106,7 +106,7 @@ pub async fn removing_no_keys_removes_nothing<A: Account>() {
 pub async fn deregistering_leaves_the_snapshots<A: Account>() {
     let account = A::with(pair()).await;
     let first = image("ami-00000001");
-    let done = account.port().deregister(&first, SnapshotFate::LeaveToReaper).await.unwrap();
+    let done = account.port().deregister(&first, SnapshotFate::DeleteLater).await.unwrap();
     assert_eq!(done.deleted, []);
     let world = account.world().await;
     assert_eq!(image_ids(&world), ["ami-00000002"]);
@@ -116,7 +116,7 @@ pub async fn deregistering_leaves_the_snapshots<A: Account>() {
 pub async fn deregistering_twice_is_done<A: Account>() {
     let account = A::with(pair()).await;
     let first = image("ami-00000001");
-    for fate in [SnapshotFate::LeaveToReaper, SnapshotFate::DeleteWithImage] {
+    for fate in [SnapshotFate::DeleteLater, SnapshotFate::DeleteWithImage] {
         account.port().deregister(&first, fate).await.unwrap();
     }
     account.set(Switches { forget_deregistered: true, ..Switches::default() }).await;
@@ -210,7 +210,7 @@ pub async fn a_snapshot_may_be_in_use_for_a_while_longer<A: Account>() {
     let account = A::with(pair()).await;
     account.set(Switches::default().and_race(1, 2)).await;
     for id in ["ami-00000001", "ami-00000002"] {
-        account.port().deregister(&image(id), SnapshotFate::LeaveToReaper).await.unwrap();
+        account.port().deregister(&image(id), SnapshotFate::DeleteLater).await.unwrap();
     }
     assert_eq!(delete(&account, "snap-00000001").await.unwrap(), SnapshotDeletion::InUse);
     assert_eq!(delete(&account, "snap-00000002").await.unwrap(), SnapshotDeletion::Deleted);
@@ -229,7 +229,7 @@ pub async fn a_denied_change_names_the_permission<A: Account>() {
     let errors = [
         port.set_tags(&one, &tags(&[("New", "")])).await.unwrap_err(),
         port.remove_tags(&one, &["Old".into()]).await.unwrap_err(),
-        port.deregister(&image("ami-00000001"), SnapshotFate::LeaveToReaper).await.unwrap_err(),
+        port.deregister(&image("ami-00000001"), SnapshotFate::DeleteLater).await.unwrap_err(),
         delete(&account, "snap-00000001").await.unwrap_err(),
     ];
     for (error, action) in errors.iter().zip(denied) {

@@ -228,7 +228,7 @@ pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
     assert_eq!(state("ami-00000001").await, Some(ImageState::Available));
     assert_eq!(state("ami-00000002").await, Some(ImageState::Disabled));
     assert_eq!(state("ami-0000000f").await, None);
-    port.deregister(&image("ami-00000001"), SnapshotFate::LeaveToReaper).await.unwrap();
+    port.deregister(&image("ami-00000001"), SnapshotFate::DeleteLater).await.unwrap();
     assert_eq!(state("ami-00000001").await, None);
     account.set(Switches { forget_deregistered: true, ..Switches::default() }).await;
     assert_eq!(state("ami-00000001").await, None);

@@ -25,7 +25,7 @@ pub(crate) fn one() -> Value {
 }
 
 pub(crate) async fn deregister<A: Account>(account: &A, id: &str) {
-    account.port().deregister(&image(id), SnapshotFate::LeaveToReaper).await.unwrap();
+    account.port().deregister(&image(id), SnapshotFate::DeleteLater).await.unwrap();
 }
 
 async fn delete<A: Account>(account: &A, id: &str) -> SnapshotDeletion {

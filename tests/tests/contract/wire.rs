@@ -107,7 +107,7 @@ async fn a_throttled_call_is_repeated() {
     let (action, code) = ("ec2:DeregisterImage", "RequestLimitExceeded");
     account.set(Switches::default().and_fail_times(action, code, 3)).await;
     let first = image("ami-00000001");
-    account.aws.deregister(&first, SnapshotFate::LeaveToReaper).await.unwrap();
+    account.aws.deregister(&first, SnapshotFate::DeleteLater).await.unwrap();
     assert_eq!(image_ids(&account.world().await), Vec::<&str>::new());
     assert_eq!(calls(&account).await, counts(&[("DeregisterImage", 4)]));
 }

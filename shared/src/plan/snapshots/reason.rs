@@ -60,9 +60,9 @@ pub enum SnapshotReason {
         /// That service.
         by: Manager,
     },
-    /// Its ledger names another snapshot: it is a copy, made with all tags.
+    /// Its tags name another snapshot: it is a copy that was made with all tags.
     CopyOf {
-        /// The snapshot that the ledger was written for.
+        /// The snapshot that the tags were written for.
         snapshot: String,
     },
     /// The image that it was made for is gone, and nothing of ours says so.

@@ -103,7 +103,7 @@ pub(super) fn of(
     add(Step::Deregister, age, when);
     let age = retire.delete_snapshots_after;
     let when = match &decision.action {
-        Action::Deregister { removal } if removal.ledger.is_empty() => When::NoneGo,
+        Action::Deregister { removal } if removal.snapshots.is_empty() => When::NoneGo,
         Action::Deregister { removal } => When::At { at: removal.delete_after },
         _ => match after(age, deregister_at.map(|at| at.max(now))) {
             None => When::IfItExpires,
