@@ -1,4 +1,5 @@
-# Every command that a person needs. Prerequisites: Rust (rustup), Python 3 with venv, make.
+# Every command that a person needs. Prerequisites: Rust (rustup) with a C compiler, Python 3.11 or
+# newer with venv, and make.
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites venv build demo test crash soak reliability reliability-functions pace fuzz check bench-core \
@@ -27,8 +28,8 @@ ARCH ?= arm64
 HERE := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x86-64)
 TARGET := $${CARGO_TARGET_DIR:-$(CURDIR)/target}
 FUNCTIONS := $(notdir $(wildcard functions/*))
-# Always the whole workspace: with a single package cargo chooses other features for the
-# dependencies, and builds the AWS SDK once more.
+# The whole workspace wherever the AWS SDK is built for tests: with a single package cargo chooses
+# other features for the dependencies, and builds the SDK once more.
 WORKSPACE := --workspace $(LOCKED)
 
 help: ## List the commands
@@ -37,6 +38,8 @@ help: ## List the commands
 prerequisites:
 	@command -v cargo >/dev/null || { \
 	  echo "cargo is missing: install Rust with rustup, from https://rustup.rs" >&2; exit 1; }
+	@command -v cc >/dev/null || { \
+	  echo "cc, a C compiler, is missing: it links what Rust compiles (on Debian: apt install gcc libc6-dev)" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "$(PYTHON) is missing, older than 3.11, or lacks venv (on Debian: apt install python3-venv)" >&2; \
 	  exit 1; }
@@ -50,7 +53,7 @@ $(VENV)/.installed-%: pyproject.toml | prerequisites
 	  pip pip==$(PIP_VERSION) && pip --group "$(CURDIR)/pyproject.toml:$*"
 	@touch $@
 
-venv: $(TESTS) ## Make the Python environment that demo and tests need
+venv: $(TESTS) ## Make the Python environment that `make test` needs
 
 build: | prerequisites ## Build the functions and the command
 	cargo build $(WORKSPACE)
@@ -100,7 +103,7 @@ demo: $(DEMO) ## Show the main job on a local AWS account, and check what it did
 	@cargo build --quiet $(WORKSPACE)
 	@$(VENV)/bin/python demo/demo.py
 
-test: $(TESTS) ## Run all tests: core, contract, scenarios, properties, end to end
+test: $(TESTS) ## Run all tests but those of `make e2e` and `make browser`
 	cargo build $(WORKSPACE)
 	cargo test $(WORKSPACE)
 	$(MAKE) crash

@@ -8,16 +8,23 @@ from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 KEEP = "image-steward:keep"
 EXPIRED_AT = "image-steward:expired-at"
 DELETE_AFTER = "image-steward:delete-after"
-SHORTEST_WAIT = timedelta(days=7)
-"""The smallest `deregister_after` in policy.toml."""
+POLICY = tomllib.loads(Path(__file__).with_name("policy.toml").read_text())
+SHORTEST_WAIT = timedelta(
+    days=min(
+        int(rule["retire"]["deregister_after"].removesuffix("d"))
+        for rule in POLICY["rule"]
+    )
+)
 # The call, where its answer lists them, and where the state of one is.
 CAPACITY = (
     ("describe_fleets", "Fleets", "FleetState"),

@@ -75,7 +75,7 @@ pub enum Command {
         after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --why in_use,last\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
     )]
     Plan(PlanArgs),
-    /// Tell the whole story of one image: what refers to it, what keeps it, where it stands, and
+    /// Tell all about one image: what refers to it, what keeps it, where it stands, and
     /// what comes next. Changes nothing.
     #[command(
         after_help = "Examples:\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --region eu-central-1\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --inventory saved.json"
@@ -200,7 +200,7 @@ pub struct RestoreArgs {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// A plan that `plan --out` saved: exactly that is done, or nothing if the world has changed.
+    /// A plan that `plan --out` saved: exactly that is done, or nothing if the account has changed.
     #[arg(value_name = "PLAN", conflicts_with = "policy")]
     pub plan: Option<PathBuf>,
     #[command(flatten)]

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn aws_tags_are_never_written_even_when_the_machine_has_them() {
+    fn aws_tags_are_never_written_even_when_the_instance_has_them() {
         let mut policy = policy("copy_from_instance = [\"Team\"]");
         policy.tagging.copy_from_instance =
             vec!["aws:autoscaling:groupName".into(), "AWS:x".into()];

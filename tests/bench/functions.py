@@ -26,13 +26,12 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
 
 from events import image_event, scheduled_event
-from harness import Account, steward_environment
+from harness import FUNCTIONS, Account, steward_environment
 from pages import replace_section
 from relay import Certificates, Relay
 from runtime_api import RuntimeApi
 from worlds import ago, ami, image
 
-FUNCTIONS = ("tag-image", "prune-images", "reap-snapshots", "retire-instance")
 SCHEMES = ("http", "https")
 HOSTS = ("EC2", "EVENTBRIDGE")
 STARTS = 20

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Playwright
 
+from binaries import binary
 from browser import opened
 from pages import HOSTILE, Document, write_page
 
-ROOT = Path(__file__).resolve().parents[2]
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
 POLICY = """version = 1
 [[rule]]
@@ -31,16 +29,6 @@ max_fraction = 1.0
 max_per_run = 100000
 """
 OTHER = POLICY.replace("last = 3", "last = 30")
-
-
-@cache
-def command() -> str:
-    """The binary of the last `cargo build`, or the one in the directory STEWARD_BIN."""
-    if chosen := os.environ.get("STEWARD_BIN"):
-        return f"{chosen}/image-steward"
-    told = ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"]
-    said = subprocess.run(told, cwd=ROOT, check=True, capture_output=True).stdout
-    return f"{json.loads(said)['target_directory']}/debug/image-steward"
 
 
 def at(days: float) -> str:
@@ -104,7 +92,16 @@ def report(world: Document, directory: Path, *more: str) -> Path:
     file = directory / "report.html"
     arguments = ["--policy", "policy.toml", "--inventory", "saved.json", *more]
     done = subprocess.run(
-        [command(), "-q", "report", "--now", at(0), "--out", file.name, *arguments],
+        [
+            binary("image-steward"),
+            "-q",
+            "report",
+            "--now",
+            at(0),
+            "--out",
+            file.name,
+            *arguments,
+        ],
         cwd=directory,
         capture_output=True,
         text=True,

@@ -35,6 +35,8 @@ CUSTODIAN = """policies:
 """
 AMICLEANER = "30 4 * * 1 amicleaner --mapping-key tags --mapping-values Family -f\n"
 EXIT = re.compile(r"# exit code (\d)$")
+# The policy that a command writes; it has to be one that can be planned with.
+WRITTEN = re.compile(r"image-steward init .*--out (\S+\.toml)")
 BLOCKS = blocks("console")
 
 
@@ -114,6 +116,9 @@ def test_commands(block: Block, account: Account, place: Path) -> None:
     for command in commands(block):
         if is_run(command):
             run(command, account, place)
+            if written := WRITTEN.search(command):
+                plan = "image-steward plan --inventory saved.json --policy"
+                run(f"{plan} {written[1]}", account, place)
         elif command.startswith("make "):
             words = re.sub(r"\s#.*", "", command).split()[1:]
             made = [word for word in words if "=" not in word]

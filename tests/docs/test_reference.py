@@ -97,7 +97,7 @@ LISTS: dict[str, tuple[Callable[[], set[str]], Callable[[], set[str]]]] = {
         lambda: variants("apply/change.rs", "Change"),
         lambda: first_column(part("commands.md", "### Changes since a plan")),
     ),
-    "ends of a restore": (
+    "statuses of a restore": (
         lambda: variants("restore.rs", "RestoreStatus"),
         lambda: first_column(part("commands.md", "### Restored images")),
     ),

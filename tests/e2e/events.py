@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from harness import REGION
-
-ACCOUNT = "123456789012"
+from worlds import ACCOUNT
 
 
 def image_event(image_id: str, state: str, **changed: Any) -> dict[str, Any]:

@@ -25,7 +25,6 @@ import tempfile
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any, Self
 from urllib.error import HTTPError
@@ -35,10 +34,10 @@ from urllib.request import ProxyHandler, Request, build_opener
 import boto3
 from botocore.config import Config
 
+from binaries import ROOT, binary
 from deadline import DeadlineRelay
 from process import Died, Process, accepts, free_port, wait_for
 
-ROOT = Path(__file__).resolve().parents[2]
 VENV = ROOT / ".venv"
 REGION = "eu-central-1"
 FUNCTIONS = ("tag-image", "prune-images", "reap-snapshots", "retire-instance")
@@ -97,23 +96,6 @@ def steward_environment(
             environment[key] = value
     require_loopback(environment.get("AWS_ENDPOINT_URL", ""))
     return environment
-
-
-@cache
-def binary(name: str) -> Path:
-    """A binary of the last `cargo build`, or the one in the directory STEWARD_BIN."""
-    if chosen := os.environ.get("STEWARD_BIN"):
-        return Path(chosen) / name
-    told = subprocess.run(
-        ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"],
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
-    found = Path(json.loads(told.stdout)["target_directory"]) / "debug" / name
-    if not found.exists():
-        raise SystemExit(f"{found} does not exist: run `make build`")
-    return found
 
 
 class Account:

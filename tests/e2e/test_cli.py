@@ -255,7 +255,7 @@ class TestBadWeather:
         assert done.returncode == FAILED
         assert_one_line(done.stderr, "no AWS credentials")
 
-    def test_no_credentials_where_nobody_answers_for_the_machine(
+    def test_no_credentials_where_no_instance_metadata_answers(
         self, account: Account, rules: str, black_hole: str
     ) -> None:
         """As on a laptop: no instance metadata, and no refusal either."""

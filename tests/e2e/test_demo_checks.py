@@ -80,7 +80,12 @@ DEREGISTER: Harm = lambda ec2, image: ec2.deregister_image(ImageId=image)
     [
         # Of an instance; not due.
         (GOLDEN, 3, DEREGISTER, "images in use"),
-        (GOLDEN, 3, lambda ec2, image: ec2.disable_image(ImageId=image), ""),
+        (
+            GOLDEN,
+            3,
+            lambda ec2, image: ec2.disable_image(ImageId=image),
+            "images in use",
+        ),
         (GOLDEN, 3, deprecate, "images in use"),
         (GOLDEN, 550, DEREGISTER, SPARED),
         ("experiment-", 400, DEREGISTER, "removed images"),
@@ -93,7 +98,7 @@ def test_an_image_that_was_harmed_is_noticed(
 ) -> None:
     image_id = named(before, family, age)
     harm(account.client("ec2"), image_id)
-    assert image_id in failures(before, look(account))[what or "images in use"]
+    assert image_id in failures(before, look(account))[what]
 
 
 def test_snapshots_that_are_left_are_noticed(account: Account, before: World) -> None:

@@ -136,7 +136,7 @@ def test_who_made_an_image_is_written_down(account: Account, runtime: Runtime) -
     assert told(account) == ["Image Tagged"]
 
 
-def test_news_that_nobody_takes_fail_no_sweep(
+def test_a_bus_that_denies_all_events_fails_no_sweep(
     account: Account, runtime: Runtime
 ) -> None:
     account.load(web_fleet())
@@ -162,9 +162,7 @@ def test_a_bus_that_does_not_answer_costs_no_sweep_its_answer(
     assert line["lost"] >= 1
 
 
-def test_news_that_were_not_taken_are_sent_again(
-    account: Account, runtime: Runtime
-) -> None:
+def test_rejected_events_are_sent_again(account: Account, runtime: Runtime) -> None:
     account.load(web_fleet())
     account.switch(reject_events=3)
     runtime.start("prune-images", policy(), **APPLY)

@@ -199,7 +199,7 @@ HERE = "${AWS::Region}:${AWS::AccountId}"
 IMAGES, SNAPSHOTS = f"{EC2}:image/*", f"{EC2}:snapshot/*"
 INSTANCES = f"{EC2}${{AWS::AccountId}}:instance/*"
 PARAMETER = f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter/*"
-ROOM = {
+RESOURCES_OF_A_STATEMENT = {
     ("TagImageRole", "Tag"): [IMAGES, SNAPSHOTS],
     ("PruneImagesRole", "ReadAttributes"): [IMAGES, SNAPSHOTS],
     ("PruneImagesRole", "ReadReferencesThemselves"): [
@@ -264,7 +264,7 @@ def test_every_statement_has_the_room_that_it_needs_and_no_more() -> None:
         elif found == ["*"]:
             assert sid in ("Read", "ReadForReferences", "NeverMark"), (role, sid)
         else:
-            assert found == ROOM[role, sid], (role, sid)
+            assert found == RESOURCES_OF_A_STATEMENT[role, sid], (role, sid)
     for role, statement in statements():
         if statement["Sid"] in ("ReadForReferences", "ReadReferencesThemselves"):
             called = {"aws:CalledVia": "ec2-images.amazonaws.com"}

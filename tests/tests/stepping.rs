@@ -86,7 +86,7 @@ fn reaped(fake: &Fake, policy: &Policy, at: Timestamp) -> Outcome {
     with_job(fake, policy, at, async |job| job.reap(&SnapshotScope::Own).await).1
 }
 
-/// What had changed about the only resource that was left alone for it.
+/// What had changed about the only resource that was skipped for it.
 fn only_change(outcome: &Outcome) -> &Change {
     let changed: Vec<_> = outcome.changed().collect();
     let [record] = &changed[..] else { panic!("{outcome:?}") };

@@ -85,9 +85,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_call_finds_its_own_limiter() {
-        for (place, call) in ApiCall::ALL.iter().copied().enumerate() {
-            assert_eq!(place, call as usize, "{}", call.name());
+    fn every_call_has_a_limiter() {
+        for call in ApiCall::ALL {
             assert!(call.bucket().quota(NonZeroU32::MIN).is_some(), "{}", call.name());
         }
         assert_eq!(

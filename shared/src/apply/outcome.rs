@@ -84,7 +84,7 @@ pub enum StepResult {
     Done,
     /// An image still uses the snapshot, as far as the provider knows: a later run tries again.
     InUse,
-    /// The resource is no longer as it was planned for, and was left alone.
+    /// The resource is no longer as it was planned for, and was skipped.
     Changed(Change),
     /// Its time has come, but a cap leaves it to a later run.
     Deferred,

@@ -1,7 +1,6 @@
-//! Telling others: events go out in batches, and what the bus did not take is sent again.
+//! Publishing: events go out in batches, and what the bus did not take is sent again.
 //!
-//! News are never worth a sweep: whatever fails here is said in the log and counted, and changes
-//! nothing about the run that it tells of.
+//! Whatever fails here is logged and counted, and changes nothing about the run that it reports.
 
 use std::time::Duration;
 
@@ -12,10 +11,10 @@ use crate::model::{AccountRegion, Deadline};
 /// A message is sent at most so often. The adapter repeats calls that got no answer by itself.
 const MAX_ATTEMPTS: u32 = 3;
 /// Nothing more is sent when less time than this is left: more than a call may take, so that no
-/// function is cut off while it tells what it did.
+/// function is cut off while it publishes.
 const MARGIN: Duration = Duration::from_secs(8);
 
-/// How telling others went.
+/// How publishing went.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Published {
     /// Events that the bus took.

@@ -60,6 +60,7 @@ pub struct SnapshotReference {
     strum::Display,
     strum::EnumString,
 )]
+#[cfg_attr(test, derive(strum::EnumIter))]
 #[serde(from = "String", into = "String")]
 #[strum(serialize_all = "snake_case")]
 #[expect(missing_docs, reason = "the field's own terms")]
@@ -137,25 +138,17 @@ pub struct ReferenceScope {
 
 #[cfg(test)]
 mod tests {
+    use strum::IntoEnumIterator;
+
     use super::*;
 
     #[test]
     fn kinds_are_in_the_order_of_their_names() {
-        let kinds = [
-            ReferenceKind::AutoScalingGroup,
-            ReferenceKind::ComputeEnvironment,
-            ReferenceKind::ContainerRecipe,
-            ReferenceKind::Fleet,
-            ReferenceKind::ImageRecipe,
-            ReferenceKind::Instance,
-            ReferenceKind::LaunchConfiguration,
-            ReferenceKind::LaunchTemplate,
-            ReferenceKind::SpotFleet,
-            ReferenceKind::SpotRequest,
-            ReferenceKind::SsmParameter,
-        ];
+        let is_known = |kind: &ReferenceKind| !matches!(kind, ReferenceKind::Other(_));
+        let kinds: Vec<_> = ReferenceKind::iter().filter(is_known).collect();
+        assert!(kinds.len() > 10);
         assert!(kinds.is_sorted());
-        assert!(kinds.map(|kind| kind.to_string()).is_sorted());
+        assert!(kinds.iter().map(ToString::to_string).is_sorted());
     }
 
     #[test]

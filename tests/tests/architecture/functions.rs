@@ -1,20 +1,15 @@
 //! The functions are wiring only.
 
-use steward_tests::source_text::{is_word, places};
-
 use super::*;
 
 const MAX_LINES_OF_MAIN: usize = 15;
 
-/// The text of a function's `main.rs` with what may differ replaced.
+/// The text of a function's `main.rs` with its name, as its folder has it and as the variant that
+/// belongs to it, replaced.
 fn without_its_name(folder: &str, text: &str) -> String {
-    const KIND: &str = "FunctionKind::";
-    let mut shown = text.replace(folder, "NAME");
-    for at in places(text, KIND) {
-        let kind: String = text[at + KIND.len()..].chars().take_while(|c| is_word(*c)).collect();
-        shown = shown.replace(&format!("{KIND}{kind}"), "KIND");
-    }
-    shown
+    let words = folder.split('-').map(|word| word[..1].to_uppercase() + &word[1..]);
+    let kind = format!("FunctionKind::{}", words.collect::<String>());
+    text.replace(folder, "NAME").replace(&kind, "KIND")
 }
 
 /// `files` are the functions' `main.rs`, each with the name of its folder as path.
@@ -51,13 +46,21 @@ fn the_functions_differ_in_their_names_only() {
 #[test]
 fn a_function_that_is_long_or_differs_is_found() {
     let main = |folder: &str, text: &str| file(folder, text);
-    let run = |kind: &str| format!("//! The function `{kind}`.\nrun(FunctionKind::{kind});\n");
-    let good = [main("tag", &run("tag")), main("prune", &run("prune"))];
+    let run = |folder: &str, kind: &str| {
+        format!("//! The function `{folder}`.\nrun(FunctionKind::{kind});\n")
+    };
+    let first = || main("tag-image", &run("tag-image", "TagImage"));
+    let good = [first(), main("prune-images", &run("prune-images", "PruneImages"))];
     assert_eq!(function_violations(&good), []);
-    let other = [main("tag", &run("tag")), main("prune", "check();\nrun(FunctionKind::prune);\n")];
-    let expected = ["prune:1: differs from the first in more than the name"];
-    assert_eq!(shown(&function_violations(&other)), expected);
-    let long = run("tag") + &"\n".repeat(MAX_LINES_OF_MAIN - 1);
-    let expected = ["tag:16: main.rs is too long"];
-    assert_eq!(shown(&function_violations(&[main("tag", &long)])), expected);
+    let expected = ["prune-images:1: differs from the first in more than the name"];
+    for other in [
+        run("prune-images", "TagImage"),
+        run("prune-images", "PruneImages").replace("run(", "check();\nrun("),
+    ] {
+        let found = function_violations(&[first(), main("prune-images", &other)]);
+        assert_eq!(shown(&found), expected, "{other}");
+    }
+    let long = run("tag-image", "TagImage") + &"\n".repeat(MAX_LINES_OF_MAIN - 1);
+    let expected = ["tag-image:16: main.rs is too long"];
+    assert_eq!(shown(&function_violations(&[main("tag-image", &long)])), expected);
 }

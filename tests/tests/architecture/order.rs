@@ -76,7 +76,8 @@ fn order_violations(order: &[String], files: &[SourceFile]) -> Vec<Violation> {
         for (line, name) in mentions(path, text) {
             match order.iter().position(|one| *one == name) {
                 Some(other) if other <= place => {}
-                Some(_) => found.push(violation(line, format!("uses {name}, which is above it"))),
+                Some(_) => found
+                    .push(violation(line, format!("uses {name}, which stands below it in lib.rs"))),
                 None => found.push(violation(line, format!("uses {name}, which is no module"))),
             }
         }
@@ -118,7 +119,7 @@ fn a_module_that_uses_a_higher_one_is_found() {
     let order = modules_of("pub mod model;\n// pub mod never;\npub mod plan;\n\npub mod cloud;\n");
     assert_eq!(order, ["model", "plan", "cloud"]);
     let found = |path: &str, text: &str| shown(&order_violations(&order, &[file(path, text)]));
-    let cloud = ["plan/mod.rs:2: plan uses cloud, which is above it"];
+    let cloud = ["plan/mod.rs:2: plan uses cloud, which stands below it in lib.rs"];
     for text in [
         "\nuse crate::cloud::View;",
         "\nuse crate::{model::Image, cloud::{View, Cloud}};",
