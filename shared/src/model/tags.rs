@@ -1,11 +1,9 @@
 //! Tags, and the names of ours: the only state that the project keeps.
 
-use std::fmt;
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde::de::{MapAccess, Visitor};
-use serde::ser::SerializeMap;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{ImageId, SnapshotId};
 
@@ -26,7 +24,8 @@ pub fn is_reserved(key: &str) -> bool {
 ///
 /// A sorted slice instead of a map: an account may hold a million images, and a tree node
 /// alone costs half a KiB.
-#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(from = "BTreeMap<Box<str>, Box<str>>")]
 pub struct Tags(Box<[(Box<str>, Box<str>)]>);
 
 impl Tags {
@@ -83,33 +82,13 @@ impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Tags {
 
 impl Serialize for Tags {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(self.len()))?;
-        for (key, value) in self.iter() {
-            map.serialize_entry(key, value)?;
-        }
-        map.end()
+        serializer.collect_map(self.iter())
     }
 }
 
-impl<'de> Deserialize<'de> for Tags {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Tags;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a table of tag keys and values")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Tags, A::Error> {
-                let mut pairs: Vec<(Box<str>, Box<str>)> = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    pairs.push(pair);
-                }
-                Ok(pairs.into_iter().collect())
-            }
-        }
-        deserializer.deserialize_map(Pairs)
+impl From<BTreeMap<Box<str>, Box<str>>> for Tags {
+    fn from(map: BTreeMap<Box<str>, Box<str>>) -> Self {
+        map.into_iter().collect()
     }
 }
 
