@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::protect::manager;
 use crate::model::{Image, ImageState};
 use crate::policy::{GroupBy, Rule};
 
@@ -64,10 +65,11 @@ impl Families {
     }
 }
 
-/// Whether an image is ranked in its family: a failed or pending image must not push a usable one
-/// out of the newest N.
+/// Whether an image is ranked in its family. A failed or pending image must not push a usable one
+/// out of the newest N, nor may one that another service manages: that service removes it when it
+/// likes.
 pub(super) fn takes_part(image: &Image) -> bool {
-    matches!(image.state, ImageState::Available | ImageState::Disabled)
+    matches!(image.state, ImageState::Available | ImageState::Disabled) && manager(image).is_none()
 }
 
 /// The name of the only family of a rule without `group_by`.
