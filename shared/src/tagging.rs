@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use crate::model::{
     Image, MAX_KEY, MAX_TAGS, MAX_VALUE, ResourceId, Snapshot, SnapshotId, Tags, is_reserved,
 };
-use crate::plan::is_managed;
 use crate::policy::{CopyToSnapshots, Policy};
 
 /// The tags to write, and those for which there is no room.
@@ -21,8 +20,7 @@ pub struct TagPlan {
 }
 
 /// Decides about the tags of `image` and its `snapshots`. `source` holds the tags of the instance
-/// that the image was made from, when that still exists. An image that another service manages gets
-/// its provenance only.
+/// that the image was made from, when that still exists.
 pub fn plan_tags(
     image: &Image,
     source: Option<&Tags>,
@@ -40,10 +38,6 @@ pub fn plan_tags(
     // Who made the image may have been heard of before the image became available.
     if let Some(creator) = image.tags.get(&names.created_by) {
         provenance.push((names.created_by.clone(), creator.to_owned()));
-    }
-    if is_managed(image) {
-        // With the policy's tags it would look like one of the images that the policy is for.
-        return with_room(image, snapshots, policy, &provenance, provenance.clone());
     }
     let set = policy.tagging.set.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
     let copied = policy.tagging.copy_from_instance.iter().filter_map(|key| {
@@ -186,19 +180,6 @@ mod tests {
         assert_eq!(given(&plan, "snap-1"), expected);
         assert_eq!(given(&plan, "snap-2"), expected);
         assert!(plan.dropped.is_empty());
-    }
-
-    #[test]
-    fn images_that_another_service_manages_get_no_tags_of_the_policy() {
-        let policy = policy("set = { Family = \"golden\" }\ncopy_from_instance = [\"Team\"]");
-        let source: Tags = [("Team", "web")].into_iter().collect();
-        let common = ["image-steward:source-image=ami-0", "image-steward:source-instance=i-1"];
-        let managed = [("aws:backup:source-resource", "i-1:8e1c")];
-        let plan = plan_tags(&image(&managed), Some(&source), &[snapshot("snap-1", &[])], &policy);
-        assert_eq!(given(&plan, "ami-1"), common);
-        assert_eq!(given(&plan, "snap-1"), ["image-steward:image=ami-1", common[0], common[1]]);
-        let plan = plan_tags(&image(&[]), Some(&source), &[], &policy);
-        assert!(given(&plan, "ami-1").contains(&"Family=golden".to_owned()));
     }
 
     #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::protect::manager;
 use crate::model::{Image, ImageState};
 use crate::policy::{GroupBy, Rule};
 
@@ -65,11 +64,10 @@ impl Families {
     }
 }
 
-/// Whether an image is ranked in its family. A failed or pending image must not push a usable one
-/// out of the newest N, nor may one that another service manages: that service removes it when it
-/// likes.
+/// Whether an image is ranked in its family: a failed or pending image must not push a usable one
+/// out of the newest N.
 pub(super) fn takes_part(image: &Image) -> bool {
-    matches!(image.state, ImageState::Available | ImageState::Disabled) && manager(image).is_none()
+    matches!(image.state, ImageState::Available | ImageState::Disabled)
 }
 
 /// The name of the only family of a rule without `group_by`.

@@ -39,7 +39,7 @@ fn is_match(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> bool {
         None => true,
         Some(glob) => value.is_some_and(|value| glob.is_match(value)),
     };
-    holds(name, Some(&*image.name).filter(|name| !name.is_empty()))
+    holds(name, Some(&image.name))
         && holds(architecture, image.architecture.as_deref())
         && holds(platform, image.platform.as_deref())
         && holds(owner_alias, image.owner_alias.as_deref())

@@ -360,12 +360,10 @@ pub fn recheck(
 /// Whether `image` can be in a family whose images a rule retires: `account` owns it, its age is
 /// known, and no other service manages it.
 pub(crate) fn may_have_family(image: &Image, account: &AccountId) -> bool {
-    protect::is_ours(image, account) && family::takes_part(image) && image.created_at.is_some()
-}
-
-/// Whether AWS Backup, Data Lifecycle Manager or Image Builder manages `image`.
-pub(crate) fn is_managed(image: &Image) -> bool {
-    protect::manager(image).is_some()
+    protect::is_ours(image, account)
+        && family::takes_part(image)
+        && image.created_at.is_some()
+        && protect::manager(image).is_none()
 }
 
 /// Whether an image in this state still exists.

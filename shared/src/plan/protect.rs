@@ -74,7 +74,7 @@ pub(super) fn protections(
         stale: reference.stale,
     }));
     if policy.safety.shared_images == SharedImages::Keep {
-        let with = shared_with(image, account, policy);
+        let with = shared_with(image, policy);
         if !with.is_empty() {
             reasons.push(Reason::Shared { with: with.into() });
         }
@@ -85,11 +85,9 @@ pub(super) fn protections(
     reasons
 }
 
-/// Who may launch `image` besides its owner, sorted; for an image that a step disabled, who could
-/// before. EC2 lists the owner too where the image was shared with it.
-fn shared_with(image: &Image, account: &AccountId, policy: &Policy) -> Vec<LaunchPermission> {
+/// Who may launch `image`, sorted; for an image that a step disabled, who could before.
+fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
     let mut with = permissions_to_save(image, &policy.tag_names).into_vec();
-    with.retain(|one| !matches!(one, LaunchPermission::Account(owner) if owner == account));
     if image.public {
         with.push(LaunchPermission::Everyone);
     }
