@@ -263,7 +263,7 @@ def test_nonsense_is_answered_and_changes_nothing(deployed: LocalAws) -> None:
         one
         for function in ("tag-image", "reap-snapshots")
         for one in deployed.logs(function)
-        if "malformed" in one.get("why", "")
+        if "malformed" in one.get("reason", "")
     ]
     eventually(lambda: len(ignored()) >= 3)
     assert deployed.account.fleet() == before

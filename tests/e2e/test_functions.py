@@ -105,7 +105,7 @@ class TestTagImage:
         runtime.start("tag-image", policy(), **APPLY)
         answer = runtime.invoke("tag-image", event)
         assert answer["answer"] == "ignored"
-        assert why in answer["why"]
+        assert why in answer["reason"]
         assert account.mutating_calls() == []
         assert account.fleet() == before
         # It is alive, and answers the next event.

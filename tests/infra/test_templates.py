@@ -183,9 +183,9 @@ def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
                 assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}, role
     [deny] = [one for _, one in statements() if one["Effect"] == "Deny"]
     keys = deny["Condition"]["ForAnyValue:StringEquals"]["aws:TagKeys"]
-    # What tag-image does not write itself, of all that shared/src/model/tags.rs names.
+    # What tag-image does not write itself, of all that shared/src/model/tag_names.rs names.
     names = re.findall(
-        r'name\("([a-z-]+)"\)', Path(ROOT, "shared/src/model/tags.rs").read_text()
+        r'name\("([a-z-]+)"\)', Path(ROOT, "shared/src/model/tag_names.rs").read_text()
     )
     written = {"created-by", "image", "source-image", "source-instance"}
     on_instances = {"retire-when-imaged"}

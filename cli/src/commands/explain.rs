@@ -1,4 +1,4 @@
-//! `explain`: the whole story of one image.
+//! `explain`: everything about one image.
 
 use serde::Serialize;
 use steward::collect::{Remnants, read_remnants, remnants_in};
@@ -11,7 +11,7 @@ use crate::files::{at_most_one_standard, print, print_json, read_policy};
 use crate::load::load;
 use crate::outcome::{CommandError, Exit};
 
-/// The story of an image, or what is left of it.
+/// Explains an image, or what is left of it.
 #[derive(Serialize)]
 #[serde(tag = "found", rename_all = "snake_case")]
 enum ExplainedImage<'a> {

@@ -172,16 +172,14 @@ impl EventBuilder<'_> {
 
     /// That an instance was retired.
     pub fn of_instance(&self, decision: &InstanceDecision) -> Option<Event> {
-        let action = match decision.action {
-            InstanceAction::Keep => return None,
-            InstanceAction::Stop => "stop",
-            InstanceAction::Terminate => "terminate",
-        };
+        if decision.action == InstanceAction::Keep {
+            return None;
+        }
         Some(Event::InstanceRetired(InstanceRetired {
             header: self.header(),
             instance_id: decision.instance_id.to_string(),
             image_id: decision.image_id.as_ref().map(ToString::to_string),
-            action: action.to_owned(),
+            action: decision.action.to_string(),
             reasons: event_reasons(&decision.reasons),
             at: self.now.to_string(),
         }))
@@ -200,7 +198,7 @@ impl EventBuilder<'_> {
             Event::SweepRefused(SweepRefused {
                 header: self.header(),
                 function: function.to_owned(),
-                refusal: refusal.to_string(),
+                refusal: event_reason(refusal),
                 at: self.now.to_string(),
             })
         });
@@ -220,17 +218,22 @@ fn next_step(step: Step, at: Timestamp) -> NextStep {
     NextStep { action: step.to_string(), at: at.to_string() }
 }
 
-/// The reasons of a decision, each with its words and its numbers.
-fn event_reasons<R: Serialize + Display>(reasons: &[R]) -> Vec<EventReason> {
-    let event_reason = |reason: &R| {
-        let mut details: BTreeMap<String, Value> =
-            serde_json::to_value(reason).and_then(serde_json::from_value).unwrap_or_default();
-        let kind = details.remove("reason");
-        EventReason {
-            reason: kind.as_ref().and_then(Value::as_str).unwrap_or_default().to_owned(),
-            text: reason.to_string(),
-            details,
-        }
-    };
+fn event_reasons<R: Serialize + Display>(reasons: &[R]) -> Vec<EventReason>
+where
+    for<'r> &'r R: Into<&'static str>,
+{
     reasons.iter().take(MAX_REASONS).map(event_reason).collect()
+}
+
+/// A reason with its kind, its words, and its numbers.
+fn event_reason<R: Serialize + Display>(reason: &R) -> EventReason
+where
+    for<'r> &'r R: Into<&'static str>,
+{
+    let kind: &'static str = reason.into();
+    let mut details: BTreeMap<String, Value> =
+        serde_json::to_value(reason).and_then(serde_json::from_value).unwrap_or_default();
+    // The tag of the enum, which stands beside the details.
+    details.remove("reason");
+    EventReason { reason: kind.to_owned(), text: reason.to_string(), details }
 }

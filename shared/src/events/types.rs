@@ -97,7 +97,7 @@ pub struct ImageStep {
     pub snapshots: Vec<String>,
 }
 
-/// One reason for what happened.
+/// One reason for what happened, or why it did not.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EventReason {
     /// The kind of reason, as in a plan; `image_deregistered` for a snapshot that was deleted
@@ -179,15 +179,15 @@ pub struct SweepCompleted {
 }
 
 /// A sweep refused to remove anything.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SweepRefused {
     /// The format's version, the account and the Region.
     #[serde(flatten)]
     pub header: EventHeader,
     /// `prune-images` or `reap-snapshots`.
     pub function: String,
-    /// Why, and what to do about it.
-    pub refusal: String,
+    /// Why, and in `text` what to do about it.
+    pub refusal: EventReason,
     /// When it began (RFC 3339).
     pub at: String,
 }

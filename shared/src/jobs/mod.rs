@@ -76,7 +76,7 @@ pub enum Answer {
     /// The event was none of this function's business, or made no sense; nothing was done.
     Ignored {
         /// Why.
-        why: String,
+        reason: String,
     },
     /// An image was tagged, or would be.
     Tagged(Tagged),
@@ -102,9 +102,9 @@ pub struct JobReport {
 }
 
 impl JobReport {
-    fn ignored(why: String) -> Self {
-        tracing::warn!(why, "event ignored");
-        Self { answer: Answer::Ignored { why }, events: Vec::new(), counts: None, failure: None }
+    fn ignored(reason: String) -> Self {
+        tracing::warn!(reason, "event ignored");
+        Self { answer: Answer::Ignored { reason }, events: Vec::new(), counts: None, failure: None }
     }
 }
 

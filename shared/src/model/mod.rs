@@ -10,6 +10,7 @@ mod inventory;
 mod permission;
 mod recycle_bin;
 mod reference;
+mod tag_names;
 mod tags;
 mod unread;
 
@@ -28,5 +29,6 @@ pub use reference::{
     ComputeEnvironments, Reference, ReferenceKind, ReferenceScope, SnapshotReference,
     TemplateVersions,
 };
-pub use tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, TagNames, Tags, is_reserved};
+pub use tag_names::TagNames;
+pub use tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, Tags, is_reserved};
 pub use unread::{Source, Unread};

@@ -1,11 +1,8 @@
-//! Tags, and the names of ours: the only state that the project keeps.
+//! The tags of resources.
 
 use std::collections::BTreeMap;
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize, Serializer};
-
-use super::{ImageId, SnapshotId};
 
 /// A resource carries at most 50 tags (EC2, "Tag restrictions"); `aws:` tags do not count.
 pub const MAX_TAGS: usize = 50;
@@ -88,77 +85,7 @@ impl Serialize for Tags {
 
 impl From<BTreeMap<Box<str>, Box<str>>> for Tags {
     fn from(map: BTreeMap<Box<str>, Box<str>>) -> Self {
-        map.into_iter().collect()
-    }
-}
-
-/// The names of the project's own tags, under a prefix that the policy may change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TagNames {
-    /// On an image: when it was first found expired; the retire steps count from here.
-    pub expired_at: String,
-    /// On an image: the launch permissions that it had before we disabled it, after its own id.
-    pub launch_permissions: String,
-    /// On an image: the deprecation that it had before ours, after its own id.
-    pub deprecation: String,
-    /// On a snapshot: the image that it backs, to find it when the image no longer exists.
-    pub image: String,
-    /// On a snapshot: it may be deleted from this time on.
-    pub delete_after: String,
-    /// On a snapshot: its own id, so that a copy made with all tags is known for one.
-    pub snapshot: String,
-    /// On image, snapshot or instance, written by people: it is excluded.
-    pub keep: String,
-    /// On image and snapshot: who made the image.
-    pub created_by: String,
-    /// On an instance, written by people: retire it once this image (its id or name) is there.
-    pub retire_when_imaged: String,
-    /// On image and snapshot: the instance that the image was made from.
-    pub source_instance: String,
-    /// On image and snapshot: the image that the image was copied or made from.
-    pub source_image: String,
-}
-
-impl TagNames {
-    /// The names under `prefix`, for example `image-steward:`.
-    pub fn under(prefix: &str) -> Self {
-        let name = |rest: &str| format!("{prefix}{rest}");
-        Self {
-            expired_at: name("expired-at"),
-            launch_permissions: name("launch-permissions"),
-            deprecation: name("deprecation"),
-            image: name("image"),
-            delete_after: name("delete-after"),
-            snapshot: name("snapshot"),
-            keep: name("keep"),
-            created_by: name("created-by"),
-            retire_when_imaged: name("retire-when-imaged"),
-            source_instance: name("source-instance"),
-            source_image: name("source-image"),
-        }
-    }
-
-    /// The tags on a snapshot of a deregistered image: which image it backed, its own id, and from when on it may be
-    /// deleted.
-    pub fn snapshot_tags(
-        &self,
-        image: &ImageId,
-        snapshot: &SnapshotId,
-        delete_after: Timestamp,
-    ) -> Tags {
-        let delete_after = delete_after.to_string();
-        [
-            (self.image.as_str(), image.as_str()),
-            (self.snapshot.as_str(), snapshot.as_str()),
-            (self.delete_after.as_str(), delete_after.as_str()),
-        ]
-        .into_iter()
-        .collect()
-    }
-
-    /// What all of them begin with.
-    pub fn prefix(&self) -> &str {
-        self.keep.strip_suffix("keep").unwrap_or_default()
+        Self(map.into_iter().collect())
     }
 }
 

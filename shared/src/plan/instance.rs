@@ -30,8 +30,9 @@ pub struct InstanceDecision {
 }
 
 /// What a run does about an instance.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum InstanceAction {
     /// It is kept, for now or for good.
     Keep,
@@ -42,8 +43,9 @@ pub enum InstanceAction {
 }
 
 /// A reason for a decision about an instance.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(tag = "reason", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum InstanceReason {
     /// The image that its tag names exists.
     Imaged {

@@ -8,8 +8,9 @@ use crate::model::{Recyclable, Unread};
 use crate::text_fmt::counted;
 
 /// Why a plan removes nothing at all.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "reason", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Refusal {
     /// Part of the world could not be read.
     Unread {

@@ -136,7 +136,7 @@ fn needs_a_call_that_made_an_image_of_ours() {
         (elsewhere, "the event is from us-east-1"),
     ] {
         let report = run(&fake, FunctionKind::TagImage, &event);
-        let Answer::Ignored { why: found } = &report.answer else { panic!("{report:?}") };
+        let Answer::Ignored { reason: found } = &report.answer else { panic!("{report:?}") };
         assert!(found.contains(why), "{found}");
         assert_eq!(report.counts, None);
     }

@@ -75,7 +75,8 @@ fn says_why_a_sweep_refused_in_both_modes() {
         else {
             panic!("{:?}", report.events)
         };
-        assert!(refused.refusal.contains("reference"), "{}", refused.refusal);
+        assert_eq!(refused.refusal.reason, "too_few_references");
+        assert!(refused.refusal.text.contains("reference"), "{:?}", refused.refusal);
         assert_eq!((sweep.status.as_str(), sweep.counts.refused), ("refused", 1));
     }
 }

@@ -1,4 +1,4 @@
-//! The whole story of one image: what it is, what refers to it, what keeps it and by how much,
+//! Everything about one image: what it is, what refers to it, what keeps it and by how much,
 //! where it stands in the steps, what comes next, how to keep it, and how to bring it back.
 
 mod steps;
@@ -18,11 +18,11 @@ use crate::model::{
     Unread,
 };
 use crate::plan::reason::Reason;
-use crate::plan::{Decision, Plan};
+use crate::plan::{Decision, Plan, Refusal};
 use crate::policy::{DEFAULT_PREFIX, Policy};
 use crate::text_fmt::date;
 
-/// The story of an image that exists.
+/// Everything about an image that exists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
     /// The account.
@@ -48,7 +48,7 @@ pub struct Explanation {
     /// The decision about it.
     pub decision: Decision,
     /// Why the whole plan removes nothing, if so.
-    pub refusal: Option<String>,
+    pub refusal: Option<Refusal>,
     /// The steps from expired to gone, as they would be or are.
     pub steps: Vec<Milestone>,
     /// The commands that keep it.
@@ -73,7 +73,7 @@ pub struct CitedReference {
     pub source: Option<Source>,
 }
 
-/// The story of `image` under `plan`; `None` when the inventory does not have it.
+/// Explains `image` under `plan`; `None` when the inventory does not have it.
 pub fn explain(
     image: &ImageId,
     inventory: &Inventory,
@@ -106,10 +106,10 @@ pub fn explain(
         keep_rules: rule
             .map(|rule| verdicts::of(rule, image, decision, ranked, policy, plan.planned_at))
             .unwrap_or_default(),
-        refusal: plan.refusal.as_ref().map(ToString::to_string),
+        refusal: plan.refusal.clone(),
         steps: rule.map(|rule| steps::of(rule, image, decision, policy, plan)).unwrap_or_default(),
         to_keep: to_keep(image, policy, plan),
-        to_bring_back: format!("image-steward restore {} --region {}", image.image_id, plan.region),
+        to_bring_back: restore_command(&image.image_id, &plan.region, &policy.tag_names),
         decision: decision.clone(),
         image: image.clone(),
     })

@@ -16,6 +16,10 @@ max_fraction = 1.0
 
 /// web-1 to web-6, the newest first; 4 is marked since a week, 6 is used.
 fn told(image: &str, now: &str) -> Explanation {
+    told_by(POLICY, image, now)
+}
+
+fn told_by(policy: &str, image: &str, now: &str) -> Explanation {
     let mut images = Vec::new();
     for (n, made) in (1..).zip(["11-20", "11-10", "11-01", "10-30", "10-10", "09-30"]) {
         let tags = if n == 4 { r#""image-steward:expired-at":"2026-12-24T12:00:00Z""# } else { "" };
@@ -31,7 +35,7 @@ fn told(image: &str, now: &str) -> Explanation {
         images.join(",")
     );
     let inventory = Inventory::from_json(&text).unwrap();
-    let policy = Policy::parse(POLICY, "policy").unwrap();
+    let policy = Policy::parse(policy, "policy").unwrap();
     let plan = crate::plan::plan(&inventory, &policy, now.parse().unwrap());
     explain(&image.parse().unwrap(), &inventory, &policy, &plan).unwrap()
 }
@@ -41,6 +45,15 @@ const NOW: &str = "2026-12-31T12:00:00Z";
 fn verdicts(explanation: &Explanation) -> Vec<(String, RuleOutcome, String)> {
     let verdict = |one: &Verdict| (one.rule.clone(), one.held, one.by.clone());
     explanation.keep_rules.iter().map(verdict).collect()
+}
+
+#[test]
+fn the_command_that_brings_it_back_names_another_prefix() {
+    let plain = "image-steward restore ami-4 --region eu-central-1";
+    assert_eq!(told("ami-4", NOW).to_bring_back, plain);
+    let policy = format!("{POLICY}[tagging]\nprefix = \"acme:\"\n");
+    let expected = format!("{plain} --prefix 'acme:'");
+    assert_eq!(told_by(&policy, "ami-4", NOW).to_bring_back, expected);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The story in plain words.
+//! An explanation as text.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use crate::report::step_words;
 use crate::report::style::{OutputStyle, Tone};
 use crate::text_fmt::{counted, minute, printable, short_age, thousands};
 
-/// The story of an image that exists, for people.
+/// The explanation of an image that exists, for people.
 pub fn explanation_text(explanation: &Explanation, style: OutputStyle) -> String {
     let mut page = ExplanationText { text: String::new(), style };
     let name = printable(&explanation.image.name);
@@ -289,7 +289,10 @@ fn decision(explanation: &Explanation) -> Vec<String> {
         lines.push(format!("next: {} from {} on", step_words(action), minute(at)));
     }
     if let Some(refusal) = &explanation.refusal {
-        lines.push(format!("but nothing at all is removed now: {}", printable(refusal)));
+        lines.push(format!(
+            "but nothing at all is removed now: {}",
+            printable(&refusal.to_string())
+        ));
     }
     lines
 }

@@ -58,10 +58,13 @@ pub(super) fn of(
     let asked = Asked { image, decision, ranked, policy, now };
     let keep = &rule.keep;
     let mut verdicts = Vec::new();
-    for (name, count) in [("last", keep.last), ("at_least", keep.at_least)] {
-        if count > 0 {
-            verdicts.push(asked.count(name, count));
-        }
+    if keep.last > 0 {
+        let is_meant = |reason: &Reason| matches!(reason, Reason::Last { .. });
+        verdicts.push(asked.count("last", keep.last, is_meant));
+    }
+    if keep.at_least > 0 {
+        let is_meant = |reason: &Reason| matches!(reason, Reason::AtLeast { .. });
+        verdicts.push(asked.count("at_least", keep.at_least, is_meant));
     }
     if let Some(age) = keep.within {
         verdicts.push(asked.within(age));
@@ -70,15 +73,15 @@ pub(super) fn of(
         verdicts.push(asked.launched_within(age));
     }
     let calendars = [
-        ("hourly", keep.hourly, Local::hour as fn(Local) -> Period),
-        ("daily", keep.daily, Local::day),
-        ("weekly", keep.weekly, Local::week),
-        ("monthly", keep.monthly, Local::month),
-        ("yearly", keep.yearly, Local::year),
+        ("hourly", keep.hourly, CalendarRule { period: Local::hour, found: hourly }),
+        ("daily", keep.daily, CalendarRule { period: Local::day, found: daily }),
+        ("weekly", keep.weekly, CalendarRule { period: Local::week, found: weekly }),
+        ("monthly", keep.monthly, CalendarRule { period: Local::month, found: monthly }),
+        ("yearly", keep.yearly, CalendarRule { period: Local::year, found: yearly }),
     ];
-    for (name, count, period) in calendars {
+    for (name, count, calendar) in calendars {
         if count > 0 {
-            verdicts.push(asked.calendar(name, count, period));
+            verdicts.push(asked.calendar(name, count, calendar));
         }
     }
     for (key, glob) in &keep.tags {
@@ -107,12 +110,8 @@ impl Asked<'_> {
         self.decision.reasons.iter().find(|reason| is_meant(reason))
     }
 
-    fn count(&self, name: &str, count: u32) -> Verdict {
-        let held = self.reason(|reason| match reason {
-            Reason::Last { .. } => name == "last",
-            Reason::AtLeast { .. } => name == "at_least",
-            _ => false,
-        });
+    fn count(&self, name: &str, count: u32, is_meant: fn(&Reason) -> bool) -> Verdict {
+        let held = self.reason(is_meant);
         let count_wide = usize::try_from(count).unwrap_or(usize::MAX);
         let by = match self.ranked {
             None => NO_PLACE.to_owned(),
@@ -176,15 +175,16 @@ impl Asked<'_> {
         format!("it ended {}, {} ago", minute(at), hours_or_days(at, self.now))
     }
 
-    fn calendar(&self, name: &str, count: u32, period_of: fn(Local) -> Period) -> Verdict {
-        let held = self.reason(|reason| in_period(reason).is_some_and(|(word, _)| word == name));
+    fn calendar(&self, name: &str, count: u32, calendar: CalendarRule) -> Verdict {
+        let CalendarRule { period: period_of, found } = calendar;
+        let held = self.decision.reasons.iter().find_map(found);
         let mine =
             self.image.created_at.map(|made| period_of(Local::of(made, &self.policy.timezone)));
-        let by = match (held.and_then(in_period), mine, self.ranked) {
-            (Some((_, InPeriod { period, rank, of })), _, _) => {
+        let by = match (held, mine, self.ranked) {
+            (Some(InPeriod { period, rank, of }), _, _) => {
                 format!("it is the newest of {period}, which is number {rank} of {of}")
             }
-            (None, Some(mine), Some((_, family))) => match newest_of(mine, name, family) {
+            (None, Some(mine), Some((_, family))) => match newest_of(mine, found, family) {
                 Some(other) => format!("{} is the newest of {mine}", other.image_id),
                 None => format!("{mine} is before the {count} latest that have an image"),
             },
@@ -194,21 +194,39 @@ impl Asked<'_> {
     }
 }
 
+/// One of the calendar rules: the period of a time, and what a reason of this rule holds.
+#[derive(Clone, Copy)]
+struct CalendarRule {
+    period: fn(Local) -> Period,
+    found: fn(&Reason) -> Option<&InPeriod>,
+}
+
 /// The image of the family that a calendar rule keeps for this period.
-fn newest_of<'a>(period: Period, name: &str, family: &'a [Decision]) -> Option<&'a Decision> {
-    let keeps = |reason: &Reason| {
-        in_period(reason).is_some_and(|(word, found)| word == name && found.period == period)
-    };
+fn newest_of(
+    period: Period,
+    found: fn(&Reason) -> Option<&InPeriod>,
+    family: &[Decision],
+) -> Option<&Decision> {
+    let keeps = |reason: &Reason| found(reason).is_some_and(|one| one.period == period);
     family.iter().find(|decision| decision.reasons.iter().any(keeps))
 }
 
-fn in_period(reason: &Reason) -> Option<(&'static str, &InPeriod)> {
-    match reason {
-        Reason::Hourly(found)
-        | Reason::Daily(found)
-        | Reason::Weekly(found)
-        | Reason::Monthly(found)
-        | Reason::Yearly(found) => Some((reason.kind(), found)),
-        _ => None,
-    }
+fn hourly(reason: &Reason) -> Option<&InPeriod> {
+    if let Reason::Hourly(found) = reason { Some(found) } else { None }
+}
+
+fn daily(reason: &Reason) -> Option<&InPeriod> {
+    if let Reason::Daily(found) = reason { Some(found) } else { None }
+}
+
+fn weekly(reason: &Reason) -> Option<&InPeriod> {
+    if let Reason::Weekly(found) = reason { Some(found) } else { None }
+}
+
+fn monthly(reason: &Reason) -> Option<&InPeriod> {
+    if let Reason::Monthly(found) = reason { Some(found) } else { None }
+}
+
+fn yearly(reason: &Reason) -> Option<&InPeriod> {
+    if let Reason::Yearly(found) = reason { Some(found) } else { None }
 }
