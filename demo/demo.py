@@ -119,7 +119,7 @@ def plan(account: Account) -> dict[str, dict[str, Any]]:
     arguments = ("plan", "--policy", str(POLICY))
     print(run(account, *arguments), end="")
     planned = json.loads(run(account, *arguments, "--format", "json"))
-    print("\nReferences that probably nobody needs (plan --stale):")
+    print("\nReferences that nothing seems to use (plan --stale):")
     print(run(account, *arguments, "--stale"), end="")
     wanted = next(one for one in planned["decisions"] if one["action"] == "rescue")
     print("\nThe decision about one image in detail (explain):\n")

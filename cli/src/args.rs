@@ -75,7 +75,7 @@ pub enum Command {
         after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --why in_use,last\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
     )]
     Plan(PlanArgs),
-    /// Tell all about one image: what refers to it, what keeps it, where it stands, and
+    /// Explain one image: what refers to it, what keeps it, where it stands, and
     /// what comes next. Changes nothing.
     #[command(
         after_help = "Examples:\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --region eu-central-1\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --inventory saved.json"

@@ -12,6 +12,7 @@ pub mod fleet;
 pub mod golden;
 #[cfg(feature = "wire")]
 pub mod http;
+pub mod jobs;
 pub mod source_text;
 #[cfg(feature = "wire")]
 pub mod standin;

@@ -15,6 +15,7 @@ use steward::policy::Policy;
 use steward::progress::{NoProgress, RunContext};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::{Fleet, FleetInstance, LaunchTemplate, TemplateVersion};
+use steward_tests::jobs::{run, with_job};
 use steward_tests::switches::Switches;
 
 const POLICY: &str = "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n\
@@ -33,10 +34,6 @@ fn fake() -> Fake {
             {"image_id":"ami-2","created_at":"2026-11-02T00:00:00Z","snapshots":["snap-2"]},
             {"image_id":"ami-3","created_at":"2026-11-01T00:00:00Z","snapshots":["snap-3"]}]}"#,
     ))
-}
-
-fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
 }
 
 fn policy() -> Policy {
@@ -157,31 +154,11 @@ fn snapshots(fake: &Fake) -> Vec<String> {
 }
 
 fn planned_by(policy: &Policy, fake: &Fake) -> Plan {
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
-    let job = Job {
-        cloud: fake,
-        instances: fake,
-        target: &target,
-        policy,
-        mode: Mode::Plan,
-        now: now(),
-        context: RunContext::UNLIMITED,
-    };
-    run(job.plan_images())
+    with_job(fake, policy, Mode::Plan, now(), async |job| job.plan_images().await)
 }
 
 fn reaped(policy: &Policy, fake: &Fake) {
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
-    let job = Job {
-        cloud: fake,
-        instances: fake,
-        target: &target,
-        policy,
-        mode: Mode::Apply,
-        now: now(),
-        context: RunContext::UNLIMITED,
-    };
-    run(job.reap(&SnapshotScope::Own));
+    with_job(fake, policy, Mode::Apply, now(), async |job| job.reap(&SnapshotScope::Own).await);
 }
 
 #[test]
@@ -312,21 +289,11 @@ fn a_snapshot_that_is_in_use_a_moment_longer_goes_in_a_later_run() {
     applied(&fake, &planned(&fake));
     fake.set(Switches::default().and_race(2, 1));
     let later = "2026-12-01T00:00:00Z".parse().unwrap();
-    let (target, policy) = (
-        AccountRegion { account: fake.account().clone(), region: fake.region().clone() },
-        policy(),
-    );
-    let job = Job {
-        cloud: &fake,
-        instances: &fake,
-        target: &target,
-        policy: &policy,
-        mode: Mode::Apply,
-        now: later,
-        context: RunContext::UNLIMITED,
-    };
-    let (_, first) = run(job.reap(&SnapshotScope::Own));
-    let (_, second) = run(job.reap(&SnapshotScope::Own));
+    let (first, second) = with_job(&fake, &policy(), Mode::Apply, later, async |job| {
+        let (_, first) = job.reap(&SnapshotScope::Own).await;
+        let (_, second) = job.reap(&SnapshotScope::Own).await;
+        (first, second)
+    });
     assert_eq!(names(first.in_use()), ["snap-2", "snap-3"]);
     assert_eq!(first.status(), Status::Done);
     assert_eq!(names(second.done(StepKind::DeleteSnapshot)), ["snap-2", "snap-3"]);

@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use steward::apply::{self, Change, Outcome, StepKind};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
-use steward::model::{AccountRegion, ImageState, ReferenceKind, SnapshotFate, TagNames, Tags};
+use steward::model::{ImageState, ReferenceKind, SnapshotFate, TagNames, Tags};
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::SnapshotReason;
 use steward::plan::{Action, Plan, Refusal};
@@ -16,6 +16,7 @@ use steward::progress::RunContext;
 use steward::restore::{RestoreOptions, RestoreStatus, restore};
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, Parameter};
+use steward_tests::jobs::{run, with_job};
 use steward_tests::switches::Switches;
 
 /// The steps of a policy, behind what all of these tests share.
@@ -49,32 +50,19 @@ fn fake() -> Fake {
 /// What somebody else does to an account.
 type FleetChange = fn(&mut Fleet);
 
-fn run<T>(work: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
-}
-
-fn with_job<T>(
+/// Runs `work` with a job that applies, when the fake's clock says `at` too.
+fn applying<T>(
     fake: &Fake,
     policy: &Policy,
     at: Timestamp,
     work: impl AsyncFnOnce(&Job<'_>) -> T,
 ) -> T {
     fake.set_clock(at);
-    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
-    let job = Job {
-        cloud: fake,
-        instances: fake,
-        target: &target,
-        policy,
-        mode: Mode::Apply,
-        now: at,
-        context: RunContext::UNLIMITED,
-    };
-    run(work(&job))
+    with_job(fake, policy, Mode::Apply, at, work)
 }
 
 fn planned(fake: &Fake, policy: &Policy) -> Plan {
-    with_job(fake, policy, now(), async |job| job.plan_images().await)
+    applying(fake, policy, now(), async |job| job.plan_images().await)
 }
 
 fn applied(fake: &Fake, policy: &Policy, plan: &Plan) -> Outcome {
@@ -83,7 +71,7 @@ fn applied(fake: &Fake, policy: &Policy, plan: &Plan) -> Outcome {
 }
 
 fn reaped(fake: &Fake, policy: &Policy, at: Timestamp) -> Outcome {
-    with_job(fake, policy, at, async |job| job.reap(&SnapshotScope::Own).await).1
+    applying(fake, policy, at, async |job| job.reap(&SnapshotScope::Own).await).1
 }
 
 /// What had changed about the only resource that was skipped for it.
@@ -151,7 +139,7 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
     let before = image(&fake, "ami-2");
     let day = |days: i64| now() + SignedDuration::from_hours(24 * days);
     for days in [0, 1] {
-        with_job(&fake, &policy, day(days), async |job| {
+        applying(&fake, &policy, day(days), async |job| {
             let plan = job.plan_images().await;
             job.apply_images(&plan).await
         });
@@ -161,7 +149,7 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
     assert_ne!(taken.deprecation_time, before.deprecation_time);
     fake.change(|fleet| use_by_parameter(fleet, "ami-2"));
     fake.forget_calls();
-    let outcome = with_job(&fake, &policy, day(2), async |job| {
+    let outcome = applying(&fake, &policy, day(2), async |job| {
         let plan = job.plan_images().await;
         job.apply_images(&plan).await
     });

@@ -48,7 +48,7 @@ pub struct Connect {
     /// What the calls say that they come from, in CloudTrail and other logs, for example
     /// `image-steward.prune-images`; `image-steward` when nothing is said.
     pub app: Option<String>,
-    /// Who is told of every call, and of throttling; `None` for nobody.
+    /// Where every call and all throttling are reported; `None` for nowhere.
     pub progress: Option<Arc<dyn Progress>>,
 }
 

@@ -140,8 +140,8 @@ impl Function {
         self.publish(cloud, target, report, now, left, took).await
     }
 
-    /// A function and its role belong to one account, which the function's ARN names: nobody needs
-    /// to be asked. Local runtimes have ARNs of their own.
+    /// A function and its role belong to one account, which the function's ARN names: no
+    /// call is needed. Local runtimes have ARNs of their own.
     async fn account(&self, arn: &str) -> Result<Aws, CloudError> {
         let connection = self.connection.clone();
         match account_in(arn) {

@@ -1,0 +1,27 @@
+//! Running jobs on the fake.
+
+use jiff::Timestamp;
+use steward::jobs::{Job, Mode};
+use steward::model::AccountRegion;
+use steward::policy::Policy;
+use steward::progress::RunContext;
+
+use crate::fake::Fake;
+
+/// Runs `work` on this thread to its end.
+pub fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
+/// Runs `work` with a job on `fake`, at the time `now` and without a deadline.
+pub fn with_job<T>(
+    fake: &Fake,
+    policy: &Policy,
+    mode: Mode,
+    now: Timestamp,
+    work: impl AsyncFnOnce(&Job<'_>) -> T,
+) -> T {
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let context = RunContext::UNLIMITED;
+    run(work(&Job { cloud: fake, instances: fake, target: &target, policy, mode, now, context }))
+}
