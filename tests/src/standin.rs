@@ -55,6 +55,11 @@ impl Standin {
         format!("http://{}", self.address)
     }
 
+    /// The address that it listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// The real adapter, connected to this account in the default Region of a fleet.
     pub async fn aws(&self) -> Aws {
         connect(self.options()).await.expect("the stand-in takes any key")

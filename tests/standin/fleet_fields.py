@@ -96,7 +96,8 @@ INSTANCE = {
 }
 _TEMPLATE_VERSION = {
     "version": Field(check.count),
-    "image_id": Field(check.optional(_IMAGE_OR_ALIAS), None),
+    # EC2 takes any text when a template is made.
+    "image_id": Field(check.optional(check.text), None),
     "snapshots": Field(check.list_of(_SNAP), []),
 }
 _TEMPLATE = {
@@ -105,7 +106,11 @@ _TEMPLATE = {
     "default_version": Field(check.count, 1),
     "versions": Field(check.list_of(check.table(_TEMPLATE_VERSION)), []),
 }
-_CONFIGURATION = {"name": Field(check.text), "image_id": Field(_AMI)}
+_CONFIGURATION = {
+    "name": Field(check.text),
+    "image_id": Field(_AMI),
+    "snapshots": Field(check.list_of(_SNAP), []),
+}
 _SPECIFICATION = check.table(
     {
         "launch_template_id": Field(check.an_id("lt")),

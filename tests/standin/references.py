@@ -131,10 +131,6 @@ def _described_version(
     image_id = version["image_id"]
     if image_id is not None and call.params.get("ResolveAlias"):
         image_id = moto_side.resolved(call, image_id, call.region)
-    devices = [
-        {"DeviceName": device_name(index), "Ebs": {"SnapshotId": snapshot_id}}
-        for index, snapshot_id in enumerate(version["snapshots"])
-    ]
     return {
         "LaunchTemplateId": template["launch_template_id"],
         "LaunchTemplateName": template["name"],
@@ -145,9 +141,17 @@ def _described_version(
         "LaunchTemplateData": {
             "ImageId": image_id,
             "InstanceType": "t3.micro",
-            "BlockDeviceMappings": devices,
+            "BlockDeviceMappings": _devices(version["snapshots"]),
         },
     }
+
+
+def _devices(snapshots: list[str]) -> list[dict[str, Any]]:
+    """A volume of each of these snapshots."""
+    return [
+        {"DeviceName": device_name(index), "Ebs": {"SnapshotId": snapshot_id}}
+        for index, snapshot_id in enumerate(snapshots)
+    ]
 
 
 def _named(call: Call, parameter: str, kind: str) -> tuple[list[Any], str | None]:
@@ -168,6 +172,7 @@ def describe_launch_configurations(call: Call) -> dict[str, Any]:
             "LaunchConfigurationARN": _arn(call, "launchConfiguration", one["name"]),
             "ImageId": one["image_id"],
             "InstanceType": "t3.micro",
+            "BlockDeviceMappings": _devices(one["snapshots"]),
             "CreatedTime": _MADE,
         }
         for one in chosen

@@ -35,6 +35,7 @@ fn no_answer<T: std::fmt::Debug>(answer: Result<T, CloudError>) {
 const SCOPE: ReferenceScope = ReferenceScope {
     versions: TemplateVersions::DefaultAndLatest,
     compute_environments: ComputeEnvironments::Read,
+    ignore_templates: Vec::new(),
 };
 
 #[tokio::test]
@@ -42,10 +43,10 @@ async fn frozen_listings_are_old_but_what_is_found_is_new() {
     let fake = account();
     fake.freeze_listings();
     fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater).await.unwrap();
-    assert_eq!(fake.list_images().await.unwrap().len(), 2);
+    assert_eq!(fake.list_images().await.unwrap().images.len(), 2);
     assert_eq!(fake.find_image(&id("ami-1")).await.unwrap(), None);
     fake.thaw_listings();
-    assert_eq!(fake.list_images().await.unwrap().len(), 1);
+    assert_eq!(fake.list_images().await.unwrap().images.len(), 1);
 }
 
 #[tokio::test]
@@ -70,7 +71,7 @@ async fn after_the_plug_is_pulled_nothing_answers() {
     assert_eq!(fake.list_images().await.unwrap_err().kind, ErrorKind::Unreachable);
     assert_eq!(fake.world().images.len(), 1);
     fake.plug_in();
-    assert_eq!(fake.list_images().await.unwrap().len(), 1);
+    assert_eq!(fake.list_images().await.unwrap().images.len(), 1);
 }
 
 #[tokio::test]
@@ -161,7 +162,7 @@ async fn a_deprecation_in_the_past_begins_at_the_minute_that_it_is() {
 async fn reading_counts_against_the_plug_too() {
     let fake = account();
     fake.unplug_after_calls(2);
-    assert_eq!(fake.list_images().await.unwrap().len(), 2);
+    assert_eq!(fake.list_images().await.unwrap().images.len(), 2);
     fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater).await.unwrap();
     no_answer(fake.find_image(&id("ami-2")).await);
     no_answer(fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater).await);
@@ -169,7 +170,7 @@ async fn reading_counts_against_the_plug_too() {
     assert_eq!(fake.world().images.len(), 1);
     fake.plug_in();
     fake.recover_image(&id("ami-1")).await.unwrap();
-    assert_eq!(fake.list_images().await.unwrap().len(), 2);
+    assert_eq!(fake.list_images().await.unwrap().images.len(), 2);
 }
 
 #[tokio::test]
@@ -287,7 +288,7 @@ async fn each_step_is_a_change_and_each_look_is_none() {
     let versions = TemplateVersions::All;
     fake.list_references(&SCOPE).await;
     fake.find_references_to(std::slice::from_ref(&one), versions).await.unwrap();
-    fake.list_snapshot_references(versions).await.unwrap();
+    fake.list_snapshot_references(&SCOPE).await.unwrap();
     fake.list_locked_snapshots().await.unwrap();
     fake.list_retention_rules().await.unwrap();
     fake.list_recycled_images().await.unwrap();
@@ -297,7 +298,7 @@ async fn each_step_is_a_change_and_each_look_is_none() {
     let looks = [
         Call::ListReferences(SCOPE),
         Call::FindReferencesTo(vec![one], versions),
-        Call::ListSnapshotReferences(versions),
+        Call::ListSnapshotReferences(SCOPE),
         Call::ListLockedSnapshots,
         Call::ListRetentionRules,
         Call::ListRecycledImages,

@@ -1,7 +1,7 @@
 //! Auto Scaling groups.
 
 use async_trait::async_trait;
-use aws_sdk_autoscaling::types::AutoScalingGroup;
+use aws_sdk_autoscaling::types::{AutoScalingGroup, LaunchTemplateOverrides};
 use steward::cloud::CloudError;
 use steward::model::{ReferenceKind, Source};
 
@@ -44,29 +44,36 @@ impl ListLaunchSources for AutoScalingGroups {
 }
 
 fn group_of(group: AutoScalingGroup) -> Result<LaunchSource, CloudError> {
+    const CALL: ApiCall = ApiCall::DescribeAutoScalingGroups;
     let name = group.auto_scaling_group_name.unwrap_or_default();
     let arn = group.auto_scaling_group_arn.unwrap_or(name);
     let mut found = LaunchSource::new(ReferenceKind::AutoScalingGroup, arn);
-    found.configuration = group.launch_configuration_name;
+    found.configuration = group.launch_configuration_name.filter(|name| !name.is_empty());
     let mut named = Vec::from_iter(group.launch_template);
-    if let Some(template) = group.mixed_instances_policy.and_then(|mixed| mixed.launch_template) {
-        named.extend(template.launch_template_specification);
+    if let Some(mixed) = group.mixed_instances_policy {
+        let template = found.required(CALL, "launch template", mixed.launch_template)?;
+        let main = template.launch_template_specification;
+        named.push(found.required(CALL, "launch template", main)?);
+        let nothing = LaunchTemplateOverrides::builder().build();
         for one in template.overrides.unwrap_or_default() {
+            found.required(CALL, "override", (one != nothing).then_some(()))?;
             named.extend(one.launch_template_specification);
             found.add_image(one.image_id);
         }
     }
     for one in named {
         let (id, name) = (one.launch_template_id, one.launch_template_name);
-        found.add_version(ApiCall::DescribeAutoScalingGroups, id, name, one.version)?;
+        found.add_version(CALL, id, name, one.version)?;
     }
+    let names_something = found.configuration.is_some() || !found.versions.is_empty();
+    found.required(CALL, "launch template or configuration", names_something.then_some(()))?;
     Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_autoscaling::types::{
-        LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy,
+        LaunchTemplate, LaunchTemplateSpecification, MixedInstancesPolicy,
     };
 
     use super::super::launch_templates::{TemplateKey, VersionKey};
@@ -87,10 +94,16 @@ mod tests {
             .launch_template_specification(specification("lt-2", Some("4")))
             .overrides(
                 LaunchTemplateOverrides::builder()
+                    .instance_type("m7g.large")
                     .launch_template_specification(specification("lt-3", Some("$Latest")))
                     .build(),
             )
-            .overrides(LaunchTemplateOverrides::builder().image_id("ami-1").build())
+            .overrides(
+                LaunchTemplateOverrides::builder()
+                    .instance_type("m7g.xlarge")
+                    .image_id("ami-1")
+                    .build(),
+            )
             .build();
         let group = AutoScalingGroup::builder()
             .auto_scaling_group_name("web")

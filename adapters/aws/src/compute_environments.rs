@@ -6,13 +6,12 @@
 //! instances with are read like all others, and so are the instances.
 
 use async_trait::async_trait;
-use aws_sdk_batch::types::{CeStatus, ComputeEnvironmentDetail};
+use aws_sdk_batch::types::{CeStatus, CeType, ComputeEnvironmentDetail};
 use steward::cloud::CloudError;
 use steward::model::{ComputeEnvironments, ReferenceKind, ReferenceScope, Source};
 
 use super::Aws;
 use super::api_call::ApiCall;
-use super::error::bad_answer;
 use super::launch_sources::{LaunchSource, ListLaunchSources};
 
 /// The largest page that DescribeComputeEnvironments gives.
@@ -45,12 +44,8 @@ impl ListLaunchSources for BatchEnvironments {
                 request.send()
             },
             |page| {
-                // The SDK takes no bytes at all for an answer without fields.
-                let environments = page.compute_environments.ok_or_else(|| {
-                    let message = "the answer holds no list".to_owned();
-                    bad_answer(ApiCall::DescribeComputeEnvironments, message)
-                })?;
-                for environment in environments {
+                let call = ApiCall::DescribeComputeEnvironments;
+                for environment in aws.listed(call, page.compute_environments)? {
                     if !is_over(environment.status.as_ref()) {
                         found.push(environment_of(environment)?);
                     }
@@ -72,12 +67,15 @@ fn environment_of(environment: ComputeEnvironmentDetail) -> Result<LaunchSource,
     let name = environment.compute_environment_name.unwrap_or_default();
     let arn = environment.compute_environment_arn.unwrap_or(name);
     let mut found = LaunchSource::new(ReferenceKind::ComputeEnvironment, arn);
-    // An unmanaged one has none.
-    let Some(resources) = environment.compute_resources else { return Ok(found) };
+    if environment.r#type == Some(CeType::Unmanaged) && environment.compute_resources.is_none() {
+        return Ok(found);
+    }
+    let resources = environment.compute_resources;
+    let resources = found.required(CALL, "compute resources", resources)?;
     #[expect(deprecated, reason = "old environments have it, and it still names their image")]
-    found.add_image(resources.image_id);
+    found.add_image(resources.image_id.filter(|image| !image.is_empty()));
     for one in resources.ec2_configuration.unwrap_or_default() {
-        found.add_image(one.image_id_override);
+        found.add_image(one.image_id_override.filter(|image| !image.is_empty()));
     }
     let Some(template) = resources.launch_template else { return Ok(found) };
     let (id, name) = (template.launch_template_id, template.launch_template_name);

@@ -15,7 +15,7 @@ use steward::progress::{NoProgress, Progress};
 use super::api_call::ApiCall;
 use super::error::failed;
 use super::rate_limit::{RateLimit, RateLimiters};
-use super::truncation::TruncationCheck;
+use super::response_check::{BodyFormat, ResponseCheck};
 use super::{Aws, error};
 
 /// The first try and three more. The pace keeps throttling rare; what remains are the
@@ -97,17 +97,16 @@ impl Connection {
     pub async fn prepare(options: Connect) -> Result<Self, CloudError> {
         let progress = options.progress.clone().unwrap_or_else(|| Arc::new(NoProgress));
         let limits = Arc::new(RateLimiters::new(options.rate_limit, progress.clone()));
-        let check = TruncationCheck(progress);
         let config = load(options).await;
         let region = region_of(&config)?;
-        let clients = Clients::new(&config, check);
+        let clients = Clients::new(&config, &progress);
         Ok(Self { config, region, limits, clients })
     }
 
     /// The account, if somebody who must know has said which it is.
     pub fn into_account(self, account: AccountId) -> Aws {
         let Self { config: _, region, limits, clients } = self;
-        Aws { clients, limits, account, region }
+        Aws { clients, limits, account, region, absent_is_empty: Arc::default() }
     }
 
     /// Asks whose account the credentials open.
@@ -128,19 +127,23 @@ impl Connection {
 }
 
 impl Clients {
-    fn new(config: &SdkConfig, check: TruncationCheck) -> Self {
-        let ec2 = aws_sdk_ec2::config::Builder::from(config).interceptor(check.clone());
-        let autoscaling = aws_sdk_autoscaling::config::Builder::from(config).interceptor(check);
+    fn new(config: &SdkConfig, progress: &Arc<dyn Progress>) -> Self {
+        let check = |format| ResponseCheck { format, progress: progress.clone() };
+        let (xml, json) = (check(BodyFormat::Xml), check(BodyFormat::Json));
+        let ec2 = aws_sdk_ec2::config::Builder::from(config).interceptor(xml.clone());
+        let autoscaling = aws_sdk_autoscaling::config::Builder::from(config).interceptor(xml);
+        let batch = aws_sdk_batch::config::Builder::from(config).interceptor(json.clone());
+        let rbin = aws_sdk_rbin::config::Builder::from(config).interceptor(json.clone());
+        let ssm = aws_sdk_ssm::config::Builder::from(config).interceptor(json);
         let events =
             aws_sdk_eventbridge::config::Builder::from(config).timeout_config(publish_within());
         Self {
             ec2: aws_sdk_ec2::Client::from_conf(ec2.build()),
             autoscaling: aws_sdk_autoscaling::Client::from_conf(autoscaling.build()),
-            // A truncated response in JSON is not JSON, so the others need no check.
-            batch: aws_sdk_batch::Client::new(config),
+            batch: aws_sdk_batch::Client::from_conf(batch.build()),
             events: aws_sdk_eventbridge::Client::from_conf(events.build()),
-            rbin: aws_sdk_rbin::Client::new(config),
-            ssm: aws_sdk_ssm::Client::new(config),
+            rbin: aws_sdk_rbin::Client::from_conf(rbin.build()),
+            ssm: aws_sdk_ssm::Client::from_conf(ssm.build()),
         }
     }
 }

@@ -94,7 +94,7 @@ pub(super) fn is_in_use(error: &CloudError) -> bool {
 /// The image in the Recycle Bin cannot come back, because a snapshot of it is not there. The code
 /// is not verified against EC2.
 pub(super) fn lacks_a_snapshot(error: &CloudError) -> bool {
-    error.code == "InvalidSnapshot.NotFound"
+    matches!(error.code.as_str(), "InvalidSnapshot.NotFound" | "InvalidSnapshotID.NotFound")
 }
 
 fn kind_of(code: &str, message: &str) -> ErrorKind {

@@ -6,8 +6,8 @@
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
-    BatchState, FleetData, FleetStateCode, SpotFleetRequestConfig, SpotInstanceRequest,
-    SpotInstanceState,
+    BatchState, FleetData, FleetLaunchTemplateOverrides, FleetStateCode, SpotFleetRequestConfig,
+    SpotInstanceRequest, SpotInstanceState,
 };
 use steward::cloud::CloudError;
 use steward::model::{ReferenceKind, Source};
@@ -117,7 +117,7 @@ impl ListLaunchSources for SpotRequests {
                 }
                 let id = request.spot_instance_request_id().unwrap_or_default();
                 let arn = aws.arn("ec2", &format!("spot-instances-request/{id}"));
-                Ok(Some(request_of(arn, request)))
+                request_of(arn, request).map(Some)
             },
         )
         .await
@@ -163,46 +163,61 @@ fn is_request_over(state: Option<&SpotInstanceState>) -> bool {
 }
 
 fn fleet_of(arn: String, fleet: FleetData) -> Result<LaunchSource, CloudError> {
+    const CALL: ApiCall = ApiCall::DescribeFleets;
     let mut found = LaunchSource::new(ReferenceKind::Fleet, arn);
-    for config in fleet.launch_template_configs.unwrap_or_default() {
-        if let Some(one) = config.launch_template_specification {
-            let (id, name) = (one.launch_template_id, one.launch_template_name);
-            found.add_version(ApiCall::DescribeFleets, id, name, one.version)?;
-        }
+    let configs = fleet.launch_template_configs.filter(|configs| !configs.is_empty());
+    for config in found.required(CALL, "launch templates", configs)? {
+        let nothing = FleetLaunchTemplateOverrides::builder().build();
+        let mut names_image = false;
         for one in config.overrides.unwrap_or_default() {
+            found.required(CALL, "override", (one != nothing).then_some(()))?;
+            names_image |= one.image_id.is_some();
             found.add_image(one.image_id);
+        }
+        match config.launch_template_specification {
+            None if names_image => {}
+            one => {
+                let one = found.required(CALL, "launch template", one)?;
+                let (id, name) = (one.launch_template_id, one.launch_template_name);
+                found.add_version(CALL, id, name, one.version)?;
+            }
         }
     }
     Ok(found)
 }
 
 fn spot_fleet_of(arn: String, fleet: SpotFleetRequestConfig) -> Result<LaunchSource, CloudError> {
+    const CALL: ApiCall = ApiCall::DescribeSpotFleetRequests;
     let mut found = LaunchSource::new(ReferenceKind::SpotFleet, arn);
-    let Some(config) = fleet.spot_fleet_request_config else { return Ok(found) };
+    let config = found.required(CALL, "configuration", fleet.spot_fleet_request_config)?;
     for one in config.launch_specifications.unwrap_or_default() {
-        found.add_image(one.image_id);
+        let image = one.image_id.filter(|image| !image.is_empty());
+        found.images.push(found.required(CALL, "image", image)?);
     }
     for config in config.launch_template_configs.unwrap_or_default() {
-        if let Some(one) = config.launch_template_specification {
-            let (id, name) = (one.launch_template_id, one.launch_template_name);
-            found.add_version(ApiCall::DescribeSpotFleetRequests, id, name, one.version)?;
-        }
+        let one = found.required(CALL, "launch template", config.launch_template_specification)?;
+        let (id, name) = (one.launch_template_id, one.launch_template_name);
+        found.add_version(CALL, id, name, one.version)?;
     }
+    let names_something = !found.images.is_empty() || !found.versions.is_empty();
+    found.required(CALL, "launch specifications", names_something.then_some(()))?;
     Ok(found)
 }
 
-fn request_of(arn: String, request: SpotInstanceRequest) -> LaunchSource {
+fn request_of(arn: String, request: SpotInstanceRequest) -> Result<LaunchSource, CloudError> {
+    const CALL: ApiCall = ApiCall::DescribeSpotInstanceRequests;
     let mut found = LaunchSource::new(ReferenceKind::SpotRequest, arn);
-    found.add_image(request.launch_specification.and_then(|launch| launch.image_id));
-    found
+    let image = request.launch_specification.and_then(|launch| launch.image_id);
+    let image = image.filter(|image| !image.is_empty());
+    found.images.push(found.required(CALL, "image", image)?);
+    Ok(found)
 }
 
 #[cfg(test)]
 mod tests {
     use aws_sdk_ec2::types::{
-        FleetLaunchTemplateConfig, FleetLaunchTemplateOverrides, FleetLaunchTemplateSpecification,
-        LaunchSpecification, LaunchTemplateConfig, SpotFleetLaunchSpecification,
-        SpotFleetRequestConfigData,
+        FleetLaunchTemplateConfig, FleetLaunchTemplateSpecification, LaunchSpecification,
+        LaunchTemplateConfig, SpotFleetLaunchSpecification, SpotFleetRequestConfigData,
     };
 
     use super::super::launch_templates::{TemplateKey, VersionKey};
@@ -219,7 +234,7 @@ mod tests {
     #[test]
     fn a_fleet_names_templates_and_images_in_each_of_its_configs() {
         let image = FleetLaunchTemplateOverrides::builder().image_id("ami-1").build();
-        let none = FleetLaunchTemplateOverrides::builder().build();
+        let none = FleetLaunchTemplateOverrides::builder().subnet_id("subnet-1").build();
         let fleet = FleetData::builder()
             .launch_template_configs(
                 FleetLaunchTemplateConfig::builder()
@@ -227,10 +242,10 @@ mod tests {
                     .overrides(none)
                     .build(),
             )
-            .launch_template_configs(FleetLaunchTemplateConfig::builder().overrides(image).build())
             .launch_template_configs(
                 FleetLaunchTemplateConfig::builder()
                     .launch_template_specification(specification("lt-2", ""))
+                    .overrides(image)
                     .build(),
             )
             .build();
@@ -264,7 +279,7 @@ mod tests {
     fn a_request_names_an_image() {
         let launch = LaunchSpecification::builder().image_id("ami-1").build();
         let request = SpotInstanceRequest::builder().launch_specification(launch).build();
-        let found = request_of("arn:request".into(), request);
+        let found = request_of("arn:request".into(), request).unwrap();
         assert_eq!(
             (found.kind, found.images),
             (ReferenceKind::SpotRequest, vec!["ami-1".to_owned()])

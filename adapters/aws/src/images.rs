@@ -1,9 +1,9 @@
 //! Images: listing and finding them.
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::Image as Ec2Image;
+use aws_sdk_ec2::types::{Image as Ec2Image, ImageTypeValues};
 use jiff::Timestamp;
-use steward::cloud::{CloudError, ErrorKind, ImageReader};
+use steward::cloud::{CloudError, ErrorKind, ImageListing, ImageReader};
 use steward::model::{Image, ImageId, ImageState, SnapshotId};
 
 use super::Aws;
@@ -16,8 +16,9 @@ const PAGE: i32 = 1000;
 
 #[async_trait]
 impl ImageReader for Aws {
-    async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
-        self.list(
+    async fn list_images(&self) -> Result<ImageListing, CloudError> {
+        let mut found = ImageListing::default();
+        self.each_page(
             ApiCall::DescribeImages,
             |token| {
                 // Owners see their own deprecated images anyway, but not the disabled ones.
@@ -31,10 +32,20 @@ impl ImageReader for Aws {
                     .set_next_token(token);
                 request.send()
             },
-            |page| (page.images, page.next_token),
-            |image| image_of(image).map(Some),
+            |page| {
+                for image in self.listed(ApiCall::DescribeImages, page.images)? {
+                    // Kernels and ramdisks have ids of their own, and no policy is about them.
+                    let kind = image.image_type.as_ref().map_or("", ImageTypeValues::as_str);
+                    match kind {
+                        "" | "machine" => found.images.push(image_of(image)?),
+                        _ => found.other_types += 1,
+                    }
+                }
+                Ok(page.next_token)
+            },
         )
-        .await
+        .await?;
+        Ok(found)
     }
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
@@ -46,8 +57,15 @@ impl ImageReader for Aws {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut found = answer.images.unwrap_or_default().into_iter();
-        found.find(|one| one.image_id() == Some(image.as_str())).map(image_of).transpose()
+        let mut found = self.listed(ApiCall::DescribeImages, answer.images)?.into_iter();
+        match found.next() {
+            Some(one) if one.image_id() == Some(image.as_str()) => image_of(one).map(Some),
+            Some(_) => {
+                let message = format!("the response is not about {image}");
+                Err(bad_answer(ApiCall::DescribeImages, message))
+            }
+            None => Ok(None),
+        }
     }
 }
 
@@ -56,14 +74,29 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     let image_id: ImageId = id
         .parse()
         .map_err(|cause| bad_answer(ApiCall::DescribeImages, format!("an image's id: {cause}")))?;
+    let bad = |message: String| bad_answer(ApiCall::DescribeImages, message);
     let mut snapshots: Vec<SnapshotId> = Vec::new();
-    // Ephemeral devices and devices taken out have no `ebs`.
-    let devices = image.block_device_mappings.unwrap_or_default();
-    for text in devices.into_iter().filter_map(|device| device.ebs?.snapshot_id) {
+    // Recorded responses hold the list of an image without devices too.
+    let devices = image.block_device_mappings;
+    let devices = devices.ok_or_else(|| bad(format!("{image_id} lacks its list of devices")))?;
+    for device in devices {
+        let Some(ebs) = device.ebs else {
+            // Ephemeral devices and devices taken out have no `ebs`.
+            if device.virtual_name.is_none() && device.no_device.is_none() {
+                return Err(bad(format!("a device of {image_id} is of no kind")));
+            }
+            continue;
+        };
         // Leaving out a snapshot that we cannot name would lose it when the image goes.
-        let snapshot = text.parse().map_err(|cause| {
-            bad_answer(ApiCall::DescribeImages, format!("a snapshot of {image_id}: {cause}"))
-        })?;
+        let Some(text) = ebs.snapshot_id else {
+            // A volume that begins empty has a size and no snapshot.
+            if ebs.volume_size.is_none() {
+                return Err(bad(format!("a volume of {image_id} has neither snapshot nor size")));
+            }
+            continue;
+        };
+        let snapshot =
+            text.parse().map_err(|cause| bad(format!("a snapshot of {image_id}: {cause}")))?;
         if !snapshots.contains(&snapshot) {
             snapshots.push(snapshot);
         }
@@ -81,7 +114,7 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         architecture: image.architecture.map(|architecture| architecture.as_str().into()),
         platform: image.platform_details.or(platform).map(Into::into),
         owner_alias: image.image_owner_alias.map(Into::into),
-        tags: tags_of(image.tags),
+        tags: tags_of(ApiCall::DescribeImages, image.tags)?,
         snapshots: snapshots.into(),
         last_launched_at: time_of(image.last_launched_time),
         deprecation_time: time_of(image.deprecation_time),
@@ -102,6 +135,7 @@ fn time_of(text: Option<String>) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ec2::types::builders::ImageBuilder;
     use aws_sdk_ec2::types::{BlockDeviceMapping, EbsBlockDevice};
 
     use super::*;
@@ -111,9 +145,30 @@ mod tests {
         BlockDeviceMapping::builder().device_name("/dev/xvda").ebs(ebs).build()
     }
 
+    /// An image without devices.
+    fn plain() -> ImageBuilder {
+        Ec2Image::builder().image_id("ami-1").set_block_device_mappings(Some(Vec::new()))
+    }
+
+    #[test]
+    fn what_tells_of_its_devices_is_complete() {
+        let no_list = Ec2Image::builder().image_id("ami-1").build();
+        assert!(image_of(no_list).unwrap_err().message.contains("lacks its list of devices"));
+        let no_kind = BlockDeviceMapping::builder().device_name("/dev/xvda").build();
+        let image = plain().block_device_mappings(no_kind).build();
+        assert!(image_of(image).unwrap_err().message.contains("is of no kind"));
+        let volume = |size| EbsBlockDevice::builder().set_volume_size(size).build();
+        let with = |size| {
+            let device = BlockDeviceMapping::builder().ebs(volume(size)).build();
+            image_of(plain().block_device_mappings(device).build())
+        };
+        assert_eq!(with(Some(8)).unwrap().snapshots, Box::default());
+        assert!(with(None).unwrap_err().message.contains("neither snapshot nor size"));
+    }
+
     #[test]
     fn a_date_that_cannot_be_read_is_unknown() {
-        let image = Ec2Image::builder().image_id("ami-1").creation_date("yesterday").build();
+        let image = plain().creation_date("yesterday").build();
         assert_eq!(image_of(image).unwrap().created_at, None);
     }
 
@@ -149,7 +204,7 @@ mod tests {
             (Some("disabled after 2026-01-02T00:00:00Z"), true),
             (Some("a word of tomorrow"), true),
         ] {
-            let image = Ec2Image::builder().image_id("ami-1");
+            let image = plain();
             let image = image.set_deregistration_protection(word.map(str::to_owned)).build();
             assert_eq!(image_of(image).unwrap().protected, protected, "{word:?}");
         }
@@ -162,7 +217,7 @@ mod tests {
             ("available", false, None),
             ("disabled", false, Some(Box::default())),
         ] {
-            let image = Ec2Image::builder().image_id("ami-1").state(state.into()).public(public);
+            let image = plain().state(state.into()).public(public);
             let found = image_of(image.build()).unwrap();
             assert_eq!((found.public, found.launch_permissions), (public, permissions), "{state}");
         }

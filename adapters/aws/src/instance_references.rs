@@ -1,6 +1,6 @@
 //! Instances as references to their images, and how they are listed.
 
-use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName};
+use aws_sdk_ec2::types::{Filter, Instance, InstanceStateName, Reservation};
 use steward::cloud::{CloudError, ErrorKind};
 use steward::model::{InstanceId, Reference, ReferenceKind};
 
@@ -33,10 +33,15 @@ impl Aws {
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let found = answer.reservations.unwrap_or_default().into_iter();
-        let found = found.flat_map(|group| group.instances.unwrap_or_default());
-        let mut found = found.filter(|one| one.instance_id() == Some(instance.as_str()));
-        Ok(found.next())
+        let found = self.instances_in(answer.reservations)?;
+        match found.into_iter().next() {
+            Some(one) if one.instance_id() == Some(instance.as_str()) => Ok(Some(one)),
+            Some(_) => {
+                let message = format!("the response is not about {instance}");
+                Err(bad_answer(ApiCall::DescribeInstances, message))
+            }
+            None => Ok(None),
+        }
     }
 
     /// The terminated ones are dropped here and not by a filter: a filter would have to name
@@ -77,9 +82,7 @@ impl Aws {
                 request.send()
             },
             |page| {
-                let groups = page.reservations.unwrap_or_default();
-                let all = groups.into_iter().flat_map(|group| group.instances.unwrap_or_default());
-                for instance in all {
+                for instance in self.instances_in(page.reservations)? {
                     take(instance)?;
                 }
                 Ok(page.next_token)
@@ -89,13 +92,24 @@ impl Aws {
         Ok(())
     }
 
+    fn instances_in(
+        &self,
+        reservations: Option<Vec<Reservation>>,
+    ) -> Result<Vec<Instance>, CloudError> {
+        let mut found = Vec::new();
+        for group in self.listed(ApiCall::DescribeInstances, reservations)? {
+            found.extend(self.listed(ApiCall::DescribeInstances, group.instances)?);
+        }
+        Ok(found)
+    }
+
     fn reference_of(&self, instance: &Instance) -> Result<Option<Reference>, CloudError> {
         let state = instance.state().and_then(|state| state.name());
-        let (Some(image), false) =
-            (instance.image_id(), state == Some(&InstanceStateName::Terminated))
-        else {
+        if state == Some(&InstanceStateName::Terminated) {
             return Ok(None);
-        };
+        }
+        // Every instance was launched from an image.
+        let image = instance.image_id().unwrap_or_default();
         let id = instance.instance_id().unwrap_or("without an id");
         let image_id = image.parse().map_err(|cause| {
             bad_answer(ApiCall::DescribeInstances, format!("the image of instance {id}: {cause}"))

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{
-    Filter, Instance as Ec2Instance, InstanceAttributeName, InstanceStateName,
+    EbsInstanceBlockDevice, Filter, Instance as Ec2Instance, InstanceAttributeName,
+    InstanceStateName,
 };
 use steward::cloud::{CloudError, Instances};
 use steward::model::{Instance, InstanceId, InstanceProtection, InstanceState, Tags};
@@ -57,7 +58,9 @@ impl Instances for Aws {
             .describe_auto_scaling_instances()
             .instance_ids(instance.as_str());
         let members = self.send(ApiCall::DescribeAutoScalingInstances, request.send()).await?;
-        let member = members.auto_scaling_instances.unwrap_or_default().into_iter().next();
+        let members =
+            self.listed(ApiCall::DescribeAutoScalingInstances, members.auto_scaling_instances)?;
+        let member = members.into_iter().next();
         Ok(InstanceProtection {
             termination_protected: end
                 .disable_api_termination
@@ -87,12 +90,20 @@ fn instance_of(instance: Ec2Instance) -> Result<Instance, CloudError> {
     let instance_id = id.parse().map_err(|cause| {
         bad_answer(ApiCall::DescribeInstances, format!("an instance's id: {cause}"))
     })?;
-    let tags = tags_of(instance.tags);
+    let tags = tags_of(ApiCall::DescribeInstances, instance.tags)?;
     let member_of = member_of(&tags, instance.spot_instance_request_id.as_deref());
-    let volumes = instance.block_device_mappings.unwrap_or_default().into_iter();
-    let volumes = volumes.filter_map(|mapping| mapping.ebs);
+    // Which volumes end with the instance must be known to the last one.
+    let volumes = instance.block_device_mappings.map(|mappings| {
+        let has_id = |volume: &EbsInstanceBlockDevice| volume.volume_id.is_some();
+        let volumes = mappings.into_iter().map(|mapping| mapping.ebs.filter(has_id));
+        volumes.collect::<Option<Vec<_>>>()
+    });
+    let volumes = volumes.flatten().ok_or_else(|| {
+        let message = format!("the volumes of instance {instance_id} are not all there");
+        bad_answer(ApiCall::DescribeInstances, message)
+    })?;
     // What EC2 does not promise to keep is not kept.
-    let doomed = volumes.filter(|volume| volume.delete_on_termination != Some(false));
+    let doomed = volumes.into_iter().filter(|volume| volume.delete_on_termination != Some(false));
     Ok(Instance {
         instance_id,
         state,

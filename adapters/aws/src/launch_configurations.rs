@@ -1,21 +1,31 @@
 //! Launch configurations of Auto Scaling.
 
-use aws_sdk_autoscaling::types::LaunchConfiguration;
+use aws_sdk_autoscaling::types::{Ebs, LaunchConfiguration};
 use steward::cloud::CloudError;
-use steward::model::{Reference, ReferenceKind};
+use steward::model::{Reference, ReferenceKind, SnapshotId};
 
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
+use super::image_texts::snapshots_in;
 
 /// The largest page that DescribeLaunchConfigurations gives.
 const PAGE: i32 = 100;
 
+/// A launch configuration.
+pub(super) struct NamedConfiguration {
+    pub(super) name: String,
+    /// The reference to its image.
+    pub(super) reference: Reference,
+    /// The snapshots that its own block devices name.
+    pub(super) snapshots: Vec<SnapshotId>,
+}
+
 impl Aws {
-    /// Each launch configuration's name, and the reference that it is.
+    /// Every launch configuration.
     pub(super) async fn launch_configurations(
         &self,
-    ) -> Result<Vec<(String, Reference)>, CloudError> {
+    ) -> Result<Vec<NamedConfiguration>, CloudError> {
         self.list(
             ApiCall::DescribeLaunchConfigurations,
             |token| {
@@ -28,24 +38,40 @@ impl Aws {
                 request.send()
             },
             |page| (page.launch_configurations, page.next_token),
-            configuration_of,
+            |one| configuration_of(one).map(Some),
         )
         .await
     }
 }
 
-fn configuration_of(
-    configuration: LaunchConfiguration,
-) -> Result<Option<(String, Reference)>, CloudError> {
-    // One created from a running instance may name no image of its own.
-    let image = configuration.image_id.filter(|image| !image.is_empty());
-    let Some(image) = image else { return Ok(None) };
+fn configuration_of(configuration: LaunchConfiguration) -> Result<NamedConfiguration, CloudError> {
+    const CALL: ApiCall = ApiCall::DescribeLaunchConfigurations;
+    // The service model requires the image of each; one that was created from a running instance
+    // has that instance's.
+    let image = configuration.image_id.unwrap_or_default();
     let name = configuration.launch_configuration_name.unwrap_or_default();
     let image_id = image.parse().map_err(|cause| {
         let message = format!("the image of launch configuration {name}: {cause}");
-        bad_answer(ApiCall::DescribeLaunchConfigurations, message)
+        bad_answer(CALL, message)
     })?;
+    let devices = configuration.block_device_mappings.ok_or_else(|| {
+        bad_answer(CALL, format!("launch configuration {name} came without its list of devices"))
+    })?;
+    let mut snapshots = Vec::new();
+    let no_volume = Ebs::builder().build();
+    let named =
+        devices.into_iter().filter_map(|device| match device.ebs.filter(|ebs| *ebs != no_volume) {
+            Some(ebs) => ebs.snapshot_id,
+            None if device.virtual_name.is_some() || device.no_device == Some(true) => None,
+            // A device of no kind: nobody knows what it names.
+            None => Some(device.device_name.unwrap_or_default()),
+        });
+    for text in named {
+        let user = || format!("launch configuration {name}");
+        snapshots.extend(snapshots_in(CALL, &text, user)?);
+    }
     let arn = configuration.launch_configuration_arn.unwrap_or_else(|| name.clone()).into();
     let kind = ReferenceKind::LaunchConfiguration;
-    Ok(Some((name, Reference { image_id, kind, arn, version: None, stale: false })))
+    let reference = Reference { image_id, kind, arn, version: None, stale: false };
+    Ok(NamedConfiguration { name, reference, snapshots })
 }

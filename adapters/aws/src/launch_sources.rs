@@ -63,9 +63,19 @@ impl LaunchSource {
         Self { kind, arn, versions, images, configuration: None }
     }
 
-    /// Adds what `call` showed it to name: an image, or nothing.
+    /// Adds what it was shown to name: an image, or nothing.
     pub(super) fn add_image(&mut self, image: Option<String>) {
-        self.images.extend(image.filter(|image| !image.is_empty()));
+        self.images.extend(image);
+    }
+
+    /// The part of it that decides what it launches, which it cannot be without.
+    pub(super) fn required<T>(
+        &self,
+        call: ApiCall,
+        what: &str,
+        part: Option<T>,
+    ) -> Result<T, CloudError> {
+        part.ok_or_else(|| bad_answer(call, format!("{} came without its {what}", self.arn)))
     }
 
     /// Adds the version of a template that `call` showed it to name. Without a version that is

@@ -1,10 +1,13 @@
 //! Launch templates: what each of their versions names. How they are read is in `versions`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use aws_sdk_ec2::types::LaunchTemplateVersion;
+use aws_sdk_ec2::types::{
+    LaunchTemplateEbsBlockDevice, LaunchTemplateVersion, ResponseLaunchTemplateData,
+};
 use steward::cloud::CloudError;
-use steward::model::{SnapshotId, TemplateVersions};
+use steward::model::TemplateVersions;
 
 use super::api_call::ApiCall;
 use super::error::bad_answer;
@@ -29,6 +32,8 @@ pub(super) struct VersionKey {
 pub(super) struct Templates {
     by_id: BTreeMap<String, LaunchTemplateInfo>,
     ids: BTreeMap<String, String>,
+    /// Versions that something names and that do not exist.
+    gone: BTreeSet<VersionKey>,
 }
 
 /// The versions of one template that were read.
@@ -44,8 +49,8 @@ struct LaunchTemplateInfo {
 struct Version {
     /// Its image, which may be `resolve:ssm:…` or nothing.
     image: Option<String>,
-    /// The snapshots of its own block devices.
-    snapshots: Vec<SnapshotId>,
+    /// What it names as the snapshots of its own block devices, in whatever form.
+    snapshots: Vec<String>,
 }
 
 /// One version that was read, as a reference tells of it.
@@ -57,7 +62,13 @@ pub(super) struct VersionRead<'a> {
     /// The number, with what else the version is called.
     pub(super) label: String,
     pub(super) image: Option<&'a str>,
-    pub(super) snapshots: &'a [SnapshotId],
+    pub(super) snapshots: &'a [String],
+}
+
+impl fmt::Display for VersionRead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "launch template {} version {}", self.id, self.label)
+    }
 }
 
 /// Versions by the template's id: those that something names.
@@ -98,17 +109,31 @@ impl Templates {
         if let Some(name) = version.launch_template_name {
             self.ids.insert(name, id.clone());
         }
-        let (image, devices) = version
-            .launch_template_data
-            .map(|data| (data.image_id, data.block_device_mappings))
-            .unwrap_or_default();
-        let texts = devices.into_iter().flatten().filter_map(|device| device.ebs?.snapshot_id);
-        let snapshots = texts.filter_map(|text| snapshot_of(&id, number, &text)).collect();
+        let lacks = |what: &str| {
+            let message = format!("version {number} of launch template {id} came without {what}");
+            bad_answer(ApiCall::DescribeLaunchTemplateVersions, message)
+        };
+        // A version without an image is normal; one without data is not.
+        let nothing = ResponseLaunchTemplateData::builder().build();
+        let data = version.launch_template_data.filter(|data| *data != nothing);
+        let data = data.ok_or_else(|| lacks("its data"))?;
+        let is_default = version.default_version;
+        let is_default = is_default.ok_or_else(|| lacks("saying whether it is the default"))?;
+        let devices = data.block_device_mappings.into_iter().flatten();
+        let no_volume = LaunchTemplateEbsBlockDevice::builder().build();
+        let snapshots =
+            devices.filter_map(|device| match device.ebs.filter(|ebs| *ebs != no_volume) {
+                Some(ebs) => ebs.snapshot_id,
+                None if device.virtual_name.is_some() || device.no_device.is_some() => None,
+                // A device of no kind: nobody knows what it names.
+                None => Some(device.device_name.unwrap_or_default()),
+            });
+        let snapshots = snapshots.collect();
         let template = self.by_id.entry(id).or_default();
-        if version.default_version == Some(true) {
+        if is_default {
             template.default = Some(number);
         }
-        let image = image.filter(|image| !image.is_empty());
+        let image = data.image_id;
         template.versions.insert(number, Version { image, snapshots });
         Ok(())
     }
@@ -132,10 +157,28 @@ impl Templates {
         self.find(key).is_some()
     }
 
-    /// What the version names as its image: `None` when that version has not been read, or names
-    /// none.
-    pub(super) fn image_of(&self, key: &VersionKey) -> Option<&str> {
-        self.find(key)?.2.image.as_deref()
+    /// Notes that this version does not exist.
+    pub(super) fn add_gone(&mut self, key: VersionKey) {
+        self.gone.insert(key);
+    }
+
+    /// The version, as far as it exists.
+    ///
+    /// # Errors
+    /// It was neither read nor found not to exist: which image it means is unknown.
+    pub(super) fn version(&self, key: &VersionKey) -> Result<Option<VersionRead<'_>>, CloudError> {
+        if let Some((id, number, version)) = self.find(key) {
+            let label = self.by_id.get(id).map(|template| template.label(number));
+            let label = label.unwrap_or_else(|| number.to_string());
+            return Ok(Some(version.read(id, number, label)));
+        }
+        if self.gone.contains(key) {
+            return Ok(None);
+        }
+        let (TemplateKey::Id(template) | TemplateKey::Name(template)) = &key.template;
+        let message =
+            format!("version {} of launch template {template} is in no response", key.version);
+        Err(bad_answer(ApiCall::DescribeLaunchTemplateVersions, message))
     }
 
     /// Those of the versions that were read and that `keys` mean.
@@ -163,33 +206,26 @@ impl Templates {
     /// Every version that was read, by the template's id and the version's number.
     pub(super) fn iter(&self) -> impl Iterator<Item = VersionRead<'_>> {
         self.by_id.iter().flat_map(|(id, template)| {
-            template.versions.iter().map(move |(number, version)| VersionRead {
-                id,
-                number: *number,
-                label: template.label(*number),
-                image: version.image.as_deref(),
-                snapshots: &version.snapshots,
-            })
+            template
+                .versions
+                .iter()
+                .map(move |(number, version)| version.read(id, *number, template.label(*number)))
         })
     }
 }
 
-/// EC2 takes any text when a template is made, and some is the id of no snapshot.
-fn snapshot_of(id: &str, number: i64, text: &str) -> Option<SnapshotId> {
-    let snapshot = text.parse().ok();
-    if snapshot.is_none() && !text.is_empty() {
-        tracing::warn!(id, number, text, "a template names what is not a snapshot id");
+impl Version {
+    fn read<'a>(&'a self, id: &'a str, number: i64, label: String) -> VersionRead<'a> {
+        let (image, snapshots) = (self.image.as_deref(), self.snapshots.as_slice());
+        VersionRead { id, number, label, image, snapshots }
     }
-    snapshot
 }
 
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU32;
 
-    use aws_sdk_ec2::types::{
-        LaunchTemplateBlockDeviceMapping, LaunchTemplateEbsBlockDevice, ResponseLaunchTemplateData,
-    };
+    use aws_sdk_ec2::types::LaunchTemplateBlockDeviceMapping;
 
     use super::*;
 
@@ -222,7 +258,8 @@ mod tests {
                 ("3", None),
             ] {
                 let key = VersionKey { template: template.clone(), version: version.into() };
-                assert_eq!(found.image_of(&key), image, "{key:?}");
+                let version = found.version(&key).ok().flatten();
+                assert_eq!(version.and_then(|one| one.image), image, "{key:?}");
             }
         }
     }
@@ -240,6 +277,7 @@ mod tests {
             let version = LaunchTemplateVersion::builder()
                 .launch_template_id("lt-1")
                 .version_number(number)
+                .launch_template_data(ResponseLaunchTemplateData::builder().key_name("k").build())
                 .default_version(number == default);
             found.add(version.build()).unwrap();
         }
@@ -287,18 +325,45 @@ mod tests {
         let data = ResponseLaunchTemplateData::builder()
             .block_device_mappings(device("snap-1"))
             .block_device_mappings(device("to be filled in"))
-            .block_device_mappings(LaunchTemplateBlockDeviceMapping::builder().build())
+            .block_device_mappings(
+                LaunchTemplateBlockDeviceMapping::builder().no_device("").build(),
+            )
+            .block_device_mappings(
+                LaunchTemplateBlockDeviceMapping::builder().device_name("/dev/xvda").build(),
+            )
             .block_device_mappings(device("snap-2"))
             .build();
         let version = LaunchTemplateVersion::builder()
             .launch_template_id("lt-1")
             .version_number(1)
+            .default_version(true)
             .launch_template_data(data);
         let mut found = Templates::default();
         found.add(version.build()).unwrap();
         let version = found.iter().next().unwrap();
         assert_eq!(version.image, None);
-        let seen: Vec<&str> = version.snapshots.iter().map(SnapshotId::as_str).collect();
-        assert_eq!(seen, ["snap-1", "snap-2"]);
+        assert_eq!(version.snapshots, ["snap-1", "to be filled in", "/dev/xvda", "snap-2"]);
+    }
+
+    #[test]
+    fn a_version_without_data_is_not_one_without_an_image() {
+        let lacking = LaunchTemplateVersion::builder().launch_template_id("lt-1").version_number(7);
+        let error = Templates::default().add(lacking.default_version(true).build()).unwrap_err();
+        let expected = "version 7 of launch template lt-1 came without its data";
+        assert_eq!(error.message, expected);
+        let data = ResponseLaunchTemplateData::builder().key_name("k").build();
+        let lacking = LaunchTemplateVersion::builder().launch_template_id("lt-1").version_number(7);
+        let error = Templates::default().add(lacking.launch_template_data(data).build());
+        assert!(error.unwrap_err().message.contains("saying whether it is the default"));
+    }
+
+    #[test]
+    fn a_version_that_was_neither_read_nor_seen_to_be_gone_is_unknown() {
+        let mut found = many(5, 2);
+        assert!(found.version(&pin("3")).unwrap().is_some());
+        let error = found.version(&pin("9")).unwrap_err();
+        assert_eq!(error.message, "version 9 of launch template lt-1 is in no response");
+        found.add_gone(pin("9"));
+        assert_eq!(found.version(&pin("9")).unwrap(), None);
     }
 }

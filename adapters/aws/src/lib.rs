@@ -15,6 +15,7 @@ mod event_bus;
 mod fleets;
 mod image_lifecycle;
 mod image_references;
+mod image_texts;
 mod images;
 mod instance_references;
 mod instances;
@@ -27,13 +28,12 @@ mod permissions;
 mod rate_limit;
 mod recycle_bin;
 mod references;
+mod response_check;
 mod retention_rules;
 mod snapshots;
-mod ssm_aliases;
 mod tags;
 mod template_versions;
 mod time;
-mod truncation;
 
 use std::error::Error;
 use std::future::Future;
@@ -60,9 +60,32 @@ pub struct Aws {
     limits: Arc<RateLimiters>,
     account: AccountId,
     region: Region,
+    /// The calls of which a response without its list is an empty one.
+    absent_is_empty: Arc<[ApiCall]>,
 }
 
 impl Aws {
+    /// The same account, where a response to one of `calls` that lacks its list is an empty listing:
+    /// the policy's `safety.absent_is_empty`.
+    ///
+    /// # Errors
+    /// A name that is not that of such a call, with all the names that are.
+    pub fn accepting_absent_lists(self, calls: &[String]) -> Result<Self, String> {
+        let call_of = |name: &String| {
+            let mut known = ApiCall::UNRECORDED.iter().copied();
+            known.find(|call| call.name() == name).ok_or_else(|| {
+                let names: Vec<_> = ApiCall::UNRECORDED.iter().map(|call| call.name()).collect();
+                format!(
+                    "safety.absent_is_empty: `{name}` is none of the calls whose empty responses are \
+                     not known: {}",
+                    names.join(", ")
+                )
+            })
+        };
+        let absent_is_empty = calls.iter().map(call_of).collect::<Result<_, _>>()?;
+        Ok(Self { absent_is_empty, ..self })
+    }
+
     /// The account that the credentials belong to.
     pub fn account(&self) -> &AccountId {
         &self.account

@@ -4,6 +4,7 @@
 //! waiting for the rate limit, and stop silently when a server repeats its token: a part of a
 //! listing must never be taken for all of it.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::future::Future;
 
@@ -18,6 +19,8 @@ use super::error::bad_answer;
 struct Pages {
     call: ApiCall,
     next: Option<Option<String>>,
+    /// Every token that this listing has given.
+    seen: BTreeSet<String>,
 }
 
 impl Aws {
@@ -58,7 +61,7 @@ impl Aws {
         let mut found = Vec::new();
         let take = |page| {
             let (items, token) = parts(page);
-            for item in items.unwrap_or_default() {
+            for item in self.listed(call, items)? {
                 found.extend(convert(item)?);
             }
             Ok(token)
@@ -66,12 +69,41 @@ impl Aws {
         self.each_page(call, request, take).await?;
         Ok(found)
     }
+
+    /// The list that a response to `call` holds. AWS sends an empty one where there is nothing to
+    /// list, so that an absent one is a response that was not understood, unless the policy accepts
+    /// it for this call.
+    pub(super) fn listed<T>(
+        &self,
+        call: ApiCall,
+        list: Option<Vec<T>>,
+    ) -> Result<Vec<T>, CloudError> {
+        match list {
+            Some(list) => Ok(list),
+            None if self.absent_is_empty.contains(&call) => Ok(Vec::new()),
+            None => Err(absent(call)),
+        }
+    }
+}
+
+/// The response to `call` lacks its list.
+fn absent(call: ApiCall) -> CloudError {
+    let remedy = if ApiCall::UNRECORDED.contains(&call) {
+        format!(
+            ". If AWS leaves out an empty list there, accept that with \
+             safety.absent_is_empty = [\"{}\"]",
+            call.name()
+        )
+    } else {
+        String::new()
+    };
+    bad_answer(call, format!("the response lacks its list{remedy}"))
 }
 
 impl Pages {
     /// Before the first page.
     fn of(call: ApiCall) -> Self {
-        Self { call, next: Some(None) }
+        Self { call, next: Some(None), seen: BTreeSet::new() }
     }
 
     /// The token to ask the next page with, which the first page has none of; `None` when the
@@ -81,10 +113,13 @@ impl Pages {
     }
 
     /// Turns the page: `token` is what the last answer gave for the next one. An empty token
-    /// ends a listing as an absent one does.
+    /// ends a listing as an absent one does; one that this listing has given before would make it
+    /// endless.
     fn turn(&mut self, token: Option<String>) -> Result<(), CloudError> {
         let token = token.filter(|token| !token.is_empty());
-        if token.is_some() && self.next.as_ref() == Some(&token) {
+        if let Some(token) = &token
+            && !self.seen.insert(token.clone())
+        {
             let message = "pagination stalled: the same token was returned twice".into();
             return Err(bad_answer(self.call, message));
         }
@@ -110,10 +145,15 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_token_is_an_error() {
-        let mut pages = Pages::of(ApiCall::DescribeImages);
-        pages.turn(Some("2".into())).unwrap();
-        let error = pages.turn(Some("2".into())).unwrap_err();
-        assert!(error.to_string().starts_with("ec2:DescribeImages: pagination stalled"), "{error}");
+    fn a_token_that_was_given_before_is_an_error() {
+        for tokens in [&["A", "A"][..], &["A", "B", "A"], &["A", "B", "C", "B"]] {
+            let mut pages = Pages::of(ApiCall::DescribeImages);
+            let (last, first) = tokens.split_last().unwrap();
+            for token in first {
+                pages.turn(Some((*token).into())).unwrap();
+            }
+            let error = pages.turn(Some((*last).into())).unwrap_err().to_string();
+            assert!(error.starts_with("ec2:DescribeImages: pagination stalled"), "{error}");
+        }
     }
 }

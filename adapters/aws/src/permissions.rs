@@ -25,7 +25,8 @@ impl PermissionReader for Aws {
             .image_id(image.as_str())
             .attribute(ImageAttributeName::LaunchPermission);
         let answer = self.send(ApiCall::DescribeImageAttribute, request.send()).await?;
-        Ok(in_order(answer.launch_permissions().iter().flat_map(launchers)))
+        let found = self.listed(ApiCall::DescribeImageAttribute, answer.launch_permissions)?;
+        Ok(in_order(found.iter().flat_map(launchers)))
     }
 
     async fn find_volume_permissions(
@@ -39,7 +40,9 @@ impl PermissionReader for Aws {
             .snapshot_id(snapshot.as_str())
             .attribute(SnapshotAttributeName::CreateVolumePermission);
         let answer = self.send(ApiCall::DescribeSnapshotAttribute, request.send()).await?;
-        Ok(in_order(answer.create_volume_permissions().iter().flat_map(volume_creators)))
+        let found =
+            self.listed(ApiCall::DescribeSnapshotAttribute, answer.create_volume_permissions)?;
+        Ok(in_order(found.iter().flat_map(volume_creators)))
     }
 }
 
@@ -79,7 +82,7 @@ fn volume_creators(permission: &CreateVolumePermission) -> Vec<&str> {
 /// The names that are there. A permission without any that this version knows is one for somebody
 /// unknown, and never none.
 fn somebody<'a>(names: impl IntoIterator<Item = Option<&'a str>>) -> Vec<&'a str> {
-    let known: Vec<&str> = names.into_iter().flatten().collect();
+    let known: Vec<&str> = names.into_iter().flatten().filter(|name| !name.is_empty()).collect();
     if known.is_empty() { vec!["somebody unknown"] } else { known }
 }
 

@@ -12,14 +12,17 @@ use futures_util::future::join_all;
 use futures_util::join;
 use steward::cloud::{CloudError, ReferenceReader, SourceAnswer};
 use steward::model::{
-    ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotReference, Source, TemplateVersions,
+    IgnoredTemplate, ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotReference, Source,
+    TemplateVersions,
 };
 
 use super::Aws;
+use super::api_call::ApiCall;
 use super::image_references::{MAX_IMAGES, wanted};
+use super::image_texts::{ResolvedImages, snapshots_in};
+use super::launch_configurations::NamedConfiguration;
 use super::launch_sources::{self, LaunchSource};
 use super::launch_templates::{Named, Templates, VersionKey};
-use super::ssm_aliases::ResolvedImages;
 
 /// The launch sources of each kind, or why they could not be listed.
 type Listed = [(Source, Result<Vec<LaunchSource>, CloudError>)];
@@ -48,8 +51,9 @@ impl ReferenceReader for Aws {
             Box::pin(self.launch_configurations()),
             launch_sources,
         );
+        let mut ignored = Vec::new();
         let (templates, by_launch_sources) =
-            self.templates_and_launch_sources(templates, &listed, scope.versions).await;
+            self.templates_and_launch_sources(templates, &listed, scope, &mut ignored).await;
         let configurations =
             configurations.map(|all| by_configurations(all, &listed, &by_launch_sources));
         [
@@ -59,7 +63,11 @@ impl ReferenceReader for Aws {
         ]
         .into_iter()
         .chain(by_launch_sources)
-        .map(|(source, found)| SourceAnswer { source, found: found.map(in_order) })
+        .map(|(source, found)| {
+            let is_templates = source == Source::LaunchTemplates;
+            let ignored = if is_templates { std::mem::take(&mut ignored) } else { Vec::new() };
+            SourceAnswer { source, found: found.map(in_order), ignored }
+        })
         .collect()
     }
 
@@ -81,22 +89,41 @@ impl ReferenceReader for Aws {
         self.living(Some(filter)).await
     }
 
-    /// The snapshots that the versions of templates name in their own block devices.
+    /// The snapshots that launch configurations and the versions of templates name in their own
+    /// block devices.
     async fn list_snapshot_references(
         &self,
-        versions: TemplateVersions,
+        scope: &ReferenceScope,
     ) -> Result<Vec<SnapshotReference>, CloudError> {
-        let mut templates = self.templates(versions).await?;
-        templates.keep(versions, &Named::default());
+        let (templates, configurations) = join!(
+            Box::pin(self.templates(scope.versions)),
+            Box::pin(self.launch_configurations()),
+        );
+        let mut templates = templates?;
+        templates.keep(scope.versions, &Named::default());
         let mut found = BTreeSet::new();
         for version in templates.iter() {
             let arn: Arc<str> = self.template_arn(version.id).into();
-            let label: Arc<str> = version.label.into();
-            for snapshot_id in version.snapshots.iter().cloned() {
-                let (arn, version) = (arn.clone(), Some(label.clone()));
-                let kind = ReferenceKind::LaunchTemplate;
-                found.insert(SnapshotReference { snapshot_id, kind, arn, version });
+            let label: Arc<str> = version.label.as_str().into();
+            for text in version.snapshots {
+                let call = ApiCall::DescribeLaunchTemplateVersions;
+                let snapshots = match snapshots_in(call, text, || version.to_string()) {
+                    Err(_) if scope.ignores(version.id) => continue,
+                    snapshots => snapshots?,
+                };
+                found.extend(snapshots.into_iter().map(|snapshot_id| {
+                    let (arn, version) = (arn.clone(), Some(label.clone()));
+                    let kind = ReferenceKind::LaunchTemplate;
+                    SnapshotReference { snapshot_id, kind, arn, version }
+                }));
             }
+        }
+        for NamedConfiguration { reference, snapshots, name: _ } in configurations? {
+            let Reference { kind, arn, .. } = reference;
+            found.extend(snapshots.into_iter().map(|snapshot_id| {
+                let (kind, arn) = (kind.clone(), arn.clone());
+                SnapshotReference { snapshot_id, kind, arn, version: None }
+            }));
         }
         Ok(found.into_iter().collect())
     }
@@ -108,15 +135,16 @@ impl Aws {
         &self,
         templates: Result<Templates, CloudError>,
         listed: &Listed,
-        versions: TemplateVersions,
+        scope: &ReferenceScope,
+        ignored: &mut Vec<IgnoredTemplate>,
     ) -> (Result<Vec<Reference>, CloudError>, SourceResults) {
         let templates = match templates {
-            Ok(templates) => self.complete(templates, listed, versions).await,
+            Ok(templates) => self.complete(templates, listed, scope.versions).await,
             Err(error) => Err(error),
         };
         let mut images = ResolvedImages::default();
         let uses = match &templates {
-            Ok(templates) => self.uses(templates, &mut images).await,
+            Ok(templates) => self.uses(templates, scope, &mut images, ignored).await,
             Err(error) => Err(error.clone()),
         };
         let usable = match (&templates, &uses) {
@@ -127,7 +155,7 @@ impl Aws {
         for (source, launch_sources) in listed {
             let found = match launch_sources {
                 Ok(launch_sources) => {
-                    self.by_launch_sources(launch_sources, usable, &mut images).await
+                    self.by_launch_sources(launch_sources, usable, scope, &mut images).await
                 }
                 Err(error) => Err(error.clone()),
             };
@@ -154,20 +182,34 @@ impl Aws {
         Ok(templates)
     }
 
-    /// Which version means which image.
+    /// Which version means which images. A text that cannot be read is an error, or is added to
+    /// `ignored` where the policy ignores its template.
     async fn uses<'a>(
         &self,
         templates: &'a Templates,
+        scope: &ReferenceScope,
         images: &mut ResolvedImages,
+        ignored: &mut Vec<IgnoredTemplate>,
     ) -> Result<Vec<TemplateUse<'a>>, CloudError> {
         let mut found = Vec::new();
         for version in templates.iter() {
             let Some(text) = version.image else { continue };
-            let (id, number, label) = (version.id, version.number, version.label);
-            let user = || format!("launch template {id} version {label}");
-            if let Some(image_id) = self.image_behind(images, text, user).await? {
-                found.push(TemplateUse { id, number, label, image_id });
-            }
+            let named = match self.images_behind(images, text, || version.to_string()).await {
+                Err(_) if scope.ignores(version.id) => {
+                    ignored.push(IgnoredTemplate {
+                        launch_template: version.id.into(),
+                        version: version.label.into(),
+                        image: text.into(),
+                    });
+                    continue;
+                }
+                named => named?,
+            };
+            let (id, number) = (version.id, version.number);
+            found.extend(named.into_iter().map(|image_id| {
+                let label = version.label.clone();
+                TemplateUse { id, number, label, image_id }
+            }));
         }
         Ok(found)
     }
@@ -195,22 +237,29 @@ impl Aws {
         &self,
         launch_sources: &[LaunchSource],
         templates: Result<&Templates, &CloudError>,
+        scope: &ReferenceScope,
         images: &mut ResolvedImages,
     ) -> Result<Vec<Reference>, CloudError> {
         let mut found = Vec::new();
         for LaunchSource { kind, arn, versions, images: own, .. } in launch_sources {
-            let by_version: Vec<&str> = if versions.is_empty() {
-                Vec::new()
-            } else {
-                let templates = templates.map_err(Clone::clone)?;
-                versions.iter().filter_map(|key| templates.image_of(key)).collect()
-            };
-            for text in by_version.into_iter().chain(own.iter().map(String::as_str)) {
-                let image_id = self.image_behind(images, text, || arn.clone()).await?;
-                let Some(image_id) = image_id else { continue };
-                let (kind, arn) = (kind.clone(), arn.as_str().into());
-                found.push(Reference { image_id, kind, arn, version: None, stale: false });
+            let mut named = Vec::new();
+            for key in versions {
+                let Some(version) = templates.map_err(Clone::clone)?.version(key)? else {
+                    continue;
+                };
+                let Some(text) = version.image else { continue };
+                match self.images_behind(images, text, || arn.clone()).await {
+                    Err(_) if scope.ignores(version.id) => {}
+                    images => named.extend(images?),
+                }
             }
+            for text in own {
+                named.extend(self.images_behind(images, text, || arn.clone()).await?);
+            }
+            found.extend(named.into_iter().map(|image_id| {
+                let (kind, arn) = (kind.clone(), arn.as_str().into());
+                Reference { image_id, kind, arn, version: None, stale: false }
+            }));
         }
         Ok(found)
     }
@@ -234,13 +283,13 @@ fn is_read(answers: &SourceResults, source: Source) -> bool {
 /// The references by launch configurations; stale are those without a group, if the groups are
 /// known.
 fn by_configurations(
-    all: Vec<(String, Reference)>,
+    all: Vec<NamedConfiguration>,
     listed: &Listed,
     answers: &SourceResults,
 ) -> Vec<Reference> {
     let named: Option<BTreeSet<&str>> = is_read(answers, Source::AutoScalingGroups)
         .then(|| launch_sources(listed).filter_map(|one| one.configuration.as_deref()).collect());
-    let found = all.into_iter().map(|(name, reference)| {
+    let found = all.into_iter().map(|NamedConfiguration { name, reference, snapshots: _ }| {
         let stale = named.as_ref().is_some_and(|named| !named.contains(name.as_str()));
         Reference { stale, ..reference }
     });
@@ -272,7 +321,12 @@ mod tests {
             version: None,
             stale: false,
         };
-        let all = || vec![("old".into(), reference("old")), ("new".into(), reference("new"))];
+        let configuration = |name: &str| NamedConfiguration {
+            name: name.to_owned(),
+            reference: reference(name),
+            snapshots: Vec::new(),
+        };
+        let all = || vec![configuration("old"), configuration("new")];
         let listed = [(Source::AutoScalingGroups, Ok(vec![group("new")]))];
         for (answer, stale) in [(Ok(Vec::new()), vec![true, false]), (failed(), vec![false, false])]
         {

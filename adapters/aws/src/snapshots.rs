@@ -108,11 +108,16 @@ fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
     let snapshot_id = id.parse().map_err(|cause| {
         bad_answer(ApiCall::DescribeSnapshots, format!("a snapshot's id: {cause}"))
     })?;
+    // A tag that is older than its snapshot was copied with it; without this time nobody can tell.
+    let started_at = snapshot.start_time.and_then(timestamp).ok_or_else(|| {
+        let message = format!("snapshot {snapshot_id} came without the time when it was begun");
+        bad_answer(ApiCall::DescribeSnapshots, message)
+    })?;
     Ok(Snapshot {
         snapshot_id,
-        started_at: snapshot.start_time.and_then(timestamp),
+        started_at: Some(started_at),
         size_gib: snapshot.volume_size.and_then(|size| size.try_into().ok()),
-        tags: tags_of(snapshot.tags),
+        tags: tags_of(ApiCall::DescribeSnapshots, snapshot.tags)?,
         description: snapshot.description.filter(|text| !text.is_empty()).map(Into::into),
         volume_id: snapshot.volume_id.filter(|id| !id.is_empty()).map(Into::into),
         completed: snapshot.state.map(|state| state == SnapshotState::Completed),
@@ -124,12 +129,15 @@ fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
 
 #[cfg(test)]
 mod tests {
+    use aws_sdk_ec2::primitives::DateTime;
+
     use super::*;
 
     #[test]
     fn an_empty_description_is_none() {
         for (text, expected) in [(None, None), (Some(""), None), (Some("a copy"), Some("a copy"))] {
             let snapshot = Ec2Snapshot::builder().snapshot_id("snap-1").volume_id("vol-1");
+            let snapshot = snapshot.start_time(DateTime::from_secs(0));
             let snapshot = snapshot.set_description(text.map(str::to_owned)).build();
             let found = snapshot_of(snapshot).unwrap();
             assert_eq!(found.description.as_deref(), expected);

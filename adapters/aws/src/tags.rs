@@ -17,7 +17,8 @@ const PAGE: i32 = 1000;
 #[async_trait]
 impl TagReader for Aws {
     async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError> {
-        Ok(self.instance(instance).await?.map(|one| tags_of(one.tags)))
+        let found = self.instance(instance).await?;
+        found.map(|one| tags_of(ApiCall::DescribeInstances, one.tags)).transpose()
     }
 
     async fn list_tagged(
@@ -104,10 +105,16 @@ fn filters(key: &str, value: Option<&str>) -> Vec<Filter> {
 /// nor a snapshot.
 fn tagged(tag: TagDescription) -> Result<Option<(ResourceId, String)>, CloudError> {
     let id = tag.resource_id.unwrap_or_default();
-    let resource = match tag.resource_type {
+    let kind = tag.resource_type.filter(|kind| !kind.as_str().is_empty());
+    let resource = match kind {
         Some(ResourceType::Image) => id.parse().map(ResourceId::Image),
         Some(ResourceType::Snapshot) => id.parse().map(ResourceId::Snapshot),
-        _ => return Ok(None),
+        // Only these two are asked for.
+        None => {
+            let message = format!("the type of the tagged resource `{id}` is missing");
+            return Err(bad_answer(ApiCall::DescribeTags, message));
+        }
+        Some(_) => return Ok(None),
     };
     let resource = resource.map_err(|cause| {
         bad_answer(ApiCall::DescribeTags, format!("a tagged resource's id: {cause}"))
@@ -131,10 +138,13 @@ fn ids(resources: &[ResourceId]) -> Option<Vec<String>> {
     Some(resources.iter().map(|resource| resource.as_str().to_owned()).collect())
 }
 
-/// The tags of a resource as EC2 lists them.
-pub(super) fn tags_of(tags: Option<Vec<Tag>>) -> Tags {
-    let tags = tags.unwrap_or_default();
-    tags.into_iter().filter_map(|tag| Some((tag.key?, tag.value.unwrap_or_default()))).collect()
+/// The tags of a resource as `call` lists them. Without any, EC2 leaves out the list.
+pub(super) fn tags_of(call: ApiCall, tags: Option<Vec<Tag>>) -> Result<Tags, CloudError> {
+    let pair = |tag: Tag| match tag.key.filter(|key| !key.is_empty()) {
+        Some(key) => Ok((key, tag.value.unwrap_or_default())),
+        None => Err(bad_answer(call, "a tag came without its key".to_owned())),
+    };
+    tags.into_iter().flatten().map(pair).collect()
 }
 
 #[cfg(test)]
@@ -173,5 +183,6 @@ mod tests {
         assert_eq!(found, Some((ResourceId::Snapshot(snapshot), "v".into())));
         assert_eq!(tag(ResourceType::Volume, "vol-1").unwrap(), None);
         assert!(tag(ResourceType::Image, "snap-1").is_err());
+        assert!(tagged(TagDescription::builder().resource_id("ami-1").build()).is_err());
     }
 }

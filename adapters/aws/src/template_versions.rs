@@ -76,6 +76,10 @@ impl Aws {
             Err(error) if error.kind == ErrorKind::NotFound => {
                 let message = error.message;
                 tracing::warn!(?template, ?versions, message, "something pins what does not exist");
+                for version in versions {
+                    let (template, version) = (template.clone(), version.clone());
+                    found.add_gone(VersionKey { template, version });
+                }
                 Ok(())
             }
             other => other,
@@ -112,7 +116,8 @@ impl Aws {
                 request.send()
             },
             |page| {
-                for version in page.launch_template_versions.unwrap_or_default() {
+                let call = ApiCall::DescribeLaunchTemplateVersions;
+                for version in self.listed(call, page.launch_template_versions)? {
                     found.add(version)?;
                 }
                 Ok(page.next_token)

@@ -17,7 +17,7 @@ pub(super) struct Rechecker<'a> {
     cloud: &'a dyn Cloud,
     /// What holds images in use; empty when no step asks.
     references: Result<HashMap<ImageId, Vec<Reference>>, CloudError>,
-    /// The snapshots that are locked, or named by a launch template. Empty when no snapshot is to be
+    /// The snapshots that are locked, or named by a launch template or configuration. Empty when no snapshot is to be
     /// deleted together with its image.
     held: Result<HashSet<SnapshotId>, CloudError>,
 }
@@ -151,7 +151,7 @@ async fn held_snapshots(
     cloud: &dyn Cloud,
 ) -> Result<HashSet<SnapshotId>, CloudError> {
     let mut held: HashSet<SnapshotId> = cloud.list_locked_snapshots().await?.into_iter().collect();
-    let named = cloud.list_snapshot_references(policy.safety.template_versions).await?;
+    let named = cloud.list_snapshot_references(&policy.safety.reference_scope()).await?;
     held.extend(named.into_iter().map(|reference| reference.snapshot_id));
     Ok(held)
 }

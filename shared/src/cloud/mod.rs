@@ -19,6 +19,6 @@ pub use error::{CloudError, ErrorKind};
 pub use event_bus::{EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message};
 pub use instances::Instances;
 pub use view::{
-    ImageReader, PermissionReader, RecycleBinReader, ReferenceReader, SnapshotReader,
+    ImageListing, ImageReader, PermissionReader, RecycleBinReader, ReferenceReader, SnapshotReader,
     SnapshotScope, SourceAnswer, TagReader, View,
 };

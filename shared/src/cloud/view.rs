@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use super::CloudError;
 use crate::model::{
-    Image, ImageId, InstanceId, LaunchPermission, RecycledImage, RecycledSnapshot, Reference,
-    ReferenceScope, ResourceId, RetentionRule, Snapshot, SnapshotId, SnapshotReference, Source,
-    Tags, TemplateVersions, VolumePermission,
+    IgnoredTemplate, Image, ImageId, InstanceId, LaunchPermission, RecycledImage, RecycledSnapshot,
+    Reference, ReferenceScope, ResourceId, RetentionRule, Snapshot, SnapshotId, SnapshotReference,
+    Source, Tags, TemplateVersions, VolumePermission,
 };
 
 /// Which snapshots to list.
@@ -30,6 +30,17 @@ pub struct SourceAnswer {
     pub source: Source,
     /// Its references, or why it could not be read; part of an answer is no answer.
     pub found: Result<Vec<Reference>, CloudError>,
+    /// What the scope ignores and would otherwise have made the source unread.
+    pub ignored: Vec<IgnoredTemplate>,
+}
+
+/// The images that an account owns.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ImageListing {
+    /// The machine images.
+    pub images: Vec<Image>,
+    /// How many there are of other types: kernels and ramdisks.
+    pub other_types: u32,
 }
 
 /// Everything that can be read. Whoever holds a view cannot change anything.
@@ -53,7 +64,7 @@ impl<T> View for T where
 #[async_trait]
 pub trait ImageReader: Send + Sync {
     /// Lists every image that the account owns, disabled ones too.
-    async fn list_images(&self) -> Result<Vec<Image>, CloudError>;
+    async fn list_images(&self) -> Result<ImageListing, CloudError>;
 
     /// Returns the image as it is now, disabled or not; `None` when it no longer exists.
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError>;
@@ -105,10 +116,10 @@ pub trait ReferenceReader: Send + Sync {
     /// Returns the instances that run from `image` now, or could be started again.
     async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError>;
 
-    /// Lists the launch templates that name snapshots directly.
+    /// Lists the launch templates and launch configurations that name snapshots directly.
     async fn list_snapshot_references(
         &self,
-        versions: TemplateVersions,
+        scope: &ReferenceScope,
     ) -> Result<Vec<SnapshotReference>, CloudError>;
 }
 

@@ -14,7 +14,7 @@ pub use self::verify::{
     MissingEvidence, plan_snapshots_verified, plan_verified, read_launch_permissions,
     read_references,
 };
-use crate::cloud::{CloudError, SnapshotScope, View};
+use crate::cloud::{CloudError, ImageListing, SnapshotScope, View};
 use crate::model::{AccountRegion, ImageId, Inventory, ReferenceScope, SnapshotId, Source, Unread};
 use crate::policy::{Check, Orphans, Policy};
 use crate::progress::{Progress, ProgressEvent, RunContext};
@@ -33,13 +33,13 @@ pub async fn collect_inventory(
     context.stage("reading the account", None);
     let progress = context.progress;
     let mut inventory = empty(target, now);
-    let images = view.list_images().await;
-    record(progress, Source::Images, images, &mut inventory.images, &mut inventory.unread);
+    record_images(progress, view.list_images().await, &mut inventory);
     let own = SnapshotScope::Own;
     let (snapshots, answers) =
         futures_util::join!(view.list_snapshots(&own), view.list_references(scope));
     record(progress, Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
     for answer in answers {
+        inventory.ignored_templates.extend(answer.ignored);
         record(
             progress,
             answer.source,
@@ -69,8 +69,7 @@ pub async fn collect_snapshot_inventory(
     let snapshots = view.list_snapshots(scope).await;
     record(progress, Source::Snapshots, snapshots, &mut inventory.snapshots, &mut inventory.unread);
     read_snapshot_references(view, &mut inventory, policy, context).await;
-    let images = view.list_images().await;
-    record(progress, Source::Images, images, &mut inventory.images, &mut inventory.unread);
+    record_images(progress, view.list_images().await, &mut inventory);
     tidy(inventory)
 }
 
@@ -84,10 +83,10 @@ pub async fn read_snapshot_references(
 ) {
     context.stage("reading what uses snapshots", None);
     let progress = context.progress;
-    let versions = policy.safety.template_versions;
+    let scope = policy.safety.reference_scope();
     let (locked, named, recycled) = futures_util::join!(
         view.list_locked_snapshots(),
-        view.list_snapshot_references(versions),
+        view.list_snapshot_references(&scope),
         recycled_images(view, policy),
     );
     let unread = &mut inventory.unread;
@@ -133,12 +132,26 @@ fn empty(target: &AccountRegion, now: Timestamp) -> Inventory {
         taken_at: now,
         unread: Vec::new(),
         images: Vec::new(),
+        other_image_types: 0,
         snapshots: Vec::new(),
         references: Vec::new(),
+        ignored_templates: Vec::new(),
         snapshot_references: Vec::new(),
         retention_rules: None,
         recycled_images: None,
     }
+}
+
+fn record_images(
+    progress: &dyn Progress,
+    answer: Result<ImageListing, CloudError>,
+    inventory: &mut Inventory,
+) {
+    let images = answer.map(|listing| {
+        inventory.other_image_types = listing.other_types;
+        listing.images
+    });
+    record(progress, Source::Images, images, &mut inventory.images, &mut inventory.unread);
 }
 
 fn record<T>(
@@ -173,6 +186,8 @@ fn tidy(mut inventory: Inventory) -> Inventory {
     inventory.snapshots.dedup_by(|a, b| a.snapshot_id == b.snapshot_id);
     inventory.references.sort();
     inventory.references.dedup();
+    inventory.ignored_templates.sort();
+    inventory.ignored_templates.dedup();
     inventory.snapshot_references.sort();
     inventory.snapshot_references.dedup();
     inventory

@@ -33,7 +33,7 @@ impl Job<'_> {
             self.instances.list_instances_tagged(&self.policy.tag_names.retire_when_imaged).await?;
         let images = match only {
             _ if instances.is_empty() => Vec::new(),
-            None => self.cloud.list_images().await?,
+            None => self.cloud.list_images().await?.images,
             Some(image) => self.cloud.find_image(image).await?.into_iter().collect(),
         };
         let mut retired = Retired {

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    AccountId, ImageId, InstanceId, LaunchPermission, Reference, Region, RetentionRule, SnapshotId,
-    SnapshotReference, Tags, Unread, VolumePermission,
+    AccountId, IgnoredTemplate, ImageId, InstanceId, LaunchPermission, Reference, Region,
+    RetentionRule, SnapshotId, SnapshotReference, Tags, Unread, VolumePermission,
 };
 
 /// Everything that a plan is made from.
@@ -31,11 +31,17 @@ pub struct Inventory {
     pub unread: Vec<Unread>,
     /// The images, in no particular order.
     pub images: Vec<Image>,
+    /// How many images of other types the account owns: kernels and ramdisks, which are left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub other_image_types: u32,
     /// The snapshots, in no particular order.
     #[serde(default)]
     pub snapshots: Vec<Snapshot>,
     /// What holds images in use, in no particular order.
     pub references: Vec<Reference>,
+    /// The versions of launch templates whose image cannot be read, and that were ignored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored_templates: Vec<IgnoredTemplate>,
     /// What names snapshots itself, beside their images, in no particular order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshot_references: Vec<SnapshotReference>,
@@ -204,6 +210,10 @@ pub enum SnapshotFate {
 /// For fields that are left out when they are false.
 pub(crate) fn is_false(value: &bool) -> bool {
     !*value
+}
+
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// A saved inventory that cannot be used.

@@ -26,8 +26,8 @@ pub use permission::{LaunchPermission, VolumePermission};
 pub use recycle_bin::{Recyclable, RecycledImage, RecycledSnapshot, RetentionRule};
 pub(crate) use reference::ArnAndVersion;
 pub use reference::{
-    ComputeEnvironments, Reference, ReferenceKind, ReferenceScope, SnapshotReference,
-    TemplateVersions,
+    ComputeEnvironments, IgnoredTemplate, Reference, ReferenceKind, ReferenceScope,
+    SnapshotReference, TemplateVersions,
 };
 pub use tag_names::TagNames;
 pub use tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, Tags, is_reserved};

@@ -128,12 +128,35 @@ pub enum ComputeEnvironments {
 }
 
 /// Where references are looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceScope {
     /// How much of each launch template is read.
     pub versions: TemplateVersions,
     /// Whether AWS Batch is asked.
     pub compute_environments: ComputeEnvironments,
+    /// The ids of launch templates of which a version that names its image, or a snapshot, in a
+    /// way that cannot be read counts as naming none.
+    pub ignore_templates: Vec<Arc<str>>,
+}
+
+impl ReferenceScope {
+    /// Whether what cannot be read in the launch template `id` is ignored.
+    pub fn ignores(&self, id: &str) -> bool {
+        self.ignore_templates.iter().any(|one| **one == *id)
+    }
+}
+
+/// A version of a launch template that names its image in a way that cannot be read, and that the
+/// policy ignores.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IgnoredTemplate {
+    /// The id of the launch template.
+    pub launch_template: Arc<str>,
+    /// The version; see [`Reference::version`].
+    pub version: Arc<str>,
+    /// What it names as its image.
+    pub image: Arc<str>,
 }
 
 #[cfg(test)]

@@ -262,6 +262,8 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         shared_images,
         recycle_bin,
         references_check,
+        ignore_templates,
+        absent_is_empty,
         mut pinned,
     } = safety;
     pinned.sort();
@@ -281,6 +283,8 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
             Some(Word(RawRecycleBin::Optional)) => Check::Off,
         },
         references_check: or_default(references_check),
+        ignore_templates: ignore_templates.into_iter().map(Into::into).collect(),
+        absent_is_empty,
         pinned,
     }
 }

@@ -124,6 +124,11 @@ pub struct Safety {
     pub recycle_bin: Check,
     /// Whether EC2 is asked for the references to an image before each step.
     pub references_check: Check,
+    /// The ids of launch templates in which what cannot be read is ignored.
+    pub ignore_templates: Vec<Arc<str>>,
+    /// The names of the calls of which a response without its list is an empty one. The adapter
+    /// checks them.
+    pub absent_is_empty: Vec<String>,
     /// Images that are never changed, sorted.
     pub pinned: Vec<ImageId>,
 }
@@ -134,6 +139,7 @@ impl Safety {
         ReferenceScope {
             versions: self.template_versions,
             compute_environments: self.compute_environments,
+            ignore_templates: self.ignore_templates.clone(),
         }
     }
 }

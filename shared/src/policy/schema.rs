@@ -188,6 +188,17 @@ pub struct RawSafety {
     /// "required" or "off". Default: "required".
     #[serde(default)]
     pub references_check: Option<Word<Check>>,
+    /// The ids of launch templates of which a version that names its image, or a snapshot, in a
+    /// way that cannot be read counts as naming none. Otherwise such a version refuses all
+    /// removals. Default: none.
+    #[serde(default)]
+    #[schemars(inner(regex(pattern = "^lt-[0-9a-f]+$")))]
+    pub ignore_templates: Vec<String>,
+    /// The API calls of which a response without its list counts as an empty listing, for example
+    /// "ec2:DescribeFleets". Allowed are those whose empty responses are not known; the message
+    /// that refuses a run names the call. Default: none.
+    #[serde(default)]
+    pub absent_is_empty: Vec<String>,
     /// The ids of images that are never changed.
     #[serde(default)]
     #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]

@@ -30,8 +30,11 @@ fn the_smallest_policy_has_the_documented_defaults() {
         shared_images,
         recycle_bin,
         references_check,
+        ignore_templates,
+        absent_is_empty,
         pinned,
     } = policy.safety;
+    assert!(ignore_templates.is_empty() && absent_is_empty.is_empty());
     assert_eq!(compute_environments, ComputeEnvironments::Read);
     assert_eq!(shared_images, SharedImages::Keep);
     assert_eq!((recycle_bin, references_check), (Check::Required, Check::Required));

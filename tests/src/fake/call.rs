@@ -15,7 +15,7 @@ pub enum Call {
     ListSnapshots(SnapshotScope),
     ListReferences(ReferenceScope),
     FindReferencesTo(Vec<ImageId>, TemplateVersions),
-    ListSnapshotReferences(TemplateVersions),
+    ListSnapshotReferences(ReferenceScope),
     ListLockedSnapshots,
     ListRetentionRules,
     ListRecycledImages,

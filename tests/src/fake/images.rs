@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use steward::cloud::{CloudError, Deregistered, ErrorKind, ImageReader, ImageWriter};
+use steward::cloud::{CloudError, Deregistered, ErrorKind, ImageListing, ImageReader, ImageWriter};
 use steward::model::{Image, ImageId, SnapshotFate};
 
 use super::faults::{error, in_hash_order};
@@ -14,7 +14,7 @@ const MAX_AHEAD: SignedDuration = SignedDuration::from_hours(24 * 3653);
 
 #[async_trait]
 impl ImageReader for Fake {
-    async fn list_images(&self) -> Result<Vec<Image>, CloudError> {
+    async fn list_images(&self) -> Result<ImageListing, CloudError> {
         const ACTION: &str = "ec2:DescribeImages";
         let mut inner = self.begin(Call::ListImages);
         let (state, faults) = inner.listing();
@@ -22,7 +22,8 @@ impl ImageReader for Fake {
         let own = state.images.values().filter(|one| one.owner_id.as_ref() == Some(&self.account));
         let found: Vec<Image> = own.map(|one| one.seen_by(&self.account)).collect();
         faults.check_pages(ACTION, found.len(), 1000)?;
-        Ok(in_hash_order(found, |image| image.image_id.as_str()))
+        let images = in_hash_order(found, |image| image.image_id.as_str());
+        Ok(ImageListing { images, other_types: 0 })
     }
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {

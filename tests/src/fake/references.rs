@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use steward::cloud::{CloudError, ErrorKind, ReferenceReader, SourceAnswer};
 use steward::model::{
-    ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotReference, Source, TemplateVersions,
+    IgnoredTemplate, ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotReference, Source,
+    TemplateVersions,
 };
 
 use super::faults::Faults;
@@ -24,7 +25,7 @@ type FoundReferences = Result<Vec<Reference>, CloudError>;
 #[async_trait]
 impl ReferenceReader for Fake {
     async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer> {
-        let mut inner = self.begin(Call::ListReferences(*scope));
+        let mut inner = self.begin(Call::ListReferences(scope.clone()));
         let (state, faults) = inner.listing();
         let found_instances = faults
             .check("ec2:DescribeInstances", &[])
@@ -34,11 +35,14 @@ impl ReferenceReader for Fake {
         let launch_sources = FakeLaunchSources::read(state, faults, scope.compute_environments);
         let mut images = AliasedImages::default();
         let templates = templates::read(state, faults, scope.versions, &launch_sources.pinned());
-        let templates = templates.and_then(|read| by_templates(state, faults, &read, &mut images));
+        let mut ignored = Vec::new();
+        let templates = templates
+            .and_then(|read| by_templates(state, faults, &read, scope, &mut images, &mut ignored));
         let mut by_source = Vec::new();
         for (source, found) in launch_sources.sources() {
             let found = found.and_then(|found| {
-                by_launch_sources(state, faults, found, templates.as_ref().err(), &mut images)
+                let missing = templates.as_ref().err();
+                by_launch_sources(state, faults, found, missing, scope, &mut images)
             });
             by_source.push((source, found));
         }
@@ -55,7 +59,11 @@ impl ReferenceReader for Fake {
         ]
         .into_iter()
         .chain(by_source)
-        .map(|(source, found)| SourceAnswer { source, found: found.map(in_order) })
+        .map(|(source, found)| {
+            let is_templates = source == Source::LaunchTemplates;
+            let ignored = if is_templates { std::mem::take(&mut ignored) } else { Vec::new() };
+            SourceAnswer { source, found: found.map(in_order), ignored }
+        })
         .collect()
     }
 
@@ -94,14 +102,24 @@ impl ReferenceReader for Fake {
         Ok(all.into_iter().filter(|reference| reference.image_id == *image).collect())
     }
 
-    /// The snapshots that the versions of this scope name themselves.
+    /// The snapshots that the versions of this scope, and launch configurations, name themselves.
     async fn list_snapshot_references(
         &self,
-        versions: TemplateVersions,
+        scope: &ReferenceScope,
     ) -> Result<Vec<SnapshotReference>, CloudError> {
-        let mut inner = self.begin(Call::ListSnapshotReferences(versions));
+        let mut inner = self.begin(Call::ListSnapshotReferences(scope.clone()));
         let (state, faults) = inner.listing();
-        let read = templates::read(state, faults, versions, &BTreeSet::new())?;
+        let read = templates::read(state, faults, scope.versions, &BTreeSet::new())?;
+        let configurations = configurations(state, faults)?;
+        let by_configurations = configurations.into_iter().zip(&state.rest.launch_configurations);
+        let by_configurations = by_configurations.flat_map(|((_, reference), configuration)| {
+            configuration.snapshots.iter().map(move |snapshot| SnapshotReference {
+                snapshot_id: snapshot.clone(),
+                kind: reference.kind.clone(),
+                arn: reference.arn.clone(),
+                version: None,
+            })
+        });
         let named = read.iter().flat_map(|one| {
             one.version.snapshots.iter().map(|snapshot| SnapshotReference {
                 snapshot_id: snapshot.clone(),
@@ -110,7 +128,7 @@ impl ReferenceReader for Fake {
                 version: Some(one.version().into()),
             })
         });
-        Ok(named.collect::<BTreeSet<_>>().into_iter().collect())
+        Ok(named.chain(by_configurations).collect::<BTreeSet<_>>().into_iter().collect())
     }
 }
 
@@ -157,17 +175,27 @@ fn by_templates<'a>(
     state: &State,
     faults: &mut Faults,
     read: &[ReadVersion<'a>],
+    scope: &ReferenceScope,
     images: &mut AliasedImages,
+    ignored: &mut Vec<IgnoredTemplate>,
 ) -> Result<Vec<(VersionId<'a>, Reference)>, CloudError> {
     let mut found = Vec::new();
     for one in read {
         let Some(text) = one.version.image_id.as_deref() else { continue };
         let (arn, version) = (one.arn(state), one.version());
         let user = format!("{arn} version {version}");
-        if let Some(image) = images.behind(state, faults, text, &user)? {
-            let reference = reference(image, ReferenceKind::LaunchTemplate, arn);
-            found.push((one.id(), Reference { version: Some(version.into()), ..reference }));
-        }
+        let id = &one.template.launch_template_id;
+        let image = match images.behind(state, faults, text, &user) {
+            Err(_) if scope.ignores(id) => {
+                let (version, image) = (version.into(), text.into());
+                let launch_template = id.as_str().into();
+                ignored.push(IgnoredTemplate { launch_template, version, image });
+                continue;
+            }
+            image => image?,
+        };
+        let reference = reference(image, ReferenceKind::LaunchTemplate, arn);
+        found.push((one.id(), Reference { version: Some(version.into()), ..reference }));
     }
     Ok(found)
 }
@@ -178,6 +206,7 @@ fn by_launch_sources(
     faults: &mut Faults,
     launch_sources: &[FakeLaunchSource<'_>],
     no_templates: Option<&CloudError>,
+    scope: &ReferenceScope,
     images: &mut AliasedImages,
 ) -> FoundReferences {
     let mut found = Vec::new();
@@ -185,15 +214,23 @@ fn by_launch_sources(
         if let (Some(error), false) = (no_templates, launch_source.versions.is_empty()) {
             return Err(error.clone());
         }
-        let versions =
-            launch_source.versions.iter().filter_map(|one| templates::version_of(state, one));
-        let by_version = versions.filter_map(|one| one.version.image_id.as_deref());
-        for text in by_version.chain(launch_source.images.iter().copied()) {
-            if let Some(image) = images.behind(state, faults, text, &launch_source.arn)? {
-                let (kind, arn) = (launch_source.kind.clone(), launch_source.arn.clone());
-                found.push(reference(image, kind, arn));
+        let mut named = Vec::new();
+        for one in launch_source.versions.iter().filter_map(|one| templates::version_of(state, one))
+        {
+            let Some(text) = one.version.image_id.as_deref() else { continue };
+            match images.behind(state, faults, text, &launch_source.arn) {
+                Err(_) if scope.ignores(&one.template.launch_template_id) => {}
+                image => named.push(image?),
             }
         }
+        for text in launch_source.images.iter().copied() {
+            named.push(images.behind(state, faults, text, &launch_source.arn)?);
+        }
+        found.extend(
+            named.into_iter().map(|image| {
+                reference(image, launch_source.kind.clone(), launch_source.arn.clone())
+            }),
+        );
     }
     Ok(found)
 }

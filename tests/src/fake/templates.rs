@@ -142,22 +142,26 @@ pub(super) fn version_of<'a>(state: &'a State, wanted: &Specification) -> Option
 
 /// The image behind each text that templates and others name one with, each parameter read once.
 #[derive(Default)]
-pub(super) struct AliasedImages(BTreeMap<String, Result<Option<ImageId>, CloudError>>);
+pub(super) struct AliasedImages(BTreeMap<String, Result<ImageId, CloudError>>);
 
 impl AliasedImages {
-    /// The image that `user` means with `text`; `None` when it is no image id.
+    /// The image that `user` means with `text`.
     pub(super) fn behind(
         &mut self,
         state: &State,
         faults: &mut Faults,
         text: &str,
         user: &str,
-    ) -> Result<Option<ImageId>, CloudError> {
+    ) -> Result<ImageId, CloudError> {
         let answer = match (self.0.get(text), text.strip_prefix("resolve:ssm:")) {
-            (_, None) => return Ok(text.parse().ok()),
             (Some(answer), _) => answer.clone(),
-            (None, Some(name)) => {
-                let answer = parameter(state, faults, name).map(Some);
+            (None, alias) => {
+                let answer = match alias {
+                    Some(name) => parameter(state, faults, name),
+                    None => id_in(text).ok_or_else(|| {
+                        error::of(VERSIONS, "", &format!("`{text}` holds no image id"))
+                    }),
+                };
                 self.0.insert(text.to_owned(), answer.clone());
                 answer
             }
@@ -167,6 +171,12 @@ impl AliasedImages {
             CloudError { message, ..error }
         })
     }
+}
+
+/// The image id that `text` is, or ends with, in any case.
+fn id_in(text: &str) -> Option<ImageId> {
+    let text = text.trim().to_lowercase();
+    text.rsplit(['/', ' ']).next()?.parse().ok()
 }
 
 fn parameter(state: &State, faults: &mut Faults, name: &str) -> Result<ImageId, CloudError> {

@@ -37,6 +37,9 @@ pub struct TemplateVersion {
 pub struct LaunchConfiguration {
     pub name: String,
     pub image_id: ImageId,
+    /// The snapshots of its own block devices.
+    #[serde(default)]
+    pub snapshots: Vec<SnapshotId>,
 }
 
 /// An Auto Scaling group.

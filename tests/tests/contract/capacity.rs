@@ -181,6 +181,7 @@ pub async fn compute_environments_can_be_left_out<A: Account>() {
     let scope = ReferenceScope {
         versions: TemplateVersions::DefaultAndLatest,
         compute_environments: ComputeEnvironments::LeaveOut,
+        ignore_templates: Vec::new(),
     };
     let answers = account.port().list_references(&scope).await;
     assert_eq!(failed(&answers), []);

@@ -43,7 +43,7 @@ pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
         source_instance: Some("i-00000001".parse().unwrap()),
         source_image: Some(image("ami-00000009")),
     };
-    assert_eq!(account.port().list_images().await.unwrap(), std::slice::from_ref(&expected));
+    assert_eq!(account.port().list_images().await.unwrap().images, std::slice::from_ref(&expected));
     let found = account.port().find_image(&image("ami-00000001")).await.unwrap();
     assert_eq!(found, Some(expected));
 }
@@ -150,7 +150,7 @@ pub async fn own_images_are_listed_in_every_state<A: Account>() {
         ],
     }))
     .await;
-    let mut found = account.port().list_images().await.unwrap();
+    let mut found = account.port().list_images().await.unwrap().images;
     found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
     let found: Vec<(&str, ImageState)> =
         found.iter().map(|image| (image.image_id.as_str(), image.state)).collect();
@@ -181,6 +181,7 @@ pub async fn every_page_is_listed<A: Account>() {
         .list_images()
         .await
         .unwrap()
+        .images
         .into_iter()
         .map(|image| image.image_id.to_string())
         .collect();

@@ -202,7 +202,7 @@ contract! {
         the_provider_looks_at_the_newest_versions
         more_images_than_a_call_takes_are_asked_about
         an_image_that_is_gone_hides_no_reference_to_another
-        templates_name_snapshots_themselves
+        templates_and_configurations_name_snapshots_themselves
     }
     changes {
         tags_are_set_and_others_left_alone

@@ -8,6 +8,7 @@ use steward::cloud::{CloudError, ErrorKind};
 use steward::model::{Reference, SnapshotReference, TemplateVersions};
 use steward_tests::switches::Switches;
 
+use crate::references::scope;
 use crate::references::{EC2, line};
 use crate::{Account, image};
 
@@ -140,9 +141,13 @@ pub async fn an_image_that_is_gone_hides_no_reference_to_another<A: Account>() {
     assert_eq!(find(&account, &ids[1..2], TWO).await.unwrap(), []);
 }
 
-pub async fn templates_name_snapshots_themselves<A: Account>() {
+pub async fn templates_and_configurations_name_snapshots_themselves<A: Account>() {
     let account = A::with(json!({
         "snapshots": [{"snapshot_id": "snap-00000001"}],
+        "launch_configurations": [
+            {"name": "legacy", "image_id": "ami-00000001", "snapshots": ["snap-00000008"]},
+            {"name": "plain", "image_id": "ami-00000001"},
+        ],
         "launch_templates": [
             {"launch_template_id": "lt-00000001", "default_version": 2, "versions": [
                 {"version": 1, "snapshots": ["snap-00000001"]},
@@ -157,20 +162,25 @@ pub async fn templates_name_snapshots_themselves<A: Account>() {
         ],
     }))
     .await;
+    let configuration =
+        "snap-00000008 launch_configuration arn:aws:autoscaling:eu-central-1:123456789012:\
+         launchConfiguration:0:launchConfigurationName/legacy version -"
+            .to_owned();
     let template = |snapshot: u8, rest: &str| {
         format!("snap-0000000{snapshot} launch_template {EC2}:launch-template/{rest}")
     };
     let found = async |versions| {
-        let found = account.port().list_snapshot_references(versions).await.unwrap();
+        let found = account.port().list_snapshot_references(&scope(versions)).await.unwrap();
         let line = |one: &SnapshotReference| {
             let SnapshotReference { snapshot_id, kind, arn, version } = one;
-            format!("{snapshot_id} {kind} {arn} version {}", version.as_deref().unwrap())
+            format!("{snapshot_id} {kind} {arn} version {}", version.as_deref().unwrap_or("-"))
         };
         found.iter().map(line).collect::<Vec<_>>()
     };
     let two = [
         template(1, "lt-00000001 version 2 ($Default)"),
         template(2, "lt-00000001 version 2 ($Default)"),
+        configuration,
         template(9, "lt-00000002 version 1 ($Default, $Latest)"),
     ];
     assert_eq!(found(TWO).await, two);
@@ -181,10 +191,14 @@ pub async fn templates_name_snapshots_themselves<A: Account>() {
     let mut all = more.clone();
     all.insert(0, template(1, "lt-00000001 version 1"));
     assert_eq!(found(TemplateVersions::All).await, all);
-    let action = "ec2:DescribeLaunchTemplateVersions";
-    account.set(Switches::deny(&[action])).await;
-    for versions in [TWO, newest(1), TemplateVersions::All] {
-        let error = account.port().list_snapshot_references(versions).await.unwrap_err();
+    for (action, versions) in [
+        ("ec2:DescribeLaunchTemplateVersions", TWO),
+        ("ec2:DescribeLaunchTemplateVersions", newest(1)),
+        ("ec2:DescribeLaunchTemplateVersions", TemplateVersions::All),
+        ("autoscaling:DescribeLaunchConfigurations", TWO),
+    ] {
+        account.set(Switches::deny(&[action])).await;
+        let error = account.port().list_snapshot_references(&scope(versions)).await.unwrap_err();
         assert_eq!((error.kind, error.missing_permission()), (ErrorKind::Denied, Some(action)));
     }
 }

@@ -60,7 +60,7 @@ pub async fn a_deregistered_image_goes_into_the_bin<A: Account>() {
     assert_eq!(days(found.entered_at, found.leaves_at), two_weeks());
     assert!(found.entered_at.unwrap() > "2026-11-01T00:00:00Z".parse().unwrap());
     // For everything else it is gone, and its snapshots are there as before.
-    assert_eq!(port.list_images().await.unwrap(), []);
+    assert_eq!(port.list_images().await.unwrap().images, []);
     assert_eq!(port.find_image(&image("ami-00000001")).await.unwrap(), None);
     let error = port.find_launch_permissions(&image("ami-00000001")).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);

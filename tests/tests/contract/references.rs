@@ -37,7 +37,11 @@ pub(crate) fn answer(
 }
 
 pub(crate) fn scope(versions: TemplateVersions) -> ReferenceScope {
-    ReferenceScope { versions, compute_environments: ComputeEnvironments::Read }
+    ReferenceScope {
+        versions,
+        compute_environments: ComputeEnvironments::Read,
+        ignore_templates: Vec::new(),
+    }
 }
 
 pub(crate) async fn ask<A: Account>(account: &A) -> Vec<SourceAnswer> {
@@ -284,7 +288,9 @@ pub async fn groups_are_unread_where_their_templates_are<A: Account>() {
 
 pub async fn a_failing_page_fails_its_source<A: Account>() {
     let mut fleet = two_versions_each(101);
-    let groups: Vec<Value> = (0..101).map(|n| json!({"name": format!("group-{n}")})).collect();
+    let groups: Vec<Value> = (0..101)
+        .map(|n| json!({"name": format!("group-{n}"), "launch_configuration": "legacy"}))
+        .collect();
     fleet["auto_scaling_groups"] = groups.into();
     let account = A::with(fleet).await;
     for (action, source) in [

@@ -40,7 +40,7 @@ pub async fn only_public_sharing_is_in_the_listing<A: Account>() {
         ],
     }))
     .await;
-    let mut found = account.port().list_images().await.unwrap();
+    let mut found = account.port().list_images().await.unwrap().images;
     found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
     assert_eq!(found[0].launch_permissions, None);
     assert!(found[1].public);
@@ -57,7 +57,7 @@ pub async fn a_shared_snapshot_is_listed_with_each_of_its_images<A: Account>() {
         ],
     }))
     .await;
-    let mut found = account.port().list_images().await.unwrap();
+    let mut found = account.port().list_images().await.unwrap().images;
     found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
     let ids = |n: usize| found[n].snapshots.iter().map(|id| id.as_str()).collect::<Vec<_>>();
     assert_eq!(ids(0), ["snap-00000001"]);

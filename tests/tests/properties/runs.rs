@@ -29,6 +29,7 @@ pub fn inventory(fake: &Fake) -> Inventory {
     let scope = ReferenceScope {
         versions: TemplateVersions::DefaultAndLatest,
         compute_environments: ComputeEnvironments::Read,
+        ignore_templates: Vec::new(),
     };
     run(collect::collect_inventory(fake, &target(fake), &scope, now(), RunContext::UNLIMITED))
 }

@@ -205,9 +205,11 @@ pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
             ..FleetInstance::new(format!("i-{number}").parse().unwrap(), image.clone())
         }),
         2 => fleet.launch_templates.push(template(&[&other, image.as_str()])),
-        3 => fleet
-            .launch_configurations
-            .push(LaunchConfiguration { name: format!("lc-{number}"), image_id: image.clone() }),
+        3 => fleet.launch_configurations.push(LaunchConfiguration {
+            name: format!("lc-{number}"),
+            image_id: image.clone(),
+            snapshots: Vec::new(),
+        }),
         4 => {
             fleet.launch_templates.push(pinned());
             fleet.auto_scaling_groups.push(AutoScalingGroup {

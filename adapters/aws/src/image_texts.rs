@@ -1,0 +1,168 @@
+//! What a template, a group or a fleet means by the text that it names its image or a snapshot with.
+//!
+//! EC2 takes any text there. One that holds no id is not taken for nothing: it may be an image that
+//! is named in a way that we do not know.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use steward::cloud::CloudError;
+use steward::model::{ImageId, SnapshotId};
+
+use super::Aws;
+use super::api_call::ApiCall;
+use super::error::bad_answer;
+
+/// How a template says that something else, or a Systems Manager parameter, holds its image.
+const ALIAS: &str = "resolve:";
+const SSM_ALIAS: &str = "resolve:ssm:";
+/// The lengths of ids without their prefix, in hexadecimal digits.
+const ID_LENGTHS: [usize; 2] = [8, 17];
+
+/// What each text means, once found out: each parameter is asked for once.
+#[derive(Debug, Default)]
+pub(super) struct ResolvedImages(BTreeMap<String, Result<Vec<ImageId>, CloudError>>);
+
+#[derive(Debug, PartialEq, Eq)]
+enum Meaning<'a> {
+    Images(Vec<ImageId>),
+    /// The images whose ids this parameter holds.
+    Parameter(&'a str),
+    /// An image, and we cannot tell which.
+    Unknown,
+}
+
+fn meaning(text: &str) -> Meaning<'_> {
+    let text = text.trim();
+    if let Some(parameter) = text.strip_prefix(SSM_ALIAS) {
+        return Meaning::Parameter(parameter);
+    }
+    if text.starts_with(ALIAS) {
+        return Meaning::Unknown;
+    }
+    match ids_in("ami-", text) {
+        ids if ids.is_empty() => Meaning::Unknown,
+        ids => Meaning::Images(ids),
+    }
+}
+
+/// Every id in `text`, whatever its case and whatever stands around it.
+fn ids_in<T: FromStr>(prefix: &str, text: &str) -> Vec<T> {
+    let text = text.trim().to_lowercase();
+    if let Ok(id) = text.parse() {
+        return vec![id];
+    }
+    let is_part = |c: &char| c.is_ascii_alphanumeric();
+    let id_at = |(at, _): (usize, &str)| {
+        let rest = text.get(at + prefix.len()..)?;
+        let digits: String = rest.chars().take_while(is_part).collect();
+        let is_id = ID_LENGTHS.contains(&digits.len())
+            && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+        format!("{prefix}{digits}").parse().ok().filter(|_| is_id)
+    };
+    text.match_indices(prefix).filter_map(id_at).collect()
+}
+
+/// Every snapshot id in `text`. The error says whose text it is, and that of `call`.
+pub(super) fn snapshots_in(
+    call: ApiCall,
+    text: &str,
+    user: impl FnOnce() -> String,
+) -> Result<Vec<SnapshotId>, CloudError> {
+    let found = ids_in("snap-", text);
+    if found.is_empty() {
+        let message = format!("`{text}` holds no snapshot id (named by {})", user());
+        return Err(bad_answer(call, message));
+    }
+    Ok(found)
+}
+
+impl Aws {
+    /// The images that `text` means: at least one. An error says whose text it is.
+    pub(super) async fn images_behind(
+        &self,
+        images: &mut ResolvedImages,
+        text: &str,
+        user: impl FnOnce() -> String + Send,
+    ) -> Result<Vec<ImageId>, CloudError> {
+        let answer = match images.0.get(text) {
+            Some(answer) => answer.clone(),
+            None => {
+                let answer = self.look_up(text).await;
+                images.0.insert(text.to_owned(), answer.clone());
+                answer
+            }
+        };
+        answer.map_err(|error| {
+            let message = format!("{} (named by {})", error.message, user());
+            CloudError { message, ..error }
+        })
+    }
+
+    async fn look_up(&self, text: &str) -> Result<Vec<ImageId>, CloudError> {
+        match meaning(text) {
+            Meaning::Images(images) => Ok(images),
+            Meaning::Parameter(parameter) => {
+                let value = self.parameter(parameter).await?;
+                match ids_in("ami-", &value) {
+                    ids if ids.is_empty() => {
+                        let message = format!("parameter {parameter}: `{value}` holds no image id");
+                        Err(bad_answer(ApiCall::GetParameter, message))
+                    }
+                    ids => Ok(ids),
+                }
+            }
+            Meaning::Unknown => {
+                let message = format!("`{text}` holds no image id");
+                Err(bad_answer(ApiCall::DescribeLaunchTemplateVersions, message))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_id_in_a_text_is_meant_and_a_text_without_one_is_not_nothing() {
+        let images =
+            |ids: &[&str]| Meaning::Images(ids.iter().map(|id| id.parse().unwrap()).collect());
+        let (one, two) = ("ami-04e2f1a9c3d5b7e68", "ami-0a1b2c3d");
+        let arn = format!("arn:aws:ec2:eu-central-1::image/{one}");
+        let both = format!("{two},{one}");
+        for (text, expected) in [
+            ("ami-1", images(&["ami-1"])),
+            (one, images(&[one])),
+            ("AMI-04E2F1A9C3D5B7E68", images(&[one])),
+            (" ami-04e2f1a9c3d5b7e68\n", images(&[one])),
+            (&arn, images(&[one])),
+            (&both, images(&[two, one])),
+            ("resolve:ssm:/golden:3", Meaning::Parameter("/golden:3")),
+            ("resolve:tomorrow:golden", Meaning::Unknown),
+            ("to be filled in", Meaning::Unknown),
+            // Neither of the two lengths: what is cut off cannot be told.
+            ("my ami-04e2f1a9c3d5b7e6", Meaning::Unknown),
+            ("", Meaning::Unknown),
+        ] {
+            assert_eq!(meaning(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_found_in_its_arn_and_a_text_without_one_names_its_user() {
+        let found = |text| {
+            let user = || "launch template lt-1 version 3".to_owned();
+            snapshots_in(ApiCall::DescribeLaunchTemplateVersions, text, user)
+        };
+        let arn = "arn:aws:ec2:eu-central-1::snapshot/snap-0a1b2c3d";
+        assert_eq!(found(arn).unwrap(), ["snap-0a1b2c3d".parse().unwrap()]);
+        let error = found("later").unwrap_err().to_string();
+        assert!(
+            error.ends_with(
+                "`later` holds no snapshot id (named by launch template lt-1 version 3)"
+            ),
+            "{error}"
+        );
+    }
+}

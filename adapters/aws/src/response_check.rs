@@ -1,0 +1,370 @@
+//! Refusing responses that the SDK would read as less than they say.
+//!
+//! The SDK is lenient: it takes XML that ends in the middle for a whole response, skips comments,
+//! CDATA and what it does not know, and of an element that comes twice it keeps the last. A listing
+//! that was cut, or changed on its way, would be a shorter one, or an empty one, and images in
+//! use would look unused. So every response is looked at a second time, more strictly. What the
+//! elements mean is checked where they are read.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::Arc;
+
+use aws_sdk_ec2::config::interceptors::AfterDeserializationInterceptorContextRef;
+use aws_sdk_ec2::config::{ConfigBag, Intercept, RuntimeComponents};
+use aws_sdk_ec2::error::BoxError;
+use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
+use steward::progress::{Progress, ProgressEvent};
+use steward::text_fmt::thousands;
+use xmlparser::{ElementEnd, Token, Tokenizer};
+
+/// The names of list items, which alone may come several times in one element.
+/// `tests/standin/test_lists.py` compares both lists with the service models.
+const ITEMS: &[&str] = &["item", "member", "SecurityGroupId", "groupId"];
+
+/// The lists that are read, by name, or by the end of their path where the name has two meanings.
+/// They hold items and nothing else.
+const LISTS: &[&str] = &[
+    // EC2
+    "blockDeviceMapping",
+    "blockDeviceMappingSet",
+    "createVolumePermission",
+    "deleteSnapshotResultSet",
+    "fleetSet",
+    "imageReferenceSet",
+    "imageSet",
+    "imagesSet",
+    "instancesSet",
+    "launchPermission",
+    "launchSpecifications",
+    "launchTemplateConfigs",
+    "launchTemplateConfigs/item/overrides",
+    "launchTemplates",
+    "launchTemplateVersionSet",
+    "reservationSet",
+    "snapshotSet",
+    "spotFleetRequestConfigSet",
+    "spotInstanceRequestSet",
+    "tagSet",
+    // Auto Scaling
+    "AutoScalingGroups",
+    "AutoScalingInstances",
+    "BlockDeviceMappings",
+    "LaunchConfigurations",
+    "Overrides",
+];
+
+/// Responses whose list is missing without a trace in what the SDK returns: it makes up an empty
+/// one, because the service model requires the list.
+const REQUIRED: &[(&str, &str)] = &[
+    ("DescribeAutoScalingGroupsResponse", "AutoScalingGroups"),
+    ("DescribeLaunchConfigurationsResponse", "LaunchConfigurations"),
+];
+
+/// The protocol of a service.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum BodyFormat {
+    Xml,
+    Json,
+}
+
+/// Fails every call whose response is a success but may say more, or other things, than the SDK
+/// reads in it.
+#[derive(Debug, Clone)]
+pub(super) struct ResponseCheck {
+    pub(super) format: BodyFormat,
+    pub(super) progress: Arc<dyn Progress>,
+}
+
+impl Intercept for ResponseCheck {
+    fn name(&self) -> &'static str {
+        "ResponseCheck"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        // 503 is how EC2 says RequestLimitExceeded.
+        if response.status().is_server_error() {
+            self.progress.report(ProgressEvent::Throttled);
+        }
+        // Errors have codes, and are told apart by them.
+        if !response.status().is_success() {
+            return Ok(());
+        }
+        let body = response.body().bytes().unwrap_or_default();
+        let check = match self.format {
+            BodyFormat::Xml => check_xml,
+            BodyFormat::Json => check_json,
+        };
+        let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned());
+        text.and_then(check).map_err(|problem| {
+            format!("unusable response ({} bytes): {problem}", thousands(body.len())).into()
+        })
+    }
+}
+
+/// An element whose end has not been seen.
+struct OpenElement<'a> {
+    name: &'a str,
+    /// The names of its children that may come only once.
+    children: Vec<&'a str>,
+    has_children: bool,
+    has_text: bool,
+}
+
+fn path(open: &[OpenElement<'_>]) -> String {
+    open.iter().map(|one| one.name).collect::<Vec<_>>().join("/")
+}
+
+/// Whether the innermost of `open` is one of [`LISTS`].
+fn is_list(open: &[OpenElement<'_>]) -> bool {
+    LISTS.iter().any(|list| {
+        let mut names = open.iter().rev().map(|one| one.name);
+        list.rsplit('/').all(|name| names.next() == Some(name))
+    })
+}
+
+/// Checks that `text` is one element `…Response` without errors in it, whose tags balance, in
+/// which nothing is hidden and nothing comes twice, and whose lists hold items.
+fn check_xml(text: &str) -> Result<(), String> {
+    let mut open: Vec<OpenElement<'_>> = Vec::new();
+    let mut is_over = false;
+    // The list that must be there, as long as it has not been seen.
+    let mut missing = None;
+    for token in Tokenizer::from(text) {
+        let token = token.map_err(|error| format!("{error} in {}", path(&open)))?;
+        match token {
+            Token::Declaration { .. } | Token::Attribute { .. } => {}
+            Token::ProcessingInstruction { .. }
+            | Token::Comment { .. }
+            | Token::DtdStart { .. }
+            | Token::EmptyDtd { .. }
+            | Token::EntityDeclaration { .. }
+            | Token::DtdEnd { .. }
+            | Token::Cdata { .. } => {
+                let what = token.span().as_str().chars().take(9).collect::<String>();
+                return Err(format!("`{what}` in {}", path(&open)));
+            }
+            Token::Text { text } => {
+                if text.as_str().trim_ascii().is_empty() {
+                    continue;
+                }
+                let list = is_list(&open);
+                let Some(element) = open.last_mut() else {
+                    return Err("text outside of the response".to_owned());
+                };
+                element.has_text = true;
+                if element.has_children || list {
+                    return Err(format!("text between the elements of {}", path(&open)));
+                }
+            }
+            Token::ElementStart { local, .. } => {
+                let name = local.as_str();
+                let (list, depth) = (is_list(&open), open.len());
+                match open.last_mut() {
+                    None if !name.ends_with("Response") => {
+                        return Err(format!("{name} is not a response"));
+                    }
+                    None => {
+                        let of_root = REQUIRED.iter().find(|(root, _)| *root == name);
+                        missing = of_root.map(|(_, list)| *list);
+                    }
+                    Some(parent) => {
+                        parent.has_children = true;
+                        let is_item = ITEMS.contains(&name);
+                        let problem = if parent.has_text {
+                            Some("next to text")
+                        } else if list && !is_item {
+                            Some("in a list")
+                        } else if !is_item && parent.children.contains(&name) {
+                            Some("twice")
+                        } else if depth == 1 && matches!(name, "Errors" | "Error") {
+                            Some("in a successful response")
+                        } else {
+                            None
+                        };
+                        if let Some(problem) = problem {
+                            return Err(format!("{name} {problem}, in {}", path(&open)));
+                        }
+                        if !is_item {
+                            parent.children.push(name);
+                        }
+                        // In `…Result`, which is in `…Response`.
+                        missing = missing.filter(|list| depth != 2 || *list != name);
+                    }
+                }
+                open.push(OpenElement {
+                    name,
+                    children: Vec::new(),
+                    has_children: false,
+                    has_text: false,
+                });
+            }
+            Token::ElementEnd { end, .. } => {
+                match end {
+                    ElementEnd::Open => continue,
+                    ElementEnd::Empty => {}
+                    ElementEnd::Close(_, name) => {
+                        if open.last().is_none_or(|one| one.name != name.as_str()) {
+                            return Err(format!("the end of {name} in {}", path(&open)));
+                        }
+                    }
+                }
+                open.pop();
+                is_over = open.is_empty();
+            }
+        }
+    }
+    match (is_over, open.is_empty()) {
+        (true, _) => missing.map_or(Ok(()), |list| Err(format!("it lacks {list}"))),
+        (false, true) => Err("it is empty".to_owned()),
+        (false, false) => Err(format!("it ends in {}", path(&open))),
+    }
+}
+
+/// Checks that no object in `text` has a key twice.
+fn check_json(text: &str) -> Result<(), String> {
+    // An empty body is an object without fields to the SDK; what must be in it is checked there.
+    if text.trim_ascii().is_empty() {
+        return Ok(());
+    }
+    serde_json::from_str::<KeysOnce>(text).map(|_| ()).map_err(|error| error.to_string())
+}
+
+/// Any JSON in which no object has a key twice.
+struct KeysOnce;
+
+impl<'de> Deserialize<'de> for KeysOnce {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeysOnce {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self, E> {
+        Ok(self)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self, A::Error> {
+        while items.next_element::<Self>()?.is_some() {}
+        Ok(self)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self, A::Error> {
+        let mut seen = HashSet::new();
+        while let Some(key) = fields.next_key::<String>()? {
+            if seen.contains(&key) {
+                return Err(serde::de::Error::custom(format_args!("`{key}` twice")));
+            }
+            seen.insert(key);
+            fields.next_value::<Self>()?;
+        }
+        Ok(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_sends_is_usable() {
+        for body in [
+            "<DescribeImagesResponse><imagesSet/></DescribeImagesResponse>",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<DescribeImagesResponse xmlns=\"a\">\n  <requestId>1</requestId>\n  \
+             <imagesSet>\n    <item><tagSet><item/><item/></tagSet></item>\n    <item/>\n  </imagesSet>\n</DescribeImagesResponse>\n",
+            "<AResponse><AResult><Overrides><member/></Overrides></AResult><ResponseMetadata/></AResponse>",
+            "<DescribeFleetsResponse><fleetSet><item><fleetInstanceSet><item><overrides><subnetId/></overrides></item>\
+             </fleetInstanceSet><tomorrow>1</tomorrow></item></fleetSet></DescribeFleetsResponse>",
+        ] {
+            assert_eq!(check_xml(body), Ok(()), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_hides_or_repeats_something_is_not() {
+        for (body, problem) in [
+            ("", "it is empty"),
+            ("<html></html>", "html is not a response"),
+            ("<AResponse><imagesSet>", "it ends in AResponse/imagesSet"),
+            ("<AResponse><imagesSet></AResponse>", "the end of AResponse in AResponse/imagesSet"),
+            ("<AResponse/><AResponse/>", "unknown token"),
+            ("<AResponse/>x", "unknown token"),
+            ("<AResponse><a><!-- --></a></AResponse>", "`<!-- -->` in AResponse/a"),
+            ("<AResponse><a><![CDATA[x]]></a></AResponse>", "`<![CDATA[` in AResponse/a"),
+            ("<AResponse><?x y?></AResponse>", "`<?x y?>` in AResponse"),
+            ("<!DOCTYPE a><AResponse/>", "`<!DOCTYPE` in "),
+            ("<AResponse><imagesSet/><imagesSet/></AResponse>", "imagesSet twice, in AResponse"),
+            ("<AResponse><a><b/>x</a></AResponse>", "text between the elements of AResponse/a"),
+            ("<AResponse><a>x<b/></a></AResponse>", "b next to text, in AResponse/a"),
+            ("<AResponse><Errors/></AResponse>", "Errors in a successful response"),
+            (
+                "<AResponse><imagesSet><image/></imagesSet></AResponse>",
+                "image in a list, in AResponse/imagesSet",
+            ),
+            (
+                "<AResponse><imagesSet>7</imagesSet></AResponse>",
+                "text between the elements of AResponse/imagesSet",
+            ),
+            (
+                "<AResponse><launchTemplateConfigs><item><overrides><imageId/></overrides></item></launchTemplateConfigs></AResponse>",
+                "imageId in a list",
+            ),
+            ("<AResponse><a>&nothing</a></AResponse", "AResponse"),
+            (
+                "<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><NextToken/>\
+                 </DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>",
+                "it lacks AutoScalingGroups",
+            ),
+            (
+                "<DescribeLaunchConfigurationsResponse><DescribeLaunchConfigurationsResult/>\
+                 </DescribeLaunchConfigurationsResponse>",
+                "it lacks LaunchConfigurations",
+            ),
+        ] {
+            let found = check_xml(body).unwrap_err();
+            assert!(found.contains(problem), "{body}: {found}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_comes_twice_makes_json_unusable() {
+        for text in ["", "{}", r#"{"a":[{"b":1.5},{"b":null}],"b":[true,"x",-1]}"#] {
+            assert_eq!(check_json(text), Ok(()), "{text}");
+        }
+        let error = check_json(r#"{"a":[{"b":[1],"b":[]}]}"#).unwrap_err();
+        assert!(error.starts_with("`b` twice at line 1"), "{error}");
+        assert!(check_json(r#"{"a":["#).is_err());
+    }
+}
