@@ -94,7 +94,8 @@ fn instance_of(instance: Ec2Instance) -> Result<Instance, CloudError> {
     let member_of = member_of(&tags, instance.spot_instance_request_id.as_deref());
     // Which volumes end with the instance must be known to the last one.
     let volumes = instance.block_device_mappings.map(|mappings| {
-        let has_id = |volume: &EbsInstanceBlockDevice| volume.volume_id.is_some();
+        let has_id =
+            |volume: &EbsInstanceBlockDevice| volume.volume_id().is_some_and(|id| !id.is_empty());
         let volumes = mappings.into_iter().map(|mapping| mapping.ebs.filter(has_id));
         volumes.collect::<Option<Vec<_>>>()
     });

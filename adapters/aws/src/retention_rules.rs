@@ -70,26 +70,26 @@ fn rule_of(
         bad_answer(ApiCall::GetRule, format!("rule {id} does not say for how many days it keeps"))
     })?;
     Ok(RetentionRule {
-        rule_id: id.into(),
         resource,
         days,
         in_effect: answer.status == Some(RuleStatus::Available),
-        tags: included(answer.resource_tags.unwrap_or_default()),
-        except: excluded(answer.exclude_resource_tags.unwrap_or_default()),
+        tags: included(pairs(&id, answer.resource_tags)?),
+        except: excluded(pairs(&id, answer.exclude_resource_tags)?),
+        rule_id: id.into(),
     })
 }
 
 /// A rule may name a key with several values, and our tags hold one: the rule then counts for the
 /// last one only, which is less than it covers.
-fn included(tags: Vec<ResourceTag>) -> Tags {
-    tags.into_iter().map(pair).collect()
+fn included(tags: Vec<(String, String)>) -> Tags {
+    tags.into_iter().collect()
 }
 
 /// Where a rule excludes several values of a key, it counts as excluding all: again it covers
 /// rather less here than there.
-fn excluded(tags: Vec<ResourceTag>) -> Tags {
+fn excluded(tags: Vec<(String, String)>) -> Tags {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
-    for (key, value) in tags.into_iter().map(pair) {
+    for (key, value) in tags {
         found
             .entry(key)
             .and_modify(|held| {
@@ -102,8 +102,13 @@ fn excluded(tags: Vec<ResourceTag>) -> Tags {
     found.into_iter().collect()
 }
 
-fn pair(tag: ResourceTag) -> (String, String) {
-    (tag.resource_tag_key, tag.resource_tag_value.unwrap_or_default())
+/// Which tags a rule names. The SDK makes up an empty key where there is none.
+fn pairs(rule: &str, tags: Option<Vec<ResourceTag>>) -> Result<Vec<(String, String)>, CloudError> {
+    let pair = |tag: ResourceTag| match tag.resource_tag_key.as_str() {
+        "" => Err(bad_answer(ApiCall::GetRule, format!("rule {rule} names a tag without a key"))),
+        _ => Ok((tag.resource_tag_key, tag.resource_tag_value.unwrap_or_default())),
+    };
+    tags.into_iter().flatten().map(pair).collect()
 }
 
 #[cfg(test)]
@@ -151,18 +156,28 @@ mod tests {
 
     #[test]
     fn a_tag_without_a_value_has_an_empty_one() {
-        let tags = included(vec![tag("backup", None), tag("team", Some("web"))]);
+        let tags = included(
+            pairs("a", Some(vec![tag("backup", None), tag("team", Some("web"))])).unwrap(),
+        );
         assert_eq!((tags.get("backup"), tags.get("team")), (Some(""), Some("web")));
     }
 
     #[test]
     fn a_key_that_is_excluded_with_two_values_is_excluded_with_any() {
-        let tags = excluded(vec![
-            tag("env", Some("test")),
-            tag("env", Some("scratch")),
-            tag("team", Some("web")),
-            tag("team", Some("web")),
-        ]);
+        let tags = excluded(
+            pairs(
+                "a",
+                Some(vec![
+                    tag("env", Some("test")),
+                    tag("env", Some("scratch")),
+                    tag("team", Some("web")),
+                    tag("team", Some("web")),
+                ]),
+            )
+            .unwrap(),
+        );
+        let error = pairs("a", Some(vec![tag("", Some("web"))])).unwrap_err();
+        assert!(error.message.ends_with("rule a names a tag without a key"), "{error}");
         assert_eq!((tags.get("env"), tags.get("team")), (Some(""), Some("web")));
     }
 }

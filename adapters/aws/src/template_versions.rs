@@ -154,7 +154,8 @@ impl Aws {
                     let message = "a template came without its id".to_owned();
                     bad_answer(ApiCall::DescribeLaunchTemplates, message)
                 };
-                template.launch_template_id.ok_or_else(missing).map(Some)
+                let id = template.launch_template_id.filter(|id| !id.is_empty());
+                id.ok_or_else(missing).map(Some)
             },
         )
         .await
