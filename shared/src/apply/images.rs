@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::recheck::{Rechecker, ReferenceCheck};
 use super::undo::undo;
-use super::{Change, MARGIN, Outcome, StepKind, StepResult, tag_each};
+use super::{Change, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{ImageId, ResourceId, Snapshot, SnapshotFate, SnapshotId, Tags};
 use crate::plan::reason::Reason;
@@ -142,7 +142,8 @@ impl Run<'_> {
         let resources: Vec<ResourceId> = newly.iter().map(|one| (&one.image_id).into()).collect();
         let key = self.policy.tag_names.expired_at.as_str();
         let mark: Tags = [(key, plan.planned_at.to_string())].into_iter().collect();
-        let results = tag_each(self.cloud, &resources, &mark).await;
+        let batches = TagBatches::new(self.cloud, plan.planned_at);
+        let results = batches.set_tags(&resources, &mark).await;
         for (decision, result) in newly.into_iter().zip(results) {
             let image = &decision.image_id;
             match result {

@@ -1,0 +1,96 @@
+//! Writing one set of tags on many resources.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use jiff::Timestamp;
+
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::model::{ResourceId, Tags};
+
+/// How many calls a run adds to split batches in which the provider denied something. One denied
+/// resource among 1,000 is found with these; where all are denied, no more are wasted.
+pub const MAX_CALLS_FOR_DENIED: usize = 20;
+/// The same for other errors of single resources: one that is gone, or that has no room for a tag.
+const MAX_CALLS_FOR_OTHERS: usize = 200;
+
+/// Writes tags in batches, for one run. The provider fails a whole batch if a single resource in it
+/// is bad, and does not say which: such a batch is split by halves, so that the others are tagged.
+pub(crate) struct TagBatches<'a> {
+    cloud: &'a dyn Cloud,
+    /// Where in a batch to begin, so that a later run does not spend its calls on the same ones.
+    turn: usize,
+    /// How many calls were added so far.
+    added: AtomicUsize,
+}
+
+impl<'a> TagBatches<'a> {
+    /// For the run that began at `now`.
+    pub(crate) fn new(cloud: &'a dyn Cloud, now: Timestamp) -> Self {
+        // Fibonacci hashing: runs a day or an hour apart do not all begin at the same place.
+        let mixed = now.as_second().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+        let turn = usize::try_from(mixed).unwrap_or_default();
+        Self { cloud, turn, added: AtomicUsize::new(0) }
+    }
+
+    /// Sets `tags` on every resource, with one result for each. What was not tried by itself,
+    /// because the run has added enough calls, failed with the error of its batch.
+    pub(crate) async fn set_tags(
+        &self,
+        resources: &[ResourceId],
+        tags: &Tags,
+    ) -> Vec<Result<(), CloudError>> {
+        let Err(error) = self.cloud.set_tags(resources, tags).await else {
+            return resources.iter().map(|_| Ok(())).collect();
+        };
+        let begin = self.turn % resources.len().max(1);
+        let (front, back) = resources.split_at(begin);
+        let turned = [back, front].concat();
+        let mut results: Vec<Result<(), CloudError>> = turned.iter().map(|_| Ok(())).collect();
+        let mut failed = vec![(0..turned.len(), error)];
+        while let Some((batch, error)) = failed.pop() {
+            if batch.len() < 2 || !self.may_split(error.kind) {
+                let error = if batch.len() < 2 { error } else { untried(error, batch.len()) };
+                results[batch].fill(Err(error));
+                continue;
+            }
+            let middle = batch.start + batch.len() / 2;
+            for half in [middle..batch.end, batch.start..middle] {
+                if let Err(error) = self.cloud.set_tags(&turned[half.clone()], tags).await {
+                    failed.push((half, error));
+                }
+            }
+        }
+        results.rotate_right(begin);
+        results
+    }
+
+    /// Whether a batch that failed like this is split; then its two halves are counted.
+    fn may_split(&self, kind: ErrorKind) -> bool {
+        let most = match kind {
+            ErrorKind::Denied => MAX_CALLS_FOR_DENIED,
+            ErrorKind::NotFound | ErrorKind::Other => MAX_CALLS_FOR_OTHERS,
+            // The next call would fail like this one.
+            ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => 0,
+        };
+        let may = self.added.load(Ordering::Relaxed) + 2 <= most;
+        if may {
+            self.added.fetch_add(2, Ordering::Relaxed);
+        }
+        may
+    }
+}
+
+/// The error of a batch as that of each of its `count` resources.
+fn untried(error: CloudError, count: usize) -> CloudError {
+    match error.kind {
+        ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Other => CloudError {
+            message: format!(
+                "{}; not tried by itself: failed in a batch of {count}, and this run has split \
+                 enough batches",
+                error.message
+            ),
+            ..error
+        },
+        ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => error,
+    }
+}
