@@ -84,7 +84,7 @@ class TestTagImage:
             (image_event(ami(9), "available", detail=None), "detail.ImageId"),
             (image_event(ami(9), "available", account="999988887777"), "999988887777"),
             (image_event(ami(9), "available", region="us-east-1"), "us-east-1"),
-            (image_event(ami(77), "available"), "gone"),
+            (image_event(ami(77), "available", time="2026-01-01T00:00:00Z"), "gone"),
             (image_event(ami(11), "available"), ""),
             (scheduled_event(), "schedule"),
             ({"detail-type": "EC2 Spot", "source": "aws.ec2", "detail": {}}, "unknown"),
@@ -110,6 +110,14 @@ class TestTagImage:
         assert account.fleet() == before
         # It is alive, and answers the next event.
         assert runtime.invoke("tag-image", None)["answer"] == "ignored"
+
+    def test_an_image_that_does_not_show_yet_is_an_error_so_that_lambda_retries(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        runtime.start("tag-image", policy(), **APPLY)
+        answer = runtime.invoke("tag-image", image_event(ami(77), "available"))
+        assert f"{ami(77)} is not visible yet" in answer["errorMessage"]
 
     def test_an_old_image_that_is_enabled_again_keeps_its_mark(
         self, account: Account, runtime: Runtime

@@ -193,6 +193,16 @@ def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
     assert set(keys) == {f"image-steward:{name}" for name in others}
 
 
+def test_the_rule_has_every_call_that_makes_an_image() -> None:
+    """The pattern and the function know the same calls."""
+    pattern = resources("wiring")["ImageMade"]["Properties"]["EventPattern"]
+    parser = Path(ROOT, "adapters/eventbridge/src/parse_event.rs").read_text()
+    [known] = re.findall(r"matches!\(\s*call,\s*([^)]*)\)", parser)
+    names = re.findall(r'"(\w+)"', known)
+    assert "CreateRestoreImageTask" in names
+    assert pattern["detail"]["eventName"] == names
+
+
 # The resources of every statement whose actions are not for describing and listing alone.
 EC2 = "arn:${AWS::Partition}:ec2:${AWS::Region}:"
 HERE = "${AWS::Region}:${AWS::AccountId}"
