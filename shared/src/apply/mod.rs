@@ -23,7 +23,7 @@ pub use self::counts::Counts;
 pub use self::images::apply;
 pub use self::outcome::{Failure, Outcome, Status, StepKind, StepRecord, StepResult};
 pub use self::snapshots::apply_snapshots;
-pub use self::tag_batches::MAX_CALLS_FOR_DENIED;
+pub use self::tag_batches::MAX_DENIED_CALLS;
 pub(crate) use self::tag_batches::TagBatches;
 pub use self::undo::{RestoreStep, undo};
 

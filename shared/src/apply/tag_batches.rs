@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{ResourceId, Tags};
 
-/// How many calls a run adds to split batches in which the provider denied something. One denied
-/// resource among 1,000 is found with these; where all are denied, no more are wasted.
-pub const MAX_CALLS_FOR_DENIED: usize = 20;
+/// How many calls of a run may be denied after the first that was. One denied resource among 1,000
+/// takes half of them; where all are denied, no more are wasted.
+pub const MAX_DENIED_CALLS: usize = 20;
 /// The same for other errors of single resources: one that is gone, or that has no room for a tag.
-const MAX_CALLS_FOR_OTHERS: usize = 200;
+const MAX_OTHER_CALLS: usize = 200;
 
 /// Writes tags in batches, for one run. The provider fails a whole batch if a single resource in it
 /// is bad, and does not say which: such a batch is split by halves, so that the others are tagged.
@@ -19,8 +19,8 @@ pub(crate) struct TagBatches<'a> {
     cloud: &'a dyn Cloud,
     /// Where in a batch to begin, so that a later run does not spend its calls on the same ones.
     turn: usize,
-    /// How many calls were added so far.
-    added: AtomicUsize,
+    denied: AtomicUsize,
+    others: AtomicUsize,
 }
 
 impl<'a> TagBatches<'a> {
@@ -29,20 +29,30 @@ impl<'a> TagBatches<'a> {
         // Fibonacci hashing: runs a day or an hour apart do not all begin at the same place.
         let mixed = now.as_second().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
         let turn = usize::try_from(mixed).unwrap_or_default();
-        Self { cloud, turn, added: AtomicUsize::new(0) }
+        Self { cloud, turn, denied: AtomicUsize::new(0), others: AtomicUsize::new(0) }
+    }
+
+    /// Where to begin in a list of this length, another place in each run.
+    pub(crate) fn begin(&self, length: usize) -> usize {
+        self.turn % length.max(1)
+    }
+
+    /// Whether so many calls were denied that no other batch is worth trying.
+    pub(crate) fn is_denied(&self) -> bool {
+        self.denied.load(Ordering::Relaxed) > MAX_DENIED_CALLS
     }
 
     /// Sets `tags` on every resource, with one result for each. What was not tried by itself,
-    /// because the run has added enough calls, failed with the error of its batch.
+    /// because enough calls of the run have failed, failed with the error of its batch.
     pub(crate) async fn set_tags(
         &self,
         resources: &[ResourceId],
         tags: &Tags,
     ) -> Vec<Result<(), CloudError>> {
-        let Err(error) = self.cloud.set_tags(resources, tags).await else {
+        let Err(error) = self.set(resources, tags).await else {
             return resources.iter().map(|_| Ok(())).collect();
         };
-        let begin = self.turn % resources.len().max(1);
+        let begin = self.begin(resources.len());
         let (front, back) = resources.split_at(begin);
         let turned = [back, front].concat();
         let mut results: Vec<Result<(), CloudError>> = turned.iter().map(|_| Ok(())).collect();
@@ -55,7 +65,7 @@ impl<'a> TagBatches<'a> {
             }
             let middle = batch.start + batch.len() / 2;
             for half in [middle..batch.end, batch.start..middle] {
-                if let Err(error) = self.cloud.set_tags(&turned[half.clone()], tags).await {
+                if let Err(error) = self.set(&turned[half.clone()], tags).await {
                     failed.push((half, error));
                 }
             }
@@ -64,19 +74,22 @@ impl<'a> TagBatches<'a> {
         results
     }
 
-    /// Whether a batch that failed like this is split; then its two halves are counted.
+    async fn set(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
+        self.cloud.set_tags(resources, tags).await.inspect_err(|error| {
+            let count = if error.kind == ErrorKind::Denied { &self.denied } else { &self.others };
+            count.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    /// Whether a batch that failed like this is split: both of its halves may fail too.
     fn may_split(&self, kind: ErrorKind) -> bool {
-        let most = match kind {
-            ErrorKind::Denied => MAX_CALLS_FOR_DENIED,
-            ErrorKind::NotFound | ErrorKind::Other => MAX_CALLS_FOR_OTHERS,
+        let (count, most) = match kind {
+            ErrorKind::Denied => (&self.denied, MAX_DENIED_CALLS),
+            ErrorKind::NotFound | ErrorKind::Other => (&self.others, MAX_OTHER_CALLS),
             // The next call would fail like this one.
-            ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => 0,
+            ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => return false,
         };
-        let may = self.added.load(Ordering::Relaxed) + 2 <= most;
-        if may {
-            self.added.fetch_add(2, Ordering::Relaxed);
-        }
-        may
+        count.load(Ordering::Relaxed) < most
     }
 }
 
@@ -85,8 +98,8 @@ fn untried(error: CloudError, count: usize) -> CloudError {
     match error.kind {
         ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Other => CloudError {
             message: format!(
-                "{}; not tried by itself: failed in a batch of {count}, and this run has split \
-                 enough batches",
+                "{}; not tried by itself: it failed in a batch of {count}, and too many calls of \
+                 this run have failed to split it",
                 error.message
             ),
             ..error
