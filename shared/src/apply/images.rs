@@ -32,6 +32,17 @@ pub async fn apply(
     cloud: &dyn Cloud,
     context: RunContext<'_>,
 ) -> Outcome {
+    apply_with(&TagBatches::new(cloud, plan.planned_at), plan, policy, cloud, context).await
+}
+
+/// The same in a run that also writes other tags.
+pub(crate) async fn apply_with(
+    batches: &TagBatches<'_>,
+    plan: &Plan,
+    policy: &Policy,
+    cloud: &dyn Cloud,
+    context: RunContext<'_>,
+) -> Outcome {
     let mut outcome = Outcome::refused(plan.refusal.clone());
     for decision in &plan.decisions {
         for reason in &decision.reasons {
@@ -51,7 +62,7 @@ pub async fn apply(
             }
         }
     }
-    let run = Run { plan, policy, cloud, context };
+    let run = Run { plan, policy, cloud, batches, context };
     run.rescue(&mut outcome).await;
     let unmarked = run.mark(&mut outcome).await;
     let steps = plan.decisions.iter().filter(|one| unmarked.may_go_on(one));
@@ -90,6 +101,7 @@ struct Run<'a> {
     plan: &'a Plan,
     policy: &'a Policy,
     cloud: &'a dyn Cloud,
+    batches: &'a TagBatches<'a>,
     context: RunContext<'a>,
 }
 
@@ -142,8 +154,7 @@ impl Run<'_> {
         let resources: Vec<ResourceId> = newly.iter().map(|one| (&one.image_id).into()).collect();
         let key = self.policy.tag_names.expired_at.as_str();
         let mark: Tags = [(key, plan.planned_at.to_string())].into_iter().collect();
-        let batches = TagBatches::new(self.cloud, plan.planned_at);
-        let results = batches.set_tags(&resources, &mark).await;
+        let results = self.batches.set_tags(&resources, &mark).await;
         for (decision, result) in newly.into_iter().zip(results) {
             let image = &decision.image_id;
             match result {

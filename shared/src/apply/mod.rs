@@ -21,6 +21,7 @@ use serde::Serialize;
 pub use self::change::Change;
 pub use self::counts::Counts;
 pub use self::images::apply;
+pub(crate) use self::images::apply_with;
 pub use self::outcome::{Failure, Outcome, Status, StepKind, StepRecord, StepResult};
 pub use self::snapshots::apply_snapshots;
 pub use self::tag_batches::MAX_DENIED_CALLS;

@@ -1,5 +1,6 @@
 //! Writing one set of tags on many resources.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ pub(crate) struct TagBatches<'a> {
     /// Where in a batch to begin, so that a later run does not spend its calls on the same ones.
     turn: usize,
     denied: AtomicUsize,
+    first_denied: OnceLock<CloudError>,
     others: AtomicUsize,
 }
 
@@ -29,17 +31,18 @@ impl<'a> TagBatches<'a> {
         // Fibonacci hashing: runs a day or an hour apart do not all begin at the same place.
         let mixed = now.as_second().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
         let turn = usize::try_from(mixed).unwrap_or_default();
-        Self { cloud, turn, denied: AtomicUsize::new(0), others: AtomicUsize::new(0) }
+        Self {
+            cloud,
+            turn,
+            denied: AtomicUsize::new(0),
+            first_denied: OnceLock::new(),
+            others: AtomicUsize::new(0),
+        }
     }
 
     /// Where to begin in a list of this length, another place in each run.
     pub(crate) fn begin(&self, length: usize) -> usize {
         self.turn % length.max(1)
-    }
-
-    /// Whether so many calls were denied that no other batch is worth trying.
-    pub(crate) fn is_denied(&self) -> bool {
-        self.denied.load(Ordering::Relaxed) > MAX_DENIED_CALLS
     }
 
     /// Sets `tags` on every resource, with one result for each. What was not tried by itself,
@@ -49,6 +52,12 @@ impl<'a> TagBatches<'a> {
         resources: &[ResourceId],
         tags: &Tags,
     ) -> Vec<Result<(), CloudError>> {
+        if let Some(error) = self.first_denied.get()
+            && self.denied.load(Ordering::Relaxed) > MAX_DENIED_CALLS
+        {
+            let error = untried(error.clone(), "so many calls of this run were denied");
+            return resources.iter().map(|_| Err(error.clone())).collect();
+        }
         let Err(error) = self.set(resources, tags).await else {
             return resources.iter().map(|_| Ok(())).collect();
         };
@@ -59,7 +68,10 @@ impl<'a> TagBatches<'a> {
         let mut failed = vec![(0..turned.len(), error)];
         while let Some((batch, error)) = failed.pop() {
             if batch.len() < 2 || !self.may_split(error.kind) {
-                let error = if batch.len() < 2 { error } else { untried(error, batch.len()) };
+                let error = match batch.len() {
+                    0 | 1 => error,
+                    _ => untried(error, "a batch with others failed, and too many of its parts"),
+                };
                 results[batch].fill(Err(error));
                 continue;
             }
@@ -76,7 +88,13 @@ impl<'a> TagBatches<'a> {
 
     async fn set(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
         self.cloud.set_tags(resources, tags).await.inspect_err(|error| {
-            let count = if error.kind == ErrorKind::Denied { &self.denied } else { &self.others };
+            let count = match error.kind {
+                ErrorKind::Denied => {
+                    self.first_denied.get_or_init(|| error.clone());
+                    &self.denied
+                }
+                _ => &self.others,
+            };
             count.fetch_add(1, Ordering::Relaxed);
         })
     }
@@ -93,15 +111,11 @@ impl<'a> TagBatches<'a> {
     }
 }
 
-/// The error of a batch as that of each of its `count` resources.
-fn untried(error: CloudError, count: usize) -> CloudError {
+/// The error of other calls, for a resource that was not tried by itself.
+fn untried(error: CloudError, why: &str) -> CloudError {
     match error.kind {
         ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Other => CloudError {
-            message: format!(
-                "{}; not tried by itself: it failed in a batch of {count}, and too many calls of \
-                 this run have failed to split it",
-                error.message
-            ),
+            message: format!("{}; not tried by itself: {why}", error.message),
             ..error
         },
         ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => error,

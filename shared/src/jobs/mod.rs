@@ -7,6 +7,7 @@ mod prune_images;
 mod reap_snapshots;
 mod retire_instances;
 mod tag_image;
+mod tag_untagged;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
@@ -154,6 +155,9 @@ pub struct Pruned {
     pub summary: Summary,
     /// The decisions of the plan that change something, at most [`MAX_DECISIONS`]; the log has all.
     pub decisions: Vec<Decision>,
+    /// Young images and snapshots that lacked tags, at most [`MAX_RECORDS`], each with the tags that
+    /// it got or would get.
+    pub tagged: Vec<TaggedResource>,
     /// What was done.
     pub outcome: Outcome,
 }

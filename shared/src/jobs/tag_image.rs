@@ -8,7 +8,7 @@ use crate::apply::{self, Change, Counts, StepKind, StepRecord, StepResult};
 use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
 use crate::model::{Image, ImageId, ImageState};
-use crate::tagging::{TagPlan, plan_creator, plan_tags};
+use crate::tagging::{TagPlan, copies_from_instance, plan_creator, plan_tags};
 
 /// What an event says about an image.
 #[derive(Clone, Copy)]
@@ -104,8 +104,10 @@ impl Job<'_> {
 
     async fn tag_new(&self, image: &Image, tagged: &mut Tagged) -> Result<(), CloudError> {
         let source = match &image.source_instance {
-            Some(instance) => self.cloud.find_instance_tags(instance).await?,
-            None => None,
+            Some(instance) if copies_from_instance(image, self.policy) => {
+                self.cloud.find_instance_tags(instance).await?
+            }
+            _ => None,
         };
         let snapshots = self.cloud.find_snapshots(&image.snapshots).await?;
         let plan = plan_tags(image, source.as_ref(), &snapshots, self.policy);
