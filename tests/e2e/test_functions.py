@@ -18,6 +18,7 @@ from worlds import (
     LEDGER_IMAGE,
     MARK,
     PLAIN,
+    TAGS,
     ago,
     ami,
     image,
@@ -44,7 +45,7 @@ class TestTagImage:
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image())
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
         assert answer["answer"] == "tagged"
         fleet = account.fleet()
@@ -61,7 +62,7 @@ class TestTagImage:
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image())
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         event = image_event(ami(9), "available")
         runtime.invoke("tag-image", event)
         once = account.fleet()
@@ -102,7 +103,7 @@ class TestTagImage:
         foreign = image(11, 1, owner_id="999988887777", public=True, snapshots=[])
         account.load(fleet | {"images": [*fleet["images"], foreign]})
         before = account.fleet()
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         answer = runtime.invoke("tag-image", event)
         assert answer["answer"] == "ignored"
         assert why in answer["reason"]
@@ -115,7 +116,7 @@ class TestTagImage:
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image())
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         answer = runtime.invoke("tag-image", image_event(ami(77), "available"))
         assert f"{ami(77)} is not visible yet" in answer["errorMessage"]
 
@@ -124,7 +125,7 @@ class TestTagImage:
     ) -> None:
         account.load(web_fleet())
         mark = tags_of(account.fleet(), ami(4))[MARK]
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         runtime.invoke("tag-image", image_event(ami(4), "available"))
         tags = tags_of(account.fleet(), ami(4))
         assert tags == {MARK: mark, "ManagedBy": "image-steward"}
@@ -133,7 +134,7 @@ class TestTagImage:
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image(tags={"Team": "theirs", "Name": "mine"}))
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         runtime.invoke("tag-image", image_event(ami(9), "available"))
         tags = tags_of(account.fleet(), ami(9))
         assert tags["Team"] == "theirs"
@@ -144,7 +145,7 @@ class TestTagImage:
     ) -> None:
         account.load(new_image())
         before = account.fleet()
-        runtime.start("tag-image", policy())
+        runtime.start("tag-image", policy(tagging=TAGS))
         answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
         assert answer["mode"] == "plan"
         assert set(resources(answer["tagged"])) == {ami(9), snap(9), snap(10)}
@@ -156,7 +157,7 @@ class TestTagImage:
     ) -> None:
         account.load(new_image())
         account.switch(deny=["CreateTags"])
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
         assert "ec2:CreateTags" in answer["errorMessage"]
 
@@ -195,6 +196,21 @@ class TestPruneImages:
             assert tags[DELETE_AFTER] > ago(-6)
         assert MARK in tags_of(after, ami(3))
         assert MARK not in tags_of(after, ami(8))
+
+    def test_an_image_whose_event_was_lost_is_tagged_after_the_steps(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        runtime.start("prune-images", policy(tagging=TAGS), **APPLY)
+        answer = runtime.invoke("prune-images", scheduled_event())
+        fleet = account.fleet()
+        for resource in (ami(9), snap(9), snap(10)):
+            assert resource in taken(answer["outcome"], "tag")
+            assert tags_of(fleet, resource)["image-steward:source-instance"] == INSTANCE
+            assert tags_of(fleet, resource)["Team"] == "web"
+        calls = account.calls()
+        tagged = position(calls, "CreateTags", snap(9))
+        assert all(position(calls, "DeregisterImage", one) < tagged for one in DUE)
 
     def test_the_ledger_is_written_before_the_image_goes(
         self, account: Account, runtime: Runtime

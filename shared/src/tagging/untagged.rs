@@ -136,3 +136,84 @@ impl<'a> MissingTags<'a> {
         plan_tags(image, source, &own, self.policy)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy() -> Policy {
+        let text = "version = 1\n[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n\
+                    [tagging]\nset = { ManagedBy = \"us\" }\ncopy_from_instance = [\"Team\"]\n";
+        Policy::parse(text, "test").unwrap()
+    }
+
+    fn image(n: usize, created_at: &str) -> Image {
+        let text = format!(
+            r#"{{"image_id":"ami-{n}","owner_id":"123456789012","state":"available","created_at":"{created_at}",
+                "snapshots":["snap-{n}","snap-9"],"source_instance":"i-{n}"}}"#
+        );
+        serde_json::from_str(&text).unwrap()
+    }
+
+    fn snapshots() -> Vec<Snapshot> {
+        ["snap-1", "snap-2", "snap-9"].map(|id| Snapshot::new(id.parse().unwrap())).into()
+    }
+
+    fn found(images: &[Image]) -> Untagged {
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        find_untagged(images, &snapshots(), &"123456789012".parse().unwrap(), &policy(), now)
+    }
+
+    fn ids(images: &[Image]) -> Vec<&str> {
+        images.iter().map(|image| image.image_id.as_str()).collect()
+    }
+
+    #[test]
+    fn images_of_the_last_30_days_are_found_the_oldest_first() {
+        let images = [image(1, "2026-11-20T00:00:00Z"), image(2, "2026-10-23T12:00:00Z")];
+        assert_eq!(ids(&found(&images).images), ["ami-2", "ami-1"]);
+        let old = [image(1, "2026-11-20T00:00:00Z"), image(2, "2026-10-23T11:59:59Z")];
+        let found = found(&old);
+        assert_eq!((ids(&found.images), found.snapshots.len()), (vec!["ami-1"], 2));
+    }
+
+    /// As if each image had its event: the first one tags the snapshot, and the second one leaves
+    /// what is there.
+    #[test]
+    fn a_shared_snapshot_gets_the_tags_of_the_older_image() {
+        let images = [image(1, "2026-11-20T00:00:00Z"), image(2, "2026-11-19T00:00:00Z")];
+        let found = found(&images);
+        let policy = policy();
+        let mut missing = MissingTags::new(&found.snapshots, &policy);
+        let team: Tags = [("Team", "web")].into_iter().collect();
+        assert!(found.images.iter().all(|image| missing.add(image, Some(&team))));
+        let shared = ResourceId::Snapshot("snap-9".parse().unwrap());
+        let writes = missing.writes();
+        let of_shared: Vec<_> =
+            writes.iter().filter(|(_, owned)| owned.iter().any(|(_, id)| **id == shared)).collect();
+        let [(tags, _)] = &of_shared[..] else { panic!("{of_shared:?}") };
+        assert_eq!(tags.get("image-steward:image"), Some("ami-2"));
+        assert_eq!(tags.get("image-steward:source-instance"), Some("i-2"));
+    }
+
+    #[test]
+    fn an_instance_is_read_only_for_an_image_that_does_not_name_it_yet() {
+        let policy = policy();
+        let mut one = image(1, "2026-11-20T00:00:00Z");
+        let bare = snapshots();
+        let instance = |image: &Image, snapshots: &[Snapshot]| {
+            MissingTags::new(snapshots, &policy).instance_of(image).is_some()
+        };
+        assert!(instance(&one, &bare));
+        let named: Tags = [("image-steward:source-instance", "i-1")].into_iter().collect();
+        one.tags = named.clone();
+        assert!(instance(&one, &bare), "its snapshots lack the tags");
+        let tagged: Vec<Snapshot> =
+            bare.into_iter().map(|one| Snapshot { tags: named.clone(), ..one }).collect();
+        assert!(!instance(&one, &tagged));
+        assert_eq!(found(std::slice::from_ref(&one)).images.len(), 1, "it lacks ManagedBy");
+        one.tags = Tags::default();
+        one.source_instance = None;
+        assert!(!instance(&one, &tagged));
+    }
+}
