@@ -32,12 +32,12 @@ pub async fn apply(
     cloud: &dyn Cloud,
     context: RunContext<'_>,
 ) -> Outcome {
-    apply_with(&TagBatches::new(cloud, plan.planned_at), plan, policy, cloud, context).await
+    apply_with(&mut TagBatches::new(cloud, plan.planned_at), plan, policy, cloud, context).await
 }
 
 /// The same in a run that also writes other tags.
 pub(crate) async fn apply_with(
-    batches: &TagBatches<'_>,
+    batches: &mut TagBatches<'_>,
     plan: &Plan,
     policy: &Policy,
     cloud: &dyn Cloud,
@@ -62,9 +62,9 @@ pub(crate) async fn apply_with(
             }
         }
     }
-    let run = Run { plan, policy, cloud, batches, context };
+    let run = Run { plan, policy, cloud, context };
     run.rescue(&mut outcome).await;
-    let unmarked = run.mark(&mut outcome).await;
+    let unmarked = run.mark(batches, &mut outcome).await;
     let steps = plan.decisions.iter().filter(|one| unmarked.may_go_on(one));
     let (deprecations, rest): (Vec<_>, Vec<_>) = steps
         .filter(|one| step_of(&one.action).is_some())
@@ -101,7 +101,6 @@ struct Run<'a> {
     plan: &'a Plan,
     policy: &'a Policy,
     cloud: &'a dyn Cloud,
-    batches: &'a TagBatches<'a>,
     context: RunContext<'a>,
 }
 
@@ -136,7 +135,7 @@ impl Run<'_> {
 
     /// Tags what is newly expired, all images in one batch: they get the same tag. What goes at
     /// once is tagged too, so that a role can be denied every image that is not.
-    async fn mark(&self, outcome: &mut Outcome) -> Unmarked {
+    async fn mark(&self, batches: &mut TagBatches<'_>, outcome: &mut Outcome) -> Unmarked {
         let plan = self.plan;
         let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
         let mut unmarked = Unmarked(Vec::new());
@@ -154,7 +153,7 @@ impl Run<'_> {
         let resources: Vec<ResourceId> = newly.iter().map(|one| (&one.image_id).into()).collect();
         let key = self.policy.tag_names.expired_at.as_str();
         let mark: Tags = [(key, plan.planned_at.to_string())].into_iter().collect();
-        let results = self.batches.set_tags(&resources, &mark).await;
+        let results = batches.set_tags(&resources, &mark).await;
         for (decision, result) in newly.into_iter().zip(results) {
             let image = &decision.image_id;
             match result {

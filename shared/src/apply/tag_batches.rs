@@ -1,8 +1,5 @@
 //! Writing one set of tags on many resources.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use jiff::Timestamp;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind};
@@ -20,9 +17,11 @@ pub(crate) struct TagBatches<'a> {
     cloud: &'a dyn Cloud,
     /// Where in a batch to begin, so that a later run does not spend its calls on the same ones.
     turn: usize,
-    denied: AtomicUsize,
-    first_denied: OnceLock<CloudError>,
-    others: AtomicUsize,
+    /// How many calls were denied, and the error of the last one.
+    denied: usize,
+    last_denied: Option<CloudError>,
+    /// How many calls failed for another reason.
+    others: usize,
 }
 
 impl<'a> TagBatches<'a> {
@@ -31,13 +30,7 @@ impl<'a> TagBatches<'a> {
         // Fibonacci hashing: runs a day or an hour apart do not all begin at the same place.
         let mixed = now.as_second().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
         let turn = usize::try_from(mixed).unwrap_or_default();
-        Self {
-            cloud,
-            turn,
-            denied: AtomicUsize::new(0),
-            first_denied: OnceLock::new(),
-            others: AtomicUsize::new(0),
-        }
+        Self { cloud, turn, denied: 0, last_denied: None, others: 0 }
     }
 
     /// Where to begin in a list of this length, another place in each run.
@@ -48,14 +41,14 @@ impl<'a> TagBatches<'a> {
     /// Sets `tags` on every resource, with one result for each. What was not tried by itself,
     /// because enough calls of the run have failed, failed with the error of its batch.
     pub(crate) async fn set_tags(
-        &self,
+        &mut self,
         resources: &[ResourceId],
         tags: &Tags,
     ) -> Vec<Result<(), CloudError>> {
-        if let Some(error) = self.first_denied.get()
-            && self.denied.load(Ordering::Relaxed) > MAX_DENIED_CALLS
+        if self.denied > MAX_DENIED_CALLS
+            && let Some(error) = self.last_denied.clone()
         {
-            let error = untried(error.clone(), "so many calls of this run were denied");
+            let error = untried(error, "so many calls of this run were denied");
             return resources.iter().map(|_| Err(error.clone())).collect();
         }
         let Err(error) = self.set(resources, tags).await else {
@@ -86,28 +79,27 @@ impl<'a> TagBatches<'a> {
         results
     }
 
-    async fn set(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
-        self.cloud.set_tags(resources, tags).await.inspect_err(|error| {
-            let count = match error.kind {
-                ErrorKind::Denied => {
-                    self.first_denied.get_or_init(|| error.clone());
-                    &self.denied
-                }
-                _ => &self.others,
-            };
-            count.fetch_add(1, Ordering::Relaxed);
-        })
+    async fn set(&mut self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
+        let result = self.cloud.set_tags(resources, tags).await;
+        match &result {
+            Ok(()) => {}
+            Err(error) if error.kind == ErrorKind::Denied => {
+                self.denied += 1;
+                self.last_denied = Some(error.clone());
+            }
+            Err(_) => self.others += 1,
+        }
+        result
     }
 
     /// Whether a batch that failed like this is split: both of its halves may fail too.
     fn may_split(&self, kind: ErrorKind) -> bool {
-        let (count, most) = match kind {
-            ErrorKind::Denied => (&self.denied, MAX_DENIED_CALLS),
-            ErrorKind::NotFound | ErrorKind::Other => (&self.others, MAX_OTHER_CALLS),
+        match kind {
+            ErrorKind::Denied => self.denied < MAX_DENIED_CALLS,
+            ErrorKind::NotFound | ErrorKind::Other => self.others < MAX_OTHER_CALLS,
             // The next call would fail like this one.
-            ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => return false,
-        };
-        count.load(Ordering::Relaxed) < most
+            ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => false,
+        }
     }
 }
 

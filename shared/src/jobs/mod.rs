@@ -155,7 +155,7 @@ pub struct Pruned {
     pub summary: Summary,
     /// The decisions of the plan that change something, at most [`MAX_DECISIONS`]; the log has all.
     pub decisions: Vec<Decision>,
-    /// Young images and snapshots that lacked tags, at most [`MAX_RECORDS`], each with the tags that
+    /// Young images and snapshots that lacked tags, at most [`MAX_DECISIONS`], each with the tags that
     /// it got or would get.
     pub tagged: Vec<TaggedResource>,
     /// What was done.

@@ -25,10 +25,10 @@ impl Job<'_> {
         let untagged = find_untagged(images, snapshots, account, self.policy, self.now);
         // It may be large, and the steps take their time.
         drop(inventory);
-        let batches = TagBatches::new(self.cloud, self.now);
-        let steps = self.apply_in(&plan, &batches).await;
+        let mut batches = TagBatches::new(self.cloud, self.now);
+        let steps = self.apply_in(&plan, &mut batches).await;
         let failure = failure_of(&steps);
-        let late = self.tag_untagged(untagged, &batches).await;
+        let late = self.tag_untagged(untagged, &mut batches).await;
         let outcome = steps.and(Outcome { steps: late.steps.clone(), ..Outcome::default() });
         let mut counts = Counts::default().seen(&plan.summary).done(&outcome);
         counts.gib_freed = outcome
@@ -51,7 +51,7 @@ impl Job<'_> {
         let changing = plan.decisions.into_iter().filter(|one| one.action.changes());
         let decisions = changing.take(MAX_DECISIONS).collect();
         let outcome = outcome.abridged(MAX_RECORDS);
-        let tagged = late.tagged.into_values().flatten().take(MAX_RECORDS).collect();
+        let tagged = late.tagged.into_values().flatten().take(MAX_DECISIONS).collect();
         let pruned = Pruned { mode: self.mode, summary: plan.summary, decisions, tagged, outcome };
         JobReport { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
     }
@@ -76,10 +76,10 @@ impl Job<'_> {
 
     /// Carries out a plan, or in plan mode says that nothing was done.
     pub async fn apply_images(&self, plan: &Plan) -> Outcome {
-        self.apply_in(plan, &TagBatches::new(self.cloud, self.now)).await
+        self.apply_in(plan, &mut TagBatches::new(self.cloud, self.now)).await
     }
 
-    async fn apply_in(&self, plan: &Plan, batches: &TagBatches<'_>) -> Outcome {
+    async fn apply_in(&self, plan: &Plan, batches: &mut TagBatches<'_>) -> Outcome {
         match self.mode {
             Mode::Apply => {
                 apply::apply_with(batches, plan, self.policy, self.cloud, self.context).await

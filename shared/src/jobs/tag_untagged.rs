@@ -37,7 +37,7 @@ impl Job<'_> {
     pub(super) async fn tag_untagged(
         &self,
         found: Untagged,
-        batches: &TagBatches<'_>,
+        batches: &mut TagBatches<'_>,
     ) -> LateTagging {
         let mut late = LateTagging::default();
         if self.mode == Mode::Apply {
