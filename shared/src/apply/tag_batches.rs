@@ -48,7 +48,7 @@ impl<'a> TagBatches<'a> {
         if self.denied > MAX_DENIED_CALLS
             && let Some(error) = self.last_denied.clone()
         {
-            let error = untried(error, "so many calls of this run were denied");
+            let error = untried(error, "too many calls of this run were denied");
             return resources.iter().map(|_| Err(error.clone())).collect();
         }
         let Err(error) = self.set(resources, tags).await else {
@@ -63,7 +63,7 @@ impl<'a> TagBatches<'a> {
             if batch.len() < 2 || !self.may_split(error.kind) {
                 let error = match batch.len() {
                     0 | 1 => error,
-                    _ => untried(error, "a batch with others failed, and too many of its parts"),
+                    _ => untried(error, "its batch failed, and so did too many parts of it"),
                 };
                 results[batch].fill(Err(error));
                 continue;
