@@ -40,6 +40,7 @@ WORDS = {
     "deregister": "deregistered",
     "mark_orphan": "marked",
     "delete_snapshot": "deleted",
+    "tag": "tagged",
     "in_use": "still in use, so later",
     "not_reached": "not reached",
 }

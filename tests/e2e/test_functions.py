@@ -18,6 +18,7 @@ from worlds import (
     LEDGER_IMAGE,
     MARK,
     PLAIN,
+    TAGS,
     ago,
     ami,
     image,
@@ -44,7 +45,7 @@ class TestTagImage:
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image())
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
         assert answer["answer"] == "tagged"
         fleet = account.fleet()
@@ -61,7 +62,7 @@ class TestTagImage:
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image())
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         event = image_event(ami(9), "available")
         runtime.invoke("tag-image", event)
         once = account.fleet()
@@ -84,7 +85,7 @@ class TestTagImage:
             (image_event(ami(9), "available", detail=None), "detail.ImageId"),
             (image_event(ami(9), "available", account="999988887777"), "999988887777"),
             (image_event(ami(9), "available", region="us-east-1"), "us-east-1"),
-            (image_event(ami(77), "available"), "gone"),
+            (image_event(ami(77), "available", time="2026-01-01T00:00:00Z"), "gone"),
             (image_event(ami(11), "available"), ""),
             (scheduled_event(), "schedule"),
             ({"detail-type": "EC2 Spot", "source": "aws.ec2", "detail": {}}, "unknown"),
@@ -102,7 +103,7 @@ class TestTagImage:
         foreign = image(11, 1, owner_id="999988887777", public=True, snapshots=[])
         account.load(fleet | {"images": [*fleet["images"], foreign]})
         before = account.fleet()
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         answer = runtime.invoke("tag-image", event)
         assert answer["answer"] == "ignored"
         assert why in answer["reason"]
@@ -111,12 +112,20 @@ class TestTagImage:
         # It is alive, and answers the next event.
         assert runtime.invoke("tag-image", None)["answer"] == "ignored"
 
+    def test_an_image_that_does_not_show_yet_is_an_error_so_that_lambda_retries(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
+        answer = runtime.invoke("tag-image", image_event(ami(77), "available"))
+        assert f"{ami(77)} is not visible yet" in answer["errorMessage"]
+
     def test_an_old_image_that_is_enabled_again_keeps_its_mark(
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(web_fleet())
         mark = tags_of(account.fleet(), ami(4))[MARK]
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         runtime.invoke("tag-image", image_event(ami(4), "available"))
         tags = tags_of(account.fleet(), ami(4))
         assert tags == {MARK: mark, "ManagedBy": "image-steward"}
@@ -125,7 +134,7 @@ class TestTagImage:
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(new_image(tags={"Team": "theirs", "Name": "mine"}))
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         runtime.invoke("tag-image", image_event(ami(9), "available"))
         tags = tags_of(account.fleet(), ami(9))
         assert tags["Team"] == "theirs"
@@ -136,7 +145,7 @@ class TestTagImage:
     ) -> None:
         account.load(new_image())
         before = account.fleet()
-        runtime.start("tag-image", policy())
+        runtime.start("tag-image", policy(tagging=TAGS))
         answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
         assert answer["mode"] == "plan"
         assert set(resources(answer["tagged"])) == {ami(9), snap(9), snap(10)}
@@ -148,7 +157,7 @@ class TestTagImage:
     ) -> None:
         account.load(new_image())
         account.switch(deny=["CreateTags"])
-        runtime.start("tag-image", policy(), **APPLY)
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         answer = runtime.invoke("tag-image", image_event(ami(9), "available"))
         assert "ec2:CreateTags" in answer["errorMessage"]
 
@@ -187,6 +196,21 @@ class TestPruneImages:
             assert tags[DELETE_AFTER] > ago(-6)
         assert MARK in tags_of(after, ami(3))
         assert MARK not in tags_of(after, ami(8))
+
+    def test_an_image_whose_event_was_lost_is_tagged_after_the_steps(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        runtime.start("prune-images", policy(tagging=TAGS), **APPLY)
+        answer = runtime.invoke("prune-images", scheduled_event())
+        fleet = account.fleet()
+        for resource in (ami(9), snap(9), snap(10)):
+            assert resource in taken(answer["outcome"], "tag")
+            assert tags_of(fleet, resource)["image-steward:source-instance"] == INSTANCE
+            assert tags_of(fleet, resource)["Team"] == "web"
+        calls = account.calls()
+        tagged = position(calls, "CreateTags", snap(9))
+        assert all(position(calls, "DeregisterImage", one) < tagged for one in DUE)
 
     def test_the_ledger_is_written_before_the_image_goes(
         self, account: Account, runtime: Runtime

@@ -18,10 +18,19 @@ PLAIN = 'deprecate_after = "never", disable_after = "never", deregister_after = 
 """From expired to gone without the steps in between."""
 
 
+TAGS = """set = { ManagedBy = "image-steward" }
+copy_from_instance = ["Team", "Absent"]
+"""
+"""What new images get, for [tagging]."""
+
+
 def policy(
-    retire: str = 'deregister_after = "7d"', more: str = "", last: int = 2
+    retire: str = 'deregister_after = "7d"',
+    more: str = "",
+    last: int = 2,
+    tagging: str = "",
 ) -> str:
-    """Keeps the newest two (`last`) of web-*; `retire` and `more` are TOML."""
+    """Keeps the newest two (`last`) of web-*; `retire`, `more`, `tagging` are TOML."""
     return f"""version = 1
 [[rule]]
 name = "web"
@@ -31,9 +40,7 @@ retire = {{ {retire} }}
 [safety]
 max_fraction = 1.0
 [tagging]
-set = {{ ManagedBy = "image-steward" }}
-copy_from_instance = ["Team", "Absent"]
-{more}
+{tagging}{more}
 """
 
 
@@ -62,8 +69,23 @@ def image(number: int, age: float, marked: float | None = None, **more: Any) -> 
     return made | more | {"tags": tags | more.get("tags", {})}
 
 
+def announced(fleet: dict[str, Any]) -> dict[str, Any]:
+    """The same after the event of each image: a sweep has no tags to make up for."""
+    snapshots = {one["snapshot_id"]: one for one in fleet.get("snapshots", [])}
+    for one in fleet["images"]:
+        for snapshot in one["snapshots"]:
+            made = {"snapshot_id": snapshot, "started_at": one["created_at"]}
+            made["tags"] = {LEDGER_IMAGE: one["image_id"]}
+            snapshots.setdefault(snapshot, made)
+    return fleet | {"snapshots": list(snapshots.values())}
+
+
 def web_fleet() -> dict[str, Any]:
     """1 and 2 are kept, 3 is newly expired, 4 waits, 5 to 7 are due, 8 is in use."""
+    return announced(_web_fleet())
+
+
+def _web_fleet() -> dict[str, Any]:
     return {
         "account": ACCOUNT,
         "images": [
@@ -121,11 +143,12 @@ def safety(**values: str) -> str:
 def small_fleet(*others: Any, **more: Any) -> dict[str, Any]:
     """The newest two, of which an instance runs, and `others`."""
     instance = {"instance_id": INSTANCE, "image_id": ami(1), "tags": {"Team": "web"}}
-    return {
+    fleet = {
         "account": ACCOUNT,
         "images": [image(1, 1), image(2, 2), *others],
         "instances": [instance],
-    } | more
+    }
+    return announced(fleet | more)
 
 
 def deprecated(number: int, marked: float, **more: Any) -> Any:

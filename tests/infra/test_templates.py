@@ -176,11 +176,15 @@ def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
             statement["Action"]
         ):
             narrowed = statement.get("Condition", {}).get("ForAllValues:StringLike")
-            if role == "TagImageRole":
+            if role in ("TagImageRole", "PruneImagesRole"):
                 assert narrowed is None, "the policy's own tags have any key"
             else:
                 assert narrowed == {"aws:TagKeys": "image-steward:*"}, role
                 assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}, role
+        if "ec2:DeleteTags" in as_list(statement["Action"]):
+            narrowed = statement["Condition"]["ForAllValues:StringLike"]
+            assert narrowed == {"aws:TagKeys": "image-steward:*"}, role
+            assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}, role
     [deny] = [one for _, one in statements() if one["Effect"] == "Deny"]
     keys = deny["Condition"]["ForAnyValue:StringEquals"]["aws:TagKeys"]
     # What tag-image does not write itself, of all that shared/src/model/tag_names.rs names.
@@ -191,6 +195,16 @@ def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
     on_instances = {"retire-when-imaged"}
     others = set(names) - written - on_instances
     assert set(keys) == {f"image-steward:{name}" for name in others}
+
+
+def test_the_rule_has_every_call_that_makes_an_image() -> None:
+    """The pattern and the function know the same calls."""
+    pattern = resources("wiring")["ImageMade"]["Properties"]["EventPattern"]
+    parser = Path(ROOT, "adapters/eventbridge/src/parse_event.rs").read_text()
+    [known] = re.findall(r"matches!\(\s*call,\s*([^)]*)\)", parser)
+    names = re.findall(r'"(\w+)"', known)
+    assert "CreateRestoreImageTask" in names
+    assert pattern["detail"]["eventName"] == names
 
 
 # The resources of every statement whose actions are not for describing and listing alone.
@@ -211,6 +225,7 @@ RESOURCES_OF_A_STATEMENT = {
         "arn:${AWS::Partition}:ssm:${AWS::Region}::parameter/aws/service/*",
     ],
     ("PruneImagesRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
+    ("PruneImagesRole", "Tag"): [IMAGES, SNAPSHOTS],
     ("PruneImagesRole", "Mark"): [IMAGES, SNAPSHOTS],
     ("PruneImagesRole", "Step"): [IMAGES],
     ("PruneImagesRole", "DeleteMarkedSnapshots"): [SNAPSHOTS],

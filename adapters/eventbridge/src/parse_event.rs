@@ -1,6 +1,7 @@
 //! From the JSON of an event to a trigger.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use jiff::Timestamp;
 use serde_json::Value;
 use steward::events::Trigger;
 use steward::model::ImageState;
@@ -40,8 +41,24 @@ fn image(event: &EventBridgeEvent<Value>) -> Trigger {
         account: event.account.as_deref().and_then(|id| id.parse().ok()),
         region: event.region.as_deref().and_then(|name| name.parse().ok()),
         message: text("ErrorMessage").to_owned(),
+        at: time_of(event),
     }
 }
+
+fn time_of(event: &EventBridgeEvent<Value>) -> Option<Timestamp> {
+    event.time.and_then(|time| time.to_rfc3339().parse().ok())
+}
+
+/// Where an identity has its name, the best first. No kind of identity has all of them: an ARN is
+/// missing for services, for other accounts and for users of IAM Identity Center, and an identity
+/// that CloudTrail does not know may have none ("CloudTrail userIdentity element" in its user guide).
+const NAMES: [&str; 6] =
+    ["/arn", "/invokedBy", "/onBehalfOf/userId", "/principalId", "/userName", "/accountId"];
+
+/// Where a call's response has the new image. EC2 wraps the responses of some calls in an element
+/// with the response's name; which form CreateRestoreImageTask has is not verified.
+const NEW_IMAGES: [&str; 2] =
+    ["/responseElements/imageId", "/responseElements/CreateRestoreImageTaskResponse/imageId"];
 
 /// A call that made an image. The identity's form differs from one kind of caller to the next,
 /// so that only what is needed is looked at; the crate's own type insists on more.
@@ -50,33 +67,31 @@ fn creating(event: &EventBridgeEvent<Value>) -> Trigger {
     let text = |pointer: &str| detail.pointer(pointer).and_then(Value::as_str);
     let call = text("/eventName").unwrap_or_default();
     let is_ours = text("/eventSource") == Some("ec2.amazonaws.com")
-        && matches!(call, "CreateImage" | "CopyImage" | "RegisterImage");
+        && matches!(call, "CreateImage" | "CopyImage" | "RegisterImage" | "CreateRestoreImageTask");
     if !is_ours {
         return Trigger::Ignored { what: format!("the call {call} by CloudTrail") };
     }
     if let Some(code) = text("/errorCode") {
         return Trigger::Ignored { what: format!("a call {call} that failed: {code}") };
     }
-    let image = match text("/responseElements/imageId").unwrap_or_default().parse() {
+    let image = NEW_IMAGES.iter().find_map(|pointer| text(pointer)).unwrap_or_default();
+    let image = match image.parse() {
         Ok(image) => image,
         Err(error) => {
             return Trigger::Malformed { why: format!("detail.responseElements.imageId: {error}") };
         }
     };
-    let by = ["arn", "invokedBy", "principalId"]
-        .iter()
-        .find_map(|key| text(&format!("/userIdentity/{key}")).filter(|text| !text.is_empty()));
-    let Some(by) = by else {
-        return Trigger::Malformed { why: "detail.userIdentity names nobody".to_owned() };
-    };
+    let identity = detail.get("userIdentity").unwrap_or(&Value::Null);
+    let name = |pointer: &&str| identity.pointer(pointer).and_then(Value::as_str);
+    let by = NAMES.iter().filter_map(name).find(|text| !text.is_empty());
     let account = text("/recipientAccountId").or(event.account.as_deref());
     let region = text("/awsRegion").or(event.region.as_deref());
     Trigger::Creating {
         image,
-        by: by.to_owned(),
+        by: by.map(str::to_owned),
         account: account.and_then(|id| id.parse().ok()),
         region: region.and_then(|name| name.parse().ok()),
-        at: text("/eventTime").and_then(|time| time.parse().ok()),
+        at: text("/eventTime").and_then(|time| time.parse().ok()).or_else(|| time_of(event)),
     }
 }
 
@@ -105,6 +120,7 @@ mod tests {
             account: Some("012345678901".parse().unwrap()),
             region: Some("us-east-1".parse().unwrap()),
             message: "no space".to_owned(),
+            at: Some("2026-11-22T12:00:00Z".parse().unwrap()),
         };
         assert_eq!(parse(&event), expected);
     }
@@ -142,36 +158,138 @@ mod tests {
         assert_eq!(parse(&other), Trigger::Ignored { what });
     }
 
+    fn made(call: &str, identity: &Value, response: &Value) -> Value {
+        json!({
+            "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2",
+            "account": "012345678901", "region": "us-east-1", "time": "2026-11-22T12:03:00Z",
+            "detail": {
+                "eventTime": "2026-11-22T12:00:00Z", "eventSource": "ec2.amazonaws.com",
+                "eventName": call, "awsRegion": "eu-west-1",
+                "recipientAccountId": "210987654321", "userIdentity": identity,
+                "responseElements": response,
+            },
+        })
+    }
+
+    fn creating(by: Option<&str>) -> Trigger {
+        Trigger::Creating {
+            image: "ami-1".parse().unwrap(),
+            by: by.map(str::to_owned),
+            account: Some("210987654321".parse().unwrap()),
+            region: Some("eu-west-1".parse().unwrap()),
+            at: Some("2026-11-22T12:00:00Z".parse().unwrap()),
+        }
+    }
+
+    /// Every type of identity in CloudTrail's reference, with the fields that it documents.
     #[test]
     fn whoever_called_is_named_as_well_as_can_be() {
-        let made = |identity: &Value| {
-            json!({
-                "detail-type": "AWS API Call via CloudTrail", "source": "aws.ec2",
-                "account": "012345678901", "region": "us-east-1",
-                "detail": {
-                    "eventTime": "2026-11-22T12:00:00Z", "eventSource": "ec2.amazonaws.com",
-                    "eventName": "CopyImage", "awsRegion": "eu-west-1",
-                    "recipientAccountId": "210987654321", "userIdentity": identity,
-                    "responseElements": {"imageId": "ami-1"},
-                },
-            })
-        };
+        let root = "arn:aws:iam::111122223333:root";
+        let role = "arn:aws:iam::111122223333:role/Baker";
+        let session = "arn:aws:sts::111122223333:assumed-role/Baker/alice";
+        let federated = "arn:aws:sts::111122223333:federated-user/alice";
+        let user = "544894e8-80c1-707f-60e3-3ba6510dfac1";
         for (identity, expected) in [
-            (json!({"type": "IAMUser", "principalId": "AIDA", "arn": "arn:a"}), "arn:a"),
+            (
+                json!({"type": "Root", "principalId": "111122223333", "arn": root, "accountId": "111122223333"}),
+                Some(root),
+            ),
+            (
+                json!({"type": "IAMUser", "principalId": "AIDA", "arn": "arn:a", "userName": "a"}),
+                Some("arn:a"),
+            ),
+            (
+                json!({
+                    "type": "AssumedRole", "principalId": "AROA:alice", "arn": session, "accountId": "111122223333",
+                    "sessionContext": {"sessionIssuer": {"type": "Role", "arn": role}},
+                }),
+                Some(session),
+            ),
+            (json!({"type": "Role", "principalId": "AROA", "arn": role}), Some(role)),
+            (
+                json!({"type": "FederatedUser", "principalId": "1:alice", "arn": federated}),
+                Some(federated),
+            ),
+            (
+                json!({"type": "Directory", "userName": "alice@corp", "accountId": "111122223333"}),
+                Some("alice@corp"),
+            ),
+            (
+                json!({"type": "AWSAccount", "principalId": "AIDA", "accountId": "444455556666"}),
+                Some("AIDA"),
+            ),
+            (json!({"type": "AWSAccount", "accountId": "444455556666"}), Some("444455556666")),
             (
                 json!({"type": "AWSService", "invokedBy": "backup.amazonaws.com"}),
-                "backup.amazonaws.com",
+                Some("backup.amazonaws.com"),
             ),
-            (json!({"principalId": "AIDA", "arn": ""}), "AIDA"),
+            (
+                json!({
+                    "type": "IdentityCenterUser", "accountId": "111122223333", "credentialId": "x",
+                    "onBehalfOf": {"userId": user, "identityStoreArn": "arn:aws:identitystore::1:identitystore/d-1"},
+                }),
+                Some(user),
+            ),
+            (
+                json!({"type": "IdentityCenterUser", "accountId": "111122223333"}),
+                Some("111122223333"),
+            ),
+            (
+                json!({"type": "SAMLUser", "principalId": "x=:Saml", "userName": "Saml", "identityProvider": "x="}),
+                Some("x=:Saml"),
+            ),
+            (
+                json!({"type": "WebIdentityUser", "principalId": "www.example.com:app:7", "userName": "7"}),
+                Some("www.example.com:app:7"),
+            ),
+            (json!({"type": "Unknown", "accountId": "111122223333"}), Some("111122223333")),
+            (json!({"type": "Unknown"}), None),
+            (json!({"principalId": "AIDA", "arn": ""}), Some("AIDA")),
+            (json!({"type": "IAMUser", "arn": 5, "onBehalfOf": "x", "accountId": ["1"]}), None),
+            (json!({}), None),
+            (json!(null), None),
+            (json!("alice"), None),
         ] {
-            let expected = Trigger::Creating {
-                image: "ami-1".parse().unwrap(),
-                by: expected.to_owned(),
-                account: Some("210987654321".parse().unwrap()),
-                region: Some("eu-west-1".parse().unwrap()),
-                at: Some("2026-11-22T12:00:00Z".parse().unwrap()),
-            };
-            assert_eq!(parse(&made(&identity)), expected);
+            let event = made("CopyImage", &identity, &json!({"imageId": "ami-1"}));
+            assert_eq!(parse(&event), creating(expected), "{identity}");
         }
+        let mut without = made("CopyImage", &json!(null), &json!({"imageId": "ami-1"}));
+        without["detail"].as_object_mut().unwrap().remove("userIdentity");
+        assert_eq!(parse(&without), creating(None));
+    }
+
+    #[test]
+    fn every_call_that_makes_an_image_is_known() {
+        let identity = json!({"arn": "arn:a"});
+        let image = json!({"requestId": "r", "imageId": "ami-1"});
+        for call in ["CreateImage", "CopyImage", "RegisterImage", "CreateRestoreImageTask"] {
+            assert_eq!(parse(&made(call, &identity, &image)), creating(Some("arn:a")), "{call}");
+        }
+        let wrapped = json!({"CreateRestoreImageTaskResponse": image});
+        let event = made("CreateRestoreImageTask", &identity, &wrapped);
+        assert_eq!(parse(&event), creating(Some("arn:a")));
+        for call in ["CreateStoreImageTask", "ImportImage", "RunInstances", ""] {
+            let trigger = parse(&made(call, &identity, &image));
+            assert!(matches!(trigger, Trigger::Ignored { .. }), "{call}: {trigger:?}");
+        }
+        for response in [json!({}), json!(null), json!({"imageId": "snap-1"})] {
+            let trigger = parse(&made("CreateRestoreImageTask", &identity, &response));
+            assert!(matches!(trigger, Trigger::Malformed { .. }), "{response}: {trigger:?}");
+        }
+    }
+
+    #[test]
+    fn the_time_of_an_event_is_known_if_it_says_so() {
+        let at = |event: &Value| match parse(event) {
+            Trigger::Image { at, .. } | Trigger::Creating { at, .. } => at.map(|at| at.to_string()),
+            other => panic!("{other:?}"),
+        };
+        let mut event = image_event(&json!({"ImageId": "ami-1", "State": "available"}));
+        assert_eq!(at(&event).as_deref(), Some("2026-11-22T12:00:00Z"));
+        event.as_object_mut().unwrap().remove("time");
+        assert_eq!(at(&event), None);
+        let mut event = made("CopyImage", &json!({}), &json!({"imageId": "ami-1"}));
+        event["detail"].as_object_mut().unwrap().remove("eventTime");
+        assert_eq!(at(&event).as_deref(), Some("2026-11-22T12:03:00Z"));
     }
 }

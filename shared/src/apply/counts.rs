@@ -25,9 +25,9 @@ pub struct Counts {
     pub images_deregistered: usize,
     /// Images of which every step was undone.
     pub images_rescued: usize,
-    /// Images that a cap leaves to a later run.
+    /// Images that a cap leaves to a later run: their next step, or the tags that they lack.
     pub images_deferred: usize,
-    /// Images that were tagged when they became available.
+    /// Images that were tagged when they became available, or in a sweep that found them without tags.
     pub images_tagged: usize,
     /// Orphaned snapshots that were tagged, to be deleted later.
     pub snapshots_marked: usize,

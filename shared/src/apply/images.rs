@@ -7,7 +7,7 @@ use futures_util::stream::{self, StreamExt};
 
 use super::recheck::{Rechecker, ReferenceCheck};
 use super::undo::undo;
-use super::{Change, MARGIN, Outcome, StepKind, StepResult, tag_each};
+use super::{Change, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{ImageId, ResourceId, Snapshot, SnapshotFate, SnapshotId, Tags};
 use crate::plan::reason::Reason;
@@ -27,6 +27,17 @@ const IN_FLIGHT: usize = 5;
 
 /// Carries out `plan`. Applying the same plan twice removes nothing more.
 pub async fn apply(
+    plan: &Plan,
+    policy: &Policy,
+    cloud: &dyn Cloud,
+    context: RunContext<'_>,
+) -> Outcome {
+    apply_with(&mut TagBatches::new(cloud, plan.planned_at), plan, policy, cloud, context).await
+}
+
+/// The same in a run that also writes other tags.
+pub(crate) async fn apply_with(
+    batches: &mut TagBatches<'_>,
     plan: &Plan,
     policy: &Policy,
     cloud: &dyn Cloud,
@@ -53,7 +64,7 @@ pub async fn apply(
     }
     let run = Run { plan, policy, cloud, context };
     run.rescue(&mut outcome).await;
-    let unmarked = run.mark(&mut outcome).await;
+    let unmarked = run.mark(batches, &mut outcome).await;
     let steps = plan.decisions.iter().filter(|one| unmarked.may_go_on(one));
     let (deprecations, rest): (Vec<_>, Vec<_>) = steps
         .filter(|one| step_of(&one.action).is_some())
@@ -124,7 +135,7 @@ impl Run<'_> {
 
     /// Tags what is newly expired, all images in one batch: they get the same tag. What goes at
     /// once is tagged too, so that a role can be denied every image that is not.
-    async fn mark(&self, outcome: &mut Outcome) -> Unmarked {
+    async fn mark(&self, batches: &mut TagBatches<'_>, outcome: &mut Outcome) -> Unmarked {
         let plan = self.plan;
         let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
         let mut unmarked = Unmarked(Vec::new());
@@ -142,7 +153,7 @@ impl Run<'_> {
         let resources: Vec<ResourceId> = newly.iter().map(|one| (&one.image_id).into()).collect();
         let key = self.policy.tag_names.expired_at.as_str();
         let mark: Tags = [(key, plan.planned_at.to_string())].into_iter().collect();
-        let results = tag_each(self.cloud, &resources, &mark).await;
+        let results = batches.set_tags(&resources, &mark).await;
         for (decision, result) in newly.into_iter().zip(results) {
             let image = &decision.image_id;
             match result {

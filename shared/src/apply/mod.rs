@@ -11,6 +11,7 @@ mod images;
 mod outcome;
 mod recheck;
 mod snapshots;
+mod tag_batches;
 mod undo;
 
 use std::time::Duration;
@@ -20,11 +21,12 @@ use serde::Serialize;
 pub use self::change::Change;
 pub use self::counts::Counts;
 pub use self::images::apply;
+pub(crate) use self::images::apply_with;
 pub use self::outcome::{Failure, Outcome, Status, StepKind, StepRecord, StepResult};
 pub use self::snapshots::apply_snapshots;
+pub use self::tag_batches::MAX_DENIED_CALLS;
+pub(crate) use self::tag_batches::TagBatches;
 pub use self::undo::{RestoreStep, undo};
-use crate::cloud::{Cloud, CloudError, ErrorKind};
-use crate::model::{ResourceId, Tags};
 
 /// How many snapshots are worked on at once. With a round trip of some 100 ms this is more than
 /// the 5 deletions a second that the provider allows in the long run.
@@ -53,26 +55,4 @@ pub enum Mode {
     Plan,
     /// It does it.
     Apply,
-}
-
-/// Sets `tags` on every resource, with one answer for each: together if possible. Where a single
-/// bad resource makes a batch fail, its halves are tried, so that the rest costs few calls.
-pub(crate) async fn tag_each(
-    cloud: &dyn Cloud,
-    resources: &[ResourceId],
-    tags: &Tags,
-) -> Vec<Result<(), CloudError>> {
-    match cloud.set_tags(resources, tags).await {
-        Ok(()) => resources.iter().map(|_| Ok(())).collect(),
-        Err(error)
-            if resources.len() > 1
-                && matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other) =>
-        {
-            let (front, back) = resources.split_at(resources.len() / 2);
-            let mut results = Box::pin(tag_each(cloud, front, tags)).await;
-            results.extend(Box::pin(tag_each(cloud, back, tags)).await);
-            results
-        }
-        Err(error) => resources.iter().map(|_| Err(error.clone())).collect(),
-    }
 }

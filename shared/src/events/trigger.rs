@@ -20,13 +20,15 @@ pub enum Trigger {
         region: Option<Region>,
         /// The provider's words, for a failed image.
         message: String,
+        /// When; `None` when the event does not say.
+        at: Option<Timestamp>,
     },
     /// Somebody began to make an image, as CloudTrail tells. It may be there, or not yet.
     Creating {
         /// The image.
         image: ImageId,
-        /// Who: an ARN, or the name of a service.
-        by: String,
+        /// Who: an ARN, the name of a service, or an id; `None` when the event names nobody.
+        by: Option<String>,
         /// Where it is; `None` when the event does not say.
         account: Option<AccountId>,
         /// Where it is; `None` when the event does not say.

@@ -7,8 +7,9 @@ mod prune_images;
 mod reap_snapshots;
 mod retire_instances;
 mod tag_image;
+mod tag_untagged;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 pub use crate::apply::Mode;
@@ -28,6 +29,10 @@ pub const MAX_DECISIONS: usize = 1000;
 /// The maximum number of step records in an answer. One takes about 100 bytes, or 500 with a
 /// failure or with reasons.
 pub const MAX_RECORDS: usize = 5_000;
+
+/// How long an event may be ahead of the provider's own listings. An image that is not found
+/// after that is gone. The runtime sends a failed event again after one minute and after two more.
+const MAX_LISTING_DELAY: SignedDuration = SignedDuration::from_mins(15);
 
 /// What a function does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
@@ -150,6 +155,9 @@ pub struct Pruned {
     pub summary: Summary,
     /// The decisions of the plan that change something, at most [`MAX_DECISIONS`]; the log has all.
     pub decisions: Vec<Decision>,
+    /// Young images and snapshots that lacked tags, at most [`MAX_DECISIONS`], each with the tags that
+    /// it got or would get.
+    pub tagged: Vec<TaggedResource>,
     /// What was done.
     pub outcome: Outcome,
 }
@@ -232,6 +240,11 @@ impl Job<'_> {
 
     fn events(&self) -> EventBuilder<'_> {
         EventBuilder { target: self.target, now: self.now, keep: &self.policy.tag_names.keep }
+    }
+
+    /// Whether what happened at `at` may not show in the provider's listings yet.
+    fn is_young(&self, at: Option<Timestamp>) -> bool {
+        at.is_some_and(|at| self.now.duration_since(at) < MAX_LISTING_DELAY)
     }
 
     /// Why an event about another account or Region is ignored.

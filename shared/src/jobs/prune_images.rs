@@ -6,26 +6,39 @@ use super::{
     Answer, FunctionKind, Job, JobReport, MAX_DECISIONS, MAX_RECORDS, Mode, Pruned, failure_of,
     not_for_us,
 };
-use crate::apply::{self, Counts, Outcome, StepKind};
+use crate::apply::{self, Counts, Outcome, StepKind, TagBatches};
 use crate::collect;
 use crate::events::Trigger;
 use crate::model::{Inventory, SnapshotFate, SnapshotId};
 use crate::plan::{Action, Plan};
+use crate::tagging::find_untagged;
 
 impl Job<'_> {
-    /// The schedule: retire what the policy does not keep.
+    /// The schedule: retire what the policy does not keep, then tag young images that lack tags.
     pub async fn prune_images(&self, trigger: &Trigger) -> JobReport {
         if *trigger != Trigger::Schedule {
             return JobReport::ignored(not_for_us(trigger));
         }
-        let (plan, sizes) = self.collect_and_plan().await;
-        let outcome = self.apply_images(&plan).await;
+        let (plan, inventory) = self.collect_and_plan().await;
+        let sizes = sizes_of_what_goes(&plan, &inventory);
+        let Inventory { images, snapshots, account, .. } = &inventory;
+        let untagged = find_untagged(images, snapshots, account, self.policy, self.now);
+        // It may be large, and the steps take their time.
+        drop(inventory);
+        let mut batches = TagBatches::new(self.cloud, self.now);
+        let steps = self.apply_in(&plan, &mut batches).await;
+        let failure = failure_of(&steps);
+        let late = self.tag_untagged(untagged, &mut batches).await;
+        let outcome = steps.and(Outcome { steps: late.steps.clone(), ..Outcome::default() });
         let mut counts = Counts::default().seen(&plan.summary).done(&outcome);
         counts.gib_freed = outcome
             .snapshots_done(StepKind::DeleteSnapshot)
             .filter_map(|id| sizes.get(id))
             .map(|size| u64::from(*size))
             .sum();
+        if self.mode == Mode::Apply {
+            counts.images_tagged = late.tagged.len();
+        }
         let mut events = self.events().of_sweep(
             FunctionKind::PruneImages.name(),
             self.mode,
@@ -34,11 +47,12 @@ impl Job<'_> {
             &counts,
         );
         events.extend(self.events().of_images(&plan, &outcome, &sizes));
-        let failure = failure_of(&outcome);
+        events.extend(self.events_of_tagging(&late));
         let changing = plan.decisions.into_iter().filter(|one| one.action.changes());
         let decisions = changing.take(MAX_DECISIONS).collect();
         let outcome = outcome.abridged(MAX_RECORDS);
-        let pruned = Pruned { mode: self.mode, summary: plan.summary, decisions, outcome };
+        let tagged = late.tagged.into_values().flatten().take(MAX_DECISIONS).collect();
+        let pruned = Pruned { mode: self.mode, summary: plan.summary, decisions, tagged, outcome };
         JobReport { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
     }
 
@@ -47,8 +61,8 @@ impl Job<'_> {
         self.collect_and_plan().await.0
     }
 
-    /// The plan, and the sizes of the snapshots that are to go together with their images.
-    async fn collect_and_plan(&self) -> (Plan, HashMap<SnapshotId, u32>) {
+    /// The plan, and what it was made from.
+    async fn collect_and_plan(&self) -> (Plan, Inventory) {
         let scope = self.policy.safety.reference_scope();
         let mut inventory =
             collect::collect_inventory(self.cloud, self.target, &scope, self.now, self.context)
@@ -57,14 +71,19 @@ impl Job<'_> {
             collect::plan_verified(self.cloud, &mut inventory, self.policy, self.now, self.context)
                 .await;
         log_plan(&plan);
-        let sizes = sizes_of_what_goes(&plan, &inventory);
-        (plan, sizes)
+        (plan, inventory)
     }
 
     /// Carries out a plan, or in plan mode says that nothing was done.
     pub async fn apply_images(&self, plan: &Plan) -> Outcome {
+        self.apply_in(plan, &mut TagBatches::new(self.cloud, self.now)).await
+    }
+
+    async fn apply_in(&self, plan: &Plan, batches: &mut TagBatches<'_>) -> Outcome {
         match self.mode {
-            Mode::Apply => apply::apply(plan, self.policy, self.cloud, self.context).await,
+            Mode::Apply => {
+                apply::apply_with(batches, plan, self.policy, self.cloud, self.context).await
+            }
             Mode::Plan => Outcome::refused(plan.refusal.clone()),
         }
     }

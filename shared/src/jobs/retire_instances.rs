@@ -17,14 +17,14 @@ impl Job<'_> {
     /// came too early: retire the instances that asked to be retired once it is there.
     ///
     /// # Errors
-    /// When instances or images cannot be listed.
+    /// When instances or images cannot be listed, or the image does not show yet.
     pub async fn retire_instances(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
-        let only = match trigger {
-            Trigger::Schedule => None,
-            Trigger::Image { image, state: ImageState::Available, account, region, .. } => {
+        let (only, at) = match trigger {
+            Trigger::Schedule => (None, None),
+            Trigger::Image { image, state: ImageState::Available, account, region, at, .. } => {
                 match self.elsewhere(account.as_ref(), region.as_ref()) {
                     Some(why) => return Ok(JobReport::ignored(why)),
-                    None => Some(image),
+                    None => (Some(image), *at),
                 }
             }
             other => return Ok(JobReport::ignored(not_for_us(other))),
@@ -36,6 +36,12 @@ impl Job<'_> {
             None => self.cloud.list_images().await?.images,
             Some(image) => self.cloud.find_image(image).await?.into_iter().collect(),
         };
+        if let (Some(image), true) = (only, images.is_empty())
+            && instances.iter().any(|one| !is_at_its_end(one, self.policy))
+            && self.is_young(at)
+        {
+            return Err(JobError::NotVisibleYet(image.clone()));
+        }
         let mut retired = Retired {
             mode: self.mode,
             retired: Vec::new(),

@@ -1,7 +1,5 @@
 //! A new image: tag it and its snapshots.
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::{
     Answer, DroppedTag, Job, JobError, JobReport, Mode, Tagged, TaggedResource, all_failed,
     not_for_us,
@@ -10,11 +8,16 @@ use crate::apply::{self, Change, Counts, StepKind, StepRecord, StepResult};
 use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
 use crate::model::{Image, ImageId, ImageState};
-use crate::tagging::{TagPlan, plan_creator, plan_tags};
+use crate::tagging::{TagPlan, copies_from_instance, plan_creator, plan_tags};
 
-/// An image that was made so long ago and is not found is gone. The runtime sends a failed event
-/// again after one minute and after two more, so that the last time is beyond this.
-const UNSEEN_FOR: SignedDuration = SignedDuration::from_mins(2);
+/// What an event says about an image.
+#[derive(Clone, Copy)]
+enum Heard<'a> {
+    /// It became available.
+    Available,
+    /// Somebody creates it; `None` when CloudTrail names nobody.
+    Creating(Option<&'a str>),
+}
 
 enum ImageLookup {
     Ours(Box<Image>),
@@ -29,11 +32,11 @@ impl Job<'_> {
     /// # Errors
     /// When the image cannot be read, or is not available yet.
     pub async fn tag_image(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
-        let (image, creator, is_young) = match trigger {
-            Trigger::Image { image, state: ImageState::Available, account, region, .. } => {
+        let (image, heard, at) = match trigger {
+            Trigger::Image { image, state: ImageState::Available, account, region, at, .. } => {
                 match self.elsewhere(account.as_ref(), region.as_ref()) {
                     Some(why) => return Ok(JobReport::ignored(why)),
-                    None => (image, None, false),
+                    None => (image, Heard::Available, at),
                 }
             }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
@@ -43,15 +46,17 @@ impl Job<'_> {
             Trigger::Creating { image, by, account, region, at } => {
                 match self.elsewhere(account.as_ref(), region.as_ref()) {
                     Some(why) => return Ok(JobReport::ignored(why)),
-                    None => (image, Some(by.as_str()), at.is_some_and(|at| self.is_young(at))),
+                    None => (image, Heard::Creating(by.as_deref()), at),
                 }
             }
             other => return Ok(JobReport::ignored(not_for_us(other))),
         };
         let found = match self.image_of_ours(image).await? {
             ImageLookup::Ours(found) => found,
-            // Whoever made it heard of it before the provider's own listing did.
-            ImageLookup::Nowhere if is_young => return Err(JobError::NotVisibleYet(image.clone())),
+            // The event was quicker than the provider's own listing.
+            ImageLookup::Nowhere if self.is_young(*at) => {
+                return Err(JobError::NotVisibleYet(image.clone()));
+            }
             ImageLookup::Nowhere => return Ok(JobReport::ignored(format!("{image} is gone"))),
             ImageLookup::Foreign => {
                 return Ok(JobReport::ignored(format!("{image} belongs to another account")));
@@ -64,21 +69,27 @@ impl Job<'_> {
             dropped: Vec::new(),
             not_tagged: Vec::new(),
         };
-        match creator {
-            Some(creator) => self.tag_creator(&found, creator, &mut tagged).await?,
-            None => match found.state {
-                ImageState::Available => self.tag_new(&found, &mut tagged).await?,
-                // The event was earlier than the provider's own listing.
-                ImageState::Pending => return Err(JobError::StillPending(image.clone())),
-                // The event is old: what counts is the image as it is now.
-                state => return Ok(JobReport::ignored(format!("{image} is {state} by now"))),
-            },
+        match (heard, found.state) {
+            (Heard::Creating(Some(creator)), _) => {
+                self.tag_creator(&found, creator, &mut tagged).await?;
+            }
+            // Nobody to be named: what remains is that there is a new image.
+            (_, ImageState::Available) => self.tag_new(&found, &mut tagged).await?,
+            (Heard::Creating(None), state) => {
+                return Ok(JobReport::ignored(format!(
+                    "{image} is {state}, and CloudTrail does not say who created it"
+                )));
+            }
+            // The event was earlier than the provider's own listing.
+            (Heard::Available, ImageState::Pending) => {
+                return Err(JobError::StillPending(image.clone()));
+            }
+            // The event is old: what counts is the image as it is now.
+            (Heard::Available, state) => {
+                return Ok(JobReport::ignored(format!("{image} is {state} by now")));
+            }
         }
-        Ok(self.report_tagged(tagged, creator.is_none()))
-    }
-
-    fn is_young(&self, made_at: Timestamp) -> bool {
-        self.now.duration_since(made_at) < UNSEEN_FOR
+        Ok(self.report_tagged(tagged, matches!(heard, Heard::Available)))
     }
 
     async fn image_of_ours(&self, image: &ImageId) -> Result<ImageLookup, CloudError> {
@@ -93,8 +104,10 @@ impl Job<'_> {
 
     async fn tag_new(&self, image: &Image, tagged: &mut Tagged) -> Result<(), CloudError> {
         let source = match &image.source_instance {
-            Some(instance) => self.cloud.find_instance_tags(instance).await?,
-            None => None,
+            Some(instance) if copies_from_instance(image, self.policy) => {
+                self.cloud.find_instance_tags(instance).await?
+            }
+            _ => None,
         };
         let snapshots = self.cloud.find_snapshots(&image.snapshots).await?;
         let plan = plan_tags(image, source.as_ref(), &snapshots, self.policy);
@@ -130,10 +143,11 @@ impl Job<'_> {
             tracing::warn!(image_id = %tagged.image_id, resource_id = %id, key, "no room for this tag");
             tagged.dropped.push(DroppedTag { resource: id.clone(), key: key.clone() });
         }
+        let mut batches = apply::TagBatches::new(self.cloud, self.now);
         for (tags, resources) in &plan.writes {
             let results = match self.mode {
                 Mode::Plan => resources.iter().map(|_| Ok(())).collect(),
-                Mode::Apply => apply::tag_each(self.cloud, resources, tags).await,
+                Mode::Apply => batches.set_tags(resources, tags).await,
             };
             for (resource, result) in resources.iter().zip(results) {
                 match result {

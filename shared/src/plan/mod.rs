@@ -366,6 +366,11 @@ pub(crate) fn may_have_family(image: &Image, account: &AccountId) -> bool {
         && protect::manager(image).is_none()
 }
 
+/// Whether AWS Backup, Data Lifecycle Manager or Image Builder manages `image`.
+pub(crate) fn is_managed(image: &Image) -> bool {
+    protect::manager(image).is_some()
+}
+
 /// Whether an image in this state still exists.
 fn exists(image: &Image) -> bool {
     image.state != ImageState::Deregistered

@@ -59,7 +59,7 @@ pub fn outcome_text(outcome: &Outcome) -> String {
 }
 
 /// The steps of a sweep, with the words for what they did.
-const DONE: [(StepKind, &str); 7] = [
+const DONE: [(StepKind, &str); 8] = [
     (StepKind::Expire, "expired"),
     (StepKind::Deprecate, "deprecated"),
     (StepKind::Disable, "disabled"),
@@ -67,6 +67,7 @@ const DONE: [(StepKind, &str); 7] = [
     (StepKind::Deregister, "deregistered"),
     (StepKind::MarkOrphan, "orphaned snapshots marked, to be deleted in a later run"),
     (StepKind::DeleteSnapshot, "snapshots deleted"),
+    (StepKind::Tag, "tagged, having lacked tags"),
 ];
 
 /// How the account differs from what a saved plan was made for; nothing when it does not.

@@ -28,7 +28,10 @@ impl ImageReader for Fake {
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
         let mut inner = self.begin(Call::FindImage(image.clone()));
-        inner.faults.check("ec2:DescribeImages", &[image.as_str()])?;
+        match inner.faults.check("ec2:DescribeImages", &[image.as_str()]) {
+            Err(error) if error.kind == ErrorKind::NotFound => return Ok(None),
+            checked => checked?,
+        }
         Ok(inner.state.images.get(image).map(|one| one.seen_by(&self.account)))
     }
 }

@@ -99,9 +99,9 @@ fn is_asked_for_again_while_the_image_is_not_to_be_seen_yet() {
         event["detail"]["eventTime"] = json!(time);
         run_within(&fake, POLICY, Mode::Apply, FunctionKind::TagImage, &event, &NoDeadline)
     };
-    let error = event_of("2026-11-22T11:58:30Z").unwrap_err();
+    let error = event_of("2026-11-22T11:45:30Z").unwrap_err();
     assert_eq!(error, JobError::NotVisibleYet("ami-00000001".parse().unwrap()));
-    let report = event_of("2026-11-22T11:57:30Z").unwrap();
+    let report = event_of("2026-11-22T11:44:30Z").unwrap();
     assert!(matches!(report.answer, Answer::Ignored { .. }), "it is gone by now");
 }
 
@@ -122,17 +122,16 @@ fn needs_a_call_that_made_an_image_of_ours() {
     }));
     let mut failed = made("ami-00000001", "CreateImage");
     failed["detail"]["errorCode"] = json!("Client.UnauthorizedOperation");
-    let mut nobody = made("ami-00000001", "CreateImage");
-    nobody["detail"]["userIdentity"] = json!({"type": "Unknown"});
+    let mut old = made("ami-0000ffff", "CreateImage");
+    old["time"] = json!("2026-11-22T11:00:00Z");
     let mut elsewhere = made("ami-00000001", "CreateImage");
     elsewhere["detail"]["awsRegion"] = json!("us-east-1");
     for (event, why) in [
         (made("ami-00000001", "CreateImage"), "belongs to another account"),
-        (made("ami-0000ffff", "CreateImage"), "is gone"),
+        (old, "is gone"),
         (made("ami-00000001", "RunInstances"), "the call RunInstances"),
         (made("i-1", "CreateImage"), "detail.responseElements.imageId"),
         (failed, "failed: Client.UnauthorizedOperation"),
-        (nobody, "names nobody"),
         (elsewhere, "the event is from us-east-1"),
     ] {
         let report = run(&fake, FunctionKind::TagImage, &event);
@@ -141,4 +140,28 @@ fn needs_a_call_that_made_an_image_of_ours() {
         assert_eq!(report.counts, None);
     }
     assert_eq!(fake.changing_calls(), []);
+}
+
+#[test]
+fn is_not_written_when_nobody_is_named_and_the_image_is_tagged_all_the_same() {
+    for identity in [json!({"type": "Unknown"}), json!({}), json!(null)] {
+        for call in ["CreateImage", "CreateRestoreImageTask"] {
+            let mut event = made("ami-00000001", call);
+            event["detail"]["userIdentity"] = identity.clone();
+            let fake = fake(new_image());
+            run(&fake, FunctionKind::TagImage, &event);
+            assert_eq!(creators(&fake), [None, None, None], "{identity}");
+            assert!(fake.world().images[0].tags.has("ManagedBy"), "{identity}");
+            // Its own event changes nothing more.
+            let after = fake.world();
+            run(&fake, FunctionKind::TagImage, &image_event("ami-00000001", "available"));
+            assert_eq!(fake.world(), after);
+
+            // Too early to be tagged: that is for the event that the image is available.
+            fake.change(|fleet| *fleet = serde_json::from_value(new_image()).unwrap());
+            fake.change(|fleet| fleet.images[0].state = "pending".into());
+            let report = run(&fake, FunctionKind::TagImage, &event);
+            assert!(matches!(report.answer, Answer::Ignored { .. }), "{report:?}");
+        }
+    }
 }

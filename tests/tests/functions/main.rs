@@ -6,6 +6,7 @@
 mod creator;
 mod publishing;
 mod retiring;
+mod tagging;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -15,7 +15,7 @@ use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
 use super::rules::{Rules, some_rules};
-use super::runs::{images_left, lost_from_sight, reap, sweep};
+use super::runs::{images_left, lost_from_sight, reap, scheduled_sweep};
 use super::worlds::{KINDS_OF_HOLDERS, fleet_of, hold, image_id, in_use, now};
 
 /// The days of the runs: enough for every step of every policy.
@@ -29,7 +29,7 @@ fn day(days: i64) -> Timestamp {
 
 /// Both functions, one after the other, as the schedule has them.
 fn both(fake: &Fake, policy: &Policy, at: Timestamp) {
-    sweep(fake, policy, at);
+    scheduled_sweep(fake, policy, at);
     reap(fake, policy, at);
 }
 

@@ -12,6 +12,7 @@ mod restoring;
 mod rules;
 mod runs;
 mod simulating;
+mod tagging;
 mod worlds;
 
 use std::collections::BTreeSet;

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use steward::cloud::SnapshotScope;
 use steward::collect;
-use steward::jobs::{Job, Mode};
+use steward::events::Trigger;
+use steward::jobs::{Job, JobReport, Mode};
 use steward::model::{
     AccountRegion, ComputeEnvironments, Inventory, ReferenceScope, SnapshotId, TemplateVersions,
 };
@@ -55,6 +56,13 @@ pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
         job.apply_images(&plan).await;
         plan
     })
+}
+
+/// One whole sweep over images in apply mode, as the schedule begins it.
+pub fn scheduled_sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> JobReport {
+    fake.set_clock(now);
+    let target = target(fake);
+    run(job(fake, &target, policy, Mode::Apply, now).prune_images(&Trigger::Schedule))
 }
 
 /// The plan of a sweep, with all the evidence that one looks at.

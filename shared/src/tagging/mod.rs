@@ -3,12 +3,17 @@
 //! Only what is missing is written: a tag that is there already keeps its value, whoever wrote
 //! it, so tagging twice changes nothing.
 
+mod untagged;
+
 use std::collections::BTreeMap;
 
 use crate::model::{
     Image, MAX_KEY, MAX_TAGS, MAX_VALUE, ResourceId, Snapshot, SnapshotId, Tags, is_reserved,
 };
+use crate::plan::is_managed;
 use crate::policy::{CopyToSnapshots, Policy};
+
+pub use self::untagged::{MAX_TAG_SETS, MissingTags, TAGGED_FOR, Untagged, find_untagged};
 
 /// The tags to write, and those for which there is no room.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -19,8 +24,17 @@ pub struct TagPlan {
     pub dropped: Vec<(ResourceId, String)>,
 }
 
+/// Whether the policy copies tags of the instance that `image` was made from. An image that another
+/// service manages gets its provenance only.
+pub fn copies_from_instance(image: &Image, policy: &Policy) -> bool {
+    image.source_instance.is_some()
+        && !policy.tagging.copy_from_instance.is_empty()
+        && !is_managed(image)
+}
+
 /// Decides about the tags of `image` and its `snapshots`. `source` holds the tags of the instance
-/// that the image was made from, when that still exists.
+/// that the image was made from, when that still exists. An image that another service manages gets
+/// its provenance only.
 pub fn plan_tags(
     image: &Image,
     source: Option<&Tags>,
@@ -38,6 +52,10 @@ pub fn plan_tags(
     // Who made the image may have been heard of before the image became available.
     if let Some(creator) = image.tags.get(&names.created_by) {
         provenance.push((names.created_by.clone(), creator.to_owned()));
+    }
+    if is_managed(image) {
+        // With the policy's tags it would look like one of the images that the policy is for.
+        return with_room(image, snapshots, policy, &provenance, provenance.clone());
     }
     let set = policy.tagging.set.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
     let copied = policy.tagging.copy_from_instance.iter().filter_map(|key| {
@@ -180,6 +198,29 @@ mod tests {
         assert_eq!(given(&plan, "snap-1"), expected);
         assert_eq!(given(&plan, "snap-2"), expected);
         assert!(plan.dropped.is_empty());
+    }
+
+    #[test]
+    fn images_that_another_service_manages_get_no_tags_of_the_policy() {
+        let policy = policy("set = { Family = \"golden\" }\ncopy_from_instance = [\"Team\"]");
+        let source: Tags = [("Team", "web")].into_iter().collect();
+        let common = ["image-steward:source-image=ami-0", "image-steward:source-instance=i-1"];
+        for managed in [
+            ("aws:backup:source-resource", "i-1:8e1c"),
+            ("aws:dlm:lifecycle-policy-id", "policy-1"),
+            ("dlm:managed", "true"),
+            ("CreatedBy", "EC2 Image Builder"),
+        ] {
+            let image = image(&[managed]);
+            let plan = plan_tags(&image, Some(&source), &[snapshot("snap-1", &[])], &policy);
+            assert_eq!(given(&plan, "ami-1"), common, "{managed:?}");
+            assert_eq!(given(&plan, "snap-1"), ["image-steward:image=ami-1", common[0], common[1]]);
+            assert!(!copies_from_instance(&image, &policy));
+        }
+        let image = image(&[("CreatedBy", "alice")]);
+        let plan = plan_tags(&image, Some(&source), &[], &policy);
+        assert!(given(&plan, "ami-1").contains(&"Family=golden".to_owned()));
+        assert!(copies_from_instance(&image, &policy));
     }
 
     #[test]

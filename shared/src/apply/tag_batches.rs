@@ -1,0 +1,115 @@
+//! Writing one set of tags on many resources.
+
+use jiff::Timestamp;
+
+use crate::cloud::{Cloud, CloudError, ErrorKind};
+use crate::model::{ResourceId, Tags};
+
+/// How many calls of a run may be denied after the first that was. One denied resource among 1,000
+/// takes half of them; where all are denied, no more are wasted.
+pub const MAX_DENIED_CALLS: usize = 20;
+/// The same for other errors of single resources: one that is gone, or that has no room for a tag.
+const MAX_OTHER_CALLS: usize = 200;
+
+/// Writes tags in batches, for one run. The provider fails a whole batch if a single resource in it
+/// is bad, and does not say which: such a batch is split by halves, so that the others are tagged.
+pub(crate) struct TagBatches<'a> {
+    cloud: &'a dyn Cloud,
+    /// Where in a batch to begin, so that a later run does not spend its calls on the same ones.
+    turn: usize,
+    /// How many calls were denied, and the error of the last one.
+    denied: usize,
+    last_denied: Option<CloudError>,
+    /// How many calls failed for another reason.
+    others: usize,
+}
+
+impl<'a> TagBatches<'a> {
+    /// For the run that began at `now`.
+    pub(crate) fn new(cloud: &'a dyn Cloud, now: Timestamp) -> Self {
+        // Fibonacci hashing: runs a day or an hour apart do not all begin at the same place.
+        let mixed = now.as_second().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+        let turn = usize::try_from(mixed).unwrap_or_default();
+        Self { cloud, turn, denied: 0, last_denied: None, others: 0 }
+    }
+
+    /// Where to begin in a list of this length, another place in each run.
+    pub(crate) fn begin(&self, length: usize) -> usize {
+        self.turn % length.max(1)
+    }
+
+    /// Sets `tags` on every resource, with one result for each. What was not tried by itself,
+    /// because enough calls of the run have failed, failed with the error of its batch.
+    pub(crate) async fn set_tags(
+        &mut self,
+        resources: &[ResourceId],
+        tags: &Tags,
+    ) -> Vec<Result<(), CloudError>> {
+        if self.denied > MAX_DENIED_CALLS
+            && let Some(error) = self.last_denied.clone()
+        {
+            let error = untried(error, "too many calls of this run were denied");
+            return resources.iter().map(|_| Err(error.clone())).collect();
+        }
+        let Err(error) = self.set(resources, tags).await else {
+            return resources.iter().map(|_| Ok(())).collect();
+        };
+        let begin = self.begin(resources.len());
+        let (front, back) = resources.split_at(begin);
+        let turned = [back, front].concat();
+        let mut results: Vec<Result<(), CloudError>> = turned.iter().map(|_| Ok(())).collect();
+        let mut failed = vec![(0..turned.len(), error)];
+        while let Some((batch, error)) = failed.pop() {
+            if batch.len() < 2 || !self.may_split(error.kind) {
+                let error = match batch.len() {
+                    0 | 1 => error,
+                    _ => untried(error, "its batch failed, and so did too many parts of it"),
+                };
+                results[batch].fill(Err(error));
+                continue;
+            }
+            let middle = batch.start + batch.len() / 2;
+            for half in [middle..batch.end, batch.start..middle] {
+                if let Err(error) = self.set(&turned[half.clone()], tags).await {
+                    failed.push((half, error));
+                }
+            }
+        }
+        results.rotate_right(begin);
+        results
+    }
+
+    async fn set(&mut self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
+        let result = self.cloud.set_tags(resources, tags).await;
+        match &result {
+            Ok(()) => {}
+            Err(error) if error.kind == ErrorKind::Denied => {
+                self.denied += 1;
+                self.last_denied = Some(error.clone());
+            }
+            Err(_) => self.others += 1,
+        }
+        result
+    }
+
+    /// Whether a batch that failed like this is split: both of its halves may fail too.
+    fn may_split(&self, kind: ErrorKind) -> bool {
+        match kind {
+            ErrorKind::Denied => self.denied < MAX_DENIED_CALLS,
+            ErrorKind::NotFound | ErrorKind::Other => self.others < MAX_OTHER_CALLS,
+            // The next call would fail like this one.
+            ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => false,
+        }
+    }
+}
+
+/// The error of other calls, for a resource that was not tried by itself.
+fn untried(error: CloudError, why: &str) -> CloudError {
+    match error.kind {
+        ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Other => CloudError {
+            message: format!("{}; not tried by itself: {why}", error.message),
+            ..error
+        },
+        ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => error,
+    }
+}
