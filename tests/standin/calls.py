@@ -89,7 +89,6 @@ REFUSED = {
         "CreateLaunchTemplate",
         "CreateLaunchTemplateVersion",
         "CreateRestoreImageTask",
-        "CreateSnapshot",
         "CreateSnapshots",
         "DeleteFleets",
         "DeleteLaunchTemplate",
