@@ -117,8 +117,10 @@ def _check(
     check_listings(account, report)
     check_missing_ids(account, report)
     # First, because the first rule of a Region takes up to half an hour.
+    ruled = False
     with report.checking("rule-status"):
         made.make_rules()
+        ruled = True
     made.make_image()
     other = options.share_with
     check_fields(account, report, made)
@@ -126,7 +128,7 @@ def _check(
     check_deprecation(account, report, made)
     check_disabling(account, report, made, other or account.id)
     check_protection(account, report, made)
-    if check_rules(account, report, made, options.rule_patience):
+    if ruled and check_rules(account, report, made, options.rule_patience):
         check_first_round(account, report, made, account.id, other)
         check_second_round(account, report, made)
 
@@ -136,7 +138,8 @@ def _is_confirmed() -> bool:
         return True
     try:
         return input("Continue? [y/N] ").strip().lower() in ("y", "yes")
-    except EOFError:
+    except (EOFError, KeyboardInterrupt):
+        print()
         return False
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -35,6 +36,7 @@ def check_rules(
         rules = made.rules()
         return len(rules) == 2 and all(one["Status"] == "available" for one in rules)
 
+    print("waiting for the retention rules", file=sys.stderr)
     with report.checking("rule-status"):
         ready = account.wait(in_effect, patience)
         took = (datetime.now(UTC) - started).total_seconds()
