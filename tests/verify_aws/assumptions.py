@@ -97,4 +97,5 @@ ASSUMPTIONS = {
     "bin-unshares-snapshot": "a snapshot comes back from the bin without volume permissions",
     "bin-keeps-deprecation": "an image comes back from the bin with its deprecation time",
     "bin-keeps-disabled": "a disabled image comes back from the bin disabled",
+    "bin-outlives-rules": "what is in the bin stays there when its rule is deleted",
 }

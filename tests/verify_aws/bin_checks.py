@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from account import Account, code_of, failure
+from account import Account, code_of, failure, moment
 from image_checks import share
 from report import Report
 from resources import DAYS, KEY, Resources
@@ -61,7 +61,7 @@ def check_first_round(
     shared_snapshot = _share_snapshot(account, report, made, other_account)
     later = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(days=2)
     ec2.enable_image_deprecation(ImageId=image, DeprecateAt=later)
-    account.wait(lambda: account.image(image).get("DeprecationTime"))
+    account.wait(lambda: _deprecated_at(account, image) == later)
     before = account.image(image)
     was_shared = bool(account.shared_with(image))
 
@@ -82,7 +82,7 @@ def check_first_round(
         only = [{"Name": "snapshot-id", "Values": [made.snapshot]}]
         found = ec2.describe_snapshots(OwnerIds=["self"], Filters=only)["Snapshots"]
         description = found[0].get("Description") if found else None
-        tag = account.tags(made.snapshot).get(KEY)
+        tag = account.wait(lambda: account.tags(made.snapshot).get(KEY))
         holds = (description, tag) == (made.description, made.run)
         text = f"description {description!r}, tag {tag!r}"
         report.judge("restored-snapshot", holds, text)
@@ -92,6 +92,11 @@ def check_first_round(
             text = f"{len(held)} volume permissions"
             report.judge("bin-unshares-snapshot", not held, text)
     _check_restored(account, report, made, before, was_shared)
+
+
+def _deprecated_at(account: Account, image: str) -> datetime | None:
+    time = account.image(image).get("DeprecationTime")
+    return moment(time) if time else None
 
 
 def _check_restored(
@@ -107,7 +112,7 @@ def _check_restored(
             "state": after["State"] == before["State"],
             "name": after["Name"] == before["Name"],
             "snapshot": _snapshots(after) == [made.snapshot],
-            "tags": account.tags(made.image).get(KEY) == made.run,
+            "tags": account.wait(lambda: account.tags(made.image).get(KEY)) == made.run,
         }
         wrong = ", ".join(name for name, same in parts.items() if not same)
         report.judge("restored-image", not wrong, wrong or "all as before")
@@ -259,7 +264,7 @@ def _check_bin_image(
                 "bin-days", enough, f"it stays {stays} under a rule of {DAYS} day"
             )
     with report.checking("bin-tags-image"):
-        tags = account.tags(image)
+        tags = account.wait(lambda: account.tags(image))
         text = f"keys: {', '.join(sorted(tags))}" if tags else "none"
         report.judge("bin-tags-image", tags.get(KEY) == made.run, text)
     with report.checking("bin-create-tags"):
@@ -289,6 +294,6 @@ def _check_bin_snapshot(account: Account, report: Report, made: Resources) -> No
         text = f"fields: {', '.join(sorted(entry))}" if entry else "not listed"
         report.judge("bin-lists-snapshot", holds, text)
     with report.checking("bin-tags-snapshot"):
-        tags = account.tags(made.snapshot)
+        tags = account.wait(lambda: account.tags(made.snapshot))
         text = f"keys: {', '.join(sorted(tags))}" if tags else "none"
         report.judge("bin-tags-snapshot", tags.get(KEY) == made.run, text)

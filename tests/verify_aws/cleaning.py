@@ -45,8 +45,8 @@ class Cleaner:
         for snapshot in self._snapshots():
             self._remove(f"snapshot {snapshot}", self._delete, SnapshotId=snapshot)
         for volume in self._volumes():
-            self._remove(f"volume {volume}", ec2.delete_volume, VolumeId=volume)
-        for rule in self._rules():
+            self._remove(f"volume {volume}", self._delete_volume, VolumeId=volume)
+        for rule in dict.fromkeys(self._rules() + made.rule_ids):
             delete = self._account.rbin.delete_rule
             self._remove(f"retention rule {rule}", delete, Identifier=rule)
 
@@ -88,6 +88,12 @@ class Cleaner:
     def _delete(self, SnapshotId: str) -> None:
         delete = self._account.ec2.delete_snapshot
         self._account.settle(delete, ("InvalidSnapshot.InUse",), SnapshotId=SnapshotId)
+
+    def _delete_volume(self, VolumeId: str) -> None:
+        delete = self._account.ec2.delete_volume
+        # It is still being created, or its snapshot has only just begun.
+        codes = ("IncorrectState", "VolumeInUse")
+        self._account.settle(delete, codes, VolumeId=VolumeId)
 
     def _images(self, known: bool = True) -> list[str]:
         more = {"Owners": ["self"], "IncludeDisabled": True}

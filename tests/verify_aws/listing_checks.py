@@ -6,7 +6,7 @@ from secrets import token_hex
 from typing import Any
 
 from botocore import xform_name
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from account import Account, code_of, failure
 from report import Report
@@ -124,6 +124,10 @@ def check_listings(account: Account, report: Report) -> None:
                     managed.append(text)
                 else:
                     sizes.append(text)
+                report.unchecked(f"empty-{call}", str(error))
+            except BotoCoreError as error:
+                # Not every service is in every Region.
+                skipped.append(f"{call}: {error}")
                 report.unchecked(f"empty-{call}", str(error))
             if account.saw_empty(call):
                 break

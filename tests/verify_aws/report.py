@@ -46,6 +46,10 @@ class Report:
         self.add(name, Verdict.HOLDS if holds else Verdict.FAILS, evidence)
         return holds
 
+    def has(self, name: str) -> bool:
+        """Whether there is a result for the assumption."""
+        return name in self._found
+
     def unchecked(self, name: str, evidence: str) -> None:
         """Record that the assumption could not be checked, and why."""
         self.add(name, Verdict.UNCHECKED, evidence)

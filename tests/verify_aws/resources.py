@@ -32,6 +32,7 @@ class Resources:
         self.snapshot = ""
         self.images: list[str] = []
         self.volumes: list[str] = []
+        self.rule_ids: list[str] = []
 
     def tagged(self, kind: str, value: str | None = None) -> list[dict[str, Any]]:
         """The specification that tags a new resource of this kind."""
@@ -41,7 +42,7 @@ class Resources:
     def make_rules(self) -> None:
         """Two rules of the Recycle Bin, for what carries the tag and nothing else."""
         for kind in ("EBS_SNAPSHOT", "EC2_IMAGE"):
-            self.account.rbin.create_rule(
+            made = self.account.rbin.create_rule(
                 ResourceType=kind,
                 RetentionPeriod={
                     "RetentionPeriodValue": DAYS,
@@ -51,6 +52,7 @@ class Resources:
                 Tags=[{"Key": KEY, "Value": self.run}],
                 ResourceTags=[{"ResourceTagKey": KEY, "ResourceTagValue": self.run}],
             )
+            self.rule_ids.append(made["Identifier"])
 
     def rules(self) -> list[dict[str, Any]]:
         """The rules of this run, in full."""
