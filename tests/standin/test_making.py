@@ -1,8 +1,10 @@
-"""Snapshots of volumes, and rules of the Recycle Bin: made and deleted over the wire."""
+"""Snapshots of volumes, launch templates, rules of the Recycle Bin: made and deleted."""
 
 from __future__ import annotations
 
 import pytest
+
+from samples import OTHER, ami, image, snap
 
 
 def test_a_snapshot_of_a_volume(standin, fails):
@@ -61,3 +63,46 @@ def test_a_rule_that_makes_no_sense_is_refused(standin, fails, wrong):
         "ResourceType": "EC2_IMAGE",
     }
     fails("ValidationException", standin.rbin.create_rule, **wanted | wrong)
+
+
+def test_launch_templates_are_made_and_deleted(standin, fails):
+    standin.load(images=[image(1)])
+    ec2 = standin.ec2
+    device = {"DeviceName": "/dev/xvdb", "Ebs": {"SnapshotId": snap(7)}}
+    data = {"ImageId": ami(1), "BlockDeviceMappings": [device]}
+    wanted = {"LaunchTemplateName": "web", "LaunchTemplateData": data}
+    made = ec2.create_launch_template(**wanted)["LaunchTemplate"]
+    code = "InvalidLaunchTemplateName.AlreadyExistsException"
+    fails(code, ec2.create_launch_template, **wanted)
+    [held] = standin.fleet()["launch_templates"]
+    version = {"version": 1, "image_id": ami(1), "snapshots": [snap(7)]}
+    assert (held["name"], held["versions"]) == ("web", [version])
+    everything = {"ImageIds": [ami(1)], "IncludeAllResourceTypes": True}
+    [found] = ec2.describe_image_references(**everything)["ImageReferences"]
+    assert found["Arn"].endswith(made["LaunchTemplateId"])
+    ec2.delete_launch_template(LaunchTemplateName="web")
+    assert standin.fleet()["launch_templates"] == []
+    assert ec2.describe_image_references(**everything)["ImageReferences"] == []
+    code = "InvalidLaunchTemplateName.NotFoundException"
+    fails(code, ec2.delete_launch_template, LaunchTemplateName="web")
+
+
+def test_a_snapshot_is_shared_and_not_shared_any_more(standin, fails):
+    standin.load(snapshots=[{"snapshot_id": snap(1)}])
+
+    def change(**permissions):
+        return standin.ec2.modify_snapshot_attribute(
+            SnapshotId=snap(1), CreateVolumePermission=permissions
+        )
+
+    def held():
+        [one] = standin.fleet()["snapshots"]
+        return one["create_volume_permissions"], one["public"]
+
+    change(Add=[{"UserId": OTHER}, {"Group": "all"}])
+    assert held() == ([OTHER], True)
+    change(Add=[{"UserId": OTHER}], Remove=[{"Group": "all"}])
+    assert held() == ([OTHER], False)
+    change(Remove=[{"UserId": OTHER}])
+    assert held() == ([], False)
+    fails("InvalidParameterValue", change)

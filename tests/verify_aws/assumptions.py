@@ -60,6 +60,8 @@ ASSUMPTIONS = {
     "aws:ec2:image",
     "references-template": "DescribeImageReferences reports a launch template, without version",
     "template-latest-is-default": "one entry where $Latest and $Default are the same version",
+    "template-missing-version": "a missing version fails DescribeLaunchTemplateVersions "
+    "as not found",
     "share-listed": "DescribeImageAttribute lists an account that the image is shared with",
     "disable-hides": "a disabled image is listed only with IncludeDisabled",
     "disabled-state": "the state of a disabled image is `disabled`",

@@ -6,7 +6,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from account import Account, code_of
+from account import Account, code_of, failure
 from listing_checks import NOWHERE
 from report import Report
 from resources import KEY, Resources
@@ -73,7 +73,8 @@ def check_references(account: Account, report: Report, made: Resources) -> None:
                 Tags=[{"Key": KEY, "Value": made.run}],
             )
             _judge(account, report, made, check, "ssm:Parameter", name)
-    with report.checking("references-template", "template-latest-is-default"):
+    names = ("template-latest-is-default", "template-missing-version")
+    with report.checking("references-template", *names):
         _check_template(account, report, made)
 
 
@@ -105,5 +106,12 @@ def _check_template(account: Account, report: Report, made: Resources) -> None:
     )["LaunchTemplateVersions"]
     text = f"{len(versions)} entries"
     report.judge("template-latest-is-default", len(versions) == 1, text)
+    code = failure(
+        ec2.describe_launch_template_versions,
+        LaunchTemplateId=template,
+        Versions=["1", "2"],
+    )
+    holds = code.endswith(("NotFound", "NotFoundException"))
+    report.judge("template-missing-version", holds, code or "no error")
     end = f"launch-template/{template}"
     _judge(account, report, made, "references-template", "ec2:LaunchTemplate", end)

@@ -23,8 +23,6 @@ from resources import KEY
 
 HERE = Path(__file__).parent
 FAST = ["--patience", "2", "--interval", "0.05", "--rule-patience", "2"]
-UNSUPPORTED = {"references-template", "template-latest-is-default"}
-"""What the local account cannot show: it makes no launch templates."""
 NEEDS_AN_ACCOUNT = {"bin-unshares-snapshot"}
 """What is checked with `--share-with` only."""
 
@@ -73,6 +71,7 @@ def left_outside(account: Account) -> list[str]:
     left += [one["snapshot_id"] for one in fleet["snapshots"]]
     left += [one["rule_id"] for one in fleet["retention_rules"]]
     left += [one["name"] for one in fleet["ssm_parameters"]]
+    left += [one["name"] for one in fleet["launch_templates"]]
     volumes = account.client("ec2").describe_volumes()["Volumes"]
     left += [one["VolumeId"] for one in volumes]
     return [
@@ -86,7 +85,7 @@ def test_the_local_account_is_as_assumed(account):
     assert code == 0, said
     assert list(found) == list(ASSUMPTIONS)
     unchecked = {name for name, result in found.items() if result != "holds"}
-    assert unchecked == UNSUPPORTED | NEEDS_AN_ACCOUNT
+    assert unchecked == NEEDS_AN_ACCOUNT
     assert "does not hold  " not in said
     assert left_outside(account) == []
     assert account.fleet()["images"][0]["tags"] == {}
@@ -100,6 +99,16 @@ def test_the_local_account_is_as_assumed(account):
     assert image["image"]["tags"][KEY].startswith("verify-")
     # The summary can be published.
     assert "123456789012" not in said[said.index("### ") :]
+
+
+def test_with_another_account_the_volume_permissions_are_checked_too(account):
+    code, said = verify(account, *FAST, "--share-with", "111122223333")
+    assert code == 0, said
+    assert set(results(said).values()) == {"holds"}
+    assert "shares with account 111122223333" in said
+    # The Recycle Bin took it away again, and nothing else gave it back.
+    [snapshot] = account.fleet()["recycled_snapshots"]
+    assert snapshot["snapshot"]["create_volume_permissions"] == []
 
 
 @pytest.mark.parametrize(
