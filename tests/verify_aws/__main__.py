@@ -102,6 +102,7 @@ def main() -> int:
             text = f"{len(in_bin)} of 2 are in the bin"
             report.judge("bin-outlives-rules", len(in_bin) >= 2, text)
     account.judge_lists(report)
+    account.judge_ends(report)
     report.complete()
     today = datetime.now(UTC).date()
     where = f"{today}, {account.region}, boto3 {boto3.__version__}"
@@ -119,6 +120,7 @@ def _check(
     account: Account, report: Report, made: Resources, options: argparse.Namespace
 ) -> None:
     check_listings(account, report)
+    account.judge_lists(report)
     check_missing_ids(account, report)
     # First, because the first rule of a Region takes up to half an hour.
     ruled = False
@@ -162,7 +164,7 @@ def _options() -> argparse.Namespace:
     )
     seconds = {"type": float, "metavar": "SECONDS"}
     add("--patience", default=300, help="for each state to be reached", **seconds)
-    add("--interval", default=5, help="between two looks", **seconds)
+    add("--interval", default=5, help="between two polls", **seconds)
     text = "for the retention rules to take effect"
     add("--rule-patience", default=2100, help=text, **seconds)
     return parser.parse_args()

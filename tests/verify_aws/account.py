@@ -63,7 +63,7 @@ class Account:
         return any(self._lists.get(call, ()))
 
     def judge_lists(self, report: Report) -> None:
-        """Record what all responses of the run showed about their lists and ends."""
+        """Record what the responses so far showed about their lists."""
         for call, member in EMPTY_LISTS.items():
             name = f"empty-{call}"
             absent, empty = self._lists.get(call, (False, False))
@@ -73,6 +73,9 @@ class Account:
                 report.judge(name, True, f"{member} is there, and empty")
             elif call in self._lists:
                 report.unchecked(name, f"{member} was there, but never empty")
+
+    def judge_ends(self, report: Report) -> None:
+        """Record how all responses of the run ended."""
         text = f"{self._whole} responses did"
         if self._cut:
             text += f", these did not: {', '.join(sorted(self._cut))}"
