@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites venv build demo test crash soak reliability reliability-functions pace fuzz check bench-core \
-  functions deploy diff destroy e2e browser bench-functions book
+  functions deploy diff destroy e2e browser bench-functions book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -98,6 +98,11 @@ bench-functions: $(TESTS) ## Measure size, start, CPU and memory of the function
 	$(MAKE) functions ARCH=$(HERE)
 	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
 
+# PROFILE or AWS_PROFILE, and REGION or AWS_REGION, choose the account; ARGS are the program's options.
+export PROFILE
+verify-aws: $(DEMO) ## Check on a real AWS account what is assumed about AWS: REGION, PROFILE, YES=1, ARGS; less than 0.01 USD
+	@$(VENV)/bin/python tests/verify_aws $(ARGS)
+
 demo: $(DEMO) ## Show the main job on a local AWS account, and check what it did
 	@echo "Building. The first time this takes some minutes: the AWS SDK is large."
 	@cargo build --quiet $(WORKSPACE)
@@ -110,6 +115,7 @@ test: $(TESTS) ## Run all tests but those of `make e2e` and `make browser`
 	$(PYTEST) -n $(WORKERS) tests/standin
 	$(PYTEST) -n $(WORKERS) tests/e2e
 	$(PYTEST) -n $(WORKERS) tests/docs
+	$(PYTEST) tests/verify_aws
 	$(MAKE) reliability-functions
 
 # Optimised, and without the AWS SDK: see the profile in Cargo.toml.

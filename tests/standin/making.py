@@ -1,4 +1,4 @@
-"""Making images: RegisterImage, CreateImage and CopyImage."""
+"""Making images and snapshots: RegisterImage, CreateImage, CopyImage, CreateSnapshot."""
 
 from __future__ import annotations
 
@@ -6,9 +6,24 @@ import time
 from copy import deepcopy
 from typing import Any
 
+import moto_side
 from calls import AwsError, Call, answers
 from images import no_such_image
+from snapshots import described
 from world import NO_VOLUME, Image, Snapshot, new_id, now
+
+_TOLD_OF_A_NEW_SNAPSHOT = (
+    "SnapshotId",
+    "VolumeId",
+    "State",
+    "StartTime",
+    "Progress",
+    "OwnerId",
+    "VolumeSize",
+    "Description",
+    "Encrypted",
+    "Tags",
+)
 
 
 @answers("ec2", "RegisterImage")
@@ -79,6 +94,23 @@ def copy_image(call: Call) -> dict[str, Any]:
     image.ready_at = time.monotonic() + call.switches.pending_seconds
     call.region.put_image(image)
     return {"ImageId": image.image_id}
+
+
+@answers("ec2", "CreateSnapshot")
+def create_snapshot(call: Call) -> dict[str, Any]:
+    """A snapshot of a volume that CreateVolume made, complete at once.
+
+    The volumes themselves are moto's; those of instances in the fleet file are not there.
+    """
+    volume = call.params.get("VolumeId", "")
+    size = moto_side.volume_size(call.world.account, call.region.name, volume)
+    if size is None:
+        text = f"The volume '{volume}' does not exist."
+        raise AwsError("InvalidVolume.NotFound", text)
+    description = call.params.get("Description", "")
+    made = _new_snapshot(call, size, description, volume)
+    told = described(call.region.snapshots[made])
+    return {name: told[name] for name in told if name in _TOLD_OF_A_NEW_SNAPSHOT}
 
 
 def _new_image(call: Call, devices: list[dict[str, Any]]) -> Image:

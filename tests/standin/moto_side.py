@@ -57,6 +57,15 @@ def _parameters(account: str, region: str) -> Any:
     return ssm_backends[account][region]
 
 
+def volume_size(account: str, region: str, volume_id: str) -> int | None:
+    """The size in GiB of a volume that CreateVolume made; None when there is none."""
+    _application()
+    from moto.ec2.models import ec2_backends
+
+    volume = ec2_backends[account][region].volumes.get(volume_id)
+    return None if volume is None else int(volume.size)
+
+
 def reset() -> None:
     """Forget everything that moto holds, if it was used at all."""
     if _application.cache_info().currsize:

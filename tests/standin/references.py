@@ -8,6 +8,7 @@ import moto_side
 from calls import AwsError, Call, answers
 from listing import Paging, Values, filtered, page, shown
 from making import device_name
+from world import new_id
 
 _MADE = "2026-01-01T00:00:00.000Z"
 _TEMPLATES = Paging(at_most=200, default=200)
@@ -38,17 +39,7 @@ def describe_launch_templates(call: Call) -> dict[str, Any]:
     templates, token = page(
         call, _TEMPLATES, templates, lambda one: one["launch_template_id"]
     )
-    described = [
-        {
-            "LaunchTemplateId": one["launch_template_id"],
-            "LaunchTemplateName": one["name"],
-            "CreateTime": _MADE,
-            "CreatedBy": f"arn:aws:iam::{call.world.account}:user/demo",
-            "DefaultVersionNumber": one["default_version"],
-            "LatestVersionNumber": _latest(one),
-        }
-        for one in templates
-    ]
+    described = [_described(call, one) for one in templates]
     return {"LaunchTemplates": described, "NextToken": token}
 
 
@@ -77,6 +68,52 @@ def describe_launch_template_versions(call: Call) -> dict[str, Any]:
     )
     described = [_described_version(call, *entry) for entry in entries]
     return {"LaunchTemplateVersions": described, "NextToken": token}
+
+
+@answers("ec2", "CreateLaunchTemplate")
+def create_launch_template(call: Call) -> dict[str, Any]:
+    """A template with one version; of its data only what names images and snapshots.
+
+    Its tags are not kept: none of those that the fleet file has carries any.
+    """
+    name = call.params.get("LaunchTemplateName", "")
+    if any(one["name"] == name for one in call.region.launch_templates.values()):
+        text = f"Launch template name already in use: {name}"
+        raise AwsError("InvalidLaunchTemplateName.AlreadyExistsException", text)
+    data = call.params.get("LaunchTemplateData", {})
+    devices = (one.get("Ebs", {}) for one in data.get("BlockDeviceMappings", []))
+    version = {
+        "version": 1,
+        "image_id": data.get("ImageId"),
+        "snapshots": [one["SnapshotId"] for one in devices if "SnapshotId" in one],
+    }
+    template = {
+        "launch_template_id": new_id("lt"),
+        "name": name,
+        "default_version": 1,
+        "versions": [version],
+    }
+    call.region.put_launch_template(template)
+    return {"LaunchTemplate": _described(call, template)}
+
+
+@answers("ec2", "DeleteLaunchTemplate")
+def delete_launch_template(call: Call) -> dict[str, Any]:
+    """Gone with all its versions."""
+    template = _template(call, call.params)
+    call.region.forget_launch_template(template["launch_template_id"])
+    return {"LaunchTemplate": _described(call, template)}
+
+
+def _described(call: Call, template: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "LaunchTemplateId": template["launch_template_id"],
+        "LaunchTemplateName": template["name"],
+        "CreateTime": _MADE,
+        "CreatedBy": f"arn:aws:iam::{call.world.account}:user/demo",
+        "DefaultVersionNumber": template["default_version"],
+        "LatestVersionNumber": _latest(template),
+    }
 
 
 def _template(call: Call, params: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The rules of the Recycle Bin: what they cover, and the service that tells them.
+"""The rules of the Recycle Bin: what they cover, and the service that keeps them.
 
 Recycle Bin ("rbin") knows the rules only.  What is in the bin is EC2's, see
 `recycling.py`.
@@ -6,6 +6,7 @@ Recycle Bin ("rbin") knows the rules only.  What is in the bin is EC2's, see
 
 from __future__ import annotations
 
+from secrets import token_hex
 from typing import Any
 
 from calls import AwsError, Call, answers
@@ -18,6 +19,7 @@ _PAGING = Paging(
     bad_token="ValidationException",
 )
 _KINDS = {"images": "EC2_IMAGE", "snapshots": "EBS_SNAPSHOT"}
+_MOST_DAYS = 365
 _UNKNOWN_HERE = ("ResourceTags", "ExcludeResourceTags", "LockState")
 
 Rule = dict[str, Any]
@@ -70,14 +72,68 @@ def get_rule(call: Call) -> dict[str, Any]:
     rule_id = call.params.get("Identifier", "")
     rule = call.region.retention_rules.get(rule_id)
     if rule is None:
-        text = f"Rule with identifier {rule_id} was not found."
-        raise AwsError("ResourceNotFoundException", text, 404)
+        raise _no_such_rule(rule_id)
     return _summary(call, rule) | {
         "ResourceType": _KINDS[rule["resource"]],
         "ResourceTags": _tags(rule["tags"]),
         "ExcludeResourceTags": _tags(rule["except"]),
         "Status": "available" if rule["in_effect"] else "pending",
     }
+
+
+@answers("rbin", "CreateRule")
+def create_rule(call: Call) -> dict[str, Any]:
+    """A rule, unlocked and in effect at once; AWS takes up to 30 minutes for the first."""
+    kinds = {wire: ours for ours, wire in _KINDS.items()}
+    kind = call.params.get("ResourceType")
+    period = call.params.get("RetentionPeriod", {})
+    days = period.get("RetentionPeriodValue", 0)
+    tags, excluded = (_pairs(call, name) for name in _UNKNOWN_HERE[:2])
+    if "LockConfiguration" in call.params:
+        raise AwsError("ValidationException", "the stand-in does not lock rules")
+    if kind not in kinds or period.get("RetentionPeriodUnit") != "DAYS":
+        text = "ResourceType or the unit of RetentionPeriod is wrong"
+        raise AwsError("ValidationException", text)
+    if not 1 <= days <= _MOST_DAYS or (tags and excluded):
+        text = f"1 to {_MOST_DAYS} days, and tags or exclusion tags but not both"
+        raise AwsError("ValidationException", text)
+    rule = {
+        "rule_id": token_hex(6)[:11],
+        "resource": kinds[kind],
+        "days": days,
+        "in_effect": True,
+        "tags": tags,
+        "except": excluded,
+    }
+    call.region.retention_rules[rule["rule_id"]] = rule
+    summary = _summary(call, rule)
+    told = ("Identifier", "RetentionPeriod", "LockState", "RuleArn")
+    return {name: summary[name] for name in told} | {
+        "Description": call.params.get("Description"),
+        "Tags": call.params.get("Tags"),
+        "ResourceType": kind,
+        "ResourceTags": _tags(tags),
+        "Status": "pending",
+    }
+
+
+@answers("rbin", "DeleteRule")
+def delete_rule(call: Call) -> dict[str, Any]:
+    """Forget a rule; what is in the bin stays there for its time."""
+    rule_id = call.params.get("Identifier", "")
+    if call.region.retention_rules.pop(rule_id, None) is None:
+        raise _no_such_rule(rule_id)
+    return {}
+
+
+def _pairs(call: Call, name: str) -> dict[str, str]:
+    tags = call.params.get(name, [])
+    return {one["ResourceTagKey"]: one.get("ResourceTagValue", "") for one in tags}
+
+
+def _no_such_rule(rule_id: str) -> AwsError:
+    text = f"Rule with identifier {rule_id} was not found."
+    return AwsError("ResourceNotFoundException", text, 404)
 
 
 def _summary(call: Call, rule: Rule) -> dict[str, Any]:

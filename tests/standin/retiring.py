@@ -84,7 +84,11 @@ def enable_image(call: Call) -> dict[str, Any]:
 
 @answers("ec2", "EnableImageDeprecation")
 def enable_image_deprecation(call: Call) -> dict[str, Any]:
-    """From this minute on and at most ten years ahead; seconds are cut off."""
+    """From this minute on and at most ten years ahead; seconds are cut off.
+
+    AWS documents that it rounds to the nearest minute; that it accepts the present
+    minute is not verified.
+    """
     image = own_image(call)
     present = datetime.now(UTC).replace(second=0, microsecond=0)
     try:

@@ -98,6 +98,28 @@ def describe_snapshot_attribute(call: Call) -> dict[str, Any]:
     }
 
 
+@answers("ec2", "ModifySnapshotAttribute")
+def modify_snapshot_attribute(call: Call) -> dict[str, Any]:
+    """Share a snapshot, or share it no more; in the newer spelling of the API only."""
+    snapshot = own_snapshot(call)
+    change = call.params.get("CreateVolumePermission", {})
+    changes = [(one, True) for one in change.get("Add", [])]
+    changes += [(one, False) for one in change.get("Remove", [])]
+    if not changes:
+        text = "the stand-in knows CreateVolumePermission only"
+        raise AwsError("InvalidParameterValue", text)
+    for permission, shared in changes:
+        if "Group" in permission:
+            snapshot.public = shared
+            continue
+        held = dict.fromkeys(snapshot.create_volume_permissions)
+        held.pop(permission["UserId"], None)
+        if shared:
+            held[permission["UserId"]] = None
+        snapshot.create_volume_permissions = list(held)
+    return {}
+
+
 def own_snapshot(call: Call) -> Snapshot:
     """The snapshot that the call names; an error unless it is there and ours."""
     snapshot = known_snapshot(call.region, call.params.get("SnapshotId", ""))

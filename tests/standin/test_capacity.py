@@ -265,7 +265,7 @@ def test_a_failure_can_be_about_one_rule(standin, fails):
 def test_what_the_json_services_do_not_do_here(standin, fails):
     code = "UnsupportedOperation"
     fails(code, standin.batch.describe_job_queues)
-    fails(code, standin.rbin.delete_rule, Identifier="0123456789a")
+    fails(code, standin.rbin.unlock_rule, Identifier="0123456789a")
 
 
 def test_moto_is_not_asked_about_any_of_this(standin, fails):

@@ -393,6 +393,6 @@ def test_an_instances_life(standin, fails):
 
 def test_what_moto_would_swallow_is_refused(standin, fails):
     data = {"ImageId": ami(1)}
-    create = standin.ec2.create_launch_template
+    create = standin.ec2.create_launch_template_version
     code = "UnsupportedOperation"
     fails(code, create, LaunchTemplateName="web", LaunchTemplateData=data)

@@ -271,12 +271,16 @@ class Region:
     def put_launch_template(self, template: dict[str, Any]) -> None:
         """Add or replace a launch template, its versions from the newest."""
         template_id = template["launch_template_id"]
-        if (old := self.launch_templates.get(template_id)) is not None:
-            for image_id in named_by(old):
-                self._index_of(image_id).drop(image_id, template_id)
+        self.forget_launch_template(template_id)
         for image_id in named_by(template):
             self._index_of(image_id).add(image_id, template_id)
         self.launch_templates[template_id] = template
+
+    def forget_launch_template(self, template_id: str) -> None:
+        """Take a launch template away, if it is there."""
+        if (old := self.launch_templates.pop(template_id, None)) is not None:
+            for image_id in named_by(old):
+                self._index_of(image_id).drop(image_id, template_id)
 
     def deregister(self, image: Image) -> None:
         """Take an image away; its snapshots stay."""

@@ -148,7 +148,8 @@ pub struct Removal {
     pub delete_after: Timestamp,
     /// Whether the deregistering call deletes them.
     pub fate: SnapshotFate,
-    /// The tag value to save first: the launch permissions, which the Recycle Bin does not restore.
+    /// The tag value to save first: the launch permissions. Whether the Recycle Bin keeps them is
+    /// not verified.
     /// `None` when they were saved when the image was disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save: Option<Box<str>>,

@@ -119,7 +119,8 @@ pub struct RawKeep {
     /// The newest image of each of the last N years that have one.
     #[serde(default)]
     pub yearly: Option<Count>,
-    /// Images launched within this time. EC2 reports launches up to a day late.
+    /// Images launched within this time. EC2 reports launches a day late; AWS does not document
+    /// whether launches by other accounts count.
     #[serde(default)]
     pub launched_within: Option<Age>,
     /// Images with any of these tags, if the glob matches the value.

@@ -214,7 +214,8 @@ fn set(tags: &mut Tags, key: &str, value: &str) {
     *tags = tags.with(&[(key, value)].into_iter().collect());
 }
 
-/// EC2 cuts the seconds of a deprecation off.
+/// EC2 keeps a deprecation time in full minutes. It is documented to round to the nearest one;
+/// here, as in the local account, the seconds are cut off.
 fn to_the_minute(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at)
 }
