@@ -121,7 +121,7 @@ impl Job<'_> {
     async fn read_untagged(&self, found: &Untagged) -> Result<Untagged, CloudError> {
         let ids: BTreeSet<&ImageId> = found.images.iter().map(|one| &one.image_id).collect();
         let images: Vec<Image> = if ids.len() > MAX_READ_SINGLY {
-            let mut all = self.cloud.list_images().await?;
+            let mut all = self.cloud.list_images().await?.images;
             all.retain(|image| ids.contains(&image.image_id));
             all
         } else {
