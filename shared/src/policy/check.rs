@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 
 use super::parse::{Problems, Reading};
-use super::scalars::{self, AgeOrNever, Count, Word};
+use super::scalars::{AgeOrNever, Count, RawGlob, Word};
 use super::schema::{self, RawRecycleBin};
 use super::{
-    Age, Check, CopyToSnapshots, InstancePolicy, Keep, Match, Orphans, Policy, Problem, Retire,
-    Rule, Safety, Tagging,
+    Age, Check, CopyToSnapshots, Glob, InstancePolicy, Keep, Match, Orphans, Policy, Problem,
+    Retire, Rule, Safety, Tagging,
 };
 use crate::model::{
     ComputeEnvironments, MAX_KEY, MAX_VALUE, TagNames, TemplateVersions, is_reserved,
@@ -139,7 +139,7 @@ impl Match {
     }
 }
 
-fn tag_globs(tags: BTreeMap<String, scalars::Glob>) -> Vec<(String, globset::GlobMatcher)> {
+fn tag_globs(tags: BTreeMap<String, RawGlob>) -> Vec<(String, Glob)> {
     tags.into_iter().map(|(key, glob)| (key, glob.0)).collect()
 }
 

@@ -173,9 +173,18 @@ fn a_keep_that_keeps_nothing_is_never_delete_all() {
 }
 
 #[test]
-fn ages_are_whole_units_from_seconds_up_but_never_minutes() {
+fn ages_are_whole_units_from_hours_up() {
     for (text, complaint) in [
         ("6m", "`m` is a minute and `mo` a month"),
+        ("30s", "`30s` has minutes or less"),
+        ("90s", "`90s` has minutes or less"),
+        ("86400s", "`86400s` has minutes or less"),
+        ("1d 30s", "`1d 30s` has minutes or less"),
+        ("1d 6m", "`1d 6m` has minutes or less"),
+        ("PT30S", "`PT30S` has minutes or less"),
+        ("P1DT30S", "`P1DT30S` has minutes or less"),
+        ("1.5h", "`1.5h` has minutes or less"),
+        ("500ms", "`500ms` has minutes or less"),
         ("-1d", "is negative"),
         ("101y", "more than 100 years"),
         ("99999999999d", "not a length of time"),
@@ -185,7 +194,7 @@ fn ages_are_whole_units_from_seconds_up_but_never_minutes() {
         let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"));
         assert!(found.contains(complaint), "{text}: {found}");
     }
-    for text in ["30d", "12h", "2w", "6mo", "1y", "1y 6mo", "90s"] {
+    for text in ["30d", "12h", "2w", "6mo", "1y", "1y 6mo", "P1Y6M", "PT12H"] {
         let all = errors(&format!(
             "version = 1\n[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"
         ));
