@@ -70,6 +70,8 @@ pub enum Note {
     /// The value of the tag that excludes a resource looks like a date, and is not one: it excludes
     /// the resource for good.
     KeepDateInvalid {
+        /// The key of the tag.
+        key: String,
         /// The value.
         value: String,
         /// The images and snapshots that have it, sorted.
@@ -111,9 +113,9 @@ impl fmt::Display for Note {
                 "the tag {key} has no effect, because upper and lower case differ: write {effective}; on {}",
                 named(resources)
             ),
-            Self::KeepDateInvalid { value, resources } => write!(
+            Self::KeepDateInvalid { key, value, resources } => write!(
                 f,
-                "the tag to keep has the value {value}, which is not a date: kept for good; on {}",
+                "the tag {key} has the value {value}, which is not a date, and excludes for good; on {}",
                 named(resources)
             ),
         }
@@ -164,17 +166,21 @@ fn about_rule(
     inventory: &Inventory,
 ) {
     let name = || rule.name.clone();
+    let exceptions = || {
+        let idle = matching::idle_exceptions(&rule.matches, cutoffs, &inventory.images);
+        idle.into_iter().map(|path| Note::ExceptionMatchesNothing { rule: name(), path })
+    };
     if images.is_empty() {
         let matched = inventory.images.iter();
         let taken =
             matched.filter(|image| matching::is_match(&rule.matches, cutoffs, image)).count();
         notes.push(Note::RuleMatchesNothing { rule: name(), taken });
-    }
-    let idle = matching::idle_exceptions(&rule.matches, cutoffs, &inventory.images);
-    notes.extend(idle.into_iter().map(|path| Note::ExceptionMatchesNothing { rule: name(), path }));
-    if images.is_empty() {
+        if taken > 0 {
+            notes.extend(exceptions());
+        }
         return;
     }
+    notes.extend(exceptions());
     for (key, glob) in &rule.keep.tags {
         let has_it = |draft: &&DraftDecision<'_>| {
             draft.image.tags.get(key).is_some_and(|value| glob.is_match(value))
@@ -216,6 +222,7 @@ fn about_tags(notes: &mut Vec<Note>, inventory: &Inventory, policy: &Policy) {
         resources: sorted(resources),
     }));
     notes.extend(no_dates.into_iter().map(|(value, resources)| Note::KeepDateInvalid {
+        key: names.keep.clone(),
         value: value.to_owned(),
         resources: sorted(resources),
     }));
