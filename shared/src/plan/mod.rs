@@ -2,7 +2,7 @@
 //!
 //! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
 //! here; applying a plan makes none. Submodules: `matching` (which rule an image falls under),
-//! `family` (which images replace one another), `keep` (which of them the rule keeps), `protect`
+//! `family` and `name_prefix` (which images replace one another), `keep` (which of them the rule keeps), `protect`
 //! (what keeps an image whatever the rules say), `steps` (which step is next), `undo` (how steps
 //! are undone), `limits` (caps and refusals), `summary` (the counts), `notes` (what has no effect in
 //! the policy and in tags), `reason` (why an image is kept or retired), `snapshots` and `instance`
@@ -13,6 +13,7 @@ pub mod instance;
 mod keep;
 mod limits;
 mod matching;
+mod name_prefix;
 pub mod notes;
 pub mod period;
 mod protect;
@@ -27,10 +28,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 pub use family::WHOLE_RULE;
-pub(crate) use family::name_prefix;
 use family::{Families, Member};
 use jiff::Timestamp;
 use matching::Cutoffs;
+pub(crate) use name_prefix::{NameParts, name_prefix};
 use notes::Note;
 use protect::{Recovery, Uses};
 use reason::Reason;

@@ -296,7 +296,7 @@ impl TryFrom<Value> for RawTemplateVersions {
 
 /// A value as messages show it: text between backquotes, anything else as JSON.
 fn written(value: &Value) -> String {
-    value.as_str().map_or_else(|| shortened(&value.to_string()), |text| quoted(text))
+    value.as_str().map_or_else(|| shortened(&value.to_string()), quoted)
 }
 
 /// A text between backquotes, as messages show it.
