@@ -221,17 +221,6 @@ pub struct Position {
     pub column: usize,
 }
 
-impl Position {
-    fn in_text(text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-        }
-    }
-}
-
 /// An error in a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
