@@ -176,9 +176,10 @@ class Account:
             time = one["tags"].get(tag)
             if time is None or one["snapshot_id"] in but:
                 continue
-            earlier = datetime.fromisoformat(time) - by
-            one["tags"][tag] = f"{earlier:%Y-%m-%dT%H:%M:%SZ}"
-            self.control("PATCH", "fleet", {"snapshots": [one]})
+            earlier = f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
+            self.client("ec2").create_tags(
+                Resources=[one["snapshot_id"]], Tags=[{"Key": tag, "Value": earlier}]
+            )
 
     def forget_calls(self) -> None:
         """Start counting anew."""
