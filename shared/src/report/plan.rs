@@ -57,8 +57,9 @@ pub fn plan_text(
         );
     }
     let mut text = String::new();
-    if !matches!(rows, Rows::WithReasons(_)) {
+    if !plan.notes.is_empty() && !matches!(rows, Rows::WithReasons(_)) {
         text.push_str(&notes_text(&plan.notes, style));
+        text.push('\n');
     }
     if style.is_terminal() && plan.decisions.iter().any(|one| rows.shows(one)) {
         let signs = "Signs: - deregister  ~ deprecate or disable  * mark as expired  . waiting  + rescue  = kept";
@@ -98,9 +99,6 @@ pub fn notes_text(notes: &[Note], style: OutputStyle) -> String {
     if more > 0 {
         let line = format!("note: {} more; --format json has all", thousands(more));
         style.paragraph(&mut text, 0, &line);
-    }
-    if !text.is_empty() {
-        text.push('\n');
     }
     text
 }
