@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::matching::{self, Cutoffs};
 use super::{DraftDecision, protect};
-use crate::model::{ImageId, Inventory, ResourceId, Source, Tags};
+use crate::model::{ImageId, Inventory, ResourceId, SnapshotId, Source, Tags};
 use crate::policy::{Policy, Rule};
 use crate::text_fmt::{counted, thousands};
 
@@ -201,15 +201,15 @@ fn about_tags(notes: &mut Vec<Note>, inventory: &Inventory, policy: &Policy) {
     let names = &policy.tag_names;
     let mut ignored: BTreeMap<(&str, &str), Vec<ResourceId>> = BTreeMap::new();
     let mut no_dates: BTreeMap<&str, Vec<ResourceId>> = BTreeMap::new();
-    let images = inventory.images.iter().map(|one| (ResourceId::from(&one.image_id), &one.tags));
+    let images = inventory.images.iter().map(|one| (Tagged::Image(&one.image_id), &one.tags));
     let snapshots =
-        inventory.snapshots.iter().map(|one| (ResourceId::from(&one.snapshot_id), &one.tags));
+        inventory.snapshots.iter().map(|one| (Tagged::Snapshot(&one.snapshot_id), &one.tags));
     for (resource, tags) in images.chain(snapshots) {
         for (key, effective) in misspelt(tags, [&names.keep, &names.retire_when_imaged]) {
-            ignored.entry((key, effective)).or_default().push(resource.clone());
+            ignored.entry((key, effective)).or_default().push(resource.id());
         }
         if let Some(value) = tags.get(&names.keep).filter(|value| protect::is_invalid_date(value)) {
-            no_dates.entry(value).or_default().push(resource);
+            no_dates.entry(value).or_default().push(resource.id());
         }
     }
     let sorted = |mut resources: Vec<ResourceId>| {
@@ -226,6 +226,21 @@ fn about_tags(notes: &mut Vec<Note>, inventory: &Inventory, policy: &Policy) {
         value: value.to_owned(),
         resources: sorted(resources),
     }));
+}
+
+/// A resource that may have tags which people wrote.
+enum Tagged<'a> {
+    Image(&'a ImageId),
+    Snapshot(&'a SnapshotId),
+}
+
+impl Tagged<'_> {
+    fn id(&self) -> ResourceId {
+        match self {
+            Self::Image(id) => (*id).into(),
+            Self::Snapshot(id) => (*id).into(),
+        }
+    }
 }
 
 /// The keys that differ from one of `effective` only in letter case, each with that one.

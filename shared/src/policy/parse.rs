@@ -18,6 +18,9 @@ use super::{Position, Problem};
 /// Reading stops at this number of errors, which also bounds the time that it takes.
 const MAX_PROBLEMS: usize = 100;
 
+/// The maximum length of a message, in characters: a value that it shows may be longer.
+const MAX_MESSAGE: usize = 500;
+
 /// The document without its wrong values, and the errors in it.
 pub(super) struct Reading<'a> {
     pub document: schema::RawPolicy,
@@ -97,7 +100,11 @@ impl<'a> Problems<'a> {
                 None => break None,
             }
         };
-        let message = message.replacen("unknown field", "unknown key", 1);
+        let mut message = message.replacen("unknown field", "unknown key", 1);
+        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+            message.truncate(end);
+            message.push('…');
+        }
         self.found.push(Problem { path: path.to_owned(), position, message });
     }
 }

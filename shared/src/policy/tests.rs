@@ -368,6 +368,15 @@ fn a_glob_beyond_the_limits_is_an_error_at_its_place() {
             assert!(found.len() < 400, "{path}: {} bytes", found.len());
         }
     }
+    // Nor does any other value make a message that nobody can read.
+    for text in [
+        format!("timezone = \"{long}\"\n{RULE}"),
+        format!("{RULE}[safety]\npinned = [\"{long}\"]"),
+        format!("{RULE}[safety]\nshared_images = \"{long}\""),
+        format!("{RULE}[safety]\nmax_per_run = [\"{long}\"]"),
+    ] {
+        assert!(error(&text).len() < 700, "{}", &error(&text)[..200]);
+    }
 }
 
 /// The time that it takes is bounded by its growth, because machines differ: eight times the text
@@ -430,5 +439,31 @@ fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
     assert_eq!(all.len(), expected.len(), "{all:#?}");
     for (found, expected) in all.iter().zip(expected) {
         assert!(found.starts_with(&format!("p.toml: {expected}")), "\n   {found}\n{expected}");
+    }
+}
+
+#[test]
+fn documents_that_are_nested_too_deep_are_errors() {
+    let times = |text: &str, count: usize| text.repeat(count);
+    for depth in [50, 300, 50_000] {
+        for text in [
+            format!("a = {}{}", times("[", depth), times("]", depth)),
+            format!("a = {}1{}", times("{a=", depth), times("}", depth)),
+            format!("a{} = 1", times(".a", depth)),
+            format!("[a{}]", times(".a", depth)),
+            format!(
+                "[[rule]]\nname = \"a\"\nkeep.last = 1\nmatch = {{{} not = {{}} {}}}",
+                times("not = {", depth),
+                times("}", depth)
+            ),
+            format!("{{\"a\":{}{}}}", times("[", depth), times("]", depth)),
+            format!(
+                "{{\"version\":1,\"rule\":[{{\"name\":\"a\",\"match\":{}{{}}{}}}]}}",
+                times("{\"not\":", depth),
+                times("}", depth)
+            ),
+        ] {
+            assert!(!errors(&text).is_empty(), "{depth}");
+        }
     }
 }
