@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::matching::{self, Cutoffs};
 use super::{DraftDecision, protect};
-use crate::model::{ImageId, Inventory, ResourceId, SnapshotId, Source, Tags};
+use crate::model::{ImageId, Inventory, ResourceId, Source, Tags};
 use crate::policy::{Policy, Rule};
 use crate::text_fmt::{counted, thousands};
 
@@ -201,15 +201,21 @@ fn about_tags(notes: &mut Vec<Note>, inventory: &Inventory, policy: &Policy) {
     let names = &policy.tag_names;
     let mut ignored: BTreeMap<(&str, &str), Vec<ResourceId>> = BTreeMap::new();
     let mut no_dates: BTreeMap<&str, Vec<ResourceId>> = BTreeMap::new();
-    let images = inventory.images.iter().map(|one| (Tagged::Image(&one.image_id), &one.tags));
-    let snapshots =
-        inventory.snapshots.iter().map(|one| (Tagged::Snapshot(&one.snapshot_id), &one.tags));
+    // Most resources have no such tag.
+    let has_one = |tags: &Tags| {
+        let meant = [&names.keep, &names.retire_when_imaged];
+        tags.iter().any(|(key, _)| meant.iter().any(|name| name.eq_ignore_ascii_case(key)))
+    };
+    let images = inventory.images.iter().filter(|one| has_one(&one.tags));
+    let images = images.map(|one| (ResourceId::from(&one.image_id), &one.tags));
+    let snapshots = inventory.snapshots.iter().filter(|one| has_one(&one.tags));
+    let snapshots = snapshots.map(|one| (ResourceId::from(&one.snapshot_id), &one.tags));
     for (resource, tags) in images.chain(snapshots) {
         for (key, effective) in misspelt(tags, [&names.keep, &names.retire_when_imaged]) {
-            ignored.entry((key, effective)).or_default().push(resource.id());
+            ignored.entry((key, effective)).or_default().push(resource.clone());
         }
         if let Some(value) = tags.get(&names.keep).filter(|value| protect::is_invalid_date(value)) {
-            no_dates.entry(value).or_default().push(resource.id());
+            no_dates.entry(value).or_default().push(resource.clone());
         }
     }
     let sorted = |mut resources: Vec<ResourceId>| {
@@ -228,21 +234,6 @@ fn about_tags(notes: &mut Vec<Note>, inventory: &Inventory, policy: &Policy) {
     }));
 }
 
-/// A resource that may have tags which people wrote.
-enum Tagged<'a> {
-    Image(&'a ImageId),
-    Snapshot(&'a SnapshotId),
-}
-
-impl Tagged<'_> {
-    fn id(&self) -> ResourceId {
-        match self {
-            Self::Image(id) => (*id).into(),
-            Self::Snapshot(id) => (*id).into(),
-        }
-    }
-}
-
 /// The keys that differ from one of `effective` only in letter case, each with that one.
 fn misspelt<'a>(
     tags: &'a Tags,
@@ -252,4 +243,52 @@ fn misspelt<'a>(
         let is_meant = move |name: &&String| *name != key && name.eq_ignore_ascii_case(key);
         effective.into_iter().filter(is_meant).map(move |name| (key, name.as_str()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::{OutputStyle, Rows, plan_text};
+
+    fn noted(images: &str, unread: &str, policy: &str) -> crate::plan::Plan {
+        let inventory = format!(
+            r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z",
+                "images":[{images}],"references":[],"unread":[{unread}]}}"#
+        );
+        let inventory = Inventory::from_json(&inventory).unwrap_or_else(|error| panic!("{error}"));
+        let policy = Policy::parse(&format!("version = 1\n{policy}"), "p").unwrap();
+        crate::plan::plan(&inventory, &policy, inventory.taken_at)
+    }
+
+    const IMAGE: &str = r#"{"image_id":"ami-1","name":"web-1","state":"available","tags":{"IMAGE-STEWARD:KEEP":""}}"#;
+    const POLICY: &str =
+        "[[rule]]\nname = \"db\"\nmatch = { name = \"db-*\" }\nkeep = { last = 1 }\n";
+
+    #[test]
+    fn notes_stand_above_the_decisions() {
+        let plan = noted(IMAGE, "", POLICY);
+        let text = plan_text(&plan, None, &Rows::Changes, OutputStyle::Plain);
+        let lines: Vec<_> = text.lines().take(4).collect();
+        assert_eq!(lines[0], "note: rule db: no image matches");
+        assert!(lines[1].starts_with("note: the tag IMAGE-STEWARD:KEEP has no effect"), "{text}");
+        assert!(lines[1].ends_with("on ami-1") && lines[2].is_empty(), "{text}");
+        let json = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<crate::plan::Plan>(&json).unwrap(), plan);
+    }
+
+    #[test]
+    fn where_images_could_not_be_read_nothing_is_said_to_match_nothing() {
+        let notes = noted(IMAGE, r#""images""#, POLICY).notes;
+        assert!(matches!(notes.as_slice(), [Note::TagIgnored { .. }]), "{notes:?}");
+    }
+
+    #[test]
+    fn a_text_has_a_limit_and_json_has_all() {
+        let pins: Vec<_> = (0..30).map(|number| format!("\"ami-0{number}\"")).collect();
+        let policy = format!("{POLICY}[safety]\npinned = [{}]\n", pins.join(", "));
+        let plan = noted(IMAGE, "", &policy);
+        assert_eq!(plan.notes.len(), 32);
+        let text = plan_text(&plan, None, &Rows::Changes, OutputStyle::Plain);
+        assert!(text.contains("note: 12 more; --format json has all"), "{text}");
+    }
 }
