@@ -76,6 +76,11 @@ pub(crate) fn name_prefix(name: &str) -> Cow<'_, str> {
 impl<'a> NameParts<'a> {
     /// The parts of `name`.
     pub(crate) fn of(name: &'a str) -> Self {
+        // EC2's names have at most 128 characters.
+        const MAX_LENGTH: usize = 1000;
+        if name.len() > MAX_LENGTH {
+            return Self { head: name, kinds: Vec::new() };
+        }
         let tokens = Token::all(name);
         let before = |position: usize| {
             let end = tokens.get(position).map_or(name.len(), |token| token.start);
