@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections import Counter
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -29,8 +28,9 @@ POLICY = HERE / "policy.toml"
 REPORT = HERE.parent / "target/demo-report.html"
 FAMILIES = ("golden-x86_64", "golden-arm64", "web-nightly", "ci-runner", "legacy-batch")
 COPIED = {"ManagedBy": "image-steward", "Team": "web", "CostCenter": "4711"}
-# Longer than delete_snapshots_after in policy.toml.
-SNAPSHOTS_WAIT = 4
+# Longer than delete_snapshots_after, and than delete_after of [orphans], in policy.toml.
+AN_HOUR = timedelta(hours=1, minutes=1)
+A_DAY = timedelta(days=1, minutes=1)
 # A step that was taken, or how one ended that was not.
 WORDS = {
     "rescue": "rescued",
@@ -62,8 +62,9 @@ def main() -> int:
         planned = {i for i, one in decisions.items() if one["action"] == "deregister"}
         results.append(plan_only(account, runtime))
         nightly = next(i for i in planned if decisions[i]["rule"] == "web")
-        prune(account, runtime, stuck=decisions[nightly]["snapshots"][0])
-        let_a_day_pass(account, before)
+        prune(account, runtime, before, stuck=decisions[nightly]["snapshots"][0])
+        say("6. A day later (the dates in the tags are set back again), reap-snapshots")
+        let_pass(A_DAY, account, before)
         between = look(account)
         reap_orphans(runtime)
         results.append(sweep_again(account, runtime))
@@ -150,7 +151,7 @@ def plan_only(account: Account, runtime: Runtime) -> Check:
     return Check("plan mode changes nothing", figures, wrong)
 
 
-def prune(account: Account, runtime: Runtime, stuck: str) -> None:
+def prune(account: Account, runtime: Runtime, before: World, stuck: str) -> None:
     """Run both functions in apply mode while AWS does not delete every snapshot at once.
 
     Each fourth is in use for a moment longer than its image exists, and the call that should
@@ -175,22 +176,17 @@ def prune(account: Account, runtime: Runtime, stuck: str) -> None:
         f"reap-snapshots, for {len(deregistered)} events: {deleted} snapshots deleted, "
         f"{kept} kept, because they are not due or another image needs them"
     )
-    time.sleep(SNAPSHOTS_WAIT)
+    let_pass(AN_HOUR, account, before)
+    print("An hour later (the demo sets the dates in the tags back):")
     for sweep in ("first", "second"):
         reaped = runtime.invoke("reap-snapshots", scheduled_event())
         print(f"reap-snapshots, {sweep} sweep: {counts(reaped['outcome'])}")
 
 
-def let_a_day_pass(account: Account, before: World) -> None:
+def let_pass(time: timedelta, account: Account, before: World) -> None:
     """Set back the dates in the tags of the snapshots that have been marked since `before`."""
-    say("6. A day later (the demo sets the dates in the tags back), reap-snapshots")
-    a_day = timedelta(days=1, minutes=1)
-    for one in account.fleet()["snapshots"]:
-        known = before.snapshots.get(one["snapshot_id"], {})
-        if DELETE_AFTER in one["tags"] and DELETE_AFTER not in str(known):
-            marked = datetime.fromisoformat(one["tags"][DELETE_AFTER])
-            one["tags"][DELETE_AFTER] = f"{marked - a_day:%Y-%m-%dT%H:%M:%SZ}"
-            account.control("PATCH", "fleet", {"snapshots": [one]})
+    known = {i for i, one in before.snapshots.items() if DELETE_AFTER in str(one)}
+    account.set_back(DELETE_AFTER, time, known)
 
 
 def reap_orphans(runtime: Runtime) -> None:

@@ -109,7 +109,9 @@ pub enum Command {
     )]
     Inventory(InventoryArgs),
     /// Check a policy.
-    #[command(after_help = "Example:\n  image-steward validate --policy policy.toml")]
+    #[command(
+        after_help = "Examples:\n  image-steward validate --policy policy.toml\n  image-steward validate --policy policy.toml --inventory saved.json"
+    )]
     Validate(ValidateArgs),
     /// Print the JSON Schema of the policy.
     #[command(after_help = "Example:\n  image-steward schema > policy.schema.json")]
@@ -235,6 +237,9 @@ pub struct InventoryArgs {
 pub struct ValidateArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// Report what has no effect in this saved inventory: rules, exceptions, pins and tags.
+    #[arg(long, value_name = "FILE")]
+    pub inventory: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -70,10 +70,12 @@ fn world(count: usize) -> Inventory {
         unread: Vec::new(),
         snapshots: snapshots.collect(),
         references: references.collect(),
+        ignored_templates: Vec::new(),
         snapshot_references: Vec::new(),
         retention_rules: None,
         recycled_images: None,
         images,
+        other_image_types: 0,
     }
 }
 

@@ -10,7 +10,17 @@ from typing import Any
 
 import pytest
 
-from harness import DONE, FAILED, PART, REFUSED, USAGE, Account, image_steward, write
+from harness import (
+    DONE,
+    FAILED,
+    NOWHERE,
+    PART,
+    REFUSED,
+    USAGE,
+    Account,
+    image_steward,
+    write,
+)
 from outcomes import taken, with_result
 from worlds import (
     DELETE_AFTER,
@@ -369,3 +379,30 @@ def assert_one_line(text: str, says: str) -> None:
     lines: list[Any] = text.splitlines()
     assert len(lines) == 1, text
     assert says in lines[0]
+
+
+def test_what_has_no_effect_is_noted(account: Account, tmp_path: Path) -> None:
+    """By `validate` for a saved inventory, and by `plan` above its decisions."""
+    unused = '[[rule]]\nname = "db"\nmatch = { name = "db-*" }\nkeep = { last = 1 }\n'
+    rules = write(tmp_path / "policy.toml", policy(more=unused))
+    account.load(web_fleet())
+    saved = image_steward(account, "inventory").stdout
+    inventory = write(tmp_path / "saved.json", saved)
+    arguments = ("--policy", rules, "--inventory", inventory)
+    noted = {"note": "rule_matches_nothing", "rule": "db", "taken": 0}
+
+    valid = image_steward(NOWHERE, "validate", *arguments)
+    assert valid.returncode == DONE
+    assert "\nnote: rule db: no image matches\n" in valid.stdout
+    valid = image_steward(NOWHERE, "validate", *arguments, "--format", "json")
+    assert noted in json.loads(valid.stdout)["notes"]
+    alone = image_steward(NOWHERE, "validate", *arguments[:2], "--format", "json")
+    assert "notes" not in json.loads(alone.stdout)
+
+    planned = image_steward(NOWHERE, "plan", *arguments)
+    notes, decisions = planned.stdout.split("\n\n", 1)
+    assert "note: rule db: no image matches" in notes.splitlines()
+    assert all(line.startswith("note: ") for line in notes.splitlines())
+    assert decisions.startswith("web: ")
+    planned = image_steward(NOWHERE, "plan", *arguments, "--format", "json")
+    assert noted in json.loads(planned.stdout)["notes"]

@@ -367,17 +367,9 @@ def test_several_files_make_one_policy(tmp_path: Path, saved: Path) -> None:
         "{not: [{type: value, key: 'tag:X', op: ne, value: absent}]}",
         "{not: [{type: value, key: Platform, op: ne, value: absent}]}",
         "{type: value, key: Name, op: contains, value: present}",
-        # One byte of ours is not one character of theirs, nor are two bytes two.
-        "{not: [{type: value, key: Name, op: glob, value: '[!a]x-*'}]}",
-        "{not: [{type: value, key: Name, op: glob, value: 'web-?'}]}",
-        "{type: value, key: Name, op: glob, value: 'web-??'}",
-        "{type: value, key: Name, op: regex-case, value: 'web-..$'}",
         # No glob, and classes that ours would read otherwise.
         "{type: value, key: Name, op: glob, value: '[z-a]x'}",
         "{type: value, key: Name, op: glob, value: '[a-c-e]x'}",
-        # The empty text is no choice among several.
-        "{type: value, key: 'tag:X', op: not-in, value: ['', a]}",
-        "{not: [{or: [{'tag:X': ''}, {'tag:X': a}]}]}",
         # What theirs fills in, and what its reader takes for something else than a text.
         "{type: value, key: Name, op: glob, value: 'web-{region}-*'}",
         "{type: value, key: Name, op: not-in, value: ['web-{region}']}",
@@ -447,6 +439,18 @@ def test_a_condition_that_ours_lacks_disarms_the_rule(
             "{not: [{type: value, key: Name, op: regex-case, value: '^a-.+'}]}",
             'match = { not = { name = "a-?*" } }',
         ),
+        (
+            "{not: [{type: value, key: Name, op: glob, value: '[!a]x-?'}]}",
+            'match = { not = { name = "[!a]x-?" } }',
+        ),
+        (
+            "{type: value, key: Name, op: regex-case, value: 'web-..$'}",
+            'match = { name = "web-??" }',
+        ),
+        (
+            "{type: value, key: 'tag:X', op: not-in, value: ['', a]}",
+            'tags = { X = "{,a}" }',
+        ),
         ("{type: image-age, <<: {days: 9, type: x}}", 'within = "9d"'),
         (
             "{type: value, key: CreationDate, value_type: age, op: gt, value: 9.5}",
@@ -467,7 +471,7 @@ def test_conditions_that_ours_has(
 
 
 def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> None:
-    """Python's `[!a]` is one character, and two bytes here."""
+    """`[!a]` is one character, also where that is two bytes."""
     saved = tmp_path / "saved.json"
     names = ["äx-1", "äx-2", "bx-1", "ax-1", "ax-2"]
     images = [
@@ -499,7 +503,7 @@ def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> N
             expired(plan)
         )
         assert gone[pattern] == expired(plan)
-    assert gone == {"[!a]x-*": set(), "[b]x-*": {"äx-2", "ax-2"}}
+    assert gone == {"[!a]x-*": {"ax-2"}, "[b]x-*": {"äx-2", "ax-2"}}
 
 
 @pytest.mark.parametrize(

@@ -17,9 +17,10 @@ use steward::plan::{Action, Decision, Next, Plan, Removal};
 
 /// The plan of the images.
 pub fn images(plan: &Plan) -> String {
-    let Plan { account, region, planned_at, refusal, decisions, summary } = plan;
+    let Plan { account, region, planned_at, refusal, notes, decisions, summary } = plan;
     let mut lines = vec![format!("images of {account} in {region} at {}", show(planned_at))];
     lines.extend(refusal.iter().map(|refusal| format!("refused: {}", tagged(refusal))));
+    lines.extend(notes.iter().map(|note| format!("note: {note}")));
     lines.extend(decisions.iter().map(image));
     let (_, counts) = fields(summary).into_iter().partition::<Vec<_>, _>(|(_, count)| *count == 0);
     lines.push(format!("summary:{}", pairs(&counts)));

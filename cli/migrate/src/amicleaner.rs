@@ -169,7 +169,8 @@ fn by_name(
     }
 }
 
-/// The glob of what holds a text.
+/// The glob of what holds a text. Every text holds the empty one; an image without a name has no
+/// text, and an exception by its name keeps it.
 fn holding(text: &str) -> String {
     if text.is_empty() { "*".to_owned() } else { format!("*{}*", literal(text)) }
 }

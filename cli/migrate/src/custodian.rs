@@ -211,7 +211,7 @@ impl Translation<'_> {
         }
         for (field, globs) in not {
             let Some(glob) = one_of(globs) else {
-                self.misses("an exception by the empty text and by others".to_owned());
+                self.misses("exceptions that are too many for one glob".to_owned());
                 continue;
             };
             let mut except = SuggestedMatch::default();

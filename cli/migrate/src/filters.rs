@@ -202,15 +202,11 @@ fn compared(about: Field, op: Option<&str>, value: &Node) -> Option<Atom> {
             (format!("*{}*", fixed(text)?), false, true)
         }
         (Some("glob"), YamlValue::Text(pattern)) if !is_filled_in(pattern) => {
-            let (glob, exact) = from_fnmatch(pattern)?;
-            (glob, false, exact)
+            (from_fnmatch(pattern)?, false, true)
         }
         // Theirs does not mind upper and lower case here, and ours does: fewer images match.
-        (Some("regex"), YamlValue::Text(pattern)) => (from_regex(pattern)?.0, false, false),
-        (Some("regex-case"), YamlValue::Text(pattern)) => {
-            let (glob, exact) = from_regex(pattern)?;
-            (glob, false, exact)
-        }
+        (Some("regex"), YamlValue::Text(pattern)) => (from_regex(pattern)?, false, false),
+        (Some("regex-case"), YamlValue::Text(pattern)) => (from_regex(pattern)?, false, true),
         _ => return None,
     };
     is_glob(&glob).then_some(Atom::Field { field: about, glob, negated, exact })

@@ -1,90 +1,45 @@
 //! Their patterns as globs of ours, where that is possible.
 
-use steward::suggest::{any_of, literal};
+use steward::suggest::{any_of, is_glob, literal};
 
-/// A glob for what any of these matches; `None` when there is none, or when ours would leave out the
-/// empty text, which is no choice among several.
+/// A glob for what any of these matches; `None` when there is none, or when it would be beyond the
+/// limits of globs.
 pub fn one_of(globs: Vec<String>) -> Option<String> {
-    if globs.len() > 1 && globs.iter().any(String::is_empty) {
-        return None;
-    }
-    any_of(globs)
+    any_of(globs).filter(|glob| is_glob(glob))
 }
 
-/// A glob of ours in the making. Its `?` and its classes with `!` are about one byte, those of
-/// theirs about one character; and two stars side by side would be more than one.
-#[derive(Default)]
-struct Pattern {
-    glob: String,
-    /// How many of those that are about one byte stand side by side, and whether with a star.
-    bytes: usize,
-    with_star: bool,
-    fewer: bool,
-    more: bool,
-}
-
-impl Pattern {
-    fn push_star(&mut self) {
-        if !self.glob.ends_with('*') {
-            self.glob.push('*');
-        }
-        self.with_star = true;
-    }
-
-    fn push_one(&mut self, of: &str) {
-        self.glob.push_str(of);
-        self.bytes += 1;
-    }
-
-    fn push_literal(&mut self, character: char) {
-        self.push_known(&literal(character.encode_utf8(&mut [0; 4])));
-    }
-
-    /// Whole characters: what stands before them is whole characters too.
-    fn push_known(&mut self, glob: &str) {
-        self.end_wild();
-        self.glob.push_str(glob);
-    }
-
-    /// One byte alone is fewer than one character, two bytes may be one. With a star beside it, one
-    /// byte and one character both mean that something is there.
-    fn end_wild(&mut self) {
-        self.fewer |= self.bytes == 1 && !self.with_star;
-        self.more |= self.bytes > 1;
-        (self.bytes, self.with_star) = (0, false);
-    }
-
-    /// The glob, and whether it matches all that theirs does; otherwise fewer. `None` when it may
-    /// match more.
-    fn finish(mut self) -> Option<(String, bool)> {
-        self.end_wild();
-        (!self.more).then_some((self.glob, !self.fewer))
+/// Two stars side by side are as one.
+fn push_star(glob: &mut String) {
+    if !glob.ends_with('*') {
+        glob.push('*');
     }
 }
 
-/// A pattern of Python's `fnmatch`, and whether ours matches all that it does; `None` when ours
-/// would read it otherwise.
-pub fn from_fnmatch(pattern: &str) -> Option<(String, bool)> {
-    let mut glob = Pattern::default();
+fn push_literal(glob: &mut String, character: char) {
+    glob.push_str(&literal(character.encode_utf8(&mut [0; 4])));
+}
+
+/// A pattern of Python's `fnmatch`; `None` when ours would read it otherwise.
+pub fn from_fnmatch(pattern: &str) -> Option<String> {
+    let mut glob = String::with_capacity(pattern.len());
     let mut rest = pattern;
     while let Some(character) = rest.chars().next() {
         rest = rest.get(character.len_utf8()..).unwrap_or_default();
         match character {
-            '*' => glob.push_star(),
-            '?' => glob.push_one("?"),
+            '*' => push_star(&mut glob),
+            '?' => glob.push('?'),
             '[' => {
                 let (class, after) = rest.split_once(']')?;
-                match class.strip_prefix('!') {
-                    Some(inner) if is_plain(inner) => glob.push_one(&format!("[{class}]")),
-                    None if is_plain(class) => glob.push_known(&format!("[{class}]")),
-                    _ => return None,
+                if !is_plain(class.strip_prefix('!').unwrap_or(class)) {
+                    return None;
                 }
+                glob.extend(["[", class, "]"]);
                 rest = after;
             }
-            other => glob.push_literal(other),
+            other => push_literal(&mut glob, other),
         }
     }
-    glob.finish()
+    Some(glob)
 }
 
 /// Whether theirs and ours read a class in the same way: characters, and ranges in their order.
@@ -95,7 +50,7 @@ fn is_plain(class: &str) -> bool {
             Some(_) => characters.next(),
             None => Some(first),
         };
-        let is_known = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.');
+        let is_known = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
         if !last.is_some_and(|last| is_known(first) && is_known(last) && first <= last) {
             return false;
         }
@@ -103,10 +58,10 @@ fn is_plain(class: &str) -> bool {
     !class.is_empty()
 }
 
-/// A regular expression of Python's `re.match`, which looks at the beginning only, and whether ours
-/// matches all that it does; `None` when it is more than literal text, `.`, `.*`, `.+` and anchors.
-pub fn from_regex(pattern: &str) -> Option<(String, bool)> {
-    let mut glob = Pattern::default();
+/// A regular expression of Python's `re.match`, which looks at the beginning only; `None` when it is
+/// more than literal text, `.`, `.*`, `.+` and anchors.
+pub fn from_regex(pattern: &str) -> Option<String> {
+    let mut glob = String::with_capacity(pattern.len());
     let mut characters = pattern.strip_prefix('^').unwrap_or(pattern).chars().peekable();
     let mut is_open = true;
     while let Some(character) = characters.next() {
@@ -117,19 +72,21 @@ pub fn from_regex(pattern: &str) -> Option<(String, bool)> {
                 if matches!(characters.peek(), Some('*' | '+' | '?' | '{')) {
                     return None;
                 }
-                glob.push_literal(escaped);
+                push_literal(&mut glob, escaped);
             }
             '.' => match characters.peek() {
                 Some('*') => {
                     characters.next();
-                    glob.push_star();
+                    push_star(&mut glob);
                 }
                 Some('+') => {
                     characters.next();
-                    glob.push_one("?");
-                    glob.push_star();
+                    glob.push('?');
+                    push_star(&mut glob);
                 }
-                _ => glob.push_one("?"),
+                // `.?` and `.{2}` are about the character before.
+                Some('?' | '{') => return None,
+                _ => glob.push('?'),
             },
             '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '^' | '$' => return None,
             other => {
@@ -137,12 +94,56 @@ pub fn from_regex(pattern: &str) -> Option<(String, bool)> {
                 if matches!(characters.peek(), Some('*' | '+' | '?' | '{')) {
                     return None;
                 }
-                glob.push_literal(other);
+                push_literal(&mut glob, other);
             }
         }
     }
     if is_open {
-        glob.push_star();
+        push_star(&mut glob);
     }
-    glob.finish()
+    Some(glob)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_of_fnmatch_is_the_glob_for_the_same_texts() {
+        for (pattern, glob) in [
+            ("web-??", Some("web-??")),
+            ("[!a]x-**", Some("[!a]x-*")),
+            ("[ä-ü]{a,b}", Some("[ä-ü][{]a[,]b[}]")),
+            ("a\\b", Some("a[\\]b")),
+            ("[!]x]", None),
+            ("[z-a]", None),
+            ("[a-c-e]", None),
+            ("[^a]", None),
+            ("[a", None),
+        ] {
+            assert_eq!(from_fnmatch(pattern).as_deref(), glob, "{pattern}");
+            assert!(glob.is_none_or(is_glob), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_regular_expression_is_the_glob_for_the_same_texts() {
+        for (pattern, glob) in [
+            ("^web-..$", Some("web-??")),
+            ("web-.+", Some("web-?*")),
+            ("web\\.x.*y$", Some("web.x*y")),
+            ("a.?b", None),
+            ("a{2}", None),
+            ("(a|b)", None),
+        ] {
+            assert_eq!(from_regex(pattern).as_deref(), glob, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn the_empty_text_is_a_choice_and_the_limits_hold() {
+        assert_eq!(one_of(vec![String::new(), "a".to_owned()]).as_deref(), Some("{,a}"));
+        assert_eq!(one_of(Vec::new()), None);
+        assert_eq!(one_of(vec!["a".repeat(200_000)]), None);
+    }
 }

@@ -30,7 +30,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandErr
         Command::Restore(arguments) => restore::run(arguments, context).await,
         Command::Inventory(arguments) => inventory::run(arguments, context).await,
         Command::Simulate(arguments) => simulate::run(arguments, context).await,
-        Command::Validate(arguments) => validate::run(arguments),
+        Command::Validate(arguments) => validate::run(arguments, context),
         Command::Init(arguments) => init::run(arguments, context).await,
         Command::Schema => {
             print_json(&Policy::schema())?;

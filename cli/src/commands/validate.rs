@@ -1,9 +1,13 @@
 //! `validate`: whether a policy makes sense.
 
 use serde::Serialize;
+use steward::plan::notes::Note;
+use steward::plan::plan;
+use steward::report::notes_text;
 
 use crate::args::{self, Format, PolicyArgs};
-use crate::files::{print, print_json, read_policy};
+use crate::context::Context;
+use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
 use crate::outcome::{CommandError, Exit};
 
 /// A policy in which no mistake was found.
@@ -11,17 +15,28 @@ use crate::outcome::{CommandError, Exit};
 struct Valid<'a> {
     rules: Vec<&'a str>,
     tag_prefix: &'a str,
+    /// What has no effect in the inventory, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notes: Option<&'a [Note]>,
 }
 
 /// Runs `validate`.
-pub fn run(arguments: args::ValidateArgs) -> Result<Exit, CommandError> {
-    let args::ValidateArgs { policy: PolicyArgs { policy: file }, output } = arguments;
+pub fn run(arguments: args::ValidateArgs, context: &Context) -> Result<Exit, CommandError> {
+    let args::ValidateArgs { policy: PolicyArgs { policy: file }, inventory, output } = arguments;
+    at_most_one_standard([Some(&file), inventory.as_ref()])?;
     let policy = read_policy(&file)?;
+    let inventory = inventory.as_deref().map(read_inventory).transpose()?;
+    let notes = inventory.map(|inventory| plan(&inventory, &policy, inventory.taken_at).notes);
     let rules: Vec<_> = policy.rules.iter().map(|rule| rule.name.as_ref()).collect();
     match output.format {
-        Format::Json => print_json(&Valid { rules, tag_prefix: policy.tag_names.prefix() })?,
+        Format::Json => print_json(&Valid {
+            rules,
+            tag_prefix: policy.tag_names.prefix(),
+            notes: notes.as_deref(),
+        })?,
         Format::Table => {
-            print(&format!("{}: valid; rules: {}\n", file.display(), rules.join(", ")))?
+            print(&format!("{}: valid; rules: {}\n", file.display(), rules.join(", ")))?;
+            print(&notes_text(&notes.unwrap_or_default(), context.style))?;
         }
     }
     Ok(Exit::Done)

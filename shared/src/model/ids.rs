@@ -122,7 +122,7 @@ impl Region {
 }
 
 /// A resource, where any kind will do.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ResourceId {
     /// An image.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::name_prefix::name_prefix;
 use crate::model::{Image, ImageState};
 use crate::policy::{GroupBy, Rule};
 
@@ -84,12 +85,16 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
         key.push_str(WHOLE_RULE);
         return Ok(());
     }
+    let mut prefix;
     for by in &rule.group_by {
         let (label, name, value) = match by {
             GroupBy::Tag(tag) => ("tag:", tag.as_str(), image.tags.get(tag)),
             GroupBy::Architecture => ("", "architecture", image.architecture.as_deref()),
             GroupBy::Platform => ("", "platform", image.platform.as_deref()),
-            GroupBy::NamePrefix => ("", "name", Some(name_prefix(&image.name))),
+            GroupBy::NamePrefix => {
+                prefix = name_prefix(&image.name);
+                ("", "name", Some(&*prefix))
+            }
         };
         let Some(value) = value.filter(|value| !value.is_empty()) else {
             return Err(format!("{label}{name}").into());
@@ -109,52 +114,4 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
         }
     }
     Ok(())
-}
-
-/// A name without its trailing dates, times, versions and numbers: `web-22.04-20261121-0312` is
-/// `web-22.04`… but only whole parts go, from the end, and never the first one. A part is such a
-/// word when it begins with a digit (or `v` and a digit) and holds nothing but digits and `.:TZ`.
-pub(crate) fn name_prefix(name: &str) -> &str {
-    let mut prefix = name;
-    while let Some(at) = prefix.rfind(['-', '_', ' ', '/', '@']) {
-        let (head, tail) =
-            (prefix.get(..at).unwrap_or_default(), prefix.get(at + 1..).unwrap_or_default());
-        let digits = tail.strip_prefix('v').unwrap_or(tail);
-        let varies = tail.is_empty()
-            || (digits.starts_with(|c: char| c.is_ascii_digit())
-                && digits
-                    .chars()
-                    .all(|c| c.is_ascii_digit() || matches!(c, '.' | ':' | 'T' | 'Z')));
-        if !varies || head.is_empty() {
-            break;
-        }
-        prefix = head;
-    }
-    prefix
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_loses_its_trailing_numbers_but_not_its_own() {
-        for (name, prefix) in [
-            ("golden-20261121", "golden"),
-            ("golden-2026-11-21", "golden"),
-            ("golden-2026-11-21T03:12:00Z", "golden"),
-            ("ubuntu-22.04-web-20261121-0312", "ubuntu-22.04-web"),
-            ("web_v1.2.3", "web"),
-            ("web/build/417", "web/build"),
-            ("web", "web"),
-            ("2026-11-21", "2026"),
-            ("web-", "web"),
-            ("-1", "-1"),
-            ("", ""),
-            ("web-beta", "web-beta"),
-            ("web-2a", "web-2a"),
-        ] {
-            assert_eq!(name_prefix(name), prefix, "{name}");
-        }
-    }
 }

@@ -2,16 +2,19 @@
 //!
 //! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
 //! here; applying a plan makes none. Submodules: `matching` (which rule an image falls under),
-//! `family` (which images replace one another), `keep` (which of them the rule keeps), `protect`
+//! `family` and `name_prefix` (which images replace one another), `keep` (which of them the rule keeps), `protect`
 //! (what keeps an image whatever the rules say), `steps` (which step is next), `undo` (how steps
-//! are undone), `limits` (caps and refusals), `summary` (the counts), `reason` (why an image is
-//! kept or retired), `snapshots` and `instance` (the same for the other two resources).
+//! are undone), `limits` (caps and refusals), `summary` (the counts), `notes` (what has no effect in
+//! the policy and in tags), `reason` (why an image is kept or retired), `snapshots` and `instance`
+//! (the same for the other two resources).
 
 mod family;
 pub mod instance;
 mod keep;
 mod limits;
 mod matching;
+mod name_prefix;
+pub mod notes;
 pub mod period;
 mod protect;
 pub mod reason;
@@ -25,10 +28,11 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 pub use family::WHOLE_RULE;
-pub(crate) use family::name_prefix;
 use family::{Families, Member};
 use jiff::Timestamp;
 use matching::Cutoffs;
+pub(crate) use name_prefix::{NameParts, name_prefix};
+use notes::Note;
 use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
@@ -53,6 +57,9 @@ pub struct Plan {
     pub planned_at: Timestamp,
     /// Why the plan removes nothing, if it is refused.
     pub refusal: Option<Refusal>,
+    /// What has no effect, in the policy and in the tags that people wrote.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Note>,
     /// One for each image: by rule, family and age, the newest first.
     pub decisions: Vec<Decision>,
     /// The counts.
@@ -229,7 +236,9 @@ struct DraftDecision<'a> {
 
 /// Decides about every image of `inventory` under `policy` at the time `now`.
 pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
-    let (mut drafts, order) = draft_all(inventory, policy, now);
+    let cutoffs = Cutoffs::of_rules(policy, now);
+    let (mut drafts, order) = draft_all(inventory, policy, &cutoffs, now);
+    let notes = notes::of(inventory, policy, &cutoffs, &drafts);
     let matched = drafts.iter().filter(|draft| draft.rule.is_some()).count();
     let refusal = limits::refusal(inventory, &policy.safety, matched);
     let tagged = steps::TaggedSnapshots::of(inventory, &policy.tag_names);
@@ -253,6 +262,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
         region: inventory.region.clone(),
         planned_at: now,
         refusal,
+        notes,
         decisions,
         summary,
     }
@@ -263,10 +273,10 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
 fn draft_all<'a>(
     inventory: &'a Inventory,
     policy: &Policy,
+    cutoffs: &[Cutoffs],
     now: Timestamp,
 ) -> (Vec<DraftDecision<'a>>, Vec<usize>) {
     let uses = Uses::of(inventory);
-    let cutoffs = Cutoffs::of_rules(policy, now);
     let mut families: Vec<Families> = policy.rules.iter().map(|_| Families::default()).collect();
     let mut drafts: Vec<DraftDecision<'_>> = Vec::with_capacity(inventory.images.len());
     let mut loose = Vec::new();
@@ -279,7 +289,7 @@ fn draft_all<'a>(
             policy,
             now,
         );
-        let rule = matching::rule_of(image, policy, &cutoffs);
+        let rule = matching::rule_of(image, policy, cutoffs);
         let mut in_family = false;
         match rule.and_then(|index| Some((index, policy.rules.get(index)?))) {
             None => kept.push(Reason::NoRule),

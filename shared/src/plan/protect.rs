@@ -179,16 +179,35 @@ pub(super) fn opt_out(
     now: Timestamp,
     zone: &TimeZone,
 ) -> Option<Option<Timestamp>> {
-    let value = tags.get(key)?.trim();
-    let until = value.parse::<Timestamp>().ok().or_else(|| {
-        // A date holds to its end.
-        let next = value.parse::<Date>().ok()?.tomorrow().ok()?;
-        Some(next.to_zoned(zone.clone()).ok()?.timestamp())
-    });
-    match until {
+    match end_of_opt_out(tags.get(key)?, zone) {
         Some(until) if until <= now => None,
         until => Some(until),
     }
+}
+
+/// Until when the value of the tag excludes a resource; `None` for good.
+fn end_of_opt_out(value: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let value = value.trim();
+    value.parse::<Timestamp>().ok().or_else(|| {
+        // A date holds to its end.
+        let next = value.parse::<Date>().ok()?.tomorrow().ok()?;
+        Some(next.to_zoned(zone.clone()).ok()?.timestamp())
+    })
+}
+
+/// Whether the value of that tag begins like a date, and is not one: then it excludes a resource for
+/// good, and probably was not meant to.
+pub(super) fn is_invalid_date(value: &str) -> bool {
+    let first = value.split_whitespace().next().unwrap_or_default();
+    let digits = first.chars().filter(char::is_ascii_digit).count();
+    let separators = first.chars().filter(|c| matches!(c, '-' | '/' | '.')).count();
+    let others = first.chars().any(|c| {
+        !c.is_ascii_digit() && !matches!(c, '-' | '/' | '.' | ':' | '+' | 'T' | 'Z' | 't' | 'z')
+    });
+    first.starts_with(|c: char| c.is_ascii_digit())
+        && !others
+        && (separators >= 2 && digits >= 3 || digits >= 8)
+        && end_of_opt_out(value, &TimeZone::UTC).is_none()
 }
 
 #[cfg(test)]
@@ -211,5 +230,37 @@ mod tests {
         assert_eq!(check(" 2027-01-01T00:00:00Z "), Some(Some("2027-01-01T00:00:00Z".to_owned())));
         assert_eq!(check("2026-11-22T12:00:00Z"), None);
         assert_eq!(opt_out(&Tags::default(), "keep", now, &zone), None);
+    }
+
+    #[test]
+    fn a_value_that_begins_like_a_date_is_told_from_other_texts() {
+        for value in [
+            "2026-13-45",
+            "2026-12-24 for the audit",
+            "24.12.2026",
+            "12/24/26",
+            "2026/12/24",
+            "20261332",
+            "2026-12-24T25:00:00Z",
+            "2026-12-24T10:00:00",
+        ] {
+            let is_date = end_of_opt_out(value, &TimeZone::UTC).is_some();
+            assert_eq!(is_invalid_date(value), !is_date, "{value}");
+        }
+        assert!(is_invalid_date("2026-13-45") && is_invalid_date("24.12.2026"));
+        for value in [
+            "",
+            "true",
+            "1",
+            "yes",
+            "2026",
+            "1.2",
+            "v1.2.3",
+            "TICKET-2026-12-24",
+            "2026-12-24",
+            "2026-12-24T10:00:00Z",
+        ] {
+            assert!(!is_invalid_date(value), "{value}");
+        }
     }
 }

@@ -6,11 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::tz::TimeZone;
 
 use super::parse::{Problems, Reading};
-use super::scalars::{self, AgeOrNever, Count, Word};
+use super::scalars::{AgeOrNever, Count, RawGlob, Word};
 use super::schema::{self, RawRecycleBin};
 use super::{
-    Age, Check, CopyToSnapshots, InstancePolicy, Keep, Match, Orphans, Policy, Problem, Retire,
-    Rule, Safety, Tagging,
+    Age, Check, CopyToSnapshots, Glob, InstancePolicy, Keep, Match, Orphans, Policy, Problem,
+    Retire, Rule, Safety, Tagging,
 };
 use crate::model::{
     ComputeEnvironments, MAX_KEY, MAX_VALUE, TagNames, TemplateVersions, is_reserved,
@@ -26,7 +26,7 @@ const MAX_PREFIX: usize = 100;
 ///
 /// # Errors
 /// All errors: those found while it was read, and those found here.
-pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
+pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems } = reading;
     let schema::RawPolicy { version, timezone, rule, safety, tagging, orphans, instances } =
         document;
@@ -63,7 +63,7 @@ pub(super) fn check(reading: Reading) -> Result<Policy, Vec<Problem>> {
     if problems.found.is_empty() { Ok(policy) } else { Err(problems.found) }
 }
 
-fn check_timezone(name: Option<String>, problems: &mut Problems) -> TimeZone {
+fn check_timezone(name: Option<String>, problems: &mut Problems<'_>) -> TimeZone {
     let Some(name) = name else { return TimeZone::UTC };
     TimeZone::get(&name).unwrap_or_else(|_| {
         problems.note(
@@ -78,7 +78,7 @@ fn check_rule(
     rule: schema::RawRule,
     path: &str,
     names: &mut BTreeSet<String>,
-    problems: &mut Problems,
+    problems: &mut Problems<'_>,
 ) -> Rule {
     let schema::RawRule { name, matches, group_by, keep, retire } = rule;
     match &name {
@@ -106,7 +106,7 @@ fn check_rule(
     }
 }
 
-fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems) -> Match {
+fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems<'_>) -> Match {
     let schema::RawMatch { name, tags, architecture, platform, owner_alias, older_than, not } =
         matches;
     let not = not.map(|not| {
@@ -139,11 +139,11 @@ impl Match {
     }
 }
 
-fn tag_globs(tags: BTreeMap<String, scalars::Glob>) -> Vec<(String, globset::GlobMatcher)> {
+fn tag_globs(tags: BTreeMap<String, RawGlob>) -> Vec<(String, Glob)> {
     tags.into_iter().map(|(key, glob)| (key, glob.0)).collect()
 }
 
-fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems) -> Keep {
+fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems<'_>) -> Keep {
     const REMEDY: &str = "say what to keep, for example `keep = { last = 5 }`";
     let missing = keep.is_none();
     let schema::RawKeep {
@@ -189,7 +189,7 @@ fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems
 
 /// A step that is omitted is due no later than the deregistration. Steps must not be due before
 /// the steps that precede them.
-fn check_retire(retire: schema::RawRetire, path: &str, problems: &mut Problems) -> Retire {
+fn check_retire(retire: schema::RawRetire, path: &str, problems: &mut Problems<'_>) -> Retire {
     let schema::RawRetire {
         deprecate_after,
         disable_after,
@@ -228,7 +228,7 @@ fn check_retire(retire: schema::RawRetire, path: &str, problems: &mut Problems) 
     retire
 }
 
-fn check_orphans(orphans: Option<schema::RawOrphans>, problems: &mut Problems) -> Orphans {
+fn check_orphans(orphans: Option<schema::RawOrphans>, problems: &mut Problems<'_>) -> Orphans {
     let Some(schema::RawOrphans { delete_after }) = orphans else { return Orphans::Report };
     const PATH: &str = "orphans.delete_after";
     let Some(after) = delete_after else {
@@ -289,7 +289,7 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
     }
 }
 
-fn check_prefix(prefix: Option<&str>, problems: &mut Problems) -> String {
+fn check_prefix(prefix: Option<&str>, problems: &mut Problems<'_>) -> String {
     let prefix = prefix.unwrap_or(DEFAULT_PREFIX);
     let length = prefix.chars().count();
     if length == 0 || length > MAX_PREFIX {
@@ -300,7 +300,11 @@ fn check_prefix(prefix: Option<&str>, problems: &mut Problems) -> String {
     prefix.to_owned()
 }
 
-fn check_tagging(tagging: schema::RawTagging, prefix: &str, problems: &mut Problems) -> Tagging {
+fn check_tagging(
+    tagging: schema::RawTagging,
+    prefix: &str,
+    problems: &mut Problems<'_>,
+) -> Tagging {
     let schema::RawTagging { set, copy_from_instance, copy_to_snapshots, prefix: _ } = tagging;
     for (key, value) in &set {
         let path = format!("tagging.set.{key}");
@@ -326,7 +330,7 @@ fn check_tagging(tagging: schema::RawTagging, prefix: &str, problems: &mut Probl
     }
 }
 
-fn check_key(key: &str, path: &str, prefix: &str, problems: &mut Problems) {
+fn check_key(key: &str, path: &str, prefix: &str, problems: &mut Problems<'_>) {
     let length = key.chars().count();
     if length == 0 || length > MAX_KEY {
         problems.note(path, format!("a tag's key must have 1 to {MAX_KEY} characters"));

@@ -2,10 +2,11 @@
 //!
 //! [`Policy::parse`] reads TOML, or JSON of the same structure, and returns a checked policy or all
 //! errors at once, each with its position, the value and the remedy. Submodules: `schema` (the
-//! document as it is written), `scalars` (the types of its values), `parse` (reading it) and
-//! `check` (from the document to a [`Policy`]).
+//! document as it is written), `scalars` (the types of its values), `glob` (patterns), `parse`
+//! (reading it) and `check` (from the document to a [`Policy`]).
 
 mod check;
+mod glob;
 mod parse;
 mod scalars;
 mod schema;
@@ -14,7 +15,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use check::DEFAULT_PREFIX;
-use globset::GlobMatcher;
+pub use glob::{Glob, GlobError};
 use jiff::tz::TimeZone;
 pub use scalars::{Age, GroupBy};
 
@@ -61,15 +62,15 @@ pub struct Rule {
 #[derive(Debug, Clone, Default)]
 pub struct Match {
     /// A glob for the name.
-    pub name: Option<GlobMatcher>,
+    pub name: Option<Glob>,
     /// Tag keys, each with a glob for the value.
-    pub tags: Vec<(String, GlobMatcher)>,
+    pub tags: Vec<(String, Glob)>,
     /// A glob for the architecture.
-    pub architecture: Option<GlobMatcher>,
+    pub architecture: Option<Glob>,
     /// A glob for the platform.
-    pub platform: Option<GlobMatcher>,
+    pub platform: Option<Glob>,
     /// A glob for the owner's alias.
-    pub owner_alias: Option<GlobMatcher>,
+    pub owner_alias: Option<Glob>,
     /// Only images older than this.
     pub older_than: Option<Age>,
     /// Images that match these conditions are excluded.
@@ -88,7 +89,7 @@ pub struct Keep {
     pub monthly: u32,
     pub yearly: u32,
     pub launched_within: Option<Age>,
-    pub tags: Vec<(String, GlobMatcher)>,
+    pub tags: Vec<(String, Glob)>,
     pub at_least: u32,
 }
 
@@ -224,17 +225,6 @@ pub struct Position {
     pub line: usize,
     /// The column, in characters, from 1.
     pub column: usize,
-}
-
-impl Position {
-    fn in_text(text: &str, offset: usize) -> Self {
-        let before = text.get(..offset).unwrap_or(text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Self {
-            line: before.matches('\n').count() + 1,
-            column: before.get(line_start..).unwrap_or_default().chars().count() + 1,
-        }
-    }
 }
 
 /// An error in a policy.

@@ -3,7 +3,7 @@
 //! serde stops at the first error. So each wrong value is recorded and cut out of the tree, and the
 //! rest is read again, until it reads without an error: no type needs a second, tolerant reader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use serde::Deserializer;
@@ -18,24 +18,62 @@ use super::{Position, Problem};
 /// Reading stops at this number of errors, which also bounds the time that it takes.
 const MAX_PROBLEMS: usize = 100;
 
+/// The maximum length of a message, in characters: a value that it shows may be longer.
+const MAX_MESSAGE: usize = 500;
+
 /// The document without its wrong values, and the errors in it.
-pub(super) struct Reading {
+pub(super) struct Reading<'a> {
     pub document: schema::RawPolicy,
-    pub problems: Problems,
+    pub problems: Problems<'a>,
 }
 
-/// The errors found so far, and the position in the text of each path.
-pub(super) struct Problems {
+/// The errors found so far, at most [`MAX_PROBLEMS`], and the place in the text of each path.
+pub(super) struct Problems<'a> {
+    lines: Lines<'a>,
     places: BTreeMap<String, Place>,
     pub found: Vec<Problem>,
 }
 
+/// Where a value is in the text, in bytes. Only the position of an error is counted out.
 struct Place {
-    key: Position,
-    value: Position,
+    key: usize,
+    value: usize,
 }
 
-impl Problems {
+/// A text, and where its lines begin.
+struct Lines<'a> {
+    text: &'a str,
+    starts: Vec<usize>,
+}
+
+impl<'a> Lines<'a> {
+    fn of(text: &'a str) -> Self {
+        let breaks = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, starts: std::iter::once(0).chain(breaks).collect() }
+    }
+
+    fn position(&self, offset: usize) -> Position {
+        let line = self.starts.partition_point(|start| *start <= offset);
+        let start = line.checked_sub(1).and_then(|at| self.starts.get(at)).copied();
+        let before = self.text.get(start.unwrap_or_default()..offset).unwrap_or_default();
+        Position { line, column: before.chars().count() + 1 }
+    }
+}
+
+impl<'a> Problems<'a> {
+    fn new(text: &'a str) -> Self {
+        Self { lines: Lines::of(text), places: BTreeMap::new(), found: Vec::new() }
+    }
+
+    /// An error in the text as a whole.
+    fn push_whole(&mut self, position: Option<Position>, message: String) {
+        self.found.push(Problem { path: String::new(), position, message });
+    }
+
+    fn is_full(&self) -> bool {
+        self.found.len() >= MAX_PROBLEMS
+    }
+
     /// Records an error at `path`, unless a value at, around or below that path is wrong already.
     pub(super) fn note(&mut self, path: &str, message: impl fmt::Display) {
         let covered = self.found.iter().any(|problem| {
@@ -44,7 +82,7 @@ impl Problems {
                 || path.strip_prefix(cut).is_some_and(|rest| rest.starts_with(['.', '[']))
                 || (cut.strip_prefix(path).is_some_and(|rest| rest.starts_with(['.', '['])))
         });
-        if !covered {
+        if !covered && !self.is_full() {
             self.push(path, &message.to_string());
         }
     }
@@ -55,34 +93,43 @@ impl Problems {
         let mut shown = path;
         let position = loop {
             if let Some(place) = self.places.get(shown) {
-                break Some(if about_key { place.key } else { place.value });
+                break Some(self.lines.position(if about_key { place.key } else { place.value }));
             }
             match shown.rfind(['.', '[']) {
                 Some(at) => shown = shown.get(..at).unwrap_or_default(),
                 None => break None,
             }
         };
-        let message = message.replacen("unknown field", "unknown key", 1);
+        let mut message = message.replacen("unknown field", "unknown key", 1);
+        if let Some((end, _)) = message.char_indices().nth(MAX_MESSAGE) {
+            message.truncate(end);
+            message.push('…');
+        }
         self.found.push(Problem { path: path.to_owned(), position, message });
     }
 }
 
-/// Reads a document: JSON when it begins with `{`, TOML otherwise (no TOML document begins so).
-pub(super) fn read(text: &str) -> Result<Reading, Vec<Problem>> {
-    let (mut tree, places) = if text.trim_start().starts_with('{') {
-        (read_json(text)?, BTreeMap::new())
+/// Reads a document: JSON when it begins with `{`, TOML otherwise (no TOML document begins so). A
+/// byte order mark before it is left out.
+pub(super) fn read(text: &str) -> Result<Reading<'_>, Vec<Problem>> {
+    let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
+    let mut problems = Problems::new(text);
+    let tree = if text.trim_start().starts_with('{') {
+        read_json(text, &mut problems)
     } else {
-        read_toml(text)?
+        read_toml(text, &mut problems)
     };
-    let mut problems = Problems { places, found: Vec::new() };
+    let Some(mut tree) = tree else { return Err(problems.found) };
+    let mut cuts = BTreeSet::new();
     loop {
         match serde_path_to_error::deserialize::<_, schema::RawPolicy>(&tree) {
             Ok(document) => return Ok(Reading { document, problems }),
             Err(error) => {
                 let path = error.path().to_string();
-                let seen = problems.found.iter().any(|problem| problem.path == path);
-                problems.push(&path, &error.inner().to_string());
-                if seen || problems.found.len() >= MAX_PROBLEMS || !cut(&mut tree, error.path()) {
+                if !problems.found.iter().any(|problem| problem.path == path) {
+                    problems.push(&path, &error.inner().to_string());
+                }
+                if problems.is_full() || !cut(&mut tree, error.path()) || !cuts.insert(path) {
                     return Err(problems.found);
                 }
             }
@@ -126,88 +173,75 @@ fn cut(tree: &mut Value, path: &serde_path_to_error::Path) -> bool {
     false
 }
 
-fn read_toml(text: &str) -> Result<(Value, BTreeMap<String, Place>), Vec<Problem>> {
+fn read_toml(text: &str, problems: &mut Problems<'_>) -> Option<Value> {
     let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        return Err(errors
-            .iter()
-            .map(|error| Problem {
-                path: String::new(),
-                position: error.span().map(|span| Position::in_text(text, span.start)),
-                message: format!("not TOML: {}", error.message()),
-            })
-            .collect());
+    for error in errors.iter().take(MAX_PROBLEMS) {
+        let at = error.span().map(|span| span.start);
+        let position = at.map(|at| problems.lines.position(at));
+        problems.push_whole(position, format!("not TOML: {}", error.message()));
     }
-    let mut places = BTreeMap::new();
-    let tree = table_tree(text, table.get_ref(), "", &mut places);
-    Ok((tree, places))
+    errors.is_empty().then(|| table_tree(table.get_ref(), "", problems))
 }
 
-fn table_tree(
-    text: &str,
-    table: &DeTable<'_>,
-    path: &str,
-    places: &mut BTreeMap<String, Place>,
-) -> Value {
+fn table_tree(table: &DeTable<'_>, path: &str, problems: &mut Problems<'_>) -> Value {
     let entries = table.iter().map(|(key, value)| {
         let name = key.get_ref();
         let path = if path.is_empty() { name.to_string() } else { format!("{path}.{name}") };
-        let tree = value_tree(text, value, key.span().start, &path, places);
-        (name.to_string(), tree)
+        (name.to_string(), value_tree(value, key.span().start, &path, problems))
     });
     Value::Object(entries.collect())
 }
 
 fn value_tree(
-    text: &str,
     value: &Spanned<DeValue<'_>>,
-    key_at: usize,
+    key: usize,
     path: &str,
-    places: &mut BTreeMap<String, Place>,
+    problems: &mut Problems<'_>,
 ) -> Value {
-    let place = Place {
-        key: Position::in_text(text, key_at),
-        value: Position::in_text(text, value.span().start),
-    };
-    places.insert(path.to_owned(), place);
+    problems.places.insert(path.to_owned(), Place { key, value: value.span().start });
     match value.get_ref() {
         DeValue::String(string) => Value::from(string.as_ref()),
         DeValue::Integer(integer) => match i64::from_str_radix(integer.as_str(), integer.radix()) {
             Ok(number) => Value::from(number),
-            // Too large for any field: its digits make the type error readable.
-            Err(_) => Value::from(integer.to_string()),
+            Err(_) => number_tree(&integer.to_string(), path, problems),
         },
-        DeValue::Float(float) => match float.as_str().parse::<f64>() {
-            Ok(number) if number.is_finite() => Value::from(number),
-            _ => Value::from(float.as_str()),
-        },
+        DeValue::Float(float) => number_tree(float.as_str(), path, problems),
         DeValue::Boolean(flag) => Value::from(*flag),
         DeValue::Datetime(datetime) => Value::from(datetime.to_string()),
         DeValue::Array(list) => list
             .iter()
             .enumerate()
             .map(|(index, element)| {
-                let at = element.span().start;
-                value_tree(text, element, at, &format!("{path}[{index}]"), places)
+                value_tree(element, element.span().start, &format!("{path}[{index}]"), problems)
             })
             .collect(),
-        DeValue::Table(table) => table_tree(text, table, path, places),
+        DeValue::Table(table) => table_tree(table, path, problems),
     }
 }
 
-fn read_json(text: &str) -> Result<Value, Vec<Problem>> {
+/// A number that is no `i64`. One that no JSON number can be is an error, whatever its key.
+fn number_tree(text: &str, path: &str, problems: &mut Problems<'_>) -> Value {
+    match text.parse::<f64>() {
+        Ok(number) if number.is_finite() => Value::from(number),
+        _ => {
+            let shown: String = text.chars().take(40).collect();
+            problems
+                .note(path, format!("`{shown}` is not a number that fits; write a smaller one"));
+            Value::Null
+        }
+    }
+}
+
+fn read_json(text: &str, problems: &mut Problems<'_>) -> Option<Value> {
     let mut json = serde_json::Deserializer::from_str(text);
     let read = Strict.deserialize(&mut json).and_then(|tree| json.end().map(|()| tree));
-    read.map_err(|error| {
+    let report = |error: serde_json::Error| {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
         let position = Position { line: error.line(), column: error.column() };
-        vec![Problem {
-            path: String::new(),
-            position: Some(position),
-            message: format!("not JSON: {message}"),
-        }]
-    })
+        problems.push_whole(Some(position), format!("not JSON: {message}"));
+    };
+    read.map_err(report).ok()
 }
 
 /// Reads a `serde_json::Value`, but refuses duplicate keys: the first of two `keep` must not be

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use strum::VariantNames;
 
+use super::Glob;
 use crate::model::TemplateVersions;
 
 /// A whole number, 0 to 1,000,000: more images than that in a family means a typing error.
@@ -31,10 +32,13 @@ impl TryFrom<Value> for Count {
 
     fn try_from(value: Value) -> Result<Self, String> {
         let number = value.as_u64().and_then(|number| u32::try_from(number).ok());
-        number
-            .filter(|number| *number <= Self::MAX)
-            .map(Self)
-            .ok_or_else(|| format!("{value} is not a whole number from 0 to {}", Self::MAX))
+        number.filter(|number| *number <= Self::MAX).map(Self).ok_or_else(|| {
+            format!(
+                "{} is not a whole number from 0 to {}",
+                shortened(&value.to_string()),
+                Self::MAX
+            )
+        })
     }
 }
 
@@ -86,22 +90,25 @@ impl FromStr for Age {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span: Span =
-            text.parse().map_err(|_| format!("`{text}` is not a length of time; {AGE_FORM}"))?;
+        let span: Span = text
+            .parse()
+            .map_err(|_| format!("{} is not a length of time; {AGE_FORM}", quoted(text)))?;
         // "6m" means six minutes to the parser, and six months to many people.
-        let minutes = span.get_minutes() != 0;
-        let finer = span.get_milliseconds() != 0
+        let finer = span.get_minutes() != 0
+            || span.get_seconds() != 0
+            || span.get_milliseconds() != 0
             || span.get_microseconds() != 0
             || span.get_nanoseconds() != 0;
-        if minutes || finer {
+        if finer {
             return Err(format!(
-                "`{text}` has minutes or less: `m` is a minute and `mo` a month; {AGE_FORM}"
+                "{} has minutes or less: `m` is a minute and `mo` a month; {AGE_FORM}",
+                quoted(text)
             ));
         }
         match span.total((Unit::Day, jiff::civil::date(2000, 1, 1))) {
             Ok(days) if (0.0..=36_525.0).contains(&days) => Ok(Self(span)),
-            Ok(days) if days < 0.0 => Err(format!("`{text}` is negative; {AGE_FORM}")),
-            _ => Err(format!("`{text}` is more than 100 years; {AGE_FORM}")),
+            Ok(days) if days < 0.0 => Err(format!("{} is negative; {AGE_FORM}", quoted(text))),
+            _ => Err(format!("{} is more than 100 years; {AGE_FORM}", quoted(text))),
         }
     }
 }
@@ -178,23 +185,25 @@ impl TryFrom<Value> for AgeOrNever {
     }
 }
 
-/// A glob: `*` matches any text (a `/` too), `?` one character, `[ab]` and `{a,b}` a choice. It is
-/// case-sensitive.
+/// A [`Glob`] as it is written.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(try_from = "Value")]
 #[schemars(!try_from, inline, with = "String", description = "", example = "golden-*")]
-pub struct Glob(pub globset::GlobMatcher);
+pub struct RawGlob(pub Glob);
 
-impl TryFrom<Value> for Glob {
+impl TryFrom<Value> for RawGlob {
     type Error = String;
 
     fn try_from(value: Value) -> Result<Self, String> {
         let Some(text) = value.as_str() else {
-            return Err(format!("{value} is not a glob in quotes; write for example \"golden-*\""));
+            return Err(format!(
+                "{} is not a glob in quotes; write for example \"golden-*\"",
+                written(&value)
+            ));
         };
-        let glob = globset::Glob::new(text)
-            .map_err(|error| format!("`{text}` is not a glob: {}", error.kind()))?;
-        Ok(Self(glob.compile_matcher()))
+        Glob::new(text)
+            .map(Self)
+            .map_err(|error| format!("{} is not a glob: {error}", written(&value)))
     }
 }
 
@@ -287,5 +296,19 @@ impl TryFrom<Value> for RawTemplateVersions {
 
 /// A value as messages show it: text between backquotes, anything else as JSON.
 fn written(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), |text| format!("`{text}`"))
+    value.as_str().map_or_else(|| shortened(&value.to_string()), quoted)
+}
+
+/// A text between backquotes, as messages show it.
+fn quoted(text: &str) -> String {
+    format!("`{}`", shortened(text))
+}
+
+/// The beginning of a text that is too long for a message.
+fn shortened(text: &str) -> String {
+    const MAX_SHOWN: usize = 100;
+    match text.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+        None => text.to_owned(),
+    }
 }

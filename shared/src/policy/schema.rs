@@ -9,7 +9,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::scalars::{Age, AgeOrNever, Count, Fraction, Glob, GroupBy, RawTemplateVersions, Word};
+use super::scalars::{
+    Age, AgeOrNever, Count, Fraction, GroupBy, RawGlob, RawTemplateVersions, Word,
+};
 use super::{Check, RetireAction, SharedImages};
 use crate::model::ImageId;
 
@@ -72,19 +74,19 @@ pub struct RawRule {
 pub struct RawMatch {
     /// A glob for the name.
     #[serde(default)]
-    pub name: Option<Glob>,
+    pub name: Option<RawGlob>,
     /// Tag keys, each with a glob for the value; "*" matches any value.
     #[serde(default)]
-    pub tags: BTreeMap<String, Glob>,
+    pub tags: BTreeMap<String, RawGlob>,
     /// A glob for the architecture, for example "arm64".
     #[serde(default)]
-    pub architecture: Option<Glob>,
+    pub architecture: Option<RawGlob>,
     /// A glob for the platform, for example "Windows*".
     #[serde(default)]
-    pub platform: Option<Glob>,
+    pub platform: Option<RawGlob>,
     /// A glob for the owner's alias.
     #[serde(default)]
-    pub owner_alias: Option<Glob>,
+    pub owner_alias: Option<RawGlob>,
     /// Only images older than this.
     #[serde(default)]
     pub older_than: Option<Age>,
@@ -125,7 +127,7 @@ pub struct RawKeep {
     pub launched_within: Option<Age>,
     /// Images with any of these tags, if the glob matches the value.
     #[serde(default)]
-    pub tags: BTreeMap<String, Glob>,
+    pub tags: BTreeMap<String, RawGlob>,
     /// The newest N images, whatever their age: a minimum for the other keep rules. Default: 1.
     #[serde(default)]
     pub at_least: Option<Count>,

@@ -176,9 +176,18 @@ fn a_keep_that_keeps_nothing_is_never_delete_all() {
 }
 
 #[test]
-fn ages_are_whole_units_from_seconds_up_but_never_minutes() {
+fn ages_are_whole_units_from_hours_up() {
     for (text, complaint) in [
         ("6m", "`m` is a minute and `mo` a month"),
+        ("30s", "`30s` has minutes or less"),
+        ("90s", "`90s` has minutes or less"),
+        ("86400s", "`86400s` has minutes or less"),
+        ("1d 30s", "`1d 30s` has minutes or less"),
+        ("1d 6m", "`1d 6m` has minutes or less"),
+        ("PT30S", "`PT30S` has minutes or less"),
+        ("P1DT30S", "`P1DT30S` has minutes or less"),
+        ("1.5h", "`1.5h` has minutes or less"),
+        ("500ms", "`500ms` has minutes or less"),
         ("-1d", "is negative"),
         ("101y", "more than 100 years"),
         ("99999999999d", "not a length of time"),
@@ -188,7 +197,7 @@ fn ages_are_whole_units_from_seconds_up_but_never_minutes() {
         let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"));
         assert!(found.contains(complaint), "{text}: {found}");
     }
-    for text in ["30d", "12h", "2w", "6mo", "1y", "1y 6mo", "90s"] {
+    for text in ["30d", "12h", "2w", "6mo", "1y", "1y 6mo", "P1Y6M", "PT12H"] {
         let all = errors(&format!(
             "version = 1\n[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"
         ));
@@ -265,6 +274,139 @@ fn numbers_that_no_account_needs_are_errors() {
 }
 
 #[test]
+fn numbers_that_are_none_are_errors_wherever_they_are() {
+    for (key, path) in [
+        ("name = NUMBER", "rule[0].name"),
+        ("match = { name = NUMBER }", "rule[0].match.name"),
+        ("match = { tags = { Team = NUMBER } }", "rule[0].match.tags.Team"),
+        ("keep = { last = NUMBER }", "rule[0].keep.last"),
+        ("keep = { within = NUMBER }", "rule[0].keep.within"),
+        ("group_by = [NUMBER]", "rule[0].group_by[0]"),
+        ("[safety]\nmax_fraction = NUMBER", "safety.max_fraction"),
+        ("[safety]\npinned = NUMBER", "safety.pinned"),
+        ("[safety]\nshared_images = NUMBER", "safety.shared_images"),
+        ("[tagging.set]\nTeam = NUMBER", "tagging.set.Team"),
+    ] {
+        for number in ["nan", "-nan", "inf", "-inf", "1e400", "0xffffffffffffffffffff"] {
+            let mut text = "[[rule]]\n".to_owned();
+            if !key.starts_with("name") {
+                text.push_str("name = \"a\"\n");
+            }
+            if !key.starts_with("keep") {
+                text.push_str("keep = { last = 1 }\n");
+            }
+            text.push_str(&key.replace("NUMBER", number));
+            let found = error(&text);
+            assert!(found.contains(&format!(" {path}: `{number}` is not a number")), "{found}");
+            assert!(found.starts_with("p.toml:"), "{found}");
+        }
+    }
+    let json =
+        r#"{"version":1,"rule":[{"name":"a","keep":{"last":5}}],"safety":{"max_per_run":X}}"#;
+    for number in ["NaN", "Infinity", "1e400", "1e30"] {
+        let found = errors(&json.replace('X', number));
+        assert_eq!(found.len(), 1, "{number}: {found:?}");
+        let place = if number == "1e30" { " safety.max_per_run: 1e+30 is" } else { ":1:" };
+        assert!(found[0].contains(place), "{found:?}");
+    }
+}
+
+#[test]
+fn a_byte_order_mark_is_left_out() {
+    for text in [
+        format!("version = 1\n{RULE}"),
+        r#"{"version":1,"rule":[{"name":"a","keep":{"last":5}}]}"#.to_owned(),
+    ] {
+        assert!(errors(&format!("\u{FEFF}{text}")).is_empty(), "{text}");
+    }
+    let found = errors(&format!("\u{FEFF}version = 2\n{RULE}"));
+    assert!(found[0].starts_with("p.toml:1:11: version: "), "{found:?}");
+}
+
+#[test]
+fn every_length_of_time_refuses_minutes_and_seconds() {
+    for (table, key) in [
+        ("match", "older_than"),
+        ("keep", "within"),
+        ("keep", "launched_within"),
+        ("retire", "deprecate_after"),
+        ("retire", "disable_after"),
+        ("retire", "deregister_after"),
+        ("retire", "delete_snapshots_after"),
+        ("orphans", "delete_after"),
+    ] {
+        for age in ["30s", "30m", "1d 30s", "PT30S"] {
+            let mut text = "[[rule]]\nname = \"a\"\n".to_owned();
+            if table != "keep" {
+                text.push_str("keep = { last = 1 }\n");
+            }
+            text.push_str(&match table {
+                "orphans" => format!("[orphans]\n{key} = \"{age}\"\n"),
+                _ => format!("{table} = {{ {key} = \"{age}\" }}\n"),
+            });
+            let found = error(&text);
+            assert!(found.contains(&format!("{key}: `{age}` has minutes or less")), "{found}");
+        }
+    }
+}
+
+#[test]
+fn a_glob_beyond_the_limits_is_an_error_at_its_place() {
+    let deep = format!("{}{}", "{".repeat(250), "}".repeat(250));
+    let long = "a".repeat(200_000);
+    for glob in [&deep, &long] {
+        for (key, path) in [
+            ("match = { name = GLOB }\nkeep = { last = 1 }", "rule[0].match.name"),
+            (
+                "match = { not = { platform = GLOB } }\nkeep = { last = 1 }",
+                "rule[0].match.not.platform",
+            ),
+            ("keep = { tags = { Team = GLOB } }", "rule[0].keep.tags.Team"),
+        ] {
+            let found = error(
+                &format!("[[rule]]\nname = \"a\"\n{key}").replace("GLOB", &format!("\"{glob}\"")),
+            );
+            assert!(found.starts_with("p.toml:4:"), "{path}: {}", &found[..200]);
+            assert!(found.contains(path) && found.contains("is not a glob"), "{}", &found[..200]);
+            assert!(found.len() < 400, "{path}: {} bytes", found.len());
+        }
+    }
+    // Nor does any other value make a message that nobody can read.
+    for text in [
+        format!("timezone = \"{long}\"\n{RULE}"),
+        format!("{RULE}[safety]\npinned = [\"{long}\"]"),
+        format!("{RULE}[safety]\nshared_images = \"{long}\""),
+        format!("{RULE}[safety]\nmax_per_run = [\"{long}\"]"),
+    ] {
+        assert!(error(&text).len() < 700, "{}", &error(&text)[..200]);
+    }
+}
+
+/// The time that it takes is bounded by its growth, because machines differ: eight times the text
+/// takes eight times as long, and not sixty-four.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a test may look at the clock")]
+fn the_time_to_read_a_policy_grows_with_its_length() {
+    let read = |rules: usize, valid: bool| {
+        let mut text = "version = 1\n".to_owned();
+        for number in 0..rules {
+            let name = if valid { number } else { 0 };
+            text.push_str(&format!("[[rule]]\nname = \"r{name}\"\nkeep = {{ last = 5 }}\n"));
+        }
+        let times = (0..3).map(|_| {
+            let start = std::time::Instant::now();
+            assert_eq!(Policy::parse(&text, "p").is_ok(), valid);
+            start.elapsed()
+        });
+        times.min().unwrap_or_default()
+    };
+    for valid in [true, false] {
+        let (short, long) = (read(500, valid), read(4000, valid));
+        assert!(long < short * 24, "500 rules: {short:?}, 4,000 rules: {long:?}");
+    }
+}
+
+#[test]
 fn days_are_calendar_days_of_the_time_zone() {
     let policy = Policy::parse(
         "version = 1\ntimezone = \"Europe/Berlin\"\n[[rule]]\nname = \"a\"\nkeep = { within = \"1d\" }\n",
@@ -300,5 +442,31 @@ fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
     assert_eq!(all.len(), expected.len(), "{all:#?}");
     for (found, expected) in all.iter().zip(expected) {
         assert!(found.starts_with(&format!("p.toml: {expected}")), "\n   {found}\n{expected}");
+    }
+}
+
+#[test]
+fn documents_that_are_nested_too_deep_are_errors() {
+    let times = |text: &str, count: usize| text.repeat(count);
+    for depth in [50, 300, 50_000] {
+        for text in [
+            format!("a = {}{}", times("[", depth), times("]", depth)),
+            format!("a = {}1{}", times("{a=", depth), times("}", depth)),
+            format!("a{} = 1", times(".a", depth)),
+            format!("[a{}]", times(".a", depth)),
+            format!(
+                "[[rule]]\nname = \"a\"\nkeep.last = 1\nmatch = {{{} not = {{}} {}}}",
+                times("not = {", depth),
+                times("}", depth)
+            ),
+            format!("{{\"a\":{}{}}}", times("[", depth), times("]", depth)),
+            format!(
+                "{{\"version\":1,\"rule\":[{{\"name\":\"a\",\"match\":{}{{}}{}}}]}}",
+                times("{\"not\":", depth),
+                times("}", depth)
+            ),
+        ] {
+            assert!(!errors(&text).is_empty(), "{depth}");
+        }
     }
 }

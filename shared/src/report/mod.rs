@@ -12,7 +12,7 @@ mod style;
 use std::fmt::Write as _;
 
 pub use metrics::{NAMESPACE, metrics};
-pub use plan::{Rows, plan_text};
+pub use plan::{Rows, notes_text, plan_text};
 pub use price::{Price, Usd};
 pub use references::{Stale, pins, pins_text, stale, stale_text};
 pub use simulation::{compared_text, simulation_text};

@@ -8,10 +8,14 @@ use jiff::Timestamp;
 use super::price::Price;
 use super::step_words;
 use super::style::{OutputStyle, Tone};
+use crate::plan::notes::Note;
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
 use crate::plan::{Action, Decision, Next, Plan, Step, Summary, WHOLE_RULE};
 use crate::text_fmt::{counted, minute, printable, short_age, thousands};
+
+/// The maximum number of notes above a plan.
+const MAX_NOTES: usize = 20;
 
 /// Which images are listed one by one; the others are only counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +57,10 @@ pub fn plan_text(
         );
     }
     let mut text = String::new();
+    if !plan.notes.is_empty() && !matches!(rows, Rows::WithReasons(_)) {
+        text.push_str(&notes_text(&plan.notes, style));
+        text.push('\n');
+    }
     if style.is_terminal() && plan.decisions.iter().any(|one| rows.shows(one)) {
         let signs = "Signs: - deregister  ~ deprecate or disable  * mark as expired  . waiting  + rescue  = kept";
         style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, signs));
@@ -77,6 +85,20 @@ pub fn plan_text(
     if let Some(refusal) = &plan.refusal {
         let refusal = format!("Refused: {}.", printable(&refusal.to_string()));
         style.paragraph(&mut text, 0, &style.tone(Tone::Gone, &refusal));
+    }
+    text
+}
+
+/// What has no effect in the policy and in tags, one a line; nothing when there is none.
+pub fn notes_text(notes: &[Note], style: OutputStyle) -> String {
+    let mut text = String::new();
+    for note in notes.iter().take(MAX_NOTES) {
+        style.paragraph(&mut text, 0, &format!("note: {}", printable(&note.to_string())));
+    }
+    let more = notes.len().saturating_sub(MAX_NOTES);
+    if more > 0 {
+        let line = format!("note: {} more; --format json has all", thousands(more));
+        style.paragraph(&mut text, 0, &line);
     }
     text
 }

@@ -71,7 +71,7 @@ impl Growth {
         for decision in found.decisions.iter().filter(is_made) {
             let key = match (&decision.rule, &decision.family) {
                 (Some(rule), Some(family)) => (Some(rule.clone()), family.clone()),
-                _ => (None, name_prefix(&decision.name).into()),
+                _ => (None, (&*name_prefix(&decision.name)).into()),
             };
             families.entry(key).or_default().push(decision);
         }

@@ -2,11 +2,12 @@
 //!
 //! Nothing here decides about an image: the families become rules, and a plan measures those.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::literal;
 use crate::model::{Image, Inventory};
-use crate::plan::{may_have_family, name_prefix};
+use crate::plan::{NameParts, may_have_family, name_prefix};
 
 /// Tag keys that often hold the name of a family, in the order in which they are tried, compared
 /// without regard to case.
@@ -82,7 +83,7 @@ pub(super) fn find(inventory: &Inventory) -> Vec<FamilyStats> {
     for (prefix, members) in by_prefix(&images) {
         if members.len() >= MIN_FAMILY_SIZE {
             let globs = members.iter().map(|image| name_glob(&image.name)).collect();
-            families.push(family(Kind::Name, prefix, globs, &members));
+            families.push(family(Kind::Name, &prefix, globs, &members));
         }
     }
     families.sort_by(|a, b| {
@@ -93,7 +94,8 @@ pub(super) fn find(inventory: &Inventory) -> Vec<FamilyStats> {
 
 fn family(kind: Kind, value: &str, globs: BTreeSet<String>, members: &[&Image]) -> FamilyStats {
     let divided_by = dividers(&kind, members);
-    let names: BTreeSet<&str> = members.iter().map(|image| name_prefix(&image.name)).collect();
+    let names: BTreeSet<Cow<'_, str>> =
+        members.iter().map(|image| name_prefix(&image.name)).collect();
     let is_mixed = names.len() > 1 && !divided_by.iter().any(|by| by == "name_prefix");
     FamilyStats { kind, value: value.to_owned(), globs, divided_by, size: members.len(), is_mixed }
 }
@@ -115,8 +117,8 @@ fn by_value<'a>(images: &[&'a Image], key: &str) -> BTreeMap<&'a str, Vec<&'a Im
     values
 }
 
-fn by_prefix<'a>(images: &[&'a Image]) -> BTreeMap<&'a str, Vec<&'a Image>> {
-    let mut prefixes: BTreeMap<&str, Vec<&Image>> = BTreeMap::new();
+fn by_prefix<'a>(images: &[&'a Image]) -> BTreeMap<Cow<'a, str>, Vec<&'a Image>> {
+    let mut prefixes: BTreeMap<Cow<'_, str>, Vec<&Image>> = BTreeMap::new();
     for image in images {
         prefixes.entry(name_prefix(&image.name)).or_default().push(image);
     }
@@ -127,9 +129,9 @@ fn by_prefix<'a>(images: &[&'a Image]) -> BTreeMap<&'a str, Vec<&'a Image>> {
 /// the images that have names like theirs.
 fn tells_families(images: &[&Image], by_value: &BTreeMap<&str, Vec<&Image>>) -> bool {
     let tagged: usize = by_value.values().map(Vec::len).sum();
-    let prefixes: BTreeSet<&str> =
+    let prefixes: BTreeSet<Cow<'_, str>> =
         by_value.values().flatten().map(|image| name_prefix(&image.name)).collect();
-    let alike = images.iter().filter(|image| prefixes.contains(name_prefix(&image.name))).count();
+    let alike = images.iter().filter(|image| prefixes.contains(&name_prefix(&image.name))).count();
     tagged >= 3 * by_value.len().max(1) && 10 * tagged >= 8 * alike
 }
 
@@ -150,7 +152,7 @@ fn dividers(kind: &Kind, members: &[&Image]) -> Vec<String> {
         dividers.push("name_prefix".to_owned());
     }
     for key in by {
-        if divides(members, |image| image.tags.get(key)) {
+        if divides(members, |image| image.tags.get(key).map(Cow::from)) {
             dividers.push(format!("tag:{key}"));
         }
     }
@@ -167,8 +169,8 @@ fn dividers(kind: &Kind, members: &[&Image]) -> Vec<String> {
 }
 
 /// Whether every image has a value, there are several, and they have two images or more on average.
-fn divides<'a>(members: &[&'a Image], part: impl Fn(&'a Image) -> Option<&'a str>) -> bool {
-    let values: Option<BTreeSet<&str>> =
+fn divides<'a>(members: &[&'a Image], part: impl Fn(&'a Image) -> Option<Cow<'a, str>>) -> bool {
+    let values: Option<BTreeSet<Cow<'_, str>>> =
         members.iter().map(|image| part(image).filter(|value| !value.is_empty())).collect();
     values.is_some_and(|values| values.len() > 1 && members.len() >= 2 * values.len())
 }
@@ -176,16 +178,28 @@ fn divides<'a>(members: &[&'a Image], part: impl Fn(&'a Image) -> Option<&'a str
 /// A glob for the names that differ from this one only in the numbers at their end. It begins
 /// with a digit there, so that `web-*` does not take `web-beta-1` too.
 fn name_glob(name: &str) -> String {
-    let prefix = name_prefix(name);
-    let rest = name.get(prefix.len()..).unwrap_or_default();
-    let end = rest.trim_start_matches(['-', '_', ' ', '/', '@']);
+    let NameParts { head, kinds } = NameParts::of(name);
+    let rest = name.get(head.len()..).unwrap_or_default();
+    let end = rest.trim_start_matches(|c: char| c.is_ascii_punctuation() || c == ' ');
     let separators = rest.get(..rest.len() - end.len()).unwrap_or_default();
-    let tail = match end.strip_prefix('v') {
-        _ if end.is_empty() => "",
-        Some(_) => "v[0-9]*",
-        None => "[0-9]*",
-    };
-    format!("{}{tail}", literal(&format!("{prefix}{separators}")))
+    let mut glob = literal(&format!("{head}{separators}"));
+    let number = end.trim_start_matches(['v', 'V', 'g']);
+    glob.push_str(end.get(..end.len() - number.len()).unwrap_or_default());
+    if number.starts_with(|c: char| c.is_ascii_digit()) && !end.starts_with('g') {
+        glob.push_str("[0-9]*");
+    } else if !number.is_empty() {
+        // The id of a commit.
+        glob.push_str(&"[0-9a-f]".repeat(7));
+        glob.push('*');
+    }
+    for kind in &kinds {
+        glob.push_str(&literal(kind));
+        glob.push('*');
+    }
+    if kinds.last().is_some_and(|kind| name.ends_with(kind)) {
+        glob.pop();
+    }
+    glob
 }
 
 #[cfg(test)]
@@ -201,9 +215,20 @@ mod tests {
             "web--20261121-0312",
             "w*b_2026-11-21T03:12:00Z",
             "2026-11-21",
+            "web (20261121)",
+            "web.20261121",
+            "web-1a2b3c4",
+            "web-ab12cd3",
+            "web-1.2.3-5-g1a2b3c4",
+            "web-ga1b2c3d",
+            "web-1.2.3-rc1",
+            "web-1.4-rc1",
+            "web-20261121-arm64",
+            "web-1.2.3-rc1-arm64",
+            "web_20261121_x86_64",
         ] {
-            let glob = globset::Glob::new(&name_glob(name)).unwrap().compile_matcher();
-            assert!(glob.is_match(name), "{name}: {}", glob.glob());
+            let glob = crate::policy::Glob::new(&name_glob(name)).unwrap();
+            assert!(glob.is_match(name), "{name}: {}", glob);
             assert!(!glob.is_match("web-beta-1") && !glob.is_match("web-vault"), "{name}");
         }
     }

@@ -1,8 +1,7 @@
 //! Whether one rule covers another, so that the second never applies.
 
-use globset::Glob;
-
 use super::write::SuggestedMatch;
+use crate::policy::Glob;
 
 impl SuggestedMatch {
     /// Whether this surely matches every image that `other` matches. What cannot be told from the
@@ -30,7 +29,7 @@ fn wider(glob: &str, other: &str) -> bool {
     glob == other
         || is_simple(glob, &['?', '[', '{', '\\'])
             && is_simple(other, &['[', '{', '\\'])
-            && Glob::new(glob).is_ok_and(|glob| glob.compile_matcher().is_match(other))
+            && Glob::new(glob).is_ok_and(|glob| glob.is_match(other))
 }
 
 #[cfg(test)]

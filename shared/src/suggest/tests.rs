@@ -47,8 +47,8 @@ fn policy_of(inventory: &Inventory) -> (FirstPolicy, Policy) {
 /// Each rule's name, globs, what it groups by, `last`.
 fn rules(policy: &Policy) -> Vec<(String, String, usize, u32)> {
     let rule = |rule: &crate::policy::Rule| {
-        let name = rule.matches.name.iter().map(|glob| glob.glob().to_string());
-        let tags = rule.matches.tags.iter().map(|(key, glob)| format!("{key}={}", glob.glob()));
+        let name = rule.matches.name.iter().map(|glob| glob.to_string());
+        let tags = rule.matches.tags.iter().map(|(key, glob)| format!("{key}={}", glob));
         let globs: Vec<String> = name.chain(tags).collect();
         (rule.name.to_string(), globs.join(" "), rule.group_by.len(), rule.keep.last)
     };

@@ -1,7 +1,9 @@
 //! Strings, keys, globs and comments in TOML.
 
-use crate::text_fmt::printable;
 use std::fmt::Write;
+
+use crate::policy::Glob;
+use crate::text_fmt::printable;
 
 /// The column before which comments are wrapped.
 const WIDTH: usize = 100;
@@ -47,7 +49,7 @@ pub fn literal(text: &str) -> String {
 
 /// Whether this is a valid glob in a policy.
 pub fn is_glob(text: &str) -> bool {
-    globset::Glob::new(text).is_ok()
+    Glob::new(text).is_ok()
 }
 
 /// A glob that matches what any of these globs matches; `None` when there is none.

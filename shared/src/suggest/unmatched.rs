@@ -1,5 +1,6 @@
 //! The comment on images that no rule of a suggested policy decides about, with counts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use super::text::shown;
@@ -18,7 +19,7 @@ pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
         return vec!["Every image falls under a rule. One that none matches is kept.".to_owned()];
     }
     let mut causes: BTreeMap<String, usize> = BTreeMap::new();
-    let mut names: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut names: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
     for decision in &rest {
         let cause = cause(decision);
         if cause == ALONE {
@@ -35,8 +36,8 @@ pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
     )];
     said.extend(causes.iter().map(|(cause, count)| format!("   {count:>6}  {cause}")));
     if !names.is_empty() {
-        let mut names: Vec<(&str, usize)> = names.into_iter().collect();
-        names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(b.0)));
+        let mut names: Vec<(Cow<'_, str>, usize)> = names.into_iter().collect();
+        names.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let listed: Vec<String> = names
             .iter()
             .take(MAX_LISTED)

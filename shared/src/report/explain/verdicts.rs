@@ -85,7 +85,7 @@ pub(super) fn of(
         }
     }
     for (key, glob) in &keep.tags {
-        let glob = glob.glob().glob();
+        let glob = glob.as_str();
         let value = asked.image.tags.get(key);
         let held =
             asked.reason(|reason| matches!(reason, Reason::Tag { key: k, .. } if **k == **key));
