@@ -107,6 +107,7 @@ fn image(n: usize) -> Image {
         protected: false,
         public: false,
         launch_permissions: None,
+        launch_permissions_unread: None,
         source_instance: None,
         source_image: None,
     }

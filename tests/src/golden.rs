@@ -71,7 +71,10 @@ fn steps(action: &Action) -> String {
     let kind = fields(action).swap_remove(0).1;
     let carried = match action {
         Action::Keep | Action::Wait | Action::Expire => String::new(),
-        Action::Deprecate { save } | Action::Disable { save } => field("save", save),
+        Action::Deprecate { save } => field("save", save),
+        Action::Disable { save, deprecation } => {
+            [field("save", save), field("deprecation", deprecation)].concat()
+        }
         Action::Deregister { removal } => {
             let Removal { snapshots, delete_after, fate, save } = removal;
             [

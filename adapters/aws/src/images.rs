@@ -123,6 +123,7 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         public: image.public == Some(true),
         // EC2 takes them all when it disables an image, and a disabled one cannot be shared.
         launch_permissions: (state == ImageState::Disabled).then(Box::default),
+        launch_permissions_unread: None,
         source_instance: image.source_instance_id.and_then(|id| id.parse().ok()),
         source_image: image.source_image_id.and_then(|id| id.parse().ok()),
     })

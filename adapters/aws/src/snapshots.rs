@@ -124,6 +124,7 @@ fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
         // Other calls tell these.
         locked: None,
         shared_with: None,
+        shared_with_unread: None,
     })
 }
 

@@ -223,7 +223,14 @@ impl Run<'_> {
         }
         let stepped = match &decision.action {
             Action::Deprecate { save } => self.deprecate(decision, save).await,
-            Action::Disable { save } => self.disable(decision, save, rechecker, check).await,
+            Action::Disable { save, deprecation } => {
+                let names = &self.policy.tag_names;
+                let permissions = Some((names.launch_permissions.as_str(), &**save));
+                let deprecation =
+                    deprecation.as_deref().map(|text| (names.deprecation.as_str(), text));
+                let saved = permissions.into_iter().chain(deprecation).collect();
+                self.disable(decision, save, saved, rechecker, check).await
+            }
             Action::Deregister { removal } => {
                 self.deregister(decision, removal, rechecker, check, deleted).await
             }
@@ -269,6 +276,7 @@ impl Run<'_> {
         &self,
         decision: &Decision,
         save: &str,
+        saved: Tags,
         rechecker: &Rechecker<'_>,
         check: &ReferenceCheck,
     ) -> Stepped {
@@ -280,7 +288,13 @@ impl Run<'_> {
         if self.is_over() {
             return Ok(StepResult::NotReached);
         }
-        self.save(image, &self.policy.tag_names.launch_permissions, save).await.map_err(failed)?;
+        let resource = [ResourceId::Image(image.clone())];
+        self.cloud.set_tags(&resource, &saved).await.map_err(failed)?;
+        if self.is_over() {
+            return Ok(StepResult::NotReached);
+        }
+        // EC2 keeps no time of disabling: this is what the next step counts from.
+        self.cloud.deprecate(image, self.plan.planned_at).await.map_err(failed)?;
         if self.is_over() {
             return Ok(StepResult::NotReached);
         }

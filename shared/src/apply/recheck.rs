@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Change, MARGIN, StepKind};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
-use crate::model::{ImageId, ImageState, Reference, SnapshotFate, SnapshotId};
+use crate::model::{ImageId, ImageState, Reference, SnapshotFate, SnapshotId, for_others};
 use crate::plan::undo::{permissions_tag_value, permissions_to_save};
 use crate::plan::{self, Action, Decision, Plan};
 use crate::policy::{Check, Policy};
@@ -136,7 +136,7 @@ impl<'a> Rechecker<'a> {
         }
         for snapshot in snapshots {
             match self.cloud.find_volume_permissions(snapshot).await {
-                Ok(with) if with.is_empty() => {}
+                Ok(with) if for_others(&with, Some(&self.plan.account)).next().is_none() => {}
                 Ok(_) => return Ok(true),
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => return Err(error),

@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
@@ -114,6 +115,7 @@ impl MissingEvidence {
         let unknown = |image: &Image| {
             // A disabled image cannot be shared.
             image.launch_permissions.is_none()
+                && image.launch_permissions_unread.is_none()
                 && image.state != ImageState::Disabled
                 && going.contains(&image.image_id)
         };
@@ -256,10 +258,14 @@ async fn read_permissions_of(
         |image| async move { view.find_launch_permissions(&image).await },
         |position, permissions| {
             let Some(image) = images.get_mut(position) else { return };
-            if permissions.is_none() {
-                image.state = ImageState::Deregistered;
+            match permissions {
+                PermissionsRead::Found(found) => image.launch_permissions = Some(found.into()),
+                PermissionsRead::Unread(error) => image.launch_permissions_unread = Some(error),
+                PermissionsRead::Gone => {
+                    image.state = ImageState::Deregistered;
+                    image.launch_permissions = Some(Box::default());
+                }
             }
-            image.launch_permissions = Some(permissions.unwrap_or_default().into());
         },
         context,
     )
@@ -308,7 +314,8 @@ fn unshared_snapshots(plan: &SnapshotPlan, inventory: &Inventory) -> Vec<usize> 
         .collect();
     let snapshots = inventory.snapshots.iter().enumerate();
     snapshots
-        .filter(|(_, one)| one.shared_with.is_none() && going.contains(&one.snapshot_id))
+        .filter(|(_, one)| one.shared_with.is_none() && one.shared_with_unread.is_none())
+        .filter(|(_, one)| going.contains(&one.snapshot_id))
         .map(|(position, _)| position)
         .collect()
 }
@@ -330,8 +337,11 @@ async fn read_volume_permissions(
         |snapshot| async move { view.find_volume_permissions(&snapshot).await },
         // That a snapshot was deleted in the meantime is found out when it is deleted.
         |position, permissions| {
-            if let Some(snapshot) = snapshots.get_mut(position) {
-                snapshot.shared_with = Some(permissions.unwrap_or_default().into());
+            let Some(snapshot) = snapshots.get_mut(position) else { return };
+            match permissions {
+                PermissionsRead::Found(found) => snapshot.shared_with = Some(found.into()),
+                PermissionsRead::Unread(error) => snapshot.shared_with_unread = Some(error),
+                PermissionsRead::Gone => snapshot.shared_with = Some(Box::default()),
             }
         },
         context,
@@ -346,12 +356,22 @@ fn ids_at<I>(positions: Vec<usize>, id: impl Fn(usize) -> Option<I>) -> Vec<(usi
     positions.into_iter().filter_map(|position| Some((position, id(position)?))).collect()
 }
 
-/// Reads the permissions of each resource. `store` takes them with the position of the resource;
-/// `None` means that the resource no longer exists.
+/// What came of reading the permissions of one resource.
+enum PermissionsRead {
+    Found(Vec<LaunchPermission>),
+    /// Nothing can be said about this one, and why.
+    Unread(Arc<str>),
+    /// It no longer exists.
+    Gone,
+}
+
+/// Reads the permissions of each resource. `store` takes them with the position of the resource. A
+/// failure that is about one resource (it was denied, or the response was not understood) does not
+/// make the whole reading fail.
 async fn read_permissions<I: Clone, F>(
     ids: Vec<(usize, I)>,
     read: impl Fn(I) -> F,
-    mut store: impl FnMut(usize, Option<Vec<LaunchPermission>>),
+    mut store: impl FnMut(usize, PermissionsRead),
     context: RunContext<'_>,
 ) -> (ReadResult, Option<CloudError>)
 where
@@ -363,8 +383,12 @@ where
         |(_, id)| read(id),
         |(position, _), response| {
             let permissions = match response {
-                Ok(permissions) => Some(permissions),
-                Err(error) if error.kind == ErrorKind::NotFound => None,
+                Ok(permissions) => PermissionsRead::Found(permissions),
+                Err(error) if error.kind == ErrorKind::NotFound => PermissionsRead::Gone,
+                Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Other) => {
+                    tracing::warn!(%error, "permissions not read");
+                    PermissionsRead::Unread(error.to_string().into())
+                }
                 Err(error) => return Err(error),
             };
             store(position, permissions);

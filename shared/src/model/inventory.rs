@@ -101,6 +101,9 @@ pub struct Image {
     /// Who may launch it, besides its owner; `None` when that has not been read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_permissions: Option<Box<[LaunchPermission]>>,
+    /// Why that could not be read, if somebody tried; the image then stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub launch_permissions_unread: Option<Arc<str>>,
     /// The instance that it was made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_instance: Option<InstanceId>,
@@ -178,6 +181,9 @@ pub struct Snapshot {
     /// Who may create volumes from it, besides its owner; `None` when that has not been read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with: Option<Box<[VolumePermission]>>,
+    /// Why that could not be read, if somebody tried; the snapshot then stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_with_unread: Option<Arc<str>>,
 }
 
 impl Snapshot {
@@ -193,6 +199,7 @@ impl Snapshot {
             completed: None,
             locked: None,
             shared_with: None,
+            shared_with_unread: None,
         }
     }
 }

@@ -76,6 +76,17 @@ impl fmt::Display for LaunchPermission {
     }
 }
 
+/// Those of `permissions` that are for others than `owner`, who may use what is theirs anyway.
+pub(crate) fn for_others<'a>(
+    permissions: &'a [LaunchPermission],
+    owner: Option<&AccountId>,
+) -> impl Iterator<Item = &'a LaunchPermission> {
+    permissions.iter().filter(move |one| match one {
+        LaunchPermission::Account(account) => Some(account) != owner,
+        _ => true,
+    })
+}
+
 /// These permissions as one text, each separated from the next by `separator`.
 pub(crate) fn join_permissions(permissions: &[LaunchPermission], separator: &str) -> String {
     permissions.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)

@@ -1,46 +1,84 @@
 //! Which images of a family a rule keeps, and why.
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
-use super::family::Family;
+use super::family::{Family, Member};
 use super::period::{Local, Period};
 use super::reason::{InPeriod, Reason};
-use crate::model::Image;
+use crate::model::{Image, ImageState};
 use crate::policy::{Keep, Policy, Rule};
 
-/// The reasons for which `rule` keeps each member of `family`, in the order of the members: none
-/// where it keeps the image no longer.
-pub(super) fn reasons(
+/// The place of an image in its family, and why a rule keeps it.
+pub(super) struct FamilyRank {
+    /// The newest image is 1. For an image that can be launched the disabled ones are not counted:
+    /// they take nobody's place. For a disabled one all newer images are.
+    pub(super) rank: u32,
+    /// How many images of the family are counted.
+    pub(super) of: u32,
+    /// None where the rule keeps the image no longer.
+    pub(super) reasons: Vec<Reason>,
+}
+
+/// A counting from the newest image to the oldest.
+struct Counting {
+    rank: u32,
+    of: u32,
+    calendars: [Calendar; 5],
+}
+
+impl Counting {
+    fn new(keep: &Keep, of: usize) -> Self {
+        let calendars = [
+            Calendar::new(keep.hourly, Local::hour, Reason::Hourly),
+            Calendar::new(keep.daily, Local::day, Reason::Daily),
+            Calendar::new(keep.weekly, Local::week, Reason::Weekly),
+            Calendar::new(keep.monthly, Local::month, Reason::Monthly),
+            Calendar::new(keep.yearly, Local::year, Reason::Yearly),
+        ];
+        Self { rank: 0, of: u32::try_from(of).unwrap_or(u32::MAX), calendars }
+    }
+
+    /// Counts the next image, and returns the reasons of the calendars to keep it.
+    fn next(&mut self, made: Timestamp, zone: &TimeZone) -> Vec<Reason> {
+        self.rank = self.rank.saturating_add(1);
+        if !self.calendars.iter().any(Calendar::is_open) {
+            return Vec::new();
+        }
+        let local = Local::of(made, zone);
+        self.calendars.iter_mut().filter_map(|calendar| calendar.take(local)).collect()
+    }
+}
+
+/// The place of each member of `family`, and the reasons for which `rule` keeps it, in the order of
+/// the members.
+pub(super) fn ranked(
     rule: &Rule,
     family: &Family,
     images: &[Image],
     policy: &Policy,
     now: Timestamp,
-) -> Vec<Vec<Reason>> {
+) -> Vec<FamilyRank> {
     let zone = &policy.timezone;
-    let Keep {
-        last,
-        within,
-        hourly,
-        daily,
-        weekly,
-        monthly,
-        yearly,
-        launched_within,
-        tags: _,
-        at_least,
-    } = &rule.keep;
+    let Keep { last, within, launched_within, at_least, .. } = &rule.keep;
     let within = within.map(|age| (age, age.before(now, zone)));
     let launched_within = launched_within.map(|age| (age, age.before(now, zone)));
-    let mut calendars = [
-        Calendar::new(*hourly, Local::hour, Reason::Hourly),
-        Calendar::new(*daily, Local::day, Reason::Daily),
-        Calendar::new(*weekly, Local::week, Reason::Weekly),
-        Calendar::new(*monthly, Local::month, Reason::Monthly),
-        Calendar::new(*yearly, Local::year, Reason::Yearly),
-    ];
-    let mut all = Vec::with_capacity(family.members.len());
-    for (rank, member) in (1_u32..).zip(&family.members) {
+    let is_disabled = |member: &Member| {
+        images.get(member.position).is_some_and(|image| image.state == ImageState::Disabled)
+    };
+    let members = &family.members;
+    let launchable = members.iter().filter(|member| !is_disabled(member)).count();
+    let mut of_launchable = Counting::new(&rule.keep, launchable);
+    let mut of_all = Counting::new(&rule.keep, members.len());
+    let mut ranked = Vec::with_capacity(members.len());
+    for member in members {
+        let by_all = of_all.next(member.created_at, zone);
+        let (rank, of, by_calendar) = if is_disabled(member) {
+            (of_all.rank, of_all.of, by_all)
+        } else {
+            let by_launchable = of_launchable.next(member.created_at, zone);
+            (of_launchable.rank, of_launchable.of, by_launchable)
+        };
         let mut reasons = Vec::new();
         if rank <= *last {
             reasons.push(Reason::Last { rank, of: *last });
@@ -55,10 +93,7 @@ pub(super) fn reasons(
             let until = age.after(member.created_at, zone).max(now);
             reasons.push(Reason::Within { until });
         }
-        if calendars.iter().any(Calendar::is_open) {
-            let local = Local::of(member.created_at, zone);
-            reasons.extend(calendars.iter_mut().filter_map(|calendar| calendar.take(local)));
-        }
+        reasons.extend(by_calendar);
         if let Some(image) = images.get(member.position) {
             if let Some((age, cutoff)) = launched_within
                 && let Some(last_launched_at) = image.last_launched_at
@@ -69,9 +104,9 @@ pub(super) fn reasons(
             }
             reasons.extend(tag_reasons(&rule.keep, image));
         }
-        all.push(reasons);
+        ranked.push(FamilyRank { rank, of, reasons });
     }
-    all
+    ranked
 }
 
 /// A reason for each tag of `image` that matches `keep.tags`.

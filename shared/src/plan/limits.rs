@@ -7,7 +7,8 @@ use super::{Action, Refusal};
 use crate::model::Inventory;
 use crate::policy::Safety;
 
-/// Why nothing at all may be removed. `matched` is the number of images that the rules match.
+/// Why nothing at all may be removed. `matched` is the number of images that the rules match and may
+/// retire.
 ///
 /// What could not be read refuses always, so that a missing permission is found on the first
 /// day; too few references refuse as soon as a rule matches an image.

@@ -30,6 +30,7 @@ use std::sync::Arc;
 pub use family::WHOLE_RULE;
 use family::{Families, Member};
 use jiff::Timestamp;
+use keep::FamilyRank;
 use matching::Cutoffs;
 pub(crate) use name_prefix::{NameParts, name_prefix};
 use notes::Note;
@@ -37,7 +38,7 @@ use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
 use serde::{Deserialize, Serialize};
-pub(crate) use steps::FAILED_AFTER;
+pub(crate) use steps::{FAILED_AFTER, Times};
 pub use summary::Summary;
 use undo::Undo;
 
@@ -108,10 +109,14 @@ pub enum Action {
         /// The tag value to save first: its current deprecation.
         save: Box<str>,
     },
-    /// Disable it, so that nobody can launch it.
+    /// Disable it, so that nobody can launch it. Its deprecation time is set right before, because it
+    /// is the only time that EC2 keeps.
     Disable {
         /// The tag value to save first: its current launch permissions.
         save: Box<str>,
+        /// The tag value to save first: its current deprecation. `None` when it is saved already.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        deprecation: Option<Box<str>>,
     },
     /// Deregister it.
     Deregister {
@@ -230,7 +235,7 @@ struct DraftDecision<'a> {
     family: Option<Arc<str>>,
     /// Why it is kept; empty when nothing keeps it.
     kept: Vec<Reason>,
-    /// Its rank in its family (the newest image is 1), and the size of the family.
+    /// Its rank in its family (the newest image is 1), and how many images are counted there.
     rank: Option<(u32, u32)>,
 }
 
@@ -239,7 +244,10 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let cutoffs = Cutoffs::of_rules(policy, now);
     let (mut drafts, order) = draft_all(inventory, policy, &cutoffs, now);
     let notes = notes::of(inventory, policy, &cutoffs, &drafts);
-    let matched = drafts.iter().filter(|draft| draft.rule.is_some()).count();
+    let is_matched = |draft: &&DraftDecision<'_>| {
+        draft.rule.is_some() && may_retire(draft.image, &inventory.account)
+    };
+    let matched = drafts.iter().filter(is_matched).count();
     let refusal = limits::refusal(inventory, &policy.safety, matched);
     let tagged = steps::TaggedSnapshots::of(inventory, &policy.tag_names);
     let recovery = Recovery::of(inventory, &policy.safety);
@@ -293,9 +301,7 @@ fn draft_all<'a>(
         let mut in_family = false;
         match rule.and_then(|index| Some((index, policy.rules.get(index)?))) {
             None => kept.push(Reason::NoRule),
-            Some((index, rule))
-                if protect::is_ours(image, &inventory.account) && family::takes_part(image) =>
-            {
+            Some((index, rule)) if takes_place(image, &inventory.account) => {
                 match (family::family_key(rule, image, &mut key), image.created_at) {
                     (Err(lacks), _) => kept.push(Reason::GroupUnknown { lacks }),
                     (Ok(()), Some(created_at)) => {
@@ -321,14 +327,13 @@ fn draft_all<'a>(
     let mut order = Vec::with_capacity(drafts.len());
     for (rule, families) in policy.rules.iter().zip(families) {
         for family in families.ranked(&inventory.images) {
-            let size = u32::try_from(family.members.len()).unwrap_or(u32::MAX);
-            let reasons = keep::reasons(rule, &family, &inventory.images, policy, now);
-            for ((rank, member), reasons) in (1_u32..).zip(&family.members).zip(reasons) {
+            let ranked = keep::ranked(rule, &family, &inventory.images, policy, now);
+            for (member, FamilyRank { rank, of, reasons }) in family.members.iter().zip(ranked) {
                 if let Some(draft) = drafts.get_mut(member.position) {
                     draft.kept.extend(reasons);
                     draft.kept.shrink_to_fit();
                     draft.family = Some(family.key.clone());
-                    draft.rank = Some((rank, size));
+                    draft.rank = Some((rank, of));
                 }
                 order.push(member.position);
             }
@@ -371,10 +376,18 @@ pub fn recheck(
 /// Whether `image` can be in a family whose images a rule retires: `account` owns it, its age is
 /// known, and no other service manages it.
 pub(crate) fn may_have_family(image: &Image, account: &AccountId) -> bool {
-    protect::is_ours(image, account)
-        && family::takes_part(image)
-        && image.created_at.is_some()
-        && protect::manager(image).is_none()
+    takes_place(image, account) && image.created_at.is_some()
+}
+
+/// Whether `image` takes a place in the family that a rule puts it in. An image of another account
+/// or of another service, a failed and a pending one do not: nobody's place is theirs to take.
+fn takes_place(image: &Image, account: &AccountId) -> bool {
+    may_retire(image, account) && family::takes_part(image)
+}
+
+/// Whether a rule may ever retire `image`: `account` owns it, and no other service manages it.
+fn may_retire(image: &Image, account: &AccountId) -> bool {
+    protect::is_ours(image, account) && protect::manager(image).is_none()
 }
 
 /// Whether AWS Backup, Data Lifecycle Manager or Image Builder manages `image`.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::reason::{Manager, Reason};
+use super::reason::{Manager, Reason, Unrecoverable};
 use super::undo::permissions_to_save;
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, Reference,
@@ -128,17 +128,22 @@ impl<'a> Recovery<'a> {
             .collect()
     }
 
-    /// What of `image` the rules leave out.
-    pub(super) fn leaves_out(&self, image: &Image) -> Option<Recyclable> {
+    /// What of `image` could not be restored.
+    pub(super) fn leaves_out(&self, image: &Image) -> Option<Unrecoverable> {
         if !self.covers(Recyclable::Images, &image.tags) {
-            return Some(Recyclable::Images);
+            return Some(Unrecoverable::Images);
+        }
+        // The bin takes EBS-backed images only. One that failed holds nothing to be restored.
+        let is_failed = image.state == ImageState::Failed;
+        if self.rules.is_some() && image.snapshots.is_empty() && !is_failed {
+            return Some(Unrecoverable::InstanceStore);
         }
         let none = Tags::default();
         let all = image.snapshots.iter().all(|snapshot| {
             let tags = self.snapshots.get(snapshot).copied().unwrap_or(&none);
             self.covers(Recyclable::Snapshots, tags)
         });
-        (!all).then_some(Recyclable::Snapshots)
+        (!all).then_some(Unrecoverable::Snapshots)
     }
 
     /// Whether the Recycle Bin could restore a resource of this kind with these tags. Also true when

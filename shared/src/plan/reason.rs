@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::period::Period;
 use crate::model::{
-    AccountId, ArnAndVersion, ImageState, LaunchPermission, Recyclable, ReferenceKind, is_false,
+    AccountId, ArnAndVersion, ImageState, LaunchPermission, ReferenceKind, is_false,
     join_permissions,
 };
 use crate::text_fmt::date;
@@ -145,15 +145,32 @@ pub enum Reason {
         /// The maximum length of a tag value, in characters.
         most: usize,
     },
-    /// The rules of the Recycle Bin exclude it, so that it could not be restored.
+    /// The Recycle Bin could not restore it.
     NotRecoverable {
-        /// What they exclude: the image, or its snapshots.
-        what: Recyclable,
+        /// What could not be restored.
+        what: Unrecoverable,
+    },
+    /// With whom it is shared could not be read.
+    PermissionsUnread {
+        /// Why.
+        error: Arc<str>,
     },
     /// There was no time to read the references to it and with whom it is shared.
     Unverified,
     /// Its step is due, but the plan is refused.
     Refused,
+}
+
+/// What the Recycle Bin could not restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unrecoverable {
+    /// The image: no rule covers it.
+    Images,
+    /// Its snapshots: no rule covers one of them.
+    Snapshots,
+    /// The image: it is in an instance store and not on EBS, and the bin does not take such images.
+    InstanceStore,
 }
 
 /// The newest image of a period, and which of the kept periods that is.
@@ -240,11 +257,15 @@ impl fmt::Display for Reason {
                 f,
                 "its launch permissions take {characters} characters, and a tag holds {most}"
             ),
-            Self::NotRecoverable { what: Recyclable::Images } => {
-                f.write_str("the Recycle Bin's rules leave it out")
-            }
-            Self::NotRecoverable { what: Recyclable::Snapshots } => {
-                f.write_str("the Recycle Bin's rules leave its snapshots out")
+            Self::NotRecoverable { what } => f.write_str(match what {
+                Unrecoverable::Images => "the Recycle Bin's rules leave it out",
+                Unrecoverable::Snapshots => "the Recycle Bin's rules leave its snapshots out",
+                Unrecoverable::InstanceStore => {
+                    "the Recycle Bin takes no image without EBS snapshots"
+                }
+            }),
+            Self::PermissionsUnread { error } => {
+                write!(f, "with whom it is shared could not be read: {error}")
             }
             Self::Unverified => {
                 f.write_str("no time left to read what refers to it and with whom it is shared")

@@ -9,7 +9,7 @@ use super::reason::Reason;
 use super::snapshots::{SnapshotReason, protections_of};
 use super::undo::{
     Deprecation, Undo, deprecation_tag_value, permissions_tag_value, permissions_to_save,
-    saved_deprecation,
+    saved_deprecation, saved_permissions, was_timed,
 };
 use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
 use crate::model::{Image, ImageState, Inventory, MAX_VALUE, SnapshotFate, SnapshotId, TagNames};
@@ -47,6 +47,19 @@ impl StepDraft {
         if let Some((action, next)) = self.instead.take() {
             self.decision.action = action;
             self.decision.next = Some(next);
+        }
+    }
+}
+
+impl StepDraft {
+    /// Makes the image wait, if nobody could read with whom it is shared.
+    fn wait_if_unread(&mut self, image: &Image) {
+        let Some(error) = &image.launch_permissions_unread else { return };
+        if self.decision.action.changes() {
+            self.hold_back();
+            self.decision.action = Action::Wait;
+            let error = error.clone();
+            self.decision.reasons.push(Reason::PermissionsUnread { error });
         }
     }
 }
@@ -90,6 +103,7 @@ pub(super) fn decide(
                 step.hold_back();
                 step.decision.reasons.push(Reason::NotRecoverable { what });
             }
+            step.wait_if_unread(image);
         }
         _ => {
             let undo = Undo::of(image, tagged.among(image), &policy.tag_names);
@@ -132,7 +146,7 @@ fn expire(
     let resting = if tagged.is_some() { Action::Wait } else { Action::Expire };
     let lesser = match times.deprecate {
         Some(at) if at <= now => {
-            let save = deprecation_tag_value(&image.image_id, image.deprecation_time).into();
+            let save = deprecation_tag_value(image, &policy.tag_names).into();
             Action::Deprecate { save }
         }
         _ => resting,
@@ -165,7 +179,13 @@ fn expire(
             step.instead = Some((lesser, held));
             step.decision.next = Some(Next { action: Step::Deregister, at: times.deregister });
             step.decision.action = match (due, save) {
-                (Step::Disable, Some(save)) => Action::Disable { save },
+                (Step::Disable, Some(save)) => {
+                    let names = &policy.tag_names;
+                    let deprecation = saved_deprecation(image, names)
+                        .is_none()
+                        .then(|| deprecation_tag_value(image, names).into());
+                    Action::Disable { save, deprecation }
+                }
                 (_, save) => deregister_with(&rule.retire, policy, now, save),
             };
         }
@@ -173,14 +193,26 @@ fn expire(
 }
 
 /// The times of the steps that an expired image has not been through yet.
-struct Times {
-    deprecate: Option<Timestamp>,
-    disable: Option<Timestamp>,
-    deregister: Timestamp,
+///
+/// A step is due when the policy's time has passed since the image was found expired, and as much
+/// of it since the step before was taken as the policy has between the two. When that was, EC2
+/// tells: the deprecation time is set when the image is deprecated, and once more right before it is
+/// disabled. A tag alone therefore makes no step come sooner, and no step is left out because runs
+/// were late.
+pub(crate) struct Times {
+    pub(crate) deprecate: Option<Timestamp>,
+    pub(crate) disable: Option<Timestamp>,
+    pub(crate) deregister: Timestamp,
 }
 
+/// How much sooner than EC2's clock says a step may come: runs do not begin at the same second every
+/// day, and EC2 sets a deprecation a minute ahead.
+const MAX_SLACK: SignedDuration = SignedDuration::from_hours(1);
+/// Of a short wait the slack is this part at most.
+const SLACK_PART: i32 = 24;
+
 impl Times {
-    fn of(
+    pub(crate) fn of(
         image: &Image,
         retire: &Retire,
         since: Timestamp,
@@ -188,18 +220,54 @@ impl Times {
         now: Timestamp,
     ) -> Self {
         let at = |age: Age| age.after(since, &policy.timezone);
-        // A date that is not the one from before is ours, and is a minute ahead at most.
-        let before = saved_deprecation(image, &policy.tag_names);
-        let deprecated = image.deprecation_time.is_some_and(|at| {
-            at <= now || before.is_some_and(|before| before != Deprecation::At(at))
-        });
+        let (to_deprecate, to_disable) =
+            (retire.deprecate_after.map(at), retire.disable_after.map(at));
+        let to_deregister = at(retire.deregister_after);
         let enabled = image.state == ImageState::Available;
-        Self {
-            // What nobody can launch needs no warning.
-            deprecate: retire.deprecate_after.filter(|_| enabled && !deprecated).map(at),
-            disable: retire.disable_after.filter(|_| enabled).map(at),
-            deregister: at(retire.deregister_after),
-        }
+        // The wait between two steps, if there is one.
+        let wait = |from: Option<Timestamp>, to: Timestamp| {
+            from.map(|from| to.duration_since(from)).filter(SignedDuration::is_positive)
+        };
+        let before_disabling = to_disable.and_then(|to| wait(to_deprecate, to));
+        let before_deregistering = match wait(to_disable, to_deregister) {
+            Some(_) => None,
+            None => wait(to_deprecate, to_deregister),
+        };
+        let disabled_for = wait(to_disable, to_deregister);
+        // For what is disabled it counts since when it is.
+        let clock = match enabled {
+            true => deprecated_at(image, &policy.tag_names, now),
+            false => disabled_at(image, &policy.tag_names, now),
+        };
+        let is_needed = match enabled {
+            true => to_deprecate.is_some(),
+            // What nobody can launch needs no warning, but a time to count from.
+            false => disabled_for.or(before_deregistering).is_some(),
+        };
+        let deprecate = (is_needed && clock.is_none()).then(|| match enabled {
+            true => to_deprecate.unwrap_or(since),
+            false => since,
+        });
+        // When a step comes that has to wait since the one before, which was or will be at `at`.
+        let after = |planned: Timestamp, at: Timestamp, wait: SignedDuration, slack: bool| {
+            let slack = if slack { MAX_SLACK.min(wait / SLACK_PART) } else { SignedDuration::ZERO };
+            at.checked_add(wait - slack).map_or(Timestamp::MAX, |at| at.max(planned))
+        };
+        let after_deprecation = |planned: Timestamp, wait: Option<SignedDuration>| match wait {
+            None => planned,
+            Some(wait) => match clock {
+                Some(clock) => after(planned, clock, wait, true),
+                None => after(planned, deprecate.unwrap_or(since).max(now), wait, false),
+            },
+        };
+        let disable = to_disable
+            .filter(|_| enabled)
+            .map(|planned| after_deprecation(planned, before_disabling));
+        let deregister = match (disabled_for, disable) {
+            (Some(wait), Some(disable)) => after(to_deregister, disable.max(now), wait, false),
+            (wait, _) => after_deprecation(to_deregister, wait.or(before_deregistering)),
+        };
+        Self { deprecate, disable, deregister }
     }
 
     /// The first step after `action`, which is due now; the furthest one of several at the same
@@ -215,6 +283,22 @@ impl Times {
         }
         next
     }
+}
+
+/// Since when `image` is deprecated, by EC2's clock; `None` if it is not.
+fn deprecated_at(image: &Image, names: &TagNames, now: Timestamp) -> Option<Timestamp> {
+    // A date that is not the one from before is ours, and is a minute ahead at most.
+    let before = saved_deprecation(image, names);
+    image
+        .deprecation_time
+        .filter(|at| *at <= now || before.is_some_and(|before| before != Deprecation::At(*at)))
+}
+
+/// Since when `image`, which is disabled, certainly is, by EC2's clock; `None` if nobody knows: who
+/// disabled it by hand did not set the deprecation time.
+fn disabled_at(image: &Image, names: &TagNames, now: Timestamp) -> Option<Timestamp> {
+    let is_known = saved_permissions(image, names).is_some() || was_timed(image, names);
+    deprecated_at(image, names, now).filter(|_| is_known)
 }
 
 fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {

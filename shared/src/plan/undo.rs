@@ -9,12 +9,14 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    Image, ImageId, ImageState, LaunchPermission, MAX_VALUE, SnapshotId, TagNames, is_false,
-    join_permissions,
+    Image, ImageId, ImageState, LaunchPermission, MAX_VALUE, SnapshotId, TagNames, for_others,
+    is_false, join_permissions,
 };
 
 /// The saved value for no deprecation, and for no launch permission.
 const NONE: &str = "none";
+/// After a saved deprecation: the image was disabled when its deprecation time was set.
+const TIMED: &str = "disabled";
 
 /// How the steps on an image are undone, in this order. The state tags are removed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +55,7 @@ impl Undo {
         let permissions = saved_permissions(image, names);
         // Sharing again what is shared already does no harm; a crash may have come in between.
         // One that is available and shared was never disabled, and may have lost some since.
-        let is_shared = image.launch_permissions.as_deref().is_some_and(|with| !with.is_empty());
+        let is_shared = !shared_now(image).is_empty();
         Some(Self {
             enable: permissions.is_some() && image.state == ImageState::Disabled,
             share_with: permissions.filter(|_| !is_shared).unwrap_or_default(),
@@ -76,12 +78,21 @@ pub fn saved_permissions(image: &Image, names: &TagNames) -> Option<Box<[LaunchP
 }
 
 /// The launch permissions to save before `image` is disabled: those that it has, or those that are
-/// saved already when it has none, because it was enabled by hand or a rescue was interrupted.
+/// saved already when it has none, because it was enabled by hand or a rescue was interrupted. The
+/// owner is not among them: it may launch the image anyway.
 pub fn permissions_to_save(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
-    match image.launch_permissions.as_deref() {
-        Some(permissions) if !permissions.is_empty() => permissions.into(),
-        _ => saved_permissions(image, names).unwrap_or_default(),
+    let now = shared_now(image);
+    if !now.is_empty() {
+        return now;
     }
+    let saved = saved_permissions(image, names).unwrap_or_default();
+    for_others(&saved, image.owner_id.as_ref()).cloned().collect()
+}
+
+/// Who may launch `image` now, besides its owner, as far as that has been read.
+fn shared_now(image: &Image) -> Box<[LaunchPermission]> {
+    let now = image.launch_permissions.as_deref().unwrap_or_default();
+    for_others(now, image.owner_id.as_ref()).cloned().collect()
 }
 
 /// The deprecation that was saved before `image` was deprecated; `None` when none of its own tags
@@ -89,10 +100,17 @@ pub fn permissions_to_save(image: &Image, names: &TagNames) -> Box<[LaunchPermis
 pub fn saved_deprecation(image: &Image, names: &TagNames) -> Option<Deprecation> {
     let text = own_value(image, image.tags.get(&names.deprecation)?)?;
     // What cannot be read was not written by us, and is left as it is.
-    match text {
+    match text.strip_suffix(TIMED).map_or(text, str::trim_end) {
         NONE => Some(Deprecation::None),
         time => time.parse().ok().map(Deprecation::At),
     }
+}
+
+/// Whether the deprecation time of `image` was set when it was disabled already, to have a time
+/// since when it certainly is.
+pub(super) fn was_timed(image: &Image, names: &TagNames) -> bool {
+    let value = image.tags.get(&names.deprecation).and_then(|value| own_value(image, value));
+    value.is_some_and(|text| text.ends_with(TIMED))
 }
 
 /// The value after the image's own id; `None` when the tag was copied from another image.
@@ -121,11 +139,18 @@ pub fn permissions_tag_value(
     }
 }
 
-/// The tag value that saves a deprecation time, or that there is none.
-pub fn deprecation_tag_value(image: &ImageId, at: Option<Timestamp>) -> String {
-    match at {
-        Some(at) => format!("{image} {at}"),
-        None => format!("{image} {NONE}"),
+/// The tag value to save before the deprecation time of `image` is set: that it has one, or none.
+/// What was saved before is kept, because the time that it has by now is ours.
+pub fn deprecation_tag_value(image: &Image, names: &TagNames) -> String {
+    let id = &image.image_id;
+    let text = match saved_deprecation(image, names) {
+        Some(Deprecation::At(at)) => at.to_string(),
+        Some(Deprecation::None) => NONE.to_owned(),
+        None => image.deprecation_time.map_or_else(|| NONE.to_owned(), |at| at.to_string()),
+    };
+    match image.state {
+        ImageState::Disabled => format!("{id} {text} {TIMED}"),
+        _ => format!("{id} {text}"),
     }
 }
 
@@ -160,7 +185,27 @@ mod tests {
         assert_eq!(found.share_with, Box::from(["111122223333".into(), "all".into()]));
         assert_eq!(found.deprecation, Some(Deprecation::None));
         let at = "2027-01-01T00:00:00Z";
-        assert_eq!(deprecation_tag_value(&id, Some(at.parse().unwrap())), format!("ami-1 {at}"));
+        let deprecated = format!(r#""deprecation_time":"{at}""#);
+        for (fields, value) in [
+            (deprecated.clone(), format!("ami-1 {at}")),
+            (r#""state":"available""#.to_owned(), "ami-1 none".to_owned()),
+            (format!(r#""state":"disabled",{deprecated}"#), format!("ami-1 {at} disabled")),
+            // The date that it has by now is ours.
+            (
+                format!(r#"{deprecated},"tags":{{"s:deprecation":"ami-1 none"}}"#),
+                "ami-1 none".to_owned(),
+            ),
+            (
+                format!(r#"{deprecated},"tags":{{"s:deprecation":"ami-2 none"}}"#),
+                format!("ami-1 {at}"),
+            ),
+        ] {
+            let names = TagNames::under("s:");
+            assert_eq!(deprecation_tag_value(&image(&fields), &names), value, "{fields}");
+        }
+        let timed = image(r#""tags":{"s:deprecation":"ami-1 none disabled"}"#);
+        assert_eq!(saved_deprecation(&timed, &TagNames::under("s:")), Some(Deprecation::None));
+        assert!(was_timed(&timed, &TagNames::under("s:")));
         let found = undo(&format!(r#""tags":{{"s:deprecation":"ami-1 {at}"}}"#)).unwrap();
         assert_eq!(found.deprecation, Some(Deprecation::At(at.parse().unwrap())));
     }
@@ -185,6 +230,12 @@ mod tests {
         };
         assert_eq!(now(r#""state":"available","launch_permissions":[]"#), ["111122223333"]);
         assert_eq!(now(r#""state":"available","launch_permissions":["all"]"#), ["all"]);
+        // The owner is nobody else.
+        let own = r#""owner_id":"123456789012","launch_permissions":["123456789012"]"#;
+        assert_eq!(now(own), ["111122223333"]);
+        let both =
+            r#""owner_id":"123456789012","launch_permissions":["123456789012","444455556666"]"#;
+        assert_eq!(now(both), ["444455556666"]);
         // Whom its owner shares it with by now is the owner's affair.
         let found = undo(&format!(r#"{tag},"state":"available","launch_permissions":["all"]"#));
         assert_eq!(found, Some(Undo::default()));

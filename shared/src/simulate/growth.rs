@@ -179,6 +179,7 @@ impl Sources<'_> {
                 completed: Some(true),
                 locked: Some(false),
                 shared_with: Some(Box::default()),
+                shared_with_unread: None,
                 ..Snapshot::new(id.clone())
             }
         };
@@ -193,6 +194,7 @@ impl Sources<'_> {
                 protected: false,
                 public: false,
                 launch_permissions: Some(Box::default()),
+                launch_permissions_unread: None,
                 source_instance: None,
                 source_image: None,
                 ..image.clone()

@@ -150,6 +150,7 @@ impl FleetImage {
             // A disabled image cannot be shared, and need not be asked about.
             public: self.public,
             launch_permissions: (self.state == "disabled").then(Box::default),
+            launch_permissions_unread: None,
             source_instance: self.source_instance.clone().filter(|_| mine),
             source_image: self.source_image.clone(),
         }
@@ -197,6 +198,7 @@ impl FleetSnapshot {
             completed: Some(self.state == "completed"),
             locked: None,
             shared_with: None,
+            shared_with_unread: None,
         }
     }
 }

@@ -40,6 +40,7 @@ pub async fn an_image_is_listed_with_all_that_is_known_of_it<A: Account>() {
         public: false,
         // A listing does not tell with which accounts an image is shared.
         launch_permissions: None,
+        launch_permissions_unread: None,
         source_instance: Some("i-00000001".parse().unwrap()),
         source_image: Some(image("ami-00000009")),
     };
@@ -256,6 +257,7 @@ pub async fn snapshots_are_listed_and_found<A: Account>() {
         // Neither is in a listing.
         locked: None,
         shared_with: None,
+        shared_with_unread: None,
     };
     let listed = account.port().list_snapshots(&SnapshotScope::Own).await.unwrap();
     assert_eq!(listed, std::slice::from_ref(&expected));

@@ -18,7 +18,7 @@ use super::protect::{Recovery, manager_by_tags, opt_out};
 use super::{Refusal, exists};
 use crate::model::{
     AccountId, ImageId, Inventory, Recyclable, Region, Snapshot, SnapshotId, SnapshotReference,
-    Source, Unread,
+    Source, Unread, for_others,
 };
 use crate::policy::{Policy, SharedImages};
 
@@ -154,6 +154,7 @@ struct SnapshotFacts<'a> {
     /// The images in the Recycle Bin; `None` when they were not read.
     recycled: Option<HashSet<&'a ImageId>>,
     recovery: Recovery<'a>,
+    account: &'a AccountId,
 }
 
 impl<'a> SnapshotFacts<'a> {
@@ -164,6 +165,7 @@ impl<'a> SnapshotFacts<'a> {
             named: HashMap::new(),
             recycled: inventory.recycled_images.as_ref().map(|images| images.iter().collect()),
             recovery: Recovery::of(inventory, &policy.safety),
+            account: &inventory.account,
         };
         for image in inventory.images.iter().filter(|image| exists(image)) {
             world.images.insert(&image.image_id);
@@ -203,9 +205,13 @@ impl<'a> SnapshotFacts<'a> {
         if snapshot.locked == Some(true) {
             kept.push(SnapshotReason::Locked);
         }
-        let shared = snapshot.shared_with.as_deref().filter(|with| !with.is_empty());
-        if let Some(with) = shared.filter(|_| policy.safety.shared_images == SharedImages::Keep) {
-            kept.push(SnapshotReason::Shared { with: with.into() });
+        let shared = snapshot.shared_with.as_deref().unwrap_or_default();
+        let with: Box<[_]> = for_others(shared, Some(self.account)).cloned().collect();
+        if !with.is_empty() && policy.safety.shared_images == SharedImages::Keep {
+            kept.push(SnapshotReason::Shared { with });
+        }
+        if let Some(error) = &snapshot.shared_with_unread {
+            kept.push(SnapshotReason::PermissionsUnread { error: error.clone() });
         }
         if !self.recovery.covers(Recyclable::Snapshots, &snapshot.tags) {
             kept.push(SnapshotReason::NotRecoverable);

@@ -108,6 +108,11 @@ pub enum SnapshotReason {
     },
     /// The Recycle Bin's rules leave it out: it could not be brought back.
     NotRecoverable,
+    /// With whom it is shared could not be read.
+    PermissionsUnread {
+        /// Why.
+        error: Arc<str>,
+    },
     /// A cap of this run is used up.
     Deferred {
         /// How many orphans it allows in this run.
@@ -157,6 +162,9 @@ impl fmt::Display for SnapshotReason {
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::NamedBy { kind, arn, version } => {
                 write!(f, "named by {kind} {}", ArnAndVersion(arn, version.as_deref()))
+            }
+            Self::PermissionsUnread { error } => {
+                write!(f, "with whom it is shared could not be read: {error}")
             }
             Self::NotRecoverable => f.write_str("the Recycle Bin's rules leave it out"),
             Self::Deferred { limit } => write!(f, "deferred: max_per_run allows {limit}"),

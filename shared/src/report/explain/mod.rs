@@ -5,6 +5,7 @@ mod steps;
 mod text;
 mod verdicts;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,8 +15,8 @@ pub use self::steps::{Milestone, When};
 pub use self::text::{explanation_text, gone_text};
 pub use self::verdicts::{RuleOutcome, Verdict};
 use crate::model::{
-    AccountId, Image, ImageId, Inventory, ReferenceKind, Region, SnapshotId, Source, TagNames,
-    Unread,
+    AccountId, Image, ImageId, ImageState, Inventory, ReferenceKind, Region, SnapshotId, Source,
+    TagNames, Unread,
 };
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, Refusal};
@@ -83,13 +84,13 @@ pub fn explain(
     let place = plan.decisions.iter().position(|one| one.image_id == *image)?;
     let decision = plan.decisions.get(place)?;
     let image = inventory.images.iter().find(|one| one.image_id == *image)?;
-    let family = family_of(place, plan);
+    let family = counted_with(image, family_of(place, plan), inventory);
     let rank = decision.family.as_ref().and_then(|_| {
         let place = family.iter().position(|one| one.image_id == image.image_id)?;
         Some((place + 1, family.len()))
     });
     let rule = policy.rules.iter().find(|rule| Some(&rule.name) == decision.rule.as_ref());
-    let ranked = rank.map(|(rank, _)| (rank, family));
+    let ranked = rank.map(|(rank, _)| (rank, &*family));
     let size = |id: &SnapshotId| {
         let found = inventory.snapshots.iter().find(|one| one.snapshot_id == *id);
         found.and_then(|one| one.size_gib)
@@ -123,6 +124,21 @@ fn family_of(place: usize, plan: &Plan) -> &[Decision] {
     let first = before.iter().rposition(|other| !is_kin(other)).map_or(0, |at| at + 1);
     let end = after.iter().position(|other| !is_kin(other)).map_or(after.len(), |at| at);
     plan.decisions.get(first..place + end).unwrap_or_default()
+}
+
+/// Those of a family that are counted for the rank of `image`: for one that can be launched, the
+/// disabled ones are not.
+fn counted_with<'a>(
+    image: &Image,
+    family: &'a [Decision],
+    inventory: &Inventory,
+) -> Vec<&'a Decision> {
+    if image.state == ImageState::Disabled {
+        return family.iter().collect();
+    }
+    let disabled = inventory.images.iter().filter(|one| one.state == ImageState::Disabled);
+    let disabled: HashSet<&ImageId> = disabled.map(|one| &one.image_id).collect();
+    family.iter().filter(|one| !disabled.contains(&one.image_id)).collect()
 }
 
 fn found(reason: &Reason) -> Option<CitedReference> {

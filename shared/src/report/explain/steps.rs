@@ -3,9 +3,9 @@
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::model::{Image, ImageState};
+use crate::model::Image;
 use crate::plan::reason::Reason;
-use crate::plan::{Action, Decision, FAILED_AFTER, Plan, Step};
+use crate::plan::{Action, Decision, FAILED_AFTER, Plan, Step, Times};
 use crate::policy::{Policy, Rule};
 
 /// A step, and when.
@@ -69,9 +69,10 @@ pub(super) fn of(
         milestones.push(Milestone { step, after, when });
     };
     let now = plan.planned_at;
+    let times = since.map(|since| Times::of(image, retire, since, policy, now));
     let deregister_at = match failed {
         true => image.created_at.and_then(|made| made.checked_add(FAILED_AFTER).ok()),
-        false => after(retire.deregister_after, since),
+        false => times.as_ref().map(|times| times.deregister),
     };
     if !failed {
         for (step, age) in
@@ -86,11 +87,15 @@ pub(super) fn of(
                 (Action::Rescue(undo), Step::Disable) => undo.enable,
                 _ => false,
             };
-            let when = match after(age, since) {
+            let at = times.as_ref().map(|times| match step {
+                Step::Deprecate => times.deprecate,
+                _ => times.disable,
+            });
+            let when = match at {
                 _ if taken_back => When::TakenBack,
                 None => When::IfItExpires,
-                Some(_) if is_done(step, image, now) => When::Done,
-                Some(at) => due(step, at, decision, now),
+                Some(None) => When::Done,
+                Some(Some(at)) => due(step, at, decision, now),
             };
             add(step, age.to_string(), when);
         }
@@ -112,17 +117,6 @@ pub(super) fn of(
     };
     add(Step::DeleteSnapshots, age.to_string(), when);
     milestones
-}
-
-/// Whether there is no need for the step any more.
-fn is_done(step: Step, image: &Image, now: Timestamp) -> bool {
-    let disabled = image.state == ImageState::Disabled;
-    match step {
-        // What nobody can launch needs no deprecation.
-        Step::Deprecate => disabled || image.deprecation_time.is_some_and(|at| at <= now),
-        Step::Disable => disabled,
-        Step::Deregister | Step::DeleteSnapshots => false,
-    }
 }
 
 /// When the step whose time is `at` is taken. What the decision says comes first.

@@ -35,7 +35,7 @@ pub enum RuleOutcome {
 const NO_PLACE: &str = "it has no place in a family";
 
 /// The image's place among its family's decisions, the newest first, and those.
-pub(super) type Ranked<'a> = Option<(usize, &'a [Decision])>;
+pub(super) type Ranked<'a> = Option<(usize, &'a [&'a Decision])>;
 
 /// The image that the rules are asked about.
 struct Asked<'a> {
@@ -202,13 +202,13 @@ struct CalendarRule {
 }
 
 /// The image of the family that a calendar rule keeps for this period.
-fn newest_of(
+fn newest_of<'a>(
     period: Period,
     found: fn(&Reason) -> Option<&InPeriod>,
-    family: &[Decision],
-) -> Option<&Decision> {
+    family: &'a [&'a Decision],
+) -> Option<&'a Decision> {
     let keeps = |reason: &Reason| found(reason).is_some_and(|one| one.period == period);
-    family.iter().find(|decision| decision.reasons.iter().any(keeps))
+    family.iter().copied().find(|decision| decision.reasons.iter().any(keeps))
 }
 
 fn hourly(reason: &Reason) -> Option<&InPeriod> {
