@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use steward::model::{ImageId, SnapshotId};
+use steward::model::{ImageId, ParseIdError, Region, SnapshotId};
 use steward::plan::reason::Reason;
 use steward::policy::DEFAULT_PREFIX;
 use steward::simulate::MAX_DAYS;
@@ -257,14 +257,26 @@ pub struct PolicyArgs {
 #[command(next_help_heading = "Which account")]
 pub struct AwsArgs {
     /// The Region, instead of AWS_REGION or the profile's.
-    #[arg(long)]
+    #[arg(long, value_parser = region)]
     pub region: Option<String>,
     /// The profile, instead of AWS_PROFILE.
     #[arg(long)]
     pub profile: Option<String>,
     /// Where the services answer, instead of AWS_ENDPOINT_URL: for a stand-in.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub endpoint_url: Option<String>,
+}
+
+fn region(text: &str) -> Result<String, ParseIdError> {
+    text.parse().map(|region: Region| region.to_string())
+}
+
+fn endpoint(text: &str) -> Result<String, &'static str> {
+    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let is_url = rest.is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with('/') && !rest.chars().any(char::is_whitespace)
+    });
+    is_url.then(|| text.to_owned()).ok_or("expected a URL such as http://127.0.0.1:4566")
 }
 
 /// The world that a command is about: an account, or a saved inventory.

@@ -40,7 +40,12 @@ pub fn read(file: &Path) -> Result<String, CommandError> {
     } else {
         std::fs::read_to_string(file)
     };
-    text.map_err(|cause| CommandError::File { file: name_of(file), cause })
+    let text = text.map_err(|cause| CommandError::File { file: name_of(file), cause })?;
+    // What some editors on Windows begin a file with.
+    Ok(match text.strip_prefix('\u{feff}') {
+        Some(rest) => rest.to_owned(),
+        None => text,
+    })
 }
 
 /// Writes a whole file, or to standard output. What stood in the file before is gone only once all

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use steward::cloud::CloudError;
 use steward::model::AccountRegion;
-use steward_aws::{Aws, Connect};
+use steward::policy::Policy;
+use steward_aws::{AbsentListError, Aws, Connect};
 
 use crate::args::AwsArgs;
 use crate::context::Context;
@@ -13,6 +14,14 @@ use crate::context::Context;
 pub struct Live {
     pub aws: Aws,
     pub target: AccountRegion,
+}
+
+impl Live {
+    /// The same account, read as the policy says.
+    pub fn under(self, policy: &Policy) -> Result<Self, AbsentListError> {
+        let aws = self.aws.accepting_absent_lists(&policy.safety.absent_is_empty)?;
+        Ok(Self { aws, ..self })
+    }
 }
 
 /// Connects by the standard chain.

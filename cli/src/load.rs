@@ -35,11 +35,17 @@ pub async fn load(
     let WorldArgs { place, inventory, now } = world;
     let now = now.unwrap_or(context.now);
     let Some(file) = inventory else {
-        let live = live::connect(place, context).await?;
+        let live = live::connect(place, context).await?.under(policy)?;
         let loaded = load_live(&live, policy, now, ask, context).await;
         return Ok(Loaded { live: Some(live), ..loaded });
     };
     let inventory = read_inventory(&file)?;
+    if now < inventory.taken_at {
+        let taken_at = inventory.taken_at;
+        context.warn(format_args!(
+            "{now} is before the inventory was read, {taken_at}: this plan is about a time that is over"
+        ));
+    }
     let plan = plan(&inventory, policy, now);
     for note in not_in_inventory(&plan, &inventory, policy) {
         context.hint(format_args!("the inventory does not say {note}"));

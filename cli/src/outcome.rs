@@ -7,6 +7,7 @@ use steward::cloud::CloudError;
 use steward::model::InventoryError;
 use steward::policy::PolicyError;
 use steward::saved_plan::SavedPlanError;
+use steward_aws::AbsentListError;
 
 use steward_migrate::MigrateError;
 
@@ -70,6 +71,8 @@ pub enum CommandError {
     #[error("only one of the files can be standard input")]
     TwoStandardInputs,
     #[error(transparent)]
+    AbsentList(#[from] AbsentListError),
+    #[error(transparent)]
     Cloud(#[from] CloudError),
     #[error("writing the result: {0}")]
     Output(#[from] std::io::Error),
@@ -87,6 +90,7 @@ impl CommandError {
             | Self::Policy(_)
             | Self::Inventory { .. }
             | Self::Plan { .. }
+            | Self::AbsentList(_)
             | Self::TwoStandardInputs => Exit::Usage,
             Self::Write { .. } | Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }

@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 
 use jiff::{SignedDuration, Timestamp};
-use steward::apply::{self, Change, Outcome, StepKind};
+use steward::apply::{self, Change, Outcome, Status, StepKind};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
 use steward::model::{ImageState, ReferenceKind, SnapshotFate, TagNames, Tags};
@@ -102,7 +102,16 @@ fn changes(fake: &Fake) -> Vec<String> {
 fn what_a_step_destroys_is_written_down_before_it() {
     for (retire, expected) in [
         (DEPRECATE, vec!["tag expired-at", "tag deprecation", "deprecate"]),
-        (DISABLE, vec!["tag expired-at", "tag launch-permissions", "disable"]),
+        (
+            DISABLE,
+            vec![
+                "tag expired-at",
+                "tag deprecation,launch-permissions",
+                // EC2 keeps no time of disabling but this.
+                "deprecate",
+                "disable",
+            ],
+        ),
         (
             AT_ONCE,
             vec![
@@ -245,7 +254,6 @@ fn without_the_last_look_nothing_irreversible_is_done() {
 fn evidence_that_cannot_be_read_refuses_all_removals() {
     for (action, source) in [
         ("ec2:DescribeImageReferences", "image_references"),
-        ("ec2:DescribeImageAttribute", "launch_permissions"),
         ("rbin:ListRules", "retention_rules"),
         ("rbin:GetRule", "retention_rules"),
     ] {
@@ -257,6 +265,34 @@ fn evidence_that_cannot_be_read_refuses_all_removals() {
         assert_eq!(&*sources[0].source, source);
         assert_eq!(sources[0].permission.as_deref(), Some(action));
         assert!(plan.decisions.iter().all(|one| matches!(one.action, Action::Keep | Action::Wait)));
+    }
+}
+
+/// The plan's actions about `ami-2` and `ami-3`, and whether it refuses everything.
+fn actions(plan: &Plan) -> (Vec<&'static str>, bool) {
+    let of = |id: &str| plan.decisions.iter().find(|one| one.image_id.as_str() == id).unwrap();
+    (["ami-2", "ami-3"].map(|id| of(id).action.kind()).to_vec(), plan.refusal.is_some())
+}
+
+#[test]
+fn an_image_whose_permissions_cannot_be_read_stays_and_the_others_go_on() {
+    for code in ["UnauthorizedOperation", "InternalError"] {
+        let (fake, policy) = (fake(), policy(AT_ONCE));
+        fake.change(|fleet| {
+            let mut third = fleet.images[1].clone();
+            third.image_id = "ami-3".parse().unwrap();
+            third.snapshots = vec!["snap-3".parse().unwrap()];
+            fleet.images.push(third);
+        });
+        assert_eq!(actions(&planned(&fake, &policy)), (vec!["deregister", "deregister"], false));
+        let attribute = "ec2:DescribeImageAttribute";
+        fake.set(Switches::default().and_fail_about(attribute, code, "ami-2"));
+        let plan = planned(&fake, &policy);
+        assert_eq!(actions(&plan), (vec!["wait", "deregister"], false), "{code}");
+        let outcome = applied(&fake, &policy, &plan);
+        assert_eq!(outcome.status(), Status::Part);
+        assert_eq!(image(&fake, "ami-2").state, "available");
+        assert!(fake.world().images.iter().all(|image| image.image_id.as_str() != "ami-3"));
     }
 }
 
@@ -330,7 +366,6 @@ fn without_evidence_no_snapshot_is_marked_or_deleted() {
         "ec2:DescribeImages",
         "ec2:DescribeLockedSnapshots",
         "ec2:DescribeLaunchTemplateVersions",
-        "ec2:DescribeSnapshotAttribute",
         "ec2:ListImagesInRecycleBin",
         "rbin:ListRules",
     ] {
@@ -342,6 +377,15 @@ fn without_evidence_no_snapshot_is_marked_or_deleted() {
         assert!(refusal.to_string().contains(action), "{action}: {refusal}");
         assert!(fake.changing_calls().is_empty(), "{action}");
     }
+}
+
+#[test]
+fn a_snapshot_whose_permissions_cannot_be_read_is_neither_marked_nor_deleted() {
+    let (fake, policy) = (fake_with_orphan(), policy(DISABLE));
+    fake.set(Switches::deny(&["ec2:DescribeSnapshotAttribute"]));
+    let outcome = reaped(&fake, &policy, now());
+    assert_eq!((outcome.refusal.as_ref(), outcome.status()), (None, Status::Part));
+    assert!(fake.changing_calls().is_empty());
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Every call that the adapter makes: one table of names, permissions and rate limits.
 
+use super::AbsentListError;
+
 /// A token bucket: how many calls it allows at once, and how many more every second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bucket {
@@ -41,6 +43,26 @@ impl ApiCall {
         Self::ListRules,
         Self::ListSnapshotsInRecycleBin,
     ];
+
+    /// The setting of a policy that does without the call, where there is one.
+    pub(super) fn switched_off_by(self) -> Option<&'static str> {
+        match self {
+            Self::DescribeImageReferences => Some("safety.references_check = \"off\""),
+            Self::DescribeComputeEnvironments => Some("safety.compute_environments = \"off\""),
+            Self::ListRules | Self::GetRule => Some("safety.recycle_bin = \"optional\""),
+            _ => None,
+        }
+    }
+
+    /// The calls with these names, which are all among [`Self::UNRECORDED`].
+    pub(super) fn with_absent_lists(names: &[String]) -> Result<Vec<Self>, AbsentListError> {
+        let call_of = |name: &String| {
+            let mut known = Self::UNRECORDED.iter().copied();
+            let found = known.find(|call| call.name() == name);
+            found.ok_or_else(|| AbsentListError { name: name.clone() })
+        };
+        names.iter().map(call_of).collect()
+    }
 }
 
 macro_rules! api_calls {
@@ -124,5 +146,20 @@ api_calls! {
     }
     "sts" {
         GetCallerIdentity: UNPUBLISHED,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_where_an_empty_response_is_not_known_may_its_list_be_absent() {
+        let of = |name: &str| ApiCall::with_absent_lists(&[name.to_owned()]);
+        assert_eq!(of("ec2:DescribeFleets"), Ok(vec![ApiCall::DescribeFleets]));
+        for name in ["ec2:DescribeInstances", "DescribeFleets", "ec2:describefleets", ""] {
+            let error = of(name).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{name}`")) && error.contains("rbin:ListRules"));
+        }
     }
 }

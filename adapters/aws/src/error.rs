@@ -10,6 +10,10 @@ use super::api_call::ApiCall;
 const NO_CREDENTIALS: &str = "no AWS credentials: set AWS_PROFILE to a profile that has some, or \
      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`";
 const NO_ANSWER: &str = "no answer: check the Region, the endpoint and the network";
+const SIGN_ON_EXPIRED: &str = "the single sign-on session has expired: run `aws sso login`";
+/// What a Region that is not enabled answers looks like bad credentials.
+const MAYBE_NOT_ENABLED: &str =
+    "if these credentials work in other Regions, this one is probably not enabled for the account";
 
 /// The failure of `call` as the port reports it.
 pub(super) fn failed<E>(call: ApiCall, error: &SdkError<E>) -> CloudError
@@ -26,9 +30,14 @@ where
             let text = match (message.is_empty(), code.is_empty()) {
                 (false, _) => one_line(message),
                 (true, false) => code.to_owned(),
+                // What the SDK could not read in a response that is no error.
+                (true, true) if answer.raw().status().is_success() => {
+                    format!("the response cannot be parsed: {}", causes(error))
+                }
                 (true, true) => format!("HTTP status {status} without an error code"),
             };
-            (kind_of(code, message), code.to_owned(), text)
+            let kind = kind_of(code, message);
+            (kind, code.to_owned(), with_remedy(text, call, kind, code))
         }
         SdkError::TimeoutError(_) => unreachable(&causes(error)),
         SdkError::DispatchFailure(failure) => {
@@ -54,10 +63,38 @@ fn unreachable(causes: &str) -> (ErrorKind, String, String) {
     (ErrorKind::Unreachable, String::new(), format!("{NO_ANSWER} ({causes})"))
 }
 
+/// What the service said, and what may help.
+fn with_remedy(text: String, call: ApiCall, kind: ErrorKind, code: &str) -> String {
+    let is_missing = matches!(
+        code,
+        "InvalidAction"
+            | "UnknownOperationException"
+            | "UnsupportedOperation"
+            | "UnsupportedOperationException"
+    );
+    match (kind, call.switched_off_by()) {
+        (ErrorKind::Credentials, _) if MAYBE_REGION.contains(&code) => {
+            format!("{text} ({MAYBE_NOT_ENABLED})")
+        }
+        (_, Some(setting)) if is_missing => {
+            format!("{text} (where this call does not exist, {setting} does without it)")
+        }
+        _ => text,
+    }
+}
+
+/// What a Region that is not enabled answers, and bad credentials too.
+const MAYBE_REGION: [&str; 4] =
+    ["AuthFailure", "InvalidClientTokenId", "OptInRequired", "UnrecognizedClientException"];
+
 /// The instance metadata service is asked last, wherever we run. When it is what failed, nothing
 /// before it had credentials, and its own troubles would only mislead.
 fn no_credentials(causes: &str) -> String {
-    if causes.contains("IMDS") {
+    let lower = causes.to_lowercase();
+    let is_sign_on = lower.contains("sso") || lower.contains("login token");
+    if is_sign_on && lower.contains("expired") {
+        SIGN_ON_EXPIRED.to_owned()
+    } else if causes.contains("IMDS") {
         NO_CREDENTIALS.to_owned()
     } else {
         format!("{NO_CREDENTIALS} ({causes})")
@@ -112,6 +149,7 @@ fn kind_of(code: &str, message: &str) -> ErrorKind {
         | "InvalidToken"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
+        | "OptInRequired"
         | "RequestExpired"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException" => ErrorKind::Credentials,
@@ -146,6 +184,8 @@ fn causes(error: &(dyn Error + 'static)) -> String {
     let mut next = error.source();
     while let Some(cause) = next {
         let text = one_line(&cause.to_string());
+        // The SDK prints its whole request, credentials' session token included.
+        let text = text.split(" to request `Request").next().unwrap_or_default().to_owned();
         let wrapping = text.is_empty()
             || text == "other"
             || text.ends_with("interceptor encountered an error");
@@ -195,6 +235,38 @@ mod tests {
         let words = "AWS was not able to validate the provided access credentials";
         assert_eq!(kind_of("AuthFailure", words), ErrorKind::Credentials);
         assert_eq!(kind_of("AuthFailure", "Not authorized for image:ami-1"), ErrorKind::Other);
+    }
+
+    #[test]
+    fn an_error_says_what_may_help() {
+        let said = |call: ApiCall, code: &str| {
+            let kind = kind_of(code, "credentials");
+            with_remedy("no".to_owned(), call, kind, code)
+        };
+        for code in ["AuthFailure", "InvalidClientTokenId", "OptInRequired"] {
+            let text = said(ApiCall::DescribeImages, code);
+            assert!(text.contains("not enabled for the account"), "{code}: {text}");
+        }
+        for (call, setting) in [
+            (ApiCall::DescribeImageReferences, "safety.references_check = \"off\""),
+            (ApiCall::DescribeComputeEnvironments, "safety.compute_environments = \"off\""),
+            (ApiCall::ListRules, "safety.recycle_bin = \"optional\""),
+        ] {
+            for code in ["InvalidAction", "UnsupportedOperation"] {
+                assert!(said(call, code).contains(setting), "{code}");
+            }
+        }
+        assert_eq!(said(ApiCall::DescribeInstances, "InvalidAction"), "no");
+        assert_eq!(said(ApiCall::DescribeImageReferences, "InternalError"), "no");
+    }
+
+    #[test]
+    fn an_expired_sign_on_is_told_from_no_credentials() {
+        let sso = "failed to load credentials: the SSO token has expired and cannot be refreshed";
+        assert_eq!(no_credentials(sso), SIGN_ON_EXPIRED);
+        assert_eq!(no_credentials("cached Login token is expired"), SIGN_ON_EXPIRED);
+        assert_eq!(no_credentials("IMDS is not there"), NO_CREDENTIALS);
+        assert!(no_credentials("no profile").starts_with(NO_CREDENTIALS));
     }
 
     #[test]

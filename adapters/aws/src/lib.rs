@@ -49,6 +49,25 @@ pub use self::connect::{Connect, Connection, StaticKeys, connect};
 pub use self::rate_limit::RateLimit;
 use self::rate_limit::RateLimiters;
 
+/// A call whose empty responses are known, or no call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "safety.absent_is_empty: `{name}` is none of the calls whose empty responses are not known; those \
+     are {}",
+    ApiCall::UNRECORDED.iter().map(|call| call.name()).collect::<Vec<_>>().join(", ")
+)]
+pub struct AbsentListError {
+    name: String,
+}
+
+/// Checks the names of a policy's `safety.absent_is_empty`.
+///
+/// # Errors
+/// A name that is not that of a call whose empty responses are not known.
+pub fn check_absent_lists(calls: &[String]) -> Result<(), AbsentListError> {
+    ApiCall::with_absent_lists(calls).map(|_| ())
+}
+
 /// One account and Region of AWS. Cloning it is cheap, and the clones share their rate limits.
 ///
 /// Every call of the ports is on the heap (`async_trait` boxes it), because the SDK's futures are
@@ -69,20 +88,9 @@ impl Aws {
     /// the policy's `safety.absent_is_empty`.
     ///
     /// # Errors
-    /// A name that is not that of such a call, with all the names that are.
-    pub fn accepting_absent_lists(self, calls: &[String]) -> Result<Self, String> {
-        let call_of = |name: &String| {
-            let mut known = ApiCall::UNRECORDED.iter().copied();
-            known.find(|call| call.name() == name).ok_or_else(|| {
-                let names: Vec<_> = ApiCall::UNRECORDED.iter().map(|call| call.name()).collect();
-                format!(
-                    "safety.absent_is_empty: `{name}` is none of the calls whose empty responses are \
-                     not known: {}",
-                    names.join(", ")
-                )
-            })
-        };
-        let absent_is_empty = calls.iter().map(call_of).collect::<Result<_, _>>()?;
+    /// A name that is not that of such a call.
+    pub fn accepting_absent_lists(self, calls: &[String]) -> Result<Self, AbsentListError> {
+        let absent_is_empty = ApiCall::with_absent_lists(calls)?.into();
         Ok(Self { absent_is_empty, ..self })
     }
 

@@ -12,7 +12,7 @@ use steward::model::{AccountId, AccountRegion, Deadline};
 use steward::policy::{Policy, PolicyError};
 use steward::progress::{NoProgress, RunContext};
 use steward::report;
-use steward_aws::{Aws, Connect, Connection};
+use steward_aws::{AbsentListError, Aws, Connect, Connection};
 use tokio::sync::OnceCell;
 
 use crate::settings::{PolicySource, Settings};
@@ -44,6 +44,9 @@ pub enum FunctionError {
     /// The policy is not valid.
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
+    /// The policy accepts an absent list where that is not allowed.
+    #[error(transparent)]
+    AbsentList(#[from] AbsentListError),
     /// A call failed that the function depends on.
     #[error(transparent)]
     Cloud(#[from] CloudError),
@@ -132,6 +135,7 @@ impl Function {
         let target =
             AccountRegion { account: cloud.account().clone(), region: cloud.region().clone() };
         let policy = self.policy(cloud).await?;
+        let cloud = &cloud.clone().accepting_absent_lists(&policy.safety.absent_is_empty)?;
         let mode = self.settings.mode;
         let context = RunContext { deadline: left, progress: &NoProgress };
         let (instances, target, policy) = (cloud, &target, &policy);

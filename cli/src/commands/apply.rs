@@ -39,7 +39,7 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
         return run_saved(&file, place, output.format, context).await;
     }
     let policy = read_policy(&policy.policy)?;
-    let live = live::connect(place, context).await?;
+    let live = live::connect(place, context).await?.under(&policy)?;
     let job = Job {
         cloud: &live.aws,
         instances: &live.aws,
@@ -121,7 +121,7 @@ async fn run_saved(
     let wrong = |cause| CommandError::Plan { file: name_of(file), cause };
     let saved = SavedPlan::from_json(&read(file)?).map_err(wrong)?;
     let policy = saved.policy().map_err(wrong)?;
-    let live = live::connect(place, context).await?;
+    let live = live::connect(place, context).await?.under(&policy)?;
     saved.fits(&live.target, context.now).map_err(wrong)?;
     let now = saved.plan.planned_at;
     let Loaded { plan, snapshots: fresh, .. } = load_live(&live, &policy, now, &[], context).await;

@@ -108,7 +108,7 @@ async fn read_account(
     now: jiff::Timestamp,
     context: &Context,
 ) -> Result<(ComparedPolicy, Option<ComparedPolicy>), CommandError> {
-    let live = live::connect(place, context).await?;
+    let live = live::connect(place, context).await?.under(&new)?;
     let read = async |policy: &Policy, known: Option<Inventory>| {
         let scope = policy.safety.reference_scope();
         let mut inventory = match known {

@@ -25,6 +25,7 @@ pub fn run(arguments: args::ValidateArgs, context: &Context) -> Result<Exit, Com
     let args::ValidateArgs { policy: PolicyArgs { policy: file }, inventory, output } = arguments;
     at_most_one_standard([Some(&file), inventory.as_ref()])?;
     let policy = read_policy(&file)?;
+    steward_aws::check_absent_lists(&policy.safety.absent_is_empty)?;
     let inventory = inventory.as_deref().map(read_inventory).transpose()?;
     let notes = inventory.map(|inventory| plan(&inventory, &policy, inventory.taken_at).notes);
     let rules: Vec<_> = policy.rules.iter().map(|rule| rule.name.as_ref()).collect();

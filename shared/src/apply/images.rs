@@ -55,7 +55,7 @@ pub(crate) async fn apply_with(
                     };
                     outcome.record(image, step, StepResult::Deferred);
                 }
-                Reason::Unverified => {
+                Reason::Unverified | Reason::PermissionsUnread { .. } => {
                     outcome.record(image, StepKind::Verify, StepResult::NotReached);
                 }
                 _ => {}

@@ -22,7 +22,10 @@ pub async fn apply_snapshots(
 ) -> Outcome {
     let mut outcome = Outcome::refused(plan.refusal.clone());
     for decision in &plan.decisions {
-        if decision.reasons.contains(&SnapshotReason::Unverified) {
+        let unverified = decision.reasons.iter().any(|reason| {
+            matches!(reason, SnapshotReason::Unverified | SnapshotReason::PermissionsUnread { .. })
+        });
+        if unverified {
             outcome.record(&decision.snapshot_id, StepKind::Verify, StepResult::NotReached);
         }
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::matching::{self, Cutoffs};
 use super::{DraftDecision, protect};
-use crate::model::{ImageId, Inventory, ResourceId, Source, Tags};
+use crate::model::{IgnoredTemplate, ImageId, Inventory, ResourceId, Source, Tags};
 use crate::policy::{Policy, Rule};
 use crate::text_fmt::{counted, thousands};
 
@@ -22,6 +22,14 @@ const MAX_NAMED: usize = 10;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "note", rename_all = "snake_case")]
 pub enum Note {
+    /// The account owns images of other types, which no policy is about.
+    OtherImageTypes {
+        /// How many.
+        count: u32,
+    },
+    /// A version of a launch template names its image in a way that cannot be read, and the policy
+    /// ignores that.
+    TemplateIgnored(IgnoredTemplate),
     /// No image falls under a rule.
     RuleMatchesNothing {
         /// The rule.
@@ -82,6 +90,15 @@ pub enum Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::OtherImageTypes { count } => {
+                let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                write!(f, "{} left out: they are kernels or ramdisks", counted(count, "image"))
+            }
+            Self::TemplateIgnored(IgnoredTemplate { launch_template, version, image }) => write!(
+                f,
+                "launch template {launch_template} version {version} names `{image}` as its image, which holds no \
+                 image id; ignored by safety.ignore_templates"
+            ),
             Self::RuleMatchesNothing { rule, taken: 0 } => {
                 write!(f, "rule {rule}: no image matches")
             }
@@ -139,6 +156,10 @@ pub(super) fn of(
     drafts: &[DraftDecision<'_>],
 ) -> Vec<Note> {
     let mut notes = Vec::new();
+    if inventory.other_image_types > 0 {
+        notes.push(Note::OtherImageTypes { count: inventory.other_image_types });
+    }
+    notes.extend(inventory.ignored_templates.iter().cloned().map(Note::TemplateIgnored));
     // Where images could not be read, a rule that matches none means nothing.
     if !inventory.unread.iter().any(|unread| *unread.source == *<&str>::from(Source::Images)) {
         let mut images = vec![Vec::new(); policy.rules.len()];

@@ -8,7 +8,10 @@ fn family() -> Fake {
         "images": [
             {"image_id": "ami-00000001", "created_at": "2026-10-01T00:00:00Z",
              "snapshots": ["snap-00000001"],
-             "tags": {"image-steward:expired-at": "2026-11-01T00:00:00Z"}},
+             "state": "disabled", "deprecation_time": "2026-11-08T00:00:00Z",
+             "tags": {"image-steward:expired-at": "2026-11-01T00:00:00Z",
+                      "image-steward:deprecation": "ami-00000001 none",
+                      "image-steward:launch-permissions": "ami-00000001 none"}},
             {"image_id": "ami-00000002", "created_at": "2026-10-02T00:00:00Z"},
             {"image_id": "ami-00000003", "created_at": "2026-10-03T00:00:00Z"},
         ],
@@ -39,9 +42,9 @@ fn says_what_happened_to_each_image_and_what_comes_next() {
     let [reason] = &step.reasons[..] else { panic!("{step:?}") };
     assert_eq!(
         (reason.reason.as_str(), reason.text.as_str()),
-        ("expired", "expired: number 2 of 3")
+        ("expired", "expired: number 2 of 2")
     );
-    let json = json!({"reason": "expired", "text": "expired: number 2 of 3", "rank": 2, "of": 3});
+    let json = json!({"reason": "expired", "text": "expired: number 2 of 2", "rank": 2, "of": 2});
     assert_eq!(serde_json::to_value(reason).unwrap(), json);
     let next = step.next.as_ref().unwrap();
     assert_eq!((next.action.as_str(), next.at.as_str()), ("disable", "2026-11-29T12:00:00Z"));

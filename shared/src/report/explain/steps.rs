@@ -79,7 +79,13 @@ pub(super) fn of(
             [(Step::Deprecate, retire.deprecate_after), (Step::Disable, retire.disable_after)]
         {
             let Some(age) = age else {
-                add(step, "never".to_owned(), When::Never);
+                // A disabled image without a time to count from gets one all the same.
+                match (step, &decision.action) {
+                    (Step::Deprecate, Action::Deprecate { .. }) => {
+                        add(step, "once disabled".to_owned(), When::Now);
+                    }
+                    _ => add(step, "never".to_owned(), When::Never),
+                }
                 continue;
             };
             let taken_back = match (&decision.action, step) {
