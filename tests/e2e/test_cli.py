@@ -307,8 +307,36 @@ class TestBadWeather:
         self, account: Account, rules: str, region: str
     ) -> None:
         done = image_steward(account, "plan", "--policy", rules, "--region", region)
+        assert done.returncode == USAGE
+        assert f"`{region}` is not a Region" in done.stderr
+        done = image_steward(account, "plan", "--policy", rules, AWS_REGION=region)
         assert done.returncode == FAILED
         assert_one_line(done.stderr, f"`{region}` is not a Region")
+
+    def test_an_endpoint_that_is_none(self, account: Account, rules: str) -> None:
+        for url in ("not a url", "127.0.0.1:4566", "http://"):
+            done = image_steward(
+                account, "plan", "--policy", rules, "--endpoint-url", url
+            )
+            assert done.returncode == USAGE
+            assert "expected a URL" in done.stderr
+        done = image_steward("not a url", "plan", "--policy", rules)
+        assert done.returncode == FAILED
+        assert_one_line(done.stderr, "endpoint is not a valid URI")
+
+    def test_a_time_before_the_inventory(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        saved = tmp_path / "saved.json"
+        saved.write_text(image_steward(account, "inventory").stdout)
+        # What some editors begin a file with.
+        saved.write_text("\ufeff" + saved.read_text())
+        plan = ("plan", "--policy", rules, "--inventory", str(saved), "--now")
+        done = image_steward(account, *plan, "2020-01-01T00:00:00Z")
+        assert done.returncode == 0
+        assert "is before the inventory was read" in done.stderr
+        done = image_steward(account, *plan, "2099-01-01T00:00:00Z")
+        assert "is before the inventory" not in done.stderr
 
     def test_nobody_answers(self, rules: str) -> None:
         with socket.socket() as unused:

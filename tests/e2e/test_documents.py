@@ -177,7 +177,7 @@ def test_plan_makes_exactly_the_calls_that_the_readme_names(
 
 
 def disable(fleet: dict[str, Any], number: int) -> None:
-    """Make an image as it is six days after we found it expired, and shared."""
+    """Make an image as it is when we disabled it six days ago, and shared."""
     ours = {
         MARK: ago(6),
         PERMISSIONS: f"{ami(number)} {STRANGER}",
@@ -197,7 +197,10 @@ def test_apply_makes_exactly_the_changes_that_the_readme_names(
     disable(fleet, 8)
     due = {LEDGER_IMAGE: ami(51), DELETE_AFTER: ago(1)}
     fleet["snapshots"].append({"snapshot_id": snap(51), "tags": due})
-    fleet["images"].append(image(9, 30, marked=6))
+    going = image(9, 30, marked=9)
+    fleet["images"].append(going)
+    disable(fleet, 9)
+    image_of(fleet, ami(9))["tags"][MARK] = ago(9)
     account.load(fleet)
     done = image_steward(account, "apply", "--policy", str(file))
     assert done.returncode == 0, done.stderr

@@ -129,7 +129,8 @@ class TestTagImage:
         runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         runtime.invoke("tag-image", image_event(ami(4), "available"))
         tags = tags_of(account.fleet(), ami(4))
-        assert tags == {MARK: mark, "ManagedBy": "image-steward"}
+        steps = {MARK: mark, DEPRECATION: f"{ami(4)} none"}
+        assert tags == steps | {"ManagedBy": "image-steward"}
 
     def test_other_peoples_values_stay(
         self, account: Account, runtime: Runtime

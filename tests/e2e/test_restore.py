@@ -59,7 +59,7 @@ class TestStages:
     @pytest.mark.parametrize(
         ("one", "done"),
         [
-            (image(3, 30, 1), []),
+            (image(3, 30, tags={MARK: ago(1)}), []),
             (deprecated(3, 1), [UNDEPRECATED]),
             (disabled(3, 10), [ENABLED, UNDEPRECATED]),
             (disabled(3, 10, STRANGER), [ENABLED, SHARED, UNDEPRECATED]),

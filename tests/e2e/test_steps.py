@@ -150,7 +150,10 @@ class TestForward:
     def test_never_leaves_a_step_out(
         self, account: Account, command: Sweeps, retire: str, ends: list[Any]
     ) -> None:
-        account.load(small_fleet(image(3, 30), image(4, 40, 8), image(5, 50, 15)))
+        last = image(5, 50, 15)
+        if "disable_after" not in retire:
+            last = disabled(5, marked=15)
+        account.load(small_fleet(image(3, 30), image(4, 40, 8), last))
         command.prune(policy(retire))
         fleet = account.fleet()
         found = {one["image_id"]: one for one in fleet["images"]}

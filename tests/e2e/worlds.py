@@ -58,14 +58,17 @@ def ago(days: float) -> str:
 
 
 def image(number: int, age: float, marked: float | None = None, **more: Any) -> Any:
-    """web-NUMBER with the snapshot of that number; `marked` so many days ago."""
-    tags = {} if marked is None else {MARK: ago(marked)}
+    """web-NUMBER with the snapshot of that number; `marked` and deprecated so many days ago."""
     made = {
         "image_id": ami(number),
         "name": f"web-{number}",
         "created_at": ago(age),
         "snapshots": [snap(number)],
     }
+    tags = {}
+    if marked is not None:
+        made["deprecation_time"] = ago(marked)
+        tags = {MARK: ago(marked), DEPRECATION: f"{ami(number)} none"}
     return made | more | {"tags": tags | more.get("tags", {})}
 
 

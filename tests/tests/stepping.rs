@@ -297,6 +297,22 @@ fn an_image_whose_permissions_cannot_be_read_stays_and_the_others_go_on() {
 }
 
 #[test]
+fn where_all_permissions_are_denied_the_permission_is_missing() {
+    let (fake, policy) = (fake(), policy(AT_ONCE));
+    fake.change(|fleet| {
+        let mut third = fleet.images[1].clone();
+        third.image_id = "ami-3".parse().unwrap();
+        fleet.images.push(third);
+    });
+    let attribute = "ec2:DescribeImageAttribute";
+    fake.set(Switches::deny(&[attribute]));
+    let plan = planned(&fake, &policy);
+    let Some(Refusal::Unread { sources }) = &plan.refusal else { panic!("{plan:?}") };
+    assert_eq!(sources[0].permission.as_deref(), Some(attribute));
+    assert_eq!(actions(&plan), (vec!["wait", "wait"], true));
+}
+
+#[test]
 fn a_snapshot_that_something_else_holds_is_not_deleted_with_its_image() {
     let holds: [(&str, FleetChange); 3] = [
         ("locked", |fleet| fleet.snapshots[1].locked = true),

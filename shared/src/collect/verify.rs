@@ -367,7 +367,7 @@ enum PermissionsRead {
 
 /// Reads the permissions of each resource. `store` takes them with the position of the resource. A
 /// failure that is about one resource (it was denied, or the response was not understood) does not
-/// make the whole reading fail.
+/// make the whole reading fail, unless all of several are denied.
 async fn read_permissions<I: Clone, F>(
     ids: Vec<(usize, I)>,
     read: impl Fn(I) -> F,
@@ -377,7 +377,8 @@ async fn read_permissions<I: Clone, F>(
 where
     F: Future<Output = Result<Vec<LaunchPermission>, CloudError>>,
 {
-    read_each(
+    let (asked, mut denied) = (ids.len(), Vec::new());
+    let (ended, failure) = read_each(
         ids,
         |_| 1,
         |(_, id)| read(id),
@@ -387,7 +388,9 @@ where
                 Err(error) if error.kind == ErrorKind::NotFound => PermissionsRead::Gone,
                 Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Other) => {
                     tracing::warn!(%error, "permissions not read");
-                    PermissionsRead::Unread(error.to_string().into())
+                    let text = error.to_string().into();
+                    denied.extend((error.kind == ErrorKind::Denied).then_some(error));
+                    PermissionsRead::Unread(text)
                 }
                 Err(error) => return Err(error),
             };
@@ -396,5 +399,12 @@ where
         },
         context,
     )
-    .await
+    .await;
+    // Where every one of several is denied, it is the permission that is missing.
+    match denied.pop() {
+        Some(error) if failure.is_none() && asked > 1 && denied.len() + 1 == asked => {
+            (ReadResult::Failed, Some(error))
+        }
+        _ => (ended, failure),
+    }
 }
