@@ -181,7 +181,7 @@ def disable(fleet: dict[str, Any], number: int) -> None:
     ours = {
         MARK: ago(6),
         PERMISSIONS: f"{ami(number)} {STRANGER}",
-        DEPRECATION: f"{ami(number)} none",
+        DEPRECATION: f"{ami(number)} none disabled {ago(6)}",
     }
     image = image_of(fleet, ami(number))
     image.update(state="disabled", deprecation_time=ago(6), tags=ours)

@@ -12,6 +12,7 @@ from harness import Account, Runtime
 from outcomes import resources, taken, unread, with_result
 from process import Died
 from worlds import (
+    DEPRECATION,
     DELETE_AFTER,
     DUE,
     DUE_SNAPSHOTS,

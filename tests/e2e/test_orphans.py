@@ -285,7 +285,6 @@ class TestUnread:
             "ec2:DescribeSnapshots",
             "ec2:DescribeLockedSnapshots",
             "ec2:DescribeLaunchTemplateVersions",
-            "ec2:DescribeSnapshotAttribute",
             "ec2:ListImagesInRecycleBin",
             "rbin:ListRules",
             "rbin:GetRule",

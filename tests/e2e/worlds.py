@@ -163,7 +163,10 @@ def deprecated(number: int, marked: float, **more: Any) -> Any:
 
 def disabled(number: int, marked: float, shared: str = "none", **more: Any) -> Any:
     """One that we disabled besides; `shared` are its launch permissions of then."""
-    tags = {PERMISSIONS: f"{ami(number)} {shared}"} | more.pop("tags", {})
+    tags = {
+        PERMISSIONS: f"{ami(number)} {shared}",
+        DEPRECATION: f"{ami(number)} none disabled {ago(marked)}",
+    } | more.pop("tags", {})
     return deprecated(number, marked, state="disabled", tags=tags, **more)
 
 

@@ -225,10 +225,9 @@ impl Run<'_> {
             Action::Deprecate { save } => self.deprecate(decision, save).await,
             Action::Disable { save, deprecation } => {
                 let names = &self.policy.tag_names;
-                let permissions = Some((names.launch_permissions.as_str(), &**save));
-                let deprecation =
-                    deprecation.as_deref().map(|text| (names.deprecation.as_str(), text));
-                let saved = permissions.into_iter().chain(deprecation).collect();
+                let permissions = (names.launch_permissions.as_str(), &**save);
+                let saved = [permissions, (names.deprecation.as_str(), &**deprecation)];
+                let saved = saved.into_iter().collect();
                 self.disable(decision, save, saved, rechecker, check).await
             }
             Action::Deregister { removal } => {

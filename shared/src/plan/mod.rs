@@ -114,9 +114,8 @@ pub enum Action {
     Disable {
         /// The tag value to save first: its current launch permissions.
         save: Box<str>,
-        /// The tag value to save first: its current deprecation. `None` when it is saved already.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        deprecation: Option<Box<str>>,
+        /// The tag value to save first: its current deprecation, and that it is disabled now.
+        deprecation: Box<str>,
     },
     /// Deregister it.
     Deregister {

@@ -138,10 +138,9 @@ impl<'a> Recovery<'a> {
         if self.rules.is_some() && image.snapshots.is_empty() && !is_failed {
             return Some(Unrecoverable::InstanceStore);
         }
-        let none = Tags::default();
-        let all = image.snapshots.iter().all(|snapshot| {
-            let tags = self.snapshots.get(snapshot).copied().unwrap_or(&none);
-            self.covers(Recyclable::Snapshots, tags)
+        let all = image.snapshots.iter().all(|snapshot| match self.snapshots.get(snapshot) {
+            Some(tags) => self.covers(Recyclable::Snapshots, tags),
+            None => self.covers_any_tags(Recyclable::Snapshots),
         });
         (!all).then_some(Unrecoverable::Snapshots)
     }
@@ -153,6 +152,20 @@ impl<'a> Recovery<'a> {
             !rules.iter().any(|rule| rule.resource == what && rule.in_effect)
                 || rules.iter().any(|rule| rule.covers(what, tags))
         })
+    }
+}
+
+impl Recovery<'_> {
+    /// Whether the Recycle Bin could restore a resource of this kind whatever its tags are.
+    fn covers_any_tags(&self, what: Recyclable) -> bool {
+        let none = Tags::default();
+        self.covers(what, &none)
+            && self.rules.is_none_or(|rules| {
+                let in_effect: Vec<_> =
+                    rules.iter().filter(|rule| rule.resource == what && rule.in_effect).collect();
+                in_effect.is_empty()
+                    || in_effect.iter().any(|rule| rule.tags.is_empty() && rule.except.is_empty())
+            })
     }
 }
 

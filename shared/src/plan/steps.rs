@@ -8,8 +8,7 @@ use super::protect::{Recovery, is_ours};
 use super::reason::Reason;
 use super::snapshots::{SnapshotReason, protections_of};
 use super::undo::{
-    Deprecation, Undo, deprecation_tag_value, permissions_tag_value, permissions_to_save,
-    saved_deprecation, saved_permissions, was_timed,
+    Undo, deprecation_tag_value, is_to_come, permissions_tag_value, permissions_to_save, timed_at,
 };
 use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
 use crate::model::{Image, ImageState, Inventory, MAX_VALUE, SnapshotFate, SnapshotId, TagNames};
@@ -107,7 +106,9 @@ pub(super) fn decide(
         }
         _ => {
             let undo = Undo::of(image, tagged.among(image), &policy.tag_names);
-            if let Some(undo) = undo.filter(|_| is_ours(image, &inventory.account)) {
+            // Where nobody knows with whom it is shared by now, it stays as it is.
+            let known = image.launch_permissions_unread.is_none();
+            if let Some(undo) = undo.filter(|_| known && is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }
         }
@@ -146,7 +147,9 @@ fn expire(
     let resting = if tagged.is_some() { Action::Wait } else { Action::Expire };
     let lesser = match times.deprecate {
         Some(at) if at <= now => {
-            let save = deprecation_tag_value(image, &policy.tag_names).into();
+            let disabled = image.state == ImageState::Disabled;
+            let names = &policy.tag_names;
+            let save = deprecation_tag_value(image, names, now, disabled).into();
             Action::Deprecate { save }
         }
         _ => resting,
@@ -181,9 +184,7 @@ fn expire(
             step.decision.action = match (due, save) {
                 (Step::Disable, Some(save)) => {
                     let names = &policy.tag_names;
-                    let deprecation = saved_deprecation(image, names)
-                        .is_none()
-                        .then(|| deprecation_tag_value(image, names).into());
+                    let deprecation = deprecation_tag_value(image, names, now, true).into();
                     Action::Disable { save, deprecation }
                 }
                 (_, save) => deregister_with(&rule.retire, policy, now, save),
@@ -236,7 +237,7 @@ impl Times {
         let disabled_for = wait(to_disable, to_deregister);
         // For what is disabled it counts since when it is.
         let clock = match enabled {
-            true => deprecated_at(image, &policy.tag_names, now),
+            true => deprecated_at(image, now),
             false => disabled_at(image, &policy.tag_names, now),
         };
         let is_needed = match enabled {
@@ -286,20 +287,19 @@ impl Times {
 }
 
 /// Since when `image` is deprecated, by EC2's clock; `None` if it is not.
-fn deprecated_at(image: &Image, names: &TagNames, now: Timestamp) -> Option<Timestamp> {
-    // A date that is not the one from before is ours, and is a minute ahead at most.
-    let before = saved_deprecation(image, names);
-    image
-        .deprecation_time
-        .filter(|at| *at <= now || before.is_some_and(|before| before != Deprecation::At(*at)))
+fn deprecated_at(image: &Image, now: Timestamp) -> Option<Timestamp> {
+    image.deprecation_time.filter(|at| !is_to_come(*at, now))
 }
 
-/// Since when `image`, which is disabled, certainly is, by EC2's clock; `None` if nobody knows: who
-/// disabled it by hand did not set the deprecation time.
+/// Since when `image`, which is disabled, certainly is, by EC2's clock; `None` if nobody knows. Who
+/// disabled it by hand did not set the deprecation time, and a run may have been cut before it did.
 fn disabled_at(image: &Image, names: &TagNames, now: Timestamp) -> Option<Timestamp> {
-    let is_known = saved_permissions(image, names).is_some() || was_timed(image, names);
-    deprecated_at(image, names, now).filter(|_| is_known)
+    let written = timed_at(image, names)?.checked_sub(ROUNDING).ok()?;
+    deprecated_at(image, now).filter(|at| *at >= written)
 }
+
+/// EC2 sets a deprecation time to the minute.
+const ROUNDING: SignedDuration = SignedDuration::from_mins(1);
 
 fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
     let Some(created_at) = step.decision.created_at else {

@@ -5,7 +5,7 @@
 //! value begins with the image's own id, so that the tag of a copy of the image is ignored: the
 //! copy would otherwise be shared with the accounts of the original.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
@@ -15,8 +15,10 @@ use crate::model::{
 
 /// The saved value for no deprecation, and for no launch permission.
 const NONE: &str = "none";
-/// After a saved deprecation: the image was disabled when its deprecation time was set.
+/// After a saved deprecation, before a time: the image was disabled then, or about to be.
 const TIMED: &str = "disabled";
+/// How far ahead a deprecation time is that was set just now, at most.
+const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 
 /// How the steps on an image are undone, in this order. The state tags are removed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,7 +60,10 @@ impl Undo {
         let is_shared = !shared_now(image).is_empty();
         Some(Self {
             enable: permissions.is_some() && image.state == ImageState::Disabled,
-            share_with: permissions.filter(|_| !is_shared).unwrap_or_default(),
+            share_with: permissions
+                .filter(|_| !is_shared)
+                .map(|saved| for_others(&saved, image.owner_id.as_ref()).cloned().collect())
+                .unwrap_or_default(),
             deprecation: saved_deprecation(image, names),
             unmark,
         })
@@ -98,19 +103,24 @@ fn shared_now(image: &Image) -> Box<[LaunchPermission]> {
 /// The deprecation that was saved before `image` was deprecated; `None` when none of its own tags
 /// saves it.
 pub fn saved_deprecation(image: &Image, names: &TagNames) -> Option<Deprecation> {
-    let text = own_value(image, image.tags.get(&names.deprecation)?)?;
     // What cannot be read was not written by us, and is left as it is.
-    match text.strip_suffix(TIMED).map_or(text, str::trim_end) {
+    match saved_words(image, names)?.next()? {
         NONE => Some(Deprecation::None),
         time => time.parse().ok().map(Deprecation::At),
     }
 }
 
-/// Whether the deprecation time of `image` was set when it was disabled already, to have a time
-/// since when it certainly is.
-pub(super) fn was_timed(image: &Image, names: &TagNames) -> bool {
-    let value = image.tags.get(&names.deprecation).and_then(|value| own_value(image, value));
-    value.is_some_and(|text| text.ends_with(TIMED))
+/// When the deprecation time of `image` was last about to be set because it was disabled, or about
+/// to be: what its own tag says.
+pub(super) fn timed_at(image: &Image, names: &TagNames) -> Option<Timestamp> {
+    let mut words = saved_words(image, names)?.skip(1);
+    words.next().filter(|word| *word == TIMED)?;
+    words.next()?.parse().ok()
+}
+
+fn saved_words<'a>(image: &'a Image, names: &TagNames) -> Option<impl Iterator<Item = &'a str>> {
+    let text = own_value(image, image.tags.get(&names.deprecation)?)?;
+    Some(text.split_whitespace())
 }
 
 /// The value after the image's own id; `None` when the tag was copied from another image.
@@ -139,19 +149,31 @@ pub fn permissions_tag_value(
     }
 }
 
-/// The tag value to save before the deprecation time of `image` is set: that it has one, or none.
-/// What was saved before is kept, because the time that it has by now is ours.
-pub fn deprecation_tag_value(image: &Image, names: &TagNames) -> String {
+/// The tag value to save before the deprecation time of `image` is set at `now`: the date that it
+/// has, or that it has none, and for an image that is disabled, or is to be, the time of writing.
+///
+/// What was saved before is kept, because the date that it has by now is ours, unless that is one to
+/// come: then somebody has set it since.
+pub fn deprecation_tag_value(
+    image: &Image,
+    names: &TagNames,
+    now: Timestamp,
+    disabled: bool,
+) -> String {
     let id = &image.image_id;
-    let text = match saved_deprecation(image, names) {
-        Some(Deprecation::At(at)) => at.to_string(),
-        Some(Deprecation::None) => NONE.to_owned(),
-        None => image.deprecation_time.map_or_else(|| NONE.to_owned(), |at| at.to_string()),
+    let to_come = image.deprecation_time.filter(|at| is_to_come(*at, now)).map(Deprecation::At);
+    let current = image.deprecation_time.map_or(Deprecation::None, Deprecation::At);
+    let before = to_come.or_else(|| saved_deprecation(image, names)).unwrap_or(current);
+    let text = match before {
+        Deprecation::None => NONE.to_owned(),
+        Deprecation::At(at) => at.to_string(),
     };
-    match image.state {
-        ImageState::Disabled => format!("{id} {text} {TIMED}"),
-        _ => format!("{id} {text}"),
-    }
+    if disabled { format!("{id} {text} {TIMED} {now}") } else { format!("{id} {text}") }
+}
+
+/// Whether a deprecation time is still to come. One that we set is a minute or two ahead at first.
+pub(super) fn is_to_come(at: Timestamp, now: Timestamp) -> bool {
+    now.checked_add(AHEAD).is_ok_and(|soon| at > soon)
 }
 
 #[cfg(test)]
@@ -185,27 +207,32 @@ mod tests {
         assert_eq!(found.share_with, Box::from(["111122223333".into(), "all".into()]));
         assert_eq!(found.deprecation, Some(Deprecation::None));
         let at = "2027-01-01T00:00:00Z";
-        let deprecated = format!(r#""deprecation_time":"{at}""#);
+        let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+        let passed = r#""deprecation_time":"2026-01-01T00:00:00Z""#;
+        let to_come = format!(r#""deprecation_time":"{at}""#);
+        let saved = |id: &str| format!(r#","tags":{{"s:deprecation":"{id} none"}}"#);
         for (fields, value) in [
-            (deprecated.clone(), format!("ami-1 {at}")),
+            (to_come.clone(), format!("ami-1 {at}")),
+            (passed.to_owned(), "ami-1 2026-01-01T00:00:00Z".to_owned()),
             (r#""state":"available""#.to_owned(), "ami-1 none".to_owned()),
-            (format!(r#""state":"disabled",{deprecated}"#), format!("ami-1 {at} disabled")),
-            // The date that it has by now is ours.
-            (
-                format!(r#"{deprecated},"tags":{{"s:deprecation":"ami-1 none"}}"#),
-                "ami-1 none".to_owned(),
-            ),
-            (
-                format!(r#"{deprecated},"tags":{{"s:deprecation":"ami-2 none"}}"#),
-                format!("ami-1 {at}"),
-            ),
+            // A date that has passed since something was saved is ours, one to come is somebody's.
+            (format!("{passed}{}", saved("ami-1")), "ami-1 none".to_owned()),
+            (format!("{to_come}{}", saved("ami-1")), format!("ami-1 {at}")),
+            (format!("{passed}{}", saved("ami-2")), "ami-1 2026-01-01T00:00:00Z".to_owned()),
         ] {
-            let names = TagNames::under("s:");
-            assert_eq!(deprecation_tag_value(&image(&fields), &names), value, "{fields}");
+            let (image, names) = (image(&fields), TagNames::under("s:"));
+            assert_eq!(deprecation_tag_value(&image, &names, now, false), value, "{fields}");
+            let timed = deprecation_tag_value(&image, &names, now, true);
+            assert_eq!(timed, format!("{value} disabled {now}"), "{fields}");
         }
-        let timed = image(r#""tags":{"s:deprecation":"ami-1 none disabled"}"#);
-        assert_eq!(saved_deprecation(&timed, &TagNames::under("s:")), Some(Deprecation::None));
-        assert!(was_timed(&timed, &TagNames::under("s:")));
+        let timed = image(&format!(r#""tags":{{"s:deprecation":"ami-1 none disabled {at}"}}"#));
+        let names = TagNames::under("s:");
+        assert_eq!(saved_deprecation(&timed, &names), Some(Deprecation::None));
+        assert_eq!(timed_at(&timed, &names), Some(at.parse().unwrap()));
+        assert_eq!(
+            timed_at(&image(r#""tags":{"s:deprecation":"ami-1 none disabled"}"#), &names),
+            None
+        );
         let found = undo(&format!(r#""tags":{{"s:deprecation":"ami-1 {at}"}}"#)).unwrap();
         assert_eq!(found.deprecation, Some(Deprecation::At(at.parse().unwrap())));
     }

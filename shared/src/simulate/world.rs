@@ -238,9 +238,7 @@ fn take_step(
         Action::Disable { save, deprecation } => {
             done.disabled += 1;
             set(&mut image.tags, &names.launch_permissions, save);
-            if let Some(deprecation) = deprecation {
-                set(&mut image.tags, &names.deprecation, deprecation);
-            }
+            set(&mut image.tags, &names.deprecation, deprecation);
             image.deprecation_time = Some(to_the_minute(now));
             image.state = ImageState::Disabled;
             share(image, Box::default());

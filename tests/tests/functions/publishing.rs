@@ -10,7 +10,7 @@ fn family() -> Fake {
              "snapshots": ["snap-00000001"],
              "state": "disabled", "deprecation_time": "2026-11-08T00:00:00Z",
              "tags": {"image-steward:expired-at": "2026-11-01T00:00:00Z",
-                      "image-steward:deprecation": "ami-00000001 none",
+                      "image-steward:deprecation": "ami-00000001 none disabled 2026-11-08T00:00:00Z",
                       "image-steward:launch-permissions": "ami-00000001 none"}},
             {"image_id": "ami-00000002", "created_at": "2026-10-02T00:00:00Z"},
             {"image_id": "ami-00000003", "created_at": "2026-10-03T00:00:00Z"},

@@ -71,7 +71,14 @@ fn timeless(mut fleet: Fleet) -> Fleet {
 
 fn undated(tags: &Tags) -> Tags {
     let is_date = |key: &str| key.ends_with(":expired-at") || key.ends_with(":delete-after");
-    let undated = |(key, value)| (key, if is_date(key) { "a date" } else { value });
+    let undated = |(key, value): (&str, &str)| {
+        let value = match value.split_once(" disabled ") {
+            Some((before, _)) => format!("{before} disabled"),
+            None if is_date(key) => "a date".to_owned(),
+            None => value.to_owned(),
+        };
+        (key.to_owned(), value)
+    };
     tags.iter().map(undated).collect()
 }
 
