@@ -111,6 +111,7 @@ class Fleet:
         if age in DISABLED.get(family, ()):
             done["state"] = "disabled"
             tags["image-steward:launch-permissions"] = f"{image_id} none"
+            tags["image-steward:deprecation"] += f" disabled {self.ago(days)}"
         return done
 
 

@@ -12,8 +12,8 @@ from harness import Account, Runtime
 from outcomes import resources, taken, unread, with_result
 from process import Died
 from worlds import (
-    DEPRECATION,
     DELETE_AFTER,
+    DEPRECATION,
     DUE,
     DUE_SNAPSHOTS,
     INSTANCE,

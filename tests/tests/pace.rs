@@ -58,7 +58,7 @@ fn fleet(now: Timestamp) -> Fleet {
         image.deprecation_time = Some(expired);
         image.tags = [
             ("image-steward:expired-at", expired.to_string()),
-            ("image-steward:deprecation", format!("{id} none")),
+            ("image-steward:deprecation", format!("{id} none disabled {expired}")),
             ("image-steward:launch-permissions", format!("{id} none")),
         ]
         .into_iter()

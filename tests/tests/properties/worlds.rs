@@ -75,8 +75,10 @@ pub fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
             }
             // How far the steps have been taken: not, deprecated, or disabled too.
             let step = if expired.is_some() && state == "available" { step } else { 0 };
-            if step > 0 {
-                tags.push(("image-steward:deprecation", format!("{own} none")));
+            if let Some(hours) = expired.filter(|_| step > 0) {
+                let timed = format!(" disabled {}", ago(hours * HOUR));
+                let timed = if step > 1 { timed.as_str() } else { "" };
+                tags.push(("image-steward:deprecation", format!("{own} none{timed}")));
             }
             if step > 1 {
                 let before = if shared { "111122223333" } else { "none" };
