@@ -268,6 +268,40 @@ fn evidence_that_cannot_be_read_refuses_all_removals() {
     }
 }
 
+/// Sweeps every third day for two months.
+fn sweep_for_two_months(fake: &Fake, policy: &Policy) {
+    for day in (0..60).step_by(3) {
+        let at = now() + SignedDuration::from_hours(24 * day);
+        applying(fake, policy, at, async |job| {
+            let plan = job.plan_images().await;
+            job.apply_images(&plan).await;
+        });
+    }
+}
+
+#[test]
+fn no_step_is_skipped_because_the_one_before_cannot_be_taken() {
+    let all_steps =
+        policy("deprecate_after = \"0d\", disable_after = \"7d\", deregister_after = \"14d\"");
+    let free = fake();
+    sweep_for_two_months(&free, &all_steps);
+    assert!(free.world().images.iter().all(|image| image.image_id.as_str() != "ami-2"));
+    for action in ["ec2:EnableImageDeprecation", "ec2:DisableImage"] {
+        let fake = fake();
+        fake.set(Switches::deny(&[action]));
+        sweep_for_two_months(&fake, &all_steps);
+        assert_eq!(image(&fake, "ami-2").state, "available", "{action}");
+    }
+    // There is no room for the tags that a step saves first.
+    let full = fake();
+    full.change(|fleet| {
+        let tags = (0..49).map(|n| (format!("own-{n}"), String::new()));
+        fleet.images[1].tags = tags.collect();
+    });
+    sweep_for_two_months(&full, &all_steps);
+    assert_eq!(image(&full, "ami-2").state, "available");
+}
+
 /// The plan's actions about `ami-2` and `ami-3`, and whether it refuses everything.
 fn actions(plan: &Plan) -> (Vec<&'static str>, bool) {
     let of = |id: &str| plan.decisions.iter().find(|one| one.image_id.as_str() == id).unwrap();

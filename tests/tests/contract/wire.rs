@@ -9,7 +9,7 @@ use steward::cloud::{
     ErrorKind, ImageReader, ImageWriter, ReferenceReader, SnapshotReader, SnapshotScope, TagWriter,
 };
 use steward::model::{ComputeEnvironments, ReferenceScope, SnapshotFate, Source, TemplateVersions};
-use steward_aws::{Connect, connect};
+use steward_aws::{Aws, Connect, connect};
 use steward_tests::standin::options;
 use steward_tests::switches::Switches;
 
@@ -206,6 +206,9 @@ async fn what_is_no_answer_is_an_error() {
         "<DescribeInstancesResponse><reservationSet><item><instancesSet><item>\
          <instanceId>i-00000001</instanceId></item></instancesSet></item>",
         "<html><body>Please sign in to the guest network</body></html>",
+        "<DescribeInstancesResponse><requestId>1</requestId></DescribeInstancesResponse>",
+        "<DescribeInstancesResponse><reservationSet><!-- --></reservationSet></DescribeInstancesResponse>",
+        "<DescribeInstancesResponse><Errors/><reservationSet/></DescribeInstancesResponse>",
         "",
     ] {
         let endpoint = Some(answering_only(body));
@@ -214,8 +217,57 @@ async fn what_is_no_answer_is_an_error() {
         for answer in &answers {
             assert!(answer.found.is_err(), "{} took {body:?} for an answer", answer.source);
         }
-        let error = aws.list_images().await.unwrap_err();
-        assert!(error.message.starts_with("the answer cannot be read: unusable"), "{error}");
+        assert!(aws.list_images().await.is_err(), "{body:?}");
         assert!(aws.list_snapshots(&SnapshotScope::Own).await.is_err(), "{body:?}");
     }
+}
+
+#[tokio::test]
+async fn an_absent_list_names_the_setting_that_accepts_it() {
+    let body = "<DescribeFleetsResponse><requestId>1</requestId></DescribeFleetsResponse>";
+    let endpoint = Some(answering_only(body));
+    let aws = connect(Connect { endpoint, ..options() }).await.unwrap();
+    let fleets = async |aws: &Aws| {
+        let answers = aws.list_references(&SCOPE).await;
+        answers.into_iter().find(|answer| answer.source == Source::Fleets).unwrap().found
+    };
+    let error = fleets(&aws).await.unwrap_err().to_string();
+    assert!(error.starts_with("ec2:DescribeFleets: the response lacks its list"), "{error}");
+    assert!(error.ends_with(r#"safety.absent_is_empty = ["ec2:DescribeFleets"]"#), "{error}");
+    let accepting = aws.accepting_absent_lists(&["ec2:DescribeFleets".to_owned()]).unwrap();
+    assert_eq!(fleets(&accepting).await.unwrap(), []);
+    let error = accepting.list_images().await.unwrap_err().to_string();
+    assert!(!error.contains("absent_is_empty"), "{error}");
+}
+
+#[tokio::test]
+async fn kernels_and_ramdisks_are_counted_and_left_out() {
+    let image = |kind: &str, id: &str| {
+        format!(
+            "<item><imageId>{id}</imageId><imageType>{kind}</imageType><imageState>available</imageState>\
+             <blockDeviceMapping/></item>"
+        )
+    };
+    let all =
+        [("machine", "ami-1"), ("kernel", "aki-1"), ("ramdisk", "ari-1"), ("tomorrow", "x-1")]
+            .map(|(kind, id)| image(kind, id));
+    let body = format!(
+        "<DescribeImagesResponse><imagesSet>{}</imagesSet></DescribeImagesResponse>",
+        all.concat()
+    );
+    let endpoint = Some(answering_only(body.leak()));
+    let aws = connect(Connect { endpoint, ..options() }).await.unwrap();
+    let found = aws.list_images().await.unwrap();
+    let ids: Vec<&str> = found.images.iter().map(|image| image.image_id.as_str()).collect();
+    assert_eq!((ids, found.other_types), (vec!["ami-1"], 3));
+}
+
+#[tokio::test]
+async fn a_response_that_the_sdk_cannot_parse_names_the_call() {
+    let body = "<DescribeImagesResponse><imagesSet><item><imageId><b>ami-1</b></imageId></item>\
+                </imagesSet></DescribeImagesResponse>";
+    let endpoint = Some(answering_only(body));
+    let aws = connect(Connect { endpoint, ..options() }).await.unwrap();
+    let error = aws.list_images().await.unwrap_err().to_string();
+    assert!(error.starts_with("ec2:DescribeImages: the response cannot be parsed"), "{error}");
 }
