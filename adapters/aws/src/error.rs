@@ -32,7 +32,8 @@ where
                 (true, false) => code.to_owned(),
                 // What the SDK could not read in a response that is no error.
                 (true, true) if answer.raw().status().is_success() => {
-                    format!("the response cannot be parsed: {}", causes(error))
+                    let causes = causes(error).replace("unhandled error: ", "");
+                    format!("the response cannot be parsed: {causes}")
                 }
                 (true, true) => format!("HTTP status {status} without an error code"),
             };

@@ -102,10 +102,38 @@ impl Intercept for ResponseCheck {
             BodyFormat::Json => check_json,
         };
         let text = std::str::from_utf8(body).map_err(|_| "it is not UTF-8".to_owned());
-        text.and_then(check).map_err(|problem| {
+        let found = text.and_then(|text| match context.output_or_error() {
+            Err(error) => check(text).and(not_parsed(text, &format!("{error:?}"))),
+            Ok(_) => check(text),
+        });
+        found.map_err(|problem| {
             format!("unusable response ({} bytes): {problem}", thousands(body.len())).into()
         })
     }
+}
+
+/// Names the element at which the SDK stopped, where its `error` tells the place in `text`.
+fn not_parsed(text: &str, error: &str) -> Result<(), String> {
+    const PLACE: &str = "span: StrSpan(";
+    let place = error.split_once(PLACE).and_then(|(_, rest)| {
+        let (_, numbers) = rest.split_once("\" ")?;
+        numbers.split_once("..")?.0.parse::<usize>().ok()
+    });
+    let Some(place) = place else { return Ok(()) };
+    let mut open = Vec::new();
+    for token in Tokenizer::from(text).flatten() {
+        match token {
+            Token::ElementStart { local, span, .. } if span.start() == place => {
+                let (element, parent) = (local.as_str(), open.join("/"));
+                return Err(format!("{parent} holds the element {element} instead of a value"));
+            }
+            Token::ElementStart { local, .. } => open.push(local.as_str()),
+            Token::ElementEnd { end: ElementEnd::Open, .. } => {}
+            Token::ElementEnd { .. } => drop(open.pop()),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// An element whose end has not been seen.

@@ -263,11 +263,13 @@ async fn kernels_and_ramdisks_are_counted_and_left_out() {
 }
 
 #[tokio::test]
-async fn a_response_that_the_sdk_cannot_parse_names_the_call() {
+async fn a_response_that_the_sdk_cannot_parse_names_call_and_element() {
     let body = "<DescribeImagesResponse><imagesSet><item><imageId><b>ami-1</b></imageId></item>\
                 </imagesSet></DescribeImagesResponse>";
     let endpoint = Some(answering_only(body));
     let aws = connect(Connect { endpoint, ..options() }).await.unwrap();
     let error = aws.list_images().await.unwrap_err().to_string();
-    assert!(error.starts_with("ec2:DescribeImages: the response cannot be parsed"), "{error}");
+    let place =
+        "DescribeImagesResponse/imagesSet/item/imageId holds the element b instead of a value";
+    assert!(error.starts_with("ec2:DescribeImages: ") && error.ends_with(place), "{error}");
 }

@@ -54,13 +54,18 @@ fn begin_use(fake: &Fake, used: UseAt, index: usize) {
 }
 
 /// The account without the times that say when something was done: a run that comes later does it
-/// later.
+/// later. And without what a copy of an image inherited, which means nothing: a rescue removes it,
+/// and which images are rescued depends on which one was enabled again first.
 fn timeless(mut fleet: Fleet) -> Fleet {
     for image in &mut fleet.images {
         if image.tags.has("image-steward:expired-at") {
             image.deprecation_time = image.deprecation_time.map(|_| now());
         }
-        image.tags = undated(&image.tags);
+        let id = image.image_id.as_str();
+        let saves =
+            |key: &str| key.ends_with(":deprecation") || key.ends_with(":launch-permissions");
+        let tags = image.tags.iter().filter(|(key, value)| !saves(key) || value.starts_with(id));
+        image.tags = undated(&tags.collect());
     }
     for snapshot in &mut fleet.snapshots {
         snapshot.tags = undated(&snapshot.tags);
