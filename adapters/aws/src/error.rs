@@ -129,10 +129,11 @@ pub(super) fn is_in_use(error: &CloudError) -> bool {
     error.code == "InvalidSnapshot.InUse"
 }
 
-/// The image in the Recycle Bin cannot come back, because a snapshot of it is not there. The code
-/// is not verified against EC2.
+/// The image in the Recycle Bin cannot come back, because a snapshot of it is not there. EC2 writes
+/// that a snapshot is not there in two ways: DescribeSnapshots in one, RegisterImage in the other.
+/// Which one comes here is not verified.
 pub(super) fn lacks_a_snapshot(error: &CloudError) -> bool {
-    matches!(error.code.as_str(), "InvalidSnapshot.NotFound" | "InvalidSnapshotID.NotFound")
+    error.kind == ErrorKind::NotFound && error.code.starts_with("InvalidSnapshot")
 }
 
 fn kind_of(code: &str, message: &str) -> ErrorKind {
@@ -211,6 +212,7 @@ mod tests {
             ("InvalidAMIID.NotFound", ErrorKind::NotFound),
             ("InvalidAMIID.Unavailable", ErrorKind::NotFound),
             ("InvalidSnapshot.NotFound", ErrorKind::NotFound),
+            ("InvalidSnapshotID.NotFound", ErrorKind::NotFound),
             ("InvalidInstanceID.NotFound", ErrorKind::NotFound),
             ("InvalidLaunchTemplateId.VersionNotFound", ErrorKind::NotFound),
             ("InvalidLaunchTemplateName.NotFoundException", ErrorKind::NotFound),
@@ -229,6 +231,15 @@ mod tests {
         ] {
             assert_eq!(kind_of(code, ""), kind, "{code}");
         }
+    }
+
+    #[test]
+    fn a_snapshot_that_is_not_there_is_told_in_two_ways() {
+        let lacks = |code: &str| {
+            lacks_a_snapshot(&entry_failed(ApiCall::RestoreImageFromRecycleBin, Some(code), None))
+        };
+        assert!(lacks("InvalidSnapshot.NotFound") && lacks("InvalidSnapshotID.NotFound"));
+        assert!(!lacks("InvalidAMIID.NotFound") && !lacks("InvalidSnapshot.InUse"));
     }
 
     #[test]
