@@ -17,7 +17,7 @@ use crate::plan::{Action, Decision, Plan, Refusal};
 use crate::policy::{Policy, PolicyError};
 
 /// The version of the file's format that this program writes and reads.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// What somebody agreed to yesterday is not what they would agree to next month.
 const MAX_PLAN_AGE: SignedDuration = SignedDuration::from_hours(24);
 /// Clocks differ a little.

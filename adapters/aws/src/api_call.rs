@@ -39,6 +39,7 @@ impl ApiCall {
         Self::DescribeImageReferences,
         Self::DescribeLockedSnapshots,
         Self::DescribeSpotFleetRequests,
+        Self::DescribeSpotInstanceRequests,
         Self::ListImagesInRecycleBin,
         Self::ListRules,
         Self::ListSnapshotsInRecycleBin,

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use aws_sdk_ec2::types::Filter;
 use futures_util::future::join_all;
 use futures_util::join;
-use steward::cloud::{CloudError, ReferenceReader, SourceAnswer};
+use steward::cloud::{CloudError, ErrorKind, ReferenceReader, SourceAnswer};
 use steward::model::{
     IgnoredTemplate, ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotReference, Source,
     TemplateVersions,
@@ -108,7 +108,7 @@ impl ReferenceReader for Aws {
             for text in version.snapshots {
                 let call = ApiCall::DescribeLaunchTemplateVersions;
                 let snapshots = match snapshots_in(call, text, || version.to_string()) {
-                    Err(_) if scope.ignores(version.id) => continue,
+                    Err(error) if is_about_text(&error) && scope.ignores(version.id) => continue,
                     snapshots => snapshots?,
                 };
                 found.extend(snapshots.into_iter().map(|snapshot_id| {
@@ -195,7 +195,7 @@ impl Aws {
         for version in templates.iter() {
             let Some(text) = version.image else { continue };
             let named = match self.images_behind(images, text, || version.to_string()).await {
-                Err(_) if scope.ignores(version.id) => {
+                Err(error) if is_about_text(&error) && scope.ignores(version.id) => {
                     ignored.push(IgnoredTemplate {
                         launch_template: version.id.into(),
                         version: version.label.into(),
@@ -249,7 +249,7 @@ impl Aws {
                 };
                 let Some(text) = version.image else { continue };
                 match self.images_behind(images, text, || arn.clone()).await {
-                    Err(_) if scope.ignores(version.id) => {}
+                    Err(error) if is_about_text(&error) && scope.ignores(version.id) => {}
                     images => named.extend(images?),
                 }
             }
@@ -263,6 +263,12 @@ impl Aws {
         }
         Ok(found)
     }
+}
+
+/// Whether an image is unknown because of how it is named: the text holds no id, or names a
+/// parameter that is not there. That a call was denied or got no response is another thing.
+fn is_about_text(error: &CloudError) -> bool {
+    matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other)
 }
 
 /// What was listed, as far as it was.

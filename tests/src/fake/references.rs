@@ -132,6 +132,10 @@ impl ReferenceReader for Fake {
     }
 }
 
+fn is_about_text(error: &CloudError) -> bool {
+    matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other)
+}
+
 /// The references, those of them stale whose key is not among the `named`, if those are known.
 fn marked<K: Ord>(found: Vec<(K, Reference)>, named: Option<&BTreeSet<K>>) -> Vec<Reference> {
     let is_stale = |key: &K| named.is_some_and(|named| !named.contains(key));
@@ -186,7 +190,7 @@ fn by_templates<'a>(
         let user = format!("{arn} version {version}");
         let id = &one.template.launch_template_id;
         let image = match images.behind(state, faults, text, &user) {
-            Err(_) if scope.ignores(id) => {
+            Err(error) if is_about_text(&error) && scope.ignores(id) => {
                 let (version, image) = (version.into(), text.into());
                 let launch_template = id.as_str().into();
                 ignored.push(IgnoredTemplate { launch_template, version, image });
@@ -219,7 +223,9 @@ fn by_launch_sources(
         {
             let Some(text) = one.version.image_id.as_deref() else { continue };
             match images.behind(state, faults, text, &launch_source.arn) {
-                Err(_) if scope.ignores(&one.template.launch_template_id) => {}
+                Err(error)
+                    if is_about_text(&error) && scope.ignores(&one.template.launch_template_id) => {
+                }
                 image => named.push(image?),
             }
         }

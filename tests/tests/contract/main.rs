@@ -176,6 +176,7 @@ contract! {
         a_denied_source_is_named_and_hides_no_other
         groups_are_unread_where_their_templates_are
         a_failing_page_fails_its_source
+        an_image_that_cannot_be_read_is_unread_unless_its_template_is_ignored
     }
     capacity {
         fleets_hold_the_images_of_their_templates_and_their_own

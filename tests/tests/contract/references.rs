@@ -301,3 +301,43 @@ pub async fn a_failing_page_fails_its_source<A: Account>() {
         assert_eq!(failed(&ask(&account).await), [source]);
     }
 }
+
+/// Two templates whose images cannot be read, each in its way, and one whose image is written oddly.
+fn unreadable() -> Value {
+    let template = |n: u32, image: &str| json!({"launch_template_id": format!("lt-0000000{n}"), "versions": [{"version": 1, "image_id": image}]});
+    json!({
+        "launch_templates": [
+            template(1, "to be filled in"),
+            template(2, "resolve:ssm:/gone"),
+            template(3, "arn:aws:ec2:eu-central-1::image/AMI-00000003"),
+        ],
+        "auto_scaling_groups": [{
+            "name": "web",
+            "launch_template": {"launch_template_id": "lt-00000001", "version": "1"},
+        }],
+    })
+}
+
+pub async fn an_image_that_cannot_be_read_is_unread_unless_its_template_is_ignored<A: Account>() {
+    let account = A::with(unreadable()).await;
+    let ignoring = |ids: &[&str]| ReferenceScope {
+        ignore_templates: ids.iter().map(|id| (*id).into()).collect(),
+        ..scope(TemplateVersions::DefaultAndLatest)
+    };
+    let both = [Source::LaunchTemplates, Source::AutoScalingGroups];
+    for ids in [&[][..], &["lt-00000001"], &["lt-00000002"], &["lt-00000003"]] {
+        assert_eq!(failed(&account.port().list_references(&ignoring(ids)).await), both, "{ids:?}");
+    }
+    let scope = ignoring(&["lt-00000001", "lt-00000002"]);
+    let answers = account.port().list_references(&scope).await;
+    assert_eq!(failed(&answers), []);
+    let [held] = &said(&answers, Source::LaunchTemplates)[..] else { panic!("{answers:?}") };
+    assert!(held.starts_with("ami-00000003 launch_template"), "{held}");
+    let ignored = answers.iter().flat_map(|answer| &answer.ignored);
+    let ignored: Vec<_> = ignored.map(|one| (&*one.launch_template, &*one.image)).collect();
+    let expected = [("lt-00000001", "to be filled in"), ("lt-00000002", "resolve:ssm:/gone")];
+    assert_eq!(ignored, expected);
+    // What was not answered is not ignored.
+    account.set(Switches::deny(&["ssm:GetParameter"])).await;
+    assert_eq!(failed(&account.port().list_references(&scope).await), both);
+}
