@@ -350,7 +350,7 @@ class TestSavedPlan:
         [
             ("{}", "not a saved plan"),
             ("version = 1", "not a saved plan"),
-            ('{"format": 3}', "its format is 3, and this version reads 2"),
+            ('{"format": 4}', "its format is 4, and this version reads 3"),
         ],
     )
     def test_what_is_no_plan_says_so(
@@ -395,7 +395,7 @@ class TestFiles:
         plan = ("plan", "--policy", rules, "--out")
         assert image_steward(account, *plan, str(link)).returncode == DONE
         assert link.is_symlink()
-        assert json.loads(target.read_text())["format"] == 2
+        assert json.loads(target.read_text())["format"] == 3
         assert target.stat().st_mode & 0o777 == 0o600
         new = tmp_path / "new.json"
         image_steward(account, *plan, str(new))
