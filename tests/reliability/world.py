@@ -17,6 +17,11 @@ match = { name = "web-*" }
 keep = { last = 2 }
 retire = { deprecate_after = "0d", disable_after = "1d", deregister_after = "14d" }
 [[rule]]
+name = "app"
+match = { name = "app-*" }
+keep = { last = 1 }
+retire = { deprecate_after = "1d", disable_after = "1d", deregister_after = "14d" }
+[[rule]]
 name = "db"
 match = { name = "db-*" }
 keep = { last = 1 }
@@ -79,6 +84,10 @@ def _holders(first: int) -> dict[str, Any]:
     }
 
 
+def app(number: int, **more: Any) -> Any:
+    return deprecated(number, 3, name=f"app-{number}", **more)
+
+
 def world() -> dict[str, Any]:
     """The account."""
     shared = {"launch_permissions": [FRIEND]}
@@ -87,10 +96,12 @@ def world() -> dict[str, Any]:
         image(2, 2),
         # Found expired now: to be marked and deprecated.
         *(image(number, 50 + number) for number in range(3, 8)),
-        # Deprecated long enough: to be disabled, some of them shared.
-        *(deprecated(number, 3) for number in range(8, 12)),
-        *(deprecated(number, 3, **shared) for number in range(12, 15)),
-        deprecated(15, 3, public=True),
+        # Deprecated long enough: to be disabled, some of them shared. Their rule has no wait
+        # between the two steps: where disabling fails, it would begin again.
+        *(app(number) for number in range(8, 12)),
+        *(app(number, **shared) for number in range(12, 15)),
+        app(15, public=True),
+        image(77, 1, name="app-77"),
         # Disabled long enough: to go. Two of them share a snapshot, one has two.
         *(disabled(number, 20) for number in range(16, 22)),
         disabled(22, 20, snapshots=[snap(22), snap(60)]),
