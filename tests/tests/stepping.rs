@@ -330,6 +330,32 @@ fn an_image_whose_permissions_cannot_be_read_stays_and_the_others_go_on() {
     }
 }
 
+/// A cap lets two images go at a time, and the two that are first are denied.
+#[test]
+fn denied_permissions_of_the_first_do_not_hold_back_the_next() {
+    let fake = fake();
+    fake.change(|fleet| {
+        for n in 3..5 {
+            let mut other = fleet.images[1].clone();
+            other.image_id = format!("ami-{n}").parse().unwrap();
+            other.snapshots = vec![format!("snap-{n}").parse().unwrap()];
+            other.created_at -= SignedDuration::from_hours(n);
+            fleet.images.push(other);
+        }
+    });
+    let text = format!(
+        "version = 1\n[[rule]]\nname = \"all\"\nkeep = {{ last = 1 }}\nretire = {{ {AT_ONCE} }}\n\
+         [safety]\nmax_per_run = 2\nmax_fraction = 1.0\nmin_references = 0\nshared_images = \"retire\"\n"
+    );
+    let policy = Policy::parse(&text, "p").unwrap();
+    let attribute = "ec2:DescribeImageAttribute";
+    let code = "UnauthorizedOperation";
+    let denied = Switches::default().and_fail_about(attribute, code, "ami-3");
+    fake.set(denied.and_fail_about(attribute, code, "ami-4"));
+    let plan = planned(&fake, &policy);
+    assert_eq!(actions(&plan), (vec!["deregister", "wait"], false));
+}
+
 #[test]
 fn where_all_permissions_are_denied_the_permission_is_missing() {
     let (fake, policy) = (fake(), policy(AT_ONCE));

@@ -46,27 +46,32 @@ impl ListLaunchSources for AutoScalingGroups {
 fn group_of(group: AutoScalingGroup) -> Result<LaunchSource, CloudError> {
     const CALL: ApiCall = ApiCall::DescribeAutoScalingGroups;
     let name = group.auto_scaling_group_name.unwrap_or_default();
-    let arn = group.auto_scaling_group_arn.unwrap_or(name);
-    let mut found = LaunchSource::new(ReferenceKind::AutoScalingGroup, arn);
-    found.configuration = group.launch_configuration_name.filter(|name| !name.is_empty());
+    let arn = group.auto_scaling_group_arn.unwrap_or_else(|| name.clone());
+    let mut found = LaunchSource::new(ReferenceKind::AutoScalingGroup, arn, CALL);
+    // Names with blanks at their end have been seen.
+    let configuration = group.launch_configuration_name.map(|name| name.trim().to_owned());
+    found.configuration = configuration.filter(|name| !name.is_empty());
     let mut named = Vec::from_iter(group.launch_template);
     if let Some(mixed) = group.mixed_instances_policy {
-        let template = found.required(CALL, "launch template", mixed.launch_template)?;
+        let template = found.required("launch template", mixed.launch_template)?;
         let main = template.launch_template_specification;
-        named.push(found.required(CALL, "launch template", main)?);
+        named.push(found.required("launch template", main)?);
         let nothing = LaunchTemplateOverrides::builder().build();
         for one in template.overrides.unwrap_or_default() {
-            found.required(CALL, "override", (one != nothing).then_some(()))?;
+            found.required("override", (one != nothing).then_some(()))?;
             named.extend(one.launch_template_specification);
             found.add_image(one.image_id);
         }
     }
     for one in named {
         let (id, name) = (one.launch_template_id, one.launch_template_name);
-        found.add_version(CALL, id, name, one.version)?;
+        found.add_version(id, name, one.version)?;
     }
-    let names_something = found.configuration.is_some() || !found.versions.is_empty();
-    found.required(CALL, "launch template or configuration", names_something.then_some(()))?;
+    // Groups that name neither have been seen; they had a configuration of their own name.
+    if found.configuration.is_none() && found.versions.is_empty() {
+        found.configuration = Some(name);
+        found.is_guess = true;
+    }
     Ok(found)
 }
 
@@ -120,6 +125,8 @@ mod tests {
             versions: vec![key("lt-1", "$Default"), key("lt-2", "4"), key("lt-3", "$Latest")],
             images: vec!["ami-1".into()],
             configuration: Some("legacy".into()),
+            call: ApiCall::DescribeAutoScalingGroups,
+            is_guess: false,
         };
         assert_eq!(group_of(group).unwrap(), expected);
     }

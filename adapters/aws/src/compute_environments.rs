@@ -66,22 +66,29 @@ fn environment_of(environment: ComputeEnvironmentDetail) -> Result<LaunchSource,
     const CALL: ApiCall = ApiCall::DescribeComputeEnvironments;
     let name = environment.compute_environment_name.unwrap_or_default();
     let arn = environment.compute_environment_arn.unwrap_or(name);
-    let mut found = LaunchSource::new(ReferenceKind::ComputeEnvironment, arn);
+    let mut found = LaunchSource::new(ReferenceKind::ComputeEnvironment, arn, CALL);
     if environment.r#type == Some(CeType::Unmanaged) && environment.compute_resources.is_none() {
         return Ok(found);
     }
     let resources = environment.compute_resources;
-    let resources = found.required(CALL, "compute resources", resources)?;
+    let resources = found.required("compute resources", resources)?;
     #[expect(deprecated, reason = "old environments have it, and it still names their image")]
     found.add_image(resources.image_id.filter(|image| !image.is_empty()));
     for one in resources.ec2_configuration.unwrap_or_default() {
         found.add_image(one.image_id_override.filter(|image| !image.is_empty()));
     }
     let Some(template) = resources.launch_template else { return Ok(found) };
+    // One that was taken away by an empty id or name.
+    let names = [&template.launch_template_id, &template.launch_template_name];
+    let is_cleared = names.iter().any(|name| name.as_deref() == Some(""))
+        && names.iter().all(|name| name.as_deref().unwrap_or_default().is_empty());
+    if is_cleared {
+        return Ok(found);
+    }
     let (id, name) = (template.launch_template_id, template.launch_template_name);
-    found.add_version(CALL, id, name, template.version)?;
+    found.add_version(id, name, template.version)?;
     for one in template.overrides.unwrap_or_default() {
-        found.add_version(CALL, one.launch_template_id, one.launch_template_name, one.version)?;
+        found.add_version(one.launch_template_id, one.launch_template_name, one.version)?;
     }
     Ok(found)
 }
@@ -130,6 +137,8 @@ mod tests {
             ],
             images: vec!["ami-1".into(), "ami-2".into()],
             configuration: None,
+            call: ApiCall::DescribeComputeEnvironments,
+            is_guess: false,
         };
         assert_eq!(environment_of(environment).unwrap(), expected);
     }

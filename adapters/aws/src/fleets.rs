@@ -164,22 +164,22 @@ fn is_request_over(state: Option<&SpotInstanceState>) -> bool {
 
 fn fleet_of(arn: String, fleet: FleetData) -> Result<LaunchSource, CloudError> {
     const CALL: ApiCall = ApiCall::DescribeFleets;
-    let mut found = LaunchSource::new(ReferenceKind::Fleet, arn);
+    let mut found = LaunchSource::new(ReferenceKind::Fleet, arn, CALL);
     let configs = fleet.launch_template_configs.filter(|configs| !configs.is_empty());
-    for config in found.required(CALL, "launch templates", configs)? {
+    for config in found.required("launch templates", configs)? {
         let nothing = FleetLaunchTemplateOverrides::builder().build();
         let mut names_image = false;
         for one in config.overrides.unwrap_or_default() {
-            found.required(CALL, "override", (one != nothing).then_some(()))?;
+            found.required("override", (one != nothing).then_some(()))?;
             names_image |= one.image_id.is_some();
             found.add_image(one.image_id);
         }
         match config.launch_template_specification {
             None if names_image => {}
             one => {
-                let one = found.required(CALL, "launch template", one)?;
+                let one = found.required("launch template", one)?;
                 let (id, name) = (one.launch_template_id, one.launch_template_name);
-                found.add_version(CALL, id, name, one.version)?;
+                found.add_version(id, name, one.version)?;
             }
         }
     }
@@ -188,28 +188,28 @@ fn fleet_of(arn: String, fleet: FleetData) -> Result<LaunchSource, CloudError> {
 
 fn spot_fleet_of(arn: String, fleet: SpotFleetRequestConfig) -> Result<LaunchSource, CloudError> {
     const CALL: ApiCall = ApiCall::DescribeSpotFleetRequests;
-    let mut found = LaunchSource::new(ReferenceKind::SpotFleet, arn);
-    let config = found.required(CALL, "configuration", fleet.spot_fleet_request_config)?;
+    let mut found = LaunchSource::new(ReferenceKind::SpotFleet, arn, CALL);
+    let config = found.required("configuration", fleet.spot_fleet_request_config)?;
     for one in config.launch_specifications.unwrap_or_default() {
         let image = one.image_id.filter(|image| !image.is_empty());
-        found.images.push(found.required(CALL, "image", image)?);
+        found.images.push(found.required("image", image)?);
     }
     for config in config.launch_template_configs.unwrap_or_default() {
-        let one = found.required(CALL, "launch template", config.launch_template_specification)?;
+        let one = found.required("launch template", config.launch_template_specification)?;
         let (id, name) = (one.launch_template_id, one.launch_template_name);
-        found.add_version(CALL, id, name, one.version)?;
+        found.add_version(id, name, one.version)?;
     }
     let names_something = !found.images.is_empty() || !found.versions.is_empty();
-    found.required(CALL, "launch specifications", names_something.then_some(()))?;
+    found.required("launch specifications", names_something.then_some(()))?;
     Ok(found)
 }
 
 fn request_of(arn: String, request: SpotInstanceRequest) -> Result<LaunchSource, CloudError> {
     const CALL: ApiCall = ApiCall::DescribeSpotInstanceRequests;
-    let mut found = LaunchSource::new(ReferenceKind::SpotRequest, arn);
+    let mut found = LaunchSource::new(ReferenceKind::SpotRequest, arn, CALL);
     let image = request.launch_specification.and_then(|launch| launch.image_id);
     let image = image.filter(|image| !image.is_empty());
-    found.images.push(found.required(CALL, "image", image)?);
+    found.images.push(found.required("image", image)?);
     Ok(found)
 }
 

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use steward::cloud::CloudError;
+use steward::cloud::{CloudError, ErrorKind};
 use steward::model::{ImageId, SnapshotId};
 
 use super::Aws;
@@ -21,7 +21,52 @@ const ID_LENGTHS: [usize; 2] = [8, 17];
 
 /// What each text means, once found out: each parameter is asked for once.
 #[derive(Debug, Default)]
-pub(super) struct ResolvedImages(BTreeMap<String, Result<Vec<ImageId>, CloudError>>);
+pub(super) struct ResolvedImages(BTreeMap<String, Result<Vec<ImageId>, TextError>>);
+
+/// Why it is not known what a text means.
+#[derive(Debug, Clone)]
+pub(super) enum TextError {
+    /// It holds no id, or names a parameter that does not exist or holds none: it may be ignored.
+    Unreadable(CloudError),
+    /// A call failed that would have told.
+    Failed(CloudError),
+}
+
+impl TextError {
+    /// The error, with whose text it is.
+    fn named_by(self, user: &str) -> Self {
+        let named = |error: CloudError| {
+            let message = format!("{} (named by {user})", error.message);
+            CloudError { message, ..error }
+        };
+        match self {
+            Self::Unreadable(error) => Self::Unreadable(named(error)),
+            Self::Failed(error) => Self::Failed(named(error)),
+        }
+    }
+
+    /// The error of a text that is in the launch template `id`, which can be ignored.
+    pub(super) fn in_template(self, id: &str) -> CloudError {
+        match self {
+            Self::Unreadable(error) => {
+                let message = format!(
+                    "{}; to ignore it, write safety.ignore_templates = [\"{id}\"]",
+                    error.message
+                );
+                CloudError { message, ..error }
+            }
+            Self::Failed(error) => error,
+        }
+    }
+}
+
+impl From<TextError> for CloudError {
+    fn from(error: TextError) -> Self {
+        match error {
+            TextError::Unreadable(error) | TextError::Failed(error) => error,
+        }
+    }
+}
 
 #[derive(Debug, PartialEq, Eq)]
 enum Meaning<'a> {
@@ -48,10 +93,7 @@ fn meaning(text: &str) -> Meaning<'_> {
 
 /// Every id in `text`, whatever its case and whatever stands around it.
 fn ids_in<T: FromStr>(prefix: &str, text: &str) -> Vec<T> {
-    let text = text.trim().to_lowercase();
-    if let Ok(id) = text.parse() {
-        return vec![id];
-    }
+    let text = text.to_lowercase();
     let is_part = |c: &char| c.is_ascii_alphanumeric();
     let id_at = |(at, _): (usize, &str)| {
         let rest = text.get(at + prefix.len()..)?;
@@ -68,53 +110,55 @@ pub(super) fn snapshots_in(
     call: ApiCall,
     text: &str,
     user: impl FnOnce() -> String,
-) -> Result<Vec<SnapshotId>, CloudError> {
+) -> Result<Vec<SnapshotId>, TextError> {
     let found = ids_in("snap-", text);
     if found.is_empty() {
-        let message = format!("`{text}` holds no snapshot id (named by {})", user());
-        return Err(bad_answer(call, message));
+        let error = bad_answer(call, format!("`{text}` holds no snapshot id"));
+        return Err(TextError::Unreadable(error).named_by(&user()));
     }
     Ok(found)
 }
 
 impl Aws {
-    /// The images that `text` means: at least one. An error says whose text it is.
+    /// The images that `text`, which `call` showed, means: at least one. An error says whose text it
+    /// is.
     pub(super) async fn images_behind(
         &self,
         images: &mut ResolvedImages,
+        call: ApiCall,
         text: &str,
         user: impl FnOnce() -> String + Send,
-    ) -> Result<Vec<ImageId>, CloudError> {
+    ) -> Result<Vec<ImageId>, TextError> {
         let answer = match images.0.get(text) {
             Some(answer) => answer.clone(),
             None => {
-                let answer = self.look_up(text).await;
+                let answer = self.look_up(call, text).await;
                 images.0.insert(text.to_owned(), answer.clone());
                 answer
             }
         };
-        answer.map_err(|error| {
-            let message = format!("{} (named by {})", error.message, user());
-            CloudError { message, ..error }
-        })
+        answer.map_err(|error| error.named_by(&user()))
     }
 
-    async fn look_up(&self, text: &str) -> Result<Vec<ImageId>, CloudError> {
+    async fn look_up(&self, call: ApiCall, text: &str) -> Result<Vec<ImageId>, TextError> {
         match meaning(text) {
             Meaning::Images(images) => Ok(images),
             Meaning::Parameter(parameter) => {
-                let value = self.parameter(parameter).await?;
+                let value = self.parameter(parameter).await.map_err(|error| match error.kind {
+                    ErrorKind::NotFound => TextError::Unreadable(error),
+                    _ => TextError::Failed(error),
+                })?;
                 match ids_in("ami-", &value) {
                     ids if ids.is_empty() => {
                         let message = format!("parameter {parameter}: `{value}` holds no image id");
-                        Err(bad_answer(ApiCall::GetParameter, message))
+                        Err(TextError::Unreadable(bad_answer(ApiCall::GetParameter, message)))
                     }
                     ids => Ok(ids),
                 }
             }
             Meaning::Unknown => {
                 let message = format!("`{text}` holds no image id");
-                Err(bad_answer(ApiCall::DescribeLaunchTemplateVersions, message))
+                Err(TextError::Unreadable(bad_answer(call, message)))
             }
         }
     }
@@ -132,7 +176,7 @@ mod tests {
         let arn = format!("arn:aws:ec2:eu-central-1::image/{one}");
         let both = format!("{two},{one}");
         for (text, expected) in [
-            ("ami-1", images(&["ami-1"])),
+            ("ami-04e2f1a9c3d5b7e68-old", images(&[one])),
             (one, images(&[one])),
             ("AMI-04E2F1A9C3D5B7E68", images(&[one])),
             (" ami-04e2f1a9c3d5b7e68\n", images(&[one])),
@@ -143,6 +187,9 @@ mod tests {
             ("to be filled in", Meaning::Unknown),
             // Neither of the two lengths: what is cut off cannot be told.
             ("my ami-04e2f1a9c3d5b7e6", Meaning::Unknown),
+            ("ami-1", Meaning::Unknown),
+            ("ami-placeholder", Meaning::Unknown),
+            ("ami-04e2f1a9c3d5b7e68x", Meaning::Unknown),
             ("", Meaning::Unknown),
         ] {
             assert_eq!(meaning(text), expected, "{text}");
@@ -157,7 +204,10 @@ mod tests {
         };
         let arn = "arn:aws:ec2:eu-central-1::snapshot/snap-0a1b2c3d";
         assert_eq!(found(arn).unwrap(), ["snap-0a1b2c3d".parse().unwrap()]);
-        let error = found("later").unwrap_err().to_string();
+        let error = found("later").unwrap_err();
+        let remedy = error.clone().in_template("lt-1").to_string();
+        assert!(remedy.ends_with("write safety.ignore_templates = [\"lt-1\"]"), "{remedy}");
+        let error = CloudError::from(error).to_string();
         assert!(
             error.ends_with(
                 "`later` holds no snapshot id (named by launch template lt-1 version 3)"

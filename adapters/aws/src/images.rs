@@ -77,8 +77,14 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     let bad = |message: String| bad_answer(ApiCall::DescribeImages, message);
     let mut snapshots: Vec<SnapshotId> = Vec::new();
     // Recorded responses hold the list of an image without devices too.
-    let devices = image.block_device_mappings;
-    let devices = devices.ok_or_else(|| bad(format!("{image_id} lacks its list of devices")))?;
+    let state =
+        image.state.map_or(ImageState::Unknown, |state| ImageState::from_name(state.as_str()));
+    // One that nobody can launch yet, or ever, need not have devices.
+    let is_whole = matches!(state, ImageState::Available | ImageState::Disabled);
+    let devices = match image.block_device_mappings {
+        None if is_whole => return Err(bad(format!("{image_id} lacks its list of devices"))),
+        devices => devices.unwrap_or_default(),
+    };
     for device in devices {
         let Some(ebs) = device.ebs else {
             // Ephemeral devices and devices taken out have no `ebs`.
@@ -103,8 +109,6 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     }
     let platform = image.platform.map(|platform| platform.as_str().to_owned());
     let protection = image.deregistration_protection;
-    let state =
-        image.state.map_or(ImageState::Unknown, |state| ImageState::from_name(state.as_str()));
     Ok(Image {
         image_id,
         name: image.name.unwrap_or_default().into(),
@@ -116,8 +120,8 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
         owner_alias: image.image_owner_alias.map(Into::into),
         tags: tags_of(ApiCall::DescribeImages, image.tags)?,
         snapshots: snapshots.into(),
-        last_launched_at: time_of(image.last_launched_time),
-        deprecation_time: time_of(image.deprecation_time),
+        last_launched_at: known_time(image.last_launched_time).map_err(&bad)?,
+        deprecation_time: known_time(image.deprecation_time).map_err(&bad)?,
         // `disabled after …` is a cool-down in which deregistering still fails.
         protected: protection.is_some_and(|word| !word.is_empty() && word != "disabled"),
         public: image.public == Some(true),
@@ -129,7 +133,13 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     })
 }
 
-/// A time that cannot be read is an unknown one, and an image of unknown age is kept.
+/// A time that is absent where nothing happened. One that cannot be read is not absent.
+fn known_time(text: Option<String>) -> Result<Option<Timestamp>, String> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    text.parse().map(Some).map_err(|_| format!("`{text}` is not a time"))
+}
+
+/// A time of creation that cannot be read is an unknown one, and an image of unknown age is kept.
 fn time_of(text: Option<String>) -> Option<Timestamp> {
     text?.parse().ok()
 }
@@ -153,7 +163,7 @@ mod tests {
 
     #[test]
     fn what_tells_of_its_devices_is_complete() {
-        let no_list = Ec2Image::builder().image_id("ami-1").build();
+        let no_list = Ec2Image::builder().image_id("ami-1").state("available".into()).build();
         assert!(image_of(no_list).unwrap_err().message.contains("lacks its list of devices"));
         let no_kind = BlockDeviceMapping::builder().device_name("/dev/xvda").build();
         let image = plain().block_device_mappings(no_kind).build();
@@ -171,6 +181,14 @@ mod tests {
     fn a_date_that_cannot_be_read_is_unknown() {
         let image = plain().creation_date("yesterday").build();
         assert_eq!(image_of(image).unwrap().created_at, None);
+        let launched = plain().last_launched_time("2026-11-28 00:00").build();
+        assert!(image_of(launched).unwrap_err().message.contains("is not a time"));
+        let deprecated = plain().deprecation_time("soon").build();
+        assert!(image_of(deprecated).unwrap_err().message.contains("`soon` is not a time"));
+        assert_eq!(
+            image_of(plain().last_launched_time("").build()).unwrap().last_launched_at,
+            None
+        );
     }
 
     #[test]

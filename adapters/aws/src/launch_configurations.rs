@@ -64,7 +64,7 @@ fn configuration_of(configuration: LaunchConfiguration) -> Result<NamedConfigura
             Some(ebs) => ebs.snapshot_id,
             None if device.virtual_name.is_some() || device.no_device == Some(true) => None,
             // A device of no kind: nobody knows what it names.
-            None => Some(device.device_name.unwrap_or_default()),
+            None => Some(format!("device {}", device.device_name.unwrap_or_default())),
         });
     for text in named {
         let user = || format!("launch configuration {name}");

@@ -48,19 +48,23 @@ pub(super) trait ListLaunchSources: Sync {
 pub(super) struct LaunchSource {
     pub(super) kind: ReferenceKind,
     pub(super) arn: String,
+    /// The call that showed it.
+    pub(super) call: ApiCall,
     /// Every template version that it names, overrides included.
     pub(super) versions: Vec<VersionKey>,
     /// The images that it names itself.
     pub(super) images: Vec<String>,
     /// The launch configuration that it names, which is a reference of its own.
     pub(super) configuration: Option<String>,
+    /// Whether the launch configuration is not named, but taken to have the name of the group.
+    pub(super) is_guess: bool,
 }
 
 impl LaunchSource {
     /// A launch source that names nothing yet.
-    pub(super) fn new(kind: ReferenceKind, arn: String) -> Self {
+    pub(super) fn new(kind: ReferenceKind, arn: String, call: ApiCall) -> Self {
         let (versions, images) = (Vec::new(), Vec::new());
-        Self { kind, arn, versions, images, configuration: None }
+        Self { kind, arn, call, versions, images, configuration: None, is_guess: false }
     }
 
     /// Adds what it was shown to name: an image, or nothing.
@@ -69,20 +73,14 @@ impl LaunchSource {
     }
 
     /// The part of it that decides what it launches, which it cannot be without.
-    pub(super) fn required<T>(
-        &self,
-        call: ApiCall,
-        what: &str,
-        part: Option<T>,
-    ) -> Result<T, CloudError> {
-        part.ok_or_else(|| bad_answer(call, format!("{} came without its {what}", self.arn)))
+    pub(super) fn required<T>(&self, what: &str, part: Option<T>) -> Result<T, CloudError> {
+        part.ok_or_else(|| bad_answer(self.call, format!("{} came without its {what}", self.arn)))
     }
 
-    /// Adds the version of a template that `call` showed it to name. Without a version that is
+    /// Adds the version of a template that it was shown to name. Without a version that is
     /// the default one, for Auto Scaling and Batch as well as for EC2.
     pub(super) fn add_version(
         &mut self,
-        call: ApiCall,
         id: Option<String>,
         name: Option<String>,
         version: Option<String>,
@@ -94,7 +92,7 @@ impl LaunchSource {
             (None, Some(name)) => TemplateKey::Name(name),
             (None, None) => {
                 let message = format!("{} names a launch template without id and name", self.arn);
-                return Err(bad_answer(call, message));
+                return Err(bad_answer(self.call, message));
             }
         };
         let version = version.unwrap_or_else(|| "$Default".to_owned());
@@ -109,23 +107,24 @@ mod tests {
 
     #[test]
     fn a_template_without_id_and_name_is_not_passed_over() {
-        let mut launch_source = LaunchSource::new(ReferenceKind::Fleet, "arn:fleet".into());
+        let mut launch_source =
+            LaunchSource::new(ReferenceKind::Fleet, "arn:fleet".into(), ApiCall::DescribeFleets);
         let version = Some("1".to_owned());
-        let error =
-            launch_source.add_version(ApiCall::DescribeFleets, None, Some(String::new()), version);
+        let error = launch_source.add_version(None, Some(String::new()), version);
         let error = error.unwrap_err().to_string();
         assert!(error.starts_with("ec2:DescribeFleets: arn:fleet names"), "{error}");
     }
 
     #[test]
     fn an_absent_version_is_the_default_one() {
-        let mut launch_source =
-            LaunchSource::new(ReferenceKind::ComputeEnvironment, "arn:batch".into());
+        let mut launch_source = LaunchSource::new(
+            ReferenceKind::ComputeEnvironment,
+            "arn:batch".into(),
+            ApiCall::DescribeComputeEnvironments,
+        );
         for version in [None, Some(String::new()), Some("$Latest".to_owned())] {
             let id = Some("lt-1".to_owned());
-            launch_source
-                .add_version(ApiCall::DescribeComputeEnvironments, id, None, version)
-                .unwrap();
+            launch_source.add_version(id, None, version).unwrap();
         }
         let versions: Vec<&str> =
             launch_source.versions.iter().map(|key| key.version.as_str()).collect();

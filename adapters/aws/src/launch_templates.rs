@@ -1,4 +1,4 @@
-//! Launch templates: what each of their versions names. How they are read is in `versions`.
+//! Launch templates: what each of their versions names. How they are read is in `template_versions`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -47,6 +47,8 @@ struct LaunchTemplateInfo {
 /// What one version names.
 #[derive(Debug, Default)]
 struct Version {
+    /// Why that is not known.
+    problem: Option<CloudError>,
     /// Its image, which may be `resolve:ssm:…` or nothing.
     image: Option<String>,
     /// What it names as the snapshots of its own block devices, in whatever form.
@@ -54,13 +56,14 @@ struct Version {
 }
 
 /// One version that was read, as a reference tells of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(super) struct VersionRead<'a> {
     /// The template's id.
     pub(super) id: &'a str,
     pub(super) number: i64,
     /// The number, with what else the version is called.
     pub(super) label: String,
+    pub(super) problem: Option<&'a CloudError>,
     pub(super) image: Option<&'a str>,
     pub(super) snapshots: &'a [String],
 }
@@ -116,7 +119,8 @@ impl Templates {
         // A version without an image is normal; one without data is not.
         let nothing = ResponseLaunchTemplateData::builder().build();
         let data = version.launch_template_data.filter(|data| *data != nothing);
-        let data = data.ok_or_else(|| lacks("its data"))?;
+        let problem = data.is_none().then(|| lacks("its data"));
+        let data = data.unwrap_or(nothing);
         let is_default = version.default_version;
         let is_default = is_default.ok_or_else(|| lacks("saying whether it is the default"))?;
         let devices = data.block_device_mappings.into_iter().flatten();
@@ -126,7 +130,7 @@ impl Templates {
                 Some(ebs) => ebs.snapshot_id,
                 None if device.virtual_name.is_some() || device.no_device.is_some() => None,
                 // A device of no kind: nobody knows what it names.
-                None => Some(device.device_name.unwrap_or_default()),
+                None => Some(format!("device {}", device.device_name.unwrap_or_default())),
             });
         let snapshots = snapshots.collect();
         let template = self.by_id.entry(id).or_default();
@@ -134,7 +138,7 @@ impl Templates {
             template.default = Some(number);
         }
         let image = data.image_id;
-        template.versions.insert(number, Version { image, snapshots });
+        template.versions.insert(number, Version { problem, image, snapshots });
         Ok(())
     }
 
@@ -217,7 +221,7 @@ impl Templates {
 impl Version {
     fn read<'a>(&'a self, id: &'a str, number: i64, label: String) -> VersionRead<'a> {
         let (image, snapshots) = (self.image.as_deref(), self.snapshots.as_slice());
-        VersionRead { id, number, label, image, snapshots }
+        VersionRead { id, number, label, problem: self.problem.as_ref(), image, snapshots }
     }
 }
 
@@ -342,15 +346,17 @@ mod tests {
         found.add(version.build()).unwrap();
         let version = found.iter().next().unwrap();
         assert_eq!(version.image, None);
-        assert_eq!(version.snapshots, ["snap-1", "to be filled in", "/dev/xvda", "snap-2"]);
+        assert_eq!(version.snapshots, ["snap-1", "to be filled in", "device /dev/xvda", "snap-2"]);
     }
 
     #[test]
     fn a_version_without_data_is_not_one_without_an_image() {
         let lacking = LaunchTemplateVersion::builder().launch_template_id("lt-1").version_number(7);
-        let error = Templates::default().add(lacking.default_version(true).build()).unwrap_err();
+        let mut found = Templates::default();
+        found.add(lacking.default_version(true).build()).unwrap();
+        let version = found.iter().next().unwrap();
         let expected = "version 7 of launch template lt-1 came without its data";
-        assert_eq!(error.message, expected);
+        assert_eq!(version.problem.unwrap().message, expected);
         let data = ResponseLaunchTemplateData::builder().key_name("k").build();
         let lacking = LaunchTemplateVersion::builder().launch_template_id("lt-1").version_number(7);
         let error = Templates::default().add(lacking.launch_template_data(data).build());
@@ -364,6 +370,6 @@ mod tests {
         let error = found.version(&pin("9")).unwrap_err();
         assert_eq!(error.message, "version 9 of launch template lt-1 is in no response");
         found.add_gone(pin("9"));
-        assert_eq!(found.version(&pin("9")).unwrap(), None);
+        assert!(found.version(&pin("9")).unwrap().is_none());
     }
 }

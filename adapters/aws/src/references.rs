@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use aws_sdk_ec2::types::Filter;
 use futures_util::future::join_all;
 use futures_util::join;
-use steward::cloud::{CloudError, ErrorKind, ReferenceReader, SourceAnswer};
+use steward::cloud::{CloudError, ReferenceReader, SourceAnswer};
 use steward::model::{
     IgnoredTemplate, ImageId, Reference, ReferenceKind, ReferenceScope, SnapshotReference, Source,
     TemplateVersions,
@@ -18,11 +18,14 @@ use steward::model::{
 
 use super::Aws;
 use super::api_call::ApiCall;
+use super::error::bad_answer;
 use super::image_references::{MAX_IMAGES, wanted};
-use super::image_texts::{ResolvedImages, snapshots_in};
+use super::image_texts::{ResolvedImages, TextError, snapshots_in};
 use super::launch_configurations::NamedConfiguration;
 use super::launch_sources::{self, LaunchSource};
-use super::launch_templates::{Named, Templates, VersionKey};
+use super::launch_templates::{Named, Templates, VersionKey, VersionRead};
+
+const TEMPLATES: ApiCall = ApiCall::DescribeLaunchTemplateVersions;
 
 /// The launch sources of each kind, or why they could not be listed.
 type Listed = [(Source, Result<Vec<LaunchSource>, CloudError>)];
@@ -45,12 +48,15 @@ impl ReferenceReader for Aws {
             let listed = one.list(self).await;
             (one.source(), listed)
         }));
-        let (instances, templates, configurations, listed) = join!(
+        let (instances, templates, configurations, mut listed) = join!(
             Box::pin(self.instances()),
             Box::pin(self.templates(scope.versions)),
             Box::pin(self.launch_configurations()),
             launch_sources,
         );
+        if let Ok(configurations) = &configurations {
+            check_guesses(&mut listed, configurations);
+        }
         let mut ignored = Vec::new();
         let (templates, by_launch_sources) =
             self.templates_and_launch_sources(templates, &listed, scope, &mut ignored).await;
@@ -105,11 +111,16 @@ impl ReferenceReader for Aws {
         for version in templates.iter() {
             let arn: Arc<str> = self.template_arn(version.id).into();
             let label: Arc<str> = version.label.as_str().into();
+            if let Some(problem) = version.problem {
+                if !scope.ignores(version.id) {
+                    return Err(TextError::Unreadable(problem.clone()).in_template(version.id));
+                }
+                continue;
+            }
             for text in version.snapshots {
-                let call = ApiCall::DescribeLaunchTemplateVersions;
-                let snapshots = match snapshots_in(call, text, || version.to_string()) {
-                    Err(error) if is_about_text(&error) && scope.ignores(version.id) => continue,
-                    snapshots => snapshots?,
+                let snapshots = match snapshots_in(TEMPLATES, text, || version.to_string()) {
+                    Err(TextError::Unreadable(_)) if scope.ignores(version.id) => continue,
+                    snapshots => snapshots.map_err(|error| error.in_template(version.id))?,
                 };
                 found.extend(snapshots.into_iter().map(|snapshot_id| {
                     let (arn, version) = (arn.clone(), Some(label.clone()));
@@ -193,17 +204,16 @@ impl Aws {
     ) -> Result<Vec<TemplateUse<'a>>, CloudError> {
         let mut found = Vec::new();
         for version in templates.iter() {
-            let Some(text) = version.image else { continue };
-            let named = match self.images_behind(images, text, || version.to_string()).await {
-                Err(error) if is_about_text(&error) && scope.ignores(version.id) => {
+            let named = match self.images_of(&version, images, || version.to_string()).await {
+                Err(TextError::Unreadable(_)) if scope.ignores(version.id) => {
                     ignored.push(IgnoredTemplate {
                         launch_template: version.id.into(),
                         version: version.label.into(),
-                        image: text.into(),
+                        image: version.image.unwrap_or_default().into(),
                     });
                     continue;
                 }
-                named => named?,
+                named => named.map_err(|error| error.in_template(version.id))?,
             };
             let (id, number) = (version.id, version.number);
             found.extend(named.into_iter().map(|image_id| {
@@ -212,6 +222,20 @@ impl Aws {
             }));
         }
         Ok(found)
+    }
+
+    /// The images that a template version means: none, if it leaves them to who launches from it.
+    async fn images_of(
+        &self,
+        version: &VersionRead<'_>,
+        images: &mut ResolvedImages,
+        user: impl FnOnce() -> String + Send,
+    ) -> Result<Vec<ImageId>, TextError> {
+        match (version.problem, version.image) {
+            (Some(problem), _) => Err(TextError::Unreadable(problem.clone())),
+            (None, Some(text)) => self.images_behind(images, TEMPLATES, text, user).await,
+            (None, None) => Ok(Vec::new()),
+        }
     }
 
     /// The references by templates; stale are those that are not among the `named`, if it is
@@ -241,20 +265,21 @@ impl Aws {
         images: &mut ResolvedImages,
     ) -> Result<Vec<Reference>, CloudError> {
         let mut found = Vec::new();
-        for LaunchSource { kind, arn, versions, images: own, .. } in launch_sources {
+        for LaunchSource { kind, arn, call, versions, images: own, .. } in launch_sources {
             let mut named = Vec::new();
             for key in versions {
                 let Some(version) = templates.map_err(Clone::clone)?.version(key)? else {
                     continue;
                 };
-                let Some(text) = version.image else { continue };
-                match self.images_behind(images, text, || arn.clone()).await {
-                    Err(error) if is_about_text(&error) && scope.ignores(version.id) => {}
-                    images => named.extend(images?),
+                match self.images_of(&version, images, || arn.clone()).await {
+                    Err(TextError::Unreadable(_)) if scope.ignores(version.id) => {}
+                    images => {
+                        named.extend(images.map_err(|error| error.in_template(version.id))?);
+                    }
                 }
             }
             for text in own {
-                named.extend(self.images_behind(images, text, || arn.clone()).await?);
+                named.extend(self.images_behind(images, *call, text, || arn.clone()).await?);
             }
             found.extend(named.into_iter().map(|image_id| {
                 let (kind, arn) = (kind.clone(), arn.as_str().into());
@@ -265,10 +290,24 @@ impl Aws {
     }
 }
 
-/// Whether an image is unknown because of how it is named: the text holds no id, or names a
-/// parameter that is not there. That a call was denied or got no response is another thing.
-fn is_about_text(error: &CloudError) -> bool {
-    matches!(error.kind, ErrorKind::NotFound | ErrorKind::Other)
+/// Makes a source unread in which a group names neither template nor configuration, and there is no
+/// configuration of the group's own name either.
+fn check_guesses(
+    listed: &mut [(Source, Result<Vec<LaunchSource>, CloudError>)],
+    configurations: &[NamedConfiguration],
+) {
+    for (_, found) in listed {
+        let Ok(launch_sources) = found else { continue };
+        let unknown = launch_sources.iter().find(|one| {
+            let name = one.configuration.as_deref();
+            one.is_guess && !configurations.iter().any(|other| Some(&*other.name) == name)
+        });
+        if let Some(LaunchSource { arn, call, .. }) = unknown {
+            let message =
+                format!("{arn} names neither a launch template nor a launch configuration");
+            *found = Err(bad_answer(*call, message));
+        }
+    }
 }
 
 /// What was listed, as far as it was.
@@ -309,12 +348,11 @@ fn in_order(references: Vec<Reference>) -> Vec<Reference> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::api_call::ApiCall;
-    use super::super::error::bad_answer;
     use super::*;
 
     fn group(configuration: &str) -> LaunchSource {
-        let group = LaunchSource::new(ReferenceKind::AutoScalingGroup, "arn:web".into());
+        let call = ApiCall::DescribeAutoScalingGroups;
+        let group = LaunchSource::new(ReferenceKind::AutoScalingGroup, "arn:web".into(), call);
         LaunchSource { configuration: Some(configuration.to_owned()), ..group }
     }
 
@@ -352,5 +390,26 @@ mod tests {
         assert!(!is_read(&answers, Source::Fleets));
         assert!(is_read(&answers, Source::SpotFleets));
         assert!(is_read(&answers, Source::ComputeEnvironments));
+    }
+
+    #[test]
+    fn a_group_that_names_nothing_may_have_a_configuration_of_its_own_name() {
+        let reference = Reference {
+            image_id: "ami-1".parse().unwrap(),
+            kind: ReferenceKind::LaunchConfiguration,
+            arn: "arn".into(),
+            version: None,
+            stale: false,
+        };
+        let configuration =
+            NamedConfiguration { name: "web".to_owned(), reference, snapshots: Vec::new() };
+        for (name, is_guess, is_known) in
+            [("web", true, true), ("api", true, false), ("api", false, true)]
+        {
+            let group = LaunchSource { is_guess, ..group(name) };
+            let mut listed = vec![(Source::AutoScalingGroups, Ok(vec![group]))];
+            check_guesses(&mut listed, std::slice::from_ref(&configuration));
+            assert_eq!(listed[0].1.is_ok(), is_known, "{name}");
+        }
     }
 }

@@ -108,19 +108,21 @@ fn snapshot_of(snapshot: Ec2Snapshot) -> Result<Snapshot, CloudError> {
     let snapshot_id = id.parse().map_err(|cause| {
         bad_answer(ApiCall::DescribeSnapshots, format!("a snapshot's id: {cause}"))
     })?;
+    let started_at = snapshot.start_time.and_then(timestamp);
+    let completed = snapshot.state.map(|state| state == SnapshotState::Completed);
     // A tag that is older than its snapshot was copied with it; without this time nobody can tell.
-    let started_at = snapshot.start_time.and_then(timestamp).ok_or_else(|| {
+    if completed == Some(true) && started_at.is_none() {
         let message = format!("snapshot {snapshot_id} came without the time when it was begun");
-        bad_answer(ApiCall::DescribeSnapshots, message)
-    })?;
+        return Err(bad_answer(ApiCall::DescribeSnapshots, message));
+    }
     Ok(Snapshot {
         snapshot_id,
-        started_at: Some(started_at),
+        started_at,
         size_gib: snapshot.volume_size.and_then(|size| size.try_into().ok()),
         tags: tags_of(ApiCall::DescribeSnapshots, snapshot.tags)?,
         description: snapshot.description.filter(|text| !text.is_empty()).map(Into::into),
         volume_id: snapshot.volume_id.filter(|id| !id.is_empty()).map(Into::into),
-        completed: snapshot.state.map(|state| state == SnapshotState::Completed),
+        completed,
         // Other calls tell these.
         locked: None,
         shared_with: None,
@@ -133,6 +135,16 @@ mod tests {
     use aws_sdk_ec2::primitives::DateTime;
 
     use super::*;
+
+    #[test]
+    fn a_snapshot_that_is_complete_was_begun_at_some_time() {
+        let of = |state: &str| {
+            snapshot_of(Ec2Snapshot::builder().snapshot_id("snap-1").state(state.into()).build())
+        };
+        let error = of("completed").unwrap_err();
+        assert!(error.message.contains("snap-1 came without the time"), "{error}");
+        assert_eq!(of("pending").unwrap().started_at, None);
+    }
 
     #[test]
     fn an_empty_description_is_none() {

@@ -3,6 +3,8 @@
 //! The order is always the same: first rescues, then tags, then deprecations, then the rest. What a
 //! step overwrites is saved in a tag first.
 
+use std::collections::HashSet;
+
 use futures_util::stream::{self, StreamExt};
 
 use super::recheck::{Rechecker, ReferenceCheck};
@@ -85,7 +87,7 @@ fn step_of(action: &Action) -> Option<StepKind> {
 }
 
 /// The images that could not be tagged as expired: no step is taken on them.
-struct Unmarked(Vec<ImageId>);
+struct Unmarked(HashSet<ImageId>);
 
 impl Unmarked {
     fn may_go_on(&self, decision: &Decision) -> bool {
@@ -138,7 +140,7 @@ impl Run<'_> {
     async fn mark(&self, batches: &mut TagBatches<'_>, outcome: &mut Outcome) -> Unmarked {
         let plan = self.plan;
         let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
-        let mut unmarked = Unmarked(Vec::new());
+        let mut unmarked = Unmarked(HashSet::new());
         if newly.is_empty() {
             return unmarked;
         }
@@ -146,7 +148,7 @@ impl Run<'_> {
         if self.is_over() {
             for decision in newly {
                 outcome.record(&decision.image_id, StepKind::Expire, StepResult::NotReached);
-                unmarked.0.push(decision.image_id.clone());
+                unmarked.0.insert(decision.image_id.clone());
             }
             return unmarked;
         }
@@ -167,7 +169,7 @@ impl Run<'_> {
                 }
                 Err(error) => outcome.fail(image, StepKind::Expire, &error),
             }
-            unmarked.0.push(image.clone());
+            unmarked.0.insert(image.clone());
         }
         unmarked
     }

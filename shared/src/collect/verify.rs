@@ -46,17 +46,22 @@ pub async fn plan_verified(
 ) -> Plan {
     read_retention_rules(view, inventory, policy).await;
     let mut asked = HashSet::new();
+    let mut tally = PermissionTally::default();
     loop {
         let mut found = plan(inventory, policy, now);
         let lacking = MissingEvidence::of(&found, inventory, policy, &asked);
         if lacking.is_nothing() {
-            return found;
+            match tally.missing_permission() {
+                Some(error) => note_failure(Source::LaunchPermissions, Some(error), inventory),
+                None => return found,
+            }
+            return plan(inventory, policy, now);
         }
         let (references, permissions) = (lacking.references.clone(), lacking.permissions);
         let mut came =
             read_references_to(view, inventory, policy, references, &mut asked, context).await;
         if matches!(came, ReadResult::Complete) {
-            came = read_permissions_of(view, inventory, permissions, context).await;
+            came = read_permissions_of(view, inventory, permissions, &mut tally, context).await;
         }
         match came {
             ReadResult::Complete => {}
@@ -239,7 +244,9 @@ pub async fn read_launch_permissions(
     let images = inventory.images.iter().enumerate();
     let unknown = images.filter(|(_, image)| image.launch_permissions.is_none());
     let unknown = unknown.map(|(position, _)| position).collect();
-    read_permissions_of(view, inventory, unknown, context).await;
+    let mut tally = PermissionTally::default();
+    read_permissions_of(view, inventory, unknown, &mut tally, context).await;
+    note_failure(Source::LaunchPermissions, tally.missing_permission(), inventory);
 }
 
 /// Reads the launch permissions of the images at these positions. A failure is noted in the
@@ -248,6 +255,7 @@ async fn read_permissions_of(
     view: &dyn View,
     inventory: &mut Inventory,
     positions: Vec<usize>,
+    tally: &mut PermissionTally,
     context: RunContext<'_>,
 ) -> ReadResult {
     context.stage("reading who may launch images", Some(positions.len()));
@@ -267,6 +275,7 @@ async fn read_permissions_of(
                 }
             }
         },
+        tally,
         context,
     )
     .await;
@@ -283,13 +292,18 @@ pub async fn plan_snapshots_verified(
     now: Timestamp,
     context: RunContext<'_>,
 ) -> SnapshotPlan {
+    let mut tally = PermissionTally::default();
     loop {
         let mut found = plan_snapshots(inventory, policy, now);
         let unknown = unshared_snapshots(&found, inventory);
         if unknown.is_empty() {
-            return found;
+            match tally.missing_permission() {
+                Some(error) => note_failure(Source::VolumePermissions, Some(error), inventory),
+                None => return found,
+            }
+            return plan_snapshots(inventory, policy, now);
         }
-        match read_volume_permissions(view, inventory, unknown, context).await {
+        match read_volume_permissions(view, inventory, unknown, &mut tally, context).await {
             ReadResult::Complete => {}
             ReadResult::Failed => return plan_snapshots(inventory, policy, now),
             ReadResult::OutOfTime => {
@@ -326,6 +340,7 @@ async fn read_volume_permissions(
     view: &dyn View,
     inventory: &mut Inventory,
     positions: Vec<usize>,
+    tally: &mut PermissionTally,
     context: RunContext<'_>,
 ) -> ReadResult {
     context.stage("reading who may use snapshots", Some(positions.len()));
@@ -344,6 +359,7 @@ async fn read_volume_permissions(
                 PermissionsRead::Gone => snapshot.shared_with = Some(Box::default()),
             }
         },
+        tally,
         context,
     )
     .await;
@@ -365,31 +381,49 @@ enum PermissionsRead {
     Gone,
 }
 
+/// What came of all permissions that a run read so far.
+#[derive(Default)]
+struct PermissionTally {
+    read: usize,
+    denied: Vec<CloudError>,
+}
+
+impl PermissionTally {
+    /// Where every one of several was denied, it is the permission that is missing, and not something
+    /// about these resources.
+    fn missing_permission(&self) -> Option<CloudError> {
+        self.denied.last().filter(|_| self.read == 0 && self.denied.len() > 1).cloned()
+    }
+}
+
 /// Reads the permissions of each resource. `store` takes them with the position of the resource. A
 /// failure that is about one resource (it was denied, or the response was not understood) does not
-/// make the whole reading fail, unless all of several are denied.
+/// make the whole reading fail.
 async fn read_permissions<I: Clone, F>(
     ids: Vec<(usize, I)>,
     read: impl Fn(I) -> F,
     mut store: impl FnMut(usize, PermissionsRead),
+    tally: &mut PermissionTally,
     context: RunContext<'_>,
 ) -> (ReadResult, Option<CloudError>)
 where
     F: Future<Output = Result<Vec<LaunchPermission>, CloudError>>,
 {
-    let (asked, mut denied) = (ids.len(), Vec::new());
-    let (ended, failure) = read_each(
+    read_each(
         ids,
         |_| 1,
         |(_, id)| read(id),
         |(position, _), response| {
             let permissions = match response {
-                Ok(permissions) => PermissionsRead::Found(permissions),
+                Ok(permissions) => {
+                    tally.read += 1;
+                    PermissionsRead::Found(permissions)
+                }
                 Err(error) if error.kind == ErrorKind::NotFound => PermissionsRead::Gone,
                 Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Other) => {
                     tracing::warn!(%error, "permissions not read");
                     let text = error.to_string().into();
-                    denied.extend((error.kind == ErrorKind::Denied).then_some(error));
+                    tally.denied.extend((error.kind == ErrorKind::Denied).then_some(error));
                     PermissionsRead::Unread(text)
                 }
                 Err(error) => return Err(error),
@@ -399,12 +433,5 @@ where
         },
         context,
     )
-    .await;
-    // Where every one of several is denied, it is the permission that is missing.
-    match denied.pop() {
-        Some(error) if failure.is_none() && asked > 1 && denied.len() + 1 == asked => {
-            (ReadResult::Failed, Some(error))
-        }
-        _ => (ended, failure),
-    }
+    .await
 }

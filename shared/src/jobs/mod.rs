@@ -242,9 +242,10 @@ impl Job<'_> {
         EventBuilder { target: self.target, now: self.now, keep: &self.policy.tag_names.keep }
     }
 
-    /// Whether what happened at `at` may not show in the provider's listings yet.
+    /// Whether what happened at `at` may not show in the provider's listings yet; where nobody knows
+    /// when it happened, it may.
     fn is_young(&self, at: Option<Timestamp>) -> bool {
-        at.is_some_and(|at| self.now.duration_since(at) < MAX_LISTING_DELAY)
+        at.is_none_or(|at| self.now.duration_since(at) < MAX_LISTING_DELAY)
     }
 
     /// Why an event about another account or Region is ignored.

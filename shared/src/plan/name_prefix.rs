@@ -15,7 +15,7 @@ const KINDS: [&str; 20] = [
 /// Those of them that a number may follow directly, as in `rc1`. The number goes.
 const NUMBERED: [&str; 4] = ["alpha", "beta", "build", "rc"];
 /// Systems and programs whose versions do not replace one another: the number after them stays.
-const SYSTEMS: [&str; 37] = [
+const SYSTEMS: [&str; 42] = [
     "al",
     "alma",
     "almalinux",
@@ -26,8 +26,10 @@ const SYSTEMS: [&str; 37] = [
     "dotnet",
     "eks",
     "el",
+    "es",
     "fedora",
     "freebsd",
+    "go",
     "java",
     "jdk",
     "k8s",
@@ -37,10 +39,12 @@ const SYSTEMS: [&str; 37] = [
     "mariadb",
     "mongodb",
     "mysql",
+    "node",
     "nodejs",
     "ol",
     "openjdk",
     "opensuse",
+    "pg",
     "php",
     "postgres",
     "postgresql",
@@ -51,11 +55,12 @@ const SYSTEMS: [&str; 37] = [
     "ruby",
     "sles",
     "sql",
+    "tomcat",
     "ubuntu",
     "windows",
 ];
 /// What ids of AWS begin with: after it, hexadecimal digits are no commit.
-const ID_KINDS: [&str; 9] = ["ami", "eni", "i", "lt", "sg", "snap", "subnet", "vol", "vpc"];
+const ID_KINDS: [&str; 10] = ["ami", "eni", "i", "ip", "lt", "sg", "snap", "subnet", "vol", "vpc"];
 
 /// What the builds of a family have in common in their names.
 #[derive(Debug, PartialEq, Eq)]

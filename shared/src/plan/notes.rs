@@ -1,7 +1,7 @@
 //! What a person should know about a plan beside its decisions: parts of the policy that have no
 //! effect in this inventory, and tags that people wrote and that have none either.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -210,8 +210,11 @@ fn about_rule(
             notes.push(Note::KeepTagMatchesNothing { rule: name(), key: key.clone() });
         }
     }
-    let sizes = || images.iter().filter_map(|draft| draft.rank).filter(|(rank, _)| *rank == 1);
-    let (families, single) = (sizes().count(), sizes().filter(|(_, size)| *size == 1).count());
+    let mut sizes: HashMap<&str, usize> = HashMap::new();
+    for family in images.iter().filter_map(|draft| draft.family.as_deref()) {
+        *sizes.entry(family).or_default() += 1;
+    }
+    let (families, single) = (sizes.len(), sizes.values().filter(|size| **size == 1).count());
     if families >= MIN_FAMILIES && single * 2 > families {
         notes.push(Note::SingleFamilies { rule: name(), families, single });
     }

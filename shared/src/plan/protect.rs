@@ -73,11 +73,12 @@ pub(super) fn protections(
         version: reference.version.clone(),
         stale: reference.stale,
     }));
-    if policy.safety.shared_images == SharedImages::Keep {
-        let with = shared_with(image, policy);
-        if !with.is_empty() {
-            reasons.push(Reason::Shared { with: with.into() });
-        }
+    let with = shared_with(image, policy);
+    // What could not be given back is not taken, whatever the policy says.
+    let is_unknown = with.iter().any(|one| matches!(one, LaunchPermission::Unknown(_)));
+    let keeps_shared = policy.safety.shared_images == SharedImages::Keep;
+    if is_unknown || (keeps_shared && !with.is_empty()) {
+        reasons.push(Reason::Shared { with: with.into() });
     }
     if image.created_at.is_none() {
         reasons.push(Reason::AgeUnknown);

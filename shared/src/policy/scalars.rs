@@ -101,7 +101,7 @@ impl FromStr for Age {
             || span.get_nanoseconds() != 0;
         if finer {
             return Err(format!(
-                "{} has minutes or less: `m` is a minute and `mo` a month; {AGE_FORM}",
+                "{} has minutes or seconds: `m` is a minute and `mo` a month, and an hour is the least; {AGE_FORM}",
                 quoted(text)
             ));
         }

@@ -179,15 +179,15 @@ fn a_keep_that_keeps_nothing_is_never_delete_all() {
 fn ages_are_whole_units_from_hours_up() {
     for (text, complaint) in [
         ("6m", "`m` is a minute and `mo` a month"),
-        ("30s", "`30s` has minutes or less"),
-        ("90s", "`90s` has minutes or less"),
-        ("86400s", "`86400s` has minutes or less"),
-        ("1d 30s", "`1d 30s` has minutes or less"),
-        ("1d 6m", "`1d 6m` has minutes or less"),
-        ("PT30S", "`PT30S` has minutes or less"),
-        ("P1DT30S", "`P1DT30S` has minutes or less"),
-        ("1.5h", "`1.5h` has minutes or less"),
-        ("500ms", "`500ms` has minutes or less"),
+        ("30s", "`30s` has minutes or seconds"),
+        ("90s", "`90s` has minutes or seconds"),
+        ("86400s", "`86400s` has minutes or seconds"),
+        ("1d 30s", "`1d 30s` has minutes or seconds"),
+        ("1d 6m", "`1d 6m` has minutes or seconds"),
+        ("PT30S", "`PT30S` has minutes or seconds"),
+        ("P1DT30S", "`P1DT30S` has minutes or seconds"),
+        ("1.5h", "`1.5h` has minutes or seconds"),
+        ("500ms", "`500ms` has minutes or seconds"),
         ("-1d", "is negative"),
         ("101y", "more than 100 years"),
         ("99999999999d", "not a length of time"),
@@ -345,7 +345,7 @@ fn every_length_of_time_refuses_minutes_and_seconds() {
                 _ => format!("{table} = {{ {key} = \"{age}\" }}\n"),
             });
             let found = error(&text);
-            assert!(found.contains(&format!("{key}: `{age}` has minutes or less")), "{found}");
+            assert!(found.contains(&format!("{key}: `{age}` has minutes or seconds")), "{found}");
         }
     }
 }

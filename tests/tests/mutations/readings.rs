@@ -248,8 +248,10 @@ fn images(all: Vec<Image>) -> Finding {
         let free = in_life && !image.protected && !public;
         if let (true, Some(owner), Some(created)) = (free, &image.owner_id, image.created_at) {
             let unshared = image.launch_permissions.is_some();
-            let deprecated = image.deprecation_time;
-            found.frees.insert(format!("{id} {owner} {created} {unshared} {deprecated:?}"));
+            let (deprecated, launched) = (image.deprecation_time, image.last_launched_at);
+            found
+                .frees
+                .insert(format!("{id} {owner} {created} {unshared} {deprecated:?} {launched:?}"));
         }
     }
     found
@@ -292,6 +294,7 @@ pub fn fleet() -> Fleet {
                 "public": n == 15,
                 "protected": if n == 16 { "enabled-without-cooldown" } else { "disabled" },
                 "deprecation_time": (n > 16).then_some("2027-01-01T00:00:00Z"),
+                "last_launched_at": (n > 16).then_some("2026-11-01T00:00:00Z"),
                 "launch_permissions": match n {
                     1 => json!(["111122223333", "arn:aws:organizations::123456789012:organization/o-abc123"]),
                     _ => json!([]),
