@@ -70,6 +70,8 @@ ASSUMPTIONS = {
     "disabled-not-shareable": "a disabled image cannot be shared",
     "disabled-pins-snapshot": "the snapshot of a disabled image is InvalidSnapshot.InUse",
     "disable-keeps-deprecation": "DisableImage and EnableImage keep the deprecation time",
+    "deprecate-again": "a deprecation time that has passed can be set again, to a later one",
+    "disabled-deprecate": "a disabled image can be deprecated",
     "enable-unshared": "EnableImage does not restore launch permissions",
     "enable-twice": "EnableImage of an image that is not disabled is no error",
     "protection-word": "protection without a cooldown is `enabled-without-cooldown`",

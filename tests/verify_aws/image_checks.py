@@ -91,7 +91,10 @@ def check_deprecation(account: Account, report: Report, made: Resources) -> None
         code = failure(ec2.disable_image_deprecation, ImageId=image)
         report.judge("cancel-deprecation-twice", not code, code or "no error")
     with report.checking(
-        "deprecate-soon", "deprecate-current-minute", "deprecated-listed"
+        "deprecate-soon",
+        "deprecate-current-minute",
+        "deprecate-again",
+        "deprecated-listed",
     ):
         code = deprecate(datetime.now(UTC) + timedelta(seconds=60))
         report.judge("deprecate-soon", not code, code or "accepted")
@@ -108,7 +111,13 @@ def _check_deprecated(account: Account, report: Report, image: str) -> None:
     if not account.wait(is_over, min(account.patience, 120)):
         text = "its deprecation time did not come in time"
         report.unchecked("deprecated-listed", text)
+        report.unchecked("deprecate-again", text)
         return
+    later = datetime.now(UTC) + timedelta(seconds=60)
+    code = failure(
+        account.ec2.enable_image_deprecation, ImageId=image, DeprecateAt=later
+    )
+    report.judge("deprecate-again", not code, code or "accepted")
     shown = account.images(image)
     text = f"{len(shown)} listed without IncludeDeprecated"
     report.judge("deprecated-listed", len(shown) == 1, text)
@@ -136,7 +145,7 @@ def check_disabling(
     shared = False
     with report.checking("share-listed"):
         shared = share(account, report, image, with_account)
-    deprecation = account.image(image).get("DeprecationTime")
+    before = account.image(image).get("DeprecationTime")
     ec2.disable_image(ImageId=image)
     with report.checking("disable-hides", "disabled-state"):
         hidden = account.wait(lambda: not account.images(image))
@@ -145,6 +154,11 @@ def check_disabling(
         text = "hidden, and shown with IncludeDisabled" if holds else "shown"
         report.judge("disable-hides", holds, text)
         report.judge("disabled-state", shown["State"] == "disabled", shown["State"])
+    disabled = account.image(image).get("DeprecationTime")
+    later = datetime.now(UTC) + timedelta(seconds=120)
+    code = failure(ec2.enable_image_deprecation, ImageId=image, DeprecateAt=later)
+    report.judge("disabled-deprecate", not code, code or "accepted")
+    deprecation = account.image(image).get("DeprecationTime")
     with report.checking("disable-unshares"):
         gone = account.wait(lambda: not account.shared_with(image))
         if shared:
@@ -170,12 +184,13 @@ def check_disabling(
         else:
             report.unchecked("enable-unshared", "the image could not be shared before")
     now = account.image(image).get("DeprecationTime")
-    if deprecation is None:
+    if before is None:
         text = "the image could not be deprecated before"
         report.unchecked("disable-keeps-deprecation", text)
     else:
-        text = f"{deprecation} before, {now} after"
-        report.judge("disable-keeps-deprecation", now == deprecation, text)
+        text = f"{before} and {disabled}, {deprecation} and {now}"
+        holds = (before, deprecation) == (disabled, now)
+        report.judge("disable-keeps-deprecation", holds, text)
     code = failure(ec2.enable_image, ImageId=image)
     report.judge("enable-twice", not code, code or "no error")
 
