@@ -48,9 +48,7 @@ impl StepDraft {
             self.decision.next = Some(next);
         }
     }
-}
 
-impl StepDraft {
     /// Makes the image wait, if nobody could read with whom it is shared.
     fn wait_if_unread(&mut self, image: &Image) {
         let Some(error) = &image.launch_permissions_unread else { return };
@@ -198,8 +196,8 @@ fn expire(
 /// A step is due when the policy's time has passed since the image was found expired, and as much
 /// of it since the step before was taken as the policy has between the two. When that was, EC2
 /// tells: the deprecation time is set when the image is deprecated, and once more right before it is
-/// disabled. A tag alone therefore makes no step come sooner, and no step is left out because runs
-/// were late.
+/// disabled. So no step is left out because runs were late, and a date in `expired-at` shortens no wait
+/// between two steps of ours. (For what the owner deprecated or disabled see [`disabled_at`].)
 pub(crate) struct Times {
     pub(crate) deprecate: Option<Timestamp>,
     pub(crate) disable: Option<Timestamp>,
@@ -291,8 +289,10 @@ fn deprecated_at(image: &Image, now: Timestamp) -> Option<Timestamp> {
     image.deprecation_time.filter(|at| !is_to_come(*at, now))
 }
 
-/// Since when `image`, which is disabled, certainly is, by EC2's clock; `None` if nobody knows. Who
-/// disabled it by hand did not set the deprecation time, and a run may have been cut before it did.
+/// Since when `image`, which is disabled, is, by EC2's clock; `None` if nobody knows. Who disabled it
+/// by hand did not set the deprecation time, and a run may have been cut before it did: then the time
+/// is before the one that our tag was written at. The tag itself is believed, and so is that nobody
+/// enabled the image in between: EC2 does not tell.
 fn disabled_at(image: &Image, names: &TagNames, now: Timestamp) -> Option<Timestamp> {
     let written = timed_at(image, names)?.checked_sub(ROUNDING).ok()?;
     deprecated_at(image, now).filter(|at| *at >= written)
