@@ -10,7 +10,7 @@ import jmespath
 
 from harness import REGION
 from local_aws import ACCOUNT, SOURCE, STACK, LocalAws, eventually
-from worlds import ago, ami, snap
+from worlds import ago, ami, disabled, snap
 
 TAG = "image-steward:retire-when-imaged"
 
@@ -84,13 +84,7 @@ def test_the_schedule_sweeps(deployed: LocalAws, policy: Any) -> None:
         images=[
             {"image_id": ami(1), "name": "web-1", "created_at": ago(90)},
             {"image_id": ami(2), "name": "web-2", "created_at": ago(80)},
-            {
-                "image_id": ami(3),
-                "name": "web-3",
-                "created_at": ago(70),
-                "snapshots": [snap(3)],
-                "tags": {"image-steward:expired-at": ago(20)},
-            },
+            disabled(3, 20, created_at=ago(70)),
             {"image_id": ami(4), "name": "web-4", "created_at": ago(60)},
         ],
         instances=[an_instance(1, of=1)],
