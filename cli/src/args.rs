@@ -272,9 +272,9 @@ fn region(text: &str) -> Result<String, ParseIdError> {
 }
 
 fn endpoint(text: &str) -> Result<String, &'static str> {
-    let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let is_url = rest.is_some_and(|rest| {
-        !rest.is_empty() && !rest.starts_with('/') && !rest.chars().any(char::is_whitespace)
+    let is_url = text.parse::<http::Uri>().is_ok_and(|url| {
+        matches!(url.scheme_str(), Some("http" | "https"))
+            && url.host().is_some_and(|host| !host.is_empty())
     });
     is_url.then(|| text.to_owned()).ok_or("expected a URL such as http://127.0.0.1:4566")
 }

@@ -314,7 +314,7 @@ class TestBadWeather:
         assert_one_line(done.stderr, f"`{region}` is not a Region")
 
     def test_an_endpoint_that_is_none(self, account: Account, rules: str) -> None:
-        for url in ("not a url", "127.0.0.1:4566", "http://"):
+        for url in ("not a url", "127.0.0.1:4566", "http://", "http://[bad", "ftp://a"):
             done = image_steward(
                 account, "plan", "--policy", rules, "--endpoint-url", url
             )

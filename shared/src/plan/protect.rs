@@ -154,9 +154,7 @@ impl<'a> Recovery<'a> {
                 || rules.iter().any(|rule| rule.covers(what, tags))
         })
     }
-}
 
-impl Recovery<'_> {
     /// Whether the Recycle Bin could restore a resource of this kind whatever its tags are.
     fn covers_any_tags(&self, what: Recyclable) -> bool {
         let none = Tags::default();
