@@ -1,10 +1,10 @@
 """Check on a real AWS account what image-steward assumes about AWS.
 
-Makes one image of a snapshot of an empty volume of 1 GiB, takes it through every step and
-back, and cleans up. One image and its snapshot stay in the Recycle Bin for a day. Region
+Creates two images of a snapshot of an empty volume of 1 GiB, takes one through every step
+and back, and cleans up. One image and its snapshot stay in the Recycle Bin for a day. Region
 and credentials are those of the environment (AWS_REGION, AWS_PROFILE, or REGION and PROFILE).
 Exit codes: 0 every assumption that could be checked holds; 1 one does not hold, the run
-stopped early, or something is left; 2 not confirmed or no access; 130 interrupted.
+stopped early, or something is left outside the bin; 2 not confirmed or no access; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ from resources import DAYS, KEY, Resources
 PLAN = """\
 This checks on account {account} in {region} what image-steward assumes about AWS.
 
-It makes, each with the tag {key}={run}:
+It creates, each with the tag {key}={run}:
   a volume of 1 GiB (deleted at once), its snapshot, and two images of that snapshot;
   two SSM parameters and a launch template that name the image;
-  two Recycle Bin retention rules of {days} day for what carries this tag.
+  two Recycle Bin retention rules of {days} day for resources with this tag.
 It deprecates, shares with account {shared}, disables, protects, deregisters and
 restores the image. Then it deletes everything. One image and its snapshot stay in the
 Recycle Bin for {days} day, or longer if a rule of your own covers them.
 It launches no instance and changes nothing else in the account. It costs less than
-0.01 USD, and takes some minutes, or up to 40 in a Region without retention rules.
+0.01 USD, and takes a few minutes, or up to 40 in a Region without retention rules.
 Endpoint: {endpoint}
 """
 
@@ -76,7 +76,7 @@ def main() -> int:
         flush=True,
     )
     if not _is_confirmed():
-        print("not confirmed: nothing was made", file=sys.stderr)
+        print("not confirmed: nothing was created", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = Report(account.id)
@@ -156,16 +156,16 @@ def _options() -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("--list", action="store_true", help="list the assumptions and stop")
+    add("--list", action="store_true", help="print the checks and stop")
     add(
         "--share-with",
         metavar="ACCOUNT",
-        help="share image and snapshot with this account for some seconds",
+        help="share image and snapshot with this account for a few seconds",
     )
     seconds = {"type": float, "metavar": "SECONDS"}
-    add("--patience", default=300, help="for each state to be reached", **seconds)
-    add("--interval", default=5, help="between two polls", **seconds)
-    text = "for the retention rules to take effect"
+    add("--patience", default=300, help="how long to wait for each state", **seconds)
+    add("--interval", default=5, help="time between two polls", **seconds)
+    text = "how long to wait for the retention rules"
     add("--rule-patience", default=2100, help=text, **seconds)
     return parser.parse_args()
 

@@ -70,15 +70,15 @@ class Account:
             if absent:
                 report.judge(name, False, f"a response has no element for {member}")
             elif empty:
-                report.judge(name, True, f"{member} is there, and empty")
+                report.judge(name, True, f"{member} is present, and empty")
             elif call in self._lists:
-                report.unchecked(name, f"{member} was there, but never empty")
+                report.unchecked(name, f"{member} was present, but never empty")
 
     def judge_ends(self, report: Report) -> None:
         """Record how all responses of the run ended."""
-        text = f"{self._whole} responses did"
+        text = f"{self._whole} responses ended as expected"
         if self._cut:
-            text += f", these did not: {', '.join(sorted(self._cut))}"
+            text += f"; these did not: {', '.join(sorted(self._cut))}"
         if self._whole or self._cut:
             report.judge("response-end", not self._cut, text)
 
@@ -122,7 +122,7 @@ class Account:
         """The own image, which must be there."""
         found = self.wait(lambda: self.images(image, IncludeDisabled=True))
         if not found:
-            raise TimeoutError(f"{image} is in no listing")
+            raise TimeoutError(f"{image} is not listed")
         return found[0]
 
     def shared_with(self, image: str) -> list[dict[str, str]]:

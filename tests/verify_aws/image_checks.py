@@ -109,7 +109,7 @@ def _check_deprecated(account: Account, report: Report, image: str) -> None:
         return bool(at) and moment(at) <= datetime.now(UTC)
 
     if not account.wait(is_over, min(account.patience, 120)):
-        text = "its deprecation time did not come in time"
+        text = "its deprecation time did not pass in time"
         report.unchecked("deprecated-listed", text)
         report.unchecked("deprecate-again", text)
         return
