@@ -43,7 +43,7 @@ pub async fn load(
     if now < inventory.taken_at {
         let taken_at = inventory.taken_at;
         context.warn(format_args!(
-            "{now} is before the inventory was read, {taken_at}: this plan is about a time that is over"
+            "--now {now} is before the inventory was read ({taken_at}): the plan is for a time in the past"
         ));
     }
     let plan = plan(&inventory, policy, now);

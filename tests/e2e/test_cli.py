@@ -343,7 +343,7 @@ class TestBadWeather:
             done = image_steward(url, "plan", "--policy", rules)
         assert time.monotonic() - started < 15
         assert done.returncode == FAILED
-        assert_one_line(done.stderr, "no answer")
+        assert_one_line(done.stderr, "no response")
 
     @pytest.mark.parametrize("command", ["plan", "apply", "validate"])
     def test_no_policy(self, account: Account, command: str, tmp_path: Path) -> None:

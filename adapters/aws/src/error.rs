@@ -9,7 +9,7 @@ use super::api_call::ApiCall;
 
 const NO_CREDENTIALS: &str = "no AWS credentials: set AWS_PROFILE to a profile that has some, or \
      AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws sso login`";
-const NO_ANSWER: &str = "no answer: check the Region, the endpoint and the network";
+const NO_ANSWER: &str = "no response: check the Region, the endpoint and the network";
 const SIGN_ON_EXPIRED: &str = "the single sign-on session has expired: run `aws sso login`";
 /// What a Region that is not enabled answers looks like bad credentials.
 const MAYBE_NOT_ENABLED: &str =
@@ -78,7 +78,7 @@ fn with_remedy(text: String, call: ApiCall, kind: ErrorKind, code: &str) -> Stri
             format!("{text} ({MAYBE_NOT_ENABLED})")
         }
         (_, Some(setting)) if is_missing => {
-            format!("{text} (where this call does not exist, {setting} does without it)")
+            format!("{text} (if this Region does not have this call, set {setting})")
         }
         _ => text,
     }

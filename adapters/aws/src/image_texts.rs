@@ -50,7 +50,7 @@ impl TextError {
         match self {
             Self::Unreadable(error) => {
                 let message = format!(
-                    "{}; to ignore it, write safety.ignore_templates = [\"{id}\"]",
+                    "{}; to ignore it, set safety.ignore_templates = [\"{id}\"]",
                     error.message
                 );
                 CloudError { message, ..error }
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!(found(arn).unwrap(), ["snap-0a1b2c3d".parse().unwrap()]);
         let error = found("later").unwrap_err();
         let remedy = error.clone().in_template("lt-1").to_string();
-        assert!(remedy.ends_with("write safety.ignore_templates = [\"lt-1\"]"), "{remedy}");
+        assert!(remedy.ends_with("set safety.ignore_templates = [\"lt-1\"]"), "{remedy}");
         let error = CloudError::from(error).to_string();
         assert!(
             error.ends_with(

@@ -89,11 +89,7 @@ impl Aws {
 /// The response to `call` lacks its list.
 fn absent(call: ApiCall) -> CloudError {
     let remedy = if ApiCall::UNRECORDED.contains(&call) {
-        format!(
-            ". If AWS leaves out an empty list there, accept that with \
-             safety.absent_is_empty = [\"{}\"]",
-            call.name()
-        )
+        format!("; if there is nothing to list, set safety.absent_is_empty = [\"{}\"]", call.name())
     } else {
         String::new()
     };

@@ -125,7 +125,7 @@ fn not_parsed(text: &str, error: &str) -> Result<(), String> {
         match token {
             Token::ElementStart { local, span, .. } if span.start() == place => {
                 let (element, parent) = (local.as_str(), open.join("/"));
-                return Err(format!("{parent} holds the element {element} instead of a value"));
+                return Err(format!("{parent} contains the element {element} instead of a value"));
             }
             Token::ElementStart { local, .. } => open.push(local.as_str()),
             Token::ElementEnd { end: ElementEnd::Open, .. } => {}
@@ -239,7 +239,7 @@ fn check_xml(text: &str) -> Result<(), String> {
                     ElementEnd::Empty => {}
                     ElementEnd::Close(_, name) => {
                         if open.last().is_none_or(|one| one.name != name.as_str()) {
-                            return Err(format!("the end of {name} in {}", path(&open)));
+                            return Err(format!("unexpected end tag of {name} in {}", path(&open)));
                         }
                     }
                 }
@@ -249,9 +249,9 @@ fn check_xml(text: &str) -> Result<(), String> {
         }
     }
     match (is_over, open.is_empty()) {
-        (true, _) => missing.map_or(Ok(()), |list| Err(format!("it lacks {list}"))),
-        (false, true) => Err("it is empty".to_owned()),
-        (false, false) => Err(format!("it ends in {}", path(&open))),
+        (true, _) => missing.map_or(Ok(()), |list| Err(format!("missing {list}"))),
+        (false, true) => Err("empty".to_owned()),
+        (false, false) => Err(format!("truncated in {}", path(&open))),
     }
 }
 
@@ -343,10 +343,13 @@ mod tests {
     #[test]
     fn what_hides_or_repeats_something_is_not() {
         for (body, problem) in [
-            ("", "it is empty"),
+            ("", "empty"),
             ("<html></html>", "html is not a response"),
-            ("<AResponse><imagesSet>", "it ends in AResponse/imagesSet"),
-            ("<AResponse><imagesSet></AResponse>", "the end of AResponse in AResponse/imagesSet"),
+            ("<AResponse><imagesSet>", "truncated in AResponse/imagesSet"),
+            (
+                "<AResponse><imagesSet></AResponse>",
+                "unexpected end tag of AResponse in AResponse/imagesSet",
+            ),
             ("<AResponse/><AResponse/>", "unknown token"),
             ("<AResponse/>x", "unknown token"),
             ("<AResponse><a><!-- --></a></AResponse>", "`<!-- -->` in AResponse/a"),
@@ -373,12 +376,12 @@ mod tests {
             (
                 "<DescribeAutoScalingGroupsResponse><DescribeAutoScalingGroupsResult><NextToken/>\
                  </DescribeAutoScalingGroupsResult></DescribeAutoScalingGroupsResponse>",
-                "it lacks AutoScalingGroups",
+                "missing AutoScalingGroups",
             ),
             (
                 "<DescribeLaunchConfigurationsResponse><DescribeLaunchConfigurationsResult/>\
                  </DescribeLaunchConfigurationsResponse>",
-                "it lacks LaunchConfigurations",
+                "missing LaunchConfigurations",
             ),
         ] {
             let found = check_xml(body).unwrap_err();

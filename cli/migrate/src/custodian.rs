@@ -155,7 +155,7 @@ impl Translation<'_> {
                 Atom::Field { field, glob, negated, exact } => {
                     if !exact {
                         self.comments.push(format!(
-                            "The pattern `{}` may match fewer images than theirs: here upper and lower case differ, and `?` is one byte.",
+                            "The pattern `{}` may match fewer images than theirs: here upper and lower case differ.",
                             shown(glob)
                         ));
                     }

@@ -92,7 +92,7 @@ impl fmt::Display for Note {
         match self {
             Self::OtherImageTypes { count } => {
                 let count = usize::try_from(*count).unwrap_or(usize::MAX);
-                write!(f, "{} left out: they are kernels or ramdisks", counted(count, "image"))
+                write!(f, "{} ignored (kernels or ramdisks)", counted(count, "image"))
             }
             Self::TemplateIgnored(IgnoredTemplate { launch_template, version, image }) => write!(
                 f,
@@ -120,19 +120,19 @@ impl fmt::Display for Note {
             }
             Self::SingleFamilies { rule, families, single } => write!(
                 f,
-                "rule {rule}: {} of its {} families have one image, which replaces nothing and is probably kept for \
-                 ever; does group_by divide too much?",
+                "rule {rule}: {} of its {} families have one image, which is probably kept permanently; \
+                 check group_by",
                 thousands(*single),
                 thousands(*families)
             ),
             Self::TagIgnored { key, effective, resources } => write!(
                 f,
-                "the tag {key} has no effect, because upper and lower case differ: write {effective}; on {}",
+                "the tag {key} has no effect (tag keys are case-sensitive; use {effective}); on {}",
                 named(resources)
             ),
             Self::KeepDateInvalid { key, value, resources } => write!(
                 f,
-                "the tag {key} has the value {value}, which is not a date, and excludes for good; on {}",
+                "the tag {key} has the value {value}, which is not a valid date, and excludes permanently; on {}",
                 named(resources)
             ),
         }

@@ -261,11 +261,11 @@ impl fmt::Display for Reason {
                 Unrecoverable::Images => "the Recycle Bin's rules leave it out",
                 Unrecoverable::Snapshots => "the Recycle Bin's rules leave its snapshots out",
                 Unrecoverable::InstanceStore => {
-                    "the Recycle Bin takes no image without EBS snapshots"
+                    "the Recycle Bin accepts only images with EBS snapshots"
                 }
             }),
             Self::PermissionsUnread { error } => {
-                write!(f, "with whom it is shared could not be read: {error}")
+                write!(f, "sharing permissions could not be read: {error}")
             }
             Self::Unverified => {
                 f.write_str("no time left to read what refers to it and with whom it is shared")

@@ -101,7 +101,7 @@ impl FromStr for Age {
             || span.get_nanoseconds() != 0;
         if finer {
             return Err(format!(
-                "{} has minutes or seconds: `m` is a minute and `mo` a month, and an hour is the least; {AGE_FORM}",
+                "{} has minutes or seconds: the smallest unit is the hour (`m` means minutes, `mo` months); {AGE_FORM}",
                 quoted(text)
             ));
         }

@@ -178,7 +178,7 @@ fn a_keep_that_keeps_nothing_is_never_delete_all() {
 #[test]
 fn ages_are_whole_units_from_hours_up() {
     for (text, complaint) in [
-        ("6m", "`m` is a minute and `mo` a month"),
+        ("6m", "`m` means minutes, `mo` months"),
         ("30s", "`30s` has minutes or seconds"),
         ("90s", "`90s` has minutes or seconds"),
         ("86400s", "`86400s` has minutes or seconds"),

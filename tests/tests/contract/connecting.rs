@@ -34,7 +34,7 @@ async fn nobody_listening_is_unreachable() {
     let endpoint = Some(format!("http://127.0.0.1:{port}"));
     let error = connect(Connect { endpoint, ..options() }).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable);
-    assert!(error.message.starts_with("no answer: check the Region"), "{error}");
+    assert!(error.message.starts_with("no response: check the Region"), "{error}");
 }
 
 #[tokio::test]

@@ -270,6 +270,6 @@ async fn a_response_that_the_sdk_cannot_parse_names_call_and_element() {
     let aws = connect(Connect { endpoint, ..options() }).await.unwrap();
     let error = aws.list_images().await.unwrap_err().to_string();
     let place =
-        "DescribeImagesResponse/imagesSet/item/imageId holds the element b instead of a value";
+        "DescribeImagesResponse/imagesSet/item/imageId contains the element b instead of a value";
     assert!(error.starts_with("ec2:DescribeImages: ") && error.ends_with(place), "{error}");
 }

@@ -164,7 +164,7 @@ impl fmt::Display for SnapshotReason {
                 write!(f, "named by {kind} {}", ArnAndVersion(arn, version.as_deref()))
             }
             Self::PermissionsUnread { error } => {
-                write!(f, "with whom it is shared could not be read: {error}")
+                write!(f, "sharing permissions could not be read: {error}")
             }
             Self::NotRecoverable => f.write_str("the Recycle Bin's rules leave it out"),
             Self::Deferred { limit } => write!(f, "deferred: max_per_run allows {limit}"),
