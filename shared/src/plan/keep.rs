@@ -51,11 +51,12 @@ impl Counting {
 }
 
 /// The place of each member of `family`, and the reasons for which `rule` keeps it, in the order of
-/// the members.
+/// the members. The images at the positions `enabled` count as if they could be launched.
 pub(super) fn ranked(
     rule: &Rule,
     family: &Family,
     images: &[Image],
+    enabled: &[usize],
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<FamilyRank> {
@@ -64,7 +65,8 @@ pub(super) fn ranked(
     let within = within.map(|age| (age, age.before(now, zone)));
     let launched_within = launched_within.map(|age| (age, age.before(now, zone)));
     let is_disabled = |member: &Member| {
-        images.get(member.position).is_some_and(|image| image.state == ImageState::Disabled)
+        let image = images.get(member.position).filter(|_| !enabled.contains(&member.position));
+        image.is_some_and(|image| image.state == ImageState::Disabled)
     };
     let members = &family.members;
     let launchable = members.iter().filter(|member| !is_disabled(member)).count();

@@ -234,6 +234,8 @@ struct DraftDecision<'a> {
     family: Option<Arc<str>>,
     /// Why it is kept; empty when nothing keeps it.
     kept: Vec<Reason>,
+    /// Whether it is kept only until an image that this plan enables again takes its place.
+    briefly: bool,
     /// Its rank in its family (the newest image is 1), and how many images are counted there.
     rank: Option<(u32, u32)>,
 }
@@ -321,12 +323,35 @@ fn draft_all<'a>(
         if !in_family {
             loose.push(position);
         }
-        drafts.push(DraftDecision { image, rule, family: None, kept, rank: None });
+        drafts.push(DraftDecision { image, rule, family: None, kept, briefly: false, rank: None });
     }
     let mut order = Vec::with_capacity(drafts.len());
     for (rule, families) in policy.rules.iter().zip(families) {
         for family in families.ranked(&inventory.images) {
-            let ranked = keep::ranked(rule, &family, &inventory.images, policy, now);
+            let images = &inventory.images;
+            let ranked = keep::ranked(rule, &family, images, &[], policy, now);
+            let is_enabled = |(member, rank): &(&Member, &FamilyRank)| {
+                let draft = drafts.get(member.position);
+                draft.is_some_and(|draft| {
+                    let is_kept = !draft.kept.is_empty() || !rank.reasons.is_empty();
+                    is_kept && undo::enables(draft.image, &policy.tag_names)
+                })
+            };
+            let enabled: Vec<usize> = family
+                .members
+                .iter()
+                .zip(&ranked)
+                .filter(is_enabled)
+                .map(|(member, _)| member.position)
+                .collect();
+            if !enabled.is_empty() {
+                let later = keep::ranked(rule, &family, images, &enabled, policy, now);
+                for (member, later) in family.members.iter().zip(later) {
+                    if let Some(draft) = drafts.get_mut(member.position) {
+                        draft.briefly = draft.kept.is_empty() && later.reasons.is_empty();
+                    }
+                }
+            }
             for (member, FamilyRank { rank, of, reasons }) in family.members.iter().zip(ranked) {
                 if let Some(draft) = drafts.get_mut(member.position) {
                     draft.kept.extend(reasons);

@@ -104,8 +104,9 @@ pub(super) fn decide(
         }
         _ => {
             let undo = Undo::of(image, tagged.among(image), &policy.tag_names);
-            // Where nobody knows with whom it is shared by now, it stays as it is.
-            let known = image.launch_permissions_unread.is_none();
+            // Where nobody knows with whom it is shared by now, it stays as it is; and so does what
+            // would expire again as soon as another image is enabled.
+            let known = image.launch_permissions_unread.is_none() && !draft.briefly;
             if let Some(undo) = undo.filter(|_| known && is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }

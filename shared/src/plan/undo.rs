@@ -59,7 +59,7 @@ impl Undo {
         // One that is available and shared was never disabled, and may have lost some since.
         let is_shared = !shared_now(image).is_empty();
         Some(Self {
-            enable: permissions.is_some() && image.state == ImageState::Disabled,
+            enable: enables(image, names),
             share_with: permissions
                 .filter(|_| !is_shared)
                 .map(|saved| for_others(&saved, image.owner_id.as_ref()).cloned().collect())
@@ -73,6 +73,11 @@ impl Undo {
     pub fn tag_keys(names: &TagNames) -> [String; 3] {
         [names.launch_permissions.clone(), names.deprecation.clone(), names.expired_at.clone()]
     }
+}
+
+/// Whether undoing the steps on `image` enables it: a step disabled it.
+pub(super) fn enables(image: &Image, names: &TagNames) -> bool {
+    image.state == ImageState::Disabled && saved_permissions(image, names).is_some()
 }
 
 /// The launch permissions that were saved before `image` was disabled; `None` when none of its
