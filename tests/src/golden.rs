@@ -85,13 +85,18 @@ fn steps(action: &Action) -> String {
             ]
             .concat()
         }
-        Action::Rescue(Undo { enable, share_with, deprecation, unmark }) => [
-            field("enable", enable),
-            field("share_with", share_with),
-            field("deprecation", deprecation),
-            field("unmark", unmark),
-        ]
-        .concat(),
+        Action::Rescue(undo) => {
+            let Undo { enable, share_with, not_shared, deprecation, unmark, keep_tags } = undo;
+            [
+                field("enable", enable),
+                field("share_with", share_with),
+                field("not_shared", not_shared),
+                field("deprecation", deprecation),
+                field("unmark", unmark),
+                field("keep_tags", keep_tags),
+            ]
+            .concat()
+        }
     };
     format!("{}{carried}", show(&kind))
 }

@@ -263,7 +263,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
         limits::refuse(&mut steps);
     }
     let mut decisions: Vec<Decision> = steps.into_iter().map(|step| step.decision).collect();
-    steps::assign_snapshots(&mut decisions, inventory, policy, now);
+    steps::assign_snapshots(&mut decisions, inventory, policy, &recovery, now);
     debug_assert_eq!(decisions.len(), inventory.images.len());
     let summary = Summary::of(&decisions, inventory);
     Plan {
