@@ -72,16 +72,17 @@ fn steps(action: &Action) -> String {
     let carried = match action {
         Action::Keep | Action::Wait | Action::Expire => String::new(),
         Action::Deprecate { save } => field("save", save),
-        Action::Disable { save, deprecation } => {
-            [field("save", save), field("deprecation", deprecation)].concat()
+        Action::Disable { save, deprecation, first } => {
+            [field("save", save), field("deprecation", deprecation), field("first", first)].concat()
         }
         Action::Deregister { removal } => {
-            let Removal { snapshots, delete_after, fate, save } = removal;
+            let Removal { snapshots, delete_after, fate, save, first } = removal;
             [
                 field("snapshots", snapshots),
                 field("delete_after", delete_after),
                 field("fate", fate),
                 field("save", save),
+                field("first", first),
             ]
             .concat()
         }

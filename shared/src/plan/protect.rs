@@ -181,7 +181,8 @@ impl<'a> Recovery<'a> {
         // Without its snapshots the image could not be restored.
         let days = self.days(Recyclable::Images, Some(&image.tags));
         let sooner = |snapshot: &SnapshotId| self.snapshot_days(snapshot) < days;
-        image.snapshots.iter().any(sooner).then_some(Unrecoverable::SnapshotsSooner)
+        let is_sooner = self.missing().is_empty() && image.snapshots.iter().any(sooner);
+        is_sooner.then_some(Unrecoverable::SnapshotsSooner)
     }
 
     /// Whether the Recycle Bin could restore a resource of this kind with these tags. Also true when

@@ -21,6 +21,10 @@ use crate::policy::{Age, Policy, Retire, Rule};
 /// to find out why it failed.
 pub(crate) const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
+/// By how much our clock may differ from the provider's: what was created less than this before a
+/// tag says that it was written may be a copy that was created after.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
+
 /// The snapshots that carry the state tag `delete-after`.
 pub(super) struct TaggedSnapshots<'a>(HashSet<&'a SnapshotId>);
 
@@ -127,7 +131,8 @@ pub(super) fn decide(
 /// copied with the image. Such an image is tagged again, and its steps count from now.
 fn expired_at_tag(image: &Image, names: &TagNames) -> Option<Timestamp> {
     let at: Timestamp = image.tags.get(&names.expired_at)?.parse().ok()?;
-    image.created_at.is_none_or(|created| created <= at).then_some(at)
+    let latest = at.checked_sub(MAX_CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+    image.created_at.is_none_or(|created| created <= latest).then_some(at)
 }
 
 /// Sets the furthest step that is due, and the lesser action for when it is held back.
@@ -186,13 +191,14 @@ fn expire(
             let save = permissions.and_then(Result::ok).map(String::into_boxed_str);
             step.instead = Some((lesser, held));
             step.decision.next = Some(Next { action: Step::Deregister, at: times.deregister });
+            let first = times.is_first;
             step.decision.action = match (due, save) {
                 (Step::Disable, Some(save)) => {
                     let names = &policy.tag_names;
                     let deprecation = deprecation_tag_value(image, names, now, true).into();
-                    Action::Disable { save, deprecation }
+                    Action::Disable { save, deprecation, first }
                 }
-                (_, save) => deregister_with(&rule.retire, policy, now, save),
+                (_, save) => deregister_with(&rule.retire, policy, now, save, first),
             };
         }
     }
@@ -209,6 +215,8 @@ pub(crate) struct Times {
     pub(crate) deprecate: Option<Timestamp>,
     pub(crate) disable: Option<Timestamp>,
     pub(crate) deregister: Timestamp,
+    /// Whether EC2 shows no step before the next one.
+    is_first: bool,
 }
 
 /// How much sooner than EC2's clock says a step may come: runs do not begin at the same second every
@@ -273,7 +281,7 @@ impl Times {
             (Some(wait), Some(disable)) => after(to_deregister, disable.max(now), wait, false),
             (wait, _) => after_deprecation(to_deregister, wait.or(before_deregistering)),
         };
-        Self { deprecate, disable, deregister }
+        Self { deprecate, disable, deregister, is_first: clock.is_none() }
     }
 
     /// The first step after `action`, which is due now; the furthest one of several at the same
@@ -309,7 +317,7 @@ fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
     if due <= now {
         step.instead = Some((Action::Wait, next));
         // What failed was never shared.
-        step.decision.action = deregister_with(&rule.retire, policy, now, None);
+        step.decision.action = deregister_with(&rule.retire, policy, now, None, true);
     }
 }
 
@@ -319,6 +327,7 @@ fn deregister_with(
     policy: &Policy,
     now: Timestamp,
     save: Option<Box<str>>,
+    first: bool,
 ) -> Action {
     let at_once = retire.delete_snapshots_after.is_zero();
     Action::Deregister {
@@ -327,6 +336,7 @@ fn deregister_with(
             delete_after: retire.delete_snapshots_after.after(now, &policy.timezone),
             fate: if at_once { SnapshotFate::DeleteWithImage } else { SnapshotFate::DeleteLater },
             save,
+            first,
         },
     }
 }

@@ -254,7 +254,7 @@ fn take_step(
             set(&mut image.tags, &names.deprecation, save);
             image.deprecation_time = Some(to_the_minute(now));
         }
-        Action::Disable { save, deprecation } => {
+        Action::Disable { save, deprecation, first: _ } => {
             done.disabled += 1;
             set(&mut image.tags, &names.launch_permissions, save);
             set(&mut image.tags, &names.deprecation, deprecation);

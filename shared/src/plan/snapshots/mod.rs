@@ -308,8 +308,11 @@ fn decide(
         Ok(at) => since = Some(at),
         Err(reasons) => kept.extend(reasons),
     }
-    // What is kept by its tags needs no further reason.
-    if since.is_some() {
+    // Where its tags or an image keep it, no further reason is needed.
+    let exists = |reason: &SnapshotReason| {
+        matches!(reason, SnapshotReason::UsedBy { .. } | SnapshotReason::ImageExists { .. })
+    };
+    if since.is_some() && !kept.iter().any(exists) {
         match world.departed(snapshot, origin.as_ref(), named.as_ref(), policy) {
             Ok(at) if at > now => kept.push(SnapshotReason::NotBefore { at }),
             Ok(at) => since = since.max(Some(at)),
