@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use steward::model::{ImageId, TagNames, Tags};
-use steward::restore::{RestoreOptions, RestoreStatus, images_since, restore};
+use steward::restore::{RestoreOptions, RestoreStatus, images_since, restore, share_again};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
@@ -48,6 +48,9 @@ proptest! {
             let restored = run(restore(image, &RestoreOptions::default(), &names, at, &fake));
             let is_back = matches!(restored.status, RestoreStatus::Restored | RestoreStatus::Untouched);
             prop_assert!(is_back, "{restored:?}");
+            if !restored.not_shared.is_empty() {
+                run(share_again(image, &names, &fake)).unwrap();
+            }
         }
         let after = fake.world();
         for was in &before.images {
