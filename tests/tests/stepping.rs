@@ -5,15 +5,15 @@
 
 use jiff::{SignedDuration, Timestamp};
 use steward::apply::{self, Change, Outcome, Status, StepKind};
-use steward::cloud::{CloudError, SnapshotScope};
+use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
-use steward::model::{ImageState, LaunchPermission, ReferenceKind, SnapshotFate, TagNames, Tags};
+use steward::model::{ImageState, ReferenceKind, SnapshotFate, TagNames, Tags, join_permissions};
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::SnapshotReason;
 use steward::plan::{Action, Plan, Refusal};
 use steward::policy::Policy;
 use steward::progress::RunContext;
-use steward::restore::{RestoreOptions, RestoreStatus, restore, share_again};
+use steward::restore::{RestoreOptions, RestoreStatus, Restored, restore, share_again};
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, Parameter};
 use steward_tests::jobs::{run, with_job};
@@ -173,13 +173,43 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
         FleetImage { public: false, tags, ..before.clone() },
         "no run shares with everybody"
     );
-    share_by_hand(&fake).unwrap();
+    assert_eq!(share_by_hand(&fake).problem, None);
     assert_eq!(image(&fake, "ami-2"), before);
 }
 
-fn share_by_hand(fake: &Fake) -> Result<Vec<LaunchPermission>, CloudError> {
+/// As `restore` does when a person agrees to all that the tag says.
+fn share_by_hand(fake: &Fake) -> Restored {
     let names = TagNames::under("image-steward:");
-    run(share_again(&"ami-2".parse().unwrap(), &names, fake))
+    let options = RestoreOptions::default();
+    let mut restored = run(restore(&"ami-2".parse().unwrap(), &options, &names, now(), fake));
+    let with = restored.not_shared.clone();
+    run(share_again(&mut restored, &with, &names, fake));
+    restored
+}
+
+#[test]
+fn a_person_may_agree_to_some_of_the_accounts() {
+    let (fake, policy, names) = (fake(), policy(DISABLE), TagNames::under("image-steward:"));
+    let plan = planned(&fake, &policy);
+    applied(&fake, &policy, &plan);
+    let bring_back = || {
+        run(restore(&"ami-2".parse().unwrap(), &RestoreOptions::default(), &names, now(), &fake))
+    };
+    let mut restored = bring_back();
+    assert_eq!(join_permissions(&restored.not_shared, " "), "111122223333 all");
+    assert_eq!(
+        (image(&fake, "ami-2").public, image(&fake, "ami-2").launch_permissions.len()),
+        (false, 0)
+    );
+    run(share_again(&mut restored, &["111122223333".into(), "999988887777".into()], &names, &fake));
+    assert_eq!(join_permissions(&restored.not_shared, " "), "all");
+    let is = image(&fake, "ami-2");
+    assert_eq!((is.public, is.launch_permissions), (false, vec!["111122223333".to_owned()]));
+    assert!(is.tags.has("image-steward:launch-permissions"));
+    let mut again = bring_back();
+    assert_eq!(join_permissions(&again.not_shared, " "), "all");
+    run(share_again(&mut again, &["all".into()], &names, &fake));
+    assert_eq!(image(&fake, "ami-2"), image(&self::fake(), "ami-2"));
 }
 
 #[test]
@@ -220,8 +250,8 @@ fn what_the_owner_shared_since_is_left_to_the_owner() {
     applied(&fake, &policy, &plan);
     let is = image(&fake, "ami-2");
     assert_eq!((is.public, is.launch_permissions), (false, vec!["444455556666".to_owned()]));
-    let refused = share_by_hand(&fake).unwrap_err();
-    assert!(refused.message.contains("its owner has shared it since"), "{refused}");
+    let refused = share_by_hand(&fake).problem.unwrap().to_string();
+    assert!(refused.contains("its owner has shared it since"), "{refused}");
     assert_eq!(image(&fake, "ami-2").launch_permissions, ["444455556666"]);
 }
 
@@ -527,12 +557,12 @@ fn a_restore_that_stopped_in_the_middle_goes_on() {
     let names = TagNames::under("image-steward:");
     let bring_back = |fake: &Fake| {
         let image = "ami-2".parse().unwrap();
-        let restored = run(restore(&image, &RestoreOptions::default(), &names, now(), fake));
-        let shared = match restored.not_shared.is_empty() {
-            true => Ok(Vec::new()),
-            false => run(share_again(&image, &names, fake)),
-        };
-        (restored, shared)
+        let mut restored = run(restore(&image, &RestoreOptions::default(), &names, now(), fake));
+        let with = restored.not_shared.clone();
+        if !with.is_empty() && restored.problem.is_none() {
+            run(share_again(&mut restored, &with, &names, fake));
+        }
+        restored
     };
     for action in [
         "ec2:RestoreSnapshotFromRecycleBin",
@@ -550,20 +580,20 @@ fn a_restore_that_stopped_in_the_middle_goes_on() {
                 true => Switches::default().and_lose_answers(action, 1),
                 false => Switches::default().and_fail_times(action, "InternalError", 1),
             });
-            let (first, shared) = bring_back(&fake);
+            let first = bring_back(&fake);
             // Sharing is tried with each account by itself when it fails with all.
             let goes_on = action == "ec2:ModifyImageAttribute";
             assert_eq!(
                 first.status == RestoreStatus::Failed,
                 !goes_on,
-                "{action} {lost}: {first:?} {shared:?}"
+                "{action} {lost}: {first:?}"
             );
-            let (second, shared) = bring_back(&fake);
+            let second = bring_back(&fake);
             let is_done =
                 matches!(second.status, RestoreStatus::Restored | RestoreStatus::Untouched);
-            assert!(is_done && shared.is_ok(), "{action}: {second:?} {shared:?}");
+            assert!(is_done, "{action}: {second:?}");
             assert_eq!(image(&fake, "ami-2"), before, "{action} {lost}");
-            assert_eq!(bring_back(&fake).0.status, RestoreStatus::Untouched);
+            assert_eq!(bring_back(&fake).status, RestoreStatus::Untouched);
         }
     }
 }
@@ -585,11 +615,11 @@ fn one_account_that_is_closed_does_not_keep_the_others_away() {
     let plan = planned(&fake, &policy);
     applied(&fake, &policy, &plan);
     assert_eq!(image(&fake, "ami-2").state, "available");
-    share_by_hand(&fake).unwrap_err();
+    assert!(share_by_hand(&fake).problem.is_some());
     let now = image(&fake, "ami-2");
     assert_eq!((now.state.as_str(), now.public), ("available", true));
     assert!(now.tags.has("image-steward:launch-permissions"), "what is owed is still known");
     write(&fake, "ami-2 111122223333 all");
-    share_by_hand(&fake).unwrap();
+    assert_eq!(share_by_hand(&fake).problem, None);
     assert_eq!(image(&fake, "ami-2"), image(&self::fake(), "ami-2"));
 }

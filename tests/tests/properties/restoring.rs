@@ -45,11 +45,13 @@ proptest! {
         }
         let images = run(images_since(now(), &names, &fake)).unwrap();
         for image in images.iter().cycle().take(images.len() * if twice { 2 } else { 1 }) {
-            let restored = run(restore(image, &RestoreOptions::default(), &names, at, &fake));
+            let mut restored = run(restore(image, &RestoreOptions::default(), &names, at, &fake));
             let is_back = matches!(restored.status, RestoreStatus::Restored | RestoreStatus::Untouched);
             prop_assert!(is_back, "{restored:?}");
-            if !restored.not_shared.is_empty() {
-                run(share_again(image, &names, &fake)).unwrap();
+            let with = restored.not_shared.clone();
+            if !with.is_empty() {
+                run(share_again(&mut restored, &with, &names, &fake));
+                prop_assert_eq!((&restored.not_shared, &restored.problem), (&vec![], &None));
             }
         }
         let after = fake.world();
