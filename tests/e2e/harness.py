@@ -170,16 +170,24 @@ class Account:
     def set_back(self, tag: str, by: timedelta, but: Container[str] = ()) -> None:
         """Set back the times that snapshots carry in a tag, for all but these ids.
 
-        So a wait ends that is longer than a test or the demo may take.
+        The times at which images entered the Recycle Bin are set back too. So a wait
+        ends that is longer than a test or the demo may take.
         """
-        for one in self.fleet()["snapshots"]:
+        fleet = self.fleet()
+        for one in fleet["snapshots"]:
             time = one["tags"].get(tag)
             if time is None or one["snapshot_id"] in but:
                 continue
-            earlier = f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
+            value = _earlier(time, by)
             self.client("ec2").create_tags(
-                Resources=[one["snapshot_id"]], Tags=[{"Key": tag, "Value": earlier}]
+                Resources=[one["snapshot_id"]], Tags=[{"Key": tag, "Value": value}]
             )
+        recycled = [
+            one | {key: _earlier(one[key], by) for key in ("entered_at", "leaves_at")}
+            for one in fleet["recycled_images"]
+            if one["image"]["image_id"] not in but
+        ]
+        self.control("PATCH", "fleet", {"recycled_images": recycled})
 
     def forget_calls(self) -> None:
         """Start counting anew."""
@@ -321,6 +329,10 @@ def write(file: Path, text: str) -> str:
     """Write a file; its path, as an argument of the command."""
     file.write_text(text)
     return str(file)
+
+
+def _earlier(time: str, by: timedelta) -> str:
+    return f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _json_of(request: Request, seconds: float) -> Any:
