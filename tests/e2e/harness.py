@@ -168,26 +168,25 @@ class Account:
         return self.control("GET", "fleet")
 
     def set_back(self, tag: str, by: timedelta, but: Container[str] = ()) -> None:
-        """Set back the times that snapshots carry in a tag, for all but these ids.
+        """Set back the times that snapshots carry in a tag, for all but these ids, and the times at
+        which images entered the Recycle Bin.
 
-        The times at which images entered the Recycle Bin are set back too. So a wait
-        ends that is longer than a test or the demo may take.
+        So a wait ends that is longer than a test or the demo may take.
         """
         fleet = self.fleet()
+        recycled = [
+            one | {at: earlier(one[at], by) for at in ("entered_at", "leaves_at")}
+            for one in fleet["recycled_images"]
+        ]
+        self.control("PATCH", "fleet", {"recycled_images": recycled})
         for one in fleet["snapshots"]:
             time = one["tags"].get(tag)
             if time is None or one["snapshot_id"] in but:
                 continue
-            value = _earlier(time, by)
             self.client("ec2").create_tags(
-                Resources=[one["snapshot_id"]], Tags=[{"Key": tag, "Value": value}]
+                Resources=[one["snapshot_id"]],
+                Tags=[{"Key": tag, "Value": earlier(time, by)}],
             )
-        recycled = [
-            one | {key: _earlier(one[key], by) for key in ("entered_at", "leaves_at")}
-            for one in fleet["recycled_images"]
-            if one["image"]["image_id"] not in but
-        ]
-        self.control("PATCH", "fleet", {"recycled_images": recycled})
 
     def forget_calls(self) -> None:
         """Start counting anew."""
@@ -202,6 +201,11 @@ class Account:
         names = [call["action"] for call in self.calls()]
         reads = ("Describe", "Get", "List", "PutEvents")
         return [name for name in names if not name.split(":")[-1].startswith(reads)]
+
+
+def earlier(time: str, by: timedelta) -> str:
+    """This time, set back."""
+    return f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class Function:
@@ -329,10 +333,6 @@ def write(file: Path, text: str) -> str:
     """Write a file; its path, as an argument of the command."""
     file.write_text(text)
     return str(file)
-
-
-def _earlier(time: str, by: timedelta) -> str:
-    return f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _json_of(request: Request, seconds: float) -> Any:
