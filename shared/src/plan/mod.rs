@@ -251,7 +251,7 @@ struct DraftDecision<'a> {
 pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let cutoffs = Cutoffs::of_rules(policy, now);
     let (mut drafts, order) = draft_all(inventory, policy, &cutoffs, now);
-    let notes = notes::of(inventory, policy, &cutoffs, &drafts);
+    let notes = notes::of(inventory, policy, &cutoffs, &drafts, now);
     let is_matched = |draft: &&DraftDecision<'_>| {
         draft.rule.is_some() && may_retire(draft.image, &inventory.account)
     };
