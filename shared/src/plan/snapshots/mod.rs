@@ -188,15 +188,16 @@ impl<'a> SnapshotFacts<'a> {
         world
     }
 
-    /// From when on EC2's own data allows deleting `snapshot`, which carries a time in a tag.
-    /// `origin` is the image that EC2 made it for, `named` the one in its tags.
+    /// From when on EC2's own data allows deleting `snapshot`, which carries a time in a tag; and the
+    /// image whose orphan it is, if EC2 does not tell when that was deregistered. `origin` is the image
+    /// that EC2 made it for, `named` the one in its tags.
     fn departed(
         &self,
         snapshot: &Snapshot,
         origin: Option<&Origin>,
         named: Option<&ImageId>,
         policy: &Policy,
-    ) -> Result<Timestamp, SnapshotReason> {
+    ) -> Result<(Timestamp, Option<ImageId>), SnapshotReason> {
         let image = match origin {
             None => return Err(SnapshotReason::NotAttributed),
             Some(Origin::Unverified(image)) => {
@@ -205,20 +206,20 @@ impl<'a> SnapshotFacts<'a> {
             Some(Origin::Known(image)) => image,
         };
         if policy.safety.recycle_bin == Check::Off {
-            return Ok(Timestamp::MIN);
+            return Ok((Timestamp::MIN, None));
         }
         let Some(recycled) = &self.recycled else { return Err(SnapshotReason::RecycleBinUnread) };
-        let allowed = match recycled.get(image) {
-            Some(recycled) => self.allowed_after(recycled, snapshot, policy)?,
+        let (allowed, orphan) = match recycled.get(image) {
+            Some(recycled) => (self.allowed_after(recycled, snapshot, policy)?, None),
             None if matches!(policy.orphans, Orphans::Report) => {
                 return Err(SnapshotReason::OrphansStay);
             }
-            None => Timestamp::MIN,
+            None => (Timestamp::MIN, Some(image.clone())),
         };
         // An image that shared it went later.
         let later = named.filter(|named| *named != image).and_then(|named| recycled.get(named));
         let later = later.map(|later| self.allowed_after(later, snapshot, policy)).transpose()?;
-        Ok(later.map_or(allowed, |later| later.max(allowed)))
+        Ok((later.map_or(allowed, |later| later.max(allowed)), orphan))
     }
 
     /// From when on a snapshot of this image, which is in the Recycle Bin, may be deleted. Which rule
@@ -303,7 +304,7 @@ fn decide(
     {
         kept.push(SnapshotReason::ImageExists { image: image.clone() });
     }
-    let mut since = None;
+    let (mut since, mut orphan) = (None, None);
     match due(snapshot, policy, now) {
         Ok(at) => since = Some(at),
         Err(reasons) => kept.extend(reasons),
@@ -314,14 +315,16 @@ fn decide(
     };
     if since.is_some() && !kept.iter().any(exists) {
         match world.departed(snapshot, origin.as_ref(), named.as_ref(), policy) {
-            Ok(at) if at > now => kept.push(SnapshotReason::NotBefore { at }),
-            Ok(at) => since = since.max(Some(at)),
+            Ok((at, _)) if at > now => kept.push(SnapshotReason::NotBefore { at }),
+            Ok((at, orphan_of)) => (since, orphan) = (since.max(Some(at)), orphan_of),
             Err(reason) => kept.push(reason),
         }
     }
     let (action, reasons) = match since {
         Some(since) if kept.is_empty() => {
-            (SnapshotAction::Delete, vec![SnapshotReason::Due { since }])
+            let orphaned = orphan.map(|image| SnapshotReason::Orphaned { image });
+            let reasons = orphaned.into_iter().chain([SnapshotReason::Due { since }]).collect();
+            (SnapshotAction::Delete, reasons)
         }
         _ => (SnapshotAction::Keep, kept),
     };
