@@ -13,6 +13,7 @@ use steward::policy::{Policy, PolicyError};
 use steward::progress::{NoProgress, RunContext};
 use steward::report;
 use steward_aws::{AbsentListError, Aws, Connect, Connection};
+use steward_eventbridge::EventOrigin;
 use tokio::sync::OnceCell;
 
 use crate::settings::{PolicySource, Settings};
@@ -140,7 +141,8 @@ impl Function {
         let context = RunContext { deadline: left, progress: &NoProgress };
         let (instances, target, policy) = (cloud, &target, &policy);
         let job = Job { cloud, instances, target, policy, mode, now, context };
-        let report = job.run(self.kind, &steward_eventbridge::parse(event)).await?;
+        let origin = EventOrigin { source: &self.settings.event_source, target };
+        let report = job.run(self.kind, &steward_eventbridge::parse(event, origin)).await?;
         self.publish(cloud, target, report, now, left, took).await
     }
 

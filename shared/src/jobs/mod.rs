@@ -16,7 +16,7 @@ pub use crate::apply::Mode;
 use crate::apply::{Counts, Outcome, Status, StepRecord};
 use crate::cloud::{Cloud, CloudError, Instances};
 use crate::events::{Event, EventBuilder, Trigger};
-use crate::model::{AccountId, AccountRegion, ImageId, Region, ResourceId, SnapshotId, Tags};
+use crate::model::{AccountRegion, ImageId, ResourceId, SnapshotId, Tags};
 use crate::plan::instance::InstanceDecision;
 use crate::plan::snapshots::SnapshotDecision;
 use crate::plan::{Decision, Summary};
@@ -247,25 +247,12 @@ impl Job<'_> {
     fn is_young(&self, at: Option<Timestamp>) -> bool {
         at.is_none_or(|at| self.now.duration_since(at) < MAX_LISTING_DELAY)
     }
-
-    /// Why an event about another account or Region is ignored.
-    fn elsewhere(&self, account: Option<&AccountId>, region: Option<&Region>) -> Option<String> {
-        let AccountRegion { account: our_account, region: our_region } = self.target;
-        match (account, region) {
-            (Some(account), _) if account != our_account => Some(format!(
-                "the event is from account {account}, this function runs in {our_account}"
-            )),
-            (_, Some(region)) if region != our_region => {
-                Some(format!("the event is from {region}, this function runs in {our_region}"))
-            }
-            _ => None,
-        }
-    }
 }
 
 fn not_for_us(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Malformed { why } => format!("malformed event: {why}"),
+        Trigger::Rejected { why } => format!("event not accepted: {why}"),
         Trigger::Ignored { what } => format!("unknown event: {what}"),
         Trigger::Schedule => "this function does nothing on a schedule".to_owned(),
         Trigger::Image { image, state, .. } => format!("nothing to do when {image} is {state}"),

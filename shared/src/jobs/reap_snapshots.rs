@@ -18,13 +18,10 @@ impl Job<'_> {
     pub async fn reap_snapshots(&self, trigger: &Trigger) -> JobReport {
         let scope = match trigger {
             Trigger::Schedule => SnapshotScope::Own,
-            Trigger::Image { image, state: ImageState::Deregistered, account, region, .. } => {
-                match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return JobReport::ignored(why),
-                    None => SnapshotScope::Tagged {
-                        key: self.policy.tag_names.image.clone(),
-                        value: image.to_string(),
-                    },
+            Trigger::Image { image, state: ImageState::Deregistered, .. } => {
+                SnapshotScope::Tagged {
+                    key: self.policy.tag_names.image.clone(),
+                    value: image.to_string(),
                 }
             }
             other => return JobReport::ignored(not_for_us(other)),

@@ -21,12 +21,7 @@ impl Job<'_> {
     pub async fn retire_instances(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
         let (only, at) = match trigger {
             Trigger::Schedule => (None, None),
-            Trigger::Image { image, state: ImageState::Available, account, region, at, .. } => {
-                match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(JobReport::ignored(why)),
-                    None => (Some(image), *at),
-                }
-            }
+            Trigger::Image { image, state: ImageState::Available, at, .. } => (Some(image), *at),
             other => return Ok(JobReport::ignored(not_for_us(other))),
         };
         let instances =

@@ -8,7 +8,7 @@ use crate::apply::{self, Change, Counts, StepKind, StepRecord, StepResult};
 use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
 use crate::model::{Image, ImageId, ImageState};
-use crate::tagging::{TagPlan, copies_from_instance, plan_creator, plan_tags};
+use crate::tagging::{TagPlan, copies_from_instance, creator_value, plan_creator, plan_tags};
 
 /// What an event says about an image.
 #[derive(Clone, Copy)]
@@ -33,22 +33,14 @@ impl Job<'_> {
     /// When the image cannot be read, or is not available yet.
     pub async fn tag_image(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
         let (image, heard, at) = match trigger {
-            Trigger::Image { image, state: ImageState::Available, account, region, at, .. } => {
-                match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(JobReport::ignored(why)),
-                    None => (image, Heard::Available, at),
-                }
+            Trigger::Image { image, state: ImageState::Available, at, .. } => {
+                (image, Heard::Available, at)
             }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
                 tracing::warn!(image_id = %image, message, "image failed");
                 return Ok(JobReport::ignored(format!("{image} failed: {message}")));
             }
-            Trigger::Creating { image, by, account, region, at } => {
-                match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(JobReport::ignored(why)),
-                    None => (image, Heard::Creating(by.as_deref()), at),
-                }
-            }
+            Trigger::Creating { image, by, at } => (image, Heard::Creating(by.as_deref()), at),
             other => return Ok(JobReport::ignored(not_for_us(other))),
         };
         let found = match self.image_of_ours(image).await? {
@@ -123,6 +115,7 @@ impl Job<'_> {
         creator: &str,
         tagged: &mut Tagged,
     ) -> Result<(), CloudError> {
+        let creator = &creator_value(creator);
         let bare = Image { snapshots: Box::default(), ..image.clone() };
         self.write_tags(&plan_creator(&bare, &[], creator, self.policy), tagged).await;
         if let Some(now) = self.cloud.find_image(&image.image_id).await? {

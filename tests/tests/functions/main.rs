@@ -16,6 +16,7 @@ use steward::jobs::{Answer, FunctionKind, Job, JobError, JobReport, Mode};
 use steward::model::{AccountRegion, Deadline, NoDeadline, Tags};
 use steward::policy::Policy;
 use steward::progress::{NoProgress, RunContext};
+use steward_eventbridge::{EC2_SOURCE, EventOrigin};
 use steward_tests::fake::{Call, Fake};
 
 const ALICE: &str = "arn:aws:sts::123456789012:assumed-role/Packer/alice";
@@ -59,7 +60,8 @@ fn run_within(
         context: RunContext { deadline, progress: &NoProgress },
     };
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(job.run(function, &steward_eventbridge::parse(event)))
+    let origin = EventOrigin { source: EC2_SOURCE, target: &target };
+    runtime.block_on(job.run(function, &steward_eventbridge::parse(event, origin)))
 }
 
 fn run_under(
