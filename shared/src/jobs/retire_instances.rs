@@ -9,8 +9,10 @@ use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
 use crate::model::{ImageId, ImageState, InstanceId};
 use crate::plan::instance::{
-    InstanceAction, InstanceDecision, asks_for, decide_instance, is_at_its_end,
+    InstanceAction, InstanceDecision, NOT_ALLOWED, asks_for, decide_instance, is_at_its_end,
+    not_allowed,
 };
+use crate::policy::RetireAction;
 
 impl Job<'_> {
     /// An image became available, or the schedule, which makes up for events that were missed or
@@ -24,10 +26,14 @@ impl Job<'_> {
             Trigger::Image { image, state: ImageState::Available, at, .. } => (Some(image), *at),
             other => return Ok(JobReport::ignored(not_for_us(other))),
         };
+        let is_allowed = self.policy.instances.retire != RetireAction::Never;
+        if only.is_some() && !is_allowed {
+            return Ok(JobReport::ignored(NOT_ALLOWED.to_owned()));
+        }
         let instances =
             self.instances.list_instances_tagged(&self.policy.tag_names.retire_when_imaged).await?;
         let images = match only {
-            _ if instances.is_empty() => Vec::new(),
+            _ if instances.is_empty() || !is_allowed => Vec::new(),
             None => self.cloud.list_images().await?.images,
             Some(image) => self.cloud.find_image(image).await?.into_iter().collect(),
         };
@@ -49,6 +55,11 @@ impl Job<'_> {
             // that was stopped still carries its tag.
             let is_meant = only.is_none() || image.is_some();
             if !is_meant || is_at_its_end(instance, self.policy) {
+                continue;
+            }
+            if let Some(decision) = not_allowed(instance, self.policy) {
+                log_kept(&decision);
+                retired.kept.push(decision);
                 continue;
             }
             if self.context.left() < MARGIN {
@@ -73,8 +84,7 @@ impl Job<'_> {
         let result = match self.decide(instance_id, image).await {
             Ok(None) => return tracing::info!(%instance_id, "it is gone"),
             Ok(Some(decision)) if decision.action == InstanceAction::Keep => {
-                let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
-                tracing::warn!(%instance_id, reasons = reasons.join("; "), "not retired");
+                log_kept(&decision);
                 retired.kept.push(decision);
                 return;
             }
@@ -158,6 +168,12 @@ impl Job<'_> {
         let failure = if retired.retired.is_empty() { all_failed(retired.failed()) } else { None };
         JobReport { answer: Answer::Retired(retired), events, counts: Some(counts), failure }
     }
+}
+
+fn log_kept(decision: &InstanceDecision) {
+    let InstanceDecision { instance_id, reasons, .. } = decision;
+    let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+    tracing::warn!(%instance_id, reasons = reasons.join("; "), "not retired");
 }
 
 impl Retired {

@@ -30,6 +30,8 @@ retire = { deprecate_after = "0d", disable_after = "7d", deregister_after = "14d
 max_fraction = 1.0
 [tagging]
 set = { ManagedBy = "image-steward" }
+[instances]
+retire = "stop"
 "#;
 
 fn fake(fleet: Value) -> Fake {
