@@ -7,7 +7,7 @@ mod trigger;
 mod types;
 
 pub use build::EventBuilder;
-pub use publish::{Published, publish};
+pub use publish::{Published, publish, publish_each};
 pub use schema::schemas;
 pub use trigger::Trigger;
 pub use types::{

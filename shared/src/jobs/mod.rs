@@ -9,14 +9,18 @@ mod retire_instances;
 mod tag_image;
 mod tag_untagged;
 
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::Hash;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 pub use crate::apply::Mode;
-use crate::apply::{Counts, Outcome, Status, StepRecord};
-use crate::cloud::{Cloud, CloudError, Instances};
-use crate::events::{Event, EventBuilder, Trigger};
-use crate::model::{AccountRegion, ImageId, ResourceId, SnapshotId, Tags};
+use crate::apply::{Counts, MARGIN, Outcome, Status, StepRecord};
+use crate::cloud::{Cloud, CloudError, Instances, NamedBus};
+use crate::events::{Event, EventBuilder, Trigger, publish, publish_each};
+use crate::model::{AccountRegion, Deadline, ImageId, ResourceId, SnapshotId, Tags};
 use crate::plan::instance::InstanceDecision;
 use crate::plan::snapshots::SnapshotDecision;
 use crate::plan::{Decision, Summary};
@@ -62,6 +66,9 @@ pub struct Job<'a> {
     pub cloud: &'a dyn Cloud,
     /// Reads and changes instances.
     pub instances: &'a dyn Instances,
+    /// Where events are published; `None` publishes none. A job itself publishes only what must be
+    /// accepted before it does something; the rest is in its report.
+    pub bus: Option<NamedBus<'a>>,
     /// The account and Region.
     pub target: &'a AccountRegion,
     /// The policy.
@@ -102,14 +109,36 @@ pub struct JobReport {
     pub events: Vec<Event>,
     /// What was seen and done; `None` when the event was ignored.
     pub counts: Option<Counts>,
-    /// Set when all that was tried failed: the runtime should know, and try again.
+    /// Whether the schedule started the run.
+    pub is_sweep: bool,
+    /// Set when a sweep did nothing of what it tried, or a run for one event not all of it: the
+    /// runtime should know, and try again. What a sweep did in part the next one completes.
     pub failure: Option<JobError>,
 }
 
 impl JobReport {
     fn ignored(reason: String) -> Self {
         tracing::warn!(reason, "event ignored");
-        Self { answer: Answer::Ignored { reason }, events: Vec::new(), counts: None, failure: None }
+        Self {
+            answer: Answer::Ignored { reason },
+            events: Vec::new(),
+            counts: None,
+            is_sweep: false,
+            failure: None,
+        }
+    }
+
+    /// Publishes the events, and counts those that the bus does not accept.
+    pub async fn publish(
+        &mut self,
+        to: NamedBus<'_>,
+        target: &AccountRegion,
+        deadline: &dyn Deadline,
+    ) {
+        let published = publish(to.bus, to.name, target, &self.events, deadline).await;
+        if let Some(counts) = &mut self.counts {
+            counts.events_lost += published.lost;
+        }
     }
 }
 
@@ -153,7 +182,8 @@ pub struct Pruned {
     pub mode: Mode,
     /// The counts of the plan.
     pub summary: Summary,
-    /// The decisions of the plan that change something, at most [`MAX_DECISIONS`]; the log has all.
+    /// The decisions of the plan that change something, or would if the event bus had accepted their
+    /// notice; at most [`MAX_DECISIONS`], and the log has all.
     pub decisions: Vec<Decision>,
     /// Young images and snapshots that lacked tags, at most [`MAX_DECISIONS`], each with the tags that
     /// it got or would get.
@@ -190,7 +220,7 @@ pub struct Retired {
     pub not_retired: Vec<StepRecord>,
 }
 
-/// All that a job tried failed: the runtime should know, and try again.
+/// Why the runtime should try again.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum JobError {
     /// The event came before the provider's own listing shows the image as available.
@@ -210,13 +240,32 @@ pub enum JobError {
         /// One of them.
         first: Box<StepRecord>,
     },
+    /// Some steps failed.
+    #[error("{done} succeeded, {count} failed; the first: {first}")]
+    PartFailed {
+        /// How many failed.
+        count: usize,
+        /// How many succeeded.
+        done: usize,
+        /// One of those that failed.
+        first: Box<StepRecord>,
+    },
 }
 
 /// The error of a job in which nothing that was tried succeeded.
 fn all_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>) -> Option<JobError> {
+    any_failed(failed, 0)
+}
+
+/// The error of a run for one event of which something failed, while `done` steps succeeded: no
+/// sweep may come that makes up for it, or only much later.
+fn any_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>, done: usize) -> Option<JobError> {
     let failed: Vec<_> = failed.filter(|one| one.failure().is_some()).collect();
-    let first = Box::new((*failed.first()?).clone());
-    Some(JobError::AllFailed { count: failed.len(), first })
+    let (count, first) = (failed.len(), Box::new((*failed.first()?).clone()));
+    Some(match done {
+        0 => JobError::AllFailed { count, first },
+        _ => JobError::PartFailed { count, done, first },
+    })
 }
 
 /// The same of a sweep, if so.
@@ -242,11 +291,40 @@ impl Job<'_> {
         EventBuilder { target: self.target, now: self.now, keep: &self.policy.tag_names.keep }
     }
 
+    /// Publishes `notices` before anything is done about what they are about: in apply mode, and if
+    /// there is a bus. Time enough to do it is left.
+    async fn announce<I: Eq + Hash + fmt::Display>(
+        &self,
+        notices: Vec<(I, Event)>,
+    ) -> Announced<I> {
+        let Some(to) = self.bus.filter(|_| self.mode == Mode::Apply) else {
+            return Announced { accepted: HashSet::new(), lost: HashSet::new() };
+        };
+        let (ids, events): (Vec<I>, Vec<Event>) = notices.into_iter().unzip();
+        let left = || self.context.left().saturating_sub(MARGIN);
+        let results = publish_each(to, self.target, &events, &left).await;
+        let (accepted, lost): (Vec<_>, Vec<_>) =
+            ids.into_iter().zip(results).partition(|(_, is_accepted)| *is_accepted);
+        for (id, _) in &lost {
+            tracing::warn!(%id, "held back: the event bus did not accept its notice");
+        }
+        let set = |ids: Vec<(I, bool)>| ids.into_iter().map(|(id, _)| id).collect();
+        Announced { accepted: set(accepted), lost: set(lost) }
+    }
+
     /// Whether what happened at `at` may not show in the provider's listings yet; where nobody knows
     /// when it happened, it may.
     fn is_young(&self, at: Option<Timestamp>) -> bool {
         at.is_none_or(|at| self.now.duration_since(at) < MAX_LISTING_DELAY)
     }
+}
+
+/// What became of the notices that go out before anything is done.
+struct Announced<I> {
+    /// The bus accepted them.
+    accepted: HashSet<I>,
+    /// It did not, or there was no time.
+    lost: HashSet<I>,
 }
 
 fn not_for_us(trigger: &Trigger) -> String {

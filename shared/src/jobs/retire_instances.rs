@@ -2,7 +2,7 @@
 
 use super::{
     Answer, FunctionKind, Job, JobError, JobReport, MAX_DECISIONS, Mode, Retired, all_failed,
-    not_for_us,
+    any_failed, not_for_us,
 };
 use crate::apply::{Counts, MARGIN, Status, StepKind, StepRecord, StepResult};
 use crate::cloud::{CloudError, ErrorKind};
@@ -165,8 +165,13 @@ impl Job<'_> {
         if self.mode == Mode::Apply {
             events.extend(retired.retired.iter().filter_map(|one| self.events().of_instance(one)));
         }
-        let failure = if retired.retired.is_empty() { all_failed(retired.failed()) } else { None };
-        JobReport { answer: Answer::Retired(retired), events, counts: Some(counts), failure }
+        let failure = match (is_sweep, retired.retired.len()) {
+            (true, 0) => all_failed(retired.failed()),
+            (true, _) => None,
+            (false, done) => any_failed(retired.failed(), done),
+        };
+        let (answer, counts) = (Answer::Retired(retired), Some(counts));
+        JobReport { answer, events, counts, is_sweep, failure }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A new image: tag it and its snapshots.
 
 use super::{
-    Answer, DroppedTag, Job, JobError, JobReport, Mode, Tagged, TaggedResource, all_failed,
+    Answer, DroppedTag, Job, JobError, JobReport, Mode, Tagged, TaggedResource, any_failed,
     not_for_us,
 };
 use crate::apply::{self, Change, Counts, StepKind, StepRecord, StepResult};
@@ -169,8 +169,8 @@ impl Job<'_> {
             failed: tagged.not_tagged.iter().filter(|one| one.failure().is_some()).count(),
             ..Counts::default()
         };
-        let failure =
-            if tagged.tagged.is_empty() { all_failed(tagged.not_tagged.iter()) } else { None };
+        // Written tags stay: the repeated event writes what is missing.
+        let failure = any_failed(tagged.not_tagged.iter(), tagged.tagged.len());
         let events = match self.mode {
             Mode::Plan => None,
             Mode::Apply => self.events().of_tagging(
@@ -179,6 +179,7 @@ impl Job<'_> {
             ),
         };
         let events = events.into_iter().collect();
-        JobReport { answer: Answer::Tagged(tagged), events, counts: Some(counts), failure }
+        let (answer, counts) = (Answer::Tagged(tagged), Some(counts));
+        JobReport { answer, events, counts, is_sweep: false, failure }
     }
 }

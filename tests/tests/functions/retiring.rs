@@ -207,7 +207,29 @@ fn says_that_a_sweep_succeeded_in_part() {
     let Event::SweepCompleted(sweep) = &report.events[0] else { panic!("{report:?}") };
     let counts = (sweep.counts.instances_retired, sweep.counts.failed);
     assert_eq!((sweep.status.as_str(), counts), ("part", (1, 1)));
-    assert_eq!(report.failure, None);
+    assert_eq!(report.failure, None, "the next sweep completes it");
+}
+
+/// Nothing may come after an event for a long time.
+#[test]
+fn an_event_that_succeeded_in_part_is_retried() {
+    let fake = imaged("web-2");
+    fake.change(|fleet| {
+        let mut other = fleet.instances[0].clone();
+        other.instance_id = "i-00000003".parse().unwrap();
+        fleet.instances.push(other);
+    });
+    let event = image_event("ami-00000002", "available");
+    let failing = "ec2:DescribeInstanceAttribute";
+    fake.set(steward_tests::switches::Switches::default().and_fail_about(
+        failing,
+        "InternalError",
+        "i-00000003",
+    ));
+    let report = run(&fake, FunctionKind::RetireInstance, &event);
+    assert_eq!(states(&fake), ["stopped", "running", "running"]);
+    let error = report.failure.unwrap().to_string();
+    assert!(error.starts_with("1 succeeded, 1 failed; the first: "), "{error}");
 }
 
 #[test]
