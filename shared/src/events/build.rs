@@ -34,7 +34,13 @@ pub struct EventBuilder<'a> {
 impl EventBuilder<'_> {
     fn header(&self) -> EventHeader {
         let AccountRegion { account, region } = self.target;
-        EventHeader { version: 1, account: account.to_string(), region: region.to_string() }
+        let (account, region) = (account.to_string(), region.to_string());
+        EventHeader { version: 1, account, region, omitted: 0 }
+    }
+
+    /// The same for an event with so many reasons.
+    fn header_with(&self, reasons: usize) -> EventHeader {
+        EventHeader { omitted: reasons.saturating_sub(MAX_REASONS), ..self.header() }
     }
 
     /// What a tagged image has to tell, by the tags that were written on it and its snapshots:
@@ -139,7 +145,7 @@ impl EventBuilder<'_> {
 
     fn image_step(&self, decision: &Decision) -> ImageStep {
         ImageStep {
-            header: self.header(),
+            header: self.header_with(decision.reasons.len()),
             image_id: decision.image_id.to_string(),
             name: decision.name.to_string(),
             rule: decision.rule.as_deref().map(Into::into),
@@ -164,7 +170,7 @@ impl EventBuilder<'_> {
 
     fn snapshot_step(&self, decision: &SnapshotDecision) -> SnapshotStep {
         SnapshotStep {
-            header: self.header(),
+            header: self.header_with(decision.reasons.len()),
             snapshot_id: decision.snapshot_id.to_string(),
             image_id: decision.image.as_ref().map(ToString::to_string),
             size_gib: decision.size_gib,
@@ -205,7 +211,7 @@ impl EventBuilder<'_> {
             return None;
         }
         Some(Event::InstanceRetired(InstanceRetired {
-            header: self.header(),
+            header: self.header_with(decision.reasons.len()),
             instance_id: decision.instance_id.to_string(),
             image_id: decision.image_id.as_ref().map(ToString::to_string),
             action: decision.action.to_string(),

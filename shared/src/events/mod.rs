@@ -1,5 +1,6 @@
 //! Events: the ones that start a run ([`Trigger`]), and the ones that a run publishes ([`Event`]).
 
+mod bounded;
 mod build;
 mod publish;
 mod schema;

@@ -3,6 +3,7 @@
 //! A job takes the ports, the policy, the time and the run's context, and returns a value. In plan
 //! mode it makes no call that changes anything.
 
+mod answer_size;
 mod prune_images;
 mod reap_snapshots;
 mod retire_instances;
@@ -15,7 +16,9 @@ use std::hash::Hash;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 
+pub use self::answer_size::{MAX_DECISIONS, MAX_RECORDS, Omitted};
 pub use crate::apply::Mode;
 use crate::apply::{Counts, MARGIN, Outcome, Status, StepRecord};
 use crate::cloud::{Cloud, CloudError, Instances, NamedBus};
@@ -26,13 +29,6 @@ use crate::plan::snapshots::SnapshotDecision;
 use crate::plan::{Decision, Summary};
 use crate::policy::Policy;
 use crate::progress::RunContext;
-
-/// The maximum number of decisions in an answer. Lambda allows 6 MB; a decision with many reasons
-/// takes about 1 KB.
-pub const MAX_DECISIONS: usize = 1000;
-/// The maximum number of step records in an answer. One takes about 100 bytes, or 500 with a
-/// failure or with reasons.
-pub const MAX_RECORDS: usize = 5_000;
 
 /// How long an event may be ahead of the provider's own listings. An image that is not found
 /// after that is gone. The runtime sends a failed event again after one minute and after two more.
@@ -128,6 +124,20 @@ impl JobReport {
         }
     }
 
+    /// The answer as the function returns it: a JSON object, with the number of events that were
+    /// lost, if any.
+    ///
+    /// # Errors
+    /// None that can be provoked: every field is plain JSON.
+    pub fn response(&self) -> Result<Value, serde_json::Error> {
+        let mut response = serde_json::to_value(&self.answer)?;
+        let lost = self.counts.as_ref().map_or(0, |counts| counts.events_lost);
+        if let (Value::Object(fields), true) = (&mut response, lost > 0) {
+            fields.insert("events_lost".to_owned(), lost.into());
+        }
+        Ok(response)
+    }
+
     /// Publishes the events, and counts those that the bus does not accept.
     pub async fn publish(
         &mut self,
@@ -155,6 +165,9 @@ pub struct Tagged {
     pub dropped: Vec<DroppedTag>,
     /// The resources that could not be tagged, and why.
     pub not_tagged: Vec<StepRecord>,
+    /// What the lists leave out.
+    #[serde(skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// A resource and its new tags.
@@ -190,6 +203,9 @@ pub struct Pruned {
     pub tagged: Vec<TaggedResource>,
     /// What was done.
     pub outcome: Outcome,
+    /// What the lists leave out.
+    #[serde(skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// A sweep over the snapshots.
@@ -205,6 +221,9 @@ pub struct Reaped {
     pub kept: Vec<SnapshotDecision>,
     /// What was done.
     pub outcome: Outcome,
+    /// What the lists leave out.
+    #[serde(skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// The instances that asked to be retired.
@@ -218,6 +237,9 @@ pub struct Retired {
     pub kept: Vec<InstanceDecision>,
     /// Those that were not reached in time, and those that failed.
     pub not_retired: Vec<StepRecord>,
+    /// What the lists leave out.
+    #[serde(skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// Why the runtime should try again.

@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_DECISIONS, MAX_RECORDS, Mode, Pruned, failure_of,
-    not_for_us,
-};
+use super::{Answer, FunctionKind, Job, JobReport, Mode, Omitted, Pruned, failure_of, not_for_us};
 use crate::apply::{self, Counts, Outcome, StepKind, TagBatches};
 use crate::collect;
 use crate::events::Trigger;
@@ -56,11 +53,11 @@ impl Job<'_> {
             .decisions
             .into_iter()
             .filter(|one| one.action.changes() || announced.lost.contains(&one.image_id));
-        let decisions = changing.take(MAX_DECISIONS).collect();
-        let outcome = outcome.abridged(MAX_RECORDS);
-        let tagged = late.tagged.into_values().flatten().take(MAX_DECISIONS).collect();
-        let pruned = Pruned { mode: self.mode, summary: plan.summary, decisions, tagged, outcome };
-        let (answer, counts) = (Answer::Pruned(pruned), Some(counts));
+        let decisions = changing.collect();
+        let tagged = late.tagged.into_values().flatten().collect();
+        let (mode, summary, omitted) = (self.mode, plan.summary, Omitted::default());
+        let pruned = Pruned { mode, summary, decisions, tagged, outcome, omitted };
+        let (answer, counts) = (Answer::Pruned(pruned).bounded(), Some(counts));
         JobReport { answer, events, counts, is_sweep: true, failure }
     }
 

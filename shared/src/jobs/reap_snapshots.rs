@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Announced, Answer, FunctionKind, Job, JobReport, MAX_DECISIONS, MAX_RECORDS, Mode, Reaped,
-    any_failed, failure_of, not_for_us,
+    Announced, Answer, FunctionKind, Job, JobReport, Mode, Omitted, Reaped, any_failed, failure_of,
+    not_for_us,
 };
 use crate::apply::{self, Counts, Outcome, StepKind};
 use crate::cloud::SnapshotScope;
@@ -49,9 +49,8 @@ impl Job<'_> {
             true => failure_of(&outcome),
             false => any_failed(outcome.failed(), deleted.len()),
         };
-        let mut reaped = Reaped::new(self.mode, plan, outcome.abridged(MAX_RECORDS));
-        reaped.kept.truncate(MAX_DECISIONS);
-        let (answer, counts) = (Answer::Reaped(reaped), Some(counts));
+        let reaped = Reaped::new(self.mode, plan, outcome);
+        let (answer, counts) = (Answer::Reaped(reaped).bounded(), Some(counts));
         JobReport { answer, events, counts, is_sweep, failure }
     }
 
@@ -93,6 +92,6 @@ impl Reaped {
                 SnapshotAction::Keep => kept.push(decision),
             }
         }
-        Self { mode, orphans, due, kept, outcome }
+        Self { mode, orphans, due, kept, outcome, omitted: Omitted::default() }
     }
 }

@@ -1,8 +1,8 @@
 //! Instances that asked to be retired once their image is there.
 
 use super::{
-    Answer, FunctionKind, Job, JobError, JobReport, MAX_DECISIONS, Mode, Retired, all_failed,
-    any_failed, not_for_us,
+    Answer, FunctionKind, Job, JobError, JobReport, Mode, Omitted, Retired, all_failed, any_failed,
+    not_for_us,
 };
 use crate::apply::{Counts, MARGIN, Status, StepKind, StepRecord, StepResult};
 use crate::cloud::{CloudError, ErrorKind};
@@ -48,6 +48,7 @@ impl Job<'_> {
             retired: Vec::new(),
             kept: Vec::new(),
             not_retired: Vec::new(),
+            omitted: Omitted::default(),
         };
         for instance in &instances {
             let image = images.iter().find(|image| asks_for(instance, image, self.policy));
@@ -71,7 +72,6 @@ impl Job<'_> {
             let image = image.map(|image| &image.image_id);
             self.retire_one(&instance.instance_id, image, &mut retired).await;
         }
-        retired.kept.truncate(MAX_DECISIONS);
         Ok(self.report_retired(retired, only.is_none()))
     }
 
@@ -170,7 +170,7 @@ impl Job<'_> {
             (true, _) => None,
             (false, done) => any_failed(retired.failed(), done),
         };
-        let (answer, counts) = (Answer::Retired(retired), Some(counts));
+        let (answer, counts) = (Answer::Retired(retired).bounded(), Some(counts));
         JobReport { answer, events, counts, is_sweep, failure }
     }
 }

@@ -1,8 +1,8 @@
 //! A new image: tag it and its snapshots.
 
 use super::{
-    Answer, DroppedTag, Job, JobError, JobReport, Mode, Tagged, TaggedResource, any_failed,
-    not_for_us,
+    Answer, DroppedTag, Job, JobError, JobReport, Mode, Omitted, Tagged, TaggedResource,
+    any_failed, not_for_us,
 };
 use crate::apply::{self, Change, Counts, StepKind, StepRecord, StepResult};
 use crate::cloud::{CloudError, ErrorKind};
@@ -37,7 +37,7 @@ impl Job<'_> {
                 (image, Heard::Available, at)
             }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
-                tracing::warn!(image_id = %image, message, "image failed");
+                tracing::warn!(image_id = %image, error = message, "image failed");
                 return Ok(JobReport::ignored(format!("{image} failed: {message}")));
             }
             Trigger::Creating { image, by, at } => (image, Heard::Creating(by.as_deref()), at),
@@ -60,6 +60,7 @@ impl Job<'_> {
             tagged: Vec::new(),
             dropped: Vec::new(),
             not_tagged: Vec::new(),
+            omitted: Omitted::default(),
         };
         match (heard, found.state) {
             (Heard::Creating(Some(creator)), _) => {
@@ -179,7 +180,7 @@ impl Job<'_> {
             ),
         };
         let events = events.into_iter().collect();
-        let (answer, counts) = (Answer::Tagged(tagged), Some(counts));
+        let (answer, counts) = (Answer::Tagged(tagged).bounded(), Some(counts));
         JobReport { answer, events, counts, is_sweep: false, failure }
     }
 }
