@@ -296,6 +296,11 @@ class Runtime:
             time.sleep(0.005)
         return answer.result()
 
+    def check_logs(self) -> None:
+        """Read every log, which fails if a line is not as it should be."""
+        for name in self._functions:
+            self.logs(name)
+
     def logs(self, name: str) -> list[dict[str, Any]]:
         """What the function has logged since it was started: a JSON object a line."""
         lines = self._functions[name].process.said().splitlines()
