@@ -11,7 +11,7 @@ use std::time::{Instant, SystemTime};
 use jiff::Timestamp;
 use lambda_runtime::{Diagnostic, Error, LambdaEvent, service_fn};
 use serde_json::Value;
-
+use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 
 pub use function::{Function, FunctionError, Invocation};
@@ -27,7 +27,8 @@ const LOG_LEVEL: &str = "AWS_LAMBDA_LOG_LEVEL";
 fn log_level(told: Option<&str>) -> LevelFilter {
     match told {
         Some(level) if level.eq_ignore_ascii_case("fatal") => LevelFilter::ERROR,
-        Some(level) => level.parse().unwrap_or(LevelFilter::INFO),
+        // Not as a filter, which would take an empty text for `ERROR`, and know `OFF`.
+        Some(level) => level.parse::<Level>().map_or(LevelFilter::INFO, LevelFilter::from_level),
         None => LevelFilter::INFO,
     }
 }
@@ -78,6 +79,7 @@ mod tests {
             (Some("ERROR"), LevelFilter::ERROR),
             (Some("FATAL"), LevelFilter::ERROR),
             (Some("LOUD"), LevelFilter::INFO),
+            (Some("OFF"), LevelFilter::INFO),
         ] {
             assert_eq!(log_level(told), level, "{told:?}");
         }
