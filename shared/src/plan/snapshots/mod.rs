@@ -79,13 +79,28 @@ pub enum SnapshotAction {
 }
 
 impl SnapshotPlan {
+    /// Whether the event `Snapshot Marked` must be accepted by the bus before anything is done about
+    /// the snapshot. One that is deleted was announced when it was tagged.
+    pub fn announces(&self, decision: &SnapshotDecision) -> bool {
+        decision.action == SnapshotAction::Mark
+    }
+
     /// Keeps `snapshots` for now, because there was no time to verify them.
     pub fn defer_unverified(&mut self, snapshots: &HashSet<SnapshotId>) {
+        self.defer(snapshots, &SnapshotReason::Unverified);
+    }
+
+    /// Keeps `snapshots` for now, because the bus did not accept the event `Snapshot Marked` of them.
+    pub fn defer_unannounced(&mut self, snapshots: &HashSet<SnapshotId>) {
+        self.defer(snapshots, &SnapshotReason::NotAnnounced);
+    }
+
+    fn defer(&mut self, snapshots: &HashSet<SnapshotId>, reason: &SnapshotReason) {
         for decision in &mut self.decisions {
             if snapshots.contains(&decision.snapshot_id) && decision.action != SnapshotAction::Keep
             {
                 decision.action = SnapshotAction::Keep;
-                decision.reasons.push(SnapshotReason::Unverified);
+                decision.reasons.push(reason.clone());
             }
         }
     }
