@@ -164,7 +164,12 @@ impl EventBuilder<'_> {
     pub fn of_orphans(&self, plan: &SnapshotPlan) -> Vec<(SnapshotId, Event)> {
         let announced = plan.decisions.iter().filter(|one| plan.announces(one));
         announced
-            .map(|one| (one.snapshot_id.clone(), Event::SnapshotMarked(self.snapshot_step(one))))
+            .map(|one| {
+                let mut step = self.snapshot_step(one);
+                // One that is deleted in this run.
+                step.delete_after.get_or_insert_with(|| self.now.to_string());
+                (one.snapshot_id.clone(), Event::SnapshotMarked(step))
+            })
             .collect()
     }
 

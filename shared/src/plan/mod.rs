@@ -217,9 +217,16 @@ impl Plan {
     }
 
     /// Whether the event `Image Expired` must be accepted by the bus before anything is done about
-    /// the image.
+    /// the image: it is tagged as expired now, or EC2 does not show that any step was taken. Its tags
+    /// may be anybody's, so the tag does not tell that it was announced.
     pub fn announces(&self, decision: &Decision) -> bool {
-        self.marks(decision)
+        let is_first = match &decision.action {
+            Action::Deprecate { .. } => true,
+            Action::Disable { first, .. } => *first,
+            Action::Deregister { removal } => removal.first,
+            Action::Keep | Action::Wait | Action::Expire | Action::Rescue(_) => false,
+        };
+        is_first || self.marks(decision)
     }
 
     /// Makes `images` wait, because there was no time to verify them.

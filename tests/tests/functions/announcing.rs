@@ -179,6 +179,26 @@ fn cost_one_call_for_ten() {
     assert_eq!(puts(), [10, 10, 7, 10, 10, 8]);
 }
 
+#[test]
+fn come_before_the_first_step_whatever_the_tags_say() {
+    let forged = |fake: &Fake| {
+        fake.change(|fleet| {
+            let tag = [(MARK, "2026-09-01T00:00:00Z")].into_iter().collect();
+            fleet.images[0].tags = fleet.images[0].tags.with(&tag);
+        });
+    };
+    let fake = family(1);
+    forged(&fake);
+    prune(&fake);
+    assert_eq!(announced(&fake), ["ami-00000000"]);
+    let fake = family(1);
+    forged(&fake);
+    fake.set(Switches { reject_events: u32::MAX, ..Switches::default() });
+    let before = fake.world();
+    prune(&fake);
+    assert!(fake.world() == before, "a step was taken without a notice");
+}
+
 /// Snapshots of images that no longer exist.
 fn orphans(count: usize) -> Fake {
     let orphan = |n: usize| {
@@ -242,4 +262,30 @@ fn of_an_orphan_that_were_not_accepted_hold_it_back() {
     assert_eq!(report.counts.unwrap().events_lost, 1);
     reap(&fake);
     assert_eq!(waiting(&fake).len(), 2);
+}
+
+#[test]
+fn of_an_orphan_come_before_it_is_deleted_whoever_tagged_it() {
+    let tagged = || {
+        let fake = orphans(1);
+        fake.change(|fleet| {
+            let tags = [
+                ("image-steward:delete-after", "2026-11-01T00:00:00Z"),
+                ("image-steward:image", "ami-90000000"),
+            ];
+            fleet.snapshots[0].tags = tags.into_iter().collect();
+        });
+        fake
+    };
+    let fake = tagged();
+    reap(&fake);
+    assert_eq!(fake.world().snapshots, []);
+    let types: Vec<_> = fake.messages().iter().map(|one| one.detail_type).collect();
+    assert_eq!(types, ["Snapshot Marked", "Sweep Completed", "Snapshot Deleted"]);
+    let fake = tagged();
+    fake.set(Switches { reject_events: u32::MAX, ..Switches::default() });
+    let report = reap(&fake);
+    assert_eq!(fake.world().snapshots.len(), 1);
+    let [kept] = &reaped(&report).kept[..] else { panic!("{report:?}") };
+    assert_eq!(kept.reasons.last(), Some(&SnapshotReason::NotAnnounced));
 }
