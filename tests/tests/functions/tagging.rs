@@ -79,13 +79,18 @@ fn an_event_that_succeeded_in_part_is_retried_and_writes_the_rest() {
 fn an_image_whose_snapshots_could_be_deleted_in_part_only_is_retried() {
     let old = |n: usize| {
         json!({
-            "snapshot_id": format!("snap-{n:08}"),
+            "snapshot_id": format!("snap-{n:08}"), "volume_id": format!("vol-{n:08}"),
+            "description": "Created by CreateImage(i-00000009) for ami-00000009",
             "tags": {"image-steward:image": "ami-00000009",
                      "image-steward:delete-after": "2026-11-20T00:00:00Z"},
         })
     };
     let fake = fake(json!({
         "images": [{"image_id": "ami-00000001"}], "snapshots": [old(1), old(2)],
+        "recycled_images": [{
+            "image": {"image_id": "ami-00000009"},
+            "entered_at": "2026-11-10T00:00:00Z", "leaves_at": "2026-11-24T00:00:00Z",
+        }],
         "instances": [{"instance_id": "i-00000001", "image_id": "ami-00000001"}],
     }));
     let failing = Switches::default();
