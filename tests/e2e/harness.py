@@ -168,17 +168,24 @@ class Account:
         return self.control("GET", "fleet")
 
     def set_back(self, tag: str, by: timedelta, but: Container[str] = ()) -> None:
-        """Set back the times that snapshots carry in a tag, for all but these ids.
+        """Set back the times that snapshots carry in a tag, for all but these ids, and the times at
+        which images entered the Recycle Bin.
 
         So a wait ends that is longer than a test or the demo may take.
         """
-        for one in self.fleet()["snapshots"]:
+        fleet = self.fleet()
+        recycled = [
+            one | {at: earlier(one[at], by) for at in ("entered_at", "leaves_at")}
+            for one in fleet["recycled_images"]
+        ]
+        self.control("PATCH", "fleet", {"recycled_images": recycled})
+        for one in fleet["snapshots"]:
             time = one["tags"].get(tag)
             if time is None or one["snapshot_id"] in but:
                 continue
-            earlier = f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
             self.client("ec2").create_tags(
-                Resources=[one["snapshot_id"]], Tags=[{"Key": tag, "Value": earlier}]
+                Resources=[one["snapshot_id"]],
+                Tags=[{"Key": tag, "Value": earlier(time, by)}],
             )
 
     def forget_calls(self) -> None:
@@ -194,6 +201,11 @@ class Account:
         names = [call["action"] for call in self.calls()]
         reads = ("Describe", "Get", "List", "PutEvents")
         return [name for name in names if not name.split(":")[-1].startswith(reads)]
+
+
+def earlier(time: str, by: timedelta) -> str:
+    """This time, set back."""
+    return f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class Function:
