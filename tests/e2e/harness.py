@@ -308,10 +308,22 @@ class Runtime:
             time.sleep(0.005)
         return answer.result()
 
+    def check_logs(self) -> None:
+        """Read every log, which fails if a line is not as it should be."""
+        for name in self._functions:
+            self.logs(name)
+
     def logs(self, name: str) -> list[dict[str, Any]]:
         """What the function has logged since it was started: a JSON object a line."""
         lines = self._functions[name].process.said().splitlines()
-        return [json.loads(line) for line in lines]
+        return [json.loads(line, object_pairs_hook=_once) for line in lines]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a key that it has twice would be lost on the way to CloudWatch."""
+    keys = [key for key, _ in pairs]
+    assert len(keys) == len(set(keys)), f"a key comes twice in a line of the log: {keys}"
+    return dict(pairs)
 
 
 def image_steward(
