@@ -177,7 +177,9 @@ def prune(account: Account, runtime: Runtime, before: World, stuck: str) -> None
         f"{kept} kept, because they are not due or another image needs them"
     )
     let_pass(AN_HOUR, account, before)
-    print("An hour later (the demo sets the dates in the tags and in the Recycle Bin back):")
+    print(
+        "An hour later (the demo sets the dates in the tags and in the Recycle Bin back):"
+    )
     for sweep in ("first", "second"):
         reaped = runtime.invoke("reap-snapshots", scheduled_event())
         print(f"reap-snapshots, {sweep} sweep: {counts(reaped['outcome'])}")

@@ -112,7 +112,9 @@ class Fleet:
         if age in DISABLED.get(family, ()):
             done["state"] = "disabled"
             tags["image-steward:launch-permissions"] = f"{image_id} none"
-            tags["image-steward:deprecation"] = f"{image_id} none disabled {self.ago(days)}"
+            tags["image-steward:deprecation"] = (
+                f"{image_id} none disabled {self.ago(days)}"
+            )
         return done
 
 
