@@ -310,7 +310,9 @@ class Runtime:
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object; a key that it has twice would be lost on the way to CloudWatch."""
     keys = [key for key, _ in pairs]
-    assert len(keys) == len(set(keys)), f"a key comes twice in a line of the log: {keys}"
+    assert len(keys) == len(set(keys)), (
+        f"a key comes twice in a line of the log: {keys}"
+    )
     return dict(pairs)
 
 

@@ -187,8 +187,11 @@ def test_a_notice_comes_before_its_tag_and_once(
     assert told(account).count("Image Expired") == 1
     calls = [(one["action"], str(one["params"])) for one in account.calls()]
     first = next(n for n, (name, _) in enumerate(calls) if "PutEvents" in name)
-    [tagged] = [n for n, (name, told) in enumerate(calls) if "expired-at" in told
-                and name == "CreateTags"]
+    [tagged] = [
+        n
+        for n, (name, told) in enumerate(calls)
+        if "expired-at" in told and name == "CreateTags"
+    ]
     assert first < tagged
 
 
