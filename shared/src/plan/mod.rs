@@ -34,6 +34,7 @@ use keep::FamilyRank;
 use matching::Cutoffs;
 pub(crate) use name_prefix::{NameParts, name_prefix};
 use notes::Note;
+pub(crate) use protect::not_enabled;
 use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
