@@ -187,6 +187,13 @@ class TestStages:
         assert account.fleet() == once
 
 
+DISABLED_BY_OTHERS = {
+    "another deprecation time": ({"deprecation_time": ago(5)}, "tags_disagree"),
+    "not deprecated": ({"deprecation_time": None}, "tags_disagree"),
+    "protected": ({"protected": "enabled-with-cooldown"}, "protected"),
+}
+
+
 def shared() -> Any:
     """Image 3, which we disabled, and which was shared with `SAVED` before."""
     return disabled(3, 10, " ".join(SAVED))
@@ -368,6 +375,40 @@ class TestArguments:
         }
         assert image_of(account.fleet(), ami(5))["state"] == "disabled"
         assert restore(account, "--all-since", ago(5)) == []
+
+    @pytest.mark.parametrize(
+        ("more", "why"), DISABLED_BY_OTHERS.values(), ids=DISABLED_BY_OTHERS.keys()
+    )
+    def test_all_since_enables_only_what_ec2_shows_as_disabled_by_a_step(
+        self, account: Account, more: dict[str, Any], why: str
+    ) -> None:
+        """It finds images by tags, which anybody may have written."""
+        account.load(small_fleet(disabled(3, 10, STRANGER, **more), disabled(4, 10)))
+        answers = restore(
+            account, "--all-since", ago(20), *share_with(STRANGER), code=PART
+        )
+        [theirs, ours] = answers
+        assert (ours["image_id"], ours["status"]) == (ami(4), "restored")
+        assert "problem" not in ours
+        problem = {"kind": "not_enabled", "image": ami(3), "why": why}
+        assert theirs["problem"] == problem
+        fleet = account.fleet()
+        assert image_of(fleet, ami(4))["state"] == "available"
+        left = image_of(fleet, ami(3))
+        assert (left["state"], left["launch_permissions"]) == ("disabled", [])
+        assert PERMISSIONS in left["tags"]
+        said = image_steward(account, "restore", "--all-since", ago(20)).stdout
+        assert f"to enable it all the same: image-steward restore {ami(3)}" in said
+
+    @pytest.mark.parametrize("more", [one for one, _ in DISABLED_BY_OTHERS.values()])
+    def test_one_that_a_person_names_is_enabled_whoever_disabled_it(
+        self, account: Account, more: dict[str, Any]
+    ) -> None:
+        account.load(small_fleet(disabled(3, 10, **more)))
+        [answer] = restore(account, ami(3))
+        assert answer["status"] == "restored"
+        assert ENABLED in answer["done"]
+        assert image_of(account.fleet(), ami(3))["state"] == "available"
 
     def test_all_since_says_when_there_is_none(self, account: Account) -> None:
         account.load(small_fleet(disabled(3, 10)))
