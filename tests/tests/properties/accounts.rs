@@ -1,0 +1,263 @@
+//! Random accounts for a long time: policies, and fleets that this tool has not seen before.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use jiff::SignedDuration;
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use steward::model::{Recyclable, Tags};
+use steward::policy::Policy;
+use steward_tests::fleet::{Fleet, FleetImage, FleetInstance, FleetRule};
+
+use super::history::our_tags;
+use super::worlds::{fleet_of, image_id};
+
+pub const PREFIX: &str = "image-steward:";
+/// An account that images may be shared with again; the second is in no policy.
+pub const FRIEND: &str = "111122223333";
+pub const STRANGER: &str = "666666666666";
+/// Fewer images than elsewhere, because there are many days.
+pub const IMAGES: usize = 5;
+
+/// The waits of the retire steps, in days.
+#[derive(Debug, Clone, Copy)]
+pub struct Waits {
+    pub deprecate: Option<i64>,
+    pub disable: Option<i64>,
+    pub deregister: i64,
+}
+
+/// A random policy, and what a test has to know of it.
+#[derive(Clone)]
+pub struct AccountPolicy {
+    pub waits: Waits,
+    /// Whether images are kept by their rank among others.
+    pub ranked: bool,
+    pub retires_instances: bool,
+    pub orphans: Option<i64>,
+    pub recycle_bin_optional: bool,
+    text: String,
+}
+
+/// What a policy says when this version knows the list of accounts to share with again.
+const SHARE_BACK: &str = "share_back = [\"111122223333\"]\n";
+
+impl AccountPolicy {
+    pub fn policy(&self) -> Policy {
+        let parsed = Policy::parse(&self.text.replace("@share_back\n", SHARE_BACK), "random");
+        parsed
+            .or_else(|_| Policy::parse(&self.text.replace("@share_back\n", ""), "random"))
+            .unwrap_or_else(|error| panic!("{error}"))
+    }
+}
+
+impl AccountPolicy {
+    /// Whether this version knows the list of accounts to share with again.
+    pub fn knows_share_back(&self) -> bool {
+        Policy::parse(&self.text.replace("@share_back\n", SHARE_BACK), "random").is_ok()
+    }
+}
+
+impl fmt::Debug for AccountPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text.replace("@share_back\n", SHARE_BACK))
+    }
+}
+
+const WAITS: [(Option<i64>, Option<i64>, i64); 14] = [
+    (Some(0), Some(7), 14),
+    (Some(0), Some(1), 7),
+    (Some(2), Some(5), 9),
+    (Some(0), None, 5),
+    (Some(1), None, 7),
+    (Some(0), Some(3), 3),
+    (Some(3), Some(3), 6),
+    (Some(3), Some(3), 3),
+    (Some(0), Some(0), 0),
+    (None, Some(1), 7),
+    (None, Some(0), 7),
+    (None, None, 7),
+    (None, None, 0),
+    (Some(0), Some(0), 7),
+];
+
+fn never(days: Option<i64>) -> String {
+    days.map_or("never".to_owned(), |days| format!("{days}d"))
+}
+
+pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
+    let keep = prop_oneof![
+        (0_u32..3, 0_u32..2)
+            .prop_map(|(last, least)| (true, format!("last = {last}, at_least = {least}"))),
+        (1_u32..3).prop_map(|daily| (true, format!("daily = {daily}, at_least = 1"))),
+        prop_oneof![Just(1), Just(30), Just(200)]
+            .prop_map(|within| (false, format!("within = \"{within}d\", at_least = 0"))),
+    ];
+    let shape = (
+        prop::sample::select(&WAITS[..]),
+        prop_oneof![Just(7_i64), Just(1), Just(0)],
+        prop_oneof![Just("keep"), Just("retire")],
+        option::of(prop_oneof![Just(1_i64), Just(7)]),
+        prop::bool::weighted(0.3),
+        option::weighted(0.4, prop_oneof![Just("stop"), Just("terminate")]),
+        any::<bool>(),
+        prop::bool::weighted(0.3),
+        any::<bool>(),
+    );
+    (keep, shape).prop_map(|((ranked, keep), shape)| {
+        let (waits, delete, shared, orphans, optional, instances, grouped, some, asked) = shape;
+        let (deprecate, disable, deregister) = waits;
+        let only = if some { "match = { tags = { Family = \"web\" } }\n" } else { "" };
+        let group_by = if grouped { "[\"tag:Family\"]" } else { "[]" };
+        let bin = if optional { "optional" } else { "required" };
+        let check = if asked { "required" } else { "off" };
+        let mut text = format!(
+            "version = 1\n[[rule]]\nname = \"random\"\n{only}group_by = {group_by}\n\
+             keep = {{ {keep}, tags = {{ Pinned = \"*\" }} }}\n\
+             retire = {{ deprecate_after = \"{}\", disable_after = \"{}\", deregister_after = \"{deregister}d\", delete_snapshots_after = \"{delete}d\" }}\n\
+             [safety]\nmax_per_run = 1000\nmax_fraction = 1.0\nmin_references = 0\n\
+             shared_images = \"{shared}\"\nrecycle_bin = \"{bin}\"\nreferences_check = \"{check}\"\n@share_back\n",
+            never(deprecate),
+            never(disable),
+        );
+        if let Some(days) = orphans {
+            text.push_str(&format!("[orphans]\ndelete_after = \"{days}d\"\n"));
+        }
+        if let Some(how) = instances {
+            text.push_str(&format!("[instances]\nretire = \"{how}\"\n"));
+        }
+        AccountPolicy {
+            waits: Waits { deprecate, disable, deregister },
+            ranked,
+            retires_instances: instances.is_some(),
+            orphans,
+            recycle_bin_optional: optional,
+            text,
+        }
+    })
+}
+
+fn ours_removed(tags: &Tags) -> Tags {
+    let ours: Vec<String> = our_tags(tags)
+        .map(|(key, _)| key.to_owned())
+        .filter(|key| !key.ends_with(":keep"))
+        .collect();
+    tags.without(&ours)
+}
+
+/// A fleet that this tool has not seen before, in which EC2 wrote the descriptions of the snapshots.
+pub fn some_fleet() -> impl Strategy<Value = Fleet> {
+    let rules = prop_oneof![3 => Just(Some(14_u32)), 1 => Just(Some(7)), 1 => Just(None)];
+    let instances = vec((0..IMAGES, any::<bool>(), prop::bool::weighted(0.2)), 0..2);
+    let made = vec(prop_oneof![4 => Just(Made::ByImage), 1 => Just(Made::ByPeople)], 24);
+    (instances, fleet_of(IMAGES), made, rules).prop_map(|(instances, mut fleet, made, rules)| {
+        for image in &mut fleet.images {
+            as_first_seen(image);
+        }
+        describe_snapshots(&mut fleet, &made);
+        for (number, (image, asks, later)) in instances.into_iter().enumerate() {
+            add_source(&mut fleet, number, image, asks, later);
+        }
+        let rules = rules.into_iter().flat_map(|days| {
+            [Recyclable::Images, Recyclable::Snapshots].map(|what| FleetRule::of_all(what, days))
+        });
+        fleet.retention_rules = Some(rules.collect());
+        fleet
+    })
+}
+
+/// Who wrote a snapshot's description.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    ByImage,
+    ByPeople,
+}
+
+/// What [`super::worlds::an_image`] says that this tool did to the image is not done.
+fn as_first_seen(image: &mut FleetImage) {
+    if image.tags.has(&format!("{PREFIX}deprecation")) {
+        image.state = "available".to_owned();
+        image.deprecation_time = None;
+    }
+    image.tags = ours_removed(&image.tags);
+}
+
+fn describe_snapshots(fleet: &mut Fleet, made: &[Made]) {
+    let images = &fleet.images;
+    let mut backups = 0;
+    fleet.snapshots.retain_mut(|snapshot| {
+        snapshot.tags = ours_removed(&snapshot.tags);
+        let number = snapshot.snapshot_id.as_str().bytes().map(usize::from).sum::<usize>();
+        let by_image = made.get(number % made.len()) == Some(&Made::ByImage);
+        let user = images.iter().find(|image| image.snapshots.contains(&snapshot.snapshot_id));
+        match user {
+            Some(image) if by_image => {
+                snapshot.description =
+                    format!("Created by CreateImage(i-1) for {}", image.image_id);
+                snapshot.volume_id = "vol-1".to_owned();
+                snapshot.started_at = image.created_at - SignedDuration::from_mins(1);
+            }
+            None if snapshot.description.is_empty() => {
+                snapshot.description = "nightly backup".to_owned();
+                snapshot.volume_id = "vol-1".to_owned();
+            }
+            _ => {}
+        }
+        backups += usize::from(user.is_none());
+        user.is_some() || backups <= 4
+    });
+}
+
+/// Lets the image have been made from an instance, which may ask to be retired.
+fn add_source(fleet: &mut Fleet, number: usize, image: usize, asks: bool, later: bool) {
+    let Some(image) = fleet.images.iter_mut().find(|one| one.image_id == image_id(image)) else {
+        return;
+    };
+    let id = format!("i-source{number}");
+    let mut instance = FleetInstance::new(id.parse().unwrap(), "ami-elsewhere".parse().unwrap());
+    let hours = if later { 24 } else { -24 };
+    instance.launched_at = image.created_at + SignedDuration::from_hours(hours);
+    if asks {
+        let tag = (format!("{PREFIX}retire-when-imaged"), image.image_id.to_string());
+        instance.tags = [tag].into_iter().collect();
+    }
+    image.source_instance = Some(instance.instance_id.clone());
+    fleet.instances.push(instance);
+}
+
+/// The fleet in a few lines.
+pub fn describe(fleet: &Fleet) -> String {
+    let mut lines = Vec::new();
+    let tags =
+        |tags: &Tags| tags.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+    for one in &fleet.images {
+        let mut line = format!("{} {} created {}", one.image_id, one.state, one.created_at);
+        if let Some(at) = one.deprecation_time {
+            line.push_str(&format!(", deprecated {at}"));
+        }
+        if one.protected != "disabled" {
+            line.push_str(", protected");
+        }
+        let with: BTreeSet<_> = super::history::shared_with(one);
+        let of = one.snapshots.iter().map(ToString::to_string).collect::<Vec<_>>();
+        lines
+            .push(format!("{line}, shared {with:?}, tags {:?}, snapshots {of:?}", tags(&one.tags)));
+    }
+    for one in &fleet.snapshots {
+        let held = if one.locked { ", locked" } else { "" };
+        let (at, tags) = (one.started_at, tags(&one.tags));
+        lines.push(format!("{} {at} `{}`{held}, tags {tags:?}", one.snapshot_id, one.description));
+    }
+    for one in &fleet.instances {
+        let (id, image, tags) = (&one.instance_id, &one.image_id, tags(&one.tags));
+        lines.push(format!("{id} {} from {image}, tags {tags:?}", one.state));
+    }
+    for one in &fleet.launch_templates {
+        lines.push(format!("{one:?}"));
+    }
+    let days = fleet.retention_rules.iter().flatten().map(|rule| rule.days);
+    lines.push(format!("Recycle Bin rules of {:?} days", days.collect::<Vec<_>>()));
+    lines.join("\n")
+}
