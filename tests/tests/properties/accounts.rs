@@ -12,14 +12,15 @@ use steward::policy::Policy;
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance, FleetRule};
 
 use super::history::our_tags;
-use super::worlds::{fleet_of, image_id};
+use super::people::end_uses;
+use super::worlds::{fleet_of, image_id, now};
 
 pub const PREFIX: &str = "image-steward:";
 /// An account that images may be shared with again; the second is in no policy.
 pub const FRIEND: &str = "111122223333";
 pub const STRANGER: &str = "666666666666";
 /// Fewer images than elsewhere, because there are many days.
-pub const IMAGES: usize = 5;
+pub const IMAGES: usize = 14;
 
 /// The waits of the retire steps, in days.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +67,7 @@ impl fmt::Debug for AccountPolicy {
     }
 }
 
-const WAITS: [(Option<i64>, Option<i64>, i64); 14] = [
+const WAITS: [(Option<i64>, Option<i64>, i64); 17] = [
     (Some(0), Some(7), 14),
     (Some(0), Some(1), 7),
     (Some(2), Some(5), 9),
@@ -77,6 +78,9 @@ const WAITS: [(Option<i64>, Option<i64>, i64); 14] = [
     (Some(3), Some(3), 3),
     (Some(0), Some(0), 0),
     (None, Some(1), 7),
+    (None, Some(7), 14),
+    (None, Some(5), 5),
+    (Some(7), Some(14), 21),
     (None, Some(0), 7),
     (None, None, 7),
     (None, None, 0),
@@ -89,10 +93,10 @@ fn never(days: Option<i64>) -> String {
 
 pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
     let keep = prop_oneof![
-        (0_u32..3, 0_u32..2)
+        (0_u32..2, 0_u32..2)
             .prop_map(|(last, least)| (true, format!("last = {last}, at_least = {least}"))),
         (1_u32..3).prop_map(|daily| (true, format!("daily = {daily}, at_least = 1"))),
-        prop_oneof![Just(1), Just(30), Just(200)]
+        prop_oneof![Just(1), Just(20), Just(40)]
             .prop_map(|within| (false, format!("within = \"{within}d\", at_least = 0"))),
     ];
     let shape = (
@@ -103,7 +107,7 @@ pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
         prop::bool::weighted(0.3),
         option::weighted(0.4, prop_oneof![Just("stop"), Just("terminate")]),
         any::<bool>(),
-        prop::bool::weighted(0.3),
+        prop::bool::weighted(0.2),
         any::<bool>(),
     );
     (keep, shape).prop_map(|((ranked, keep), shape)| {
@@ -149,23 +153,30 @@ fn ours_removed(tags: &Tags) -> Tags {
 
 /// A fleet that this tool has not seen before, in which EC2 wrote the descriptions of the snapshots.
 pub fn some_fleet() -> impl Strategy<Value = Fleet> {
-    let rules = prop_oneof![3 => Just(Some(14_u32)), 1 => Just(Some(7)), 1 => Just(None)];
+    let rules = prop_oneof![6 => Just(Some(14_u32)), 2 => Just(Some(7)), 1 => Just(None)];
     let instances = vec((0..IMAGES, any::<bool>(), prop::bool::weighted(0.2)), 0..2);
     let made = vec(prop_oneof![4 => Just(Made::ByImage), 1 => Just(Made::ByPeople)], 24);
-    (instances, fleet_of(IMAGES), made, rules).prop_map(|(instances, mut fleet, made, rules)| {
-        for image in &mut fleet.images {
-            as_first_seen(image);
-        }
-        describe_snapshots(&mut fleet, &made);
-        for (number, (image, asks, later)) in instances.into_iter().enumerate() {
-            add_source(&mut fleet, number, image, asks, later);
-        }
-        let rules = rules.into_iter().flat_map(|days| {
-            [Recyclable::Images, Recyclable::Snapshots].map(|what| FleetRule::of_all(what, days))
-        });
-        fleet.retention_rules = Some(rules.collect());
-        fleet
-    })
+    let used = prop::bool::weighted(0.3);
+    (instances, fleet_of(IMAGES), made, rules, used).prop_map(
+        |(instances, mut fleet, made, rules, used)| {
+            if !used {
+                end_uses(&mut fleet);
+            }
+            for image in &mut fleet.images {
+                as_first_seen(image);
+            }
+            describe_snapshots(&mut fleet, &made);
+            for (number, (image, asks, later)) in instances.into_iter().enumerate() {
+                add_source(&mut fleet, number, image, asks, later);
+            }
+            let rules = rules.into_iter().flat_map(|days| {
+                [Recyclable::Images, Recyclable::Snapshots]
+                    .map(|what| FleetRule::of_all(what, days))
+            });
+            fleet.retention_rules = Some(rules.collect());
+            fleet
+        },
+    )
 }
 
 /// Who wrote a snapshot's description.
@@ -175,8 +186,11 @@ enum Made {
     ByPeople,
 }
 
-/// What [`super::worlds::an_image`] says that this tool did to the image is not done.
+/// What [`super::worlds::an_image`] says that this tool did to the image is not done. And it is
+/// younger, so that it may expire within the days of a test.
 fn as_first_seen(image: &mut FleetImage) {
+    let age = now().duration_since(image.created_at) / 8;
+    image.created_at = now() - SignedDuration::from_hours(age.as_hours());
     if image.tags.has(&format!("{PREFIX}deprecation")) {
         image.state = "available".to_owned();
         image.deprecation_time = None;

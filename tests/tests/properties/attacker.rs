@@ -24,12 +24,16 @@ use super::search::search;
 const DAYS: usize = 40;
 const SECRET: &str = "hunter2-correct-horse";
 
-/// Images, snapshots and instances are meant by their place in the account's lists at that time.
+/// Images, snapshots and instances are meant by their place in the account's lists at that time, or
+/// all of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Target {
     Image(usize),
     Snapshot(usize),
     Instance(usize),
+    Images,
+    Snapshots,
+    Instances,
 }
 
 /// The state tags. `keep` is written, and never removed or changed.
@@ -171,25 +175,28 @@ fn target() -> impl Strategy<Value = Target> {
     ]
 }
 
+/// One of them, or all.
+fn some_of(one: impl Strategy<Value = Target>, all: Target) -> impl Strategy<Value = Target> {
+    prop_oneof![2 => one, 1 => Just(all)]
+}
+
 fn writing() -> impl Strategy<Value = Attack> {
-    let any: Vec<_> = IMAGE_KEYS
-        .iter()
-        .chain(&SNAPSHOT_KEYS)
-        .chain(&OTHER_KEYS)
-        .map(|key| tag(key).boxed())
-        .collect();
-    let any = proptest::strategy::Union::new(any);
-    let on_image = (tag("expired-at"), tag("deprecation"), tag("launch-permissions"))
+    let keys = IMAGE_KEYS.iter().chain(&SNAPSHOT_KEYS).chain(&OTHER_KEYS);
+    let any = proptest::strategy::Union::new(keys.map(|key| tag(key).boxed()));
+    let images = || some_of(image().prop_map(Target::Image), Target::Images);
+    let snapshots = some_of((0_usize..16).prop_map(Target::Snapshot), Target::Snapshots);
+    let instances = some_of((0_usize..3).prop_map(Target::Instance), Target::Instances);
+    let image_tags = (tag("expired-at"), tag("deprecation"), tag("launch-permissions"))
         .prop_map(|(one, two, three)| vec![one, two, three]);
-    let on_snapshot = (tag("delete-after"), tag("image"), tag("snapshot"))
+    let snapshot_tags = (tag("delete-after"), tag("image"), tag("snapshot"))
         .prop_map(|(one, two, three)| vec![one, two, three]);
+    let writes = |(on, tags)| Attack::Write(on, tags);
     prop_oneof![
-        4 => (target(), vec(any, 1..3)).prop_map(|(on, tags)| Attack::Write(on, tags)),
-        4 => (image(), on_image).prop_map(|(on, tags)| Attack::Write(Target::Image(on), tags)),
-        2 => (image(), tag("expired-at")).prop_map(|(on, tag)| Attack::Write(Target::Image(on), vec![tag])),
-        4 => (0_usize..16, on_snapshot).prop_map(|(on, tags)| Attack::Write(Target::Snapshot(on), tags)),
-        2 => (0_usize..3, tag("retire-when-imaged"))
-            .prop_map(|(on, tag)| Attack::Write(Target::Instance(on), vec![tag])),
+        4 => (target(), vec(any, 1..3)).prop_map(writes),
+        4 => (images(), image_tags).prop_map(writes),
+        2 => (images(), vec(tag("expired-at"), 1)).prop_map(writes),
+        4 => (snapshots, snapshot_tags).prop_map(writes),
+        2 => (instances, vec(tag("retire-when-imaged"), 1)).prop_map(writes),
     ]
 }
 
@@ -211,7 +218,7 @@ fn an_attack() -> impl Strategy<Value = Attack> {
     let sources = || prop::sample::select(vec!["aws.ec2", "attacker"]);
     prop_oneof![
         10 => writing(),
-        3 => (target(), some_keys).prop_map(|(on, keys)| Attack::Remove(on, keys)),
+        3 => (some_of(target(), Target::Images), some_keys).prop_map(|(on, keys)| Attack::Remove(on, keys)),
         3 => (target(), 0_usize..20, target(), any::<bool>(), prop_oneof![Just(0_i64), hours()])
             .prop_map(|(from, days, on, own, earlier)| Attack::Copy { from, days, on, own, earlier }),
         1 => named.prop_map(Attack::Template),
@@ -225,26 +232,36 @@ fn an_attack() -> impl Strategy<Value = Attack> {
 type Attacks = Vec<(usize, bool, Attack)>;
 
 fn some_attacks() -> impl Strategy<Value = Attacks> {
-    vec((0..DAYS, any::<bool>(), an_attack()), 1..9).prop_map(|mut all| {
-        all.sort_by_key(|(day, late, _)| (*day, *late));
-        all
-    })
+    vec((prop_oneof![0..DAYS, 0..8_usize], any::<bool>(), an_attack()), 1..24).prop_map(
+        |mut all| {
+            all.sort_by_key(|(day, late, _)| (*day, *late));
+            all
+        },
+    )
 }
 
-/// The resource that a target means, as the account is now.
-fn id_of(world: &Fleet, target: Target) -> Option<String> {
-    fn at<T>(all: &[T], place: usize) -> Option<&T> {
-        all.get(place.checked_rem(all.len())?)
-    }
+/// The resources that a target means, as the account is now.
+fn ids_of(world: &Fleet, target: Target) -> Vec<String> {
+    let images = || world.images.iter().map(|one| one.image_id.to_string()).collect::<Vec<_>>();
+    let snapshots = || world.snapshots.iter().map(|one| one.snapshot_id.to_string()).collect();
+    let instances = || world.instances.iter().map(|one| one.instance_id.to_string()).collect();
+    let one = |all: Vec<String>, place: usize| {
+        let place = place.checked_rem(all.len());
+        all.into_iter().skip(place.unwrap_or_default()).take(1).collect()
+    };
     match target {
-        Target::Image(place) => at(&world.images, place).map(|one| one.image_id.to_string()),
-        Target::Snapshot(place) => {
-            at(&world.snapshots, place).map(|one| one.snapshot_id.to_string())
-        }
-        Target::Instance(place) => {
-            at(&world.instances, place).map(|one| one.instance_id.to_string())
-        }
+        Target::Image(place) => one(images(), place),
+        Target::Snapshot(place) => one(snapshots(), place),
+        Target::Instance(place) => one(instances(), place),
+        Target::Images => images(),
+        Target::Snapshots => snapshots(),
+        Target::Instances => instances(),
     }
+}
+
+/// The image at this place; one that nobody has if there is none.
+fn image_at(world: &Fleet, place: usize) -> String {
+    ids_of(world, Target::Image(place)).pop().unwrap_or_else(|| "ami-0".to_owned())
 }
 
 fn tags_of<'f>(world: &'f Fleet, id: &str) -> Option<&'f Tags> {
@@ -285,9 +302,7 @@ fn render(words: &[Word], world: &Fleet, own: &str, now: Timestamp) -> String {
     let image = world.images.iter().find(|one| one.image_id.as_str() == own);
     let words = words.iter().map(|word| match word {
         Word::Own => own.to_owned(),
-        Word::Image(place) => {
-            id_of(world, Target::Image(*place)).unwrap_or_else(|| "ami-0".to_owned())
-        }
+        Word::Image(place) => image_at(world, *place),
         Word::Missing => "ami-0".to_owned(),
         Word::Ago(hours) => ago(*hours).to_string(),
         Word::Date(hours) => ago(*hours).to_zoned(jiff::tz::TimeZone::UTC).date().to_string(),
@@ -315,33 +330,35 @@ impl Attack {
         let world = history.world.clone();
         match self {
             Self::Write(on, tags) => {
-                let Some(id) = id_of(&world, *on) else { return };
-                let key = |name: &str| format!("{PREFIX}{name}");
-                let new =
-                    tags.iter().map(|(name, value)| (key(name), render(value, &world, &id, now)));
-                write(history, today, &id, new.collect());
+                for id in ids_of(&world, *on) {
+                    let new = tags.iter().map(|(name, value)| {
+                        (format!("{PREFIX}{name}"), render(value, &world, &id, now))
+                    });
+                    write(history, today, &id, new.collect());
+                }
             }
             Self::Remove(on, keys) => {
-                let Some(id) = id_of(&world, *on) else { return };
                 let keys: Vec<String> = keys.iter().map(|name| format!("{PREFIX}{name}")).collect();
-                let Some(held) = tags_of(&world, &id) else { return };
-                let left = held.without(&keys);
-                if left != *held {
-                    history.note(|| format!("day {today:2} attacker: {id} loses {keys:?}"));
-                    set_tags(history, &id, &left);
+                for id in ids_of(&world, *on) {
+                    let Some(held) = tags_of(&world, &id) else { continue };
+                    let left = held.without(&keys);
+                    if left != *held {
+                        history.note(|| format!("day {today:2} attacker: {id} loses {keys:?}"));
+                        set_tags(history, &id, &left);
+                    }
                 }
             }
             Self::Copy { from, days, on, own, earlier } => {
                 let back = days.checked_sub(1).and_then(|days| today.checked_sub(1 + days));
                 let past = back.and_then(|day| history.days.get(day)).unwrap_or(&world).clone();
-                let (Some(from), Some(id)) = (id_of(&past, *from), id_of(&world, *on)) else {
-                    return;
-                };
+                let Some(from) = ids_of(&past, *from).pop() else { return };
                 let Some(tags) = tags_of(&past, &from) else { return };
-                let own = own.then_some(id.as_str());
-                let new = our_tags(tags)
-                    .map(|(key, value)| (key.to_owned(), rewrite(value, &from, own, *earlier)));
-                write(history, today, &id, new.collect());
+                for id in ids_of(&world, *on) {
+                    let own = own.then_some(id.as_str());
+                    let new = our_tags(tags)
+                        .map(|(key, value)| (key.to_owned(), rewrite(value, &from, own, *earlier)));
+                    write(history, today, &id, new.collect());
+                }
             }
             Self::Template(words) => {
                 let text = render(words, &world, "", now);
@@ -366,11 +383,11 @@ impl Attack {
                 });
             }
             Self::Event(state, place, source) => {
-                let id = id_of(&world, Target::Image(*place)).unwrap_or_else(|| "ami-0".to_owned());
+                let id = image_at(&world, *place);
                 self.send(history, today, now, &image_event(&id, state, source, now));
             }
             Self::Creating(place, source) => {
-                let id = id_of(&world, Target::Image(*place)).unwrap_or_else(|| "ami-0".to_owned());
+                let id = image_at(&world, *place);
                 let event = json!({
                     "version": "0", "id": "e", "detail-type": "AWS API Call via CloudTrail",
                     "source": source, "account": "123456789012", "region": "eu-central-1",
@@ -484,4 +501,35 @@ fn tell(case: &Case, kind: &Kind) -> String {
 #[ignore = "the planner still believes tags"]
 fn an_attacker_gets_nothing_done_and_nothing_sooner() {
     search("attacker", cases, harms, tell);
+}
+
+#[test]
+#[ignore = "debug"]
+fn tally() {
+    use proptest::strategy::ValueTree;
+    let strategy = cases();
+    let mut runner = proptest::test_runner::TestRunner::deterministic();
+    let mut counts = std::collections::BTreeMap::<String, [usize; 2]>::new();
+    for _ in 0..1000 {
+        let case = strategy.new_tree(&mut runner).unwrap().current();
+        run_both(&case, false, |honest, attacked| {
+            for (n, history) in [honest, attacked].into_iter().enumerate() {
+                for one in &history.taken {
+                    let word = format!("{:?}", one.step);
+                    let word = if word.starts_with("Shared") { "Shared".to_owned() } else { word };
+                    counts.entry(word).or_default()[n] += 1;
+                }
+                counts.entry("images".into()).or_default()[n] += history.days[0].images.len();
+                counts.entry("expired".into()).or_default()[n] += history
+                    .expired
+                    .iter()
+                    .flatten()
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .len();
+            }
+        });
+    }
+    for (k, v) in counts {
+        println!("{k} {v:?}");
+    }
 }

@@ -158,7 +158,7 @@ impl People {
 }
 
 /// Ends all uses that [`hold`] began, but not the templates that others wrote.
-fn end_uses(fleet: &mut Fleet) {
+pub fn end_uses(fleet: &mut Fleet) {
     fleet.instances.retain(|one| one.instance_id.as_str().contains("source"));
     fleet.launch_templates.retain(|one| one.launch_template_id.starts_with("lt-attack"));
     fleet.launch_configurations.clear();

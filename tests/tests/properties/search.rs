@@ -10,9 +10,6 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use super::harm::{Harm, Kind};
 
-/// How many smaller cases are tried for each kind of harm.
-const SHRINKS: usize = 2_000;
-
 /// How often a kind of harm was found, and the number of the first case.
 #[derive(Clone)]
 struct Seen {
@@ -20,12 +17,24 @@ struct Seen {
     first: u64,
 }
 
-/// How many cases there are, and the seed of the first: `STEWARD_CASES` and `STEWARD_SEED`.
+/// What is said from outside.
+struct Wanted {
+    /// `STEWARD_CASES`: how many cases.
+    cases: u64,
+    /// `STEWARD_SEED`: the seed of the first case; those of the others follow.
+    seed: u64,
+    /// `STEWARD_SHRINKS`: how many smaller cases are tried for each kind of harm.
+    shrinks: u64,
+}
+
 #[expect(clippy::disallowed_methods, reason = "how many cases there are is said from outside")]
-fn from_outside() -> (u64, u64) {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
-    let random = || RandomState::new().hash_one(0) >> 16;
-    (number("STEWARD_CASES").unwrap_or(150), number("STEWARD_SEED").unwrap_or_else(random))
+fn wanted() -> Wanted {
+    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
+    Wanted {
+        cases: number("STEWARD_CASES").unwrap_or(100),
+        seed: number("STEWARD_SEED").unwrap_or_else(|| RandomState::new().hash_one(0) >> 32),
+        shrinks: number("STEWARD_SHRINKS").unwrap_or(2_000),
+    }
 }
 
 fn case<S: Strategy>(strategy: &S, seed: u64) -> S::Tree {
@@ -44,7 +53,7 @@ pub fn search<S: Strategy>(
     harms: impl Fn(&S::Value) -> Vec<Harm> + Sync,
     tell: impl Fn(&S::Value, &Kind) -> String,
 ) {
-    let (cases, seed) = from_outside();
+    let Wanted { cases, seed, shrinks } = wanted();
     let workers = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let all: Mutex<BTreeMap<Kind, Seen>> = Mutex::default();
     std::thread::scope(|scope| {
@@ -78,18 +87,18 @@ pub fn search<S: Strategy>(
     let mut texts = Vec::new();
     for (kind, Seen { first, .. }) in all.iter().filter(|(kind, _)| !kind.is_documented()) {
         let fails = |value: &S::Value| harms(value).iter().any(|one| one.kind == *kind);
-        let smallest = shrink(case(&strategy, *first), fails);
+        let smallest = shrink(case(&strategy, *first), shrinks, fails);
         texts.push(format!("== {kind:?} (STEWARD_SEED={first})\n{}\n", tell(&smallest, kind)));
     }
     assert!(texts.is_empty(), "{}", texts.join("\n"));
 }
 
-fn shrink<T: ValueTree>(mut tree: T, fails: impl Fn(&T::Value) -> bool) -> T::Value {
+fn shrink<T: ValueTree>(mut tree: T, most: u64, fails: impl Fn(&T::Value) -> bool) -> T::Value {
     let mut smallest = tree.current();
     if !tree.simplify() {
         return smallest;
     }
-    for _ in 0..SHRINKS {
+    for _ in 0..most {
         let value = tree.current();
         let goes_on = if fails(&value) {
             smallest = value;
