@@ -10,14 +10,14 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::{Failure, RestoreStep, undo};
+use crate::apply::{self, Failure, RestoreStep, undo};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
-    Image, ImageId, ImageState, RecycledImage, RecycledSnapshot, ResourceId, SnapshotId, TagNames,
-    Tags,
+    Image, ImageId, ImageState, LaunchPermission, RecycledImage, RecycledSnapshot, ResourceId,
+    SnapshotId, TagNames, Tags,
 };
 use crate::plan::snapshots::made_for;
-use crate::plan::undo::Undo;
+use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
 
 /// What became of one image that was to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +28,10 @@ pub struct Restored {
     pub status: RestoreStatus,
     /// What was done, in order.
     pub done: Vec<RestoreStep>,
+    /// With whom it was shared according to its tag, and is not again: a person decides. See
+    /// [`share_again`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_shared: Vec<LaunchPermission>,
     /// What failed or is missing, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<RestoreProblem>,
@@ -134,6 +138,15 @@ pub async fn restore(
 ) -> Restored {
     let mut done = Vec::new();
     let result = try_restore(image, options, names, now, cloud, &mut done).await;
+    // This is said on its own, because a person is asked about it.
+    let mut not_shared = Vec::new();
+    done.retain(|step| match step {
+        RestoreStep::NotShared { with } => {
+            not_shared.clone_from(with);
+            false
+        }
+        _ => true,
+    });
     let (status, problem) = match result {
         Ok((status, problem)) => (status, problem),
         Err(error) => (RestoreStatus::Failed, Some(RestoreProblem::Failed((&error).into()))),
@@ -141,7 +154,33 @@ pub async fn restore(
     let steps: Vec<_> = done.iter().map(ToString::to_string).collect();
     let why = problem.as_ref().map(ToString::to_string);
     tracing::info!(image_id = %image, ?status, done = steps.join("; "), problem = why, "restored");
-    Restored { image_id: image.clone(), status, done, problem }
+    Restored { image_id: image.clone(), status, done, not_shared, problem }
+}
+
+/// Shares an image that [`restore`] brought back with those that its tag names, because a person
+/// said so, and removes the tag.
+///
+/// # Errors
+/// When the image no longer exists, when it is shared with somebody whom the tag does not name, and
+/// when a call fails.
+pub async fn share_again(
+    image: &ImageId,
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) -> Result<Vec<LaunchPermission>, CloudError> {
+    let problem =
+        |kind, message: String| CloudError { call: "restore", kind, code: String::new(), message };
+    let Some(found) = cloud.find_image(image).await? else {
+        return Err(problem(ErrorKind::NotFound, format!("{image} no longer exists")));
+    };
+    apply::share_again(&found, names, cloud).await?.ok_or_else(|| {
+        let key = &names.launch_permissions;
+        let message = format!(
+            "{image} has launch permissions that its tag {key} does not list: its owner has shared it since; share \
+             it yourself (aws ec2 modify-image-attribute), then remove the tag"
+        );
+        problem(ErrorKind::Other, message)
+    })
 }
 
 async fn try_restore(
@@ -185,18 +224,38 @@ async fn try_restore(
             Some(RestoreProblem::Gone { image: image.clone(), snapshots: marked }),
         ));
     };
+    let found = with_permissions(found, names, cloud).await?;
     let was_away = !done.is_empty();
     if let Some(keep) = &options.keep {
         keep_it(&found, keep, names, cloud, done).await?;
     }
-    match Undo::of(&found, unmark, names) {
-        None if was_away => Ok((RestoreStatus::Restored, None)),
-        None => Ok((RestoreStatus::Untouched, None)),
+    match Undo::of(&found, unmark, names, UndoneBy::Person) {
+        None => {
+            let with = permissions_to_restore(&found, names);
+            if !with.is_empty() {
+                done.push(RestoreStep::NotShared { with });
+            }
+            Ok((if was_away { RestoreStatus::Restored } else { RestoreStatus::Untouched }, None))
+        }
         Some(what) => {
             done.extend(undo(image, &what, names, now, cloud).await?);
             Ok((RestoreStatus::Restored, None))
         }
     }
+}
+
+/// Reads with whom `image` is shared, if its tag names anybody.
+async fn with_permissions(
+    mut image: Image,
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) -> Result<Image, CloudError> {
+    let is_open = !permissions_to_restore(&image, names).is_empty();
+    if is_open && image.state != ImageState::Disabled {
+        let now = cloud.find_launch_permissions(&image.image_id).await?;
+        image.launch_permissions = Some(now.into());
+    }
+    Ok(image)
 }
 
 /// Takes `image` out of the Recycle Bin, its snapshots before it; `None` when it is not there.

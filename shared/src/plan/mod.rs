@@ -44,6 +44,7 @@ use undo::Undo;
 
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, Reference, Region, SnapshotFate, SnapshotId,
+    is_false,
 };
 use crate::policy::Policy;
 
@@ -116,6 +117,9 @@ pub enum Action {
         save: Box<str>,
         /// The tag value to save first: its current deprecation, and that it is disabled now.
         deprecation: Box<str>,
+        /// Whether EC2 shows no step before this one.
+        #[serde(default, skip_serializing_if = "is_false")]
+        first: bool,
     },
     /// Deregister it.
     Deregister {
@@ -164,6 +168,9 @@ pub struct Removal {
     /// `None` when they were saved when the image was disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save: Option<Box<str>>,
+    /// Whether EC2 shows no step before this one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub first: bool,
 }
 
 /// A step to come.
@@ -263,7 +270,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
         limits::refuse(&mut steps);
     }
     let mut decisions: Vec<Decision> = steps.into_iter().map(|step| step.decision).collect();
-    steps::assign_snapshots(&mut decisions, inventory, policy, now);
+    steps::assign_snapshots(&mut decisions, inventory, policy, &recovery, now);
     debug_assert_eq!(decisions.len(), inventory.images.len());
     let summary = Summary::of(&decisions, inventory);
     Plan {
