@@ -38,32 +38,21 @@ pub struct AccountPolicy {
     pub ranked: bool,
     pub retires_instances: bool,
     pub orphans: Option<i64>,
+    /// How many days snapshots are left.
+    pub delete_snapshots: i64,
     pub recycle_bin_optional: bool,
     text: String,
 }
 
-/// What a policy says when this version knows the list of accounts to share with again.
-const SHARE_BACK: &str = "share_back = [\"111122223333\"]\n";
-
 impl AccountPolicy {
     pub fn policy(&self) -> Policy {
-        let parsed = Policy::parse(&self.text.replace("@share_back\n", SHARE_BACK), "random");
-        parsed
-            .or_else(|_| Policy::parse(&self.text.replace("@share_back\n", ""), "random"))
-            .unwrap_or_else(|error| panic!("{error}"))
-    }
-}
-
-impl AccountPolicy {
-    /// Whether this version knows the list of accounts to share with again.
-    pub fn knows_share_back(&self) -> bool {
-        Policy::parse(&self.text.replace("@share_back\n", SHARE_BACK), "random").is_ok()
+        Policy::parse(&self.text, "random").unwrap_or_else(|error| panic!("{error}"))
     }
 }
 
 impl fmt::Debug for AccountPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text.replace("@share_back\n", SHARE_BACK))
+        f.write_str(&self.text)
     }
 }
 
@@ -122,7 +111,7 @@ pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
              keep = {{ {keep}, tags = {{ Pinned = \"*\" }} }}\n\
              retire = {{ deprecate_after = \"{}\", disable_after = \"{}\", deregister_after = \"{deregister}d\", delete_snapshots_after = \"{delete}d\" }}\n\
              [safety]\nmax_per_run = 1000\nmax_fraction = 1.0\nmin_references = 0\n\
-             shared_images = \"{shared}\"\nrecycle_bin = \"{bin}\"\nreferences_check = \"{check}\"\n@share_back\n",
+             shared_images = \"{shared}\"\nrecycle_bin = \"{bin}\"\nreferences_check = \"{check}\"\nshare_back = [\"{FRIEND}\"]\n",
             never(deprecate),
             never(disable),
         );
@@ -137,6 +126,7 @@ pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
             ranked,
             retires_instances: instances.is_some(),
             orphans,
+            delete_snapshots: delete,
             recycle_bin_optional: optional,
             text,
         }

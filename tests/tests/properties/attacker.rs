@@ -485,51 +485,53 @@ fn tell(case: &Case, kind: &Kind) -> String {
     let (_, _, fleet, account) = case;
     run_both(case, true, |honest, attacked| {
         let harm = compare(honest, attacked).into_iter().find(|one| one.kind == *kind).unwrap();
-        let lines = |history: &History<'_>| history.log.clone().unwrap_or_default().join("\n");
+        let logs = [honest, attacked].map(|one| one.log.clone().unwrap_or_default());
+        let mut about: Vec<String> =
+            words(&harm.text).filter(|id| tags_of(fleet, id).is_some()).collect();
+        let snapshot = about.first().and_then(|id| id.parse().ok());
+        about.extend(snapshot.map(|id| attacked.users_of(&id)).unwrap_or_default());
+        let told = |lines: &[String]| {
+            let is_meant = |line: &&String| {
+                let named: Vec<String> =
+                    words(line).filter(|id| tags_of(fleet, id).is_some()).collect();
+                named.is_empty() || about.is_empty() || named.iter().any(|id| about.contains(id))
+            };
+            lines.iter().filter(is_meant).map(String::as_str).collect::<Vec<_>>().join("\n")
+        };
+        let [without, with] = logs.each_ref().map(|log| told(log));
+        let account_lines: Vec<String> = describe(fleet).lines().map(str::to_owned).collect();
         format!(
-            "{account:?}-- account, noon of day 0 is {}\n{}\n-- without the attacker\n{}\n-- with\n{}\n-- harm: {}",
+            "{account:?}-- account, noon of day 0 is {}\n{}\n-- without the attacker\n{without}\n-- with\n{with}\n\
+             -- harm: {}",
             day(0),
-            describe(fleet),
-            lines(honest),
-            lines(attacked),
+            told(&account_lines),
             harm.text
         )
     })
 }
 
+/// The words of a line, which may be ids.
+fn words(line: &str) -> impl Iterator<Item = String> + '_ {
+    line.split(|c: char| !(c.is_alphanumeric() || c == '-')).map(str::to_owned)
+}
+
 #[test]
-#[ignore = "the planner still believes tags"]
 fn an_attacker_gets_nothing_done_and_nothing_sooner() {
+    let harms = |case: &Case| {
+        let mut found = harms(case);
+        found.retain(|one| one.kind != Kind::Leaked);
+        found
+    };
     search("attacker", cases, harms, tell);
 }
 
 #[test]
-#[ignore = "debug"]
-fn tally() {
-    use proptest::strategy::ValueTree;
-    let strategy = cases();
-    let mut runner = proptest::test_runner::TestRunner::deterministic();
-    let mut counts = std::collections::BTreeMap::<String, [usize; 2]>::new();
-    for _ in 0..1000 {
-        let case = strategy.new_tree(&mut runner).unwrap().current();
-        run_both(&case, false, |honest, attacked| {
-            for (n, history) in [honest, attacked].into_iter().enumerate() {
-                for one in &history.taken {
-                    let word = format!("{:?}", one.step);
-                    let word = if word.starts_with("Shared") { "Shared".to_owned() } else { word };
-                    counts.entry(word).or_default()[n] += 1;
-                }
-                counts.entry("images".into()).or_default()[n] += history.days[0].images.len();
-                counts.entry("expired".into()).or_default()[n] += history
-                    .expired
-                    .iter()
-                    .flatten()
-                    .collect::<std::collections::BTreeSet<_>>()
-                    .len();
-            }
-        });
-    }
-    for (k, v) in counts {
-        println!("{k} {v:?}");
-    }
+#[ignore = "aliases are still read with decryption"]
+fn an_attacker_learns_no_secret() {
+    let harms = |case: &Case| {
+        let mut found = harms(case);
+        found.retain(|one| one.kind == Kind::Leaked);
+        found
+    };
+    search("secrets", cases, harms, tell);
 }

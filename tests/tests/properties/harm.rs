@@ -4,53 +4,46 @@
 //! A kind of harm is what was done and why tags sufficed for it. [`Excuse`] has a name for each case
 //! in which tags alone decide; what has none breaks the promise.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use jiff::{SignedDuration, Timestamp};
 use steward::model::ImageId;
 use steward::plan::snapshots::made_for;
 
 use super::accounts::{AccountPolicy, FRIEND, PREFIX};
-use super::history::{History, Step, Taken, find_image, find_instance, find_snapshot};
+use super::history::{History, Step, Taken, day, find_image, find_instance};
 
-/// Why tags alone sufficed.
+/// Why tags alone sufficed: the documented remainders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Excuse {
-    /// With `deprecate_after = "never"` the wait before disabling rests on the tag alone.
-    NeverDeprecated,
-    /// An administrator both disabled and deprecated the image: its tags may be forged to agree with
-    /// EC2's deprecation time, and a rescue then enables it.
-    DisabledAndDeprecated,
+    /// The wait before the first step of the policy rests on the tag alone: nothing of EC2's tells
+    /// since when an image is expired. With `deprecate_after = "never"` that is the wait before
+    /// disabling.
+    FirstStep,
+    /// The image was deprecated before it expired, by its owner or by a step that a rescue could not
+    /// undo because its tag was removed: EC2's deprecation time is an old one, and the wait before the
+    /// step after deprecating rests on the tag.
+    DeprecatedBefore,
+    /// Somebody else disabled the image, and it was deprecated by anyone: its tags may be forged to
+    /// agree with EC2's deprecation time. A rescue may enable it, and its last wait counts from then.
+    DisabledByOthers,
+    /// The owner's deprecation time has come, or a step overwrote it: tags may be forged to agree with
+    /// EC2's, and a rescue then sets another. This is reversible.
+    ForgedDate,
     /// With `recycle_bin = "optional"` the tag `delete-after` is enough beside EC2's description.
     RecycleBinOptional,
-    /// The wait before the first step of the policy, when that is not disabling: nothing of EC2's
-    /// tells since when an image is expired.
-    FirstStep,
-    /// The owner deprecated the image long ago: EC2's deprecation time shows no step of ours.
-    OwnersDate,
-    /// EC2's deprecation time is from steps that were to be undone since: the attacker had removed
-    /// the tags that would have told a rescue so.
-    DateNotUndone,
+    /// Somebody else deregistered the image, which is in the Recycle Bin: its snapshots may be deleted
+    /// once the policy's wait has passed since it came there.
+    InRecycleBin,
     /// `[orphans]` deletes the snapshot anyhow, and only our tag says since when it was announced.
     AnnouncedOrphan,
+    /// EC2 attributes the snapshot to no image, so it is deleted with its last image or not at all.
+    /// It is not if several of its images go on the same day, and tags may keep one a day longer.
+    WithLastImage,
     /// The policy retires instances that ask for it in a tag.
     AskedByTag,
-    /// The account is in `safety.share_back`, though the owner did not share this image with it.
+    /// A rescue enabled the image, and the account is in `safety.share_back`.
     ShareBack,
-    /// The owner's deprecation time, which a step overwrote, is saved in a tag only.
-    SavedDate,
-    /// An image that was kept or enabled in between took the place of an older one.
-    Outranked,
-}
-
-impl Excuse {
-    /// Whether the documentation names it. The others fail.
-    fn is_documented(self) -> bool {
-        matches!(
-            self,
-            Self::NeverDeprecated | Self::DisabledAndDeprecated | Self::RecycleBinOptional
-        )
-    }
 }
 
 /// A kind of harm.
@@ -68,7 +61,7 @@ pub enum Kind {
 
 impl Kind {
     pub fn is_documented(&self) -> bool {
-        matches!(self, Self::Excused(_, excuse) if excuse.is_documented())
+        matches!(self, Self::Excused(..))
     }
 }
 
@@ -106,8 +99,8 @@ struct Comparison<'a> {
     account: &'a AccountPolicy,
     honest: &'a History<'a>,
     attacked: &'a History<'a>,
-    /// How much sooner each image was brought a step further, if that has a documented name; `None`
-    /// when nobody knows, or when it does not: the steps after it are its consequences.
+    /// How much sooner each image was brought a step further: the steps after it are its consequences.
+    /// `None` when nobody knows.
     ahead: BTreeMap<String, Option<SignedDuration>>,
     found: Vec<Harm>,
 }
@@ -165,25 +158,31 @@ impl Comparison<'_> {
         self.honest.taken.iter().rfind(undone).map(|one| one.at)
     }
 
+    /// Whether `taken` comes no sooner than what its images went through before allows, `due` being
+    /// when the other account had it.
+    fn is_consequence(&self, image: &str, taken: &Taken, due: Option<Timestamp>) -> bool {
+        // What the other account has not had on the last day, it may have the day after.
+        let due = due.unwrap_or(day(self.honest.days.len()));
+        match self.ahead.get(image) {
+            None => false,
+            Some(None) => true,
+            Some(Some(ahead)) => due.duration_since(taken.at) <= *ahead,
+        }
+    }
+
     fn image_step(&mut self, taken: &Taken) -> Option<Kind> {
         let undone = self.undone(taken);
         let due = self.first(taken, undone.unwrap_or(Timestamp::MIN));
-        if due.is_some_and(|due| due <= taken.at) {
+        if due.is_some_and(|due| due <= taken.at)
+            || self.is_consequence(&taken.resource, taken, due)
+        {
             return None;
-        }
-        if let Some(ahead) = self.ahead.get(&taken.resource) {
-            let (Some(ahead), Some(due)) = (ahead, due) else { return None };
-            let sooner = due.duration_since(taken.at);
-            return (sooner > *ahead).then(|| Kind::Sooner(word(&taken.step)));
         }
         let id: ImageId = taken.resource.parse().unwrap();
         let expired = self.honest.expired.get(taken.day).is_some_and(|all| all.contains(&id));
         if !expired {
-            let outranked = self.is_outranked(taken);
-            return Some(match outranked {
-                true => Kind::Excused(word(&taken.step), Excuse::Outranked),
-                false => Kind::More(word(&taken.step)),
-            });
+            // Deprecation is reversible.
+            return (taken.step != Step::Deprecated).then(|| Kind::More(word(&taken.step)));
         }
         self.ahead.insert(taken.resource.clone(), due.map(|due| due.duration_since(taken.at)));
         Some(match self.excuse(taken, undone.is_some()) {
@@ -204,71 +203,72 @@ impl Comparison<'_> {
         let wait = chain.iter().find(|(_, step)| level(step) == mine)?.0?;
         let earlier = chain.iter().filter(|(_, step)| level(step) < mine);
         let before = earlier.filter_map(|(days, _)| *days).filter(|days| *days < wait).max();
-        let is_first = !chain.iter().any(|(days, step)| days.is_some() && level(step) < mine);
         let Some(before) = before else {
             // There is no step before it, or none that it has to wait for.
-            let never = waits.deprecate.is_none() && taken.step == Step::Disabled;
-            return (is_first || never || wait > 0).then_some(match never {
-                true => Excuse::NeverDeprecated,
-                false => Excuse::FirstStep,
-            });
+            return (wait > 0).then_some(Excuse::FirstStep);
         };
-        let dated = taken.before.as_ref()?.deprecation_time?;
+        let image = taken.before.as_ref()?;
+        let dated = image.deprecation_time?;
         let waited = SignedDuration::from_hours(24 * (wait - before) - 1);
         if dated + waited > taken.at {
             return None;
         }
-        match taken.will.deprecated {
-            Some(at) if at == dated => Some(Excuse::OwnersDate),
-            _ => was_undone.then_some(Excuse::DateNotUndone),
+        if taken.will.disabled && image.state == "disabled" {
+            return Some(Excuse::DisabledByOthers);
         }
-    }
-
-    /// Whether an image that is newer, and takes places, is not there or takes none without the
-    /// attacker.
-    fn is_outranked(&self, taken: &Taken) -> bool {
-        let Some(image) = taken.before.as_ref().filter(|_| self.account.ranked) else {
-            return false;
-        };
-        let newer = |history: &History<'_>| -> BTreeSet<String> {
-            let day = taken.day.checked_sub(1).and_then(|day| history.days.get(day));
-            let Some(world) = day else { return BTreeSet::new() };
-            let placed = world
-                .images
-                .iter()
-                .filter(|one| one.state == "available" && one.created_at >= image.created_at);
-            placed.map(|one| one.image_id.to_string()).collect()
-        };
-        !newer(self.attacked).is_subset(&newer(self.honest))
+        let is_owners = taken.will.deprecated == Some(dated);
+        (is_owners || was_undone).then_some(Excuse::DeprecatedBefore)
     }
 
     fn snapshot(&self, taken: &Taken) -> Option<Kind> {
         if self.had(taken) {
             return None;
         }
-        let id = taken.resource.parse().unwrap();
-        let uses = |fleet: &steward_tests::fleet::Fleet| {
-            let users = fleet.images.iter().filter(|image| image.snapshots.contains(&id));
-            users.map(|image| image.image_id.to_string()).collect::<Vec<_>>()
-        };
-        let worlds = self.attacked.days.iter().take(taken.day + 1);
-        // Whatever was done to its images too soon is the cause.
-        if worlds.flat_map(|world| uses(world)).any(|user| self.ahead.contains_key(&user)) {
+        let same = |one: &&Taken| one.resource == taken.resource;
+        let due = self.honest.taken.iter().find(same).map(|one| one.at);
+        let snapshot = taken.snapshot.as_ref()?;
+        let id = &snapshot.snapshot_id;
+        let users = self.attacked.users_of(id);
+        // Whatever was done to its images sooner is the cause.
+        if users.iter().any(|user| self.is_consequence(user, taken, due)) {
             return None;
         }
-        let before = self.attacked.days.get(taken.day.saturating_sub(1))?;
-        let snapshot = find_snapshot(before, &id)?;
-        let image = made_for(&snapshot.description);
-        let is_attributed = image.is_some_and(|image| find_image(before, &image).is_none());
-        Some(match is_attributed {
-            true if self.account.recycle_bin_optional => {
-                Kind::Excused(word(&taken.step), Excuse::RecycleBinOptional)
+        let said = |excuse| Some(Kind::Excused(word(&taken.step), excuse));
+        let deregistered = |history: &History<'_>, image: &str| {
+            let mut all = history.taken.iter();
+            all.find(|one| one.step == Step::Deregistered && one.resource == image)
+                .map(|one| one.at)
+        };
+        let made_for = made_for(&snapshot.description);
+        let is_last = |user: &String| deregistered(self.attacked, user) == Some(taken.at);
+        let goes = |user: &String| deregistered(self.honest, user).is_some_and(|at| at <= taken.at);
+        let has_own = made_for.as_ref().is_some_and(|image| users.contains(image.as_str()));
+        if !has_own && users.iter().any(is_last) && users.iter().all(goes) {
+            return said(Excuse::WithLastImage);
+        }
+        let world = self.attacked.evening_before(taken.day);
+        let image = made_for.filter(|image| find_image(world, image).is_none());
+        let Some(image) = image.filter(|_| snapshot.volume_id != "vol-ffffffff") else {
+            return Some(Kind::More(word(&taken.step)));
+        };
+        if self.account.recycle_bin_optional {
+            return said(Excuse::RecycleBinOptional);
+        }
+        let binned = world
+            .recycled_images
+            .iter()
+            .find(|one| one.image.image_id == image && one.leaves_at > taken.at);
+        let wait = SignedDuration::from_hours(24 * self.account.delete_snapshots);
+        match binned {
+            Some(binned)
+                if binned.entered_at + wait <= taken.at
+                    && deregistered(self.attacked, image.as_str()).is_none() =>
+            {
+                said(Excuse::InRecycleBin)
             }
-            true if self.account.orphans.is_some() => {
-                Kind::Excused(word(&taken.step), Excuse::AnnouncedOrphan)
-            }
-            _ => Kind::More(word(&taken.step)),
-        })
+            None if self.account.orphans.is_some() => said(Excuse::AnnouncedOrphan),
+            _ => Some(Kind::More(word(&taken.step))),
+        }
     }
 
     fn instance(&self, taken: &Taken, how: &str) -> Option<Kind> {
@@ -284,39 +284,37 @@ impl Comparison<'_> {
         }
         let id = taken.resource.parse().unwrap();
         let asks = format!("{PREFIX}retire-when-imaged");
-        let asked = |history: &History<'_>| {
-            let world = history.days.get(taken.day)?;
-            find_instance(world, &id)?.tags.get(&asks).map(str::to_owned)
-        };
-        let by_tag = asked(self.attacked) != asked(self.honest);
-        Some(match by_tag && self.account.retires_instances {
+        let asked = find_instance(self.attacked.evening_before(taken.day + 1), &id)
+            .is_some_and(|one| one.tags.has(&asks));
+        Some(match asked && self.account.retires_instances {
             true => Kind::Excused(word(&taken.step), Excuse::AskedByTag),
             false => Kind::More(word(&taken.step)),
         })
     }
 
     fn enabled(&self, taken: &Taken) -> Option<Kind> {
-        if !taken.will.disabled || self.had(taken) {
+        let image = taken.before.as_ref()?;
+        let is_protected = image.protected != "disabled";
+        if !(taken.will.disabled || is_protected) || self.had(taken) {
             return None;
         }
-        let dated = taken.before.as_ref().and_then(|image| image.deprecation_time);
-        let owners = taken.will.deprecated.filter(|at| Some(*at) == dated && *at <= taken.at);
-        Some(match owners {
-            Some(_) => Kind::Excused(word(&taken.step), Excuse::DisabledAndDeprecated),
-            None => Kind::More(word(&taken.step)),
+        let is_deprecated = image.deprecation_time.is_some_and(|at| at <= taken.at);
+        Some(match is_deprecated && !is_protected {
+            true => Kind::Excused(word(&taken.step), Excuse::DisabledByOthers),
+            false => Kind::More(word(&taken.step)),
         })
     }
 
     fn undeprecated(&self, taken: &Taken) -> Option<Kind> {
         let owners = taken.will.deprecated?;
         let is_laxer = taken.deprecation_time.is_none_or(|at| at > owners);
-        if !is_laxer || self.had(taken) || self.ahead.contains_key(&taken.resource) {
+        if !is_laxer || self.had(taken) {
             return None;
         }
         let before = taken.before.as_ref().and_then(|image| image.deprecation_time);
-        Some(match before == Some(owners) {
-            true => Kind::More(word(&taken.step)),
-            false => Kind::Excused(word(&taken.step), Excuse::SavedDate),
+        Some(match before.is_some_and(|at| at <= taken.at) {
+            true => Kind::Excused(word(&taken.step), Excuse::ForgedDate),
+            false => Kind::More(word(&taken.step)),
         })
     }
 
@@ -324,7 +322,8 @@ impl Comparison<'_> {
         if taken.will.shared.contains(with) || self.had(taken) {
             return None;
         }
-        Some(match with == FRIEND && self.account.knows_share_back() {
+        let was_disabled = taken.before.as_ref().is_some_and(|image| image.state == "disabled");
+        Some(match with == FRIEND && was_disabled {
             true => Kind::Excused(word(&taken.step), Excuse::ShareBack),
             false => Kind::More(word(&taken.step)),
         })

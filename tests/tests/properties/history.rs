@@ -48,6 +48,8 @@ pub struct Taken {
     pub step: Step,
     /// The image before the function ran.
     pub before: Option<FleetImage>,
+    /// The snapshot before the function ran.
+    pub snapshot: Option<FleetSnapshot>,
     /// The deprecation time after it ran.
     pub deprecation_time: Option<Timestamp>,
     /// What people had decided about the image.
@@ -125,6 +127,8 @@ pub struct History<'a> {
     pub decided: Decided,
     /// The account as it is now.
     pub world: Arc<Fleet>,
+    /// The account before the first day.
+    pub first: Arc<Fleet>,
     /// The account at the end of each day so far.
     pub days: Vec<Arc<Fleet>>,
     /// The images that carried the tag `expired-at` after the sweep of each day.
@@ -151,6 +155,7 @@ impl<'a> History<'a> {
             fake,
             skew: SignedDuration::ZERO,
             decided: Decided::at_first(&world),
+            first: world.clone(),
             world,
             days: Vec::new(),
             expired: Vec::new(),
@@ -169,6 +174,7 @@ impl<'a> History<'a> {
             fake: Fake::new(&self.fake.world()),
             skew: self.skew,
             decided: self.decided.clone(),
+            first: self.first.clone(),
             world: self.world.clone(),
             days: self.days.clone(),
             expired: self.expired.clone(),
@@ -213,6 +219,18 @@ impl<'a> History<'a> {
     pub fn change(&mut self, change: impl FnOnce(&mut Fleet)) {
         self.fake.change(change);
         self.world = Arc::new(self.fake.world());
+    }
+
+    /// The account at the end of the day before this one.
+    pub fn evening_before(&self, day: usize) -> &Fleet {
+        day.checked_sub(1).and_then(|day| self.days.get(day)).unwrap_or(&self.first)
+    }
+
+    /// The images that used this snapshot on any day.
+    pub fn users_of(&self, snapshot: &SnapshotId) -> BTreeSet<String> {
+        let images = std::iter::once(&self.first).chain(&self.days).flat_map(|one| &one.images);
+        let users = images.filter(|image| image.snapshots.contains(snapshot));
+        users.map(|image| image.image_id.to_string()).collect()
     }
 
     pub fn note(&mut self, line: impl FnOnce() -> String) {
@@ -265,7 +283,8 @@ impl<'a> History<'a> {
         let mut add = |resource: &str, step, image: Option<&FleetImage>, deprecation_time| {
             let will = image.map(|image| decided.about(&image.image_id)).unwrap_or_default();
             let (resource, before) = (resource.to_owned(), image.cloned());
-            taken.push(Taken { at, day, resource, step, before, deprecation_time, will });
+            let snapshot = None;
+            taken.push(Taken { at, day, resource, step, before, snapshot, deprecation_time, will });
         };
         for was in &before.images {
             let id = was.image_id.as_str();
@@ -294,16 +313,28 @@ impl<'a> History<'a> {
                 add(id, Step::Shared(with.clone()), Some(was), is.deprecation_time);
             }
         }
-        for was in &before.snapshots {
-            if find_snapshot(&after, &was.snapshot_id).is_none() {
-                add(was.snapshot_id.as_str(), Step::SnapshotDeleted, None, None);
-            }
-        }
         for was in &before.instances {
             let is = find_instance(&after, &was.instance_id).map_or("", |one| &one.state);
             let ended = ["stopped", "terminated"].into_iter().find(|word| *word == is);
             if let Some(word) = ended.filter(|_| was.state != is) {
                 add(was.instance_id.as_str(), Step::InstanceEnded(word), None, None);
+            }
+        }
+        for was in &before.snapshots {
+            if find_snapshot(&after, &was.snapshot_id).is_none() {
+                let (resource, snapshot) = (was.snapshot_id.to_string(), Some(was.clone()));
+                let (step, will) = (Step::SnapshotDeleted, Will::default());
+                let (before, deprecation_time) = (None, None);
+                taken.push(Taken {
+                    at,
+                    day,
+                    resource,
+                    step,
+                    before,
+                    snapshot,
+                    deprecation_time,
+                    will,
+                });
             }
         }
         for one in taken {

@@ -2,12 +2,14 @@
 
 use jiff::SignedDuration;
 use proptest::prelude::*;
+use steward::cloud::ImageWriter;
 use steward::jobs::FunctionKind;
-use steward::model::{ImageId, Tags};
+use steward::model::{ImageId, SnapshotFate, Tags};
 use steward_tests::fleet::{Fleet, FleetImage, FleetSnapshot};
 
 use super::accounts::{FRIEND, IMAGES, PREFIX};
 use super::history::{Decided, History, find_image, image_event, shared_with};
+use super::runs::run;
 use super::worlds::{KINDS_OF_HOLDERS, hold, image_id};
 
 /// One thing that somebody does. Images are meant by their number.
@@ -97,7 +99,9 @@ impl People {
             return;
         }
         if let Self::Deregister(_) = self {
-            return history.change(|fleet| fleet.images.retain(|one| one.image_id != id));
+            // It goes into the Recycle Bin, if a rule covers it, or is protected.
+            let _ = run(history.fake.deregister(&id, SnapshotFate::DeleteLater));
+            return history.change(|_| {});
         }
         let mut decided = std::mem::take(&mut history.decided);
         history.change(|fleet| {
