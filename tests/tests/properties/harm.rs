@@ -37,8 +37,9 @@ pub enum Excuse {
     InRecycleBin,
     /// `[orphans]` deletes the snapshot anyhow, and only our tag says since when it was announced.
     AnnouncedOrphan,
-    /// EC2 attributes the snapshot to no image, so it is deleted with its last image or not at all.
-    /// It is not if several of its images go on the same day, and tags may keep one a day longer.
+    /// Several images that the policy removes share the snapshot. It is deleted in the call that
+    /// deregisters the last one, unless several go on the same day: then it is deleted later, or, if
+    /// EC2 attributes it to none, not at all. Tags may keep one of them a day longer.
     WithLastImage,
     /// The policy retires instances that ask for it in a tag.
     AskedByTag,
@@ -242,8 +243,7 @@ impl Comparison<'_> {
         let made_for = made_for(&snapshot.description);
         let is_last = |user: &String| deregistered(self.attacked, user) == Some(taken.at);
         let goes = |user: &String| deregistered(self.honest, user).is_some_and(|at| at <= taken.at);
-        let has_own = made_for.as_ref().is_some_and(|image| users.contains(image.as_str()));
-        if !has_own && users.iter().any(is_last) && users.iter().all(goes) {
+        if users.len() > 1 && users.iter().any(is_last) && users.iter().all(goes) {
             return said(Excuse::WithLastImage);
         }
         let world = self.attacked.evening_before(taken.day);
