@@ -10,7 +10,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::{self, Failure, RestoreStep, undo};
+use crate::apply::{self, Failure, RestoreStep, SharedAgain, undo};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
     Image, ImageId, ImageState, LaunchPermission, RecycledImage, RecycledSnapshot, ResourceId,
@@ -157,23 +157,44 @@ pub async fn restore(
     Restored { image_id: image.clone(), status, done, not_shared, problem }
 }
 
-/// Shares an image that [`restore`] brought back with those that its tag names, because a person
-/// said so, and removes the tag.
-///
-/// # Errors
-/// When the image no longer exists, when it is shared with somebody whom the tag does not name, and
-/// when a call fails.
+/// Shares an image that [`restore`] brought back with those of `restored.not_shared` whom a person
+/// `approved`, and writes down there what became of it. The tag goes when it names nobody else.
 pub async fn share_again(
-    image: &ImageId,
+    restored: &mut Restored,
+    approved: &[LaunchPermission],
     names: &TagNames,
     cloud: &dyn Cloud,
-) -> Result<Vec<LaunchPermission>, CloudError> {
+) {
+    if restored.not_shared.is_empty() {
+        return;
+    }
+    match try_to_share(&restored.image_id, approved, names, cloud).await {
+        Ok(SharedAgain { shared, left }) => {
+            if !shared.is_empty() {
+                restored.done.push(RestoreStep::Shared { with: shared });
+            }
+            restored.not_shared = left;
+        }
+        Err(error) => {
+            tracing::warn!(image_id = %restored.image_id, %error, "not shared again");
+            restored.status = RestoreStatus::Failed;
+            restored.problem = Some(RestoreProblem::Failed((&error).into()));
+        }
+    }
+}
+
+async fn try_to_share(
+    image: &ImageId,
+    approved: &[LaunchPermission],
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) -> Result<SharedAgain, CloudError> {
     let problem =
         |kind, message: String| CloudError { call: "restore", kind, code: String::new(), message };
     let Some(found) = cloud.find_image(image).await? else {
         return Err(problem(ErrorKind::NotFound, format!("{image} no longer exists")));
     };
-    apply::share_again(&found, names, cloud).await?.ok_or_else(|| {
+    apply::share_again(&found, approved, names, cloud).await?.ok_or_else(|| {
         let key = &names.launch_permissions;
         let message = format!(
             "{image} has launch permissions that its tag {key} does not list: its owner has shared it since; share \

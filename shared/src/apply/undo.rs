@@ -143,17 +143,18 @@ pub async fn undo(
     Ok(done)
 }
 
-/// Shares `image`, which exists, with those in its tag who may not launch it, as a person decided.
-/// Then removes the tag. Returns with whom it is shared again; `None`, if it is shared with somebody
-/// who is not in the tag: its owner has decided anew, and the tag stays.
+/// Shares `image`, which exists, with those in its tag whom a person `approved`, and removes the tag
+/// when it names nobody else. `None`, if the image is shared with somebody who is not in the tag: its
+/// owner has decided anew, and nothing is changed.
 ///
 /// # Errors
 /// The first call that failed.
 pub async fn share_again(
     image: &Image,
+    approved: &[LaunchPermission],
     names: &TagNames,
     cloud: &dyn Cloud,
-) -> Result<Option<Vec<LaunchPermission>>, CloudError> {
+) -> Result<Option<SharedAgain>, CloudError> {
     let id = &image.image_id;
     let now = cloud.find_launch_permissions(id).await?;
     let private = Image { launch_permissions: Some(Box::default()), ..image.clone() };
@@ -161,15 +162,26 @@ pub async fn share_again(
     if for_others(&now, image.owner_id.as_ref()).any(|one| !saved.contains(one)) {
         return Ok(None);
     }
-    let lacking: Vec<LaunchPermission> =
-        saved.into_iter().filter(|one| !now.contains(one)).collect();
-    let (shared, failed) = share(id, &lacking, cloud).await;
+    let lacking = saved.into_iter().filter(|one| !now.contains(one));
+    let (wanted, left): (Vec<_>, Vec<_>) = lacking.partition(|one| approved.contains(one));
+    let (shared, failed) = share(id, &wanted, cloud).await;
     if let Some(error) = failed {
         return Err(error);
     }
-    let key = std::slice::from_ref(&names.launch_permissions);
-    remove_tags(&ResourceId::Image(id.clone()), key, cloud).await?;
-    Ok(Some(shared))
+    if left.is_empty() {
+        let key = std::slice::from_ref(&names.launch_permissions);
+        remove_tags(&ResourceId::Image(id.clone()), key, cloud).await?;
+    }
+    Ok(Some(SharedAgain { shared, left }))
+}
+
+/// With whom an image was shared again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedAgain {
+    /// With whom.
+    pub shared: Vec<LaunchPermission>,
+    /// Who is still in its tag.
+    pub left: Vec<LaunchPermission>,
 }
 
 /// Shares `image`, which has just been enabled, unless somebody has shared it since: then its owner

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::model::{
     Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, RecycledImage, Snapshot,
-    SnapshotFate, SnapshotId, TagNames, Tags,
+    SnapshotFate, SnapshotId, TagNames, Tags, for_others,
 };
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::undo::{Deprecation, Undo};
@@ -115,7 +115,7 @@ impl SimulatedWorld {
         if steps.is_empty() {
             return;
         }
-        let changes = changes_of(&steps, &policy.tag_names);
+        let changes = changes_of(&steps, &self.inventory, &policy.tag_names);
         let mut steps: HashMap<&ImageId, &Decision> =
             steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
         let mut gone = Vec::new();
@@ -206,27 +206,51 @@ impl SimulatedWorld {
 }
 
 /// What the steps do to snapshots.
-fn changes_of(steps: &[&Decision], names: &TagNames) -> Changes {
+fn changes_of(steps: &[&Decision], inventory: &Inventory, names: &TagNames) -> Changes {
     let mut changes = Changes::new();
+    let held = held_with_images(steps, inventory);
     for decision in steps {
         match &decision.action {
             Action::Rescue(undo) => {
                 changes.extend(undo.unmark.iter().map(|id| (id.clone(), WorldChange::Unmark)));
             }
             Action::Deregister { removal } => {
+                let goes = removal.fate == SnapshotFate::DeleteWithImage
+                    && !decision.snapshots.iter().any(|id| held.contains(id));
                 changes.extend(removal.snapshots.iter().map(|id| {
                     let tags = names.snapshot_tags(&decision.image_id, id, removal.delete_after);
-                    let change = match removal.fate {
-                        SnapshotFate::DeleteWithImage => WorldChange::Delete,
-                        SnapshotFate::DeleteLater => WorldChange::Tag(tags),
-                    };
-                    (id.clone(), change)
+                    (id.clone(), if goes { WorldChange::Delete } else { WorldChange::Tag(tags) })
                 }));
             }
             _ => {}
         }
     }
     changes
+}
+
+/// The snapshots that would be deleted with their images, but for a lock, a launch template, or
+/// somebody that they are shared with.
+fn held_with_images<'a>(
+    steps: &[&'a Decision],
+    inventory: &'a Inventory,
+) -> HashSet<&'a SnapshotId> {
+    let with_images = |one: &&'a Decision| match &one.action {
+        Action::Deregister { removal } if removal.fate == SnapshotFate::DeleteWithImage => {
+            Some(one.snapshots.iter())
+        }
+        _ => None,
+    };
+    let going: HashSet<&SnapshotId> = steps.iter().filter_map(with_images).flatten().collect();
+    if going.is_empty() {
+        return HashSet::new();
+    }
+    let is_held = |one: &&Snapshot| {
+        let shared = one.shared_with.as_deref().unwrap_or_default();
+        one.locked == Some(true) || for_others(shared, Some(&inventory.account)).next().is_some()
+    };
+    let held = inventory.snapshots.iter().filter(is_held).map(|one| &one.snapshot_id);
+    let named = inventory.snapshot_references.iter().map(|reference| &reference.snapshot_id);
+    held.chain(named).filter(|id| going.contains(id)).collect()
 }
 
 fn set(tags: &mut Tags, key: &str, value: &str) {
