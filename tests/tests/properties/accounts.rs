@@ -11,7 +11,7 @@ use steward::model::{Recyclable, Tags};
 use steward::policy::Policy;
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance, FleetRule};
 
-use super::history::our_tags;
+use super::history::{History, our_tags};
 use super::people::end_uses;
 use super::worlds::{fleet_of, image_id, now};
 
@@ -133,7 +133,8 @@ pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
     })
 }
 
-fn ours_removed(tags: &Tags) -> Tags {
+/// The tags without those of ours, but with `keep`.
+pub fn ours_removed(tags: &Tags) -> Tags {
     let ours: Vec<String> = our_tags(tags)
         .map(|(key, _)| key.to_owned())
         .filter(|key| !key.ends_with(":keep"))
@@ -264,4 +265,21 @@ pub fn describe(fleet: &Fleet) -> String {
     let days = fleet.retention_rules.iter().flatten().map(|rule| rule.days);
     lines.push(format!("Recycle Bin rules of {:?} days", days.collect::<Vec<_>>()));
     lines.join("\n")
+}
+
+/// Those of the lines that name no resource, or one that `harm` names, or an image of that snapshot.
+pub fn told_about(harm: &str, history: &History<'_>, lines: &[String]) -> String {
+    let is_id = |word: &str| ["ami-", "snap-", "i-"].iter().any(|prefix| word.starts_with(prefix));
+    let ids = |line: &str| -> BTreeSet<String> {
+        let words = line.split(|c: char| !(c.is_alphanumeric() || c == '-'));
+        words.filter(|word| is_id(word)).map(str::to_owned).collect()
+    };
+    let mut about = ids(harm);
+    let snapshots: Vec<_> = about.iter().filter_map(|id| id.parse().ok()).collect();
+    about.extend(snapshots.iter().flat_map(|id| history.users_of(id)));
+    let is_meant = |line: &&String| {
+        let named = ids(line);
+        named.is_empty() || about.is_empty() || !named.is_disjoint(&about)
+    };
+    lines.iter().filter(is_meant).map(String::as_str).collect::<Vec<_>>().join("\n")
 }

@@ -14,7 +14,7 @@ use steward::model::Tags;
 use steward_tests::fleet::{Fleet, LaunchTemplate, TemplateVersion};
 
 use super::accounts::{
-    AccountPolicy, FRIEND, IMAGES, PREFIX, STRANGER, describe, some_fleet, some_policy,
+    AccountPolicy, FRIEND, IMAGES, PREFIX, STRANGER, describe, some_fleet, some_policy, told_about,
 };
 use super::harm::{Harm, Kind, compare};
 use super::history::{History, Moment, day, image_event, our_tags};
@@ -484,35 +484,18 @@ fn harms(case: &Case) -> Vec<Harm> {
 fn tell(case: &Case, kind: &Kind) -> String {
     let (_, _, fleet, account) = case;
     run_both(case, true, |honest, attacked| {
-        let harm = compare(honest, attacked).into_iter().find(|one| one.kind == *kind).unwrap();
-        let logs = [honest, attacked].map(|one| one.log.clone().unwrap_or_default());
-        let mut about: Vec<String> =
-            words(&harm.text).filter(|id| tags_of(fleet, id).is_some()).collect();
-        let snapshot = about.first().and_then(|id| id.parse().ok());
-        about.extend(snapshot.map(|id| attacked.users_of(&id)).unwrap_or_default());
-        let told = |lines: &[String]| {
-            let is_meant = |line: &&String| {
-                let named: Vec<String> =
-                    words(line).filter(|id| tags_of(fleet, id).is_some()).collect();
-                named.is_empty() || about.is_empty() || named.iter().any(|id| about.contains(id))
-            };
-            lines.iter().filter(is_meant).map(String::as_str).collect::<Vec<_>>().join("\n")
-        };
-        let [without, with] = logs.each_ref().map(|log| told(log));
-        let account_lines: Vec<String> = describe(fleet).lines().map(str::to_owned).collect();
+        let harm = compare(honest, attacked).into_iter().find(|one| one.kind == *kind);
+        let harm = harm.expect("this case has it").text;
+        let [without, with] = [honest, attacked]
+            .map(|one| told_about(&harm, one, one.log.as_deref().unwrap_or_default()));
+        let lines: Vec<String> = describe(fleet).lines().map(str::to_owned).collect();
         format!(
             "{account:?}-- account, noon of day 0 is {}\n{}\n-- without the attacker\n{without}\n-- with\n{with}\n\
-             -- harm: {}",
+             -- harm: {harm}",
             day(0),
-            told(&account_lines),
-            harm.text
+            told_about(&harm, attacked, &lines),
         )
     })
-}
-
-/// The words of a line, which may be ids.
-fn words(line: &str) -> impl Iterator<Item = String> + '_ {
-    line.split(|c: char| !(c.is_alphanumeric() || c == '-')).map(str::to_owned)
 }
 
 #[test]
