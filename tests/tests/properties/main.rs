@@ -288,6 +288,7 @@ proptest! {
             fleet.images.iter().filter(|image| !left.contains(image.image_id.as_str())).cloned().collect()
         };
         let held = held_snapshots(&fleet, rules.keeps_shared);
+        let held_with_image = held_snapshots(&fleet, true);
         // The longest time that a rule here leaves them is a week.
         reap(&fake, &policy, now() + SignedDuration::from_hours(24 * 8));
         let world = fake.world();
@@ -300,7 +301,7 @@ proptest! {
             // What EC2 did not make for the image goes with it, because the Recycle Bin keeps it,
             // or stays.
             let users = |one: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(one)).count();
-            let alone = image.snapshots.iter().all(|one| users(one) < 2 && !held.contains(one));
+            let alone = image.snapshots.iter().all(|one| users(one) < 2 && !held_with_image.contains(one));
             let at_once = !ignored && alone && made_for.as_ref() != Some(&image.image_id);
             let later = was_ours || (rules.deletes_orphans && made_for.as_ref().is_some_and(gone));
             let exists = world.snapshots.iter().any(|left| left.snapshot_id == *id);
