@@ -8,7 +8,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use steward::model::{Recyclable, Tags};
-use steward::policy::Policy;
+use steward::policy::{Policy, RetireAction};
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance, FleetRule};
 
 use super::history::{History, our_tags};
@@ -36,7 +36,6 @@ pub struct AccountPolicy {
     pub waits: Waits,
     /// Whether images are kept by their rank among others.
     pub ranked: bool,
-    pub retires_instances: bool,
     pub orphans: Option<i64>,
     /// How many days snapshots are left.
     pub delete_snapshots: i64,
@@ -45,6 +44,11 @@ pub struct AccountPolicy {
 }
 
 impl AccountPolicy {
+    /// Whether the policy retires instances that ask for it.
+    pub fn retires_instances(&self) -> bool {
+        matches!(self.policy().instances.retire, RetireAction::Stop | RetireAction::Terminate)
+    }
+
     pub fn policy(&self) -> Policy {
         Policy::parse(&self.text, "random").unwrap_or_else(|error| panic!("{error}"))
     }
@@ -124,7 +128,6 @@ pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
         AccountPolicy {
             waits: Waits { deprecate, disable, deregister },
             ranked,
-            retires_instances: instances.is_some(),
             orphans,
             delete_snapshots: delete,
             recycle_bin_optional: optional,

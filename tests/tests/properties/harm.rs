@@ -37,9 +37,9 @@ pub enum Excuse {
     InRecycleBin,
     /// `[orphans]` deletes the snapshot anyhow, and only our tag says since when it was announced.
     AnnouncedOrphan,
-    /// Several images that the policy removes share the snapshot. It is deleted in the call that
-    /// deregisters the last one, unless several go on the same day: then it is deleted later, or, if
-    /// EC2 attributes it to none, not at all. Tags may keep one of them a day longer.
+    /// Its image, which the policy removes, shares a snapshot with others. The snapshots are deleted
+    /// in the call that deregisters the last of them, unless several go on the same day: then later,
+    /// or, where EC2 attributes them to none, not at all. Tags may keep one of them a day longer.
     WithLastImage,
     /// The policy retires instances that ask for it in a tag.
     AskedByTag,
@@ -208,7 +208,7 @@ impl Comparison<'_> {
             // There is no step before it, or none that it has to wait for.
             return (wait > 0).then_some(Excuse::FirstStep);
         };
-        let image = taken.before.as_ref()?;
+        let image = taken.image()?;
         let dated = image.deprecation_time?;
         let waited = SignedDuration::from_hours(24 * (wait - before) - 1);
         if dated + waited > taken.at {
@@ -227,7 +227,7 @@ impl Comparison<'_> {
         }
         let same = |one: &&Taken| one.resource == taken.resource;
         let due = self.honest.taken.iter().find(same).map(|one| one.at);
-        let snapshot = taken.snapshot.as_ref()?;
+        let snapshot = taken.snapshot()?;
         let id = &snapshot.snapshot_id;
         let users = self.attacked.users_of(id);
         // Whatever was done to its images sooner is the cause.
@@ -243,10 +243,14 @@ impl Comparison<'_> {
         let made_for = made_for(&snapshot.description);
         let is_last = |user: &String| deregistered(self.attacked, user) == Some(taken.at);
         let goes = |user: &String| deregistered(self.honest, user).is_some_and(|at| at <= taken.at);
-        if users.len() > 1 && users.iter().any(is_last) && users.iter().all(goes) {
+        let is_shared = self
+            .attacked
+            .images_of(&users)
+            .any(|image| image.snapshots.iter().any(|one| self.attacked.users_of(one).len() > 1));
+        if is_shared && users.iter().any(is_last) && users.iter().all(goes) {
             return said(Excuse::WithLastImage);
         }
-        let world = self.attacked.evening_before(taken.day);
+        let world = &taken.world;
         let image = made_for.filter(|image| find_image(world, image).is_none());
         let Some(image) = image.filter(|_| snapshot.volume_id != "vol-ffffffff") else {
             return Some(Kind::More(word(&taken.step)));
@@ -284,16 +288,15 @@ impl Comparison<'_> {
         }
         let id = taken.resource.parse().unwrap();
         let asks = format!("{PREFIX}retire-when-imaged");
-        let asked = find_instance(self.attacked.evening_before(taken.day + 1), &id)
-            .is_some_and(|one| one.tags.has(&asks));
-        Some(match asked && self.account.retires_instances {
+        let asked = find_instance(&taken.world, &id).is_some_and(|one| one.tags.has(&asks));
+        Some(match asked && self.account.retires_instances() {
             true => Kind::Excused(word(&taken.step), Excuse::AskedByTag),
             false => Kind::More(word(&taken.step)),
         })
     }
 
     fn enabled(&self, taken: &Taken) -> Option<Kind> {
-        let image = taken.before.as_ref()?;
+        let image = taken.image()?;
         let is_protected = image.protected != "disabled";
         if !(taken.will.disabled || is_protected) || self.had(taken) {
             return None;
@@ -311,7 +314,7 @@ impl Comparison<'_> {
         if !is_laxer || self.had(taken) {
             return None;
         }
-        let before = taken.before.as_ref().and_then(|image| image.deprecation_time);
+        let before = taken.image().and_then(|image| image.deprecation_time);
         Some(match before.is_some_and(|at| at <= taken.at) {
             true => Kind::Excused(word(&taken.step), Excuse::ForgedDate),
             false => Kind::More(word(&taken.step)),
@@ -322,7 +325,7 @@ impl Comparison<'_> {
         if taken.will.shared.contains(with) || self.had(taken) {
             return None;
         }
-        let was_disabled = taken.before.as_ref().is_some_and(|image| image.state == "disabled");
+        let was_disabled = taken.image().is_some_and(|image| image.state == "disabled");
         Some(match with == FRIEND && was_disabled {
             true => Kind::Excused(word(&taken.step), Excuse::ShareBack),
             false => Kind::More(word(&taken.step)),

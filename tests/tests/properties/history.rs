@@ -46,10 +46,8 @@ pub struct Taken {
     pub day: usize,
     pub resource: String,
     pub step: Step,
-    /// The image before the function ran.
-    pub before: Option<FleetImage>,
-    /// The snapshot before the function ran.
-    pub snapshot: Option<FleetSnapshot>,
+    /// The account before the function ran.
+    pub world: Arc<Fleet>,
     /// The deprecation time after it ran.
     pub deprecation_time: Option<Timestamp>,
     /// What people had decided about the image.
@@ -221,9 +219,13 @@ impl<'a> History<'a> {
         self.world = Arc::new(self.fake.world());
     }
 
-    /// The account at the end of the day before this one.
-    pub fn evening_before(&self, day: usize) -> &Fleet {
-        day.checked_sub(1).and_then(|day| self.days.get(day)).unwrap_or(&self.first)
+    /// These images, as they were on each day.
+    pub fn images_of<'s>(
+        &'s self,
+        ids: &'s BTreeSet<String>,
+    ) -> impl Iterator<Item = &'s FleetImage> {
+        let images = std::iter::once(&self.first).chain(&self.days).flat_map(|one| &one.images);
+        images.filter(|image| ids.contains(image.image_id.as_str()))
     }
 
     /// The images that used this snapshot on any day.
@@ -276,26 +278,25 @@ impl<'a> History<'a> {
         }
     }
 
-    fn write_down(&mut self, before: &Fleet, day: usize, at: Timestamp) {
+    fn write_down(&mut self, before: &Arc<Fleet>, day: usize, at: Timestamp) {
         let after = self.world.clone();
         let mut taken = Vec::new();
         let decided = &self.decided;
-        let mut add = |resource: &str, step, image: Option<&FleetImage>, deprecation_time| {
-            let will = image.map(|image| decided.about(&image.image_id)).unwrap_or_default();
-            let (resource, before) = (resource.to_owned(), image.cloned());
-            let snapshot = None;
-            taken.push(Taken { at, day, resource, step, before, snapshot, deprecation_time, will });
+        let mut add = |resource: &str, step, deprecation_time| {
+            let will = resource.parse().map(|image| decided.about(&image)).unwrap_or_default();
+            let (resource, world) = (resource.to_owned(), before.clone());
+            taken.push(Taken { at, day, resource, step, world, deprecation_time, will });
         };
         for was in &before.images {
             let id = was.image_id.as_str();
             let Some(is) = find_image(&after, &was.image_id) else {
-                add(id, Step::Deregistered, Some(was), None);
+                add(id, Step::Deregistered, None);
                 continue;
             };
             let disabled = is.state == "disabled";
             if disabled != (was.state == "disabled") {
                 let step = if disabled { Step::Disabled } else { Step::Enabled };
-                add(id, step, Some(was), is.deprecation_time);
+                add(id, step, is.deprecation_time);
             }
             let dated = match (was.deprecation_time, is.deprecation_time) {
                 (Some(old), Some(new)) if new < old && old > at => Some(Step::Deprecated),
@@ -307,40 +308,40 @@ impl<'a> History<'a> {
                 (Some(_), _) => Some(Step::Undeprecated),
             };
             if let Some(step) = dated.filter(|step| !(disabled && *step == Step::Deprecated)) {
-                add(id, step, Some(was), is.deprecation_time);
+                add(id, step, is.deprecation_time);
             }
             for with in shared_with(is).difference(&shared_with(was)) {
-                add(id, Step::Shared(with.clone()), Some(was), is.deprecation_time);
+                add(id, Step::Shared(with.clone()), is.deprecation_time);
             }
         }
         for was in &before.instances {
             let is = find_instance(&after, &was.instance_id).map_or("", |one| &one.state);
             let ended = ["stopped", "terminated"].into_iter().find(|word| *word == is);
             if let Some(word) = ended.filter(|_| was.state != is) {
-                add(was.instance_id.as_str(), Step::InstanceEnded(word), None, None);
+                add(was.instance_id.as_str(), Step::InstanceEnded(word), None);
             }
         }
         for was in &before.snapshots {
             if find_snapshot(&after, &was.snapshot_id).is_none() {
-                let (resource, snapshot) = (was.snapshot_id.to_string(), Some(was.clone()));
-                let (step, will) = (Step::SnapshotDeleted, Will::default());
-                let (before, deprecation_time) = (None, None);
-                taken.push(Taken {
-                    at,
-                    day,
-                    resource,
-                    step,
-                    before,
-                    snapshot,
-                    deprecation_time,
-                    will,
-                });
+                add(was.snapshot_id.as_str(), Step::SnapshotDeleted, None);
             }
         }
         for one in taken {
             self.note(|| one.to_string());
             self.taken.push(one);
         }
+    }
+}
+
+impl Taken {
+    /// The image before the function ran.
+    pub fn image(&self) -> Option<&FleetImage> {
+        find_image(&self.world, &self.resource.parse().ok()?)
+    }
+
+    /// The snapshot before the function ran.
+    pub fn snapshot(&self) -> Option<&FleetSnapshot> {
+        find_snapshot(&self.world, &self.resource.parse().ok()?)
     }
 }
 
