@@ -11,6 +11,7 @@ use proptest::prelude::*;
 use serde_json::json;
 use steward::jobs::FunctionKind;
 use steward::model::Tags;
+use steward::plan::snapshots::made_for;
 use steward_tests::fleet::{Fleet, LaunchTemplate, TemplateVersion};
 
 use super::accounts::{
@@ -51,6 +52,8 @@ enum Word {
     Image(usize),
     /// The id of an image that nobody has.
     Missing,
+    /// The id of the image that the snapshot was made for.
+    MadeFor,
     /// So many hours ago; negative: in the future.
     Ago(i64),
     /// The same as a date.
@@ -157,6 +160,14 @@ fn value_of(key: &'static str) -> BoxedStrategy<Vec<Word>> {
             prop_oneof![Just(vec![Word::Text("attacker")]), vec(hours().prop_map(Word::Date), 1)]
                 .boxed()
         }
+        "image" => {
+            let id = prop_oneof![
+                4 => Just(Word::MadeFor),
+                1 => image().prop_map(Word::Image),
+                1 => Just(Word::Missing),
+            ];
+            vec(id, 1).boxed()
+        }
         _ => vec(prop_oneof![3 => image().prop_map(Word::Image), 1 => Just(Word::Missing)], 1)
             .boxed(),
     }
@@ -228,16 +239,60 @@ fn an_attack() -> impl Strategy<Value = Attack> {
     ]
 }
 
+/// One who wants images gone sooner.
+fn hurrying() -> impl Strategy<Value = Attack> {
+    let since = || hours().prop_map(|hours| ("expired-at", vec![Word::Ago(hours.abs())]));
+    let agrees = Just((
+        "deprecation",
+        vec![Word::Own, Word::Text("none"), Word::Text("disabled"), Word::Agreeing(0)],
+    ));
+    let tags = prop_oneof![
+        3 => since().prop_map(|one| vec![one]),
+        1 => (since(), agrees).prop_map(|(one, two)| vec![one, two]),
+    ];
+    let images = some_of(image().prop_map(Target::Image), Target::Images);
+    (images, tags).prop_map(|(on, tags)| Attack::Write(on, tags))
+}
+
+/// One who wants images enabled, and shared.
+fn releasing() -> impl Strategy<Value = Attack> {
+    let time = prop_oneof![4 => Just(Word::Agreeing(0)), 1 => time()];
+    let images = some_of(image().prop_map(Target::Image), Target::Images);
+    (images, vec(somebody(), 0..3), time).prop_map(|(on, with, at)| {
+        let deprecation = vec![Word::Own, Word::Text("none"), Word::Text("disabled"), at];
+        let permissions = [Word::Own].into_iter().chain(with).collect();
+        Attack::Write(on, vec![("deprecation", deprecation), ("launch-permissions", permissions)])
+    })
+}
+
+/// One who wants snapshots deleted.
+fn deleting() -> impl Strategy<Value = Attack> {
+    let snapshots = some_of((0_usize..16).prop_map(Target::Snapshot), Target::Snapshots);
+    let since = hours().prop_map(|hours| ("delete-after", vec![Word::Ago(hours.abs())]));
+    let own = Just(("snapshot", vec![Word::Own]));
+    (snapshots, since, tag("image"), own)
+        .prop_map(|(on, one, two, three)| Attack::Write(on, vec![one, two, three]))
+}
+
 /// What an attacker does, and when.
 type Attacks = Vec<(usize, bool, Attack)>;
 
+/// One of these attackers, or one who does anything.
 fn some_attacks() -> impl Strategy<Value = Attacks> {
-    vec((prop_oneof![0..DAYS, 0..8_usize], any::<bool>(), an_attack()), 1..24).prop_map(
-        |mut all| {
-            all.sort_by_key(|(day, late, _)| (*day, *late));
-            all
-        },
-    )
+    fn often(attack: impl Strategy<Value = Attack>, most: usize) -> impl Strategy<Value = Attacks> {
+        vec((prop_oneof![0..DAYS, 0..8_usize], any::<bool>(), attack), 1..most)
+    }
+    let attacks = prop_oneof![
+        3 => often(an_attack(), 24),
+        1 => often(hurrying(), 6),
+        1 => often(releasing(), 12),
+        1 => often(deleting(), 12),
+        1 => often(prop_oneof![hurrying(), releasing(), deleting()], 24),
+    ];
+    attacks.prop_map(|mut all| {
+        all.sort_by_key(|(day, late, _)| (*day, *late));
+        all
+    })
 }
 
 /// The resources that a target means, as the account is now.
@@ -304,6 +359,11 @@ fn render(words: &[Word], world: &Fleet, own: &str, now: Timestamp) -> String {
         Word::Own => own.to_owned(),
         Word::Image(place) => image_at(world, *place),
         Word::Missing => "ami-0".to_owned(),
+        Word::MadeFor => {
+            let snapshot = world.snapshots.iter().find(|one| one.snapshot_id.as_str() == own);
+            let image = snapshot.and_then(|one| made_for(&one.description));
+            image.map_or_else(|| "ami-0".to_owned(), |image| image.to_string())
+        }
         Word::Ago(hours) => ago(*hours).to_string(),
         Word::Date(hours) => ago(*hours).to_zoned(jiff::tz::TimeZone::UTC).date().to_string(),
         Word::Agreeing(minutes) => {

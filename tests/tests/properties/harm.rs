@@ -11,7 +11,7 @@ use steward::model::ImageId;
 use steward::plan::snapshots::made_for;
 
 use super::accounts::{AccountPolicy, FRIEND, PREFIX};
-use super::history::{History, Step, Taken, day, find_image, find_instance};
+use super::history::{History, Step, Taken, day, find_image, find_instance, shared_with};
 
 /// Why tags alone sufficed: the documented remainders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -32,8 +32,9 @@ pub enum Excuse {
     ForgedDate,
     /// With `recycle_bin = "optional"` the tag `delete-after` is enough beside EC2's description.
     RecycleBinOptional,
-    /// Somebody else deregistered the image, which is in the Recycle Bin: its snapshots may be deleted
-    /// once the policy's wait has passed since it came there.
+    /// EC2 says that it made the snapshot for an image that is in the Recycle Bin, and no step tagged
+    /// it, because somebody else deregistered the image or it was not one of its volumes: it may be
+    /// deleted once the policy's wait has passed since the image came there.
     InRecycleBin,
     /// `[orphans]` deletes the snapshot anyhow, and only our tag says since when it was announced.
     AnnouncedOrphan,
@@ -41,6 +42,9 @@ pub enum Excuse {
     /// in the call that deregisters the last of them, unless several go on the same day: then later,
     /// or, where EC2 attributes them to none, not at all. Tags may keep one of them a day longer.
     WithLastImage,
+    /// A step disabled the image and somebody enabled it by hand: it is kept until a person shares it
+    /// again with those in its tag. Without the tag it is kept no longer than any other.
+    NotSharedAgain,
     /// The policy retires instances that ask for it in a tag.
     AskedByTag,
     /// A rescue enabled the image, and the account is in `safety.share_back`.
@@ -182,13 +186,38 @@ impl Comparison<'_> {
         let id: ImageId = taken.resource.parse().unwrap();
         let expired = self.honest.expired.get(taken.day).is_some_and(|all| all.contains(&id));
         if !expired {
+            if self.keeps_unshared(taken.day, &id) {
+                self.ahead.insert(taken.resource.clone(), None);
+                return Some(Kind::Excused(word(&taken.step), Excuse::NotSharedAgain));
+            }
             // Deprecation is reversible.
             return (taken.step != Step::Deprecated).then(|| Kind::More(word(&taken.step)));
+        }
+        // A step that came later may have come after somebody enabled the image, and not before.
+        let by_hand = |history: &History<'_>| -> Vec<usize> {
+            let all = history.by_hand.iter().filter(|(day, of)| *of == id && *day <= taken.day);
+            all.map(|(day, _)| *day).collect()
+        };
+        if by_hand(self.honest) != by_hand(self.attacked) {
+            return None;
         }
         self.ahead.insert(taken.resource.clone(), due.map(|due| due.duration_since(taken.at)));
         Some(match self.excuse(taken, undone.is_some()) {
             Some(excuse) => Kind::Excused(word(&taken.step), excuse),
             None => Kind::Sooner(word(&taken.step)),
+        })
+    }
+
+    /// Whether the other account keeps the image because its tag lists launch permissions that were
+    /// not restored.
+    fn keeps_unshared(&self, day: usize, id: &ImageId) -> bool {
+        let key = format!("{PREFIX}launch-permissions");
+        let image = self.honest.days.get(day).and_then(|world| find_image(world, id));
+        image.filter(|image| image.state == "available").is_some_and(|image| {
+            let has = shared_with(image);
+            let listed = image.tags.get(&key).and_then(|text| text.strip_prefix(id.as_str()));
+            let mut listed = listed.into_iter().flat_map(str::split_whitespace);
+            listed.any(|one| one != "none" && !has.contains(one))
         })
     }
 
@@ -264,12 +293,7 @@ impl Comparison<'_> {
             .find(|one| one.image.image_id == image && one.leaves_at > taken.at);
         let wait = SignedDuration::from_hours(24 * self.account.delete_snapshots);
         match binned {
-            Some(binned)
-                if binned.entered_at + wait <= taken.at
-                    && deregistered(self.attacked, image.as_str()).is_none() =>
-            {
-                said(Excuse::InRecycleBin)
-            }
+            Some(binned) if binned.entered_at + wait <= taken.at => said(Excuse::InRecycleBin),
             None if self.account.orphans.is_some() => said(Excuse::AnnouncedOrphan),
             _ => Some(Kind::More(word(&taken.step))),
         }

@@ -123,6 +123,8 @@ pub struct History<'a> {
     /// How far the clock of the runs is ahead of EC2's, or behind it.
     pub skew: SignedDuration,
     pub decided: Decided,
+    /// The images that people enabled or disabled, with the day.
+    pub by_hand: Vec<(usize, ImageId)>,
     /// The account as it is now.
     pub world: Arc<Fleet>,
     /// The account before the first day.
@@ -153,6 +155,7 @@ impl<'a> History<'a> {
             fake,
             skew: SignedDuration::ZERO,
             decided: Decided::at_first(&world),
+            by_hand: Vec::new(),
             first: world.clone(),
             world,
             days: Vec::new(),
@@ -172,6 +175,7 @@ impl<'a> History<'a> {
             fake: Fake::new(&self.fake.world()),
             skew: self.skew,
             decided: self.decided.clone(),
+            by_hand: self.by_hand.clone(),
             first: self.first.clone(),
             world: self.world.clone(),
             days: self.days.clone(),

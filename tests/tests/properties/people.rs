@@ -103,12 +103,16 @@ impl People {
             let _ = run(history.fake.deregister(&id, SnapshotFate::DeleteLater));
             return history.change(|_| {});
         }
+        let state = found.state.clone();
         let mut decided = std::mem::take(&mut history.decided);
         history.change(|fleet| {
             let image = fleet.images.iter_mut().find(|one| one.image_id == id).unwrap();
             self.change(image, &mut decided, at);
         });
         history.decided = decided;
+        if find_image(&history.world, &id).is_some_and(|image| image.state != state) {
+            history.by_hand.push((today, id));
+        }
     }
 
     /// Changes an image, as EC2 does when it is asked to.
