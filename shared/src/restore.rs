@@ -272,10 +272,10 @@ async fn try_restore(
         keep_it(&found, keep, names, cloud, done).await?;
     }
     let by = match options.found_by_tags {
-        true => UndoneBy::Run { share_back: &[] },
+        true => UndoneBy::Run { share_back: &[], now },
         false => UndoneBy::Person,
     };
-    let not_enabled = not_enabled(&found, names).filter(|_| options.found_by_tags);
+    let not_enabled = not_enabled(&found, names, now).filter(|_| options.found_by_tags);
     let problem = not_enabled.map(|why| RestoreProblem::NotEnabled { image: image.clone(), why });
     match Undo::of(&found, unmark, names, by) {
         None => {

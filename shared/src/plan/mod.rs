@@ -366,7 +366,7 @@ fn draft_all<'a>(
                 let draft = drafts.get(member.position);
                 draft.is_some_and(|draft| {
                     let is_kept = !draft.kept.is_empty() || !rank.reasons.is_empty();
-                    is_kept && undo::enables(draft.image, &policy.tag_names)
+                    is_kept && undo::enables(draft.image, &policy.tag_names, now)
                 })
             };
             let enabled: Vec<usize> = family

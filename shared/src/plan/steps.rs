@@ -110,7 +110,7 @@ pub(super) fn decide(
             step.wait_if_unread(image);
         }
         _ => {
-            let by = UndoneBy::Run { share_back: &policy.safety.share_back };
+            let by = UndoneBy::Run { share_back: &policy.safety.share_back, now };
             let undo = Undo::of(image, tagged.among(image), &policy.tag_names, by);
             // Where nobody knows with whom it is shared by now, it stays as it is; and so does what
             // would expire again as soon as another image is enabled.
@@ -118,7 +118,7 @@ pub(super) fn decide(
             if let Some(undo) = undo.filter(|_| known && is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }
-            let not_enabled = not_enabled(image, &policy.tag_names);
+            let not_enabled = not_enabled(image, &policy.tag_names, now);
             step.decision.reasons.extend(not_enabled.map(|why| Reason::NotEnabled { why }));
         }
     }
@@ -251,7 +251,7 @@ impl Times {
         // For what is disabled it counts since when it is.
         let clock = match enabled {
             true => deprecated_at(image, now),
-            false => disabled_by_us_at(image, &policy.tag_names).filter(|at| !is_to_come(*at, now)),
+            false => disabled_by_us_at(image, &policy.tag_names, now),
         };
         let is_needed = match enabled {
             true => to_deprecate.is_some(),

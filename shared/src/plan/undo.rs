@@ -37,6 +37,8 @@ pub enum UndoneBy<'a> {
     Run {
         /// `safety.share_back`.
         share_back: &'a [LaunchPermission],
+        /// The time of the run.
+        now: Timestamp,
     },
     /// A person, who is shown with whom the image was shared and decides about that separately.
     Person,
@@ -86,7 +88,7 @@ impl Undo {
         let is_saved = saved_permissions(image, names).is_some();
         let is_disabled = image.state == ImageState::Disabled;
         let enable = match by {
-            UndoneBy::Run { .. } => enables(image, names),
+            UndoneBy::Run { now, .. } => enables(image, names, now),
             UndoneBy::Person => is_disabled && is_saved,
         };
         if is_disabled && is_saved && !enable {
@@ -96,11 +98,11 @@ impl Undo {
         }
         let (share_with, not_shared): (Vec<_>, Vec<_>) =
             permissions_to_restore(image, names).into_iter().partition(|one| match by {
-                UndoneBy::Run { share_back } => enable && share_back.contains(one),
+                UndoneBy::Run { share_back, .. } => enable && share_back.contains(one),
                 UndoneBy::Person => false,
             });
         let deprecation = saved_deprecation(image, names).filter(|_| match by {
-            UndoneBy::Run { .. } => is_deprecated_by_us(image, names),
+            UndoneBy::Run { now, .. } => is_deprecated_by_us(image, names, now),
             UndoneBy::Person => true,
         });
         let undo = Self {
@@ -130,11 +132,11 @@ impl Undo {
 
 /// Whether a run that undoes the steps on `image` enables it: it was disabled by a step, as far as
 /// its own tags and EC2's deprecation time agree, and nobody has protected it since.
-pub(super) fn enables(image: &Image, names: &TagNames) -> bool {
+pub(super) fn enables(image: &Image, names: &TagNames, now: Timestamp) -> bool {
     image.state == ImageState::Disabled
         && !image.protected
         && saved_permissions(image, names).is_some()
-        && disabled_by_us_at(image, names).is_some()
+        && disabled_by_us_at(image, names, now).is_some()
 }
 
 /// The launch permissions that were saved before `image` was disabled; `None` when none of its
@@ -195,12 +197,14 @@ fn written<'a>(
     std::iter::from_fn(move || Some((words.next()?, words.next()?.parse().ok()?)))
 }
 
-/// Those of [`written`] that EC2's deprecation time agrees with.
+/// Those of [`written`] that EC2's deprecation time agrees with. One that is to come is not ours:
+/// a step sets the present time.
 fn agreed<'a>(
     image: &'a Image,
     names: &TagNames,
+    now: Timestamp,
 ) -> impl Iterator<Item = (&'a str, Timestamp)> + use<'a> {
-    let set = image.deprecation_time;
+    let set = image.deprecation_time.filter(|at| !is_to_come(*at, now));
     written(image, names).filter(move |(_, at)| {
         set.map(|set| set.duration_since(*at))
             .is_some_and(|later| -ROUNDING <= later && later <= MAX_RUN)
@@ -209,16 +213,20 @@ fn agreed<'a>(
 
 /// Whether the deprecation time of `image` is the one that a step set, as far as its own tag and
 /// EC2 agree.
-pub(super) fn is_deprecated_by_us(image: &Image, names: &TagNames) -> bool {
-    agreed(image, names).next().is_some()
+pub(super) fn is_deprecated_by_us(image: &Image, names: &TagNames, now: Timestamp) -> bool {
+    agreed(image, names, now).next().is_some()
 }
 
 /// Since when `image`, which is disabled, is, by EC2's clock; `None` if nobody knows. Who disabled
 /// it by hand did not set the deprecation time, and a run may have been cut before it did: then the
 /// time is not that of our tag. The tag itself is believed, and so is that nobody enabled the image
 /// in between: EC2 does not tell.
-pub(super) fn disabled_by_us_at(image: &Image, names: &TagNames) -> Option<Timestamp> {
-    agreed(image, names).any(|(what, _)| what == DISABLED).then_some(image.deprecation_time)?
+pub(super) fn disabled_by_us_at(
+    image: &Image,
+    names: &TagNames,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    agreed(image, names, now).any(|(what, _)| what == DISABLED).then_some(image.deprecation_time)?
 }
 
 fn saved_words<'a>(
@@ -276,7 +284,7 @@ pub fn deprecation_tag_value(
     };
     let what = if disabled { DISABLED } else { DEPRECATED };
     // If this run is cut before it sets the time, that is still the one of the writing before.
-    match agreed(image, names).next() {
+    match agreed(image, names, now).next() {
         Some((what_before, at)) => format!("{id} {text} {what} {now} {what_before} {at}"),
         None => format!("{id} {text} {what} {now}"),
     }
@@ -312,7 +320,7 @@ mod tests {
             &image(fields),
             Box::default(),
             &names(),
-            UndoneBy::Run { share_back: &share_back },
+            UndoneBy::Run { share_back: &share_back, now: NOW.parse().unwrap() },
         )
     }
 
@@ -321,6 +329,7 @@ mod tests {
     }
 
     const AT: &str = "2026-11-01T12:00:00Z";
+    const NOW: &str = "2026-11-22T12:00:00Z";
 
     /// An image that a run disabled: at the time in its tags EC2 shows it as deprecated.
     fn disabled(permissions: &str, more: &str) -> String {
@@ -373,6 +382,8 @@ mod tests {
         }
         is_left(&disabled("none", "").replace(r#""deprecation_time":"2026-11-01T12:01:00Z","#, ""));
         is_left(&disabled("none", "").replace("none disabled", "none deprecated"));
+        // A date to come is its owner's, whatever the tag says.
+        is_left(&disabled("none", "").replace("2026-11-01T", "2026-12-01T"));
         is_left(&disabled("none", "").replace(" disabled 2026-11-01T12:00:00Z", ""));
         // A person decides for themselves.
         let found = by_person(&disabled("none", r#","protected":true"#)).unwrap();
@@ -399,6 +410,7 @@ mod tests {
         for theirs in [
             tagged("2026-10-01T12:00:00Z", &format!("none deprecated {AT}")),
             tagged("2026-11-01T12:01:00Z", "none"),
+            tagged("2026-12-01T12:01:00Z", "none deprecated 2026-12-01T12:00:00Z"),
             r#""tags":{"s:deprecation":"ami-1 2026-12-01T00:00:00Z deprecated 2026-11-01T12:00:00Z"}"#.to_owned(),
         ] {
             assert_eq!(by_run(&theirs), Some(Undo::default()), "{theirs}");
@@ -411,7 +423,7 @@ mod tests {
             &format!("none disabled 2026-11-09T12:00:00Z deprecated {AT}"),
         );
         assert_eq!(by_run(&cut).unwrap().deprecation, Some(Deprecation::None));
-        assert_eq!(disabled_by_us_at(&image(&cut), &names()), None);
+        assert_eq!(disabled_by_us_at(&image(&cut), &names(), NOW.parse().unwrap()), None);
     }
 
     #[test]
@@ -446,7 +458,7 @@ mod tests {
             deprecation_tag_value(&before, &names(), now, true),
             format!("ami-1 none disabled {now} disabled {AT}")
         );
-        assert_eq!(disabled_by_us_at(&before, &names()), before.deprecation_time);
+        assert_eq!(disabled_by_us_at(&before, &names(), now), before.deprecation_time);
     }
 
     #[test]

@@ -6,11 +6,18 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 
+mod accounts;
+mod attacker;
+mod copies;
 mod crash;
 mod explaining;
+mod harm;
+mod history;
+mod people;
 mod restoring;
 mod rules;
 mod runs;
+mod search;
 mod simulating;
 mod tagging;
 mod worlds;
