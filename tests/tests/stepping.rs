@@ -169,7 +169,7 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
 
 /// Something that DescribeImageReferences alone tells of.
 fn use_by_parameter(fleet: &mut Fleet, image: &str) {
-    fleet.ssm_parameters.push(Parameter { name: "/golden".into(), value: image.to_owned() });
+    fleet.ssm_parameters.push(Parameter::string("/golden", image));
 }
 
 #[test]
