@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use steward::model::{ImageId, ParseIdError, Region, SnapshotId};
 use steward::plan::reason::Reason;
-use steward::policy::DEFAULT_PREFIX;
+use steward::policy::{DEFAULT_PREFIX, PolicyDigest};
 use steward::simulate::MAX_DAYS;
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
@@ -94,7 +94,7 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Do it: retire images, then delete the snapshots whose time has come.
     #[command(
-        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json"
+        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json --policy policy.toml"
     )]
     Apply(ApplyArgs),
     /// Bring images back from wherever they are: expired, deprecated, disabled, or in the Recycle
@@ -105,7 +105,7 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Read images, snapshots and references, and write them as JSON. Changes nothing.
     #[command(
-        after_help = "Example:\n  image-steward inventory --region eu-central-1 > saved.json"
+        after_help = "Example:\n  image-steward inventory --region eu-central-1 --out saved.json"
     )]
     Inventory(InventoryArgs),
     /// Check a policy.
@@ -159,7 +159,7 @@ pub struct PlanArgs {
         conflicts_with_all = ["all", "stale", "pins"]
     )]
     pub why: Vec<String>,
-    /// Save the plan, for `apply FILE`.
+    /// Save the plan, for `apply FILE`. Only you can read the file.
     #[arg(help_heading = "Output", long, value_name = "FILE", conflicts_with_all = ["stale", "pins"])]
     pub out: Option<PathBuf>,
     /// Instead of the whole plan: everything that keeps this image. May be repeated.
@@ -202,11 +202,15 @@ pub struct RestoreArgs {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// A plan that `plan --out` saved: exactly that is done, or nothing if the account has changed.
-    #[arg(value_name = "PLAN", conflicts_with = "policy")]
+    /// A plan that `plan --out` saved: exactly that is done, or nothing if the account has changed. It
+    /// must have been made with the policy of --policy or --expect-policy.
+    #[arg(value_name = "PLAN")]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// Apply PLAN under the policy in it, if this is its digest: `validate` and `plan --out` print it.
+    #[arg(long, value_name = "DIGEST", requires = "plan", conflicts_with = "policy")]
+    pub expect_policy: Option<PolicyDigest>,
     #[command(flatten)]
     pub place: AwsArgs,
     #[command(flatten)]
@@ -227,7 +231,7 @@ pub struct InventoryArgs {
     /// Read with whom each image is shared: one call an image.
     #[arg(help_heading = "What to read", long)]
     pub launch_permissions: bool,
-    /// Where to write it.
+    /// Where to write it. Only you can read the file.
     #[arg(help_heading = "What to read", long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
 }
