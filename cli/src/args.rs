@@ -10,6 +10,7 @@ use steward::model::{ImageId, ParseIdError, Region, SnapshotId};
 use steward::plan::reason::Reason;
 use steward::policy::{DEFAULT_PREFIX, PolicyDigest};
 use steward::simulate::MAX_DAYS;
+use steward_aws::{EndpointError, check_endpoint};
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
 #[derive(Debug, Parser)]
@@ -275,12 +276,8 @@ fn region(text: &str) -> Result<String, ParseIdError> {
     text.parse().map(|region: Region| region.to_string())
 }
 
-fn endpoint(text: &str) -> Result<String, &'static str> {
-    let is_url = text.parse::<http::Uri>().is_ok_and(|url| {
-        matches!(url.scheme_str(), Some("http" | "https"))
-            && url.host().is_some_and(|host| !host.is_empty())
-    });
-    is_url.then(|| text.to_owned()).ok_or("expected a URL such as http://127.0.0.1:4566")
+fn endpoint(text: &str) -> Result<String, EndpointError> {
+    check_endpoint(text).map(|()| text.to_owned())
 }
 
 /// The world that a command is about: an account, or a saved inventory.

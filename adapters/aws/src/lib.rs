@@ -10,6 +10,7 @@ mod api_call;
 mod auto_scaling_groups;
 mod compute_environments;
 mod connect;
+mod endpoints;
 mod error;
 mod event_bus;
 mod fleets;
@@ -46,6 +47,7 @@ use steward::model::{AccountId, Region};
 use self::api_call::ApiCall;
 use self::connect::Clients;
 pub use self::connect::{Connect, Connection, StaticKeys, connect};
+pub use self::endpoints::{EndpointError, check_endpoint};
 pub use self::rate_limit::RateLimit;
 use self::rate_limit::RateLimiters;
 
