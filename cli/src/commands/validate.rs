@@ -3,8 +3,8 @@
 use serde::Serialize;
 use steward::plan::notes::Note;
 use steward::plan::plan;
-use steward::policy::{Policy, PolicyDigest};
-use steward::report::notes_text;
+use steward::policy::{Policy, PolicyDigest, TrustedTag};
+use steward::report::{notes_text, trusted_tags_text};
 
 use crate::args::{self, Format, PolicyArgs};
 use crate::context::Context;
@@ -19,6 +19,8 @@ struct Valid<'a> {
     digest: &'a PolicyDigest,
     rules: Vec<&'a str>,
     tag_prefix: &'a str,
+    /// Whoever can write these can change what is kept.
+    trusted_tags: Vec<TrustedTag>,
     /// What has no effect in the inventory, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     notes: Option<&'a [Note]>,
@@ -39,10 +41,12 @@ pub fn run(arguments: args::ValidateArgs, context: &Context) -> Result<Exit, Com
             digest: &digest,
             rules,
             tag_prefix: policy.tag_names.prefix(),
+            trusted_tags: policy.trusted_tags(),
             notes: notes.as_deref(),
         })?,
         Format::Table => {
             print(&format!("{name}: valid; rules: {}\nDigest: {digest}\n", rules.join(", ")))?;
+            print(&trusted_tags_text(&policy, context.style))?;
             print(&notes_text(&notes.unwrap_or_default(), context.style))?;
         }
     }

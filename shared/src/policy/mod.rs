@@ -3,8 +3,8 @@
 //! [`Policy::parse`] reads TOML, or JSON of the same structure, and returns a checked policy or all
 //! errors at once, each with its position, the value and the remedy. Submodules: `schema` (the
 //! document as it is written), `scalars` (the types of its values), `glob` (patterns), `parse`
-//! (reading it), `check` (from the document to a [`Policy`]) and `digest` (whether two documents say
-//! the same).
+//! (reading it), `check` (from the document to a [`Policy`]), `digest` (whether two documents say
+//! the same) and `trust` (the tags that it trusts).
 
 mod check;
 mod digest;
@@ -12,6 +12,7 @@ mod glob;
 mod parse;
 mod scalars;
 mod schema;
+mod trust;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,6 +22,7 @@ pub use digest::{DigestError, PolicyDigest};
 pub use glob::{Glob, GlobError};
 use jiff::tz::TimeZone;
 pub use scalars::{Age, GroupBy};
+pub use trust::{TagUse, TrustedTag};
 
 use crate::model::{
     ComputeEnvironments, ImageId, ReferenceScope, TagNames, Tags, TemplateVersions,

@@ -534,3 +534,42 @@ fn what_is_no_policy_is_not_repeated() {
         }
     }
 }
+
+#[test]
+fn every_tag_that_decides_is_trusted() {
+    let policy = Policy::parse(
+        r#"
+version = 1
+tagging.prefix = "fleet:"
+[[rule]]
+name = "web"
+match = { tags = { Family = "web-*" }, not = { tags = { Stage = "test" }, not = { tags = { Team = "*" } } } }
+group_by = ["tag:Family", "architecture", "tag:Branch"]
+keep = { last = 2, tags = { Release = "*", Stage = "prod" } }
+[[rule]]
+name = "rest"
+keep = { last = 1 }
+"#,
+        "p",
+    )
+    .unwrap();
+    let lines = |policy: &Policy| -> Vec<String> {
+        let line = |tag: &TrustedTag| {
+            let uses: Vec<String> = tag.uses.iter().map(ToString::to_string).collect();
+            format!("{}: {}", tag.key, uses.join(", "))
+        };
+        policy.trusted_tags().iter().map(line).collect()
+    };
+    let expected = [
+        "Branch: group_by of rule web",
+        "Family: match of rule web, group_by of rule web",
+        "Release: keep.tags of rule web",
+        "Stage: match of rule web, keep.tags of rule web",
+        "Team: match of rule web",
+        "fleet:keep: opt-out",
+    ];
+    assert_eq!(lines(&policy), expected);
+    let plain = "version = 1\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
+    let plain = Policy::parse(plain, "p").unwrap();
+    assert_eq!(lines(&plain), ["image-steward:keep: opt-out"]);
+}
