@@ -63,7 +63,8 @@ fn more_help() -> String {
 }
 
 /// What to do.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Subcommand, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Command {
     /// Write a first policy, with comments: from what is in the account, or from the policies of
     /// another tool. Changes nothing there.
@@ -114,6 +115,14 @@ pub enum Command {
         after_help = "Examples:\n  image-steward validate --policy policy.toml\n  image-steward validate --policy policy.toml --inventory saved.json"
     )]
     Validate(ValidateArgs),
+    /// Print the IAM policy that a person needs. Needs no account.
+    ///
+    /// Its conditions let only images and snapshots of the account be changed, and only after
+    /// image-steward tagged them.
+    #[command(
+        after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images"
+    )]
+    Permissions(PermissionsArgs),
     /// Print the JSON Schema of the policy.
     #[command(after_help = "Example:\n  image-steward schema > policy.schema.json")]
     Schema,
@@ -249,6 +258,36 @@ pub struct ValidateArgs {
     pub output: OutputArgs,
 }
 
+/// Arguments of `permissions`.
+#[derive(Debug, Args)]
+pub struct PermissionsArgs {
+    /// What is to be allowed: `plan` stands for all commands that change nothing, and is part of
+    /// `apply`.
+    #[arg(value_name = "USE", value_enum, default_value = "plan")]
+    pub uses: Vec<UseArg>,
+    /// Allow it in this Region only.
+    #[arg(long, value_parser = |text: &str| text.parse::<Region>())]
+    pub region: Option<Region>,
+    /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
+    pub prefix: String,
+    /// Allow launch permissions to be restored: for `safety.shared_images = "retire"`.
+    #[arg(long)]
+    pub shared_images: bool,
+    /// Allow this SSM parameter to be read, which launch templates name as their image: a name, a
+    /// path such as `/golden/*`, or an ARN. May be repeated. AWS's public parameters can always be read.
+    #[arg(long = "image-parameter", value_name = "NAME", value_parser = parameter)]
+    pub image_parameters: Vec<String>,
+}
+
+/// What a person is to be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UseArg {
+    Plan,
+    Apply,
+    Restore,
+}
+
 /// Where the policy is.
 #[derive(Debug, Args)]
 pub struct PolicyArgs {
@@ -274,6 +313,15 @@ pub struct AwsArgs {
 
 fn region(text: &str) -> Result<String, ParseIdError> {
     text.parse().map(|region: Region| region.to_string())
+}
+
+fn parameter(text: &str) -> Result<String, &'static str> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-*?".contains(&byte);
+    let is_name = !text.is_empty() && text.bytes().all(is_allowed);
+    // An ARN is checked by IAM, which says what is wrong with it.
+    let is_arn = text.starts_with("arn:") && text.contains(":parameter/");
+    let expected = "expected the name of a parameter, a path such as /golden/*, or an ARN";
+    (is_name || is_arn).then(|| text.to_owned()).ok_or(expected)
 }
 
 fn endpoint(text: &str) -> Result<String, EndpointError> {
