@@ -177,6 +177,60 @@ fn a_file_with_one_of_two_images_does_not_tag_the_snapshot_of_both() {
     assert_eq!(tagged(&one), ["snap-2"]);
 }
 
+/// A snapshot that is due, one that is not due yet, and one that is excluded.
+fn snapshots() -> Inventory {
+    let snapshot = |n: i64, due_in: i64, more: &str| {
+        let due = now() + SignedDuration::from_hours(due_in);
+        format!(
+            r#"{{"snapshot_id":"snap-{n}","volume_id":"vol-1","locked":false,"shared_with":[],"started_at":"2026-01-01T00:00:00Z",
+                "description":"Created by CreateImage(i-1) for ami-{n}","tags":{{"image-steward:image":"ami-{n}",
+                "image-steward:snapshot":"snap-{n}","image-steward:delete-after":"{due}"{more}}}}}"#
+        )
+    };
+    let all =
+        [snapshot(6, -1, ""), snapshot(7, 1, ""), snapshot(8, -1, r#","image-steward:keep":"""#)];
+    let mut inventory = ages([1, 2, 3, 4]);
+    inventory.snapshots = serde_json::from_str(&format!("[{}]", all.join(","))).unwrap();
+    inventory
+}
+
+#[test]
+fn what_a_file_says_otherwise_about_snapshots_is_a_difference() {
+    let world = snapshots();
+    let (honest, policy) = saved(&world, RULE, SignedDuration::ZERO);
+    let planned = |plan: &SnapshotPlan| {
+        let line = |one: &SnapshotDecision| format!("{} {}", one.snapshot_id, one.action);
+        plan.decisions.iter().map(line).collect::<Vec<_>>()
+    };
+    assert_eq!(planned(&honest.snapshots), ["snap-6 delete", "snap-7 keep", "snap-8 keep"]);
+    let changed = |saved: &SavedPlan| compared(saved, &world, &policy).changed;
+    let resources = |saved: &SavedPlan| {
+        changed(saved).iter().map(|one| one.resource.to_string()).collect::<Vec<_>>()
+    };
+    let crafted = |change: &dyn Fn(&mut SnapshotDecision)| {
+        let mut crafted = honest.clone();
+        crafted.snapshots.decisions.iter_mut().for_each(change);
+        crafted
+    };
+    assert_eq!(resources(&honest), [""; 0]);
+    let delete = crafted(&|one| one.action = SnapshotAction::Delete);
+    assert_eq!(resources(&delete), ["snap-7", "snap-8"]);
+    // Nothing of it is taken where it is not compared either.
+    let agreed = delete.agreed(fresh(&world, &policy, now()));
+    assert_eq!(planned(&agreed.snapshots), planned(&honest.snapshots));
+    let tagged = crafted(&|one| one.action = SnapshotAction::Mark);
+    assert_eq!(resources(&tagged), ["snap-6", "snap-7", "snap-8"]);
+    let sooner = crafted(&|one| one.delete_after = Some(now() - SignedDuration::from_hours(99)));
+    assert_eq!(resources(&sooner), ["snap-6"]);
+    let other = crafted(&|one| one.image = Some("ami-1".parse().unwrap()));
+    assert_eq!(resources(&other), ["snap-6"]);
+    let mut fewer = honest.clone();
+    fewer.snapshots.decisions.clear();
+    assert_eq!(resources(&fewer), [""; 0]);
+    let agreed = fewer.agreed(fresh(&world, &policy, now()));
+    assert_eq!(planned(&agreed.snapshots), [""; 0]);
+}
+
 fn place() -> AccountRegion {
     AccountRegion {
         account: "123456789012".parse().unwrap(),
