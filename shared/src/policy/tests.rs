@@ -584,4 +584,8 @@ keep = { last = 1 }
     let plain = "version = 1\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
     let plain = Policy::parse(plain, "p").unwrap();
     assert_eq!(lines(&plain), ["image-steward:keep: opt-out"]);
+    let retires =
+        "version = 1\ninstances.retire = \"stop\"\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
+    let retires = Policy::parse(retires, "p").unwrap();
+    assert_eq!(lines(&retires)[1], "image-steward:retire-when-imaged: instances.retire");
 }

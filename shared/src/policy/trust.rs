@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::{GroupBy, Match, Policy, Rule};
+use super::{GroupBy, Match, Policy, RetireAction, Rule};
 
 /// A tag key that a policy trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,6 +38,8 @@ pub enum TagUse {
     },
     /// Whether an image, a snapshot or an instance is excluded.
     OptOut,
+    /// Whether an instance is retired.
+    RetireInstance,
 }
 
 impl fmt::Display for TagUse {
@@ -47,6 +49,7 @@ impl fmt::Display for TagUse {
             Self::GroupBy { rule } => write!(f, "group_by of rule {rule}"),
             Self::Keep { rule } => write!(f, "keep.tags of rule {rule}"),
             Self::OptOut => f.write_str("opt-out"),
+            Self::RetireInstance => f.write_str("instances.retire"),
         }
     }
 }
@@ -75,6 +78,9 @@ impl Policy {
             }
         }
         add(&self.tag_names.keep, TagUse::OptOut);
+        if self.instances.retire != RetireAction::Never {
+            add(&self.tag_names.retire_when_imaged, TagUse::RetireInstance);
+        }
         let tag = |(key, uses): (&str, _)| TrustedTag { key: key.to_owned(), uses };
         found.into_iter().map(tag).collect()
     }
