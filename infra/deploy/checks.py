@@ -85,6 +85,8 @@ def stack_name(name: str, known: dict[str, dict[str, Any]]) -> None:
     _fits("STACK", name, known["Stack"])
     if name.endswith("-wiring"):
         raise Stop(f"STACK is `{name}`; write one that does not end in -wiring")
+    if name == "default":
+        raise Stop("STACK is `default`, as every account's event bus is; write another")
 
 
 def _fits(what: str, value: str, rule: dict[str, Any]) -> None:

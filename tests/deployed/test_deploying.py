@@ -134,6 +134,7 @@ def test_mistakes_are_one_line_with_the_remedy(
         (good | {"PARAMETERS": "PruneSchedule=daily"}, ["PruneSchedule is `daily`"]),
         (good | {"PARAMETERS": "EventBus=nope"}, ["no event bus `nope`", "EventBus="]),
         (good | {"STACK": "Foo"}, ["STACK is `Foo`"]),
+        (good | {"STACK": "default"}, ["STACK is `default`", "event bus"]),
         (good | {"FUNCTION_ENV": "A=1,B=2"}, ["FUNCTION_ENV", "comma"]),
         (good | {"PARAMETERS": "LogDays='3"}, ["PARAMETERS: No closing quotation"]),
         (good | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, ["do not work"]),
