@@ -6,6 +6,7 @@ import io
 import json
 import re
 import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from itertools import product
@@ -18,9 +19,12 @@ import yaml
 from moto import mock_aws
 from policy_sentry.querying.actions import get_action_data
 
+from harness import ROOT, VENV
+
+sys.path.insert(0, str(ROOT / "infra/deploy"))
+
 import functions
 import schedules
-from harness import ROOT, VENV
 
 TEMPLATES = {
     "foundation": ROOT / "infra/foundation.yaml",
