@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use jiff::Timestamp;
 use jiff::civil::Date;
-use steward::model::{ImageId, ParseIdError, Region, SnapshotId};
+use steward::model::{ImageId, LaunchPermission, ParseIdError, Region, SnapshotId};
 use steward::plan::reason::Reason;
 use steward::policy::DEFAULT_PREFIX;
 use steward::simulate::MAX_DAYS;
@@ -190,6 +190,11 @@ pub struct RestoreArgs {
     /// Take this snapshot out of the Recycle Bin too, if the image needs it. May be repeated.
     #[arg(long = "snapshot", value_name = "SNAPSHOT")]
     pub snapshots: Vec<SnapshotId>,
+    /// Share each image again with this account, organization or organizational unit, or with all, if
+    /// its tag says that it was shared so before it was disabled. May be repeated. Without this
+    /// option, the command asks on a terminal, and shares nothing elsewhere.
+    #[arg(long, value_name = "ACCOUNT", value_parser = permission)]
+    pub share_with: Vec<LaunchPermission>,
     /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
     pub prefix: String,
@@ -197,6 +202,15 @@ pub struct RestoreArgs {
     pub place: AwsArgs,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+fn permission(text: &str) -> Result<LaunchPermission, &'static str> {
+    match text.into() {
+        LaunchPermission::Unknown(_) => Err(
+            "write an account id (12 digits), the ARN of an organization or an organizational unit, or all",
+        ),
+        known => Ok(known),
+    }
 }
 
 /// Arguments of `apply`.

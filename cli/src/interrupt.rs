@@ -17,6 +17,8 @@ const READING: u8 = 0;
 const CHANGING: u8 = 1;
 /// Somebody wants the command to stop.
 const STOPPING: u8 = 2;
+/// A person is being asked something, and nothing is in flight.
+const ASKING: u8 = 3;
 
 /// Whether somebody wants the command to stop. For a run it is a deadline that has come.
 pub struct Interrupt(Arc<AtomicU8>);
@@ -41,6 +43,7 @@ impl Interrupt {
                             continue;
                         }
                         READING => "image-steward: interrupted; nothing was changed",
+                        ASKING => "\nimage-steward: interrupted; nothing more was changed",
                         _ => {
                             "image-steward: stopped in the middle; the next run goes on from what it finds"
                         }
@@ -58,6 +61,15 @@ impl Interrupt {
     /// wants the command to stop already, that stays so, and nothing is begun.
     pub fn begin_changes(&self) {
         let _ = self.0.compare_exchange(READING, CHANGING, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Waits for a person's answer: until it comes, Ctrl-C ends the process at once.
+    pub fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        let order = Ordering::SeqCst;
+        let _ = self.0.compare_exchange(CHANGING, ASKING, order, order);
+        let answer = ask();
+        let _ = self.0.compare_exchange(ASKING, CHANGING, order, order);
+        answer
     }
 
     /// Whether somebody wants the command to stop.

@@ -10,14 +10,16 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::apply::{Failure, RestoreStep, undo};
+use crate::apply::{self, Failure, RestoreStep, SharedAgain, undo};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
-    Image, ImageId, ImageState, RecycledImage, RecycledSnapshot, ResourceId, SnapshotId, TagNames,
-    Tags,
+    Image, ImageId, ImageState, LaunchPermission, RecycledImage, RecycledSnapshot, ResourceId,
+    SnapshotId, TagNames, Tags,
 };
+use crate::plan::not_enabled;
+use crate::plan::reason::NotEnabled;
 use crate::plan::snapshots::made_for;
-use crate::plan::undo::Undo;
+use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
 
 /// What became of one image that was to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -28,6 +30,10 @@ pub struct Restored {
     pub status: RestoreStatus,
     /// What was done, in order.
     pub done: Vec<RestoreStep>,
+    /// With whom it was shared according to its tag, and is not again: a person decides. See
+    /// [`share_again`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_shared: Vec<LaunchPermission>,
     /// What failed or is missing, if so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<RestoreProblem>,
@@ -43,6 +49,13 @@ pub enum RestoreProblem {
         image: ImageId,
         /// The snapshots that backed it, as far as their tags say so.
         snapshots: Vec<SnapshotId>,
+    },
+    /// It stays disabled, because it was found by tags that EC2's own data does not confirm.
+    NotEnabled {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        why: NotEnabled,
     },
     /// A call failed; the same command goes on from there.
     Failed(Failure),
@@ -65,6 +78,15 @@ impl fmt::Display for RestoreProblem {
                     "; its snapshots were {}: make a new image of them (aws ec2 register-image)",
                     snapshots.join(", ")
                 )
+            }
+            Self::NotEnabled { image, why } => {
+                f.write_str(match why {
+                    NotEnabled::Protected => "stays disabled, because it is protected from deregistration",
+                    NotEnabled::TagsDisagree => {
+                        "stays disabled, because its deprecation time is not that of its tags: somebody else disabled it"
+                    }
+                })?;
+                write!(f, "; to enable it all the same: image-steward restore {image}")
             }
             Self::Failed(failure) => f.write_str(&failure.message),
         }
@@ -93,6 +115,9 @@ pub struct RestoreOptions {
     pub keep: Option<String>,
     /// Snapshots to take out of the Recycle Bin beside those that are known to be the image's.
     pub snapshots: Vec<SnapshotId>,
+    /// Whether the image was found by its tags ([`images_since`]), and not named by a person. Then
+    /// it is enabled only if EC2's own data agrees with its tags: they may be anybody's.
+    pub found_by_tags: bool,
 }
 
 /// The images that went, or were found expired, at `since` or later: those in the Recycle Bin
@@ -134,6 +159,15 @@ pub async fn restore(
 ) -> Restored {
     let mut done = Vec::new();
     let result = try_restore(image, options, names, now, cloud, &mut done).await;
+    // This is said on its own, because a person is asked about it.
+    let mut not_shared = Vec::new();
+    done.retain(|step| match step {
+        RestoreStep::NotShared { with } => {
+            not_shared.clone_from(with);
+            false
+        }
+        _ => true,
+    });
     let (status, problem) = match result {
         Ok((status, problem)) => (status, problem),
         Err(error) => (RestoreStatus::Failed, Some(RestoreProblem::Failed((&error).into()))),
@@ -141,7 +175,54 @@ pub async fn restore(
     let steps: Vec<_> = done.iter().map(ToString::to_string).collect();
     let why = problem.as_ref().map(ToString::to_string);
     tracing::info!(image_id = %image, ?status, done = steps.join("; "), problem = why, "restored");
-    Restored { image_id: image.clone(), status, done, problem }
+    Restored { image_id: image.clone(), status, done, not_shared, problem }
+}
+
+/// Shares an image that [`restore`] brought back with those of `restored.not_shared` whom a person
+/// `approved`, and writes down there what became of it. The tag goes when it names nobody else.
+pub async fn share_again(
+    restored: &mut Restored,
+    approved: &[LaunchPermission],
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) {
+    if restored.not_shared.is_empty() {
+        return;
+    }
+    match try_to_share(&restored.image_id, approved, names, cloud).await {
+        Ok(SharedAgain { shared, left }) => {
+            if !shared.is_empty() {
+                restored.done.push(RestoreStep::Shared { with: shared });
+            }
+            restored.not_shared = left;
+        }
+        Err(error) => {
+            tracing::warn!(image_id = %restored.image_id, %error, "not shared again");
+            restored.status = RestoreStatus::Failed;
+            restored.problem = Some(RestoreProblem::Failed((&error).into()));
+        }
+    }
+}
+
+async fn try_to_share(
+    image: &ImageId,
+    approved: &[LaunchPermission],
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) -> Result<SharedAgain, CloudError> {
+    let problem =
+        |kind, message: String| CloudError { call: "restore", kind, code: String::new(), message };
+    let Some(found) = cloud.find_image(image).await? else {
+        return Err(problem(ErrorKind::NotFound, format!("{image} no longer exists")));
+    };
+    apply::share_again(&found, approved, names, cloud).await?.ok_or_else(|| {
+        let key = &names.launch_permissions;
+        let message = format!(
+            "{image} has launch permissions that its tag {key} does not list: its owner has shared it since; share \
+             it yourself (aws ec2 modify-image-attribute), then remove the tag"
+        );
+        problem(ErrorKind::Other, message)
+    })
 }
 
 async fn try_restore(
@@ -185,18 +266,45 @@ async fn try_restore(
             Some(RestoreProblem::Gone { image: image.clone(), snapshots: marked }),
         ));
     };
+    let found = with_permissions(found, names, cloud).await?;
     let was_away = !done.is_empty();
     if let Some(keep) = &options.keep {
         keep_it(&found, keep, names, cloud, done).await?;
     }
-    match Undo::of(&found, unmark, names) {
-        None if was_away => Ok((RestoreStatus::Restored, None)),
-        None => Ok((RestoreStatus::Untouched, None)),
+    let by = match options.found_by_tags {
+        true => UndoneBy::Run { share_back: &[], now },
+        false => UndoneBy::Person,
+    };
+    let not_enabled = not_enabled(&found, names, now).filter(|_| options.found_by_tags);
+    let problem = not_enabled.map(|why| RestoreProblem::NotEnabled { image: image.clone(), why });
+    match Undo::of(&found, unmark, names, by) {
+        None => {
+            let with = permissions_to_restore(&found, names);
+            if !with.is_empty() && problem.is_none() {
+                done.push(RestoreStep::NotShared { with });
+            }
+            let status = if was_away { RestoreStatus::Restored } else { RestoreStatus::Untouched };
+            Ok((status, problem))
+        }
         Some(what) => {
             done.extend(undo(image, &what, names, now, cloud).await?);
-            Ok((RestoreStatus::Restored, None))
+            Ok((RestoreStatus::Restored, problem))
         }
     }
+}
+
+/// Reads with whom `image` is shared, if its tag names anybody.
+async fn with_permissions(
+    mut image: Image,
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) -> Result<Image, CloudError> {
+    let is_open = !permissions_to_restore(&image, names).is_empty();
+    if is_open && image.state != ImageState::Disabled {
+        let now = cloud.find_launch_permissions(&image.image_id).await?;
+        image.launch_permissions = Some(now.into());
+    }
+    Ok(image)
 }
 
 /// Takes `image` out of the Recycle Bin, its snapshots before it; `None` when it is not there.

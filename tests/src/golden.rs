@@ -72,26 +72,32 @@ fn steps(action: &Action) -> String {
     let carried = match action {
         Action::Keep | Action::Wait | Action::Expire => String::new(),
         Action::Deprecate { save } => field("save", save),
-        Action::Disable { save, deprecation } => {
-            [field("save", save), field("deprecation", deprecation)].concat()
+        Action::Disable { save, deprecation, first } => {
+            [field("save", save), field("deprecation", deprecation), field("first", first)].concat()
         }
         Action::Deregister { removal } => {
-            let Removal { snapshots, delete_after, fate, save } = removal;
+            let Removal { snapshots, delete_after, fate, save, first } = removal;
             [
                 field("snapshots", snapshots),
                 field("delete_after", delete_after),
                 field("fate", fate),
                 field("save", save),
+                field("first", first),
             ]
             .concat()
         }
-        Action::Rescue(Undo { enable, share_with, deprecation, unmark }) => [
-            field("enable", enable),
-            field("share_with", share_with),
-            field("deprecation", deprecation),
-            field("unmark", unmark),
-        ]
-        .concat(),
+        Action::Rescue(undo) => {
+            let Undo { enable, share_with, not_shared, deprecation, unmark, keep_tags } = undo;
+            [
+                field("enable", enable),
+                field("share_with", share_with),
+                field("not_shared", not_shared),
+                field("deprecation", deprecation),
+                field("unmark", unmark),
+                field("keep_tags", keep_tags),
+            ]
+            .concat()
+        }
     };
     format!("{}{carried}", show(&kind))
 }

@@ -11,7 +11,7 @@ from typing import Any
 
 import moto_side
 from fleet_fields import IMAGE, INSTANCE, RULES_UNLESS_SAID, SECTIONS, SNAPSHOT, Checked
-from making import device_name
+from making import created_for, device_name
 from world import (
     DEFAULT_ACCOUNT,
     DEFAULT_REGION,
@@ -79,7 +79,7 @@ def _make_snapshots(
 ) -> None:
     """Snapshots that an own image names and nobody listed come into being.
 
-    One that several images name is as old as the oldest of them.
+    One that several images name was made for the oldest of them.
     """
     if (one["owner_id"] or world.account) != world.account:
         return
@@ -87,11 +87,16 @@ def _make_snapshots(
         if snapshot_id in listed or region.recycled_snapshots.get(snapshot_id):
             continue
         found = region.snapshots.get(snapshot_id)
-        if found is None:
-            made = Snapshot(snapshot_id, world.account, one["created_at"])
-            region.put_snapshot(made)
-        else:
-            found.started_at = min(found.started_at, one["created_at"])
+        if found is None or one["created_at"] < found.started_at:
+            region.put_snapshot(
+                Snapshot(
+                    snapshot_id,
+                    world.account,
+                    one["created_at"],
+                    description=created_for(one["image_id"]),
+                    volume_id=snapshot_id.replace("snap-", "vol-", 1),
+                )
+            )
 
 
 def _image(world: World, region: Region, one: Checked) -> Image:

@@ -58,7 +58,7 @@ def create_image(call: Call) -> dict[str, Any]:
     image = _new_image(call, [])
     if base is not None:
         image.architecture, image.platform = base.architecture, base.platform
-    text = f"Created by CreateImage({instance_id}) for {image.image_id}"
+    text = created_for(image.image_id, instance_id)
     sizes = _sizes(call, base)
     image.devices = [_new_device(call, at, size, text) for at, size in enumerate(sizes)]
     image.root_device = image.devices[0]["DeviceName"]
@@ -129,6 +129,11 @@ def _new_image(call: Call, devices: list[dict[str, Any]]) -> Image:
         tags=_tags_for(call, "image"),
         root_device=devices[0].get("DeviceName") if devices else None,
     )
+
+
+def created_for(image_id: str, instance_id: str = "i-00000000000000000") -> str:
+    """What EC2 writes on the snapshots that CreateImage makes."""
+    return f"Created by CreateImage({instance_id}) for {image_id}"
 
 
 def _sizes(call: Call, base: Image | None) -> list[int]:

@@ -78,6 +78,8 @@ struct Expected {
     enable: Option<bool>,
     /// Of a rescue: the launch permissions that are given back.
     share_with: Option<Vec<String>>,
+    /// Of a rescue: the launch permissions that stay in the tag.
+    not_shared: Option<Vec<String>>,
     /// Of a rescue: `"none"`, `{ at = "2027-01-01T00:00:00Z" }`; empty: it is left as it is.
     deprecation: Option<Value>,
     /// Of a rescue: the snapshots that are not to be deleted after all.
@@ -188,6 +190,7 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
             save,
             enable,
             share_with,
+            not_shared,
             deprecation,
             unmark,
         } = expected;
@@ -226,6 +229,7 @@ fn differences(expected: &BTreeMap<String, Expected>, decisions: &Value, id: &st
             ("save", save.clone().map(Value::from), of_either("save")),
             ("enable", enable.map(Value::from), &decision["enable"]),
             ("share_with", share_with.clone().map(Value::from), &decision["share_with"]),
+            ("not_shared", not_shared.clone().map(Value::from), &decision["not_shared"]),
             ("deprecation", deprecation.clone(), &decision["deprecation"]),
             ("unmark", unmark.clone().map(Value::from), &decision["unmark"]),
         ] {

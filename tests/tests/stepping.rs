@@ -7,13 +7,13 @@ use jiff::{SignedDuration, Timestamp};
 use steward::apply::{self, Change, Outcome, Status, StepKind};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode};
-use steward::model::{ImageState, ReferenceKind, SnapshotFate, TagNames, Tags};
+use steward::model::{ImageState, ReferenceKind, SnapshotFate, TagNames, Tags, join_permissions};
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::SnapshotReason;
 use steward::plan::{Action, Plan, Refusal};
 use steward::policy::Policy;
 use steward::progress::RunContext;
-use steward::restore::{RestoreOptions, RestoreStatus, restore};
+use steward::restore::{RestoreOptions, RestoreStatus, Restored, restore, share_again};
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, Parameter};
 use steward_tests::jobs::{run, with_job};
@@ -23,7 +23,7 @@ use steward_tests::switches::Switches;
 fn policy(retire: &str) -> Policy {
     let text = format!(
         "version = 1\n[[rule]]\nname = \"all\"\nkeep = {{ last = 1 }}\nretire = {{ {retire} }}\n\
-         [safety]\nmax_fraction = 1.0\nmin_references = 0\nshared_images = \"retire\"\n\
+         [safety]\nmax_fraction = 1.0\nmin_references = 0\nshared_images = \"retire\"\nshare_back = [\"111122223333\"]\n\
          [orphans]\ndelete_after = \"2d\"\n"
     );
     Policy::parse(&text, "test").unwrap()
@@ -164,7 +164,130 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
     });
     assert_eq!(outcome.images_done(StepKind::Rescue).count(), 1);
     assert_eq!(changes(&fake), ["enable", "share", "deprecate", "removetags"]);
+    let key = "image-steward:launch-permissions";
+    let rescued = image(&fake, "ami-2");
+    assert_eq!(rescued.tags.get(key), Some("ami-2 111122223333 all"));
+    let tags = before.tags.with(&[(key, "ami-2 111122223333 all")].into_iter().collect());
+    assert_eq!(
+        rescued,
+        FleetImage { public: false, tags, ..before.clone() },
+        "no run shares with everybody"
+    );
+    assert_eq!(share_by_hand(&fake).problem, None);
     assert_eq!(image(&fake, "ami-2"), before);
+}
+
+/// As `restore` does when a person agrees to all that the tag says.
+fn share_by_hand(fake: &Fake) -> Restored {
+    let names = TagNames::under("image-steward:");
+    let options = RestoreOptions::default();
+    let mut restored = run(restore(&"ami-2".parse().unwrap(), &options, &names, now(), fake));
+    let with = restored.not_shared.clone();
+    run(share_again(&mut restored, &with, &names, fake));
+    restored
+}
+
+#[test]
+fn a_person_may_agree_to_some_of_the_accounts() {
+    let (fake, policy, names) = (fake(), policy(DISABLE), TagNames::under("image-steward:"));
+    let plan = planned(&fake, &policy);
+    applied(&fake, &policy, &plan);
+    let bring_back = || {
+        run(restore(&"ami-2".parse().unwrap(), &RestoreOptions::default(), &names, now(), &fake))
+    };
+    let mut restored = bring_back();
+    assert_eq!(join_permissions(&restored.not_shared, " "), "111122223333 all");
+    assert_eq!(
+        (image(&fake, "ami-2").public, image(&fake, "ami-2").launch_permissions.len()),
+        (false, 0)
+    );
+    run(share_again(&mut restored, &["111122223333".into(), "999988887777".into()], &names, &fake));
+    assert_eq!(join_permissions(&restored.not_shared, " "), "all");
+    let is = image(&fake, "ami-2");
+    assert_eq!((is.public, is.launch_permissions), (false, vec!["111122223333".to_owned()]));
+    assert!(is.tags.has("image-steward:launch-permissions"));
+    let mut again = bring_back();
+    assert_eq!(join_permissions(&again.not_shared, " "), "all");
+    run(share_again(&mut again, &["all".into()], &names, &fake));
+    assert_eq!(image(&fake, "ami-2"), image(&self::fake(), "ami-2"));
+}
+
+#[test]
+fn a_rescue_shares_with_nobody_whom_the_policy_does_not_name() {
+    let policy = |with: &str| {
+        let text = format!(
+            "version = 1\n[[rule]]\nname = \"all\"\nkeep = {{ last = 1 }}\nretire = {{ {DISABLE} }}\n\
+             [safety]\nmax_fraction = 1.0\nmin_references = 0\nshared_images = \"retire\"\nshare_back = [{with}]\n"
+        );
+        Policy::parse(&text, "test").unwrap()
+    };
+    for (with, shared) in
+        [("", vec![]), ("\"444455556666\"", vec![]), ("\"111122223333\"", vec!["111122223333"])]
+    {
+        let (fake, policy) = (fake(), policy(with));
+        let plan = planned(&fake, &policy);
+        applied(&fake, &policy, &plan);
+        fake.change(|fleet| use_by_parameter(fleet, "ami-2"));
+        let plan = planned(&fake, &policy);
+        applied(&fake, &policy, &plan);
+        let is = image(&fake, "ami-2");
+        assert_eq!((is.state.as_str(), is.public), ("available", false), "{with}");
+        assert_eq!(is.launch_permissions, shared, "{with}");
+        assert!(is.tags.has("image-steward:launch-permissions"), "{with}");
+    }
+}
+
+/// An image that an administrator disabled, with tags by which a step would have.
+#[test]
+fn what_was_found_by_tags_is_enabled_only_if_ec2_agrees() {
+    for (deprecated_at, protected, enabled) in [
+        ("2026-11-01T12:01:00Z", "disabled", true),
+        ("2026-10-01T12:00:00Z", "disabled", false),
+        ("2026-11-01T12:01:00Z", "enabled-without-cooldown", false),
+    ] {
+        let fake = Fake::new(&Fleet::from_json(&format!(
+            r#"{{"images":[{{"image_id":"ami-2","created_at":"2026-08-02T00:00:00Z","state":"disabled",
+                "deprecation_time":"{deprecated_at}","protected":"{protected}","snapshots":["snap-2"],
+                "tags":{{"image-steward:expired-at":"2026-11-01T12:00:00Z",
+                        "image-steward:launch-permissions":"ami-2 111122223333",
+                        "image-steward:deprecation":"ami-2 none disabled 2026-11-01T12:00:00Z"}}}}]}}"#
+        )));
+        let bring_back = |found_by_tags| {
+            let names = TagNames::under("image-steward:");
+            let options = RestoreOptions { found_by_tags, ..RestoreOptions::default() };
+            run(restore(&"ami-2".parse().unwrap(), &options, &names, now(), &fake))
+        };
+        let before = image(&fake, "ami-2");
+        let restored = bring_back(true);
+        assert_eq!(image(&fake, "ami-2").state == "available", enabled, "{restored:?}");
+        assert_eq!(restored.problem.is_none(), enabled, "{restored:?}");
+        if !enabled {
+            assert_eq!(image(&fake, "ami-2"), before, "{restored:?}");
+            let said = restored.problem.unwrap().to_string();
+            assert!(said.contains("image-steward restore ami-2"), "{said}");
+            // Who names it wants it.
+            assert_eq!(bring_back(false).problem, None);
+            assert_eq!(image(&fake, "ami-2").state, "available");
+        }
+    }
+}
+
+#[test]
+fn what_the_owner_shared_since_is_left_to_the_owner() {
+    let (fake, policy) = (fake(), policy(DISABLE));
+    let plan = planned(&fake, &policy);
+    applied(&fake, &policy, &plan);
+    fake.change(|fleet| {
+        fleet.images[1].state = "available".to_owned();
+        fleet.images[1].launch_permissions = vec!["444455556666".to_owned()];
+    });
+    let plan = planned(&fake, &policy);
+    applied(&fake, &policy, &plan);
+    let is = image(&fake, "ami-2");
+    assert_eq!((is.public, is.launch_permissions), (false, vec!["444455556666".to_owned()]));
+    let refused = share_by_hand(&fake).problem.unwrap().to_string();
+    assert!(refused.contains("its owner has shared it since"), "{refused}");
+    assert_eq!(image(&fake, "ami-2").launch_permissions, ["444455556666"]);
 }
 
 /// Something that DescribeImageReferences alone tells of.
@@ -468,7 +591,13 @@ fn a_snapshot_whose_permissions_cannot_be_read_is_neither_marked_nor_deleted() {
 fn a_restore_that_stopped_in_the_middle_goes_on() {
     let names = TagNames::under("image-steward:");
     let bring_back = |fake: &Fake| {
-        run(restore(&"ami-2".parse().unwrap(), &RestoreOptions::default(), &names, now(), fake))
+        let image = "ami-2".parse().unwrap();
+        let mut restored = run(restore(&image, &RestoreOptions::default(), &names, now(), fake));
+        let with = restored.not_shared.clone();
+        if !with.is_empty() && restored.problem.is_none() {
+            run(share_again(&mut restored, &with, &names, fake));
+        }
+        restored
     };
     for action in [
         "ec2:RestoreSnapshotFromRecycleBin",
@@ -519,13 +648,13 @@ fn one_account_that_is_closed_does_not_keep_the_others_away() {
     // The fake takes no word of this form, as EC2 takes no account that is closed.
     write(&fake, "ami-2 111122223333 all closed");
     let plan = planned(&fake, &policy);
-    let outcome = applied(&fake, &policy, &plan);
-    assert_eq!(outcome.failed().count(), 1, "{outcome:?}");
+    applied(&fake, &policy, &plan);
+    assert_eq!(image(&fake, "ami-2").state, "available");
+    assert!(share_by_hand(&fake).problem.is_some());
     let now = image(&fake, "ami-2");
     assert_eq!((now.state.as_str(), now.public), ("available", true));
     assert!(now.tags.has("image-steward:launch-permissions"), "what is owed is still known");
     write(&fake, "ami-2 111122223333 all");
-    let plan = planned(&fake, &policy);
-    applied(&fake, &policy, &plan);
+    assert_eq!(share_by_hand(&fake).problem, None);
     assert_eq!(image(&fake, "ami-2"), image(&self::fake(), "ami-2"));
 }

@@ -1,7 +1,11 @@
 //! `restore`: bring images back.
 
-use steward::model::TagNames;
+use std::io::{IsTerminal, stderr, stdin};
+
+use steward::cloud::Cloud;
+use steward::model::{TagNames, join_permissions};
 use steward::restore::{RestoreOptions, RestoreStatus, Restored};
+use steward::text_fmt::printable;
 use steward::{report, restore};
 
 use crate::args::{self, Format};
@@ -12,22 +16,37 @@ use crate::outcome::{CommandError, Exit};
 
 /// Runs `restore`.
 pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::RestoreArgs { images, all_since, keep_until, snapshots, prefix, place, output } =
-        arguments;
+    let args::RestoreArgs {
+        images,
+        all_since,
+        keep_until,
+        snapshots,
+        share_with,
+        prefix,
+        place,
+        output,
+    } = arguments;
     let names = TagNames::under(&prefix);
     let live = live::connect(place, context).await?;
     let images = match all_since {
         Some(since) => restore::images_since(since, &names, &live.aws).await?,
         None => images,
     };
-    let options = RestoreOptions { keep: keep_until.map(|date| date.to_string()), snapshots };
+    let options = RestoreOptions {
+        keep: keep_until.map(|date| date.to_string()),
+        snapshots,
+        found_by_tags: all_since.is_some(),
+    };
     let mut all = Vec::new();
     context.interrupt.begin_changes();
     for image in &images {
         if context.interrupt.has_come() {
             break;
         }
-        let restored = restore::restore(image, &options, &names, context.now, &live.aws).await;
+        let mut restored = restore::restore(image, &options, &names, context.now, &live.aws).await;
+        if !share_with.is_empty() {
+            restore::share_again(&mut restored, &share_with, &names, &live.aws).await;
+        }
         if output.format == Format::Table {
             let text = report::restored_text(std::slice::from_ref(&restored));
             context.progress.pause(|| print(&text))?;
@@ -44,6 +63,10 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
             images.len()
         ));
     }
+    let shared = match share_with.is_empty() && output.format == Format::Table && !stopped {
+        true => ask_and_share(&mut all, &names, &live.aws, context).await?,
+        false => hint_at_sharing(&all, context),
+    };
     match output.format {
         Format::Json => print_json(&all)?,
         Format::Table if images.is_empty() => print("No image was on its way out.\n")?,
@@ -57,12 +80,85 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
             }
         }
     }
-    let good =
-        |one: &Restored| matches!(one.status, RestoreStatus::Restored | RestoreStatus::Untouched);
+    let good = |one: &Restored| {
+        one.problem.is_none()
+            && matches!(one.status, RestoreStatus::Restored | RestoreStatus::Untouched)
+    };
     Ok(match (all.iter().all(good), all.iter().any(good)) {
         _ if stopped => Exit::Part,
+        (true, _) if shared == Sharing::Open => Exit::Part,
         (true, _) => Exit::Done,
         (false, true) => Exit::Part,
         (false, false) => Exit::Failed,
     })
+}
+
+/// Whether a person has decided with whom the images are shared.
+#[derive(PartialEq, Eq)]
+enum Sharing {
+    Decided,
+    Open,
+}
+
+/// Asks a person with whom the images are to be shared again, since anybody who may tag images can
+/// write that.
+async fn ask_and_share(
+    all: &mut [Restored],
+    names: &TagNames,
+    cloud: &dyn Cloud,
+    context: &Context,
+) -> Result<Sharing, CommandError> {
+    let open: Vec<&mut Restored> = all.iter_mut().filter(|one| is_open(one)).collect();
+    if open.is_empty() || !stdin().is_terminal() || !stderr().is_terminal() {
+        return Ok(hint_at_sharing(all, context));
+    }
+    eprintln!(
+        "\nThese images were shared before they were disabled, according to their tags. Anybody who may tag images \
+         can write such a tag."
+    );
+    for one in &open {
+        eprintln!("  {}: {}", one.image_id, printable(&join_permissions(&one.not_shared, ", ")));
+    }
+    eprint!("Share them so again? [y/N] ");
+    let answer = context.interrupt.asking(|| {
+        let mut line = String::new();
+        stdin().read_line(&mut line).map(|_| line)
+    })?;
+    if !matches!(answer.trim(), "y" | "Y" | "yes") {
+        eprintln!("Nothing was shared; the tags stay.");
+        return Ok(Sharing::Decided);
+    }
+    for restored in open {
+        let approved = restored.not_shared.clone();
+        restore::share_again(restored, &approved, names, cloud).await;
+        print(&report::restored_text(std::slice::from_ref(restored)))?;
+    }
+    Ok(Sharing::Decided)
+}
+
+/// Says with which options the images would be shared again, if some are not.
+fn hint_at_sharing(all: &[Restored], context: &Context) -> Sharing {
+    let open: Vec<&Restored> = all.iter().filter(|one| is_open(one)).collect();
+    let [first, ..] = open.as_slice() else { return Sharing::Decided };
+    let options: Vec<String> =
+        first.not_shared.iter().map(|with| format!(" --share-with {with}")).collect();
+    context.warn(format_args!(
+        "{} not shared again as before: anybody who may tag images can write with whom. To share {}: image-steward \
+         restore {}{}",
+        match open.len() {
+            1 => format!("{} is", first.image_id),
+            count => format!("{count} images are"),
+        },
+        match open.len() {
+            1 => "it",
+            _ => "the first",
+        },
+        first.image_id,
+        options.concat(),
+    ));
+    Sharing::Open
+}
+
+fn is_open(restored: &Restored) -> bool {
+    !restored.not_shared.is_empty() && restored.problem.is_none()
 }

@@ -26,7 +26,7 @@ pub use self::outcome::{Failure, Outcome, Status, StepKind, StepRecord, StepResu
 pub use self::snapshots::apply_snapshots;
 pub use self::tag_batches::MAX_DENIED_CALLS;
 pub(crate) use self::tag_batches::TagBatches;
-pub use self::undo::{RestoreStep, undo};
+pub use self::undo::{RestoreStep, SharedAgain, share_again, undo};
 
 /// How many snapshots are worked on at once. With a round trip of some 100 ms this is more than
 /// the 5 deletions a second that the provider allows in the long run.

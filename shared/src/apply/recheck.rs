@@ -1,10 +1,13 @@
 //! Checking an image again right before a step: the plan may be minutes old.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::{Change, MARGIN, StepKind};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
-use crate::model::{ImageId, ImageState, Reference, SnapshotFate, SnapshotId, for_others};
+use crate::model::{
+    ImageId, ImageState, Reference, SnapshotFate, SnapshotId, SnapshotReference, for_others,
+};
+use crate::plan::snapshots::SnapshotReason;
 use crate::plan::undo::{permissions_tag_value, permissions_to_save};
 use crate::plan::{self, Action, Decision, Plan};
 use crate::policy::{Check, Policy};
@@ -19,7 +22,33 @@ pub(super) struct Rechecker<'a> {
     references: Result<HashMap<ImageId, Vec<Reference>>, CloudError>,
     /// The snapshots that are locked, or named by a launch template or configuration. Empty when no snapshot is to be
     /// deleted together with its image.
-    held: Result<HashSet<SnapshotId>, CloudError>,
+    held: Result<HeldSnapshots, CloudError>,
+}
+
+/// The snapshots that are locked, or named by a launch template or configuration, each with the
+/// reasons.
+#[derive(Default)]
+pub(super) struct HeldSnapshots(HashMap<SnapshotId, Vec<SnapshotReason>>);
+
+impl HeldSnapshots {
+    /// Reads them.
+    pub(super) async fn read(policy: &Policy, cloud: &dyn Cloud) -> Result<Self, CloudError> {
+        let mut held: HashMap<SnapshotId, Vec<SnapshotReason>> = HashMap::new();
+        for snapshot in cloud.list_locked_snapshots().await? {
+            held.entry(snapshot).or_default().push(SnapshotReason::Locked);
+        }
+        for named in cloud.list_snapshot_references(&policy.safety.reference_scope()).await? {
+            let SnapshotReference { snapshot_id, kind, arn, version } = named;
+            let reason = SnapshotReason::NamedBy { kind, arn, version };
+            held.entry(snapshot_id).or_default().push(reason);
+        }
+        Ok(Self(held))
+    }
+
+    /// Why `snapshot` is held; empty if it is not.
+    pub(super) fn reasons(&self, snapshot: &SnapshotId) -> &[SnapshotReason] {
+        self.0.get(snapshot).map_or(&[], Vec::as_slice)
+    }
 }
 
 /// The references to a batch of images that the provider itself reports.
@@ -51,9 +80,9 @@ impl<'a> Rechecker<'a> {
             _ => false,
         };
         let held = if steps.iter().any(deletes) && context.left() >= MARGIN {
-            held_snapshots(policy, cloud).await
+            HeldSnapshots::read(policy, cloud).await
         } else {
-            Ok(HashSet::new())
+            Ok(HeldSnapshots::default())
         };
         Self { plan, policy, cloud, references, held }
     }
@@ -131,7 +160,7 @@ impl<'a> Rechecker<'a> {
     /// or somebody that they are shared with.
     pub(super) async fn are_held(&self, snapshots: &[SnapshotId]) -> Result<bool, CloudError> {
         let held = self.held.as_ref().map_err(Clone::clone)?;
-        if snapshots.iter().any(|snapshot| held.contains(snapshot)) {
+        if snapshots.iter().any(|snapshot| !held.reasons(snapshot).is_empty()) {
             return Ok(true);
         }
         for snapshot in snapshots {
@@ -144,16 +173,6 @@ impl<'a> Rechecker<'a> {
         }
         Ok(false)
     }
-}
-
-async fn held_snapshots(
-    policy: &Policy,
-    cloud: &dyn Cloud,
-) -> Result<HashSet<SnapshotId>, CloudError> {
-    let mut held: HashSet<SnapshotId> = cloud.list_locked_snapshots().await?.into_iter().collect();
-    let named = cloud.list_snapshot_references(&policy.safety.reference_scope()).await?;
-    held.extend(named.into_iter().map(|reference| reference.snapshot_id));
-    Ok(held)
 }
 
 async fn all_references(

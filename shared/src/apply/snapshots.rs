@@ -3,11 +3,12 @@
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 
+use super::recheck::HeldSnapshots;
 use super::{Change, IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult};
 use crate::cloud::{Cloud, CloudError, ErrorKind, SnapshotDeletion};
-use crate::model::{ImageId, SnapshotId};
+use crate::model::{ImageId, Snapshot, SnapshotId, for_others};
 use crate::plan::snapshots::{self, SnapshotAction, SnapshotPlan, SnapshotReason};
-use crate::policy::Policy;
+use crate::policy::{Policy, SharedImages};
 use crate::progress::RunContext;
 
 /// How many snapshots are read again in one call.
@@ -32,9 +33,23 @@ pub async fn apply_snapshots(
     mark_orphans(plan, policy, cloud, context, &mut outcome).await;
     let due: Vec<_> =
         plan.decisions.iter().filter(|d| d.action == SnapshotAction::Delete).collect();
-    if !due.is_empty() {
-        context.stage("deleting snapshots", Some(due.len()));
+    if due.is_empty() {
+        return outcome.sorted();
     }
+    context.stage("deleting snapshots", Some(due.len()));
+    let held = match context.left() < MARGIN {
+        true => Ok(HeldSnapshots::default()),
+        false => HeldSnapshots::read(policy, cloud).await,
+    };
+    let held = match &held {
+        Ok(held) => held,
+        Err(error) => {
+            for decision in due {
+                outcome.fail(&decision.snapshot_id, StepKind::Recheck, error);
+            }
+            return outcome.sorted();
+        }
+    };
     for batch in due.chunks(RECHECKED_TOGETHER) {
         let ids: Vec<SnapshotId> =
             batch.iter().map(|decision| decision.snapshot_id.clone()).collect();
@@ -56,38 +71,69 @@ pub async fn apply_snapshots(
         let mut results = stream::iter(ids)
             .map(|id| {
                 let snapshot = found.iter().find(|snapshot| snapshot.snapshot_id == id);
-                let still_due =
-                    snapshot.map(|snapshot| snapshots::due(snapshot, policy, plan.planned_at));
                 async move {
-                    let result = match still_due {
-                        // It no longer exists, and that is what was wanted.
-                        None => Ok(StepResult::Done),
-                        Some(Err(reasons)) => {
-                            Ok(StepResult::Changed(Change::SnapshotKept { reasons }))
+                    // If it no longer exists, that is what was wanted.
+                    let Some(snapshot) = snapshot else {
+                        return (id, StepKind::DeleteSnapshot, Ok(StepResult::Done));
+                    };
+                    if context.left() < MARGIN {
+                        return (id, StepKind::DeleteSnapshot, Ok(StepResult::NotReached));
+                    }
+                    match kept_now(snapshot, held, plan, policy, cloud).await {
+                        Err(error) => (id, StepKind::Recheck, Err(error)),
+                        Ok(reasons) if !reasons.is_empty() => {
+                            let change = Change::SnapshotKept { reasons };
+                            (id, StepKind::DeleteSnapshot, Ok(StepResult::Changed(change)))
                         }
-                        Some(Ok(_)) if context.left() < MARGIN => Ok(StepResult::NotReached),
-                        Some(Ok(_)) => {
-                            cloud.delete_snapshot(&id).await.map(|deletion| match deletion {
+                        Ok(_) => {
+                            let deleted = cloud.delete_snapshot(&id).await;
+                            let result = deleted.map(|deletion| match deletion {
                                 SnapshotDeletion::InUse => StepResult::InUse,
                                 SnapshotDeletion::Deleted | SnapshotDeletion::AlreadyGone => {
                                     StepResult::Done
                                 }
-                            })
+                            });
+                            (id, StepKind::DeleteSnapshot, result)
                         }
-                    };
-                    (id, result)
+                    }
                 }
             })
             .buffer_unordered(IN_FLIGHT);
-        while let Some((id, result)) = results.next().await {
+        while let Some((id, step, result)) = results.next().await {
             context.done(1);
             if let Ok(StepResult::InUse) = result {
                 tracing::info!(snapshot_id = %id, "still in use; a later run tries again");
             }
-            record(&id, StepKind::DeleteSnapshot, "snapshot deleted", result, &mut outcome);
+            record(&id, step, "snapshot deleted", result, &mut outcome);
         }
     }
     outcome.sorted()
+}
+
+/// Everything that keeps `snapshot`, which has just been read, now: its tags, what names or locks it,
+/// and with whom it is shared by now.
+async fn kept_now(
+    snapshot: &Snapshot,
+    held: &HeldSnapshots,
+    plan: &SnapshotPlan,
+    policy: &Policy,
+    cloud: &dyn Cloud,
+) -> Result<Vec<SnapshotReason>, CloudError> {
+    let id = &snapshot.snapshot_id;
+    let mut reasons = snapshots::due(snapshot, policy, plan.planned_at).err().unwrap_or_default();
+    reasons.extend_from_slice(held.reasons(id));
+    if !reasons.is_empty() || policy.safety.shared_images == SharedImages::Retire {
+        return Ok(reasons);
+    }
+    match cloud.find_volume_permissions(id).await {
+        Ok(with) => {
+            let with: Box<[_]> = for_others(&with, Some(&plan.account)).cloned().collect();
+            Ok(if with.is_empty() { reasons } else { vec![SnapshotReason::Shared { with }] })
+        }
+        // Deleting it will say so too.
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(reasons),
+        Err(error) => Err(error),
+    }
 }
 
 fn record(

@@ -6,8 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind};
-use crate::model::{ImageId, LaunchPermission, ResourceId, SnapshotId, TagNames, join_permissions};
-use crate::plan::undo::{Deprecation, Undo};
+use crate::model::{
+    Image, ImageId, LaunchPermission, ResourceId, SnapshotId, TagNames, for_others,
+    join_permissions,
+};
+use crate::plan::undo::{Deprecation, Undo, permissions_to_restore};
 
 /// What was done to bring an image back, one step at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -32,6 +35,11 @@ pub enum RestoreStep {
     /// The image was shared again.
     Shared {
         /// With whom.
+        with: Vec<LaunchPermission>,
+    },
+    /// The image was not shared again with these, who are still in its tag.
+    NotShared {
+        /// With whom not.
         with: Vec<LaunchPermission>,
     },
     /// The deprecation was cancelled.
@@ -62,6 +70,9 @@ impl fmt::Display for RestoreStep {
             Self::Shared { with } => {
                 write!(f, "shared with {} again", join_permissions(with, ", "))
             }
+            Self::NotShared { with } => {
+                write!(f, "not shared again with {}", join_permissions(with, ", "))
+            }
             Self::DeprecationCancelled => f.write_str("no longer deprecated"),
             Self::DeprecationRestored { at } => write!(f, "deprecated from {at} on, as before"),
             Self::SnapshotUnmarked { snapshot } => {
@@ -73,7 +84,8 @@ impl fmt::Display for RestoreStep {
 }
 
 /// Undoes `what`, and returns what was done. The state tags are removed last: if this stops in the
-/// middle, a later run finds them and goes on.
+/// middle, a later run finds them and goes on. But if it stops between enabling the image and
+/// sharing it, the launch permissions stay in the tag: only [`share_again`] restores them.
 ///
 /// # Errors
 /// The first call that failed; for launch permissions, only after everything else was undone.
@@ -84,13 +96,16 @@ pub async fn undo(
     now: Timestamp,
     cloud: &dyn Cloud,
 ) -> Result<Vec<RestoreStep>, CloudError> {
-    let Undo { enable, share_with, deprecation, unmark } = what;
+    let Undo { enable, share_with, not_shared, deprecation, unmark, keep_tags: _ } = what;
     let mut done = Vec::new();
+    let mut not_shared = not_shared.to_vec();
     if *enable {
         cloud.enable(image).await?;
         done.push(RestoreStep::Enabled);
     }
-    let (shared, unshared) = share(image, share_with, cloud).await;
+    let (shared, failed) = share_if_private(image, share_with, cloud).await;
+    not_shared.extend(share_with.iter().filter(|one| !shared.contains(one)).cloned());
+    not_shared.sort();
     if !shared.is_empty() {
         done.push(RestoreStep::Shared { with: shared });
     }
@@ -113,13 +128,77 @@ pub async fn undo(
             done.push(RestoreStep::SnapshotUnmarked { snapshot: snapshot.clone() });
         }
     }
-    // The permissions that could not be restored are still in the tag.
-    if let Some(error) = unshared {
+    let left = Undo { not_shared: not_shared.clone().into(), ..what.clone() };
+    let keys = left.tag_keys(names);
+    if !keys.is_empty() {
+        remove_tags(&ResourceId::Image(image.clone()), &keys, cloud).await?;
+        done.push(RestoreStep::StateTagsRemoved);
+    }
+    if let Some(error) = failed {
         return Err(error);
     }
-    remove_tags(&ResourceId::Image(image.clone()), &Undo::tag_keys(names), cloud).await?;
-    done.push(RestoreStep::StateTagsRemoved);
+    if !not_shared.is_empty() {
+        done.push(RestoreStep::NotShared { with: not_shared });
+    }
     Ok(done)
+}
+
+/// Shares `image`, which exists, with those in its tag whom a person `approved`, and removes the tag
+/// when it names nobody else. `None`, if the image is shared with somebody who is not in the tag: its
+/// owner has decided anew, and nothing is changed.
+///
+/// # Errors
+/// The first call that failed.
+pub async fn share_again(
+    image: &Image,
+    approved: &[LaunchPermission],
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) -> Result<Option<SharedAgain>, CloudError> {
+    let id = &image.image_id;
+    let now = cloud.find_launch_permissions(id).await?;
+    let private = Image { launch_permissions: Some(Box::default()), ..image.clone() };
+    let saved = permissions_to_restore(&private, names);
+    if for_others(&now, image.owner_id.as_ref()).any(|one| !saved.contains(one)) {
+        return Ok(None);
+    }
+    let lacking = saved.into_iter().filter(|one| !now.contains(one));
+    let (wanted, left): (Vec<_>, Vec<_>) = lacking.partition(|one| approved.contains(one));
+    let (shared, failed) = share(id, &wanted, cloud).await;
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    if left.is_empty() {
+        let key = std::slice::from_ref(&names.launch_permissions);
+        remove_tags(&ResourceId::Image(id.clone()), key, cloud).await?;
+    }
+    Ok(Some(SharedAgain { shared, left }))
+}
+
+/// With whom an image was shared again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SharedAgain {
+    /// With whom.
+    pub shared: Vec<LaunchPermission>,
+    /// Who is still in its tag.
+    pub left: Vec<LaunchPermission>,
+}
+
+/// Shares `image`, which has just been enabled, unless somebody has shared it since: then its owner
+/// has decided anew.
+async fn share_if_private(
+    image: &ImageId,
+    with: &[LaunchPermission],
+    cloud: &dyn Cloud,
+) -> (Vec<LaunchPermission>, Option<CloudError>) {
+    if with.is_empty() {
+        return (Vec::new(), None);
+    }
+    match cloud.find_launch_permissions(image).await {
+        Ok(now) if now.is_empty() => share(image, with, cloud).await,
+        Ok(_) => (Vec::new(), None),
+        Err(error) => (Vec::new(), Some(error)),
+    }
 }
 
 /// Shares `image` with all of them, or with as many as possible: one account that is closed by now

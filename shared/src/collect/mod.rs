@@ -15,7 +15,9 @@ pub use self::verify::{
     read_references,
 };
 use crate::cloud::{CloudError, ImageListing, SnapshotScope, View};
-use crate::model::{AccountRegion, ImageId, Inventory, ReferenceScope, SnapshotId, Source, Unread};
+use crate::model::{
+    AccountRegion, Inventory, RecycledImage, ReferenceScope, SnapshotId, Source, Unread,
+};
 use crate::policy::{Check, Orphans, Policy};
 use crate::progress::{Progress, ProgressEvent, RunContext};
 
@@ -107,14 +109,13 @@ pub async fn read_snapshot_references(
 async fn recycled_images(
     view: &dyn View,
     policy: &Policy,
-) -> Result<Option<Vec<ImageId>>, CloudError> {
-    match policy.orphans {
-        Orphans::Report => Ok(None),
-        Orphans::Delete { .. } => {
-            let found = view.list_recycled_images().await?;
-            Ok(Some(found.into_iter().map(|image| image.image_id).collect()))
-        }
+) -> Result<Option<Vec<RecycledImage>>, CloudError> {
+    let is_needed = policy.safety.recycle_bin == Check::Required
+        || matches!(policy.orphans, Orphans::Delete { .. });
+    if !is_needed {
+        return Ok(None);
     }
+    view.list_recycled_images().await.map(Some)
 }
 
 /// Reads the rules of the Recycle Bin, where the policy asks for them and they are not known.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::cloud::{CloudError, View};
 use crate::model::{
-    ImageId, Inventory, ResourceId, Snapshot, SnapshotId, Source, TagNames, Unread,
+    ImageId, Inventory, RecycledImage, ResourceId, Snapshot, SnapshotId, Source, TagNames, Unread,
 };
 use crate::plan::snapshots::made_for;
 
@@ -30,6 +30,13 @@ pub struct Recycled {
     pub entered_at: Option<Timestamp>,
     /// When it goes for good.
     pub leaves_at: Option<Timestamp>,
+}
+
+impl From<&RecycledImage> for Recycled {
+    fn from(image: &RecycledImage) -> Self {
+        let RecycledImage { image_id: _, name, entered_at, leaves_at } = image;
+        Self { name: name.to_string(), entered_at: *entered_at, leaves_at: *leaves_at }
+    }
 }
 
 /// A snapshot that names an image that is gone.
@@ -88,11 +95,10 @@ fn is_of(snapshot: &Snapshot, image: &ImageId, names: &TagNames) -> bool {
 
 /// What an inventory tells of an image that it does not have.
 pub fn remnants_in(inventory: &Inventory, image: &ImageId, names: &TagNames) -> Remnants {
-    let recycled = inventory.recycled_images.iter().flatten().any(|one| one == image);
-    let nothing = || Recycled { name: String::new(), entered_at: None, leaves_at: None };
+    let recycled = inventory.recycled_images.iter().flatten().find(|one| one.image_id == *image);
     let snapshots = inventory.snapshots.iter().filter(|one| is_of(one, image, names));
     Remnants {
-        recycled: recycled.then(nothing),
+        recycled: recycled.map(Recycled::from),
         snapshots: snapshots
             .map(|one| Remnant {
                 snapshot_id: one.snapshot_id.clone(),
@@ -123,10 +129,8 @@ pub async fn read_remnants(
         |source: Source, error: &CloudError| remnants.unread.push(error.unread(source));
     match images {
         Ok(images) => {
-            remnants.recycled = images.into_iter().find(|one| one.image_id == *image).map(|one| {
-                let (entered_at, leaves_at) = (one.entered_at, one.leaves_at);
-                Recycled { name: one.name.to_string(), entered_at, leaves_at }
-            });
+            let found = images.iter().find(|one| one.image_id == *image);
+            remnants.recycled = found.map(Recycled::from);
         }
         Err(error) => unread(Source::RecycledImages, &error),
     }

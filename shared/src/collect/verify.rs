@@ -13,6 +13,7 @@ use super::read_retention_rules;
 use crate::cloud::{CloudError, ErrorKind, View};
 use crate::model::{Image, ImageId, ImageState, Inventory, LaunchPermission, SnapshotId, Source};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
+use crate::plan::undo::permissions_to_restore;
 use crate::plan::{Action, Plan, plan};
 use crate::policy::{Check, Policy};
 use crate::progress::RunContext;
@@ -70,7 +71,7 @@ pub async fn plan_verified(
             ReadResult::OutOfTime => {
                 found = plan(inventory, policy, now);
                 let lacking = MissingEvidence::of(&found, inventory, policy, &asked);
-                found.defer_unverified(&lacking.images(inventory));
+                found.defer_unverified(&lacking.images(inventory), inventory);
                 return found;
             }
         }
@@ -95,10 +96,17 @@ impl MissingEvidence {
         policy: &Policy,
         asked: &HashSet<ImageId>,
     ) -> Self {
-        if plan.refusal.is_some() {
-            return Self::default();
-        }
         let mut lacking = Self::default();
+        // Of an image with saved launch permissions that is not disabled: whether it has them.
+        let names = &policy.tag_names;
+        let is_open = |image: &Image| {
+            image.owner_id.as_ref() == Some(&inventory.account)
+                && !permissions_to_restore(image, names).is_empty()
+        };
+        if plan.refusal.is_some() {
+            lacking.permissions = unshared_images(inventory, is_open);
+            return lacking;
+        }
         let mut going: HashSet<&ImageId> = HashSet::new();
         for decision in &plan.decisions {
             let waits = match decision.action {
@@ -117,16 +125,8 @@ impl MissingEvidence {
                 going.insert(image);
             }
         }
-        let unknown = |image: &Image| {
-            // A disabled image cannot be shared.
-            image.launch_permissions.is_none()
-                && image.launch_permissions_unread.is_none()
-                && image.state != ImageState::Disabled
-                && going.contains(&image.image_id)
-        };
-        let images = inventory.images.iter().enumerate();
         lacking.permissions =
-            images.filter(|(_, image)| unknown(image)).map(|(position, _)| position).collect();
+            unshared_images(inventory, |image| going.contains(&image.image_id) || is_open(image));
         lacking
     }
 
@@ -140,6 +140,19 @@ impl MissingEvidence {
         let unshared = unshared.map(|image| image.image_id.clone());
         self.references.iter().cloned().chain(unshared).collect()
     }
+}
+
+/// The positions of those images that are `wanted`, and of which it is not known with whom they are
+/// shared. A disabled image cannot be shared.
+fn unshared_images(inventory: &Inventory, wanted: impl Fn(&Image) -> bool) -> Vec<usize> {
+    let unknown = |image: &Image| {
+        image.launch_permissions.is_none()
+            && image.launch_permissions_unread.is_none()
+            && image.state != ImageState::Disabled
+            && wanted(image)
+    };
+    let images = inventory.images.iter().enumerate();
+    images.filter(|(_, image)| unknown(image)).map(|(position, _)| position).collect()
 }
 
 /// How a reading ended.

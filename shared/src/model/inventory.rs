@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    AccountId, IgnoredTemplate, ImageId, InstanceId, LaunchPermission, Reference, Region,
-    RetentionRule, SnapshotId, SnapshotReference, Tags, Unread, VolumePermission,
+    AccountId, IgnoredTemplate, ImageId, InstanceId, LaunchPermission, RecycledImage, Reference,
+    Region, RetentionRule, SnapshotId, SnapshotReference, Tags, Unread, VolumePermission,
 };
 
 /// Everything that a plan is made from.
@@ -50,7 +50,7 @@ pub struct Inventory {
     pub retention_rules: Option<Vec<RetentionRule>>,
     /// The images in the Recycle Bin; `None` when they have not been read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recycled_images: Option<Vec<ImageId>>,
+    pub recycled_images: Option<Vec<RecycledImage>>,
 }
 
 /// One machine image.

@@ -21,8 +21,9 @@ pub use ids::{
 pub use instance::{Instance, InstanceProtection, InstanceState};
 pub(crate) use inventory::is_false;
 pub use inventory::{Image, ImageState, Inventory, InventoryError, Snapshot, SnapshotFate};
+pub(crate) use permission::for_others;
+pub use permission::join_permissions;
 pub use permission::{LaunchPermission, VolumePermission};
-pub(crate) use permission::{for_others, join_permissions};
 pub use recycle_bin::{Recyclable, RecycledImage, RecycledSnapshot, RetentionRule};
 pub(crate) use reference::ArnAndVersion;
 pub use reference::{

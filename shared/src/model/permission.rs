@@ -88,7 +88,7 @@ pub(crate) fn for_others<'a>(
 }
 
 /// These permissions as one text, each separated from the next by `separator`.
-pub(crate) fn join_permissions(permissions: &[LaunchPermission], separator: &str) -> String {
+pub fn join_permissions(permissions: &[LaunchPermission], separator: &str) -> String {
     permissions.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }
 

@@ -22,7 +22,8 @@ pub(super) fn refusal(inventory: &Inventory, safety: &Safety, matched: usize) ->
         return Some(Refusal::TooFewReferences { seen, at_least: safety.min_references });
     }
     let missing = Recovery::of(inventory, safety).missing();
-    (!missing.is_empty() && matched > 0).then_some(Refusal::NotRecoverable { missing })
+    let days = safety.recycle_bin_days;
+    (!missing.is_empty() && matched > 0).then_some(Refusal::NotRecoverable { missing, days })
 }
 
 /// Defers what goes beyond the caps. The images that have been expired the longest go first.

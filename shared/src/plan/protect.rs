@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
-use super::reason::{Manager, Reason, Unrecoverable};
-use super::undo::permissions_to_save;
+use super::reason::{Manager, NotEnabled, Reason, Unrecoverable};
+use super::undo::{enables, permissions_to_restore, permissions_to_save, saved_permissions};
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, Reference,
-    RetentionRule, SnapshotId, Tags,
+    RetentionRule, SnapshotId, TagNames, Tags,
 };
 use crate::policy::{Check, Policy, Safety, SharedImages};
 
@@ -80,10 +80,36 @@ pub(super) fn protections(
     if is_unknown || (keeps_shared && !with.is_empty()) {
         reasons.push(Reason::Shared { with: with.into() });
     }
+    if let Some(with) = not_restored(image, policy) {
+        reasons.push(Reason::SharingNotRestored { with });
+    }
     if image.created_at.is_none() {
         reasons.push(Reason::AgeUnknown);
     }
     reasons
+}
+
+/// The launch permissions in the tag of an image that is not disabled, as far as it does not have
+/// them: a rescue did not restore them, or somebody else wrote the tag. A person decides which.
+fn not_restored(image: &Image, policy: &Policy) -> Option<Box<[LaunchPermission]>> {
+    if image.state == ImageState::Disabled {
+        return None;
+    }
+    let with = permissions_to_restore(image, &policy.tag_names);
+    (!with.is_empty()).then(|| with.into())
+}
+
+/// Why a run does not enable `image` although its tags say that a step disabled it; `None` if it
+/// does, or if they do not.
+pub(crate) fn not_enabled(image: &Image, names: &TagNames, now: Timestamp) -> Option<NotEnabled> {
+    let is_left = image.state == ImageState::Disabled
+        && saved_permissions(image, names).is_some()
+        && !enables(image, names, now);
+    is_left.then_some(if image.protected {
+        NotEnabled::Protected
+    } else {
+        NotEnabled::TagsDisagree
+    })
 }
 
 /// Who may launch `image`, sorted; for an image that a step disabled, who could before.
@@ -99,18 +125,25 @@ fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
 
 /// What the Recycle Bin could restore.
 pub(super) struct Recovery<'a> {
-    /// `None` when the policy does not require it, or the rules were not read.
-    rules: Option<&'a [RetentionRule]>,
+    /// The rules in effect that keep what is removed for long enough; `None` when the policy does not
+    /// require any, or they were not read.
+    rules: Option<Vec<&'a RetentionRule>>,
     /// The tags of the snapshots; empty when the rules do not look at tags.
     snapshots: HashMap<&'a SnapshotId, &'a Tags>,
+}
+
+/// Whether a rule is about everything in the Region.
+fn is_general(rule: &RetentionRule) -> bool {
+    rule.tags.is_empty() && rule.except.is_empty()
 }
 
 impl<'a> Recovery<'a> {
     pub(super) fn of(inventory: &'a Inventory, safety: &Safety) -> Self {
         let rules = inventory.retention_rules.as_deref();
         let rules = rules.filter(|_| safety.recycle_bin == Check::Required);
-        let looks_at_tags = |rule: &RetentionRule| !rule.tags.is_empty() || !rule.except.is_empty();
-        let snapshots = if rules.is_some_and(|rules| rules.iter().any(looks_at_tags)) {
+        let counts = |rule: &&RetentionRule| rule.in_effect && rule.days >= safety.recycle_bin_days;
+        let rules = rules.map(|rules| rules.iter().filter(counts).collect::<Vec<_>>());
+        let snapshots = if rules.iter().flatten().any(|rule| !is_general(rule)) {
             inventory.snapshots.iter().map(|one| (&one.snapshot_id, &one.tags)).collect()
         } else {
             HashMap::new()
@@ -118,11 +151,10 @@ impl<'a> Recovery<'a> {
         Self { rules, snapshots }
     }
 
-    /// What no rule in effect covers at all.
+    /// What no rule covers at all.
     pub(super) fn missing(&self) -> Vec<Recyclable> {
-        let Some(rules) = self.rules else { return Vec::new() };
-        let covered =
-            |what: Recyclable| rules.iter().any(|rule| rule.resource == what && rule.in_effect);
+        let Some(rules) = &self.rules else { return Vec::new() };
+        let covered = |what: Recyclable| rules.iter().any(|rule| rule.resource == what);
         [Recyclable::Images, Recyclable::Snapshots]
             .into_iter()
             .filter(|what| !covered(*what))
@@ -143,28 +175,54 @@ impl<'a> Recovery<'a> {
             Some(tags) => self.covers(Recyclable::Snapshots, tags),
             None => self.covers_any_tags(Recyclable::Snapshots),
         });
-        (!all).then_some(Unrecoverable::Snapshots)
+        if !all {
+            return Some(Unrecoverable::Snapshots);
+        }
+        // Without its snapshots the image could not be restored.
+        let days = self.days(Recyclable::Images, Some(&image.tags));
+        let sooner = |snapshot: &SnapshotId| self.snapshot_days(snapshot) < days;
+        let is_sooner = self.missing().is_empty() && image.snapshots.iter().any(sooner);
+        is_sooner.then_some(Unrecoverable::SnapshotsSooner)
     }
 
     /// Whether the Recycle Bin could restore a resource of this kind with these tags. Also true when
     /// no rule covers that kind at all: then the whole run is refused.
     pub(super) fn covers(&self, what: Recyclable, tags: &Tags) -> bool {
-        self.rules.is_none_or(|rules| {
-            !rules.iter().any(|rule| rule.resource == what && rule.in_effect)
+        self.rules.as_ref().is_none_or(|rules| {
+            !rules.iter().any(|rule| rule.resource == what)
                 || rules.iter().any(|rule| rule.covers(what, tags))
         })
     }
 
     /// Whether the Recycle Bin could restore a resource of this kind whatever its tags are.
     fn covers_any_tags(&self, what: Recyclable) -> bool {
-        let none = Tags::default();
-        self.covers(what, &none)
-            && self.rules.is_none_or(|rules| {
-                let in_effect: Vec<_> =
-                    rules.iter().filter(|rule| rule.resource == what && rule.in_effect).collect();
-                in_effect.is_empty()
-                    || in_effect.iter().any(|rule| rule.tags.is_empty() && rule.except.is_empty())
-            })
+        self.rules.as_ref().is_none_or(|rules| {
+            let mut of_kind = rules.iter().filter(|rule| rule.resource == what).peekable();
+            of_kind.peek().is_none() || of_kind.any(|rule| is_general(rule))
+        })
+    }
+
+    /// For how many days the bin would keep a resource of this kind with these tags, or whatever its
+    /// tags are; `None` when that is not required, not known, or not at all.
+    fn days(&self, what: Recyclable, tags: Option<&Tags>) -> Option<u32> {
+        let rules = self.rules.iter().flatten();
+        let covering = rules.filter(|rule| match tags {
+            Some(tags) => rule.covers(what, tags),
+            None => rule.resource == what && is_general(rule),
+        });
+        // Where several cover it, the longest one has effect.
+        covering.map(|rule| rule.days).max()
+    }
+
+    /// For how many days the bin would keep this snapshot.
+    pub(super) fn snapshot_days(&self, snapshot: &SnapshotId) -> Option<u32> {
+        self.days(Recyclable::Snapshots, self.snapshots.get(snapshot).copied())
+    }
+
+    /// Until when the bin would keep a snapshot with these tags that is deleted at `at`.
+    pub(super) fn kept_until(&self, tags: &Tags, at: Timestamp) -> Option<Timestamp> {
+        let days = self.days(Recyclable::Snapshots, Some(tags))?;
+        at.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok()
     }
 }
 

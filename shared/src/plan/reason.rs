@@ -66,6 +66,17 @@ pub enum Reason {
         /// Who.
         with: Box<[LaunchPermission]>,
     },
+    /// Its tag lists launch permissions that it does not have: a rescue did not restore them, or
+    /// somebody else wrote the tag.
+    SharingNotRestored {
+        /// Those that it does not have.
+        with: Box<[LaunchPermission]>,
+    },
+    /// Its tags say that a step disabled it, and a run does not enable it.
+    NotEnabled {
+        /// Why.
+        why: NotEnabled,
+    },
     /// It is unknown when it was created.
     AgeUnknown,
     /// It is in no family, because it lacks a property that the rule groups by.
@@ -157,8 +168,20 @@ pub enum Reason {
     },
     /// There was no time to read the references to it and with whom it is shared.
     Unverified,
+    /// The event bus did not accept the event `Image Expired`.
+    NotAnnounced,
     /// Its step is due, but the plan is refused.
     Refused,
+}
+
+/// Why a run does not enable an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotEnabled {
+    /// It is protected from deregistration.
+    Protected,
+    /// Its deprecation time is not the one that its tags tell of: somebody else disabled it.
+    TagsDisagree,
 }
 
 /// What the Recycle Bin could not restore.
@@ -169,6 +192,8 @@ pub enum Unrecoverable {
     Images,
     /// Its snapshots: no rule covers one of them.
     Snapshots,
+    /// Its snapshots: the bin keeps one of them for less time than the image.
+    SnapshotsSooner,
     /// The image: it is in an instance store and not on EBS, and the bin does not take such images.
     InstanceStore,
 }
@@ -235,6 +260,17 @@ impl fmt::Display for Reason {
                 write!(f, "in use: {kind} {resource}{unused}")
             }
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
+            Self::SharingNotRestored { with } => write!(
+                f,
+                "its tag lists launch permissions that it does not have ({}): restore the image, or remove the tag",
+                join_permissions(with, ", ")
+            ),
+            Self::NotEnabled { why: NotEnabled::Protected } => {
+                f.write_str("stays disabled because of the protection; only `restore` enables it")
+            }
+            Self::NotEnabled { why: NotEnabled::TagsDisagree } => f.write_str(
+                "stays disabled: its deprecation time is not that of its tags; only `restore` enables it",
+            ),
             Self::AgeUnknown => f.write_str("age unknown"),
             Self::GroupUnknown { lacks } => write!(f, "family unknown: no {lacks}"),
             Self::NoRule => f.write_str("no rule matches"),
@@ -260,6 +296,9 @@ impl fmt::Display for Reason {
             Self::NotRecoverable { what } => f.write_str(match what {
                 Unrecoverable::Images => "the Recycle Bin's rules leave it out",
                 Unrecoverable::Snapshots => "the Recycle Bin's rules leave its snapshots out",
+                Unrecoverable::SnapshotsSooner => {
+                    "the Recycle Bin keeps its snapshots for less time than the image"
+                }
                 Unrecoverable::InstanceStore => {
                     "the Recycle Bin accepts only images with EBS snapshots"
                 }
@@ -270,6 +309,7 @@ impl fmt::Display for Reason {
             Self::Unverified => {
                 f.write_str("no time left to read what refers to it and with whom it is shared")
             }
+            Self::NotAnnounced => f.write_str("the event bus did not accept its notice"),
             Self::Refused => f.write_str("refused"),
         }
     }

@@ -28,6 +28,9 @@ pub enum Refusal {
     NotRecoverable {
         /// What no rule of the Recycle Bin covers.
         missing: Vec<Recyclable>,
+        /// For how many days such a rule must keep it.
+        #[serde(default)]
+        days: u32,
     },
     /// What a saved plan was made for is different now.
     PlanOutdated {
@@ -51,13 +54,16 @@ impl fmt::Display for Refusal {
                 "only {seen} references to images were seen, and safety.min_references is {at_least}: \
                  is this the right account and Region? Lower min_references if it is"
             ),
-            Self::NotRecoverable { missing } => {
+            Self::NotRecoverable { missing, days } => {
                 let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
+                let days = usize::try_from(*days).unwrap_or(usize::MAX);
                 write!(
                     f,
-                    "no rule of the Recycle Bin covers {} in this Region, so that what is removed could \
-                     not be brought back: make one, or write safety.recycle_bin = \"optional\"",
-                    missing.join(" and ")
+                    "no rule of the Recycle Bin keeps {} in this Region for {} or more, so that what is removed \
+                     could not be restored: create one, or set safety.recycle_bin_days or \
+                     safety.recycle_bin = \"optional\"",
+                    missing.join(" and "),
+                    counted(days, "day")
                 )
             }
             Self::PlanOutdated { differences } => write!(

@@ -4,19 +4,26 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::protect::{Recovery, is_ours};
+use super::protect::{Recovery, is_ours, not_enabled};
 use super::reason::Reason;
-use super::snapshots::{SnapshotReason, protections_of};
+use super::snapshots::{SnapshotReason, is_attributed, protections_of};
 use super::undo::{
-    Undo, deprecation_tag_value, is_to_come, permissions_tag_value, permissions_to_save, timed_at,
+    Undo, UndoneBy, deprecation_tag_value, disabled_by_us_at, is_to_come, permissions_tag_value,
+    permissions_to_save,
 };
 use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
-use crate::model::{Image, ImageState, Inventory, MAX_VALUE, SnapshotFate, SnapshotId, TagNames};
+use crate::model::{
+    Image, ImageState, Inventory, MAX_VALUE, Snapshot, SnapshotFate, SnapshotId, TagNames,
+};
 use crate::policy::{Age, Policy, Retire, Rule};
 
 /// A failed image is deregistered this long after it was created: until then, somebody may want
 /// to find out why it failed.
 pub(crate) const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
+
+/// By how much our clock may differ from the provider's: what was created less than this before a
+/// tag says that it was written may be a copy that was created after.
+const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// The snapshots that carry the state tag `delete-after`.
 pub(super) struct TaggedSnapshots<'a>(HashSet<&'a SnapshotId>);
@@ -103,13 +110,16 @@ pub(super) fn decide(
             step.wait_if_unread(image);
         }
         _ => {
-            let undo = Undo::of(image, tagged.among(image), &policy.tag_names);
+            let by = UndoneBy::Run { share_back: &policy.safety.share_back, now };
+            let undo = Undo::of(image, tagged.among(image), &policy.tag_names, by);
             // Where nobody knows with whom it is shared by now, it stays as it is; and so does what
             // would expire again as soon as another image is enabled.
             let known = image.launch_permissions_unread.is_none() && !draft.briefly;
             if let Some(undo) = undo.filter(|_| known && is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }
+            let not_enabled = not_enabled(image, &policy.tag_names, now);
+            step.decision.reasons.extend(not_enabled.map(|why| Reason::NotEnabled { why }));
         }
     }
     step
@@ -121,7 +131,8 @@ pub(super) fn decide(
 /// copied with the image. Such an image is tagged again, and its steps count from now.
 fn expired_at_tag(image: &Image, names: &TagNames) -> Option<Timestamp> {
     let at: Timestamp = image.tags.get(&names.expired_at)?.parse().ok()?;
-    image.created_at.is_none_or(|created| created <= at).then_some(at)
+    let latest = at.checked_sub(MAX_CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+    image.created_at.is_none_or(|created| created <= latest).then_some(at)
 }
 
 /// Sets the furthest step that is due, and the lesser action for when it is held back.
@@ -180,13 +191,14 @@ fn expire(
             let save = permissions.and_then(Result::ok).map(String::into_boxed_str);
             step.instead = Some((lesser, held));
             step.decision.next = Some(Next { action: Step::Deregister, at: times.deregister });
+            let first = times.is_first;
             step.decision.action = match (due, save) {
                 (Step::Disable, Some(save)) => {
                     let names = &policy.tag_names;
                     let deprecation = deprecation_tag_value(image, names, now, true).into();
-                    Action::Disable { save, deprecation }
+                    Action::Disable { save, deprecation, first }
                 }
-                (_, save) => deregister_with(&rule.retire, policy, now, save),
+                (_, save) => deregister_with(&rule.retire, policy, now, save, first),
             };
         }
     }
@@ -198,11 +210,13 @@ fn expire(
 /// of it since the step before was taken as the policy has between the two. When that was, EC2
 /// tells: the deprecation time is set when the image is deprecated, and once more right before it is
 /// disabled. So no step is left out because runs were late, and a date in `expired-at` shortens no wait
-/// between two steps of ours. (For what the owner deprecated or disabled see [`disabled_at`].)
+/// between two steps of ours. (For what the owner disabled see [`disabled_by_us_at`].)
 pub(crate) struct Times {
     pub(crate) deprecate: Option<Timestamp>,
     pub(crate) disable: Option<Timestamp>,
     pub(crate) deregister: Timestamp,
+    /// Whether EC2 shows no step before the next one.
+    is_first: bool,
 }
 
 /// How much sooner than EC2's clock says a step may come: runs do not begin at the same second every
@@ -237,7 +251,7 @@ impl Times {
         // For what is disabled it counts since when it is.
         let clock = match enabled {
             true => deprecated_at(image, now),
-            false => disabled_at(image, &policy.tag_names, now),
+            false => disabled_by_us_at(image, &policy.tag_names, now),
         };
         let is_needed = match enabled {
             true => to_deprecate.is_some(),
@@ -267,7 +281,7 @@ impl Times {
             (Some(wait), Some(disable)) => after(to_deregister, disable.max(now), wait, false),
             (wait, _) => after_deprecation(to_deregister, wait.or(before_deregistering)),
         };
-        Self { deprecate, disable, deregister }
+        Self { deprecate, disable, deregister, is_first: clock.is_none() }
     }
 
     /// The first step after `action`, which is due now; the furthest one of several at the same
@@ -290,18 +304,6 @@ fn deprecated_at(image: &Image, now: Timestamp) -> Option<Timestamp> {
     image.deprecation_time.filter(|at| !is_to_come(*at, now))
 }
 
-/// Since when `image`, which is disabled, is, by EC2's clock; `None` if nobody knows. Who disabled it
-/// by hand did not set the deprecation time, and a run may have been cut before it did: then the time
-/// is before the one that our tag was written at. The tag itself is believed, and so is that nobody
-/// enabled the image in between: EC2 does not tell.
-fn disabled_at(image: &Image, names: &TagNames, now: Timestamp) -> Option<Timestamp> {
-    let written = timed_at(image, names)?.checked_sub(ROUNDING).ok()?;
-    deprecated_at(image, now).filter(|at| *at >= written)
-}
-
-/// EC2 sets a deprecation time to the minute.
-const ROUNDING: SignedDuration = SignedDuration::from_mins(1);
-
 fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
     let Some(created_at) = step.decision.created_at else {
         step.decision.reasons.push(Reason::AgeUnknown);
@@ -315,7 +317,7 @@ fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
     if due <= now {
         step.instead = Some((Action::Wait, next));
         // What failed was never shared.
-        step.decision.action = deregister_with(&rule.retire, policy, now, None);
+        step.decision.action = deregister_with(&rule.retire, policy, now, None, true);
     }
 }
 
@@ -325,6 +327,7 @@ fn deregister_with(
     policy: &Policy,
     now: Timestamp,
     save: Option<Box<str>>,
+    first: bool,
 ) -> Action {
     let at_once = retire.delete_snapshots_after.is_zero();
     Action::Deregister {
@@ -333,6 +336,7 @@ fn deregister_with(
             delete_after: retire.delete_snapshots_after.after(now, &policy.timezone),
             fate: if at_once { SnapshotFate::DeleteWithImage } else { SnapshotFate::DeleteLater },
             save,
+            first,
         },
     }
 }
@@ -343,10 +347,15 @@ fn deregister_with(
 /// Images are deregistered in any order, and any of those calls may fail, so nothing here depends
 /// on which one is the last. Where several of them share a snapshot, each tags it, with the latest
 /// of their times; a later run deletes it, once none of them exists.
+///
+/// EC2's description of a snapshot that was not made for this image does not allow deleting it later
+/// (see [`snapshots`](super::snapshots)). It is deleted with the image, if the Recycle Bin then keeps
+/// it for as long as the policy waits.
 pub(super) fn assign_snapshots(
     decisions: &mut [Decision],
     inventory: &Inventory,
     policy: &Policy,
+    recovery: &Recovery<'_>,
     now: Timestamp,
 ) {
     let mut shares: HashMap<SnapshotId, Share> = HashMap::new();
@@ -365,20 +374,29 @@ pub(super) fn assign_snapshots(
             }
         }
     }
-    let kept: HashMap<&SnapshotId, Vec<SnapshotReason>> = inventory
-        .snapshots
-        .iter()
-        .filter(|snapshot| shares.contains_key(&snapshot.snapshot_id))
-        .map(|snapshot| (&snapshot.snapshot_id, protections_of(snapshot, policy, now)))
-        .collect();
+    let going = inventory.snapshots.iter().filter(|one| shares.contains_key(&one.snapshot_id));
+    let known: HashMap<&SnapshotId, (&Snapshot, Vec<SnapshotReason>)> =
+        going.map(|one| (&one.snapshot_id, (one, protections_of(one, policy, now)))).collect();
     for decision in decisions {
         let Action::Deregister { removal } = &mut decision.action else { continue };
         let mut tagged = Vec::new();
+        let is_foreign = |snapshot: &SnapshotId| {
+            known.get(snapshot).is_some_and(|(one, _)| !is_attributed(one, &decision.image_id))
+        };
+        let bin_waits = |snapshot: &SnapshotId| {
+            let days = recovery.snapshot_days(snapshot).map(i64::from);
+            let until =
+                days.and_then(|days| now.checked_add(SignedDuration::from_hours(24 * days)).ok());
+            until.is_some_and(|until| until >= removal.delete_after)
+        };
+        if decision.snapshots.iter().any(is_foreign) && decision.snapshots.iter().all(bin_waits) {
+            removal.fate = SnapshotFate::DeleteWithImage;
+        }
         for snapshot in &decision.snapshots {
             let Some(share) = shares.get(snapshot) else { continue };
             // The provider's own deletion knows nothing of opt-outs and of other services' marks,
             // and deletes what several images share with the last of them, whoever that is.
-            let kept = kept.get(snapshot).map_or(&[][..], Vec::as_slice);
+            let kept = known.get(snapshot).map_or(&[][..], |(_, kept)| kept.as_slice());
             if share.users > 1 || !kept.is_empty() {
                 removal.fate = SnapshotFate::DeleteLater;
             }

@@ -2,8 +2,11 @@
 //!
 //! Two of the steps destroy something: deprecating overwrites a date that the owner may have set,
 //! and disabling removes all launch permissions. The old value is saved in a tag first. The tag's
-//! value begins with the image's own id, so that the tag of a copy of the image is ignored: the
-//! copy would otherwise be shared with the accounts of the original.
+//! value begins with the image's own id, so that the tag of a copy of the image is ignored.
+//!
+//! Whoever may write tags may write these. So a run believes what they say about the past only as
+//! far as EC2's own data agrees, and gives launch permissions back only to those whom the policy
+//! names. A person who restores an image decides for themselves.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -15,10 +18,31 @@ use crate::model::{
 
 /// The saved value for no deprecation, and for no launch permission.
 const NONE: &str = "none";
-/// After a saved deprecation, before a time: the image was disabled then, or about to be.
-const TIMED: &str = "disabled";
+/// After a saved deprecation, before the time of writing: the image was deprecated then.
+const DEPRECATED: &str = "deprecated";
+/// The same: the image was disabled then, or about to be.
+const DISABLED: &str = "disabled";
 /// How far ahead a deprecation time is that was set just now, at most.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
+/// EC2 sets a deprecation time to the minute.
+const ROUNDING: SignedDuration = SignedDuration::from_mins(1);
+/// How long after the time in the tag a run sets the deprecation time, at most: the tag has the
+/// time at which the run began.
+const MAX_RUN: SignedDuration = SignedDuration::from_hours(24);
+
+/// Who undoes the steps on an image.
+#[derive(Debug, Clone, Copy)]
+pub enum UndoneBy<'a> {
+    /// A run: it shares the image only with these, and believes tags only if EC2's data agrees.
+    Run {
+        /// `safety.share_back`.
+        share_back: &'a [LaunchPermission],
+        /// The time of the run.
+        now: Timestamp,
+    },
+    /// A person, who is shown with whom the image was shared and decides about that separately.
+    Person,
+}
 
 /// How the steps on an image are undone, in this order. The state tags are removed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,14 +50,20 @@ pub struct Undo {
     /// Whether to enable it, because a step disabled it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub enable: bool,
-    /// The launch permissions to restore.
+    /// The launch permissions to restore, if it has none.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub share_with: Box<[LaunchPermission]>,
+    /// The saved launch permissions that are not restored: they stay in the tag.
+    #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
+    pub not_shared: Box<[LaunchPermission]>,
     /// The deprecation to restore; `None` when no step deprecated it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation: Option<Deprecation>,
     /// Its snapshots whose tag `delete-after` is removed.
     pub unmark: Box<[SnapshotId]>,
+    /// Whether its own state tags stay as they are.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_tags: bool,
 }
 
 /// The deprecation that an image had before a step deprecated it.
@@ -48,36 +78,65 @@ pub enum Deprecation {
 
 impl Undo {
     /// How to undo the steps on `image`; `unmark` are those of its snapshots with `delete-after`.
-    /// `None` when neither it nor they carry a state tag.
-    pub fn of(image: &Image, unmark: Box<[SnapshotId]>, names: &TagNames) -> Option<Self> {
-        let keys = [&names.expired_at, &names.launch_permissions, &names.deprecation];
-        if unmark.is_empty() && !keys.iter().any(|key| image.tags.has(key)) {
-            return None;
+    /// `None` when there is nothing to undo.
+    pub fn of(
+        image: &Image,
+        unmark: Box<[SnapshotId]>,
+        names: &TagNames,
+        by: UndoneBy<'_>,
+    ) -> Option<Self> {
+        let is_saved = saved_permissions(image, names).is_some();
+        let is_disabled = image.state == ImageState::Disabled;
+        let enable = match by {
+            UndoneBy::Run { now, .. } => enables(image, names, now),
+            UndoneBy::Person => is_disabled && is_saved,
+        };
+        if is_disabled && is_saved && !enable {
+            // Only a person may enable it, and will need the tags.
+            let undo = Self { unmark, keep_tags: true, ..Self::default() };
+            return (!undo.unmark.is_empty()).then_some(undo);
         }
-        let permissions = saved_permissions(image, names);
-        // Sharing again what is shared already does no harm; a crash may have come in between.
-        // One that is available and shared was never disabled, and may have lost some since.
-        let is_shared = !shared_now(image).is_empty();
-        Some(Self {
-            enable: enables(image, names),
-            share_with: permissions
-                .filter(|_| !is_shared)
-                .map(|saved| for_others(&saved, image.owner_id.as_ref()).cloned().collect())
-                .unwrap_or_default(),
-            deprecation: saved_deprecation(image, names),
+        let (share_with, not_shared): (Vec<_>, Vec<_>) =
+            permissions_to_restore(image, names).into_iter().partition(|one| match by {
+                UndoneBy::Run { share_back, .. } => enable && share_back.contains(one),
+                UndoneBy::Person => false,
+            });
+        let deprecation = saved_deprecation(image, names).filter(|_| match by {
+            UndoneBy::Run { now, .. } => is_deprecated_by_us(image, names, now),
+            UndoneBy::Person => true,
+        });
+        let undo = Self {
+            enable,
+            share_with: share_with.into(),
+            not_shared: not_shared.into(),
+            deprecation,
             unmark,
-        })
+            keep_tags: false,
+        };
+        let has_tags = undo.tag_keys(names).iter().any(|key| image.tags.has(key));
+        (has_tags || enable || !undo.unmark.is_empty()).then_some(undo)
     }
 
     /// The keys of the state tags that are removed last.
-    pub fn tag_keys(names: &TagNames) -> [String; 3] {
-        [names.launch_permissions.clone(), names.deprecation.clone(), names.expired_at.clone()]
+    pub fn tag_keys(&self, names: &TagNames) -> Vec<String> {
+        if self.keep_tags {
+            return Vec::new();
+        }
+        let mut keys = vec![names.deprecation.clone(), names.expired_at.clone()];
+        if self.not_shared.is_empty() {
+            keys.push(names.launch_permissions.clone());
+        }
+        keys
     }
 }
 
-/// Whether undoing the steps on `image` enables it: a step disabled it.
-pub(super) fn enables(image: &Image, names: &TagNames) -> bool {
-    image.state == ImageState::Disabled && saved_permissions(image, names).is_some()
+/// Whether a run that undoes the steps on `image` enables it: it was disabled by a step, as far as
+/// its own tags and EC2's deprecation time agree, and nobody has protected it since.
+pub(super) fn enables(image: &Image, names: &TagNames, now: Timestamp) -> bool {
+    image.state == ImageState::Disabled
+        && !image.protected
+        && saved_permissions(image, names).is_some()
+        && disabled_by_us_at(image, names, now).is_some()
 }
 
 /// The launch permissions that were saved before `image` was disabled; `None` when none of its
@@ -87,13 +146,26 @@ pub fn saved_permissions(image: &Image, names: &TagNames) -> Option<Box<[LaunchP
     Some(text.split_whitespace().filter(|word| *word != NONE).map(LaunchPermission::from).collect())
 }
 
-/// The launch permissions to save before `image` is disabled: those that it has, or those that are
-/// saved already when it has none, because it was enabled by hand or a rescue was interrupted. The
-/// owner is not among them: it may launch the image anyway.
-pub fn permissions_to_save(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
+/// The saved launch permissions that `image` does not have: nobody's, of its owner, or not known to
+/// be there. Sorted.
+pub fn permissions_to_restore(image: &Image, names: &TagNames) -> Vec<LaunchPermission> {
     let now = shared_now(image);
-    if !now.is_empty() {
-        return now;
+    let saved = saved_permissions(image, names).unwrap_or_default();
+    let mut lacking: Vec<LaunchPermission> = for_others(&saved, image.owner_id.as_ref())
+        .filter(|one| !now.contains(one))
+        .cloned()
+        .collect();
+    lacking.sort();
+    lacking.dedup();
+    lacking
+}
+
+/// The launch permissions to save before `image` is disabled or deregistered: those that it has, or,
+/// if it is disabled, those that were saved then. The owner is not among them: it may launch the
+/// image anyway.
+pub fn permissions_to_save(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
+    if image.state != ImageState::Disabled {
+        return shared_now(image);
     }
     let saved = saved_permissions(image, names).unwrap_or_default();
     for_others(&saved, image.owner_id.as_ref()).cloned().collect()
@@ -115,15 +187,52 @@ pub fn saved_deprecation(image: &Image, names: &TagNames) -> Option<Deprecation>
     }
 }
 
-/// When the deprecation time of `image` was last about to be set because it was disabled, or about
-/// to be: what its own tag says.
-pub(super) fn timed_at(image: &Image, names: &TagNames) -> Option<Timestamp> {
-    let mut words = saved_words(image, names)?.skip(1);
-    words.next().filter(|word| *word == TIMED)?;
-    words.next()?.parse().ok()
+/// What the deprecation time of `image` was set for, and when, as its own tag has it: the last
+/// writing, and the one before if EC2's time was still that one's.
+fn written<'a>(
+    image: &'a Image,
+    names: &TagNames,
+) -> impl Iterator<Item = (&'a str, Timestamp)> + use<'a> {
+    let mut words = saved_words(image, names).into_iter().flatten().skip(1);
+    std::iter::from_fn(move || Some((words.next()?, words.next()?.parse().ok()?)))
 }
 
-fn saved_words<'a>(image: &'a Image, names: &TagNames) -> Option<impl Iterator<Item = &'a str>> {
+/// Those of [`written`] that EC2's deprecation time agrees with. One that is to come is not ours:
+/// a step sets the present time.
+fn agreed<'a>(
+    image: &'a Image,
+    names: &TagNames,
+    now: Timestamp,
+) -> impl Iterator<Item = (&'a str, Timestamp)> + use<'a> {
+    let set = image.deprecation_time.filter(|at| !is_to_come(*at, now));
+    written(image, names).filter(move |(_, at)| {
+        set.map(|set| set.duration_since(*at))
+            .is_some_and(|later| -ROUNDING <= later && later <= MAX_RUN)
+    })
+}
+
+/// Whether the deprecation time of `image` is the one that a step set, as far as its own tag and
+/// EC2 agree.
+pub(super) fn is_deprecated_by_us(image: &Image, names: &TagNames, now: Timestamp) -> bool {
+    agreed(image, names, now).next().is_some()
+}
+
+/// Since when `image`, which is disabled, is, by EC2's clock; `None` if nobody knows. Who disabled
+/// it by hand did not set the deprecation time, and a run may have been cut before it did: then the
+/// time is not that of our tag. The tag itself is believed, and so is that nobody enabled the image
+/// in between: EC2 does not tell.
+pub(super) fn disabled_by_us_at(
+    image: &Image,
+    names: &TagNames,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    agreed(image, names, now).any(|(what, _)| what == DISABLED).then_some(image.deprecation_time)?
+}
+
+fn saved_words<'a>(
+    image: &'a Image,
+    names: &TagNames,
+) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
     let text = own_value(image, image.tags.get(&names.deprecation)?)?;
     Some(text.split_whitespace())
 }
@@ -155,7 +264,7 @@ pub fn permissions_tag_value(
 }
 
 /// The tag value to save before the deprecation time of `image` is set at `now`: the date that it
-/// has, or that it has none, and for an image that is disabled, or is to be, the time of writing.
+/// has, or that it has none, whether it is disabled, or is to be, and the time of writing.
 ///
 /// What was saved before is kept, because the date that it has by now is ours, unless that is one to
 /// come: then somebody has set it since.
@@ -173,7 +282,12 @@ pub fn deprecation_tag_value(
         Deprecation::None => NONE.to_owned(),
         Deprecation::At(at) => at.to_string(),
     };
-    if disabled { format!("{id} {text} {TIMED} {now}") } else { format!("{id} {text}") }
+    let what = if disabled { DISABLED } else { DEPRECATED };
+    // If this run is cut before it sets the time, that is still the one of the writing before.
+    match agreed(image, names, now).next() {
+        Some((what_before, at)) => format!("{id} {text} {what} {now} {what_before} {at}"),
+        None => format!("{id} {text} {what} {now}"),
+    }
 }
 
 /// Whether a deprecation time is still to come. One that we set is a minute or two ahead at first.
@@ -194,8 +308,122 @@ mod tests {
         Inventory::from_json(&text).unwrap().images.remove(0)
     }
 
-    fn undo(fields: &str) -> Option<Undo> {
-        Undo::of(&image(fields), Box::default(), &TagNames::under("s:"))
+    fn names() -> TagNames {
+        TagNames::under("s:")
+    }
+
+    const FRIEND: &str = "111122223333";
+
+    fn by_run(fields: &str) -> Option<Undo> {
+        let share_back = [FRIEND.into()];
+        Undo::of(
+            &image(fields),
+            Box::default(),
+            &names(),
+            UndoneBy::Run { share_back: &share_back, now: NOW.parse().unwrap() },
+        )
+    }
+
+    fn by_person(fields: &str) -> Option<Undo> {
+        Undo::of(&image(fields), Box::default(), &names(), UndoneBy::Person)
+    }
+
+    const AT: &str = "2026-11-01T12:00:00Z";
+    const NOW: &str = "2026-11-22T12:00:00Z";
+
+    /// An image that a run disabled: at the time in its tags EC2 shows it as deprecated.
+    fn disabled(permissions: &str, more: &str) -> String {
+        format!(
+            r#""state":"disabled","deprecation_time":"2026-11-01T12:01:00Z","tags":{{
+               "s:launch-permissions":"ami-1 {permissions}","s:deprecation":"ami-1 none disabled {AT}"}}{more}"#
+        )
+    }
+
+    fn shown(permissions: &[LaunchPermission]) -> String {
+        join_permissions(permissions, " ")
+    }
+
+    #[test]
+    fn a_run_shares_only_what_it_enables_and_only_with_whom_the_policy_names() {
+        let found = by_run(&disabled("111122223333 666666666666 all", "")).unwrap();
+        assert!(found.enable);
+        assert_eq!(shown(&found.share_with), FRIEND);
+        assert_eq!(shown(&found.not_shared), "666666666666 all");
+        assert_eq!(found.deprecation, Some(Deprecation::None));
+        assert!(!found.tag_keys(&names()).contains(&names().launch_permissions));
+        let found = by_run(&disabled("none", "")).unwrap();
+        assert_eq!((shown(&found.share_with), shown(&found.not_shared)), Default::default());
+        assert!(found.tag_keys(&names()).contains(&names().launch_permissions));
+        // Somebody wrote the tag, or a run was cut after it enabled the image.
+        let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333","s:expired-at":"x"}"#;
+        for now in ["[]", r#"["444455556666"]"#] {
+            let fields = format!(r#"{tag},"state":"available","launch_permissions":{now}"#);
+            let found = by_run(&fields).unwrap();
+            assert!(!found.enable);
+            assert_eq!(
+                (shown(&found.share_with), shown(&found.not_shared)),
+                ("".into(), FRIEND.into())
+            );
+        }
+        let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333"}"#;
+        let has = r#""launch_permissions":["111122223333"]"#;
+        assert_eq!(by_run(&format!(r#"{tag},"state":"available","launch_permissions":[]"#)), None);
+        // What it has need not be restored, and the tag is no longer needed.
+        let found = by_run(&format!(r#"{tag},"state":"available",{has}"#)).unwrap();
+        assert_eq!(found, Undo::default());
+    }
+
+    #[test]
+    fn a_run_enables_only_what_ec2_shows_as_disabled_by_a_step() {
+        let is_left = |fields: &str| assert_eq!(by_run(fields), None, "{fields}");
+        is_left(&disabled("none", r#","protected":true"#));
+        for set in ["2026-11-01T11:58:00Z", "2026-11-02T12:01:00Z", "2026-12-01T12:00:00Z"] {
+            is_left(&disabled("none", "").replace("2026-11-01T12:01:00Z", set));
+        }
+        is_left(&disabled("none", "").replace(r#""deprecation_time":"2026-11-01T12:01:00Z","#, ""));
+        is_left(&disabled("none", "").replace("none disabled", "none deprecated"));
+        // A date to come is its owner's, whatever the tag says.
+        is_left(&disabled("none", "").replace("2026-11-01T", "2026-12-01T"));
+        is_left(&disabled("none", "").replace(" disabled 2026-11-01T12:00:00Z", ""));
+        // A person decides for themselves.
+        let found = by_person(&disabled("none", r#","protected":true"#)).unwrap();
+        assert!(found.enable);
+        // What no step disabled is never enabled.
+        assert_eq!(by_run(r#""state":"disabled""#), None);
+        let found = by_run(r#""state":"disabled","tags":{"s:expired-at":"2026-01-01T00:00:00Z"}"#);
+        assert_eq!(found, Some(Undo::default()));
+    }
+
+    #[test]
+    fn a_run_cancels_only_the_deprecation_that_a_step_set() {
+        let tagged = |set: &str, rest: &str| {
+            format!(
+                r#""state":"available","deprecation_time":"{set}","tags":{{"s:deprecation":"ami-1 {rest}"}}"#
+            )
+        };
+        let ours = tagged("2026-11-01T12:01:00Z", &format!("none deprecated {AT}"));
+        assert_eq!(by_run(&ours).unwrap().deprecation, Some(Deprecation::None));
+        let later = "2027-01-01T00:00:00Z";
+        let ours = tagged("2026-11-01T12:01:00Z", &format!("{later} deprecated {AT}"));
+        let at = Deprecation::At(later.parse().unwrap());
+        assert_eq!(by_run(&ours).unwrap().deprecation, Some(at));
+        for theirs in [
+            tagged("2026-10-01T12:00:00Z", &format!("none deprecated {AT}")),
+            tagged("2026-11-01T12:01:00Z", "none"),
+            tagged("2026-12-01T12:01:00Z", "none deprecated 2026-12-01T12:00:00Z"),
+            r#""tags":{"s:deprecation":"ami-1 2026-12-01T00:00:00Z deprecated 2026-11-01T12:00:00Z"}"#.to_owned(),
+        ] {
+            assert_eq!(by_run(&theirs), Some(Undo::default()), "{theirs}");
+        }
+        let theirs = tagged("2026-10-01T12:00:00Z", "none");
+        assert_eq!(by_person(&theirs).unwrap().deprecation, Some(Deprecation::None));
+        // A run was cut after it wrote the tag anew and before it set the time.
+        let cut = tagged(
+            "2026-11-01T12:01:00Z",
+            &format!("none disabled 2026-11-09T12:00:00Z deprecated {AT}"),
+        );
+        assert_eq!(by_run(&cut).unwrap().deprecation, Some(Deprecation::None));
+        assert_eq!(disabled_by_us_at(&image(&cut), &names(), NOW.parse().unwrap()), None);
     }
 
     #[test]
@@ -204,13 +432,6 @@ mod tests {
         let with: Vec<LaunchPermission> = vec!["all".into(), "111122223333".into()];
         assert_eq!(permissions_tag_value(&id, &with).unwrap(), "ami-1 111122223333 all");
         assert_eq!(permissions_tag_value(&id, &[]).unwrap(), "ami-1 none");
-        let found = undo(
-            r#""state":"disabled","tags":{"s:launch-permissions":"ami-1 111122223333 all","s:deprecation":"ami-1 none"}"#,
-        )
-        .unwrap();
-        assert!(found.enable);
-        assert_eq!(found.share_with, Box::from(["111122223333".into(), "all".into()]));
-        assert_eq!(found.deprecation, Some(Deprecation::None));
         let at = "2027-01-01T00:00:00Z";
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let passed = r#""deprecation_time":"2026-01-01T00:00:00Z""#;
@@ -225,59 +446,40 @@ mod tests {
             (format!("{to_come}{}", saved("ami-1")), format!("ami-1 {at}")),
             (format!("{passed}{}", saved("ami-2")), "ami-1 2026-01-01T00:00:00Z".to_owned()),
         ] {
-            let (image, names) = (image(&fields), TagNames::under("s:"));
-            assert_eq!(deprecation_tag_value(&image, &names, now, false), value, "{fields}");
-            let timed = deprecation_tag_value(&image, &names, now, true);
-            assert_eq!(timed, format!("{value} disabled {now}"), "{fields}");
+            let image = image(&fields);
+            let text = deprecation_tag_value(&image, &names(), now, false);
+            assert_eq!(text, format!("{value} deprecated {now}"), "{fields}");
+            let text = deprecation_tag_value(&image, &names(), now, true);
+            assert_eq!(text, format!("{value} disabled {now}"), "{fields}");
         }
-        let timed = image(&format!(r#""tags":{{"s:deprecation":"ami-1 none disabled {at}"}}"#));
-        let names = TagNames::under("s:");
-        assert_eq!(saved_deprecation(&timed, &names), Some(Deprecation::None));
-        assert_eq!(timed_at(&timed, &names), Some(at.parse().unwrap()));
+        // The writing before counts until the time is set again.
+        let before = image(&disabled("none", ""));
         assert_eq!(
-            timed_at(&image(r#""tags":{"s:deprecation":"ami-1 none disabled"}"#), &names),
-            None
+            deprecation_tag_value(&before, &names(), now, true),
+            format!("ami-1 none disabled {now} disabled {AT}")
         );
-        let found = undo(&format!(r#""tags":{{"s:deprecation":"ami-1 {at}"}}"#)).unwrap();
-        assert_eq!(found.deprecation, Some(Deprecation::At(at.parse().unwrap())));
+        assert_eq!(disabled_by_us_at(&before, &names(), now), before.deprecation_time);
     }
 
     #[test]
     fn the_tags_of_a_copy_mean_nothing() {
-        let found = undo(
-            r#""state":"disabled","tags":{"s:launch-permissions":"ami-2 all","s:deprecation":"ami-2 none"}"#,
-        );
-        assert_eq!(found, Some(Undo::default()));
+        let fields = disabled("all", "").replace("\"ami-1 ", "\"ami-2 ");
+        assert_eq!(by_run(&fields), Some(Undo::default()));
+        assert_eq!(by_person(&fields), Some(Undo::default()));
     }
 
     #[test]
-    fn permissions_are_not_lost_between_enabling_and_sharing() {
-        let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333"}"#;
-        let now = |fields: &str| -> Vec<String> {
-            let image = image(&format!("{tag},{fields}"));
-            permissions_to_save(&image, &TagNames::under("s:"))
-                .iter()
-                .map(ToString::to_string)
-                .collect()
+    fn the_launch_permissions_to_save_are_those_of_now_or_of_before_it_was_disabled() {
+        let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333 123456789012"},"owner_id":"123456789012""#;
+        let to_save = |fields: &str| {
+            shown(&permissions_to_save(&image(&format!("{tag},{fields}")), &names()))
         };
-        assert_eq!(now(r#""state":"available","launch_permissions":[]"#), ["111122223333"]);
-        assert_eq!(now(r#""state":"available","launch_permissions":["all"]"#), ["all"]);
+        assert_eq!(to_save(r#""state":"available","launch_permissions":[]"#), "");
+        assert_eq!(to_save(r#""state":"available","launch_permissions":["all"]"#), "all");
+        assert_eq!(to_save(r#""state":"disabled""#), FRIEND);
         // The owner is nobody else.
-        let own = r#""owner_id":"123456789012","launch_permissions":["123456789012"]"#;
-        assert_eq!(now(own), ["111122223333"]);
-        let both =
-            r#""owner_id":"123456789012","launch_permissions":["123456789012","444455556666"]"#;
-        assert_eq!(now(both), ["444455556666"]);
-        // Whom its owner shares it with by now is the owner's affair.
-        let found = undo(&format!(r#"{tag},"state":"available","launch_permissions":["all"]"#));
-        assert_eq!(found, Some(Undo::default()));
-    }
-
-    #[test]
-    fn what_we_did_not_disable_is_not_enabled() {
-        assert_eq!(undo(r#""state":"disabled""#), None);
-        let found = undo(r#""state":"disabled","tags":{"s:expired-at":"2026-01-01T00:00:00Z"}"#);
-        assert_eq!(found, Some(Undo::default()));
+        let own = r#""state":"available","launch_permissions":["123456789012","444455556666"]"#;
+        assert_eq!(to_save(own), "444455556666");
     }
 
     #[test]

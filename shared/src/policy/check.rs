@@ -255,20 +255,26 @@ fn check_instances(instances: schema::RawInstances) -> InstancePolicy {
 fn check_safety(safety: schema::RawSafety) -> Safety {
     let schema::RawSafety {
         max_per_run,
+        max_snapshots_per_run,
         max_fraction,
         min_references,
         template_versions,
         compute_environments,
         shared_images,
+        share_back,
         recycle_bin,
+        recycle_bin_days,
         references_check,
         ignore_templates,
         absent_is_empty,
         mut pinned,
     } = safety;
     pinned.sort();
+    let max_per_run = max_per_run.map_or(50, |count| count.0);
     Safety {
-        max_per_run: max_per_run.map_or(50, |count| count.0),
+        max_per_run,
+        max_snapshots_per_run: max_snapshots_per_run
+            .map_or(max_per_run.saturating_mul(4), |count| count.0),
         max_fraction: max_fraction.map_or(0.25, |fraction| fraction.0),
         min_references: min_references.map_or(1, |count| count.0),
         template_versions: template_versions
@@ -278,10 +284,12 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
             Check::Off => ComputeEnvironments::LeaveOut,
         },
         shared_images: or_default(shared_images),
+        share_back: share_back.into_iter().map(|one| one.0).collect(),
         recycle_bin: match recycle_bin {
             None | Some(Word(RawRecycleBin::Required)) => Check::Required,
             Some(Word(RawRecycleBin::Optional)) => Check::Off,
         },
+        recycle_bin_days: recycle_bin_days.map_or(7, |count| count.0),
         references_check: or_default(references_check),
         ignore_templates: ignore_templates.into_iter().map(Into::into).collect(),
         absent_is_empty,

@@ -20,7 +20,8 @@ use jiff::tz::TimeZone;
 pub use scalars::{Age, GroupBy};
 
 use crate::model::{
-    ComputeEnvironments, ImageId, ReferenceScope, TagNames, Tags, TemplateVersions,
+    ComputeEnvironments, ImageId, LaunchPermission, ReferenceScope, TagNames, Tags,
+    TemplateVersions,
 };
 
 /// A policy that has been checked.
@@ -111,6 +112,9 @@ pub struct Retire {
 pub struct Safety {
     /// The maximum number of images that one run disables or deregisters.
     pub max_per_run: u32,
+    /// The maximum number of snapshots that one run deletes, beside those that are deleted with
+    /// their images.
+    pub max_snapshots_per_run: u32,
     /// The same as a fraction of the images that the rules match, from 0 to 1, rounded up.
     pub max_fraction: f64,
     /// A run with fewer references in the inventory than this is refused.
@@ -121,8 +125,13 @@ pub struct Safety {
     pub compute_environments: ComputeEnvironments,
     /// Whether images that other accounts may launch are kept.
     pub shared_images: SharedImages,
+    /// Those with whom a rescue may share an image again: accounts, organizations and
+    /// organizational units.
+    pub share_back: Vec<LaunchPermission>,
     /// Whether the Recycle Bin must be able to restore what a run removes.
     pub recycle_bin: Check,
+    /// For how many days a rule of the Recycle Bin must keep what is removed.
+    pub recycle_bin_days: u32,
     /// Whether EC2 is asked for the references to an image before each step.
     pub references_check: Check,
     /// The ids of launch templates in which what cannot be read is ignored.
@@ -159,7 +168,7 @@ pub enum SharedImages {
 /// How instances are retired that are tagged to be retired once their image exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstancePolicy {
-    /// The call that retires them.
+    /// The call that retires them, if any.
     pub retire: RetireAction,
 }
 
@@ -167,8 +176,10 @@ pub struct InstancePolicy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum RetireAction {
-    /// It is stopped: its volumes still cost money, and it can be started again.
+    /// It is kept, whatever its tags ask for.
     #[default]
+    Never,
+    /// It is stopped: its volumes still cost money, and it can be started again.
     Stop,
     /// It is terminated, which cannot be undone.
     Terminate,

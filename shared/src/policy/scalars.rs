@@ -15,7 +15,7 @@ use serde_json::Value;
 use strum::VariantNames;
 
 use super::Glob;
-use crate::model::TemplateVersions;
+use crate::model::{LaunchPermission, TemplateVersions};
 
 /// A whole number, 0 to 1,000,000: more images than that in a family means a typing error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -241,6 +241,33 @@ impl TryFrom<Value> for GroupBy {
                 )
             }),
         }
+    }
+}
+
+/// An account, an organization or an organizational unit that an image may be shared with again.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "Value")]
+#[schemars(!try_from, inline, with = "String", description = "", extend("pattern" = SHARE_BACK))]
+pub struct ShareBack(pub LaunchPermission);
+
+/// What these texts look like.
+const SHARE_BACK: &str = "^([0-9]{12}|arn:[^:]+:organizations::[0-9]{12}:(organization|ou)/.+)$";
+
+impl TryFrom<Value> for ShareBack {
+    type Error = String;
+
+    fn try_from(value: Value) -> Result<Self, String> {
+        let permission = LaunchPermission::from(value.as_str().unwrap_or_default());
+        let message = match permission {
+            LaunchPermission::Account(_)
+            | LaunchPermission::Organization(_)
+            | LaunchPermission::OrganizationalUnit(_) => return Ok(Self(permission)),
+            LaunchPermission::Everyone => "a run never makes an image public".to_owned(),
+            LaunchPermission::Unknown(_) => format!("{} is not known", written(&value)),
+        };
+        Err(format!(
+            "{message}; write an account id in quotes, or the ARN of an organization or an organizational unit"
+        ))
     }
 }
 

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::scalars::{
-    Age, AgeOrNever, Count, Fraction, GroupBy, RawGlob, RawTemplateVersions, Word,
+    Age, AgeOrNever, Count, Fraction, GroupBy, RawGlob, RawTemplateVersions, ShareBack, Word,
 };
 use super::{Check, RetireAction, SharedImages};
 use crate::model::ImageId;
@@ -162,6 +162,10 @@ pub struct RawSafety {
     /// run tags. Default: 50.
     #[serde(default)]
     pub max_per_run: Option<Count>,
+    /// The maximum number of snapshots that one run deletes, beside those that are deleted in the
+    /// call that deregisters their image. Default: four times `max_per_run`.
+    #[serde(default)]
+    pub max_snapshots_per_run: Option<Count>,
     /// The same as a fraction of the images that the rules match, rounded up. Default: 0.25.
     #[serde(default)]
     pub max_fraction: Option<Fraction>,
@@ -182,10 +186,19 @@ pub struct RawSafety {
     /// "keep".
     #[serde(default)]
     pub shared_images: Option<Word<SharedImages>>,
+    /// With whom a run may share an image again when it rescues it: account ids, and ARNs of
+    /// organizations and organizational units. Everybody else is left to `image-steward restore`,
+    /// which asks. Default: none.
+    #[serde(default)]
+    pub share_back: Vec<ShareBack>,
     /// Whether Recycle Bin rules for images and for snapshots must exist before anything is
     /// removed: "required" or "optional". Default: "required".
     #[serde(default)]
     pub recycle_bin: Option<Word<RawRecycleBin>>,
+    /// For how many days these rules must keep what is removed. A rule that keeps it for less does
+    /// not count, nor does one that keeps an image's snapshots for less than the image. Default: 7.
+    #[serde(default)]
+    pub recycle_bin_days: Option<Count>,
     /// Whether EC2 is asked for the references to an image (including SSM parameters and image
     /// recipes) when it is found expired, and again right before it is disabled or deregistered:
     /// "required" or "off". Default: "required".
@@ -239,7 +252,7 @@ pub struct RawOrphans {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawInstances {
-    /// The action once the image exists: "stop" or "terminate". Default: "stop".
+    /// The action once the image exists: "never", "stop" or "terminate". Default: "never".
     #[serde(default)]
     pub retire: Option<Word<RetireAction>>,
 }

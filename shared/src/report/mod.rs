@@ -19,7 +19,7 @@ pub use simulation::{compared_text, simulation_text};
 pub use style::{Colours, OutputStyle};
 
 use crate::apply::{Outcome, StepKind};
-use crate::model::ResourceId;
+use crate::model::{ResourceId, join_permissions};
 use crate::plan::Step;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::restore::{RestoreStatus, Restored};
@@ -122,7 +122,7 @@ pub fn outcome_line(outcome: &Outcome) -> String {
 /// What became of the images that were to be brought back.
 pub fn restored_text(all: &[Restored]) -> String {
     let mut text = String::new();
-    for Restored { image_id, status, done, problem } in all {
+    for Restored { image_id, status, done, not_shared, problem } in all {
         let word = match status {
             RestoreStatus::Restored => "restored",
             RestoreStatus::Untouched => "nothing to do: it was not on its way out",
@@ -132,6 +132,10 @@ pub fn restored_text(all: &[Restored]) -> String {
         let _ = writeln!(text, "{image_id}: {word}");
         for done in done {
             let _ = writeln!(text, "  {}", printable(&done.to_string()));
+        }
+        if !not_shared.is_empty() {
+            let with = join_permissions(not_shared, ", ");
+            let _ = writeln!(text, "  not shared again with {}", printable(&with));
         }
         if let Some(problem) = problem {
             let _ = writeln!(text, "  {}", printable(&problem.to_string()));

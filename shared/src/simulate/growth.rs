@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::world::SimulatedWorld;
 use crate::model::{Image, ImageId, ImageState, Inventory, Snapshot, SnapshotId, TagNames, Tags};
 use crate::plan::reason::Reason;
+use crate::plan::snapshots::made_for;
 use crate::plan::{Decision, name_prefix, plan};
 use crate::policy::Policy;
 
@@ -176,6 +177,8 @@ impl Sources<'_> {
             Snapshot {
                 size_gib: known.and_then(|one| one.size_gib),
                 tags: known.map(|one| self.foreign(&one.tags)).unwrap_or_default(),
+                description: known.and_then(|one| one.description.clone()),
+                volume_id: known.and_then(|one| one.volume_id.clone()),
                 completed: Some(true),
                 locked: Some(false),
                 shared_with: Some(Box::default()),
@@ -237,6 +240,15 @@ fn middle<T: Copy>(sorted: &[T]) -> Option<T> {
     sorted.get(sorted.len().checked_sub(1)? / 2).copied()
 }
 
+/// The description that EC2 writes for `image`, if it wrote one for the image before.
+fn made_as_before(snapshot: &Snapshot, image: &ImageId) -> Option<Arc<str>> {
+    let description = snapshot.description.clone()?;
+    match made_for(&description) {
+        Some(before) => Some(description.replacen(before.as_str(), image.as_str(), 1).into()),
+        None => Some(description),
+    }
+}
+
 impl ImageTemplate {
     fn make(&self, number: usize, world: &mut SimulatedWorld, names: &TagNames, now: Timestamp) {
         // Ids of AWS are hexadecimal, so that this one is nobody's and is seen to be made up.
@@ -250,6 +262,7 @@ impl ImageTemplate {
                     snapshot_id: format!("snap-simulated-{number:06}-{part}").parse().ok()?,
                     started_at: Some(created_at),
                     tags: snapshot.tags.with(&backs),
+                    description: made_as_before(snapshot, &image_id),
                     ..snapshot.clone()
                 })
             })

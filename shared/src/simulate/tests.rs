@@ -35,11 +35,13 @@ fn image(name: &str, hours: i64) -> Value {
 
 /// A world of these images, and one use.
 fn world(images: Vec<Value>, used: &str) -> Inventory {
-    let snapshots: Vec<Value> = images
-        .iter()
-        .flat_map(|image| image["snapshots"].as_array().cloned().unwrap_or_default())
-        .map(|id| json!({"snapshot_id": id, "size_gib": 8}))
-        .collect();
+    let snapshot = |image: &Value| {
+        let made_for =
+            format!("Created by CreateImage(i-0) for {}", image["image_id"].as_str().unwrap());
+        let volume = "vol-0";
+        json!({"snapshot_id": image["snapshots"][0], "size_gib": 8, "description": made_for, "volume_id": volume})
+    };
+    let snapshots: Vec<Value> = images.iter().map(snapshot).collect();
     let text = json!({
         "account": "123456789012", "region": "eu-central-1", "taken_at": now().to_string(), "images": images,
         "snapshots": snapshots, "references": [{"image_id": used, "kind": "instance", "arn": "i-1"}],
@@ -111,20 +113,25 @@ fn an_image_that_is_wanted_again_gets_everything_back() {
     let own = |text: &str| format!("ami-web-49 {text}");
     image.tags = [
         ("image-steward:expired-at", "2026-11-20T12:00:00Z".to_owned()),
-        ("image-steward:deprecation", own("2027-01-01T00:00:00Z")),
+        (
+            "image-steward:deprecation",
+            own(&format!("2027-01-01T00:00:00Z disabled {}", now() - DAY)),
+        ),
         ("image-steward:launch-permissions", own("111122223333 all")),
     ]
     .into_iter()
     .collect();
     (image.state, image.deprecation_time) = (ImageState::Disabled, Some(now() - DAY));
     let mut world = SimulatedWorld::new(inventory);
-    let found = plan(world.inventory(), &last_three(), now());
-    assert_eq!(world.sweep(&found, &last_three()), Done { rescued: 1, ..Done::default() });
+    let policy = policy("keep = { last = 3 }", "share_back = [\"111122223333\"]\n");
+    let found = plan(world.inventory(), &policy, now());
+    assert_eq!(world.sweep(&found, &policy), Done { rescued: 1, ..Done::default() });
     let image = &world.inventory().images[2];
-    assert!(image.tags.is_empty(), "{:?}", image.tags);
-    assert_eq!((image.state, image.public), (ImageState::Available, true));
+    let tags: Vec<_> = image.tags.iter().map(|(key, _)| key).collect();
+    assert_eq!(tags, ["image-steward:launch-permissions"]);
+    assert_eq!((image.state, image.public), (ImageState::Available, false));
     assert_eq!(image.deprecation_time, "2027-01-01T00:00:00Z".parse().ok());
-    assert_eq!(image.launch_permissions.as_deref().map(<[_]>::len), Some(2));
+    assert_eq!(image.launch_permissions.as_deref(), Some(&["111122223333".into()][..]));
 }
 
 #[test]
@@ -168,8 +175,8 @@ fn snapshots_that_no_image_has_to_do_with_are_left_out() {
     let policy = policy("keep = { last = 30 }", "[orphans]\ndelete_after = \"2d\"\n");
     let found = simulate(&inventory, &policy, now(), 7, &NoProgress);
     assert_eq!((found.points[0].snapshots, found.points[0].gib), (5, 54));
-    // Seven more of 8 GiB, and the orphans have gone.
-    assert_eq!((found.points[1].snapshots, found.points[1].gib), (10, 80));
+    // Seven more of 8 GiB, and the orphan has gone; what only a tag calls one has not.
+    assert_eq!((found.points[1].snapshots, found.points[1].gib), (11, 100));
 }
 
 /// How many images each line of these makes in four weeks.

@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::model::{
-    Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, Snapshot, SnapshotId,
-    TagNames, Tags,
+    Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, RecycledImage, Snapshot,
+    SnapshotFate, SnapshotId, TagNames, Tags, for_others,
 };
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::undo::{Deprecation, Undo};
@@ -50,6 +50,9 @@ impl AddAssign for Done {
     }
 }
 
+/// For how many days the Recycle Bin keeps things at most.
+const MAX_DAYS: u32 = 365;
+
 /// What is done to a snapshot.
 enum WorldChange {
     Unmark,
@@ -61,8 +64,10 @@ type Changes = HashMap<SnapshotId, WorldChange>;
 
 impl SimulatedWorld {
     /// The account as it is in `inventory`. Images that are in the Recycle Bin already stay there:
-    /// an inventory does not say for how long.
-    pub fn new(inventory: Inventory) -> Self {
+    /// an inventory does not always say for how long. Without the Recycle Bin's images and rules in
+    /// it, the bin is empty, and keeps what is removed for as long as it can.
+    pub fn new(mut inventory: Inventory) -> Self {
+        inventory.recycled_images.get_or_insert_default();
         Self { inventory, recycled: Vec::new() }
     }
 
@@ -85,7 +90,7 @@ impl SimulatedWorld {
         self.recycled = left;
         let gone: HashSet<ImageId> = gone.into_iter().map(|(_, image)| image).collect();
         if !gone.is_empty() {
-            listed.retain(|image| !gone.contains(image));
+            listed.retain(|image| !gone.contains(&image.image_id));
         }
     }
 
@@ -110,7 +115,7 @@ impl SimulatedWorld {
         if steps.is_empty() {
             return;
         }
-        let changes = changes_of(&steps, &policy.tag_names);
+        let changes = changes_of(&steps, &self.inventory, &policy.tag_names);
         let mut steps: HashMap<&ImageId, &Decision> =
             steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
         let mut gone = Vec::new();
@@ -137,12 +142,23 @@ impl SimulatedWorld {
 
     fn recycle(&mut self, image: ImageId, tags: &Tags, now: Timestamp) {
         let Some(listed) = &mut self.inventory.recycled_images else { return };
-        let rules = self.inventory.retention_rules.iter().flatten();
-        let covering = rules.filter(|rule| rule.covers(Recyclable::Images, tags));
-        let Some(days) = covering.map(|rule| rule.days).max() else { return };
+        let days = match &self.inventory.retention_rules {
+            Some(rules) => {
+                let covering = rules.iter().filter(|rule| rule.covers(Recyclable::Images, tags));
+                covering.map(|rule| rule.days).max()
+            }
+            None => Some(MAX_DAYS),
+        };
+        let Some(days) = days else { return };
         let leaves_at = now.checked_add(SignedDuration::from_hours(24 * i64::from(days)));
-        self.recycled.push((leaves_at.unwrap_or(Timestamp::MAX), image.clone()));
-        listed.push(image);
+        let leaves_at = leaves_at.unwrap_or(Timestamp::MAX);
+        self.recycled.push((leaves_at, image.clone()));
+        listed.push(RecycledImage {
+            image_id: image,
+            name: "".into(),
+            entered_at: Some(now),
+            leaves_at: Some(leaves_at),
+        });
     }
 
     fn reap(&mut self, plan: &SnapshotPlan, names: &TagNames, done: &mut Done) {
@@ -189,25 +205,52 @@ impl SimulatedWorld {
     }
 }
 
-/// What the steps do to snapshots. Those that the provider deletes together with their image carry
-/// these tags too, and are due at once: here the second half of the same sweep deletes them.
-fn changes_of(steps: &[&Decision], names: &TagNames) -> Changes {
+/// What the steps do to snapshots.
+fn changes_of(steps: &[&Decision], inventory: &Inventory, names: &TagNames) -> Changes {
     let mut changes = Changes::new();
+    let held = held_with_images(steps, inventory);
     for decision in steps {
         match &decision.action {
             Action::Rescue(undo) => {
                 changes.extend(undo.unmark.iter().map(|id| (id.clone(), WorldChange::Unmark)));
             }
             Action::Deregister { removal } => {
+                let goes = removal.fate == SnapshotFate::DeleteWithImage
+                    && !decision.snapshots.iter().any(|id| held.contains(id));
                 changes.extend(removal.snapshots.iter().map(|id| {
                     let tags = names.snapshot_tags(&decision.image_id, id, removal.delete_after);
-                    (id.clone(), WorldChange::Tag(tags))
+                    (id.clone(), if goes { WorldChange::Delete } else { WorldChange::Tag(tags) })
                 }));
             }
             _ => {}
         }
     }
     changes
+}
+
+/// The snapshots that would be deleted with their images, but for a lock, a launch template, or
+/// somebody that they are shared with.
+fn held_with_images<'a>(
+    steps: &[&'a Decision],
+    inventory: &'a Inventory,
+) -> HashSet<&'a SnapshotId> {
+    let with_images = |one: &&'a Decision| match &one.action {
+        Action::Deregister { removal } if removal.fate == SnapshotFate::DeleteWithImage => {
+            Some(one.snapshots.iter())
+        }
+        _ => None,
+    };
+    let going: HashSet<&SnapshotId> = steps.iter().filter_map(with_images).flatten().collect();
+    if going.is_empty() {
+        return HashSet::new();
+    }
+    let is_held = |one: &&Snapshot| {
+        let shared = one.shared_with.as_deref().unwrap_or_default();
+        one.locked == Some(true) || for_others(shared, Some(&inventory.account)).next().is_some()
+    };
+    let held = inventory.snapshots.iter().filter(is_held).map(|one| &one.snapshot_id);
+    let named = inventory.snapshot_references.iter().map(|reference| &reference.snapshot_id);
+    held.chain(named).filter(|id| going.contains(id)).collect()
 }
 
 fn set(tags: &mut Tags, key: &str, value: &str) {
@@ -235,7 +278,7 @@ fn take_step(
             set(&mut image.tags, &names.deprecation, save);
             image.deprecation_time = Some(to_the_minute(now));
         }
-        Action::Disable { save, deprecation } => {
+        Action::Disable { save, deprecation, first: _ } => {
             done.disabled += 1;
             set(&mut image.tags, &names.launch_permissions, save);
             set(&mut image.tags, &names.deprecation, deprecation);
@@ -256,12 +299,11 @@ fn take_step(
 }
 
 fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
-    let Undo { enable, share_with, deprecation, unmark: _ } = undo;
+    let Undo { enable, share_with, not_shared: _, deprecation, unmark: _, keep_tags: _ } = undo;
     if *enable {
         image.state = ImageState::Available;
         share(image, Box::default());
     }
-    // An image that is shared has nothing to be given back: see `Undo::of`.
     if !share_with.is_empty() {
         share(image, share_with.clone());
     }
@@ -271,7 +313,7 @@ fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
         Some(Deprecation::At(at)) if *at <= now => {}
         Some(Deprecation::At(at)) => image.deprecation_time = Some(to_the_minute(*at)),
     }
-    image.tags = image.tags.without(&Undo::tag_keys(names));
+    image.tags = image.tags.without(&undo.tag_keys(names));
 }
 
 /// From now on these and nobody else may launch the image.

@@ -175,6 +175,13 @@ impl FleetSnapshot {
         }
     }
 
+    /// The same as EC2 makes it for an image.
+    pub fn made_for(id: SnapshotId, image: &ImageId, started_at: Timestamp) -> Self {
+        let volume = id.as_str().replacen("snap-", "vol-", 1);
+        let description = format!("Created by CreateImage(i-00000000000000000) for {image}");
+        Self { description, volume_id: volume, ..Self::new(id, started_at) }
+    }
+
     /// Takes the right to make volumes from it away from everybody else.
     pub fn unshare(&mut self) {
         self.public = false;

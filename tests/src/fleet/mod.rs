@@ -173,17 +173,22 @@ impl Fleet {
         let binned = self.recycled_snapshots.iter().map(|binned| &binned.snapshot);
         let listed: BTreeSet<SnapshotId> =
             live.chain(binned).map(|snapshot| snapshot.snapshot_id.clone()).collect();
-        let mut made: BTreeMap<SnapshotId, Timestamp> = BTreeMap::new();
+        let mut made: BTreeMap<SnapshotId, (Timestamp, ImageId)> = BTreeMap::new();
         for image in &mut self.images {
             image.fill_in(account);
             if image.owner_id.as_ref() == Some(account) {
                 for snapshot in image.snapshots.iter().filter(|id| !listed.contains(id)) {
-                    let at = made.entry(snapshot.clone()).or_insert(image.created_at);
-                    *at = image.created_at.min(*at);
+                    let this = (image.created_at, image.image_id.clone());
+                    let oldest = made.entry(snapshot.clone()).or_insert_with(|| this.clone());
+                    if this.0 < oldest.0 {
+                        *oldest = this;
+                    }
                 }
             }
         }
-        self.snapshots.extend(made.into_iter().map(|(id, at)| FleetSnapshot::new(id, at)));
+        let made = made.into_iter();
+        self.snapshots
+            .extend(made.map(|(id, (at, image))| FleetSnapshot::made_for(id, &image, at)));
     }
 
     fn sort(&mut self) {

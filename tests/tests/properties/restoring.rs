@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use jiff::SignedDuration;
 use proptest::prelude::*;
 use steward::model::{ImageId, TagNames, Tags};
-use steward::restore::{RestoreOptions, RestoreStatus, images_since, restore};
+use steward::restore::{RestoreOptions, RestoreStatus, images_since, restore, share_again};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::Fleet;
 
@@ -32,7 +32,7 @@ proptest! {
 
     #[test]
     fn whatever_a_policy_did_is_taken_back(
-        fleet in a_fleet().prop_map(untouched), mut rules in some_rules(), days in 0_usize..4, twice in any::<bool>(),
+        fleet in a_fleet().prop_map(untouched), mut rules in some_rules(), days in 0_usize..4, twice in any::<bool>(), found_by_tags in any::<bool>(),
     ) {
         rules.lift_caps();
         let (fake, policy, names) = (Fake::new(&fleet), rules.policy(), TagNames::under("image-steward:"));
@@ -43,11 +43,17 @@ proptest! {
             sweep(&fake, &policy, at);
             reap(&fake, &policy, at);
         }
+        let options = RestoreOptions { found_by_tags, ..RestoreOptions::default() };
         let images = run(images_since(now(), &names, &fake)).unwrap();
         for image in images.iter().cycle().take(images.len() * if twice { 2 } else { 1 }) {
-            let restored = run(restore(image, &RestoreOptions::default(), &names, at, &fake));
+            let mut restored = run(restore(image, &options, &names, at, &fake));
             let is_back = matches!(restored.status, RestoreStatus::Restored | RestoreStatus::Untouched);
             prop_assert!(is_back, "{restored:?}");
+            let with = restored.not_shared.clone();
+            if !with.is_empty() {
+                run(share_again(&mut restored, &with, &names, &fake));
+                prop_assert_eq!((&restored.not_shared, &restored.problem), (&vec![], &None));
+            }
         }
         let after = fake.world();
         for was in &before.images {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use steward::policy::Policy;
 use steward_tests::fleet::Fleet;
@@ -21,6 +21,8 @@ pub struct Rules {
     pub max_fraction: f64,
     pub grouped: bool,
     pub keeps_shared: bool,
+    pub delete_snapshots_after: SignedDuration,
+    pub deletes_orphans: bool,
     pub text: String,
 }
 
@@ -88,6 +90,12 @@ pub fn some_rules() -> impl Strategy<Value = Rules> {
             max_fraction,
             grouped,
             keeps_shared: shared == "keep",
+            delete_snapshots_after: SignedDuration::from_hours(match delete {
+                "0d" => 0,
+                "1d" => 24,
+                _ => 7 * 24,
+            }),
+            deletes_orphans: !orphans.is_empty(),
             text,
         }
     })

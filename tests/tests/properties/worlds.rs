@@ -8,7 +8,7 @@ use proptest::option;
 use proptest::prelude::*;
 use steward::model::{ImageId, SnapshotId};
 use steward_tests::fleet::{
-    AutoScalingGroup, ComputeEnvironment, Ec2Fleet, Fleet, FleetImage, FleetInstance,
+    AutoScalingGroup, BinnedImage, ComputeEnvironment, Ec2Fleet, Fleet, FleetImage, FleetInstance,
     FleetSnapshot, LaunchConfiguration, LaunchTemplate, Parameter, Recipe, RecipeKind,
     Specification, SpotFleet, SpotRequest, TemplateVersion,
 };
@@ -115,8 +115,8 @@ pub fn ago(seconds: i64) -> Timestamp {
 /// One random snapshot: whose it was by its tags and by its description, and what holds it.
 fn a_snapshot(n: usize) -> impl Strategy<Value = FleetSnapshot> {
     let shape = (
-        option::weighted(0.2, (0_usize..24, -24_i64..24 * 20)),
-        option::weighted(0.2, (0_usize..24, any::<bool>())),
+        option::weighted(0.2, (0_usize..24, -24_i64..24 * 20, any::<bool>())),
+        option::weighted(0.3, (0_usize..24, any::<bool>())),
         prop::bool::weighted(0.06),
         prop::bool::weighted(0.06),
         option::weighted(0.06, Just("2027-01-01")),
@@ -124,7 +124,9 @@ fn a_snapshot(n: usize) -> impl Strategy<Value = FleetSnapshot> {
     shape.prop_map(move |(mark, made_for, locked, shared, keep)| {
         let mut snapshot = FleetSnapshot::new(snapshot_id(n), ago(1000 * HOUR));
         let mut tags = Vec::new();
-        if let Some((image, due)) = mark {
+        if let Some((image, due, agrees)) = mark {
+            // Most often what our tag says is what EC2 says.
+            let image = made_for.filter(|_| agrees).map_or(image, |(made_for, _)| made_for);
             tags.push(("image-steward:image", image_id(image).to_string()));
             tags.push(("image-steward:delete-after", ago(due * HOUR).to_string()));
         }
@@ -158,6 +160,7 @@ pub fn fleet_of(most: usize) -> impl Strategy<Value = Fleet> {
         |(mut images, count, uses, snapshots, named)| {
             images.truncate(count);
             let mut fleet = Fleet { images, snapshots, ..Fleet::default() };
+            describe_snapshots(&mut fleet);
             for (number, (kind, image)) in uses.into_iter().enumerate() {
                 hold(&mut fleet, number, kind, &image_id(image));
             }
@@ -177,6 +180,43 @@ pub fn fleet_of(most: usize) -> impl Strategy<Value = Fleet> {
             fleet
         },
     )
+}
+
+/// Most snapshots of images carry the description that EC2 writes for the first of their images.
+fn describe_snapshots(fleet: &mut Fleet) {
+    for (number, snapshot) in fleet.snapshots.iter_mut().enumerate() {
+        let of = |image: &&FleetImage| image.snapshots.contains(&snapshot.snapshot_id);
+        let Some(image) = fleet.images.iter().find(of).map(|image| &image.image_id) else {
+            continue;
+        };
+        if snapshot.description.is_empty() && number % 4 > 0 {
+            snapshot.description = format!("Created by CreateImage(i-1) for {image}");
+            snapshot.volume_id = "vol-1".to_owned();
+        }
+    }
+}
+
+/// The same, with some of the images that are gone in the Recycle Bin.
+pub fn a_fleet_with_a_bin() -> impl Strategy<Value = Fleet> {
+    let entered = vec(option::weighted(0.5, 0_i64..24 * 13), 24);
+    (a_fleet(), entered).prop_map(|(mut fleet, entered)| {
+        for (number, hours) in entered.into_iter().enumerate() {
+            let image = FleetImage::new(image_id(number), []);
+            let exists = fleet.images.iter().any(|one| one.image_id == image.image_id);
+            if let Some(entered_at) = hours.filter(|_| !exists).map(|hours| ago(hours * HOUR)) {
+                let leaves_at = entered_at + SignedDuration::from_hours(24 * 14);
+                fleet.recycled_images.push(BinnedImage { image, entered_at, leaves_at });
+            }
+        }
+        fleet
+    })
+}
+
+/// The image that a snapshot was made for, if EC2 says so and the snapshot is no copy.
+pub fn made_for(snapshot: &FleetSnapshot) -> Option<ImageId> {
+    let original = snapshot.volume_id != "vol-ffffffff";
+    let image = snapshot.description.strip_prefix("Created by CreateImage(i-1) for ")?;
+    image.parse().ok().filter(|_| original)
 }
 
 /// How many kinds of holders [`hold`] knows.

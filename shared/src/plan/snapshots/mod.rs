@@ -2,7 +2,10 @@
 //! longer exists although no run deregistered it.
 //!
 //! A run deletes only snapshots that had the tag `delete-after` when it began: an orphan is tagged
-//! in one run, and deleted in a later one.
+//! in one run, and deleted in a later one. But tags may be anybody's, and so they are not enough.
+//! EC2's own description must say that it made the snapshot for an image; that image must be gone;
+//! and the time to wait counts from when it entered the Recycle Bin. If it is not there (any more),
+//! the snapshot is an orphan, whatever its tags say, unless the policy does without the bin.
 
 mod orphan;
 mod reason;
@@ -12,15 +15,17 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use self::orphan::Origin;
+pub(super) use self::orphan::is_attributed;
 pub use self::orphan::made_for;
-pub use self::reason::SnapshotReason;
+pub use self::reason::{SnapshotCap, SnapshotReason};
 use super::protect::{Recovery, manager_by_tags, opt_out};
 use super::{Refusal, exists};
 use crate::model::{
-    AccountId, ImageId, Inventory, Recyclable, Region, Snapshot, SnapshotId, SnapshotReference,
-    Source, Unread, for_others,
+    AccountId, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot, SnapshotId,
+    SnapshotReference, Source, Unread, for_others,
 };
-use crate::policy::{Policy, SharedImages};
+use crate::policy::{Check, Orphans, Policy, SharedImages};
 
 /// The decisions about all snapshots that have the tag `delete-after` or are orphans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,13 +79,34 @@ pub enum SnapshotAction {
 }
 
 impl SnapshotPlan {
+    /// Whether the event `Snapshot Marked` must be accepted by the bus before anything is done about
+    /// the snapshot: an orphan is tagged, or is deleted because of its tag, which may be anybody's. Of
+    /// the other snapshots, the event of their image told when it was deregistered.
+    pub fn announces(&self, decision: &SnapshotDecision) -> bool {
+        let is_orphan = |reason: &SnapshotReason| matches!(reason, SnapshotReason::Orphaned { .. });
+        match decision.action {
+            SnapshotAction::Mark => true,
+            SnapshotAction::Delete => decision.reasons.iter().any(is_orphan),
+            SnapshotAction::Keep => false,
+        }
+    }
+
     /// Keeps `snapshots` for now, because there was no time to verify them.
     pub fn defer_unverified(&mut self, snapshots: &HashSet<SnapshotId>) {
+        self.defer(snapshots, &SnapshotReason::Unverified);
+    }
+
+    /// Keeps `snapshots` for now, because the bus did not accept the event `Snapshot Marked` of them.
+    pub fn defer_unannounced(&mut self, snapshots: &HashSet<SnapshotId>) {
+        self.defer(snapshots, &SnapshotReason::NotAnnounced);
+    }
+
+    fn defer(&mut self, snapshots: &HashSet<SnapshotId>, reason: &SnapshotReason) {
         for decision in &mut self.decisions {
             if snapshots.contains(&decision.snapshot_id) && decision.action != SnapshotAction::Keep
             {
                 decision.action = SnapshotAction::Keep;
-                decision.reasons.push(SnapshotReason::Unverified);
+                decision.reasons.push(reason.clone());
             }
         }
     }
@@ -110,8 +136,8 @@ pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) ->
         })
         .collect();
     decisions.sort_by(|a, b| a.snapshot_id.cmp(&b.snapshot_id));
-    orphan::apply_cap(&mut decisions, inventory, policy);
-    let refusal = refusal(inventory, &world);
+    orphan::apply_caps(&mut decisions, inventory, policy);
+    let refusal = refusal(inventory, &world, policy);
     if refusal.is_some() {
         for decision in decisions.iter_mut().filter(|one| one.action != SnapshotAction::Keep) {
             decision.action = SnapshotAction::Keep;
@@ -130,7 +156,7 @@ pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) ->
 
 /// Why nothing may be tagged or deleted. A Recycle Bin rule for images is not required here, since
 /// the images no longer exist.
-fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>) -> Option<Refusal> {
+fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>, policy: &Policy) -> Option<Refusal> {
     let matters =
         |unread: &&Unread| SOURCES.iter().any(|source| *unread.source == *source.to_string());
     let sources: Vec<Unread> = inventory.unread.iter().filter(matters).cloned().collect();
@@ -143,7 +169,8 @@ fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>) -> Option<Refusal> 
         .into_iter()
         .filter(|what| *what == Recyclable::Snapshots)
         .collect();
-    (!missing.is_empty()).then_some(Refusal::NotRecoverable { missing })
+    let days = policy.safety.recycle_bin_days;
+    (!missing.is_empty()).then_some(Refusal::NotRecoverable { missing, days })
 }
 
 /// What keeps snapshots.
@@ -152,7 +179,7 @@ struct SnapshotFacts<'a> {
     users: HashMap<&'a SnapshotId, Vec<&'a ImageId>>,
     named: HashMap<&'a SnapshotId, Vec<&'a SnapshotReference>>,
     /// The images in the Recycle Bin; `None` when they were not read.
-    recycled: Option<HashSet<&'a ImageId>>,
+    recycled: Option<HashMap<&'a ImageId, &'a RecycledImage>>,
     recovery: Recovery<'a>,
     account: &'a AccountId,
 }
@@ -163,7 +190,10 @@ impl<'a> SnapshotFacts<'a> {
             images: HashSet::with_capacity(inventory.images.len()),
             users: HashMap::with_capacity(inventory.images.len()),
             named: HashMap::new(),
-            recycled: inventory.recycled_images.as_ref().map(|images| images.iter().collect()),
+            recycled: inventory
+                .recycled_images
+                .as_ref()
+                .map(|images| images.iter().map(|image| (&image.image_id, image)).collect()),
             recovery: Recovery::of(inventory, &policy.safety),
             account: &inventory.account,
         };
@@ -177,6 +207,66 @@ impl<'a> SnapshotFacts<'a> {
             world.named.entry(&reference.snapshot_id).or_default().push(reference);
         }
         world
+    }
+
+    /// From when on EC2's own data allows deleting `snapshot`, which carries a time in a tag; and the
+    /// image whose orphan it is, if EC2 does not tell when that was deregistered. `origin` is the image
+    /// that EC2 made it for, `named` the one in its tags.
+    fn departed(
+        &self,
+        snapshot: &Snapshot,
+        origin: Option<&Origin>,
+        named: Option<&ImageId>,
+        policy: &Policy,
+    ) -> Result<(Timestamp, Option<ImageId>), SnapshotReason> {
+        let image = match origin {
+            None => return Err(SnapshotReason::NotAttributed),
+            Some(Origin::Unverified(image)) => {
+                return Err(SnapshotReason::OriginUnverified { image: image.clone() });
+            }
+            Some(Origin::Known(image)) => image,
+        };
+        if policy.safety.recycle_bin == Check::Off {
+            return Ok((Timestamp::MIN, None));
+        }
+        let Some(recycled) = &self.recycled else { return Err(SnapshotReason::RecycleBinUnread) };
+        let (allowed, orphan) = match recycled.get(image) {
+            Some(recycled) => (self.allowed_after(recycled, snapshot, policy)?, None),
+            None if matches!(policy.orphans, Orphans::Report) => {
+                return Err(SnapshotReason::OrphansStay);
+            }
+            None => (Timestamp::MIN, Some(image.clone())),
+        };
+        // An image that shared it went later.
+        let later = named.filter(|named| *named != image).and_then(|named| recycled.get(named));
+        let later = later.map(|later| self.allowed_after(later, snapshot, policy)).transpose()?;
+        Ok((later.map_or(allowed, |later| later.max(allowed)), orphan))
+    }
+
+    /// From when on a snapshot of this image, which is in the Recycle Bin, may be deleted. Which rule
+    /// the image was under is not known any more: the longest of their times counts.
+    fn allowed_after(
+        &self,
+        image: &RecycledImage,
+        snapshot: &Snapshot,
+        policy: &Policy,
+    ) -> Result<Timestamp, SnapshotReason> {
+        let id = || image.image_id.clone();
+        let entered =
+            image.entered_at.ok_or_else(|| SnapshotReason::EntryUnknown { image: id() })?;
+        let after = policy
+            .rules
+            .iter()
+            .map(|rule| rule.retire.delete_snapshots_after.after(entered, &policy.timezone))
+            .max()
+            .unwrap_or(Timestamp::MAX);
+        // Without its snapshots the image could not be restored.
+        match (image.leaves_at, self.recovery.kept_until(&snapshot.tags, after)) {
+            (Some(until), Some(kept)) if kept < until => {
+                Err(SnapshotReason::ImageKeptLonger { image: id(), until })
+            }
+            _ => Ok(after),
+        }
     }
 
     /// Everything but its own tags that holds `snapshot`, which backed `image`.
@@ -226,22 +316,42 @@ fn decide(
     policy: &Policy,
     now: Timestamp,
 ) -> SnapshotDecision {
-    let image = image_of(snapshot, policy);
-    let mut kept = world.references_of(snapshot, image.as_ref(), policy);
-    let due = match due(snapshot, policy, now) {
-        Ok(since) => Some(SnapshotReason::Due { since }),
-        Err(reasons) => {
-            kept.extend(reasons);
-            None
-        }
+    let named = image_of(snapshot, policy);
+    let origin = Origin::of(snapshot);
+    let mut kept = world.references_of(snapshot, named.as_ref(), policy);
+    if let Some(image) = origin.as_ref().map(Origin::image)
+        && Some(image) != named.as_ref()
+        && world.images.contains(image)
+    {
+        kept.push(SnapshotReason::ImageExists { image: image.clone() });
+    }
+    let (mut since, mut orphan) = (None, None);
+    match due(snapshot, policy, now) {
+        Ok(at) => since = Some(at),
+        Err(reasons) => kept.extend(reasons),
+    }
+    // Where its tags or an image keep it, no further reason is needed.
+    let exists = |reason: &SnapshotReason| {
+        matches!(reason, SnapshotReason::UsedBy { .. } | SnapshotReason::ImageExists { .. })
     };
-    let (action, reasons) = match due {
-        Some(due) if kept.is_empty() => (SnapshotAction::Delete, vec![due]),
+    if since.is_some() && !kept.iter().any(exists) {
+        match world.departed(snapshot, origin.as_ref(), named.as_ref(), policy) {
+            Ok((at, _)) if at > now => kept.push(SnapshotReason::NotBefore { at }),
+            Ok((at, orphan_of)) => (since, orphan) = (since.max(Some(at)), orphan_of),
+            Err(reason) => kept.push(reason),
+        }
+    }
+    let (action, reasons) = match since {
+        Some(since) if kept.is_empty() => {
+            let orphaned = orphan.map(|image| SnapshotReason::Orphaned { image });
+            let reasons = orphaned.into_iter().chain([SnapshotReason::Due { since }]).collect();
+            (SnapshotAction::Delete, reasons)
+        }
         _ => (SnapshotAction::Keep, kept),
     };
     SnapshotDecision {
         snapshot_id: snapshot.snapshot_id.clone(),
-        image,
+        image: named.or_else(|| origin.map(|origin| origin.image().clone())),
         size_gib: snapshot.size_gib,
         action,
         delete_after: None,
@@ -249,7 +359,7 @@ fn decide(
     }
 }
 
-/// The time since which the snapshot's own tags allow deleting it.
+/// The time since which the snapshot's own tags allow deleting it: necessary, not sufficient.
 ///
 /// # Errors
 /// The reasons in its tags that keep it. Checked again right before it is deleted.

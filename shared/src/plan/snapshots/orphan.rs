@@ -1,13 +1,14 @@
-//! Orphans: snapshots whose image is gone, and not by our doing. It was deregistered by hand, by
-//! another tool, or before anybody ran this one.
+//! Which image a snapshot was made for, and orphans: snapshots whose image is gone, and not by our
+//! doing. It was deregistered by hand, by another tool, or before anybody ran this one.
 //!
-//! Which image a snapshot was made for is told by the tag that we write on new images, and by
-//! the description that EC2 writes. Neither is proof: a copy of a snapshot may carry both.
+//! Which image a snapshot was made for is told by the description that EC2 writes, and by nothing
+//! else: a tag may be anybody's. A copy of a snapshot may carry the description of its original.
 
 use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::reason::SnapshotCap;
 use super::{
     SnapshotAction, SnapshotDecision, SnapshotFacts, SnapshotReason, image_of, protections_of,
 };
@@ -32,14 +33,18 @@ pub(super) fn decide(
     if world.users.contains_key(&snapshot.snapshot_id) {
         return None;
     }
-    let origin = Origin::of(snapshot, policy)?;
+    let origin = Origin::of(snapshot)?;
     let image = origin.image();
     if world.images.contains(image) {
         return None;
     }
     let mut kept = world.references_of(snapshot, Some(image), policy);
     kept.extend(protections_of(snapshot, policy, now));
-    if let Origin::Unverified(image) = &origin {
+    // Tags that tell of another image or snapshot can only keep it.
+    let own = snapshot.tags.get(&policy.tag_names.snapshot);
+    let disagrees = image_of(snapshot, policy).is_some_and(|named| named != *image)
+        || own.is_some_and(|own| own != snapshot.snapshot_id.as_str());
+    if disagrees || matches!(origin, Origin::Unverified(_)) {
         kept.push(SnapshotReason::OriginUnverified { image: image.clone() });
     }
     let until = snapshot.started_at.and_then(|at| at.checked_add(SETTLED_AFTER).ok());
@@ -55,7 +60,7 @@ pub(super) fn decide(
         Orphans::Delete { after } => {
             match &world.recycled {
                 None => kept.push(SnapshotReason::RecycleBinUnread),
-                Some(recycled) if recycled.contains(image) => {
+                Some(recycled) if recycled.contains_key(image) => {
                     kept.push(SnapshotReason::ImageInRecycleBin { image: image.clone() });
                 }
                 Some(_) => {}
@@ -76,34 +81,42 @@ pub(super) fn decide(
     })
 }
 
-/// Defers what goes beyond `max_per_run`. The oldest orphans go first.
-pub(super) fn apply_cap(
+/// Defers what goes beyond `max_per_run` and `max_snapshots_per_run`. The oldest snapshots go first.
+pub(super) fn apply_caps(
     decisions: &mut [SnapshotDecision],
     inventory: &Inventory,
     policy: &Policy,
 ) {
-    let limit = policy.safety.max_per_run;
-    let allowed = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut marked: Vec<&mut SnapshotDecision> =
-        decisions.iter_mut().filter(|one| one.action == SnapshotAction::Mark).collect();
-    if marked.len() <= allowed {
-        return;
-    }
     let made: HashMap<&SnapshotId, Option<Timestamp>> =
         inventory.snapshots.iter().map(|one| (&one.snapshot_id, one.started_at)).collect();
-    marked.sort_by_cached_key(|decision| {
-        (made.get(&decision.snapshot_id).copied().flatten(), decision.snapshot_id.clone())
-    });
-    for decision in marked.into_iter().skip(allowed) {
-        decision.action = SnapshotAction::Keep;
-        decision.delete_after = None;
-        decision.reasons.push(SnapshotReason::Deferred { limit });
+    for (action, cap, limit) in [
+        (SnapshotAction::Mark, SnapshotCap::MaxPerRun, policy.safety.max_per_run),
+        (
+            SnapshotAction::Delete,
+            SnapshotCap::MaxSnapshotsPerRun,
+            policy.safety.max_snapshots_per_run,
+        ),
+    ] {
+        let allowed = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut going: Vec<&mut SnapshotDecision> =
+            decisions.iter_mut().filter(|one| one.action == action).collect();
+        if going.len() <= allowed {
+            continue;
+        }
+        going.sort_by_cached_key(|decision| {
+            (made.get(&decision.snapshot_id).copied().flatten(), decision.snapshot_id.clone())
+        });
+        for decision in going.into_iter().skip(allowed) {
+            decision.action = SnapshotAction::Keep;
+            decision.delete_after = None;
+            decision.reasons.push(SnapshotReason::Deferred { cap, limit });
+        }
     }
 }
 
-/// The image that a snapshot was made for.
+/// The image that a snapshot was made for, as EC2 has it.
 #[derive(Debug, PartialEq, Eq)]
-enum Origin {
+pub(super) enum Origin {
     /// There is no reason to doubt it.
     Known(ImageId),
     /// It may be a copy of the snapshot that was.
@@ -111,29 +124,28 @@ enum Origin {
 }
 
 impl Origin {
-    /// `None` when nothing says that `snapshot` was made for an image.
-    fn of(snapshot: &Snapshot, policy: &Policy) -> Option<Self> {
-        let names = &policy.tag_names;
-        let by_tag = image_of(snapshot, policy);
-        let hint = snapshot.description.as_deref().and_then(hint);
-        let image = by_tag.clone().or_else(|| hint.as_ref().map(|hint| hint.image().clone()))?;
-        let agree = hint.as_ref().is_none_or(|hint| *hint.image() == image);
-        let own = snapshot.tags.get(&names.snapshot);
-        let is_own = own == Some(snapshot.snapshot_id.as_str());
+    /// `None` when EC2 does not say that `snapshot` was made for an image.
+    pub(super) fn of(snapshot: &Snapshot) -> Option<Self> {
+        let hint = hint(snapshot.description.as_deref()?)?;
         let has_volume = snapshot.volume_id.as_deref().is_some_and(|volume| volume != NO_VOLUME);
-        // A copied snapshot has no volume of its own. What CopyImage made has none either, but
-        // its description is not handed on by CopySnapshot, which writes one of its own.
-        let copied_by_image = matches!(hint, Some(Hint::CopyImage(_)));
-        let believed =
-            agree && (own.is_none() || is_own) && (is_own || has_volume || copied_by_image);
-        Some(if believed { Self::Known(image) } else { Self::Unverified(image) })
+        Some(match hint {
+            // A copied snapshot has no volume of its own. What CopyImage made has none either, but
+            // its description is not handed on by CopySnapshot, which writes one of its own.
+            Hint::CreateImage(image) if !has_volume => Self::Unverified(image),
+            Hint::CreateImage(image) | Hint::CopyImage(image) => Self::Known(image),
+        })
     }
 
-    fn image(&self) -> &ImageId {
+    pub(super) fn image(&self) -> &ImageId {
         match self {
             Self::Known(image) | Self::Unverified(image) => image,
         }
     }
+}
+
+/// Whether EC2 itself says that it made `snapshot` for `image`.
+pub(in crate::plan) fn is_attributed(snapshot: &Snapshot, image: &ImageId) -> bool {
+    matches!(Origin::of(snapshot), Some(Origin::Known(made_for)) if made_for == *image)
 }
 
 /// What EC2 wrote into a description.
@@ -172,16 +184,13 @@ fn hint(description: &str) -> Option<Hint> {
 mod tests {
     use super::*;
 
-    const POLICY: &str = "version = 1\n[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n";
-
-    fn origin(description: &str, volume: Option<&str>, tags: &[(&str, &str)]) -> Option<Origin> {
-        let snapshot = Snapshot {
+    fn origin(description: &str, volume: Option<&str>) -> Option<Origin> {
+        Origin::of(&Snapshot {
             description: Some(description.into()),
             volume_id: volume.map(Into::into),
-            tags: tags.iter().copied().collect(),
+            tags: [("image-steward:image", "ami-9")].into_iter().collect(),
             ..Snapshot::new("snap-1".parse().unwrap())
-        };
-        Origin::of(&snapshot, &Policy::parse(POLICY, "p").unwrap())
+        })
     }
 
     fn ami(id: &str) -> ImageId {
@@ -210,31 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_copy_is_not_believed() {
+    fn what_may_be_a_copy_is_not_believed_and_a_tag_says_nothing() {
         let created = "Created by CreateImage(i-1) for ami-1";
         let copied = "Copied for DestinationAmi ami-1 from SourceAmi ami-0";
-        let known = || Some(Origin::Known(ami("ami-1")));
-        let unverified = || Some(Origin::Unverified(ami("ami-1")));
-        assert_eq!(origin(created, Some("vol-1"), &[]), known());
-        assert_eq!(origin(copied, Some(NO_VOLUME), &[]), known());
-        assert_eq!(origin(created, Some(NO_VOLUME), &[]), unverified());
-        assert_eq!(origin(created, None, &[]), unverified());
-        let tag = ("image-steward:image", "ami-1");
-        assert_eq!(origin("", Some("vol-1"), &[tag]), known());
-        assert_eq!(origin("", Some(NO_VOLUME), &[tag]), unverified());
-        assert_eq!(
-            origin("", Some(NO_VOLUME), &[tag, ("image-steward:snapshot", "snap-1")]),
-            known()
-        );
-        assert_eq!(
-            origin(created, Some("vol-1"), &[tag, ("image-steward:snapshot", "snap-2")]),
-            unverified()
-        );
-        let other = ("image-steward:image", "ami-2");
-        assert_eq!(
-            origin(created, Some("vol-1"), &[other]),
-            Some(Origin::Unverified(ami("ami-2")))
-        );
-        assert_eq!(origin("a backup", Some("vol-1"), &[]), None);
+        assert_eq!(origin(created, Some("vol-1")), Some(Origin::Known(ami("ami-1"))));
+        assert_eq!(origin(copied, Some(NO_VOLUME)), Some(Origin::Known(ami("ami-1"))));
+        assert_eq!(origin(created, Some(NO_VOLUME)), Some(Origin::Unverified(ami("ami-1"))));
+        assert_eq!(origin(created, None), Some(Origin::Unverified(ami("ami-1"))));
+        assert_eq!(origin("", Some("vol-1")), None);
+        assert_eq!(origin("a backup", Some("vol-1")), None);
     }
 }

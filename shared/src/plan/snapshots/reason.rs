@@ -89,6 +89,20 @@ pub enum SnapshotReason {
     },
     /// It is not known whether the image that it backed lies in the Recycle Bin.
     RecycleBinUnread,
+    /// Nothing that EC2 wrote says that it was made for an image, and tags alone are not believed.
+    NotAttributed,
+    /// EC2 does not say when the image that it backed entered the Recycle Bin.
+    EntryUnknown {
+        /// That image.
+        image: ImageId,
+    },
+    /// The Recycle Bin keeps its image for longer than it would keep the snapshot.
+    ImageKeptLonger {
+        /// That image.
+        image: ImageId,
+        /// Until when the image is kept.
+        until: Timestamp,
+    },
     /// It is locked against deletion.
     Locked,
     /// Others may make volumes from it.
@@ -115,13 +129,30 @@ pub enum SnapshotReason {
     },
     /// A cap of this run is used up.
     Deferred {
-        /// How many orphans it allows in this run.
+        /// The cap's key in the policy.
+        #[serde(default)]
+        cap: SnapshotCap,
+        /// How many snapshots it allows in this run.
         limit: u32,
     },
     /// Time did not suffice to read with whom it is shared.
     Unverified,
+    /// The event bus did not accept the event `Snapshot Marked`.
+    NotAnnounced,
     /// Its time has come, but the plan refuses to delete anything.
     Refused,
+}
+
+/// A cap on what one run does about snapshots.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
+pub enum SnapshotCap {
+    /// On the orphans that are tagged.
+    #[default]
+    MaxPerRun,
+    /// On the snapshots that are deleted.
+    MaxSnapshotsPerRun,
 }
 
 impl SnapshotReason {
@@ -158,6 +189,17 @@ impl fmt::Display for SnapshotReason {
             }
             Self::ImageInRecycleBin { image } => write!(f, "{image} is in the Recycle Bin"),
             Self::RecycleBinUnread => f.write_str("the Recycle Bin was not read"),
+            Self::NotAttributed => f.write_str(
+                "its description does not say that EC2 made it for an image, and tags alone are not believed",
+            ),
+            Self::EntryUnknown { image } => {
+                write!(f, "when {image} entered the Recycle Bin is not known")
+            }
+            Self::ImageKeptLonger { image, until } => write!(
+                f,
+                "the Recycle Bin keeps {image} until {}, and would keep the snapshot for less time",
+                minute(*until)
+            ),
             Self::Locked => f.write_str("locked"),
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::NamedBy { kind, arn, version } => {
@@ -167,8 +209,9 @@ impl fmt::Display for SnapshotReason {
                 write!(f, "sharing permissions could not be read: {error}")
             }
             Self::NotRecoverable => f.write_str("the Recycle Bin's rules leave it out"),
-            Self::Deferred { limit } => write!(f, "deferred: max_per_run allows {limit}"),
+            Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::Unverified => f.write_str("no time left to read with whom it is shared"),
+            Self::NotAnnounced => f.write_str("the event bus did not accept its notice"),
             Self::Refused => f.write_str("refused"),
         }
     }
