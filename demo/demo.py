@@ -63,7 +63,7 @@ def main() -> int:
         results.append(plan_only(account, runtime))
         nightly = next(i for i in planned if decisions[i]["rule"] == "web")
         prune(account, runtime, before, stuck=decisions[nightly]["snapshots"][0])
-        say("6. A day later (the dates in the tags are set back again), reap-snapshots")
+        say("6. A day later (the demo sets the dates back again), reap-snapshots")
         let_pass(A_DAY, account, before)
         between = look(account)
         reap_orphans(runtime)
@@ -177,14 +177,17 @@ def prune(account: Account, runtime: Runtime, before: World, stuck: str) -> None
         f"{kept} kept, because they are not due or another image needs them"
     )
     let_pass(AN_HOUR, account, before)
-    print("An hour later (the demo sets the dates in the tags back):")
+    print(
+        "An hour later (the demo sets the dates in the tags and in the Recycle Bin back):"
+    )
     for sweep in ("first", "second"):
         reaped = runtime.invoke("reap-snapshots", scheduled_event())
         print(f"reap-snapshots, {sweep} sweep: {counts(reaped['outcome'])}")
 
 
 def let_pass(time: timedelta, account: Account, before: World) -> None:
-    """Set back the dates in the tags of the snapshots that have been marked since `before`."""
+    """Set back the dates in the tags of the snapshots that have been marked since `before`, and
+    those of the Recycle Bin."""
     known = {i for i, one in before.snapshots.items() if DELETE_AFTER in str(one)}
     account.set_back(DELETE_AFTER, time, known)
 

@@ -56,6 +56,7 @@ class Fleet:
         self.now = now.replace(microsecond=0)
         self.images: dict[tuple[str, int], dict[str, Any]] = {}
         self.snapshots: list[dict[str, Any]] = []
+        self.recycled_images: list[dict[str, Any]] = []
 
     def ago(self, days: float) -> str:
         return (self.now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -105,13 +106,15 @@ class Fleet:
             return {}
         tags = {
             "image-steward:expired-at": self.ago(days),
-            "image-steward:deprecation": f"{image_id} none",
+            "image-steward:deprecation": f"{image_id} none deprecated {self.ago(days)}",
         }
         done: dict[str, Any] = {"deprecation_time": self.ago(days), "tags": tags}
         if age in DISABLED.get(family, ()):
             done["state"] = "disabled"
             tags["image-steward:launch-permissions"] = f"{image_id} none"
-            tags["image-steward:deprecation"] += f" disabled {self.ago(days)}"
+            tags["image-steward:deprecation"] = (
+                f"{image_id} none disabled {self.ago(days)}"
+            )
         return done
 
 
@@ -136,6 +139,7 @@ def make_fleet(now: datetime) -> dict[str, Any]:
         "region": "eu-central-1",
         "images": list(fleet.images.values()),
         "snapshots": fleet.snapshots,
+        "recycled_images": fleet.recycled_images,
     } | users(fleet)
 
 
@@ -166,17 +170,29 @@ def add_oddities(fleet: Fleet) -> None:
 
 
 def add_orphans(fleet: Fleet) -> None:
-    """Snapshots whose images are gone: by our ledger, or by somebody else's hand."""
-    gone = new_id("ami", "an image that is gone")
+    """Snapshots whose images are gone: by a sweep, or by somebody else's hand."""
+    gone = new_id("ami", "an image that a sweep deregistered")
+    fleet.recycled_images.append(
+        {
+            "image": {"image_id": gone, "name": "base", "created_at": fleet.ago(800)},
+            "entered_at": fleet.ago(3),
+            "leaves_at": fleet.ago(-11),
+        }
+    )
+    made = {
+        "description": f"Created by CreateImage({BUILDER}) for {gone}",
+        "volume_id": new_id("vol", "an image that a sweep deregistered"),
+    }
     ledger = {"image-steward:image": gone, "image-steward:delete-after": fleet.ago(2)}
-    fleet.snapshot("orphan with ledger", 800, 8, tags=ledger)
+    fleet.snapshot("due", 800, 8, tags=ledger, **made)
+    later = ledger | {"image-steward:delete-after": fleet.ago(-5)}
+    fleet.snapshot("with time left", 800, 8, tags=later, **made)
+    gone = new_id("ami", "an image that is gone")
     words = f"Created by CreateImage({BUILDER}) for {gone}"
     volume = new_id("vol", "an image that is gone")
     fleet.snapshot("orphan", 810, 8, description=words, volume_id=volume)
     # Its description says the same, but it has no volume: that may be somebody's copy.
     fleet.snapshot("orphan that may be a copy", 805, 8, description=words)
-    later = ledger | {"image-steward:delete-after": fleet.ago(-5)}
-    fleet.snapshot("orphan with time left", 800, 8, tags=later)
 
 
 def users(fleet: Fleet) -> dict[str, Any]:

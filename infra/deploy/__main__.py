@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 import checks
 import functions
-from functions import FUNCTIONS, Deployment, Function
+from functions import AWS_EVENTS, FUNCTIONS, Deployment, Function
 from settings import EXAMPLE, Settings, Stop, from_command_line
 from stacks import Stack
 
@@ -71,6 +71,12 @@ class Target:
             return said
         return self.foundation.present().get("EventBus", "default")
 
+    def event_source(self) -> str:
+        """The source of EC2's events: `aws.ec2`, or an emulator's."""
+        if said := self.settings.parameters.get("EventSource"):
+            return said
+        return self.wiring.present().get("EventSource", AWS_EVENTS)
+
     def deployment(self, policy: Path, mode: str) -> Deployment:
         """The functions as they should be."""
         settings = self.settings
@@ -82,6 +88,7 @@ class Target:
             policy=policy,
             binaries=settings.binaries,
             event_bus=self.event_bus(),
+            event_source=self.event_source(),
             more_env=settings.function_env,
             tags=self.tags,
         )

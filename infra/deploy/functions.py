@@ -26,6 +26,8 @@ from stacks import is_ours
 # So that the same binary and policy give the same archive, to the last byte.
 _LONG_AGO = 1_577_836_800
 _RUNTIME = "provided.al2023"
+AWS_EVENTS = "aws.ec2"
+"""The source of EC2's events."""
 _DIGEST = "image-steward-digest"
 _POLICY = "image-steward-policy"
 
@@ -64,6 +66,7 @@ class Deployment:
     policy: Path
     binaries: Path
     event_bus: str
+    event_source: str
     more_env: dict[str, str]
     tags: dict[str, str]
 
@@ -73,11 +76,14 @@ class Deployment:
 
     def environment(self) -> dict[str, str]:
         """The variables that the functions run with."""
-        return self.more_env | {
+        environment = self.more_env | {
             "STEWARD_MODE": self.mode,
             "STEWARD_POLICY": "file:policy.toml",
             "STEWARD_EVENT_BUS": self.event_bus,
         }
+        if self.event_source != AWS_EVENTS:
+            environment["STEWARD_EVENT_SOURCE"] = self.event_source
+        return environment
 
     def is_missing(self, function: Function) -> bool:
         """Whether it is not there."""

@@ -16,6 +16,8 @@ use crate::model::{
     Image, ImageId, ImageState, LaunchPermission, RecycledImage, RecycledSnapshot, ResourceId,
     SnapshotId, TagNames, Tags,
 };
+use crate::plan::not_enabled;
+use crate::plan::reason::NotEnabled;
 use crate::plan::snapshots::made_for;
 use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
 
@@ -48,6 +50,13 @@ pub enum RestoreProblem {
         /// The snapshots that backed it, as far as their tags say so.
         snapshots: Vec<SnapshotId>,
     },
+    /// It stays disabled, because it was found by tags that EC2's own data does not confirm.
+    NotEnabled {
+        /// The image.
+        image: ImageId,
+        /// Why.
+        why: NotEnabled,
+    },
     /// A call failed; the same command goes on from there.
     Failed(Failure),
 }
@@ -69,6 +78,15 @@ impl fmt::Display for RestoreProblem {
                     "; its snapshots were {}: make a new image of them (aws ec2 register-image)",
                     snapshots.join(", ")
                 )
+            }
+            Self::NotEnabled { image, why } => {
+                f.write_str(match why {
+                    NotEnabled::Protected => "stays disabled, because it is protected from deregistration",
+                    NotEnabled::TagsDisagree => {
+                        "stays disabled, because its deprecation time is not that of its tags: somebody else disabled it"
+                    }
+                })?;
+                write!(f, "; to enable it all the same: image-steward restore {image}")
             }
             Self::Failed(failure) => f.write_str(&failure.message),
         }
@@ -97,6 +115,9 @@ pub struct RestoreOptions {
     pub keep: Option<String>,
     /// Snapshots to take out of the Recycle Bin beside those that are known to be the image's.
     pub snapshots: Vec<SnapshotId>,
+    /// Whether the image was found by its tags ([`images_since`]), and not named by a person. Then
+    /// it is enabled only if EC2's own data agrees with its tags: they may be anybody's.
+    pub found_by_tags: bool,
 }
 
 /// The images that went, or were found expired, at `since` or later: those in the Recycle Bin
@@ -250,17 +271,24 @@ async fn try_restore(
     if let Some(keep) = &options.keep {
         keep_it(&found, keep, names, cloud, done).await?;
     }
-    match Undo::of(&found, unmark, names, UndoneBy::Person) {
+    let by = match options.found_by_tags {
+        true => UndoneBy::Run { share_back: &[], now },
+        false => UndoneBy::Person,
+    };
+    let not_enabled = not_enabled(&found, names, now).filter(|_| options.found_by_tags);
+    let problem = not_enabled.map(|why| RestoreProblem::NotEnabled { image: image.clone(), why });
+    match Undo::of(&found, unmark, names, by) {
         None => {
             let with = permissions_to_restore(&found, names);
-            if !with.is_empty() {
+            if !with.is_empty() && problem.is_none() {
                 done.push(RestoreStep::NotShared { with });
             }
-            Ok((if was_away { RestoreStatus::Restored } else { RestoreStatus::Untouched }, None))
+            let status = if was_away { RestoreStatus::Restored } else { RestoreStatus::Untouched };
+            Ok((status, problem))
         }
         Some(what) => {
             done.extend(undo(image, &what, names, now, cloud).await?);
-            Ok((RestoreStatus::Restored, None))
+            Ok((RestoreStatus::Restored, problem))
         }
     }
 }

@@ -63,6 +63,22 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
+/// The beginning of an untrusted text, as [`printable`] shows it: at most `max` characters, and an
+/// ellipsis where that is not all.
+pub fn excerpt(text: &str, max: usize) -> String {
+    // No character gets shorter, so that no more than these can be shown.
+    let begin: String = text.chars().take(max).collect();
+    let mut shown = printable(&begin);
+    let is_cut = begin.len() < text.len();
+    match shown.char_indices().nth(max) {
+        Some((at, _)) => shown.truncate(at),
+        None if !is_cut => return shown,
+        None => {}
+    }
+    shown.push('…');
+    shown
+}
+
 /// Characters that turn the direction of writing or end a line: they could make a comment look
 /// like something else.
 fn is_invisible(character: char) -> bool {
@@ -81,6 +97,15 @@ mod tests {
             (counted(1, "image"), counted(2_000, "image")),
             ("1 image".into(), "2,000 images".into())
         );
+    }
+
+    #[test]
+    fn an_excerpt_is_the_beginning() {
+        assert_eq!(excerpt("abc", 3), "abc");
+        assert_eq!(excerpt("abcd", 3), "abc…");
+        assert_eq!(excerpt("äöü", 2), "äö…");
+        assert_eq!(excerpt("a\nb", 4), "a\\u{…");
+        assert_eq!(excerpt("", 0), "");
     }
 
     #[test]

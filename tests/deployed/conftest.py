@@ -11,8 +11,8 @@ import worlds
 from local_aws import SOURCE, STACK, LocalAws
 from process import exit_when_killed
 
-ORPHANS = '[orphans]\ndelete_after = "1d"\n'
-POLICY = worlds.policy("", ORPHANS, last=1, tagging=worlds.TAGS)
+MORE = '[orphans]\ndelete_after = "1d"\n[instances]\nretire = "stop"\n'
+POLICY = worlds.policy("", MORE, last=1, tagging=worlds.TAGS)
 PARAMETERS = f"RecycleBin=off EventSource={SOURCE} Notices=on FlexibleMinutes=1"
 
 

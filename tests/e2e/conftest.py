@@ -81,9 +81,13 @@ def running_runtime(running_account: Account) -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def runtime(account: Account, running_runtime: Runtime) -> Runtime:
-    """The runtime; no function is started yet by this test."""
-    return running_runtime
+def runtime(account: Account, running_runtime: Runtime) -> Iterator[Runtime]:
+    """The runtime; no function is started yet by this test.
+
+    After the test every line of every log has to be a JSON object without a key twice.
+    """
+    yield running_runtime
+    running_runtime.check_logs()
 
 
 @pytest.fixture

@@ -168,17 +168,24 @@ class Account:
         return self.control("GET", "fleet")
 
     def set_back(self, tag: str, by: timedelta, but: Container[str] = ()) -> None:
-        """Set back the times that snapshots carry in a tag, for all but these ids.
+        """Set back the times that snapshots carry in a tag, for all but these ids, and the times at
+        which images entered the Recycle Bin.
 
         So a wait ends that is longer than a test or the demo may take.
         """
-        for one in self.fleet()["snapshots"]:
+        fleet = self.fleet()
+        recycled = [
+            one | {at: earlier(one[at], by) for at in ("entered_at", "leaves_at")}
+            for one in fleet["recycled_images"]
+        ]
+        self.control("PATCH", "fleet", {"recycled_images": recycled})
+        for one in fleet["snapshots"]:
             time = one["tags"].get(tag)
             if time is None or one["snapshot_id"] in but:
                 continue
-            earlier = f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
             self.client("ec2").create_tags(
-                Resources=[one["snapshot_id"]], Tags=[{"Key": tag, "Value": earlier}]
+                Resources=[one["snapshot_id"]],
+                Tags=[{"Key": tag, "Value": earlier(time, by)}],
             )
 
     def forget_calls(self) -> None:
@@ -194,6 +201,11 @@ class Account:
         names = [call["action"] for call in self.calls()]
         reads = ("Describe", "Get", "List", "PutEvents")
         return [name for name in names if not name.split(":")[-1].startswith(reads)]
+
+
+def earlier(time: str, by: timedelta) -> str:
+    """This time, set back."""
+    return f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
 
 
 class Function:
@@ -296,10 +308,24 @@ class Runtime:
             time.sleep(0.005)
         return answer.result()
 
+    def check_logs(self) -> None:
+        """Read every log, which fails if a line is not as it should be."""
+        for name in self._functions:
+            self.logs(name)
+
     def logs(self, name: str) -> list[dict[str, Any]]:
         """What the function has logged since it was started: a JSON object a line."""
         lines = self._functions[name].process.said().splitlines()
-        return [json.loads(line) for line in lines]
+        return [json.loads(line, object_pairs_hook=_once) for line in lines]
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object; a key that it has twice would be lost on the way to CloudWatch."""
+    keys = [key for key, _ in pairs]
+    assert len(keys) == len(set(keys)), (
+        f"a key comes twice in a line of the log: {keys}"
+    )
+    return dict(pairs)
 
 
 def image_steward(

@@ -90,6 +90,9 @@ class TestTagImage:
             (image_event(ami(77), "available", time="2026-01-01T00:00:00Z"), "gone"),
             (image_event(ami(11), "available"), ""),
             (scheduled_event(), "schedule"),
+            (image_event(ami(9), "available", source="local.ec2"), "not aws.ec2"),
+            (image_event(ami(9), "available", account=None), "no account"),
+            (image_event(ami(9), "available", region=None), "no Region"),
             ({"detail-type": "EC2 Spot", "source": "aws.ec2", "detail": {}}, "unknown"),
             ({}, "malformed"),
             ([], "malformed"),
@@ -154,6 +157,43 @@ class TestTagImage:
         assert set(resources(answer["tagged"])) == {ami(9), snap(9), snap(10)}
         assert account.mutating_calls() == []
         assert account.fleet() == before
+
+    def test_a_part_that_failed_is_an_error_and_the_next_attempt_writes_the_rest(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        account.switch(
+            fail={"CreateTags": [{"code": "InternalError", "match": snap(10)}]}
+        )
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
+        event = image_event(ami(9), "available")
+        answer = runtime.invoke("tag-image", event)
+        assert "2 succeeded, 1 failed" in answer["errorMessage"]
+        account.switch()
+        assert runtime.invoke("tag-image", event)["answer"] == "tagged"
+        assert tags_of(account.fleet(), snap(10))[LEDGER_IMAGE] == ami(9)
+
+    def test_an_emulator_sends_events_from_a_source_of_its_own(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        setting = {"STEWARD_EVENT_SOURCE": "local.ec2"}
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY, **setting)
+        event = image_event(ami(9), "available")
+        assert runtime.invoke("tag-image", event)["answer"] == "ignored"
+        event["source"] = "local.ec2"
+        assert runtime.invoke("tag-image", event)["answer"] == "tagged"
+
+    def test_the_log_level_is_that_of_lambdas_controls(
+        self, account: Account, runtime: Runtime
+    ) -> None:
+        account.load(new_image())
+        level = {"AWS_LAMBDA_LOG_LEVEL": "ERROR"}
+        runtime.start("tag-image", policy(tagging=TAGS), **APPLY, **level)
+        runtime.invoke("tag-image", image_event(ami(9), "available"))
+        assert {one.get("level", "ERROR") for one in runtime.logs("tag-image")} == {
+            "ERROR"
+        }
 
     def test_no_permission_to_tag_is_an_error(
         self, account: Account, runtime: Runtime

@@ -16,6 +16,7 @@ APPLY = {"STEWARD_MODE": "apply"}
 TAG = "image-steward:retire-when-imaged"
 OLD = "i-00000000000000077"
 VOLUME = "vol-00000000000000077"
+STOP = '[instances]\nretire = "stop"'
 TERMINATE = '[instances]\nretire = "terminate"'
 
 
@@ -46,7 +47,7 @@ def told(account: Account) -> list[str]:
 
 @pytest.mark.parametrize("event", [image_event(ami(9), "available"), scheduled_event()])
 @pytest.mark.parametrize(
-    ("more", "end"), [("", "stopped"), (TERMINATE, "terminated")], ids=["stop", "end"]
+    ("more", "end"), [(STOP, "stopped"), (TERMINATE, "terminated")], ids=["stop", "end"]
 )
 def test_it_goes_once_its_image_is_there(
     account: Account, runtime: Runtime, event: Any, more: str, end: str
@@ -62,9 +63,28 @@ def test_it_goes_once_its_image_is_there(
     assert account.mutating_calls() == []
 
 
+def test_it_stays_unless_the_policy_retires_instances(
+    account: Account, runtime: Runtime
+) -> None:
+    account.load(imaged())
+    runtime.start("retire-instance", policy(), **APPLY)
+    answer = runtime.invoke("retire-instance", scheduled_event())
+    [kept] = answer["kept"]
+    assert [reason["reason"] for reason in kept["reasons"]] == ["not_allowed"]
+    answer = runtime.invoke("retire-instance", image_event(ami(9), "available"))
+    assert answer["answer"] == "ignored"
+    assert "the policy retires no instances" in answer["reason"]
+    assert (account.mutating_calls(), state(account)) == ([], "running")
+    [line] = [one for one in runtime.logs("retire-instance") if "_aws" in one]
+    # Of the sweep, and not of the event: alarms look at these in every sweep.
+    assert (line["Runs"], line["NotReached"]) == (1, 0)
+    told = {one["Name"] for one in line["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert {"Runs", "NotReached"} <= told
+
+
 def test_plan_mode_only_says_so(account: Account, runtime: Runtime) -> None:
     account.load(imaged())
-    runtime.start("retire-instance", policy())
+    runtime.start("retire-instance", policy(more=STOP))
     answer = runtime.invoke("retire-instance", image_event(ami(9), "available"))
     assert (answer["mode"], len(answer["retired"])) == ("plan", 1)
     assert (account.mutating_calls(), state(account)) == ([], "running")
@@ -111,7 +131,7 @@ def test_an_image_that_is_not_complete_retires_nothing(
     fleet["images"][-1]["state"] = image_state
     fleet["snapshots"][-1]["state"] = snapshot_state
     account.load(fleet)
-    runtime.start("retire-instance", policy(), **APPLY)
+    runtime.start("retire-instance", policy(more=STOP), **APPLY)
     runtime.invoke("retire-instance", image_event(ami(9), "available"))
     assert (account.mutating_calls(), state(account)) == ([], "running")
 
@@ -142,10 +162,37 @@ def test_a_bus_that_denies_all_events_fails_no_sweep(
     account.load(web_fleet())
     account.switch(deny=["events:PutEvents"])
     runtime.start("prune-images", policy(), **APPLY)
+    before = {one["image_id"]: one["tags"] for one in account.fleet()["images"]}
     answer = runtime.invoke("prune-images", scheduled_event())
     assert with_result(answer["outcome"], "failed") == []
-    [line] = [one for one in runtime.logs("prune-images") if "lost" in one]
-    assert line["message"] == "events were lost"
+    logs = runtime.logs("prune-images")
+    lines = [one for one in logs if one.get("message") == "events were lost"]
+    # The notice of ami-3, which is held back, and what the sweep did all the same.
+    lost = sum(one["lost"] for one in lines)
+    assert answer["events_lost"] == lost > 1
+    [metrics] = [one for one in logs if "_aws" in one]
+    assert metrics["EventsLost"] == lost
+    [held] = [one for one in answer["decisions"] if one["action"] == "wait"]
+    assert held["image_id"] == ami(3)
+    assert held["reasons"][-1]["reason"] == "not_announced"
+    assert tags_of(account.fleet(), ami(3)) == before[ami(3)]
+
+
+def test_a_notice_comes_before_its_tag_and_once(
+    account: Account, runtime: Runtime
+) -> None:
+    account.load(web_fleet())
+    runtime.start("prune-images", policy(), **APPLY)
+    runtime.invoke("prune-images", scheduled_event())
+    assert told(account).count("Image Expired") == 1
+    calls = [(one["action"], str(one["params"])) for one in account.calls()]
+    first = next(n for n, (name, _) in enumerate(calls) if "PutEvents" in name)
+    [tagged] = [
+        n
+        for n, (name, told) in enumerate(calls)
+        if "expired-at" in told and name == "CreateTags"
+    ]
+    assert first < tagged
 
 
 def test_a_bus_that_does_not_answer_costs_no_sweep_its_answer(
@@ -158,13 +205,13 @@ def test_a_bus_that_does_not_answer_costs_no_sweep_its_answer(
     answer = runtime.invoke("prune-images", scheduled_event(), seconds=17)
     assert time.monotonic() - began < 17, "the function would have been cut off"
     assert with_result(answer["outcome"], "failed") == []
-    [line] = [one for one in runtime.logs("prune-images") if "lost" in one]
-    assert line["lost"] >= 1
+    lines = [one for one in runtime.logs("prune-images") if "lost" in one]
+    assert sum(one["lost"] for one in lines) == answer["events_lost"] >= 1
 
 
 def test_rejected_events_are_sent_again(account: Account, runtime: Runtime) -> None:
     account.load(web_fleet())
-    account.switch(reject_events=3)
+    account.switch(reject_events=2)
     runtime.start("prune-images", policy(), **APPLY)
     runtime.invoke("prune-images", scheduled_event())
     assert "Sweep Completed" in told(account)

@@ -23,5 +23,14 @@ pub fn with_job<T>(
 ) -> T {
     let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
     let context = RunContext::UNLIMITED;
-    run(work(&Job { cloud: fake, instances: fake, target: &target, policy, mode, now, context }))
+    run(work(&Job {
+        cloud: fake,
+        instances: fake,
+        bus: None,
+        target: &target,
+        policy,
+        mode,
+        now,
+        context,
+    }))
 }

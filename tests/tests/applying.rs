@@ -316,6 +316,7 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
         let job = Job {
             cloud: &fake,
             instances: &fake,
+            bus: None,
             target: &target,
             policy: &policy,
             mode: Mode::Apply,

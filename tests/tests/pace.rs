@@ -102,6 +102,7 @@ async fn sweep(aws: &Aws, now: Timestamp, seconds: Option<u64>) -> (Outcome, Dur
     let job = Job {
         cloud: aws,
         instances: aws,
+        bus: None,
         target: &target,
         policy: &policy,
         mode: Mode::Apply,

@@ -237,6 +237,41 @@ fn a_rescue_shares_with_nobody_whom_the_policy_does_not_name() {
     }
 }
 
+/// An image that an administrator disabled, with tags by which a step would have.
+#[test]
+fn what_was_found_by_tags_is_enabled_only_if_ec2_agrees() {
+    for (deprecated_at, protected, enabled) in [
+        ("2026-11-01T12:01:00Z", "disabled", true),
+        ("2026-10-01T12:00:00Z", "disabled", false),
+        ("2026-11-01T12:01:00Z", "enabled-without-cooldown", false),
+    ] {
+        let fake = Fake::new(&Fleet::from_json(&format!(
+            r#"{{"images":[{{"image_id":"ami-2","created_at":"2026-08-02T00:00:00Z","state":"disabled",
+                "deprecation_time":"{deprecated_at}","protected":"{protected}","snapshots":["snap-2"],
+                "tags":{{"image-steward:expired-at":"2026-11-01T12:00:00Z",
+                        "image-steward:launch-permissions":"ami-2 111122223333",
+                        "image-steward:deprecation":"ami-2 none disabled 2026-11-01T12:00:00Z"}}}}]}}"#
+        )));
+        let bring_back = |found_by_tags| {
+            let names = TagNames::under("image-steward:");
+            let options = RestoreOptions { found_by_tags, ..RestoreOptions::default() };
+            run(restore(&"ami-2".parse().unwrap(), &options, &names, now(), &fake))
+        };
+        let before = image(&fake, "ami-2");
+        let restored = bring_back(true);
+        assert_eq!(image(&fake, "ami-2").state == "available", enabled, "{restored:?}");
+        assert_eq!(restored.problem.is_none(), enabled, "{restored:?}");
+        if !enabled {
+            assert_eq!(image(&fake, "ami-2"), before, "{restored:?}");
+            let said = restored.problem.unwrap().to_string();
+            assert!(said.contains("image-steward restore ami-2"), "{said}");
+            // Who names it wants it.
+            assert_eq!(bring_back(false).problem, None);
+            assert_eq!(image(&fake, "ami-2").state, "available");
+        }
+    }
+}
+
 #[test]
 fn what_the_owner_shared_since_is_left_to_the_owner() {
     let (fake, policy) = (fake(), policy(DISABLE));

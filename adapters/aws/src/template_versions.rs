@@ -74,8 +74,8 @@ impl Aws {
                 Ok(())
             }
             Err(error) if error.kind == ErrorKind::NotFound => {
-                let message = error.message;
-                tracing::warn!(?template, ?versions, message, "something pins what does not exist");
+                let error = error.message;
+                tracing::warn!(?template, ?versions, error, "something pins what does not exist");
                 for version in versions {
                     let (template, version) = (template.clone(), version.clone());
                     found.add_gone(VersionKey { template, version });

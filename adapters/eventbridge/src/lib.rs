@@ -2,4 +2,4 @@
 
 mod parse_event;
 
-pub use parse_event::parse;
+pub use parse_event::{EC2_SOURCE, EventOrigin, parse};

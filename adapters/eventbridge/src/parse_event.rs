@@ -4,45 +4,118 @@ use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use jiff::Timestamp;
 use serde_json::Value;
 use steward::events::Trigger;
-use steward::model::ImageState;
+use steward::model::{AccountRegion, ImageState};
+use steward::text_fmt::excerpt;
 
-/// Parses an EventBridge event, from a rule or from the Scheduler.
-pub fn parse(event: &Value) -> Trigger {
+/// The source of EC2's events, and of its calls in CloudTrail. Only AWS can put events of `aws.*`
+/// on a bus.
+pub const EC2_SOURCE: &str = "aws.ec2";
+
+/// The sources of schedules: EventBridge Scheduler, and rules with a schedule.
+const SCHEDULES: [&str; 2] = [SCHEDULER, "aws.events"];
+/// The Scheduler sends the input that its schedule holds, without the account and the Region.
+const SCHEDULER: &str = "aws.scheduler";
+
+/// The maximum length of what a reason repeats of an event, in characters.
+const MAX_EXCERPT: usize = 200;
+/// The same for EC2's own message about a failed image.
+const MAX_MESSAGE: usize = 1_000;
+
+/// Where events about images must come from.
+#[derive(Debug, Clone, Copy)]
+pub struct EventOrigin<'a> {
+    /// The source that they must name: [`EC2_SOURCE`], or that of an emulator.
+    pub source: &'a str,
+    /// The account and the Region that they must name.
+    pub target: &'a AccountRegion,
+}
+
+/// Parses an EventBridge event, from a rule or from the Scheduler. An event that does not come
+/// from `origin` is not believed.
+pub fn parse(event: &Value, origin: EventOrigin<'_>) -> Trigger {
     let event: EventBridgeEvent<Value> = match serde_json::from_value(event.clone()) {
         Ok(event) => event,
         Err(error) => {
-            return Trigger::Malformed { why: format!("not an EventBridge event: {error}") };
+            let why = format!("not an EventBridge event: {}", cut(&error.to_string()));
+            return Trigger::Malformed { why };
         }
     };
-    match (event.source.as_str(), event.detail_type.as_str()) {
-        // A local deployment cannot send events in the name of `aws.*`.
-        (_, "EC2 AMI State Change") => image(&event),
-        (_, "AWS API Call via CloudTrail") => creating(&event),
-        (_, "Scheduled Event") => Trigger::Schedule,
-        (source, detail_type) => Trigger::Ignored { what: format!("{source}: {detail_type}") },
+    match event.detail_type.as_str() {
+        "EC2 AMI State Change" => origin.checked(&event, &[origin.source], image),
+        "AWS API Call via CloudTrail" => origin.checked(&event, &[origin.source], creating),
+        "Scheduled Event" => origin.checked(&event, &SCHEDULES, |_| Trigger::Schedule),
+        detail_type => {
+            let what = format!("{}: {}", cut(&event.source), cut(detail_type));
+            Trigger::Ignored { what }
+        }
     }
+}
+
+impl EventOrigin<'_> {
+    /// What `read` makes of an event that comes from one of `sources`, of our account and Region.
+    fn checked(
+        self,
+        event: &EventBridgeEvent<Value>,
+        sources: &[&str],
+        read: fn(&EventBridgeEvent<Value>) -> Trigger,
+    ) -> Trigger {
+        let source = event.source.as_str();
+        if !sources.contains(&source) {
+            let expected = sources.join(" or ");
+            let why = format!("its source is {}, not {expected}", cut(source));
+            return Trigger::Rejected { why };
+        }
+        let AccountRegion { account, region } = self.target;
+        let (accounts, regions) = ("/recipientAccountId", "/awsRegion");
+        let places = [
+            ("account", event.account.as_deref(), account.as_str(), accounts),
+            ("Region", event.region.as_deref(), region.as_str(), regions),
+        ];
+        for (what, found, ours, in_detail) in places {
+            match found {
+                Some(found) if found != ours => {
+                    let why =
+                        format!("the event is from {}, this function runs in {ours}", cut(found));
+                    return Trigger::Rejected { why };
+                }
+                None if source != SCHEDULER => {
+                    return Trigger::Rejected { why: format!("it names no {what}") };
+                }
+                _ => {}
+            }
+            // CloudTrail repeats both. The envelope decides, because EventBridge writes it.
+            if let Some(other) = event.detail.pointer(in_detail)
+                && other.as_str() != Some(ours)
+            {
+                let why = format!("its detail is about the {what} {}", cut(&other.to_string()));
+                return Trigger::Rejected { why };
+            }
+        }
+        read(event)
+    }
+}
+
+/// What a reason repeats of an event. Anybody may have written it.
+fn cut(text: &str) -> String {
+    excerpt(text, MAX_EXCERPT)
 }
 
 fn image(event: &EventBridgeEvent<Value>) -> Trigger {
     let text = |key: &str| event.detail.get(key).and_then(Value::as_str).unwrap_or_default();
     let image = match text("ImageId").parse() {
         Ok(image) => image,
-        Err(error) => return Trigger::Malformed { why: format!("detail.ImageId: {error}") },
+        Err(_) => {
+            let why = format!("detail.ImageId: `{}` is not an image id", cut(text("ImageId")));
+            return Trigger::Malformed { why };
+        }
     };
     let state = ImageState::from_name(text("State"));
     if state == ImageState::Unknown {
-        return Trigger::Malformed {
-            why: format!("detail.State: `{}` is no state of an image", text("State")),
-        };
+        let why = format!("detail.State: `{}` is no state of an image", cut(text("State")));
+        return Trigger::Malformed { why };
     }
-    Trigger::Image {
-        image,
-        state,
-        account: event.account.as_deref().and_then(|id| id.parse().ok()),
-        region: event.region.as_deref().and_then(|name| name.parse().ok()),
-        message: text("ErrorMessage").to_owned(),
-        at: time_of(event),
-    }
+    let message = excerpt(text("ErrorMessage"), MAX_MESSAGE);
+    Trigger::Image { image, state, message, at: time_of(event) }
 }
 
 fn time_of(event: &EventBridgeEvent<Value>) -> Option<Timestamp> {
@@ -69,28 +142,25 @@ fn creating(event: &EventBridgeEvent<Value>) -> Trigger {
     let is_ours = text("/eventSource") == Some("ec2.amazonaws.com")
         && matches!(call, "CreateImage" | "CopyImage" | "RegisterImage" | "CreateRestoreImageTask");
     if !is_ours {
-        return Trigger::Ignored { what: format!("the call {call} by CloudTrail") };
+        return Trigger::Ignored { what: format!("the call {} by CloudTrail", cut(call)) };
     }
     if let Some(code) = text("/errorCode") {
-        return Trigger::Ignored { what: format!("a call {call} that failed: {code}") };
+        return Trigger::Ignored { what: format!("a call {call} that failed: {}", cut(code)) };
     }
     let image = NEW_IMAGES.iter().find_map(|pointer| text(pointer)).unwrap_or_default();
     let image = match image.parse() {
         Ok(image) => image,
-        Err(error) => {
-            return Trigger::Malformed { why: format!("detail.responseElements.imageId: {error}") };
+        Err(_) => {
+            let why = "detail.responseElements.imageId: there is no image id".to_owned();
+            return Trigger::Malformed { why };
         }
     };
     let identity = detail.get("userIdentity").unwrap_or(&Value::Null);
     let name = |pointer: &&str| identity.pointer(pointer).and_then(Value::as_str);
     let by = NAMES.iter().filter_map(name).find(|text| !text.is_empty());
-    let account = text("/recipientAccountId").or(event.account.as_deref());
-    let region = text("/awsRegion").or(event.region.as_deref());
     Trigger::Creating {
         image,
         by: by.map(str::to_owned),
-        account: account.and_then(|id| id.parse().ok()),
-        region: region.and_then(|name| name.parse().ok()),
         at: text("/eventTime").and_then(|time| time.parse().ok()).or_else(|| time_of(event)),
     }
 }
@@ -100,6 +170,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    fn parse(event: &Value) -> Trigger {
+        let (account, region) = ("012345678901".parse().unwrap(), "us-east-1".parse().unwrap());
+        let target = AccountRegion { account, region };
+        super::parse(event, EventOrigin { source: EC2_SOURCE, target: &target })
+    }
 
     fn image_event(detail: &Value) -> Value {
         json!({
@@ -117,8 +193,6 @@ mod tests {
         let expected = Trigger::Image {
             image: "ami-1".parse().unwrap(),
             state: ImageState::Failed,
-            account: Some("012345678901".parse().unwrap()),
-            region: Some("us-east-1".parse().unwrap()),
             message: "no space".to_owned(),
             at: Some("2026-11-22T12:00:00Z".parse().unwrap()),
         };
@@ -164,8 +238,8 @@ mod tests {
             "account": "012345678901", "region": "us-east-1", "time": "2026-11-22T12:03:00Z",
             "detail": {
                 "eventTime": "2026-11-22T12:00:00Z", "eventSource": "ec2.amazonaws.com",
-                "eventName": call, "awsRegion": "eu-west-1",
-                "recipientAccountId": "210987654321", "userIdentity": identity,
+                "eventName": call, "awsRegion": "us-east-1",
+                "recipientAccountId": "012345678901", "userIdentity": identity,
                 "responseElements": response,
             },
         })
@@ -175,8 +249,6 @@ mod tests {
         Trigger::Creating {
             image: "ami-1".parse().unwrap(),
             by: by.map(str::to_owned),
-            account: Some("210987654321".parse().unwrap()),
-            region: Some("eu-west-1".parse().unwrap()),
             at: Some("2026-11-22T12:00:00Z".parse().unwrap()),
         }
     }
@@ -256,6 +328,94 @@ mod tests {
         let mut without = made("CopyImage", &json!(null), &json!({"imageId": "ami-1"}));
         without["detail"].as_object_mut().unwrap().remove("userIdentity");
         assert_eq!(parse(&without), creating(None));
+    }
+
+    /// Whoever may put events on a bus can write all of it but the account, the Region, and a
+    /// source that begins with `aws.`.
+    #[test]
+    fn an_event_from_elsewhere_is_not_believed() {
+        let image = image_event(&json!({"ImageId": "ami-1", "State": "available"}));
+        let call = made("CopyImage", &json!({"arn": "arn:a"}), &json!({"imageId": "ami-1"}));
+        let rule = json!({
+            "detail-type": "Scheduled Event", "source": "aws.events", "account": "012345678901",
+            "region": "us-east-1", "detail": {},
+        });
+        let scheduler = json!({
+            "detail-type": "Scheduled Event", "source": "aws.scheduler", "detail": {},
+        });
+        let why = |event: &Value, pointer: &str, value: Value| {
+            let mut event = event.clone();
+            match event.pointer_mut(pointer) {
+                Some(field) => *field = value,
+                None => drop(event.as_object_mut().unwrap().insert(pointer[1..].into(), value)),
+            }
+            match parse(&event) {
+                Trigger::Rejected { why } => why,
+                other => panic!("{event}: {other:?}"),
+            }
+        };
+        for event in [&image, &call] {
+            for source in ["custom.ec2", "aws.ec2.evil", "AWS.EC2", "aws.events", ""] {
+                let expected = format!("its source is {source}, not aws.ec2");
+                assert_eq!(why(event, "/source", json!(source)), expected);
+            }
+        }
+        for event in [&rule, &scheduler] {
+            let found = why(event, "/source", json!("custom"));
+            assert_eq!(found, "its source is custom, not aws.scheduler or aws.events");
+        }
+        for event in [&image, &call, &rule, &scheduler] {
+            let found = why(event, "/account", json!("999999999999"));
+            assert!(found.contains("from 999999999999, this function runs in 012345678901"));
+            let found = why(event, "/region", json!("eu-west-1"));
+            assert!(found.contains("from eu-west-1, this function runs in us-east-1"), "{found}");
+        }
+        for event in [&image, &call, &rule] {
+            assert_eq!(why(event, "/account", json!(null)), "it names no account");
+            assert_eq!(why(event, "/region", json!(null)), "it names no Region");
+        }
+        for (pointer, value) in [
+            ("/detail/recipientAccountId", json!("999999999999")),
+            ("/detail/recipientAccountId", json!(["012345678901"])),
+            ("/detail/awsRegion", json!("eu-west-1")),
+            ("/detail/awsRegion", json!(null)),
+        ] {
+            assert!(why(&call, pointer, value).starts_with("its detail is about the "));
+        }
+    }
+
+    #[test]
+    fn an_emulator_has_a_source_of_its_own() {
+        let (account, region) = ("012345678901".parse().unwrap(), "us-east-1".parse().unwrap());
+        let origin =
+            EventOrigin { source: "local.ec2", target: &AccountRegion { account, region } };
+        let mut event = image_event(&json!({"ImageId": "ami-1", "State": "available"}));
+        assert!(matches!(super::parse(&event, origin), Trigger::Rejected { .. }));
+        event["source"] = json!("local.ec2");
+        assert!(matches!(super::parse(&event, origin), Trigger::Image { .. }));
+    }
+
+    #[test]
+    fn what_a_reason_repeats_of_an_event_is_short_and_one_line() {
+        let text = format!("a\nb\u{1b}[2J{}", "x".repeat(100_000));
+        for event in [
+            image_event(&json!({"ImageId": text, "State": "available"})),
+            image_event(&json!({"ImageId": "ami-1", "State": text})),
+            image_event(&json!({"ImageId": "ami-1", "State": "failed", "ErrorMessage": text})),
+            made(&text, &json!({}), &json!({"imageId": "ami-1"})),
+            made("CopyImage", &json!({}), &json!({"imageId": text})),
+            json!({"detail-type": text, "source": text, "detail": {}}),
+            json!({"detail-type": "Scheduled Event", "source": text, "detail": {}}),
+        ] {
+            let shown = match parse(&event) {
+                Trigger::Malformed { why } | Trigger::Rejected { why } => why,
+                Trigger::Ignored { what } => what,
+                Trigger::Image { message, .. } => message,
+                other => panic!("{other:?}"),
+            };
+            assert!(shown.chars().count() < 1_100, "{}", shown.len());
+            assert!(!shown.contains(char::is_control), "{shown:?}");
+        }
     }
 
     #[test]

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
-use steward::cloud::CloudError;
-use steward::events::publish;
+use steward::cloud::{CloudError, NamedBus};
 use steward::jobs::{FunctionKind, Job, JobError, JobReport};
 use steward::model::{AccountId, AccountRegion, Deadline};
 use steward::policy::{Policy, PolicyError};
 use steward::progress::{NoProgress, RunContext};
 use steward::report;
 use steward_aws::{AbsentListError, Aws, Connect, Connection};
+use steward_eventbridge::EventOrigin;
 use tokio::sync::OnceCell;
 
 use crate::settings::{PolicySource, Settings};
@@ -50,7 +50,7 @@ pub enum FunctionError {
     /// A call failed that the function depends on.
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    /// Everything that was tried failed.
+    /// The event has to be repeated.
     #[error(transparent)]
     Job(#[from] JobError),
     /// The answer could not be serialized.
@@ -103,8 +103,8 @@ impl Function {
     /// The policy is read each time, so that a changed parameter counts from the next event on.
     ///
     /// # Errors
-    /// Credentials that do not work, a policy that is missing or not valid, or a job of which
-    /// nothing succeeded. A malformed event is no error.
+    /// Credentials that do not work, a policy that is missing or not valid, a sweep of which nothing
+    /// succeeded, or an event of which something failed. A malformed event is no error.
     pub async fn answer(
         &self,
         invocation: Invocation<'_>,
@@ -139,9 +139,11 @@ impl Function {
         let mode = self.settings.mode;
         let context = RunContext { deadline: left, progress: &NoProgress };
         let (instances, target, policy) = (cloud, &target, &policy);
-        let job = Job { cloud, instances, target, policy, mode, now, context };
-        let report = job.run(self.kind, &steward_eventbridge::parse(event)).await?;
-        self.publish(cloud, target, report, now, left, took).await
+        let bus = self.settings.event_bus.as_deref().map(|name| NamedBus { bus: cloud, name });
+        let job = Job { cloud, instances, bus, target, policy, mode, now, context };
+        let origin = EventOrigin { source: &self.settings.event_source, target };
+        let report = job.run(self.kind, &steward_eventbridge::parse(event, origin)).await?;
+        self.publish(bus, target, report, now, left, took).await
     }
 
     /// A function and its role belong to one account, which the function's ARN names: no
@@ -154,31 +156,30 @@ impl Function {
         }
     }
 
-    /// Publishes the events and logs the metrics of a run. Neither can undo what was done, so only
-    /// the failure of the run itself is an error.
+    /// Publishes the events and logs the metrics of a run, which count the events that were lost.
+    /// Neither can undo what was done, so only the failure of the run itself is an error.
     async fn publish(
         &self,
-        cloud: &Aws,
+        to: Option<NamedBus<'_>>,
         target: &AccountRegion,
-        report: JobReport,
+        mut report: JobReport,
         now: Timestamp,
         left: &dyn Deadline,
         took: impl Fn() -> Duration,
     ) -> Result<Value, FunctionError> {
-        let JobReport { answer, events, counts, failure } = report;
-        if let Some(counts) = counts {
-            let line = report::metrics(&self.name, &counts, took(), now);
+        if let Some(to) = to {
+            report.publish(to, target, left).await;
+        }
+        if let Some(counts) = &report.counts {
+            let line = report::metrics(&self.name, counts, report.is_sweep, took(), now);
             // Not by way of tracing: the line must be the format's own, to the last field.
             if let Err(error) = writeln!(std::io::stdout(), "{line}") {
                 tracing::error!(%error, "the metrics could not be written");
             }
         }
-        if let Some(bus) = &self.settings.event_bus {
-            publish(cloud, bus, target, &events, left).await;
-        }
-        match failure {
+        match report.failure {
             Some(failure) => Err(failure.into()),
-            None => Ok(serde_json::to_value(&answer)?),
+            None => Ok(report.response()?),
         }
     }
 

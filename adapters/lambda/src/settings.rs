@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use steward::jobs::Mode;
+use steward_eventbridge::EC2_SOURCE;
 
 use crate::FunctionError;
 
@@ -12,6 +13,9 @@ const MODE: &str = "STEWARD_MODE";
 const POLICY: &str = "STEWARD_POLICY";
 /// The variable that names the event bus for events out; without it there are none.
 const EVENT_BUS: &str = "STEWARD_EVENT_BUS";
+/// The variable with the source that events about images must name, for emulators: none of them
+/// accepts events of `aws.*`. By default `aws.ec2`, which nobody but AWS can put on a bus.
+const EVENT_SOURCE: &str = "STEWARD_EVENT_SOURCE";
 /// Where the policy is when nothing is said: beside the binary in the bundle.
 const DEFAULT_POLICY: &str = "file:policy.toml";
 
@@ -24,6 +28,8 @@ pub struct Settings {
     pub policy: PolicySource,
     /// The bus for events; `None` publishes none.
     pub event_bus: Option<String>,
+    /// The source that events about images must name.
+    pub event_source: String,
 }
 
 /// Where a policy is.
@@ -62,7 +68,9 @@ impl Settings {
             _ => return Err(setting(POLICY, place, "write file:PATH, env:VARIABLE or ssm:NAME")),
         };
         let event_bus = var(EVENT_BUS).filter(|bus| !bus.is_empty());
-        Ok(Self { mode, policy, event_bus })
+        let event_source = var(EVENT_SOURCE).filter(|source| !source.is_empty());
+        let event_source = event_source.unwrap_or_else(|| EC2_SOURCE.to_owned());
+        Ok(Self { mode, policy, event_bus, event_source })
     }
 }
 
@@ -90,12 +98,15 @@ mod tests {
                 mode: Mode::Plan,
                 policy: PolicySource::File("policy.toml".into()),
                 event_bus: None,
+                event_source: "aws.ec2".into(),
             }
         );
         assert_eq!(settings(&[("STEWARD_MODE", "apply")]).unwrap().mode, Mode::Apply);
         let bus = settings(&[("STEWARD_EVENT_BUS", "default")]).unwrap().event_bus;
         assert_eq!(bus.as_deref(), Some("default"));
         assert_eq!(settings(&[("STEWARD_EVENT_BUS", "")]).unwrap().event_bus, None);
+        let source = |value| settings(&[("STEWARD_EVENT_SOURCE", value)]).unwrap().event_source;
+        assert_eq!((source("local.ec2"), source("")), ("local.ec2".into(), "aws.ec2".into()));
         for wrong in ["Apply", "APPLY", "yes", "dry-run"] {
             let error = settings(&[("STEWARD_MODE", wrong)]).unwrap_err();
             assert_eq!(error, format!("STEWARD_MODE is `{wrong}`; write `plan` or `apply`"));

@@ -43,6 +43,7 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
     let job = Job {
         cloud: &live.aws,
         instances: &live.aws,
+        bus: None,
         target: &live.target,
         policy: &policy,
         mode: Mode::Apply,

@@ -32,7 +32,11 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         Some(since) => restore::images_since(since, &names, &live.aws).await?,
         None => images,
     };
-    let options = RestoreOptions { keep: keep_until.map(|date| date.to_string()), snapshots };
+    let options = RestoreOptions {
+        keep: keep_until.map(|date| date.to_string()),
+        snapshots,
+        found_by_tags: all_since.is_some(),
+    };
     let mut all = Vec::new();
     context.interrupt.begin_changes();
     for image in &images {
@@ -76,8 +80,10 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
             }
         }
     }
-    let good =
-        |one: &Restored| matches!(one.status, RestoreStatus::Restored | RestoreStatus::Untouched);
+    let good = |one: &Restored| {
+        one.problem.is_none()
+            && matches!(one.status, RestoreStatus::Restored | RestoreStatus::Untouched)
+    };
     Ok(match (all.iter().all(good), all.iter().any(good)) {
         _ if stopped => Exit::Part,
         (true, _) if shared == Sharing::Open => Exit::Part,

@@ -43,6 +43,8 @@ pub struct Counts {
     pub failed: usize,
     /// Images and snapshots that there was no time for.
     pub not_reached: usize,
+    /// Events that the bus did not accept. In `Sweep Completed`: before that event was sent.
+    pub events_lost: usize,
 }
 
 impl Counts {

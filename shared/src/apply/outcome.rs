@@ -137,6 +137,11 @@ impl StepRecord {
         Self::new(resource, step, StepResult::Failed(error.into()))
     }
 
+    /// Whether the step was taken, or had been before.
+    pub fn is_done(&self) -> bool {
+        self.result == StepResult::Done
+    }
+
     /// Why it failed, if it did.
     pub fn failure(&self) -> Option<&Failure> {
         match &self.result {
@@ -282,8 +287,13 @@ impl Outcome {
     /// The same outcome has the same order, whichever call was answered first: by step, then by
     /// resource.
     pub(super) fn sorted(mut self) -> Self {
-        self.steps.sort_by(|a, b| (a.step, &a.resource).cmp(&(b.step, &b.resource)));
+        self.sort();
         self
+    }
+
+    /// The same in place.
+    pub(crate) fn sort(&mut self) {
+        self.steps.sort_by(|a, b| (a.step, &a.resource).cmp(&(b.step, &b.resource)));
     }
 }
 

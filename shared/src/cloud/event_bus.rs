@@ -33,6 +33,15 @@ pub const MAX_BATCH: usize = 10;
 /// message.
 pub const MAX_BATCH_BYTES: usize = 240 * 1024;
 
+/// A bus that takes messages, and its name.
+#[derive(Clone, Copy)]
+pub struct NamedBus<'a> {
+    /// The port.
+    pub bus: &'a dyn EventBus,
+    /// The name of the bus.
+    pub name: &'a str,
+}
+
 /// A bus that takes messages.
 #[async_trait]
 pub trait EventBus: Send + Sync {

@@ -16,7 +16,7 @@ pub use change::{
     SnapshotWriter, TagWriter,
 };
 pub use error::{CloudError, ErrorKind};
-pub use event_bus::{EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message};
+pub use event_bus::{EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message, NamedBus};
 pub use instances::Instances;
 pub use view::{
     ImageListing, ImageReader, PermissionReader, RecycleBinReader, ReferenceReader, SnapshotReader,

@@ -71,7 +71,7 @@ pub async fn plan_verified(
             ReadResult::OutOfTime => {
                 found = plan(inventory, policy, now);
                 let lacking = MissingEvidence::of(&found, inventory, policy, &asked);
-                found.defer_unverified(&lacking.images(inventory));
+                found.defer_unverified(&lacking.images(inventory), inventory);
                 return found;
             }
         }

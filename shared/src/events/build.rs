@@ -14,7 +14,7 @@ use super::{
 use crate::apply::{Counts, Mode, Outcome, Status, StepKind, StepResult};
 use crate::model::{AccountRegion, ImageId, SnapshotId, Tags};
 use crate::plan::instance::{InstanceAction, InstanceDecision};
-use crate::plan::snapshots::SnapshotDecision;
+use crate::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Refusal, Step};
 
 /// An image may be kept by thousands of instances, but an entry on the bus has its limit.
@@ -34,7 +34,13 @@ pub struct EventBuilder<'a> {
 impl EventBuilder<'_> {
     fn header(&self) -> EventHeader {
         let AccountRegion { account, region } = self.target;
-        EventHeader { version: 1, account: account.to_string(), region: region.to_string() }
+        let (account, region) = (account.to_string(), region.to_string());
+        EventHeader { version: 1, account, region, omitted: 0 }
+    }
+
+    /// The same for an event with so many reasons.
+    fn header_with(&self, reasons: usize) -> EventHeader {
+        EventHeader { omitted: reasons.saturating_sub(MAX_REASONS), ..self.header() }
     }
 
     /// What a tagged image has to tell, by the tags that were written on it and its snapshots:
@@ -54,12 +60,22 @@ impl EventBuilder<'_> {
             .then(|| Event::ImageTagged(ImageTagged { header: self.header(), image_id, tags }))
     }
 
-    /// The events of the steps that were taken on a plan's images, in the order of the plan.
-    /// `sizes` are those of the snapshots that were deleted with them, in GiB.
+    /// The events `Image Expired` of the images that must be announced before anything is done about
+    /// them, in the order of the plan.
+    pub fn of_expiring(&self, plan: &Plan) -> Vec<(ImageId, Event)> {
+        let announced = plan.decisions.iter().filter(|one| plan.announces(one));
+        announced
+            .map(|one| (one.image_id.clone(), Event::ImageExpired(self.expired(one))))
+            .collect()
+    }
+
+    /// The events of the steps that were taken on a plan's images, in the order of the plan, but for
+    /// `Image Expired` of the images that were `announced` already. `sizes` are those of the snapshots that were deleted with them, in GiB.
     pub fn of_images(
         &self,
         plan: &Plan,
         outcome: &Outcome,
+        announced: &HashSet<ImageId>,
         sizes: &HashMap<SnapshotId, u32>,
     ) -> Vec<Event> {
         let mut taken: HashMap<&ImageId, Vec<StepKind>> = HashMap::new();
@@ -73,7 +89,8 @@ impl EventBuilder<'_> {
         let mut events = Vec::new();
         for decision in &plan.decisions {
             let id = &decision.image_id;
-            let steps = taken.get(id).into_iter().flatten();
+            let is_new = |step: &&StepKind| **step != StepKind::Expire || !announced.contains(id);
+            let steps = taken.get(id).into_iter().flatten().filter(is_new);
             events.extend(steps.filter_map(|step| self.of_step(decision, *step)));
             for snapshot in decision.snapshots.iter().filter(|id| deleted.contains(id)) {
                 events.push(Event::SnapshotDeleted(SnapshotStep {
@@ -128,7 +145,7 @@ impl EventBuilder<'_> {
 
     fn image_step(&self, decision: &Decision) -> ImageStep {
         ImageStep {
-            header: self.header(),
+            header: self.header_with(decision.reasons.len()),
             image_id: decision.image_id.to_string(),
             name: decision.name.to_string(),
             rule: decision.rule.as_deref().map(Into::into),
@@ -143,28 +160,51 @@ impl EventBuilder<'_> {
         }
     }
 
-    /// What the snapshots of a plan have to tell.
-    pub fn of_snapshots(&self, decisions: &[SnapshotDecision], outcome: &Outcome) -> Vec<Event> {
+    /// The events `Snapshot Marked` of the snapshots that must be announced before they are tagged.
+    pub fn of_orphans(&self, plan: &SnapshotPlan) -> Vec<(SnapshotId, Event)> {
+        let announced = plan.decisions.iter().filter(|one| plan.announces(one));
+        announced
+            .map(|one| {
+                let mut step = self.snapshot_step(one);
+                // One that is deleted in this run.
+                step.delete_after.get_or_insert_with(|| self.now.to_string());
+                (one.snapshot_id.clone(), Event::SnapshotMarked(step))
+            })
+            .collect()
+    }
+
+    fn snapshot_step(&self, decision: &SnapshotDecision) -> SnapshotStep {
+        SnapshotStep {
+            header: self.header_with(decision.reasons.len()),
+            snapshot_id: decision.snapshot_id.to_string(),
+            image_id: decision.image.as_ref().map(ToString::to_string),
+            size_gib: decision.size_gib,
+            reasons: event_reasons(&decision.reasons),
+            delete_after: decision.delete_after.map(|at| at.to_string()),
+            at: self.now.to_string(),
+            opt_out_tag: self.keep.to_owned(),
+        }
+    }
+
+    /// What the snapshots of a plan have to tell, but for `Snapshot Marked` of those that were
+    /// `announced` already.
+    pub fn of_snapshots(
+        &self,
+        decisions: &[SnapshotDecision],
+        outcome: &Outcome,
+        announced: &HashSet<SnapshotId>,
+    ) -> Vec<Event> {
         let marked: HashSet<&SnapshotId> = outcome.snapshots_done(StepKind::MarkOrphan).collect();
         let deleted: HashSet<&SnapshotId> =
             outcome.snapshots_done(StepKind::DeleteSnapshot).collect();
         let mut events = Vec::new();
         for decision in decisions {
-            let step = || SnapshotStep {
-                header: self.header(),
-                snapshot_id: decision.snapshot_id.to_string(),
-                image_id: decision.image.as_ref().map(ToString::to_string),
-                size_gib: decision.size_gib,
-                reasons: event_reasons(&decision.reasons),
-                delete_after: decision.delete_after.map(|at| at.to_string()),
-                at: self.now.to_string(),
-                opt_out_tag: self.keep.to_owned(),
-            };
-            if marked.contains(&decision.snapshot_id) {
-                events.push(Event::SnapshotMarked(step()));
+            let id = &decision.snapshot_id;
+            if marked.contains(id) && !announced.contains(id) {
+                events.push(Event::SnapshotMarked(self.snapshot_step(decision)));
             }
-            if deleted.contains(&decision.snapshot_id) {
-                events.push(Event::SnapshotDeleted(step()));
+            if deleted.contains(id) {
+                events.push(Event::SnapshotDeleted(self.snapshot_step(decision)));
             }
         }
         events
@@ -176,7 +216,7 @@ impl EventBuilder<'_> {
             return None;
         }
         Some(Event::InstanceRetired(InstanceRetired {
-            header: self.header(),
+            header: self.header_with(decision.reasons.len()),
             instance_id: decision.instance_id.to_string(),
             image_id: decision.image_id.as_ref().map(ToString::to_string),
             action: decision.action.to_string(),

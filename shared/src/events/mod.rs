@@ -1,5 +1,6 @@
 //! Events: the ones that start a run ([`Trigger`]), and the ones that a run publishes ([`Event`]).
 
+mod bounded;
 mod build;
 mod publish;
 mod schema;
@@ -7,7 +8,7 @@ mod trigger;
 mod types;
 
 pub use build::EventBuilder;
-pub use publish::{Published, publish};
+pub use publish::{Published, publish, publish_each};
 pub use schema::schemas;
 pub use trigger::Trigger;
 pub use types::{

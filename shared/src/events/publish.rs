@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use crate::cloud::{CloudError, ErrorKind, EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message};
+use crate::cloud::{
+    CloudError, ErrorKind, EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message, NamedBus,
+};
 use crate::events::Event;
 use crate::model::{AccountRegion, Deadline};
 
@@ -32,9 +34,26 @@ pub async fn publish(
     events: &[Event],
     deadline: &dyn Deadline,
 ) -> Published {
-    let mut left: Vec<Message> =
-        events.iter().filter_map(|event| event.message(target).ok()).collect();
-    let messages = left.len();
+    let accepted = publish_each(NamedBus { bus, name }, target, events, deadline).await;
+    let sent = accepted.iter().filter(|one| **one).count();
+    Published { sent, lost: events.len() - sent }
+}
+
+/// The same; says of each event, in their order, whether the bus took it.
+pub async fn publish_each(
+    to: NamedBus<'_>,
+    target: &AccountRegion,
+    events: &[Event],
+    deadline: &dyn Deadline,
+) -> Vec<bool> {
+    let NamedBus { bus, name } = to;
+    let mut accepted = vec![false; events.len()];
+    let messages = events.iter().enumerate();
+    let messages = messages.filter_map(|(at, event)| Some((at, event.message(target).ok()?)));
+    let mut left: Vec<Numbered> = messages.collect();
+    for (at, _) in &left {
+        accepted.get_mut(*at).into_iter().for_each(|one| *one = true);
+    }
     for attempt in 0..MAX_ATTEMPTS {
         if attempt > 0 {
             bus.back_off(attempt).await;
@@ -45,18 +64,23 @@ pub async fn publish(
             break;
         }
     }
-    let sent = messages - left.len();
-    let published = Published { sent, lost: events.len() - sent };
-    if published.lost > 0 {
-        tracing::error!(lost = published.lost, sent, bus = name, "events were lost");
+    for (at, _) in left {
+        accepted.get_mut(at).into_iter().for_each(|one| *one = false);
     }
-    published
+    let lost = accepted.iter().filter(|one| !**one).count();
+    if lost > 0 {
+        tracing::error!(lost, sent = events.len() - lost, bus = name, "events were lost");
+    }
+    accepted
 }
+
+/// A message, and the place of its event.
+type Numbered = (usize, Message);
 
 /// What became of one round.
 #[derive(Default)]
 struct Sent {
-    rejected: Vec<Message>,
+    rejected: Vec<Numbered>,
     /// Another round would not fare better.
     is_hopeless: bool,
 }
@@ -65,7 +89,7 @@ struct Sent {
 async fn send(
     bus: &dyn EventBus,
     name: &str,
-    messages: Vec<Message>,
+    messages: Vec<Numbered>,
     deadline: &dyn Deadline,
 ) -> Sent {
     let mut sent = Sent::default();
@@ -76,19 +100,28 @@ async fn send(
             sent.is_hopeless = true;
             break;
         }
-        match bus.put(name, &batch).await {
+        let (places, messages): (Vec<usize>, Vec<Message>) = batch.into_iter().unzip();
+        match bus.put(name, &messages).await {
             Ok(results) => {
-                for (message, result) in batch.into_iter().zip(results) {
-                    let Err(error) = result else { continue };
-                    tracing::warn!(detail_type = message.detail_type, %error, "not taken");
-                    sent.is_hopeless |= is_denied(&error);
-                    sent.rejected.push(message);
+                let mut results = results.into_iter();
+                for (at, message) in places.into_iter().zip(messages) {
+                    // Only what the bus says that it took was taken.
+                    let error = match results.next() {
+                        Some(Ok(())) => continue,
+                        Some(Err(error)) => {
+                            sent.is_hopeless |= is_denied(&error);
+                            error.to_string()
+                        }
+                        None => "there is no result for it".to_owned(),
+                    };
+                    tracing::warn!(detail_type = message.detail_type, error, "not taken");
+                    sent.rejected.push((at, message));
                 }
             }
             Err(error) => {
-                tracing::warn!(count = batch.len(), %error, "not taken");
+                tracing::warn!(count = messages.len(), %error, "not taken");
                 sent.is_hopeless |= is_denied(&error);
-                sent.rejected.extend(batch);
+                sent.rejected.extend(places.into_iter().zip(messages));
                 // A bus that does not answer is not waited for batch after batch.
                 if error.kind == ErrorKind::Unreachable {
                     break;
@@ -110,18 +143,18 @@ fn is_denied(error: &CloudError) -> bool {
 
 /// As few batches as their limits allow. A message that is too large goes alone: only the bus
 /// knows whether it is.
-fn batches(messages: Vec<Message>) -> Vec<Vec<Message>> {
-    let mut batches: Vec<Vec<Message>> = Vec::new();
+fn batches(messages: Vec<Numbered>) -> Vec<Vec<Numbered>> {
+    let mut batches: Vec<Vec<Numbered>> = Vec::new();
     let mut bytes = 0;
-    for message in messages {
+    for (at, message) in messages {
         bytes += message.bytes();
         match batches.last_mut() {
             Some(batch) if batch.len() < MAX_BATCH && bytes <= MAX_BATCH_BYTES => {
-                batch.push(message)
+                batch.push((at, message))
             }
             _ => {
                 bytes = message.bytes();
-                batches.push(vec![message]);
+                batches.push(vec![(at, message)]);
             }
         }
     }
@@ -179,6 +212,12 @@ mod tests {
     }
 
     fn tell(bus: &Bus, count: usize, deadline: &dyn Deadline) -> Published {
+        let accepted = tell_each(bus, count, deadline);
+        let sent = accepted.iter().filter(|one| **one).count();
+        Published { sent, lost: count - sent }
+    }
+
+    fn tell_each(bus: &Bus, count: usize, deadline: &dyn Deadline) -> Vec<bool> {
         let target = AccountRegion {
             account: "123456789012".parse().unwrap(),
             region: "eu-central-1".parse().unwrap(),
@@ -187,7 +226,7 @@ mod tests {
         let news = EventBuilder { target: &target, now, keep: "keep" };
         let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default());
         let events: Vec<Event> = one.into_iter().cycle().take(count).collect();
-        at_once(publish(bus, "default", &target, &events, deadline))
+        at_once(publish_each(NamedBus { bus, name: "default" }, &target, &events, deadline))
     }
 
     /// None of these futures ever waits.
@@ -233,10 +272,40 @@ mod tests {
             detail: "x".repeat(bytes),
             resources: Vec::new(),
         };
-        let sizes = [100_000, 100_000, 100_000, 1, 900_000, 1].map(message).to_vec();
-        let batches = batches(sizes);
+        let sizes = [100_000, 100_000, 100_000, 1, 900_000, 1].map(message);
+        let batches = batches(sizes.into_iter().enumerate().collect());
         let lengths: Vec<_> = batches.iter().map(Vec::len).collect();
         assert_eq!(lengths, [2, 2, 1, 1]);
+    }
+
+    #[test]
+    fn each_event_is_known_to_be_taken_or_not() {
+        let failing = Mutex::new(vec![Some(vec![1, 4]), Some(vec![1]), Some(vec![0])]);
+        let bus = Bus { failing, ..Bus::default() };
+        assert_eq!(tell_each(&bus, 6, &NoDeadline), [true, true, true, true, false, true]);
+        // A bus that says nothing about an entry has not taken it.
+        struct Silent;
+        #[async_trait::async_trait]
+        impl EventBus for Silent {
+            async fn put(
+                &self,
+                _: &str,
+                _: &[Message],
+            ) -> Result<Vec<Result<(), CloudError>>, CloudError> {
+                Ok(vec![Ok(())])
+            }
+            async fn back_off(&self, _: u32) {}
+        }
+        let target = AccountRegion {
+            account: "123456789012".parse().unwrap(),
+            region: "eu-central-1".parse().unwrap(),
+        };
+        let news = EventBuilder { target: &target, now: Timestamp::UNIX_EPOCH, keep: "keep" };
+        let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default());
+        let events: Vec<Event> = one.into_iter().cycle().take(5).collect();
+        let to = NamedBus { bus: &Silent, name: "default" };
+        let accepted = at_once(publish_each(to, &target, &events, &NoDeadline));
+        assert_eq!(accepted, [true, true, true, false, false], "one a round, in three rounds");
     }
 
     #[test]

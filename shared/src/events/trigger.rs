@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{AccountId, ImageId, ImageState, Region};
+use crate::model::{ImageId, ImageState};
 
 /// What an event means to the functions. Delivery is at least once, best effort and in any order,
 /// and anybody may send anything: what is not understood is a value, never an error.
@@ -14,10 +14,6 @@ pub enum Trigger {
         image: ImageId,
         /// The state.
         state: ImageState,
-        /// Where it is; `None` when the event does not say.
-        account: Option<AccountId>,
-        /// Where it is; `None` when the event does not say.
-        region: Option<Region>,
         /// The provider's words, for a failed image.
         message: String,
         /// When; `None` when the event does not say.
@@ -29,10 +25,6 @@ pub enum Trigger {
         image: ImageId,
         /// Who: an ARN, the name of a service, or an id; `None` when the event names nobody.
         by: Option<String>,
-        /// Where it is; `None` when the event does not say.
-        account: Option<AccountId>,
-        /// Where it is; `None` when the event does not say.
-        region: Option<Region>,
         /// When; `None` when the event does not say.
         at: Option<Timestamp>,
     },
@@ -42,6 +34,12 @@ pub enum Trigger {
     Ignored {
         /// Its source and detail-type.
         what: String,
+    },
+    /// An event that does not come from where its kind must come from, or is about another account
+    /// or Region.
+    Rejected {
+        /// What is wrong.
+        why: String,
     },
     /// Not an event, or one that lacks what its kind must have.
     Malformed {

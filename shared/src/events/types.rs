@@ -9,8 +9,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
+use super::bounded::bounded;
 use crate::apply::Counts;
-use crate::cloud::Message;
+use crate::cloud::{MAX_BATCH_BYTES, Message};
 use crate::model::AccountRegion;
 
 /// The source that every event names.
@@ -53,6 +54,14 @@ pub struct EventHeader {
     pub account: String,
     /// The Region.
     pub region: String,
+    /// How many items of its lists were left out, because an event has at most 20 reasons and a bus
+    /// accepts only so much; absent when it is complete.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// A new image and its snapshots got their tags.
@@ -81,7 +90,7 @@ pub struct ImageStep {
     pub rule: Option<String>,
     /// Its family under that rule.
     pub family: Option<String>,
-    /// Every reason, at most 20.
+    /// Every reason, at most 20; `omitted` counts the others.
     pub reasons: Vec<EventReason>,
     /// When it was made (RFC 3339).
     pub created_at: Option<String>,
@@ -131,7 +140,7 @@ pub struct SnapshotStep {
     pub image_id: Option<String>,
     /// Its full size in GiB: an upper bound on what deleting it frees.
     pub size_gib: Option<u32>,
-    /// Every reason, at most 20.
+    /// Every reason, at most 20; `omitted` counts the others.
     pub reasons: Vec<EventReason>,
     /// From when on it may be deleted, for one that was marked (RFC 3339).
     pub delete_after: Option<String>,
@@ -153,7 +162,7 @@ pub struct InstanceRetired {
     pub image_id: Option<String>,
     /// `stop` or `terminate`.
     pub action: String,
-    /// Every reason, at most 20.
+    /// Every reason, at most 20; `omitted` counts the others.
     pub reasons: Vec<EventReason>,
     /// When this happened (RFC 3339).
     pub at: String,
@@ -204,22 +213,22 @@ impl Event {
     /// None that can be provoked: every field is plain JSON.
     pub fn message(&self, target: &AccountRegion) -> Result<Message, serde_json::Error> {
         let (detail, resources) = match self {
-            Self::ImageTagged(detail) => (serde_json::to_string(detail)?, detail.resources()),
+            Self::ImageTagged(detail) => (serde_json::to_value(detail)?, detail.resources()),
             Self::ImageExpired(detail)
             | Self::ImageDeprecated(detail)
             | Self::ImageDisabled(detail)
             | Self::ImageDeregistered(detail)
             | Self::ImageRescued(detail) => {
-                (serde_json::to_string(detail)?, vec![("image", detail.image_id.as_str())])
+                (serde_json::to_value(detail)?, vec![("image", detail.image_id.as_str())])
             }
             Self::SnapshotMarked(detail) | Self::SnapshotDeleted(detail) => {
-                (serde_json::to_string(detail)?, vec![("snapshot", detail.snapshot_id.as_str())])
+                (serde_json::to_value(detail)?, vec![("snapshot", detail.snapshot_id.as_str())])
             }
             Self::InstanceRetired(detail) => {
-                (serde_json::to_string(detail)?, vec![("instance", detail.instance_id.as_str())])
+                (serde_json::to_value(detail)?, vec![("instance", detail.instance_id.as_str())])
             }
-            Self::SweepCompleted(detail) => (serde_json::to_string(detail)?, Vec::new()),
-            Self::SweepRefused(detail) => (serde_json::to_string(detail)?, Vec::new()),
+            Self::SweepCompleted(detail) => (serde_json::to_value(detail)?, Vec::new()),
+            Self::SweepRefused(detail) => (serde_json::to_value(detail)?, Vec::new()),
         };
         let AccountRegion { account, region } = target;
         let resources = resources.into_iter().map(|(kind, id)| {
@@ -228,7 +237,11 @@ impl Event {
             format!("arn:{}:ec2:{region}:{account}:{kind}/{id}", region.partition())
         });
         let resources = resources.collect();
-        Ok(Message { source: SOURCE, detail_type: self.detail_type(), detail, resources })
+        let (detail_type, empty) = (self.detail_type(), String::new());
+        let mut message = Message { source: SOURCE, detail_type, detail: empty, resources };
+        let room = MAX_BATCH_BYTES.saturating_sub(message.bytes());
+        message.detail = bounded(detail, room).to_string();
+        Ok(message)
     }
 }
 

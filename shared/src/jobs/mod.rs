@@ -3,32 +3,32 @@
 //! A job takes the ports, the policy, the time and the run's context, and returns a value. In plan
 //! mode it makes no call that changes anything.
 
+mod answer_size;
 mod prune_images;
 mod reap_snapshots;
 mod retire_instances;
 mod tag_image;
 mod tag_untagged;
 
+use std::collections::HashSet;
+use std::fmt;
+use std::hash::Hash;
+
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 
+pub use self::answer_size::{MAX_DECISIONS, MAX_RECORDS, Omitted};
 pub use crate::apply::Mode;
-use crate::apply::{Counts, Outcome, Status, StepRecord};
-use crate::cloud::{Cloud, CloudError, Instances};
-use crate::events::{Event, EventBuilder, Trigger};
-use crate::model::{AccountId, AccountRegion, ImageId, Region, ResourceId, SnapshotId, Tags};
+use crate::apply::{Counts, MARGIN, Outcome, Status, StepRecord};
+use crate::cloud::{Cloud, CloudError, Instances, NamedBus};
+use crate::events::{Event, EventBuilder, Trigger, publish, publish_each};
+use crate::model::{AccountRegion, Deadline, ImageId, ResourceId, SnapshotId, Tags};
 use crate::plan::instance::InstanceDecision;
 use crate::plan::snapshots::SnapshotDecision;
 use crate::plan::{Decision, Summary};
 use crate::policy::Policy;
 use crate::progress::RunContext;
-
-/// The maximum number of decisions in an answer. Lambda allows 6 MB; a decision with many reasons
-/// takes about 1 KB.
-pub const MAX_DECISIONS: usize = 1000;
-/// The maximum number of step records in an answer. One takes about 100 bytes, or 500 with a
-/// failure or with reasons.
-pub const MAX_RECORDS: usize = 5_000;
 
 /// How long an event may be ahead of the provider's own listings. An image that is not found
 /// after that is gone. The runtime sends a failed event again after one minute and after two more.
@@ -62,6 +62,9 @@ pub struct Job<'a> {
     pub cloud: &'a dyn Cloud,
     /// Reads and changes instances.
     pub instances: &'a dyn Instances,
+    /// Where events are published; `None` publishes none. A job itself publishes only what must be
+    /// accepted before it does something; the rest is in its report.
+    pub bus: Option<NamedBus<'a>>,
     /// The account and Region.
     pub target: &'a AccountRegion,
     /// The policy.
@@ -102,14 +105,50 @@ pub struct JobReport {
     pub events: Vec<Event>,
     /// What was seen and done; `None` when the event was ignored.
     pub counts: Option<Counts>,
-    /// Set when all that was tried failed: the runtime should know, and try again.
+    /// Whether the schedule started the run.
+    pub is_sweep: bool,
+    /// Set when a sweep did nothing of what it tried, or a run for one event not all of it: the
+    /// runtime should know, and try again. What a sweep did in part the next one completes.
     pub failure: Option<JobError>,
 }
 
 impl JobReport {
     fn ignored(reason: String) -> Self {
         tracing::warn!(reason, "event ignored");
-        Self { answer: Answer::Ignored { reason }, events: Vec::new(), counts: None, failure: None }
+        Self {
+            answer: Answer::Ignored { reason },
+            events: Vec::new(),
+            counts: None,
+            is_sweep: false,
+            failure: None,
+        }
+    }
+
+    /// The answer as the function returns it: a JSON object, with the number of events that were
+    /// lost, if any.
+    ///
+    /// # Errors
+    /// None that can be provoked: every field is plain JSON.
+    pub fn response(&self) -> Result<Value, serde_json::Error> {
+        let mut response = serde_json::to_value(&self.answer)?;
+        let lost = self.counts.as_ref().map_or(0, |counts| counts.events_lost);
+        if let (Value::Object(fields), true) = (&mut response, lost > 0) {
+            fields.insert("events_lost".to_owned(), lost.into());
+        }
+        Ok(response)
+    }
+
+    /// Publishes the events, and counts those that the bus does not accept.
+    pub async fn publish(
+        &mut self,
+        to: NamedBus<'_>,
+        target: &AccountRegion,
+        deadline: &dyn Deadline,
+    ) {
+        let published = publish(to.bus, to.name, target, &self.events, deadline).await;
+        if let Some(counts) = &mut self.counts {
+            counts.events_lost += published.lost;
+        }
     }
 }
 
@@ -126,6 +165,9 @@ pub struct Tagged {
     pub dropped: Vec<DroppedTag>,
     /// The resources that could not be tagged, and why.
     pub not_tagged: Vec<StepRecord>,
+    /// What the lists leave out.
+    #[serde(skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// A resource and its new tags.
@@ -153,13 +195,17 @@ pub struct Pruned {
     pub mode: Mode,
     /// The counts of the plan.
     pub summary: Summary,
-    /// The decisions of the plan that change something, at most [`MAX_DECISIONS`]; the log has all.
+    /// The decisions of the plan that change something, or would if the event bus had accepted their
+    /// notice; at most [`MAX_DECISIONS`], and the log has all.
     pub decisions: Vec<Decision>,
     /// Young images and snapshots that lacked tags, at most [`MAX_DECISIONS`], each with the tags that
     /// it got or would get.
     pub tagged: Vec<TaggedResource>,
     /// What was done.
     pub outcome: Outcome,
+    /// What the lists leave out.
+    #[serde(skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// A sweep over the snapshots.
@@ -175,6 +221,9 @@ pub struct Reaped {
     pub kept: Vec<SnapshotDecision>,
     /// What was done.
     pub outcome: Outcome,
+    /// What the lists leave out.
+    #[serde(skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
 /// The instances that asked to be retired.
@@ -188,9 +237,12 @@ pub struct Retired {
     pub kept: Vec<InstanceDecision>,
     /// Those that were not reached in time, and those that failed.
     pub not_retired: Vec<StepRecord>,
+    /// What the lists leave out.
+    #[serde(skip_serializing_if = "Omitted::is_empty")]
+    pub omitted: Omitted,
 }
 
-/// All that a job tried failed: the runtime should know, and try again.
+/// Why the runtime should try again.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum JobError {
     /// The event came before the provider's own listing shows the image as available.
@@ -210,13 +262,32 @@ pub enum JobError {
         /// One of them.
         first: Box<StepRecord>,
     },
+    /// Some steps failed.
+    #[error("{done} succeeded, {count} failed; the first: {first}")]
+    PartFailed {
+        /// How many failed.
+        count: usize,
+        /// How many succeeded.
+        done: usize,
+        /// One of those that failed.
+        first: Box<StepRecord>,
+    },
 }
 
 /// The error of a job in which nothing that was tried succeeded.
 fn all_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>) -> Option<JobError> {
+    any_failed(failed, 0)
+}
+
+/// The error of a run for one event of which something failed, while `done` steps succeeded: no
+/// sweep may come that makes up for it, or only much later.
+fn any_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>, done: usize) -> Option<JobError> {
     let failed: Vec<_> = failed.filter(|one| one.failure().is_some()).collect();
-    let first = Box::new((*failed.first()?).clone());
-    Some(JobError::AllFailed { count: failed.len(), first })
+    let (count, first) = (failed.len(), Box::new((*failed.first()?).clone()));
+    Some(match done {
+        0 => JobError::AllFailed { count, first },
+        _ => JobError::PartFailed { count, done, first },
+    })
 }
 
 /// The same of a sweep, if so.
@@ -242,30 +313,46 @@ impl Job<'_> {
         EventBuilder { target: self.target, now: self.now, keep: &self.policy.tag_names.keep }
     }
 
+    /// Publishes `notices` before anything is done about what they are about: in apply mode, and if
+    /// there is a bus. Time enough to do it is left.
+    async fn announce<I: Eq + Hash + fmt::Display>(
+        &self,
+        notices: Vec<(I, Event)>,
+    ) -> Announced<I> {
+        let Some(to) = self.bus.filter(|_| self.mode == Mode::Apply) else {
+            return Announced { accepted: HashSet::new(), lost: HashSet::new() };
+        };
+        let (ids, events): (Vec<I>, Vec<Event>) = notices.into_iter().unzip();
+        let left = || self.context.left().saturating_sub(MARGIN);
+        let results = publish_each(to, self.target, &events, &left).await;
+        let (accepted, lost): (Vec<_>, Vec<_>) =
+            ids.into_iter().zip(results).partition(|(_, is_accepted)| *is_accepted);
+        for (id, _) in &lost {
+            tracing::warn!(%id, "held back: the event bus did not accept its notice");
+        }
+        let set = |ids: Vec<(I, bool)>| ids.into_iter().map(|(id, _)| id).collect();
+        Announced { accepted: set(accepted), lost: set(lost) }
+    }
+
     /// Whether what happened at `at` may not show in the provider's listings yet; where nobody knows
     /// when it happened, it may.
     fn is_young(&self, at: Option<Timestamp>) -> bool {
         at.is_none_or(|at| self.now.duration_since(at) < MAX_LISTING_DELAY)
     }
+}
 
-    /// Why an event about another account or Region is ignored.
-    fn elsewhere(&self, account: Option<&AccountId>, region: Option<&Region>) -> Option<String> {
-        let AccountRegion { account: our_account, region: our_region } = self.target;
-        match (account, region) {
-            (Some(account), _) if account != our_account => Some(format!(
-                "the event is from account {account}, this function runs in {our_account}"
-            )),
-            (_, Some(region)) if region != our_region => {
-                Some(format!("the event is from {region}, this function runs in {our_region}"))
-            }
-            _ => None,
-        }
-    }
+/// What became of the notices that go out before anything is done.
+struct Announced<I> {
+    /// The bus accepted them.
+    accepted: HashSet<I>,
+    /// It did not, or there was no time.
+    lost: HashSet<I>,
 }
 
 fn not_for_us(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Malformed { why } => format!("malformed event: {why}"),
+        Trigger::Rejected { why } => format!("event not accepted: {why}"),
         Trigger::Ignored { what } => format!("unknown event: {what}"),
         Trigger::Schedule => "this function does nothing on a schedule".to_owned(),
         Trigger::Image { image, state, .. } => format!("nothing to do when {image} is {state}"),

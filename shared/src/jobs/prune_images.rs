@@ -2,10 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_DECISIONS, MAX_RECORDS, Mode, Pruned, failure_of,
-    not_for_us,
-};
+use super::{Answer, FunctionKind, Job, JobReport, Mode, Omitted, Pruned, failure_of, not_for_us};
 use crate::apply::{self, Counts, Outcome, StepKind, TagBatches};
 use crate::collect;
 use crate::events::Trigger;
@@ -19,7 +16,10 @@ impl Job<'_> {
         if *trigger != Trigger::Schedule {
             return JobReport::ignored(not_for_us(trigger));
         }
-        let (plan, inventory) = self.collect_and_plan().await;
+        let (mut plan, inventory) = self.collect_and_plan().await;
+        // An image is tagged as expired only after its owner could hear of it.
+        let announced = self.announce(self.events().of_expiring(&plan)).await;
+        plan.defer_unannounced(&announced.lost, &inventory);
         let sizes = sizes_of_what_goes(&plan, &inventory);
         let Inventory { images, snapshots, account, .. } = &inventory;
         let untagged = find_untagged(images, snapshots, account, self.policy, self.now);
@@ -39,6 +39,7 @@ impl Job<'_> {
         if self.mode == Mode::Apply {
             counts.images_tagged = late.tagged.len();
         }
+        counts.events_lost = announced.lost.len();
         let mut events = self.events().of_sweep(
             FunctionKind::PruneImages.name(),
             self.mode,
@@ -46,14 +47,18 @@ impl Job<'_> {
             outcome.refusal.as_ref(),
             &counts,
         );
-        events.extend(self.events().of_images(&plan, &outcome, &sizes));
+        events.extend(self.events().of_images(&plan, &outcome, &announced.accepted, &sizes));
         events.extend(self.events_of_tagging(&late));
-        let changing = plan.decisions.into_iter().filter(|one| one.action.changes());
-        let decisions = changing.take(MAX_DECISIONS).collect();
-        let outcome = outcome.abridged(MAX_RECORDS);
-        let tagged = late.tagged.into_values().flatten().take(MAX_DECISIONS).collect();
-        let pruned = Pruned { mode: self.mode, summary: plan.summary, decisions, tagged, outcome };
-        JobReport { answer: Answer::Pruned(pruned), events, counts: Some(counts), failure }
+        let changing = plan
+            .decisions
+            .into_iter()
+            .filter(|one| one.action.changes() || announced.lost.contains(&one.image_id));
+        let decisions = changing.collect();
+        let tagged = late.tagged.into_values().flatten().collect();
+        let (mode, summary, omitted) = (self.mode, plan.summary, Omitted::default());
+        let pruned = Pruned { mode, summary, decisions, tagged, outcome, omitted };
+        let (answer, counts) = (Answer::Pruned(pruned).bounded(), Some(counts));
+        JobReport { answer, events, counts, is_sweep: true, failure }
     }
 
     /// Reads the world and plans.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::{
-    Answer, FunctionKind, Job, JobReport, MAX_DECISIONS, MAX_RECORDS, Mode, Reaped, failure_of,
+    Announced, Answer, FunctionKind, Job, JobReport, Mode, Omitted, Reaped, any_failed, failure_of,
     not_for_us,
 };
 use crate::apply::{self, Counts, Outcome, StepKind};
@@ -18,25 +18,24 @@ impl Job<'_> {
     pub async fn reap_snapshots(&self, trigger: &Trigger) -> JobReport {
         let scope = match trigger {
             Trigger::Schedule => SnapshotScope::Own,
-            Trigger::Image { image, state: ImageState::Deregistered, account, region, .. } => {
-                match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return JobReport::ignored(why),
-                    None => SnapshotScope::Tagged {
-                        key: self.policy.tag_names.image.clone(),
-                        value: image.to_string(),
-                    },
+            Trigger::Image { image, state: ImageState::Deregistered, .. } => {
+                SnapshotScope::Tagged {
+                    key: self.policy.tag_names.image.clone(),
+                    value: image.to_string(),
                 }
             }
             other => return JobReport::ignored(not_for_us(other)),
         };
-        let (plan, outcome) = self.reap(&scope).await;
+        let is_sweep = *trigger == Trigger::Schedule;
+        let (plan, outcome, announced) = self.reap_announced(&scope).await;
         let mut counts = Counts::default().done(&outcome);
         let deleted: HashSet<&SnapshotId> =
             outcome.snapshots_done(StepKind::DeleteSnapshot).collect();
         let gone = plan.decisions.iter().filter(|one| deleted.contains(&one.snapshot_id));
         counts.gib_freed = gone.filter_map(|one| one.size_gib).map(u64::from).sum();
+        counts.events_lost = announced.lost.len();
         let mut events = Vec::new();
-        if *trigger == Trigger::Schedule {
+        if is_sweep {
             events.extend(self.events().of_sweep(
                 FunctionKind::ReapSnapshots.name(),
                 self.mode,
@@ -45,26 +44,40 @@ impl Job<'_> {
                 &counts,
             ));
         }
-        events.extend(self.events().of_snapshots(&plan.decisions, &outcome));
-        let failure = failure_of(&outcome);
-        let mut reaped = Reaped::new(self.mode, plan, outcome.abridged(MAX_RECORDS));
-        reaped.kept.truncate(MAX_DECISIONS);
-        JobReport { answer: Answer::Reaped(reaped), events, counts: Some(counts), failure }
+        events.extend(self.events().of_snapshots(&plan.decisions, &outcome, &announced.accepted));
+        let failure = match is_sweep {
+            true => failure_of(&outcome),
+            false => any_failed(outcome.failed(), deleted.len()),
+        };
+        let reaped = Reaped::new(self.mode, plan, outcome);
+        let (answer, counts) = (Answer::Reaped(reaped).bounded(), Some(counts));
+        JobReport { answer, events, counts, is_sweep, failure }
     }
 
     /// Plans for the marked snapshots of `scope`, and in apply mode deletes those that are due.
     pub async fn reap(&self, scope: &SnapshotScope) -> (SnapshotPlan, Outcome) {
+        let (plan, outcome, _) = self.reap_announced(scope).await;
+        (plan, outcome)
+    }
+
+    /// The same, and which orphans were announced before they were marked.
+    async fn reap_announced(
+        &self,
+        scope: &SnapshotScope,
+    ) -> (SnapshotPlan, Outcome, Announced<SnapshotId>) {
         let (cloud, policy, now, context) = (self.cloud, self.policy, self.now, self.context);
         let mut inventory =
             collect::collect_snapshot_inventory(cloud, self.target, scope, policy, now, context)
                 .await;
-        let plan =
+        let mut plan =
             collect::plan_snapshots_verified(cloud, &mut inventory, policy, now, context).await;
+        let announced = self.announce(self.events().of_orphans(&plan)).await;
+        plan.defer_unannounced(&announced.lost);
         let outcome = match self.mode {
             Mode::Apply => apply::apply_snapshots(&plan, policy, cloud, context).await,
             Mode::Plan => Outcome::refused(plan.refusal.clone()),
         };
-        (plan, outcome)
+        (plan, outcome, announced)
     }
 }
 
@@ -79,6 +92,6 @@ impl Reaped {
                 SnapshotAction::Keep => kept.push(decision),
             }
         }
-        Self { mode, orphans, due, kept, outcome }
+        Self { mode, orphans, due, kept, outcome, omitted: Omitted::default() }
     }
 }

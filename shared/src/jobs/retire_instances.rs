@@ -1,7 +1,7 @@
 //! Instances that asked to be retired once their image is there.
 
 use super::{
-    Answer, FunctionKind, Job, JobError, JobReport, MAX_DECISIONS, Mode, Retired, all_failed,
+    Answer, FunctionKind, Job, JobError, JobReport, Mode, Omitted, Retired, all_failed, any_failed,
     not_for_us,
 };
 use crate::apply::{Counts, MARGIN, Status, StepKind, StepRecord, StepResult};
@@ -9,8 +9,10 @@ use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
 use crate::model::{ImageId, ImageState, InstanceId};
 use crate::plan::instance::{
-    InstanceAction, InstanceDecision, asks_for, decide_instance, is_at_its_end,
+    InstanceAction, InstanceDecision, NOT_ALLOWED, asks_for, decide_instance, is_at_its_end,
+    not_allowed,
 };
+use crate::policy::RetireAction;
 
 impl Job<'_> {
     /// An image became available, or the schedule, which makes up for events that were missed or
@@ -21,18 +23,17 @@ impl Job<'_> {
     pub async fn retire_instances(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
         let (only, at) = match trigger {
             Trigger::Schedule => (None, None),
-            Trigger::Image { image, state: ImageState::Available, account, region, at, .. } => {
-                match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(JobReport::ignored(why)),
-                    None => (Some(image), *at),
-                }
-            }
+            Trigger::Image { image, state: ImageState::Available, at, .. } => (Some(image), *at),
             other => return Ok(JobReport::ignored(not_for_us(other))),
         };
+        let is_allowed = self.policy.instances.retire != RetireAction::Never;
+        if only.is_some() && !is_allowed {
+            return Ok(JobReport::ignored(NOT_ALLOWED.to_owned()));
+        }
         let instances =
             self.instances.list_instances_tagged(&self.policy.tag_names.retire_when_imaged).await?;
         let images = match only {
-            _ if instances.is_empty() => Vec::new(),
+            _ if instances.is_empty() || !is_allowed => Vec::new(),
             None => self.cloud.list_images().await?.images,
             Some(image) => self.cloud.find_image(image).await?.into_iter().collect(),
         };
@@ -47,6 +48,7 @@ impl Job<'_> {
             retired: Vec::new(),
             kept: Vec::new(),
             not_retired: Vec::new(),
+            omitted: Omitted::default(),
         };
         for instance in &instances {
             let image = images.iter().find(|image| asks_for(instance, image, self.policy));
@@ -54,6 +56,11 @@ impl Job<'_> {
             // that was stopped still carries its tag.
             let is_meant = only.is_none() || image.is_some();
             if !is_meant || is_at_its_end(instance, self.policy) {
+                continue;
+            }
+            if let Some(decision) = not_allowed(instance, self.policy) {
+                log_kept(&decision);
+                retired.kept.push(decision);
                 continue;
             }
             if self.context.left() < MARGIN {
@@ -65,7 +72,6 @@ impl Job<'_> {
             let image = image.map(|image| &image.image_id);
             self.retire_one(&instance.instance_id, image, &mut retired).await;
         }
-        retired.kept.truncate(MAX_DECISIONS);
         Ok(self.report_retired(retired, only.is_none()))
     }
 
@@ -78,8 +84,7 @@ impl Job<'_> {
         let result = match self.decide(instance_id, image).await {
             Ok(None) => return tracing::info!(%instance_id, "it is gone"),
             Ok(Some(decision)) if decision.action == InstanceAction::Keep => {
-                let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
-                tracing::warn!(%instance_id, reasons = reasons.join("; "), "not retired");
+                log_kept(&decision);
                 retired.kept.push(decision);
                 return;
             }
@@ -160,9 +165,20 @@ impl Job<'_> {
         if self.mode == Mode::Apply {
             events.extend(retired.retired.iter().filter_map(|one| self.events().of_instance(one)));
         }
-        let failure = if retired.retired.is_empty() { all_failed(retired.failed()) } else { None };
-        JobReport { answer: Answer::Retired(retired), events, counts: Some(counts), failure }
+        let failure = match (is_sweep, retired.retired.len()) {
+            (true, 0) => all_failed(retired.failed()),
+            (true, _) => None,
+            (false, done) => any_failed(retired.failed(), done),
+        };
+        let (answer, counts) = (Answer::Retired(retired).bounded(), Some(counts));
+        JobReport { answer, events, counts, is_sweep, failure }
     }
+}
+
+fn log_kept(decision: &InstanceDecision) {
+    let InstanceDecision { instance_id, reasons, .. } = decision;
+    let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
+    tracing::warn!(%instance_id, reasons = reasons.join("; "), "not retired");
 }
 
 impl Retired {

@@ -1,14 +1,14 @@
 //! A new image: tag it and its snapshots.
 
 use super::{
-    Answer, DroppedTag, Job, JobError, JobReport, Mode, Tagged, TaggedResource, all_failed,
-    not_for_us,
+    Answer, DroppedTag, Job, JobError, JobReport, Mode, Omitted, Tagged, TaggedResource,
+    any_failed, not_for_us,
 };
 use crate::apply::{self, Change, Counts, StepKind, StepRecord, StepResult};
 use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Trigger;
 use crate::model::{Image, ImageId, ImageState};
-use crate::tagging::{TagPlan, copies_from_instance, plan_creator, plan_tags};
+use crate::tagging::{TagPlan, copies_from_instance, creator_value, plan_creator, plan_tags};
 
 /// What an event says about an image.
 #[derive(Clone, Copy)]
@@ -33,22 +33,14 @@ impl Job<'_> {
     /// When the image cannot be read, or is not available yet.
     pub async fn tag_image(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
         let (image, heard, at) = match trigger {
-            Trigger::Image { image, state: ImageState::Available, account, region, at, .. } => {
-                match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(JobReport::ignored(why)),
-                    None => (image, Heard::Available, at),
-                }
+            Trigger::Image { image, state: ImageState::Available, at, .. } => {
+                (image, Heard::Available, at)
             }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
-                tracing::warn!(image_id = %image, message, "image failed");
+                tracing::warn!(image_id = %image, error = message, "image failed");
                 return Ok(JobReport::ignored(format!("{image} failed: {message}")));
             }
-            Trigger::Creating { image, by, account, region, at } => {
-                match self.elsewhere(account.as_ref(), region.as_ref()) {
-                    Some(why) => return Ok(JobReport::ignored(why)),
-                    None => (image, Heard::Creating(by.as_deref()), at),
-                }
-            }
+            Trigger::Creating { image, by, at } => (image, Heard::Creating(by.as_deref()), at),
             other => return Ok(JobReport::ignored(not_for_us(other))),
         };
         let found = match self.image_of_ours(image).await? {
@@ -68,6 +60,7 @@ impl Job<'_> {
             tagged: Vec::new(),
             dropped: Vec::new(),
             not_tagged: Vec::new(),
+            omitted: Omitted::default(),
         };
         match (heard, found.state) {
             (Heard::Creating(Some(creator)), _) => {
@@ -123,6 +116,7 @@ impl Job<'_> {
         creator: &str,
         tagged: &mut Tagged,
     ) -> Result<(), CloudError> {
+        let creator = &creator_value(creator);
         let bare = Image { snapshots: Box::default(), ..image.clone() };
         self.write_tags(&plan_creator(&bare, &[], creator, self.policy), tagged).await;
         if let Some(now) = self.cloud.find_image(&image.image_id).await? {
@@ -176,8 +170,8 @@ impl Job<'_> {
             failed: tagged.not_tagged.iter().filter(|one| one.failure().is_some()).count(),
             ..Counts::default()
         };
-        let failure =
-            if tagged.tagged.is_empty() { all_failed(tagged.not_tagged.iter()) } else { None };
+        // Written tags stay: the repeated event writes what is missing.
+        let failure = any_failed(tagged.not_tagged.iter(), tagged.tagged.len());
         let events = match self.mode {
             Mode::Plan => None,
             Mode::Apply => self.events().of_tagging(
@@ -186,6 +180,7 @@ impl Job<'_> {
             ),
         };
         let events = events.into_iter().collect();
-        JobReport { answer: Answer::Tagged(tagged), events, counts: Some(counts), failure }
+        let (answer, counts) = (Answer::Tagged(tagged).bounded(), Some(counts));
+        JobReport { answer, events, counts, is_sweep: false, failure }
     }
 }

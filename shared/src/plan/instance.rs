@@ -47,6 +47,8 @@ pub enum InstanceAction {
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum InstanceReason {
+    /// The policy retires no instances.
+    NotAllowed,
     /// The image that its tag names exists.
     Imaged {
         /// That image.
@@ -114,6 +116,21 @@ pub enum InstanceReason {
     },
 }
 
+/// Why nothing is retired under a policy that does not say so.
+pub const NOT_ALLOWED: &str =
+    "the policy retires no instances; write `retire = \"stop\"` under `[instances]` to allow it";
+
+/// The decision about an instance with the tag `retire-when-imaged` under a policy that retires
+/// none, for which nothing else has to be read. `None` where the policy retires instances.
+pub fn not_allowed(instance: &Instance, policy: &Policy) -> Option<InstanceDecision> {
+    (policy.instances.retire == RetireAction::Never).then(|| InstanceDecision {
+        instance_id: instance.instance_id.clone(),
+        image_id: None,
+        action: InstanceAction::Keep,
+        reasons: vec![InstanceReason::NotAllowed],
+    })
+}
+
 /// Whether the tag `retire-when-imaged` of `instance` names `image`, by id or name.
 pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
     let asked = instance.tags.get(&policy.tag_names.retire_when_imaged).map(str::trim);
@@ -126,7 +143,10 @@ pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
 pub fn is_at_its_end(instance: &Instance, policy: &Policy) -> bool {
     match (instance.state, policy.instances.retire) {
         (InstanceState::ShuttingDown | InstanceState::Terminated, _)
-        | (InstanceState::Stopping | InstanceState::Stopped, RetireAction::Stop) => true,
+        | (
+            InstanceState::Stopping | InstanceState::Stopped,
+            RetireAction::Never | RetireAction::Stop,
+        ) => true,
         (
             InstanceState::Pending
             | InstanceState::Running
@@ -173,6 +193,7 @@ pub fn decide_instance(
     let (action, reasons) = match (&image_id, kept.is_empty()) {
         (Some(image), true) => {
             let action = match policy.instances.retire {
+                RetireAction::Never => InstanceAction::Keep,
                 RetireAction::Stop => InstanceAction::Stop,
                 RetireAction::Terminate => InstanceAction::Terminate,
             };
@@ -192,6 +213,9 @@ fn protections(
 ) -> Vec<InstanceReason> {
     let InstanceProtection { termination_protected, stop_protected, member_of } = protection;
     let mut kept = Vec::new();
+    if policy.instances.retire == RetireAction::Never {
+        kept.push(InstanceReason::NotAllowed);
+    }
     if let Some(until) = opt_out(&instance.tags, &policy.tag_names.keep, now, &policy.timezone) {
         kept.push(InstanceReason::OptedOut { until });
     }
@@ -266,6 +290,7 @@ fn lost_volumes(instance: &Instance, snapshots: &[Snapshot]) -> Option<InstanceR
 impl fmt::Display for InstanceReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::NotAllowed => write!(f, "{NOT_ALLOWED}"),
             Self::Imaged { image } => write!(f, "{image} is made of it and available"),
             Self::NotAsked => write!(f, "it does not ask to be retired any more"),
             Self::NoSuchImage { asked } => write!(f, "there is no image `{asked}`"),

@@ -34,6 +34,7 @@ use keep::FamilyRank;
 use matching::Cutoffs;
 pub(crate) use name_prefix::{NameParts, name_prefix};
 use notes::Note;
+pub(crate) use protect::not_enabled;
 use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
@@ -216,21 +217,45 @@ impl Plan {
         }
     }
 
-    /// Makes `images` wait, because there was no time to verify them. The other decisions stay the
-    /// same: a snapshot that one of them shares is not deleted as long as that image exists.
-    pub fn defer_unverified(&mut self, images: &HashSet<ImageId>) {
+    /// Whether the event `Image Expired` must be accepted by the bus before anything is done about
+    /// the image: it is tagged as expired now, or EC2 does not show that any step was taken. Its tags
+    /// may be anybody's, so the tag does not tell that it was announced.
+    pub fn announces(&self, decision: &Decision) -> bool {
+        let is_first = match &decision.action {
+            Action::Deprecate { .. } => true,
+            Action::Disable { first, .. } => *first,
+            Action::Deregister { removal } => removal.first,
+            Action::Keep | Action::Wait | Action::Expire | Action::Rescue(_) => false,
+        };
+        is_first || self.marks(decision)
+    }
+
+    /// Makes `images` wait, because there was no time to verify them.
+    pub fn defer_unverified(&mut self, images: &HashSet<ImageId>, inventory: &Inventory) {
+        self.defer(images, &Reason::Unverified, inventory);
+    }
+
+    /// Makes `images` wait, because the bus did not accept the event `Image Expired` of them.
+    pub fn defer_unannounced(&mut self, images: &HashSet<ImageId>, inventory: &Inventory) {
+        self.defer(images, &Reason::NotAnnounced, inventory);
+    }
+
+    /// Makes `images` wait. The other decisions stay the same: a snapshot that one of them shares is
+    /// not deleted as long as that image exists.
+    fn defer(&mut self, images: &HashSet<ImageId>, reason: &Reason, inventory: &Inventory) {
         for decision in self.decisions.iter_mut().filter(|one| images.contains(&one.image_id)) {
             match decision.action {
-                Action::Expire => self.summary.expire -= 1,
-                Action::Deprecate { .. } => self.summary.deprecate -= 1,
-                Action::Disable { .. } => self.summary.disable -= 1,
-                Action::Deregister { .. } => self.summary.deregister -= 1,
-                Action::Keep | Action::Wait | Action::Rescue(_) => continue,
+                Action::Expire
+                | Action::Deprecate { .. }
+                | Action::Disable { .. }
+                | Action::Deregister { .. } => {
+                    decision.action = Action::Wait;
+                    decision.reasons.push(reason.clone());
+                }
+                Action::Keep | Action::Wait | Action::Rescue(_) => {}
             }
-            self.summary.wait += 1;
-            decision.action = Action::Wait;
-            decision.reasons.push(Reason::Unverified);
         }
+        self.summary = Summary::of(&self.decisions, inventory);
     }
 }
 
@@ -251,7 +276,7 @@ struct DraftDecision<'a> {
 pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let cutoffs = Cutoffs::of_rules(policy, now);
     let (mut drafts, order) = draft_all(inventory, policy, &cutoffs, now);
-    let notes = notes::of(inventory, policy, &cutoffs, &drafts);
+    let notes = notes::of(inventory, policy, &cutoffs, &drafts, now);
     let is_matched = |draft: &&DraftDecision<'_>| {
         draft.rule.is_some() && may_retire(draft.image, &inventory.account)
     };

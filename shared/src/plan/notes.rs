@@ -5,18 +5,23 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::matching::{self, Cutoffs};
 use super::{DraftDecision, protect};
-use crate::model::{IgnoredTemplate, ImageId, Inventory, ResourceId, Source, Tags};
-use crate::policy::{Policy, Rule};
+use crate::model::{
+    IgnoredTemplate, ImageId, Inventory, Recyclable, ResourceId, RetentionRule, Source, Tags,
+};
+use crate::policy::{Check, Orphans, Policy, Rule};
 use crate::text_fmt::{counted, thousands};
 
 /// A rule with fewer families than this has too few to compare their sizes.
 const MIN_FAMILIES: usize = 4;
 /// The maximum number of resources that a text names.
 const MAX_NAMED: usize = 10;
+/// Between two sweeps of the schedule that is deployed.
+const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
 /// Something that a person should know about a plan. It changes no decision.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +70,13 @@ pub enum Note {
         families: usize,
         /// How many of them have one member.
         single: usize,
+    },
+    /// The Recycle Bin does not keep images until their snapshots may be deleted.
+    SnapshotsOutlastBin {
+        /// The rule with the longest `delete_snapshots_after`.
+        rule: Arc<str>,
+        /// For how many days the Recycle Bin keeps images.
+        days: u32,
     },
     /// A tag is written in other letter case than the one that has an effect.
     TagIgnored {
@@ -125,6 +137,13 @@ impl fmt::Display for Note {
                 thousands(*single),
                 thousands(*families)
             ),
+            Self::SnapshotsOutlastBin { rule, days } => write!(
+                f,
+                "rule {rule}: delete_snapshots_after is too long for the Recycle Bin, which keeps images for {}: when \
+                 it ends, their snapshots are orphans and are not deleted; keep images longer, wait less, or let \
+                 [orphans] delete",
+                counted(usize::try_from(*days).unwrap_or(usize::MAX), "day")
+            ),
             Self::TagIgnored { key, effective, resources } => write!(
                 f,
                 "the tag {key} has no effect (tag keys are case-sensitive; use {effective}); on {}",
@@ -154,6 +173,7 @@ pub(super) fn of(
     policy: &Policy,
     cutoffs: &[Cutoffs],
     drafts: &[DraftDecision<'_>],
+    now: Timestamp,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
     if inventory.other_image_types > 0 {
@@ -175,8 +195,29 @@ pub(super) fn of(
         let pinned = policy.safety.pinned.iter().filter(|pin| !known.contains(pin));
         notes.extend(pinned.map(|pin| Note::PinMatchesNothing { image_id: pin.clone() }));
     }
+    notes.extend(about_the_bin(inventory, policy, now));
     about_tags(&mut notes, inventory, policy);
     notes
+}
+
+/// Whether the snapshots of an image that is deregistered now become orphans, which the policy does
+/// not delete, because the Recycle Bin loses the image before a daily sweep can find them due.
+fn about_the_bin(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Option<Note> {
+    if policy.safety.recycle_bin == Check::Off || !matches!(policy.orphans, Orphans::Report) {
+        return None;
+    }
+    let of_images = |rule: &&RetentionRule| {
+        rule.resource == Recyclable::Images
+            && rule.in_effect
+            && rule.days >= policy.safety.recycle_bin_days
+    };
+    let days =
+        inventory.retention_rules.iter().flatten().filter(of_images).map(|rule| rule.days).min()?;
+    let due = |rule: &Rule| rule.retire.delete_snapshots_after.after(now, &policy.timezone);
+    let longest = policy.rules.iter().max_by_key(|rule| due(rule))?;
+    let waited = due(longest).duration_since(now) + A_DAY;
+    let is_late = waited > SignedDuration::from_hours(24 * i64::from(days));
+    is_late.then(|| Note::SnapshotsOutlastBin { rule: longest.name.clone(), days })
 }
 
 fn about_rule(
@@ -298,6 +339,36 @@ mod tests {
         assert!(lines[1].ends_with("on ami-1") && lines[2].is_empty(), "{text}");
         let json = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<crate::plan::Plan>(&json).unwrap(), plan);
+    }
+
+    #[test]
+    fn a_wait_longer_than_the_recycle_bin_is_noted() {
+        let noted_with = |days: u32, after: &str, rest: &str| {
+            let rule = |of: &str| {
+                format!(r#"{{"rule_id":"{of}","resource":"{of}","days":{days},"in_effect":true}}"#)
+            };
+            let inventory = format!(
+                r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z","images":[{IMAGE}],
+                    "references":[],"unread":[],"retention_rules":[{},{}]}}"#,
+                rule("images"),
+                rule("snapshots"),
+            );
+            let inventory =
+                Inventory::from_json(&inventory).unwrap_or_else(|error| panic!("{error}"));
+            let policy = format!(
+                "version = 1\n[[rule]]\nname = \"all\"\nkeep = {{ last = 1 }}\nretire = {{ delete_snapshots_after = \"{after}\" }}\n{rest}"
+            );
+            let policy = Policy::parse(&policy, "p").unwrap();
+            let plan = crate::plan::plan(&inventory, &policy, inventory.taken_at);
+            plan.notes.iter().any(|note| matches!(note, Note::SnapshotsOutlastBin { days: found, .. } if *found == days))
+        };
+        assert!(noted_with(7, "7d", ""));
+        assert!(!noted_with(8, "7d", ""));
+        assert!(!noted_with(14, "7d", "") && noted_with(14, "30d", ""));
+        assert!(!noted_with(14, "30d", "[orphans]\ndelete_after = \"30d\"\n"));
+        assert!(!noted_with(14, "30d", "[safety]\nrecycle_bin = \"optional\"\n"));
+        // Such a rule does not count: the run is refused.
+        assert!(!noted_with(5, "7d", ""));
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn not_restored(image: &Image, policy: &Policy) -> Option<Box<[LaunchPermission]
 
 /// Why a run does not enable `image` although its tags say that a step disabled it; `None` if it
 /// does, or if they do not.
-pub(super) fn not_enabled(image: &Image, names: &TagNames, now: Timestamp) -> Option<NotEnabled> {
+pub(crate) fn not_enabled(image: &Image, names: &TagNames, now: Timestamp) -> Option<NotEnabled> {
     let is_left = image.state == ImageState::Disabled
         && saved_permissions(image, names).is_some()
         && !enables(image, names, now);

@@ -168,6 +168,8 @@ pub enum Reason {
     },
     /// There was no time to read the references to it and with whom it is shared.
     Unverified,
+    /// The event bus did not accept the event `Image Expired`.
+    NotAnnounced,
     /// Its step is due, but the plan is refused.
     Refused,
 }
@@ -307,6 +309,7 @@ impl fmt::Display for Reason {
             Self::Unverified => {
                 f.write_str("no time left to read what refers to it and with whom it is shared")
             }
+            Self::NotAnnounced => f.write_str("the event bus did not accept its notice"),
             Self::Refused => f.write_str("refused"),
         }
     }

@@ -168,7 +168,7 @@ pub enum SharedImages {
 /// How instances are retired that are tagged to be retired once their image exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstancePolicy {
-    /// The call that retires them.
+    /// The call that retires them, if any.
     pub retire: RetireAction,
 }
 
@@ -176,8 +176,10 @@ pub struct InstancePolicy {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum RetireAction {
-    /// It is stopped: its volumes still cost money, and it can be started again.
+    /// It is kept, whatever its tags ask for.
     #[default]
+    Never,
+    /// It is stopped: its volumes still cost money, and it can be started again.
     Stop,
     /// It is terminated, which cannot be undone.
     Terminate,

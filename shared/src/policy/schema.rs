@@ -252,7 +252,7 @@ pub struct RawOrphans {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawInstances {
-    /// The action once the image exists: "stop" or "terminate". Default: "stop".
+    /// The action once the image exists: "never", "stop" or "terminate". Default: "never".
     #[serde(default)]
     pub retire: Option<Word<RetireAction>>,
 }

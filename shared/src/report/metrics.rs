@@ -14,18 +14,31 @@ use crate::apply::Counts;
 /// Where CloudWatch files the metrics.
 pub const NAMESPACE: &str = "ImageSteward";
 
+/// The metrics of every sweep, whatever their values: alarms look at several sweeps in a row, or
+/// for a sweep that is missing.
+const OF_EVERY_SWEEP: [&str; 2] = ["Runs", "NotReached"];
+
 /// The metrics of one run of `function`, as one line of the log. They count for the moment when it
 /// ended: `took` after `began`. An alarm looks at the last minutes, and a run may take longer.
 ///
 /// Counts are plain counts, `GiBFreed` is in GiB (which has no unit in CloudWatch), `Seconds` in
-/// seconds; `Runs` is 1, so that its absence can raise an alarm. The line has all counts, but only
-/// those above zero are metrics: CloudWatch asks the same price for a zero, and it says nothing.
-pub fn metrics(function: &str, counts: &Counts, took: Duration, began: Timestamp) -> Value {
+/// seconds; `Runs` is 1 for a sweep, which the schedule started, and 0 for a run that another event
+/// started, so that its absence can raise an alarm. The line has all counts, but only those above
+/// zero and [`OF_EVERY_SWEEP`] are metrics: CloudWatch asks the same price for a zero.
+pub fn metrics(
+    function: &str,
+    counts: &Counts,
+    is_sweep: bool,
+    took: Duration,
+    began: Timestamp,
+) -> Value {
     let ended = began.saturating_add(took).unwrap_or(began);
-    let values = values(counts, took);
-    let above_zero = values.iter().filter(|(_, _, value)| *value != json!(0));
+    let values = values(counts, is_sweep, took);
+    let told = values.iter().filter(|(name, _, value)| {
+        *value != json!(0) || (is_sweep && OF_EVERY_SWEEP.contains(name))
+    });
     let names: Vec<Value> =
-        above_zero.map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
+        told.map(|(name, unit, _)| json!({ "Name": name, "Unit": unit })).collect();
     let mut line = json!({
         "_aws": {
             "Timestamp": ended.as_millisecond(),
@@ -43,7 +56,11 @@ pub fn metrics(function: &str, counts: &Counts, took: Duration, began: Timestamp
     line
 }
 
-fn values(counts: &Counts, took: Duration) -> Vec<(&'static str, &'static str, Value)> {
+fn values(
+    counts: &Counts,
+    is_sweep: bool,
+    took: Duration,
+) -> Vec<(&'static str, &'static str, Value)> {
     let Counts {
         images_seen,
         images_in_use,
@@ -62,10 +79,11 @@ fn values(counts: &Counts, took: Duration) -> Vec<(&'static str, &'static str, V
         refused,
         failed,
         not_reached,
+        events_lost,
     } = counts;
     let count = |name, value: &usize| (name, "Count", json!(value));
     vec![
-        ("Runs", "Count", json!(1)),
+        ("Runs", "Count", json!(usize::from(is_sweep))),
         count("ImagesSeen", images_seen),
         count("ImagesInUse", images_in_use),
         count("ImagesKept", images_kept),
@@ -83,6 +101,7 @@ fn values(counts: &Counts, took: Duration) -> Vec<(&'static str, &'static str, V
         count("Refused", refused),
         count("Failed", failed),
         count("NotReached", not_reached),
+        count("EventsLost", events_lost),
         ("Seconds", "Seconds", json!(took.as_secs_f64())),
     ]
 }
@@ -92,10 +111,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_sweep_counts_as_a_run() {
+        let began = "2026-11-22T12:00:00Z".parse().unwrap();
+        let counts = Counts { images_seen: 1, events_lost: 2, ..Counts::default() };
+        let line = metrics("steward-reap-snapshots", &counts, false, Duration::ZERO, began);
+        let told = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap();
+        let names: Vec<_> = told.iter().map(|one| one["Name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["ImagesSeen", "EventsLost", "Seconds"]);
+        assert_eq!((&line["Runs"], &line["NotReached"]), (&json!(0), &json!(0)));
+    }
+
+    #[test]
     fn every_metric_that_is_announced_has_a_value() {
         let counts = Counts { images_seen: 7, gib_freed: 16, refused: 1, ..Counts::default() };
         let began = "2026-11-22T12:00:00.5Z".parse().unwrap();
-        let line = metrics("steward-prune-images", &counts, Duration::from_millis(1500), began);
+        let took = Duration::from_millis(1500);
+        let line = metrics("steward-prune-images", &counts, true, took, began);
         assert_eq!(line["_aws"]["Timestamp"], 1_795_348_802_000_i64);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(directive["Namespace"], "ImageSteward");
@@ -113,9 +144,12 @@ mod tests {
         assert_eq!(line["Seconds"], 1.5);
         assert_eq!(line["Runs"], 1);
         let names: Vec<_> = metrics.iter().map(|one| one["Name"].as_str().unwrap()).collect();
-        assert_eq!(names, ["Runs", "ImagesSeen", "GiBFreed", "Refused", "Seconds"]);
+        assert_eq!(names, ["Runs", "ImagesSeen", "GiBFreed", "Refused", "NotReached", "Seconds"]);
         assert_eq!(line["ImagesKept"], 0, "it is in the log all the same");
         // All on the first level: the directive, the dimension and every count.
-        assert_eq!(line.as_object().unwrap().len(), values(&counts, Duration::ZERO).len() + 2);
+        assert_eq!(
+            line.as_object().unwrap().len(),
+            values(&counts, true, Duration::ZERO).len() + 2
+        );
     }
 }

@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::plan::is_managed;
 use crate::policy::{CopyToSnapshots, Policy};
+use crate::text_fmt::printable;
 
 pub use self::untagged::{MAX_TAG_SETS, MissingTags, TAGGED_FOR, Untagged, find_untagged};
 
@@ -68,8 +69,14 @@ pub fn plan_tags(
     with_room(image, snapshots, policy, &provenance, wanted)
 }
 
-/// Decides about the tag that says who made `image`, on it and its `snapshots`. The words of
-/// a service may be longer than a tag holds: then it is cut.
+/// The value of the tag that says who made an image, as an event names them: what cannot be seen in
+/// it is escaped, and what is longer than a tag holds is cut.
+pub fn creator_value(named: &str) -> String {
+    printable(named).chars().take(MAX_VALUE).collect()
+}
+
+/// Decides about the tag that says who made `image`, on it and its `snapshots`; `creator` is a
+/// [`creator_value`].
 pub fn plan_creator(
     image: &Image,
     snapshots: &[Snapshot],
@@ -78,8 +85,7 @@ pub fn plan_creator(
 ) -> TagPlan {
     // Of two who say that they made it, the first is believed, on the snapshots as on the image.
     let creator = image.tags.get(&policy.tag_names.created_by).unwrap_or(creator);
-    let creator: String = creator.chars().take(MAX_VALUE).collect();
-    let wanted = vec![(policy.tag_names.created_by.clone(), creator)];
+    let wanted = vec![(policy.tag_names.created_by.clone(), creator.to_owned())];
     with_room(image, snapshots, policy, &wanted, wanted.clone())
 }
 

@@ -92,6 +92,16 @@ fn is_cut_to_what_a_tag_holds_whichever_event_comes_first() {
 }
 
 #[test]
+fn is_written_in_one_line_of_what_can_be_seen() {
+    let fake = fake(new_image());
+    let mut event = made("ami-00000001", "CreateImage");
+    event["detail"]["userIdentity"]["arn"] = json!("arn:alice\nTeam=red\u{202e}");
+    run(&fake, FunctionKind::TagImage, &event);
+    let shown = "arn:alice\\u{a}Team=red\\u{202e}".to_owned();
+    assert_eq!(creators(&fake), vec![Some(shown); 3]);
+}
+
+#[test]
 fn is_asked_for_again_while_the_image_is_not_to_be_seen_yet() {
     let fake = fake(json!({}));
     let event_of = |time: &str| {
@@ -132,7 +142,7 @@ fn needs_a_call_that_made_an_image_of_ours() {
         (made("ami-00000001", "RunInstances"), "the call RunInstances"),
         (made("i-1", "CreateImage"), "detail.responseElements.imageId"),
         (failed, "failed: Client.UnauthorizedOperation"),
-        (elsewhere, "the event is from us-east-1"),
+        (elsewhere, "about the Region \"us-east-1\""),
     ] {
         let report = run(&fake, FunctionKind::TagImage, &event);
         let Answer::Ignored { reason: found } = &report.answer else { panic!("{report:?}") };

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod announcing;
 mod creator;
 mod publishing;
 mod retiring;
@@ -11,11 +12,13 @@ mod tagging;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use steward::apply::StepResult;
+use steward::cloud::NamedBus;
 use steward::events::{Event, publish};
 use steward::jobs::{Answer, FunctionKind, Job, JobError, JobReport, Mode};
 use steward::model::{AccountRegion, Deadline, NoDeadline, Tags};
 use steward::policy::Policy;
 use steward::progress::{NoProgress, RunContext};
+use steward_eventbridge::{EC2_SOURCE, EventOrigin};
 use steward_tests::fake::{Call, Fake};
 
 const ALICE: &str = "arn:aws:sts::123456789012:assumed-role/Packer/alice";
@@ -29,6 +32,8 @@ retire = { deprecate_after = "0d", disable_after = "7d", deregister_after = "14d
 max_fraction = 1.0
 [tagging]
 set = { ManagedBy = "image-steward" }
+[instances]
+retire = "stop"
 "#;
 
 fn fake(fleet: Value) -> Fake {
@@ -39,10 +44,41 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
+/// The same with a bus, to which the run's own events go too, as a function does it.
+fn run_with_bus(
+    fake: &Fake,
+    mode: Mode,
+    function: FunctionKind,
+    event: &Value,
+    deadline: &dyn Deadline,
+) -> JobReport {
+    let to = NamedBus { bus: fake, name: "default" };
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let mut report = run_job(fake, POLICY, mode, Some(to), function, event, deadline).unwrap();
+    block_on(report.publish(to, &target, deadline));
+    report
+}
+
+fn block_on<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(work)
+}
+
 fn run_within(
     fake: &Fake,
     policy: &str,
     mode: Mode,
+    function: FunctionKind,
+    event: &Value,
+    deadline: &dyn Deadline,
+) -> Result<JobReport, JobError> {
+    run_job(fake, policy, mode, None, function, event, deadline)
+}
+
+fn run_job(
+    fake: &Fake,
+    policy: &str,
+    mode: Mode,
+    bus: Option<NamedBus<'_>>,
     function: FunctionKind,
     event: &Value,
     deadline: &dyn Deadline,
@@ -52,14 +88,15 @@ fn run_within(
     let job = Job {
         cloud: fake,
         instances: fake,
+        bus,
         target: &target,
         policy: &policy,
         mode,
         now: now(),
         context: RunContext { deadline, progress: &NoProgress },
     };
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(job.run(function, &steward_eventbridge::parse(event)))
+    let origin = EventOrigin { source: EC2_SOURCE, target: &target };
+    block_on(job.run(function, &steward_eventbridge::parse(event, origin)))
 }
 
 fn run_under(

@@ -1,5 +1,10 @@
 //! The events that are published.
 
+use std::collections::BTreeMap;
+
+use steward::cloud::MAX_BATCH_BYTES;
+use steward::events::{EventHeader, ImageTagged};
+
 use super::*;
 
 /// Two expired images of one family, one of them marked long ago, and an instance.
@@ -130,4 +135,24 @@ fn names_what_each_message_is_about() {
             "arn:aws:ec2:eu-central-1::snapshot/snap-00000001",
         ]
     );
+}
+
+/// Names and tags are other people's texts, and there may be much of them.
+#[test]
+fn is_within_the_limits_of_a_bus_and_shows_every_character() {
+    let header = EventHeader { version: 1, account: "1".into(), region: "r".into(), omitted: 0 };
+    let tags = BTreeMap::from([("Team".to_owned(), "a\nb".to_owned() + &"x".repeat(250))]);
+    let tags: BTreeMap<_, _> = (0..2_000).map(|n| (format!("snap-{n}"), tags.clone())).collect();
+    let event = Event::ImageTagged(ImageTagged { header, image_id: "ami-1".into(), tags });
+    let target = AccountRegion {
+        account: "123456789012".parse().unwrap(),
+        region: "eu-central-1".parse().unwrap(),
+    };
+    let message = event.message(&target).unwrap();
+    assert!(message.bytes() <= MAX_BATCH_BYTES, "{}", message.bytes());
+    let detail: Value = serde_json::from_str(&message.detail).unwrap();
+    let left = detail["tags"].as_object().unwrap();
+    assert_eq!(detail["omitted"], json!(2_000 - left.len()));
+    let shown = left["snap-0"]["Team"].as_str().unwrap();
+    assert!(shown.starts_with("a\\u{a}bx"), "{shown}");
 }

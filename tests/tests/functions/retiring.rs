@@ -52,10 +52,26 @@ fn stops_the_instance_that_asked_for_it() {
 #[test]
 fn terminates_if_the_policy_says_so() {
     let fake = imaged("web-2");
-    let policy = format!("{POLICY}[instances]\nretire = \"terminate\"\n");
+    let policy = POLICY.replace("\"stop\"", "\"terminate\"");
     let event = image_event("ami-00000002", "available");
     run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &event);
     assert_eq!(states(&fake), ["terminated", "running"]);
+}
+
+#[test]
+fn retires_nothing_unless_the_policy_says_so() {
+    let policy = POLICY.replace("[instances]\nretire = \"stop\"\n", "");
+    let fake = imaged("web-2");
+    let report = run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &schedule());
+    let [reason] = &kept(&report)[..] else { panic!("{report:?}") };
+    assert!(reason.starts_with("the policy retires no instances"), "{reason}");
+    assert_eq!((fake.calls().len(), states(&fake)[0].as_str()), (1, "running"), "one listing");
+    assert!(report.counts.is_some(), "a sweep is counted all the same");
+    fake.forget_calls();
+    let event = image_event("ami-00000002", "available");
+    let report = run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &event);
+    assert!(matches!(&report.answer, Answer::Ignored { reason: found } if found == reason));
+    assert_eq!(fake.calls(), []);
 }
 
 #[test]
@@ -150,7 +166,7 @@ fn looks_again_right_before_the_step() {
             "would be deleted with it and are not in the image: vol-00000009",
         ),
     ];
-    let policy = format!("{POLICY}[instances]\nretire = \"terminate\"\n");
+    let policy = POLICY.replace("\"stop\"", "\"terminate\"");
     for (change, reason) in changes {
         let fake = imaged("web-2");
         fake.freeze_listings();
@@ -191,7 +207,29 @@ fn says_that_a_sweep_succeeded_in_part() {
     let Event::SweepCompleted(sweep) = &report.events[0] else { panic!("{report:?}") };
     let counts = (sweep.counts.instances_retired, sweep.counts.failed);
     assert_eq!((sweep.status.as_str(), counts), ("part", (1, 1)));
-    assert_eq!(report.failure, None);
+    assert_eq!(report.failure, None, "the next sweep completes it");
+}
+
+/// Nothing may come after an event for a long time.
+#[test]
+fn an_event_that_succeeded_in_part_is_retried() {
+    let fake = imaged("web-2");
+    fake.change(|fleet| {
+        let mut other = fleet.instances[0].clone();
+        other.instance_id = "i-00000003".parse().unwrap();
+        fleet.instances.push(other);
+    });
+    let event = image_event("ami-00000002", "available");
+    let failing = "ec2:DescribeInstanceAttribute";
+    fake.set(steward_tests::switches::Switches::default().and_fail_about(
+        failing,
+        "InternalError",
+        "i-00000003",
+    ));
+    let report = run(&fake, FunctionKind::RetireInstance, &event);
+    assert_eq!(states(&fake), ["stopped", "running", "running"]);
+    let error = report.failure.unwrap().to_string();
+    assert!(error.starts_with("1 succeeded, 1 failed; the first: "), "{error}");
 }
 
 #[test]

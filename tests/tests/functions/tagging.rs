@@ -5,6 +5,7 @@ use steward::apply::{Status, StepKind};
 use steward::jobs::Pruned;
 use steward::tagging::MAX_TAG_SETS;
 use steward_tests::fleet::Fleet;
+use steward_tests::switches::Switches;
 
 use super::*;
 
@@ -53,6 +54,54 @@ fn the_retried_event_tags_the_image() {
     once().unwrap();
     assert!(fake.world().images[0].tags.has("ManagedBy"));
     assert!(fake.world().snapshots[0].tags.has("image-steward:image"));
+}
+
+/// What was not tagged would stay so until a sweep, which need not come.
+#[test]
+fn an_event_that_succeeded_in_part_is_retried_and_writes_the_rest() {
+    let fake = fake(new_image());
+    let failing = Switches::default().and_fail_about("ec2:CreateTags", "InternalError", "snap-");
+    fake.set(failing);
+    let event = available(Some("2026-11-22T11:59:30Z"));
+    let report = run(&fake, FunctionKind::TagImage, &event);
+    let error = report.failure.unwrap();
+    assert!(matches!(&error, JobError::PartFailed { count: 1, done: 1, .. }), "{error}");
+    assert!(error.to_string().starts_with("1 succeeded, 1 failed; the first: tag of snap-"));
+    assert!(matches!(&report.events[..], [Event::ImageTagged(one)] if one.tags.len() == 1));
+    fake.set(Switches::default());
+    let report = run(&fake, FunctionKind::TagImage, &event);
+    assert_eq!(report.failure, None);
+    assert!(matches!(&report.events[..], [Event::ImageTagged(one)] if one.tags.len() == 1));
+    assert!(fake.world().snapshots[0].tags.has("image-steward:image"));
+}
+
+#[test]
+fn an_image_whose_snapshots_could_be_deleted_in_part_only_is_retried() {
+    let old = |n: usize| {
+        json!({
+            "snapshot_id": format!("snap-{n:08}"), "volume_id": format!("vol-{n:08}"),
+            "description": "Created by CreateImage(i-00000009) for ami-00000009",
+            "tags": {"image-steward:image": "ami-00000009",
+                     "image-steward:delete-after": "2026-11-20T00:00:00Z"},
+        })
+    };
+    let fake = fake(json!({
+        "images": [{"image_id": "ami-00000001"}], "snapshots": [old(1), old(2)],
+        "recycled_images": [{
+            "image": {"image_id": "ami-00000009"},
+            "entered_at": "2026-11-10T00:00:00Z", "leaves_at": "2026-11-24T00:00:00Z",
+        }],
+        "instances": [{"instance_id": "i-00000001", "image_id": "ami-00000001"}],
+    }));
+    let failing = Switches::default();
+    fake.set(failing.and_fail_about("ec2:DeleteSnapshot", "InternalError", "snap-00000002"));
+    let report = run(&fake, FunctionKind::ReapSnapshots, &schedule());
+    assert_eq!((report.failure, fake.world().snapshots.len()), (None, 1));
+    fake.change(|fleet| fleet.snapshots.push(serde_json::from_value(old(3)).unwrap()));
+    let event = image_event("ami-00000009", "deregistered");
+    let report = run(&fake, FunctionKind::ReapSnapshots, &event);
+    let error = report.failure.unwrap();
+    assert!(matches!(error, JobError::PartFailed { count: 1, done: 1, .. }), "{error}");
 }
 
 #[test]
@@ -334,24 +383,20 @@ fn what_could_not_be_tagged_is_reported_and_fails_no_sweep() {
         let fake = unannounced(2);
         // After the listings, which a sweep needs for its plan.
         fake.freeze_listings();
-        fake.set(steward_tests::switches::Switches::default().and_fail_about(
-            action,
-            "UnauthorizedOperation",
-            "-0000000",
-        ));
+        fake.set(Switches::default().and_fail_about(action, "UnauthorizedOperation", "-0000000"));
         let report = swept(&fake);
         let outcome = &pruned(&report).outcome;
         let failed: Vec<_> = outcome.failed().map(|one| one.resource.to_string()).collect();
         assert_eq!(failed, steps, "{action}");
         assert_eq!(outcome.status(), Status::Failed);
         assert_eq!(report.failure, None, "the sweep itself succeeded");
-        fake.set(steward_tests::switches::Switches::default());
+        fake.set(Switches::default());
         swept(&fake);
         assert_eq!(untagged(&fake), [] as [&str; 0]);
     }
     // Where all is denied, few calls find that out.
     let fake = unannounced(150);
-    fake.set(steward_tests::switches::Switches::deny(&["ec2:CreateTags"]));
+    fake.set(Switches::deny(&["ec2:CreateTags"]));
     let report = swept(&fake);
     assert!(fake.changing_calls().len() <= 21, "{}", fake.changing_calls().len());
     assert_eq!(report.counts.unwrap().failed, 300);

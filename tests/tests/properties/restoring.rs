@@ -32,7 +32,7 @@ proptest! {
 
     #[test]
     fn whatever_a_policy_did_is_taken_back(
-        fleet in a_fleet().prop_map(untouched), mut rules in some_rules(), days in 0_usize..4, twice in any::<bool>(),
+        fleet in a_fleet().prop_map(untouched), mut rules in some_rules(), days in 0_usize..4, twice in any::<bool>(), found_by_tags in any::<bool>(),
     ) {
         rules.lift_caps();
         let (fake, policy, names) = (Fake::new(&fleet), rules.policy(), TagNames::under("image-steward:"));
@@ -43,9 +43,10 @@ proptest! {
             sweep(&fake, &policy, at);
             reap(&fake, &policy, at);
         }
+        let options = RestoreOptions { found_by_tags, ..RestoreOptions::default() };
         let images = run(images_since(now(), &names, &fake)).unwrap();
         for image in images.iter().cycle().take(images.len() * if twice { 2 } else { 1 }) {
-            let mut restored = run(restore(image, &RestoreOptions::default(), &names, at, &fake));
+            let mut restored = run(restore(image, &options, &names, at, &fake));
             let is_back = matches!(restored.status, RestoreStatus::Restored | RestoreStatus::Untouched);
             prop_assert!(is_back, "{restored:?}");
             let with = restored.not_shared.clone();

@@ -43,7 +43,7 @@ pub fn job<'a>(
     now: Timestamp,
 ) -> Job<'a> {
     let context = RunContext::UNLIMITED;
-    Job { cloud: fake, instances: fake, target, policy, mode, now, context }
+    Job { cloud: fake, instances: fake, bus: None, target, policy, mode, now, context }
 }
 
 /// One sweep over images in apply mode.

@@ -3,7 +3,7 @@
 //! The real thing is `apply` on the account in memory, day by day, with all that it reads on its
 //! way. The simulation begins with an inventory in which all of that has been read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
@@ -90,8 +90,13 @@ fn real_lines(fake: &Fake) -> BTreeMap<String, String> {
 
 /// The fleet without images that somebody shared after they were marked: a run asks with whom an
 /// image is shared only when it is about to do something to it, so that one that waits for its step
-/// is rescued when that is due, and by a simulation, which knows, at once.
+/// is rescued when that is due, and by a simulation, which knows, at once. The same holds for marks
+/// on the snapshots of an image that something uses of which only a run asks.
 fn asked_in_time(mut fleet: Fleet) -> Fleet {
+    let used: BTreeSet<_> = fleet.images.iter().flat_map(|image| image.snapshots.clone()).collect();
+    for snapshot in fleet.snapshots.iter_mut().filter(|one| used.contains(&one.snapshot_id)) {
+        snapshot.tags = snapshot.tags.without(&["image-steward:delete-after".to_owned()]);
+    }
     for image in &mut fleet.images {
         if image.tags.has("image-steward:expired-at") {
             image.launch_permissions.clear();

@@ -105,8 +105,6 @@ fn events(fake: &Fake, policy: &Policy, lost: &[bool]) {
         let trigger = Trigger::Image {
             image: image.image_id.clone(),
             state: ImageState::Available,
-            account: None,
-            region: None,
             message: String::new(),
             at: Some(at),
         };

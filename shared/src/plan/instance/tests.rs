@@ -6,6 +6,10 @@ fn policy(more: &str) -> Policy {
     Policy::parse(&format!("{POLICY}{more}"), "test").unwrap()
 }
 
+fn stop() -> Policy {
+    policy("[instances]\nretire = \"stop\"\n")
+}
+
 fn instance(asked: &str) -> Instance {
     Instance {
         instance_id: "i-1".parse().unwrap(),
@@ -31,7 +35,7 @@ fn snapshot(completed: Option<bool>) -> Snapshot {
 }
 
 fn decide(instance: &Instance, protection: &InstanceProtection, image: Option<&Image>) -> String {
-    decide_under(&policy(""), instance, protection, image, &[snapshot(Some(true))])
+    decide_under(&stop(), instance, protection, image, &[snapshot(Some(true))])
 }
 
 fn decide_under(
@@ -62,6 +66,19 @@ fn an_instance_is_retired_once_its_own_image_exists() {
 }
 
 #[test]
+fn nothing_is_retired_under_a_policy_that_does_not_say_so() {
+    let (good, image) = (InstanceProtection::default(), image());
+    for more in ["", "[instances]\n", "[instances]\nretire = \"never\"\n"] {
+        let policy = policy(more);
+        let instance = instance("ami-1");
+        let found = decide_under(&policy, &instance, &good, Some(&image), &[snapshot(Some(true))]);
+        assert_eq!(found, format!("Keep: {NOT_ALLOWED}"), "{more}");
+        assert_eq!(not_allowed(&instance, &policy).unwrap().reasons, [InstanceReason::NotAllowed]);
+    }
+    assert_eq!(not_allowed(&instance("ami-1"), &stop()), None);
+}
+
+#[test]
 fn a_volume_that_is_not_in_the_image_prevents_termination_but_not_a_stop() {
     let mut instance = instance("ami-1");
     instance.volumes = ["vol-1", "vol-2", "vol-3"].map(Into::into).into();
@@ -79,13 +96,13 @@ fn a_volume_that_is_not_in_the_image_prevents_termination_but_not_a_stop() {
         decide(&terminate, unknown),
         "Keep: would be deleted with it and are not in the image: vol-1, vol-2, vol-3"
     );
-    let stop = decide(&policy(""), snapshot(Some(true)));
+    let stop = decide(&stop(), snapshot(Some(true)));
     assert_eq!(stop, "Stop: ami-1 is made of it and available");
 }
 
 #[test]
 fn it_is_asked_for_by_id_or_name() {
-    let (policy, image) = (policy(""), image());
+    let (policy, image) = (stop(), image());
     for asked in ["ami-1", "web", " web "] {
         assert!(asks_for(&instance(asked), &image, &policy), "{asked}");
     }
@@ -192,11 +209,11 @@ fn whatever_is_in_doubt_keeps_it() {
     let found = decide(&instance("ami-1"), &good, Some(&expired));
     assert_eq!(found, "Keep: the image is on its way out itself");
     let marked = Snapshot { tags: mark("image-steward:delete-after"), ..snapshot(Some(true)) };
-    let found = decide_under(&policy(""), &instance("ami-1"), &good, Some(&image()), &[marked]);
+    let found = decide_under(&stop(), &instance("ami-1"), &good, Some(&image()), &[marked]);
     assert_eq!(found, "Keep: the image is on its way out itself");
     for snapshots in [vec![], vec![snapshot(Some(false))], vec![snapshot(None)]] {
         let instance = instance("ami-1");
-        let found = decide_under(&policy(""), &instance, &good, Some(&image()), &snapshots);
+        let found = decide_under(&stop(), &instance, &good, Some(&image()), &snapshots);
         assert_eq!(found, "Keep: not complete: snap-1");
     }
 }
@@ -207,6 +224,7 @@ fn an_instance_that_is_already_retired_is_left_out() {
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
     for (policy, done) in [
         (policy(""), [Stopping, Stopped, ShuttingDown, Terminated].as_slice()),
+        (stop(), [Stopping, Stopped, ShuttingDown, Terminated].as_slice()),
         (terminate, &[ShuttingDown, Terminated]),
     ] {
         for state in [Pending, Running, Stopping, Stopped, ShuttingDown, Terminated, Unknown] {

@@ -79,13 +79,34 @@ pub enum SnapshotAction {
 }
 
 impl SnapshotPlan {
+    /// Whether the event `Snapshot Marked` must be accepted by the bus before anything is done about
+    /// the snapshot: an orphan is tagged, or is deleted because of its tag, which may be anybody's. Of
+    /// the other snapshots, the event of their image told when it was deregistered.
+    pub fn announces(&self, decision: &SnapshotDecision) -> bool {
+        let is_orphan = |reason: &SnapshotReason| matches!(reason, SnapshotReason::Orphaned { .. });
+        match decision.action {
+            SnapshotAction::Mark => true,
+            SnapshotAction::Delete => decision.reasons.iter().any(is_orphan),
+            SnapshotAction::Keep => false,
+        }
+    }
+
     /// Keeps `snapshots` for now, because there was no time to verify them.
     pub fn defer_unverified(&mut self, snapshots: &HashSet<SnapshotId>) {
+        self.defer(snapshots, &SnapshotReason::Unverified);
+    }
+
+    /// Keeps `snapshots` for now, because the bus did not accept the event `Snapshot Marked` of them.
+    pub fn defer_unannounced(&mut self, snapshots: &HashSet<SnapshotId>) {
+        self.defer(snapshots, &SnapshotReason::NotAnnounced);
+    }
+
+    fn defer(&mut self, snapshots: &HashSet<SnapshotId>, reason: &SnapshotReason) {
         for decision in &mut self.decisions {
             if snapshots.contains(&decision.snapshot_id) && decision.action != SnapshotAction::Keep
             {
                 decision.action = SnapshotAction::Keep;
-                decision.reasons.push(SnapshotReason::Unverified);
+                decision.reasons.push(reason.clone());
             }
         }
     }
@@ -188,15 +209,16 @@ impl<'a> SnapshotFacts<'a> {
         world
     }
 
-    /// From when on EC2's own data allows deleting `snapshot`, which carries a time in a tag.
-    /// `origin` is the image that EC2 made it for, `named` the one in its tags.
+    /// From when on EC2's own data allows deleting `snapshot`, which carries a time in a tag; and the
+    /// image whose orphan it is, if EC2 does not tell when that was deregistered. `origin` is the image
+    /// that EC2 made it for, `named` the one in its tags.
     fn departed(
         &self,
         snapshot: &Snapshot,
         origin: Option<&Origin>,
         named: Option<&ImageId>,
         policy: &Policy,
-    ) -> Result<Timestamp, SnapshotReason> {
+    ) -> Result<(Timestamp, Option<ImageId>), SnapshotReason> {
         let image = match origin {
             None => return Err(SnapshotReason::NotAttributed),
             Some(Origin::Unverified(image)) => {
@@ -205,20 +227,20 @@ impl<'a> SnapshotFacts<'a> {
             Some(Origin::Known(image)) => image,
         };
         if policy.safety.recycle_bin == Check::Off {
-            return Ok(Timestamp::MIN);
+            return Ok((Timestamp::MIN, None));
         }
         let Some(recycled) = &self.recycled else { return Err(SnapshotReason::RecycleBinUnread) };
-        let allowed = match recycled.get(image) {
-            Some(recycled) => self.allowed_after(recycled, snapshot, policy)?,
+        let (allowed, orphan) = match recycled.get(image) {
+            Some(recycled) => (self.allowed_after(recycled, snapshot, policy)?, None),
             None if matches!(policy.orphans, Orphans::Report) => {
                 return Err(SnapshotReason::OrphansStay);
             }
-            None => Timestamp::MIN,
+            None => (Timestamp::MIN, Some(image.clone())),
         };
         // An image that shared it went later.
         let later = named.filter(|named| *named != image).and_then(|named| recycled.get(named));
         let later = later.map(|later| self.allowed_after(later, snapshot, policy)).transpose()?;
-        Ok(later.map_or(allowed, |later| later.max(allowed)))
+        Ok((later.map_or(allowed, |later| later.max(allowed)), orphan))
     }
 
     /// From when on a snapshot of this image, which is in the Recycle Bin, may be deleted. Which rule
@@ -303,7 +325,7 @@ fn decide(
     {
         kept.push(SnapshotReason::ImageExists { image: image.clone() });
     }
-    let mut since = None;
+    let (mut since, mut orphan) = (None, None);
     match due(snapshot, policy, now) {
         Ok(at) => since = Some(at),
         Err(reasons) => kept.extend(reasons),
@@ -314,14 +336,16 @@ fn decide(
     };
     if since.is_some() && !kept.iter().any(exists) {
         match world.departed(snapshot, origin.as_ref(), named.as_ref(), policy) {
-            Ok(at) if at > now => kept.push(SnapshotReason::NotBefore { at }),
-            Ok(at) => since = since.max(Some(at)),
+            Ok((at, _)) if at > now => kept.push(SnapshotReason::NotBefore { at }),
+            Ok((at, orphan_of)) => (since, orphan) = (since.max(Some(at)), orphan_of),
             Err(reason) => kept.push(reason),
         }
     }
     let (action, reasons) = match since {
         Some(since) if kept.is_empty() => {
-            (SnapshotAction::Delete, vec![SnapshotReason::Due { since }])
+            let orphaned = orphan.map(|image| SnapshotReason::Orphaned { image });
+            let reasons = orphaned.into_iter().chain([SnapshotReason::Due { since }]).collect();
+            (SnapshotAction::Delete, reasons)
         }
         _ => (SnapshotAction::Keep, kept),
     };

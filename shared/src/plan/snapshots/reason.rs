@@ -137,6 +137,8 @@ pub enum SnapshotReason {
     },
     /// Time did not suffice to read with whom it is shared.
     Unverified,
+    /// The event bus did not accept the event `Snapshot Marked`.
+    NotAnnounced,
     /// Its time has come, but the plan refuses to delete anything.
     Refused,
 }
@@ -209,6 +211,7 @@ impl fmt::Display for SnapshotReason {
             Self::NotRecoverable => f.write_str("the Recycle Bin's rules leave it out"),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::Unverified => f.write_str("no time left to read with whom it is shared"),
+            Self::NotAnnounced => f.write_str("the event bus did not accept its notice"),
             Self::Refused => f.write_str("refused"),
         }
     }
