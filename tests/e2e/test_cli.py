@@ -23,19 +23,18 @@ from harness import (
 )
 from outcomes import taken, with_result
 from worlds import (
-    DELETE_AFTER,
     DUE,
     DUE_SNAPSHOTS,
     INSTANCE,
-    LEDGER_IMAGE,
     PLAIN,
-    ago,
     ami,
     image,
     image_ids,
     policy,
+    recycled,
     snap,
     snapshot_ids,
+    tagged_snapshot,
     web_fleet,
 )
 
@@ -126,13 +125,11 @@ class TestGoodWeather:
     def test_apply_reaps_what_earlier_runs_left(
         self, account: Account, rules: str
     ) -> None:
-        ledger = {
-            "image-steward:image": ami(40),
-            "image-steward:delete-after": "2026-01-01T00:00:00Z",
+        left = {
+            "snapshots": [tagged_snapshot(31, 40)],
+            "recycled_images": [recycled(40)],
         }
-        account.load(
-            web_fleet() | {"snapshots": [{"snapshot_id": snap(31), "tags": ledger}]}
-        )
+        account.load(web_fleet() | left)
         applied = image_steward(account, "apply", "--policy", rules)
         assert applied.returncode == DONE
         assert snap(31) not in snapshot_ids(account.fleet())
@@ -156,12 +153,11 @@ class TestOutcomes:
     def test_what_was_done_is_said_although_the_other_half_failed(
         self, account: Account, rules: str
     ) -> None:
-        orphan = {
-            "snapshot_id": snap(99),
-            "tags": {LEDGER_IMAGE: ami(99), DELETE_AFTER: ago(1)},
-            "started_at": ago(90),
+        left = {
+            "snapshots": [tagged_snapshot(99, 99)],
+            "recycled_images": [recycled(99)],
         }
-        account.load(web_fleet() | {"snapshots": [orphan]})
+        account.load(web_fleet() | left)
         account.switch(deny=["DeleteSnapshot"])
         done = image_steward(account, "apply", "--policy", rules, "--format", "json")
         assert done.returncode == PART, done.stderr

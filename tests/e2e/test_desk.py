@@ -327,7 +327,7 @@ class TestSavedPlan:
         done = image_steward(account, "apply", file)
         assert done.returncode == REFUSED
         assert "rescued (5)" in done.stdout
-        assert "Refused: no rule of the Recycle Bin covers snapshots" in done.stdout
+        assert "Refused: no rule of the Recycle Bin keeps snapshots" in done.stdout
 
     def test_what_was_done_is_said_even_if_nobody_listens(
         self, account: Account, saved: str

@@ -13,10 +13,8 @@ import pytest
 
 from harness import NOWHERE, ROOT, Account, image_steward
 from worlds import (
-    DELETE_AFTER,
     DEPRECATION,
     INSTANCE,
-    LEDGER_IMAGE,
     MARK,
     PERMISSIONS,
     PLAIN,
@@ -27,7 +25,10 @@ from worlds import (
     image_ids,
     image_of,
     policy,
+    recycled,
+    saved,
     snap,
+    tagged_snapshot,
     web_fleet,
 )
 
@@ -181,7 +182,7 @@ def disable(fleet: dict[str, Any], number: int) -> None:
     ours = {
         MARK: ago(6),
         PERMISSIONS: f"{ami(number)} {STRANGER}",
-        DEPRECATION: f"{ami(number)} none disabled {ago(6)}",
+        DEPRECATION: saved(number, 6, step="disabled"),
     }
     image = image_of(fleet, ami(number))
     image.update(state="disabled", deprecation_time=ago(6), tags=ours)
@@ -192,11 +193,12 @@ def test_apply_makes_exactly_the_changes_that_the_readme_names(
 ) -> None:
     file = tmp_path / "policy.toml"
     text = policy(EVERY_STEP, ORPHANS)
-    file.write_text(text.replace("[safety]\n", '[safety]\nshared_images = "retire"\n'))
+    shared = f'shared_images = "retire"\nshare_back = ["{STRANGER}"]\n'
+    file.write_text(text.replace("[safety]\n", f"[safety]\n{shared}"))
     fleet = every_source()
     disable(fleet, 8)
-    due = {LEDGER_IMAGE: ami(51), DELETE_AFTER: ago(1)}
-    fleet["snapshots"].append({"snapshot_id": snap(51), "tags": due})
+    fleet["snapshots"].append(tagged_snapshot(51, 51))
+    fleet["recycled_images"] = [recycled(51)]
     going = image(9, 30, marked=9)
     fleet["images"].append(going)
     disable(fleet, 9)
@@ -217,7 +219,7 @@ def test_restore_makes_exactly_the_calls_that_the_readme_names(
     fleet = web_fleet()
     disable(fleet, 4)
     # The owner wanted it deprecated one day, and we were quicker.
-    later = {MARK: ago(6), DEPRECATION: f"{ami(3)} {ago(-365)}"}
+    later = {MARK: ago(6), DEPRECATION: saved(3, 6, ago(-365))}
     image_of(fleet, ami(3)).update(deprecation_time=ago(6), tags=later)
     account.load(fleet)
     done = image_steward(account, "apply", "--policy", str(file))
@@ -225,7 +227,7 @@ def test_restore_makes_exactly_the_calls_that_the_readme_names(
     account.client("ec2").delete_snapshot(SnapshotId=snap(5))
     account.forget_calls()
     wanted = ("--all-since", ago(30), "--keep-until", "2099-01-01")
-    done = image_steward(account, "restore", *wanted)
+    done = image_steward(account, "restore", *wanted, "--share-with", STRANGER)
     assert done.returncode == 0, done.stdout + done.stderr
     assert permissions_used(account) == named_permissions("Restore")
     assert image_ids(account.fleet()) == image_ids(fleet)

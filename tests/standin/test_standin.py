@@ -182,11 +182,14 @@ def test_a_new_fleet_leaves_nothing_of_the_old(standin):
     assert all(section == [] for section in got.values())
 
 
-def test_a_shared_snapshot_is_as_old_as_its_oldest_image(standin):
+def test_a_shared_snapshot_was_made_for_its_oldest_image(standin):
     days = ["2026-01-03T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]
     standin.load(images=[image(n, 1, created_at=day) for n, day in enumerate(days)])
     [one] = standin.fleet()["snapshots"]
     assert one["started_at"] == "2026-01-01T00:00:00Z"
+    made_for = f"Created by CreateImage(i-00000000000000000) for {ami(1)}"
+    assert one["description"] == made_for
+    assert one["volume_id"] == snap(1).replace("snap-", "vol-")
 
 
 def test_patching_adds_and_replaces(standin):

@@ -125,6 +125,7 @@ pub fn restored_text(all: &[Restored]) -> String {
     for Restored { image_id, status, done, not_shared, problem } in all {
         let word = match status {
             RestoreStatus::Restored => "restored",
+            RestoreStatus::Untouched if !not_shared.is_empty() => "restored before, but not shared",
             RestoreStatus::Untouched => "nothing to do: it was not on its way out",
             RestoreStatus::Gone => "gone",
             RestoreStatus::Failed => "failed",
