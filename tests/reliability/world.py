@@ -30,6 +30,7 @@ retire = { disable_after = "1d", deregister_after = "14d", delete_snapshots_afte
 max_per_run = 1000
 max_fraction = 1.0
 shared_images = "retire"
+share_back = ["111122223333"]
 [orphans]
 delete_after = "7d"
 """
