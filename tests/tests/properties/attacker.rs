@@ -538,14 +538,14 @@ fn run_both<T>(
 }
 
 fn harms(case: &Case) -> Vec<Harm> {
-    run_both(case, false, |honest, attacked| compare(honest, attacked))
+    run_both(case, false, compare)
 }
 
 fn tell(case: &Case, kind: &Kind) -> String {
     let (_, _, fleet, account) = case;
     run_both(case, true, |honest, attacked| {
         let harm = compare(honest, attacked).into_iter().find(|one| one.kind == *kind);
-        let harm = harm.expect("this case has it").text;
+        let harm = harm.map(|one| one.text).unwrap_or_default();
         let [without, with] = [honest, attacked]
             .map(|one| told_about(&harm, one, one.log.as_deref().unwrap_or_default()));
         let lines: Vec<String> = describe(fleet).lines().map(str::to_owned).collect();
