@@ -2,19 +2,20 @@
 # newer with venv, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites venv build demo test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
+.PHONY: help prerequisites venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
   functions deploy diff destroy e2e browser bench-functions book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
 PYTHON ?= python3
 VENV := .venv
-# `pip install --group` needs pip 25.1; Python 3.11 and 3.12 bring an older one.
-PIP_VERSION := 26.3
-# Each is written when that dependency group of pyproject.toml is installed, so that a command installs
-# only the group that it needs, and again only when the file has changed.
+# The dependency groups of pyproject.toml that have a file in requirements/. Each of these marks is
+# written when a group is installed, so that a command installs only the group that it needs, and again
+# only when its file has changed.
+GROUPS := deployed check test demo browser lock
 DEMO := $(VENV)/.installed-demo
 TESTS := $(VENV)/.installed-test
+CHECKS := $(VENV)/.installed-check
 DEPLOYED := $(VENV)/.installed-deployed
 BROWSER := $(VENV)/.installed-browser
 # Processes among which tests/standin, tests/e2e and tests/docs are divided.
@@ -46,12 +47,21 @@ prerequisites:
 
 # By the real path of $(VENV), which may be a link: pip writes the path of its interpreter into the
 # scripts that it installs.
-$(VENV)/.installed-%: pyproject.toml | prerequisites
+$(VENV)/.installed-%: requirements/%.txt | prerequisites
 	@echo "Installing the Python packages of the group $* into $(VENV)."
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
-	@cd -P $(VENV) && pip() { "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check "$$@"; } && \
-	  pip pip==$(PIP_VERSION) && pip --group "$(CURDIR)/pyproject.toml:$*"
+	@cd -P $(VENV) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
+
+# The largest group comes first, and the others get its versions. They stay as they are unless UPGRADE
+# says otherwise.
+lock: $(VENV)/.installed-lock ## Write requirements/ after a change of pyproject.toml; UPGRADE=--upgrade for newer versions
+	@like=; for group in $(GROUPS); do \
+	  $(VENV)/bin/uv pip compile --quiet --group $$group $$like --generate-hashes --universal --python-version 3.11 \
+	    --no-header --no-annotate $(UPGRADE) --output-file requirements/$$group.txt || exit 1; \
+	  like="--constraint requirements/deployed.txt"; \
+	done
 
 venv: $(TESTS) ## Make the Python environment that `make test` needs
 
@@ -167,7 +177,7 @@ book: $(TESTS) ## Build the book of docs/, and check its links
 	  { echo "$$said" >&2; exit 1; }
 	@$(VENV)/bin/python tests/docs/links.py "$(BOOK)"
 
-check: $(TESTS) ## Check format, lints, the core without the AWS SDK, and the documentation
+check: $(CHECKS) ## Check format, lints, the core without the AWS SDK, the deployment's templates, and the documentation
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	cargo test -p steward $(LOCKED)
@@ -175,6 +185,7 @@ check: $(TESTS) ## Check format, lints, the core without the AWS SDK, and the do
 	$(MAKE) book
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+	$(PYTEST) tests/infra
 
 bench-core: | prerequisites ## Measure the planning of large fleets
 	cargo bench -p steward --bench plan $(LOCKED)

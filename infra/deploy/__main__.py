@@ -11,14 +11,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 
-import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 import checks
 import functions
-from functions import AWS_EVENTS, FUNCTIONS, Deployment, Function
+import schedules
+from checks import Caller
+from functions import EVENT_SOURCE, FUNCTIONS, Deployment, Function
 from settings import EXAMPLE, Settings, Stop, from_command_line
 from stacks import Stack
 
@@ -26,11 +28,14 @@ from stacks import Stack
 class Target:
     """One stack's place in one account and Region."""
 
-    def __init__(self, settings: Settings, session: boto3.Session) -> None:
+    def __init__(self, settings: Settings, caller: Caller) -> None:
         self.settings = settings
+        self.caller = caller
+        session = caller.session
         self.region: str = session.region_name
         self.client = session.client("lambda")
         self.events = session.client("events")
+        self.sns = session.client("sns")
         name = settings.stack
         self.tags = {"ManagedBy": "image-steward", "Stack": name}
         cloudformation = session.client("cloudformation")
@@ -65,17 +70,27 @@ class Target:
             copy.write_bytes(policy)
             yield mode, copy
 
-    def event_bus(self) -> str:
-        """The bus that was said, or else the one in use."""
-        if said := self.settings.parameters.get("EventBus"):
-            return said
-        return self.foundation.present().get("EventBus", "default")
+    @cached_property
+    def _deployed(self) -> dict[str, str]:
+        """The parameters of both stacks as this run found them."""
+        present = self.wiring.present() | self.foundation.present()
+        if "EventSource" not in present:
+            # The wiring was lost, and the functions were not.
+            name = self.name(FUNCTIONS[0])
+            held = functions.deployed(self.client, name, self.tags)
+            if held and (source := functions.variables(held).get(EVENT_SOURCE)):
+                present["EventSource"] = source
+        return present
 
-    def event_source(self) -> str:
-        """The source of EC2's events: `aws.ec2`, or an emulator's."""
-        if said := self.settings.parameters.get("EventSource"):
-            return said
-        return self.wiring.present().get("EventSource", AWS_EVENTS)
+    def value(self, key: str) -> str:
+        """A parameter as it was said, or else as it is deployed, or else its default."""
+        known = self.foundation.parameters() | self.wiring.parameters()
+        default = str(known[key]["Default"])
+        return ({key: default} | self._deployed | self.settings.parameters)[key]
+
+    def event_bus(self) -> str:
+        """The name of the bus: our own one is named after the stack."""
+        return self.value("EventBus") or self.settings.stack
 
     def deployment(self, policy: Path, mode: str) -> Deployment:
         """The functions as they should be."""
@@ -88,14 +103,18 @@ class Target:
             policy=policy,
             binaries=settings.binaries,
             event_bus=self.event_bus(),
-            event_source=self.event_source(),
+            event_source=self.value("EventSource"),
             more_env=settings.function_env,
             tags=self.tags,
         )
 
     def parameters(self) -> dict[str, str]:
         """What the templates are given, but for the foundation's outputs."""
-        return {"Stack": self.settings.stack} | self.settings.parameters
+        given = self.settings.parameters
+        if names := given.get("ImageParameters"):
+            arns = checks.parameter_arns(names, self.caller)
+            given = given | {"ImageParameters": ",".join(arns)}
+        return {"Stack": self.settings.stack} | given
 
     def wiring_parameters(self) -> dict[str, str]:
         """The same with the foundation's outputs."""
@@ -105,19 +124,43 @@ class Target:
             for key in ("DeadLetterQueueArn", "SchedulerRoleArn", "TopicArn")
         }
         # Both stacks know the bus: an interrupted change must not leave them with two.
-        return self.parameters() | {"EventBus": self.event_bus()} | found
+        both = {key: self.value(key) for key in ("EventBus", "EventSource")}
+        return self.parameters() | both | self.periods() | found
+
+    def periods(self) -> dict[str, str]:
+        """The periods of the alarms for sweeps that do not finish."""
+        flexible = int(self.value("FlexibleMinutes"))
+        return {
+            f"{name}Period": str(
+                schedules.period(self.value(f"{name}Schedule"), flexible)
+            )
+            for name in ("Prune", "Reap", "Retire")
+        }
 
     def wiring_parameters_to_be(self) -> dict[str, str]:
         """The same as they will be when the foundation has been changed."""
-        parameters = self.wiring_parameters()
-        notices = self.settings.parameters.get("Notices")
-        if notices == "off":
-            parameters["TopicArn"] = ""
-        elif notices == "on":
-            arn = parameters["DeadLetterQueueArn"].replace(":sqs:", ":sns:")
-            topic = arn.removesuffix("dead-letters") + "notices"
-            parameters["TopicArn"] = topic
-        return parameters
+        return self.wiring_parameters() | {"TopicArn": self.topic_to_be()}
+
+    def topic_to_be(self) -> str:
+        """The ARN of the topic as the foundation's template decides about it; empty for none."""
+        notices = self.value("Notices")
+        if notices == "none":
+            return ""
+        if other := self.value("NoticeTopicArn"):
+            return other
+        if notices == "on" or self.value("NoticeEmail"):
+            return self.caller.arn("sns", f"{self.settings.stack}-notices")
+        return ""
+
+    def check(self, mode: str, policy: Path) -> None:
+        """Stop at what can be seen to be wrong before anything is built."""
+        self.parameters()
+        if bus := self.value("EventBus"):
+            checks.event_bus(self.events, bus)
+        checks.notices(mode, self.value)
+        if topic := self.value("NoticeTopicArn"):
+            checks.topic(self.sns, topic, self.region)
+        checks.permissions(mode, policy, self.value)
 
 
 def deploy(target: Target) -> None:
@@ -126,9 +169,12 @@ def deploy(target: Target) -> None:
         _deploy(target, mode, policy)
     also = "" if mode == "apply" else " MODE=apply turns it to removing."
     print(f"Deployed {target.settings.stack} in {mode} mode.{also}")
+    if mode == "apply" and (topic := target.topic_to_be()):
+        checks.subscribers(target.sns, topic)
 
 
 def _deploy(target: Target, mode: str, policy: Path) -> None:
+    target.check(mode, policy)
     prefix = checks.policy(target.settings, policy, target.region)
     deployment = target.deployment(policy, mode)
     for function in FUNCTIONS:
@@ -165,8 +211,8 @@ def _update(stack: Stack, prefix: str, parameters: dict[str, str]) -> None:
 def check(target: Target) -> None:
     """Say what is missing, as far as that can be seen before anything is built."""
     checks.cargo_lambda()
-    with target.choices():
-        pass
+    with target.choices() as (mode, policy):
+        target.check(mode, policy)
 
 
 def diff(target: Target) -> None:
@@ -177,6 +223,7 @@ def diff(target: Target) -> None:
 
 
 def _differences(target: Target, mode: str, policy: Path) -> list[str]:
+    target.check(mode, policy)
     prefix = checks.policy(target.settings, policy, target.region)
     deployment = target.deployment(policy, mode)
     lines = []
@@ -204,6 +251,8 @@ def destroy(target: Target) -> None:
         print("Images, snapshots and what is in the Recycle Bin stay as they are.")
         if _asked("Go on? Type the name of the stack: ") != name:
             raise Stop("not confirmed; nothing was deleted. YES=1 confirms")
+    if target.value("EventBus") == "":
+        checks.rules_of_others(target.events, name)
     done = [stack for stack in (target.wiring,) if stack.delete()]
     names = [target.name(function) for function in FUNCTIONS]
     gone = [one for one in names if functions.delete(target.client, one, target.tags)]
@@ -229,12 +278,10 @@ def main() -> int:
     """Run the command; a failure is one line and the exit code 1."""
     try:
         settings = from_command_line()
-        target = Target(settings, checks.session(settings))
+        target = Target(settings, checks.caller(settings))
         known = target.foundation.parameters() | target.wiring.parameters()
         checks.stack_name(settings.stack, known)
         checks.parameters(settings.parameters, known)
-        if settings.command != "destroy":
-            checks.event_bus(target.events, target.event_bus())
         COMMANDS[settings.command](target)
     except Stop as stop:
         print(f"deploy: {stop}", file=sys.stderr)

@@ -26,8 +26,9 @@ from stacks import is_ours
 # So that the same binary and policy give the same archive, to the last byte.
 _LONG_AGO = 1_577_836_800
 _RUNTIME = "provided.al2023"
-AWS_EVENTS = "aws.ec2"
-"""The source of EC2's events."""
+EVENT_SOURCE = "STEWARD_EVENT_SOURCE"
+# Its default in the functions.
+_EC2 = "aws.ec2"
 _DIGEST = "image-steward-digest"
 _POLICY = "image-steward-policy"
 
@@ -67,6 +68,7 @@ class Deployment:
     binaries: Path
     event_bus: str
     event_source: str
+    """The source of the events about images that the functions believe."""
     more_env: dict[str, str]
     tags: dict[str, str]
 
@@ -76,14 +78,14 @@ class Deployment:
 
     def environment(self) -> dict[str, str]:
         """The variables that the functions run with."""
-        environment = self.more_env | {
+        chosen = self.more_env | {
             "STEWARD_MODE": self.mode,
             "STEWARD_POLICY": "file:policy.toml",
             "STEWARD_EVENT_BUS": self.event_bus,
         }
-        if self.event_source != AWS_EVENTS:
-            environment["STEWARD_EVENT_SOURCE"] = self.event_source
-        return environment
+        if self.event_source != _EC2:
+            chosen[EVENT_SOURCE] = self.event_source
+        return chosen
 
     def is_missing(self, function: Function) -> bool:
         """Whether it is not there."""
@@ -263,13 +265,14 @@ def deployed(client: Any, name: str, tags: dict[str, str]) -> dict[str, Any] | N
     return found
 
 
+def variables(held: dict[str, Any]) -> dict[str, str]:
+    """The environment variables of a deployed function."""
+    return held["Configuration"].get("Environment", {}).get("Variables", {})
+
+
 def present_mode(found: list[dict[str, Any]]) -> str | None:
     """The mode of these functions; None when there are none."""
-    variables = [
-        one["Configuration"].get("Environment", {}).get("Variables", {})
-        for one in found
-    ]
-    modes = {one.get("STEWARD_MODE", "plan") for one in variables}
+    modes = {variables(one).get("STEWARD_MODE", "plan") for one in found}
     if len(modes) > 1:
         raise Stop(
             "some functions are in plan mode, others in apply mode; write MODE=plan or"

@@ -13,7 +13,10 @@ from process import exit_when_killed
 
 MORE = '[orphans]\ndelete_after = "1d"\n[instances]\nretire = "stop"\n'
 POLICY = worlds.policy("", MORE, last=1, tagging=worlds.TAGS)
-PARAMETERS = f"RecycleBin=off EventSource={SOURCE} Notices=on FlexibleMinutes=1"
+PARAMETERS = (
+    f"RecycleBin=off EventSource={SOURCE} Notices=on FlexibleMinutes=1"
+    " RetireInstances=stop"
+)
 
 
 def pytest_configure() -> None:

@@ -26,7 +26,6 @@ from botocore.config import Config
 from harness import (
     REGION,
     ROOT,
-    VENV,
     Account,
     binary,
     clean_environment,
@@ -66,8 +65,9 @@ class LocalAws:
             "HOME": str(self._home),
             "LAMBDA_ASYNC_RETRY_BASE_SECONDS": "0.2",
         }
-        program = str(VENV / "bin/ministack")
-        self._process = Process([program], environment, self._home)
+        program = str(Path(__file__).with_name("emulator.py"))
+        command = [sys.executable, program]
+        self._process = Process(command, environment, self._home)
         wait_for(self._process, lambda: accepts(self._port))
 
     def __enter__(self) -> Self:

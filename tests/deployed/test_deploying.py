@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 import pytest
 
 from conftest import POLICY
-from harness import FUNCTIONS
-from local_aws import ACCOUNT, STACK, LocalAws, architecture
+from harness import FUNCTIONS, REGION
+from local_aws import ACCOUNT, SOURCE, STACK, LocalAws, architecture
 
 
 def functions(aws: LocalAws) -> dict[str, Any]:
@@ -134,6 +134,7 @@ def test_mistakes_are_one_line_with_the_remedy(
         (good | {"PARAMETERS": "PruneSchedule=daily"}, ["PruneSchedule is `daily`"]),
         (good | {"PARAMETERS": "EventBus=nope"}, ["no event bus `nope`", "EventBus="]),
         (good | {"STACK": "Foo"}, ["STACK is `Foo`"]),
+        (good | {"STACK": "default"}, ["STACK is `default`", "event bus"]),
         (good | {"FUNCTION_ENV": "A=1,B=2"}, ["FUNCTION_ENV", "comma"]),
         (good | {"PARAMETERS": "LogDays='3"}, ["PARAMETERS: No closing quotation"]),
         (good | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, ["do not work"]),
@@ -143,6 +144,124 @@ def test_mistakes_are_one_line_with_the_remedy(
             refuses(deployed.deploy(command, **settings), *words)
     assert deployed.deploy("check", **good).returncode == 0
     assert (functions(deployed), deployed.stacks()) == before
+
+
+def test_apply_mode_asks_who_is_notified(aws: LocalAws, policy: Path) -> None:
+    new = {"STACK": "quiet", "POLICY": str(policy), "MODE": "apply"}
+    roles = "RecycleBin=off RetireInstances=stop"
+    topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:ops"
+    for notices, words in (
+        ("", ["who is notified", "NoticeEmail=", "NoticeTopicArn=", "Notices=none"]),
+        ("Notices=off", ["who is notified"]),
+        (
+            f"NoticeEmail=a@b.example NoticeTopicArn={topic}",
+            ["both NoticeEmail and NoticeTopicArn"],
+        ),
+        ("Notices=none NoticeEmail=a@b.example", ["Notices is `none`", "NoticeEmail"]),
+        (f"Notices=none NoticeTopicArn={topic}", ["Notices is `none`", "TopicArn"]),
+        (f"NoticeTopicArn={topic}", [f"there is no topic {topic}", "NoticeEmail="]),
+        (
+            f"NoticeTopicArn={topic.replace(REGION, 'us-west-2')}",
+            ["us-west-2", f"name a topic in {REGION}"],
+        ),
+    ):
+        given = new | {"PARAMETERS": f"{roles} {notices}"}
+        for command in ("check", "deploy", "diff"):
+            refuses(aws.deploy(command, **given), *words)
+    assert "quiet" not in aws.stacks()
+    aws.client("sns").create_topic(Name="ops")
+    for notices in (
+        "Notices=none",
+        "Notices=on",
+        "NoticeEmail=a@b.example",
+        f"NoticeTopicArn={topic}",
+    ):
+        done = aws.deploy("check", **new | {"PARAMETERS": f"{roles} {notices}"})
+        assert done.returncode == 0, done.stderr
+        warned = "does not name events.amazonaws.com" in done.stdout
+        assert warned == ("TopicArn" in notices), done.stdout
+    plan = new | {"MODE": "plan", "PARAMETERS": roles}
+    assert aws.deploy("check", **plan).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "parameters", "remedy"),
+    [
+        ('[instances]\nretire = "stop"', "", '"RetireInstances=stop"'),
+        ('[instances]\nretire = "stop"', "RetireInstances=stop", None),
+        ('[instances]\nretire = "stop"', "RetireInstances=terminate", None),
+        (
+            '[instances]\nretire = "terminate"',
+            "RetireInstances=stop",
+            '"RetireInstances=terminate"',
+        ),
+        ("", "", None),
+        ('[safety]\nshared_images = "keep"', "", None),
+        (
+            '[safety]\nshared_images = "retire"',
+            "RetireSharedImages=off",
+            'safety.shared_images = "retire"',
+        ),
+        ('[safety]\nshared_images = "retire"', "RetireSharedImages=on", None),
+    ],
+)
+def test_the_roles_may_do_what_the_policy_says(
+    aws: LocalAws, tmp_path: Path, given: str, parameters: str, remedy: str | None
+) -> None:
+    policy = tmp_path / "policy.toml"
+    rule = '[[rule]]\nname = "w"\nmatch = { name = "w" }\nkeep = { last = 1 }\n'
+    policy.write_text(f"version = 1\n{rule}{given}\n")
+    parameters = f"Notices=none {parameters}"
+    new = {"STACK": "quiet", "POLICY": str(policy), "PARAMETERS": parameters}
+    done = aws.deploy("check", MODE="apply", **new)
+    if remedy:
+        refuses(done, "the roles may not", "PARAMETERS=", remedy)
+    else:
+        assert done.returncode == 0, done.stderr
+    done = aws.deploy("check", MODE="plan", **new)
+    assert done.returncode == 0, done.stderr
+    assert ("Warning: the policy has" in done.stdout) == bool(remedy), done.stdout
+
+
+def test_the_parameters_that_may_be_read(aws: LocalAws, policy: Path) -> None:
+    """By name, path or ARN."""
+    new = {"STACK": "aliases", "POLICY": str(policy)}
+    shared = f"arn:aws:ssm:{REGION}:111122223333:parameter/team/*"
+    names = f"golden,/team/web/*,{shared}"
+    given = f"RecycleBin=off ImageParameters={names}"
+    done = aws.deploy(**new, PARAMETERS=given)
+    assert done.returncode == 0, done.stdout + done.stderr
+    arn = outputs(aws, "aliases")["PruneImagesRoleArn"]
+    role = {"RoleName": arn.split("/")[-1], "PolicyName": "prune-images"}
+    held = aws.client("iam").get_role_policy(**role)["PolicyDocument"]
+    read = {one["Sid"]: one for one in held["Statement"]}
+    mine = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
+    assert read["ReadImageParameters"]["Resource"] == [
+        f"{mine}/golden",
+        f"{mine}/team/web/*",
+        shared,
+    ]
+    for sid in ("ShareBack", "QueueKey"):
+        assert sid not in read
+    for wrong in ("*", "/*", "a b", "arn:aws:ssm:*:1:parameter/x", f"{mine}/*"):
+        words = ["ImageParameters", "a path such as"]
+        wrong = f"'ImageParameters={wrong}'"
+        refuses(aws.deploy("check", **new, PARAMETERS=wrong), *words)
+    assert aws.deploy("destroy", **new).returncode == 0
+
+
+def test_another_bus_is_used_and_warned_of(deployed: LocalAws, policy: Path) -> None:
+    """A bus of its own, or an existing one, on which others may put events as well."""
+    variables = lambda: deployed.client("lambda").get_function_configuration(
+        FunctionName=f"{STACK}-prune-images"
+    )["Environment"]["Variables"]
+    assert variables()["STEWARD_EVENT_BUS"] == STACK
+    assert variables()["STEWARD_EVENT_SOURCE"] == SOURCE
+    done = deployed.deploy("diff", POLICY=str(policy), PARAMETERS="EventBus=default")
+    assert done.returncode == 0, done.stderr
+    assert "can send notices in the name of image-steward" in done.stdout
+    line = f"function {STACK}-prune-images: STEWARD_EVENT_BUS: {STACK} → default"
+    assert line in done.stdout
 
 
 def test_half_a_deployment_is_gone_on_with(deployed: LocalAws, policy: Path) -> None:
@@ -316,6 +435,20 @@ def test_what_is_not_ours_is_not_touched(aws: LocalAws, policy: Path) -> None:
 def test_destroying_leaves_nothing_and_touches_no_image(
     deployed: LocalAws, policy: Path
 ) -> None:
+    events = deployed.client("events")
+    mine = {"Name": "mine", "EventBusName": STACK}
+    events.put_rule(**mine, EventPattern='{"source": ["image-steward"]}')
+    before = functions(deployed), deployed.stacks()
+    words = [f"the event bus {STACK}", "mine", "delete them"]
+    refuses(deployed.deploy("destroy"), *words)
+    assert (functions(deployed), deployed.stacks()) == before
+    for rule in events.list_rules(EventBusName=STACK)["Rules"]:
+        if rule["Name"] in ("mine", "listener"):
+            place = {"Rule": rule["Name"], "EventBusName": STACK}
+            ids = [one["Id"] for one in events.list_targets_by_rule(**place)["Targets"]]
+            if ids:
+                events.remove_targets(**place, Ids=ids)
+            events.delete_rule(Name=rule["Name"], EventBusName=STACK)
     fleet = {"images": [{"image_id": "ami-00000007", "snapshots": ["snap-00000007"]}]}
     deployed.account.load(fleet)
     before = deployed.account.fleet()
@@ -336,6 +469,7 @@ def test_destroying_leaves_nothing_and_touches_no_image(
         ("cloudwatch", "describe_alarms", "MetricAlarms"),
         ("cloudwatch", "list_dashboards", "DashboardEntries"),
         ("events", "list_rules", "Rules"),
+        ("events", "list_event_buses", "EventBuses"),
     ):
         found = getattr(deployed.client(client), listing)().get(key, [])
         assert STACK not in str(found), (client, found)
@@ -351,7 +485,8 @@ def test_the_roles_know_the_prefix_of_the_policy(aws: LocalAws, tmp_path: Path) 
     document = {"version": 1, "rule": [rule], "tagging": {"prefix": "corp/images:"}}
     policy = tmp_path / "policy"
     policy.write_text(json.dumps(document))
-    corp = {"STACK": "corp", "POLICY": str(policy), "PARAMETERS": "RecycleBin=off"}
+    given = "RecycleBin=off RetireInstances=stop"
+    corp = {"STACK": "corp", "POLICY": str(policy), "PARAMETERS": given}
     done = aws.deploy(**corp)
     assert done.returncode == 0, done.stdout + done.stderr
     roles = outputs(aws, "corp")

@@ -315,7 +315,7 @@ class TestBadWeather:
                 account, "plan", "--policy", rules, "--endpoint-url", url
             )
             assert done.returncode == USAGE
-            assert "expected a URL" in done.stderr
+            assert "it is no URL such as https://" in done.stderr
 
     def test_a_time_before_the_inventory(
         self, account: Account, rules: str, tmp_path: Path
@@ -427,3 +427,30 @@ def test_what_has_no_effect_is_noted(account: Account, tmp_path: Path) -> None:
     assert decisions.startswith("web: ")
     planned = image_steward(NOWHERE, "plan", *arguments, "--format", "json")
     assert noted in json.loads(planned.stdout)["notes"]
+
+
+def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
+    rule = 'group_by = ["tag:Family"]\nkeep = { last = 2, tags = { Release = "*" } }'
+    text = policy(PLAIN).replace("keep = { last = 2 }", rule)
+    rules = write(tmp_path / "policy.toml", text)
+    listed = [
+        "Anyone who can write these tags can change what is kept:",
+        "  Family: group_by of rule web",
+        "  Release: keep.tags of rule web",
+        "  image-steward:keep: opt-out",
+        "  any tags by which rules of the Recycle Bin choose: what no rule covers is kept",
+    ]
+    done = image_steward(NOWHERE, "validate", "--policy", rules)
+    assert done.stdout.splitlines()[2:] == listed
+    arguments = ("validate", "--policy", rules, "--format", "json")
+    assert json.loads(image_steward(NOWHERE, *arguments).stdout)["trusted_tags"] == [
+        {"key": "Family", "uses": [{"use": "group_by", "rule": "web"}]},
+        {"key": "Release", "uses": [{"use": "keep", "rule": "web"}]},
+        {"key": "image-steward:keep", "uses": [{"use": "opt_out"}]},
+    ]
+    write(
+        tmp_path / "policy.toml",
+        text.replace("[safety]", '[safety]\nrecycle_bin = "optional"'),
+    )
+    done = image_steward(NOWHERE, "validate", "--policy", rules)
+    assert done.stdout.splitlines()[2:] == listed[:-1]

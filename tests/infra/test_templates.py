@@ -6,7 +6,10 @@ import io
 import json
 import re
 import subprocess
+import sys
 import zipfile
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +17,14 @@ import boto3
 import pytest
 import yaml
 from moto import mock_aws
+from policy_sentry.querying.actions import get_action_data
 
 from harness import ROOT, VENV
+
+sys.path.insert(0, str(ROOT / "infra/deploy"))
+
+import functions
+import schedules
 
 TEMPLATES = {
     "foundation": ROOT / "infra/foundation.yaml",
@@ -23,8 +32,10 @@ TEMPLATES = {
     "examples": ROOT / "docs/events/examples.yaml",
 }
 OURS = ("foundation", "wiring")
+ROLES = ["TagImageRole", "PruneImagesRole", "ReapSnapshotsRole", "RetireInstanceRole"]
 # Types that carry no tags of their own.
 WITHOUT_TAGS = {
+    "AWS::Events::EventBusPolicy",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Lambda::Permission",
     "AWS::SNS::Subscription",
@@ -36,6 +47,7 @@ WITHOUT_TAGS = {
 UNKNOWN_TO_MOTO = {
     "AWS::CloudWatch::Alarm",
     "AWS::CloudWatch::Dashboard",
+    "AWS::Events::EventBusPolicy",
     "AWS::Lambda::EventInvokeConfig",
     "AWS::Rbin::Rule",
     "AWS::SNS::Subscription",
@@ -66,15 +78,29 @@ def resources(name: str) -> dict[str, Any]:
     return yaml.load(TEMPLATES[name].read_text(), Loader)["Resources"]
 
 
+def branches(value: Any) -> list[Any]:
+    """What an `!If` may come to; a value without one is itself."""
+    if isinstance(value, dict) and value.keys() == {"If"}:
+        return [one for branch in value["If"][1:] for one in branches(branch)]
+    return [] if value == {"Ref": "AWS::NoValue"} else [value]
+
+
 def statements() -> list[tuple[str, dict[str, Any]]]:
-    """Every statement of every role, with the role's name."""
+    """Every statement of every role, with the role's name, whatever the parameters say."""
     return [
         (name, statement)
         for name, one in resources("foundation").items()
         if one["Type"] == "AWS::IAM::Role"
         for policy in one["Properties"]["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
+        for given in policy["PolicyDocument"]["Statement"]
+        for statement in branches(given)
     ]
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    """The actions of a statement, at most."""
+    found = [one for branch in branches(statement["Action"]) for one in as_list(branch)]
+    return sorted(set(found))
 
 
 def targets() -> list[tuple[str, dict[str, Any]]]:
@@ -119,34 +145,154 @@ def test_every_parameter_is_explained_and_has_a_default(name: str) -> None:
 
 def test_no_action_is_a_pattern() -> None:
     for role, statement in statements():
-        for action in as_list(statement["Action"]):
+        for action in actions(statement):
             assert "*" not in action, (role, statement["Sid"])
 
 
-@pytest.fixture(scope="module")
-def authorization() -> dict[str, Any]:
-    """AWS's service authorization reference, as cfn-lint carries it."""
-    [path] = VENV.glob("lib/*/site-packages/**/Policies.json")
-    return json.loads(path.read_text())
+def documented(action: str) -> list[dict[str, Any]]:
+    """What AWS's service authorization reference says of an action, for each type of resource."""
+    service, name = action.split(":")
+    found = get_action_data(service, name)
+    assert found, f"there is no action {action}"
+    return found[service]
 
 
-def test_everything_that_can_be_narrowed_is(authorization: dict[str, Any]) -> None:
+def kind(arn: str) -> str:
+    """The service and type of resource of an ARN."""
+    _, _, service, _, _, resource = arn.replace("AWS::", "").split(":", 5)
+    return f"{service}:{resource.partition('/')[0]}"
+
+
+def keys_for(action: str, arns: list[str]) -> Iterator[set[str]]:
+    """The condition keys that AWS documents for an action on each type of resource that it knows."""
+    rows = documented(action)
+    if "*" in arns:
+        yield {key for row in rows for key in row["condition_keys"]}
+        return
+    kinds = {kind(arn) for arn in arns}
+    for row in rows:
+        if (
+            row["resource_arn_format"] != "*"
+            and kind(row["resource_arn_format"]) in kinds
+        ):
+            yield set(row["condition_keys"])
+
+
+def test_everything_that_can_be_narrowed_is() -> None:
     seen = 0
     for role, statement in statements():
         if "*" in as_list(statement["Resource"]) and statement["Effect"] == "Allow":
-            for action in as_list(statement["Action"]):
-                service, name = action.split(":")
-                known = authorization[service]["Actions"][name.lower()]
-                assert "Resources" not in known, (role, action)
+            for action in actions(statement):
+                formats = {row["resource_arn_format"] for row in documented(action)}
+                assert formats == {"*"}, (role, action)
                 seen += 1
     assert seen > 30
 
 
-def test_every_action_exists(authorization: dict[str, Any]) -> None:
+# Of every request, whatever the action is.
+GLOBAL = {"aws:CalledVia"}
+
+
+def test_services_know_the_keys_of_every_condition() -> None:
+    """A key that a request does not have makes a condition that never holds, or always."""
+    seen = 0
     for role, statement in statements():
-        for action in as_list(statement["Action"]):
-            service, name = action.split(":")
-            assert name.lower() in authorization[service]["Actions"], (role, action)
+        used = {
+            key for one in statement.get("Condition", {}).values() for key in one
+        } - GLOBAL
+        if not used:
+            continue
+        arns = [
+            as_list(one["Sub"])[0] if "Sub" in one else "*"
+            for one in as_list(statement["Resource"])
+        ]
+        for action in actions(statement):
+            every = list(keys_for(action, arns))
+            assert every, (role, action, arns)
+            for known, key in product(every, used):
+                # Tags have a key of their own each.
+                key = re.sub(r"(?<=ResourceTag/).*", "${TagKey}", key)
+                assert key in known, (role, statement["Sid"], action, key)
+                seen += 1
+    assert seen > 40
+
+
+def test_our_own_resources_only() -> None:
+    """Whatever changes an image or a snapshot names the account as their owner."""
+    seen = 0
+    for role, statement in statements():
+        resources_ = json.dumps(statement["Resource"])
+        if statement["Effect"] == "Deny" or not re.search(
+            "::(image|snapshot)/", resources_
+        ):
+            continue
+        owner = statement["Condition"]["StringEquals"]
+        assert owner == {"ec2:Owner": {"Ref": "AWS::AccountId"}}, (role, statement)
+        seen += 1
+    assert seen == 10
+
+
+def only_if(condition: str, role: str, action: str) -> list[Any]:
+    """Every place in which the template allows an action, which all ask for a condition."""
+    [policy] = resources("foundation")[role]["Properties"]["Policies"]
+    found = []
+    for given in policy["PolicyDocument"]["Statement"]:
+        if action in json.dumps(given):
+            assert given["If"][0] == condition, (role, action)
+            assert given["If"][2] == {"Ref": "AWS::NoValue"}
+            found.append(given["If"][1])
+    assert found, (role, action)
+    return found
+
+
+def test_what_harms_most_has_to_be_chosen() -> None:
+    conditions = yaml.load(TEMPLATES["foundation"].read_text(), Loader)["Conditions"]
+    parameters = yaml.load(TEMPLATES["foundation"].read_text(), Loader)["Parameters"]
+    only_if("RetiresSharedImages", "PruneImagesRole", "ec2:ModifyImageAttribute")
+    only_if("HasImageParameters", "PruneImagesRole", "ImageParameters")
+    only_if("StopsInstances", "RetireInstanceRole", "ec2:StopInstances")
+    [retire] = only_if("StopsInstances", "RetireInstanceRole", "ec2:TerminateInstances")
+    assert retire["Action"]["If"] == [
+        "TerminatesInstances",
+        ["ec2:StopInstances", "ec2:TerminateInstances"],
+        ["ec2:StopInstances"],
+    ]
+    said = lambda name, value: {"Equals": [{"Ref": name}, value]}
+    assert conditions["RetiresSharedImages"] == said("RetireSharedImages", "on")
+    assert conditions["TerminatesInstances"] == said("RetireInstances", "terminate")
+    assert conditions["StopsInstances"] == {"Not": [said("RetireInstances", "off")]}
+    for name, default in (
+        ("RetireSharedImages", "off"),
+        ("RetireInstances", "off"),
+        ("ImageParameters", ""),
+    ):
+        assert parameters[name]["Default"] == default
+    # Beside those that are chosen, AWS's public parameters, and what EC2 reads.
+    read = {
+        statement["Sid"]
+        for _, statement in statements()
+        if any(one.startswith("ssm:GetParameter") for one in actions(statement))
+    }
+    assert read == {
+        "ReadPublicParameters",
+        "ReadImageParameters",
+        "ReadReferencesThemselves",
+    }
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_function_writes_what_only_people_write(role: str) -> None:
+    mine = [one for name, one in statements() if name == role]
+    for action in ("ec2:CreateTags", "ec2:DeleteTags"):
+        [deny] = [
+            one for one in mine if one["Effect"] == "Deny" and action in actions(one)
+        ]
+        assert deny["Resource"] == "*"
+        [keys] = deny["Condition"].values()
+        assert {"image-steward:keep", "image-steward:retire-when-imaged"} <= set(
+            keys["aws:TagKeys"]
+        )
+        assert deny["Condition"].keys() == {"ForAnyValue:StringEquals"}
 
 
 @pytest.mark.parametrize(
@@ -163,38 +309,117 @@ def test_every_action_exists(authorization: dict[str, Any]) -> None:
     ],
 )
 def test_what_removes_asks_for_the_mark(action: str, tag: str) -> None:
-    meant = [one for _, one in statements() if action in as_list(one["Action"])]
+    meant = [one for _, one in statements() if action in actions(one)]
     assert meant
     for statement in meant:
         key = f"aws:ResourceTag/image-steward:{tag}"
-        assert statement["Condition"] == {"Null": {key: "false"}}
+        assert statement["Condition"]["Null"] == {key: "false"}
+
+
+def test_roles_are_assumed_for_this_stack_only() -> None:
+    for name, one in resources("foundation").items():
+        if one["Type"] != "AWS::IAM::Role":
+            continue
+        properties = one["Properties"]
+        assert properties["Path"] == {"Ref": "RolePath"}, name
+        [boundary] = branches(properties["PermissionsBoundary"])
+        assert boundary == {"Ref": "PermissionsBoundaryArn"}, name
+        [trust] = properties["AssumeRolePolicyDocument"]["Statement"]
+        if name == "SchedulerRole":
+            group = "arn:${AWS::Partition}:scheduler:${AWS::Region}:${AWS::AccountId}"
+            assert trust["Condition"] == {
+                "StringEquals": {
+                    "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+                    "aws:SourceArn": {"Sub": f"{group}:schedule-group/${{Stack}}"},
+                }
+            }
+
+
+def test_only_the_functions_put_events_on_the_own_bus() -> None:
+    policy = resources("foundation")["BusPolicy"]["Properties"]
+    statement = policy["Statement"]
+    assert (statement["Effect"], statement["Principal"]) == ("Deny", "*")
+    assert statement["Action"] == "events:PutEvents"
+    assert statement["Resource"] == {"GetAtt": "Bus.Arn"}
+    roles = [{"GetAtt": f"{role}.Arn"} for role in ROLES]
+    [(operator, keys)] = statement["Condition"].items()
+    # An operator that is negated holds for a request without the key, too.
+    assert (operator, keys) == ("ArnNotEquals", {"aws:PrincipalArn": roles})
+    may = {role for role, one in statements() if "events:PutEvents" in actions(one)}
+    assert may == set(ROLES)
+
+
+def test_events_are_believed_of_this_account_and_region_only() -> None:
+    seen = 0
+    for logical, one in resources("wiring").items():
+        if one["Type"] != "AWS::Events::Rule":
+            continue
+        pattern = one["Properties"]["EventPattern"]
+        if pattern["source"] == ["image-steward"]:
+            own = {"If": ["HasOwnBus", {"Ref": "Stack"}, {"Ref": "EventBus"}]}
+            assert one["Properties"]["EventBusName"] == own, logical
+        else:
+            assert "EventBusName" not in one["Properties"], logical
+            assert pattern["source"] == [{"Ref": "EventSource"}], logical
+            assert pattern["account"] == [{"Ref": "AWS::AccountId"}], logical
+            assert pattern["region"] == [{"Ref": "AWS::Region"}], logical
+        seen += 1
+    assert seen == 6
+
+
+@pytest.mark.parametrize("logical", ["DeadLettersPolicy", "TopicPolicy"])
+def test_the_queue_and_the_topic_are_reached_over_tls_only(logical: str) -> None:
+    policy = resources("foundation")[logical]["Properties"]["PolicyDocument"]
+    [deny] = [one for one in policy["Statement"] if one["Sid"] == "OnlyOverTls"]
+    assert (deny["Effect"], deny["Principal"]) == ("Deny", "*")
+    assert deny["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.parametrize(
+    ("logical", "key", "parameter"),
+    [
+        ("DeadLetters", "KmsMasterKeyId", "QueueKeyArn"),
+        ("Topic", "KmsMasterKeyId", "TopicKeyArn"),
+        ("TagImageLogs", "KmsKeyId", "LogKeyArn"),
+        ("PruneImagesLogs", "KmsKeyId", "LogKeyArn"),
+        ("ReapSnapshotsLogs", "KmsKeyId", "LogKeyArn"),
+        ("RetireInstanceLogs", "KmsKeyId", "LogKeyArn"),
+    ],
+)
+def test_keys_can_be_chosen(logical: str, key: str, parameter: str) -> None:
+    found = resources("foundation")[logical]["Properties"][key]
+    assert branches(found) == [{"Ref": parameter}]
 
 
 def test_marks_are_written_by_those_alone_who_act_on_them() -> None:
     for role, statement in statements():
-        if statement["Effect"] == "Allow" and "ec2:CreateTags" in as_list(
-            statement["Action"]
-        ):
-            narrowed = statement.get("Condition", {}).get("ForAllValues:StringLike")
+        if statement["Effect"] == "Deny":
+            continue
+        if "ec2:CreateTags" in actions(statement):
+            narrowed = statement["Condition"].get("ForAllValues:StringLike")
             if role in ("TagImageRole", "PruneImagesRole"):
                 assert narrowed is None, "the policy's own tags have any key"
             else:
                 assert narrowed == {"aws:TagKeys": "image-steward:*"}, role
                 assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}, role
-        if "ec2:DeleteTags" in as_list(statement["Action"]):
+        if "ec2:DeleteTags" in actions(statement):
             narrowed = statement["Condition"]["ForAllValues:StringLike"]
             assert narrowed == {"aws:TagKeys": "image-steward:*"}, role
             assert statement["Condition"]["Null"] == {"aws:TagKeys": "false"}, role
-    [deny] = [one for _, one in statements() if one["Effect"] == "Deny"]
+    [deny] = [one for _, one in statements() if one["Sid"] == "NeverState"]
     keys = deny["Condition"]["ForAnyValue:StringEquals"]["aws:TagKeys"]
-    # What tag-image does not write itself, of all that shared/src/model/tag_names.rs names.
-    names = re.findall(
-        r'name\("([a-z-]+)"\)', Path(ROOT, "shared/src/model/tag_names.rs").read_text()
-    )
+    # What tag-image does not write itself.
     written = {"created-by", "image", "source-image", "source-instance"}
-    on_instances = {"retire-when-imaged"}
-    others = set(names) - written - on_instances
+    others = set(tag_names()) - written
     assert set(keys) == {f"image-steward:{name}" for name in others}
+
+
+def tag_names() -> list[str]:
+    """The names of our tags, without the prefix."""
+    text = Path(ROOT, "shared/src/model/tag_names.rs").read_text()
+    names = re.findall(r'name\("([a-z-]+)"\)', text)
+    assert "expired-at" in names
+    return names
 
 
 def test_the_rule_has_every_call_that_makes_an_image() -> None:
@@ -213,6 +438,7 @@ HERE = "${AWS::Region}:${AWS::AccountId}"
 IMAGES, SNAPSHOTS = f"{EC2}:image/*", f"{EC2}:snapshot/*"
 INSTANCES = f"{EC2}${{AWS::AccountId}}:instance/*"
 PARAMETER = f"arn:${{AWS::Partition}}:ssm:{HERE}:parameter/*"
+BUS = {"If": ["HasOwnBus", {"Ref": "Stack"}, {"Ref": "EventBus"}]}
 RESOURCES_OF_A_STATEMENT = {
     ("TagImageRole", "Tag"): [IMAGES, SNAPSHOTS],
     ("PruneImagesRole", "ReadAttributes"): [IMAGES, SNAPSHOTS],
@@ -220,10 +446,11 @@ RESOURCES_OF_A_STATEMENT = {
         f"arn:${{AWS::Partition}}:imagebuilder:{HERE}:container-recipe/*",
         PARAMETER,
     ],
-    ("PruneImagesRole", "ReadParameters"): [
-        PARAMETER,
+    ("PruneImagesRole", "ReadPublicParameters"): [
         "arn:${AWS::Partition}:ssm:${AWS::Region}::parameter/aws/service/*",
     ],
+    ("PruneImagesRole", "ReadImageParameters"): [{"Ref": "ImageParameters"}],
+    ("PruneImagesRole", "ShareBack"): [IMAGES],
     ("PruneImagesRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
     ("PruneImagesRole", "Tag"): [IMAGES, SNAPSHOTS],
     ("PruneImagesRole", "Mark"): [IMAGES, SNAPSHOTS],
@@ -265,9 +492,13 @@ def test_every_statement_has_the_room_that_it_needs_and_no_more() -> None:
         ]
         if sid == "DeadLetters":
             assert found == [{"GetAtt": "DeadLetters.Arn"}], role
+        elif sid == "QueueKey":
+            assert found == [{"Ref": "QueueKeyArn"}], role
+            via = {"kms:ViaService": {"Sub": "sqs.${AWS::Region}.amazonaws.com"}}
+            assert statement["Condition"] == {"StringEquals": via}, role
         elif sid == "Tell":
-            bus = f"arn:${{AWS::Partition}}:events:{HERE}:event-bus/${{EventBus}}"
-            assert found == [bus], role
+            bus = f"arn:${{AWS::Partition}}:events:{HERE}:event-bus/${{Name}}"
+            assert found == [[bus, {"Name": BUS}]], role
             source = {"events:source": "image-steward"}
             assert statement["Condition"] == {"StringEquals": source}, role
         elif sid == "Log":
@@ -277,7 +508,8 @@ def test_every_statement_has_the_room_that_it_needs_and_no_more() -> None:
         elif sid == "Invoke":
             assert set(found) == scheduled
         elif found == ["*"]:
-            assert sid in ("Read", "ReadForReferences", "NeverMark"), (role, sid)
+            known = ("Read", "ReadForReferences", "NeverState", "NeverKeep")
+            assert sid in known, (role, sid)
         else:
             assert found == RESOURCES_OF_A_STATEMENT[role, sid], (role, sid)
     for role, statement in statements():
@@ -288,19 +520,52 @@ def test_every_statement_has_the_room_that_it_needs_and_no_more() -> None:
 
 def test_the_queue_and_the_topic_hear_this_stack_only() -> None:
     rules = f"arn:${{AWS::Partition}}:events:{HERE}:rule"
-    names = [f"{rules}/${{Stack}}-*", f"{rules}/${{EventBus}}/${{Stack}}-*"]
-    seen = 0
-    for logical in ("DeadLettersPolicy", "TopicPolicy"):
-        policy = resources("foundation")[logical]["Properties"]["PolicyDocument"]
-        for statement in policy["Statement"]:
-            if statement["Principal"] == {"Service": "events.amazonaws.com"}:
-                told = statement["Condition"]["ArnLike"]["aws:SourceArn"]
-                assert [one["Sub"] for one in told] == names
-                seen += 1
-    assert seen == 2
+    names = [
+        {"Sub": f"{rules}/${{Stack}}-*"},
+        {"Sub": [f"{rules}/${{Name}}/${{Stack}}-*", {"Name": BUS}]},
+    ]
+    policy = lambda logical: {
+        one["Sid"]: one
+        for one in resources("foundation")[logical]["Properties"]["PolicyDocument"][
+            "Statement"
+        ]
+    }
+    queue = policy("DeadLettersPolicy")
+    assert queue.keys() == {"RulesOfThisStack", "OnlyOverTls"}
+    told = queue["RulesOfThisStack"]["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert told == names
+    topic = policy("TopicPolicy")
+    expected = {"Rules", "NoRulesOfOthers", "AlarmsOfThisStack", "OnlyOverTls"}
+    assert topic.keys() == expected
+    denied = topic["NoRulesOfOthers"]["Condition"]
+    assert denied["ArnNotLike"]["aws:SourceArn"] == names
+    alarms = topic["AlarmsOfThisStack"]["Condition"]
+    arn = f"arn:${{AWS::Partition}}:cloudwatch:{HERE}:alarm:${{Stack}}-*"
+    assert alarms["ArnLike"]["aws:SourceArn"] == {"Sub": arn}
     for logical, one in resources("wiring").items():
         if one["Type"] == "AWS::Events::Rule":
-            assert one["Properties"]["Name"]["Sub"].startswith("${Stack}-"), logical
+            for name in branches(one["Properties"]["Name"]):
+                assert name["Sub"].startswith("${Stack}-"), logical
+        if one["Type"] == "AWS::CloudWatch::Alarm":
+            assert one["Properties"]["AlarmName"]["Sub"].startswith("${Stack}-")
+
+
+# Of each metric: how it is compared, with what, in which time, how often, and what no data means.
+PERIOD = {
+    "prune-images": "PrunePeriod",
+    "reap-snapshots": "ReapPeriod",
+    "retire-instance": "RetirePeriod",
+}
+SOON = ("Sum", "GreaterThanThreshold", 0, 300, 1, "notBreaching")
+
+
+def expected_alarm(name: str, metric: str) -> tuple[Any, ...]:
+    if metric == "Runs":
+        return ("Sum", "LessThanThreshold", 1, 86400, 1, "breaching")
+    if metric == "NotReached":
+        period = {"Ref": PERIOD[name]}
+        return ("Minimum", "GreaterThanThreshold", 0, period, 3, "notBreaching")
+    return SOON
 
 
 def test_every_alarm_watches_what_is_there() -> None:
@@ -310,28 +575,64 @@ def test_every_alarm_watches_what_is_there() -> None:
         if one["Type"] != "AWS::CloudWatch::Alarm":
             continue
         alarm = one["Properties"]
+        action = {"If": ["HasTopic", [{"Ref": "TopicArn"}], {"Ref": "AWS::NoValue"}]}
+        assert alarm["AlarmActions"] == action, logical
         [dimension] = alarm["Dimensions"]
         if alarm["Namespace"] == "AWS/SQS":
+            watched.add(("queue", alarm["MetricName"]))
             continue
         key = "FunctionName" if alarm["Namespace"] == "AWS/Lambda" else "Function"
         assert dimension["Name"] == key, logical
         name = dimension["Value"]["Sub"].removeprefix("${Stack}-")
         assert name in names, logical
         watched.add((name, alarm["MetricName"]))
-        is_silence = alarm["MetricName"] == "Runs"
-        silent = "breaching" if is_silence else "notBreaching"
-        assert alarm["TreatMissingData"] == silent, logical
-        compared = (
-            "LessThanThreshold" if is_silence else "GreaterThanThreshold",
-            1 if is_silence else 0,
-            86400 if is_silence else 300,
+        found = (
+            alarm["Statistic"],
+            alarm["ComparisonOperator"],
+            alarm["Threshold"],
+            alarm["Period"],
+            alarm["EvaluationPeriods"],
+            alarm["TreatMissingData"],
         )
-        found = (alarm["ComparisonOperator"], alarm["Threshold"], alarm["Period"])
-        assert found == compared, logical
-    assert {(name, "Errors") for name in names} < watched
-    assert {("prune-images", "Refused"), ("prune-images", "Runs")} < watched
-    sweeps = ("prune-images", "reap-snapshots", "retire-instance")
-    assert {(name, "Failed") for name in sweeps} < watched
+        assert found == expected_alarm(name, alarm["MetricName"]), logical
+    sweeps = {"prune-images", "reap-snapshots", "retire-instance"}
+    assert watched == (
+        {("queue", "ApproximateNumberOfMessagesVisible")}
+        | {(name, metric) for name in names for metric in ("Errors", "EventsLost")}
+        | {(name, m) for name in sweeps for m in ("Runs", "Failed", "NotReached")}
+        | {("prune-images", "Refused"), ("reap-snapshots", "Refused")}
+    )
+
+
+@pytest.mark.parametrize(
+    ("expression", "flexible", "seconds"),
+    [
+        ("rate(12 hours)", 15, 45_000),
+        ("rate(6 hours)", 15, 23_400),
+        ("rate(1 hour)", 15, 5_400),
+        ("rate(1 minute)", 1, 1_020),
+        ("rate(1 day)", 60, 90_900),
+        ("cron(0 3 * * ? *)", 15, 88_200),
+        # CloudWatch wants three of them to be at most a week.
+        ("rate(30 days)", 15, 201_600),
+    ],
+)
+def test_a_period_of_an_alarm_has_a_sweep_in_it(
+    expression: str, flexible: int, seconds: int
+) -> None:
+    assert schedules.period(expression, flexible) == seconds
+    assert seconds % 60 == 0
+
+
+def test_the_periods_are_those_of_the_default_schedules() -> None:
+    parameters = yaml.load(TEMPLATES["wiring"].read_text(), Loader)["Parameters"]
+    flexible = parameters["FlexibleMinutes"]["Default"]
+    for name in ("Prune", "Reap", "Retire"):
+        schedule = parameters[f"{name}Schedule"]["Default"]
+        period = schedules.period(schedule, flexible)
+        assert parameters[f"{name}Period"]["Default"] == period
+    longest = max(function.timeout for function in functions.FUNCTIONS)
+    assert longest <= 900
 
 
 def test_images_are_swept_as_often_as_the_alarm_expects() -> None:
@@ -384,6 +685,44 @@ def test_what_is_passed_on_of_an_event_is_in_it() -> None:
     assert seen > 30
 
 
+# What may stand in quotes in a notice: ids, dates and words of ours, and the name of a tag, for
+# whose prefix `make deploy` takes no quotes.
+PLAIN = {
+    "$.detail-type",
+    "$.detail.account",
+    "$.detail.delete_after",
+    "$.detail.function",
+    "$.detail.image_id",
+    "$.detail.next.action",
+    "$.detail.next.at",
+    "$.detail.opt_out_tag",
+    "$.detail.region",
+    "$.detail.snapshot_id",
+}
+
+
+def test_no_text_breaks_a_notice() -> None:
+    """EventBridge does not escape a text in quotes; it writes an object as JSON."""
+    seen = 0
+    for name, one in resources("wiring").items():
+        if one["Type"] != "AWS::Events::Rule" or not name.startswith("NoticeOf"):
+            continue
+        [target] = one["Properties"]["Targets"]
+        transformer = target["InputTransformer"]
+        paths, template = transformer["InputPathsMap"], transformer["InputTemplate"]
+        in_quotes = set()
+        for text in re.findall(r'"[^"]*"', template):
+            in_quotes |= set(re.findall(r"<(\w+)>", text))
+        bare = set(re.findall(r"<(\w+)>", re.sub(r'"[^"]*"', "", template)))
+        assert {paths[key] for key in in_quotes} <= PLAIN, name
+        assert {paths[key] for key in bare} == {"$.detail"}, name
+        assert in_quotes | bare == paths.keys(), name
+        rendered = template.replace("<detail>", '{"text": "\\"\\n"}')
+        assert json.loads(rendered)["detail"] == {"text": '"\n'}, name
+        seen += 1
+    assert seen == 3
+
+
 def test_every_function_says_where_its_failures_go() -> None:
     configs = {
         one["Properties"]["FunctionName"]["Sub"].removeprefix("${Stack}-"): one
@@ -428,8 +767,10 @@ def moto(monkeypatch: pytest.MonkeyPatch) -> Any:
         yield boto3.client("cloudformation")
 
 
-def created(moto: Any, name: str, parameters: dict[str, str]) -> dict[str, str]:
-    """The outputs of a stack, after everything that moto knows of it was made."""
+def created(
+    moto: Any, name: str, parameters: dict[str, str], is_whole: bool = True
+) -> dict[str, str]:
+    """The outputs of a stack, after everything (`is_whole`) that moto knows of it was made."""
     moto.create_stack(
         StackName=name,
         TemplateBody=TEMPLATES[name].read_text(),
@@ -444,14 +785,16 @@ def created(moto: Any, name: str, parameters: dict[str, str]) -> dict[str, str]:
     listed = moto.list_stack_resources(StackName=name)["StackResourceSummaries"]
     made = {one["LogicalResourceId"] for one in listed}
     for logical, one in resources(name).items():
-        if one["Type"] not in UNKNOWN_TO_MOTO:
+        if is_whole and one["Type"] not in UNKNOWN_TO_MOTO:
             assert logical in made, (logical, one["Type"])
     return {one["OutputKey"]: one["OutputValue"] for one in stack.get("Outputs", [])}
 
 
 def test_moto_accepts_both(moto: Any) -> None:
-    notices = {"Notices": "on", "NoticeEmail": "owner@example.org"}
+    notices = {"NoticeEmail": "owner@example.org"}
     outputs = created(moto, "foundation", notices)
+    assert outputs["TopicArn"].endswith(":image-steward-notices")
+    assert outputs["EventBusName"] == "image-steward"
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("bootstrap", "")
@@ -466,6 +809,53 @@ def test_moto_accepts_both(moto: Any) -> None:
         )
     names = ("DeadLetterQueueArn", "SchedulerRoleArn", "TopicArn")
     created(moto, "wiring", {name: outputs[name] for name in names})
-    rules = boto3.client("events").list_rules()["Rules"]
+    client = boto3.client("events")
+    rules = client.list_rules()["Rules"]
+    notices = client.list_rules(EventBusName="image-steward")["Rules"]
     of_type = [one["Type"] for one in resources("wiring").values()]
-    assert len(rules) == of_type.count("AWS::Events::Rule")
+    assert len(rules) + len(notices) == of_type.count("AWS::Events::Rule")
+    assert len(notices) == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "topic"),
+    [
+        ({}, None),
+        ({"Notices": "none", "NoticeEmail": "a@b.example"}, None),
+        ({"Notices": "on"}, ":image-steward-notices"),
+        ({"NoticeTopicArn": "arn:aws:sns:eu-central-1:111122223333:ops"}, ":ops"),
+    ],
+)
+def test_who_is_notified(
+    moto: Any, parameters: dict[str, str], topic: str | None
+) -> None:
+    outputs = created(moto, "foundation", parameters, is_whole=False)
+    assert ("TopicArn" in outputs) == (topic is not None)
+    if topic:
+        assert outputs["TopicArn"].endswith(topic)
+    topics = boto3.client("sns").list_topics()["Topics"]
+    assert bool(topics) == (topic == ":image-steward-notices")
+
+
+def test_keys_paths_and_boundaries(moto: Any) -> None:
+    here = "arn:aws:kms:eu-central-1:123456789012:key"
+    parameters = {
+        "QueueKeyArn": f"{here}/queue",
+        "TopicKeyArn": f"{here}/topic",
+        "LogKeyArn": f"{here}/log",
+        "RolePath": "/ops/images/",
+        "PermissionsBoundaryArn": "arn:aws:iam::123456789012:policy/boundary",
+        "NoticeEmail": "a@b.example",
+        "EventBus": "existing",
+    }
+    outputs = created(moto, "foundation", parameters, is_whole=False)
+    assert outputs["EventBusName"] == "existing"
+    assert ":role/ops/images/" in outputs["PruneImagesRoleArn"]
+    for role in boto3.client("iam").list_roles()["Roles"]:
+        found = boto3.client("iam").get_role(RoleName=role["RoleName"])["Role"]
+        boundary = found["PermissionsBoundary"]["PermissionsBoundaryArn"]
+        assert boundary == parameters["PermissionsBoundaryArn"]
+    sqs = boto3.client("sqs")
+    url = outputs["DeadLetterQueueUrl"]
+    found = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    assert found["Attributes"]["KmsMasterKeyId"] == f"{here}/queue"

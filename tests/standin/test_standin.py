@@ -35,7 +35,9 @@ FULL = {
     "launch_templates": [template(1, ami(1), None, name="web")],
     "launch_configurations": [{"name": "legacy", "image_id": ami(1)}],
     "auto_scaling_groups": [{"name": "web", "launch_configuration": "legacy"}],
-    "ssm_parameters": [{"name": "/image-steward/policy", "value": "x"}],
+    "ssm_parameters": [
+        {"name": "/image-steward/policy", "value": "x", "type": "SecureString"}
+    ],
 }
 
 
@@ -167,7 +169,7 @@ def test_a_fleet_comes_back_complete(standin):
 def test_a_parameter_set_over_the_wire_is_in_the_fleet(standin):
     standin.ssm.put_parameter(Name="/golden", Value=ami(1), Type="String")
     got = standin.fleet()["ssm_parameters"]
-    assert got == [{"name": "/golden", "value": ami(1)}]
+    assert got == [{"name": "/golden", "value": ami(1), "type": "String"}]
 
 
 def test_a_new_fleet_leaves_nothing_of_the_old(standin):

@@ -1,0 +1,50 @@
+"""ministack with what it lacks: policies of event buses in CloudFormation.
+
+It stores them, and enforces none. Run by local_aws.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ministack import app
+from ministack.services import eventbridge
+from ministack.services.cloudformation import provisioners
+
+Properties = dict[str, Any]
+
+
+def create(
+    logical_id: str, properties: Properties, stack_name: str
+) -> tuple[str, Properties]:
+    """As PutPermission does with a policy."""
+    bus, sid = properties["EventBusName"], properties["StatementId"]
+    policies = eventbridge._event_bus_policies
+    policy = policies.get(bus) or {"Version": "2012-10-17", "Statement": []}
+    others = [one for one in policy["Statement"] if one["Sid"] != sid]
+    statement = {"Sid": sid} | properties["Statement"]
+    policies[bus] = policy | {"Statement": [*others, statement]}
+    return f"{bus}|{sid}", {}
+
+
+def update(
+    physical_id: str, old: Properties, new: Properties, stack_name: str
+) -> tuple[str, Properties]:
+    """The statement is written over."""
+    return create(physical_id, new, stack_name)
+
+
+def delete(physical_id: str, properties: Properties) -> None:
+    """As RemovePermission does."""
+    bus, _, sid = physical_id.partition("|")
+    eventbridge._remove_permission({"EventBusName": bus, "StatementId": sid})
+
+
+provisioners._RESOURCE_HANDLERS["AWS::Events::EventBusPolicy"] = {
+    "create": create,
+    "update": update,
+    "delete": delete,
+}
+
+if __name__ == "__main__":
+    app.main()
