@@ -2,7 +2,7 @@
 # newer with venv, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites venv build demo lock test crash soak reliability reliability-functions pace fuzz check bench-core \
+.PHONY: help prerequisites venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
   functions deploy diff destroy e2e browser bench-functions book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
@@ -122,6 +122,7 @@ test: $(TESTS) ## Run all tests but those of `make e2e` and `make browser`
 	cargo build $(WORKSPACE)
 	cargo test $(WORKSPACE)
 	$(MAKE) crash
+	$(MAKE) attacker
 	$(PYTEST) -n $(WORKERS) tests/standin
 	$(PYTEST) -n $(WORKERS) tests/e2e
 	$(PYTEST) -n $(WORKERS) tests/docs
@@ -135,6 +136,10 @@ crash: | prerequisites ## Stop a run after every single call, for 2,000 random f
 
 soak: ## The same for 20,000
 	STEWARD_CASES=20000 $(MAKE) crash
+
+attacker: | prerequisites ## Forge tags, templates and events, and copy with all tags, in 3,000 random accounts
+	STEWARD_CASES=$${STEWARD_CASES:-3000} cargo test -p steward-tests --no-default-features $(LOCKED) \
+	  --profile fast --test properties -- attacker:: copies:: --nocapture
 
 reliability: $(TESTS) ## Inject each fault on each call on the wire; a quarter of an hour
 	cargo build $(WORKSPACE)

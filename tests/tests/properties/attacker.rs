@@ -538,14 +538,14 @@ fn run_both<T>(
 }
 
 fn harms(case: &Case) -> Vec<Harm> {
-    run_both(case, false, |honest, attacked| compare(honest, attacked))
+    run_both(case, false, compare)
 }
 
 fn tell(case: &Case, kind: &Kind) -> String {
     let (_, _, fleet, account) = case;
     run_both(case, true, |honest, attacked| {
         let harm = compare(honest, attacked).into_iter().find(|one| one.kind == *kind);
-        let harm = harm.expect("this case has it").text;
+        let harm = harm.map(|one| one.text).unwrap_or_default();
         let [without, with] = [honest, attacked]
             .map(|one| told_about(&harm, one, one.log.as_deref().unwrap_or_default()));
         let lines: Vec<String> = describe(fleet).lines().map(str::to_owned).collect();
@@ -560,21 +560,5 @@ fn tell(case: &Case, kind: &Kind) -> String {
 
 #[test]
 fn an_attacker_gets_nothing_done_and_nothing_sooner() {
-    let harms = |case: &Case| {
-        let mut found = harms(case);
-        found.retain(|one| one.kind != Kind::Leaked);
-        found
-    };
     search("attacker", cases, harms, tell);
-}
-
-#[test]
-#[ignore = "aliases are still read with decryption"]
-fn an_attacker_learns_no_secret() {
-    let harms = |case: &Case| {
-        let mut found = harms(case);
-        found.retain(|one| one.kind == Kind::Leaked);
-        found
-    };
-    search("secrets", cases, harms, tell);
 }

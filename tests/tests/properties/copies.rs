@@ -176,7 +176,7 @@ fn run_both<T>(
 }
 
 fn harms(case: &Case) -> Vec<Harm> {
-    run_both(case, false, |plain, tagged| compare_copies(plain, tagged))
+    run_both(case, false, compare_copies)
 }
 
 /// Nothing excuses what is done because of the tags of a copy.
@@ -194,7 +194,7 @@ fn tell(case: &Case, kind: &Kind) -> String {
     let (_, _, fleet, account, skew) = case;
     run_both(case, true, |plain, tagged| {
         let harm = compare_copies(plain, tagged).into_iter().find(|one| one.kind == *kind);
-        let harm = harm.expect("this case has it").text;
+        let harm = harm.map(|one| one.text).unwrap_or_default();
         let [without, with] = [plain, tagged]
             .map(|one| told_about(&harm, one, one.log.as_deref().unwrap_or_default()));
         let lines: Vec<String> = describe(fleet).lines().map(str::to_owned).collect();

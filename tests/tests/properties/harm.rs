@@ -180,8 +180,11 @@ impl Comparison<'_> {
     fn image_step(&mut self, taken: &Taken) -> Option<Kind> {
         let undone = self.undone(taken);
         let due = self.first(taken, undone.unwrap_or(Timestamp::MIN));
+        // The other account may not come to this step: people may have kept the image by then.
+        let is_ahead = self.ahead.contains_key(&taken.resource);
         if due.is_some_and(|due| due <= taken.at)
             || self.is_consequence(&taken.resource, taken, due)
+            || (is_ahead && self.has_waited(taken) == Some(true))
         {
             return None;
         }
@@ -233,8 +236,9 @@ impl Comparison<'_> {
         })
     }
 
-    /// Why tags alone sufficed for a step on an image that is expired without them, too.
-    fn excuse(&self, taken: &Taken, was_undone: bool) -> Option<Excuse> {
+    /// Whether the wait since the step before has passed by EC2's clock; `None` if the policy has no
+    /// step before it, or no wait.
+    fn has_waited(&self, taken: &Taken) -> Option<bool> {
         let waits = self.account.waits;
         let chain = [
             (waits.deprecate, Step::Deprecated),
@@ -244,17 +248,21 @@ impl Comparison<'_> {
         let mine = level(&taken.step);
         let wait = chain.iter().find(|(_, step)| level(step) == mine)?.0?;
         let earlier = chain.iter().filter(|(_, step)| level(step) < mine);
-        let before = earlier.filter_map(|(days, _)| *days).filter(|days| *days < wait).max();
-        let Some(before) = before else {
-            // There is no step before it, or none that it has to wait for.
-            return (wait > 0).then_some(Excuse::FirstStep);
-        };
+        let before = earlier.filter_map(|(days, _)| *days).filter(|days| *days < wait).max()?;
+        let wait = SignedDuration::from_hours(24 * (wait - before) - 1);
+        let dated = taken.image().and_then(|image| image.deprecation_time);
+        Some(dated.is_some_and(|dated| dated + wait <= taken.at))
+    }
+
+    /// Why tags alone sufficed for a step on an image that is expired without them, too.
+    fn excuse(&self, taken: &Taken, was_undone: bool) -> Option<Excuse> {
+        match self.has_waited(taken) {
+            None => return Some(Excuse::FirstStep),
+            Some(false) => return None,
+            Some(true) => {}
+        }
         let image = taken.image()?;
         let dated = image.deprecation_time?;
-        let waited = SignedDuration::from_hours(24 * (wait - before) - 1);
-        if dated + waited > taken.at {
-            return None;
-        }
         if taken.will.disabled && image.state == "disabled" {
             return Some(Excuse::DisabledByOthers);
         }
@@ -271,16 +279,19 @@ impl Comparison<'_> {
         let snapshot = taken.snapshot()?;
         let id = &snapshot.snapshot_id;
         let users = self.attacked.users_of(id);
-        // Whatever was done to its images sooner is the cause.
-        if users.iter().any(|user| self.is_consequence(user, taken, due)) {
-            return None;
-        }
-        let said = |excuse| Some(Kind::Excused(word(&taken.step), excuse));
         let deregistered = |history: &History<'_>, image: &str| {
             let mut all = history.taken.iter();
             all.find(|one| one.step == Step::Deregistered && one.resource == image)
                 .map(|one| one.at)
         };
+        // Whatever was done to its images sooner is the cause.
+        let with_image = |user: &String| {
+            self.ahead.contains_key(user) && deregistered(self.attacked, user) == Some(taken.at)
+        };
+        if users.iter().any(|user| self.is_consequence(user, taken, due) || with_image(user)) {
+            return None;
+        }
+        let said = |excuse| Some(Kind::Excused(word(&taken.step), excuse));
         let made_for = made_for(&snapshot.description);
         let is_last = |user: &String| deregistered(self.attacked, user) == Some(taken.at);
         let goes = |user: &String| deregistered(self.honest, user).is_some_and(|at| at <= taken.at);

@@ -24,6 +24,8 @@ pub enum People {
     Unshare(usize),
     Protect(usize),
     Unprotect(usize),
+    /// Disables and deprecates the image, and protects it.
+    Quarantine(usize),
     Keep(usize),
     Unkeep(usize),
     Use(u8, usize),
@@ -50,6 +52,7 @@ pub fn some_people(days: usize, most: usize) -> impl Strategy<Value = Vec<(usize
         1 => image.clone().prop_map(People::Unshare),
         1 => image.clone().prop_map(People::Protect),
         1 => image.clone().prop_map(People::Unprotect),
+        2 => image.clone().prop_map(People::Quarantine),
         1 => image.clone().prop_map(People::Keep),
         1 => image.clone().prop_map(People::Unkeep),
         1 => image.prop_map(People::Deregister),
@@ -63,7 +66,10 @@ pub fn some_people(days: usize, most: usize) -> impl Strategy<Value = Vec<(usize
 impl People {
     /// Whether this changes the rank of other images.
     fn ranks(&self) -> bool {
-        matches!(self, Self::Disable(_) | Self::Enable(_) | Self::Deregister(_))
+        matches!(
+            self,
+            Self::Disable(_) | Self::Quarantine(_) | Self::Enable(_) | Self::Deregister(_)
+        )
     }
 
     pub fn apply(&self, history: &mut History<'_>, today: usize) {
@@ -89,6 +95,7 @@ impl People {
             | Self::Unshare(n)
             | Self::Protect(n)
             | Self::Unprotect(n)
+            | Self::Quarantine(n)
             | Self::Keep(n)
             | Self::Unkeep(n)
             | Self::Deregister(n) => *n,
@@ -150,6 +157,11 @@ impl People {
             Self::Unshare(_) => {
                 image.unshare();
                 decided.shared.remove(&id);
+            }
+            Self::Quarantine(n) => {
+                for part in [Self::Disable(*n), Self::Deprecate(*n, 0), Self::Protect(*n)] {
+                    part.change(image, decided, at);
+                }
             }
             Self::Protect(_) => image.protected = "enabled-without-cooldown".to_owned(),
             Self::Unprotect(_) => image.protected = "disabled".to_owned(),
