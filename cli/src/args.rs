@@ -8,8 +8,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use steward::model::{ImageId, LaunchPermission, ParseIdError, Region, SnapshotId};
 use steward::plan::reason::Reason;
-use steward::policy::DEFAULT_PREFIX;
+use steward::policy::{DEFAULT_PREFIX, PolicyDigest};
 use steward::simulate::MAX_DAYS;
+use steward_aws::{EndpointError, check_endpoint};
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
 #[derive(Debug, Parser)]
@@ -62,7 +63,8 @@ fn more_help() -> String {
 }
 
 /// What to do.
-#[derive(Debug, Subcommand)]
+#[derive(Debug, Subcommand, strum::IntoStaticStr)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Command {
     /// Write a first policy, with comments: from what is in the account, or from the policies of
     /// another tool. Changes nothing there.
@@ -94,7 +96,7 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Do it: retire images, then delete the snapshots whose time has come.
     #[command(
-        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json"
+        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json --policy policy.toml"
     )]
     Apply(ApplyArgs),
     /// Bring images back from wherever they are: expired, deprecated, disabled, or in the Recycle
@@ -105,7 +107,7 @@ pub enum Command {
     Restore(RestoreArgs),
     /// Read images, snapshots and references, and write them as JSON. Changes nothing.
     #[command(
-        after_help = "Example:\n  image-steward inventory --region eu-central-1 > saved.json"
+        after_help = "Example:\n  image-steward inventory --region eu-central-1 --out saved.json"
     )]
     Inventory(InventoryArgs),
     /// Check a policy.
@@ -113,6 +115,14 @@ pub enum Command {
         after_help = "Examples:\n  image-steward validate --policy policy.toml\n  image-steward validate --policy policy.toml --inventory saved.json"
     )]
     Validate(ValidateArgs),
+    /// Print the IAM policy that a person needs. Needs no account.
+    ///
+    /// Its conditions let only images and snapshots of the account be changed, and only after
+    /// image-steward tagged them.
+    #[command(
+        after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images"
+    )]
+    Permissions(PermissionsArgs),
     /// Print the JSON Schema of the policy.
     #[command(after_help = "Example:\n  image-steward schema > policy.schema.json")]
     Schema,
@@ -159,7 +169,7 @@ pub struct PlanArgs {
         conflicts_with_all = ["all", "stale", "pins"]
     )]
     pub why: Vec<String>,
-    /// Save the plan, for `apply FILE`.
+    /// Save the plan, for `apply FILE`. Only you can read the file.
     #[arg(help_heading = "Output", long, value_name = "FILE", conflicts_with_all = ["stale", "pins"])]
     pub out: Option<PathBuf>,
     /// Instead of the whole plan: everything that keeps this image. May be repeated.
@@ -216,11 +226,15 @@ fn permission(text: &str) -> Result<LaunchPermission, &'static str> {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// A plan that `plan --out` saved: exactly that is done, or nothing if the account has changed.
-    #[arg(value_name = "PLAN", conflicts_with = "policy")]
+    /// A plan that `plan --out` saved: exactly that is done, or nothing if the account has changed. It
+    /// must have been made with the policy of --policy or --expect-policy.
+    #[arg(value_name = "PLAN")]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyArgs,
+    /// Apply PLAN under the policy in it, if this is its digest: `validate` and `plan --out` print it.
+    #[arg(long, value_name = "DIGEST", requires = "plan", conflicts_with = "policy")]
+    pub expect_policy: Option<PolicyDigest>,
     #[command(flatten)]
     pub place: AwsArgs,
     #[command(flatten)]
@@ -241,7 +255,7 @@ pub struct InventoryArgs {
     /// Read with whom each image is shared: one call an image.
     #[arg(help_heading = "What to read", long)]
     pub launch_permissions: bool,
-    /// Where to write it.
+    /// Where to write it. Only you can read the file.
     #[arg(help_heading = "What to read", long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
 }
@@ -256,6 +270,36 @@ pub struct ValidateArgs {
     pub inventory: Option<PathBuf>,
     #[command(flatten)]
     pub output: OutputArgs,
+}
+
+/// Arguments of `permissions`.
+#[derive(Debug, Args)]
+pub struct PermissionsArgs {
+    /// What is to be allowed: `plan` stands for all commands that change nothing, and is part of
+    /// `apply`.
+    #[arg(value_name = "USE", value_enum, default_value = "plan")]
+    pub uses: Vec<UseArg>,
+    /// Allow it in this Region only.
+    #[arg(long, value_parser = |text: &str| text.parse::<Region>())]
+    pub region: Option<Region>,
+    /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
+    pub prefix: String,
+    /// Allow launch permissions to be restored: for `safety.shared_images = "retire"`.
+    #[arg(long)]
+    pub shared_images: bool,
+    /// Allow this SSM parameter to be read, which launch templates name as their image: a name, a
+    /// path such as `/golden/*`, or an ARN. May be repeated. AWS's public parameters can always be read.
+    #[arg(long = "image-parameter", value_name = "NAME", value_parser = parameter)]
+    pub image_parameters: Vec<String>,
+}
+
+/// What a person is to be allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum UseArg {
+    Plan,
+    Apply,
+    Restore,
 }
 
 /// Where the policy is.
@@ -285,12 +329,17 @@ fn region(text: &str) -> Result<String, ParseIdError> {
     text.parse().map(|region: Region| region.to_string())
 }
 
-fn endpoint(text: &str) -> Result<String, &'static str> {
-    let is_url = text.parse::<http::Uri>().is_ok_and(|url| {
-        matches!(url.scheme_str(), Some("http" | "https"))
-            && url.host().is_some_and(|host| !host.is_empty())
-    });
-    is_url.then(|| text.to_owned()).ok_or("expected a URL such as http://127.0.0.1:4566")
+fn parameter(text: &str) -> Result<String, &'static str> {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-*?".contains(&byte);
+    let is_name = !text.is_empty() && text.bytes().all(is_allowed);
+    // An ARN is checked by IAM, which says what is wrong with it.
+    let is_arn = text.starts_with("arn:") && text.contains(":parameter/");
+    let expected = "expected the name of a parameter, a path such as /golden/*, or an ARN";
+    (is_name || is_arn).then(|| text.to_owned()).ok_or(expected)
+}
+
+fn endpoint(text: &str) -> Result<String, EndpointError> {
+    check_endpoint(text).map(|()| text.to_owned())
 }
 
 /// The world that a command is about: an account, or a saved inventory.

@@ -15,6 +15,8 @@ use crate::progress::ProgressDisplay;
 
 /// What all commands share.
 pub struct Context {
+    /// The name of the command.
+    pub command: &'static str,
     /// The time at which the command began.
     pub now: Timestamp,
     /// How results are shown on standard output.
@@ -36,6 +38,7 @@ impl Context {
         let filter = EnvFilter::new(if arguments.verbose { "steward=debug,warn" } else { "off" });
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
         Self {
+            command: (&arguments.command).into(),
             now,
             style: style(arguments.color),
             interrupt: Interrupt::listen(progress.clone()),

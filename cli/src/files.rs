@@ -1,8 +1,8 @@
 //! What is read from files and written to them; `-` is standard input or output.
 
-use std::fs::Permissions;
+use std::fs::{OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -13,6 +13,9 @@ use crate::outcome::CommandError;
 
 /// The name that means standard input or output.
 const STANDARD: &str = "-";
+
+/// The mode of a file that its owner alone can read.
+const PRIVATE: u32 = 0o600;
 
 /// The text of a policy.
 pub fn read_policy_text(file: &Path) -> Result<String, CommandError> {
@@ -51,23 +54,40 @@ pub fn read(file: &Path) -> Result<String, CommandError> {
 /// Writes a whole file, or to standard output. What stood in the file before is gone only once all
 /// of it is written; a link stays one, and the file's mode what it is.
 pub fn write(file: &Path, text: &str) -> Result<(), CommandError> {
+    write_with(file, text, None)
+}
+
+/// The same, and nobody but the owner can read the file at any moment, whoever could read the one
+/// before: for what is in an account.
+pub fn write_private(file: &Path, text: &str) -> Result<(), CommandError> {
+    write_with(file, text, Some(Permissions::from_mode(PRIVATE)))
+}
+
+fn write_with(file: &Path, text: &str, mode: Option<Permissions>) -> Result<(), CommandError> {
     if is_standard(file) {
         return print(text);
     }
-    write_file(file, text).map_err(|cause| CommandError::Write { file: name_of(file), cause })
+    write_file(file, text, mode).map_err(|cause| CommandError::Write { file: name_of(file), cause })
 }
 
-fn write_file(file: &Path, text: &str) -> std::io::Result<()> {
+/// Without a mode it is that of the file that is replaced, or what the umask allows.
+fn write_file(file: &Path, text: &str, mode: Option<Permissions>) -> std::io::Result<()> {
     let there = file.symlink_metadata().is_ok();
     let target = match file.canonicalize() {
         Ok(target) if target.is_file() => target,
         Err(_) if !there => file.to_owned(),
         // A pipe, a device, or a link to what is not there yet: it is written to as it is.
-        _ => return std::fs::write(file, text),
+        _ => {
+            let mode = mode.map_or(0o666, |mode| mode.mode());
+            let mut options = OpenOptions::new();
+            let options = options.write(true).create(true).truncate(true).mode(mode);
+            return options.open(file)?.write_all(text.as_bytes());
+        }
     };
-    let mode = match target.metadata() {
-        Ok(metadata) => metadata.permissions(),
-        Err(_) => Permissions::from_mode(0o666),
+    let mode = match (mode, target.metadata()) {
+        (Some(mode), _) => mode,
+        (None, Ok(metadata)) => metadata.permissions(),
+        (None, Err(_)) => Permissions::from_mode(0o666),
     };
     let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
     let mut part = tempfile::Builder::new()

@@ -31,6 +31,7 @@ pub async fn connect(place: AwsArgs, context: &Context) -> Result<Live, CloudErr
         region,
         profile,
         endpoint: endpoint_url,
+        app: Some(format!("image-steward.{}", context.command)),
         progress: Some(Arc::new(context.progress.clone())),
         ..Connect::default()
     };

@@ -56,6 +56,11 @@ pub enum CommandError {
         "{file} is not there: name the policy with --policy, or let `image-steward init` write a first one"
     )]
     NoPolicy { file: String },
+    #[error(
+        "{file} is not there: a saved plan is applied under a policy that you name, with --policy FILE or \
+         --expect-policy DIGEST"
+    )]
+    NoPolicyForPlan { file: String },
     #[error("writing {file}: {cause}")]
     Write { file: String, cause: std::io::Error },
     #[error("{file} is there already; name another file with --out, or write over it with --force")]
@@ -85,6 +90,7 @@ impl CommandError {
         match self {
             Self::File { .. }
             | Self::NoPolicy { .. }
+            | Self::NoPolicyForPlan { .. }
             | Self::Exists { .. }
             | Self::Migrate(_)
             | Self::Policy(_)

@@ -193,6 +193,7 @@ pub async fn share_again(
         Ok(SharedAgain { shared, left }) => {
             if !shared.is_empty() {
                 restored.done.push(RestoreStep::Shared { with: shared });
+                restored.status = RestoreStatus::Restored;
             }
             restored.not_shared = left;
         }

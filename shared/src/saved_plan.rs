@@ -1,9 +1,11 @@
 //! A plan in a file: what somebody has looked at, to be applied as it stands or not at all.
 //!
-//! The file holds the policy that it was made with. Before it is applied, the world is read again
-//! and planned for with the same policy and for the same time: whatever the file wants changed
-//! must come out the same. What is then carried out is the plan that was made anew, as far as the
-//! file agrees to it: a file can choose, and never say what is done.
+//! The file holds the policy that it was made with, and whoever may write the file may write any
+//! policy: so it is applied only under a policy that the operator names, or whose digest they name.
+//! The world is read again and planned for with that policy, twice: for the time of the file, for
+//! which everything that the file wants changed must come out the same, and for now. What is
+//! carried out is the plan for now, as far as the file agrees to it: a file can choose, and never
+//! say what is done, nor when.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -11,10 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::Change;
-use crate::model::{AccountId, AccountRegion, ImageId, Region, ResourceId};
+use crate::model::{AccountId, AccountRegion, ImageId, Region, ResourceId, SnapshotId};
 use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan};
-use crate::plan::{Action, Decision, Plan, Refusal};
-use crate::policy::{Policy, PolicyError};
+use crate::plan::{Action, Decision, Plan, Refusal, Removal};
+use crate::policy::{Policy, PolicyDigest, PolicyError};
 
 /// The version of the file's format that this program writes and reads.
 const FORMAT: u32 = 3;
@@ -54,6 +56,19 @@ pub enum SavedPlanError {
     /// Its policy is not valid for this version.
     #[error("the policy in it is not valid:\n{0}")]
     Policy(#[from] PolicyError),
+    /// Its policy is not the one that the operator named.
+    #[error(
+        "it was made with another policy: the digest of its policy is {planned}, and that of {expected_by} is \
+         {expected}; plan again with the policy that you mean"
+    )]
+    OtherPolicy {
+        /// The digest of the policy in the file.
+        planned: PolicyDigest,
+        /// The operator's.
+        expected: PolicyDigest,
+        /// Where the operator's comes from: a file, or an option.
+        expected_by: String,
+    },
     /// It is for another account or Region.
     #[error(
         "it is for account {account}, Region {region}, and the credentials reach account {reached_account}, \
@@ -81,6 +96,15 @@ pub enum SavedPlanError {
         /// The time that it is for.
         planned_at: Timestamp,
     },
+}
+
+/// A plan that was made anew.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FreshPlan {
+    /// The plan for images.
+    pub images: Plan,
+    /// The plan for snapshots.
+    pub snapshots: SnapshotPlan,
 }
 
 /// How the world differs from the one that a plan was made for.
@@ -126,12 +150,23 @@ impl SavedPlan {
         serde_json::from_value(value).map_err(SavedPlanError::Shape)
     }
 
-    /// The policy that it was made with.
+    /// The policy that it was made with, if its digest is the one that the operator `expected`, who
+    /// gave it by the file or option `expected_by`.
     ///
     /// # Errors
-    /// When this version does not accept it.
-    pub fn policy(&self) -> Result<Policy, SavedPlanError> {
-        Ok(Policy::parse(&self.policy, &self.policy_file)?)
+    /// [`SavedPlanError::Policy`] when this version does not accept it, and
+    /// [`SavedPlanError::OtherPolicy`].
+    pub fn policy(
+        &self,
+        expected: &PolicyDigest,
+        expected_by: &str,
+    ) -> Result<Policy, SavedPlanError> {
+        let (policy, planned) = Policy::parse_with_digest(&self.policy, &self.policy_file)?;
+        if planned != *expected {
+            let (expected, expected_by) = (expected.clone(), expected_by.to_owned());
+            return Err(SavedPlanError::OtherPolicy { planned, expected, expected_by });
+        }
+        Ok(policy)
     }
 
     /// Whether it is for this place, and for this time.
@@ -165,56 +200,58 @@ impl SavedPlan {
         refusal.or_else(|| (count > 0).then_some(Refusal::PlanOutdated { differences: count }))
     }
 
-    /// What is to be carried out at `now`: of `plan` and `snapshots`, which were made anew and do not
-    /// differ, all that the file has too. Their dates count from `now`, so that a file that lay about
-    /// does not shorten the time in which a mistake can be noticed.
-    pub fn agreed(
-        &self,
-        mut plan: Plan,
-        mut snapshots: SnapshotPlan,
-        now: Timestamp,
-    ) -> (Plan, SnapshotPlan) {
-        let late = now.duration_since(plan.planned_at).max(SignedDuration::ZERO);
-        let later = |at: Timestamp| at.checked_add(late).unwrap_or(Timestamp::MAX);
+    /// What is to be carried out: of the plan for now, which does not differ, all that the file has
+    /// too.
+    pub fn agreed(&self, now: FreshPlan) -> FreshPlan {
+        let FreshPlan { images: mut plan, mut snapshots } = now;
         let planned = self.plan.decisions.iter().filter(|one| one.action.changes());
         let planned: HashSet<&ImageId> = planned.map(|one| &one.image_id).collect();
+        // The plan tags what images share if all of them go, and the file may have only some.
+        let is_left = |one: &&Decision| {
+            matches!(one.action, Action::Deregister { .. }) && !planned.contains(&one.image_id)
+        };
+        let left = plan.decisions.iter().filter(is_left);
+        let used: HashSet<SnapshotId> = left.flat_map(|one| one.snapshots.to_vec()).collect();
         plan.decisions.retain(|one| planned.contains(&one.image_id));
         for decision in &mut plan.decisions {
-            if decision.expired_at == Some(plan.planned_at) {
-                decision.expired_at = Some(now);
-            }
             if let Action::Deregister { removal } = &mut decision.action {
-                removal.delete_after = later(removal.delete_after);
+                let unused = removal.snapshots.iter().filter(|one| !used.contains(one));
+                removal.snapshots = unused.cloned().collect();
             }
         }
         let planned =
             self.snapshots.decisions.iter().filter(|one| one.action != SnapshotAction::Keep);
         let planned: HashSet<_> = planned.map(|one| &one.snapshot_id).collect();
         snapshots.decisions.retain(|one| planned.contains(&one.snapshot_id));
-        for decision in &mut snapshots.decisions {
-            decision.delete_after = decision.delete_after.map(later);
-        }
-        (plan.planned_at, snapshots.planned_at) = (now, now);
-        (plan, snapshots)
+        FreshPlan { images: plan, snapshots }
     }
 
-    /// How a plan that was made anew, for the same time and with the same policy, differs.
-    pub fn differences(&self, plan: &Plan, snapshots: &SnapshotPlan) -> Differences {
+    /// How the plans that were made anew under the same policy differ: `then` is for the time of the
+    /// file, and `now` for the present.
+    pub fn differences(&self, then: &FreshPlan, now: &FreshPlan) -> Differences {
         let mut all = Differences::default();
-        compare_images(&self.plan, plan, &mut all);
-        compare_snapshots(&self.snapshots, snapshots, &mut all);
+        compare_images(&self.plan, &then.images, &now.images, &mut all);
+        compare_snapshots(&self.snapshots, &then.snapshots, &now.snapshots, &mut all);
         all
     }
 }
 
-fn compare_images(saved: &Plan, fresh: &Plan, all: &mut Differences) {
-    let now: HashMap<&ImageId, &Decision> =
-        fresh.decisions.iter().map(|decision| (&decision.image_id, decision)).collect();
+fn by_image(plan: &Plan) -> HashMap<&ImageId, &Decision> {
+    plan.decisions.iter().map(|decision| (&decision.image_id, decision)).collect()
+}
+
+fn compare_images(saved: &Plan, then: &Plan, fresh: &Plan, all: &mut Differences) {
+    let (then, now) = (by_image(then), by_image(fresh));
     let mut planned = BTreeSet::new();
     for decision in saved.decisions.iter().filter(|one| one.action.changes()) {
         let image = &decision.image_id;
         planned.insert(image);
-        if let Some(change) = difference(decision, now.get(image).copied()) {
+        let change = difference(decision, then.get(image).copied()).or_else(|| {
+            let now = now.get(image)?;
+            let is_same = is_same_step(&decision.action, &now.action);
+            (!is_same).then(|| Change::action(&now.action, &now.reasons))
+        });
+        if let Some(change) = change {
             let planned = decision.action.kind();
             all.changed.push(Difference { resource: image.into(), planned, change });
         }
@@ -224,6 +261,23 @@ fn compare_images(saved: &Plan, fresh: &Plan, all: &mut Differences) {
         .iter()
         .filter(|one| one.action.changes() && !planned.contains(&one.image_id));
     all.left_for_later.extend(others.map(|one| ResourceId::from(&one.image_id)));
+}
+
+/// Whether two actions differ in nothing but the times that count from their plans.
+fn is_same_step(before: &Action, now: &Action) -> bool {
+    match (before, now) {
+        // Both are of the same account, and save the same date with another time of writing.
+        (Action::Deprecate { save: _ }, Action::Deprecate { save: _ }) => true,
+        (
+            Action::Disable { save: before, deprecation: _, first: was_first },
+            Action::Disable { save: now, deprecation: _, first },
+        ) => (before, was_first) == (now, first),
+        (Action::Deregister { removal: before }, Action::Deregister { removal: now }) => {
+            let Removal { snapshots, delete_after: _, fate, save, first } = before;
+            (snapshots, fate, save, first) == (&now.snapshots, &now.fate, &now.save, &now.first)
+        }
+        (before, now) => before == now,
+    }
 }
 
 /// What is different about one image, if anything that matters is.
@@ -250,22 +304,35 @@ fn difference(saved: &Decision, fresh: Option<&Decision>) -> Option<Change> {
     })
 }
 
-fn compare_snapshots(saved: &SnapshotPlan, fresh: &SnapshotPlan, all: &mut Differences) {
+fn by_snapshot(plan: &SnapshotPlan) -> HashMap<&SnapshotId, &SnapshotDecision> {
+    plan.decisions.iter().map(|decision| (&decision.snapshot_id, decision)).collect()
+}
+
+fn compare_snapshots(
+    saved: &SnapshotPlan,
+    then: &SnapshotPlan,
+    fresh: &SnapshotPlan,
+    all: &mut Differences,
+) {
     let acts = |one: &&SnapshotDecision| one.action != SnapshotAction::Keep;
-    let now: HashMap<_, _> = fresh.decisions.iter().map(|one| (&one.snapshot_id, one)).collect();
+    let (then, now) = (by_snapshot(then), by_snapshot(fresh));
     let mut planned = BTreeSet::new();
     for decision in saved.decisions.iter().filter(acts) {
         let snapshot = &decision.snapshot_id;
         planned.insert(snapshot);
         let what = |one: &SnapshotDecision| (one.action, one.delete_after, one.image.clone());
-        let change = match now.get(snapshot) {
-            Some(fresh) if what(fresh) == what(decision) => continue,
-            Some(fresh) => {
-                let (action, reasons) = (fresh.action, fresh.reasons.clone());
-                Change::SnapshotAction { action, reasons }
-            }
-            None => Change::NotPlanned,
-        };
+        let same_then = then.get(snapshot).is_some_and(|one| what(one) == what(decision));
+        let same_now = now
+            .get(snapshot)
+            .is_some_and(|one| (one.action, &one.image) == (decision.action, &decision.image));
+        if same_then && same_now {
+            continue;
+        }
+        let fresh = if same_then { now.get(snapshot) } else { then.get(snapshot) };
+        let change = fresh.map_or(Change::NotPlanned, |fresh| {
+            let (action, reasons) = (fresh.action, fresh.reasons.clone());
+            Change::SnapshotAction { action, reasons }
+        });
         let planned = decision.action.into();
         all.changed.push(Difference { resource: snapshot.into(), planned, change });
     }
@@ -273,3 +340,6 @@ fn compare_snapshots(saved: &SnapshotPlan, fresh: &SnapshotPlan, all: &mut Diffe
         fresh.decisions.iter().filter(acts).filter(|one| !planned.contains(&one.snapshot_id));
     all.left_for_later.extend(others.map(|one| ResourceId::from(&one.snapshot_id)));
 }
+
+#[cfg(test)]
+mod tests;

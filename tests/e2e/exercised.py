@@ -1,14 +1,16 @@
 """What all tests here together have exercised: every kind of event, every permission of a role.
 
 A role of infra/ that allows what no function ever called is too wide, and one that lacks what
-a function called would fail in an account. Both can only be known when every test has run, in
-all worker processes; so this is checked when the session fixture `exercised` ends.
+a function called would fail in an account; so with the policies for people that `permissions`
+prints. Both can only be known when every test has run, in all worker processes; so this is checked
+when the session fixture `exercised` ends.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +19,17 @@ from typing import Any
 import pytest
 import yaml
 
+from binaries import binary
 from harness import FUNCTIONS, ROOT
 
 ROLES = {name: name.title().replace("-", "") + "Role" for name in FUNCTIONS}
+READING = {"plan", "explain", "report", "simulate", "inventory", "init"}
+# What `permissions` is asked for, and the commands that it has to be enough for.
+PERMISSIONS = {
+    "plan": READING,
+    "apply": READING | {"apply"},
+    "restore": {"restore"},
+}
 # What AWS calls in a function's name or the runtime does for it, and nobody sees here.
 NOT_SEEN = {
     "kms:Decrypt",
@@ -104,6 +114,21 @@ class Exercised:
                     more -= {"ec2:DeleteSnapshot"}
             if is_complete and more:
                 yield f"{role} allows {sorted(more)}, which {name} never called"
+        yield from self.problems_of_people(is_complete)
+
+    def problems_of_people(self, is_complete: bool) -> Iterator[str]:
+        """The same for the commands, and the policies that `permissions` prints."""
+        commands = set().union(*PERMISSIONS.values())
+        known = {APP + name for name in (*commands, *ROLES)}
+        if unknown := sorted(self.calls.keys() - known):
+            yield f"calls of what `permissions` does not know: {unknown}"
+        for use, names in PERMISSIONS.items():
+            called = set().union(*(self.calls.get(APP + name, set()) for name in names))
+            may = permitted(use)
+            if lacking := called - may - NEEDS_NO_PERMISSION:
+                yield f"`permissions {use}` lacks {sorted(lacking)}"
+            if is_complete and (more := may - called - FOR_REFERENCES):
+                yield f"`permissions {use}` allows {sorted(more)}, which was never called"
 
 
 def allowed(role: str) -> set[str]:
@@ -118,6 +143,14 @@ def allowed(role: str) -> set[str]:
             if statement["Effect"] == "Allow":
                 found |= set(actions(statement["Action"]))
     return found
+
+
+def permitted(use: str) -> set[str]:
+    """Every action that `permissions` allows for this use."""
+    command = [str(binary("image-steward")), "permissions", use, "--shared-images"]
+    printed = subprocess.run(command, check=True, capture_output=True).stdout
+    statements = json.loads(printed)["Statement"]
+    return {action for statement in statements for action in statement["Action"]}
 
 
 def actions(value: Any) -> Iterator[str]:

@@ -37,9 +37,13 @@ def on_terminal(
     account: Account | str,
     *arguments: str,
     columns: int = 100,
+    answer: str | None = None,
     **settings: str | None,
 ) -> Shown:
-    """Run the command with all three standard streams on a terminal."""
+    """Run the command with all three standard streams on a terminal.
+
+    `answer` is typed when it asks `[y/N]`; without one it must not ask.
+    """
     url = account if isinstance(account, str) else account.url
     more: Mapping[str, str | None] = {"TERM": "xterm-256color"} | settings
     environment = steward_environment(url, more)
@@ -49,7 +53,8 @@ def on_terminal(
         size = struct.pack("HHHH", 40, columns, 0, 0)
         fcntl.ioctl(0, termios.TIOCSWINSZ, size)
         os.execve(command[0], command, environment)
-    pieces = []
+    pieces: list[bytes] = []
+    asked = False
     while True:
         try:
             piece = os.read(terminal, 65536)
@@ -58,7 +63,12 @@ def on_terminal(
         if not piece:
             break
         pieces.append(piece)
+        if not asked and b"[y/N]" in b"".join(pieces):
+            asked = True
+            # Ctrl-D is the end of the input.
+            os.write(terminal, ("\x04" if answer is None else answer).encode())
     os.close(terminal)
     _, status = os.waitpid(process, 0)
     raw = b"".join(pieces).decode(errors="replace")
+    assert asked == (answer is not None), raw
     return Shown(raw, os.waitstatus_to_exitcode(status))

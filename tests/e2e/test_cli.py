@@ -23,19 +23,18 @@ from harness import (
 )
 from outcomes import taken, with_result
 from worlds import (
-    DELETE_AFTER,
     DUE,
     DUE_SNAPSHOTS,
     INSTANCE,
-    LEDGER_IMAGE,
     PLAIN,
-    ago,
     ami,
     image,
     image_ids,
     policy,
+    recycled,
     snap,
     snapshot_ids,
+    tagged_snapshot,
     web_fleet,
 )
 
@@ -126,13 +125,11 @@ class TestGoodWeather:
     def test_apply_reaps_what_earlier_runs_left(
         self, account: Account, rules: str
     ) -> None:
-        ledger = {
-            "image-steward:image": ami(40),
-            "image-steward:delete-after": "2026-01-01T00:00:00Z",
+        left = {
+            "snapshots": [tagged_snapshot(31, 40)],
+            "recycled_images": [recycled(40)],
         }
-        account.load(
-            web_fleet() | {"snapshots": [{"snapshot_id": snap(31), "tags": ledger}]}
-        )
+        account.load(web_fleet() | left)
         applied = image_steward(account, "apply", "--policy", rules)
         assert applied.returncode == DONE
         assert snap(31) not in snapshot_ids(account.fleet())
@@ -156,12 +153,11 @@ class TestOutcomes:
     def test_what_was_done_is_said_although_the_other_half_failed(
         self, account: Account, rules: str
     ) -> None:
-        orphan = {
-            "snapshot_id": snap(99),
-            "tags": {LEDGER_IMAGE: ami(99), DELETE_AFTER: ago(1)},
-            "started_at": ago(90),
+        left = {
+            "snapshots": [tagged_snapshot(99, 99)],
+            "recycled_images": [recycled(99)],
         }
-        account.load(web_fleet() | {"snapshots": [orphan]})
+        account.load(web_fleet() | left)
         account.switch(deny=["DeleteSnapshot"])
         done = image_steward(account, "apply", "--policy", rules, "--format", "json")
         assert done.returncode == PART, done.stderr
@@ -319,7 +315,7 @@ class TestBadWeather:
                 account, "plan", "--policy", rules, "--endpoint-url", url
             )
             assert done.returncode == USAGE
-            assert "expected a URL" in done.stderr
+            assert "it is no URL such as https://" in done.stderr
 
     def test_a_time_before_the_inventory(
         self, account: Account, rules: str, tmp_path: Path
@@ -431,3 +427,30 @@ def test_what_has_no_effect_is_noted(account: Account, tmp_path: Path) -> None:
     assert decisions.startswith("web: ")
     planned = image_steward(NOWHERE, "plan", *arguments, "--format", "json")
     assert noted in json.loads(planned.stdout)["notes"]
+
+
+def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
+    rule = 'group_by = ["tag:Family"]\nkeep = { last = 2, tags = { Release = "*" } }'
+    text = policy(PLAIN).replace("keep = { last = 2 }", rule)
+    rules = write(tmp_path / "policy.toml", text)
+    listed = [
+        "Anyone who can write these tags can change what is kept:",
+        "  Family: group_by of rule web",
+        "  Release: keep.tags of rule web",
+        "  image-steward:keep: opt-out",
+        "  any tags by which rules of the Recycle Bin choose: what no rule covers is kept",
+    ]
+    done = image_steward(NOWHERE, "validate", "--policy", rules)
+    assert done.stdout.splitlines()[2:] == listed
+    arguments = ("validate", "--policy", rules, "--format", "json")
+    assert json.loads(image_steward(NOWHERE, *arguments).stdout)["trusted_tags"] == [
+        {"key": "Family", "uses": [{"use": "group_by", "rule": "web"}]},
+        {"key": "Release", "uses": [{"use": "keep", "rule": "web"}]},
+        {"key": "image-steward:keep", "uses": [{"use": "opt_out"}]},
+    ]
+    write(
+        tmp_path / "policy.toml",
+        text.replace("[safety]", '[safety]\nrecycle_bin = "optional"'),
+    )
+    done = image_steward(NOWHERE, "validate", "--policy", rules)
+    assert done.stdout.splitlines()[2:] == listed[:-1]

@@ -121,7 +121,7 @@ def test_what_no_call_could_delete_is_noticed_too(before: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["orphan", "orphan that may be a copy", "orphan with time left"]
+    "name", ["orphan", "orphan that may be a copy", "with time left"]
 )
 def test_a_snapshot_that_no_run_had_marked_is_noticed(
     account: Account, before: World, name: str
@@ -138,7 +138,7 @@ def test_one_that_an_earlier_run_had_marked_may_go(
     mark = ours("delete-after", value="2026-01-01T00:00:00Z")
     ec2.create_tags(Resources=[ORPHAN], Tags=mark)
     between = look(account)
-    for one in (ORPHAN, new_id("snap", "orphan with ledger")):
+    for one in (ORPHAN, new_id("snap", "due")):
         ec2.delete_snapshot(SnapshotId=one)
     found = {one.what: one.wrong for one in check(before, between, look(account))}
     assert found["snapshots without an image"] == []

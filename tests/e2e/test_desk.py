@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -58,6 +59,20 @@ def saved(account: Account, rules: str, tmp_path: Path) -> str:
     assert done.returncode == DONE, done.stderr
     account.forget_calls()
     return file
+
+
+def apply_saved(
+    account: Account, file: str, *more: str
+) -> subprocess.CompletedProcess[str]:
+    """Apply a saved plan under the policy that lies beside it."""
+    rules = str(Path(file).with_name("policy.toml"))
+    return image_steward(account, "apply", file, "--policy", rules, *more)
+
+
+def digest_of(rules: str) -> str:
+    """The digest of a policy."""
+    done = image_steward(NOWHERE, "validate", "--policy", rules, "--format", "json")
+    return json.loads(done.stdout)["digest"]
 
 
 def offline(tmp_path: Path, images: list[Any], **more: Any) -> str:
@@ -152,7 +167,7 @@ class TestPlan:
 class TestSavedPlan:
     def test_exactly_that_is_done(self, account: Account, saved: str) -> None:
         before = account.fleet()
-        done = image_steward(account, "apply", saved)
+        done = apply_saved(account, saved)
         assert done.returncode == DONE, done.stdout + done.stderr
         after = account.fleet()
         assert image_ids(before) - image_ids(after) == set(DUE)
@@ -160,20 +175,105 @@ class TestSavedPlan:
         assert marked == {ami(3), ami(4)}
         assert MARK not in tags(after, ami(8))
 
-    def test_it_needs_no_policy_file(
+    def test_it_needs_the_policy_of_the_operator(
+        self, account: Account, saved: str, rules: str, tmp_path: Path
+    ) -> None:
+        """Whoever may write the file may write any policy into it."""
+        theirs = digest_of(rules)
+        other = write(tmp_path / "other.toml", policy(PLAIN, last=1))
+        for expected in (("--policy", other), ("--expect-policy", digest_of(other))):
+            done = image_steward(account, "apply", saved, *expected)
+            assert done.returncode == USAGE
+            for part in (theirs, digest_of(other), "plan again"):
+                assert part in done.stderr
+        missing = image_steward(account, "apply", saved, "--policy", "missing.toml")
+        assert missing.returncode == USAGE
+        for part in ("missing.toml is not there", "--policy", "--expect-policy"):
+            assert part in missing.stderr
+        for wrong in ("sha256:", theirs[:-1], "0" * 64):
+            done = image_steward(account, "apply", saved, "--expect-policy", wrong)
+            assert done.returncode == USAGE
+            assert "64 hexadecimal digits" in done.stderr
+        both = ("--policy", rules, "--expect-policy", theirs)
+        assert image_steward(account, "apply", saved, *both).returncode == USAGE
+        alone = image_steward(account, "apply", "--expect-policy", theirs)
+        assert alone.returncode == USAGE
+        assert account.calls() == []
+
+    def test_a_digest_stands_for_the_policy(
         self, account: Account, saved: str, rules: str
     ) -> None:
+        expected = digest_of(rules)
         Path(rules).unlink()
-        assert image_steward(account, "apply", saved).returncode == DONE
-        both = image_steward(account, "apply", saved, "--policy", rules)
-        assert both.returncode == USAGE
+        done = image_steward(account, "apply", saved, "--expect-policy", expected)
+        assert done.returncode == DONE, done.stderr
+
+    def test_a_policy_that_says_the_same_is_the_same(
+        self, account: Account, saved: str, rules: str
+    ) -> None:
+        text = Path(rules).read_text()
+        Path(rules).write_text("# Looked at.\n\n" + text.replace(" = ", "="))
+        assert apply_saved(account, saved).returncode == DONE
+
+    def test_the_digest_is_told_when_the_plan_is_saved(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        account.load(web_fleet())
+        out = ("--out", str(tmp_path / "plan.json"))
+        for form in ("table", "json", "jsonl"):
+            arguments = ("plan", "--policy", rules, "--format", form, *out)
+            done = image_steward(account, *arguments)
+            assert digest_of(rules) in done.stderr, form
+        assert f"Digest: {digest_of(rules)}\n" in (
+            image_steward(NOWHERE, "validate", "--policy", rules).stdout
+        )
+
+    def test_a_crafted_file_removes_nothing_that_is_kept(
+        self, account: Account, tmp_path: Path
+    ) -> None:
+        """Opted-out images, past the cap, with any content, at any time."""
+        text = policy(PLAIN).replace("max_fraction", "max_per_run = 2\nmax_fraction")
+        write(tmp_path / "policy.toml", text)
+        fleet = web_fleet()
+        for one in fleet["images"][1:]:
+            one.setdefault("tags", {})["image-steward:keep"] = ""
+        account.load(fleet)
+        before = account.fleet()
+        theirs = write(tmp_path / "theirs.toml", policy(PLAIN, last=1))
+        file = tmp_path / "plan.json"
+        saved = ("plan", "--policy", theirs, "--out", str(file))
+        assert image_steward(account, *saved).returncode == DONE
+        plan = json.loads(file.read_text())
+        for one in plan["plan"]["decisions"]:
+            one |= {
+                "action": "deregister",
+                "reasons": [],
+                "removal": {
+                    "snapshots": one["snapshots"],
+                    "delete_after": ago(300),
+                    "fate": "delete_with_image",
+                },
+            }
+        crafted = plan | {"policy": text}
+        for planned_at in (plan["plan"]["planned_at"], ago(0.9), ago(-0.003)):
+            crafted["plan"]["planned_at"] = planned_at
+            file.write_text(json.dumps(crafted))
+            account.forget_calls()
+            done = apply_saved(account, str(file))
+            assert done.returncode == REFUSED, done.stdout + done.stderr
+            assert "differences)" in done.stdout
+            assert account.mutating_calls() == []
+        # With their own policy it is not even compared.
+        file.write_text(json.dumps(crafted | {"policy": plan["policy"]}))
+        assert apply_saved(account, str(file)).returncode == USAGE
+        assert account.fleet() == before
 
     def test_a_second_time_nothing_is_done_and_it_says_why(
         self, account: Account, saved: str
     ) -> None:
-        image_steward(account, "apply", saved)
+        apply_saved(account, saved)
         account.forget_calls()
-        again = image_steward(account, "apply", saved)
+        again = apply_saved(account, saved)
         assert again.returncode == REFUSED
         gone = f"changed: {ami(5)}: planned: deregister; it no longer exists"
         assert gone in again.stdout
@@ -215,7 +315,7 @@ class TestSavedPlan:
             fleet["snapshots"].append({"snapshot_id": snap(77)})
         account.load(fleet)
         before = account.fleet()
-        done = image_steward(account, "apply", saved)
+        done = apply_saved(account, saved)
         if changed is None:
             assert done.returncode == DONE, done.stdout
             assert "left for the next one (1): " + ami(2) in done.stdout
@@ -226,7 +326,7 @@ class TestSavedPlan:
         assert "the account has changed since the plan was made (1 diff" in done.stdout
         assert account.mutating_calls() == []
         assert account.fleet() == before
-        as_json = image_steward(account, "apply", saved, "--format", "json")
+        as_json = apply_saved(account, saved, "--format", "json")
         assert as_json.returncode == REFUSED
         answer = json.loads(as_json.stdout)
         [difference] = answer["differences"]["changed"]
@@ -240,7 +340,7 @@ class TestSavedPlan:
         self, account: Account, saved: str
     ) -> None:
         account.switch(deny=["DescribeInstances"])
-        done = image_steward(account, "apply", saved)
+        done = apply_saved(account, saved)
         assert done.returncode == REFUSED
         assert "missing permission: ec2:DescribeInstances" in done.stdout
         assert account.mutating_calls() == []
@@ -248,14 +348,14 @@ class TestSavedPlan:
     def test_another_region_or_account_refuses_it(
         self, account: Account, saved: str
     ) -> None:
-        done = image_steward(account, "apply", saved, "--region", "us-east-1")
+        done = apply_saved(account, saved, "--region", "us-east-1")
         assert done.returncode == USAGE
         for part in ("eu-central-1", "us-east-1", ACCOUNT, "--region"):
             assert part in done.stderr
         other = json.loads(Path(saved).read_text())
         other["plan"]["account"] = "999988887777"
         Path(saved).write_text(json.dumps(other))
-        done = image_steward(account, "apply", saved)
+        done = apply_saved(account, saved)
         assert done.returncode == USAGE
         assert "account 999988887777" in done.stderr
         assert account.mutating_calls() == []
@@ -277,7 +377,7 @@ class TestSavedPlan:
         arguments = ("--policy", rules, "--now", ago(planned), "--out", file)
         assert image_steward(account, "plan", *arguments).returncode == DONE
         account.forget_calls()
-        done = image_steward(account, "apply", file)
+        done = apply_saved(account, file)
         assert done.returncode == USAGE
         assert expected in done.stderr
         assert account.mutating_calls() == []
@@ -295,7 +395,7 @@ class TestSavedPlan:
         plan["plan"]["decisions"] = chosen * 2
         Path(saved).write_text(json.dumps(plan))
         marks = {i: tags(account.fleet(), i)[MARK] for i in (ami(4), ami(6))}
-        done = image_steward(account, "apply", saved)
+        done = apply_saved(account, saved)
         assert done.returncode == DONE, done.stdout + done.stderr
         assert "deregistered (2)" in done.stdout
         after = account.fleet()
@@ -311,7 +411,7 @@ class TestSavedPlan:
         file = str(tmp_path / "plan.json")
         arguments = ("--policy", rules, "--now", ago(0.95), "--out", file)
         image_steward(account, "plan", *arguments)
-        assert image_steward(account, "apply", file).returncode == DONE
+        assert apply_saved(account, file).returncode == DONE
         snapshots = account.fleet()["snapshots"]
         after = next(one for one in snapshots if one["snapshot_id"] == snap(5))
         assert after["tags"]["image-steward:delete-after"] > ago(-0.45)
@@ -324,15 +424,16 @@ class TestSavedPlan:
         account.load(web_fleet() | {"retention_rules": []})
         file = str(tmp_path / "plan.json")
         image_steward(account, "plan", "--policy", rules, "--out", file)
-        done = image_steward(account, "apply", file)
+        done = apply_saved(account, file)
         assert done.returncode == REFUSED
         assert "rescued (5)" in done.stdout
-        assert "Refused: no rule of the Recycle Bin covers snapshots" in done.stdout
+        assert "Refused: no rule of the Recycle Bin keeps snapshots" in done.stdout
 
     def test_what_was_done_is_said_even_if_nobody_listens(
         self, account: Account, saved: str
     ) -> None:
         command = [str(binary("image-steward")), "apply", saved, "--format", "json"]
+        command += ["--policy", str(Path(saved).with_name("policy.toml"))]
         with Path("/dev/full").open("w") as full:
             done = subprocess.run(
                 command,
@@ -354,10 +455,10 @@ class TestSavedPlan:
         ],
     )
     def test_what_is_no_plan_says_so(
-        self, account: Account, tmp_path: Path, text: str, expected: str
+        self, account: Account, rules: str, tmp_path: Path, text: str, expected: str
     ) -> None:
         file = write(tmp_path / "plan.json", text)
-        done = image_steward(account, "apply", file)
+        done = apply_saved(account, file)
         assert done.returncode == USAGE
         assert f"{file}: {expected}" in done.stderr
 
@@ -371,14 +472,14 @@ class TestSavedPlan:
         assert plan.returncode == REFUSED
         account.switch()
         account.forget_calls()
-        assert image_steward(account, "apply", file).returncode == REFUSED
+        assert apply_saved(account, file).returncode == REFUSED
         assert account.mutating_calls() == []
 
     def test_it_goes_through_pipes(self, account: Account, rules: str) -> None:
         account.load(web_fleet())
         arguments = ("plan", "--policy", rules, "--out", "-")
         plan = image_steward(account, *arguments).stdout
-        done = piped(account, plan, "apply", "-")
+        done = piped(account, plan, "apply", "-", "--policy", rules)
         assert done.returncode == DONE, done.stderr
         assert image_ids(web_fleet()) - image_ids(account.fleet()) == set(DUE)
 
@@ -388,27 +489,53 @@ class TestFiles:
         self, account: Account, rules: str, tmp_path: Path
     ) -> None:
         account.load(web_fleet())
-        target, link = tmp_path / "real.json", tmp_path / "plan.json"
+        target, link = tmp_path / "real.html", tmp_path / "page.html"
         target.write_text("old")
-        target.chmod(0o600)
+        target.chmod(0o640)
         link.symlink_to(target)
-        plan = ("plan", "--policy", rules, "--out")
-        assert image_steward(account, *plan, str(link)).returncode == DONE
+        report = ("report", "--policy", rules, "--out")
+        assert image_steward(account, *report, str(link)).returncode == DONE
         assert link.is_symlink()
-        assert json.loads(target.read_text())["format"] == 3
-        assert target.stat().st_mode & 0o777 == 0o600
-        new = tmp_path / "new.json"
-        image_steward(account, *plan, str(new))
+        assert "<html" in target.read_text()
+        assert target.stat().st_mode & 0o777 == 0o640
+        new = tmp_path / "new.html"
+        image_steward(account, *report, str(new))
         beside = tmp_path / "beside"
         beside.touch()
         assert new.stat().st_mode == beside.stat().st_mode
         assert {one.name for one in tmp_path.iterdir()} == {
             "beside",
-            "new.json",
-            "plan.json",
+            "new.html",
+            "page.html",
             "policy.toml",
-            "real.json",
+            "real.html",
         }
+
+    def test_what_is_in_an_account_is_for_its_owner_alone(
+        self, account: Account, rules: str, tmp_path: Path
+    ) -> None:
+        account.load(web_fleet())
+        before = os.umask(0)
+        try:
+            for command in (("plan", "--policy", rules), ("inventory",)):
+                new, old = tmp_path / "new.json", tmp_path / "old.json"
+                dangling, link = tmp_path / "dangling.json", tmp_path / "link.json"
+                old.write_text("old")
+                old.chmod(0o644)
+                link.symlink_to(dangling)
+                # Who has it open reads on, and what was there before.
+                with old.open() as reader:
+                    for file in (new, old, link):
+                        arguments = (*command, "--out", str(file))
+                        assert image_steward(account, *arguments).returncode == DONE
+                    assert reader.read() == "old"
+                for file in (new, old, dangling):
+                    assert file.stat().st_mode & 0o777 == 0o600, (command, file)
+                    assert json.loads(file.read_text())
+                    file.unlink()
+                link.unlink()
+        finally:
+            os.umask(before)
 
     def test_without_a_policy_it_says_how_to_come_by_one(
         self, account: Account, tmp_path: Path

@@ -1,4 +1,4 @@
-"""What the repository says of itself: policies, schema and permissions."""
+"""What the repository says of itself: policies and schema."""
 
 from __future__ import annotations
 
@@ -11,25 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from harness import NOWHERE, ROOT, Account, image_steward
-from worlds import (
-    DELETE_AFTER,
-    DEPRECATION,
-    INSTANCE,
-    LEDGER_IMAGE,
-    MARK,
-    PERMISSIONS,
-    PLAIN,
-    STRANGER,
-    ago,
-    ami,
-    image,
-    image_ids,
-    image_of,
-    policy,
-    snap,
-    web_fleet,
-)
+from harness import NOWHERE, ROOT, image_steward
 
 README = (ROOT / "README.md").read_text()
 
@@ -121,111 +103,3 @@ def test_the_schema_refuses_what_the_program_refuses(
 def test_the_readme_shows_the_example_policy() -> None:
     shown = tomllib.loads(readme_block("toml", "[[rule]]"))
     assert shown == tomllib.loads((ROOT / "examples/policy.toml").read_text())
-
-
-def named_permissions(command: str) -> set[str]:
-    """The permissions that the README names for a command."""
-    [statement] = [
-        one
-        for one in json.loads(readme_block("json", "Statement"))["Statement"]
-        if one["Sid"] == command
-    ]
-    return set(statement["Action"])
-
-
-def permissions_used(account: Account) -> set[str]:
-    """What the calls since the last look took; GetCallerIdentity takes none."""
-    names = {call["action"] for call in account.calls()}
-    account.forget_calls()
-    used = {name if ":" in name else f"ec2:{name}" for name in names}
-    return used - {"sts:GetCallerIdentity"}
-
-
-def every_source() -> dict[str, Any]:
-    """A fleet for which no reading call can be saved."""
-    alias = {"version": 1, "image_id": "resolve:ssm:/golden"}
-    orphan = {
-        "snapshot_id": snap(50),
-        "started_at": ago(90),
-        "volume_id": "vol-0123456789abcdef0",
-        "description": f"Created by CreateImage({INSTANCE}) for {ami(50)}",
-    }
-    return web_fleet() | {
-        "snapshots": [orphan],
-        "ssm_parameters": [{"name": "/golden", "value": ami(7)}],
-        "launch_templates": [
-            {"launch_template_id": "lt-00000000000000001", "versions": [alias]}
-        ],
-    }
-
-
-EVERY_STEP = 'disable_after = "5d", deregister_after = "7d"'
-ORPHANS = '[orphans]\ndelete_after = "30d"\n'
-
-
-def test_plan_makes_exactly_the_calls_that_the_readme_names(
-    account: Account, tmp_path: Path
-) -> None:
-    file = tmp_path / "policy.toml"
-    versions = '[safety]\ntemplate_versions = "all"\n'
-    text = policy(EVERY_STEP, ORPHANS).replace("[safety]\n", versions)
-    file.write_text(text)
-    account.load(every_source())
-    done = image_steward(account, "plan", "--policy", str(file))
-    assert done.returncode == 0, done.stderr
-    assert permissions_used(account) == named_permissions("Plan")
-
-
-def disable(fleet: dict[str, Any], number: int) -> None:
-    """Make an image as it is when we disabled it six days ago, and shared."""
-    ours = {
-        MARK: ago(6),
-        PERMISSIONS: f"{ami(number)} {STRANGER}",
-        DEPRECATION: f"{ami(number)} none disabled {ago(6)}",
-    }
-    image = image_of(fleet, ami(number))
-    image.update(state="disabled", deprecation_time=ago(6), tags=ours)
-
-
-def test_apply_makes_exactly_the_changes_that_the_readme_names(
-    account: Account, tmp_path: Path
-) -> None:
-    file = tmp_path / "policy.toml"
-    text = policy(EVERY_STEP, ORPHANS)
-    file.write_text(text.replace("[safety]\n", '[safety]\nshared_images = "retire"\n'))
-    fleet = every_source()
-    disable(fleet, 8)
-    due = {LEDGER_IMAGE: ami(51), DELETE_AFTER: ago(1)}
-    fleet["snapshots"].append({"snapshot_id": snap(51), "tags": due})
-    going = image(9, 30, marked=9)
-    fleet["images"].append(going)
-    disable(fleet, 9)
-    image_of(fleet, ami(9))["tags"][MARK] = ago(9)
-    account.load(fleet)
-    done = image_steward(account, "apply", "--policy", str(file))
-    assert done.returncode == 0, done.stderr
-    used = permissions_used(account)
-    assert used - named_permissions("Plan") == named_permissions("Apply")
-
-
-def test_restore_makes_exactly_the_calls_that_the_readme_names(
-    account: Account, tmp_path: Path
-) -> None:
-    file = tmp_path / "policy.toml"
-    text = policy(PLAIN)
-    file.write_text(text.replace("[safety]\n", '[safety]\nshared_images = "retire"\n'))
-    fleet = web_fleet()
-    disable(fleet, 4)
-    # The owner wanted it deprecated one day, and we were quicker.
-    later = {MARK: ago(6), DEPRECATION: f"{ami(3)} {ago(-365)}"}
-    image_of(fleet, ami(3)).update(deprecation_time=ago(6), tags=later)
-    account.load(fleet)
-    done = image_steward(account, "apply", "--policy", str(file))
-    assert done.returncode == 0, done.stderr
-    account.client("ec2").delete_snapshot(SnapshotId=snap(5))
-    account.forget_calls()
-    wanted = ("--all-since", ago(30), "--keep-until", "2099-01-01")
-    done = image_steward(account, "restore", *wanted)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert permissions_used(account) == named_permissions("Restore")
-    assert image_ids(account.fleet()) == image_ids(fleet)

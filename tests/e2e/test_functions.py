@@ -26,8 +26,10 @@ from worlds import (
     image,
     image_ids,
     policy,
+    recycled,
     snap,
     snapshot_ids,
+    tagged_snapshot,
     tags_of,
     web_fleet,
 )
@@ -129,11 +131,11 @@ class TestTagImage:
         self, account: Account, runtime: Runtime
     ) -> None:
         account.load(web_fleet())
-        mark = tags_of(account.fleet(), ami(4))[MARK]
+        steps = tags_of(account.fleet(), ami(4))
+        assert steps.keys() == {MARK, DEPRECATION}
         runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         runtime.invoke("tag-image", image_event(ami(4), "available"))
         tags = tags_of(account.fleet(), ami(4))
-        steps = {MARK: mark, DEPRECATION: f"{ami(4)} none"}
         assert tags == steps | {"ManagedBy": "image-steward"}
 
     def test_other_peoples_values_stay(
@@ -398,7 +400,9 @@ class TestReapSnapshots:
     def test_the_event_reaps_what_backed_that_image(
         self, account: Account, runtime: Runtime
     ) -> None:
-        account.load(web_fleet() | {"snapshots": [orphan(31, 40), orphan(32, 41)]})
+        gone = [recycled(40), recycled(41)]
+        due = [tagged_snapshot(31, 40), tagged_snapshot(32, 41)]
+        account.load(web_fleet() | {"snapshots": due, "recycled_images": gone})
         runtime.start("reap-snapshots", policy(), **APPLY)
         event = image_event(ami(40), "deregistered")
         outcome = runtime.invoke("reap-snapshots", event)["outcome"]
@@ -411,17 +415,24 @@ class TestReapSnapshots:
         self, account: Account, runtime: Runtime
     ) -> None:
         fleet = web_fleet()
-        orphans = [
-            orphan(31, 40),
-            orphan(32, 41),
+        snapshots = [
+            tagged_snapshot(31, 40),
+            tagged_snapshot(32, 41),
             # Time is left, an image exists, an image uses it, someone wants it.
-            orphan(33, 42, days=-1),
-            orphan(34, 1),
-            orphan(1, 43),
-            orphan(35, 44, **{"image-steward:keep": ""}),
+            tagged_snapshot(33, 42, days=-1),
+            tagged_snapshot(34, 1),
+            tagged_snapshot(1, 43),
+            tagged_snapshot(35, 44, **{"image-steward:keep": ""}),
             {"snapshot_id": snap(36), "description": f"Created for {ami(45)}"},
+            # Its image has not been in the Recycle Bin for long enough, or is not there.
+            tagged_snapshot(37, 46),
+            tagged_snapshot(38, 47),
+            # Only a tag says that it was made for an image.
+            tagged_snapshot(39, 40) | {"description": ""},
         ]
-        account.load(fleet | {"snapshots": orphans})
+        gone = [recycled(number) for number in range(40, 46)]
+        gone.append(recycled(46, 6))
+        account.load(fleet | {"snapshots": snapshots, "recycled_images": gone})
         before = account.fleet()
         runtime.start("reap-snapshots", policy(), **APPLY)
         outcome = runtime.invoke("reap-snapshots", scheduled_event())["outcome"]
@@ -449,7 +460,13 @@ class TestReapSnapshots:
     def test_plan_mode_changes_nothing(
         self, account: Account, runtime: Runtime
     ) -> None:
-        account.load(web_fleet() | {"snapshots": [orphan(31, 40)]})
+        account.load(
+            web_fleet()
+            | {
+                "snapshots": [tagged_snapshot(31, 40)],
+                "recycled_images": [recycled(40)],
+            }
+        )
         before = account.fleet()
         runtime.start("reap-snapshots", policy())
         answer = runtime.invoke("reap-snapshots", scheduled_event())
@@ -460,7 +477,13 @@ class TestReapSnapshots:
     def test_without_a_look_at_the_images_nothing_is_deleted(
         self, account: Account, runtime: Runtime
     ) -> None:
-        account.load(web_fleet() | {"snapshots": [orphan(31, 40)]})
+        account.load(
+            web_fleet()
+            | {
+                "snapshots": [tagged_snapshot(31, 40)],
+                "recycled_images": [recycled(40)],
+            }
+        )
         account.switch(deny=["DescribeImages"])
         runtime.start("reap-snapshots", policy(), **APPLY)
         outcome = runtime.invoke("reap-snapshots", scheduled_event())["outcome"]
@@ -584,12 +607,6 @@ def position(calls: list[dict[str, Any]], action: str, resource: str) -> int:
     return found[0]
 
 
-def orphan(number: int, backed: int, days: float = 1, **tags: str) -> dict[str, Any]:
-    """A snapshot of an image, with a ledger that lets it go since so many days."""
-    ledger = {LEDGER_IMAGE: ami(backed), DELETE_AFTER: ago(days)}
-    return {"snapshot_id": snap(number), "tags": ledger | tags}
-
-
 def test_every_version_of_a_template_counts_for_the_functions(
     account: Account, runtime: Runtime
 ) -> None:
@@ -605,7 +622,11 @@ def test_every_version_of_a_template_counts_for_the_functions(
     }
     fleet = web_fleet()
     templates = [*fleet.get("launch_templates", []), template]
-    account.load(fleet | {"launch_templates": templates, "snapshots": [orphan(31, 40)]})
+    account.load(
+        fleet
+        | {"launch_templates": templates}
+        | {"snapshots": [tagged_snapshot(31, 40)], "recycled_images": [recycled(40)]}
+    )
     every = policy().replace("[safety]", '[safety]\ntemplate_versions = "all"')
     for name in ("prune-images", "reap-snapshots"):
         runtime.start(name, every, STEWARD_MODE="apply")

@@ -19,10 +19,13 @@ from worlds import (
     ami,
     image,
     policy,
+    recycled,
     recycled_ids,
+    safety,
     small_fleet,
     snap,
     snapshot_ids,
+    tagged_snapshot,
     tags_of,
 )
 
@@ -52,18 +55,17 @@ def unpatient(fleet: dict[str, Any], number: int) -> dict[str, Any]:
 BELIEVED = {
     "by its description": orphan(),
     "a copied image's": orphan(description=COPIED, volume_id="vol-ffffffff"),
-    "by our tag": orphan(description="", tags={LEDGER_IMAGE: GONE}),
-    "by both": orphan(tags={LEDGER_IMAGE: GONE}),
-    "by our ledger": orphan(
-        description="",
+    "with our tag": orphan(tags={LEDGER_IMAGE: GONE}),
+    "a copied image's with our tags": orphan(
+        description=COPIED,
         volume_id="vol-ffffffff",
         tags={LEDGER_IMAGE: GONE, OWN_ID: snap(70)},
     ),
 }
 UNBELIEVED = {
     "a copied snapshot": orphan(volume_id="vol-ffffffff"),
-    "a tag that was copied": orphan(
-        description="", volume_id="vol-ffffffff", tags={LEDGER_IMAGE: GONE}
+    "a copied snapshot with our tag": orphan(
+        volume_id="vol-ffffffff", tags={LEDGER_IMAGE: GONE}
     ),
     "the ledger of another": orphan(tags={LEDGER_IMAGE: GONE, OWN_ID: snap(71)}),
     "tag and description disagree": orphan(tags={LEDGER_IMAGE: ami(72)}),
@@ -93,15 +95,7 @@ HELD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "its image in the Recycle Bin": (
         orphan(),
-        {
-            "recycled_images": [
-                {
-                    "image": {"image_id": GONE, "snapshots": [snap(70)]},
-                    "entered_at": ago(1),
-                    "leaves_at": ago(-13),
-                }
-            ]
-        },
+        {"recycled_images": [recycled(70)]},
         "image_in_recycle_bin",
     ),
     "beyond the Recycle Bin's rules": (
@@ -180,6 +174,9 @@ class TestMarked:
         [
             orphan(description="before the upgrade"),
             orphan(description=""),
+            # A tag alone says nothing: anybody may have written it.
+            orphan(description="", tags={LEDGER_IMAGE: GONE}),
+            orphan(description="", tags={LEDGER_IMAGE: GONE, OWN_ID: snap(70)}),
             orphan(description=CREATED.replace(GONE, ami(1))),
             orphan(description=f"[Copied snap-1 from us-east-1] {CREATED}"),
         ],
@@ -277,6 +274,112 @@ class TestDue:
         assert "copy_of" in reasons(kept)
 
 
+KEPT_FOR_LONG = recycled(70) | {"leaves_at": ago(-30)}
+TAGGED: dict[str, tuple[str, dict[str, Any], list[Any], str]] = {
+    "described by nobody": (DELETES, {"description": ""}, [], "not_attributed"),
+    "a person's": (
+        DELETES,
+        {"description": "nightly backup"},
+        [recycled(70)],
+        "not_attributed",
+    ),
+    "a copy": (
+        DELETES,
+        {"volume_id": "vol-ffffffff"},
+        [recycled(70)],
+        "origin_unverified",
+    ),
+    "an orphan": (REPORTS, {}, [], "orphans_stay"),
+    "an image deregistered later": (REPORTS, {}, [recycled(70, 6.9)], "not_before"),
+    "an image kept longer": (REPORTS, {}, [KEPT_FOR_LONG], "image_kept_longer"),
+}
+
+
+class TestTagged:
+    """`delete-after` in the past lets go only what EC2's own data lets go too."""
+
+    @pytest.mark.parametrize(
+        ("rules", "more", "gone", "reason"), TAGGED.values(), ids=TAGGED.keys()
+    )
+    def test_what_ec2_does_not_confirm_stays(
+        self,
+        account: Account,
+        sweeps: Sweeps,
+        rules: str,
+        more: dict[str, Any],
+        gone: list[Any],
+        reason: str,
+    ) -> None:
+        one = tagged_snapshot(70, 70, 300) | more
+        account.load(small_fleet(snapshots=[one], recycled_images=gone))
+        before = account.fleet()
+        [kept] = sweeps.reap(rules)["kept"]
+        assert reasons(kept) == {reason}
+        assert account.fleet() == before
+
+    @pytest.mark.parametrize(
+        ("rules", "gone"),
+        [
+            (REPORTS, [recycled(70, 7.1)]),
+            (DELETES, []),
+            (safety(recycle_bin='"optional"'), []),
+        ],
+        ids=["in the Recycle Bin", "an orphan", "without the Recycle Bin"],
+    )
+    def test_what_ec2_confirms_is_deleted(
+        self, account: Account, sweeps: Sweeps, rules: str, gone: list[Any]
+    ) -> None:
+        one = tagged_snapshot(70, 70)
+        account.load(small_fleet(snapshots=[one], recycled_images=gone))
+        done = sweeps.reap(rules)["outcome"]
+        assert taken(done, "delete_snapshot") == [snap(70)]
+        assert snap(70) not in snapshot_ids(account.fleet())
+
+    def test_the_longest_wait_of_all_rules_counts(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        """Which rule the image was under is not known any more."""
+        rule = """[[rule]]
+name = "db"
+match = { name = "db-*" }
+keep = { last = 1 }
+retire = { delete_snapshots_after = "12d" }
+[safety]"""
+        gone = [recycled(70, 11.9), recycled(71, 12.1)]
+        both = [tagged_snapshot(70, 70), tagged_snapshot(71, 71)]
+        account.load(small_fleet(snapshots=both, recycled_images=gone))
+        done = sweeps.reap(REPORTS.replace("[safety]", rule))
+        assert taken(done["outcome"], "delete_snapshot") == [snap(71)]
+        [kept] = done["kept"]
+        assert (kept["snapshot_id"], reasons(kept)) == (snap(70), {"not_before"})
+
+    def test_no_more_are_deleted_in_a_run_than_the_policy_allows(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        four = [
+            tagged_snapshot(n, n) | {"started_at": ago(n)} for n in (71, 72, 73, 74)
+        ]
+        gone = [recycled(n) for n in (71, 72, 73, 74)]
+        account.load(small_fleet(snapshots=four, recycled_images=gone))
+        done = sweeps.reap(safety(max_snapshots_per_run="3"))
+        # The oldest go first.
+        assert taken(done["outcome"], "delete_snapshot") == [
+            snap(72),
+            snap(73),
+            snap(74),
+        ]
+        [kept] = done["kept"]
+        deferred = {"reason": "deferred", "cap": "max_snapshots_per_run", "limit": 3}
+        assert kept["snapshot_id"] == snap(71)
+        assert deferred in kept["reasons"]
+
+    def test_the_table_says_why(self, account: Account, planner: Planner) -> None:
+        one = tagged_snapshot(70, 70) | {"description": ""}
+        account.load(small_fleet(snapshots=[one]))
+        said = planner.run(REPORTS, "--all").stdout
+        assert f"{snap(70)} keep; why: its description does not say" in said
+
+
 class TestUnread:
     @pytest.mark.parametrize(
         "call",
@@ -307,5 +410,6 @@ class TestUnread:
         account.load(small_fleet(snapshots=[orphan()], retention_rules=rules))
         before = account.fleet()
         refusal = sweeps.reap(DELETES)["outcome"]["refusal"]
-        assert refusal == {"reason": "not_recoverable", "missing": ["snapshots"]}
+        missing = {"missing": ["snapshots"], "days": 7}
+        assert refusal == {"reason": "not_recoverable"} | missing
         assert account.fleet() == before

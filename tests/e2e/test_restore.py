@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from harness import DONE, FAILED, PART, USAGE, Account, image_steward
 from outcomes import taken
 from sweeps import Sweeps
+from terminal import on_terminal
 from worlds import (
     DELETE_AFTER,
     DEPRECATION,
@@ -25,6 +27,7 @@ from worlds import (
     image,
     image_ids,
     image_of,
+    in_use,
     policy,
     recycled_ids,
     safety,
@@ -37,8 +40,13 @@ from worlds import (
 GONE = policy('deregister_after = "0d", delete_snapshots_after = "7d"')
 GONE_WITH_SNAPSHOTS = policy('deregister_after = "0d", delete_snapshots_after = "0d"')
 KEEP = "image-steward:keep"
+FRIEND = "111122223333"
+UNIT = "arn:aws:organizations::123456789012:ou/o-abc123/ou-abc1-def2"
+SAVED = [FRIEND, STRANGER, "all", UNIT]
+"""With whom the images in `TestSharing` were shared before they were disabled."""
+INTERRUPTED = 130
+AS_JSON = ["--format", "json"]
 ENABLED = {"step": "enabled"}
-SHARED = {"step": "shared", "with": [STRANGER]}
 UNDEPRECATED = {"step": "deprecation_cancelled"}
 
 
@@ -62,9 +70,8 @@ class TestStages:
             (image(3, 30, tags={MARK: ago(1)}), []),
             (deprecated(3, 1), [UNDEPRECATED]),
             (disabled(3, 10), [ENABLED, UNDEPRECATED]),
-            (disabled(3, 10, STRANGER), [ENABLED, SHARED, UNDEPRECATED]),
         ],
-        ids=["expired", "deprecated", "disabled", "disabled and shared before"],
+        ids=["expired", "deprecated", "disabled"],
     )
     def test_one_that_is_still_there(
         self, account: Account, one: Any, done: list[dict[str, Any]]
@@ -76,7 +83,7 @@ class TestStages:
         now = image_of(account.fleet(), ami(3))
         assert (now["state"], now["deprecation_time"]) == ("available", None)
         assert now["tags"] == {}
-        assert now["launch_permissions"] == ([STRANGER] if SHARED in done else [])
+        assert now["launch_permissions"] == []
 
     @pytest.mark.parametrize(
         "rules", [GONE, GONE_WITH_SNAPSHOTS], ids=["alone", "with its snapshots"]
@@ -110,7 +117,8 @@ class TestStages:
             assert taken(command.prune(rules), "disable") == [ami(3)]
         at_once = rules.replace("retire = {", f"retire = {{ {PLAIN}")
         assert taken(command.prune(at_once), "deregister") == [ami(3)]
-        restore(account, ami(3))
+        both = ("--share-with", STRANGER, "--share-with", "all")
+        restore(account, ami(3), *both)
         now = image_of(account.fleet(), ami(3))
         assert {key: now[key] for key in everybody} == everybody
         assert (now["state"], now["tags"]) == ("available", {})
@@ -118,12 +126,12 @@ class TestStages:
     def test_a_snapshot_that_nothing_names_is_named_by_hand(
         self, account: Account, command: Sweeps
     ) -> None:
-        account.load(small_fleet(image(3, 30)))
+        theirs = [{"snapshot_id": snap(3), "description": "nightly backup"}]
+        account.load(small_fleet(image(3, 30), snapshots=theirs))
         command.prune(GONE)
-        ec2 = account.client("ec2")
-        # Somebody deleted it, and its ledger before.
-        ec2.delete_tags(Resources=[snap(3)])
-        ec2.delete_snapshot(SnapshotId=snap(3))
+        assert recycled_ids(account.fleet()) == {ami(3), snap(3)}
+        # EC2 does not say what it was made for, and somebody removed our tags.
+        account.client("ec2").delete_tags(Resources=[snap(3)])
         [answer] = restore(account, ami(3), code=FAILED)
         assert answer["status"] == "failed"
         assert answer["problem"]["kind"] == "failed"
@@ -179,6 +187,181 @@ class TestStages:
         assert account.fleet() == once
 
 
+DISABLED_BY_OTHERS = {
+    "another deprecation time": ({"deprecation_time": ago(5)}, "tags_disagree"),
+    "not deprecated": ({"deprecation_time": None}, "tags_disagree"),
+    "protected": ({"protected": "enabled-with-cooldown"}, "protected"),
+}
+
+
+def shared() -> Any:
+    """Image 3, which we disabled, and which was shared with `SAVED` before."""
+    return disabled(3, 10, " ".join(SAVED))
+
+
+def share_with(*whom: str) -> list[str]:
+    """The options that name them."""
+    return [word for one in whom for word in ("--share-with", one)]
+
+
+def shared_now(account: Account) -> list[str]:
+    """With whom image 3 is shared."""
+    now = image_of(account.fleet(), ami(3))
+    return sorted([*now["launch_permissions"], *(["all"] if now["public"] else [])])
+
+
+class TestSharing:
+    """Anybody who may tag images can write with whom one was shared: a person decides."""
+
+    def test_with_all_whom_the_tag_names(self, account: Account) -> None:
+        account.load(small_fleet(shared()))
+        [answer] = restore(account, ami(3), *share_with(*SAVED))
+        assert answer["status"] == "restored"
+        assert answer["done"][-1] == {"step": "shared", "with": SAVED}
+        assert "not_shared" not in answer
+        assert shared_now(account) == SAVED
+        now = image_of(account.fleet(), ami(3))
+        assert (now["state"], now["tags"]) == ("available", {})
+
+    def test_with_some_of_them(self, account: Account) -> None:
+        account.load(small_fleet(shared()))
+        some = share_with(FRIEND, "all")
+        [answer] = restore(account, ami(3), *some, code=PART)
+        assert answer["status"] == "restored"
+        assert answer["done"][-1] == {"step": "shared", "with": [FRIEND, "all"]}
+        assert answer["not_shared"] == [STRANGER, UNIT]
+        assert shared_now(account) == [FRIEND, "all"]
+        # The tag stays, and the others can be named later.
+        left = {PERMISSIONS: f"{ami(3)} {' '.join(SAVED)}"}
+        assert tags_of(account.fleet(), ami(3)) == left
+        [answer] = restore(account, ami(3), *share_with(STRANGER, UNIT))
+        assert answer["done"] == [{"step": "shared", "with": [STRANGER, UNIT]}]
+        assert shared_now(account) == SAVED
+        assert tags_of(account.fleet(), ami(3)) == {}
+
+    def test_whom_the_tag_does_not_name_gets_nothing(self, account: Account) -> None:
+        account.load(small_fleet(disabled(3, 10, STRANGER)))
+        [answer] = restore(account, ami(3), *share_with(FRIEND, "all"), code=PART)
+        assert answer["not_shared"] == [STRANGER]
+        assert shared_now(account) == []
+        # Nor is anything shared that was not.
+        account.load(small_fleet(disabled(3, 10)))
+        restore(account, ami(3), *share_with(FRIEND, "all"))
+        assert shared_now(account) == []
+
+    @pytest.mark.parametrize("output", ["table", "json"])
+    def test_without_it_nothing_is_shared_and_a_hint_names_the_command(
+        self, account: Account, output: str
+    ) -> None:
+        account.load(small_fleet(shared()))
+        done = image_steward(account, "restore", ami(3), "--format", output)
+        assert done.returncode == PART
+        assert shared_now(account) == []
+        now = image_of(account.fleet(), ami(3))
+        assert (now["state"], now["deprecation_time"]) == ("available", None)
+        assert now["tags"] == {PERMISSIONS: f"{ami(3)} {' '.join(SAVED)}"}
+        if output == "table":
+            names = ", ".join(SAVED)
+            assert f"  not shared again with {names}\n" in done.stdout
+        else:
+            assert json.loads(done.stdout)[0]["not_shared"] == SAVED
+        [_, hint] = done.stderr.split(": image-steward ")
+        assert image_steward(account, *shlex.split(hint)).returncode == DONE
+        assert shared_now(account) == SAVED
+        assert tags_of(account.fleet(), ami(3)) == {}
+
+    def test_of_several_only_those_that_were_shared_are_left(
+        self, account: Account
+    ) -> None:
+        account.load(
+            small_fleet(disabled(3, 10, STRANGER), disabled(4, 10), disabled(5, 10))
+        )
+        answers = restore(account, ami(3), ami(4), ami(5), code=PART)
+        assert [one["status"] for one in answers] == ["restored"] * 3
+        assert [one.get("not_shared") for one in answers] == [[STRANGER], None, None]
+
+    def test_one_that_its_owner_shared_since_stays_as_it_is(
+        self, account: Account
+    ) -> None:
+        listed = {PERMISSIONS: f"{ami(3)} {STRANGER}"}
+        one = image(3, 30, tags=listed, launch_permissions=[FRIEND])
+        account.load(small_fleet(one))
+        before = account.fleet()
+        [answer] = restore(account, ami(3), *share_with(STRANGER), code=FAILED)
+        assert answer["not_shared"] == [STRANGER]
+        assert "its owner has shared it since" in answer["problem"]["message"]
+        assert account.fleet() == before
+
+    def test_a_rescue_that_shared_with_nobody_is_completed(
+        self, account: Account, command: Sweeps
+    ) -> None:
+        account.load(in_use(small_fleet(shared()), ami(3)))
+        rules = safety(shared_images='"retire"', share_back=f'["{FRIEND}"]')
+        assert taken(command.prune(rules), "rescue") == [ami(3)]
+        assert shared_now(account) == [FRIEND]
+        restore(account, ami(3), *share_with(STRANGER, UNIT, "all"))
+        assert shared_now(account) == SAVED
+        assert tags_of(account.fleet(), ami(3)) == {}
+
+    @pytest.mark.parametrize("answer", ["y\n", "Y\n", "yes\n"])
+    def test_on_a_terminal_yes_shares(self, account: Account, answer: str) -> None:
+        account.load(small_fleet(shared()))
+        shown = on_terminal(account, "restore", ami(3), answer=answer, columns=200)
+        assert shown.returncode == DONE
+        assert "Anybody who may tag images can write such a tag" in shown.text
+        assert f"  {ami(3)}: {', '.join(SAVED)}" in shown.lines
+        assert shared_now(account) == SAVED
+        assert tags_of(account.fleet(), ami(3)) == {}
+
+    @pytest.mark.parametrize("answer", ["n\n", "\n", "no\n", "maybe\n", "\x04"])
+    def test_on_a_terminal_anything_else_does_not(
+        self, account: Account, answer: str
+    ) -> None:
+        account.load(small_fleet(shared()))
+        shown = on_terminal(account, "restore", ami(3), answer=answer)
+        assert shown.returncode == DONE
+        assert "Nothing was shared; the tags stay." in shown.text
+        assert shared_now(account) == []
+        left = {PERMISSIONS: f"{ami(3)} {' '.join(SAVED)}"}
+        assert tags_of(account.fleet(), ami(3)) == left
+
+    def test_on_a_terminal_ctrl_c_ends_it(self, account: Account) -> None:
+        account.load(small_fleet(shared()))
+        shown = on_terminal(account, "restore", ami(3), answer="\x03")
+        assert shown.returncode == INTERRUPTED
+        assert "nothing more was changed" in shown.text
+        assert shared_now(account) == []
+
+    def test_on_a_terminal_several_are_asked_for_once(self, account: Account) -> None:
+        others = (disabled(4, 10), disabled(5, 10, STRANGER))
+        account.load(small_fleet(disabled(3, 10, FRIEND), *others))
+        images = (ami(3), ami(4), ami(5))
+        shown = on_terminal(account, "restore", *images, answer="y\n")
+        assert shown.returncode == DONE
+        assert shown.text.count("[y/N]") == 1
+        fleet = account.fleet()
+        found = [image_of(fleet, one)["launch_permissions"] for one in images]
+        assert found == [[FRIEND], [], [STRANGER]]
+
+    @pytest.mark.parametrize(
+        ("arguments", "code"),
+        [(share_with(*SAVED), DONE), (share_with(FRIEND), PART), (AS_JSON, PART)],
+    )
+    def test_on_a_terminal_nobody_is_asked_who_has_decided(
+        self, account: Account, arguments: list[str], code: int
+    ) -> None:
+        account.load(small_fleet(shared()))
+        assert on_terminal(account, "restore", ami(3), *arguments).returncode == code
+        named = [one for one in SAVED if one in arguments]
+        assert shared_now(account) == named
+
+    def test_on_a_terminal_nobody_is_asked_about_what_was_not_shared(
+        self, account: Account
+    ) -> None:
+        account.load(small_fleet(disabled(3, 10)))
+        assert on_terminal(account, "restore", ami(3)).returncode == DONE
+
+
 class TestArguments:
     def test_all_since(self, account: Account, command: Sweeps) -> None:
         steps = (image(3, 30, 1), deprecated(4, 1), disabled(5, 10), image(6, 30))
@@ -192,6 +375,40 @@ class TestArguments:
         }
         assert image_of(account.fleet(), ami(5))["state"] == "disabled"
         assert restore(account, "--all-since", ago(5)) == []
+
+    @pytest.mark.parametrize(
+        ("more", "why"), DISABLED_BY_OTHERS.values(), ids=DISABLED_BY_OTHERS.keys()
+    )
+    def test_all_since_enables_only_what_ec2_shows_as_disabled_by_a_step(
+        self, account: Account, more: dict[str, Any], why: str
+    ) -> None:
+        """It finds images by tags, which anybody may have written."""
+        account.load(small_fleet(disabled(3, 10, STRANGER, **more), disabled(4, 10)))
+        answers = restore(
+            account, "--all-since", ago(20), *share_with(STRANGER), code=PART
+        )
+        [theirs, ours] = answers
+        assert (ours["image_id"], ours["status"]) == (ami(4), "restored")
+        assert "problem" not in ours
+        problem = {"kind": "not_enabled", "image": ami(3), "why": why}
+        assert theirs["problem"] == problem
+        fleet = account.fleet()
+        assert image_of(fleet, ami(4))["state"] == "available"
+        left = image_of(fleet, ami(3))
+        assert (left["state"], left["launch_permissions"]) == ("disabled", [])
+        assert PERMISSIONS in left["tags"]
+        said = image_steward(account, "restore", "--all-since", ago(20)).stdout
+        assert f"to enable it all the same: image-steward restore {ami(3)}" in said
+
+    @pytest.mark.parametrize("more", [one for one, _ in DISABLED_BY_OTHERS.values()])
+    def test_one_that_a_person_names_is_enabled_whoever_disabled_it(
+        self, account: Account, more: dict[str, Any]
+    ) -> None:
+        account.load(small_fleet(disabled(3, 10, **more)))
+        [answer] = restore(account, ami(3))
+        assert answer["status"] == "restored"
+        assert ENABLED in answer["done"]
+        assert image_of(account.fleet(), ami(3))["state"] == "available"
 
     def test_all_since_says_when_there_is_none(self, account: Account) -> None:
         account.load(small_fleet(disabled(3, 10)))
@@ -254,6 +471,12 @@ class TestArguments:
             ["--all-since", "yesterday"],
             [ami(3), "--keep-until", "soon"],
             [ami(3), "--snapshot", ami(3)],
+            [ami(3), "--share-with", "somebody"],
+            [ami(3), "--share-with", ""],
+            [ami(3), "--share-with", "none"],
+            [ami(3), "--share-with", "1111222233334"],
+            [ami(3), "--share-with", f"{STRANGER},{FRIEND}"],
+            [ami(3), "--share-with", "arn:aws:iam::123456789012:root"],
         ],
     )
     def test_what_makes_no_sense(self, account: Account, arguments: list[str]) -> None:
@@ -267,6 +490,7 @@ class TestFailures:
         "call",
         [
             "EnableImage",
+            "DescribeImageAttribute",
             "ModifyImageAttribute",
             "DisableImageDeprecation",
             "DeleteTags",
@@ -275,13 +499,14 @@ class TestFailures:
     def test_it_goes_on_where_it_broke_off(self, account: Account, call: str) -> None:
         account.load(small_fleet(disabled(3, 10, STRANGER)))
         account.switch(deny=[call])
-        [answer] = restore(account, ami(3), code=FAILED)
+        with_them = ("--share-with", STRANGER)
+        [answer] = restore(account, ami(3), *with_them, code=FAILED)
         assert answer["status"] == "failed"
         assert answer["problem"]["code"] == "UnauthorizedOperation"
         assert f"ec2:{call}" in answer["problem"]["message"]
         account.switch()
-        [answer] = restore(account, ami(3))
-        assert answer["status"] == "restored"
+        [answer] = restore(account, ami(3), *with_them)
+        assert answer["done"] != []
         now = image_of(account.fleet(), ami(3))
         assert now["launch_permissions"] == [STRANGER]
         assert (now["state"], now["tags"]) == ("available", {})

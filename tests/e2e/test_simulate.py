@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from harness import DONE, NOWHERE, REFUSED, USAGE, Account, image_steward
-from worlds import ACCOUNT, ami, snap, web_fleet
+from worlds import ACCOUNT, ami, snap, snapshot, web_fleet
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 STEPS = 'disable_after = "2d", deregister_after = "4d", delete_snapshots_after = "3d"'
@@ -34,7 +34,8 @@ def inventory(count: int = 5, **more: Any) -> dict[str, Any]:
         for number in range(1, count + 1)
     ]
     snapshots = [
-        {"snapshot_id": snap(number), "size_gib": 8} for number in range(1, count + 1)
+        snapshot(snap(number), ami(number), size_gib=8)
+        for number in range(1, count + 1)
     ]
     rules = [
         {"rule_id": kind, "resource": kind, "days": 14, "in_effect": True}
@@ -128,6 +129,18 @@ def test_the_json_is_counted_as_by_hand(desk: Desk) -> None:
     assert (family["rule"], family["family"]) == ("web", "all")
     assert family["images"] == [5, 8, 9, 9]
     assert family["gib"] == [40, 64, 72, 72]
+
+
+def test_snapshots_that_ec2_did_not_make_for_an_image_go_with_it(desk: Desk) -> None:
+    """The Recycle Bin keeps them for longer than the three days that the policy waits."""
+    theirs = inventory()
+    for one in theirs["snapshots"]:
+        one["description"] = "nightly backup"
+    desk.write("saved.json", json.dumps(theirs))
+    simulation = json.loads(desk.run("--format", "json").stdout)["simulation"]
+    points = simulation["points"]
+    assert [point["images"] for point in points] == [5, 8, 9, 9]
+    assert [point["snapshots"] for point in points] == [5, 8, 9, 9]
 
 
 def test_the_table_has_a_line_a_week_and_says_how_it_ends(desk: Desk) -> None:

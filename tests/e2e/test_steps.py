@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -27,17 +28,23 @@ from worlds import (
     image_of,
     in_use,
     policy,
+    recycled,
     recycled_ids,
     safety,
+    saved,
     small_fleet,
     snap,
+    snapshot,
     snapshot_ids,
+    tagged_snapshot,
     tags_of,
 )
 
 STEPS = policy("")
 """The default: deprecate at once, disable after 7 days, deregister after 14."""
 RETIRE_SHARED = safety(shared_images='"retire"')
+SHARE_BACK = safety(shared_images='"retire"', share_back=f'["{STRANGER}"]')
+"""Shared images are retired, and a rescue may share them with one account again."""
 EVERYBODY = {
     "launch_permissions": [
         "111122223333",
@@ -46,11 +53,25 @@ EVERYBODY = {
     ],
     "public": True,
 }
+FRIEND = EVERYBODY["launch_permissions"][0]
 EVERYBODY_TEXT = " ".join(sorted([*EVERYBODY["launch_permissions"], "all"]))
 
 
 def is_about(text: str, expected: datetime) -> bool:
     return abs(datetime.fromisoformat(text) - expected) < timedelta(minutes=3)
+
+
+def is_saved(text: str, date: str, *steps: str) -> bool:
+    """Whether image 3's tag saves this date, for steps of which the first is of now."""
+    image_id, saved_date, *words = text.split()
+    assert is_about(words[1], datetime.now(UTC))
+    return (image_id, saved_date, words[::2]) == (ami(3), date, [*steps])
+
+
+def bin_rules(images: int = 14, snapshots: int = 14) -> list[dict[str, Any]]:
+    """Rules of the Recycle Bin that keep images and snapshots for so many days."""
+    days = {"images": images, "snapshots": snapshots}
+    return [{"rule_id": one, "resource": one, "days": days[one]} for one in days]
 
 
 def actions(account: Account) -> list[str]:
@@ -67,7 +88,7 @@ class TestForward:
         now = image_of(account.fleet(), ami(3))
         assert now["state"] == "available"
         assert is_about(now["deprecation_time"], datetime.now(UTC))
-        assert now["tags"][DEPRECATION] == f"{ami(3)} none"
+        assert is_saved(now["tags"][DEPRECATION], "none", "deprecated")
         assert is_about(now["tags"][MARK], datetime.now(UTC))
 
     def test_the_owners_own_date_is_written_down(
@@ -77,7 +98,7 @@ class TestForward:
         account.load(small_fleet(image(3, 30, deprecation_time=theirs)))
         sweeps.prune(STEPS)
         now = image_of(account.fleet(), ami(3))
-        assert now["tags"][DEPRECATION] == f"{ami(3)} {theirs}"
+        assert is_saved(now["tags"][DEPRECATION], theirs, "deprecated")
         assert is_about(now["deprecation_time"], datetime.now(UTC))
 
     def test_one_that_its_owner_deprecated_before_is_left_so(
@@ -99,8 +120,12 @@ class TestForward:
         assert taken(done, "disable") == [ami(3)]
         assert taken(done, "deregister") == []
         fleet = account.fleet()
-        assert image_of(fleet, ami(3))["state"] == "disabled"
-        assert tags_of(fleet, ami(3))[PERMISSIONS] == f"{ami(3)} none"
+        now = image_of(fleet, ami(3))
+        assert now["state"] == "disabled"
+        assert now["tags"][PERMISSIONS] == f"{ami(3)} none"
+        # EC2 shows since when it is disabled, and the tag says what that time is for.
+        assert is_about(now["deprecation_time"], datetime.now(UTC))
+        assert is_saved(now["tags"][DEPRECATION], "none", "disabled", "deprecated")
         assert image_of(fleet, ami(4))["state"] == "available"
 
     def test_after_14_it_is_deregistered_into_the_recycle_bin(
@@ -119,13 +144,31 @@ class TestForward:
     def test_7_days_later_its_snapshots_follow(
         self, account: Account, sweeps: Sweeps
     ) -> None:
-        due = {LEDGER_IMAGE: ami(3), DELETE_AFTER: ago(0.1)}
-        account.load(small_fleet(snapshots=[{"snapshot_id": snap(3), "tags": due}]))
+        due = {"snapshots": [tagged_snapshot(3, 3, 0.1)]}
+        account.load(small_fleet(**due, recycled_images=[recycled(3, 7.1)]))
         done = sweeps.reap(STEPS)
         assert taken(done["outcome"], "delete_snapshot") == [snap(3)]
         fleet = account.fleet()
         assert snap(3) not in snapshot_ids(fleet)
-        assert recycled_ids(fleet) == {snap(3)}
+        assert recycled_ids(fleet) == {ami(3), snap(3)}
+
+    @pytest.mark.parametrize(
+        ("wait", "gone"), [("14d", {ami(3), snap(3)}), ("15d", {ami(3)})]
+    )
+    def test_snapshots_that_ec2_did_not_make_for_it_go_with_it(
+        self, account: Account, sweeps: Sweeps, wait: str, gone: set[str]
+    ) -> None:
+        """If the Recycle Bin, which has them for 14 days, keeps them for the wait."""
+        theirs = [{"snapshot_id": snap(3), "description": "nightly backup"}]
+        account.load(small_fleet(disabled(3, marked=15), snapshots=theirs))
+        rules = policy(f'delete_snapshots_after = "{wait}"')
+        assert taken(sweeps.prune(rules), "deregister") == [ami(3)]
+        fleet = account.fleet()
+        assert recycled_ids(fleet) == gone
+        # Where they stay, nobody deletes them later.
+        kept = sweeps.reap(rules)["kept"]
+        assert {one["snapshot_id"] for one in kept} == {snap(3)} - gone
+        assert account.fleet() == fleet
 
     def test_the_whole_way_by_a_policy_that_waits_for_nothing(
         self, account: Account, sweeps: Sweeps
@@ -173,20 +216,27 @@ class TestForward:
         assert account.fleet() == once
 
     @pytest.mark.parametrize(
-        ("one", "tag", "call"),
+        ("one", "tag", "value", "call"),
         [
-            (image(3, 30), DEPRECATION, "EnableImageDeprecation"),
-            (deprecated(3, 8), PERMISSIONS, "DisableImage"),
+            (image(3, 30), DEPRECATION, "none deprecated", "EnableImageDeprecation"),
+            (deprecated(3, 8), DEPRECATION, "none disabled", "EnableImageDeprecation"),
+            (deprecated(3, 8), PERMISSIONS, "none", "DisableImage"),
         ],
     )
     def test_it_is_written_down_before_it_is_done(
-        self, account: Account, command: Sweeps, one: Any, tag: str, call: str
+        self,
+        account: Account,
+        command: Sweeps,
+        one: Any,
+        tag: str,
+        value: str,
+        call: str,
     ) -> None:
         account.load(small_fleet(one))
         account.switch(deny=[call])
         command.prune(STEPS)
         fleet = account.fleet()
-        assert tags_of(fleet, ami(3))[tag] == f"{ami(3)} none"
+        assert tags_of(fleet, ami(3))[tag].startswith(f"{ami(3)} {value}")
         before = image_of(fleet, ami(3))
         assert before["state"] == "available"
         # What could not be written down is not done.
@@ -231,26 +281,111 @@ class TestBack:
 
     def test_the_owners_date_comes_back(self, account: Account, sweeps: Sweeps) -> None:
         theirs = ago(-300)[:17] + "00Z"
-        ours = {DEPRECATION: f"{ami(3)} {theirs}"}
+        ours = {DEPRECATION: saved(3, 1, theirs)}
         account.load(in_use(small_fleet(deprecated(3, 1, tags=ours)), ami(3)))
         sweeps.prune(STEPS)
         now = image_of(account.fleet(), ami(3))
         assert (now["deprecation_time"], now["tags"]) == (theirs, {})
 
+    @pytest.mark.parametrize("days", [5, -5, -0.01])
+    def test_a_date_that_somebody_set_since_stays(
+        self, account: Account, sweeps: Sweeps, days: float
+    ) -> None:
+        theirs = ago(days)[:17] + "00Z"
+        one = deprecated(3, 10, deprecation_time=theirs)
+        account.load(in_use(small_fleet(one), ami(3)))
+        assert taken(sweeps.prune(STEPS), "rescue") == [ami(3)]
+        now = image_of(account.fleet(), ami(3))
+        assert (now["deprecation_time"], now["tags"]) == (theirs, {})
+
+    @pytest.mark.parametrize(
+        ("more", "why"),
+        [
+            ({"deprecation_time": ago(5)}, "tags_disagree"),
+            ({"deprecation_time": ago(10.1)}, "tags_disagree"),
+            ({"deprecation_time": None}, "tags_disagree"),
+            ({"tags": {DEPRECATION: saved(3, 10)}}, "tags_disagree"),
+            ({"tags": {DEPRECATION: f"{ami(3)} none"}}, "tags_disagree"),
+            ({"protected": "enabled-with-cooldown"}, "protected"),
+        ],
+    )
+    def test_one_that_somebody_else_may_have_disabled_stays_disabled(
+        self,
+        account: Account,
+        sweeps: Sweeps,
+        planner: Planner,
+        more: dict[str, Any],
+        why: str,
+    ) -> None:
+        """Tags are not enough, and deregistration protection is a quarantine."""
+        one = disabled(3, 10, STRANGER, **more)
+        account.load(in_use(small_fleet(one), ami(3)))
+        before = account.fleet()
+        decision = planner.decisions(SHARE_BACK)[ami(3)]
+        assert {"reason": "not_enabled", "why": why} in decision["reasons"]
+        assert taken(sweeps.prune(SHARE_BACK), "rescue") == []
+        assert account.fleet() == before
+        assert actions(account) == []
+
     def test_launch_permissions_of_every_kind_are_saved_and_come_back(
         self, account: Account, sweeps: Sweeps
     ) -> None:
+        share_back = json.dumps(EVERYBODY["launch_permissions"])
+        rules = safety(shared_images='"retire"', share_back=share_back)
         account.load(small_fleet(deprecated(3, 8, **EVERYBODY)))
-        assert taken(sweeps.prune(RETIRE_SHARED), "disable") == [ami(3)]
+        assert taken(sweeps.prune(rules), "disable") == [ami(3)]
         without = account.fleet()
         now = image_of(without, ami(3))
         assert (now["launch_permissions"], now["public"]) == ([], False)
         assert now["tags"][PERMISSIONS] == f"{ami(3)} {EVERYBODY_TEXT}"
         account.load(in_use(without, ami(3)))
-        assert taken(sweeps.prune(RETIRE_SHARED), "rescue") == [ami(3)]
+        assert taken(sweeps.prune(rules), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
-        assert {key: now[key] for key in EVERYBODY} == EVERYBODY
-        assert (now["state"], now["tags"]) == ("available", {})
+        # A run makes nothing public: that is left to a person.
+        assert {key: now[key] for key in EVERYBODY} == EVERYBODY | {"public": False}
+        left = {PERMISSIONS: f"{ami(3)} {EVERYBODY_TEXT}"}
+        assert (now["state"], now["tags"]) == ("available", left)
+
+    def test_whom_the_policy_does_not_name_stays_in_the_tag_and_is_reported(
+        self, account: Account, sweeps: Sweeps, planner: Planner
+    ) -> None:
+        with_whom = f"{STRANGER} {FRIEND} all"
+        account.load(in_use(small_fleet(disabled(3, 10, with_whom)), ami(3)))
+        decision = planner.decisions(SHARE_BACK)[ami(3)]
+        assert decision["share_with"] == [STRANGER]
+        assert decision["not_shared"] == [FRIEND, "all"]
+        assert taken(sweeps.prune(SHARE_BACK), "rescue") == [ami(3)]
+        now = image_of(account.fleet(), ami(3))
+        assert (now["launch_permissions"], now["public"]) == ([STRANGER], False)
+        assert now["tags"] == {PERMISSIONS: f"{ami(3)} {with_whom}"}
+        # From now on it is an image of its owner's, until a person has decided.
+        once = account.fleet()
+        account.forget_calls()
+        assert taken(sweeps.prune(SHARE_BACK), "rescue") == []
+        assert actions(account) == []
+        assert account.fleet() == once
+        not_restored = {"reason": "sharing_not_restored", "with": [FRIEND, "all"]}
+        assert not_restored in planner.decisions(SHARE_BACK)[ami(3)]["reasons"]
+        said = planner.run(SHARE_BACK, "--all").stdout
+        assert f"launch permissions that it does not have ({FRIEND}, all)" in said
+
+    @pytest.mark.parametrize("now_with", [[], [FRIEND]])
+    def test_one_that_a_run_did_not_enable_is_shared_with_nobody(
+        self,
+        account: Account,
+        sweeps: Sweeps,
+        planner: Planner,
+        now_with: list[str],
+    ) -> None:
+        """Its owner enabled it by hand, or somebody else wrote the tag."""
+        listed = {PERMISSIONS: f"{ami(3)} {STRANGER}"}
+        one = image(3, 30, tags=listed, launch_permissions=now_with)
+        account.load(in_use(small_fleet(one), ami(3)))
+        before = account.fleet()
+        sweeps.prune(SHARE_BACK)
+        assert account.fleet() == before
+        reasons = planner.decisions(SHARE_BACK)[ami(3)]["reasons"]
+        assert {"reason": "sharing_not_restored", "with": [STRANGER]} in reasons
 
     def test_one_disabled_by_somebody_else_stays_disabled(
         self, account: Account, command: Sweeps
@@ -278,35 +413,52 @@ class TestBack:
         self, account: Account, sweeps: Sweeps
     ) -> None:
         account.load(small_fleet(disabled(3, 10, STRANGER)))
-        assert taken(sweeps.prune(STEPS), "rescue") == [ami(3)]
+        rules = safety(share_back=f'["{STRANGER}"]')
+        assert taken(sweeps.prune(rules), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert now["launch_permissions"] == [STRANGER]
         assert now["state"] == "available"
 
     @pytest.mark.parametrize(
         "call",
-        [
-            "EnableImage",
-            "ModifyImageAttribute",
-            "DisableImageDeprecation",
-            "DeleteTags",
-        ],
+        ["EnableImage", "DisableImageDeprecation", "DeleteTags"],
     )
     def test_a_rescue_that_breaks_off_goes_on_in_the_next_sweep(
         self, account: Account, command: Sweeps, call: str
     ) -> None:
         account.load(in_use(small_fleet(disabled(3, 10, STRANGER)), ami(3)))
         account.switch(deny=[call])
-        [failure] = with_result(command.prune(RETIRE_SHARED), "failed")
+        [failure] = with_result(command.prune(SHARE_BACK), "failed")
         assert failure["step"] == "rescue"
         assert f"ec2:{call}" in failure["message"]
         assert PERMISSIONS in tags_of(account.fleet(), ami(3))
         account.switch()
-        assert taken(command.prune(RETIRE_SHARED), "rescue") == [ami(3)]
+        assert taken(command.prune(SHARE_BACK), "rescue") == [ami(3)]
         now = image_of(account.fleet(), ami(3))
         assert now["launch_permissions"] == [STRANGER]
         assert (now["state"], now["tags"]) == ("available", {})
         assert now["deprecation_time"] is None
+
+    @pytest.mark.parametrize("call", ["DescribeImageAttribute", "ModifyImageAttribute"])
+    def test_one_that_breaks_off_before_it_shares_is_left_to_a_person(
+        self, account: Account, command: Sweeps, planner: Planner, call: str
+    ) -> None:
+        account.load(in_use(small_fleet(disabled(3, 10, STRANGER)), ami(3)))
+        account.switch(deny=[call])
+        [failure] = with_result(command.prune(SHARE_BACK), "failed")
+        assert failure["step"] == "rescue"
+        assert f"ec2:{call}" in failure["message"]
+        account.switch()
+        # All else is done.
+        now = image_of(account.fleet(), ami(3))
+        assert (now["state"], now["deprecation_time"]) == ("available", None)
+        assert now["tags"] == {PERMISSIONS: f"{ami(3)} {STRANGER}"}
+        once = account.fleet()
+        for _ in range(2):
+            command.prune(SHARE_BACK)
+            reasons = planner.decisions(SHARE_BACK)[ami(3)]["reasons"]
+            assert {"reason": "sharing_not_restored", "with": [STRANGER]} in reasons
+        assert account.fleet() == once
 
 
 class TestShared:
@@ -358,6 +510,9 @@ class TestRecycleBin:
                 ],
                 ["images"],
             ),
+            (bin_rules(images=6), ["images"]),
+            (bin_rules(snapshots=6), ["snapshots"]),
+            (bin_rules(6, 6), ["images", "snapshots"]),
         ],
     )
     def test_without_a_rule_that_is_in_effect_nothing_is_removed(
@@ -367,7 +522,7 @@ class TestRecycleBin:
         account.load(small_fleet(*steps, retention_rules=rules))
         before = account.fleet()
         refusal = sweeps.prune(STEPS)["refusal"]
-        assert refusal == {"reason": "not_recoverable", "missing": missing}
+        assert refusal == {"reason": "not_recoverable", "missing": missing, "days": 7}
         assert account.fleet() == before
         assert actions(account) == []
 
@@ -382,7 +537,9 @@ class TestRecycleBin:
         assert done.returncode == REFUSED
         said = [one for one in done.stdout.splitlines() if one.startswith("Refused:")]
         assert len(said) == 1
-        assert "no rule of the Recycle Bin covers images and snapshots" in said[0]
+        assert "no rule of the Recycle Bin keeps images and snapshots" in said[0]
+        assert "for 7 days or more" in said[0]
+        assert "safety.recycle_bin_days" in said[0]
         assert 'safety.recycle_bin = "optional"' in said[0]
         as_json = image_steward(
             account, verb, "--policy", str(file), "--format", "json"
@@ -398,6 +555,26 @@ class TestRecycleBin:
         account.load(fleet | {"retention_rules": []})
         assert taken(sweeps.prune(STEPS), "rescue") == [ami(3)]
         assert image_of(account.fleet(), ami(3))["state"] == "available"
+
+    def test_the_policy_says_how_long_a_rule_must_keep_images_and_snapshots(
+        self, account: Account, sweeps: Sweeps
+    ) -> None:
+        one = small_fleet(disabled(3, 15), retention_rules=bin_rules(8, 8))
+        account.load(one)
+        refusal = sweeps.prune(safety(recycle_bin_days="9"))["refusal"]
+        assert (refusal["missing"], refusal["days"]) == (["images", "snapshots"], 9)
+        done = sweeps.prune(safety(recycle_bin_days="8"))
+        assert taken(done, "deregister") == [ami(3)]
+
+    def test_an_image_that_outlasts_its_snapshots_there_stays(
+        self, account: Account, sweeps: Sweeps, planner: Planner
+    ) -> None:
+        account.load(small_fleet(disabled(3, 15), retention_rules=bin_rules(14, 13)))
+        before = account.fleet()
+        reasons = planner.decisions(STEPS)[ami(3)]["reasons"]
+        assert {"reason": "not_recoverable", "what": "snapshots_sooner"} in reasons
+        sweeps.prune(STEPS)
+        assert account.fleet() == before
 
     def test_it_may_be_made_optional(self, account: Account, sweeps: Sweeps) -> None:
         account.load(small_fleet(disabled(3, 15), retention_rules=[]))
@@ -428,8 +605,8 @@ class TestRecycleBin:
         rules.append(rule | {"rule_id": "c"})
         out, within = {"Env": "test"}, {"Env": "prod"}
         snapshots = [
-            {"snapshot_id": snap(3), "tags": out},
-            {"snapshot_id": snap(4), "tags": within},
+            snapshot(snap(3), ami(3), tags=out),
+            snapshot(snap(4), ami(4), tags=within),
         ]
         fleet = small_fleet(disabled(3, 15, tags=out), disabled(4, 15, tags=within))
         account.load(fleet | {"retention_rules": rules, "snapshots": snapshots})

@@ -68,18 +68,55 @@ def image(number: int, age: float, marked: float | None = None, **more: Any) -> 
     tags = {}
     if marked is not None:
         made["deprecation_time"] = ago(marked)
-        tags = {MARK: ago(marked), DEPRECATION: f"{ami(number)} none"}
+        tags = {MARK: ago(marked), DEPRECATION: saved(number, marked)}
     return made | more | {"tags": tags | more.get("tags", {})}
+
+
+def saved(
+    number: int, days: float, date: str = "none", step: str = "deprecated"
+) -> str:
+    """The tag that saves the deprecation date, as a step wrote it so many days ago."""
+    return f"{ami(number)} {date} {step} {ago(days)}"
+
+
+def created_for(image_id: str) -> str:
+    """What EC2 writes on the snapshots that CreateImage makes."""
+    return f"Created by CreateImage({INSTANCE}) for {image_id}"
+
+
+def snapshot(snapshot_id: str, image_id: str, **more: Any) -> dict[str, Any]:
+    """A snapshot that EC2 made for this image."""
+    volume = snapshot_id.replace("snap-", "vol-", 1)
+    made = {"description": created_for(image_id), "volume_id": volume}
+    return {"snapshot_id": snapshot_id} | made | more
+
+
+def tagged_snapshot(
+    number: int, of_image: int, days: float = 1, **tags: str
+) -> dict[str, Any]:
+    """One of that image's which we tagged, to be deleted since so many days."""
+    ours = {LEDGER_IMAGE: ami(of_image), DELETE_AFTER: ago(days)}
+    return snapshot(snap(number), ami(of_image), tags=ours | tags)
+
+
+def recycled(number: int, days: float = 8) -> dict[str, Any]:
+    """An image that went into the Recycle Bin so many days ago, which keeps it for 14."""
+    return {
+        "image": {"image_id": ami(number)},
+        "entered_at": ago(days),
+        "leaves_at": ago(days - 14),
+    }
 
 
 def announced(fleet: dict[str, Any]) -> dict[str, Any]:
     """The same after the event of each image: a sweep has no tags to make up for."""
     snapshots = {one["snapshot_id"]: one for one in fleet.get("snapshots", [])}
     for one in fleet["images"]:
-        for snapshot in one["snapshots"]:
-            made = {"snapshot_id": snapshot, "started_at": one["created_at"]}
-            made["tags"] = {LEDGER_IMAGE: one["image_id"]}
-            snapshots.setdefault(snapshot, made)
+        image_id, created_at = one["image_id"], one["created_at"]
+        for snapshot_id in one["snapshots"]:
+            tags = {LEDGER_IMAGE: image_id}
+            made = snapshot(snapshot_id, image_id, started_at=created_at, tags=tags)
+            snapshots.setdefault(snapshot_id, made)
     return fleet | {"snapshots": list(snapshots.values())}
 
 
@@ -156,16 +193,14 @@ def small_fleet(*others: Any, **more: Any) -> dict[str, Any]:
 
 def deprecated(number: int, marked: float, **more: Any) -> Any:
     """An image that we found expired and deprecated so many days ago."""
-    tags = {DEPRECATION: f"{ami(number)} none"} | more.pop("tags", {})
-    made = {"deprecation_time": ago(marked)} | more
-    return image(number, marked + 20, marked, tags=tags, **made)
+    return image(number, marked + 20, marked, **more)
 
 
 def disabled(number: int, marked: float, shared: str = "none", **more: Any) -> Any:
     """One that we disabled besides; `shared` are its launch permissions of then."""
     tags = {
         PERMISSIONS: f"{ami(number)} {shared}",
-        DEPRECATION: f"{ami(number)} none disabled {ago(marked)}",
+        DEPRECATION: saved(number, marked, step="disabled"),
     } | more.pop("tags", {})
     return deprecated(number, marked, state="disabled", tags=tags, **more)
 

@@ -99,6 +99,14 @@ impl Standin {
         count.try_into().expect("not that many")
     }
 
+    /// The parameters of each call of `action` since the calls were last forgotten.
+    pub async fn parameters_of(&self, action: &str) -> Vec<Value> {
+        let log = self.control("GET", "calls?log=1", "").await;
+        let log: Vec<Value> = serde_json::from_str(&log).expect("calls");
+        let calls = log.into_iter().filter(|call| call["action"] == action);
+        calls.map(|call| call["params"].clone()).collect()
+    }
+
     /// How often each action was called since the calls were last forgotten.
     pub async fn calls(&self) -> BTreeMap<String, u32> {
         serde_json::from_str(&self.control("GET", "calls", "").await).expect("counts")

@@ -61,7 +61,7 @@ def add(world: World, fleet: Checked) -> None:
         entries = {_key(name, one): one for one in fleet[name] or []}
         getattr(region, name).update(entries)
     for one in fleet["ssm_parameters"]:
-        moto_side.put_parameter(world.account, region.name, one["name"], one["value"])
+        moto_side.put_parameter(world.account, region.name, one)
 
 
 def _key(section: str, entry: Checked) -> Any:

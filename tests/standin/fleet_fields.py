@@ -184,6 +184,10 @@ _PARAMETER = {
         )
     ),
     "value": Field(check.matching("(?s:.+)", "a value of at least one character")),
+    "type": Field(
+        check.matching("String|StringList|SecureString", "a type of parameters"),
+        "String",
+    ),
 }
 
 

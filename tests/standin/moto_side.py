@@ -7,6 +7,7 @@ everything else at the start.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 from urllib.parse import unquote
@@ -74,13 +75,13 @@ def reset() -> None:
         moto_api_backend.reset()
 
 
-def put_parameter(account: str, region: str, name: str, value: str) -> None:
-    """Set one SSM parameter."""
+def put_parameter(account: str, region: str, one: Mapping[str, str]) -> None:
+    """Set one SSM parameter, as the fleet file writes it."""
     _parameters(account, region).put_parameter(
-        name=name,
+        name=one["name"],
         description="",
-        value=value,
-        parameter_type="String",
+        value=one["value"],
+        parameter_type=one["type"],
         allowed_pattern="",
         keyid="",
         overwrite=True,
@@ -99,18 +100,23 @@ def parameters(account: str, region: str) -> list[dict[str, str]]:
     # The keys have lost the slash of one-level names; the parameters have not.
     latest = [versions[-1] for versions in held.values() if versions]
     return [
-        {"name": one.name, "value": one.value}
+        {"name": one.name, "value": one.decrypt(one.value), "type": one.parameter_type}
         for one in sorted(latest, key=lambda one: one.name)
         if not one.name.startswith("/aws/")
     ]
 
 
+def readable(account: str, region: str) -> dict[str, str]:
+    """The values of the parameters that EC2 can read: it decrypts none."""
+    held = parameters(account, region)
+    return {one["name"]: one["value"] for one in held if one["type"] != "SecureString"}
+
+
 def values(call: Call, region: Region) -> dict[str, str]:
-    """The parameters of the Region, or of the copy of it, that a listing shows."""
+    """What EC2 can read of the Region, or of the copy of it, that a listing shows."""
     if region.parameters is not None:
         return region.parameters
-    held = parameters(call.world.account, region.name)
-    return {one["name"]: one["value"] for one in held}
+    return readable(call.world.account, region.name)
 
 
 def resolved(call: Call, image_id: str, region: Region) -> str:
@@ -121,4 +127,6 @@ def resolved(call: Call, image_id: str, region: Region) -> str:
     if region.parameters is not None:
         return region.parameters.get(name, image_id)
     parameter = _parameters(call.world.account, region.name).get_parameter(name)
-    return image_id if parameter is None else parameter.value
+    if parameter is None or parameter.parameter_type == "SecureString":
+        return image_id
+    return parameter.value

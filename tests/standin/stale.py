@@ -51,8 +51,7 @@ def _copy(world: World, region: Region) -> Region:
     for section in ENTRY_SECTIONS:
         getattr(twin, section).update(getattr(region, section))
     twin.deregistered |= region.deregistered
-    held = moto_side.parameters(world.account, region.name)
-    twin.parameters = {one["name"]: one["value"] for one in held}
+    twin.parameters = moto_side.readable(world.account, region.name)
     return twin
 
 

@@ -34,7 +34,7 @@ def outputs() -> list[tuple[str, str, Shape]]:
     for service in ("ec2", "autoscaling"):
         calls = re.search(rf'"{service}" {{(.*?)}}', table, re.DOTALL)[1]
         model = session.get_service_model(service)
-        for call in re.findall(r"(\w+): \w+,", calls):
+        for call in re.findall(r"(\w+): \w+ \[", calls):
             if call.startswith(READING) or call == "DeregisterImage":
                 shape = model.operation_model(call).output_shape
                 found.append((service, call, shape))

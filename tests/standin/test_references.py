@@ -213,6 +213,7 @@ def test_parameters_and_recipes_refer_to_images(standin, references):
             {"name": "/golden/web", "value": ami(1)},
             {"name": "flat", "value": ami(1)},
             {"name": "/more", "value": f"{ami(1)} and more"},
+            {"name": "/secret", "value": ami(1), "type": "SecureString"},
         ],
         image_recipes=[recipe, recipe | {"kind": "container"}],
     )

@@ -35,7 +35,9 @@ FULL = {
     "launch_templates": [template(1, ami(1), None, name="web")],
     "launch_configurations": [{"name": "legacy", "image_id": ami(1)}],
     "auto_scaling_groups": [{"name": "web", "launch_configuration": "legacy"}],
-    "ssm_parameters": [{"name": "/image-steward/policy", "value": "x"}],
+    "ssm_parameters": [
+        {"name": "/image-steward/policy", "value": "x", "type": "SecureString"}
+    ],
 }
 
 
@@ -167,7 +169,7 @@ def test_a_fleet_comes_back_complete(standin):
 def test_a_parameter_set_over_the_wire_is_in_the_fleet(standin):
     standin.ssm.put_parameter(Name="/golden", Value=ami(1), Type="String")
     got = standin.fleet()["ssm_parameters"]
-    assert got == [{"name": "/golden", "value": ami(1)}]
+    assert got == [{"name": "/golden", "value": ami(1), "type": "String"}]
 
 
 def test_a_new_fleet_leaves_nothing_of_the_old(standin):
@@ -182,11 +184,14 @@ def test_a_new_fleet_leaves_nothing_of_the_old(standin):
     assert all(section == [] for section in got.values())
 
 
-def test_a_shared_snapshot_is_as_old_as_its_oldest_image(standin):
+def test_a_shared_snapshot_was_made_for_its_oldest_image(standin):
     days = ["2026-01-03T00:00:00Z", "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"]
     standin.load(images=[image(n, 1, created_at=day) for n, day in enumerate(days)])
     [one] = standin.fleet()["snapshots"]
     assert one["started_at"] == "2026-01-01T00:00:00Z"
+    made_for = f"Created by CreateImage(i-00000000000000000) for {ami(1)}"
+    assert one["description"] == made_for
+    assert one["volume_id"] == snap(1).replace("snap-", "vol-")
 
 
 def test_patching_adds_and_replaces(standin):

@@ -292,7 +292,7 @@ fn what_the_owner_shared_since_is_left_to_the_owner() {
 
 /// Something that DescribeImageReferences alone tells of.
 fn use_by_parameter(fleet: &mut Fleet, image: &str) {
-    fleet.ssm_parameters.push(Parameter { name: "/golden".into(), value: image.to_owned() });
+    fleet.ssm_parameters.push(Parameter::string("/golden", image));
 }
 
 #[test]

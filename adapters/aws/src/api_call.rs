@@ -1,6 +1,8 @@
 //! Every call that the adapter makes: one table of names, permissions and rate limits.
 
 use super::AbsentListError;
+use super::iam_policy::Grant::{self, *};
+use super::iam_policy::Use::{self, *};
 
 /// A token bucket: how many calls it allows at once, and how many more every second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +69,7 @@ impl ApiCall {
 }
 
 macro_rules! api_calls {
-    ($($service:literal { $($call:ident: $bucket:ident,)+ })+) => {
+    ($($service:literal { $($call:ident: $bucket:ident [$($by:ident: $grant:ident),*],)+ })+) => {
         /// A call of an AWS API.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         pub(super) enum ApiCall {
@@ -91,62 +93,70 @@ macro_rules! api_calls {
                     $($(Self::$call => $bucket,)+)+
                 }
             }
+
+            /// What people need it for, and what they are granted for that. Nothing for a call that
+            /// only a function makes, or that needs no permission.
+            pub(super) fn needed_by(self) -> &'static [(Use, Grant)] {
+                match self {
+                    $($(Self::$call => &[$(($by, $grant)),*],)+)+
+                }
+            }
         }
     };
 }
 
 api_calls! {
     "ec2" {
-        CreateTags: TAGGING,
-        DeleteSnapshot: DELETING,
-        DeleteTags: TAGGING,
-        DeregisterImage: DELETING,
-        DescribeFleets: DESCRIBING,
-        DescribeImageAttribute: DESCRIBING,
-        DescribeImageReferences: DESCRIBING,
-        DescribeImages: DESCRIBING,
-        DescribeInstanceAttribute: DESCRIBING,
-        DescribeInstances: DESCRIBING,
-        DescribeLaunchTemplateVersions: DESCRIBING,
-        DescribeLaunchTemplates: DESCRIBING,
-        DescribeLockedSnapshots: DESCRIBING,
-        DescribeSnapshotAttribute: DESCRIBING,
-        DescribeSnapshots: DESCRIBING,
-        DescribeSpotFleetRequests: SPOT_FLEETS,
-        DescribeSpotInstanceRequests: DESCRIBING,
-        DescribeTags: DESCRIBING,
-        DisableImage: CHANGING,
-        DisableImageDeprecation: CHANGING,
-        EnableImage: CHANGING,
-        EnableImageDeprecation: CHANGING,
-        ListImagesInRecycleBin: DESCRIBING,
-        ListSnapshotsInRecycleBin: DESCRIBING,
-        ModifyImageAttribute: DELETING,
-        RestoreImageFromRecycleBin: CHANGING,
-        RestoreSnapshotFromRecycleBin: CHANGING,
-        StopInstances: CHANGING,
-        TerminateInstances: CHANGING,
+        CreateTags: TAGGING [Apply: WriteStateTags, Restore: WriteStateTags],
+        DeleteSnapshot: DELETING [Apply: DeleteSnapshots],
+        DeleteTags: TAGGING [Apply: WriteStateTags, Restore: WriteStateTags],
+        DeregisterImage: DELETING [Apply: Retire],
+        DescribeFleets: DESCRIBING [Plan: Read],
+        DescribeImageAttribute: DESCRIBING [Plan: ReadAttributes, Restore: ReadAttributes],
+        DescribeImageReferences: DESCRIBING [Plan: Read],
+        DescribeImages: DESCRIBING [Plan: Read, Restore: Read],
+        DescribeInstanceAttribute: DESCRIBING [],
+        DescribeInstances: DESCRIBING [Plan: Read],
+        DescribeLaunchTemplateVersions: DESCRIBING [Plan: Read],
+        DescribeLaunchTemplates: DESCRIBING [Plan: Read],
+        DescribeLockedSnapshots: DESCRIBING [Plan: Read],
+        DescribeSnapshotAttribute: DESCRIBING [Plan: ReadAttributes],
+        DescribeSnapshots: DESCRIBING [Plan: Read, Restore: Read],
+        DescribeSpotFleetRequests: SPOT_FLEETS [Plan: Read],
+        DescribeSpotInstanceRequests: DESCRIBING [Plan: Read],
+        DescribeTags: DESCRIBING [Plan: Read, Restore: Read],
+        DisableImage: CHANGING [Apply: Retire],
+        DisableImageDeprecation: CHANGING [Apply: Retire, Restore: RestoreDeprecation],
+        EnableImage: CHANGING [Apply: Retire, Restore: Enable],
+        EnableImageDeprecation: CHANGING [Apply: Retire, Restore: RestoreDeprecation],
+        ListImagesInRecycleBin: DESCRIBING [Plan: Read, Restore: Read],
+        ListSnapshotsInRecycleBin: DESCRIBING [Plan: Read, Restore: Read],
+        ModifyImageAttribute: DELETING [Apply: ShareAgain, Restore: Share],
+        RestoreImageFromRecycleBin: CHANGING [Restore: Recover],
+        RestoreSnapshotFromRecycleBin: CHANGING [Restore: Recover],
+        StopInstances: CHANGING [],
+        TerminateInstances: CHANGING [],
     }
     "autoscaling" {
-        DescribeAutoScalingGroups: UNPUBLISHED,
-        DescribeAutoScalingInstances: UNPUBLISHED,
-        DescribeLaunchConfigurations: UNPUBLISHED,
+        DescribeAutoScalingGroups: UNPUBLISHED [Plan: Read],
+        DescribeAutoScalingInstances: UNPUBLISHED [],
+        DescribeLaunchConfigurations: UNPUBLISHED [Plan: Read],
     }
     "batch" {
-        DescribeComputeEnvironments: UNPUBLISHED,
+        DescribeComputeEnvironments: UNPUBLISHED [Plan: Read],
     }
     "events" {
-        PutEvents: EVENTS,
+        PutEvents: EVENTS [],
     }
     "rbin" {
-        GetRule: UNPUBLISHED,
-        ListRules: UNPUBLISHED,
+        GetRule: UNPUBLISHED [Plan: ReadRecycleBinRules],
+        ListRules: UNPUBLISHED [Plan: Read],
     }
     "ssm" {
-        GetParameter: PARAMETERS,
+        GetParameter: PARAMETERS [Plan: ReadParameters],
     }
     "sts" {
-        GetCallerIdentity: UNPUBLISHED,
+        GetCallerIdentity: UNPUBLISHED [],
     }
 }
 

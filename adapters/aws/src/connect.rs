@@ -13,6 +13,7 @@ use steward::model::{AccountId, Region};
 use steward::progress::{NoProgress, Progress};
 
 use super::api_call::ApiCall;
+use super::endpoints::check_endpoints;
 use super::error::failed;
 use super::rate_limit::{RateLimit, RateLimiters};
 use super::response_check::{BodyFormat, ResponseCheck};
@@ -93,11 +94,13 @@ impl Connection {
     /// unless the Region has to be asked for.
     ///
     /// # Errors
-    /// [`ErrorKind::Credentials`] without a Region.
+    /// [`ErrorKind::Credentials`] without a Region, and an endpoint that is not called
+    /// ([`check_endpoint`](super::check_endpoint)).
     pub async fn prepare(options: Connect) -> Result<Self, CloudError> {
         let progress = options.progress.clone().unwrap_or_else(|| Arc::new(NoProgress));
         let limits = Arc::new(RateLimiters::new(options.rate_limit, progress.clone()));
         let config = load(options).await;
+        check_endpoints(&config)?;
         let region = region_of(&config)?;
         let clients = Clients::new(&config, &progress);
         Ok(Self { config, region, limits, clients })

@@ -1,7 +1,8 @@
 //! What a template, a group or a fleet means by the text that it names its image or a snapshot with.
 //!
 //! EC2 takes any text there. One that holds no id is not taken for nothing: it may be an image that
-//! is named in a way that we do not know.
+//! is named in a way that we do not know. No error repeats the text: it may be anything, and errors
+//! end in logs and mails.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -26,13 +27,26 @@ pub(super) struct ResolvedImages(BTreeMap<String, Result<Vec<ImageId>, TextError
 /// Why it is not known what a text means.
 #[derive(Debug, Clone)]
 pub(super) enum TextError {
-    /// It holds no id, or names a parameter that does not exist or holds none: it may be ignored.
+    /// It holds no id, or names a parameter that does not exist, is encrypted or holds none: it may
+    /// be ignored.
     Unreadable(CloudError),
-    /// A call failed that would have told.
+    /// A call failed that would have told, or was denied.
     Failed(CloudError),
 }
 
 impl TextError {
+    /// The error of asking for a parameter.
+    pub(super) fn of_parameter(error: CloudError) -> Self {
+        match error.kind {
+            ErrorKind::NotFound => Self::Unreadable(error),
+            ErrorKind::Denied => {
+                let message = format!("{}; grant ssm:GetParameter on it", error.message);
+                Self::Failed(CloudError { message, ..error })
+            }
+            _ => Self::Failed(error),
+        }
+    }
+
     /// The error, with whose text it is.
     fn named_by(self, user: &str) -> Self {
         let named = |error: CloudError| {
@@ -79,16 +93,27 @@ enum Meaning<'a> {
 
 fn meaning(text: &str) -> Meaning<'_> {
     let text = text.trim();
-    if let Some(parameter) = text.strip_prefix(SSM_ALIAS) {
-        return Meaning::Parameter(parameter);
+    match text.strip_prefix(SSM_ALIAS) {
+        Some(parameter) if is_parameter_name(parameter) => return Meaning::Parameter(parameter),
+        None if !text.starts_with(ALIAS) => {}
+        _ => return Meaning::Unknown,
     }
-    if text.starts_with(ALIAS) {
-        return Meaning::Unknown;
-    }
-    match ids_in("ami-", text) {
+    match images_in(text) {
         ids if ids.is_empty() => Meaning::Unknown,
         ids => Meaning::Images(ids),
     }
+}
+
+/// Whether `text` can name a parameter, by its name or ARN, with a version or label. It is shown in
+/// errors, so that it must not be free text.
+fn is_parameter_name(text: &str) -> bool {
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/_.-:".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_allowed)
+}
+
+/// Every image id in `text`.
+pub(super) fn images_in(text: &str) -> Vec<ImageId> {
+    ids_in("ami-", text)
 }
 
 /// Every id in `text`, whatever its case and whatever stands around it.
@@ -113,7 +138,7 @@ pub(super) fn snapshots_in(
 ) -> Result<Vec<SnapshotId>, TextError> {
     let found = ids_in("snap-", text);
     if found.is_empty() {
-        let error = bad_answer(call, format!("`{text}` holds no snapshot id"));
+        let error = bad_answer(call, "what names a snapshot holds no snapshot id".to_owned());
         return Err(TextError::Unreadable(error).named_by(&user()));
     }
     Ok(found)
@@ -143,21 +168,9 @@ impl Aws {
     async fn look_up(&self, call: ApiCall, text: &str) -> Result<Vec<ImageId>, TextError> {
         match meaning(text) {
             Meaning::Images(images) => Ok(images),
-            Meaning::Parameter(parameter) => {
-                let value = self.parameter(parameter).await.map_err(|error| match error.kind {
-                    ErrorKind::NotFound => TextError::Unreadable(error),
-                    _ => TextError::Failed(error),
-                })?;
-                match ids_in("ami-", &value) {
-                    ids if ids.is_empty() => {
-                        let message = format!("parameter {parameter}: `{value}` holds no image id");
-                        Err(TextError::Unreadable(bad_answer(ApiCall::GetParameter, message)))
-                    }
-                    ids => Ok(ids),
-                }
-            }
+            Meaning::Parameter(parameter) => self.images_in_parameter(parameter).await,
             Meaning::Unknown => {
-                let message = format!("`{text}` holds no image id");
+                let message = "what names its image holds no image id".to_owned();
                 Err(TextError::Unreadable(bad_answer(call, message)))
             }
         }
@@ -183,6 +196,12 @@ mod tests {
             (&arn, images(&[one])),
             (&both, images(&[two, one])),
             ("resolve:ssm:/golden:3", Meaning::Parameter("/golden:3")),
+            (
+                "resolve:ssm:arn:aws:ssm:eu-central-1:123456789012:parameter/golden:live",
+                Meaning::Parameter("arn:aws:ssm:eu-central-1:123456789012:parameter/golden:live"),
+            ),
+            ("resolve:ssm:", Meaning::Unknown),
+            ("resolve:ssm:call this number, please", Meaning::Unknown),
             ("resolve:tomorrow:golden", Meaning::Unknown),
             ("to be filled in", Meaning::Unknown),
             // Neither of the two lengths: what is cut off cannot be told.
@@ -210,7 +229,7 @@ mod tests {
         let error = CloudError::from(error).to_string();
         assert!(
             error.ends_with(
-                "`later` holds no snapshot id (named by launch template lt-1 version 3)"
+                "what names a snapshot holds no snapshot id (named by launch template lt-1 version 3)"
             ),
             "{error}"
         );

@@ -4,15 +4,17 @@
 //! `references`, `recycle_bin`, `tags`, `instances`, `event_bus`. `api_call` is the table of all
 //! calls (names, permissions and rate limits), `error` alone knows what error codes mean, and every
 //! call but the one that finds out the account goes through `Aws::send`. `launch_sources` lists
-//! the sources of references that launch instances.
+//! the sources of references that launch instances, and `iam_policy` writes the IAM policy for a person.
 
 mod api_call;
 mod auto_scaling_groups;
 mod compute_environments;
 mod connect;
+mod endpoints;
 mod error;
 mod event_bus;
 mod fleets;
+mod iam_policy;
 mod image_lifecycle;
 mod image_references;
 mod image_texts;
@@ -46,6 +48,8 @@ use steward::model::{AccountId, Region};
 use self::api_call::ApiCall;
 use self::connect::Clients;
 pub use self::connect::{Connect, Connection, StaticKeys, connect};
+pub use self::endpoints::{EndpointError, check_endpoint};
+pub use self::iam_policy::{Permissions, PolicyDocument, Use};
 pub use self::rate_limit::RateLimit;
 use self::rate_limit::RateLimiters;
 

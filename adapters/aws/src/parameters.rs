@@ -1,24 +1,109 @@
 //! Parameters of Systems Manager.
 
+use aws_sdk_ssm::types::{Parameter, ParameterType};
+use steward::cloud::CloudError;
+use steward::model::ImageId;
+
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
-use steward::cloud::CloudError;
+use super::image_texts::{TextError, images_in};
+
+const CALL: ApiCall = ApiCall::GetParameter;
 
 impl Aws {
     /// The value of the parameter `name`, decrypted if it is a secure string. The name may be
-    /// an ARN, and may end with `:VERSION` or `:LABEL`.
+    /// an ARN, and may end with `:VERSION` or `:LABEL`. For a parameter that the operator named, and
+    /// never for one that a launch template names: those are read without decrypting them.
     ///
     /// # Errors
     /// [`steward::cloud::ErrorKind::NotFound`] when there is no such parameter.
     pub async fn parameter(&self, name: &str) -> Result<String, CloudError> {
-        let request = self.clients.ssm.get_parameter().name(name).with_decryption(true);
-        let answer = self.send(ApiCall::GetParameter, request.send()).await.map_err(|error| {
+        let found = self.get_parameter(name, true).await?;
+        found.value.ok_or_else(|| lacks(name, "value"))
+    }
+
+    /// The images whose ids the parameter `name` holds: at least one. It is not decrypted, and its
+    /// value is in no error: whoever may write launch templates chooses which parameter is read.
+    pub(super) async fn images_in_parameter(&self, name: &str) -> Result<Vec<ImageId>, TextError> {
+        let found = self.get_parameter(name, false).await.map_err(TextError::of_parameter)?;
+        images_of(name, found)
+    }
+
+    async fn get_parameter(&self, name: &str, decrypt: bool) -> Result<Parameter, CloudError> {
+        let request = self.clients.ssm.get_parameter().name(name).with_decryption(decrypt);
+        let answer = self.send(CALL, request.send()).await.map_err(|error| {
             // What SSM says about a missing parameter does not name it.
             CloudError { message: format!("parameter {name}: {}", error.message), ..error }
         })?;
-        answer.parameter.and_then(|parameter| parameter.value).ok_or_else(|| {
-            bad_answer(ApiCall::GetParameter, format!("parameter {name} came without a value"))
-        })
+        answer
+            .parameter
+            .ok_or_else(|| bad_answer(CALL, format!("the response lacks the parameter {name}")))
+    }
+}
+
+fn images_of(name: &str, found: Parameter) -> Result<Vec<ImageId>, TextError> {
+    match found.r#type {
+        Some(ParameterType::String | ParameterType::StringList) => {}
+        Some(other) => {
+            let message = format!(
+                "parameter {name} is of type {other}, which is not read for image ids: make it a String"
+            );
+            return Err(TextError::Unreadable(bad_answer(CALL, message)));
+        }
+        None => return Err(TextError::Failed(lacks(name, "type"))),
+    }
+    let value = found.value.ok_or_else(|| TextError::Failed(lacks(name, "value")))?;
+    match images_in(&value) {
+        images if images.is_empty() => {
+            let message = format!("parameter {name} holds no image id");
+            Err(TextError::Unreadable(bad_answer(CALL, message)))
+        }
+        images => Ok(images),
+    }
+}
+
+fn lacks(name: &str, what: &str) -> CloudError {
+    bad_answer(CALL, format!("parameter {name} came without a {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "correct-horse-battery";
+
+    fn read(kind: Option<ParameterType>, value: Option<&str>) -> Result<Vec<ImageId>, TextError> {
+        let parameter = Parameter::builder().set_type(kind).set_value(value.map(Into::into));
+        images_of("/golden", parameter.build())
+    }
+
+    #[test]
+    fn only_plain_parameters_are_read_for_image_ids() {
+        let id = "ami-04e2f1a9c3d5b7e68";
+        for kind in [ParameterType::String, ParameterType::StringList] {
+            assert_eq!(read(Some(kind), Some(id)).unwrap(), [id.parse().unwrap()]);
+        }
+        for kind in ["SecureString", "Tomorrow"] {
+            let error = read(Some(kind.into()), Some(id)).unwrap_err();
+            assert!(matches!(error, TextError::Unreadable(_)), "{error:?}");
+            let message = CloudError::from(error).message;
+            assert!(message.starts_with(&format!("parameter /golden is of type {kind},")));
+        }
+        for (kind, value, what) in
+            [(None, Some(id), "type"), (Some(ParameterType::String), None, "value")]
+        {
+            let error = read(kind, value).unwrap_err();
+            assert!(matches!(error, TextError::Failed(_)), "{error:?}");
+            assert!(CloudError::from(error).message.ends_with(what));
+        }
+    }
+
+    #[test]
+    fn no_error_holds_the_value() {
+        for kind in ["String", "StringList", "SecureString", "Tomorrow"] {
+            let error = read(Some(kind.into()), Some(SECRET)).unwrap_err();
+            assert!(!format!("{error:?}").contains(SECRET), "{error:?}");
+        }
     }
 }

@@ -1,17 +1,22 @@
 //! `apply`: carry out the plan, one that is made now or one that was saved.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
+use steward::plan::plan;
+use steward::plan::snapshots::plan_snapshots;
+use steward::policy::{Policy, PolicyDigest};
 use steward::report::{self, Rows};
-use steward::saved_plan::{Differences, SavedPlan};
+use steward::saved_plan::{Differences, FreshPlan, SavedPlan};
 
 use crate::args::{self, Format};
 use crate::context::Context;
-use crate::files::{name_of, print, print_json, read, read_policy};
+use crate::files::{
+    at_most_one_standard, name_of, print, print_json, read, read_policy, read_policy_text,
+};
 use crate::live;
 use crate::load::{Loaded, load_live};
 use crate::outcome::{CommandError, Exit};
@@ -34,9 +39,13 @@ struct AppliedPlan<'a> {
 
 /// Runs `apply`.
 pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::ApplyArgs { plan, policy, place, output } = arguments;
+    let args::ApplyArgs { plan, policy, expect_policy, place, output } = arguments;
     if let Some(file) = plan {
-        return run_saved(&file, place, output.format, context).await;
+        let expected = match expect_policy {
+            Some(digest) => (digest, "--expect-policy".to_owned()),
+            None => digest_of(&policy.policy, &file)?,
+        };
+        return run_saved(&file, expected, place, output.format, context).await;
     }
     let policy = read_policy(&policy.policy)?;
     let live = live::connect(place, context).await?.under(&policy)?;
@@ -112,27 +121,47 @@ fn ended(outcome: Outcome, reported: Result<(), CommandError>, context: &Context
     if exit == Exit::Done { Exit::Part } else { exit }
 }
 
-/// Applies exactly the plan in `file`, or nothing of it.
+/// The digest of the operator's policy, and what it is called.
+fn digest_of(policy: &PathBuf, plan: &PathBuf) -> Result<(PolicyDigest, String), CommandError> {
+    at_most_one_standard([Some(policy), Some(plan)])?;
+    let text = read_policy_text(policy).map_err(|error| match error {
+        CommandError::NoPolicy { file } => CommandError::NoPolicyForPlan { file },
+        other => other,
+    })?;
+    let name = name_of(policy);
+    let (_, digest) = Policy::parse_with_digest(&text, &name)?;
+    Ok((digest, name))
+}
+
+/// Applies exactly the plan in `file`, or nothing of it, under the policy that was `expected`.
 async fn run_saved(
     file: &Path,
+    expected: (PolicyDigest, String),
     place: args::AwsArgs,
     format: Format,
     context: &Context,
 ) -> Result<Exit, CommandError> {
     let wrong = |cause| CommandError::Plan { file: name_of(file), cause };
     let saved = SavedPlan::from_json(&read(file)?).map_err(wrong)?;
-    let policy = saved.policy().map_err(wrong)?;
+    let (digest, by) = expected;
+    let policy = saved.policy(&digest, &by).map_err(wrong)?;
     let live = live::connect(place, context).await?.under(&policy)?;
     saved.fits(&live.target, context.now).map_err(wrong)?;
-    let now = saved.plan.planned_at;
-    let Loaded { plan, snapshots: fresh, .. } = load_live(&live, &policy, now, &[], context).await;
-    let differences = saved.differences(&plan, &fresh);
+    let loaded = load_live(&live, &policy, context.now, &[], context).await;
+    let Loaded { inventory, plan: images, snapshots, .. } = loaded;
+    let fresh = FreshPlan { images, snapshots };
+    let planned_at = saved.plan.planned_at;
+    let then = FreshPlan {
+        images: plan(&inventory, &policy, planned_at),
+        snapshots: plan_snapshots(&inventory, &policy, planned_at),
+    };
+    let differences = saved.differences(&then, &fresh);
     let (mut images, mut snapshots) = (Outcome::default(), Outcome::default());
-    if let Some(refusal) = saved.refusal(&plan, &differences) {
+    if let Some(refusal) = saved.refusal(&fresh.images, &differences) {
         images.refusal = Some(refusal);
     } else {
         context.interrupt.begin_changes();
-        let (plan, fresh) = saved.agreed(plan, fresh, context.now);
+        let FreshPlan { images: plan, snapshots: fresh } = saved.agreed(fresh);
         images = apply::apply(&plan, &policy, &live.aws, context.changing()).await;
         snapshots = apply::apply_snapshots(&fresh, &policy, &live.aws, context.changing()).await;
     }

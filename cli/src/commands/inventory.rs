@@ -4,7 +4,7 @@ use steward::collect;
 use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions};
 
 use crate::context::Context;
-use crate::files::write;
+use crate::files::write_private;
 use crate::outcome::{CommandError, Exit};
 use crate::{args, live};
 
@@ -36,7 +36,7 @@ pub async fn run(arguments: args::InventoryArgs, context: &Context) -> Result<Ex
         collect::read_launch_permissions(aws, &mut inventory, context.reading()).await;
     }
     context.progress.end();
-    write(&out, &format!("{}\n", serde_json::to_string_pretty(&inventory)?))?;
+    write_private(&out, &format!("{}\n", serde_json::to_string_pretty(&inventory)?))?;
     for unread in &inventory.unread {
         context.warn(format_args!("not read: {unread}"));
     }

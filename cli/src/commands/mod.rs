@@ -5,6 +5,7 @@ mod explain;
 mod init;
 mod inventory;
 mod man;
+mod permissions;
 mod plan;
 mod report;
 mod restore;
@@ -32,6 +33,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandErr
         Command::Simulate(arguments) => simulate::run(arguments, context).await,
         Command::Validate(arguments) => validate::run(arguments, context),
         Command::Init(arguments) => init::run(arguments, context).await,
+        Command::Permissions(arguments) => permissions::run(arguments),
         Command::Schema => {
             print_json(&Policy::schema())?;
             Ok(Exit::Done)

@@ -7,7 +7,7 @@ use steward::model::ImageId;
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::SnapshotDecision;
 use steward::plan::{Decision, Plan};
-use steward::policy::Policy;
+use steward::policy::{Policy, PolicyDigest};
 use steward::report::{self, Rows};
 use steward::saved_plan::SavedPlan;
 
@@ -15,7 +15,7 @@ use crate::args::{self, ListFormat};
 use crate::context::Context;
 use crate::files::{
     at_most_one_standard, is_standard, name_of, print, print_json, print_json_lines,
-    read_policy_text, write,
+    read_policy_text, write_private,
 };
 use crate::load::{Loaded, load};
 use crate::outcome::{CommandError, Exit};
@@ -55,7 +55,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
-    let policy = Policy::parse(&text, &policy_file)?;
+    let (policy, digest) = Policy::parse_with_digest(&text, &policy_file)?;
     let mut loaded = load(world, &policy, &pins, context).await?;
     if stale {
         let found = report::stale(&loaded.plan).into_iter().map(|one| one.image_id);
@@ -98,24 +98,32 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
         }
         ListFormat::Table => {
             print(&report::plan_text(&plan, Some(&snapshots), &rows, context.style))?;
-            if let Some(out) = &out {
-                let out = out.display();
-                match plan.refusal {
-                    None => context.hint(format_args!(
-                        "saved; `image-steward apply {out}` does exactly this, within a day"
-                    )),
-                    Some(_) => context.hint("saved, but a plan that refuses cannot be applied"),
-                }
-            }
-            return Ok(if plan.refusal.is_some() { Exit::Refused } else { Exit::Done });
         }
     }
-    Ok(exit_of(&plan, context))
+    if let Some(out) = &out {
+        context.hint(saved_hint(out, &plan, &digest));
+    }
+    Ok(match format {
+        // The text has it.
+        ListFormat::Table if plan.refusal.is_some() => Exit::Refused,
+        _ => exit_of(&plan, context),
+    })
+}
+
+/// How to apply the plan that was saved.
+fn saved_hint(out: &Path, plan: &Plan, digest: &PolicyDigest) -> String {
+    match plan.refusal {
+        Some(_) => "saved, but a plan that refuses cannot be applied".to_owned(),
+        None => format!(
+            "saved; `image-steward apply {}` does exactly this, within a day. The digest of its policy is {digest}",
+            out.display()
+        ),
+    }
 }
 
 fn save(out: &Path, policy: String, file: String, loaded: &Loaded) -> Result<(), CommandError> {
     let saved = SavedPlan::new(policy, file, loaded.plan.clone(), loaded.snapshots.clone());
-    write(out, &format!("{}\n", serde_json::to_string(&saved)?))
+    write_private(out, &format!("{}\n", serde_json::to_string(&saved)?))
 }
 
 fn print_stale(plan: &Plan, format: ListFormat, context: &Context) -> Result<Exit, CommandError> {

@@ -1,9 +1,11 @@
 //! `restore`: bring images back.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr, stdin};
 
 use steward::cloud::Cloud;
-use steward::model::{TagNames, join_permissions};
+use steward::model::{LaunchPermission, TagNames, join_permissions};
+use steward::policy::DEFAULT_PREFIX;
 use steward::restore::{RestoreOptions, RestoreStatus, Restored};
 use steward::text_fmt::printable;
 use steward::{report, restore};
@@ -27,6 +29,18 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         output,
     } = arguments;
     let names = TagNames::under(&prefix);
+    let mut again = String::new();
+    let profile = place.profile.clone();
+    let endpoint = place.endpoint_url.as_ref().map(ToString::to_string);
+    let region = place.region.as_ref().map(ToString::to_string);
+    for (option, value) in [("region", region), ("profile", profile), ("endpoint-url", endpoint)] {
+        if let Some(value) = value {
+            again.push_str(&format!(" --{option} {value}"));
+        }
+    }
+    if prefix != DEFAULT_PREFIX {
+        again.push_str(&format!(" --prefix {prefix}"));
+    }
     let live = live::connect(place, context).await?;
     let images = match all_since {
         Some(since) => restore::images_since(since, &names, &live.aws).await?,
@@ -64,8 +78,8 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         ));
     }
     let shared = match share_with.is_empty() && output.format == Format::Table && !stopped {
-        true => ask_and_share(&mut all, &names, &live.aws, context).await?,
-        false => hint_at_sharing(&all, context),
+        true => ask_and_share(&mut all, &names, &live.aws, &again, context).await?,
+        false => hint_at_sharing(&all, &again, context),
     };
     match output.format {
         Format::Json => print_json(&all)?,
@@ -106,11 +120,12 @@ async fn ask_and_share(
     all: &mut [Restored],
     names: &TagNames,
     cloud: &dyn Cloud,
+    again: &str,
     context: &Context,
 ) -> Result<Sharing, CommandError> {
     let open: Vec<&mut Restored> = all.iter_mut().filter(|one| is_open(one)).collect();
     if open.is_empty() || !stdin().is_terminal() || !stderr().is_terminal() {
-        return Ok(hint_at_sharing(all, context));
+        return Ok(hint_at_sharing(all, again, context));
     }
     eprintln!(
         "\nThese images were shared before they were disabled, according to their tags. Anybody who may tag images \
@@ -136,25 +151,35 @@ async fn ask_and_share(
     Ok(Sharing::Decided)
 }
 
-/// Says with which options the images would be shared again, if some are not.
-fn hint_at_sharing(all: &[Restored], context: &Context) -> Sharing {
+/// Says with which command the images would be shared again, if some are not. `again` are the options
+/// of this one that it needs too.
+fn hint_at_sharing(all: &[Restored], again: &str, context: &Context) -> Sharing {
     let open: Vec<&Restored> = all.iter().filter(|one| is_open(one)).collect();
     let [first, ..] = open.as_slice() else { return Sharing::Decided };
-    let options: Vec<String> =
-        first.not_shared.iter().map(|with| format!(" --share-with {with}")).collect();
+    let images: Vec<_> = open.iter().map(|one| one.image_id.as_str()).collect();
+    let known = |with: &&LaunchPermission| !matches!(with, LaunchPermission::Unknown(_));
+    let with: BTreeSet<_> = open
+        .iter()
+        .flat_map(|one| &one.not_shared)
+        .filter(known)
+        .map(ToString::to_string)
+        .collect();
+    let which = match open.len() {
+        1 => format!("{} is", first.image_id),
+        count => format!("{count} images are"),
+    };
+    let how = match with.is_empty() {
+        true => {
+            "its tag names no account, organization or organizational unit: remove it".to_owned()
+        }
+        false => format!(
+            "to share: image-steward restore {} --share-with {}{again}",
+            images.join(" "),
+            Vec::from_iter(with).join(" --share-with "),
+        ),
+    };
     context.warn(format_args!(
-        "{} not shared again as before: anybody who may tag images can write with whom. To share {}: image-steward \
-         restore {}{}",
-        match open.len() {
-            1 => format!("{} is", first.image_id),
-            count => format!("{count} images are"),
-        },
-        match open.len() {
-            1 => "it",
-            _ => "the first",
-        },
-        first.image_id,
-        options.concat(),
+        "{which} not shared again as before, because anybody who may tag images can write with whom; {how}"
     ));
     Sharing::Open
 }

@@ -3,18 +3,24 @@
 use serde::Serialize;
 use steward::plan::notes::Note;
 use steward::plan::plan;
-use steward::report::notes_text;
+use steward::policy::{Policy, PolicyDigest, TrustedTag};
+use steward::report::{notes_text, trusted_tags_text};
 
 use crate::args::{self, Format, PolicyArgs};
 use crate::context::Context;
-use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
+use crate::files::{
+    at_most_one_standard, name_of, print, print_json, read_inventory, read_policy_text,
+};
 use crate::outcome::{CommandError, Exit};
 
 /// A policy in which no mistake was found.
 #[derive(Serialize)]
 struct Valid<'a> {
+    digest: &'a PolicyDigest,
     rules: Vec<&'a str>,
     tag_prefix: &'a str,
+    /// Whoever can write these can change what is kept.
+    trusted_tags: Vec<TrustedTag>,
     /// What has no effect in the inventory, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     notes: Option<&'a [Note]>,
@@ -24,19 +30,23 @@ struct Valid<'a> {
 pub fn run(arguments: args::ValidateArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::ValidateArgs { policy: PolicyArgs { policy: file }, inventory, output } = arguments;
     at_most_one_standard([Some(&file), inventory.as_ref()])?;
-    let policy = read_policy(&file)?;
+    let name = name_of(&file);
+    let (policy, digest) = Policy::parse_with_digest(&read_policy_text(&file)?, &name)?;
     steward_aws::check_absent_lists(&policy.safety.absent_is_empty)?;
     let inventory = inventory.as_deref().map(read_inventory).transpose()?;
     let notes = inventory.map(|inventory| plan(&inventory, &policy, inventory.taken_at).notes);
     let rules: Vec<_> = policy.rules.iter().map(|rule| rule.name.as_ref()).collect();
     match output.format {
         Format::Json => print_json(&Valid {
+            digest: &digest,
             rules,
             tag_prefix: policy.tag_names.prefix(),
+            trusted_tags: policy.trusted_tags(),
             notes: notes.as_deref(),
         })?,
         Format::Table => {
-            print(&format!("{}: valid; rules: {}\n", file.display(), rules.join(", ")))?;
+            print(&format!("{name}: valid; rules: {}\nDigest: {digest}\n", rules.join(", ")))?;
+            print(&trusted_tags_text(&policy, context.style))?;
             print(&notes_text(&notes.unwrap_or_default(), context.style))?;
         }
     }

@@ -71,7 +71,11 @@ impl Counts {
                 // One image has several tag steps: its job counts it.
                 (
                     StepResult::Done,
-                    StepKind::Tag | StepKind::Verify | StepKind::Recheck | StepKind::WriteStateTags,
+                    StepKind::Tag
+                    | StepKind::Share
+                    | StepKind::Verify
+                    | StepKind::Recheck
+                    | StepKind::WriteStateTags,
                 )
                 | (StepResult::InUse | StepResult::Changed(_), _) => {}
                 (StepResult::Deferred, _) => self.images_deferred += 1,

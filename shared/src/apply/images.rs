@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use futures_util::stream::{self, StreamExt};
 
 use super::recheck::{Rechecker, ReferenceCheck};
-use super::undo::undo;
+use super::undo::{RestoreStep, undo};
 use super::{Change, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{ImageId, ResourceId, Snapshot, SnapshotFate, SnapshotId, Tags};
@@ -126,9 +126,16 @@ impl Run<'_> {
             let undone = undo(image, what, names, now, self.cloud).await;
             self.context.done(1);
             match undone {
-                Ok(_) => {
+                Ok(steps) => {
                     tracing::info!(image_id = %image, "rescued");
                     outcome.record(image, StepKind::Rescue, StepResult::Done);
+                    for step in steps {
+                        let RestoreStep::NotShared { with } = step else { continue };
+                        let with = with.into();
+                        let reasons = vec![Reason::SharingNotRestored { with }];
+                        let kept = Change::Kept { reasons };
+                        outcome.record(image, StepKind::Share, StepResult::Changed(kept));
+                    }
                 }
                 Err(error) => outcome.fail(image, StepKind::Rescue, &error),
             }

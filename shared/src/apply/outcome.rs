@@ -54,6 +54,8 @@ pub enum StepKind {
     Tag,
     /// Undo what was done to an image that is wanted again.
     Rescue,
+    /// Share such an image again. Recorded only if a person must decide about it.
+    Share,
     /// Tag an image as expired.
     Expire,
     /// Read what the listings do not tell; without it, no step is taken.

@@ -120,6 +120,7 @@ impl EventBuilder<'_> {
             StepKind::Disable => Event::ImageDisabled(self.image_step(decision)),
             StepKind::Deregister => Event::ImageDeregistered(self.image_step(decision)),
             StepKind::Tag
+            | StepKind::Share
             | StepKind::Verify
             | StepKind::Recheck
             | StepKind::WriteStateTags

@@ -37,7 +37,9 @@ impl FromStr for LaunchPermission {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        let is_arn = text.starts_with("arn:");
+        // Such a text is shown in commands that people copy.
+        let is_plain = |one: char| one.is_ascii_alphanumeric() || ":/_-".contains(one);
+        let is_arn = text.starts_with("arn:") && text.chars().all(is_plain);
         Ok(match text.parse() {
             Ok(account) => Self::Account(account),
             Err(_) if text == EVERYONE => Self::Everyone,

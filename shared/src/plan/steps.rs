@@ -8,8 +8,8 @@ use super::protect::{Recovery, is_ours, not_enabled};
 use super::reason::Reason;
 use super::snapshots::{SnapshotReason, is_attributed, protections_of};
 use super::undo::{
-    Undo, UndoneBy, deprecation_tag_value, disabled_by_us_at, is_to_come, permissions_tag_value,
-    permissions_to_save,
+    Undo, UndoneBy, deprecation_tag_value, disabled_by_us_at, is_deprecated_by_us, is_to_come,
+    permissions_tag_value, permissions_to_save,
 };
 use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
 use crate::model::{
@@ -215,7 +215,7 @@ pub(crate) struct Times {
     pub(crate) deprecate: Option<Timestamp>,
     pub(crate) disable: Option<Timestamp>,
     pub(crate) deregister: Timestamp,
-    /// Whether EC2 shows no step before the next one.
+    /// Whether EC2 shows no step of ours before the next one.
     is_first: bool,
 }
 
@@ -281,7 +281,9 @@ impl Times {
             (Some(wait), Some(disable)) => after(to_deregister, disable.max(now), wait, false),
             (wait, _) => after_deprecation(to_deregister, wait.or(before_deregistering)),
         };
-        Self { deprecate, disable, deregister, is_first: clock.is_none() }
+        // A deprecation that is the owner's is no step.
+        let is_ours = !enabled || is_deprecated_by_us(image, &policy.tag_names, now);
+        Self { deprecate, disable, deregister, is_first: clock.is_none() || !is_ours }
     }
 
     /// The first step after `action`, which is due now; the furthest one of several at the same

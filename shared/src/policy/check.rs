@@ -27,7 +27,7 @@ const MAX_PREFIX: usize = 100;
 /// # Errors
 /// All errors: those found while it was read, and those found here.
 pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
-    let Reading { document, mut problems } = reading;
+    let Reading { document, mut problems, digest: _ } = reading;
     let schema::RawPolicy { version, timezone, rule, safety, tagging, orphans, instances } =
         document;
     match version {

@@ -3,21 +3,26 @@
 //! [`Policy::parse`] reads TOML, or JSON of the same structure, and returns a checked policy or all
 //! errors at once, each with its position, the value and the remedy. Submodules: `schema` (the
 //! document as it is written), `scalars` (the types of its values), `glob` (patterns), `parse`
-//! (reading it) and `check` (from the document to a [`Policy`]).
+//! (reading it), `check` (from the document to a [`Policy`]), `digest` (whether two documents say
+//! the same) and `trust` (the tags that it trusts).
 
 mod check;
+mod digest;
 mod glob;
 mod parse;
 mod scalars;
 mod schema;
+mod trust;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use check::DEFAULT_PREFIX;
+pub use digest::{DigestError, PolicyDigest};
 pub use glob::{Glob, GlobError};
 use jiff::tz::TimeZone;
 pub use scalars::{Age, GroupBy};
+pub use trust::{TagUse, TrustedTag};
 
 use crate::model::{
     ComputeEnvironments, ImageId, LaunchPermission, ReferenceScope, TagNames, Tags,
@@ -284,7 +289,21 @@ impl Policy {
     /// # Errors
     /// [`PolicyError`] with all errors in the document.
     pub fn parse(text: &str, origin: &str) -> Result<Self, PolicyError> {
-        let checked = parse::read(text).and_then(check::check);
+        Self::parse_with_digest(text, origin).map(|(policy, _)| policy)
+    }
+
+    /// The same, with the digest of the document.
+    ///
+    /// # Errors
+    /// [`PolicyError`] with all errors in the document.
+    pub fn parse_with_digest(
+        text: &str,
+        origin: &str,
+    ) -> Result<(Self, PolicyDigest), PolicyError> {
+        let checked = parse::read(text).and_then(|reading| {
+            let digest = reading.digest.clone();
+            Ok((check::check(reading)?, digest))
+        });
         checked.map_err(|mut problems| {
             problems.sort_by(|a, b| a.position.cmp(&b.position).then_with(|| a.path.cmp(&b.path)));
             PolicyError { origin: origin.to_owned(), problems }

@@ -13,7 +13,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::schema;
-use super::{Position, Problem};
+use super::{PolicyDigest, Position, Problem};
 
 /// Reading stops at this number of errors, which also bounds the time that it takes.
 const MAX_PROBLEMS: usize = 100;
@@ -25,6 +25,8 @@ const MAX_MESSAGE: usize = 500;
 pub(super) struct Reading<'a> {
     pub document: schema::RawPolicy,
     pub problems: Problems<'a>,
+    /// Of the whole document; meaningless where something was cut out.
+    pub digest: PolicyDigest,
 }
 
 /// The errors found so far, at most [`MAX_PROBLEMS`], and the place in the text of each path.
@@ -123,7 +125,9 @@ pub(super) fn read(text: &str) -> Result<Reading<'_>, Vec<Problem>> {
     let mut cuts = BTreeSet::new();
     loop {
         match serde_path_to_error::deserialize::<_, schema::RawPolicy>(&tree) {
-            Ok(document) => return Ok(Reading { document, problems }),
+            Ok(document) => {
+                return Ok(Reading { document, problems, digest: PolicyDigest::of(&tree) });
+            }
             Err(error) => {
                 let path = error.path().to_string();
                 if !problems.found.iter().any(|problem| problem.path == path) {

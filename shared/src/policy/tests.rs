@@ -482,3 +482,110 @@ fn documents_that_are_nested_too_deep_are_errors() {
         }
     }
 }
+
+#[test]
+fn the_digest_is_about_what_a_document_says() {
+    let digest = |text: &str| Policy::parse_with_digest(text, "p").unwrap().1;
+    let text = "version = 1\n[safety]\nmax_per_run = 5\npinned = [\"ami-1\", \"ami-2\"]\n\
+                [[rule]]\nname = \"web\"\nkeep = { last = 2, daily = 7 }\n";
+    let same = [
+        "# with comments\nversion=1\nsafety = { pinned = ['ami-1', 'ami-2'], max_per_run = 5 }\n\
+         [[rule]]\nkeep.daily = 7\nkeep.last = 2\nname = 'web'\n",
+        r#"{"version":1,"rule":[{"name":"web","keep":{"daily":7,"last":2}}],
+            "safety":{"pinned":["ami-1","ami-2"],"max_per_run":5}}"#,
+        "\u{feff}version = 1\r\n[safety]\r\nmax_per_run = 5\r\npinned = [\"ami-1\", \"ami-2\"]\r\n\
+         [[rule]]\r\nname = \"web\"\r\nkeep = { last = 2, daily = 7 }\r\n",
+    ];
+    for other in same {
+        assert_eq!(digest(other), digest(text), "{other}");
+    }
+    for (from, to) in [
+        ("max_per_run = 5", "max_per_run = 50"),
+        ("max_per_run = 5", "max_fraction = 0.5"),
+        ("\"ami-1\", \"ami-2\"", "\"ami-1\""),
+        ("\"ami-1\", \"ami-2\"", "\"ami-2\", \"ami-1\""),
+        ("last = 2", "last = 1"),
+        ("last = 2, ", ""),
+        ("\"web\"", "\"Web\""),
+    ] {
+        assert_ne!(digest(&text.replace(from, to)), digest(text), "{from} -> {to}");
+    }
+    // Pipelines hold it: it must not change from version to version.
+    let expected = "sha256:fc2b5f8a3d300ee81c5796f85c6e99ec6f241e4eeced260878d663c0f36e3aa6";
+    assert_eq!(digest(text).to_string(), expected);
+}
+
+#[test]
+fn a_digest_is_read_as_it_is_printed() {
+    let digest = format!("sha256:{}", "0f".repeat(32));
+    for text in
+        [digest.clone(), digest.to_uppercase().replace("SHA", "sha"), format!(" {digest}\n")]
+    {
+        assert_eq!(text.parse::<PolicyDigest>().unwrap().to_string(), digest);
+    }
+    for text in ["", "sha256:", &digest[..70], &digest.replace('f', "g"), &digest[7..]] {
+        let error = text.parse::<PolicyDigest>().unwrap_err().to_string();
+        assert!(error.contains("`image-steward validate`"), "{error}");
+    }
+}
+
+/// A policy may come from a parameter that is the wrong one, and holds a secret.
+#[test]
+fn what_is_no_policy_is_not_repeated() {
+    for text in [
+        "correct-horse-battery",
+        "\"correct-horse-battery\"",
+        "password = \"correct-horse-battery\"",
+        "password: correct-horse-battery",
+        "{\"password\": \"correct-horse-battery\"}",
+        "{\"a\": correct-horse-battery}",
+        "-----BEGIN KEY-----\ncorrect-horse-battery\n-----END KEY-----",
+    ] {
+        for error in errors(text) {
+            assert!(!error.contains("correct-horse-battery"), "{error}");
+        }
+    }
+}
+
+#[test]
+fn every_tag_that_decides_is_trusted() {
+    let policy = Policy::parse(
+        r#"
+version = 1
+tagging.prefix = "fleet:"
+[[rule]]
+name = "web"
+match = { tags = { Family = "web-*" }, not = { tags = { Stage = "test" }, not = { tags = { Team = "*" } } } }
+group_by = ["tag:Family", "architecture", "tag:Branch"]
+keep = { last = 2, tags = { Release = "*", Stage = "prod" } }
+[[rule]]
+name = "rest"
+keep = { last = 1 }
+"#,
+        "p",
+    )
+    .unwrap();
+    let lines = |policy: &Policy| -> Vec<String> {
+        let line = |tag: &TrustedTag| {
+            let uses: Vec<String> = tag.uses.iter().map(ToString::to_string).collect();
+            format!("{}: {}", tag.key, uses.join(", "))
+        };
+        policy.trusted_tags().iter().map(line).collect()
+    };
+    let expected = [
+        "Branch: group_by of rule web",
+        "Family: match of rule web, group_by of rule web",
+        "Release: keep.tags of rule web",
+        "Stage: match of rule web, keep.tags of rule web",
+        "Team: match of rule web",
+        "fleet:keep: opt-out",
+    ];
+    assert_eq!(lines(&policy), expected);
+    let plain = "version = 1\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
+    let plain = Policy::parse(plain, "p").unwrap();
+    assert_eq!(lines(&plain), ["image-steward:keep: opt-out"]);
+    let retires =
+        "version = 1\ninstances.retire = \"stop\"\n[[rule]]\nname = \"a\"\nkeep.last = 1\n";
+    let retires = Policy::parse(retires, "p").unwrap();
+    assert_eq!(lines(&retires)[1], "image-steward:retire-when-imaged: instances.retire");
+}

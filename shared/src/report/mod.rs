@@ -22,6 +22,7 @@ use crate::apply::{Outcome, StepKind};
 use crate::model::{ResourceId, join_permissions};
 use crate::plan::Step;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
+use crate::policy::{Check, Policy, TrustedTag};
 use crate::restore::{RestoreStatus, Restored};
 use crate::saved_plan::{Difference, Differences};
 use crate::text_fmt::{printable, thousands};
@@ -82,6 +83,21 @@ pub fn differences_text(differences: &Differences) -> String {
     text
 }
 
+/// The tags that a policy trusts, a line each.
+pub fn trusted_tags_text(policy: &Policy, style: OutputStyle) -> String {
+    let mut text = "Anyone who can write these tags can change what is kept:\n".to_owned();
+    for TrustedTag { key, uses } in policy.trusted_tags() {
+        let uses: Vec<String> = uses.iter().map(ToString::to_string).collect();
+        style.paragraph(&mut text, 2, &printable(&format!("{key}: {}", uses.join(", "))));
+    }
+    if policy.safety.recycle_bin == Check::Required {
+        let rules =
+            "any tags by which rules of the Recycle Bin choose: what no rule covers is kept";
+        style.paragraph(&mut text, 2, rules);
+    }
+    text
+}
+
 /// What a sweep over snapshots found.
 pub fn snapshot_plan_text(plan: &SnapshotPlan) -> String {
     let mut text = String::new();
@@ -125,6 +141,7 @@ pub fn restored_text(all: &[Restored]) -> String {
     for Restored { image_id, status, done, not_shared, problem } in all {
         let word = match status {
             RestoreStatus::Restored => "restored",
+            RestoreStatus::Untouched if !not_shared.is_empty() => "restored before, but not shared",
             RestoreStatus::Untouched => "nothing to do: it was not on its way out",
             RestoreStatus::Gone => "gone",
             RestoreStatus::Failed => "failed",

@@ -14,7 +14,7 @@ use super::launch_sources::{FakeLaunchSource, FakeLaunchSources};
 use super::state::State;
 use super::templates::{self, AliasedImages, ReadVersion, VersionId};
 use super::{Call, Fake};
-use crate::fleet::RecipeKind;
+use crate::fleet::{Parameter, RecipeKind};
 
 /// The sources that launch instances from templates.
 const LAUNCHING: [Source; 4] =
@@ -276,7 +276,7 @@ fn known_to_ec2(state: &State, versions: TemplateVersions) -> Vec<Reference> {
             found.push(reference(image, ReferenceKind::LaunchTemplate, arn));
         }
     }
-    for parameter in &state.rest.ssm_parameters {
+    for parameter in state.rest.ssm_parameters.iter().filter(|one| one.is_plain()) {
         let Ok(image) = parameter.value.parse() else { continue };
         let name = parameter.name.strip_prefix('/').unwrap_or(&parameter.name);
         let arn = arn(state, "ssm", &format!("parameter/{name}"));
@@ -298,7 +298,8 @@ fn known_to_ec2(state: &State, versions: TemplateVersions) -> Vec<Reference> {
 fn meant(state: &State, text: &str) -> Option<ImageId> {
     match text.strip_prefix("resolve:ssm:") {
         Some(name) => {
-            let parameter = state.rest.ssm_parameters.iter().find(|one| one.name == name)?;
+            let named = |one: &&Parameter| one.is_plain() && one.name == name;
+            let parameter = state.rest.ssm_parameters.iter().find(named)?;
             parameter.value.parse().ok()
         }
         None => text.parse().ok(),

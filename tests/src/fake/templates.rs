@@ -158,9 +158,8 @@ impl AliasedImages {
             (None, alias) => {
                 let answer = match alias {
                     Some(name) => parameter(state, faults, name),
-                    None => id_in(text).ok_or_else(|| {
-                        error::of(VERSIONS, "", &format!("`{text}` holds no image id"))
-                    }),
+                    None => id_in(text)
+                        .ok_or_else(|| error::of(VERSIONS, "", "what names its image holds no id")),
                 };
                 self.0.insert(text.to_owned(), answer.clone());
                 answer
@@ -181,12 +180,18 @@ fn id_in(text: &str) -> Option<ImageId> {
 
 fn parameter(state: &State, faults: &mut Faults, name: &str) -> Result<ImageId, CloudError> {
     const ACTION: &str = "ssm:GetParameter";
-    faults.check(ACTION, &[name])?;
-    let parameter = state.rest.ssm_parameters.iter().find(|one| one.name == name);
     let who = format!("parameter {name}");
+    faults.check(ACTION, &[name]).map_err(|error| {
+        let message = format!("{who}: {}", error.message);
+        CloudError { message, ..error }
+    })?;
+    let parameter = state.rest.ssm_parameters.iter().find(|one| one.name == name);
     let Some(parameter) = parameter else {
         return Err(error::of(ACTION, "ParameterNotFound", &who));
     };
+    if !parameter.is_plain() {
+        return Err(error::of(ACTION, "", &format!("{who} is of type SecureString")));
+    }
     let parsed = parameter.value.trim().parse();
-    parsed.map_err(|cause| error::of(ACTION, "", &format!("{who}: {cause}")))
+    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} holds no image id")))
 }

@@ -124,6 +124,30 @@ impl FleetInstance {
 pub struct Parameter {
     pub name: String,
     pub value: String,
+    #[serde(default)]
+    pub r#type: ParameterType,
+}
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the names are those of Systems Manager")]
+pub enum ParameterType {
+    #[default]
+    String,
+    StringList,
+    SecureString,
+}
+
+impl Parameter {
+    /// A parameter of type `String`.
+    pub fn string(name: impl Into<String>, value: impl Into<String>) -> Self {
+        Self { name: name.into(), value: value.into(), r#type: ParameterType::String }
+    }
+
+    /// Whether its value can be read without decrypting it, as EC2 reads aliases.
+    pub fn is_plain(&self) -> bool {
+        self.r#type != ParameterType::SecureString
+    }
 }
 
 impl Fleet {

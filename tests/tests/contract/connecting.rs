@@ -44,10 +44,11 @@ async fn a_region_that_is_none_is_named() {
     assert!(error.to_string().contains("`Frankfurt` is not a Region"), "{error}");
 }
 
-/// Runs one of the ignored tests below in a process of its own, without any credentials in
+/// Runs the ignored test below in a process of its own, without any credentials in
 /// sight; the instance metadata service, if asked for, accepts connections and says nothing.
 #[expect(clippy::disallowed_methods, reason = "what is measured is how long a person waits")]
-fn in_a_bare_process(test: &str, region: Option<&str>) -> (String, Duration) {
+fn in_a_bare_process(settings: &[(&str, &str)]) -> (String, Duration) {
+    let test = "connecting::bare_process_connects";
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let metadata = format!("http://{}", silent.local_addr().unwrap());
     let began = Instant::now();
@@ -56,7 +57,7 @@ fn in_a_bare_process(test: &str, region: Option<&str>) -> (String, Duration) {
         .env_clear()
         .env("HOME", "/nowhere")
         .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", metadata)
-        .envs(region.map(|region| ("AWS_REGION", region)))
+        .envs(settings.iter().copied())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
@@ -66,7 +67,7 @@ fn in_a_bare_process(test: &str, region: Option<&str>) -> (String, Duration) {
 
 #[test]
 fn without_credentials_the_error_is_quick_and_says_what_to_do() {
-    let (text, took) = in_a_bare_process("connecting::bare_process_connects", Some("eu-central-1"));
+    let (text, took) = in_a_bare_process(&[("AWS_REGION", "eu-central-1")]);
     let expected = "Credentials: sts:GetCallerIdentity: no AWS credentials: set AWS_PROFILE to";
     assert!(text.contains(expected), "{text}");
     // What the metadata service did not answer is nothing that a person should look into.
@@ -76,13 +77,43 @@ fn without_credentials_the_error_is_quick_and_says_what_to_do() {
 
 #[test]
 fn without_a_region_the_error_is_quick_and_says_what_to_do() {
-    let (text, took) = in_a_bare_process("connecting::bare_process_connects", None);
+    let (text, took) = in_a_bare_process(&[]);
     assert!(text.contains("no Region: give --region, or set AWS_REGION"), "{text}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");
 }
 
+/// The SDK takes no notice of a general endpoint that is no URL, and would call AWS itself.
+#[test]
+fn an_endpoint_without_encryption_or_host_is_refused_wherever_it_is_set() {
+    let away = "http://192.0.2.1:4566";
+    let refused = |settings: &[(&str, &str)], expected: &str| {
+        let region = [("AWS_REGION", "eu-central-1")];
+        let (text, _) = in_a_bare_process(&[&region, settings].concat());
+        assert!(text.contains(expected), "{settings:?}: {text}");
+    };
+    let plain = "http://192.0.2.1 is not encrypted: use https://";
+    for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_AUTO_SCALING"] {
+        refused(&[(variable, away)], plain);
+        refused(&[(variable, "http://[bad")], "it is no URL such as https://");
+    }
+    // Where credentials may come from.
+    for variable in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO_OIDC"] {
+        refused(&[(variable, away)], plain);
+    }
+    refused(&[("AWS_ENDPOINT_URL", "https://192.0.2.1"), ("AWS_ENDPOINT_URL_EC2", away)], plain);
+    let profile = concat!(env!("CARGO_TARGET_TMPDIR"), "/endpoints.ini");
+    for (content, expected) in [
+        ("[default]\nendpoint_url = http://192.0.2.1", plain),
+        ("[default]\nendpoint_url = http://[bad", "it is no URL such as https://"),
+        ("[default]\nservices = s\n[services s]\nssm =\n  endpoint_url = http://192.0.2.1", plain),
+    ] {
+        std::fs::write(profile, content).unwrap();
+        refused(&[("AWS_CONFIG_FILE", profile)], expected);
+    }
+}
+
 #[tokio::test]
-#[ignore = "the process that the two tests above start"]
+#[ignore = "the process that the tests above start"]
 async fn bare_process_connects() {
     let error = connect(Connect::default()).await.unwrap_err();
     println!("{:?}: {error}", error.kind);

@@ -172,6 +172,8 @@ contract! {
         what_a_group_pins_and_is_gone_holds_nothing
         parameters_are_followed
         a_parameter_that_leads_nowhere_fails_the_templates
+        a_parameter_that_may_not_be_read_is_named_with_its_template
+        a_text_that_names_no_image_is_not_repeated
         more_templates_than_a_page_are_read
         a_denied_source_is_named_and_hides_no_other
         groups_are_unread_where_their_templates_are

@@ -13,6 +13,8 @@ const GROUP: &str =
 const CONFIGURATION: &str =
     "arn:aws:autoscaling:eu-central-1:123456789012:launchConfiguration:0:launchConfigurationName";
 
+const SECRET: &str = "correct-horse-battery";
+
 /// A reference, as `IMAGE KIND ARN`, and ` version VERSION` if it has one.
 pub(crate) fn line(reference: &Reference) -> String {
     let Reference { image_id, kind, arn, version, stale: _ } = reference;
@@ -209,9 +211,16 @@ pub async fn parameters_are_followed<A: Account>() {
 }
 
 pub async fn a_parameter_that_leads_nowhere_fails_the_templates<A: Account>() {
-    for (value, kind) in [(None, ErrorKind::NotFound), (Some("soon"), ErrorKind::Other)] {
-        let parameters: Vec<Value> =
-            value.iter().map(|value| json!({"name": "/golden", "value": value})).collect();
+    let parameter =
+        |kind: &str, value: &str| json!({"name": "/golden", "type": kind, "value": value});
+    for (parameters, kind) in [
+        (vec![], ErrorKind::NotFound),
+        (vec![parameter("String", SECRET)], ErrorKind::Other),
+        (vec![parameter("StringList", SECRET)], ErrorKind::Other),
+        (vec![parameter("SecureString", SECRET)], ErrorKind::Other),
+        (vec![parameter("SecureString", "ami-00000001")], ErrorKind::Other),
+    ] {
+        let is_secure = parameters.iter().any(|one| one["type"] == "SecureString");
         let account = A::with(json!({
             "launch_templates": [{"launch_template_id": "lt-00000001", "versions": [
                 {"version": 1, "image_id": "resolve:ssm:/golden"},
@@ -220,14 +229,49 @@ pub async fn a_parameter_that_leads_nowhere_fails_the_templates<A: Account>() {
         }))
         .await;
         let answers = ask(&account).await;
-        assert_eq!(failed(&answers), [Source::LaunchTemplates], "{value:?}");
+        assert_eq!(failed(&answers), [Source::LaunchTemplates]);
         let error = answer(&answers, Source::LaunchTemplates).as_ref().unwrap_err();
         assert_eq!((error.call, error.kind), ("ssm:GetParameter", kind));
         // Whose parameter it is, is what a person looks for.
         for word in ["/golden", "lt-00000001 version 1"] {
             assert!(error.message.contains(word), "{error}");
         }
+        assert_eq!(error.message.contains("SecureString"), is_secure, "{error}");
+        assert!(!format!("{answers:?}").contains(SECRET), "{answers:?}");
     }
+}
+
+/// A launch template reads any parameter that the credentials may read.
+pub async fn a_parameter_that_may_not_be_read_is_named_with_its_template<A: Account>() {
+    let account = A::with(json!({
+        "launch_templates": [{"launch_template_id": "lt-00000001", "versions": [
+            {"version": 1, "image_id": "resolve:ssm:/golden"},
+        ]}],
+        "ssm_parameters": [{"name": "/golden", "value": "ami-00000001"}],
+    }))
+    .await;
+    account.set(Switches::deny(&["ssm:GetParameter"])).await;
+    let answers = ask(&account).await;
+    assert_eq!(failed(&answers), [Source::LaunchTemplates]);
+    let error = answer(&answers, Source::LaunchTemplates).as_ref().unwrap_err();
+    assert_eq!(error.missing_permission(), Some("ssm:GetParameter"));
+    for word in ["parameter /golden", "lt-00000001 version 1"] {
+        assert!(error.message.contains(word), "{error}");
+    }
+    assert!(!error.message.contains("ignore_templates"), "{error}");
+}
+
+pub async fn a_text_that_names_no_image_is_not_repeated<A: Account>() {
+    let account = A::with(json!({
+        "launch_templates": [{"launch_template_id": "lt-00000001", "versions": [
+            {"version": 1, "image_id": SECRET},
+        ]}],
+    }))
+    .await;
+    let answers = ask(&account).await;
+    let error = answer(&answers, Source::LaunchTemplates).as_ref().unwrap_err();
+    assert!(error.message.contains("lt-00000001 version 1"), "{error}");
+    assert!(!format!("{answers:?}").contains(SECRET), "{answers:?}");
 }
 
 pub async fn more_templates_than_a_page_are_read<A: Account>() {

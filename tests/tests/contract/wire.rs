@@ -152,6 +152,37 @@ async fn a_parameter_is_read_or_named() {
     assert!(error.message.contains("/image-steward/policy"), "{error}");
 }
 
+/// The operator names the policy's parameter; a launch template's author names the others.
+#[tokio::test]
+async fn only_the_operators_own_parameter_is_decrypted() {
+    let parameter =
+        |name: &str, value: &str| json!({"name": name, "value": value, "type": "SecureString"});
+    let account = OverTheWire::with(json!({
+        "ssm_parameters": [parameter("/policy", "version = 1"), parameter("/golden", "ami-00000001")],
+        "launch_templates": [{"launch_template_id": "lt-00000001", "versions": [
+            {"version": 1, "image_id": "resolve:ssm:/golden"},
+        ]}],
+    }))
+    .await;
+    assert_eq!(account.aws.parameter("/policy").await.unwrap(), "version = 1");
+    let message = async || {
+        let answers = account.aws.list_references(&SCOPE).await;
+        let found = answers.into_iter().find(|one| one.source == Source::LaunchTemplates);
+        found.unwrap().found.unwrap_err().message
+    };
+    let expected = "parameter /golden is of type SecureString, which is not read for image ids: make it a String \
+                    (named by launch template lt-00000001 version 1 ($Default, $Latest)); to ignore it, set \
+                    safety.ignore_templates = [\"lt-00000001\"]";
+    assert_eq!(message().await, expected);
+    let asked = account.standin.parameters_of("ssm:GetParameter").await;
+    let decrypted = json!({"Name": "/policy", "WithDecryption": true});
+    assert_eq!(asked, [decrypted, json!({"Name": "/golden", "WithDecryption": false})]);
+    account.set(Switches::deny(&["ssm:GetParameter"])).await;
+    let denied = message().await;
+    let end = "grant ssm:GetParameter on it (named by launch template lt-00000001 version 1 ($Default, $Latest))";
+    assert!(denied.starts_with("parameter /golden: ") && denied.ends_with(end), "{denied}");
+}
+
 #[tokio::test]
 async fn groups_that_cannot_be_read_do_not_cost_the_templates() {
     let account = OverTheWire::with(big()).await;

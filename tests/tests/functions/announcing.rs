@@ -181,22 +181,26 @@ fn cost_one_call_for_ten() {
 
 #[test]
 fn come_before_the_first_step_whatever_the_tags_say() {
-    let forged = |fake: &Fake| {
-        fake.change(|fleet| {
-            let tag = [(MARK, "2026-09-01T00:00:00Z")].into_iter().collect();
-            fleet.images[0].tags = fleet.images[0].tags.with(&tag);
-        });
-    };
-    let fake = family(1);
-    forged(&fake);
-    prune(&fake);
-    assert_eq!(announced(&fake), ["ami-00000000"]);
-    let fake = family(1);
-    forged(&fake);
-    fake.set(Switches { reject_events: u32::MAX, ..Switches::default() });
-    let before = fake.world();
-    prune(&fake);
-    assert!(fake.world() == before, "a step was taken without a notice");
+    // Its owner may have deprecated it long ago: that is no step.
+    for deprecated_at in [None, Some("2026-08-15T00:00:00Z".parse().unwrap())] {
+        let forged = || {
+            let fake = family(1);
+            fake.change(|fleet| {
+                let tag = [(MARK, "2026-09-01T00:00:00Z")].into_iter().collect();
+                fleet.images[0].tags = fleet.images[0].tags.with(&tag);
+                fleet.images[0].deprecation_time = deprecated_at;
+            });
+            fake
+        };
+        let fake = forged();
+        prune(&fake);
+        assert_eq!(announced(&fake), ["ami-00000000"], "{deprecated_at:?}");
+        let fake = forged();
+        fake.set(Switches { reject_events: u32::MAX, ..Switches::default() });
+        let before = fake.world();
+        prune(&fake);
+        assert!(fake.world() == before, "a step was taken without a notice");
+    }
 }
 
 /// Snapshots of images that no longer exist.

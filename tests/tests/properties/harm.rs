@@ -45,6 +45,8 @@ pub enum Excuse {
     /// A step disabled the image and somebody enabled it by hand: it is kept until a person shares it
     /// again with those in its tag. Without the tag it is kept no longer than any other.
     NotSharedAgain,
+    /// A rescue enabled a newer image that somebody else had disabled: it took the place of this one.
+    Outranked,
     /// The policy retires instances that ask for it in a tag.
     AskedByTag,
     /// A rescue enabled the image, and the account is in `safety.share_back`.
@@ -190,6 +192,10 @@ impl Comparison<'_> {
                 self.ahead.insert(taken.resource.clone(), None);
                 return Some(Kind::Excused(word(&taken.step), Excuse::NotSharedAgain));
             }
+            if self.is_outranked() {
+                self.ahead.insert(taken.resource.clone(), None);
+                return Some(Kind::Excused(word(&taken.step), Excuse::Outranked));
+            }
             // Deprecation is reversible.
             return (taken.step != Step::Deprecated).then(|| Kind::More(word(&taken.step)));
         }
@@ -206,6 +212,12 @@ impl Comparison<'_> {
             Some(excuse) => Kind::Excused(word(&taken.step), excuse),
             None => Kind::Sooner(word(&taken.step)),
         })
+    }
+
+    /// Whether an image that a rescue enabled may have taken the place of another.
+    fn is_outranked(&self) -> bool {
+        let enabled = Kind::Excused(word(&Step::Enabled), Excuse::DisabledByOthers);
+        self.account.ranked && self.found.iter().any(|one| one.kind == enabled)
     }
 
     /// Whether the other account keeps the image because its tag lists launch permissions that were

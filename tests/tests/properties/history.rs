@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use steward::jobs::{FunctionKind, Mode};
 use steward::model::{ImageId, InstanceId, SnapshotId, Tags};
 use steward::policy::Policy;
+use steward_eventbridge::{EC2_SOURCE, EventOrigin};
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance, FleetSnapshot};
 
@@ -250,7 +251,8 @@ impl<'a> History<'a> {
         self.set_clock(at);
         self.fake.forget_calls();
         let (target, policy) = (target(&self.fake), self.policy);
-        let trigger = steward_eventbridge::parse(event);
+        let trigger =
+            steward_eventbridge::parse(event, EventOrigin { source: EC2_SOURCE, target: &target });
         let job = job(&self.fake, &target, policy, Mode::Apply, at + self.skew);
         let report = run(job.run(kind, &trigger));
         if let Some(secret) = self.secret {

@@ -289,11 +289,11 @@ pub fn hold(fleet: &mut Fleet, number: usize, kind: u8, image: &ImageId) {
         }),
         9 => fleet
             .ssm_parameters
-            .push(Parameter { name: format!("/golden/{number}"), value: image.to_string() }),
+            .push(Parameter::string(format!("/golden/{number}"), image.to_string())),
         10 => {
             let name = format!("/alias/{number}");
             fleet.launch_templates.push(template(&[&format!("resolve:ssm:{name}")]));
-            fleet.ssm_parameters.push(Parameter { name, value: image.to_string() });
+            fleet.ssm_parameters.push(Parameter::string(name, image.to_string()));
         }
         _ => fleet.image_recipes.push(Recipe {
             name: format!("recipe-{number}"),

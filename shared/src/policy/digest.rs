@@ -1,0 +1,84 @@
+//! The digest of a policy: what stays the same as long as the policy says the same.
+
+use std::fmt::{self, Write as _};
+use std::str::FromStr;
+
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+const ALGORITHM: &str = "sha256:";
+/// Of a SHA-256 in hexadecimal.
+const DIGITS: usize = 64;
+
+/// The SHA-256 of a policy's keys and values: `sha256:` and 64 hexadecimal digits.
+///
+/// Comments, layout, the order of keys, and TOML or JSON make no difference; every key, every value
+/// and the order of lists do. It is about the document, and not about what this version makes of it:
+/// a default that is written out is another digest, and a new version of this program is not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct PolicyDigest(Box<str>);
+
+/// A text that is no digest.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected `sha256:` and 64 hexadecimal digits, as `image-steward validate` prints it")]
+pub struct DigestError;
+
+impl PolicyDigest {
+    /// The digest of a document.
+    pub(super) fn of(document: &Value) -> Self {
+        let mut text = String::new();
+        write_sorted(document, &mut text);
+        let mut shown = ALGORITHM.to_owned();
+        for byte in Sha256::digest(text.as_bytes()) {
+            let _ = write!(shown, "{byte:02x}");
+        }
+        Self(shown.into())
+    }
+}
+
+impl fmt::Display for PolicyDigest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for PolicyDigest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let text = text.trim().to_ascii_lowercase();
+        let digits = text.strip_prefix(ALGORITHM).ok_or(DigestError)?;
+        let is_hex = digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if digits.len() == DIGITS && is_hex { Ok(Self(text.into())) } else { Err(DigestError) }
+    }
+}
+
+/// Writes `value` as JSON with sorted keys, whatever order the map has them in.
+fn write_sorted(value: &Value, text: &mut String) {
+    match value {
+        Value::Object(map) => {
+            let mut entries: Vec<_> = map.iter().collect();
+            entries.sort_by_key(|(key, _)| *key);
+            text.push('{');
+            for (key, value) in entries {
+                let _ = write!(text, "{}:", Value::from(key.as_str()));
+                write_sorted(value, text);
+                text.push(',');
+            }
+            text.push('}');
+        }
+        Value::Array(list) => {
+            text.push('[');
+            for value in list {
+                write_sorted(value, text);
+                text.push(',');
+            }
+            text.push(']');
+        }
+        other => {
+            let _ = write!(text, "{other}");
+        }
+    }
+}
