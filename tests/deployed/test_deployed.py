@@ -244,6 +244,8 @@ def test_the_snapshots_of_an_image_deregistered_by_hand_go(deployed: LocalAws) -
     # A copy of a snapshot has no volume, and would be left alone.
     orphan = {"snapshot_id": snap(9), "tags": tags, "started_at": ago(50)}
     orphan["volume_id"] = "vol-00000000000000009"
+    made = f"Created by CreateImage(i-00000000000000001) for {ami(9)}"
+    orphan["description"] = made
     load(deployed, snapshots=[orphan])
     deployed.image_event(ami(9), "deregistered")
     mark = "image-steward:delete-after"
