@@ -47,6 +47,7 @@ class Cell:
     lost_in_use: set[str] = field(default_factory=set)
     lost_from_sight: set[str] = field(default_factory=set)
     kept_touched: set[str] = field(default_factory=set)
+    not_shared: set[str] = field(default_factory=set)
     differs: list[str] = field(default_factory=list)
 
     def is_good(self) -> bool:
@@ -78,6 +79,17 @@ def state_of(fleet: dict[str, Any]) -> dict[str, Any]:
         for one in fleet[f"recycled_{kind}s"]
     }
     return images | snapshots | binned
+
+
+def is_left_to_a_person(found: Any, smooth: Any) -> bool:
+    """Whether a rescue was cut between enabling an image and sharing it.
+
+    No later run shares it, because anybody may have written the tag: `restore` does.
+    """
+    if not isinstance(found, tuple) or not isinstance(smooth, tuple):
+        return False
+    private = (*smooth[:2], [], False, ["image-steward:launch-permissions"])
+    return found == private and bool(smooth[2])
 
 
 def harm_to_used(fleet: dict[str, Any]) -> set[str]:
@@ -162,10 +174,19 @@ class Bench:
         found = state_of(end)
         kept = {one for one, state in smooth.items() if before.get(one) == state}
         cell.kept_touched = {one for one in kept if found.get(one) != smooth[one]}
+        differing = {
+            one
+            for one in found.keys() | smooth.keys()
+            if found.get(one) != smooth.get(one)
+        }
+        cell.not_shared = {
+            one
+            for one in differing
+            if is_left_to_a_person(found.get(one), smooth.get(one))
+        }
         cell.differs = [
             f"{one}: {found.get(one)} instead of {smooth.get(one)}"
-            for one in sorted(found.keys() | smooth.keys())
-            if found.get(one) != smooth.get(one)
+            for one in sorted(differing - cell.not_shared)
         ]
         return cell
 
@@ -238,12 +259,14 @@ def table(found: list[Cell], seconds: float) -> str:
     lost = len([one for cell in found for one in cell.lost_in_use])
     sight = len([one for cell in found for one in cell.lost_from_sight])
     touched = len([one for cell in found for one in cell.kept_touched])
+    waiting = len([one for cell in found for one in cell.not_shared])
     today = datetime.now(UTC).date().isoformat()
     summary = (
         f"{today}, microburst {version('microburst')}, moto {version('moto')}: "
         f"{len(found)} cells, {runs} runs, {hits} faults, {seconds:.0f} s. "
         f"Images lost in use: **{lost}**. Snapshots lost from sight: **{sight}**. "
         f"Kept images touched: **{touched}**. "
+        f"Images that wait for a person to share them: {waiting}. "
         f"Ends that differ: **{len([c for c in found if not c.is_good()])}**."
     )
     return "\n".join([summary, "", *lines])

@@ -133,15 +133,27 @@ def world() -> dict[str, Any]:
         for at in range(3)
     ]
     marked = [
-        {"snapshot_id": snap(85 + at), "started_at": ago(100), "tags": ledger}
+        {
+            "snapshot_id": snap(85 + at),
+            "started_at": ago(100),
+            "volume_id": f"vol-{85 + at:017x}",
+            "description": f"Created by CreateImage(i-00000000000000009) for {ami(99)}",
+            "tags": ledger,
+        }
         for at in range(4)
     ]
+    deregistered = {
+        "image": {"image_id": ami(99), "name": "web-99", "created_at": ago(100)},
+        "entered_at": ago(9),
+        "leaves_at": ago(-5),
+    }
     marked[2]["locked"] = True
     backup = {"snapshot_id": snap(95), "started_at": ago(100), "description": "mine"}
     return {
         "account": ACCOUNT,
         "images": images,
         "snapshots": [*orphans, *marked, backup],
+        "recycled_images": [deregistered],
     } | _holders(30)
 
 

@@ -350,9 +350,9 @@ fn deregister_with(
 /// on which one is the last. Where several of them share a snapshot, each tags it, with the latest
 /// of their times; a later run deletes it, once none of them exists.
 ///
-/// EC2's description of a snapshot that was not made for this image does not allow deleting it later
-/// (see [`snapshots`](super::snapshots)). It is deleted with the image, if the Recycle Bin then keeps
-/// it for as long as the policy waits.
+/// A snapshot that EC2 made for no image, or may not have, cannot be deleted later (see
+/// [`snapshots`](super::snapshots)). It is deleted with the image, if the Recycle Bin then keeps it for
+/// as long as the policy waits.
 pub(super) fn assign_snapshots(
     decisions: &mut [Decision],
     inventory: &Inventory,
@@ -382,9 +382,8 @@ pub(super) fn assign_snapshots(
     for decision in decisions {
         let Action::Deregister { removal } = &mut decision.action else { continue };
         let mut tagged = Vec::new();
-        let is_foreign = |snapshot: &SnapshotId| {
-            known.get(snapshot).is_some_and(|(one, _)| !is_attributed(one, &decision.image_id))
-        };
+        let is_foreign =
+            |snapshot: &SnapshotId| known.get(snapshot).is_some_and(|(one, _)| !is_attributed(one));
         let bin_waits = |snapshot: &SnapshotId| {
             let days = recovery.snapshot_days(snapshot).map(i64::from);
             let until =

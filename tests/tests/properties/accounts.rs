@@ -11,7 +11,7 @@ use steward::model::{Recyclable, Tags};
 use steward::policy::{Policy, RetireAction};
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance, FleetRule};
 
-use super::history::{History, our_tags};
+use super::history::{AccountHistory, our_tags};
 use super::people::end_uses;
 use super::worlds::{fleet_of, image_id, now};
 
@@ -271,7 +271,7 @@ pub fn describe(fleet: &Fleet) -> String {
 }
 
 /// Those of the lines that name no resource, or one that `harm` names, or an image of that snapshot.
-pub fn told_about(harm: &str, history: &History<'_>, lines: &[String]) -> String {
+pub fn told_about(harm: &str, history: &AccountHistory<'_>, lines: &[String]) -> String {
     let is_id = |word: &str| ["ami-", "snap-", "i-"].iter().any(|prefix| word.starts_with(prefix));
     let ids = |line: &str| -> BTreeSet<String> {
         let words = line.split(|c: char| !(c.is_alphanumeric() || c == '-'));

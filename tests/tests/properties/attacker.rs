@@ -17,8 +17,8 @@ use steward_tests::fleet::{Fleet, LaunchTemplate, TemplateVersion};
 use super::accounts::{
     AccountPolicy, FRIEND, IMAGES, PREFIX, STRANGER, describe, some_fleet, some_policy, told_about,
 };
-use super::harm::{Harm, Kind, compare};
-use super::history::{History, Moment, day, image_event, our_tags};
+use super::harm::{Harm, HarmKind, compare};
+use super::history::{AccountHistory, Moment, day, image_event, our_tags};
 use super::people::{People, some_people};
 use super::search::search;
 
@@ -45,7 +45,7 @@ const OTHER_KEYS: [&str; 5] =
 
 /// A word of a tag's value.
 #[derive(Debug, Clone, PartialEq)]
-enum Word {
+enum ValueWord {
     /// The id of the resource that carries the tag.
     Own,
     /// The id of the image at this place.
@@ -65,7 +65,7 @@ enum Word {
 
 #[derive(Debug, Clone)]
 enum Attack {
-    Write(Target, Vec<(&'static str, Vec<Word>)>),
+    Write(Target, Vec<(&'static str, Vec<ValueWord>)>),
     Remove(Target, Vec<&'static str>),
     /// Writes the state tags that the first one had so many days ago on the second one, if `own` with
     /// the second one's id in place of the first one's, and all times so many hours earlier.
@@ -77,7 +77,7 @@ enum Attack {
         earlier: i64,
     },
     /// Creates a launch template that names an image like this.
-    Template(Vec<Word>),
+    Template(Vec<ValueWord>),
     /// Removes the attacker's templates.
     RemoveTemplates,
     /// Sends the event that the image is in this state, to all functions.
@@ -99,13 +99,13 @@ fn hours() -> impl Strategy<Value = i64> {
     ]
 }
 
-fn time() -> impl Strategy<Value = Word> {
+fn time() -> impl Strategy<Value = ValueWord> {
     prop_oneof![
-        4 => hours().prop_map(Word::Ago),
-        1 => hours().prop_map(Word::Date),
-        2 => prop_oneof![Just(0_i64), Just(-1), Just(1)].prop_map(Word::Agreeing),
+        4 => hours().prop_map(ValueWord::Ago),
+        1 => hours().prop_map(ValueWord::Date),
+        2 => prop_oneof![Just(0_i64), Just(-1), Just(1)].prop_map(ValueWord::Agreeing),
         1 => prop_oneof![Just("never"), Just(""), Just("1970-01-01T00:00:00Z"), Just("yesterday"),
-            Just("9999-12-31T00:00:00Z")].prop_map(Word::Text),
+            Just("9999-12-31T00:00:00Z")].prop_map(ValueWord::Text),
     ]
 }
 
@@ -114,7 +114,7 @@ fn image() -> impl Strategy<Value = usize> {
 }
 
 /// Somebody to share with.
-fn somebody() -> impl Strategy<Value = Word> {
+fn somebody() -> impl Strategy<Value = ValueWord> {
     let words = [
         STRANGER,
         "all",
@@ -123,21 +123,21 @@ fn somebody() -> impl Strategy<Value = Word> {
         "arn:aws:organizations::666666666666:organization/o-666666",
         "arn:aws:organizations::666666666666:ou/o-666666/ou-1-1",
     ];
-    prop::sample::select(words.to_vec()).prop_map(Word::Text)
+    prop::sample::select(words.to_vec()).prop_map(ValueWord::Text)
 }
 
 /// Whose tag it claims to be.
-fn id() -> impl Strategy<Value = Word> {
+fn id() -> impl Strategy<Value = ValueWord> {
     prop_oneof![
-        6 => Just(Word::Own),
-        2 => image().prop_map(Word::Image),
-        1 => Just(Word::Missing),
+        6 => Just(ValueWord::Own),
+        2 => image().prop_map(ValueWord::Image),
+        1 => Just(ValueWord::Missing),
     ]
 }
 
 /// A plausible value of a tag, or one of another tag.
-fn value_of(key: &'static str) -> BoxedStrategy<Vec<Word>> {
-    let text = |text| Just(Word::Text(text));
+fn value_of(key: &'static str) -> BoxedStrategy<Vec<ValueWord>> {
+    let text = |text| Just(ValueWord::Text(text));
     match key {
         "expired-at" | "delete-after" => {
             prop_oneof![3 => vec(time(), 1), 1 => vec(time(), 2)].boxed()
@@ -147,7 +147,8 @@ fn value_of(key: &'static str) -> BoxedStrategy<Vec<Word>> {
             let disabled = prop_oneof![2 => Just(None), 3 => time().prop_map(Some)];
             (id(), before, disabled)
                 .prop_map(|(id, before, disabled)| {
-                    let timed = disabled.into_iter().flat_map(|at| [Word::Text("disabled"), at]);
+                    let timed =
+                        disabled.into_iter().flat_map(|at| [ValueWord::Text("disabled"), at]);
                     [id, before].into_iter().chain(timed).collect()
                 })
                 .boxed()
@@ -156,24 +157,28 @@ fn value_of(key: &'static str) -> BoxedStrategy<Vec<Word>> {
             .prop_map(|(id, with, at)| [id].into_iter().chain(with).chain(at).collect())
             .boxed(),
         "snapshot" => vec(id(), 1).boxed(),
-        "keep" => {
-            prop_oneof![Just(vec![Word::Text("attacker")]), vec(hours().prop_map(Word::Date), 1)]
-                .boxed()
-        }
+        "keep" => prop_oneof![
+            Just(vec![ValueWord::Text("attacker")]),
+            vec(hours().prop_map(ValueWord::Date), 1)
+        ]
+        .boxed(),
         "image" => {
             let id = prop_oneof![
-                4 => Just(Word::MadeFor),
-                1 => image().prop_map(Word::Image),
-                1 => Just(Word::Missing),
+                4 => Just(ValueWord::MadeFor),
+                1 => image().prop_map(ValueWord::Image),
+                1 => Just(ValueWord::Missing),
             ];
             vec(id, 1).boxed()
         }
-        _ => vec(prop_oneof![3 => image().prop_map(Word::Image), 1 => Just(Word::Missing)], 1)
-            .boxed(),
+        _ => vec(
+            prop_oneof![3 => image().prop_map(ValueWord::Image), 1 => Just(ValueWord::Missing)],
+            1,
+        )
+        .boxed(),
     }
 }
 
-fn tag(key: &'static str) -> impl Strategy<Value = (&'static str, Vec<Word>)> {
+fn tag(key: &'static str) -> impl Strategy<Value = (&'static str, Vec<ValueWord>)> {
     let any = prop_oneof![9 => value_of(key), 1 => value_of("deprecation"), 1 => value_of("delete-after")];
     any.prop_map(move |value| (key, value))
 }
@@ -219,11 +224,11 @@ fn an_attack() -> impl Strategy<Value = Attack> {
         1 => prop::sample::select(keys).prop_map(|key| vec![key]),
     ];
     let named = prop_oneof![
-        2 => image().prop_map(|n| vec![Word::Image(n)]),
-        1 => Just(vec![Word::Missing]),
-        1 => Just(vec![Word::Text("resolve:ssm:/prod/db/password")]),
-        1 => Just(vec![Word::Text("resolve:ssm:/nowhere")]),
-        1 => Just(vec![Word::Text("golden image")]),
+        2 => image().prop_map(|n| vec![ValueWord::Image(n)]),
+        1 => Just(vec![ValueWord::Missing]),
+        1 => Just(vec![ValueWord::Text("resolve:ssm:/prod/db/password")]),
+        1 => Just(vec![ValueWord::Text("resolve:ssm:/nowhere")]),
+        1 => Just(vec![ValueWord::Text("golden image")]),
     ];
     let states = prop::sample::select(vec!["available", "deregistered", "disabled", "failed"]);
     let sources = || prop::sample::select(vec!["aws.ec2", "attacker"]);
@@ -241,10 +246,15 @@ fn an_attack() -> impl Strategy<Value = Attack> {
 
 /// One who wants images gone sooner.
 fn hurrying() -> impl Strategy<Value = Attack> {
-    let since = || hours().prop_map(|hours| ("expired-at", vec![Word::Ago(hours.abs())]));
+    let since = || hours().prop_map(|hours| ("expired-at", vec![ValueWord::Ago(hours.abs())]));
     let agrees = Just((
         "deprecation",
-        vec![Word::Own, Word::Text("none"), Word::Text("disabled"), Word::Agreeing(0)],
+        vec![
+            ValueWord::Own,
+            ValueWord::Text("none"),
+            ValueWord::Text("disabled"),
+            ValueWord::Agreeing(0),
+        ],
     ));
     let tags = prop_oneof![
         3 => since().prop_map(|one| vec![one]),
@@ -256,11 +266,12 @@ fn hurrying() -> impl Strategy<Value = Attack> {
 
 /// One who wants images enabled, and shared.
 fn releasing() -> impl Strategy<Value = Attack> {
-    let time = prop_oneof![4 => Just(Word::Agreeing(0)), 1 => time()];
+    let time = prop_oneof![4 => Just(ValueWord::Agreeing(0)), 1 => time()];
     let images = some_of(image().prop_map(Target::Image), Target::Images);
     (images, vec(somebody(), 0..3), time).prop_map(|(on, with, at)| {
-        let deprecation = vec![Word::Own, Word::Text("none"), Word::Text("disabled"), at];
-        let permissions = [Word::Own].into_iter().chain(with).collect();
+        let deprecation =
+            vec![ValueWord::Own, ValueWord::Text("none"), ValueWord::Text("disabled"), at];
+        let permissions = [ValueWord::Own].into_iter().chain(with).collect();
         Attack::Write(on, vec![("deprecation", deprecation), ("launch-permissions", permissions)])
     })
 }
@@ -268,8 +279,8 @@ fn releasing() -> impl Strategy<Value = Attack> {
 /// One who wants snapshots deleted.
 fn deleting() -> impl Strategy<Value = Attack> {
     let snapshots = some_of((0_usize..16).prop_map(Target::Snapshot), Target::Snapshots);
-    let since = hours().prop_map(|hours| ("delete-after", vec![Word::Ago(hours.abs())]));
-    let own = Just(("snapshot", vec![Word::Own]));
+    let since = hours().prop_map(|hours| ("delete-after", vec![ValueWord::Ago(hours.abs())]));
+    let own = Just(("snapshot", vec![ValueWord::Own]));
     (snapshots, since, tag("image"), own)
         .prop_map(|(on, one, two, three)| Attack::Write(on, vec![one, two, three]))
 }
@@ -328,7 +339,7 @@ fn tags_of<'f>(world: &'f Fleet, id: &str) -> Option<&'f Tags> {
     image.or_else(snapshot).or_else(instance)
 }
 
-fn set_tags(history: &mut History<'_>, id: &str, tags: &Tags) {
+fn set_tags(history: &mut AccountHistory<'_>, id: &str, tags: &Tags) {
     history.change(|fleet| {
         let image = fleet
             .images
@@ -352,25 +363,25 @@ fn set_tags(history: &mut History<'_>, id: &str, tags: &Tags) {
 }
 
 /// The text of a value on the resource `own`.
-fn render(words: &[Word], world: &Fleet, own: &str, now: Timestamp) -> String {
+fn render(words: &[ValueWord], world: &Fleet, own: &str, now: Timestamp) -> String {
     let ago = |hours: i64| now - SignedDuration::from_hours(hours);
     let image = world.images.iter().find(|one| one.image_id.as_str() == own);
     let words = words.iter().map(|word| match word {
-        Word::Own => own.to_owned(),
-        Word::Image(place) => image_at(world, *place),
-        Word::Missing => "ami-0".to_owned(),
-        Word::MadeFor => {
+        ValueWord::Own => own.to_owned(),
+        ValueWord::Image(place) => image_at(world, *place),
+        ValueWord::Missing => "ami-0".to_owned(),
+        ValueWord::MadeFor => {
             let snapshot = world.snapshots.iter().find(|one| one.snapshot_id.as_str() == own);
             let image = snapshot.and_then(|one| made_for(&one.description));
             image.map_or_else(|| "ami-0".to_owned(), |image| image.to_string())
         }
-        Word::Ago(hours) => ago(*hours).to_string(),
-        Word::Date(hours) => ago(*hours).to_zoned(jiff::tz::TimeZone::UTC).date().to_string(),
-        Word::Agreeing(minutes) => {
+        ValueWord::Ago(hours) => ago(*hours).to_string(),
+        ValueWord::Date(hours) => ago(*hours).to_zoned(jiff::tz::TimeZone::UTC).date().to_string(),
+        ValueWord::Agreeing(minutes) => {
             let at = image.and_then(|one| one.deprecation_time).unwrap_or(now);
             (at + SignedDuration::from_mins(*minutes)).to_string()
         }
-        Word::Text(text) => (*text).to_owned(),
+        ValueWord::Text(text) => (*text).to_owned(),
     });
     words.collect::<Vec<_>>().join(" ")
 }
@@ -386,7 +397,7 @@ fn rewrite(value: &str, from: &str, own: Option<&str>, earlier: i64) -> String {
 }
 
 impl Attack {
-    fn apply(&self, history: &mut History<'_>, today: usize, now: Timestamp) {
+    fn apply(&self, history: &mut AccountHistory<'_>, today: usize, now: Timestamp) {
         let world = history.world.clone();
         match self {
             Self::Write(on, tags) => {
@@ -466,7 +477,7 @@ impl Attack {
 
     fn send(
         &self,
-        history: &mut History<'_>,
+        history: &mut AccountHistory<'_>,
         today: usize,
         now: Timestamp,
         event: &serde_json::Value,
@@ -481,7 +492,7 @@ impl Attack {
 }
 
 /// Writes tags, but for a `keep` that is there: changing it might shorten it.
-fn write(history: &mut History<'_>, today: usize, id: &str, mut new: Vec<(String, String)>) {
+fn write(history: &mut AccountHistory<'_>, today: usize, id: &str, mut new: Vec<(String, String)>) {
     let world = history.world.clone();
     let Some(held) = tags_of(&world, id) else { return };
     new.retain(|(key, _)| !key.ends_with(":keep") || !held.has(key));
@@ -491,9 +502,9 @@ fn write(history: &mut History<'_>, today: usize, id: &str, mut new: Vec<(String
     }
 }
 
-type Case = (Attacks, Vec<(usize, People)>, Fleet, AccountPolicy);
+type AttackCase = (Attacks, Vec<(usize, People)>, Fleet, AccountPolicy);
 
-fn cases() -> impl Strategy<Value = Case> {
+fn cases() -> impl Strategy<Value = AttackCase> {
     (some_attacks(), some_people(DAYS, 5), some_fleet().prop_map(with_secret), some_policy())
 }
 
@@ -506,14 +517,14 @@ fn with_secret(mut fleet: Fleet) -> Fleet {
 
 /// Runs the account with and without the attacker. What is before the first attack is run once.
 fn run_both<T>(
-    case: &Case,
+    case: &AttackCase,
     log: bool,
-    then: impl for<'a> FnOnce(&'a History<'a>, &'a History<'a>) -> T,
+    then: impl for<'a> FnOnce(&'a AccountHistory<'a>, &'a AccountHistory<'a>) -> T,
 ) -> T {
     let (attacks, people, fleet, account) = case;
     let policy = account.policy();
     let begin = attacks.first().map_or(DAYS, |(day, ..)| *day);
-    let mut honest = History::new(account, &policy, fleet);
+    let mut honest = AccountHistory::new(account, &policy, fleet);
     honest.log = log.then(Vec::new);
     for today in 0..begin {
         honest.day(today, people, |_, _| {});
@@ -537,11 +548,11 @@ fn run_both<T>(
     then(&honest, &attacked)
 }
 
-fn harms(case: &Case) -> Vec<Harm> {
+fn harms(case: &AttackCase) -> Vec<Harm> {
     run_both(case, false, compare)
 }
 
-fn tell(case: &Case, kind: &Kind) -> String {
+fn tell(case: &AttackCase, kind: &HarmKind) -> String {
     let (_, _, fleet, account) = case;
     run_both(case, true, |honest, attacked| {
         let harm = compare(honest, attacked).into_iter().find(|one| one.kind == *kind);

@@ -14,8 +14,10 @@ use steward_tests::fleet::{Fleet, FleetImage, FleetSnapshot};
 use super::accounts::{
     AccountPolicy, IMAGES, describe, ours_removed, some_fleet, some_policy, told_about,
 };
-use super::harm::{Harm, Kind, compare};
-use super::history::{History, Moment, day, find_image, find_snapshot, image_event, our_tags};
+use super::harm::{Harm, HarmKind, compare};
+use super::history::{
+    AccountHistory, Moment, day, find_image, find_snapshot, image_event, our_tags,
+};
 use super::people::{People, some_people};
 use super::search::search;
 use super::worlds::image_id;
@@ -34,8 +36,8 @@ enum Copied {
 }
 
 /// The day, the moment, and how many minutes before or after the sweep over the images.
-type When = (usize, bool, i64);
-type Copies = Vec<(When, Copied)>;
+type CopyTime = (usize, bool, i64);
+type Copies = Vec<(CopyTime, Copied)>;
 
 fn some_copies() -> impl Strategy<Value = Copies> {
     let image = || prop_oneof![0..IMAGES, 0_usize..3];
@@ -50,7 +52,7 @@ fn some_copies() -> impl Strategy<Value = Copies> {
 
 /// The `number`th copy. `tags` says which of the original's tags it gets.
 fn copy(
-    history: &mut History<'_>,
+    history: &mut AccountHistory<'_>,
     (today, number): (usize, usize),
     at: Timestamp,
     what: Copied,
@@ -133,23 +135,23 @@ fn copy_image(
     (image, snapshots)
 }
 
-type Case = (Copies, Vec<(usize, People)>, Fleet, AccountPolicy, i64);
+type CopyCase = (Copies, Vec<(usize, People)>, Fleet, AccountPolicy, i64);
 
-fn cases() -> impl Strategy<Value = Case> {
+fn cases() -> impl Strategy<Value = CopyCase> {
     let skew = prop_oneof![Just(0_i64), Just(60), Just(-60), -60_i64..=60];
     (some_copies(), some_people(DAYS, 4), some_fleet(), some_policy(), skew)
 }
 
 /// Runs the account with copies that have none of our tags, and with copies that have all.
 fn run_both<T>(
-    case: &Case,
+    case: &CopyCase,
     log: bool,
-    then: impl for<'a> FnOnce(&'a History<'a>, &'a History<'a>) -> T,
+    then: impl for<'a> FnOnce(&'a AccountHistory<'a>, &'a AccountHistory<'a>) -> T,
 ) -> T {
     let (copies, people, fleet, account, skew) = case;
     let policy = account.policy();
     let begin = copies.iter().map(|((day, ..), _)| *day).min().unwrap_or(DAYS);
-    let mut plain = History::new(account, &policy, fleet);
+    let mut plain = AccountHistory::new(account, &policy, fleet);
     plain.skew = SignedDuration::from_mins(*skew);
     plain.log = log.then(Vec::new);
     for today in 0..begin {
@@ -158,7 +160,7 @@ fn run_both<T>(
     let mut tagged = plain.fork();
     for today in begin..DAYS {
         let others = |tags: fn(&Tags) -> Tags| {
-            move |history: &mut History<'_>, moment: Moment| {
+            move |history: &mut AccountHistory<'_>, moment: Moment| {
                 let late = moment == Moment::BetweenSweeps;
                 for (number, ((on, is_late, minutes), what)) in copies.iter().enumerate() {
                     if (*on, *is_late) == (today, late) {
@@ -175,22 +177,22 @@ fn run_both<T>(
     then(&plain, &tagged)
 }
 
-fn harms(case: &Case) -> Vec<Harm> {
+fn harms(case: &CopyCase) -> Vec<Harm> {
     run_both(case, false, compare_copies)
 }
 
 /// Nothing excuses what is done because of the tags of a copy.
-fn compare_copies<'a>(plain: &'a History<'a>, tagged: &'a History<'a>) -> Vec<Harm> {
+fn compare_copies<'a>(plain: &'a AccountHistory<'a>, tagged: &'a AccountHistory<'a>) -> Vec<Harm> {
     let mut found = compare(plain, tagged);
     for harm in &mut found {
-        if let Kind::Excused(what, _) = harm.kind {
-            harm.kind = Kind::Sooner(what);
+        if let HarmKind::Excused(what, _) = harm.kind {
+            harm.kind = HarmKind::Sooner(what);
         }
     }
     found
 }
 
-fn tell(case: &Case, kind: &Kind) -> String {
+fn tell(case: &CopyCase, kind: &HarmKind) -> String {
     let (_, _, fleet, account, skew) = case;
     run_both(case, true, |plain, tagged| {
         let harm = compare_copies(plain, tagged).into_iter().find(|one| one.kind == *kind);
@@ -209,7 +211,7 @@ fn tell(case: &Case, kind: &Kind) -> String {
     })
 }
 
-impl History<'_> {
+impl AccountHistory<'_> {
     /// The copies of images, as they were when they were first seen in the evening.
     fn copies(&self) -> impl Iterator<Item = &FleetImage> {
         let found =

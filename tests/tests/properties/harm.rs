@@ -11,7 +11,9 @@ use steward::model::ImageId;
 use steward::plan::snapshots::made_for;
 
 use super::accounts::{AccountPolicy, FRIEND, PREFIX};
-use super::history::{History, Step, Taken, day, find_image, find_instance, shared_with};
+use super::history::{
+    AccountHistory, Taken, TakenStep, day, find_image, find_instance, shared_with,
+};
 
 /// Why tags alone sufficed: the documented remainders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,7 +57,7 @@ pub enum Excuse {
 
 /// A kind of harm.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum HarmKind {
     /// It would not have happened at all.
     More(&'static str),
     /// It happened sooner.
@@ -66,7 +68,7 @@ pub enum Kind {
     Leaked,
 }
 
-impl Kind {
+impl HarmKind {
     pub fn is_documented(&self) -> bool {
         matches!(self, Self::Excused(..))
     }
@@ -74,29 +76,29 @@ impl Kind {
 
 #[derive(Debug, Clone)]
 pub struct Harm {
-    pub kind: Kind,
+    pub kind: HarmKind,
     pub text: String,
 }
 
-fn word(step: &Step) -> &'static str {
+fn word(step: &TakenStep) -> &'static str {
     match step {
-        Step::Deprecated => "deprecated",
-        Step::Disabled => "disabled",
-        Step::Deregistered => "deregistered",
-        Step::SnapshotDeleted => "snapshot deleted",
-        Step::InstanceEnded(_) => "instance ended",
-        Step::Enabled => "enabled",
-        Step::Undeprecated => "undeprecated",
-        Step::Shared(_) => "shared",
+        TakenStep::Deprecated => "deprecated",
+        TakenStep::Disabled => "disabled",
+        TakenStep::Deregistered => "deregistered",
+        TakenStep::SnapshotDeleted => "snapshot deleted",
+        TakenStep::InstanceEnded(_) => "instance ended",
+        TakenStep::Enabled => "enabled",
+        TakenStep::Undeprecated => "undeprecated",
+        TakenStep::Shared(_) => "shared",
     }
 }
 
 /// How far towards its removal a step brings an image.
-fn level(step: &Step) -> u8 {
+fn level(step: &TakenStep) -> u8 {
     match step {
-        Step::Deprecated => 1,
-        Step::Disabled => 2,
-        Step::Deregistered => 3,
+        TakenStep::Deprecated => 1,
+        TakenStep::Disabled => 2,
+        TakenStep::Deregistered => 3,
         _ => 0,
     }
 }
@@ -104,8 +106,8 @@ fn level(step: &Step) -> u8 {
 /// The two accounts, and what was found so far.
 struct Comparison<'a> {
     account: &'a AccountPolicy,
-    honest: &'a History<'a>,
-    attacked: &'a History<'a>,
+    honest: &'a AccountHistory<'a>,
+    attacked: &'a AccountHistory<'a>,
     /// How much sooner each image was brought a step further: the steps after it are its consequences.
     /// `None` when nobody knows.
     ahead: BTreeMap<String, Option<SignedDuration>>,
@@ -114,18 +116,20 @@ struct Comparison<'a> {
 
 /// Everything that was done on `attacked`, but not on `honest` by then. Consequences of what was
 /// found before are left out.
-pub fn compare<'a>(honest: &'a History<'a>, attacked: &'a History<'a>) -> Vec<Harm> {
+pub fn compare<'a>(honest: &'a AccountHistory<'a>, attacked: &'a AccountHistory<'a>) -> Vec<Harm> {
     let account = attacked.account;
     let mut all =
         Comparison { account, honest, attacked, ahead: BTreeMap::new(), found: Vec::new() };
     for taken in &attacked.taken {
         let kind = match &taken.step {
-            Step::Deprecated | Step::Disabled | Step::Deregistered => all.image_step(taken),
-            Step::SnapshotDeleted => all.snapshot(taken),
-            Step::InstanceEnded(how) => all.instance(taken, how),
-            Step::Enabled => all.enabled(taken),
-            Step::Undeprecated => all.undeprecated(taken),
-            Step::Shared(with) => all.shared(taken, with),
+            TakenStep::Deprecated | TakenStep::Disabled | TakenStep::Deregistered => {
+                all.image_step(taken)
+            }
+            TakenStep::SnapshotDeleted => all.snapshot(taken),
+            TakenStep::InstanceEnded(how) => all.instance(taken, how),
+            TakenStep::Enabled => all.enabled(taken),
+            TakenStep::Undeprecated => all.undeprecated(taken),
+            TakenStep::Shared(with) => all.shared(taken, with),
         };
         if let Some(kind) = kind {
             all.ahead.entry(taken.resource.clone()).or_insert(None);
@@ -133,7 +137,7 @@ pub fn compare<'a>(honest: &'a History<'a>, attacked: &'a History<'a>) -> Vec<Ha
         }
     }
     for (_, text) in &attacked.leaks {
-        all.found.push(Harm { kind: Kind::Leaked, text: text.clone() });
+        all.found.push(Harm { kind: HarmKind::Leaked, text: text.clone() });
     }
     all.found
 }
@@ -159,7 +163,7 @@ impl Comparison<'_> {
     fn undone(&self, taken: &Taken) -> Option<Timestamp> {
         let undone = |one: &&Taken| {
             one.resource == taken.resource
-                && matches!(one.step, Step::Enabled | Step::Undeprecated)
+                && matches!(one.step, TakenStep::Enabled | TakenStep::Undeprecated)
                 && one.at <= taken.at
         };
         self.honest.taken.iter().rfind(undone).map(|one| one.at)
@@ -177,7 +181,7 @@ impl Comparison<'_> {
         }
     }
 
-    fn image_step(&mut self, taken: &Taken) -> Option<Kind> {
+    fn image_step(&mut self, taken: &Taken) -> Option<HarmKind> {
         let undone = self.undone(taken);
         let due = self.first(taken, undone.unwrap_or(Timestamp::MIN));
         // The other account may not come to this step: people may have kept the image by then.
@@ -193,17 +197,18 @@ impl Comparison<'_> {
         if !expired {
             if self.keeps_unshared(taken.day, &id) {
                 self.ahead.insert(taken.resource.clone(), None);
-                return Some(Kind::Excused(word(&taken.step), Excuse::NotSharedAgain));
+                return Some(HarmKind::Excused(word(&taken.step), Excuse::NotSharedAgain));
             }
             if self.is_outranked() {
                 self.ahead.insert(taken.resource.clone(), None);
-                return Some(Kind::Excused(word(&taken.step), Excuse::Outranked));
+                return Some(HarmKind::Excused(word(&taken.step), Excuse::Outranked));
             }
             // Deprecation is reversible.
-            return (taken.step != Step::Deprecated).then(|| Kind::More(word(&taken.step)));
+            return (taken.step != TakenStep::Deprecated)
+                .then(|| HarmKind::More(word(&taken.step)));
         }
         // A step that came later may have come after somebody enabled the image, and not before.
-        let by_hand = |history: &History<'_>| -> Vec<usize> {
+        let by_hand = |history: &AccountHistory<'_>| -> Vec<usize> {
             let all = history.by_hand.iter().filter(|(day, of)| *of == id && *day <= taken.day);
             all.map(|(day, _)| *day).collect()
         };
@@ -212,14 +217,14 @@ impl Comparison<'_> {
         }
         self.ahead.insert(taken.resource.clone(), due.map(|due| due.duration_since(taken.at)));
         Some(match self.excuse(taken, undone.is_some()) {
-            Some(excuse) => Kind::Excused(word(&taken.step), excuse),
-            None => Kind::Sooner(word(&taken.step)),
+            Some(excuse) => HarmKind::Excused(word(&taken.step), excuse),
+            None => HarmKind::Sooner(word(&taken.step)),
         })
     }
 
     /// Whether an image that a rescue enabled may have taken the place of another.
     fn is_outranked(&self) -> bool {
-        let enabled = Kind::Excused(word(&Step::Enabled), Excuse::DisabledByOthers);
+        let enabled = HarmKind::Excused(word(&TakenStep::Enabled), Excuse::DisabledByOthers);
         self.account.ranked && self.found.iter().any(|one| one.kind == enabled)
     }
 
@@ -241,9 +246,9 @@ impl Comparison<'_> {
     fn has_waited(&self, taken: &Taken) -> Option<bool> {
         let waits = self.account.waits;
         let chain = [
-            (waits.deprecate, Step::Deprecated),
-            (waits.disable, Step::Disabled),
-            (Some(waits.deregister), Step::Deregistered),
+            (waits.deprecate, TakenStep::Deprecated),
+            (waits.disable, TakenStep::Disabled),
+            (Some(waits.deregister), TakenStep::Deregistered),
         ];
         let mine = level(&taken.step);
         let wait = chain.iter().find(|(_, step)| level(step) == mine)?.0?;
@@ -270,7 +275,7 @@ impl Comparison<'_> {
         (is_owners || was_undone).then_some(Excuse::DeprecatedBefore)
     }
 
-    fn snapshot(&self, taken: &Taken) -> Option<Kind> {
+    fn snapshot(&self, taken: &Taken) -> Option<HarmKind> {
         if self.had(taken) {
             return None;
         }
@@ -279,9 +284,9 @@ impl Comparison<'_> {
         let snapshot = taken.snapshot()?;
         let id = &snapshot.snapshot_id;
         let users = self.attacked.users_of(id);
-        let deregistered = |history: &History<'_>, image: &str| {
+        let deregistered = |history: &AccountHistory<'_>, image: &str| {
             let mut all = history.taken.iter();
-            all.find(|one| one.step == Step::Deregistered && one.resource == image)
+            all.find(|one| one.step == TakenStep::Deregistered && one.resource == image)
                 .map(|one| one.at)
         };
         // Whatever was done to its images sooner is the cause.
@@ -291,7 +296,7 @@ impl Comparison<'_> {
         if users.iter().any(|user| self.is_consequence(user, taken, due) || with_image(user)) {
             return None;
         }
-        let said = |excuse| Some(Kind::Excused(word(&taken.step), excuse));
+        let said = |excuse| Some(HarmKind::Excused(word(&taken.step), excuse));
         let made_for = made_for(&snapshot.description);
         let is_last = |user: &String| deregistered(self.attacked, user) == Some(taken.at);
         let goes = |user: &String| deregistered(self.honest, user).is_some_and(|at| at <= taken.at);
@@ -305,7 +310,7 @@ impl Comparison<'_> {
         let world = &taken.world;
         let image = made_for.filter(|image| find_image(world, image).is_none());
         let Some(image) = image.filter(|_| snapshot.volume_id != "vol-ffffffff") else {
-            return Some(Kind::More(word(&taken.step)));
+            return Some(HarmKind::More(word(&taken.step)));
         };
         if self.account.recycle_bin_optional {
             return said(Excuse::RecycleBinOptional);
@@ -318,16 +323,16 @@ impl Comparison<'_> {
         match binned {
             Some(binned) if binned.entered_at + wait <= taken.at => said(Excuse::InRecycleBin),
             None if self.account.orphans.is_some() => said(Excuse::AnnouncedOrphan),
-            _ => Some(Kind::More(word(&taken.step))),
+            _ => Some(HarmKind::More(word(&taken.step))),
         }
     }
 
-    fn instance(&self, taken: &Taken, how: &str) -> Option<Kind> {
+    fn instance(&self, taken: &Taken, how: &str) -> Option<HarmKind> {
         let ended = |one: &&Taken| one.resource == taken.resource && one.at <= taken.at;
         let before = self.honest.taken.iter().find(ended);
         let as_much = |one: &Taken| match &one.step {
-            Step::InstanceEnded("terminated") => true,
-            Step::InstanceEnded(other) => *other == how,
+            TakenStep::InstanceEnded("terminated") => true,
+            TakenStep::InstanceEnded(other) => *other == how,
             _ => false,
         };
         if before.is_some_and(as_much) {
@@ -337,12 +342,12 @@ impl Comparison<'_> {
         let asks = format!("{PREFIX}retire-when-imaged");
         let asked = find_instance(&taken.world, &id).is_some_and(|one| one.tags.has(&asks));
         Some(match asked && self.account.retires_instances() {
-            true => Kind::Excused(word(&taken.step), Excuse::AskedByTag),
-            false => Kind::More(word(&taken.step)),
+            true => HarmKind::Excused(word(&taken.step), Excuse::AskedByTag),
+            false => HarmKind::More(word(&taken.step)),
         })
     }
 
-    fn enabled(&self, taken: &Taken) -> Option<Kind> {
+    fn enabled(&self, taken: &Taken) -> Option<HarmKind> {
         let image = taken.image()?;
         let is_protected = image.protected != "disabled";
         if !(taken.will.disabled || is_protected) || self.had(taken) {
@@ -350,12 +355,12 @@ impl Comparison<'_> {
         }
         let is_deprecated = image.deprecation_time.is_some_and(|at| at <= taken.at);
         Some(match is_deprecated && !is_protected {
-            true => Kind::Excused(word(&taken.step), Excuse::DisabledByOthers),
-            false => Kind::More(word(&taken.step)),
+            true => HarmKind::Excused(word(&taken.step), Excuse::DisabledByOthers),
+            false => HarmKind::More(word(&taken.step)),
         })
     }
 
-    fn undeprecated(&self, taken: &Taken) -> Option<Kind> {
+    fn undeprecated(&self, taken: &Taken) -> Option<HarmKind> {
         let owners = taken.will.deprecated?;
         let is_laxer = taken.deprecation_time.is_none_or(|at| at > owners);
         if !is_laxer || self.had(taken) {
@@ -363,19 +368,19 @@ impl Comparison<'_> {
         }
         let before = taken.image().and_then(|image| image.deprecation_time);
         Some(match before.is_some_and(|at| at <= taken.at) {
-            true => Kind::Excused(word(&taken.step), Excuse::ForgedDate),
-            false => Kind::More(word(&taken.step)),
+            true => HarmKind::Excused(word(&taken.step), Excuse::ForgedDate),
+            false => HarmKind::More(word(&taken.step)),
         })
     }
 
-    fn shared(&self, taken: &Taken, with: &str) -> Option<Kind> {
+    fn shared(&self, taken: &Taken, with: &str) -> Option<HarmKind> {
         if taken.will.shared.contains(with) || self.had(taken) {
             return None;
         }
         let was_disabled = taken.image().is_some_and(|image| image.state == "disabled");
         Some(match with == FRIEND && was_disabled {
-            true => Kind::Excused(word(&taken.step), Excuse::ShareBack),
-            false => Kind::More(word(&taken.step)),
+            true => HarmKind::Excused(word(&taken.step), Excuse::ShareBack),
+            false => HarmKind::More(word(&taken.step)),
         })
     }
 }

@@ -21,7 +21,7 @@ use super::worlds::now;
 
 /// What the functions did to a resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
+pub enum TakenStep {
     /// The deprecation time was set, or moved to an earlier time.
     Deprecated,
     /// The image was disabled.
@@ -46,7 +46,7 @@ pub struct Taken {
     pub at: Timestamp,
     pub day: usize,
     pub resource: String,
-    pub step: Step,
+    pub step: TakenStep,
     /// The account before the function ran.
     pub world: Arc<Fleet>,
     /// The deprecation time after it ran.
@@ -117,7 +117,7 @@ pub enum Moment {
 }
 
 /// An account, and what has happened to it so far.
-pub struct History<'a> {
+pub struct AccountHistory<'a> {
     pub account: &'a AccountPolicy,
     pub policy: &'a Policy,
     pub fake: Fake,
@@ -146,7 +146,7 @@ pub fn day(days: usize) -> Timestamp {
     now() + SignedDuration::from_hours(24 * i64::try_from(days).unwrap())
 }
 
-impl<'a> History<'a> {
+impl<'a> AccountHistory<'a> {
     pub fn new(account: &'a AccountPolicy, policy: &'a Policy, fleet: &Fleet) -> Self {
         let fake = Fake::new(fleet);
         let world = Arc::new(fake.world());
@@ -296,40 +296,40 @@ impl<'a> History<'a> {
         for was in &before.images {
             let id = was.image_id.as_str();
             let Some(is) = find_image(&after, &was.image_id) else {
-                add(id, Step::Deregistered, None);
+                add(id, TakenStep::Deregistered, None);
                 continue;
             };
             let disabled = is.state == "disabled";
             if disabled != (was.state == "disabled") {
-                let step = if disabled { Step::Disabled } else { Step::Enabled };
+                let step = if disabled { TakenStep::Disabled } else { TakenStep::Enabled };
                 add(id, step, is.deprecation_time);
             }
             let dated = match (was.deprecation_time, is.deprecation_time) {
-                (Some(old), Some(new)) if new < old && old > at => Some(Step::Deprecated),
+                (Some(old), Some(new)) if new < old && old > at => Some(TakenStep::Deprecated),
                 // A date that has passed by a new one that has: it is as deprecated as before.
                 (Some(_), Some(new)) if new <= at + SignedDuration::from_mins(5) => None,
                 (Some(old), Some(new)) if new == old => None,
                 (None, None) => None,
-                (None, Some(_)) => Some(Step::Deprecated),
-                (Some(_), _) => Some(Step::Undeprecated),
+                (None, Some(_)) => Some(TakenStep::Deprecated),
+                (Some(_), _) => Some(TakenStep::Undeprecated),
             };
-            if let Some(step) = dated.filter(|step| !(disabled && *step == Step::Deprecated)) {
+            if let Some(step) = dated.filter(|step| !(disabled && *step == TakenStep::Deprecated)) {
                 add(id, step, is.deprecation_time);
             }
             for with in shared_with(is).difference(&shared_with(was)) {
-                add(id, Step::Shared(with.clone()), is.deprecation_time);
+                add(id, TakenStep::Shared(with.clone()), is.deprecation_time);
             }
         }
         for was in &before.instances {
             let is = find_instance(&after, &was.instance_id).map_or("", |one| &one.state);
             let ended = ["stopped", "terminated"].into_iter().find(|word| *word == is);
             if let Some(word) = ended.filter(|_| was.state != is) {
-                add(was.instance_id.as_str(), Step::InstanceEnded(word), None);
+                add(was.instance_id.as_str(), TakenStep::InstanceEnded(word), None);
             }
         }
         for was in &before.snapshots {
             if find_snapshot(&after, &was.snapshot_id).is_none() {
-                add(was.snapshot_id.as_str(), Step::SnapshotDeleted, None);
+                add(was.snapshot_id.as_str(), TakenStep::SnapshotDeleted, None);
             }
         }
         for one in taken {

@@ -298,11 +298,10 @@ proptest! {
             let snapshot = fleet.snapshots.iter().find(|one| one.snapshot_id == *id);
             let made_for = snapshot.and_then(made_for);
             let was_ours = made_for.as_ref().is_some_and(|made_for| removed.iter().any(|one| one.image_id == *made_for));
-            // What EC2 did not make for the image goes with it, because the Recycle Bin keeps it,
-            // or stays.
+            // What EC2 made for no image goes with it, because the Recycle Bin keeps it, or stays.
             let users = |one: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(one)).count();
             let alone = image.snapshots.iter().all(|one| users(one) < 2 && !held_with_image.contains(one));
-            let at_once = !ignored && alone && made_for.as_ref() != Some(&image.image_id);
+            let at_once = !ignored && alone && made_for.is_none();
             let later = was_ours || (rules.deletes_orphans && made_for.as_ref().is_some_and(gone));
             let exists = world.snapshots.iter().any(|left| left.snapshot_id == *id);
             let stays = used.contains(id) || held.contains(id);

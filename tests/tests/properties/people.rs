@@ -8,7 +8,7 @@ use steward::model::{ImageId, SnapshotFate, Tags};
 use steward_tests::fleet::{Fleet, FleetImage, FleetSnapshot};
 
 use super::accounts::{FRIEND, IMAGES, PREFIX};
-use super::history::{Decided, History, find_image, image_event, shared_with};
+use super::history::{AccountHistory, Decided, find_image, image_event, shared_with};
 use super::runs::run;
 use super::worlds::{KINDS_OF_HOLDERS, hold, image_id};
 
@@ -72,7 +72,7 @@ impl People {
         )
     }
 
-    pub fn apply(&self, history: &mut History<'_>, today: usize) {
+    pub fn apply(&self, history: &mut AccountHistory<'_>, today: usize) {
         // Where rank keeps images, one that an attacker kept takes an older one's place as soon as
         // a newer one goes: the policy's own doing.
         if history.account.ranked && self.ranks() {
@@ -192,7 +192,7 @@ pub fn end_uses(fleet: &mut Fleet) {
 }
 
 /// A new image, whose event comes at once.
-fn create(history: &mut History<'_>, today: usize) {
+fn create(history: &mut AccountHistory<'_>, today: usize) {
     let at = super::history::day(today) - SignedDuration::from_hours(6);
     let image: ImageId = format!("ami-new{today}").parse().unwrap();
     let family = FAMILIES[today % FAMILIES.len()];

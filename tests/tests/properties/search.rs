@@ -8,7 +8,7 @@ use std::sync::Mutex;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
-use super::harm::{Harm, Kind};
+use super::harm::{Harm, HarmKind};
 
 /// How often a kind of harm was found, and the number of the first case.
 #[derive(Clone)]
@@ -51,18 +51,18 @@ pub fn search<S: Strategy>(
     name: &str,
     strategy: impl Fn() -> S + Sync,
     harms: impl Fn(&S::Value) -> Vec<Harm> + Sync,
-    tell: impl Fn(&S::Value, &Kind) -> String,
+    tell: impl Fn(&S::Value, &HarmKind) -> String,
 ) {
     let Wanted { cases, seed, shrinks } = wanted();
     let workers = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
-    let all: Mutex<BTreeMap<Kind, Seen>> = Mutex::default();
+    let all: Mutex<BTreeMap<HarmKind, Seen>> = Mutex::default();
     std::thread::scope(|scope| {
         for worker in 0..workers {
             let (all, strategy, harms) = (&all, &strategy, &harms);
             scope.spawn(move || {
                 let strategy = strategy();
                 for seed in (seed..seed + cases).skip(worker as usize).step_by(workers as usize) {
-                    let mut kinds: Vec<Kind> = harms(&case(&strategy, seed).current())
+                    let mut kinds: Vec<HarmKind> = harms(&case(&strategy, seed).current())
                         .into_iter()
                         .map(|one| one.kind)
                         .collect();

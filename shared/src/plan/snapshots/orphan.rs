@@ -143,9 +143,9 @@ impl Origin {
     }
 }
 
-/// Whether EC2 itself says that it made `snapshot` for `image`.
-pub(in crate::plan) fn is_attributed(snapshot: &Snapshot, image: &ImageId) -> bool {
-    matches!(Origin::of(snapshot), Some(Origin::Known(made_for)) if made_for == *image)
+/// Whether EC2 itself says that it made `snapshot` for an image.
+pub(in crate::plan) fn is_attributed(snapshot: &Snapshot) -> bool {
+    matches!(Origin::of(snapshot), Some(Origin::Known(_)))
 }
 
 /// What EC2 wrote into a description.
