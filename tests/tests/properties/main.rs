@@ -301,7 +301,7 @@ proptest! {
             // What EC2 made for no image goes with it, because the Recycle Bin keeps it, or stays.
             let users = |one: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(one)).count();
             let alone = image.snapshots.iter().all(|one| users(one) < 2 && !held_with_image.contains(one));
-            let at_once = !ignored && alone && made_for.is_none();
+            let at_once = !ignored && alone && (made_for.is_none() || rules.delete_snapshots_after.is_zero());
             let later = was_ours || (rules.deletes_orphans && made_for.as_ref().is_some_and(gone));
             let exists = world.snapshots.iter().any(|left| left.snapshot_id == *id);
             let stays = used.contains(id) || held.contains(id);
