@@ -298,10 +298,15 @@ proptest! {
             let snapshot = fleet.snapshots.iter().find(|one| one.snapshot_id == *id);
             let made_for = snapshot.and_then(made_for);
             let was_ours = made_for.as_ref().is_some_and(|made_for| removed.iter().any(|one| one.image_id == *made_for));
-            // What EC2 made for no image goes with it, because the Recycle Bin keeps it, or stays.
+            // If EC2 made one of them for no image, all go with it, because the Recycle Bin keeps them.
             let users = |one: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(one)).count();
             let alone = image.snapshots.iter().all(|one| users(one) < 2 && !held_with_image.contains(one));
-            let at_once = !ignored && alone && (made_for.is_none() || rules.delete_snapshots_after.is_zero());
+            let is_nobodys = |one: &SnapshotId| {
+                let listed = fleet.snapshots.iter().find(|listed| listed.snapshot_id == *one);
+                listed.is_some_and(|listed| self::made_for(listed).is_none())
+            };
+            let nobodys = image.snapshots.iter().any(is_nobodys);
+            let at_once = !ignored && alone && (nobodys || rules.delete_snapshots_after.is_zero());
             let later = was_ours || (rules.deletes_orphans && made_for.as_ref().is_some_and(gone));
             let exists = world.snapshots.iter().any(|left| left.snapshot_id == *id);
             let stays = used.contains(id) || held.contains(id);
