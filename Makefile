@@ -137,8 +137,8 @@ crash: | prerequisites ## Stop a run after every single call, for 2,000 random f
 soak: ## The same for 20,000
 	STEWARD_CASES=20000 $(MAKE) crash
 
-attacker: | prerequisites ## Forge tags, templates and events, and copy with all tags, in 3,000 random accounts
-	STEWARD_CASES=$${STEWARD_CASES:-3000} cargo test -p steward-tests --no-default-features $(LOCKED) \
+attacker: | prerequisites ## Forge tags, templates and events, and copy with all tags, in 3,000 random accounts; STEWARD_SEED for others
+	STEWARD_CASES=$${STEWARD_CASES:-3000} STEWARD_SEED=$${STEWARD_SEED:-30000} cargo test -p steward-tests --no-default-features $(LOCKED) \
 	  --profile fast --test properties -- attacker:: copies:: --nocapture
 
 reliability: $(TESTS) ## Inject each fault on each call on the wire; a quarter of an hour

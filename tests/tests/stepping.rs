@@ -237,6 +237,23 @@ fn a_rescue_shares_with_nobody_whom_the_policy_does_not_name() {
     }
 }
 
+#[test]
+fn what_the_owner_shares_while_a_rescue_begins_is_left_to_the_owner() {
+    let (fake, policy) = (fake(), policy(DISABLE));
+    let plan = planned(&fake, &policy);
+    applied(&fake, &policy, &plan);
+    fake.change(|fleet| use_by_parameter(fleet, "ami-2"));
+    let rescue = planned(&fake, &policy);
+    assert!(rescue.decisions.iter().any(|one| matches!(one.action, Action::Rescue(_))));
+    fake.change(|fleet| {
+        fleet.images[1].state = "available".to_owned();
+        fleet.images[1].launch_permissions = vec!["444455556666".to_owned()];
+    });
+    let outcome = applied(&fake, &policy, &rescue);
+    assert_eq!(image(&fake, "ami-2").launch_permissions, ["444455556666"], "{outcome:?}");
+    assert!(image(&fake, "ami-2").tags.has("image-steward:launch-permissions"));
+}
+
 /// An image that an administrator disabled, with tags by which a step would have.
 #[test]
 fn what_was_found_by_tags_is_enabled_only_if_ec2_agrees() {

@@ -4,7 +4,7 @@
 //! A kind of harm is what was done and why tags sufficed for it. [`Excuse`] has a name for each case
 //! in which tags alone decide; what has none breaks the promise.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use steward::model::ImageId;
@@ -111,6 +111,9 @@ struct Comparison<'a> {
     /// How much sooner each image was brought a step further: the steps after it are its consequences.
     /// `None` when nobody knows.
     ahead: BTreeMap<String, Option<SignedDuration>>,
+    /// The images that people treated otherwise by hand on the other account: what comes later there
+    /// may come later for that.
+    by_hand: BTreeSet<String>,
     found: Vec<Harm>,
 }
 
@@ -118,8 +121,8 @@ struct Comparison<'a> {
 /// found before are left out.
 pub fn compare<'a>(honest: &'a AccountHistory<'a>, attacked: &'a AccountHistory<'a>) -> Vec<Harm> {
     let account = attacked.account;
-    let mut all =
-        Comparison { account, honest, attacked, ahead: BTreeMap::new(), found: Vec::new() };
+    let (ahead, by_hand) = (BTreeMap::new(), BTreeSet::new());
+    let mut all = Comparison { account, honest, attacked, ahead, by_hand, found: Vec::new() };
     for taken in &attacked.taken {
         let kind = match &taken.step {
             TakenStep::Deprecated | TakenStep::Disabled | TakenStep::Deregistered => {
@@ -213,6 +216,7 @@ impl Comparison<'_> {
             all.map(|(day, _)| *day).collect()
         };
         if by_hand(self.honest) != by_hand(self.attacked) {
+            self.by_hand.insert(taken.resource.clone());
             return None;
         }
         self.ahead.insert(taken.resource.clone(), due.map(|due| due.duration_since(taken.at)));
@@ -291,7 +295,8 @@ impl Comparison<'_> {
         };
         // Whatever was done to its images sooner is the cause.
         let with_image = |user: &String| {
-            self.ahead.contains_key(user) && deregistered(self.attacked, user) == Some(taken.at)
+            let is_explained = self.ahead.contains_key(user) || self.by_hand.contains(user);
+            is_explained && deregistered(self.attacked, user) == Some(taken.at)
         };
         if users.iter().any(|user| self.is_consequence(user, taken, due) || with_image(user)) {
             return None;
