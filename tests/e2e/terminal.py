@@ -6,13 +6,17 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
+import subprocess
 import termios
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from harness import Account, binary, steward_environment
 
+MAX_SILENCE = 60
+"""After so many seconds without output the command is stuck."""
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -48,14 +52,24 @@ def on_terminal(
     more: Mapping[str, str | None] = {"TERM": "xterm-256color"} | settings
     environment = steward_environment(url, more)
     command = [str(binary("image-steward")), *arguments]
-    process, terminal = pty.fork()
-    if process == 0:
-        size = struct.pack("HHHH", 40, columns, 0, 0)
-        fcntl.ioctl(0, termios.TIOCSWINSZ, size)
-        os.execve(command[0], command, environment)
+    terminal, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    # Forking here, beside the threads of the test runner, might never come back.
+    process = subprocess.Popen(
+        ["setsid", "--ctty", *command],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        env=environment,
+    )
+    os.close(theirs)
     pieces: list[bytes] = []
     asked = False
     while True:
+        if not select.select([terminal], [], [], MAX_SILENCE)[0]:
+            process.kill()
+            process.wait()
+            raise AssertionError(f"nothing more came: {b''.join(pieces)!r}")
         try:
             piece = os.read(terminal, 65536)
         except OSError:
@@ -68,7 +82,7 @@ def on_terminal(
             # Ctrl-D is the end of the input.
             os.write(terminal, ("\x04" if answer is None else answer).encode())
     os.close(terminal)
-    _, status = os.waitpid(process, 0)
+    returncode = process.wait()
     raw = b"".join(pieces).decode(errors="replace")
     assert asked == (answer is not None), raw
-    return Shown(raw, os.waitstatus_to_exitcode(status))
+    return Shown(raw, returncode)
