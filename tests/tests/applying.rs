@@ -184,7 +184,9 @@ fn a_shared_snapshot_is_not_lost_when_another_hand_removes_the_second_image() {
         run(apply::apply(&plan, &policy, &fake, RunContext::UNLIMITED));
         assert_eq!(images(&fake), ["ami-1"], "{other}");
         let world = fake.world();
-        let shared = world.snapshots.iter().find(|one| one.snapshot_id.as_str() == "snap-9");
+        let snapshots =
+            world.snapshots.iter().chain(world.recycled_snapshots.iter().map(|one| &one.snapshot));
+        let shared = { snapshots }.find(|one| one.snapshot_id.as_str() == "snap-9");
         assert!(shared.unwrap().tags.has("image-steward:delete-after"), "{other}");
     }
 }

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::protect::{Recovery, is_ours, not_enabled};
 use super::reason::Reason;
-use super::snapshots::{SnapshotReason, is_attributed, protections_of};
+use super::snapshots::{SnapshotReason, attributed_to, protections_of};
 use super::undo::{
     Undo, UndoneBy, deprecation_tag_value, disabled_by_us_at, is_deprecated_by_us, is_to_come,
     permissions_tag_value, permissions_to_save,
@@ -348,11 +348,12 @@ fn deregister_with(
 ///
 /// Images are deregistered in any order, and any of those calls may fail, so nothing here depends
 /// on which one is the last. Where several of them share a snapshot, each tags it, with the latest
-/// of their times; a later run deletes it, once none of them exists.
+/// of their times; a later run deletes it, once none of them exists. So the call that deregisters an
+/// image deletes nothing that EC2 made for another one, or that another one lets wait for longer.
 ///
 /// A snapshot that EC2 made for no image, or may not have, cannot be deleted later (see
-/// [`snapshots`](super::snapshots)). It is deleted with the image, if the Recycle Bin then keeps it for
-/// as long as the policy waits.
+/// [`snapshots`](super::snapshots)). It is deleted with the last of its images, if the Recycle Bin then
+/// keeps it for as long as the policy waits. The others' calls leave it, because it is in use.
 pub(super) fn assign_snapshots(
     decisions: &mut [Decision],
     inventory: &Inventory,
@@ -381,24 +382,33 @@ pub(super) fn assign_snapshots(
         going.map(|one| (&one.snapshot_id, (one, protections_of(one, policy, now)))).collect();
     for decision in decisions {
         let Action::Deregister { removal } = &mut decision.action else { continue };
-        let mut tagged = Vec::new();
-        let is_foreign =
-            |snapshot: &SnapshotId| known.get(snapshot).is_some_and(|(one, _)| !is_attributed(one));
+        let (mut tagged, own) = (Vec::new(), removal.delete_after);
+        let is_foreign = |snapshot: &SnapshotId| {
+            known.get(snapshot).is_some_and(|(one, _)| attributed_to(one).is_none())
+        };
         let bin_waits = |snapshot: &SnapshotId| {
             let days = recovery.snapshot_days(snapshot).map(i64::from);
             let until =
                 days.and_then(|days| now.checked_add(SignedDuration::from_hours(24 * days)).ok());
-            until.is_some_and(|until| until >= removal.delete_after)
+            until.is_some_and(|until| until >= own)
         };
         if decision.snapshots.iter().any(is_foreign) && decision.snapshots.iter().all(bin_waits) {
             removal.fate = SnapshotFate::DeleteWithImage;
         }
         for snapshot in &decision.snapshots {
             let Some(share) = shares.get(snapshot) else { continue };
-            // The provider's own deletion knows nothing of opt-outs and of other services' marks,
-            // and deletes what several images share with the last of them, whoever that is.
-            let kept = known.get(snapshot).map_or(&[][..], |(_, kept)| kept.as_slice());
-            if share.users > 1 || !kept.is_empty() {
+            // The provider's own deletion knows nothing of opt-outs, of other services' marks, and of
+            // what other images want.
+            let listed = known.get(snapshot);
+            let kept = listed.map_or(&[][..], |(_, kept)| kept.as_slice());
+            let origin = listed.and_then(|(one, _)| attributed_to(one));
+            let is_anothers = origin.is_some_and(|origin| origin != decision.image_id);
+            let tagged_until = listed.and_then(|(one, _)| {
+                one.tags.get(&policy.tag_names.delete_after)?.parse::<Timestamp>().ok()
+            });
+            let waits_longer = share.delete_after.max(tagged_until) > Some(own);
+            let stays = share.users > share.going;
+            if stays || is_anothers || waits_longer || !kept.is_empty() {
                 removal.fate = SnapshotFate::DeleteLater;
             }
             // Another service's snapshot is not even marked: that service will see to it.

@@ -295,18 +295,27 @@ proptest! {
         let used: BTreeSet<_> = world.images.iter().flat_map(|image| &image.snapshots).collect();
         let gone = |image: &ImageId| !world.images.iter().any(|left| left.image_id == *image);
         for (image, id) in removed.iter().flat_map(|image| image.snapshots.iter().map(move |id| (image, id))) {
-            let snapshot = fleet.snapshots.iter().find(|one| one.snapshot_id == *id);
-            let made_for = snapshot.and_then(made_for);
+            let made_for_of = |id: &SnapshotId| {
+                fleet.snapshots.iter().find(|one| one.snapshot_id == *id).and_then(made_for)
+            };
+            let made_for = made_for_of(id);
             let was_ours = made_for.as_ref().is_some_and(|made_for| removed.iter().any(|one| one.image_id == *made_for));
-            // If EC2 made one of them for no image, all go with it, because the Recycle Bin keeps them.
-            let users = |one: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(one)).count();
-            let alone = image.snapshots.iter().all(|one| users(one) < 2 && !held_with_image.contains(one));
-            let is_nobodys = |one: &SnapshotId| {
-                let listed = fleet.snapshots.iter().find(|listed| listed.snapshot_id == *one);
-                listed.is_some_and(|listed| self::made_for(listed).is_none())
+            // If EC2 made one of them for no image, all go with it, because the Recycle Bin keeps them;
+            // but not what it made for another one, or what somebody holds.
+            let is_nobodys = |one: &SnapshotId| made_for_of(one).is_none();
+            let may_go = |one: &SnapshotId| {
+                let is_own = made_for_of(one).is_none_or(|origin| origin == image.image_id);
+                is_own && !held_with_image.contains(one) && !used.contains(one)
             };
             let nobodys = image.snapshots.iter().any(is_nobodys);
-            let at_once = !ignored && alone && (nobodys || rules.delete_snapshots_after.is_zero());
+            let is_zero = rules.delete_snapshots_after.is_zero();
+            let users = |one: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(one)).count();
+            let alone = image.snapshots.iter().all(|one| users(one) < 2);
+            let at_once = !ignored && image.snapshots.iter().all(may_go) && (nobodys || is_zero);
+            if at_once && !alone {
+                // It depends on which of its images goes last.
+                continue;
+            }
             let later = was_ours || (rules.deletes_orphans && made_for.as_ref().is_some_and(gone));
             let exists = world.snapshots.iter().any(|left| left.snapshot_id == *id);
             let stays = used.contains(id) || held.contains(id);

@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use self::orphan::Origin;
-pub(super) use self::orphan::is_attributed;
+pub(super) use self::orphan::attributed_to;
 pub use self::orphan::made_for;
 pub use self::reason::{SnapshotCap, SnapshotReason};
 use super::protect::{Recovery, manager_by_tags, opt_out};

@@ -143,9 +143,12 @@ impl Origin {
     }
 }
 
-/// Whether EC2 itself says that it made `snapshot` for an image.
-pub(in crate::plan) fn is_attributed(snapshot: &Snapshot) -> bool {
-    matches!(Origin::of(snapshot), Some(Origin::Known(_)))
+/// The image that EC2 itself says it made `snapshot` for.
+pub(in crate::plan) fn attributed_to(snapshot: &Snapshot) -> Option<ImageId> {
+    match Origin::of(snapshot)? {
+        Origin::Known(image) => Some(image),
+        Origin::Unverified(_) => None,
+    }
 }
 
 /// What EC2 wrote into a description.
