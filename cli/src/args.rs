@@ -117,8 +117,7 @@ pub enum Command {
     Validate(ValidateArgs),
     /// Print the IAM policy that a person needs. Needs no account.
     ///
-    /// Its conditions let only images and snapshots of the account be changed, and only after
-    /// image-steward tagged them.
+    /// Images and snapshots must belong to the account, and are retired only after they were tagged.
     #[command(
         after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images"
     )]
@@ -169,7 +168,7 @@ pub struct PlanArgs {
         conflicts_with_all = ["all", "stale", "pins"]
     )]
     pub why: Vec<String>,
-    /// Save the plan, for `apply FILE`. Only you can read the file.
+    /// Save the plan for `apply PLAN`, with mode 0600.
     #[arg(help_heading = "Output", long, value_name = "FILE", conflicts_with_all = ["stale", "pins"])]
     pub out: Option<PathBuf>,
     /// Instead of the whole plan: everything that keeps this image. May be repeated.
@@ -200,9 +199,9 @@ pub struct RestoreArgs {
     /// Take this snapshot out of the Recycle Bin too, if the image needs it. May be repeated.
     #[arg(long = "snapshot", value_name = "SNAPSHOT")]
     pub snapshots: Vec<SnapshotId>,
-    /// Share each image again with this account, organization or organizational unit, or with all, if
-    /// its tag says that it was shared so before it was disabled. May be repeated. Without this
-    /// option, the command asks on a terminal, and shares nothing elsewhere.
+    /// Share images again with this account, organization or organizational unit, or with `all`, if
+    /// the image's tag lists it. May be repeated. Without it, the command asks on a terminal, and
+    /// otherwise shares nothing.
     #[arg(long, value_name = "ACCOUNT", value_parser = permission)]
     pub share_with: Vec<LaunchPermission>,
     /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
@@ -226,8 +225,8 @@ fn permission(text: &str) -> Result<LaunchPermission, &'static str> {
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// A plan that `plan --out` saved: exactly that is done, or nothing if the account has changed. It
-    /// must have been made with the policy of --policy or --expect-policy.
+    /// A plan saved by `plan --out`. It is applied exactly, or not at all if the account has changed.
+    /// Name its policy with --policy or --expect-policy.
     #[arg(value_name = "PLAN")]
     pub plan: Option<PathBuf>,
     #[command(flatten)]
@@ -255,7 +254,7 @@ pub struct InventoryArgs {
     /// Read with whom each image is shared: one call an image.
     #[arg(help_heading = "What to read", long)]
     pub launch_permissions: bool,
-    /// Where to write it. Only you can read the file.
+    /// File to write, with mode 0600.
     #[arg(help_heading = "What to read", long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
 }
@@ -275,8 +274,7 @@ pub struct ValidateArgs {
 /// Arguments of `permissions`.
 #[derive(Debug, Args)]
 pub struct PermissionsArgs {
-    /// What is to be allowed: `plan` stands for all commands that change nothing, and is part of
-    /// `apply`.
+    /// Commands to allow. `plan` covers all commands that change nothing, and is part of `apply`.
     #[arg(value_name = "USE", value_enum, default_value = "plan")]
     pub uses: Vec<UseArg>,
     /// Allow it in this Region only.
@@ -285,7 +283,8 @@ pub struct PermissionsArgs {
     /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
     pub prefix: String,
-    /// Allow launch permissions to be restored: for `safety.shared_images = "retire"`.
+    /// Allow launch permissions to be restored: for `safety.shared_images = "retire"` and
+    /// `restore --share-with`.
     #[arg(long)]
     pub shared_images: bool,
     /// Allow this SSM parameter to be read, which launch templates name as their image: a name, a

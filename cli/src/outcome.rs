@@ -53,11 +53,11 @@ pub enum CommandError {
     #[error("reading {file}: {cause}")]
     File { file: String, cause: std::io::Error },
     #[error(
-        "{file} is not there: name the policy with --policy, or let `image-steward init` write a first one"
+        "{file} not found: name the policy with --policy, or let `image-steward init` write a first one"
     )]
     NoPolicy { file: String },
     #[error(
-        "{file} is not there: a saved plan is applied under a policy that you name, with --policy FILE or \
+        "{file} not found: a saved plan is applied under a policy that you name, with --policy FILE or \
          --expect-policy DIGEST"
     )]
     NoPolicyForPlan { file: String },

@@ -188,7 +188,7 @@ class TestSavedPlan:
                 assert part in done.stderr
         missing = image_steward(account, "apply", saved, "--policy", "missing.toml")
         assert missing.returncode == USAGE
-        for part in ("missing.toml is not there", "--policy", "--expect-policy"):
+        for part in ("missing.toml not found", "--policy", "--expect-policy"):
             assert part in missing.stderr
         for wrong in ("sha256:", theirs[:-1], "0" * 64):
             done = image_steward(account, "apply", saved, "--expect-policy", wrong)
@@ -550,7 +550,7 @@ class TestFiles:
                 check=False,
             )
             assert done.returncode == USAGE
-            assert "policy.toml is not there" in done.stderr
+            assert "policy.toml not found" in done.stderr
             assert "image-steward init" in done.stderr
 
 

@@ -55,6 +55,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
+    let from = policy.policy;
     let (policy, digest) = Policy::parse_with_digest(&text, &policy_file)?;
     let mut loaded = load(world, &policy, &pins, context).await?;
     if stale {
@@ -101,7 +102,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
         }
     }
     if let Some(out) = &out {
-        context.hint(saved_hint(out, &plan, &digest));
+        context.hint(saved_hint(out, &plan, &from, &digest));
     }
     Ok(match format {
         // The text has it.
@@ -111,12 +112,16 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
 }
 
 /// How to apply the plan that was saved.
-fn saved_hint(out: &Path, plan: &Plan, digest: &PolicyDigest) -> String {
+fn saved_hint(out: &Path, plan: &Plan, policy: &Path, digest: &PolicyDigest) -> String {
     match plan.refusal {
         Some(_) => "saved, but a plan that refuses cannot be applied".to_owned(),
         None => format!(
-            "saved; `image-steward apply {}` does exactly this, within a day. The digest of its policy is {digest}",
-            out.display()
+            "saved; `image-steward apply {} {}` does exactly this, within a day. The digest of its policy is {digest}",
+            out.display(),
+            match is_standard(policy) {
+                true => format!("--expect-policy {digest}"),
+                false => format!("--policy {}", policy.display()),
+            }
         ),
     }
 }

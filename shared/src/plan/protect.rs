@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::reason::{Manager, NotEnabled, Reason, Unrecoverable};
-use super::undo::{enables, permissions_to_restore, permissions_to_save, saved_permissions};
+use super::undo::{claims_disabling, enables, permissions_to_restore, permissions_to_save};
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, Reference,
     RetentionRule, SnapshotId, TagNames, Tags,
@@ -103,7 +103,7 @@ fn not_restored(image: &Image, policy: &Policy) -> Option<Box<[LaunchPermission]
 /// does, or if they do not.
 pub(crate) fn not_enabled(image: &Image, names: &TagNames, now: Timestamp) -> Option<NotEnabled> {
     let is_left = image.state == ImageState::Disabled
-        && saved_permissions(image, names).is_some()
+        && claims_disabling(image, names)
         && !enables(image, names, now);
     is_left.then_some(if image.protected {
         NotEnabled::Protected

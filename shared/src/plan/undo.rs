@@ -85,13 +85,17 @@ impl Undo {
         names: &TagNames,
         by: UndoneBy<'_>,
     ) -> Option<Self> {
-        let is_saved = saved_permissions(image, names).is_some();
         let is_disabled = image.state == ImageState::Disabled;
+        let is_ours = claims_disabling(image, names);
         let enable = match by {
             UndoneBy::Run { now, .. } => enables(image, names, now),
-            UndoneBy::Person => is_disabled && is_saved,
+            // Some of its tags may have been removed.
+            UndoneBy::Person => {
+                let has_any = image.tags.has(&names.expired_at);
+                is_disabled && (is_ours || has_any || saved_deprecation(image, names).is_some())
+            }
         };
-        if is_disabled && is_saved && !enable {
+        if is_disabled && is_ours && !enable {
             // Only a person may enable it, and will need the tags.
             let undo = Self { unmark, keep_tags: true, ..Self::default() };
             return (!undo.unmark.is_empty()).then_some(undo);
@@ -135,8 +139,13 @@ impl Undo {
 pub(super) fn enables(image: &Image, names: &TagNames, now: Timestamp) -> bool {
     image.state == ImageState::Disabled
         && !image.protected
-        && saved_permissions(image, names).is_some()
         && disabled_by_us_at(image, names, now).is_some()
+}
+
+/// Whether a tag of `image` says that a step disabled it: one of those written before that.
+pub(super) fn claims_disabling(image: &Image, names: &TagNames) -> bool {
+    saved_permissions(image, names).is_some()
+        || written(image, names).any(|(what, _)| what == DISABLED)
 }
 
 /// The launch permissions that were saved before `image` was disabled; `None` when none of its
@@ -341,6 +350,22 @@ mod tests {
 
     fn shown(permissions: &[LaunchPermission]) -> String {
         join_permissions(permissions, " ")
+    }
+
+    #[test]
+    fn what_lost_its_list_of_launch_permissions_is_enabled_all_the_same() {
+        let with = |tags: &str, deprecated_at: &str| {
+            format!(r#""state":"disabled","deprecation_time":"{deprecated_at}","tags":{{{tags}}}"#)
+        };
+        let agreed = "2026-11-01T12:01:00Z";
+        let deprecation = format!(r#""s:deprecation":"ami-1 none disabled {AT}""#);
+        assert!(by_run(&with(&deprecation, agreed)).unwrap().enable);
+        // Somebody else disabled it, as far as a run can tell: the tags stay for a person.
+        assert_eq!(by_run(&with(&deprecation, "2026-10-01T12:00:00Z")), None);
+        for tags in [deprecation.as_str(), r#""s:expired-at":"2026-11-01T12:00:00Z""#] {
+            assert!(by_person(&with(tags, agreed)).unwrap().enable, "{tags}");
+        }
+        assert_eq!(by_person(&with("", agreed)), None, "no tag says that a step disabled it");
     }
 
     #[test]

@@ -85,7 +85,8 @@ pub fn differences_text(differences: &Differences) -> String {
 
 /// The tags that a policy trusts, a line each.
 pub fn trusted_tags_text(policy: &Policy, style: OutputStyle) -> String {
-    let mut text = "Anyone who can write these tags can change what is kept:\n".to_owned();
+    let mut text =
+        "Anyone who can write these tags can change what is kept or retired:\n".to_owned();
     for TrustedTag { key, uses } in policy.trusted_tags() {
         let uses: Vec<String> = uses.iter().map(ToString::to_string).collect();
         style.paragraph(&mut text, 2, &printable(&format!("{key}: {}", uses.join(", "))));
@@ -118,6 +119,9 @@ pub fn snapshot_plan_text(plan: &SnapshotPlan) -> String {
 /// What a run did, in one sentence of numbers; nothing when it did nothing.
 pub fn outcome_line(outcome: &Outcome) -> String {
     let done = |step: StepKind| outcome.done(step).count();
+    let (left, skipped): (Vec<_>, Vec<_>) =
+        outcome.changed().partition(|record| record.step == StepKind::Share);
+    let (left, skipped) = (left.len(), skipped.len());
     let parts = [
         (done(StepKind::Rescue), "rescued"),
         (done(StepKind::Expire), "newly marked as expired"),
@@ -126,7 +130,8 @@ pub fn outcome_line(outcome: &Outcome) -> String {
         (done(StepKind::Deregister), "deregistered"),
         (done(StepKind::MarkOrphan), "orphaned snapshots marked"),
         (done(StepKind::DeleteSnapshot), "snapshots deleted"),
-        (outcome.changed().count(), "skipped, because they changed"),
+        (skipped, "skipped, because they changed"),
+        (left, "not shared again with all in their tags"),
         (outcome.failed().count(), "failed"),
         (outcome.not_reached().count(), "not reached"),
     ];
@@ -142,6 +147,7 @@ pub fn restored_text(all: &[Restored]) -> String {
         let word = match status {
             RestoreStatus::Restored => "restored",
             RestoreStatus::Untouched if !not_shared.is_empty() => "restored before, but not shared",
+            RestoreStatus::Untouched if problem.is_some() => "not restored",
             RestoreStatus::Untouched => "nothing to do: it was not on its way out",
             RestoreStatus::Gone => "gone",
             RestoreStatus::Failed => "failed",
