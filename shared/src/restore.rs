@@ -83,7 +83,8 @@ impl fmt::Display for RestoreProblem {
                 f.write_str(match why {
                     NotEnabled::Protected => "stays disabled, because it is protected from deregistration",
                     NotEnabled::TagsDisagree => {
-                        "stays disabled, because its deprecation time is not that of its tags: somebody else disabled it"
+                        "stays disabled, because its deprecation time is not that of its tags: it was changed since, or somebody else \
+                         disabled the image"
                     }
                 })?;
                 write!(f, "; to enable it all the same: image-steward restore {image}")

@@ -269,12 +269,12 @@ fn is_same_step(before: &Action, now: &Action) -> bool {
         // Both are of the same account, and save the same date with another time of writing.
         (Action::Deprecate { save: _ }, Action::Deprecate { save: _ }) => true,
         (
-            Action::Disable { save: before, deprecation: _, first: was_first },
-            Action::Disable { save: now, deprecation: _, first },
-        ) => (before, was_first) == (now, first),
+            Action::Disable { save: before, deprecation: _ },
+            Action::Disable { save: now, deprecation: _ },
+        ) => before == now,
         (Action::Deregister { removal: before }, Action::Deregister { removal: now }) => {
-            let Removal { snapshots, delete_after: _, fate, save, first } = before;
-            (snapshots, fate, save, first) == (&now.snapshots, &now.fate, &now.save, &now.first)
+            let Removal { snapshots, delete_after: _, fate, save } = before;
+            (snapshots, fate, save) == (&now.snapshots, &now.fate, &now.save)
         }
         (before, now) => before == now,
     }

@@ -434,7 +434,7 @@ def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
     text = policy(PLAIN).replace("keep = { last = 2 }", rule)
     rules = write(tmp_path / "policy.toml", text)
     listed = [
-        "Anyone who can write these tags can change what is kept:",
+        "Anyone who can write these tags can change what is kept or retired:",
         "  Family: group_by of rule web",
         "  Release: keep.tags of rule web",
         "  image-steward:keep: opt-out",

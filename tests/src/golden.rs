@@ -72,22 +72,29 @@ fn steps(action: &Action) -> String {
     let carried = match action {
         Action::Keep | Action::Wait | Action::Expire => String::new(),
         Action::Deprecate { save } => field("save", save),
-        Action::Disable { save, deprecation, first } => {
-            [field("save", save), field("deprecation", deprecation), field("first", first)].concat()
+        Action::Disable { save, deprecation } => {
+            [field("save", save), field("deprecation", deprecation)].concat()
         }
         Action::Deregister { removal } => {
-            let Removal { snapshots, delete_after, fate, save, first } = removal;
+            let Removal { snapshots, delete_after, fate, save } = removal;
             [
                 field("snapshots", snapshots),
                 field("delete_after", delete_after),
                 field("fate", fate),
                 field("save", save),
-                field("first", first),
             ]
             .concat()
         }
         Action::Rescue(undo) => {
-            let Undo { enable, share_with, not_shared, deprecation, unmark, keep_tags } = undo;
+            let Undo {
+                enable,
+                share_with,
+                not_shared,
+                deprecation,
+                unmark,
+                keep_tags,
+                keep_deprecation,
+            } = undo;
             [
                 field("enable", enable),
                 field("share_with", share_with),
@@ -95,6 +102,7 @@ fn steps(action: &Action) -> String {
                 field("deprecation", deprecation),
                 field("unmark", unmark),
                 field("keep_tags", keep_tags),
+                field("keep_deprecation", keep_deprecation),
             ]
             .concat()
         }

@@ -551,6 +551,31 @@ fn fake_with_orphan() -> Fake {
 }
 
 #[test]
+fn a_snapshot_that_is_shared_since_the_plan_is_not_deleted() {
+    let text = "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n[safety]\nmin_references = 0\n\
+                [orphans]\ndelete_after = \"2d\"\n";
+    let policy = Policy::parse(text, "test").unwrap();
+    for shared in [false, true] {
+        let fake = fake_with_orphan();
+        assert_eq!(reaped(&fake, &policy, now()).done(StepKind::MarkOrphan).count(), 1);
+        let later = now() + SignedDuration::from_hours(72);
+        fake.set_clock(later);
+        let (plan, _) = with_job(&fake, &policy, Mode::Plan, later, async |job| {
+            job.reap(&SnapshotScope::Own).await
+        });
+        fake.change(|fleet| {
+            let with = shared.then(|| "999988887777".parse().unwrap());
+            let snapshot =
+                fleet.snapshots.iter_mut().find(|one| one.snapshot_id.as_str() == "snap-9");
+            snapshot.unwrap().create_volume_permissions = with.into_iter().collect();
+        });
+        let outcome = run(apply::apply_snapshots(&plan, &policy, &fake, RunContext::UNLIMITED));
+        let left = fake.world().snapshots.iter().any(|one| one.snapshot_id.as_str() == "snap-9");
+        assert_eq!(left, shared, "{outcome:?}");
+    }
+}
+
+#[test]
 fn an_orphan_is_looked_at_again_before_it_is_marked() {
     let policy = policy(DISABLE);
     let fake = fake_with_orphan();

@@ -232,7 +232,7 @@ impl Run<'_> {
         }
         let stepped = match &decision.action {
             Action::Deprecate { save } => self.deprecate(decision, save).await,
-            Action::Disable { save, deprecation, first: _ } => {
+            Action::Disable { save, deprecation } => {
                 let names = &self.policy.tag_names;
                 let permissions = (names.launch_permissions.as_str(), &**save);
                 let saved = [permissions, (names.deprecation.as_str(), &**deprecation)];

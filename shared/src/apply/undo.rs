@@ -96,7 +96,15 @@ pub async fn undo(
     now: Timestamp,
     cloud: &dyn Cloud,
 ) -> Result<Vec<RestoreStep>, CloudError> {
-    let Undo { enable, share_with, not_shared, deprecation, unmark, keep_tags: _ } = what;
+    let Undo {
+        enable,
+        share_with,
+        not_shared,
+        deprecation,
+        unmark,
+        keep_tags: _,
+        keep_deprecation: _,
+    } = what;
     let mut done = Vec::new();
     let mut not_shared = not_shared.to_vec();
     if *enable {

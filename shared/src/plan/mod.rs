@@ -45,7 +45,6 @@ use undo::Undo;
 
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, Reference, Region, SnapshotFate, SnapshotId,
-    is_false,
 };
 use crate::policy::Policy;
 
@@ -118,9 +117,6 @@ pub enum Action {
         save: Box<str>,
         /// The tag value to save first: its current deprecation, and that it is disabled now.
         deprecation: Box<str>,
-        /// Whether EC2 shows no step before this one.
-        #[serde(default, skip_serializing_if = "is_false")]
-        first: bool,
     },
     /// Deregister it.
     Deregister {
@@ -169,9 +165,6 @@ pub struct Removal {
     /// `None` when they were saved when the image was disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save: Option<Box<str>>,
-    /// Whether EC2 shows no step before this one.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub first: bool,
 }
 
 /// A step to come.
@@ -218,16 +211,16 @@ impl Plan {
     }
 
     /// Whether the event `Image Expired` must be accepted by the bus before anything is done about
-    /// the image: it is tagged as expired now, or EC2 does not show that any step was taken. Its tags
-    /// may be anybody's, so the tag does not tell that it was announced.
+    /// the image. Its tags may be anybody's, so that they do not tell what was announced before: every
+    /// step is.
     pub fn announces(&self, decision: &Decision) -> bool {
-        let is_first = match &decision.action {
-            Action::Deprecate { .. } => true,
-            Action::Disable { first, .. } => *first,
-            Action::Deregister { removal } => removal.first,
-            Action::Keep | Action::Wait | Action::Expire | Action::Rescue(_) => false,
-        };
-        is_first || self.marks(decision)
+        match decision.action {
+            Action::Expire
+            | Action::Deprecate { .. }
+            | Action::Disable { .. }
+            | Action::Deregister { .. } => true,
+            Action::Keep | Action::Wait | Action::Rescue(_) => false,
+        }
     }
 
     /// Makes `images` wait, because there was no time to verify them.

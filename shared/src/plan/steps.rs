@@ -8,8 +8,8 @@ use super::protect::{Recovery, is_ours, not_enabled};
 use super::reason::Reason;
 use super::snapshots::{SnapshotReason, attributed_to, protections_of};
 use super::undo::{
-    Undo, UndoneBy, deprecation_tag_value, disabled_by_us_at, is_deprecated_by_us, is_to_come,
-    permissions_tag_value, permissions_to_save,
+    Undo, UndoneBy, deprecation_tag_value, disabled_by_us_at, is_to_come, permissions_tag_value,
+    permissions_to_save,
 };
 use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
 use crate::model::{
@@ -191,14 +191,13 @@ fn expire(
             let save = permissions.and_then(Result::ok).map(String::into_boxed_str);
             step.instead = Some((lesser, held));
             step.decision.next = Some(Next { action: Step::Deregister, at: times.deregister });
-            let first = times.is_first;
             step.decision.action = match (due, save) {
                 (Step::Disable, Some(save)) => {
                     let names = &policy.tag_names;
                     let deprecation = deprecation_tag_value(image, names, now, true).into();
-                    Action::Disable { save, deprecation, first }
+                    Action::Disable { save, deprecation }
                 }
-                (_, save) => deregister_with(&rule.retire, policy, now, save, first),
+                (_, save) => deregister_with(&rule.retire, policy, now, save),
             };
         }
     }
@@ -215,8 +214,6 @@ pub(crate) struct Times {
     pub(crate) deprecate: Option<Timestamp>,
     pub(crate) disable: Option<Timestamp>,
     pub(crate) deregister: Timestamp,
-    /// Whether EC2 shows no step of ours before the next one.
-    is_first: bool,
 }
 
 /// How much sooner than EC2's clock says a step may come: runs do not begin at the same second every
@@ -281,9 +278,7 @@ impl Times {
             (Some(wait), Some(disable)) => after(to_deregister, disable.max(now), wait, false),
             (wait, _) => after_deprecation(to_deregister, wait.or(before_deregistering)),
         };
-        // A deprecation that is the owner's is no step.
-        let is_ours = !enabled || is_deprecated_by_us(image, &policy.tag_names, now);
-        Self { deprecate, disable, deregister, is_first: clock.is_none() || !is_ours }
+        Self { deprecate, disable, deregister }
     }
 
     /// The first step after `action`, which is due now; the furthest one of several at the same
@@ -319,7 +314,7 @@ fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
     if due <= now {
         step.instead = Some((Action::Wait, next));
         // What failed was never shared.
-        step.decision.action = deregister_with(&rule.retire, policy, now, None, true);
+        step.decision.action = deregister_with(&rule.retire, policy, now, None);
     }
 }
 
@@ -329,7 +324,6 @@ fn deregister_with(
     policy: &Policy,
     now: Timestamp,
     save: Option<Box<str>>,
-    first: bool,
 ) -> Action {
     let at_once = retire.delete_snapshots_after.is_zero();
     Action::Deregister {
@@ -338,7 +332,6 @@ fn deregister_with(
             delete_after: retire.delete_snapshots_after.after(now, &policy.timezone),
             fate: if at_once { SnapshotFate::DeleteWithImage } else { SnapshotFate::DeleteLater },
             save,
-            first,
         },
     }
 }

@@ -64,6 +64,9 @@ pub struct Undo {
     /// Whether its own state tags stay as they are.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep_tags: bool,
+    /// Whether the tag with its former deprecation stays, because that is not restored.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub keep_deprecation: bool,
 }
 
 /// The deprecation that an image had before a step deprecated it.
@@ -105,10 +108,13 @@ impl Undo {
                 UndoneBy::Run { share_back, .. } => enable && share_back.contains(one),
                 UndoneBy::Person => false,
             });
-        let deprecation = saved_deprecation(image, names).filter(|_| match by {
+        let saved = saved_deprecation(image, names);
+        let deprecation = saved.filter(|_| match by {
             UndoneBy::Run { now, .. } => is_deprecated_by_us(image, names, now),
             UndoneBy::Person => true,
         });
+        let keep_deprecation =
+            saved.is_some() && deprecation.is_none() && image.deprecation_time.is_some();
         let undo = Self {
             enable,
             share_with: share_with.into(),
@@ -116,6 +122,7 @@ impl Undo {
             deprecation,
             unmark,
             keep_tags: false,
+            keep_deprecation,
         };
         let has_tags = undo.tag_keys(names).iter().any(|key| image.tags.has(key));
         (has_tags || enable || !undo.unmark.is_empty()).then_some(undo)
@@ -126,7 +133,10 @@ impl Undo {
         if self.keep_tags {
             return Vec::new();
         }
-        let mut keys = vec![names.deprecation.clone(), names.expired_at.clone()];
+        let mut keys = vec![names.expired_at.clone()];
+        if !self.keep_deprecation {
+            keys.push(names.deprecation.clone());
+        }
         if self.not_shared.is_empty() {
             keys.push(names.launch_permissions.clone());
         }

@@ -278,7 +278,7 @@ fn take_step(
             set(&mut image.tags, &names.deprecation, save);
             image.deprecation_time = Some(to_the_minute(now));
         }
-        Action::Disable { save, deprecation, first: _ } => {
+        Action::Disable { save, deprecation } => {
             done.disabled += 1;
             set(&mut image.tags, &names.launch_permissions, save);
             set(&mut image.tags, &names.deprecation, deprecation);
@@ -299,7 +299,15 @@ fn take_step(
 }
 
 fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
-    let Undo { enable, share_with, not_shared: _, deprecation, unmark: _, keep_tags: _ } = undo;
+    let Undo {
+        enable,
+        share_with,
+        not_shared: _,
+        deprecation,
+        unmark: _,
+        keep_tags: _,
+        keep_deprecation: _,
+    } = undo;
     if *enable {
         image.state = ImageState::Available;
         share(image, Box::default());

@@ -80,15 +80,9 @@ pub enum SnapshotAction {
 
 impl SnapshotPlan {
     /// Whether the event `Snapshot Marked` must be accepted by the bus before anything is done about
-    /// the snapshot: an orphan is tagged, or is deleted because of its tag, which may be anybody's. Of
-    /// the other snapshots, the event of their image told when it was deregistered.
+    /// the snapshot. Its tag may be anybody's, so that it does not tell what was announced before.
     pub fn announces(&self, decision: &SnapshotDecision) -> bool {
-        let is_orphan = |reason: &SnapshotReason| matches!(reason, SnapshotReason::Orphaned { .. });
-        match decision.action {
-            SnapshotAction::Mark => true,
-            SnapshotAction::Delete => decision.reasons.iter().any(is_orphan),
-            SnapshotAction::Keep => false,
-        }
+        decision.action != SnapshotAction::Keep
     }
 
     /// Keeps `snapshots` for now, because there was no time to verify them.
