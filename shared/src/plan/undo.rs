@@ -113,8 +113,12 @@ impl Undo {
             UndoneBy::Run { now, .. } => is_deprecated_by_us(image, names, now),
             UndoneBy::Person => true,
         });
-        let keep_deprecation =
-            saved.is_some() && deprecation.is_none() && image.deprecation_time.is_some();
+        // Earlier versions did not write when they set the deprecation time.
+        let is_undated = written(image, names).next().is_none();
+        let keep_deprecation = matches!(saved, Some(Deprecation::At(_)))
+            && deprecation.is_none()
+            && is_undated
+            && image.deprecation_time.is_some();
         let undo = Self {
             enable,
             share_with: share_with.into(),
@@ -450,6 +454,12 @@ mod tests {
         ] {
             assert_eq!(by_run(&theirs), Some(Undo::default()), "{theirs}");
         }
+        // The owner's date that an earlier version wrote down stays there for a person.
+        assert_eq!(by_run(&tagged("2026-11-01T12:01:00Z", later)), None);
+        assert_eq!(
+            by_person(&tagged("2026-11-01T12:01:00Z", later)).unwrap().deprecation,
+            Some(at)
+        );
         let theirs = tagged("2026-10-01T12:00:00Z", "none");
         assert_eq!(by_person(&theirs).unwrap().deprecation, Some(Deprecation::None));
         // A run was cut after it wrote the tag anew and before it set the time.
