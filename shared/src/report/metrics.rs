@@ -24,7 +24,7 @@ const OF_EVERY_SWEEP: [&str; 2] = ["Runs", "NotReached"];
 /// Counts are plain counts, `GiBFreed` is in GiB (which has no unit in CloudWatch), `Seconds` in
 /// seconds; `Runs` is 1 for a sweep, which the schedule started, and 0 for a run that another event
 /// started, so that its absence can raise an alarm. The line has all counts, but only those above
-/// zero and [`OF_EVERY_SWEEP`] are metrics: CloudWatch asks the same price for a zero.
+/// zero, `Runs` and `NotReached` are metrics: CloudWatch asks the same price for a zero.
 pub fn metrics(
     function: &str,
     counts: &Counts,
