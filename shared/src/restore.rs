@@ -79,10 +79,15 @@ impl fmt::Display for RestoreProblem {
                     snapshots.join(", ")
                 )
             }
+            Self::NotEnabled { image, why: NotEnabled::NoTag } => write!(
+                f,
+                "stays disabled, because no tag says that image-steward disabled it; to enable it: aws ec2 enable-image \
+                 --image-id {image}"
+            ),
             Self::NotEnabled { image, why } => {
                 f.write_str(match why {
                     NotEnabled::Protected => "stays disabled, because it is protected from deregistration",
-                    NotEnabled::TagsDisagree => {
+                    NotEnabled::NoTag | NotEnabled::TagsDisagree => {
                         "stays disabled, because its deprecation time is not that of its tags: it was changed since, or somebody else \
                          disabled the image"
                     }
@@ -290,6 +295,11 @@ async fn try_restore(
         }
         Some(what) => {
             done.extend(undo(image, &what, names, now, cloud).await?);
+            let stays = found.state == ImageState::Disabled && !what.enable;
+            let why = NotEnabled::NoTag;
+            let problem = problem.or_else(|| {
+                stays.then(|| RestoreProblem::NotEnabled { image: image.clone(), why })
+            });
             Ok((RestoreStatus::Restored, problem))
         }
     }

@@ -182,6 +182,8 @@ pub enum NotEnabled {
     Protected,
     /// Its deprecation time is not the one that its tags tell of: somebody else disabled it.
     TagsDisagree,
+    /// None of its tags says that a step disabled it.
+    NoTag,
 }
 
 /// What the Recycle Bin could not restore.
@@ -267,6 +269,9 @@ impl fmt::Display for Reason {
             ),
             Self::NotEnabled { why: NotEnabled::Protected } => {
                 f.write_str("stays disabled because of the protection; only `restore` enables it")
+            }
+            Self::NotEnabled { why: NotEnabled::NoTag } => {
+                f.write_str("stays disabled: no tag says that a step disabled it")
             }
             Self::NotEnabled { why: NotEnabled::TagsDisagree } => f.write_str(
                 "stays disabled: its deprecation time is not that of its tags; only `restore` enables it",

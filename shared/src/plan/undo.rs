@@ -92,11 +92,7 @@ impl Undo {
         let is_ours = claims_disabling(image, names);
         let enable = match by {
             UndoneBy::Run { now, .. } => enables(image, names, now),
-            // Some of its tags may have been removed.
-            UndoneBy::Person => {
-                let has_any = image.tags.has(&names.expired_at);
-                is_disabled && (is_ours || has_any || saved_deprecation(image, names).is_some())
-            }
+            UndoneBy::Person => is_disabled && is_ours,
         };
         if is_disabled && is_ours && !enable {
             // Only a person may enable it, and will need the tags.
@@ -153,13 +149,14 @@ impl Undo {
 pub(super) fn enables(image: &Image, names: &TagNames, now: Timestamp) -> bool {
     image.state == ImageState::Disabled
         && !image.protected
+        && claims_disabling(image, names)
         && disabled_by_us_at(image, names, now).is_some()
 }
 
-/// Whether a tag of `image` says that a step disabled it: one of those written before that.
+/// Whether a tag of `image` says that a step disabled it. The tag `deprecation` does not tell: it is
+/// written for what somebody else disabled, too.
 pub(super) fn claims_disabling(image: &Image, names: &TagNames) -> bool {
     saved_permissions(image, names).is_some()
-        || written(image, names).any(|(what, _)| what == DISABLED)
 }
 
 /// The launch permissions that were saved before `image` was disabled; `None` when none of its
@@ -367,19 +364,16 @@ mod tests {
     }
 
     #[test]
-    fn what_lost_its_list_of_launch_permissions_is_enabled_all_the_same() {
-        let with = |tags: &str, deprecated_at: &str| {
-            format!(r#""state":"disabled","deprecation_time":"{deprecated_at}","tags":{{{tags}}}"#)
+    fn what_lost_its_list_of_launch_permissions_stays_disabled() {
+        let with = |tags: &str| {
+            format!(
+                r#""state":"disabled","deprecation_time":"2026-11-01T12:01:00Z","tags":{{{tags}}}"#
+            )
         };
-        let agreed = "2026-11-01T12:01:00Z";
-        let deprecation = format!(r#""s:deprecation":"ami-1 none disabled {AT}""#);
-        assert!(by_run(&with(&deprecation, agreed)).unwrap().enable);
-        // Somebody else disabled it, as far as a run can tell: the tags stay for a person.
-        assert_eq!(by_run(&with(&deprecation, "2026-10-01T12:00:00Z")), None);
-        for tags in [deprecation.as_str(), r#""s:expired-at":"2026-11-01T12:00:00Z""#] {
-            assert!(by_person(&with(tags, agreed)).unwrap().enable, "{tags}");
-        }
-        assert_eq!(by_person(&with("", agreed)), None, "no tag says that a step disabled it");
+        // Its owner may have disabled it before it was deprecated.
+        let deprecation = with(&format!(r#""s:deprecation":"ami-1 none disabled {AT}""#));
+        assert!(!by_run(&deprecation).unwrap().enable && !by_person(&deprecation).unwrap().enable);
+        assert_eq!((by_run(&with("")), by_person(&with(""))), (None, None));
     }
 
     #[test]

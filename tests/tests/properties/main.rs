@@ -305,7 +305,12 @@ proptest! {
             let is_nobodys = |one: &SnapshotId| made_for_of(one).is_none();
             let may_go = |one: &SnapshotId| {
                 let is_own = made_for_of(one).is_none_or(|origin| origin == image.image_id);
-                is_own && !held_with_image.contains(one) && !used.contains(one)
+                let listed = fleet.snapshots.iter().find(|listed| listed.snapshot_id == *one);
+                let waits = listed.and_then(|listed| listed.tags.get("image-steward:delete-after"));
+                let waits = waits.is_some_and(|at| {
+                    at.parse::<Timestamp>().unwrap() > now() + rules.delete_snapshots_after
+                });
+                is_own && !waits && !held_with_image.contains(one) && !used.contains(one)
             };
             let nobodys = image.snapshots.iter().any(is_nobodys);
             let is_zero = rules.delete_snapshots_after.is_zero();
