@@ -65,9 +65,10 @@ fn timeless(mut fleet: Fleet, shared: &BTreeSet<SnapshotId>) -> Fleet {
     fleet.snapshots.retain(|one| !shared.contains(&one.snapshot_id));
     fleet.recycled_snapshots.retain(|one| !shared.contains(&one.snapshot.snapshot_id));
     for image in &mut fleet.images {
-        if image.tags.has("image-steward:expired-at") {
-            image.deprecation_time = image.deprecation_time.map(|_| now());
-        }
+        // A date that has come may be one of a step: the owner's cannot be restored any more.
+        let last = day(DAYS[DAYS.len() - 1]);
+        image.deprecation_time =
+            image.deprecation_time.map(|at| if at <= last { now() } else { at });
         let id = image.image_id.as_str();
         let saves =
             |key: &str| key.ends_with(":deprecation") || key.ends_with(":launch-permissions");
