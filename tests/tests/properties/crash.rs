@@ -18,7 +18,7 @@ use steward_tests::fleet::Fleet;
 
 use super::rules::{Rules, some_rules};
 use super::runs::{images_left, lost_from_sight, reap, scheduled_sweep};
-use super::worlds::{KINDS_OF_HOLDERS, fleet_of, hold, image_id, in_use, made_for, now};
+use super::worlds::{KINDS_OF_HOLDERS, fleet_of, hold, image_id, in_use, now};
 
 /// The days of the runs: enough for every step of every policy, and for waiting once more between
 /// two steps, which a crash right before disabling costs.
@@ -59,8 +59,9 @@ fn begin_use(fake: &Fake, used: UseAt, index: usize) {
 /// later. And without what a copy of an image inherited, which means nothing: a rescue removes it,
 /// and which images are rescued depends on which one was enabled again first.
 ///
-/// And without what EC2 made for no image and several images use: it goes with the last of them, if
-/// nothing holds another snapshot of that one, so that it depends on which is the last.
+/// And without the snapshots that several images use: what becomes of them depends on which image is
+/// the last. One that EC2 made for no image goes with it, if nothing holds another snapshot of that
+/// image; one that EC2 made for an image that has left the Recycle Bin by then stays as its orphan.
 fn timeless(mut fleet: Fleet, shared: &BTreeSet<SnapshotId>) -> Fleet {
     fleet.snapshots.retain(|one| !shared.contains(&one.snapshot_id));
     fleet.recycled_snapshots.retain(|one| !shared.contains(&one.snapshot.snapshot_id));
@@ -98,15 +99,12 @@ fn undated(tags: &Tags) -> Tags {
     tags.iter().map(undated).collect()
 }
 
-/// The snapshots that EC2 made for no image and several images of `fleet` use.
+/// The snapshots that several images of `fleet` use.
 fn shared_by_several(fleet: &Fleet) -> BTreeSet<SnapshotId> {
     let users =
         |id: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(id)).count();
-    let is_described = |id: &SnapshotId| {
-        fleet.snapshots.iter().any(|one| one.snapshot_id == *id && made_for(one).is_some())
-    };
     let used = fleet.images.iter().flat_map(|image| &image.snapshots);
-    used.filter(|id| users(id) > 1 && !is_described(id)).cloned().collect()
+    used.filter(|id| users(id) > 1).cloned().collect()
 }
 
 /// Whether the image is still there, although without the crash it was gone in the end.
