@@ -18,7 +18,7 @@ use steward_tests::fleet::Fleet;
 
 use super::rules::{Rules, some_rules};
 use super::runs::{images_left, lost_from_sight, reap, scheduled_sweep};
-use super::worlds::{KINDS_OF_HOLDERS, fleet_of, hold, image_id, in_use, now};
+use super::worlds::{KINDS_OF_HOLDERS, fleet_of, hold, image_id, in_use, made_for, now};
 
 /// The days of the runs: enough for every step of every policy, and for waiting once more between
 /// two steps, which a crash right before disabling costs.
@@ -59,12 +59,10 @@ fn begin_use(fake: &Fake, used: UseAt, index: usize) {
 /// later. And without what a copy of an image inherited, which means nothing: a rescue removes it,
 /// and which images are rescued depends on which one was enabled again first.
 ///
-/// And without the snapshots that several images use: what becomes of them depends on which image is
-/// the last. One that EC2 made for no image goes with it, if nothing holds another snapshot of that
-/// image; one that EC2 made for an image that has left the Recycle Bin by then stays as its orphan.
-fn timeless(mut fleet: Fleet, shared: &BTreeSet<SnapshotId>) -> Fleet {
-    fleet.snapshots.retain(|one| !shared.contains(&one.snapshot_id));
-    fleet.recycled_snapshots.retain(|one| !shared.contains(&one.snapshot.snapshot_id));
+/// And without `timed`, the snapshots of [`depending_on_time`].
+fn timeless(mut fleet: Fleet, timed: &BTreeSet<SnapshotId>) -> Fleet {
+    fleet.snapshots.retain(|one| !timed.contains(&one.snapshot_id));
+    fleet.recycled_snapshots.retain(|one| !timed.contains(&one.snapshot.snapshot_id));
     for image in &mut fleet.images {
         // A date that has come may be one of a step: the owner's cannot be restored any more.
         let last = day(DAYS[DAYS.len() - 1]);
@@ -99,12 +97,26 @@ fn undated(tags: &Tags) -> Tags {
     tags.iter().map(undated).collect()
 }
 
-/// The snapshots that several images of `fleet` use.
-fn shared_by_several(fleet: &Fleet) -> BTreeSet<SnapshotId> {
+/// The snapshots of `fleet` of which the time decides what becomes of them.
+///
+/// Those that several images use: which image is the last? One that EC2 made for an image that has left
+/// the Recycle Bin by then stays as its orphan. And those that EC2 made for no image, and that go with
+/// their image only if nothing holds another snapshot of it: one that others use, or a mark with a date
+/// to come.
+fn depending_on_time(fleet: &Fleet) -> BTreeSet<SnapshotId> {
     let users =
         |id: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(id)).count();
-    let used = fleet.images.iter().flat_map(|image| &image.snapshots);
-    used.filter(|id| users(id) > 1).cloned().collect()
+    let of = |id: &SnapshotId| fleet.snapshots.iter().find(|one| one.snapshot_id == *id);
+    let is_marked = |id| of(id).is_some_and(|one| one.tags.has("image-steward:delete-after"));
+    let is_made_for_none = |id| of(id).is_none_or(|one| made_for(one).is_none());
+    let mut timed = BTreeSet::new();
+    for image in &fleet.images {
+        timed.extend(image.snapshots.iter().filter(|id| users(id) > 1).cloned());
+        if image.snapshots.iter().any(|id| users(id) > 1 || is_marked(id)) {
+            timed.extend(image.snapshots.iter().filter(|id| is_made_for_none(id)).cloned());
+        }
+    }
+    timed
 }
 
 /// Whether the image is still there, although without the crash it was gone in the end.
@@ -177,10 +189,10 @@ fn check(
                 if used.is_some_and(|(_, _, image)| outlived(&fake, &end, &image_id(image))) {
                     continue;
                 }
-                let shared = shared_by_several(fleet);
+                let timed = depending_on_time(fleet);
                 prop_assert_eq!(
-                    timeless(fake.world(), &shared),
-                    timeless(end.clone(), &shared),
+                    timeless(fake.world(), &timed),
+                    timeless(end.clone(), &timed),
                     "{}",
                     place
                 );
