@@ -1,9 +1,10 @@
 //! What all commands share: the time, the terminal, and the way to be stopped.
 
 use std::io::IsTerminal;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use steward::model::NoDeadline;
+use steward::model::{Clock, NoDeadline};
 use steward::progress::RunContext;
 use steward::report::{Colours, OutputStyle};
 use steward::text_fmt::printable;
@@ -23,6 +24,8 @@ pub struct Context {
     pub style: OutputStyle,
     /// What a person sees while they wait.
     pub progress: ProgressDisplay,
+    /// How long the command has taken.
+    clock: Stopwatch,
     /// Ctrl-C.
     pub interrupt: Interrupt,
     quiet: bool,
@@ -43,18 +46,19 @@ impl Context {
             style: style(arguments.color),
             interrupt: Interrupt::listen(progress.clone()),
             progress,
+            clock: Stopwatch::start(),
             quiet: arguments.quiet,
         }
     }
 
     /// For reading, without a deadline: Ctrl-C ends the process.
     pub fn reading(&self) -> RunContext<'_> {
-        RunContext { deadline: &NoDeadline, progress: &self.progress }
+        RunContext { deadline: &NoDeadline, clock: &self.clock, progress: &self.progress }
     }
 
     /// For changing: Ctrl-C stops the run after the calls in flight.
     pub fn changing(&self) -> RunContext<'_> {
-        RunContext { deadline: &self.interrupt, progress: &self.progress }
+        RunContext { deadline: &self.interrupt, clock: &self.clock, progress: &self.progress }
     }
 
     /// Says something on standard error that is good to know.
@@ -67,6 +71,22 @@ impl Context {
     /// Says something on standard error that must be known.
     pub fn warn(&self, text: impl std::fmt::Display) {
         self.progress.say(&format!("image-steward: {}", printable(&text.to_string())));
+    }
+}
+
+/// The time since it was started.
+struct Stopwatch(Instant);
+
+impl Stopwatch {
+    #[expect(clippy::disallowed_methods, reason = "the core has no clock of its own")]
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock for Stopwatch {
+    fn elapsed(&self) -> Duration {
+        self.0.elapsed()
     }
 }
 

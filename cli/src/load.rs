@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::Timestamp;
+use steward::cloud::PermissionReadings;
 use steward::collect::{self, MissingEvidence};
 use steward::model::{ImageId, Inventory};
 use steward::plan::snapshots::{SnapshotPlan, plan_snapshots};
@@ -20,6 +21,8 @@ pub struct Loaded {
     pub inventory: Inventory,
     pub plan: Plan,
     pub snapshots: SnapshotPlan,
+    /// What was read of single images and snapshots.
+    pub permissions: PermissionReadings,
     /// The account, if it was not read from a file.
     pub live: Option<Live>,
 }
@@ -51,7 +54,8 @@ pub async fn load(
         context.hint(format_args!("the inventory does not say {note}"));
     }
     let snapshots = plan_snapshots(&inventory, policy, now);
-    Ok(Loaded { inventory, plan, snapshots, live: None })
+    let permissions = PermissionReadings::default();
+    Ok(Loaded { inventory, plan, snapshots, permissions, live: None })
 }
 
 impl Loaded {
@@ -84,11 +88,13 @@ pub async fn load_live(
     let mut inventory =
         collect::collect_inventory(&live.aws, &live.target, &scope, now, context).await;
     collect::read_references(&live.aws, &mut inventory, policy, ask, context).await;
-    let plan = collect::plan_verified(&live.aws, &mut inventory, policy, now, context).await;
+    let (plan, mut permissions) =
+        collect::plan_verified(&live.aws, &mut inventory, policy, now, context).await;
     collect::read_snapshot_references(&live.aws, &mut inventory, policy, context).await;
-    let snapshots =
+    let (snapshots, of_snapshots) =
         collect::plan_snapshots_verified(&live.aws, &mut inventory, policy, now, context).await;
-    Loaded { inventory, plan, snapshots, live: None }
+    permissions.snapshots = of_snapshots.snapshots;
+    Loaded { inventory, plan, snapshots, permissions, live: None }
 }
 
 /// What a live run would read before it does anything, and a saved inventory does not hold.

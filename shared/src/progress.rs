@@ -5,7 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::model::{Deadline, NoDeadline};
+use crate::model::{Clock, Deadline, NoDeadline, StoppedClock};
 
 /// Receives what happens during a run.
 pub trait Progress: Send + Sync {
@@ -66,18 +66,21 @@ pub enum Pacing {
     Delayed,
 }
 
-/// How long a run may take, and where it reports its progress.
+/// How long a run may take, how long it has taken, and where it reports its progress.
 #[derive(Clone, Copy)]
 pub struct RunContext<'a> {
     /// When to stop.
     pub deadline: &'a dyn Deadline,
+    /// How long it has taken.
+    pub clock: &'a dyn Clock,
     /// Who is told how far the run is.
     pub progress: &'a dyn Progress,
 }
 
 impl RunContext<'static> {
-    /// No deadline, and nobody watches.
-    pub const UNLIMITED: Self = Self { deadline: &NoDeadline, progress: &NoProgress };
+    /// No deadline, time stands still, and nobody watches: for tests.
+    pub const UNLIMITED: Self =
+        Self { deadline: &NoDeadline, clock: &StoppedClock, progress: &NoProgress };
 }
 
 impl fmt::Debug for RunContext<'_> {
@@ -90,6 +93,11 @@ impl RunContext<'_> {
     /// How much time is left.
     pub fn left(&self) -> Duration {
         self.deadline.left()
+    }
+
+    /// How long the run has taken, from some fixed moment on.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
     }
 
     /// Reports that a part of the run begins.

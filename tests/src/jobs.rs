@@ -22,7 +22,7 @@ pub fn with_job<T>(
     work: impl AsyncFnOnce(&Job<'_>) -> T,
 ) -> T {
     let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
-    let context = RunContext::UNLIMITED;
+    let context = RunContext { clock: fake, ..RunContext::UNLIMITED };
     run(work(&Job {
         cloud: fake,
         instances: fake,

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use steward::apply::{self, Change, Outcome, Status, StepKind, StepRecord};
-use steward::cloud::SnapshotScope;
+use steward::cloud::{PermissionReadings, SnapshotScope};
 use steward::jobs::{Job, Mode};
 use steward::model::{AccountRegion, ReferenceKind, ResourceId, Tags};
 use steward::plan::Plan;
 use steward::plan::reason::Reason;
 use steward::policy::Policy;
-use steward::progress::{NoProgress, RunContext};
+use steward::progress::RunContext;
 use steward_tests::fake::Fake;
 use steward_tests::fleet::{Fleet, FleetInstance, LaunchTemplate, TemplateVersion};
 use steward_tests::jobs::{run, with_job};
@@ -45,7 +45,7 @@ fn planned(fake: &Fake) -> Plan {
 }
 
 fn applied(fake: &Fake, plan: &Plan) -> Outcome {
-    run(apply::apply(plan, &policy(), fake, RunContext::UNLIMITED))
+    run(apply::apply(plan, PermissionReadings::default(), &policy(), fake, RunContext::UNLIMITED))
 }
 
 fn names<'a>(ids: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
@@ -154,7 +154,7 @@ fn snapshots(fake: &Fake) -> Vec<String> {
 }
 
 fn planned_by(policy: &Policy, fake: &Fake) -> Plan {
-    with_job(fake, policy, Mode::Plan, now(), async |job| job.plan_images().await)
+    with_job(fake, policy, Mode::Plan, now(), async |job| job.plan_images().await.0)
 }
 
 fn reaped(policy: &Policy, fake: &Fake) {
@@ -166,9 +166,21 @@ fn a_shared_snapshot_that_people_keep_stays_whichever_image_goes_last() {
     for late in ["ami-2", "ami-3"] {
         let (fake, policy) = sharing(r#""image-steward:keep":"yes""#);
         fake.set(Switches::default().and_fail_about("ec2:DeregisterImage", "InternalError", late));
-        run(apply::apply(&planned_by(&policy, &fake), &policy, &fake, RunContext::UNLIMITED));
+        run(apply::apply(
+            &planned_by(&policy, &fake),
+            PermissionReadings::default(),
+            &policy,
+            &fake,
+            RunContext::UNLIMITED,
+        ));
         fake.set(Switches::default());
-        run(apply::apply(&planned_by(&policy, &fake), &policy, &fake, RunContext::UNLIMITED));
+        run(apply::apply(
+            &planned_by(&policy, &fake),
+            PermissionReadings::default(),
+            &policy,
+            &fake,
+            RunContext::UNLIMITED,
+        ));
         assert_eq!(images(&fake), ["ami-1"], "{late}");
         reaped(&policy, &fake);
         assert_eq!(snapshots(&fake), ["snap-1", "snap-9"], "{late}");
@@ -181,7 +193,13 @@ fn a_shared_snapshot_is_not_lost_when_another_hand_removes_the_second_image() {
         let (fake, policy) = sharing("");
         let plan = planned_by(&policy, &fake);
         fake.change(|fleet| fleet.images.retain(|image| image.image_id.as_str() != other));
-        run(apply::apply(&plan, &policy, &fake, RunContext::UNLIMITED));
+        run(apply::apply(
+            &plan,
+            PermissionReadings::default(),
+            &policy,
+            &fake,
+            RunContext::UNLIMITED,
+        ));
         assert_eq!(images(&fake), ["ami-1"], "{other}");
         let world = fake.world();
         let snapshots =
@@ -203,7 +221,7 @@ fn a_snapshot_that_is_kept_since_the_plan_stays_when_its_image_goes() {
             }
         }
     });
-    run(apply::apply(&plan, &policy, &fake, RunContext::UNLIMITED));
+    run(apply::apply(&plan, PermissionReadings::default(), &policy, &fake, RunContext::UNLIMITED));
     assert_eq!(images(&fake), ["ami-1"]);
     assert!(snapshots(&fake).contains(&"snap-2".to_owned()));
 }
@@ -231,8 +249,9 @@ fn a_deadline_leaves_the_rest_to_the_next_run() {
     let fake = fake();
     let plan = planned(&fake);
     let deadline = || Duration::from_secs(10);
-    let context = RunContext { deadline: &deadline, progress: &NoProgress };
-    let outcome = run(apply::apply(&plan, &policy(), &fake, context));
+    let context = RunContext { deadline: &deadline, ..RunContext::UNLIMITED };
+    let outcome =
+        run(apply::apply(&plan, PermissionReadings::default(), &policy(), &fake, context));
     assert_eq!(names(outcome.not_reached()), ["ami-2", "ami-3"]);
     assert_eq!(outcome.status(), Status::Part);
     assert_eq!(images(&fake).len(), 3);
@@ -263,7 +282,13 @@ fn stopped_after_any_call_nothing_is_changed_any_more_and_the_next_run_ends_the_
             (fake, plan)
         };
         let (whole, plan) = begin();
-        run(apply::apply(&plan, &policy, &whole, RunContext::UNLIMITED));
+        run(apply::apply(
+            &plan,
+            PermissionReadings::default(),
+            &policy,
+            &whole,
+            RunContext::UNLIMITED,
+        ));
         let calls = whole.calls().len();
         assert!(whole.changing_calls().len() >= 2, "{retire}");
         for stop in 0..calls {
@@ -272,14 +297,21 @@ fn stopped_after_any_call_nothing_is_changed_any_more_and_the_next_run_ends_the_
                 true => Duration::MAX,
                 false => Duration::ZERO,
             };
-            let context = RunContext { deadline: &stopped, progress: &NoProgress };
-            let outcome = run(apply::apply(&plan, &policy, &fake, context));
+            let context = RunContext { deadline: &stopped, ..RunContext::UNLIMITED };
+            let outcome =
+                run(apply::apply(&plan, PermissionReadings::default(), &policy, &fake, context));
             let changed: Vec<_> =
                 fake.calls().into_iter().skip(stop).filter(|c| c.changes()).collect();
             assert!(changed.is_empty(), "{retire}, stopped after {stop}: {changed:?}");
             assert_eq!(outcome.failed().collect::<Vec<_>>(), [] as [&StepRecord; 0]);
             let plan = planned_by(&policy, &fake);
-            run(apply::apply(&plan, &policy, &fake, RunContext::UNLIMITED));
+            run(apply::apply(
+                &plan,
+                PermissionReadings::default(),
+                &policy,
+                &fake,
+                RunContext::UNLIMITED,
+            ));
             assert_eq!(fake.world(), whole.world(), "{retire}, stopped after {stop}");
         }
     }
@@ -323,11 +355,11 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
             policy: &policy,
             mode: Mode::Apply,
             now: now(),
-            context: RunContext { deadline: &deadline, progress: &NoProgress },
+            context: RunContext { deadline: &deadline, ..RunContext::UNLIMITED },
         };
         let (plan, outcome) = run(async {
-            let plan = job.plan_images().await;
-            let outcome = job.apply_images(&plan).await;
+            let (plan, permissions) = job.plan_images().await;
+            let outcome = job.apply_images(&plan, permissions).await;
             (plan, outcome)
         });
         assert_eq!((plan.summary.deregister, plan.summary.expire, plan.summary.wait), (0, 0, 2));

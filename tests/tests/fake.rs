@@ -12,6 +12,7 @@ use steward::model::{
     ComputeEnvironments, ImageId, LaunchPermission, ReferenceScope, ResourceId, SnapshotFate,
     SnapshotId, TemplateVersions,
 };
+use steward_tests::FRESH;
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage};
 
@@ -42,7 +43,7 @@ const SCOPE: ReferenceScope = ReferenceScope {
 async fn frozen_listings_are_old_but_what_is_found_is_new() {
     let fake = account();
     fake.freeze_listings();
-    fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater).await.unwrap();
+    fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     assert_eq!(fake.list_images().await.unwrap().images.len(), 2);
     assert_eq!(fake.find_image(&id("ami-1")).await.unwrap(), None);
     fake.thaw_listings();
@@ -65,8 +66,8 @@ async fn somebody_else_changes_the_account() {
 async fn after_the_plug_is_pulled_nothing_answers() {
     let fake = account();
     fake.unplug_after(1);
-    fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater).await.unwrap();
-    let error = fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater).await.unwrap_err();
+    fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
+    let error = fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater, FRESH).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unreachable);
     assert_eq!(fake.list_images().await.unwrap_err().kind, ErrorKind::Unreachable);
     assert_eq!(fake.world().images.len(), 1);
@@ -83,7 +84,7 @@ async fn calls_are_recorded_with_what_they_were_about() {
     fake.set_tags(&one, &tags).await.unwrap();
     fake.fail("ec2:DeregisterImage", 1, "InternalError");
     for _ in 0..2 {
-        let _ = fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater).await;
+        let _ = fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater, FRESH).await;
     }
     let deregister = Call::Deregister(id("ami-1"), SnapshotFate::DeleteLater);
     let expected = [Call::SetTags(one.to_vec(), tags), deregister.clone(), deregister];
@@ -109,12 +110,12 @@ async fn what_the_provider_knows_is_as_old_as_its_listings() {
         fleet.instances.push(serde_json::from_value(instance).unwrap());
         fleet.images[0].tags = [("Team", "red")].into_iter().collect();
     });
-    fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater).await.unwrap();
+    fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     assert_eq!(known().await, (0, 0, 0));
     // What is asked about one thing, and every change, sees the present.
-    assert_eq!(fake.find_instances_of(&id("ami-1")).await.unwrap().len(), 1);
+    assert_eq!(fake.find_instances_of(&[id("ami-1")]).await.unwrap().len(), 1);
     fake.recover_image(&id("ami-2")).await.unwrap();
-    fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater).await.unwrap();
+    fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     fake.thaw_listings();
     assert_eq!(known().await, (1, 1, 1));
 }
@@ -129,11 +130,11 @@ async fn the_bin_goes_by_the_clock() {
             .map(|one| (one.entered_at.unwrap(), one.leaves_at.unwrap()))
             .collect::<Vec<_>>()
     };
-    fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater).await.unwrap();
+    fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     let first = (at("2026-11-22T12:00:00Z"), at("2026-12-06T12:00:00Z"));
     assert_eq!(in_bin().await, [first]);
     fake.set_clock(at("2026-12-06T11:59:59Z"));
-    fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater).await.unwrap();
+    fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     let second = (at("2026-12-06T11:59:59Z"), at("2026-12-20T11:59:59Z"));
     assert_eq!(in_bin().await.len(), 2);
     fake.set_clock(at("2026-12-06T12:00:00Z"));
@@ -163,9 +164,9 @@ async fn reading_counts_against_the_plug_too() {
     let fake = account();
     fake.unplug_after_calls(2);
     assert_eq!(fake.list_images().await.unwrap().images.len(), 2);
-    fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater).await.unwrap();
+    fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     no_answer(fake.find_image(&id("ami-2")).await);
-    no_answer(fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater).await);
+    no_answer(fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater, FRESH).await);
     no_answer(fake.recover_image(&id("ami-1")).await);
     assert_eq!(fake.world().images.len(), 1);
     fake.plug_in();
@@ -179,8 +180,8 @@ async fn a_call_takes_effect_whose_answer_nobody_hears() {
     let tags = [("Team", "red")].into_iter().collect();
     fake.unplug_in_call(2);
     assert!(fake.find_image(&id("ami-1")).await.unwrap().is_some());
-    no_answer(fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater).await);
-    no_answer(fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater).await);
+    no_answer(fake.deregister(&id("ami-1"), SnapshotFate::DeleteLater, FRESH).await);
+    no_answer(fake.deregister(&id("ami-2"), SnapshotFate::DeleteLater, FRESH).await);
     no_answer(fake.set_tags(&[ResourceId::Image(id("ami-2"))], &tags).await);
     no_answer(fake.list_images().await);
     let world = fake.world();

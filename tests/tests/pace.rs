@@ -107,10 +107,10 @@ async fn sweep(aws: &Aws, now: Timestamp, seconds: Option<u64>) -> (Outcome, Dur
         policy: &policy,
         mode: Mode::Apply,
         now,
-        context: RunContext { deadline: &left, progress: &NoProgress },
+        context: RunContext { deadline: &left, ..RunContext::UNLIMITED },
     };
-    let plan = job.plan_images().await;
-    let outcome = job.apply_images(&plan).await;
+    let (plan, permissions) = job.plan_images().await;
+    let outcome = job.apply_images(&plan, permissions).await;
     (outcome, begun.elapsed())
 }
 

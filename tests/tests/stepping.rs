@@ -5,7 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use steward::apply::{self, Change, Outcome, Status, StepKind};
-use steward::cloud::SnapshotScope;
+use steward::cloud::{PermissionReadings, SnapshotScope};
 use steward::jobs::{Job, Mode};
 use steward::model::{ImageState, ReferenceKind, SnapshotFate, TagNames, Tags, join_permissions};
 use steward::plan::reason::Reason;
@@ -62,12 +62,12 @@ fn applying<T>(
 }
 
 fn planned(fake: &Fake, policy: &Policy) -> Plan {
-    applying(fake, policy, now(), async |job| job.plan_images().await)
+    applying(fake, policy, now(), async |job| job.plan_images().await.0)
 }
 
 fn applied(fake: &Fake, policy: &Policy, plan: &Plan) -> Outcome {
     fake.forget_calls();
-    run(apply::apply(plan, policy, fake, RunContext::UNLIMITED))
+    run(apply::apply(plan, PermissionReadings::default(), policy, fake, RunContext::UNLIMITED))
 }
 
 fn reaped(fake: &Fake, policy: &Policy, at: Timestamp) -> Outcome {
@@ -117,7 +117,7 @@ fn what_a_step_destroys_is_written_down_before_it() {
             vec![
                 "tag expired-at",
                 "tag launch-permissions",
-                "tag delete-after,image,snapshot",
+                "tag delete-after,image",
                 "deregister",
             ],
         ),
@@ -149,8 +149,8 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
     let day = |days: i64| now() + SignedDuration::from_hours(24 * days);
     for days in [0, 1] {
         applying(&fake, &policy, day(days), async |job| {
-            let plan = job.plan_images().await;
-            job.apply_images(&plan).await
+            let (plan, permissions) = job.plan_images().await;
+            job.apply_images(&plan, permissions).await
         });
     }
     let taken = image(&fake, "ami-2");
@@ -159,8 +159,8 @@ fn a_rescue_gives_everything_back_and_takes_the_tags_off_last() {
     fake.change(|fleet| use_by_parameter(fleet, "ami-2"));
     fake.forget_calls();
     let outcome = applying(&fake, &policy, day(2), async |job| {
-        let plan = job.plan_images().await;
-        job.apply_images(&plan).await
+        let (plan, permissions) = job.plan_images().await;
+        job.apply_images(&plan, permissions).await
     });
     assert_eq!(outcome.images_done(StepKind::Rescue).count(), 1);
     assert_eq!(changes(&fake), ["enable", "share", "deprecate", "removetags"]);
@@ -413,8 +413,8 @@ fn sweep_for_two_months(fake: &Fake, policy: &Policy) {
     for day in (0..60).step_by(3) {
         let at = now() + SignedDuration::from_hours(24 * day);
         applying(fake, policy, at, async |job| {
-            let plan = job.plan_images().await;
-            job.apply_images(&plan).await;
+            let (plan, permissions) = job.plan_images().await;
+            job.apply_images(&plan, permissions).await;
         });
     }
 }
@@ -569,7 +569,13 @@ fn a_snapshot_that_is_shared_since_the_plan_is_not_deleted() {
                 fleet.snapshots.iter_mut().find(|one| one.snapshot_id.as_str() == "snap-9");
             snapshot.unwrap().create_volume_permissions = with.into_iter().collect();
         });
-        let outcome = run(apply::apply_snapshots(&plan, &policy, &fake, RunContext::UNLIMITED));
+        let outcome = run(apply::apply_snapshots(
+            &plan,
+            PermissionReadings::default(),
+            &policy,
+            &fake,
+            RunContext::UNLIMITED,
+        ));
         let left = fake.world().snapshots.iter().any(|one| one.snapshot_id.as_str() == "snap-9");
         assert_eq!(left, shared, "{outcome:?}");
     }

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use steward::apply::{self, MAX_DENIED_CALLS, Outcome, StepKind};
+use steward::cloud::PermissionReadings;
 use steward::jobs::Mode;
 use steward::policy::Policy;
 use steward::progress::RunContext;
@@ -35,8 +36,9 @@ fn sweep(fake: &Fake, day: i64) -> Outcome {
     let now = "2026-11-22T12:00:01Z".parse::<Timestamp>().unwrap();
     let now = now + SignedDuration::from_hours(24 * day);
     with_job(fake, &policy, Mode::Apply, now, async |job| {
-        let plan = job.plan_images().await;
-        apply::apply(&plan, &policy, fake, RunContext::UNLIMITED).await
+        let (plan, permissions) = job.plan_images().await;
+        apply::apply(&plan, PermissionReadings::default(), &policy, fake, RunContext::UNLIMITED)
+            .await
     })
 }
 

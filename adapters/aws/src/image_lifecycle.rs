@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{DeleteSnapshotReturnCode, SnapshotReturnCodes};
 use jiff::Timestamp;
-use steward::cloud::{CloudError, Deregistered, ErrorKind, ImageReader, ImageWriter};
+use steward::cloud::{CloudError, Deregistered, ErrorKind, Freshness, ImageReader, ImageWriter};
 use steward::model::{Image, ImageId, ImageState, SnapshotFate, SnapshotId};
 
 use super::Aws;
@@ -50,15 +50,19 @@ impl ImageWriter for Aws {
         &self,
         image: &ImageId,
         snapshots: SnapshotFate,
-    ) -> Result<Deregistered, CloudError> {
+        check: Freshness<'_>,
+    ) -> Result<Option<Deregistered>, CloudError> {
         let mut request = self.clients.ec2.deregister_image().image_id(image.as_str());
         if snapshots == SnapshotFate::DeleteWithImage {
             request = request.delete_associated_snapshots(true);
         }
-        match self.send(ApiCall::DeregisterImage, request.send()).await {
-            Ok(answer) => Ok(deregistered(image, answer.delete_snapshot_results())),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(Deregistered::default()),
-            Err(error) => Err(error),
+        match self.send_if(check, ApiCall::DeregisterImage, request.send()).await {
+            None => Ok(None),
+            Some(Ok(answer)) => Ok(Some(deregistered(image, answer.delete_snapshot_results()))),
+            Some(Err(error)) if error.kind == ErrorKind::NotFound => {
+                Ok(Some(Deregistered::default()))
+            }
+            Some(Err(error)) => Err(error),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Images: listing and finding them.
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::{Image as Ec2Image, ImageTypeValues};
+use aws_sdk_ec2::types::{Filter, Image as Ec2Image, ImageTypeValues};
 use jiff::Timestamp;
 use steward::cloud::{CloudError, ErrorKind, ImageListing, ImageReader};
 use steward::model::{Image, ImageId, ImageState, SnapshotId};
@@ -9,6 +9,7 @@ use steward::model::{Image, ImageId, ImageState, SnapshotId};
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
+use super::pagination::{FILTER_VALUES, filter};
 use super::tags::tags_of;
 
 /// The largest page that DescribeImages gives.
@@ -18,33 +19,35 @@ const PAGE: i32 = 1000;
 impl ImageReader for Aws {
     async fn list_images(&self) -> Result<ImageListing, CloudError> {
         let mut found = ImageListing::default();
-        self.each_page(
-            ApiCall::DescribeImages,
-            |token| {
-                // Owners see their own deprecated images anyway, but not the disabled ones.
-                let request = self
-                    .clients
-                    .ec2
-                    .describe_images()
-                    .owners("self")
-                    .include_disabled(true)
-                    .max_results(PAGE)
-                    .set_next_token(token);
-                request.send()
-            },
-            |page| {
-                for image in self.listed(ApiCall::DescribeImages, page.images)? {
-                    // Kernels and ramdisks have ids of their own, and no policy is about them.
-                    let kind = image.image_type.as_ref().map_or("", ImageTypeValues::as_str);
-                    match kind {
-                        "" | "machine" => found.images.push(image_of(image)?),
-                        _ => found.other_types += 1,
-                    }
-                }
-                Ok(page.next_token)
-            },
-        )
+        self.own_images(&[], |image| {
+            // Kernels and ramdisks have ids of their own, and no policy is about them.
+            let kind = image.image_type.as_ref().map_or("", ImageTypeValues::as_str);
+            match kind {
+                "" | "machine" => found.images.push(image_of(image)?),
+                _ => found.other_types += 1,
+            }
+            Ok(())
+        })
         .await?;
+        Ok(found)
+    }
+
+    /// A filter and not a list of ids, because one missing id in a list fails the whole call.
+    async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError> {
+        let mut found = Vec::with_capacity(images.len());
+        for some in images.chunks(FILTER_VALUES) {
+            let filters = [filter("image-id", some.iter().map(ImageId::as_str))];
+            self.own_images(&filters, |image| {
+                let image = image_of(image)?;
+                if !some.contains(&image.image_id) {
+                    let message = format!("{} was not asked for", image.image_id);
+                    return Err(bad_answer(ApiCall::DescribeImages, message));
+                }
+                found.push(image);
+                Ok(())
+            })
+            .await?;
+        }
         Ok(found)
     }
 
@@ -66,6 +69,39 @@ impl ImageReader for Aws {
             }
             None => Ok(None),
         }
+    }
+}
+
+impl Aws {
+    /// Passes the account's own images to `take`, disabled ones too, those that the filters let through.
+    async fn own_images(
+        &self,
+        filters: &[Filter],
+        mut take: impl FnMut(Ec2Image) -> Result<(), CloudError> + Send,
+    ) -> Result<(), CloudError> {
+        self.each_page(
+            ApiCall::DescribeImages,
+            |token| {
+                // Owners see their own deprecated images anyway, but not the disabled ones.
+                let request = self
+                    .clients
+                    .ec2
+                    .describe_images()
+                    .owners("self")
+                    .include_disabled(true)
+                    .max_results(PAGE)
+                    .set_filters((!filters.is_empty()).then(|| filters.to_vec()))
+                    .set_next_token(token);
+                request.send()
+            },
+            |page| {
+                for image in self.listed(ApiCall::DescribeImages, page.images)? {
+                    take(image)?;
+                }
+                Ok(page.next_token)
+            },
+        )
+        .await
     }
 }
 

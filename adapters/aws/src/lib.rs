@@ -42,7 +42,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
-use steward::cloud::CloudError;
+use steward::cloud::{CloudError, Freshness};
 use steward::model::{AccountId, Region};
 
 use self::api_call::ApiCall;
@@ -120,6 +120,25 @@ impl Aws {
         self.limits.wait_for(call).await;
         tracing::debug!(call = call.name(), "calling");
         request.await.map_err(|error| error::failed(call, &error))
+    }
+
+    /// The same for a removal, which is sent only if its `check` is still fresh when it may be made. The
+    /// SDK may repeat it later than that.
+    async fn send_if<T, E>(
+        &self,
+        check: Freshness<'_>,
+        call: ApiCall,
+        request: impl Future<Output = Result<T, SdkError<E>>>,
+    ) -> Option<Result<T, CloudError>>
+    where
+        E: ProvideErrorMetadata + Error + 'static,
+    {
+        self.limits.wait_for(call).await;
+        if !check() {
+            return None;
+        }
+        tracing::debug!(call = call.name(), "calling");
+        Some(request.await.map_err(|error| error::failed(call, &error)))
     }
 
     /// The ARN of a resource in this account and Region.

@@ -9,11 +9,21 @@ use std::error::Error;
 use std::future::Future;
 
 use aws_sdk_ec2::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_ec2::types::Filter;
 use steward::cloud::CloudError;
 
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
+
+/// EC2 takes at most 200 values for a filter.
+pub(super) const FILTER_VALUES: usize = 200;
+
+/// Lets through what has one of these values, at most [`FILTER_VALUES`].
+pub(super) fn filter<'a>(name: &str, values: impl Iterator<Item = &'a str>) -> Filter {
+    let values = values.map(str::to_owned).collect();
+    Filter::builder().name(name).set_values(Some(values)).build()
+}
 
 /// A place in a listing.
 struct Pages {

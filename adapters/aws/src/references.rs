@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use aws_sdk_ec2::types::Filter;
 use futures_util::future::join_all;
 use futures_util::join;
 use steward::cloud::{CloudError, ReferenceReader, SourceAnswer};
@@ -24,6 +23,7 @@ use super::image_texts::{ResolvedImages, TextError, snapshots_in};
 use super::launch_configurations::NamedConfiguration;
 use super::launch_sources::{self, LaunchSource};
 use super::launch_templates::{Named, Templates, VersionKey, VersionRead};
+use super::pagination::{FILTER_VALUES, filter};
 
 const TEMPLATES: ApiCall = ApiCall::DescribeLaunchTemplateVersions;
 
@@ -90,9 +90,13 @@ impl ReferenceReader for Aws {
         Ok(found.into_iter().collect())
     }
 
-    async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
-        let filter = Filter::builder().name("image-id").values(image.as_str()).build();
-        self.living(Some(filter)).await
+    async fn find_instances_of(&self, images: &[ImageId]) -> Result<Vec<Reference>, CloudError> {
+        let mut found = Vec::new();
+        for some in images.chunks(FILTER_VALUES) {
+            let filter = filter("image-id", some.iter().map(ImageId::as_str));
+            found.extend(self.living(Some(filter)).await?);
+        }
+        Ok(found)
     }
 
     /// The snapshots that launch configurations and the versions of templates name in their own

@@ -3,20 +3,20 @@
 use async_trait::async_trait;
 use aws_sdk_ec2::types::{Filter, Snapshot as Ec2Snapshot, SnapshotState};
 use steward::cloud::{
-    CloudError, ErrorKind, SnapshotDeletion, SnapshotReader, SnapshotScope, SnapshotWriter,
+    CloudError, ErrorKind, Freshness, SnapshotDeletion, SnapshotReader, SnapshotScope,
+    SnapshotWriter,
 };
 use steward::model::{Snapshot, SnapshotId};
 
 use super::Aws;
 use super::api_call::ApiCall;
 use super::error::{bad_answer, is_in_use};
+use super::pagination::{FILTER_VALUES, filter};
 use super::tags::{literally, tags_of};
 use super::time::timestamp;
 
 /// The largest page that DescribeSnapshots gives.
 const PAGE: i32 = 1000;
-/// EC2 takes at most 200 values for a filter.
-const FILTER_VALUES: usize = 200;
 
 #[async_trait]
 impl SnapshotReader for Aws {
@@ -34,8 +34,7 @@ impl SnapshotReader for Aws {
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError> {
         let mut found = Vec::with_capacity(snapshots.len());
         for some in snapshots.chunks(FILTER_VALUES) {
-            let ids = some.iter().map(|id| id.as_str().to_owned()).collect();
-            let filter = Filter::builder().name("snapshot-id").set_values(Some(ids)).build();
+            let filter = filter("snapshot-id", some.iter().map(SnapshotId::as_str));
             found.extend(self.own_snapshots(Some(filter)).await?);
         }
         Ok(found)
@@ -69,14 +68,20 @@ impl SnapshotReader for Aws {
 
 #[async_trait]
 impl SnapshotWriter for Aws {
-    async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError> {
+    async fn delete_snapshot(
+        &self,
+        snapshot: &SnapshotId,
+        check: Freshness<'_>,
+    ) -> Result<Option<SnapshotDeletion>, CloudError> {
         let request = self.clients.ec2.delete_snapshot().snapshot_id(snapshot.as_str());
-        match self.send(ApiCall::DeleteSnapshot, request.send()).await {
-            Ok(_) => Ok(SnapshotDeletion::Deleted),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
-            Err(error) if is_in_use(&error) => Ok(SnapshotDeletion::InUse),
-            Err(error) => Err(error),
-        }
+        let deletion = match self.send_if(check, ApiCall::DeleteSnapshot, request.send()).await {
+            None => return Ok(None),
+            Some(Ok(_)) => SnapshotDeletion::Deleted,
+            Some(Err(error)) if error.kind == ErrorKind::NotFound => SnapshotDeletion::AlreadyGone,
+            Some(Err(error)) if is_in_use(&error) => SnapshotDeletion::InUse,
+            Some(Err(error)) => return Err(error),
+        };
+        Ok(Some(deletion))
     }
 }
 

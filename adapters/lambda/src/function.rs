@@ -109,7 +109,7 @@ impl Function {
         &self,
         invocation: Invocation<'_>,
         left: impl Fn() -> Duration + Sync,
-        took: impl Fn() -> Duration,
+        took: impl Fn() -> Duration + Sync,
     ) -> Result<Value, FunctionError> {
         // cargo-lambda's local runtime gives every event a deadline in 1970. One that has passed
         // before the work begins is no deadline; the real runtime never sends such.
@@ -129,7 +129,7 @@ impl Function {
         &self,
         Invocation { event, arn, now }: Invocation<'_>,
         left: &dyn Deadline,
-        took: impl Fn() -> Duration,
+        took: impl Fn() -> Duration + Sync,
     ) -> Result<Value, FunctionError> {
         let cloud = self.aws.get_or_try_init(|| self.account(arn)).await?;
         let target =
@@ -137,7 +137,7 @@ impl Function {
         let policy = self.policy(cloud).await?;
         let cloud = &cloud.clone().accepting_absent_lists(&policy.safety.absent_is_empty)?;
         let mode = self.settings.mode;
-        let context = RunContext { deadline: left, progress: &NoProgress };
+        let context = RunContext { deadline: left, clock: &took, progress: &NoProgress };
         let (instances, target, policy) = (cloud, &target, &policy);
         let bus = self.settings.event_bus.as_deref().map(|name| NamedBus { bus: cloud, name });
         let job = Job { cloud, instances, bus, target, policy, mode, now, context };

@@ -59,14 +59,14 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
         now: context.now,
         context: context.changing(),
     };
-    let plan = job.plan_images().await;
+    let (plan, permissions) = job.plan_images().await;
     if output.format == Format::Table {
         context
             .progress
             .pause(|| print(&report::plan_text(&plan, None, &Rows::Changes, context.style)))?;
     }
     context.interrupt.begin_changes();
-    let images = job.apply_images(&plan).await;
+    let images = job.apply_images(&plan, permissions).await;
     // Looking for what is due takes calls that nobody wants any more.
     let snapshots = match context.interrupt.has_come() {
         true => None,
@@ -148,7 +148,7 @@ async fn run_saved(
     let live = live::connect(place, context).await?.under(&policy)?;
     saved.fits(&live.target, context.now).map_err(wrong)?;
     let loaded = load_live(&live, &policy, context.now, &[], context).await;
-    let Loaded { inventory, plan: images, snapshots, .. } = loaded;
+    let Loaded { inventory, plan: images, snapshots, permissions, .. } = loaded;
     let fresh = FreshPlan { images, snapshots };
     let planned_at = saved.plan.planned_at;
     let then = FreshPlan {
@@ -162,8 +162,9 @@ async fn run_saved(
     } else {
         context.interrupt.begin_changes();
         let FreshPlan { images: plan, snapshots: fresh } = saved.agreed(fresh);
-        images = apply::apply(&plan, &policy, &live.aws, context.changing()).await;
-        snapshots = apply::apply_snapshots(&fresh, &policy, &live.aws, context.changing()).await;
+        let (aws, changing) = (&live.aws, context.changing());
+        images = apply::apply(&plan, permissions.clone(), &policy, aws, changing).await;
+        snapshots = apply::apply_snapshots(&fresh, permissions, &policy, aws, changing).await;
     }
     context.progress.end();
     let refused = images.refusal.clone().or_else(|| snapshots.refusal.clone());

@@ -7,40 +7,36 @@ use std::collections::HashSet;
 
 use futures_util::stream::{self, StreamExt};
 
-use super::recheck::{Rechecker, ReferenceCheck};
-use super::undo::{RestoreStep, undo};
-use super::{Change, MARGIN, Outcome, StepKind, StepResult, TagBatches};
-use crate::cloud::{Cloud, CloudError, ErrorKind};
-use crate::model::{ImageId, ResourceId, Snapshot, SnapshotFate, SnapshotId, Tags};
+use super::undo::{RestoreStep, undo_all};
+use super::{Change, IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
+use crate::cloud::{Cloud, CloudError, ErrorKind, PermissionReadings};
+use crate::model::{ImageId, ResourceId, SnapshotId, Tags};
 use crate::plan::reason::Reason;
-use crate::plan::snapshots::protections_of;
-use crate::plan::{Action, Decision, Plan, Removal, Step};
+use crate::plan::{Action, Decision, Plan, Step};
 use crate::policy::Policy;
 use crate::progress::RunContext;
 
-/// How many images one call asks about their references, and how many such calls are in flight. An
-/// image waits only for the others of its batch: at the provider's 5 deregistrations a second, a few
-/// seconds pass between the check of its references and its removal.
-const BATCH: usize = 10;
-const BATCHES_IN_FLIGHT: usize = 2;
-/// How many images of a batch are worked on at once. With a round trip of some 100 ms this keeps
-/// 5 deregistrations a second going, which is what the provider allows in the long run.
-const IN_FLIGHT: usize = 5;
+/// How many images are rescued together.
+const RESCUED_TOGETHER: usize = 20;
 
-/// Carries out `plan`. Applying the same plan twice removes nothing more.
+/// Carries out `plan`. Applying the same plan twice removes nothing more. `permissions` is what was read
+/// for the plan; what it lacks is read.
 pub async fn apply(
     plan: &Plan,
+    permissions: PermissionReadings,
     policy: &Policy,
     cloud: &dyn Cloud,
     context: RunContext<'_>,
 ) -> Outcome {
-    apply_with(&mut TagBatches::new(cloud, plan.planned_at), plan, policy, cloud, context).await
+    let batches = TagBatches::new(cloud, plan.planned_at);
+    apply_with(&batches, plan, permissions, policy, cloud, context).await
 }
 
 /// The same in a run that also writes other tags.
 pub(crate) async fn apply_with(
-    batches: &mut TagBatches<'_>,
+    batches: &TagBatches<'_>,
     plan: &Plan,
+    permissions: PermissionReadings,
     policy: &Policy,
     cloud: &dyn Cloud,
     context: RunContext<'_>,
@@ -64,15 +60,15 @@ pub(crate) async fn apply_with(
             }
         }
     }
-    let run = Run { plan, policy, cloud, context };
+    let run = ImageRun { plan, policy, cloud, context, batches };
     run.rescue(&mut outcome).await;
-    let unmarked = run.mark(batches, &mut outcome).await;
+    let unmarked = run.mark(&mut outcome).await;
     let steps = plan.decisions.iter().filter(|one| unmarked.may_go_on(one));
     let (deprecations, rest): (Vec<_>, Vec<_>) = steps
         .filter(|one| step_of(&one.action).is_some())
         .partition(|one| matches!(one.action, Action::Deprecate { .. }));
-    run.all(deprecations, &mut outcome).await;
-    run.all(rest, &mut outcome).await;
+    run.deprecate_all(deprecations, &mut outcome).await;
+    run.disable_and_deregister(rest, permissions, &mut outcome).await;
     outcome.sorted()
 }
 
@@ -96,17 +92,18 @@ impl Unmarked {
 }
 
 /// What a step ended with: a result of its own, or the part of it that failed.
-type Stepped = Result<StepResult, (StepKind, CloudError)>;
+pub(super) type Stepped = Result<StepResult, (StepKind, CloudError)>;
 
 /// Everything that the steps have in common.
-struct Run<'a> {
-    plan: &'a Plan,
-    policy: &'a Policy,
-    cloud: &'a dyn Cloud,
-    context: RunContext<'a>,
+pub(super) struct ImageRun<'a> {
+    pub(super) plan: &'a Plan,
+    pub(super) policy: &'a Policy,
+    pub(super) cloud: &'a dyn Cloud,
+    pub(super) context: RunContext<'a>,
+    pub(super) batches: &'a TagBatches<'a>,
 }
 
-impl Run<'_> {
+impl ImageRun<'_> {
     /// What is wanted again comes first: it must not wait behind a long list of removals.
     async fn rescue(&self, outcome: &mut Outcome) {
         let rescues = self.plan.decisions.iter().filter_map(|decision| match &decision.action {
@@ -118,33 +115,24 @@ impl Run<'_> {
             self.context.stage("rescuing images", Some(rescues.len()));
         }
         let (names, now) = (&self.policy.tag_names, self.plan.planned_at);
-        for (image, what) in rescues {
+        for some in rescues.chunks(RESCUED_TOGETHER) {
             if self.context.left() < MARGIN {
-                outcome.record(image, StepKind::Rescue, StepResult::NotReached);
+                for (image, _) in some {
+                    outcome.record(*image, StepKind::Rescue, StepResult::NotReached);
+                }
                 continue;
             }
-            let undone = undo(image, what, names, now, self.cloud).await;
-            self.context.done(1);
-            match undone {
-                Ok(steps) => {
-                    tracing::info!(image_id = %image, "rescued");
-                    outcome.record(image, StepKind::Rescue, StepResult::Done);
-                    for step in steps {
-                        let RestoreStep::NotShared { with } = step else { continue };
-                        let with = with.into();
-                        let reasons = vec![Reason::SharingNotRestored { with }];
-                        let kept = Change::Kept { reasons };
-                        outcome.record(image, StepKind::Share, StepResult::Changed(kept));
-                    }
-                }
-                Err(error) => outcome.fail(image, StepKind::Rescue, &error),
+            let undone = undo_all(some, names, now, self.cloud).await;
+            self.context.done(some.len());
+            for ((image, _), undone) in some.iter().zip(undone) {
+                record_rescue(image, undone, outcome);
             }
         }
     }
 
     /// Tags what is newly expired, all images in one batch: they get the same tag. What goes at
     /// once is tagged too, so that a role can be denied every image that is not.
-    async fn mark(&self, batches: &mut TagBatches<'_>, outcome: &mut Outcome) -> Unmarked {
+    async fn mark(&self, outcome: &mut Outcome) -> Unmarked {
         let plan = self.plan;
         let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
         let mut unmarked = Unmarked(HashSet::new());
@@ -162,7 +150,7 @@ impl Run<'_> {
         let resources: Vec<ResourceId> = newly.iter().map(|one| (&one.image_id).into()).collect();
         let key = self.policy.tag_names.expired_at.as_str();
         let mark: Tags = [(key, plan.planned_at.to_string())].into_iter().collect();
-        let results = batches.set_tags(&resources, &mark).await;
+        let results = self.batches.set_tags(&resources, &mark).await;
         for (decision, result) in newly.into_iter().zip(results) {
             let image = &decision.image_id;
             match result {
@@ -181,211 +169,84 @@ impl Run<'_> {
         unmarked
     }
 
-    /// Takes the steps of all these decisions, as far as time suffices.
-    async fn all(&self, decisions: Vec<&Decision>, outcome: &mut Outcome) {
-        let Some(first) = decisions.first() else { return };
-        self.context.stage("checking references again", None);
-        let rechecker =
-            &Rechecker::begin(self.plan, self.policy, self.cloud, &decisions, self.context).await;
-        let stage = match first.action {
-            Action::Deprecate { .. } => "deprecating images",
-            _ => "disabling and deregistering images",
-        };
-        self.context.stage(stage, Some(decisions.len()));
-        let mut results = stream::iter(decisions.chunks(BATCH))
-            .map(|batch| async move {
-                let images: Vec<ImageId> =
-                    batch.iter().map(|decision| decision.image_id.clone()).collect();
-                let late = self.context.left() < MARGIN;
-                let check = &match late {
-                    true => ReferenceCheck::default(),
-                    false => rechecker.check_references(&images).await,
+    /// Deprecates all these images, as far as time suffices. That takes nothing from anybody who uses
+    /// them, and so nothing is checked again.
+    async fn deprecate_all(&self, decisions: Vec<&Decision>, outcome: &mut Outcome) {
+        if decisions.is_empty() {
+            return;
+        }
+        self.context.stage("deprecating images", Some(decisions.len()));
+        let mut results = stream::iter(decisions)
+            .map(|decision| async move {
+                let stepped = match &decision.action {
+                    Action::Deprecate { save } if self.context.left() >= MARGIN => {
+                        self.deprecate(&decision.image_id, save).await
+                    }
+                    _ => Ok(StepResult::NotReached),
                 };
-                stream::iter(batch)
-                    .map(|decision| async move {
-                        let mut deleted = Vec::new();
-                        let stepped = self.one(decision, rechecker, check, &mut deleted).await;
-                        self.context.done(1);
-                        (*decision, stepped, deleted)
-                    })
-                    .buffer_unordered(IN_FLIGHT)
-                    .collect::<Vec<_>>()
-                    .await
+                self.context.done(1);
+                (decision, stepped)
             })
-            .buffer_unordered(BATCHES_IN_FLIGHT);
-        while let Some(batch) = results.next().await {
-            for (decision, stepped, deleted) in batch {
-                record(decision, stepped, deleted, outcome);
-            }
+            .buffer_unordered(IN_FLIGHT);
+        while let Some((decision, stepped)) = results.next().await {
+            record(decision, stepped, Vec::new(), outcome);
         }
     }
 
-    async fn one(
-        &self,
-        decision: &Decision,
-        rechecker: &Rechecker<'_>,
-        check: &ReferenceCheck,
-        deleted: &mut Vec<SnapshotId>,
-    ) -> Stepped {
-        if self.context.left() < MARGIN {
+    async fn deprecate(&self, image: &ImageId, save: &str) -> Stepped {
+        let failed = |error| (StepKind::Deprecate, error);
+        let tags: Tags = [(self.policy.tag_names.deprecation.as_str(), save)].into_iter().collect();
+        self.cloud.set_tags(&[image.into()], &tags).await.map_err(failed)?;
+        if self.is_over() {
             return Ok(StepResult::NotReached);
         }
-        let stepped = match &decision.action {
-            Action::Deprecate { save } => self.deprecate(decision, save).await,
-            Action::Disable { save, deprecation } => {
-                let names = &self.policy.tag_names;
-                let permissions = (names.launch_permissions.as_str(), &**save);
-                let saved = [permissions, (names.deprecation.as_str(), &**deprecation)];
-                let saved = saved.into_iter().collect();
-                self.disable(decision, save, saved, rechecker, check).await
-            }
-            Action::Deregister { removal } => {
-                self.deregister(decision, removal, rechecker, check, deleted).await
-            }
-            Action::Keep | Action::Wait | Action::Expire | Action::Rescue(_) => {
-                Ok(StepResult::NotReached)
-            }
-        };
-        match stepped {
-            // Gone between two calls: whoever removed it, nothing is left to be done.
-            Err((StepKind::Deprecate | StepKind::Disable, error))
-                if error.kind == ErrorKind::NotFound =>
-            {
-                Ok(StepResult::Changed(Change::Gone))
-            }
-            stepped => stepped,
-        }
+        self.cloud.deprecate(image, self.plan.planned_at).await.map_err(failed)?;
+        Ok(StepResult::Done)
     }
 
     /// Whether no time at all is left: not even the next call of a step that was begun is made. A
     /// later run finds what it had done so far, as after a crash.
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         self.context.left().is_zero()
     }
+}
 
-    /// Saves in a tag what a step is about to overwrite.
-    async fn save(&self, image: &ImageId, key: &str, text: &str) -> Result<(), CloudError> {
-        let tags: Tags = [(key, text)].into_iter().collect();
-        self.cloud.set_tags(&[ResourceId::Image(image.clone())], &tags).await
-    }
-
-    async fn deprecate(&self, decision: &Decision, save: &str) -> Stepped {
-        let failed = |error| (StepKind::Deprecate, error);
-        let image = &decision.image_id;
-        self.save(image, &self.policy.tag_names.deprecation, save).await.map_err(failed)?;
-        if self.is_over() {
-            return Ok(StepResult::NotReached);
-        }
-        self.cloud.deprecate(image, self.plan.planned_at).await.map_err(failed)?;
-        Ok(StepResult::Done)
-    }
-
-    async fn disable(
-        &self,
-        decision: &Decision,
-        save: &str,
-        saved: Tags,
-        rechecker: &Rechecker<'_>,
-        check: &ReferenceCheck,
-    ) -> Stepped {
-        let failed = |error| (StepKind::Disable, error);
-        if let Some(change) = rechecker.changed(decision, Some(save), check).await? {
-            return Ok(StepResult::Changed(change));
-        }
-        let image = &decision.image_id;
-        if self.is_over() {
-            return Ok(StepResult::NotReached);
-        }
-        let resource = [ResourceId::Image(image.clone())];
-        self.cloud.set_tags(&resource, &saved).await.map_err(failed)?;
-        if self.is_over() {
-            return Ok(StepResult::NotReached);
-        }
-        // EC2 keeps no time of disabling: this is what the next step counts from.
-        self.cloud.deprecate(image, self.plan.planned_at).await.map_err(failed)?;
-        if self.is_over() {
-            return Ok(StepResult::NotReached);
-        }
-        self.cloud.disable(image).await.map_err(failed)?;
-        Ok(StepResult::Done)
-    }
-
-    /// Checks again, writes the state tags of the snapshots, deregisters: in this order.
-    async fn deregister(
-        &self,
-        decision: &Decision,
-        removal: &Removal,
-        rechecker: &Rechecker<'_>,
-        check: &ReferenceCheck,
-        deleted: &mut Vec<SnapshotId>,
-    ) -> Stepped {
-        let save = removal.save.as_deref();
-        if let Some(change) = rechecker.changed(decision, save, check).await? {
-            return Ok(StepResult::Changed(change));
-        }
-        let failed = |error| (StepKind::WriteStateTags, error);
-        let image = &decision.image_id;
-        let names = &self.policy.tag_names;
-        if self.is_over() {
-            return Ok(StepResult::NotReached);
-        }
-        // Without launch permissions there is nothing to save.
-        if let Some(save) = save.filter(|save| rechecker.is_shared(image, save)) {
-            self.save(image, &names.launch_permissions, save).await.map_err(failed)?;
-        }
-        for snapshot in &removal.snapshots {
-            if self.is_over() {
-                return Ok(StepResult::NotReached);
-            }
-            let tags = names.snapshot_tags(image, snapshot, removal.delete_after);
-            match self.cloud.set_tags(&[ResourceId::Snapshot(snapshot.clone())], &tags).await {
-                Ok(()) => {}
-                // A snapshot that no longer exists needs no tags.
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(error)),
-            }
-        }
-        let fate = self
-            .fate_now(decision, removal, rechecker)
-            .await
-            .map_err(|error| (StepKind::Recheck, error))?;
-        if self.is_over() {
-            return Ok(StepResult::NotReached);
-        }
-        let done = self.cloud.deregister(image, fate).await;
-        let done = done.map_err(|error| (StepKind::Deregister, error))?;
-        deleted.extend(done.deleted);
-        Ok(StepResult::Done)
-    }
-
-    /// The planned fate of the snapshots, unless one of them is protected by now: the call that
-    /// deregisters the image would delete it all the same.
-    async fn fate_now(
-        &self,
-        decision: &Decision,
-        removal: &Removal,
-        rechecker: &Rechecker<'_>,
-    ) -> Result<SnapshotFate, CloudError> {
-        if removal.fate == SnapshotFate::DeleteLater {
-            return Ok(SnapshotFate::DeleteLater);
-        }
-        if rechecker.are_held(&decision.snapshots).await? {
-            return Ok(SnapshotFate::DeleteLater);
-        }
-        let found = self.cloud.find_snapshots(&decision.snapshots).await?;
-        let kept = |snapshot: &Snapshot| {
-            !protections_of(snapshot, self.policy, self.plan.planned_at).is_empty()
-        };
-        Ok(if found.iter().any(kept) { SnapshotFate::DeleteLater } else { removal.fate })
+/// Writes down how a rescue ended.
+fn record_rescue(
+    image: &ImageId,
+    undone: Result<Vec<RestoreStep>, CloudError>,
+    outcome: &mut Outcome,
+) {
+    let steps = match undone {
+        Ok(steps) => steps,
+        Err(error) => return outcome.fail(image, StepKind::Rescue, &error),
+    };
+    tracing::info!(image_id = %image, "rescued");
+    outcome.record(image, StepKind::Rescue, StepResult::Done);
+    for step in steps {
+        let RestoreStep::NotShared { with } = step else { continue };
+        let reasons = vec![Reason::SharingNotRestored { with: with.into() }];
+        outcome.record(image, StepKind::Share, StepResult::Changed(Change::Kept { reasons }));
     }
 }
 
 /// Logs how the step of a decision ended, and writes it down.
-fn record(decision: &Decision, stepped: Stepped, deleted: Vec<SnapshotId>, outcome: &mut Outcome) {
+pub(super) fn record(
+    decision: &Decision,
+    stepped: Stepped,
+    deleted: Vec<SnapshotId>,
+    outcome: &mut Outcome,
+) {
     let (image, rule) = (&decision.image_id, decision.rule.as_deref());
     let Some(step) = step_of(&decision.action) else { return };
     let result = match stepped {
         Ok(result) => result,
+        // Gone between two calls: whoever removed it, nothing is left to be done.
+        Err((StepKind::Deprecate | StepKind::Disable, error))
+            if error.kind == ErrorKind::NotFound =>
+        {
+            StepResult::Changed(Change::Gone)
+        }
         Err((step, error)) => return outcome.fail(image, step, &error),
     };
     match (&result, step) {

@@ -1,16 +1,19 @@
 //! Applying a plan: order, pace and deadline, but no decisions.
 //!
-//! The order within an image makes a crash harmless: check again, write the state tags of its
-//! snapshots, and only then deregister. What a step overwrites (a deprecation time, launch
+//! Images and snapshots are checked again in batches, right before their steps. The order within an
+//! image makes a crash harmless: check again, write the state tags of its snapshots, and only then
+//! deregister. What a step overwrites (a deprecation time, launch
 //! permissions) is saved in a tag before. A later run completes whatever a crash interrupted. The
 //! adapter sets the pace: it stays below the provider's rate limits.
 
 mod change;
 mod counts;
+mod held;
 mod images;
 mod outcome;
 mod recheck;
 mod snapshots;
+mod steps;
 mod tag_batches;
 mod undo;
 
@@ -28,8 +31,8 @@ pub use self::tag_batches::MAX_DENIED_CALLS;
 pub(crate) use self::tag_batches::TagBatches;
 pub use self::undo::{RestoreStep, SharedAgain, share_again, undo};
 
-/// How many snapshots are worked on at once. With a round trip of some 100 ms this is more than
-/// the 5 deletions a second that the provider allows in the long run.
+/// How many images or snapshots are worked on at once. With a round trip of some 100 ms this is more
+/// than the 5 removals a second that the provider allows in the long run.
 const IN_FLIGHT: usize = 8;
 /// New work is begun only while more time than this is left: enough for the calls of one image.
 pub(crate) const MARGIN: Duration = Duration::from_secs(15);

@@ -1,133 +1,206 @@
-//! Checking an image again right before a step: the plan may be minutes old.
+//! Checking images again right before their steps: the plan may be minutes old.
+//!
+//! What EC2 tells of many images in one call is read for a batch at a time, and counts for a few
+//! seconds. What it tells in listings, and what takes a call for each resource, counts for minutes.
 
 use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
 
-use super::{Change, MARGIN, StepKind};
-use crate::cloud::{Cloud, CloudError, ErrorKind};
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt};
+
+use super::held::HeldSnapshots;
+use super::{Change, IN_FLIGHT};
+use crate::cloud::{Cloud, CloudError, ErrorKind, MAX_READING_AGE, PermissionReadings};
 use crate::model::{
-    ImageId, ImageState, Reference, SnapshotFate, SnapshotId, SnapshotReference, for_others,
+    Image, ImageId, ImageState, LaunchPermission, Reference, ResourceId, Snapshot, SnapshotFate,
+    SnapshotId, for_others,
 };
-use crate::plan::snapshots::SnapshotReason;
+use crate::plan::snapshots::protections_of;
 use crate::plan::undo::{permissions_tag_value, permissions_to_save};
-use crate::plan::{self, Action, Decision, Plan};
-use crate::policy::{Check, Policy};
+use crate::plan::{self, Action, Decision, Plan, Removal};
+use crate::policy::{Check, Policy, SharedSnapshots};
 use crate::progress::RunContext;
 
-/// What was read again when the steps began, and how to read the rest.
+/// How many images, or snapshots, are checked together.
+pub(super) const MAX_BATCH: usize = 20;
+/// How long the check of a batch counts. At EC2's 5 deregistrations a second, a full batch takes 4
+/// seconds.
+pub(super) const MAX_CHECK_AGE: Duration = Duration::from_secs(5);
+/// How many images one call asks about their references.
+const ASKED_TOGETHER: usize = 10;
+
+/// Reads what the steps of a run rest on.
 pub(super) struct Rechecker<'a> {
     plan: &'a Plan,
     policy: &'a Policy,
     cloud: &'a dyn Cloud,
-    /// What holds images in use; empty when no step asks.
+    context: RunContext<'a>,
+    permissions: PermissionReadings,
+    listings: Option<Listings>,
+}
+
+/// What the listings tell.
+struct Listings {
+    /// When they were read.
+    at: Duration,
     references: Result<HashMap<ImageId, Vec<Reference>>, CloudError>,
-    /// The snapshots that are locked, or named by a launch template or configuration. Empty when no snapshot is to be
-    /// deleted together with its image.
-    held: Result<HeldSnapshots, CloudError>,
+    /// Nothing when no step asked.
+    held: Result<Option<HeldSnapshots>, CloudError>,
 }
 
-/// The snapshots that are locked, or named by a launch template or configuration, each with the
-/// reasons.
-#[derive(Default)]
-pub(super) struct HeldSnapshots(HashMap<SnapshotId, Vec<SnapshotReason>>);
-
-impl HeldSnapshots {
-    /// Reads them.
-    pub(super) async fn read(policy: &Policy, cloud: &dyn Cloud) -> Result<Self, CloudError> {
-        let mut held: HashMap<SnapshotId, Vec<SnapshotReason>> = HashMap::new();
-        for snapshot in cloud.list_locked_snapshots().await? {
-            held.entry(snapshot).or_default().push(SnapshotReason::Locked);
-        }
-        for named in cloud.list_snapshot_references(&policy.safety.reference_scope()).await? {
-            let SnapshotReference { snapshot_id, kind, arn, version } = named;
-            let reason = SnapshotReason::NamedBy { kind, arn, version };
-            held.entry(snapshot_id).or_default().push(reason);
-        }
-        Ok(Self(held))
-    }
-
-    /// Why `snapshot` is held; empty if it is not.
-    pub(super) fn reasons(&self, snapshot: &SnapshotId) -> &[SnapshotReason] {
-        self.0.get(snapshot).map_or(&[], Vec::as_slice)
-    }
-}
-
-/// The references to a batch of images that the provider itself reports.
-pub(super) struct ReferenceCheck(Result<Vec<Reference>, CloudError>);
-
-impl Default for ReferenceCheck {
-    fn default() -> Self {
-        Self(Ok(Vec::new()))
-    }
+/// What was read about a batch of images.
+pub(super) struct BatchCheck {
+    /// When the reading began.
+    pub(super) began: Duration,
+    images: Result<HashMap<ImageId, Image>, CloudError>,
+    references: Result<Vec<Reference>, CloudError>,
+    snapshots: Result<HashMap<SnapshotId, Snapshot>, CloudError>,
+    /// Why it is not known with whom an image or a snapshot is shared.
+    unread: HashMap<ResourceId, CloudError>,
 }
 
 impl<'a> Rechecker<'a> {
-    /// Reads all references once more, if any of the steps needs it and there is time.
-    pub(super) async fn begin(
+    /// Nothing is read yet but `permissions`.
+    pub(super) fn new(
         plan: &'a Plan,
         policy: &'a Policy,
         cloud: &'a dyn Cloud,
-        steps: &[&Decision],
-        context: RunContext<'_>,
+        context: RunContext<'a>,
+        permissions: PermissionReadings,
     ) -> Self {
-        let asks = steps.iter().any(|one| !matches!(one.action, Action::Deprecate { .. }));
-        let references = if asks && context.left() >= MARGIN {
-            all_references(policy, cloud).await
-        } else {
-            Ok(HashMap::new())
-        };
-        let deletes = |one: &&Decision| match &one.action {
-            Action::Deregister { removal } => removal.fate == SnapshotFate::DeleteWithImage,
-            _ => false,
-        };
-        let held = if steps.iter().any(deletes) && context.left() >= MARGIN {
-            HeldSnapshots::read(policy, cloud).await
-        } else {
-            Ok(HeldSnapshots::default())
-        };
-        Self { plan, policy, cloud, references, held }
+        Self { plan, policy, cloud, context, permissions, listings: None }
     }
 
-    /// Asks the provider what refers to `images`.
-    pub(super) async fn check_references(&self, images: &[ImageId]) -> ReferenceCheck {
-        let safety = &self.policy.safety;
-        if safety.references_check == Check::Off || self.references.is_err() {
-            return ReferenceCheck::default();
+    /// Reads what the steps of `batch` rest on: first what may be minutes old, if it is older than
+    /// that, then the images, their snapshots and what refers to them.
+    pub(super) async fn check(&mut self, batch: &[&Decision]) -> BatchCheck {
+        self.read_listings(batch).await;
+        let unread = self.read_permissions(batch).await;
+        let began = self.context.elapsed();
+        let (ids, snapshots): (Vec<_>, Vec<_>) =
+            batch.iter().map(|one| (one.image_id.clone(), snapshots_of(one))).unzip();
+        let snapshots: BTreeSet<SnapshotId> = snapshots.into_iter().flatten().cloned().collect();
+        let snapshots: Vec<SnapshotId> = snapshots.into_iter().collect();
+        let (images, references, snapshots) = futures_util::join!(
+            self.cloud.find_images(&ids),
+            self.find_references(&ids),
+            self.cloud.find_snapshots(&snapshots),
+        );
+        let images =
+            images.map(|found| found.into_iter().map(|one| (one.image_id.clone(), one)).collect());
+        let snapshots = snapshots
+            .map(|found| found.into_iter().map(|one| (one.snapshot_id.clone(), one)).collect());
+        BatchCheck { began, images, references, snapshots, unread }
+    }
+
+    /// Reads all references and what holds snapshots once more, unless that was done lately.
+    async fn read_listings(&mut self, batch: &[&Decision]) {
+        let at = self.context.elapsed();
+        let deletes = batch.iter().any(|one| deletes_snapshots(one));
+        let lasts = |listings: &Listings| {
+            at.saturating_sub(listings.at) <= MAX_READING_AGE && (listings.knows_held() || !deletes)
+        };
+        if self.listings.as_ref().is_some_and(lasts) {
+            return;
         }
-        ReferenceCheck(self.cloud.find_references_to(images, safety.template_versions).await)
+        let held = async {
+            match deletes {
+                true => HeldSnapshots::read(self.policy, self.cloud).await.map(Some),
+                false => Ok(None),
+            }
+        };
+        let (references, held) = futures_util::join!(all_references(self.policy, self.cloud), held);
+        self.listings = Some(Listings { at, references, held });
     }
 
-    /// What is different now, if it forbids the step. `save` is the text that the plan wants
-    /// written down about the launch permissions, `None` when they are of no importance.
-    pub(super) async fn changed(
-        &self,
-        decision: &Decision,
-        save: Option<&str>,
-        check: &ReferenceCheck,
-    ) -> Result<Option<Change>, (StepKind, CloudError)> {
-        self.compare(decision, save, check).await.map_err(|error| (StepKind::Recheck, error))
+    /// What runs from `images`, and what the provider itself knows to refer to them.
+    async fn find_references(&self, images: &[ImageId]) -> Result<Vec<Reference>, CloudError> {
+        let versions = self.policy.safety.template_versions;
+        let asked = match self.policy.safety.references_check {
+            Check::Required => images,
+            Check::Off => &[],
+        };
+        let asked = asked.chunks(ASKED_TOGETHER);
+        let asked = asked.map(|some| self.cloud.find_references_to(some, versions));
+        let (instances, asked) =
+            futures_util::join!(self.cloud.find_instances_of(images), try_join_all(asked));
+        let mut found = instances?;
+        found.extend(asked?.into_iter().flatten());
+        Ok(found)
     }
 
-    async fn compare(
+    /// Reads with whom the images of `batch` are shared, and the snapshots that are to be deleted
+    /// together with them: those of which it was not read lately. Returns the errors.
+    async fn read_permissions(&mut self, batch: &[&Decision]) -> HashMap<ResourceId, CloudError> {
+        let now = self.context.elapsed();
+        let known = &self.permissions;
+        let images = batch.iter().filter(|one| saved(one).is_some()).map(|one| &one.image_id);
+        let images = images.filter(|id| known.images.recent(id, now).is_none());
+        let images: Vec<ResourceId> = images.map(ResourceId::from).collect();
+        let with_image = batch.iter().filter(|one| deletes_snapshots(one));
+        let snapshots: BTreeSet<&SnapshotId> = match self.policy.safety.shared_snapshots {
+            SharedSnapshots::Keep => with_image.flat_map(|one| &one.snapshots).collect(),
+            SharedSnapshots::Retire => BTreeSet::new(),
+        };
+        let snapshots = snapshots.into_iter();
+        let snapshots = snapshots.filter(|id| known.snapshots.recent(id, now).is_none());
+        let snapshots: Vec<ResourceId> = snapshots.map(ResourceId::from).collect();
+        let (cloud, context) = (self.cloud, self.context);
+        let mut responses = stream::iter(images.into_iter().chain(snapshots))
+            .map(|resource| async move {
+                let at = context.elapsed();
+                let with = match &resource {
+                    ResourceId::Image(id) => cloud.find_launch_permissions(id).await,
+                    ResourceId::Snapshot(id) => cloud.find_volume_permissions(id).await,
+                    ResourceId::Instance(_) => Ok(Vec::new()),
+                };
+                (resource, with, at)
+            })
+            .buffer_unordered(IN_FLIGHT);
+        let mut unread = HashMap::new();
+        while let Some((resource, with, at)) = responses.next().await {
+            match (resource, with) {
+                (ResourceId::Image(id), Ok(with)) => {
+                    self.permissions.images.note(id, with.into(), at);
+                }
+                (ResourceId::Snapshot(id), Ok(with)) => {
+                    self.permissions.snapshots.note(id, with.into(), at);
+                }
+                (ResourceId::Instance(_), Ok(_)) => {}
+                // That it is gone shows in what is read next.
+                (_, Err(error)) if error.kind == ErrorKind::NotFound => {}
+                (resource, Err(error)) => {
+                    unread.insert(resource, error);
+                }
+            }
+        }
+        unread
+    }
+
+    /// What is different now, if it forbids the step.
+    pub(super) fn changed(
         &self,
         decision: &Decision,
-        save: Option<&str>,
-        check: &ReferenceCheck,
+        check: &BatchCheck,
     ) -> Result<Option<Change>, CloudError> {
         let image = &decision.image_id;
-        let references = self.references.as_ref().map_err(Clone::clone)?;
-        let looked = check.0.as_ref().map_err(Clone::clone)?;
-        let Some(mut found) = self.cloud.find_image(image).await? else {
-            return Ok(Some(Change::Gone));
-        };
-        let mut current = self.cloud.find_instances_of(image).await?;
-        current.extend(references.get(image).into_iter().flatten().cloned());
-        current.extend(looked.iter().filter(|reference| reference.image_id == *image).cloned());
+        if let Some(error) = check.unread.get(&ResourceId::from(image)) {
+            return Err(error.clone());
+        }
+        let Some(listings) = &self.listings else { return Ok(Some(Change::NotPlanned)) };
+        let listed = listings.references.as_ref().map_err(Clone::clone)?;
+        let references = check.references.as_ref().map_err(Clone::clone)?;
+        let images = check.images.as_ref().map_err(Clone::clone)?;
+        let Some(mut found) = images.get(image).cloned() else { return Ok(Some(Change::Gone)) };
+        let mut current = listed.get(image).cloned().unwrap_or_default();
+        current.extend(references.iter().filter(|one| one.image_id == *image).cloned());
         current.sort();
         current.dedup();
         // A disabled image cannot be shared.
         if found.state != ImageState::Disabled {
-            found.launch_permissions =
-                Some(self.cloud.find_launch_permissions(image).await?.into());
+            let with = self.permissions.images.recent(image, check.began);
+            found.launch_permissions = with.map(Into::into);
         }
         let (account, now) = (&self.plan.account, self.plan.planned_at);
         let kept = plan::recheck(decision, &found, account, &current, self.policy, now);
@@ -139,39 +212,101 @@ impl<'a> Rechecker<'a> {
             return Ok(Some(Change::Snapshots));
         }
         // Somebody who enables an image has a reason to.
+        let save = saved(decision);
         if save.is_some() != (found.state == ImageState::Available) {
             return Ok(Some(Change::State { state: found.state }));
         }
         if let Some(save) = save {
             let permissions = permissions_to_save(&found, &self.policy.tag_names);
-            if permissions_tag_value(image, &permissions).as_deref() != Ok(save) {
+            let is_known = found.launch_permissions.is_some();
+            if !is_known || permissions_tag_value(image, &permissions).as_deref() != Ok(save) {
                 return Ok(Some(Change::LaunchPermissions));
             }
         }
         Ok(None)
     }
 
-    /// Whether the text `save` about `image` names anybody.
-    pub(super) fn is_shared(&self, image: &ImageId, save: &str) -> bool {
-        permissions_tag_value(image, &[]).as_deref() != Ok(save)
-    }
-
-    /// Whether something else than an image holds any of `snapshots`: a lock, a launch template,
-    /// or somebody that they are shared with.
-    pub(super) async fn are_held(&self, snapshots: &[SnapshotId]) -> Result<bool, CloudError> {
-        let held = self.held.as_ref().map_err(Clone::clone)?;
-        if snapshots.iter().any(|snapshot| !held.reasons(snapshot).is_empty()) {
-            return Ok(true);
+    /// The planned fate of the snapshots, unless something else than the image holds one of them by now
+    /// (a lock, a launch template, an opt-out, somebody that it is shared with): the call that
+    /// deregisters the image would delete it all the same.
+    pub(super) fn fate_now(
+        &self,
+        decision: &Decision,
+        removal: &Removal,
+        check: &BatchCheck,
+    ) -> Result<SnapshotFate, CloudError> {
+        if removal.fate == SnapshotFate::DeleteLater {
+            return Ok(SnapshotFate::DeleteLater);
         }
-        for snapshot in snapshots {
-            match self.cloud.find_volume_permissions(snapshot).await {
-                Ok(with) if for_others(&with, Some(&self.plan.account)).next().is_none() => {}
-                Ok(_) => return Ok(true),
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
+        let held = self.listings.as_ref().map(|listings| &listings.held);
+        let held = held.map(|held| held.as_ref().map_err(Clone::clone)).transpose()?;
+        let Some(held) = held.and_then(Option::as_ref) else {
+            return Ok(SnapshotFate::DeleteLater);
+        };
+        let found = check.snapshots.as_ref().map_err(Clone::clone)?;
+        for id in &decision.snapshots {
+            if let Some(error) = check.unread.get(&ResourceId::from(id)) {
+                return Err(error.clone());
+            }
+            // What is gone holds nothing.
+            let Some(snapshot) = found.get(id) else { continue };
+            let protections = protections_of(snapshot, self.policy, self.plan.planned_at);
+            let is_held = !held.reasons(id).is_empty() || !protections.is_empty();
+            if is_held || self.keeps_shared(id, check) {
+                return Ok(SnapshotFate::DeleteLater);
             }
         }
-        Ok(false)
+        Ok(removal.fate)
+    }
+
+    /// Whether the snapshot, which exists, is kept because it is shared, or may be.
+    fn keeps_shared(&self, snapshot: &SnapshotId, check: &BatchCheck) -> bool {
+        let with = match self.policy.safety.shared_snapshots {
+            SharedSnapshots::Retire => return false,
+            SharedSnapshots::Keep => self.permissions.snapshots.recent(snapshot, check.began),
+        };
+        with.is_none_or(|with: &[LaunchPermission]| {
+            for_others(with, Some(&self.plan.account)).next().is_some()
+        })
+    }
+}
+
+impl Listings {
+    fn knows_held(&self) -> bool {
+        !matches!(self.held, Ok(None))
+    }
+}
+
+impl BatchCheck {
+    /// The snapshots of the batch that exist.
+    pub(super) fn snapshots(&self) -> Result<&HashMap<SnapshotId, Snapshot>, CloudError> {
+        self.snapshots.as_ref().map_err(Clone::clone)
+    }
+}
+
+/// The text that the plan wants written down about the launch permissions of an image that is not
+/// disabled; `None` for one that is.
+pub(super) fn saved(decision: &Decision) -> Option<&str> {
+    match &decision.action {
+        Action::Disable { save, .. } => Some(save),
+        Action::Deregister { removal } => removal.save.as_deref(),
+        _ => None,
+    }
+}
+
+/// Whether the call that deregisters the image is to delete its snapshots.
+fn deletes_snapshots(decision: &Decision) -> bool {
+    match &decision.action {
+        Action::Deregister { removal } => removal.fate == SnapshotFate::DeleteWithImage,
+        _ => false,
+    }
+}
+
+/// The snapshots that the step is about.
+fn snapshots_of(decision: &Decision) -> &[SnapshotId] {
+    match decision.action {
+        Action::Deregister { .. } => &decision.snapshots,
+        _ => &[],
     }
 }
 

@@ -1,22 +1,30 @@
 //! Snapshots: mark the orphans, delete those that are due.
 
-use futures_util::stream::{self, StreamExt};
-use jiff::Timestamp;
+use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
-use super::recheck::HeldSnapshots;
-use super::{Change, IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult};
-use crate::cloud::{Cloud, CloudError, ErrorKind, SnapshotDeletion};
-use crate::model::{ImageId, Snapshot, SnapshotId, for_others};
-use crate::plan::snapshots::{self, SnapshotAction, SnapshotPlan, SnapshotReason};
-use crate::policy::{Policy, SharedImages};
+use futures_util::stream::{self, StreamExt};
+
+use super::held::HeldSnapshots;
+use super::recheck::{MAX_BATCH, MAX_CHECK_AGE};
+use super::{Change, IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
+use crate::cloud::{
+    Cloud, CloudError, ErrorKind, MAX_READING_AGE, PermissionReadings, SnapshotDeletion,
+};
+use crate::model::{ImageId, ResourceId, Snapshot, SnapshotId, Tags, for_others};
+use crate::plan::snapshots::{
+    self, SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason,
+};
+use crate::policy::{Policy, SharedSnapshots};
 use crate::progress::RunContext;
 
-/// How many snapshots are read again in one call.
-const RECHECKED_TOGETHER: usize = 50;
+/// How often a snapshot is checked before it is left to a later run.
+const MAX_CHECKS: u8 = 5;
 
-/// Carries out a plan for snapshots.
+/// Carries out a plan for snapshots. `permissions` is what was read for the plan; what it lacks is read.
 pub async fn apply_snapshots(
     plan: &SnapshotPlan,
+    permissions: PermissionReadings,
     policy: &Policy,
     cloud: &dyn Cloud,
     context: RunContext<'_>,
@@ -30,110 +38,264 @@ pub async fn apply_snapshots(
             outcome.record(&decision.snapshot_id, StepKind::Verify, StepResult::NotReached);
         }
     }
-    mark_orphans(plan, policy, cloud, context, &mut outcome).await;
-    let due: Vec<_> =
-        plan.decisions.iter().filter(|d| d.action == SnapshotAction::Delete).collect();
-    if due.is_empty() {
-        return outcome.sorted();
-    }
-    context.stage("deleting snapshots", Some(due.len()));
-    let held = match context.left() < MARGIN {
-        true => Ok(HeldSnapshots::default()),
-        false => HeldSnapshots::read(policy, cloud).await,
-    };
-    let held = match &held {
-        Ok(held) => held,
-        Err(error) => {
-            for decision in due {
-                outcome.fail(&decision.snapshot_id, StepKind::Recheck, error);
-            }
-            return outcome.sorted();
-        }
-    };
-    for batch in due.chunks(RECHECKED_TOGETHER) {
-        let ids: Vec<SnapshotId> =
-            batch.iter().map(|decision| decision.snapshot_id.clone()).collect();
-        if context.left() < MARGIN {
-            for id in &ids {
-                outcome.record(id, StepKind::DeleteSnapshot, StepResult::NotReached);
-            }
-            continue;
-        }
-        let found = match cloud.find_snapshots(&ids).await {
-            Ok(found) => found,
-            Err(error) => {
-                for id in &ids {
-                    outcome.fail(id, StepKind::Recheck, &error);
-                }
-                continue;
-            }
-        };
-        let mut results = stream::iter(ids)
-            .map(|id| {
-                let snapshot = found.iter().find(|snapshot| snapshot.snapshot_id == id);
-                async move {
-                    // If it no longer exists, that is what was wanted.
-                    let Some(snapshot) = snapshot else {
-                        return (id, StepKind::DeleteSnapshot, Ok(StepResult::Done));
-                    };
-                    if context.left() < MARGIN {
-                        return (id, StepKind::DeleteSnapshot, Ok(StepResult::NotReached));
-                    }
-                    match kept_now(snapshot, held, plan, policy, cloud).await {
-                        Err(error) => (id, StepKind::Recheck, Err(error)),
-                        Ok(reasons) if !reasons.is_empty() => {
-                            let change = Change::SnapshotKept { reasons };
-                            (id, StepKind::DeleteSnapshot, Ok(StepResult::Changed(change)))
-                        }
-                        Ok(_) => {
-                            let deleted = cloud.delete_snapshot(&id).await;
-                            let result = deleted.map(|deletion| match deletion {
-                                SnapshotDeletion::InUse => StepResult::InUse,
-                                SnapshotDeletion::Deleted | SnapshotDeletion::AlreadyGone => {
-                                    StepResult::Done
-                                }
-                            });
-                            (id, StepKind::DeleteSnapshot, result)
-                        }
-                    }
-                }
-            })
-            .buffer_unordered(IN_FLIGHT);
-        while let Some((id, step, result)) = results.next().await {
-            context.done(1);
-            if let Ok(StepResult::InUse) = result {
-                tracing::info!(snapshot_id = %id, "still in use; a later run tries again");
-            }
-            record(&id, step, "snapshot deleted", result, &mut outcome);
-        }
-    }
+    let mut run = SnapshotRun { plan, policy, cloud, context, permissions, held: None };
+    run.mark_orphans(&mut outcome).await;
+    run.delete_due(&mut outcome).await;
     outcome.sorted()
 }
 
-/// Everything that keeps `snapshot`, which has just been read, now: its tags, what names or locks it,
-/// and with whom it is shared by now.
-async fn kept_now(
-    snapshot: &Snapshot,
-    held: &HeldSnapshots,
-    plan: &SnapshotPlan,
-    policy: &Policy,
-    cloud: &dyn Cloud,
-) -> Result<Vec<SnapshotReason>, CloudError> {
-    let id = &snapshot.snapshot_id;
-    let mut reasons = snapshots::due(snapshot, policy, plan.planned_at).err().unwrap_or_default();
-    reasons.extend_from_slice(held.reasons(id));
-    if !reasons.is_empty() || policy.safety.shared_images == SharedImages::Retire {
-        return Ok(reasons);
+/// Everything that the steps have in common.
+struct SnapshotRun<'a> {
+    plan: &'a SnapshotPlan,
+    policy: &'a Policy,
+    cloud: &'a dyn Cloud,
+    context: RunContext<'a>,
+    permissions: PermissionReadings,
+    /// What holds snapshots, and when it was read.
+    held: Option<(HeldSnapshots, Duration)>,
+}
+
+/// How the deletion of one snapshot ended: a result, or the part of it that failed; `None` when its
+/// check had become too old before its turn came.
+type Deletion = Option<(StepKind, Result<StepResult, CloudError>)>;
+
+impl SnapshotRun<'_> {
+    fn decided(&self, action: SnapshotAction) -> impl Iterator<Item = &SnapshotDecision> {
+        self.plan.decisions.iter().filter(move |decision| decision.action == action)
     }
-    match cloud.find_volume_permissions(id).await {
-        Ok(with) => {
-            let with: Box<[_]> = for_others(&with, Some(&plan.account)).cloned().collect();
-            Ok(if with.is_empty() { reasons } else { vec![SnapshotReason::Shared { with }] })
+
+    /// Deletes what is due, a batch at a time: checked together, then deleted within
+    /// [`MAX_CHECK_AGE`], or checked again.
+    async fn delete_due(&mut self, outcome: &mut Outcome) {
+        let mut due: VecDeque<(SnapshotId, u8)> = self
+            .decided(SnapshotAction::Delete)
+            .map(|decision| (decision.snapshot_id.clone(), 0))
+            .collect();
+        if !due.is_empty() {
+            self.context.stage("deleting snapshots", Some(due.len()));
         }
-        // Deleting it will say so too.
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(reasons),
-        Err(error) => Err(error),
+        while !due.is_empty() {
+            let batch: Vec<(SnapshotId, u8)> = due.drain(..MAX_BATCH.min(due.len())).collect();
+            let ids: Vec<SnapshotId> = batch.iter().map(|(id, _)| id.clone()).collect();
+            let ended = match self.context.left() < MARGIN {
+                true => vec![done(StepResult::NotReached); ids.len()],
+                false => self.delete_batch(&ids).await,
+            };
+            let mut again = Vec::new();
+            for ((id, checks), ended) in batch.into_iter().zip(ended) {
+                let (step, result) = match ended {
+                    Some(ended) => ended,
+                    None if checks + 1 < MAX_CHECKS => {
+                        again.push((id, checks + 1));
+                        continue;
+                    }
+                    None => (StepKind::DeleteSnapshot, Ok(StepResult::NotReached)),
+                };
+                self.context.done(1);
+                if let Ok(StepResult::InUse) = result {
+                    tracing::info!(snapshot_id = %id, "still in use; a later run tries again");
+                }
+                record(&id, step, "snapshot deleted", result, outcome);
+            }
+            again.into_iter().rev().for_each(|one| due.push_front(one));
+        }
     }
+
+    /// Checks these snapshots, and deletes those that nothing keeps. One result for each.
+    async fn delete_batch(&mut self, ids: &[SnapshotId]) -> Vec<Deletion> {
+        let failed = |error: CloudError| -> Vec<Deletion> {
+            vec![Some((StepKind::Recheck, Err(error))); ids.len()]
+        };
+        if let Err(error) = self.read_held().await {
+            return failed(error);
+        }
+        let unread = self.read_permissions(ids).await;
+        let began = self.context.elapsed();
+        let found: HashMap<SnapshotId, Snapshot> = match self.cloud.find_snapshots(ids).await {
+            Ok(found) => found.into_iter().map(|one| (one.snapshot_id.clone(), one)).collect(),
+            Err(error) => return failed(error),
+        };
+        let is_fresh = &|| self.context.elapsed().saturating_sub(began) <= MAX_CHECK_AGE;
+        let (run, unread, found) = (&*self, &unread, &found);
+        stream::iter(ids)
+            .map(|id| async move {
+                // If it no longer exists, that is what was wanted.
+                let Some(snapshot) = found.get(id) else { return done(StepResult::Done) };
+                if let Some(error) = unread.get(id) {
+                    return Some((StepKind::Recheck, Err(error.clone())));
+                }
+                if run.context.left() < MARGIN {
+                    return done(StepResult::NotReached);
+                }
+                let reasons = run.kept_now(snapshot, began);
+                if !reasons.is_empty() {
+                    return done(StepResult::Changed(Change::SnapshotKept { reasons }));
+                }
+                let deleted = match run.cloud.delete_snapshot(id, is_fresh).await {
+                    Ok(deletion) => Ok(deletion?),
+                    Err(error) => Err(error),
+                };
+                let result = deleted.map(|deletion| match deletion {
+                    SnapshotDeletion::InUse => StepResult::InUse,
+                    SnapshotDeletion::Deleted | SnapshotDeletion::AlreadyGone => StepResult::Done,
+                });
+                Some((StepKind::DeleteSnapshot, result))
+            })
+            .buffered(IN_FLIGHT)
+            .collect()
+            .await
+    }
+
+    /// Reads what holds snapshots, unless that was done lately.
+    async fn read_held(&mut self) -> Result<(), CloudError> {
+        let now = self.context.elapsed();
+        let lasts = |at: Duration| now.saturating_sub(at) <= MAX_READING_AGE;
+        if !self.held.as_ref().is_some_and(|(_, at)| lasts(*at)) {
+            self.held = Some((HeldSnapshots::read(self.policy, self.cloud).await?, now));
+        }
+        Ok(())
+    }
+
+    /// Reads with whom these snapshots are shared, of those of which it was not read lately. Returns the
+    /// errors.
+    async fn read_permissions(&mut self, ids: &[SnapshotId]) -> HashMap<SnapshotId, CloudError> {
+        let mut unread = HashMap::new();
+        if self.policy.safety.shared_snapshots == SharedSnapshots::Retire {
+            return unread;
+        }
+        let (cloud, context, known) = (self.cloud, self.context, &self.permissions.snapshots);
+        let now = context.elapsed();
+        let unknown: Vec<SnapshotId> =
+            ids.iter().filter(|id| known.recent(*id, now).is_none()).cloned().collect();
+        let mut responses = stream::iter(unknown)
+            .map(|id| async move {
+                let at = context.elapsed();
+                let with = cloud.find_volume_permissions(&id).await;
+                (id, with, at)
+            })
+            .buffer_unordered(IN_FLIGHT);
+        while let Some((id, with, at)) = responses.next().await {
+            match with {
+                Ok(with) => self.permissions.snapshots.note(id, with.into(), at),
+                // That it is gone shows in what is read next.
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => {
+                    unread.insert(id, error);
+                }
+            }
+        }
+        unread
+    }
+
+    /// Everything that keeps `snapshot`, which has just been read, now: its tags, what names or locks it,
+    /// and with whom it is shared.
+    fn kept_now(&self, snapshot: &Snapshot, at: Duration) -> Vec<SnapshotReason> {
+        let id = &snapshot.snapshot_id;
+        let due = snapshots::due(snapshot, self.policy, self.plan.planned_at);
+        let mut reasons = due.err().unwrap_or_default();
+        if let Some((held, _)) = &self.held {
+            reasons.extend_from_slice(held.reasons(id));
+        }
+        if !reasons.is_empty() || self.policy.safety.shared_snapshots == SharedSnapshots::Retire {
+            return reasons;
+        }
+        match self.permissions.snapshots.recent(id, at) {
+            Some(with) => {
+                let with: Box<[_]> = for_others(with, Some(&self.plan.account)).cloned().collect();
+                if !with.is_empty() {
+                    reasons.push(SnapshotReason::Shared { with });
+                }
+            }
+            // It was not there a moment ago.
+            None => reasons.push(SnapshotReason::Unverified),
+        }
+        reasons
+    }
+
+    /// Tags the orphans with the image that they backed and the time from which they may be deleted,
+    /// after reading the snapshots and looking for the images once more: a listing may be a little old.
+    async fn mark_orphans(&self, outcome: &mut Outcome) {
+        let orphans = self.decided(SnapshotAction::Mark).filter_map(|decision| {
+            let (id, image) = (&decision.snapshot_id, decision.image.as_ref()?);
+            Some((id, image, self.policy.tag_names.snapshot_tags(image, decision.delete_after?)))
+        });
+        let orphans: Vec<(&SnapshotId, &ImageId, Tags)> = orphans.collect();
+        if !orphans.is_empty() {
+            self.context.stage("marking orphans", Some(orphans.len()));
+        }
+        let batches = TagBatches::new(self.cloud, self.plan.planned_at);
+        for some in orphans.chunks(MAX_BATCH) {
+            let results = match self.context.left() < MARGIN {
+                true => some.iter().map(|_| Ok(StepResult::NotReached)).collect(),
+                false => self.mark_batch(some, &batches).await,
+            };
+            self.context.done(some.len());
+            for ((id, ..), result) in some.iter().zip(results) {
+                record(id, StepKind::MarkOrphan, "orphan marked", result, outcome);
+            }
+        }
+    }
+
+    /// Checks these orphans, and tags those that still are. One result for each.
+    async fn mark_batch(
+        &self,
+        orphans: &[(&SnapshotId, &ImageId, Tags)],
+        batches: &TagBatches<'_>,
+    ) -> Vec<Result<StepResult, CloudError>> {
+        let images: BTreeSet<&ImageId> = orphans.iter().map(|(_, image, _)| *image).collect();
+        let images: Vec<ImageId> = images.into_iter().cloned().collect();
+        let ids: Vec<SnapshotId> = orphans.iter().map(|(id, ..)| (*id).clone()).collect();
+        let (images, found) =
+            futures_util::join!(self.cloud.find_images(&images), self.cloud.find_snapshots(&ids));
+        let (images, found) = match (images, found) {
+            (Ok(images), Ok(found)) => (images, found),
+            (Err(error), _) | (_, Err(error)) => {
+                return orphans.iter().map(|_| Err(error.clone())).collect();
+            }
+        };
+        let images: HashSet<ImageId> = images.into_iter().map(|one| one.image_id).collect();
+        let mut results = Vec::with_capacity(orphans.len());
+        let mut writes: Vec<(&Tags, Vec<(usize, ResourceId)>)> = Vec::new();
+        for (at, (id, image, tags)) in orphans.iter().enumerate() {
+            let snapshot = found.iter().find(|one| one.snapshot_id == **id);
+            let protections = snapshot.map(|snapshot| {
+                snapshots::protections_of(snapshot, self.policy, self.plan.planned_at)
+            });
+            let change = match protections {
+                _ if images.contains(*image) => {
+                    Some(Change::ImageExists { image: (*image).clone() })
+                }
+                None => Some(Change::Gone),
+                Some(reasons) if !reasons.is_empty() => Some(Change::SnapshotKept { reasons }),
+                Some(_) => None,
+            };
+            if change.is_none() {
+                match writes.iter_mut().find(|(same, _)| *same == tags) {
+                    Some((_, resources)) => resources.push((at, (*id).into())),
+                    None => writes.push((tags, vec![(at, (*id).into())])),
+                }
+            }
+            results.push(Ok(change.map_or(StepResult::Done, StepResult::Changed)));
+        }
+        for (tags, resources) in writes {
+            let (at, resources): (Vec<usize>, Vec<ResourceId>) = resources.into_iter().unzip();
+            for (at, written) in at.into_iter().zip(batches.set_tags(&resources, tags).await) {
+                let Some(result) = results.get_mut(at) else { continue };
+                match written {
+                    Ok(()) => {}
+                    Err(error) if error.kind == ErrorKind::NotFound => {
+                        *result = Ok(StepResult::Changed(Change::Gone));
+                    }
+                    Err(error) => *result = Err(error),
+                }
+            }
+        }
+        results
+    }
+}
+
+fn done(result: StepResult) -> Deletion {
+    Some((StepKind::DeleteSnapshot, Ok(result)))
 }
 
 fn record(
@@ -151,61 +313,5 @@ fn record(
             outcome.record(id, step, result);
         }
         Err(error) => outcome.fail(id, step, &error),
-    }
-}
-
-/// Tags the orphans with the image that they backed and the time from which they may be deleted,
-/// after reading the snapshot and looking for the image once more: a listing may be a little old.
-async fn mark_orphans(
-    plan: &SnapshotPlan,
-    policy: &Policy,
-    cloud: &dyn Cloud,
-    context: RunContext<'_>,
-    outcome: &mut Outcome,
-) {
-    let orphans = plan.decisions.iter().filter_map(|decision| match decision.action {
-        SnapshotAction::Mark => {
-            Some((&decision.snapshot_id, decision.image.as_ref()?, decision.delete_after?))
-        }
-        SnapshotAction::Keep | SnapshotAction::Delete => None,
-    });
-    let orphans: Vec<_> = orphans.collect();
-    let mut results = stream::iter(orphans)
-        .map(|(id, image, delete_after)| async move {
-            if context.left() < MARGIN {
-                return (id, Ok(StepResult::NotReached));
-            }
-            (id, mark_orphan(id, image, delete_after, plan, policy, cloud).await)
-        })
-        .buffer_unordered(IN_FLIGHT);
-    while let Some((id, result)) = results.next().await {
-        record(id, StepKind::MarkOrphan, "orphan marked", result, outcome);
-    }
-}
-
-async fn mark_orphan(
-    id: &SnapshotId,
-    image: &ImageId,
-    delete_after: Timestamp,
-    plan: &SnapshotPlan,
-    policy: &Policy,
-    cloud: &dyn Cloud,
-) -> Result<StepResult, CloudError> {
-    if cloud.find_image(image).await?.is_some() {
-        return Ok(StepResult::Changed(Change::ImageExists { image: image.clone() }));
-    }
-    let found = cloud.find_snapshots(std::slice::from_ref(id)).await?;
-    let Some(snapshot) = found.first() else {
-        return Ok(StepResult::Changed(Change::Gone));
-    };
-    let reasons = snapshots::protections_of(snapshot, policy, plan.planned_at);
-    if !reasons.is_empty() {
-        return Ok(StepResult::Changed(Change::SnapshotKept { reasons }));
-    }
-    let mark = policy.tag_names.snapshot_tags(image, id, delete_after);
-    match cloud.set_tags(&[id.into()], &mark).await {
-        Ok(()) => Ok(StepResult::Done),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(StepResult::Changed(Change::Gone)),
-        Err(error) => Err(error),
     }
 }

@@ -1,5 +1,7 @@
 //! Writing one set of tags on many resources.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use jiff::Timestamp;
 
 use crate::cloud::{Cloud, CloudError, ErrorKind};
@@ -11,16 +13,22 @@ pub const MAX_DENIED_CALLS: usize = 20;
 /// The same for other errors of single resources: one that is gone, or that has no room for a tag.
 const MAX_OTHER_CALLS: usize = 200;
 
-/// Writes tags in batches, for one run. The provider fails a whole batch if a single resource in it
+/// Writes tags in batches, for one run, also several at once. The provider fails a whole batch if a single resource in it
 /// is bad, and does not say which: such a batch is split by halves, so that the others are tagged.
 pub(crate) struct TagBatches<'a> {
     cloud: &'a dyn Cloud,
     /// Where in a batch to begin, so that a later run does not spend its calls on the same ones.
     turn: usize,
-    /// How many calls were denied, and the error of the last one.
+    failures: Mutex<Failures>,
+}
+
+/// The calls of a run that failed.
+#[derive(Default)]
+struct Failures {
+    /// How many were denied, and the error of the last one.
     denied: usize,
     last_denied: Option<CloudError>,
-    /// How many calls failed for another reason.
+    /// How many failed for another reason.
     others: usize,
 }
 
@@ -30,7 +38,7 @@ impl<'a> TagBatches<'a> {
         // Fibonacci hashing: runs a day or an hour apart do not all begin at the same place.
         let mixed = now.as_second().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
         let turn = usize::try_from(mixed).unwrap_or_default();
-        Self { cloud, turn, denied: 0, last_denied: None, others: 0 }
+        Self { cloud, turn, failures: Mutex::default() }
     }
 
     /// Where to begin in a list of this length, another place in each run.
@@ -41,13 +49,11 @@ impl<'a> TagBatches<'a> {
     /// Sets `tags` on every resource, with one result for each. What was not tried by itself,
     /// because enough calls of the run have failed, failed with the error of its batch.
     pub(crate) async fn set_tags(
-        &mut self,
+        &self,
         resources: &[ResourceId],
         tags: &Tags,
     ) -> Vec<Result<(), CloudError>> {
-        if self.denied > MAX_DENIED_CALLS
-            && let Some(error) = self.last_denied.clone()
-        {
+        if let Some(error) = self.all_denied() {
             let error = untried(error, "too many calls of this run were denied");
             return resources.iter().map(|_| Err(error.clone())).collect();
         }
@@ -79,27 +85,40 @@ impl<'a> TagBatches<'a> {
         results
     }
 
-    async fn set(&mut self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
+    async fn set(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError> {
         let result = self.cloud.set_tags(resources, tags).await;
-        match &result {
-            Ok(()) => {}
-            Err(error) if error.kind == ErrorKind::Denied => {
-                self.denied += 1;
-                self.last_denied = Some(error.clone());
+        if let Err(error) = &result {
+            let mut failures = self.failures();
+            match error.kind {
+                ErrorKind::Denied => {
+                    failures.denied += 1;
+                    failures.last_denied = Some(error.clone());
+                }
+                _ => failures.others += 1,
             }
-            Err(_) => self.others += 1,
         }
         result
     }
 
+    /// The error of the last call that was denied, if there were too many.
+    fn all_denied(&self) -> Option<CloudError> {
+        let failures = self.failures();
+        failures.last_denied.clone().filter(|_| failures.denied > MAX_DENIED_CALLS)
+    }
+
     /// Whether a batch that failed like this is split: both of its halves may fail too.
     fn may_split(&self, kind: ErrorKind) -> bool {
+        let failures = self.failures();
         match kind {
-            ErrorKind::Denied => self.denied < MAX_DENIED_CALLS,
-            ErrorKind::NotFound | ErrorKind::Other => self.others < MAX_OTHER_CALLS,
+            ErrorKind::Denied => failures.denied < MAX_DENIED_CALLS,
+            ErrorKind::NotFound | ErrorKind::Other => failures.others < MAX_OTHER_CALLS,
             // The next call would fail like this one.
             ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => false,
         }
+    }
+
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::fmt;
 
+use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
 use serde::Serialize;
 
+use super::IN_FLIGHT;
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
     Image, ImageId, LaunchPermission, ResourceId, SnapshotId, TagNames, for_others,
@@ -96,12 +98,60 @@ pub async fn undo(
     now: Timestamp,
     cloud: &dyn Cloud,
 ) -> Result<Vec<RestoreStep>, CloudError> {
+    let undone = undo_all(&[(image, what)], names, now, cloud).await;
+    undone.into_iter().next().unwrap_or(Ok(Vec::new()))
+}
+
+/// The same for several images: tags are removed from all of them together. One result for each.
+pub(super) async fn undo_all(
+    images: &[(&ImageId, &Undo)],
+    names: &TagNames,
+    now: Timestamp,
+    cloud: &dyn Cloud,
+) -> Vec<Result<Vec<RestoreStep>, CloudError>> {
+    let begun = stream::iter(images.iter().copied())
+        .map(|(image, what)| undo_changes(image, what, now, cloud))
+        .buffered(IN_FLIGHT);
+    let mut undone: Vec<Result<Undone, CloudError>> = begun.collect().await;
+    unmark_snapshots(images, &mut undone, names, cloud).await;
+    remove_state_tags(images, &mut undone, names, cloud).await;
+    undone.into_iter().map(|undone| undone.and_then(Undone::end)).collect()
+}
+
+/// What was undone on one image so far.
+struct Undone {
+    done: Vec<RestoreStep>,
+    not_shared: Vec<LaunchPermission>,
+    /// Why it could not be shared.
+    failed: Option<CloudError>,
+}
+
+impl Undone {
+    fn end(self) -> Result<Vec<RestoreStep>, CloudError> {
+        let Self { mut done, not_shared, failed } = self;
+        if let Some(error) = failed {
+            return Err(error);
+        }
+        if !not_shared.is_empty() {
+            done.push(RestoreStep::NotShared { with: not_shared });
+        }
+        Ok(done)
+    }
+}
+
+/// Undoes everything but the tags.
+async fn undo_changes(
+    image: &ImageId,
+    what: &Undo,
+    now: Timestamp,
+    cloud: &dyn Cloud,
+) -> Result<Undone, CloudError> {
     let Undo {
         enable,
         share_with,
         not_shared,
         deprecation,
-        unmark,
+        unmark: _,
         keep_tags: _,
         keep_deprecation: _,
     } = what;
@@ -130,25 +180,71 @@ pub async fn undo(
             done.push(RestoreStep::DeprecationRestored { at: *at });
         }
     }
-    for snapshot in unmark {
-        let key = std::slice::from_ref(&names.delete_after);
-        if remove_tags(&ResourceId::Snapshot(snapshot.clone()), key, cloud).await? {
-            done.push(RestoreStep::SnapshotUnmarked { snapshot: snapshot.clone() });
+    Ok(Undone { done, not_shared, failed })
+}
+
+/// Removes the marks from the snapshots of all images of which the rest was undone.
+async fn unmark_snapshots(
+    images: &[(&ImageId, &Undo)],
+    undone: &mut [Result<Undone, CloudError>],
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) {
+    let mut marked: Vec<(usize, ResourceId)> = Vec::new();
+    for (at, (_, what)) in images.iter().enumerate() {
+        if matches!(undone.get(at), Some(Ok(_))) {
+            marked.extend(what.unmark.iter().map(|snapshot| (at, snapshot.into())));
         }
     }
-    let left = Undo { not_shared: not_shared.clone().into(), ..what.clone() };
-    let keys = left.tag_keys(names);
-    if !keys.is_empty() {
-        remove_tags(&ResourceId::Image(image.clone()), &keys, cloud).await?;
-        done.push(RestoreStep::StateTagsRemoved);
+    let keys = std::slice::from_ref(&names.delete_after);
+    let (at, resources): (Vec<usize>, Vec<ResourceId>) = marked.into_iter().unzip();
+    let removed = remove_tags(&resources, keys, cloud).await;
+    for ((at, resource), removed) in at.into_iter().zip(resources).zip(removed) {
+        let Some(one) = undone.get_mut(at) else { continue };
+        match (removed, resource) {
+            (Ok(true), ResourceId::Snapshot(snapshot)) => {
+                if let Ok(undone) = one {
+                    undone.done.push(RestoreStep::SnapshotUnmarked { snapshot });
+                }
+            }
+            (Ok(_), _) => {}
+            (Err(error), _) => *one = Err(error),
+        }
     }
-    if let Some(error) = failed {
-        return Err(error);
+}
+
+/// Removes the state tags from all images of which the rest was undone.
+async fn remove_state_tags(
+    images: &[(&ImageId, &Undo)],
+    undone: &mut [Result<Undone, CloudError>],
+    names: &TagNames,
+    cloud: &dyn Cloud,
+) {
+    let mut groups: Vec<(Vec<String>, Vec<(usize, ResourceId)>)> = Vec::new();
+    for (at, (image, what)) in images.iter().enumerate() {
+        let Some(Ok(one)) = undone.get(at) else { continue };
+        let left = Undo { not_shared: one.not_shared.clone().into(), ..(*what).clone() };
+        let keys = left.tag_keys(names);
+        if keys.is_empty() {
+            continue;
+        }
+        match groups.iter_mut().find(|(same, _)| *same == keys) {
+            Some((_, members)) => members.push((at, (*image).into())),
+            None => groups.push((keys, vec![(at, (*image).into())])),
+        }
     }
-    if !not_shared.is_empty() {
-        done.push(RestoreStep::NotShared { with: not_shared });
+    for (keys, members) in groups {
+        let (at, resources): (Vec<usize>, Vec<ResourceId>) = members.into_iter().unzip();
+        let removed = remove_tags(&resources, &keys, cloud).await;
+        for (at, removed) in at.into_iter().zip(removed) {
+            let Some(one) = undone.get_mut(at) else { continue };
+            match (removed, &mut *one) {
+                (Ok(_), Ok(undone)) => undone.done.push(RestoreStep::StateTagsRemoved),
+                (Ok(_), Err(_)) => {}
+                (Err(error), _) => *one = Err(error),
+            }
+        }
     }
-    Ok(done)
 }
 
 /// Shares `image`, which exists, with those in its tag whom a person `approved`, and removes the tag
@@ -177,8 +273,10 @@ pub async fn share_again(
         return Err(error);
     }
     if left.is_empty() {
-        let key = std::slice::from_ref(&names.launch_permissions);
-        remove_tags(&ResourceId::Image(id.clone()), key, cloud).await?;
+        let keys = std::slice::from_ref(&names.launch_permissions);
+        for removed in remove_tags(&[id.into()], keys, cloud).await {
+            removed?;
+        }
     }
     Ok(Some(SharedAgain { shared, left }))
 }
@@ -236,15 +334,30 @@ async fn share(
     (shared, failed)
 }
 
-/// Removes tags; whether there still was something to remove them from.
+/// Removes the tags with these keys from all of `resources`, and where that fails, from each by itself:
+/// one that is gone must not keep the others from it. For each, whether there still was something to
+/// remove them from.
 async fn remove_tags(
-    resource: &ResourceId,
+    resources: &[ResourceId],
     keys: &[String],
     cloud: &dyn Cloud,
-) -> Result<bool, CloudError> {
-    match cloud.remove_tags(std::slice::from_ref(resource), keys).await {
+) -> Vec<Result<bool, CloudError>> {
+    let was_there = |removed: Result<(), CloudError>| match removed {
         Ok(()) => Ok(true),
         Err(error) if error.kind == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
+    };
+    if resources.is_empty() {
+        return Vec::new();
     }
+    let together = cloud.remove_tags(resources, keys).await;
+    let is_about_one = together.as_ref().is_err_and(|error| error.is_about_one_resource());
+    if resources.len() < 2 || !is_about_one {
+        return resources.iter().map(|_| was_there(together.clone())).collect();
+    }
+    let mut results = Vec::with_capacity(resources.len());
+    for resource in resources {
+        results.push(was_there(cloud.remove_tags(std::slice::from_ref(resource), keys).await));
+    }
+    results
 }

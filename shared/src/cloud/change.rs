@@ -6,6 +6,10 @@ use jiff::Timestamp;
 use super::{CloudError, View};
 use crate::model::{ImageId, LaunchPermission, ResourceId, SnapshotFate, SnapshotId, Tags};
 
+/// Says whether what a removal rests on was checked so recently that the removal may be sent. It is
+/// asked right before sending, because a call may wait for its turn.
+pub type Freshness<'a> = &'a (dyn Fn() -> bool + Sync);
+
 /// Reading and changing.
 pub trait Cloud:
     View + ImageWriter + SnapshotWriter + PermissionWriter + RecycleBinWriter + TagWriter
@@ -58,12 +62,14 @@ pub trait ImageWriter: Send + Sync {
     /// counts as done.
     async fn enable(&self, image: &ImageId) -> Result<(), CloudError>;
 
-    /// Deregisters `image`. Done already counts as done.
+    /// Deregisters `image`, if its check is still fresh when the call's turn comes. Done already counts
+    /// as done. `None` when the check is too old by then: nothing was sent.
     async fn deregister(
         &self,
         image: &ImageId,
         snapshots: SnapshotFate,
-    ) -> Result<Deregistered, CloudError>;
+        check: Freshness<'_>,
+    ) -> Result<Option<Deregistered>, CloudError>;
 }
 
 /// Shares images.
@@ -93,8 +99,13 @@ pub trait RecycleBinWriter: Send + Sync {
 /// Changes snapshots.
 #[async_trait]
 pub trait SnapshotWriter: Send + Sync {
-    /// Deletes `snapshot`. Gone already counts as done.
-    async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError>;
+    /// Deletes `snapshot`, if its check is still fresh when the call's turn comes. Gone already counts
+    /// as done. `None` when the check is too old by then: nothing was sent.
+    async fn delete_snapshot(
+        &self,
+        snapshot: &SnapshotId,
+        check: Freshness<'_>,
+    ) -> Result<Option<SnapshotDeletion>, CloudError>;
 }
 
 /// The answer to a deregistration that took place.

@@ -22,6 +22,15 @@ impl CloudError {
         (self.kind == ErrorKind::Denied).then_some(self.call)
     }
 
+    /// Whether the failure may be about one of several resources of the call, so that the call may succeed
+    /// for the others.
+    pub fn is_about_one_resource(&self) -> bool {
+        match self.kind {
+            ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Other => true,
+            ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => false,
+        }
+    }
+
     /// The source `source` as unread for this reason.
     pub fn unread(&self, source: Source) -> Unread {
         Unread {

@@ -9,15 +9,17 @@ mod change;
 mod error;
 mod event_bus;
 mod instances;
+mod readings;
 mod view;
 
 pub use change::{
-    Cloud, Deregistered, ImageWriter, PermissionWriter, RecycleBinWriter, SnapshotDeletion,
-    SnapshotWriter, TagWriter,
+    Cloud, Deregistered, Freshness, ImageWriter, PermissionWriter, RecycleBinWriter,
+    SnapshotDeletion, SnapshotWriter, TagWriter,
 };
 pub use error::{CloudError, ErrorKind};
 pub use event_bus::{EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message, NamedBus};
 pub use instances::Instances;
+pub use readings::{MAX_READING_AGE, PermissionReadings, Readings};
 pub use view::{
     ImageListing, ImageReader, PermissionReader, RecycleBinReader, ReferenceReader, SnapshotReader,
     SnapshotScope, SourceAnswer, TagReader, View,

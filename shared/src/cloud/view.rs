@@ -66,7 +66,12 @@ pub trait ImageReader: Send + Sync {
     /// Lists every image that the account owns, disabled ones too.
     async fn list_images(&self) -> Result<ImageListing, CloudError>;
 
-    /// Returns the image as it is now, disabled or not; `None` when it no longer exists.
+    /// Returns those of the account's own images with these ids that still exist, disabled or not, in
+    /// no order. Up to 200 cost one call; no ids are done without one.
+    async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError>;
+
+    /// Returns the image as it is now, disabled or not, whoever owns it; `None` when it no longer
+    /// exists.
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError>;
 }
 
@@ -76,7 +81,8 @@ pub trait SnapshotReader: Send + Sync {
     /// Lists the account's own snapshots.
     async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError>;
 
-    /// Returns those of the account's own snapshots with these ids that still exist.
+    /// Returns those of the account's own snapshots with these ids that still exist, in no order. Up to
+    /// 200 cost one call; no ids are done without one.
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError>;
 
     /// Lists the account's own snapshots that are locked, whatever the mode of the lock.
@@ -113,8 +119,9 @@ pub trait ReferenceReader: Send + Sync {
         versions: TemplateVersions,
     ) -> Result<Vec<Reference>, CloudError>;
 
-    /// Returns the instances that run from `image` now, or could be started again.
-    async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError>;
+    /// Returns the instances that run from any of `images` now, or could be started again. Up to 200
+    /// images cost one call, if there are few instances; no images are done without one.
+    async fn find_instances_of(&self, images: &[ImageId]) -> Result<Vec<Reference>, CloudError>;
 
     /// Lists the launch templates and launch configurations that name snapshots directly.
     async fn list_snapshot_references(

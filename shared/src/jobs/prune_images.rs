@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::{Answer, FunctionKind, Job, JobReport, Mode, Omitted, Pruned, failure_of, not_for_us};
 use crate::apply::{self, Counts, Outcome, StepKind, TagBatches};
+use crate::cloud::PermissionReadings;
 use crate::collect;
 use crate::events::Trigger;
 use crate::model::{Inventory, SnapshotFate, SnapshotId};
@@ -16,7 +17,7 @@ impl Job<'_> {
         if *trigger != Trigger::Schedule {
             return JobReport::ignored(not_for_us(trigger));
         }
-        let (mut plan, inventory) = self.collect_and_plan().await;
+        let (mut plan, permissions, inventory) = self.collect_and_plan().await;
         // An image is tagged as expired only after its owner could hear of it.
         let announced = self.announce(self.events().of_expiring(&plan)).await;
         plan.defer_unannounced(&announced.lost, &inventory);
@@ -25,10 +26,10 @@ impl Job<'_> {
         let untagged = find_untagged(images, snapshots, account, self.policy, self.now);
         // It may be large, and the steps take their time.
         drop(inventory);
-        let mut batches = TagBatches::new(self.cloud, self.now);
-        let steps = self.apply_in(&plan, &mut batches).await;
+        let batches = TagBatches::new(self.cloud, self.now);
+        let steps = self.apply_in(&plan, permissions, &batches).await;
         let failure = failure_of(&steps);
-        let late = self.tag_untagged(untagged, &mut batches).await;
+        let late = self.tag_untagged(untagged, &batches).await;
         let outcome = steps.and(Outcome { steps: late.steps.clone(), ..Outcome::default() });
         let mut counts = Counts::default().seen(&plan.summary).done(&outcome);
         counts.gib_freed = outcome
@@ -61,33 +62,40 @@ impl Job<'_> {
         JobReport { answer, events, counts, is_sweep: true, failure }
     }
 
-    /// Reads the world and plans.
-    pub async fn plan_images(&self) -> Plan {
-        self.collect_and_plan().await.0
+    /// Reads the world and plans. Returns what was read image by image, too.
+    pub async fn plan_images(&self) -> (Plan, PermissionReadings) {
+        let (plan, permissions, _) = self.collect_and_plan().await;
+        (plan, permissions)
     }
 
     /// The plan, and what it was made from.
-    async fn collect_and_plan(&self) -> (Plan, Inventory) {
+    async fn collect_and_plan(&self) -> (Plan, PermissionReadings, Inventory) {
         let scope = self.policy.safety.reference_scope();
         let mut inventory =
             collect::collect_inventory(self.cloud, self.target, &scope, self.now, self.context)
                 .await;
-        let plan =
+        let (plan, permissions) =
             collect::plan_verified(self.cloud, &mut inventory, self.policy, self.now, self.context)
                 .await;
         log_plan(&plan);
-        (plan, inventory)
+        (plan, permissions, inventory)
     }
 
     /// Carries out a plan, or in plan mode says that nothing was done.
-    pub async fn apply_images(&self, plan: &Plan) -> Outcome {
-        self.apply_in(plan, &mut TagBatches::new(self.cloud, self.now)).await
+    pub async fn apply_images(&self, plan: &Plan, permissions: PermissionReadings) -> Outcome {
+        self.apply_in(plan, permissions, &TagBatches::new(self.cloud, self.now)).await
     }
 
-    async fn apply_in(&self, plan: &Plan, batches: &mut TagBatches<'_>) -> Outcome {
+    async fn apply_in(
+        &self,
+        plan: &Plan,
+        permissions: PermissionReadings,
+        batches: &TagBatches<'_>,
+    ) -> Outcome {
+        let (policy, cloud, context) = (self.policy, self.cloud, self.context);
         match self.mode {
             Mode::Apply => {
-                apply::apply_with(batches, plan, self.policy, self.cloud, self.context).await
+                apply::apply_with(batches, plan, permissions, policy, cloud, context).await
             }
             Mode::Plan => Outcome::refused(plan.refusal.clone()),
         }

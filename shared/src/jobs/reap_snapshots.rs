@@ -69,12 +69,12 @@ impl Job<'_> {
         let mut inventory =
             collect::collect_snapshot_inventory(cloud, self.target, scope, policy, now, context)
                 .await;
-        let mut plan =
+        let (mut plan, permissions) =
             collect::plan_snapshots_verified(cloud, &mut inventory, policy, now, context).await;
         let announced = self.announce(self.events().of_orphans(&plan)).await;
         plan.defer_unannounced(&announced.lost);
         let outcome = match self.mode {
-            Mode::Apply => apply::apply_snapshots(&plan, policy, cloud, context).await,
+            Mode::Apply => apply::apply_snapshots(&plan, permissions, policy, cloud, context).await,
             Mode::Plan => Outcome::refused(plan.refusal.clone()),
         };
         (plan, outcome, announced)

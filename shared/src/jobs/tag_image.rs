@@ -137,7 +137,7 @@ impl Job<'_> {
             tracing::warn!(image_id = %tagged.image_id, resource_id = %id, key, "no room for this tag");
             tagged.dropped.push(DroppedTag { resource: id.clone(), key: key.clone() });
         }
-        let mut batches = apply::TagBatches::new(self.cloud, self.now);
+        let batches = apply::TagBatches::new(self.cloud, self.now);
         for (tags, resources) in &plan.writes {
             let results = match self.mode {
                 Mode::Plan => resources.iter().map(|_| Ok(())).collect(),

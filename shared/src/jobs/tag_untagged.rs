@@ -6,11 +6,8 @@ use super::{Job, Mode, TaggedResource};
 use crate::apply::{Change, MARGIN, StepKind, StepRecord, StepResult, TagBatches};
 use crate::cloud::{CloudError, ErrorKind};
 use crate::events::Event;
-use crate::model::{Image, ImageId, InstanceId, ResourceId, SnapshotId, Tags};
+use crate::model::{ImageId, InstanceId, ResourceId, SnapshotId, Tags};
 use crate::tagging::{MissingTags, Untagged, find_untagged};
-
-/// Up to so many images are read one by one before they are tagged; more are listed.
-const MAX_READ_SINGLY: usize = 20;
 
 /// What a sweep did about images without their tags.
 #[derive(Default)]
@@ -37,7 +34,7 @@ impl Job<'_> {
     pub(super) async fn tag_untagged(
         &self,
         found: Untagged,
-        batches: &mut TagBatches<'_>,
+        batches: &TagBatches<'_>,
     ) -> LateTagging {
         let mut late = LateTagging::default();
         if self.mode == Mode::Apply {
@@ -120,17 +117,8 @@ impl Job<'_> {
     /// The same images as they are at this moment, without those that lack nothing any more.
     async fn read_untagged(&self, found: &Untagged) -> Result<Untagged, CloudError> {
         let ids: BTreeSet<&ImageId> = found.images.iter().map(|one| &one.image_id).collect();
-        let images: Vec<Image> = if ids.len() > MAX_READ_SINGLY {
-            let mut all = self.cloud.list_images().await?.images;
-            all.retain(|image| ids.contains(&image.image_id));
-            all
-        } else {
-            let mut all = Vec::with_capacity(ids.len());
-            for id in ids {
-                all.extend(self.cloud.find_image(id).await?);
-            }
-            all
-        };
+        let ids: Vec<ImageId> = ids.into_iter().cloned().collect();
+        let images = self.cloud.find_images(&ids).await?;
         let snapshots: Vec<SnapshotId> =
             found.snapshots.iter().map(|one| one.snapshot_id.clone()).collect();
         let snapshots = match snapshots.is_empty() {

@@ -3,6 +3,7 @@
 //! Nothing in here reads, decides or changes anything. Every other module builds on it, and it
 //! builds on none.
 
+mod clock;
 mod deadline;
 mod ids;
 mod instance;
@@ -14,6 +15,7 @@ mod tag_names;
 mod tags;
 mod unread;
 
+pub use clock::{Clock, StoppedClock};
 pub use deadline::{Deadline, NoDeadline};
 pub use ids::{
     AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,

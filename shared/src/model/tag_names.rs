@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ImageId, SnapshotId, Tags};
+use super::{ImageId, Tags};
 
 /// The names of the project's own tags, under a prefix that the policy may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,6 @@ pub struct TagNames {
     pub image: String,
     /// On a snapshot: it may be deleted from this time on.
     pub delete_after: String,
-    /// On a snapshot: its own id, so that a copy made with all tags is known for one.
-    pub snapshot: String,
     /// On image, snapshot or instance, written by people: it is excluded.
     pub keep: String,
     /// On image and snapshot: who made the image.
@@ -41,7 +39,6 @@ impl TagNames {
             deprecation: name("deprecation"),
             image: name("image"),
             delete_after: name("delete-after"),
-            snapshot: name("snapshot"),
             keep: name("keep"),
             created_by: name("created-by"),
             retire_when_imaged: name("retire-when-imaged"),
@@ -50,22 +47,13 @@ impl TagNames {
         }
     }
 
-    /// The tags on a snapshot of a deregistered image: which image it backed, its own id, and from when on it may be
+    /// The tags on a snapshot of a deregistered image: which image it backed, and from when on it may be
     /// deleted.
-    pub fn snapshot_tags(
-        &self,
-        image: &ImageId,
-        snapshot: &SnapshotId,
-        delete_after: Timestamp,
-    ) -> Tags {
+    pub fn snapshot_tags(&self, image: &ImageId, delete_after: Timestamp) -> Tags {
         let delete_after = delete_after.to_string();
-        [
-            (self.image.as_str(), image.as_str()),
-            (self.snapshot.as_str(), snapshot.as_str()),
-            (self.delete_after.as_str(), delete_after.as_str()),
-        ]
-        .into_iter()
-        .collect()
+        [(self.image.as_str(), image.as_str()), (self.delete_after.as_str(), delete_after.as_str())]
+            .into_iter()
+            .collect()
     }
 
     /// What all of them begin with.

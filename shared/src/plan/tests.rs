@@ -175,16 +175,26 @@ fn snapshots_of_other_services_are_left_to_them() {
 }
 
 #[test]
-fn a_copy_of_a_tagged_snapshot_is_known_by_the_id_in_its_tags() {
+fn a_copy_with_all_tags_of_a_snapshot_stays() {
     let mut world = world(0);
+    world.recycled_images = Some(Vec::new());
     world.snapshots = serde_json::from_str(
-        r#"[{"snapshot_id":"snap-2","started_at":"2026-01-01T00:00:00Z","tags":{"image-steward:snapshot":"snap-1",
-            "image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-02T00:00:00Z"}}]"#,
+        r#"[{"snapshot_id":"snap-2","started_at":"2026-01-01T00:00:00Z","volume_id":"vol-ffffffff",
+            "description":"Created by CreateImage(i-1) for ami-gone",
+            "tags":{"image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-02T00:00:00Z"}}]"#,
     )
     .unwrap();
-    let reaping = snapshots::plan_snapshots(&world, &policy(AT_ONCE), now());
-    let snapshot = "snap-1".to_owned();
-    assert_eq!(reaping.decisions[0].reasons, [snapshots::SnapshotReason::CopyOf { snapshot }]);
+    let orphans = format!("{AT_ONCE}[orphans]\ndelete_after = \"1d\"\n");
+    let reasons = |world: &Inventory| {
+        let plan = snapshots::plan_snapshots(world, &policy(&orphans), now());
+        let decision = plan.decisions.into_iter().next().unwrap();
+        (decision.action, decision.reasons)
+    };
+    let image = "ami-gone".parse().unwrap();
+    let unverified = snapshots::SnapshotReason::OriginUnverified { image };
+    assert_eq!(reasons(&world), (snapshots::SnapshotAction::Keep, vec![unverified]));
+    world.snapshots[0].volume_id = Some("vol-1".into());
+    assert_eq!(reasons(&world).0, snapshots::SnapshotAction::Delete);
 }
 
 #[test]

@@ -261,6 +261,7 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         template_versions,
         compute_environments,
         shared_images,
+        shared_snapshots,
         share_back,
         recycle_bin,
         recycle_bin_days,
@@ -284,6 +285,7 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
             Check::Off => ComputeEnvironments::LeaveOut,
         },
         shared_images: or_default(shared_images),
+        shared_snapshots: or_default(shared_snapshots),
         share_back: share_back.into_iter().map(|one| one.0).collect(),
         recycle_bin: match recycle_bin {
             None | Some(Word(RawRecycleBin::Required)) => Check::Required,

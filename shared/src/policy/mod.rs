@@ -130,6 +130,8 @@ pub struct Safety {
     pub compute_environments: ComputeEnvironments,
     /// Whether images that other accounts may launch are kept.
     pub shared_images: SharedImages,
+    /// Whether snapshots that other accounts may create volumes from are kept.
+    pub shared_snapshots: SharedSnapshots,
     /// Those with whom a rescue may share an image again: accounts, organizations and
     /// organizational units.
     pub share_back: Vec<LaunchPermission>,
@@ -167,6 +169,17 @@ pub enum SharedImages {
     #[default]
     Keep,
     /// They are retired like all others.
+    Retire,
+}
+
+/// Whether snapshots that other accounts or groups may create volumes from are kept.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
+#[strum(serialize_all = "snake_case")]
+pub enum SharedSnapshots {
+    /// They are kept.
+    #[default]
+    Keep,
+    /// They go like all others, and with whom they are shared is not read.
     Retire,
 }
 

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::scalars::{
     Age, AgeOrNever, Count, Fraction, GroupBy, RawGlob, RawTemplateVersions, ShareBack, Word,
 };
-use super::{Check, RetireAction, SharedImages};
+use super::{Check, RetireAction, SharedImages, SharedSnapshots};
 use crate::model::ImageId;
 
 /// A policy: which images are kept, and how the others are retired.
@@ -186,6 +186,11 @@ pub struct RawSafety {
     /// "keep".
     #[serde(default)]
     pub shared_images: Option<Word<SharedImages>>,
+    /// Whether snapshots that other accounts may create volumes from are kept when their image goes:
+    /// "keep" or "retire", which does not read with whom they are shared: a call less for each.
+    /// Default: "keep".
+    #[serde(default)]
+    pub shared_snapshots: Option<Word<SharedSnapshots>>,
     /// With whom a run may share an image again when it rescues it: account ids, and ARNs of
     /// organizations and organizational units. Everybody else is left to `image-steward restore`,
     /// which asks. Default: none.

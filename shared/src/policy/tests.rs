@@ -29,6 +29,7 @@ fn the_smallest_policy_has_the_documented_defaults() {
         template_versions,
         compute_environments,
         shared_images,
+        shared_snapshots,
         share_back,
         recycle_bin,
         recycle_bin_days,
@@ -40,6 +41,7 @@ fn the_smallest_policy_has_the_documented_defaults() {
     assert!(ignore_templates.is_empty() && absent_is_empty.is_empty());
     assert_eq!(compute_environments, ComputeEnvironments::Read);
     assert_eq!(shared_images, SharedImages::Keep);
+    assert_eq!(shared_snapshots, SharedSnapshots::Keep);
     assert_eq!((recycle_bin, references_check), (Check::Required, Check::Required));
     assert!(matches!(policy.orphans, Orphans::Report));
     assert_eq!((max_per_run, max_fraction, min_references), (50, 0.25, 1));
@@ -213,6 +215,7 @@ fn ages_are_whole_units_from_hours_up() {
 fn words_that_are_not_known_are_told_with_those_that_are() {
     for (line, complaint) in [
         ("shared_images = \"maybe\"", "`maybe` is not known; write \"keep\" or \"retire\""),
+        ("shared_snapshots = \"no\"", "`no` is not known; write \"keep\" or \"retire\""),
         ("share_back = [\"all\"]", "a run never makes an image public; write an account id"),
         ("share_back = [\"1234\"]", "`1234` is not known; write an account id in quotes"),
         ("share_back = [123456789012]", "123456789012 is not known; write an account id in quotes"),

@@ -15,7 +15,7 @@ use crate::model::{
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::undo::{Deprecation, Undo};
 use crate::plan::{Action, Decision, Plan};
-use crate::policy::Policy;
+use crate::policy::{Policy, SharedSnapshots};
 
 /// The account.
 #[derive(Debug, Clone)]
@@ -115,7 +115,7 @@ impl SimulatedWorld {
         if steps.is_empty() {
             return;
         }
-        let changes = changes_of(&steps, &self.inventory, &policy.tag_names);
+        let changes = changes_of(&steps, &self.inventory, policy);
         let mut steps: HashMap<&ImageId, &Decision> =
             steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
         let mut gone = Vec::new();
@@ -166,11 +166,9 @@ impl SimulatedWorld {
             let id = &decision.snapshot_id;
             let change = match decision.action {
                 SnapshotAction::Keep => return None,
-                SnapshotAction::Mark => WorldChange::Tag(names.snapshot_tags(
-                    decision.image.as_ref()?,
-                    id,
-                    decision.delete_after?,
-                )),
+                SnapshotAction::Mark => WorldChange::Tag(
+                    names.snapshot_tags(decision.image.as_ref()?, decision.delete_after?),
+                ),
                 SnapshotAction::Delete => WorldChange::Delete,
             };
             Some((id.clone(), change))
@@ -206,9 +204,10 @@ impl SimulatedWorld {
 }
 
 /// What the steps do to snapshots.
-fn changes_of(steps: &[&Decision], inventory: &Inventory, names: &TagNames) -> Changes {
+fn changes_of(steps: &[&Decision], inventory: &Inventory, policy: &Policy) -> Changes {
+    let names = &policy.tag_names;
     let mut changes = Changes::new();
-    let held = held_with_images(steps, inventory);
+    let held = held_with_images(steps, inventory, policy);
     for decision in steps {
         match &decision.action {
             Action::Rescue(undo) => {
@@ -218,7 +217,7 @@ fn changes_of(steps: &[&Decision], inventory: &Inventory, names: &TagNames) -> C
                 let goes = removal.fate == SnapshotFate::DeleteWithImage
                     && !decision.snapshots.iter().any(|id| held.contains(id));
                 changes.extend(removal.snapshots.iter().map(|id| {
-                    let tags = names.snapshot_tags(&decision.image_id, id, removal.delete_after);
+                    let tags = names.snapshot_tags(&decision.image_id, removal.delete_after);
                     (id.clone(), if goes { WorldChange::Delete } else { WorldChange::Tag(tags) })
                 }));
             }
@@ -233,6 +232,7 @@ fn changes_of(steps: &[&Decision], inventory: &Inventory, names: &TagNames) -> C
 fn held_with_images<'a>(
     steps: &[&'a Decision],
     inventory: &'a Inventory,
+    policy: &Policy,
 ) -> HashSet<&'a SnapshotId> {
     let with_images = |one: &&'a Decision| match &one.action {
         Action::Deregister { removal } if removal.fate == SnapshotFate::DeleteWithImage => {
@@ -246,7 +246,9 @@ fn held_with_images<'a>(
     }
     let is_held = |one: &&Snapshot| {
         let shared = one.shared_with.as_deref().unwrap_or_default();
-        one.locked == Some(true) || for_others(shared, Some(&inventory.account)).next().is_some()
+        let is_shared = for_others(shared, Some(&inventory.account)).next().is_some();
+        let keeps_shared = policy.safety.shared_snapshots == SharedSnapshots::Keep;
+        one.locked == Some(true) || (keeps_shared && is_shared)
     };
     let held = inventory.snapshots.iter().filter(is_held).map(|one| &one.snapshot_id);
     let named = inventory.snapshot_references.iter().map(|reference| &reference.snapshot_id);

@@ -231,6 +231,10 @@ impl SuggestedSafety {
                 "images that other accounts may launch stay; or \"retire\"",
             ),
             (
+                "shared_snapshots = \"keep\"".to_owned(),
+                "snapshots that other accounts may use stay; \"retire\" saves a call for each",
+            ),
+            (
                 "recycle_bin = \"required\"".to_owned(),
                 "no removal without Recycle Bin rules for images and snapshots",
             ),

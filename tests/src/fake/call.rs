@@ -21,8 +21,9 @@ pub enum Call {
     ListRecycledImages,
     ListRecycledSnapshots,
     ListTagged(String, Option<String>),
+    FindImages(Vec<ImageId>),
     FindImage(ImageId),
-    FindInstancesOf(ImageId),
+    FindInstancesOf(Vec<ImageId>),
     FindLaunchPermissions(ImageId),
     FindVolumePermissions(SnapshotId),
     FindInstanceTags(InstanceId),
@@ -60,6 +61,7 @@ impl Call {
             | Self::ListRecycledImages
             | Self::ListRecycledSnapshots
             | Self::ListTagged(..)
+            | Self::FindImages(_)
             | Self::FindImage(_)
             | Self::FindInstancesOf(_)
             | Self::FindLaunchPermissions(_)

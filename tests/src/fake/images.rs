@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use jiff::{SignedDuration, Timestamp};
-use steward::cloud::{CloudError, Deregistered, ErrorKind, ImageListing, ImageReader, ImageWriter};
+use steward::cloud::{
+    CloudError, Deregistered, ErrorKind, Freshness, ImageListing, ImageReader, ImageWriter,
+};
 use steward::model::{Image, ImageId, SnapshotFate};
 
 use super::faults::{error, in_hash_order};
@@ -24,6 +26,18 @@ impl ImageReader for Fake {
         faults.check_pages(ACTION, found.len(), 1000)?;
         let images = in_hash_order(found, |image| image.image_id.as_str());
         Ok(ImageListing { images, other_types: 0 })
+    }
+
+    async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError> {
+        let mut inner = self.begin(Call::FindImages(images.to_vec()));
+        let about: Vec<&str> = images.iter().map(ImageId::as_str).collect();
+        if !about.is_empty() {
+            inner.faults.check("ec2:DescribeImages", &about)?;
+        }
+        let found = images.iter().filter_map(|id| inner.state.images.get(id));
+        let own = found.filter(|one| one.owner_id.as_ref() == Some(&self.account));
+        let own = own.map(|one| one.seen_by(&self.account)).collect();
+        Ok(in_hash_order(own, |image| image.image_id.as_str()))
     }
 
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
@@ -91,8 +105,12 @@ impl ImageWriter for Fake {
         &self,
         image: &ImageId,
         fate: SnapshotFate,
-    ) -> Result<Deregistered, CloudError> {
+        check: Freshness<'_>,
+    ) -> Result<Option<Deregistered>, CloudError> {
         const ACTION: &str = "ec2:DeregisterImage";
+        if !self.turn_comes(check) {
+            return Ok(None);
+        }
         let answer = self.changing(Call::Deregister(image.clone(), fate), |inner| {
             inner.faults.check(ACTION, &[image.as_str()])?;
             let found = inner.state.own_image(ACTION, image, &inner.faults)?;
@@ -114,8 +132,8 @@ impl ImageWriter for Fake {
             Ok(done)
         });
         match answer {
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(Deregistered::default()),
-            other => other,
+            Err(error) if error.kind == ErrorKind::NotFound => Ok(Some(Deregistered::default())),
+            other => other.map(Some),
         }
     }
 }

@@ -20,10 +20,11 @@ mod tags;
 mod templates;
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use jiff::Timestamp;
-use steward::cloud::{CloudError, Message};
-use steward::model::{AccountId, Region};
+use steward::cloud::{CloudError, Freshness, Message};
+use steward::model::{AccountId, Clock, Region};
 
 pub use self::call::Call;
 use self::faults::{Faults, Plug};
@@ -48,6 +49,12 @@ struct FakeAccount {
     messages: Vec<Message>,
     /// What time the account takes it to be.
     clock: Timestamp,
+    /// How long the runs have taken so far.
+    elapsed: Duration,
+    /// How long every call takes.
+    latency: Duration,
+    /// How long a removal waits for its turn.
+    turn: Duration,
 }
 
 impl Fake {
@@ -60,6 +67,9 @@ impl Fake {
             calls: Vec::new(),
             messages: Vec::new(),
             clock: "2026-11-22T12:00:00Z".parse().unwrap(),
+            elapsed: Duration::ZERO,
+            latency: Duration::ZERO,
+            turn: Duration::ZERO,
         };
         Self {
             account: fleet.account(),
@@ -94,6 +104,22 @@ impl Fake {
     /// and deprecation go by it.
     pub fn set_clock(&self, now: Timestamp) {
         self.lock().clock = now;
+    }
+
+    /// From now on every call takes `latency`, and a removal waits for `turn` before.
+    pub fn take_time(&self, latency: Duration, turn: Duration) {
+        let mut inner = self.lock();
+        (inner.latency, inner.turn) = (latency, turn);
+    }
+
+    /// Lets a removal wait for its turn; whether its check is still fresh then.
+    fn turn_comes(&self, check: Freshness<'_>) -> bool {
+        let mut inner = self.lock();
+        let turn = inner.turn;
+        inner.elapsed += turn;
+        // The check looks at the fake's own clock.
+        drop(inner);
+        check()
     }
 
     /// Replaces all switches.
@@ -179,6 +205,8 @@ impl Fake {
     fn begin(&self, call: Call) -> MutexGuard<'_, FakeAccount> {
         let mut inner = self.lock();
         inner.calls.push(call);
+        let latency = inner.latency;
+        inner.elapsed += latency;
         inner.let_time_pass();
         inner
     }
@@ -192,6 +220,13 @@ impl Fake {
         let mut inner = self.begin(call);
         let answer = change(&mut inner);
         inner.faults.delivered(answer)
+    }
+}
+
+/// The time that the calls have taken.
+impl Clock for Fake {
+    fn elapsed(&self) -> Duration {
+        self.lock().elapsed
     }
 }
 

@@ -95,11 +95,14 @@ impl ReferenceReader for Fake {
         Ok(in_order(found))
     }
 
-    async fn find_instances_of(&self, image: &ImageId) -> Result<Vec<Reference>, CloudError> {
-        let mut inner = self.begin(Call::FindInstancesOf(image.clone()));
-        inner.faults.check("ec2:DescribeInstances", &[image.as_str()])?;
+    async fn find_instances_of(&self, images: &[ImageId]) -> Result<Vec<Reference>, CloudError> {
+        let mut inner = self.begin(Call::FindInstancesOf(images.to_vec()));
+        let about: Vec<&str> = images.iter().map(ImageId::as_str).collect();
+        if !about.is_empty() {
+            inner.faults.check("ec2:DescribeInstances", &about)?;
+        }
         let all = instances(&inner.state);
-        Ok(all.into_iter().filter(|reference| reference.image_id == *image).collect())
+        Ok(all.into_iter().filter(|reference| images.contains(&reference.image_id)).collect())
     }
 
     /// The snapshots that the versions of this scope, and launch configurations, name themselves.

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use steward::cloud::{
-    CloudError, ErrorKind, SnapshotDeletion, SnapshotReader, SnapshotScope, SnapshotWriter,
+    CloudError, ErrorKind, Freshness, SnapshotDeletion, SnapshotReader, SnapshotScope,
+    SnapshotWriter,
 };
 use steward::model::{Snapshot, SnapshotId};
 
@@ -56,8 +57,15 @@ impl SnapshotReader for Fake {
 
 #[async_trait]
 impl SnapshotWriter for Fake {
-    async fn delete_snapshot(&self, snapshot: &SnapshotId) -> Result<SnapshotDeletion, CloudError> {
+    async fn delete_snapshot(
+        &self,
+        snapshot: &SnapshotId,
+        check: Freshness<'_>,
+    ) -> Result<Option<SnapshotDeletion>, CloudError> {
         const ACTION: &str = "ec2:DeleteSnapshot";
+        if !self.turn_comes(check) {
+            return Ok(None);
+        }
         let answer = self.changing(Call::DeleteSnapshot(snapshot.clone()), |inner| {
             let FakeAccount { state, faults, clock, .. } = inner;
             faults.check(ACTION, &[snapshot.as_str()])?;
@@ -75,9 +83,11 @@ impl SnapshotWriter for Fake {
             faults.changed(ACTION)
         });
         match answer {
-            Ok(()) => Ok(SnapshotDeletion::Deleted),
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(SnapshotDeletion::AlreadyGone),
-            Err(error) if error.code == error::IN_USE => Ok(SnapshotDeletion::InUse),
+            Ok(()) => Ok(Some(SnapshotDeletion::Deleted)),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                Ok(Some(SnapshotDeletion::AlreadyGone))
+            }
+            Err(error) if error.code == error::IN_USE => Ok(Some(SnapshotDeletion::InUse)),
             Err(error) => Err(error),
         }
     }

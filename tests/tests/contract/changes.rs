@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use steward::cloud::{CloudError, ErrorKind, SnapshotDeletion};
 use steward::model::{SnapshotFate, SnapshotId};
+use steward_tests::FRESH;
 use steward_tests::switches::Switches;
 
 use crate::{Account, image, image_ids, resources, snapshot, snapshot_ids, tags};
@@ -106,7 +107,8 @@ pub async fn removing_no_keys_removes_nothing<A: Account>() {
 pub async fn deregistering_leaves_the_snapshots<A: Account>() {
     let account = A::with(pair()).await;
     let first = image("ami-00000001");
-    let done = account.port().deregister(&first, SnapshotFate::DeleteLater).await.unwrap();
+    let done =
+        account.port().deregister(&first, SnapshotFate::DeleteLater, FRESH).await.unwrap().unwrap();
     assert_eq!(done.deleted, []);
     let world = account.world().await;
     assert_eq!(image_ids(&world), ["ami-00000002"]);
@@ -117,17 +119,27 @@ pub async fn deregistering_twice_is_done<A: Account>() {
     let account = A::with(pair()).await;
     let first = image("ami-00000001");
     for fate in [SnapshotFate::DeleteLater, SnapshotFate::DeleteWithImage] {
-        account.port().deregister(&first, fate).await.unwrap();
+        account.port().deregister(&first, fate, FRESH).await.unwrap();
     }
     account.set(Switches { forget_deregistered: true, ..Switches::default() }).await;
-    let done = account.port().deregister(&first, SnapshotFate::DeleteWithImage).await.unwrap();
+    let done = account
+        .port()
+        .deregister(&first, SnapshotFate::DeleteWithImage, FRESH)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(done.deleted, []);
     assert_eq!(snapshot_ids(&account.world().await).len(), 3);
 }
 
 async fn deregister_first<A: Account>(account: &A) -> Vec<SnapshotId> {
     let first = image("ami-00000001");
-    let done = account.port().deregister(&first, SnapshotFate::DeleteWithImage).await.unwrap();
+    let done = account
+        .port()
+        .deregister(&first, SnapshotFate::DeleteWithImage, FRESH)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(account.port().find_image(&first).await.unwrap(), None);
     done.deleted
 }
@@ -138,7 +150,12 @@ pub async fn deregistering_deletes_what_no_other_image_uses<A: Account>() {
     assert_eq!(snapshot_ids(&account.world().await), ["snap-00000002", "snap-00000003"]);
     // The shared one goes with the last image that uses it.
     let second = image("ami-00000002");
-    let done = account.port().deregister(&second, SnapshotFate::DeleteWithImage).await.unwrap();
+    let done = account
+        .port()
+        .deregister(&second, SnapshotFate::DeleteWithImage, FRESH)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(done.deleted, ["snap-00000002", "snap-00000003"].map(snapshot));
     assert_eq!(snapshot_ids(&account.world().await), Vec::<&str>::new());
 }
@@ -172,7 +189,8 @@ pub async fn what_may_not_be_deregistered_stays<A: Account>() {
     }))
     .await;
     for (id, code) in [("ami-00000001", "OperationNotPermitted"), ("ami-00000002", "AuthFailure")] {
-        let done = account.port().deregister(&image(id), SnapshotFate::DeleteWithImage).await;
+        let done =
+            account.port().deregister(&image(id), SnapshotFate::DeleteWithImage, FRESH).await;
         let error = done.unwrap_err();
         assert_eq!((error.code.as_str(), error.kind), (code, ErrorKind::Other));
         assert_eq!(error.missing_permission(), None);
@@ -181,7 +199,11 @@ pub async fn what_may_not_be_deregistered_stays<A: Account>() {
 }
 
 async fn delete<A: Account>(account: &A, id: &str) -> Result<SnapshotDeletion, CloudError> {
-    account.port().delete_snapshot(&snapshot(id)).await
+    account
+        .port()
+        .delete_snapshot(&snapshot(id), FRESH)
+        .await
+        .map(|done| done.expect("it is fresh"))
 }
 
 pub async fn snapshots_are_deleted_unless_in_use<A: Account>() {
@@ -210,7 +232,7 @@ pub async fn a_snapshot_may_be_in_use_for_a_while_longer<A: Account>() {
     let account = A::with(pair()).await;
     account.set(Switches::default().and_race(1, 2)).await;
     for id in ["ami-00000001", "ami-00000002"] {
-        account.port().deregister(&image(id), SnapshotFate::DeleteLater).await.unwrap();
+        account.port().deregister(&image(id), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     }
     assert_eq!(delete(&account, "snap-00000001").await.unwrap(), SnapshotDeletion::InUse);
     assert_eq!(delete(&account, "snap-00000002").await.unwrap(), SnapshotDeletion::Deleted);
@@ -229,7 +251,9 @@ pub async fn a_denied_change_names_the_permission<A: Account>() {
     let errors = [
         port.set_tags(&one, &tags(&[("New", "")])).await.unwrap_err(),
         port.remove_tags(&one, &["Old".into()]).await.unwrap_err(),
-        port.deregister(&image("ami-00000001"), SnapshotFate::DeleteLater).await.unwrap_err(),
+        port.deregister(&image("ami-00000001"), SnapshotFate::DeleteLater, FRESH)
+            .await
+            .unwrap_err(),
         delete(&account, "snap-00000001").await.unwrap_err(),
     ];
     for (error, action) in errors.iter().zip(denied) {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use steward::cloud::{ErrorKind, SnapshotScope};
 use steward::model::{Image, ImageState, ReferenceKind, Snapshot, SnapshotId};
+use steward_tests::FRESH;
 use steward_tests::fleet::Fleet;
 use steward_tests::switches::Switches;
 
@@ -230,7 +231,7 @@ pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
     assert_eq!(state("ami-00000001").await, Some(ImageState::Available));
     assert_eq!(state("ami-00000002").await, Some(ImageState::Disabled));
     assert_eq!(state("ami-0000000f").await, None);
-    port.deregister(&image("ami-00000001"), SnapshotFate::DeleteLater).await.unwrap();
+    port.deregister(&image("ami-00000001"), SnapshotFate::DeleteLater, FRESH).await.unwrap();
     assert_eq!(state("ami-00000001").await, None);
     account.set(Switches { forget_deregistered: true, ..Switches::default() }).await;
     assert_eq!(state("ami-00000001").await, None);
@@ -295,7 +296,7 @@ pub async fn instances_are_found<A: Account>() {
     }))
     .await;
     let port = account.port();
-    let mut holders: Vec<_> = port.find_instances_of(&image("ami-00000001")).await.unwrap();
+    let mut holders: Vec<_> = port.find_instances_of(&[image("ami-00000001")]).await.unwrap();
     holders.sort();
     let arn = "arn:aws:ec2:eu-central-1:123456789012:instance";
     let arns: Vec<&str> = holders.iter().map(|holder| &*holder.arn).collect();
@@ -318,7 +319,7 @@ pub async fn a_denied_reading_names_the_permission<A: Account>() {
         (port.list_images().await.unwrap_err(), images),
         (port.find_image(&one).await.unwrap_err(), images),
         (port.find_launch_permissions(&one).await.unwrap_err(), attribute),
-        (port.find_instances_of(&one).await.unwrap_err(), instances),
+        (port.find_instances_of(&[one.clone()]).await.unwrap_err(), instances),
         (port.find_instance_tags(&"i-00000001".parse().unwrap()).await.unwrap_err(), instances),
         (port.list_snapshots(&SnapshotScope::Own).await.unwrap_err(), snapshots),
         (port.find_snapshots(&[snapshot("snap-00000001")]).await.unwrap_err(), snapshots),

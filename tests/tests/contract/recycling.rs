@@ -4,6 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use steward::cloud::{ErrorKind, SnapshotDeletion};
 use steward::model::SnapshotFate;
+use steward_tests::FRESH;
 use steward_tests::switches::Switches;
 
 use crate::{Account, image, image_ids, resources, snapshot, snapshot_ids, tags};
@@ -25,11 +26,11 @@ pub(crate) fn one() -> Value {
 }
 
 pub(crate) async fn deregister<A: Account>(account: &A, id: &str) {
-    account.port().deregister(&image(id), SnapshotFate::DeleteLater).await.unwrap();
+    account.port().deregister(&image(id), SnapshotFate::DeleteLater, FRESH).await.unwrap();
 }
 
 async fn delete<A: Account>(account: &A, id: &str) -> SnapshotDeletion {
-    account.port().delete_snapshot(&snapshot(id)).await.unwrap()
+    account.port().delete_snapshot(&snapshot(id), FRESH).await.unwrap().unwrap()
 }
 
 /// What the world has in its bin.
@@ -106,7 +107,12 @@ pub async fn snapshots_that_go_with_their_image_go_into_the_bin<A: Account>() {
         content["retention_rules"] = rules.as_array().unwrap().iter().map(rule).collect();
         let account = A::with(content).await;
         let first = image("ami-00000001");
-        let done = account.port().deregister(&first, SnapshotFate::DeleteWithImage).await.unwrap();
+        let done = account
+            .port()
+            .deregister(&first, SnapshotFate::DeleteWithImage, FRESH)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(done.deleted.len(), 2);
         assert_eq!(binned(&account).await, expected, "{rules}");
         assert_eq!(snapshot_ids(&account.world().await), Vec::<&str>::new());
@@ -146,7 +152,7 @@ pub async fn an_image_comes_back_after_its_snapshots<A: Account>() {
     let account = A::with(one()).await;
     let (port, first) = (account.port(), image("ami-00000001"));
     let before = account.world().await;
-    port.deregister(&first, SnapshotFate::DeleteWithImage).await.unwrap();
+    port.deregister(&first, SnapshotFate::DeleteWithImage, FRESH).await.unwrap();
     for missing in ["snap-00000001", "snap-00000002"] {
         let error = port.recover_image(&first).await.unwrap_err();
         assert_eq!(error.call, "ec2:RestoreImageFromRecycleBin");

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use steward::cloud::ErrorKind;
 use steward::model::SnapshotFate;
+use steward_tests::FRESH;
 use steward_tests::switches::Switches;
 
 use crate::{Account, image, resources, snapshot, snapshot_ids};
@@ -24,10 +25,11 @@ pub async fn locked_snapshots_are_listed_and_stay<A: Account>() {
     assert_eq!(found, ["snap-00000001", "snap-00000003"].map(snapshot));
     // Neither together with its image nor by itself.
     let first = image("ami-00000001");
-    let done = port.deregister(&first, SnapshotFate::DeleteWithImage).await.unwrap();
+    let done =
+        port.deregister(&first, SnapshotFate::DeleteWithImage, FRESH).await.unwrap().unwrap();
     assert_eq!(done.deleted, [snapshot("snap-00000002")]);
     for id in ["snap-00000001", "snap-00000003"] {
-        let error = port.delete_snapshot(&snapshot(id)).await.unwrap_err();
+        let error = port.delete_snapshot(&snapshot(id), FRESH).await.unwrap_err();
         assert_eq!((error.call, error.kind), ("ec2:DeleteSnapshot", ErrorKind::Other));
         assert_eq!(error.missing_permission(), None);
     }

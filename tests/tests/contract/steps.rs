@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use steward::cloud::{CloudError, ErrorKind};
 use steward::model::{ImageState, LaunchPermission, SnapshotFate};
+use steward_tests::FRESH;
 use steward_tests::fleet::FleetImage;
 use steward_tests::switches::Switches;
 
@@ -172,7 +173,7 @@ async fn every_step<A: Account>(
 pub async fn what_is_gone_takes_no_steps<A: Account>() {
     let account = three::<A>().await;
     let first = image("ami-00000001");
-    account.port().deregister(&first, SnapshotFate::DeleteLater).await.unwrap();
+    account.port().deregister(&first, SnapshotFate::DeleteLater, FRESH).await.unwrap();
     let before = account.world().await;
     for id in ["ami-00000001", "ami-0000000f"] {
         for (action, done) in every_step(&account, id).await {

@@ -10,6 +10,7 @@ use steward::cloud::{
 };
 use steward::model::{ComputeEnvironments, ReferenceScope, SnapshotFate, Source, TemplateVersions};
 use steward_aws::{Aws, Connect, connect};
+use steward_tests::FRESH;
 use steward_tests::standin::options;
 use steward_tests::switches::Switches;
 
@@ -108,7 +109,7 @@ async fn a_throttled_call_is_repeated() {
     let (action, code) = ("ec2:DeregisterImage", "RequestLimitExceeded");
     account.set(Switches::default().and_fail_times(action, code, 3)).await;
     let first = image("ami-00000001");
-    account.aws.deregister(&first, SnapshotFate::DeleteLater).await.unwrap();
+    account.aws.deregister(&first, SnapshotFate::DeleteLater, FRESH).await.unwrap();
     assert_eq!(image_ids(&account.world().await), Vec::<&str>::new());
     assert_eq!(calls(&account).await, counts(&[("DeregisterImage", 4)]));
 }
@@ -130,7 +131,12 @@ async fn a_lost_answer_is_done_and_claims_no_snapshots() {
     let account = OverTheWire::with(fleet).await;
     account.set(Switches::default().and_lose_answers("ec2:DeregisterImage", 1)).await;
     let first = image("ami-00000001");
-    let done = account.aws.deregister(&first, SnapshotFate::DeleteWithImage).await.unwrap();
+    let done = account
+        .aws
+        .deregister(&first, SnapshotFate::DeleteWithImage, FRESH)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(done.deleted, []);
     let world = account.world().await;
     assert_eq!((image_ids(&world), snapshot_ids(&world)), (vec![], vec![]));

@@ -17,7 +17,7 @@ use steward::events::{Event, publish};
 use steward::jobs::{Answer, FunctionKind, Job, JobError, JobReport, Mode};
 use steward::model::{AccountRegion, Deadline, NoDeadline, Tags};
 use steward::policy::Policy;
-use steward::progress::{NoProgress, RunContext};
+use steward::progress::RunContext;
 use steward_eventbridge::{EC2_SOURCE, EventOrigin};
 use steward_tests::fake::{Call, Fake};
 
@@ -93,7 +93,7 @@ fn run_job(
         policy: &policy,
         mode,
         now: now(),
-        context: RunContext { deadline, progress: &NoProgress },
+        context: RunContext { deadline, ..RunContext::UNLIMITED },
     };
     let origin = EventOrigin { source: EC2_SOURCE, target: &target };
     block_on(job.run(function, &steward_eventbridge::parse(event, origin)))

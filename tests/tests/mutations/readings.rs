@@ -91,7 +91,7 @@ pub const READINGS: &[PortReading] = &[
         read: |aws| {
             Box::pin(async {
                 let id = "ami-00000000000000001".parse().unwrap();
-                let found = aws.find_instances_of(&id).await?;
+                let found = aws.find_instances_of(&[id.clone()]).await?;
                 Ok(Finding::keeping(found.iter().map(reference)))
             })
         },

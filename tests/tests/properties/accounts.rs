@@ -115,7 +115,7 @@ pub fn some_policy() -> impl Strategy<Value = AccountPolicy> {
              keep = {{ {keep}, tags = {{ Pinned = \"*\" }} }}\n\
              retire = {{ deprecate_after = \"{}\", disable_after = \"{}\", deregister_after = \"{deregister}d\", delete_snapshots_after = \"{delete}d\" }}\n\
              [safety]\nmax_per_run = 1000\nmax_fraction = 1.0\nmin_references = 0\n\
-             shared_images = \"{shared}\"\nrecycle_bin = \"{bin}\"\nreferences_check = \"{check}\"\nshare_back = [\"{FRIEND}\"]\n",
+             shared_images = \"{shared}\"\nshared_snapshots = \"{shared}\"\nrecycle_bin = \"{bin}\"\nreferences_check = \"{check}\"\nshare_back = [\"{FRIEND}\"]\n",
             never(deprecate),
             never(disable),
         );

@@ -99,21 +99,23 @@ fn undated(tags: &Tags) -> Tags {
 
 /// The snapshots of `fleet` of which the time decides what becomes of them.
 ///
-/// Those that several images use: which image is the last? One that EC2 made for an image that has left
-/// the Recycle Bin by then stays as its orphan. And those that EC2 made for no image, and that go with
-/// their image only if nothing holds another snapshot of it: one that others use, or a mark with a date
-/// to come.
+/// Those that several images use, or that EC2 made for another image than the one that uses them: has
+/// the one that they were made for left the Recycle Bin by the time the last one enters it? Then they
+/// stay as its orphans. And those that EC2 made for no image, and that go with their image only if
+/// nothing holds another snapshot of it: one of the above, or one with a mark whose date is to come.
 fn depending_on_time(fleet: &Fleet) -> BTreeSet<SnapshotId> {
     let users =
         |id: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(id)).count();
     let of = |id: &SnapshotId| fleet.snapshots.iter().find(|one| one.snapshot_id == *id);
     let is_marked = |id| of(id).is_some_and(|one| one.tags.has("image-steward:delete-after"));
-    let is_made_for_none = |id| of(id).is_none_or(|one| made_for(one).is_none());
     let mut timed = BTreeSet::new();
     for image in &fleet.images {
-        timed.extend(image.snapshots.iter().filter(|id| users(id) > 1).cloned());
-        if image.snapshots.iter().any(|id| users(id) > 1 || is_marked(id)) {
-            timed.extend(image.snapshots.iter().filter(|id| is_made_for_none(id)).cloned());
+        let origin = |id| of(id).and_then(made_for);
+        let is_timed =
+            |id| users(id) > 1 || origin(id).is_some_and(|origin| origin != image.image_id);
+        timed.extend(image.snapshots.iter().filter(|id| is_timed(id)).cloned());
+        if image.snapshots.iter().any(|id| is_timed(id) || is_marked(id)) {
+            timed.extend(image.snapshots.iter().filter(|id| origin(id).is_none()).cloned());
         }
     }
     timed

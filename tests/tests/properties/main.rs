@@ -29,7 +29,7 @@ use proptest::prelude::*;
 use rules::*;
 use runs::*;
 use steward::apply::StepKind;
-use steward::cloud::SnapshotScope;
+use steward::cloud::{PermissionReadings, SnapshotScope};
 use steward::jobs::Mode;
 use steward::model::{ImageId, Inventory, SnapshotId};
 use steward::plan::reason::Reason;
@@ -139,7 +139,7 @@ proptest! {
         // The plan itself, applied once more, changes nothing either.
         let policy = rules.policy();
         let left = images_left(&fake);
-        let outcome = run(steward::apply::apply(&first, &policy, &fake, RunContext::UNLIMITED));
+        let outcome = run(steward::apply::apply(&first, PermissionReadings::default(), &policy, &fake, RunContext::UNLIMITED));
         prop_assert_eq!(outcome.done(StepKind::Deregister).next(), None);
         prop_assert_eq!(images_left(&fake), left);
     }
@@ -211,8 +211,8 @@ proptest! {
         let (target, policy) = (target(&fake), rules.policy());
         let job = job(&fake, &target, &policy, Mode::Plan, now());
         run(async {
-            let plan = job.plan_images().await;
-            job.apply_images(&plan).await;
+            let (plan, permissions) = job.plan_images().await;
+            job.apply_images(&plan, permissions).await;
             let _ = job.reap(&SnapshotScope::Own).await;
         });
         prop_assert!(fake.calls().iter().all(|call| !call.changes()));
@@ -288,7 +288,6 @@ proptest! {
             fleet.images.iter().filter(|image| !left.contains(image.image_id.as_str())).cloned().collect()
         };
         let held = held_snapshots(&fleet, rules.keeps_shared);
-        let held_with_image = held_snapshots(&fleet, true);
         // The longest time that a rule here leaves them is a week.
         reap(&fake, &policy, now() + SignedDuration::from_hours(24 * 8));
         let world = fake.world();
@@ -310,7 +309,7 @@ proptest! {
                 let waits = waits.is_some_and(|at| {
                     at.parse::<Timestamp>().unwrap() > now() + rules.delete_snapshots_after
                 });
-                is_own && !waits && !held_with_image.contains(one) && !used.contains(one)
+                is_own && !waits && !held.contains(one) && !used.contains(one)
             };
             let nobodys = image.snapshots.iter().any(is_nobodys);
             let is_zero = rules.delete_snapshots_after.is_zero();

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use steward::cloud::ImageWriter;
 use steward::jobs::FunctionKind;
 use steward::model::{ImageId, SnapshotFate, Tags};
+use steward_tests::FRESH;
 use steward_tests::fleet::{Fleet, FleetImage, FleetSnapshot};
 
 use super::accounts::{FRIEND, IMAGES, PREFIX};
@@ -107,7 +108,7 @@ impl People {
         }
         if let Self::Deregister(_) = self {
             // It goes into the Recycle Bin, if a rule covers it, or is protected.
-            let _ = run(history.fake.deregister(&id, SnapshotFate::DeleteLater));
+            let _ = run(history.fake.deregister(&id, SnapshotFate::DeleteLater, FRESH));
             return history.change(|_| {});
         }
         let state = found.state.clone();

@@ -78,7 +78,7 @@ pub fn some_rules() -> impl Strategy<Value = Rules> {
              keep = {{ last = {last}, within = \"{within_hours}h\", daily = {daily}, weekly = {weekly}, at_least = {at_least}, tags = {{ Pinned = \"*\" }} }}\n\
              retire = {{ deprecate_after = \"{deprecate}\", disable_after = \"{disable}\", deregister_after = \"{deregister}\", delete_snapshots_after = \"{delete}\" }}\n\
              [safety]\nmax_per_run = {max_per_run}\nmax_fraction = {max_fraction:.1}\nmin_references = 0\n\
-             shared_images = \"{shared}\"\ntemplate_versions = {versions}\n{orphans}"
+             shared_images = \"{shared}\"\nshared_snapshots = \"{shared}\"\ntemplate_versions = {versions}\n{orphans}"
         );
         Rules {
             last,

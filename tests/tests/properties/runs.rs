@@ -52,8 +52,8 @@ pub fn sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> Plan {
     let target = target(fake);
     let job = job(fake, &target, policy, Mode::Apply, now);
     run(async {
-        let plan = job.plan_images().await;
-        job.apply_images(&plan).await;
+        let (plan, permissions) = job.plan_images().await;
+        job.apply_images(&plan, permissions).await;
         plan
     })
 }
@@ -68,7 +68,7 @@ pub fn scheduled_sweep(fake: &Fake, policy: &Policy, now: Timestamp) -> JobRepor
 /// The plan of a sweep, with all the evidence that one looks at.
 pub fn planned(fake: &Fake, policy: &Policy) -> Plan {
     let target = target(fake);
-    run(job(fake, &target, policy, Mode::Plan, now()).plan_images())
+    run(job(fake, &target, policy, Mode::Plan, now()).plan_images()).0
 }
 
 /// One sweep over snapshots in apply mode.

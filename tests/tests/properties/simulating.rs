@@ -90,9 +90,15 @@ fn real_lines(fake: &Fake) -> BTreeMap<String, String> {
 
 /// The fleet without images that somebody shared after they were marked: a run asks with whom an
 /// image is shared only when it is about to do something to it, so that one that waits for its step
-/// is rescued when that is due, and by a simulation, which knows, at once. The same holds for marks
-/// on the snapshots of an image that something uses of which only a run asks.
+/// is rescued when that is due, and by a simulation, which knows, at once. The same holds for what uses
+/// an image, where a run asks EC2 about those only that it would do something to: for marks on the
+/// snapshots of an image in use, and for an image that was marked and takes a place only as long as
+/// others are disabled.
 fn asked_in_time(mut fleet: Fleet) -> Fleet {
+    let marked = fleet.images.iter().filter(|one| one.tags.has("image-steward:expired-at"));
+    let marked: BTreeSet<_> = marked.map(|one| one.image_id.clone()).collect();
+    fleet.image_recipes.retain(|recipe| !marked.contains(&recipe.image_id));
+    fleet.ssm_parameters.retain(|one| !marked.iter().any(|id| id.as_str() == one.value));
     let used: BTreeSet<_> = fleet.images.iter().flat_map(|image| image.snapshots.clone()).collect();
     for snapshot in fleet.snapshots.iter_mut().filter(|one| used.contains(&one.snapshot_id)) {
         snapshot.tags = snapshot.tags.without(&["image-steward:delete-after".to_owned()]);

@@ -25,7 +25,7 @@ use crate::model::{
     AccountId, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot, SnapshotId,
     SnapshotReference, Source, Unread, for_others,
 };
-use crate::policy::{Check, Orphans, Policy, SharedImages};
+use crate::policy::{Check, Orphans, Policy, SharedSnapshots};
 
 /// The decisions about all snapshots that have the tag `delete-after` or are orphans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -291,7 +291,7 @@ impl<'a> SnapshotFacts<'a> {
         }
         let shared = snapshot.shared_with.as_deref().unwrap_or_default();
         let with: Box<[_]> = for_others(shared, Some(self.account)).cloned().collect();
-        if !with.is_empty() && policy.safety.shared_images == SharedImages::Keep {
+        if !with.is_empty() && policy.safety.shared_snapshots == SharedSnapshots::Keep {
             kept.push(SnapshotReason::Shared { with });
         }
         if let Some(error) = &snapshot.shared_with_unread {
@@ -363,11 +363,6 @@ pub fn due(
     now: Timestamp,
 ) -> Result<Timestamp, Vec<SnapshotReason>> {
     let mut kept = protections_of(snapshot, policy, now);
-    if let Some(own) = snapshot.tags.get(&policy.tag_names.snapshot)
-        && own != snapshot.snapshot_id.as_str()
-    {
-        kept.push(SnapshotReason::CopyOf { snapshot: own.to_owned() });
-    }
     if image_of(snapshot, policy).is_none() {
         kept.push(SnapshotReason::ImageUnknown);
     }

@@ -40,10 +40,8 @@ pub(super) fn decide(
     }
     let mut kept = world.references_of(snapshot, Some(image), policy);
     kept.extend(protections_of(snapshot, policy, now));
-    // Tags that tell of another image or snapshot can only keep it.
-    let own = snapshot.tags.get(&policy.tag_names.snapshot);
-    let disagrees = image_of(snapshot, policy).is_some_and(|named| named != *image)
-        || own.is_some_and(|own| own != snapshot.snapshot_id.as_str());
+    // A tag that tells of another image can only keep it.
+    let disagrees = image_of(snapshot, policy).is_some_and(|named| named != *image);
     if disagrees || matches!(origin, Origin::Unverified(_)) {
         kept.push(SnapshotReason::OriginUnverified { image: image.clone() });
     }

@@ -60,11 +60,6 @@ pub enum SnapshotReason {
         /// That service.
         by: Manager,
     },
-    /// Its tags name another snapshot: it is a copy that was made with all tags.
-    CopyOf {
-        /// The snapshot that the tags were written for.
-        snapshot: String,
-    },
     /// The image that it was made for is gone, and nothing of ours says so.
     Orphaned {
         /// That image.
@@ -180,7 +175,6 @@ impl fmt::Display for SnapshotReason {
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
-            Self::CopyOf { snapshot } => write!(f, "its tags are copied from {snapshot}"),
             Self::Orphaned { image } => write!(f, "orphan of {image}"),
             Self::OrphansStay => f.write_str("the policy has no [orphans]"),
             Self::TooYoung { until } => write!(f, "too young until {}", minute(*until)),

@@ -1,0 +1,285 @@
+//! Disabling and deregistering images, a batch at a time: checked together, then taken one by one.
+
+use std::collections::VecDeque;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::images::{ImageRun, Stepped, record};
+use super::recheck::{BatchCheck, MAX_BATCH, MAX_CHECK_AGE, Rechecker, saved};
+use super::{IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult};
+use crate::cloud::{CloudError, ErrorKind, Freshness, PermissionReadings};
+use crate::model::{ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
+use crate::plan::undo::permissions_tag_value;
+use crate::plan::{Action, Decision, Removal};
+
+/// How often an image is checked before it is left to a later run: the provider is too slow, or others
+/// use up what it allows.
+const MAX_CHECKS: u8 = 5;
+
+/// An image whose step is due, and how often it was checked without its step being taken.
+struct Due<'a> {
+    decision: &'a Decision,
+    checks: u8,
+}
+
+/// How the step of one image of a batch ended.
+enum Ended {
+    /// It was taken, or not, for good. With the snapshots that were deleted together with the image.
+    Stepped(Stepped, Vec<SnapshotId>),
+    /// Its check had become too old before its turn came.
+    Stale,
+}
+
+/// What the step of one image does.
+enum Going<'a> {
+    Disable { save: &'a str, deprecation: &'a str },
+    Deregister { removal: &'a Removal, fate: SnapshotFate },
+}
+
+impl ImageRun<'_> {
+    /// Takes the steps of all these decisions, as far as time suffices. What is checked is done within
+    /// [`MAX_CHECK_AGE`] of its check, or checked again.
+    pub(super) async fn disable_and_deregister(
+        &self,
+        decisions: Vec<&Decision>,
+        permissions: PermissionReadings,
+        outcome: &mut Outcome,
+    ) {
+        if decisions.is_empty() {
+            return;
+        }
+        self.context.stage("disabling and deregistering images", Some(decisions.len()));
+        let Self { plan, policy, cloud, context, .. } = *self;
+        let mut rechecker = Rechecker::new(plan, policy, cloud, context, permissions);
+        let mut due: VecDeque<Due<'_>> =
+            decisions.into_iter().map(|decision| Due { decision, checks: 0 }).collect();
+        let mut size = MAX_BATCH;
+        while !due.is_empty() {
+            if self.context.left() < MARGIN {
+                for Due { decision, .. } in due {
+                    record(decision, Ok(StepResult::NotReached), Vec::new(), outcome);
+                }
+                return;
+            }
+            let batch: Vec<Due<'_>> = due.drain(..size.min(due.len())).collect();
+            let decisions: Vec<&Decision> = batch.iter().map(|one| one.decision).collect();
+            let check = rechecker.check(&decisions).await;
+            let ended = self.take_steps(&decisions, &rechecker, &check).await;
+            let (mut again, length) = (Vec::new(), batch.len());
+            for (Due { decision, checks }, ended) in batch.into_iter().zip(ended) {
+                let (stepped, deleted) = match ended {
+                    Ended::Stepped(stepped, deleted) => (stepped, deleted),
+                    Ended::Stale if checks + 1 < MAX_CHECKS => {
+                        again.push(Due { decision, checks: checks + 1 });
+                        continue;
+                    }
+                    Ended::Stale => (Ok(StepResult::NotReached), Vec::new()),
+                };
+                self.context.done(1);
+                record(decision, stepped, deleted, outcome);
+            }
+            // As many as can be done in time.
+            size = match again.len() {
+                0 => MAX_BATCH.min(2 * size),
+                stale => (length - stale).max(1),
+            };
+            again.into_iter().rev().for_each(|one| due.push_front(one));
+        }
+    }
+
+    /// Takes the steps of a batch that was just checked.
+    async fn take_steps(
+        &self,
+        batch: &[&Decision],
+        rechecker: &Rechecker<'_>,
+        check: &BatchCheck,
+    ) -> Vec<Ended> {
+        let mut going: Vec<Result<Going<'_>, Stepped>> =
+            batch.iter().map(|decision| self.still_going(decision, rechecker, check)).collect();
+        self.write_state_tags(batch, &mut going, check).await;
+        let mut ended: Vec<Option<Ended>> = batch.iter().map(|_| None).collect();
+        let mut steps = stream::iter(batch.iter().zip(going).enumerate())
+            .map(|(at, (decision, going))| async move {
+                let mut deleted = Vec::new();
+                let stepped = match going {
+                    Ok(going) => self.take_step(decision, &going, check, &mut deleted).await,
+                    Err(stepped) => Some(stepped),
+                };
+                (at, stepped.map_or(Ended::Stale, |stepped| Ended::Stepped(stepped, deleted)))
+            })
+            .buffer_unordered(IN_FLIGHT);
+        while let Some((at, how)) = steps.next().await {
+            ended[at] = Some(how);
+        }
+        ended.into_iter().map(|one| one.unwrap_or(Ended::Stale)).collect()
+    }
+
+    /// What is done, if nothing has changed that forbids it.
+    fn still_going<'d>(
+        &self,
+        decision: &'d Decision,
+        rechecker: &Rechecker<'_>,
+        check: &BatchCheck,
+    ) -> Result<Going<'d>, Stepped> {
+        let failed = |error| Err((StepKind::Recheck, error));
+        match rechecker.changed(decision, check) {
+            Ok(None) => {}
+            Ok(Some(change)) => return Err(Ok(StepResult::Changed(change))),
+            Err(error) => return Err(failed(error)),
+        }
+        match &decision.action {
+            Action::Disable { save, deprecation } => Ok(Going::Disable { save, deprecation }),
+            Action::Deregister { removal } => match rechecker.fate_now(decision, removal, check) {
+                Ok(fate) => Ok(Going::Deregister { removal, fate }),
+                Err(error) => Err(failed(error)),
+            },
+            _ => Err(Ok(StepResult::NotReached)),
+        }
+    }
+
+    /// Writes on the images to be deregistered, and on their snapshots, what must be known when they are
+    /// gone: equal tags together. Those where that fails stay.
+    async fn write_state_tags(
+        &self,
+        batch: &[&Decision],
+        going: &mut [Result<Going<'_>, Stepped>],
+        check: &BatchCheck,
+    ) {
+        let mut writes: Vec<(Tags, Vec<(usize, ResourceId)>)> = Vec::new();
+        for (at, decision) in batch.iter().enumerate() {
+            let Ok(Going::Deregister { removal, .. }) = &going[at] else { continue };
+            match self.state_tags(decision, removal, check) {
+                Ok(tags) => {
+                    for (resource, tags) in tags {
+                        match writes.iter_mut().find(|(same, _)| *same == tags) {
+                            Some((_, resources)) => resources.push((at, resource)),
+                            None => writes.push((tags, vec![(at, resource)])),
+                        }
+                    }
+                }
+                Err(error) => going[at] = Err(Err((StepKind::Recheck, error))),
+            }
+        }
+        let mut writes = stream::iter(writes)
+            .map(|(tags, resources)| async move {
+                let (at, resources): (Vec<usize>, Vec<ResourceId>) = resources.into_iter().unzip();
+                let results = match self.is_over() {
+                    true => None,
+                    false => Some(self.batches.set_tags(&resources, &tags).await),
+                };
+                (at, resources, results)
+            })
+            .buffer_unordered(IN_FLIGHT);
+        while let Some((at, resources, results)) = writes.next().await {
+            let Some(results) = results else {
+                at.into_iter().for_each(|at| going[at] = Err(Ok(StepResult::NotReached)));
+                continue;
+            };
+            for ((at, resource), result) in at.into_iter().zip(resources).zip(results) {
+                match result {
+                    Ok(()) => {}
+                    // A snapshot that no longer exists needs no tags.
+                    Err(error)
+                        if error.kind == ErrorKind::NotFound
+                            && resource.as_snapshot().is_some() => {}
+                    Err(error) => going[at] = Err(Err((StepKind::WriteStateTags, error))),
+                }
+            }
+        }
+    }
+
+    /// The tags to write for one image: its launch permissions, if it has any, and on each snapshot what
+    /// it lacks.
+    fn state_tags(
+        &self,
+        decision: &Decision,
+        removal: &Removal,
+        check: &BatchCheck,
+    ) -> Result<Vec<(ResourceId, Tags)>, CloudError> {
+        let image = &decision.image_id;
+        let names = &self.policy.tag_names;
+        let mut writes = Vec::new();
+        let nobody = permissions_tag_value(image, &[]);
+        if let Some(save) = saved(decision).filter(|save| nobody.as_deref() != Ok(*save)) {
+            let tags = [(names.launch_permissions.as_str(), save)].into_iter().collect();
+            writes.push((image.into(), tags));
+        }
+        if removal.snapshots.is_empty() {
+            return Ok(writes);
+        }
+        let wanted = names.snapshot_tags(image, removal.delete_after);
+        let found = check.snapshots()?;
+        for snapshot in &removal.snapshots {
+            let Some(found) = found.get(snapshot) else { continue };
+            let lacking = wanted.iter().filter(|(key, value)| found.tags.get(key) != Some(*value));
+            let lacking: Tags = lacking.collect();
+            if !lacking.is_empty() {
+                writes.push((snapshot.into(), lacking));
+            }
+        }
+        Ok(writes)
+    }
+
+    /// Takes one step; `None` when its check is too old by now.
+    async fn take_step(
+        &self,
+        decision: &Decision,
+        going: &Going<'_>,
+        check: &BatchCheck,
+        deleted: &mut Vec<SnapshotId>,
+    ) -> Option<Stepped> {
+        let image = &decision.image_id;
+        let is_fresh = || self.context.elapsed().saturating_sub(check.began) <= MAX_CHECK_AGE;
+        if self.is_over() {
+            return Some(Ok(StepResult::NotReached));
+        }
+        let (step, ended) = match *going {
+            Going::Disable { save, deprecation } => {
+                let names = &self.policy.tag_names;
+                let saved = [
+                    (names.launch_permissions.as_str(), save),
+                    (names.deprecation.as_str(), deprecation),
+                ];
+                let saved = saved.into_iter().collect();
+                (StepKind::Disable, self.disable(image, &saved, &is_fresh).await)
+            }
+            Going::Deregister { fate, .. } => {
+                let done = self.cloud.deregister(image, fate, &is_fresh).await;
+                let done = done.map(|done| {
+                    done.map(|done| {
+                        deleted.extend(done.deleted);
+                        StepResult::Done
+                    })
+                });
+                (StepKind::Deregister, done)
+            }
+        };
+        ended.map_err(|error| (step, error)).transpose()
+    }
+
+    /// Saves what disabling overwrites, sets the time that the next step counts from, and disables.
+    async fn disable(
+        &self,
+        image: &ImageId,
+        saved: &Tags,
+        is_fresh: Freshness<'_>,
+    ) -> Result<Option<StepResult>, CloudError> {
+        if !is_fresh() {
+            return Ok(None);
+        }
+        self.cloud.set_tags(&[image.into()], saved).await?;
+        if self.is_over() {
+            return Ok(Some(StepResult::NotReached));
+        }
+        // EC2 keeps no time of disabling.
+        self.cloud.deprecate(image, self.plan.planned_at).await?;
+        if self.is_over() {
+            return Ok(Some(StepResult::NotReached));
+        }
+        if !is_fresh() {
+            return Ok(None);
+        }
+        self.cloud.disable(image).await?;
+        Ok(Some(StepResult::Done))
+    }
+}
