@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use steward::apply::{self, MAX_DENIED_CALLS, Outcome, StepKind};
-use steward::cloud::PermissionReadings;
 use steward::jobs::Mode;
 use steward::policy::Policy;
 use steward::progress::RunContext;
@@ -37,8 +36,7 @@ fn sweep(fake: &Fake, day: i64) -> Outcome {
     let now = now + SignedDuration::from_hours(24 * day);
     with_job(fake, &policy, Mode::Apply, now, async |job| {
         let (plan, permissions) = job.plan_images().await;
-        apply::apply(&plan, PermissionReadings::default(), &policy, fake, RunContext::UNLIMITED)
-            .await
+        apply::apply(&plan, permissions, &policy, fake, RunContext::UNLIMITED).await
     })
 }
 

@@ -217,7 +217,8 @@ impl SnapshotRun<'_> {
     async fn mark_orphans(&self, outcome: &mut Outcome) {
         let orphans = self.decided(SnapshotAction::Mark).filter_map(|decision| {
             let (id, image) = (&decision.snapshot_id, decision.image.as_ref()?);
-            Some((id, image, self.policy.tag_names.snapshot_tags(image, decision.delete_after?)))
+            let (names, due) = (&self.policy.tag_names, decision.delete_after?);
+            Some((id, image, names.snapshot_tags(image, due, self.plan.planned_at)))
         });
         let orphans: Vec<(&SnapshotId, &ImageId, Tags)> = orphans.collect();
         if !orphans.is_empty() {

@@ -207,7 +207,7 @@ impl ImageRun<'_> {
         if removal.snapshots.is_empty() {
             return Ok(writes);
         }
-        let wanted = names.snapshot_tags(image, removal.delete_after);
+        let wanted = names.snapshot_tags(image, removal.delete_after, self.plan.planned_at);
         let found = check.snapshots()?;
         for snapshot in &removal.snapshots {
             let Some(found) = found.get(snapshot) else { continue };

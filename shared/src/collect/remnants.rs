@@ -6,7 +6,8 @@ use serde::Serialize;
 
 use crate::cloud::{CloudError, View};
 use crate::model::{
-    ImageId, Inventory, RecycledImage, ResourceId, Snapshot, SnapshotId, Source, TagNames, Unread,
+    DeletionMark, ImageId, Inventory, RecycledImage, ResourceId, Snapshot, SnapshotId, Source,
+    TagNames, Unread,
 };
 use crate::plan::snapshots::made_for;
 
@@ -64,7 +65,10 @@ pub enum DeleteAfter {
 
 impl From<&str> for DeleteAfter {
     fn from(text: &str) -> Self {
-        text.parse().map_or_else(|_| Self::Unreadable(text.to_owned()), Self::At)
+        match text.parse::<DeletionMark>() {
+            Ok(mark) => Self::At(mark.due),
+            Err(_) => Self::Unreadable(text.to_owned()),
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod clock;
 mod deadline;
+mod deletion_mark;
 mod ids;
 mod instance;
 mod inventory;
@@ -17,6 +18,8 @@ mod unread;
 
 pub use clock::{Clock, StoppedClock};
 pub use deadline::{Deadline, NoDeadline};
+pub use deletion_mark::DeletionMark;
+pub(crate) use deletion_mark::MAX_TAG_SKEW;
 pub use ids::{
     AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,
 };

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ImageId, Tags};
+use super::{DeletionMark, ImageId, Tags};
 
 /// The names of the project's own tags, under a prefix that the policy may change.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub struct TagNames {
     pub deprecation: String,
     /// On a snapshot: the image that it backs, to find it when the image no longer exists.
     pub image: String,
-    /// On a snapshot: it may be deleted from this time on.
+    /// On a snapshot: it may be deleted from this time on (see [`DeletionMark`]).
     pub delete_after: String,
     /// On image, snapshot or instance, written by people: it is excluded.
     pub keep: String,
@@ -47,11 +47,11 @@ impl TagNames {
         }
     }
 
-    /// The tags on a snapshot of a deregistered image: which image it backed, and from when on it may be
-    /// deleted.
-    pub fn snapshot_tags(&self, image: &ImageId, delete_after: Timestamp) -> Tags {
-        let delete_after = delete_after.to_string();
-        [(self.image.as_str(), image.as_str()), (self.delete_after.as_str(), delete_after.as_str())]
+    /// The tags on a snapshot of a deregistered image, written at `now`: which image it backed, and that
+    /// it may be deleted from `due` on.
+    pub fn snapshot_tags(&self, image: &ImageId, due: Timestamp, now: Timestamp) -> Tags {
+        let mark = DeletionMark { due, marked_at: Some(now) }.to_string();
+        [(self.image.as_str(), image.as_str()), (self.delete_after.as_str(), mark.as_str())]
             .into_iter()
             .collect()
     }

@@ -13,17 +13,14 @@ use super::undo::{
 };
 use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
 use crate::model::{
-    Image, ImageState, Inventory, MAX_VALUE, Snapshot, SnapshotFate, SnapshotId, TagNames,
+    DeletionMark, Image, ImageState, Inventory, MAX_TAG_SKEW, MAX_VALUE, Snapshot, SnapshotFate,
+    SnapshotId, TagNames,
 };
 use crate::policy::{Age, Policy, Retire, Rule};
 
 /// A failed image is deregistered this long after it was created: until then, somebody may want
 /// to find out why it failed.
 pub(crate) const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
-
-/// By how much our clock may differ from the provider's: what was created less than this before a
-/// tag says that it was written may be a copy that was created after.
-const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_hours(1);
 
 /// The snapshots that carry the state tag `delete-after`.
 pub(super) struct TaggedSnapshots<'a>(HashSet<&'a SnapshotId>);
@@ -131,7 +128,7 @@ pub(super) fn decide(
 /// copied with the image. Such an image is tagged again, and its steps count from now.
 fn expired_at_tag(image: &Image, names: &TagNames) -> Option<Timestamp> {
     let at: Timestamp = image.tags.get(&names.expired_at)?.parse().ok()?;
-    let latest = at.checked_sub(MAX_CLOCK_SKEW).unwrap_or(Timestamp::MIN);
+    let latest = at.checked_sub(MAX_TAG_SKEW).unwrap_or(Timestamp::MIN);
     image.created_at.is_none_or(|created| created <= latest).then_some(at)
 }
 
@@ -397,7 +394,8 @@ pub(super) fn assign_snapshots(
             let origin = listed.and_then(|(one, _)| attributed_to(one));
             let is_anothers = origin.is_some_and(|origin| origin != decision.image_id);
             let tagged_until = listed.and_then(|(one, _)| {
-                one.tags.get(&policy.tag_names.delete_after)?.parse::<Timestamp>().ok()
+                let mark = one.tags.get(&policy.tag_names.delete_after)?;
+                mark.parse::<DeletionMark>().ok().map(|mark| mark.due)
             });
             let waits_longer = share.delete_after.max(tagged_until) > Some(own);
             let stays = share.users > share.going;

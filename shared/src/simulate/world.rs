@@ -115,7 +115,7 @@ impl SimulatedWorld {
         if steps.is_empty() {
             return;
         }
-        let changes = changes_of(&steps, &self.inventory, policy);
+        let changes = changes_of(&steps, &self.inventory, policy, plan.planned_at);
         let mut steps: HashMap<&ImageId, &Decision> =
             steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
         let mut gone = Vec::new();
@@ -166,9 +166,11 @@ impl SimulatedWorld {
             let id = &decision.snapshot_id;
             let change = match decision.action {
                 SnapshotAction::Keep => return None,
-                SnapshotAction::Mark => WorldChange::Tag(
-                    names.snapshot_tags(decision.image.as_ref()?, decision.delete_after?),
-                ),
+                SnapshotAction::Mark => WorldChange::Tag(names.snapshot_tags(
+                    decision.image.as_ref()?,
+                    decision.delete_after?,
+                    plan.planned_at,
+                )),
                 SnapshotAction::Delete => WorldChange::Delete,
             };
             Some((id.clone(), change))
@@ -204,7 +206,12 @@ impl SimulatedWorld {
 }
 
 /// What the steps do to snapshots.
-fn changes_of(steps: &[&Decision], inventory: &Inventory, policy: &Policy) -> Changes {
+fn changes_of(
+    steps: &[&Decision],
+    inventory: &Inventory,
+    policy: &Policy,
+    now: Timestamp,
+) -> Changes {
     let names = &policy.tag_names;
     let mut changes = Changes::new();
     let held = held_with_images(steps, inventory, policy);
@@ -217,7 +224,7 @@ fn changes_of(steps: &[&Decision], inventory: &Inventory, policy: &Policy) -> Ch
                 let goes = removal.fate == SnapshotFate::DeleteWithImage
                     && !decision.snapshots.iter().any(|id| held.contains(id));
                 changes.extend(removal.snapshots.iter().map(|id| {
-                    let tags = names.snapshot_tags(&decision.image_id, removal.delete_after);
+                    let tags = names.snapshot_tags(&decision.image_id, removal.delete_after, now);
                     (id.clone(), if goes { WorldChange::Delete } else { WorldChange::Tag(tags) })
                 }));
             }

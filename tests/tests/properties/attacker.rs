@@ -39,7 +39,7 @@ enum Target {
 
 /// The state tags. `keep` is written, and never removed or changed.
 const IMAGE_KEYS: [&str; 3] = ["expired-at", "deprecation", "launch-permissions"];
-const SNAPSHOT_KEYS: [&str; 3] = ["image", "snapshot", "delete-after"];
+const SNAPSHOT_KEYS: [&str; 2] = ["image", "delete-after"];
 const OTHER_KEYS: [&str; 5] =
     ["keep", "created-by", "retire-when-imaged", "source-instance", "source-image"];
 
@@ -139,8 +139,11 @@ fn id() -> impl Strategy<Value = ValueWord> {
 fn value_of(key: &'static str) -> BoxedStrategy<Vec<ValueWord>> {
     let text = |text| Just(ValueWord::Text(text));
     match key {
-        "expired-at" | "delete-after" => {
-            prop_oneof![3 => vec(time(), 1), 1 => vec(time(), 2)].boxed()
+        "expired-at" => prop_oneof![3 => vec(time(), 1), 1 => vec(time(), 2)].boxed(),
+        "delete-after" => {
+            let dated = (time(), time())
+                .prop_map(|(due, marked)| vec![due, ValueWord::Text("marked"), marked]);
+            prop_oneof![2 => vec(time(), 1), 3 => dated, 1 => vec(time(), 2)].boxed()
         }
         "deprecation" => {
             let before = prop_oneof![3 => text("none"), 1 => time()];
@@ -156,7 +159,6 @@ fn value_of(key: &'static str) -> BoxedStrategy<Vec<ValueWord>> {
         "launch-permissions" => (id(), vec(somebody(), 0..4), proptest::option::of(time()))
             .prop_map(|(id, with, at)| [id].into_iter().chain(with).chain(at).collect())
             .boxed(),
-        "snapshot" => vec(id(), 1).boxed(),
         "keep" => prop_oneof![
             Just(vec![ValueWord::Text("attacker")]),
             vec(hours().prop_map(ValueWord::Date), 1)
@@ -204,8 +206,7 @@ fn writing() -> impl Strategy<Value = Attack> {
     let instances = some_of((0_usize..3).prop_map(Target::Instance), Target::Instances);
     let image_tags = (tag("expired-at"), tag("deprecation"), tag("launch-permissions"))
         .prop_map(|(one, two, three)| vec![one, two, three]);
-    let snapshot_tags = (tag("delete-after"), tag("image"), tag("snapshot"))
-        .prop_map(|(one, two, three)| vec![one, two, three]);
+    let snapshot_tags = (tag("delete-after"), tag("image")).prop_map(|(one, two)| vec![one, two]);
     let writes = |(on, tags)| Attack::Write(on, tags);
     prop_oneof![
         4 => (target(), vec(any, 1..3)).prop_map(writes),

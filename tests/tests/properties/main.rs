@@ -24,14 +24,14 @@ mod worlds;
 
 use std::collections::BTreeSet;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use proptest::prelude::*;
 use rules::*;
 use runs::*;
 use steward::apply::StepKind;
 use steward::cloud::{PermissionReadings, SnapshotScope};
 use steward::jobs::Mode;
-use steward::model::{ImageId, Inventory, SnapshotId};
+use steward::model::{DeletionMark, ImageId, Inventory, SnapshotId};
 use steward::plan::reason::Reason;
 use steward::plan::{Action, Decision, plan};
 use steward::policy::Policy;
@@ -232,7 +232,7 @@ proptest! {
         let held = held_snapshots(&fleet, rules.keeps_shared);
         for snapshot in &fleet.snapshots {
             let id = &snapshot.snapshot_id;
-            let due = snapshot.tags.get("image-steward:delete-after").is_some_and(|at| at.parse::<Timestamp>().unwrap() <= now());
+            let due = snapshot.tags.get("image-steward:delete-after").is_some_and(|at| at.parse::<DeletionMark>().unwrap().due <= now());
             let named: Option<ImageId> = snapshot.tags.get("image-steward:image").map(|image| image.parse().unwrap());
             let made_for = made_for(snapshot);
             let gone = |image: &Option<ImageId>| image.as_ref().is_some_and(|image| !images.contains(image));
@@ -307,7 +307,7 @@ proptest! {
                 let listed = fleet.snapshots.iter().find(|listed| listed.snapshot_id == *one);
                 let waits = listed.and_then(|listed| listed.tags.get("image-steward:delete-after"));
                 let waits = waits.is_some_and(|at| {
-                    at.parse::<Timestamp>().unwrap() > now() + rules.delete_snapshots_after
+                    at.parse::<DeletionMark>().unwrap().due > now() + rules.delete_snapshots_after
                 });
                 is_own && !waits && !held.contains(one) && !used.contains(one)
             };
@@ -316,7 +316,7 @@ proptest! {
             let users = |one: &SnapshotId| fleet.images.iter().filter(|image| image.snapshots.contains(one)).count();
             let alone = image.snapshots.iter().all(|one| users(one) < 2);
             let at_once = !ignored && image.snapshots.iter().all(may_go) && (nobodys || is_zero);
-            if at_once && !alone {
+            if (at_once && !alone) || (is_nobodys(id) && users(id) > 1) {
                 // It depends on which of its images goes last.
                 continue;
             }

@@ -98,7 +98,10 @@ fn asked_in_time(mut fleet: Fleet) -> Fleet {
     let marked = fleet.images.iter().filter(|one| one.tags.has("image-steward:expired-at"));
     let marked: BTreeSet<_> = marked.map(|one| one.image_id.clone()).collect();
     fleet.image_recipes.retain(|recipe| !marked.contains(&recipe.image_id));
-    fleet.ssm_parameters.retain(|one| !marked.iter().any(|id| id.as_str() == one.value));
+    let is_alias = |name: &str| name.starts_with("/alias/");
+    fleet
+        .ssm_parameters
+        .retain(|one| is_alias(&one.name) || !marked.iter().any(|id| id.as_str() == one.value));
     let used: BTreeSet<_> = fleet.images.iter().flat_map(|image| image.snapshots.clone()).collect();
     for snapshot in fleet.snapshots.iter_mut().filter(|one| used.contains(&one.snapshot_id)) {
         snapshot.tags = snapshot.tags.without(&["image-steward:delete-after".to_owned()]);

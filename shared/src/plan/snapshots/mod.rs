@@ -22,8 +22,8 @@ pub use self::reason::{SnapshotCap, SnapshotReason};
 use super::protect::{Recovery, manager_by_tags, opt_out};
 use super::{Refusal, exists};
 use crate::model::{
-    AccountId, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot, SnapshotId,
-    SnapshotReference, Source, Unread, for_others,
+    AccountId, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot,
+    SnapshotId, SnapshotReference, Source, Unread, for_others,
 };
 use crate::policy::{Check, Orphans, Policy, SharedSnapshots};
 
@@ -367,15 +367,17 @@ pub fn due(
         kept.push(SnapshotReason::ImageUnknown);
     }
     let value = snapshot.tags.get(&policy.tag_names.delete_after).unwrap_or_default();
-    match value.parse::<Timestamp>() {
-        Ok(at) if at > now => kept.push(SnapshotReason::NotBefore { at }),
-        Ok(at) if snapshot.started_at.is_some_and(|started_at| started_at > at) => {
-            let started_at = snapshot.started_at.unwrap_or(at);
-            kept.push(SnapshotReason::MarkCopied { at, started_at });
-        }
-        Ok(at) if kept.is_empty() => return Ok(at),
-        Ok(_) => {}
+    match value.parse::<DeletionMark>() {
         Err(_) => kept.push(SnapshotReason::DateUnreadable { value: value.to_owned() }),
+        Ok(mark) => match snapshot.started_at.filter(|at| mark.is_copied_to(*at)) {
+            Some(started_at) => {
+                let at = mark.marked_at.unwrap_or(mark.due);
+                kept.push(SnapshotReason::MarkCopied { at, started_at });
+            }
+            None if mark.due > now => kept.push(SnapshotReason::NotBefore { at: mark.due }),
+            None if kept.is_empty() => return Ok(mark.due),
+            None => {}
+        },
     }
     Err(kept)
 }

@@ -32,7 +32,7 @@ pub enum SnapshotReason {
     },
     /// Its mark is from before it was made: it came with the tags of another snapshot.
     MarkCopied {
-        /// What the mark says.
+        /// When the mark was written; where that is not known, the time from which it may be deleted.
         at: Timestamp,
         /// When the snapshot was made.
         started_at: Timestamp,
@@ -165,7 +165,7 @@ impl fmt::Display for SnapshotReason {
             Self::DateUnreadable { value } => write!(f, "delete-after holds no date: `{value}`"),
             Self::MarkCopied { at, started_at } => {
                 let (at, made) = (minute(*at), minute(*started_at));
-                write!(f, "delete-after is {at}, but it was made {made}: a copied tag")
+                write!(f, "delete-after is from {at}, but the snapshot was made {made}: a copied tag")
             }
             Self::ImageUnknown => f.write_str("its image is not known"),
             Self::ImageExists { image } => write!(f, "its image {image} exists"),
