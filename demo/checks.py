@@ -214,7 +214,11 @@ def _was_due(image: dict[str, Any]) -> bool:
 
 
 def _is_past(text: str | None, by: timedelta = timedelta(0)) -> bool:
-    return text is not None and datetime.fromisoformat(text) <= datetime.now(UTC) - by
+    if text is None:
+        return False
+    # `delete-after` also says when it was written.
+    time, _, _ = text.partition(" marked ")
+    return datetime.fromisoformat(time) <= datetime.now(UTC) - by
 
 
 def _tags(resource: dict[str, Any]) -> dict[str, str]:

@@ -204,8 +204,9 @@ class Account:
 
 
 def earlier(time: str, by: timedelta) -> str:
-    """This time, set back."""
-    return f"{datetime.fromisoformat(time) - by:%Y-%m-%dT%H:%M:%SZ}"
+    """This time, or each of two in a tag's value, set back."""
+    times = [datetime.fromisoformat(one) - by for one in time.split(" marked ")]
+    return " marked ".join(f"{one:%Y-%m-%dT%H:%M:%SZ}" for one in times)
 
 
 class Function:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -29,7 +29,6 @@ from worlds import (
     tags_of,
 )
 
-OWN_ID = "image-steward:snapshot"
 KEEP = "image-steward:keep"
 DELETES = policy("", '[orphans]\ndelete_after = "30d"\n')
 REPORTS = policy("")
@@ -59,7 +58,7 @@ BELIEVED = {
     "a copied image's with our tags": orphan(
         description=COPIED,
         volume_id="vol-ffffffff",
-        tags={LEDGER_IMAGE: GONE, OWN_ID: snap(70)},
+        tags={LEDGER_IMAGE: GONE},
     ),
 }
 UNBELIEVED = {
@@ -67,7 +66,6 @@ UNBELIEVED = {
     "a copied snapshot with our tag": orphan(
         volume_id="vol-ffffffff", tags={LEDGER_IMAGE: GONE}
     ),
-    "the ledger of another": orphan(tags={LEDGER_IMAGE: GONE, OWN_ID: snap(71)}),
     "tag and description disagree": orphan(tags={LEDGER_IMAGE: ami(72)}),
 }
 HELD: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -123,10 +121,9 @@ class TestMarked:
         assert taken(done["outcome"], "delete_snapshot") == []
         fleet = account.fleet()
         tags = tags_of(fleet, snap(70))
-        assert (tags[LEDGER_IMAGE], tags[OWN_ID]) == (GONE, snap(70))
-        assert datetime.fromisoformat(tags[DELETE_AFTER]) > datetime.fromisoformat(
-            ago(-29)
-        )
+        assert tags[LEDGER_IMAGE] == GONE
+        due, marked = map(datetime.fromisoformat, tags[DELETE_AFTER].split(" marked "))
+        assert timedelta(days=27) < due - marked < timedelta(days=32)
         # Not before its time, and not twice.
         account.forget_calls()
         assert taken(sweeps.reap(DELETES)["outcome"], "delete_snapshot") == []
@@ -176,7 +173,6 @@ class TestMarked:
             orphan(description=""),
             # A tag alone says nothing: anybody may have written it.
             orphan(description="", tags={LEDGER_IMAGE: GONE}),
-            orphan(description="", tags={LEDGER_IMAGE: GONE, OWN_ID: snap(70)}),
             orphan(description=CREATED.replace(GONE, ami(1))),
             orphan(description=f"[Copied snap-1 from us-east-1] {CREATED}"),
         ],
@@ -257,7 +253,7 @@ class TestDue:
         more: dict[str, Any],
         reason: str,
     ) -> None:
-        mark = {LEDGER_IMAGE: GONE, OWN_ID: snap(70), DELETE_AFTER: ago(0.1)}
+        mark = {LEDGER_IMAGE: GONE, DELETE_AFTER: ago(0.1)}
         marked = one | {"tags": one.get("tags", {}) | mark}
         account.load(small_fleet(snapshots=[marked], **more))
         before = account.fleet()
@@ -268,10 +264,14 @@ class TestDue:
     def test_a_copy_made_with_all_tags_stays(
         self, account: Account, sweeps: Sweeps
     ) -> None:
-        mark = {LEDGER_IMAGE: GONE, OWN_ID: snap(71), DELETE_AFTER: ago(0.1)}
-        account.load(small_fleet(snapshots=[orphan(tags=mark)]))
-        [kept] = sweeps.reap(DELETES)["kept"]
-        assert "copy_of" in reasons(kept)
+        for began, reason in ((ago(1), "mark_copied"), (ago(3), "due")):
+            mark = {LEDGER_IMAGE: GONE, DELETE_AFTER: f"{ago(0.1)} marked {ago(2)}"}
+            account.load(small_fleet(snapshots=[orphan(started_at=began, tags=mark)]))
+            done = sweeps.reap(DELETES)
+            if reason == "due":
+                assert taken(done["outcome"], "delete_snapshot") == [snap(70)]
+            else:
+                assert reason in reasons(done["kept"][0])
 
 
 KEPT_FOR_LONG = recycled(70) | {"leaves_at": ago(-30)}

@@ -58,7 +58,8 @@ EVERYBODY_TEXT = " ".join(sorted([*EVERYBODY["launch_permissions"], "all"]))
 
 
 def is_about(text: str, expected: datetime) -> bool:
-    return abs(datetime.fromisoformat(text) - expected) < timedelta(minutes=3)
+    due, _, _ = text.partition(" marked ")
+    return abs(datetime.fromisoformat(due) - expected) < timedelta(minutes=3)
 
 
 def is_saved(text: str, date: str, *steps: str) -> bool:

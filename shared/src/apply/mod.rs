@@ -7,7 +7,9 @@
 //! adapter sets the pace: it stays below the provider's rate limits.
 
 mod change;
+mod check_queue;
 mod counts;
+mod groups;
 mod held;
 mod images;
 mod outcome;

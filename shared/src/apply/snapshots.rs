@@ -1,25 +1,24 @@
 //! Snapshots: mark the orphans, delete those that are due.
 
-use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
+use super::check_queue::CheckQueue;
+use super::groups::Groups;
 use super::held::HeldSnapshots;
 use super::recheck::{MAX_BATCH, MAX_CHECK_AGE};
 use super::{Change, IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{
     Cloud, CloudError, ErrorKind, MAX_READING_AGE, PermissionReadings, SnapshotDeletion,
 };
-use crate::model::{ImageId, ResourceId, Snapshot, SnapshotId, Tags, for_others};
+use crate::model::{ImageId, Snapshot, SnapshotId, Tags, for_others};
 use crate::plan::snapshots::{
     self, SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason,
 };
 use crate::policy::{Policy, SharedSnapshots};
 use crate::progress::RunContext;
-
-/// How often a snapshot is checked before it is left to a later run.
-const MAX_CHECKS: u8 = 5;
 
 /// Carries out a plan for snapshots. `permissions` is what was read for the plan; what it lacks is read.
 pub async fn apply_snapshots(
@@ -57,7 +56,7 @@ struct SnapshotRun<'a> {
 
 /// How the deletion of one snapshot ended: a result, or the part of it that failed; `None` when its
 /// check had become too old before its turn came.
-type Deletion = Option<(StepKind, Result<StepResult, CloudError>)>;
+type DeletionEnd = Option<(StepKind, Result<StepResult, CloudError>)>;
 
 impl SnapshotRun<'_> {
     fn decided(&self, action: SnapshotAction) -> impl Iterator<Item = &SnapshotDecision> {
@@ -67,43 +66,32 @@ impl SnapshotRun<'_> {
     /// Deletes what is due, a batch at a time: checked together, then deleted within
     /// [`MAX_CHECK_AGE`], or checked again.
     async fn delete_due(&mut self, outcome: &mut Outcome) {
-        let mut due: VecDeque<(SnapshotId, u8)> = self
-            .decided(SnapshotAction::Delete)
-            .map(|decision| (decision.snapshot_id.clone(), 0))
-            .collect();
-        if !due.is_empty() {
-            self.context.stage("deleting snapshots", Some(due.len()));
+        let due = self.decided(SnapshotAction::Delete).map(|one| one.snapshot_id.clone());
+        let mut queue = CheckQueue::new(due.collect::<Vec<_>>());
+        if queue.len() > 0 {
+            self.context.stage("deleting snapshots", Some(queue.len()));
         }
-        while !due.is_empty() {
-            let batch: Vec<(SnapshotId, u8)> = due.drain(..MAX_BATCH.min(due.len())).collect();
-            let ids: Vec<SnapshotId> = batch.iter().map(|(id, _)| id.clone()).collect();
+        while let Some(batch) = queue.next() {
+            let ids = batch.resources();
             let ended = match self.context.left() < MARGIN {
                 true => vec![done(StepResult::NotReached); ids.len()],
                 false => self.delete_batch(&ids).await,
             };
-            let mut again = Vec::new();
-            for ((id, checks), ended) in batch.into_iter().zip(ended) {
-                let (step, result) = match ended {
-                    Some(ended) => ended,
-                    None if checks + 1 < MAX_CHECKS => {
-                        again.push((id, checks + 1));
-                        continue;
-                    }
-                    None => (StepKind::DeleteSnapshot, Ok(StepResult::NotReached)),
-                };
+            for (id, ended) in queue.end(batch, ended) {
+                let late = (StepKind::DeleteSnapshot, Ok(StepResult::NotReached));
+                let (step, result) = ended.unwrap_or(late);
                 self.context.done(1);
                 if let Ok(StepResult::InUse) = result {
                     tracing::info!(snapshot_id = %id, "still in use; a later run tries again");
                 }
                 record(&id, step, "snapshot deleted", result, outcome);
             }
-            again.into_iter().rev().for_each(|one| due.push_front(one));
         }
     }
 
     /// Checks these snapshots, and deletes those that nothing keeps. One result for each.
-    async fn delete_batch(&mut self, ids: &[SnapshotId]) -> Vec<Deletion> {
-        let failed = |error: CloudError| -> Vec<Deletion> {
+    async fn delete_batch(&mut self, ids: &[SnapshotId]) -> Vec<DeletionEnd> {
+        let failed = |error: CloudError| -> Vec<DeletionEnd> {
             vec![Some((StepKind::Recheck, Err(error))); ids.len()]
         };
         if let Err(error) = self.read_held().await {
@@ -256,7 +244,7 @@ impl SnapshotRun<'_> {
         };
         let images: HashSet<ImageId> = images.into_iter().map(|one| one.image_id).collect();
         let mut results = Vec::with_capacity(orphans.len());
-        let mut writes: Vec<(&Tags, Vec<(usize, ResourceId)>)> = Vec::new();
+        let mut writes = Groups::default();
         for (at, (id, image, tags)) in orphans.iter().enumerate() {
             let snapshot = found.iter().find(|one| one.snapshot_id == **id);
             let protections = snapshot.map(|snapshot| {
@@ -271,15 +259,11 @@ impl SnapshotRun<'_> {
                 Some(_) => None,
             };
             if change.is_none() {
-                match writes.iter_mut().find(|(same, _)| *same == tags) {
-                    Some((_, resources)) => resources.push((at, (*id).into())),
-                    None => writes.push((tags, vec![(at, (*id).into())])),
-                }
+                writes.add(tags, at, (*id).into());
             }
             results.push(Ok(change.map_or(StepResult::Done, StepResult::Changed)));
         }
-        for (tags, resources) in writes {
-            let (at, resources): (Vec<usize>, Vec<ResourceId>) = resources.into_iter().unzip();
+        for (tags, at, resources) in writes.into_calls() {
             for (at, written) in at.into_iter().zip(batches.set_tags(&resources, tags).await) {
                 let Some(result) = results.get_mut(at) else { continue };
                 match written {
@@ -295,7 +279,7 @@ impl SnapshotRun<'_> {
     }
 }
 
-fn done(result: StepResult) -> Deletion {
+fn done(result: StepResult) -> DeletionEnd {
     Some((StepKind::DeleteSnapshot, Ok(result)))
 }
 

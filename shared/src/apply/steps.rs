@@ -1,34 +1,19 @@
 //! Disabling and deregistering images, a batch at a time: checked together, then taken one by one.
 
-use std::collections::VecDeque;
-
 use futures_util::stream::{self, StreamExt};
 
+use super::check_queue::CheckQueue;
+use super::groups::Groups;
 use super::images::{ImageRun, Stepped, record};
-use super::recheck::{BatchCheck, MAX_BATCH, MAX_CHECK_AGE, Rechecker, saved};
+use super::recheck::{BatchCheck, MAX_CHECK_AGE, Rechecker, saved};
 use super::{IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult};
 use crate::cloud::{CloudError, ErrorKind, Freshness, PermissionReadings};
 use crate::model::{ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
 use crate::plan::undo::permissions_tag_value;
 use crate::plan::{Action, Decision, Removal};
 
-/// How often an image is checked before it is left to a later run: the provider is too slow, or others
-/// use up what it allows.
-const MAX_CHECKS: u8 = 5;
-
-/// An image whose step is due, and how often it was checked without its step being taken.
-struct Due<'a> {
-    decision: &'a Decision,
-    checks: u8,
-}
-
-/// How the step of one image of a batch ended.
-enum Ended {
-    /// It was taken, or not, for good. With the snapshots that were deleted together with the image.
-    Stepped(Stepped, Vec<SnapshotId>),
-    /// Its check had become too old before its turn came.
-    Stale,
-}
+/// How the step of one image ended, and the snapshots that were deleted together with the image.
+type StepEnd = (Stepped, Vec<SnapshotId>);
 
 /// What the step of one image does.
 enum Going<'a> {
@@ -51,67 +36,48 @@ impl ImageRun<'_> {
         self.context.stage("disabling and deregistering images", Some(decisions.len()));
         let Self { plan, policy, cloud, context, .. } = *self;
         let mut rechecker = Rechecker::new(plan, policy, cloud, context, permissions);
-        let mut due: VecDeque<Due<'_>> =
-            decisions.into_iter().map(|decision| Due { decision, checks: 0 }).collect();
-        let mut size = MAX_BATCH;
-        while !due.is_empty() {
-            if self.context.left() < MARGIN {
-                for Due { decision, .. } in due {
-                    record(decision, Ok(StepResult::NotReached), Vec::new(), outcome);
-                }
-                return;
-            }
-            let batch: Vec<Due<'_>> = due.drain(..size.min(due.len())).collect();
-            let decisions: Vec<&Decision> = batch.iter().map(|one| one.decision).collect();
-            let check = rechecker.check(&decisions).await;
-            let ended = self.take_steps(&decisions, &rechecker, &check).await;
-            let (mut again, length) = (Vec::new(), batch.len());
-            for (Due { decision, checks }, ended) in batch.into_iter().zip(ended) {
-                let (stepped, deleted) = match ended {
-                    Ended::Stepped(stepped, deleted) => (stepped, deleted),
-                    Ended::Stale if checks + 1 < MAX_CHECKS => {
-                        again.push(Due { decision, checks: checks + 1 });
-                        continue;
-                    }
-                    Ended::Stale => (Ok(StepResult::NotReached), Vec::new()),
-                };
+        let mut queue = CheckQueue::new(decisions);
+        while let Some(batch) = queue.next() {
+            let decisions = batch.resources();
+            let ended = if context.left() < MARGIN {
+                let late = || Some((Ok(StepResult::NotReached), Vec::new()));
+                decisions.iter().map(|_| late()).collect()
+            } else {
+                let check = rechecker.check(&decisions).await;
+                self.take_steps(&decisions, &rechecker, &check).await
+            };
+            for (decision, ended) in queue.end(batch, ended) {
                 self.context.done(1);
+                let late = (Ok(StepResult::NotReached), Vec::new());
+                let (stepped, deleted) = ended.unwrap_or(late);
                 record(decision, stepped, deleted, outcome);
             }
-            // As many as can be done in time.
-            size = match again.len() {
-                0 => MAX_BATCH.min(2 * size),
-                stale => (length - stale).max(1),
-            };
-            again.into_iter().rev().for_each(|one| due.push_front(one));
         }
     }
 
-    /// Takes the steps of a batch that was just checked.
+    /// Takes the steps of a batch that was just checked. One result for each; `None` where the check had
+    /// become too old before its turn came.
     async fn take_steps(
         &self,
         batch: &[&Decision],
         rechecker: &Rechecker<'_>,
         check: &BatchCheck,
-    ) -> Vec<Ended> {
+    ) -> Vec<Option<StepEnd>> {
         let mut going: Vec<Result<Going<'_>, Stepped>> =
             batch.iter().map(|decision| self.still_going(decision, rechecker, check)).collect();
         self.write_state_tags(batch, &mut going, check).await;
-        let mut ended: Vec<Option<Ended>> = batch.iter().map(|_| None).collect();
-        let mut steps = stream::iter(batch.iter().zip(going).enumerate())
-            .map(|(at, (decision, going))| async move {
+        stream::iter(batch.iter().zip(going))
+            .map(|(decision, going)| async move {
                 let mut deleted = Vec::new();
                 let stepped = match going {
-                    Ok(going) => self.take_step(decision, &going, check, &mut deleted).await,
-                    Err(stepped) => Some(stepped),
+                    Ok(going) => self.take_step(decision, &going, check, &mut deleted).await?,
+                    Err(stepped) => stepped,
                 };
-                (at, stepped.map_or(Ended::Stale, |stepped| Ended::Stepped(stepped, deleted)))
+                Some((stepped, deleted))
             })
-            .buffer_unordered(IN_FLIGHT);
-        while let Some((at, how)) = steps.next().await {
-            ended[at] = Some(how);
-        }
-        ended.into_iter().map(|one| one.unwrap_or(Ended::Stale)).collect()
+            .buffered(IN_FLIGHT)
+            .collect()
+            .await
     }
 
     /// What is done, if nothing has changed that forbids it.
@@ -145,24 +111,20 @@ impl ImageRun<'_> {
         going: &mut [Result<Going<'_>, Stepped>],
         check: &BatchCheck,
     ) {
-        let mut writes: Vec<(Tags, Vec<(usize, ResourceId)>)> = Vec::new();
+        let mut writes = Groups::default();
         for (at, decision) in batch.iter().enumerate() {
             let Ok(Going::Deregister { removal, .. }) = &going[at] else { continue };
             match self.state_tags(decision, removal, check) {
                 Ok(tags) => {
                     for (resource, tags) in tags {
-                        match writes.iter_mut().find(|(same, _)| *same == tags) {
-                            Some((_, resources)) => resources.push((at, resource)),
-                            None => writes.push((tags, vec![(at, resource)])),
-                        }
+                        writes.add(tags, at, resource);
                     }
                 }
                 Err(error) => going[at] = Err(Err((StepKind::Recheck, error))),
             }
         }
-        let mut writes = stream::iter(writes)
-            .map(|(tags, resources)| async move {
-                let (at, resources): (Vec<usize>, Vec<ResourceId>) = resources.into_iter().unzip();
+        let mut writes = stream::iter(writes.into_calls())
+            .map(|(tags, at, resources)| async move {
                 let results = match self.is_over() {
                     true => None,
                     false => Some(self.batches.set_tags(&resources, &tags).await),

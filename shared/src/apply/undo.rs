@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::IN_FLIGHT;
+use super::groups::Groups;
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
     Image, ImageId, LaunchPermission, ResourceId, SnapshotId, TagNames, for_others,
@@ -220,21 +221,16 @@ async fn remove_state_tags(
     names: &TagNames,
     cloud: &dyn Cloud,
 ) {
-    let mut groups: Vec<(Vec<String>, Vec<(usize, ResourceId)>)> = Vec::new();
+    let mut groups = Groups::default();
     for (at, (image, what)) in images.iter().enumerate() {
         let Some(Ok(one)) = undone.get(at) else { continue };
         let left = Undo { not_shared: one.not_shared.clone().into(), ..(*what).clone() };
         let keys = left.tag_keys(names);
-        if keys.is_empty() {
-            continue;
-        }
-        match groups.iter_mut().find(|(same, _)| *same == keys) {
-            Some((_, members)) => members.push((at, (*image).into())),
-            None => groups.push((keys, vec![(at, (*image).into())])),
+        if !keys.is_empty() {
+            groups.add(keys, at, (*image).into());
         }
     }
-    for (keys, members) in groups {
-        let (at, resources): (Vec<usize>, Vec<ResourceId>) = members.into_iter().unzip();
+    for (keys, at, resources) in groups.into_calls() {
         let removed = remove_tags(&resources, &keys, cloud).await;
         for (at, removed) in at.into_iter().zip(removed) {
             let Some(one) = undone.get_mut(at) else { continue };

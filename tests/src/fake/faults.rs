@@ -1,5 +1,7 @@
 //! What goes wrong in the fake, and the errors it answers with.
 
+use std::collections::BTreeMap;
+
 use steward::cloud::{CloudError, ErrorKind};
 
 use crate::switches::Switches;
@@ -11,8 +13,8 @@ pub(super) struct Faults {
     /// How many more changes there are before the fake stops answering.
     pub(super) changes_left: Option<usize>,
     pub(super) plug: Plug,
-    /// How many calls there were to the provider.
-    pub(super) calls: usize,
+    /// How many calls of each action there were to the provider.
+    pub(super) calls: BTreeMap<&'static str, usize>,
 }
 
 /// Whether the fake still answers.
@@ -31,7 +33,7 @@ pub(super) enum Plug {
 impl Faults {
     /// To be asked when a call begins: the error that it meets with, if any.
     pub(super) fn check(&mut self, action: &'static str, about: &[&str]) -> Result<(), CloudError> {
-        self.calls += 1;
+        *self.calls.entry(action).or_default() += 1;
         let arrives = self.changes_left != Some(0) && self.arrives(action);
         if !arrives {
             return Err(error::unreachable(action));

@@ -19,6 +19,7 @@ mod state;
 mod tags;
 mod templates;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -45,7 +46,8 @@ struct FakeAccount {
     /// What the listings show instead of the present state.
     frozen: Option<State>,
     faults: Faults,
-    calls: Vec<Call>,
+    /// Every call, and when it was sent.
+    calls: Vec<(Duration, Call)>,
     messages: Vec<Message>,
     /// What time the account takes it to be.
     clock: Timestamp,
@@ -173,17 +175,27 @@ impl Fake {
     /// How many calls to the provider there were so far, those included that got no answer. A call
     /// of the port may be several of them, or none; the pages of a listing count as one.
     pub fn calls_made(&self) -> usize {
-        self.lock().faults.calls
+        self.lock().faults.calls.values().sum()
+    }
+
+    /// The same by action, for example `ec2:DescribeImages`.
+    pub fn calls_by_action(&self) -> BTreeMap<&'static str, usize> {
+        self.lock().faults.calls.clone()
     }
 
     /// Every call so far, in order; those that failed too.
     pub fn calls(&self) -> Vec<Call> {
+        self.lock().calls.iter().map(|(_, call)| call.clone()).collect()
+    }
+
+    /// The same, each with the time when it was sent, by the fake's own clock.
+    pub fn timed_calls(&self) -> Vec<(Duration, Call)> {
         self.lock().calls.clone()
     }
 
     /// The calls so far that were to change something.
     pub fn changing_calls(&self) -> Vec<Call> {
-        self.lock().calls.iter().filter(|call| call.changes()).cloned().collect()
+        self.calls().into_iter().filter(Call::changes).collect()
     }
 
     /// The events published so far.
@@ -195,7 +207,7 @@ impl Fake {
     pub fn forget_calls(&self) {
         let mut inner = self.lock();
         inner.calls.clear();
-        inner.faults.calls = 0;
+        inner.faults.calls.clear();
     }
 
     fn lock(&self) -> MutexGuard<'_, FakeAccount> {
@@ -204,8 +216,8 @@ impl Fake {
 
     fn begin(&self, call: Call) -> MutexGuard<'_, FakeAccount> {
         let mut inner = self.lock();
-        inner.calls.push(call);
-        let latency = inner.latency;
+        let (sent_at, latency) = (inner.elapsed, inner.latency);
+        inner.calls.push((sent_at, call));
         inner.elapsed += latency;
         inner.let_time_pass();
         inner

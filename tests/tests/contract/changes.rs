@@ -198,6 +198,18 @@ pub async fn what_may_not_be_deregistered_stays<A: Account>() {
     assert_eq!(image_ids(&account.world().await), ["ami-00000001", "ami-00000002"]);
 }
 
+/// A removal that rests on a check that is too old by now is not sent.
+pub async fn removals_with_an_old_check_are_not_sent<A: Account>() {
+    let account = A::with(pair()).await;
+    let before = account.world().await;
+    let port = account.port();
+    let (first, old) = (image("ami-00000001"), &|| false);
+    let done = port.deregister(&first, SnapshotFate::DeleteWithImage, old).await.unwrap();
+    assert_eq!(done, None);
+    assert_eq!(port.delete_snapshot(&snapshot("snap-00000003"), old).await.unwrap(), None);
+    assert_eq!(account.world().await, before);
+}
+
 async fn delete<A: Account>(account: &A, id: &str) -> Result<SnapshotDeletion, CloudError> {
     account
         .port()

@@ -219,7 +219,7 @@ contract! {
         deregistering_deletes_what_no_other_image_uses
         a_snapshot_counts_as_deleted_only_if_the_provider_says_so
         what_may_not_be_deregistered_stays
-        snapshots_are_deleted_unless_in_use
+        removals_with_an_old_check_are_not_sent snapshots_are_deleted_unless_in_use
         a_snapshot_may_be_in_use_for_a_while_longer
         a_denied_change_names_the_permission
     }

@@ -1,0 +1,199 @@
+//! How old a check may be when a removal rests on it: nothing is sent later, however slow the account
+//! is.
+
+#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use steward::apply::{Outcome, StepKind};
+use steward::cloud::SnapshotScope;
+use steward::jobs::Mode;
+use steward::model::{Clock, ImageId, SnapshotId};
+use steward::policy::Policy;
+use steward_tests::fake::{Call, Fake};
+use steward_tests::fleet::{Fleet, FleetImage, FleetSnapshot};
+use steward_tests::jobs::with_job;
+
+/// What the removal of an image rests on was asked for at most so long before.
+const MAX_CHECK_AGE: Duration = Duration::from_secs(5);
+/// The same of what takes a call for each resource, or of what only a listing tells. A batch takes a
+/// few seconds after its readings were found recent.
+const MAX_READING_AGE: Duration = Duration::from_secs(5 * 60 + 10);
+const IMAGES: usize = 45;
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+/// Images that go at once, each with a snapshot that goes with it, and one that stays.
+fn account(images: usize) -> Fake {
+    let mut fleet = Fleet::default();
+    for n in 0..=images {
+        let (image, snapshot): (ImageId, SnapshotId) =
+            (format!("ami-{n:03}").parse().unwrap(), format!("snap-{n:03}").parse().unwrap());
+        let mut one = FleetImage::new(image.clone(), [snapshot.clone()]);
+        one.created_at = now() - SignedDuration::from_hours(24 * (1 + n as i64));
+        fleet.images.push(one);
+        let mut one = FleetSnapshot::new(snapshot, now() - SignedDuration::from_hours(24 * 400));
+        one.description = format!("Created by CreateImage(i-1) for {image}");
+        one.volume_id = "vol-1".to_owned();
+        fleet.snapshots.push(one);
+    }
+    Fake::new(&fleet)
+}
+
+fn policy(delete_snapshots_after: &str) -> Policy {
+    let text = format!(
+        "version = 1\n[[rule]]\nname = \"all\"\nkeep = {{ last = 1 }}\n\
+         retire = {{ deprecate_after = \"never\", disable_after = \"never\", deregister_after = \"0d\", \
+         delete_snapshots_after = \"{delete_snapshots_after}\" }}\n\
+         [safety]\nmax_per_run = 1000\nmax_fraction = 1.0\nmin_references = 0\n\
+         max_snapshots_per_run = 1000\n"
+    );
+    Policy::parse(&text, "batches").unwrap()
+}
+
+fn sweep(fake: &Fake) -> Outcome {
+    with_job(fake, &policy("0d"), Mode::Apply, now(), async |job| {
+        let (plan, permissions) = job.plan_images().await;
+        job.apply_images(&plan, permissions).await
+    })
+}
+
+/// How long before `at` the last call was sent of which `is_it` says that it is the one.
+fn age(calls: &[(Duration, Call)], at: Duration, is_it: impl Fn(&Call) -> bool) -> Duration {
+    let before = calls.iter().rev().filter(|(sent_at, _)| *sent_at <= at);
+    let sent_at = before.filter(|(_, call)| is_it(call)).map(|(sent_at, _)| *sent_at).next();
+    sent_at.map_or(Duration::MAX, |sent_at| at - sent_at)
+}
+
+/// Asserts of every removal that what it rests on was recent.
+fn assert_recent(fake: &Fake) {
+    let calls = fake.timed_calls();
+    for (at, call) in &calls {
+        let age = |is_it: &dyn Fn(&Call) -> bool| age(&calls, *at, is_it);
+        match call {
+            Call::Deregister(image, _) => {
+                let snapshot = image.as_str().replace("ami", "snap").parse().unwrap();
+                for checked in [
+                    age(&|call| matches!(call, Call::FindImages(ids) if ids.contains(image))),
+                    age(&|call| matches!(call, Call::FindInstancesOf(ids) if ids.contains(image))),
+                    age(
+                        &|call| matches!(call, Call::FindReferencesTo(ids, _) if ids.contains(image)),
+                    ),
+                    age(
+                        &|call| matches!(call, Call::FindSnapshots(ids) if ids.contains(&snapshot)),
+                    ),
+                ] {
+                    assert!(checked <= MAX_CHECK_AGE, "{image} at {at:?}: {checked:?}");
+                }
+                for read in [
+                    age(&|call| matches!(call, Call::FindLaunchPermissions(id) if id == image)),
+                    age(&|call| matches!(call, Call::FindVolumePermissions(id) if *id == snapshot)),
+                    age(&|call| matches!(call, Call::ListReferences(_))),
+                    age(&|call| matches!(call, Call::ListLockedSnapshots)),
+                    age(&|call| matches!(call, Call::ListSnapshotReferences(_))),
+                ] {
+                    assert!(read <= MAX_READING_AGE, "{image} at {at:?}: {read:?}");
+                }
+            }
+            Call::DeleteSnapshot(snapshot) => {
+                let checked =
+                    age(&|call| matches!(call, Call::FindSnapshots(ids) if ids.contains(snapshot)));
+                assert!(checked <= MAX_CHECK_AGE, "{snapshot} at {at:?}: {checked:?}");
+                for read in [
+                    age(&|call| matches!(call, Call::FindVolumePermissions(id) if id == snapshot)),
+                    age(&|call| matches!(call, Call::ListLockedSnapshots)),
+                    age(&|call| matches!(call, Call::ListSnapshotReferences(_))),
+                ] {
+                    assert!(read <= MAX_READING_AGE, "{snapshot} at {at:?}: {read:?}");
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn batches(fake: &Fake) -> Vec<usize> {
+    let length = |call: Call| match call {
+        Call::FindImages(ids) => Some(ids.len()),
+        _ => None,
+    };
+    fake.calls().into_iter().filter_map(length).collect()
+}
+
+#[test]
+fn at_the_speed_of_ec2_every_image_is_checked_once() {
+    let fake = account(IMAGES);
+    fake.take_time(millis(5), millis(200));
+    let outcome = sweep(&fake);
+    assert_eq!(outcome.images_done(StepKind::Deregister).count(), IMAGES);
+    assert_eq!(batches(&fake), [20, 20, 5]);
+    assert_recent(&fake);
+}
+
+#[test]
+fn where_removals_have_to_wait_their_images_are_checked_again() {
+    for turn in [400, 1_000, 4_000] {
+        let fake = account(IMAGES);
+        fake.take_time(millis(100), millis(turn));
+        let outcome = sweep(&fake);
+        assert_eq!(outcome.images_done(StepKind::Deregister).count(), IMAGES, "{turn} ms");
+        assert!(batches(&fake).len() > 3, "{turn} ms");
+        assert_recent(&fake);
+    }
+}
+
+/// Nothing is fresh when its turn comes: then nothing is removed, and the run ends.
+#[test]
+fn where_no_check_can_be_recent_nothing_is_removed() {
+    let fake = account(IMAGES);
+    fake.take_time(millis(100), millis(6_000));
+    let outcome = sweep(&fake);
+    assert_eq!(outcome.images_done(StepKind::Deregister).count(), 0);
+    assert_eq!(outcome.not_reached().count(), IMAGES);
+    assert_eq!(fake.world().images.len(), IMAGES + 1);
+}
+
+/// In a run that takes 20 minutes, listings and permissions are read again.
+#[test]
+fn readings_are_renewed_in_a_long_run() {
+    let fake = account(300);
+    fake.take_time(millis(10), millis(4_000));
+    let outcome = sweep(&fake);
+    assert_eq!(outcome.images_done(StepKind::Deregister).count(), 300);
+    assert_recent(&fake);
+    let listed = fake.calls().into_iter().filter(|call| matches!(call, Call::ListReferences(_)));
+    let listed = u64::try_from(listed.count()).unwrap();
+    let took = fake.elapsed().as_secs();
+    assert!(took > 1_200 && (4..=2 + took / 300).contains(&listed), "{listed} in {took} s");
+}
+
+#[test]
+fn snapshots_are_checked_in_batches_too() {
+    for (turn, batches) in [(200, Some(3)), (1_000, None), (4_000, None)] {
+        let fake = account(IMAGES);
+        let policy = policy("1d");
+        with_job(&fake, &policy, Mode::Apply, now(), async |job| {
+            let (plan, permissions) = job.plan_images().await;
+            job.apply_images(&plan, permissions).await
+        });
+        fake.take_time(millis(5), millis(turn));
+        fake.forget_calls();
+        let later = now() + SignedDuration::from_hours(48);
+        fake.set_clock(later);
+        let (_, outcome) = with_job(&fake, &policy, Mode::Apply, later, async |job| {
+            job.reap(&SnapshotScope::Own).await
+        });
+        assert_eq!(outcome.snapshots_done(StepKind::DeleteSnapshot).count(), IMAGES, "{turn} ms");
+        assert_recent(&fake);
+        let looked = fake.calls().into_iter().filter(|call| matches!(call, Call::FindSnapshots(_)));
+        let looked = looked.count();
+        assert!(batches.map_or(looked > 3, |batches| looked == batches), "{turn} ms: {looked}");
+    }
+}
