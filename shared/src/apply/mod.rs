@@ -14,6 +14,7 @@ mod held;
 mod images;
 mod outcome;
 mod recheck;
+mod refresh;
 mod snapshots;
 mod steps;
 mod tag_batches;

@@ -7,14 +7,14 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use futures_util::stream::{self, StreamExt};
 
+use super::Change;
 use super::held::HeldSnapshots;
-use super::{Change, IN_FLIGHT};
-use crate::cloud::{Cloud, CloudError, ErrorKind, MAX_READING_AGE, PermissionReadings};
+use super::refresh::refresh;
+use crate::cloud::{Cloud, CloudError, MAX_READING_AGE, PermissionReadings};
 use crate::model::{
-    Image, ImageId, ImageState, LaunchPermission, Reference, ResourceId, Snapshot, SnapshotFate,
-    SnapshotId, for_others,
+    Image, ImageId, ImageState, LaunchPermission, Reference, Snapshot, SnapshotFate, SnapshotId,
+    for_others,
 };
 use crate::plan::snapshots::protections_of;
 use crate::plan::undo::{permissions_tag_value, permissions_to_save};
@@ -56,8 +56,13 @@ pub(super) struct BatchCheck {
     images: Result<HashMap<ImageId, Image>, CloudError>,
     references: Result<Vec<Reference>, CloudError>,
     snapshots: Result<HashMap<SnapshotId, Snapshot>, CloudError>,
-    /// Why it is not known with whom an image or a snapshot is shared.
-    unread: HashMap<ResourceId, CloudError>,
+    unread: NotRefreshed,
+}
+
+/// Why it is not known with whom images and snapshots are shared.
+struct NotRefreshed {
+    images: HashMap<ImageId, CloudError>,
+    snapshots: HashMap<SnapshotId, CloudError>,
 }
 
 impl<'a> Rechecker<'a> {
@@ -132,50 +137,21 @@ impl<'a> Rechecker<'a> {
 
     /// Reads with whom the images of `batch` are shared, and the snapshots that are to be deleted
     /// together with them: those of which it was not read lately. Returns the errors.
-    async fn read_permissions(&mut self, batch: &[&Decision]) -> HashMap<ResourceId, CloudError> {
-        let now = self.context.elapsed();
-        let known = &self.permissions;
+    async fn read_permissions(&mut self, batch: &[&Decision]) -> NotRefreshed {
         let images = batch.iter().filter(|one| saved(one).is_some()).map(|one| &one.image_id);
-        let images = images.filter(|id| known.images.recent(id, now).is_none());
-        let images: Vec<ResourceId> = images.map(ResourceId::from).collect();
         let with_image = batch.iter().filter(|one| deletes_snapshots(one));
         let snapshots: BTreeSet<&SnapshotId> = match self.policy.safety.shared_snapshots {
             SharedSnapshots::Keep => with_image.flat_map(|one| &one.snapshots).collect(),
             SharedSnapshots::Retire => BTreeSet::new(),
         };
-        let snapshots = snapshots.into_iter();
-        let snapshots = snapshots.filter(|id| known.snapshots.recent(id, now).is_none());
-        let snapshots: Vec<ResourceId> = snapshots.map(ResourceId::from).collect();
-        let (cloud, context) = (self.cloud, self.context);
-        let mut responses = stream::iter(images.into_iter().chain(snapshots))
-            .map(|resource| async move {
-                let at = context.elapsed();
-                let with = match &resource {
-                    ResourceId::Image(id) => cloud.find_launch_permissions(id).await,
-                    ResourceId::Snapshot(id) => cloud.find_volume_permissions(id).await,
-                    ResourceId::Instance(_) => Ok(Vec::new()),
-                };
-                (resource, with, at)
-            })
-            .buffer_unordered(IN_FLIGHT);
-        let mut unread = HashMap::new();
-        while let Some((resource, with, at)) = responses.next().await {
-            match (resource, with) {
-                (ResourceId::Image(id), Ok(with)) => {
-                    self.permissions.images.note(id, with.into(), at);
-                }
-                (ResourceId::Snapshot(id), Ok(with)) => {
-                    self.permissions.snapshots.note(id, with.into(), at);
-                }
-                (ResourceId::Instance(_), Ok(_)) => {}
-                // That it is gone shows in what is read next.
-                (_, Err(error)) if error.kind == ErrorKind::NotFound => {}
-                (resource, Err(error)) => {
-                    unread.insert(resource, error);
-                }
-            }
-        }
-        unread
+        let (cloud, context, known) = (self.cloud, self.context, &mut self.permissions);
+        let of_image = |id: ImageId| async move { cloud.find_launch_permissions(&id).await };
+        let of_snapshot = |id: SnapshotId| async move { cloud.find_volume_permissions(&id).await };
+        let (images, snapshots) = futures_util::join!(
+            refresh(&mut known.images, images, of_image, context),
+            refresh(&mut known.snapshots, snapshots, of_snapshot, context),
+        );
+        NotRefreshed { images, snapshots }
     }
 
     /// What is different now, if it forbids the step.
@@ -185,7 +161,7 @@ impl<'a> Rechecker<'a> {
         check: &BatchCheck,
     ) -> Result<Option<Change>, CloudError> {
         let image = &decision.image_id;
-        if let Some(error) = check.unread.get(&ResourceId::from(image)) {
+        if let Some(error) = check.unread.images.get(image) {
             return Err(error.clone());
         }
         let Some(listings) = &self.listings else { return Ok(Some(Change::NotPlanned)) };
@@ -245,7 +221,7 @@ impl<'a> Rechecker<'a> {
         };
         let found = check.snapshots.as_ref().map_err(Clone::clone)?;
         for id in &decision.snapshots {
-            if let Some(error) = check.unread.get(&ResourceId::from(id)) {
+            if let Some(error) = check.unread.snapshots.get(id) {
                 return Err(error.clone());
             }
             // What is gone holds nothing.

@@ -9,6 +9,7 @@ use super::check_queue::CheckQueue;
 use super::groups::Groups;
 use super::held::HeldSnapshots;
 use super::recheck::{MAX_BATCH, MAX_CHECK_AGE};
+use super::refresh::refresh;
 use super::{Change, IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{
     Cloud, CloudError, ErrorKind, MAX_READING_AGE, PermissionReadings, SnapshotDeletion,
@@ -147,32 +148,13 @@ impl SnapshotRun<'_> {
     /// Reads with whom these snapshots are shared, of those of which it was not read lately. Returns the
     /// errors.
     async fn read_permissions(&mut self, ids: &[SnapshotId]) -> HashMap<SnapshotId, CloudError> {
-        let mut unread = HashMap::new();
-        if self.policy.safety.shared_snapshots == SharedSnapshots::Retire {
-            return unread;
-        }
-        let (cloud, context, known) = (self.cloud, self.context, &self.permissions.snapshots);
-        let now = context.elapsed();
-        let unknown: Vec<SnapshotId> =
-            ids.iter().filter(|id| known.recent(*id, now).is_none()).cloned().collect();
-        let mut responses = stream::iter(unknown)
-            .map(|id| async move {
-                let at = context.elapsed();
-                let with = cloud.find_volume_permissions(&id).await;
-                (id, with, at)
-            })
-            .buffer_unordered(IN_FLIGHT);
-        while let Some((id, with, at)) = responses.next().await {
-            match with {
-                Ok(with) => self.permissions.snapshots.note(id, with.into(), at),
-                // That it is gone shows in what is read next.
-                Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) => {
-                    unread.insert(id, error);
-                }
-            }
-        }
-        unread
+        let ids = match self.policy.safety.shared_snapshots {
+            SharedSnapshots::Keep => ids,
+            SharedSnapshots::Retire => &[],
+        };
+        let cloud = self.cloud;
+        let read = |id: SnapshotId| async move { cloud.find_volume_permissions(&id).await };
+        refresh(&mut self.permissions.snapshots, ids, read, self.context).await
     }
 
     /// Everything that keeps `snapshot`, which has just been read, now: its tags, what names or locks it,

@@ -1,5 +1,7 @@
 //! Reading the world: the calls behind an inventory, and behind a plan that is true.
 
+mod permissions;
+mod read_each;
 mod remnants;
 mod verify;
 
@@ -7,13 +9,11 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+pub use self::permissions::read_launch_permissions;
 pub use self::remnants::{
     DeleteAfter, Recycled, Remnant, RemnantLocation, Remnants, read_remnants, remnants_in,
 };
-pub use self::verify::{
-    MissingEvidence, plan_snapshots_verified, plan_verified, read_launch_permissions,
-    read_references,
-};
+pub use self::verify::{MissingEvidence, plan_snapshots_verified, plan_verified, read_references};
 use crate::cloud::{CloudError, ImageListing, SnapshotScope, View};
 use crate::model::{
     AccountRegion, Inventory, RecycledImage, ReferenceScope, SnapshotId, Source, Unread,

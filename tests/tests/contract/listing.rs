@@ -205,6 +205,9 @@ pub async fn every_page_is_listed<A: Account>() {
     // More than a filter takes at once, and one that does not exist.
     snapshots.push(snapshot("snap-ffffffff"));
     assert_eq!(account.port().find_snapshots(&snapshots).await.unwrap().len(), 1050);
+    let mut images: Vec<_> = images.iter().map(|id| image(id)).collect();
+    images.push(image("ami-ffffffff"));
+    assert_eq!(account.port().find_images(&images).await.unwrap().len(), 1050);
 }
 
 pub async fn a_failing_page_fails_the_listing<A: Account>() {
@@ -227,7 +230,13 @@ pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
     }))
     .await;
     let port = account.port();
-    let state = async |id| port.find_image(&image(id)).await.unwrap().map(|found| found.state);
+    let state = async |id| {
+        let id = image(id);
+        let found = port.find_image(&id).await.unwrap().map(|found| found.state);
+        let listed = port.find_images(&[id]).await.unwrap();
+        assert_eq!(listed.into_iter().map(|one| one.state).next(), found);
+        found
+    };
     assert_eq!(state("ami-00000001").await, Some(ImageState::Available));
     assert_eq!(state("ami-00000002").await, Some(ImageState::Disabled));
     assert_eq!(state("ami-0000000f").await, None);
@@ -235,6 +244,28 @@ pub async fn an_image_is_found_until_it_is_deregistered<A: Account>() {
     assert_eq!(state("ami-00000001").await, None);
     account.set(Switches { forget_deregistered: true, ..Switches::default() }).await;
     assert_eq!(state("ami-00000001").await, None);
+}
+
+/// One that is missing does not hide the others, and another account's is found only by itself.
+pub async fn images_are_found_together<A: Account>() {
+    let account = A::with(json!({
+        "images": [
+            {"image_id": "ami-00000001"},
+            {"image_id": "ami-00000002", "state": "disabled"},
+            {"image_id": "ami-00000003", "owner_id": "999999999999", "public": true},
+            {"image_id": "ami-00000004"},
+        ],
+    }))
+    .await;
+    let port = account.port();
+    let wanted = ["ami-0000000f", "ami-00000001", "ami-00000002", "ami-00000003"].map(image);
+    let mut found = port.find_images(&wanted).await.unwrap();
+    found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+    let mut listed = port.list_images().await.unwrap().images;
+    listed.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+    assert_eq!(found, listed[..2]);
+    assert_eq!(port.find_images(&[]).await.unwrap(), []);
+    assert!(port.find_image(&image("ami-00000003")).await.unwrap().is_some());
 }
 
 pub async fn snapshots_are_listed_and_found<A: Account>() {
@@ -302,6 +333,12 @@ pub async fn instances_are_found<A: Account>() {
     let arns: Vec<&str> = holders.iter().map(|holder| &*holder.arn).collect();
     assert_eq!(arns, [format!("{arn}/i-00000001"), format!("{arn}/i-00000002")]);
     assert!(holders.iter().all(|holder| holder.kind == ReferenceKind::Instance));
+    let both = ["ami-0000000f", "ami-00000001", "ami-00000002"].map(image);
+    let holders = port.find_instances_of(&both).await.unwrap();
+    let mut held: Vec<_> = holders.iter().map(|holder| holder.image_id.as_str()).collect();
+    held.sort();
+    assert_eq!(held, ["ami-00000001", "ami-00000001", "ami-00000002"]);
+    assert_eq!(port.find_instances_of(&[]).await.unwrap(), []);
     let tags_of = async |id: &str| port.find_instance_tags(&id.parse().unwrap()).await.unwrap();
     assert_eq!(tags_of("i-00000001").await, Some(tags(&[("Team", "red")])));
     assert_eq!(tags_of("i-00000002").await, Some(tags(&[])));

@@ -8,6 +8,7 @@
 
 mod accounts;
 mod attacker;
+mod calls;
 mod copies;
 mod crash;
 mod explaining;

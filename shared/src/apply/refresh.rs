@@ -1,0 +1,47 @@
+//! Reading again with whom images or snapshots are shared, where that was not read lately.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::Hash;
+
+use futures_util::stream::{self, StreamExt};
+
+use super::IN_FLIGHT;
+use crate::cloud::{CloudError, ErrorKind, Readings};
+use crate::model::LaunchPermission;
+use crate::progress::RunContext;
+
+/// Reads for each of `ids` with whom it is shared, if that was not read lately, and notes it in
+/// `readings`. Returns the errors. A resource that is gone is none: it shows in what is read next.
+pub(super) async fn refresh<'i, I, F>(
+    readings: &mut Readings<I>,
+    ids: impl IntoIterator<Item = &'i I>,
+    read: impl Fn(I) -> F,
+    context: RunContext<'_>,
+) -> HashMap<I, CloudError>
+where
+    I: Clone + Eq + Hash + 'i,
+    F: Future<Output = Result<Vec<LaunchPermission>, CloudError>>,
+{
+    let now = context.elapsed();
+    let unknown = ids.into_iter().filter(|id| readings.recent(id, now).is_none());
+    let unknown: Vec<I> = unknown.cloned().collect();
+    let read = &read;
+    let mut responses = stream::iter(unknown)
+        .map(|id| async move {
+            let at = context.elapsed();
+            (id.clone(), read(id).await, at)
+        })
+        .buffer_unordered(IN_FLIGHT);
+    let mut unread = HashMap::new();
+    while let Some((id, with, at)) = responses.next().await {
+        match with {
+            Ok(with) => readings.note(id, with.into(), at),
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => {
+                unread.insert(id, error);
+            }
+        }
+    }
+    unread
+}

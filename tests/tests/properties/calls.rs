@@ -1,0 +1,247 @@
+//! How many calls a run makes: at most what `docs/calls.md` says, action by action.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use steward::apply::{Outcome, StepKind};
+use steward::jobs::Mode;
+use steward::model::{ImageId, SnapshotId};
+use steward::plan::{Action, Plan};
+use steward::policy::Policy;
+use steward_tests::fake::{Call, Fake};
+use steward_tests::fleet::{Fleet, FleetImage, FleetSnapshot};
+use steward_tests::jobs::with_job;
+
+use super::rules::some_rules;
+use super::runs::reap;
+use super::worlds::{HOUR, ago, fleet_of, now};
+
+/// More than two batches.
+const IMAGES: usize = 50;
+
+type Calls = BTreeMap<&'static str, usize>;
+
+fn sweep(fake: &Fake, policy: &Policy, mode: Mode) -> (Plan, Outcome) {
+    with_job(fake, policy, mode, now(), async |job| {
+        let (plan, permissions) = job.plan_images().await;
+        let outcome = job.apply_images(&plan, permissions).await;
+        (plan, outcome)
+    })
+}
+
+fn count(plan: &Plan, is_it: impl Fn(&Action) -> bool) -> usize {
+    plan.decisions.iter().filter(|one| is_it(&one.action)).count()
+}
+
+/// Whether nothing is there twice.
+fn is_set<T: Ord>(items: &[T]) -> bool {
+    items.iter().collect::<BTreeSet<_>>().len() == items.len()
+}
+
+fn at_most(calls: &Calls, action: &str, most: usize) -> Result<(), TestCaseError> {
+    let made = calls.get(action).copied().unwrap_or_default();
+    prop_assert!(made <= most, "{} calls of {}, at most {}; all: {:?}", made, action, most, calls);
+    Ok(())
+}
+
+/// What a plan costs beside its listings: each image is asked about once, ten in a call, and its launch
+/// permissions are read once.
+fn check_planning(fake: &Fake) -> Result<(), TestCaseError> {
+    let (mut asked, mut calls, mut read) = (Vec::new(), 0, Vec::new());
+    for call in fake.calls() {
+        match call {
+            Call::FindReferencesTo(ids, _) => {
+                calls += 1;
+                asked.extend(ids);
+            }
+            Call::FindLaunchPermissions(id) => read.push(id),
+            Call::ListImages
+            | Call::ListSnapshots(_)
+            | Call::ListReferences(_)
+            | Call::ListRetentionRules => {}
+            other => prop_assert!(false, "{:?}", other),
+        }
+    }
+    prop_assert!(is_set(&asked) && is_set(&read));
+    // A call that is not full is the last one of its round; a round follows when an image that was asked
+    // about makes room for another.
+    prop_assert!(10 * calls <= asked.len() + 10 * asked.len().min(calls));
+    Ok(())
+}
+
+fn check_sweep(fleet: &Fleet, policy: &Policy) -> Result<(), TestCaseError> {
+    let fake = Fake::new(fleet);
+    sweep(&fake, policy, Mode::Plan);
+    check_planning(&fake)?;
+    let planning = fake.calls_by_action();
+    fake.forget_calls();
+    let before = fake.world();
+    let (plan, outcome) = sweep(&fake, policy, Mode::Apply);
+    let mut calls = fake.calls_by_action();
+    for (action, made) in &planning {
+        let left = calls.get_mut(action).map(|all| *all -= made);
+        prop_assert!(left.is_some(), "{}", action);
+    }
+    let disabled = count(&plan, |one| matches!(one, Action::Disable { .. }));
+    let deregistered = count(&plan, |one| matches!(one, Action::Deregister { .. }));
+    let deprecated = count(&plan, |one| matches!(one, Action::Deprecate { .. }));
+    let rescued = count(&plan, |one| matches!(one, Action::Rescue(_)));
+    let going = disabled + deregistered;
+    let batches = going.div_ceil(20);
+    let listings = usize::from(going > 0);
+    at_most(&calls, "ec2:DescribeImages", batches)?;
+    at_most(&calls, "ec2:DescribeInstances", batches + listings)?;
+    at_most(&calls, "ec2:DescribeSnapshots", batches)?;
+    at_most(&calls, "ec2:DescribeImageReferences", going.div_ceil(10) + batches)?;
+    // What the plan has read is not read again.
+    at_most(&calls, "ec2:DescribeImageAttribute", rescued)?;
+    at_most(&calls, "ec2:DeregisterImage", deregistered)?;
+    at_most(&calls, "ec2:DisableImage", disabled)?;
+    at_most(&calls, "ec2:EnableImageDeprecation", deprecated + disabled + rescued)?;
+    at_most(&calls, "ec2:DeleteTags", 2 * rescued)?;
+    // Of each snapshot that goes with its image, once.
+    let with_image: Vec<&SnapshotId> =
+        plan.decisions.iter().filter(|one| matches!(&one.action, Action::Deregister { removal } if removal.fate == steward::model::SnapshotFate::DeleteWithImage)).flat_map(|one| &one.snapshots).collect();
+    let with_image: BTreeSet<_> = with_image.into_iter().collect();
+    at_most(&calls, "ec2:DescribeSnapshotAttribute", with_image.len())?;
+    // Those whose snapshots do not carry the tag yet, or that are shared.
+    let carries = |image: &FleetImage| {
+        image.snapshots.iter().all(|id| {
+            let found = before.snapshots.iter().find(|one| one.snapshot_id == *id);
+            found.is_none_or(|one| {
+                one.tags.get("image-steward:image") == Some(image.image_id.as_str())
+            })
+        })
+    };
+    let own: usize = plan
+        .decisions
+        .iter()
+        .filter_map(|one| match &one.action {
+            Action::Deregister { removal } => Some((&one.image_id, removal)),
+            _ => None,
+        })
+        .map(|(id, removal)| {
+            let image = before.images.iter().find(|image| image.image_id == *id);
+            let is_shared = removal.save.as_deref().is_some_and(|save| !save.ends_with("none"));
+            usize::from(!image.is_some_and(carries)) + usize::from(is_shared)
+        })
+        .sum();
+    let marks = usize::from(outcome.images_done(StepKind::Expire).next().is_some());
+    let common = if deregistered > 0 { batches } else { 0 };
+    at_most(
+        &calls,
+        "ec2:CreateTags",
+        marks + deprecated + disabled + own + common * delays(&plan),
+    )?;
+    Ok(())
+}
+
+/// How many different times the snapshots of the deregistered images wait for.
+fn delays(plan: &Plan) -> usize {
+    let delays = plan.decisions.iter().filter_map(|one| match &one.action {
+        Action::Deregister { removal } => Some(removal.delete_after),
+        _ => None,
+    });
+    delays.collect::<BTreeSet<_>>().len()
+}
+
+fn check_reaping(fleet: &Fleet, policy: &Policy) -> Result<(), TestCaseError> {
+    let fake = Fake::new(fleet);
+    reap(&fake, policy, now());
+    let calls = fake.calls_by_action();
+    let (mut read, mut deleted, mut marked) = (Vec::new(), 0_usize, BTreeSet::new());
+    let mut marks = 0_usize;
+    for call in fake.calls() {
+        match call {
+            Call::FindVolumePermissions(id) => read.push(id),
+            Call::DeleteSnapshot(_) => deleted += 1,
+            Call::SetTags(resources, _) => {
+                marks += 1;
+                marked.extend(resources.iter().map(ToString::to_string));
+            }
+            _ => {}
+        }
+    }
+    prop_assert!(is_set(&read), "{:?}", read);
+    let going = read.len();
+    at_most(&calls, "ec2:DescribeSnapshots", 1 + 2 + going.div_ceil(20))?;
+    at_most(&calls, "ec2:DescribeImages", 1 + marked.len().div_ceil(20).max(going.div_ceil(20)))?;
+    at_most(&calls, "ec2:DeleteSnapshot", deleted)?;
+    prop_assert!(marks <= marked.len());
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(super::cases(300))]
+
+    #[test]
+    fn a_run_makes_no_more_calls_than_documented(fleet in fleet_of(IMAGES), mut rules in some_rules()) {
+        rules.lift_caps();
+        let policy = rules.policy();
+        check_sweep(&fleet, &policy)?;
+        check_reaping(&fleet, &policy)?;
+    }
+}
+
+/// 400 images with two snapshots each, nothing tagged before, 331 of them expired at once: the account
+/// that the number of calls was first measured on.
+fn four_hundred() -> Fleet {
+    let mut fleet = Fleet::default();
+    for n in 0..400_usize {
+        let image: ImageId = format!("ami-{n:017x}").parse().unwrap();
+        let snapshots: Vec<SnapshotId> =
+            (0..2).map(|part| format!("snap-{n:015x}{part:02x}").parse().unwrap()).collect();
+        let mut one = FleetImage::new(image.clone(), snapshots.clone());
+        one.created_at = ago(HOUR * 24 * (1 + n as i64));
+        for id in snapshots {
+            let mut snapshot = FleetSnapshot::new(id, one.created_at);
+            snapshot.description = format!("Created by CreateImage(i-1) for {image}");
+            snapshot.volume_id = "vol-1".to_owned();
+            fleet.snapshots.push(snapshot);
+        }
+        fleet.images.push(one);
+    }
+    for n in (0..400).step_by(10) {
+        super::worlds::hold(
+            &mut fleet,
+            n,
+            (n / 10 % 12) as u8,
+            &format!("ami-{n:017x}").parse().unwrap(),
+        );
+    }
+    fleet
+}
+
+fn text(shared_snapshots: &str) -> String {
+    format!(
+        "version = 1\n[[rule]]\nname = \"all\"\nkeep = {{ last = 32 }}\n\
+         retire = {{ deprecate_after = \"never\", disable_after = \"never\", deregister_after = \"0d\", \
+         delete_snapshots_after = \"0d\" }}\n\
+         [safety]\nmax_per_run = 1000\nmax_fraction = 1.0\nshared_snapshots = \"{shared_snapshots}\"\n"
+    )
+}
+
+#[test]
+fn four_calls_for_each_image_where_there_were_ten() {
+    for (shared, permissions) in [("keep", 2), ("retire", 0)] {
+        let fake = Fake::new(&four_hundred());
+        let policy = Policy::parse(&text(shared), "four hundred").unwrap();
+        let (plan, outcome) = sweep(&fake, &policy, Mode::Apply);
+        let removed = outcome.images_done(StepKind::Deregister).count();
+        assert_eq!(removed, count(&plan, |one| matches!(one, Action::Deregister { .. })));
+        assert!((320..=340).contains(&removed), "{removed}");
+        let listing = {
+            let nothing = Fake::new(&Fleet { images: Vec::new(), ..four_hundred() });
+            sweep(&nothing, &policy, Mode::Plan);
+            nothing.calls_made()
+        };
+        // Deregistering, launch permissions, volume permissions, tags; and half a call for the rest.
+        let allowed = removed * (2 + permissions) + removed / 2 + removed + listing;
+        let made = fake.calls_made();
+        println!(
+            "{shared}: {removed} removed, {made} of {allowed} calls: {:?}",
+            fake.calls_by_action()
+        );
+        assert!(made <= allowed, "{made} of {allowed}: {:?}", fake.calls_by_action());
+    }
+}
