@@ -249,9 +249,7 @@ def main() -> int:
         chosen = [tool for tool in chosen if tool.key in keys]
     for tool in chosen:
         if not tool.program.exists():
-            raise SystemExit(
-                f"{tool.program} does not exist: run `make {tool.made_by}`"
-            )
+            raise SystemExit(f"{tool.program} does not exist: run `make bench-peers`")
     began = time.monotonic()
     with Account() as account:
         measured = {

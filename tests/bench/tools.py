@@ -59,8 +59,6 @@ class Tool:
     """The name of it on the command line."""
     name: str
     program: Path
-    made_by: str
-    """The target of the Makefile that makes the program."""
     command: Callable[[Path, Seed], list[str]]
     """Given a directory of its own."""
     versions: Callable[[], str]
@@ -97,55 +95,59 @@ class Tools:
         """In the order in which they run."""
         return [
             Tool(
-                "image-steward",
-                "image-steward",
-                self._steward,
-                "cli",
-                lambda _directory, _seed: self.steward("apply", FILES / "policy.toml"),
-                lambda: _said([str(self._steward), "--version"]),
-                "`image-steward apply` with [this policy]"
-                "(../tests/bench/peers/policy.toml), built with `make cli`",
-                "Not checked: what [is not read](safety.md#what-it-does-not-see).",
+                key="image-steward",
+                name="image-steward",
+                program=self._steward,
+                command=lambda *_: self.steward("apply", FILES / "policy.toml"),
+                versions=lambda: _said([str(self._steward), "--version"]),
+                options=(
+                    "`image-steward apply` with `tests/bench/peers/policy.toml`, "
+                    "built with `make cli`"
+                ),
+                unchecked="Not checked: what [is not read](safety.md#what-it-does-not-see).",
             ),
             Tool(
-                "custodian",
-                "Cloud Custodian",
-                self._custodian,
-                "bench-peers",
-                self._custodian_command,
-                lambda: self._versions_of("c7n", "boto3"),
-                "`custodian run` with [this policy](../tests/bench/peers/custodian.yml), "
-                "the example for old unused images of its documentation",
-                "Not checked: templates that no Auto Scaling group names, fleets and spot "
-                "requests, AWS Batch, SSM parameters, whether an image is shared, and "
-                "anything that changes while it runs.",
+                key="custodian",
+                name="Cloud Custodian",
+                program=self._custodian,
+                command=self._custodian_command,
+                versions=lambda: self._versions_of("c7n", "boto3"),
+                options=(
+                    "`custodian run` with `tests/bench/peers/custodian.yml`, "
+                    "the example for old unused images of its documentation"
+                ),
+                unchecked=(
+                    "Not checked: templates that no Auto Scaling group names, images that a "
+                    "group's overrides name, fleets and spot requests, AWS Batch, SSM "
+                    "parameters, whether an image is shared, and anything that changes while "
+                    "it runs."
+                ),
             ),
             Tool(
-                "boto3",
-                "a script with boto3",
-                self._python,
-                "bench-peers",
-                lambda _directory, _seed: [
-                    str(self._python),
-                    str(FILES / "cleanup.py"),
-                ],
-                lambda: self._versions_of("boto3"),
-                "[this script](../tests/bench/peers/cleanup.py), with boto3's default retries",
-                "Not checked: versions of templates other than the default, Auto Scaling "
-                "groups and their launch configurations, fleets and spot requests, AWS Batch, "
-                "SSM parameters, whether an image is shared, and anything that changes while "
-                "it runs.",
+                key="boto3",
+                name="a script with boto3",
+                program=self._python,
+                command=lambda *_: [str(self._python), str(FILES / "cleanup.py")],
+                versions=lambda: self._versions_of("boto3"),
+                options="`tests/bench/peers/cleanup.py`, with boto3's default retries",
+                unchecked=(
+                    "Not checked: versions of templates other than the default, Auto Scaling "
+                    "groups and their launch configurations, fleets and spot requests, AWS "
+                    "Batch, SSM parameters, whether an image is shared, and anything that "
+                    "changes while it runs."
+                ),
             ),
             Tool(
-                "floor",
-                "the fewest calls",
-                self._floor,
-                "bench-peers",
-                self._floor_command,
-                lambda: "",
-                "[this program](../tests/examples/floor.rs), which is told which images to "
-                "remove, on image-steward's own client of EC2",
-                "Nothing is checked.",
+                key="floor",
+                name="the fewest calls",
+                program=self._floor,
+                command=self._floor_command,
+                versions=lambda: "",
+                options=(
+                    "`tests/examples/floor.rs`, which is told which images to remove, on "
+                    "image-steward's own client of EC2"
+                ),
+                unchecked="Nothing is checked.",
             ),
         ]
 
