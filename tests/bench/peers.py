@@ -125,8 +125,11 @@ def targets(size: int, found: Measured) -> list[Row]:
         Row("used images lost", found.lost(OURS).total(), 0, "", digits=0),
         Row("other kept images lost", most["kept_lost"], 0, "", digits=0),
         Row("expired images left", most["expired_left"], 0, "", digits=0),
-        Row("wall", found.median(OURS, "wall"), round(wall, 1), "s", digits=1),
     ]
+    # What the buckets hold at first serves for few images, and says nothing about the rest.
+    if wall:
+        measured = found.median(OURS, "wall")
+        rows.append(Row("wall", measured, round(wall, 1), "s", digits=1))
     cpu = found.median(OURS, "cpu")
     for key, name, ratio in (
         (CUSTODIAN, "Cloud Custodian's", CPU_OF_CUSTODIAN),
