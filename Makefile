@@ -123,10 +123,14 @@ bench-functions: $(TESTS) ## Measure size, start, CPU and memory of the function
 	$(MAKE) functions ARCH=$(HERE)
 	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
 
-# The example has other dependencies, and so gets features that the command does without: two builds.
-bench-peers: $(TESTS) $(PEERS) cli ## Measure Cloud Custodian, boto3 and image-steward on one account; over an hour, ARGS for less
-	cargo build $(WORKSPACE) --profile cli --example floor
-	$(VENV)/bin/python tests/bench/peers.py --binaries "$(TARGET)/cli" --write docs/performance.md $(ARGS)
+# The profile of what is measured. A binary's size is part of its memory: `release` takes longest to
+# build, and least memory.
+BENCH_PROFILE ?= cli
+# The example has more dependencies, and gets features that the command does without: two builds.
+bench-peers: $(TESTS) $(PEERS) ## Measure Cloud Custodian, boto3 and image-steward on one account; over an hour, ARGS for less
+	cargo build $(WORKSPACE) --profile $(BENCH_PROFILE) --bin image-steward
+	cargo build $(WORKSPACE) --profile $(BENCH_PROFILE) --example floor
+	$(VENV)/bin/python tests/bench/peers.py --binaries "$(TARGET)/$(BENCH_PROFILE)" --write docs/performance.md $(ARGS)
 
 # PROFILE or AWS_PROFILE, and REGION or AWS_REGION, choose the account; ARGS are the program's options.
 export PROFILE

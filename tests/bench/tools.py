@@ -86,6 +86,7 @@ class Tools:
     """The four of them, with the binaries of image-steward in this directory."""
 
     def __init__(self, binaries: Path) -> None:
+        self._profile = binaries.name
         self._steward = binaries / "image-steward"
         self._floor = binaries / "examples" / "floor"
         self._custodian = PEERS / "custodian"
@@ -102,7 +103,7 @@ class Tools:
                 versions=lambda: _said([str(self._steward), "--version"]),
                 options=(
                     "`image-steward apply` with `tests/bench/peers/policy.toml`, "
-                    "built with `make cli`"
+                    f"built in the profile `{self._profile}`"
                 ),
                 unchecked="Not checked: what [is not read](safety.md#what-it-does-not-see).",
             ),
