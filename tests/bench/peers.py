@@ -204,8 +204,8 @@ def text_of(
     """The whole section of the page."""
     today = datetime.now(UTC).date().isoformat()
     taken = (
-        f"Taken on {today} on {os.cpu_count()} cores ({processor()}), medians of {repeat}; "
-        f"each call takes {LATENCY * 1000:.0f} ms."
+        f"Taken on {today} on {os.cpu_count()} cores ({processor()}), medians of {repeat}, "
+        f"and the most lost images; each call takes {LATENCY * 1000:.0f} ms."
     )
     parts = [taken, *(table(size, found, chosen) for size, found in measured.items())]
     largest = max(measured)
@@ -220,7 +220,7 @@ def text_of(
 def line_about(tool: Tool) -> str:
     """Version, options, and what is not checked."""
     versions = tool.versions()
-    about = f"{tool.options} ({versions})" if versions else tool.options
+    about = f"{tool.options}; {versions}" if versions else tool.options
     return f"- **{tool.name}**: {about}. {tool.unchecked}"
 
 
