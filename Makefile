@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
-  functions deploy diff destroy e2e browser bench-functions book verify-aws
+  functions deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -13,6 +13,9 @@ VENV := .venv
 # written when a group is installed, so that a command installs only the group that it needs, and again
 # only when its file has changed.
 GROUPS := deployed check test demo browser lock
+# What image-steward is measured against. It shares no version with the others, so that it is as its
+# makers wish, and has an environment of its own.
+PEERS := $(VENV)/peers/.installed
 DEMO := $(VENV)/.installed-demo
 TESTS := $(VENV)/.installed-test
 CHECKS := $(VENV)/.installed-check
@@ -54,10 +57,18 @@ $(VENV)/.installed-%: requirements/%.txt | prerequisites
 	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
 
-# The largest group comes first, and the others get its versions. They stay as they are unless UPGRADE
-# says otherwise.
+$(PEERS): requirements/peers.txt | prerequisites
+	@echo "Installing the Python packages of the group peers into $(@D)."
+	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	@cd -P $(@D) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check \
+	  --require-hashes -r "$(CURDIR)/requirements/peers.txt"
+	@touch $@
+
+# The largest group comes first, and the others get its versions, but for the peers. They stay as they
+# are unless UPGRADE says otherwise.
 lock: $(VENV)/.installed-lock ## Write requirements/ after a change of pyproject.toml; UPGRADE=--upgrade for newer versions
-	@like=; for group in $(GROUPS); do \
+	@like=; for group in $(GROUPS) peers; do \
+	  test $$group != peers || like=; \
 	  $(VENV)/bin/uv pip compile --quiet --group $$group $$like --generate-hashes --universal --python-version 3.11 \
 	    --no-header --no-annotate $(UPGRADE) --output-file requirements/$$group.txt || exit 1; \
 	  like="--constraint requirements/deployed.txt"; \
@@ -67,6 +78,10 @@ venv: $(TESTS) ## Make the Python environment that `make test` needs
 
 build: | prerequisites ## Build the functions and the command
 	cargo build $(WORKSPACE)
+
+cli: | prerequisites ## Build the command, in less time than a release takes
+	cargo build $(WORKSPACE) --profile cli --bin image-steward
+	@echo "Built $(TARGET)/cli/image-steward."
 
 # Only the functions, so that what the command needs beside (single sign-on) is not in them.
 functions: $(DEMO) ## Build the functions for deploying; ARCH=x86-64 or arm64, a quarter of an hour at first
@@ -107,6 +122,15 @@ browser: $(BROWSER) ## Open the report's page in Chromium, and use it; three min
 bench-functions: $(TESTS) ## Measure size, start, CPU and memory of the functions; five minutes
 	$(MAKE) functions ARCH=$(HERE)
 	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
+
+# The profile of what is measured. A binary's size is part of its memory: `release` takes longest to
+# build, and least memory.
+BENCH_PROFILE ?= cli
+# The example has more dependencies, and gets features that the command does without: two builds.
+bench-peers: $(TESTS) $(PEERS) ## Measure Cloud Custodian, boto3 and image-steward on one account; over an hour, ARGS for less
+	cargo build $(WORKSPACE) --profile $(BENCH_PROFILE) --bin image-steward
+	cargo build $(WORKSPACE) --profile $(BENCH_PROFILE) --example floor
+	$(VENV)/bin/python tests/bench/peers.py --binaries "$(TARGET)/$(BENCH_PROFILE)" --write docs/performance.md $(ARGS)
 
 # PROFILE or AWS_PROFILE, and REGION or AWS_REGION, choose the account; ARGS are the program's options.
 export PROFILE

@@ -30,6 +30,7 @@ from harness import FUNCTIONS, Account, steward_environment
 from pages import replace_section
 from relay import Certificates, Relay
 from runtime_api import RuntimeApi
+from targets import HEAD, Row
 from worlds import ago, ami, image
 
 SCHEMES = ("http", "https")
@@ -229,29 +230,6 @@ class Bench:
         return one_event(self.binary(name), self.environment("https"), event)
 
 
-@dataclass(frozen=True)
-class Row:
-    """One figure beside its target."""
-
-    what: str
-    figure: float
-    target: float
-    unit: str
-
-    def is_met(self) -> bool:
-        """Whether the figure is as small as it should be."""
-        return self.figure <= self.target
-
-    def line(self) -> str:
-        """A row of the table."""
-        verdict = "met" if self.is_met() else "**missed**"
-        unit = f" {self.unit}" if self.unit else ""
-        return (
-            f"| {self.what} | {self.figure:.2f}{unit} | {self.target:g}{unit}"
-            f" | {verdict} |"
-        )
-
-
 def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
     """Of binaries and archives."""
     lines = ["| function | binary | archive |", "|---|---|---|"]
@@ -318,8 +296,7 @@ def main() -> int:
         parts = [sizes(bench), speed(bench), memory(bench)]
     rows = [row for _, found in parts for row in found]
     today = datetime.now(UTC).date().isoformat()
-    targets = ["| target | measured | at most | |", "|---|---|---|---|"]
-    targets += [row.line() for row in rows]
+    targets = HEAD + [row.line() for row in rows]
     tables = ["\n".join(lines) for lines in (targets, *(lines for lines, _ in parts))]
     text = f"Taken on {today}.\n\n" + "\n\n".join(tables)
     print(text)

@@ -18,7 +18,6 @@ SHOWN = "ami-0123456789abcdef0"
 # What a command begins with, and why it is not run here.
 NOT_RUN = {
     "aws ": "AWS's own command; nothing here can reach an account",
-    "cargo build --release --bin image-steward": "takes minutes, and the debug build is tested",
     "export PATH=": "the tests put the binary on the path themselves",
     "export AWS_REGION=": "the tests choose the Region of the local account",
 }

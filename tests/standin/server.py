@@ -53,6 +53,9 @@ class Application:
         app = _APP.search(request.headers.get("user-agent", ""))
         logged = Logged(call, time.monotonic(), app.group(1) if app else "")
         state = self._state
+        # On the way here; a call that waits for nothing but this does not hold up others.
+        if state.switches.latency_seconds:
+            time.sleep(state.switches.latency_seconds)
         action = f"{call.service}:{call.action}"
         state.by_app.setdefault(logged.app, set()).add(action)
         refusal = state.switches.refusal(call, state.world.account)

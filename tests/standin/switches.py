@@ -26,8 +26,10 @@ KNOWN: dict[str, type | tuple[type, ...]] = {
     "pending_seconds": (int, float),
     "forget_deregistered": bool,
     "stale_seconds": (int, float),
+    "latency_seconds": (int, float),
     "reject_events": int,
 }
+MOST_LATENCY = 60
 RETURN_CODES = (
     "success",
     "skipped",
@@ -119,6 +121,9 @@ class Switches:
                 errors.append(f"associated_result: unknown return code {code!r}")
         self.pending_seconds = float(raw.get("pending_seconds", 0))
         self.stale_seconds = float(raw.get("stale_seconds", 0))
+        self.latency_seconds = float(raw.get("latency_seconds", 0))
+        if not 0 <= self.latency_seconds <= MOST_LATENCY:
+            errors.append(f"latency_seconds: not a number from 0 to {MOST_LATENCY}")
         self.forget_deregistered = bool(raw.get("forget_deregistered", False))
         self._reject_events = int(raw.get("reject_events", 0))
         if errors:

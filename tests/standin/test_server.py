@@ -225,6 +225,42 @@ def test_a_refused_call_does_not_wait_for_the_account(standin, address):
     connection.close()
 
 
+LATENCY = 0.3
+
+
+def test_latency_delays_every_call_and_no_call_delays_another(standin, address):
+    standin.load(images=[image(1)])
+    standin.switch(
+        latency_seconds=LATENCY,
+        buckets={"DescribeTags": {"capacity": 1, "per_second": 0}},
+    )
+    connections = [HTTPConnection(*address) for _ in range(8)]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(8) as pool:
+        statuses = [status for status, _ in pool.map(ask, connections)]
+    took = time.perf_counter() - began
+    assert statuses == [200] * 8
+    # One after the other they would take eight times as long.
+    assert LATENCY <= took < 4 * LATENCY
+    for status in (200, 503):
+        began = time.perf_counter()
+        assert (
+            ask(connections[0], "Action=DescribeTags&Version=2016-11-15")[0] == status
+        )
+        assert time.perf_counter() - began >= LATENCY
+    began = time.perf_counter()
+    standin.control("GET", "calls")
+    assert time.perf_counter() - began < LATENCY
+    for connection in connections:
+        connection.close()
+
+
+@pytest.mark.parametrize("seconds", [-1, 61])
+def test_a_latency_that_makes_no_sense_is_refused(standin, seconds):
+    answer = standin.control("POST", "switches", {"latency_seconds": seconds})
+    assert answer["errors"] == ["latency_seconds: not a number from 0 to 60"]
+
+
 def test_a_denied_call_takes_nothing_out_of_the_bucket(standin, fails):
     bucket = {"capacity": 1, "per_second": 0}
     describe = standin.ec2.describe_images

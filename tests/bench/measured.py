@@ -1,0 +1,35 @@
+"""Run a command, and write what it took: `measured.py FILE COMMAND…`.
+
+A program of its own, and a small one, because the kernel's account of a process's memory
+begins with that of the process which started it: a peak of less than 10 MB may be this
+program's. Run it with `python -I -S`.
+"""
+
+import json
+import os
+import sys
+import time
+
+
+def main() -> None:
+    """Write exit code, wall and CPU seconds, and peak memory in millions of bytes."""
+    [file, *command] = sys.argv[1:]
+    began = time.monotonic()
+    process = os.fork()
+    if process == 0:
+        os.execv(command[0], command)
+    _, status, usage = os.wait4(process, 0)
+    wall = time.monotonic() - began
+    measured = {
+        "exit": os.waitstatus_to_exitcode(status),
+        "wall": wall,
+        "cpu": usage.ru_utime + usage.ru_stime,
+        # In units of 1,024 bytes on Linux.
+        "peak": usage.ru_maxrss * 1024 / 1e6,
+    }
+    with open(file, "w") as out:
+        json.dump(measured, out)
+
+
+if __name__ == "__main__":
+    main()
