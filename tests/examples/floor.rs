@@ -31,7 +31,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let aws = Connection::prepare(options).await?.into_account(ACCOUNT.parse()?);
     for image in aws.list_images().await?.images {
         if wanted.contains(&image.image_id) {
-            aws.deregister(&image.image_id, SnapshotFate::DeleteWithImage).await?;
+            aws.deregister(&image.image_id, SnapshotFate::DeleteWithImage, &|| true).await?;
         }
     }
     Ok(())
