@@ -310,7 +310,8 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
         now,
     };
     let mut steps = Vec::with_capacity(inventory.images.len());
-    for (rule, RuleImages { families, .. }) in policy.rules.iter().zip(rules) {
+    let families = rules.into_iter().map(|images| images.families);
+    for (rule, families) in policy.rules.iter().zip(families) {
         for family in families.ranked() {
             let drafts = draft_family(rule, &family, &facts);
             steps.extend(drafts.map(|draft| steps::decide(draft, &facts)));
@@ -400,17 +401,13 @@ fn draft_family<'a>(
         kept_later = later.iter().map(|rank| !rank.reasons.is_empty()).collect();
     }
     members.iter().zip(ranked).zip(protections).zip(kept_later).map(
-        |(((member, FamilyRank { rank, of, reasons }), mut kept), kept_later)| {
-            let briefly = kept.is_empty() && !kept_later;
-            kept.extend(reasons);
-            DraftDecision {
-                image: member.image,
-                rule: Some(rule),
-                family: Some(key.clone()),
-                kept,
-                briefly,
-                rank: Some((rank, of)),
-            }
+        |(((member, FamilyRank { rank, of, reasons }), protections), kept_later)| DraftDecision {
+            image: member.image,
+            rule: Some(rule),
+            family: Some(key.clone()),
+            briefly: protections.is_empty() && !kept_later,
+            kept: protections.into_iter().chain(reasons).collect(),
+            rank: Some((rank, of)),
         },
     )
 }
