@@ -58,12 +58,15 @@ impl Summary {
                 }
             }
         }
-        let expires = |one: &&Decision| !one.action.stays();
-        let mut expired: HashSet<&SnapshotId> =
-            decisions.iter().filter(expires).flat_map(|one| &one.snapshots).collect();
-        for snapshot in decisions.iter().filter(|one| !expires(one)).flat_map(|one| &one.snapshots)
-        {
-            expired.remove(snapshot);
+        let snapshots = |stay: bool| {
+            let images = decisions.iter().filter(move |one| one.action.stays() == stay);
+            images.flat_map(|one| &one.snapshots)
+        };
+        let expired_images = summary.images - summary.keep - summary.rescue;
+        let mut expired: HashSet<&SnapshotId> = HashSet::with_capacity(expired_images);
+        expired.extend(snapshots(false));
+        for kept in snapshots(true) {
+            expired.remove(kept);
         }
         summary.snapshots = going.len();
         summary.sizes_unknown = expired.len();
