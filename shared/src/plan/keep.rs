@@ -67,18 +67,20 @@ pub(super) fn ranked(
     };
     let members = &family.members;
     let launchable = members.iter().filter(|member| !is_disabled(member)).count();
+    let has_disabled = launchable < members.len();
     let mut of_launchable = Counting::new(&rule.keep, launchable);
     let mut of_all = Counting::new(&rule.keep, members.len());
     let mut ranked = Vec::with_capacity(members.len());
     for member in members {
         let image = member.image;
         let made = LazyCell::new(|| Local::of(member.created_at, zone));
-        let by_all = of_all.next(&made);
-        let (rank, of, by_calendar) = if is_disabled(member) {
-            (of_all.rank, of_all.of, by_all)
-        } else {
-            let by_launchable = of_launchable.next(&made);
-            (of_launchable.rank, of_launchable.of, by_launchable)
+        let by_all = has_disabled.then(|| of_all.next(&made));
+        let (rank, of, by_calendar) = match by_all.filter(|_| is_disabled(member)) {
+            Some(by_all) => (of_all.rank, of_all.of, by_all),
+            None => {
+                let by_launchable = of_launchable.next(&made);
+                (of_launchable.rank, of_launchable.of, by_launchable)
+            }
         };
         let mut reasons = Vec::new();
         if rank <= *last {
