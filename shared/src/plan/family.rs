@@ -120,3 +120,29 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Inventory;
+    use crate::policy::Policy;
+
+    #[test]
+    fn families_whose_values_hold_commas_have_keys_of_their_own() {
+        let policy = "version = 1\n[[rule]]\nname = \"all\"\ngroup_by = [\"tag:A\", \"tag:B\"]\nkeep = { last = 1 }\n";
+        let policy = Policy::parse(policy, "p").unwrap();
+        let key_of = |a: &str, b: &str| {
+            let inventory = serde_json::json!({
+                "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
+                "images": [{ "image_id": "ami-1", "tags": { "A": a, "B": b } }], "references": [],
+            });
+            let inventory = Inventory::from_json(&inventory.to_string()).unwrap();
+            let mut key = String::new();
+            family_key(&policy.rules[0], &inventory.images[0], &mut key).unwrap();
+            key
+        };
+        assert_eq!(key_of("web", "1"), "tag:A=web,tag:B=1");
+        assert_eq!(key_of("ä,b", r",\c\"), r"tag:A=ä\,b,tag:B=\,\\c\\");
+        assert_ne!(key_of("x,tag:B=y", "z"), key_of("x", "y,tag:B=z"));
+    }
+}
