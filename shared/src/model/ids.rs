@@ -1,13 +1,14 @@
 //! Identifiers, parsed once at the edge.
 //!
 //! Inside the crate an id is never a bare string, so an image id cannot be passed where a
-//! snapshot id is meant. Ids share their text (`Arc<str>`): copying one costs no allocation.
+//! snapshot id is meant. The ids of AWS have at most 22 characters, which [`SmolStr`] holds without an
+//! allocation: an account may have a million images, and each of their ids is hashed and compared.
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 /// The text is not an id of the kind that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -23,7 +24,7 @@ macro_rules! id {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
+        pub struct $name(SmolStr);
 
         impl $name {
             /// The id as text.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize};
+use smol_str::SmolStr;
 
 use super::{
     AccountId, IgnoredTemplate, ImageId, InstanceId, LaunchPermission, RecycledImage, Reference,
@@ -73,13 +74,13 @@ pub struct Image {
     pub state: ImageState,
     /// For example `x86_64` or `arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub architecture: Option<Arc<str>>,
+    pub architecture: Option<SmolStr>,
     /// For example `Linux/UNIX` or `Windows`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub platform: Option<Arc<str>>,
+    pub platform: Option<SmolStr>,
     /// The owner's alias, for example `self` or `aws-backup-vault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub owner_alias: Option<Arc<str>>,
+    pub owner_alias: Option<SmolStr>,
     /// Its tags.
     #[serde(default)]
     pub tags: Tags,

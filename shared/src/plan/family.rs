@@ -1,8 +1,8 @@
 //! Families: which images replace one another.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use jiff::Timestamp;
 
 use super::name_prefix::name_prefix;
@@ -11,29 +11,29 @@ use crate::policy::{GroupBy, Rule};
 
 /// The families of one rule's images.
 #[derive(Default)]
-pub(super) struct Families {
+pub(super) struct Families<'a> {
     index: HashMap<Arc<str>, usize>,
-    list: Vec<Family>,
+    list: Vec<Family<'a>>,
 }
 
 /// Images that replace one another, because a rule groups them together.
-pub(super) struct Family {
+pub(super) struct Family<'a> {
     /// What they have in common, for example `tag:Family=web,architecture=arm64`.
     pub key: Arc<str>,
-    /// Positions in the inventory, the newest image first.
-    pub members: Vec<Member>,
+    /// The newest image first.
+    pub members: Vec<Member<'a>>,
 }
 
 /// An image that takes part in the ranking.
 #[derive(Clone, Copy)]
-pub(super) struct Member {
-    pub position: usize,
+pub(super) struct Member<'a> {
+    pub image: &'a Image,
     pub created_at: Timestamp,
 }
 
-impl Families {
+impl<'a> Families<'a> {
     /// Puts an image in its family.
-    pub(super) fn add(&mut self, key: &str, member: Member) {
+    pub(super) fn add(&mut self, key: &str, member: Member<'a>) {
         let family = match self.index.get(key) {
             Some(family) => *family,
             None => {
@@ -49,19 +49,21 @@ impl Families {
     }
 
     /// The families in order of their keys, their images newest first, ties by id.
-    pub(super) fn ranked(self, images: &[Image]) -> Vec<Family> {
+    pub(super) fn ranked(self) -> Vec<Family<'a>> {
         let mut list = self.list;
         list.sort_by(|a, b| a.key.cmp(&b.key));
         for family in &mut list {
             family.members.sort_by(|a, b| {
-                b.created_at.cmp(&a.created_at).then_with(|| {
-                    let id =
-                        |member: &Member| images.get(member.position).map(|image| &image.image_id);
-                    id(a).cmp(&id(b))
-                })
+                let newest_first = b.created_at.cmp(&a.created_at);
+                newest_first.then_with(|| a.image.image_id.cmp(&b.image.image_id))
             });
         }
         list
+    }
+
+    /// The number of images in each family.
+    pub(super) fn sizes(&self) -> impl ExactSizeIterator<Item = usize> {
+        self.list.iter().map(|family| family.members.len())
     }
 }
 
@@ -106,12 +108,41 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
             key.push_str(part);
         }
         // A comma or backslash inside a value is escaped: two families never share a key.
-        for character in value.chars() {
-            if matches!(character, ',' | '\\') {
-                key.push('\\');
+        for part in value.split_inclusive([',', '\\']) {
+            match part.char_indices().next_back() {
+                Some((at, last @ (',' | '\\'))) => {
+                    key.push_str(part.get(..at).unwrap_or_default());
+                    key.extend(['\\', last]);
+                }
+                _ => key.push_str(part),
             }
-            key.push(character);
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Inventory;
+    use crate::policy::Policy;
+
+    #[test]
+    fn families_whose_values_hold_commas_have_keys_of_their_own() {
+        let policy = "version = 1\n[[rule]]\nname = \"all\"\ngroup_by = [\"tag:A\", \"tag:B\"]\nkeep = { last = 1 }\n";
+        let policy = Policy::parse(policy, "p").unwrap();
+        let key_of = |a: &str, b: &str| {
+            let inventory = serde_json::json!({
+                "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
+                "images": [{ "image_id": "ami-1", "tags": { "A": a, "B": b } }], "references": [],
+            });
+            let inventory = Inventory::from_json(&inventory.to_string()).unwrap();
+            let mut key = String::new();
+            family_key(&policy.rules[0], &inventory.images[0], &mut key).unwrap();
+            key
+        };
+        assert_eq!(key_of("web", "1"), "tag:A=web,tag:B=1");
+        assert_eq!(key_of("ä,b", r",\c\"), r"tag:A=ä\,b,tag:B=\,\\c\\");
+        assert_ne!(key_of("x,tag:B=y", "z"), key_of("x", "y,tag:B=z"));
+    }
 }

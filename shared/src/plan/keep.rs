@@ -1,12 +1,14 @@
 //! Which images of a family a rule keeps, and why.
 
+use std::cell::LazyCell;
+use std::ops::Deref;
+
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::family::{Family, Member};
 use super::period::{Local, Period};
 use super::reason::{InPeriod, Reason};
-use crate::model::{Image, ImageState};
+use crate::model::{Image, ImageId, ImageState};
 use crate::policy::{Keep, Policy, Rule};
 
 /// The place of an image in its family, and why a rule keeps it.
@@ -39,24 +41,20 @@ impl Counting {
         Self { rank: 0, of: u32::try_from(of).unwrap_or(u32::MAX), calendars }
     }
 
-    /// Counts the next image, and returns the reasons of the calendars to keep it.
-    fn next(&mut self, made: Timestamp, zone: &TimeZone) -> Vec<Reason> {
+    /// Counts the next image, which was created at the time `made`, and returns which calendars keep
+    /// it.
+    fn next(&mut self, made: &impl Deref<Target = Local>) -> [Option<Reason>; 5] {
         self.rank = self.rank.saturating_add(1);
-        if !self.calendars.iter().any(Calendar::is_open) {
-            return Vec::new();
-        }
-        let local = Local::of(made, zone);
-        self.calendars.iter_mut().filter_map(|calendar| calendar.take(local)).collect()
+        self.calendars.each_mut().map(|calendar| calendar.take(made))
     }
 }
 
 /// The place of each member of `family`, and the reasons for which `rule` keeps it, in the order of
-/// the members. The images at the positions `enabled` count as if they could be launched.
+/// the members. The images in `enabled` count as if they could be launched.
 pub(super) fn ranked(
     rule: &Rule,
-    family: &Family,
-    images: &[Image],
-    enabled: &[usize],
+    family: &Family<'_>,
+    enabled: &[&ImageId],
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<FamilyRank> {
@@ -64,22 +62,25 @@ pub(super) fn ranked(
     let Keep { last, within, launched_within, at_least, .. } = &rule.keep;
     let within = within.map(|age| (age, age.before(now, zone)));
     let launched_within = launched_within.map(|age| (age, age.before(now, zone)));
-    let is_disabled = |member: &Member| {
-        let image = images.get(member.position).filter(|_| !enabled.contains(&member.position));
-        image.is_some_and(|image| image.state == ImageState::Disabled)
+    let is_disabled = |Member { image, .. }: &Member<'_>| {
+        image.state == ImageState::Disabled && !enabled.contains(&&image.image_id)
     };
     let members = &family.members;
     let launchable = members.iter().filter(|member| !is_disabled(member)).count();
+    let has_disabled = launchable < members.len();
     let mut of_launchable = Counting::new(&rule.keep, launchable);
     let mut of_all = Counting::new(&rule.keep, members.len());
     let mut ranked = Vec::with_capacity(members.len());
     for member in members {
-        let by_all = of_all.next(member.created_at, zone);
-        let (rank, of, by_calendar) = if is_disabled(member) {
-            (of_all.rank, of_all.of, by_all)
-        } else {
-            let by_launchable = of_launchable.next(member.created_at, zone);
-            (of_launchable.rank, of_launchable.of, by_launchable)
+        let image = member.image;
+        let made = LazyCell::new(|| Local::of(member.created_at, zone));
+        let by_all = has_disabled.then(|| of_all.next(&made));
+        let (rank, of, by_calendar) = match by_all.filter(|_| is_disabled(member)) {
+            Some(by_all) => (of_all.rank, of_all.of, by_all),
+            None => {
+                let by_launchable = of_launchable.next(&made);
+                (of_launchable.rank, of_launchable.of, by_launchable)
+            }
         };
         let mut reasons = Vec::new();
         if rank <= *last {
@@ -95,17 +96,15 @@ pub(super) fn ranked(
             let until = age.after(member.created_at, zone).max(now);
             reasons.push(Reason::Within { until });
         }
-        reasons.extend(by_calendar);
-        if let Some(image) = images.get(member.position) {
-            if let Some((age, cutoff)) = launched_within
-                && let Some(last_launched_at) = image.last_launched_at
-                && last_launched_at >= cutoff
-            {
-                let until = age.after(last_launched_at, zone).max(now);
-                reasons.push(Reason::LaunchedWithin { last_launched_at, until });
-            }
-            reasons.extend(tag_reasons(&rule.keep, image));
+        reasons.extend(by_calendar.into_iter().flatten());
+        if let Some((age, cutoff)) = launched_within
+            && let Some(last_launched_at) = image.last_launched_at
+            && last_launched_at >= cutoff
+        {
+            let until = age.after(last_launched_at, zone).max(now);
+            reasons.push(Reason::LaunchedWithin { last_launched_at, until });
         }
+        reasons.extend(tag_reasons(&rule.keep, image));
         ranked.push(FamilyRank { rank, of, reasons });
     }
     ranked
@@ -133,17 +132,12 @@ impl Calendar {
         Self { of, rank: 0, latest: None, period, reason }
     }
 
-    /// Whether it may still keep an image.
-    fn is_open(&self) -> bool {
-        self.rank < self.of
-    }
-
     /// Keeps the image if it is the newest of a period, and the periods are not used up.
-    fn take(&mut self, local: Local) -> Option<Reason> {
-        if !self.is_open() {
+    fn take(&mut self, made: &impl Deref<Target = Local>) -> Option<Reason> {
+        if self.rank >= self.of {
             return None;
         }
-        let period = (self.period)(local);
+        let period = (self.period)(**made);
         if self.latest == Some(period) {
             return None;
         }

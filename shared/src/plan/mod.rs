@@ -28,7 +28,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 pub use family::WHOLE_RULE;
-use family::{Families, Member};
+use family::{Families, Family, Member};
 use jiff::Timestamp;
 use keep::FamilyRank;
 use matching::Cutoffs;
@@ -39,6 +39,7 @@ use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
 use serde::{Deserialize, Serialize};
+use steps::TaggedSnapshots;
 pub(crate) use steps::{FAILED_AFTER, Times};
 pub use summary::Summary;
 use undo::Undo;
@@ -46,7 +47,7 @@ use undo::Undo;
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, Reference, Region, SnapshotFate, SnapshotId,
 };
-use crate::policy::Policy;
+use crate::policy::{Policy, Rule};
 
 /// The decisions about all images of an inventory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -252,10 +253,37 @@ impl Plan {
     }
 }
 
+/// What the decisions about all images depend on.
+struct PlanFacts<'a> {
+    inventory: &'a Inventory,
+    policy: &'a Policy,
+    uses: Uses<'a>,
+    tagged: TaggedSnapshots<'a>,
+    recovery: Recovery<'a>,
+    now: Timestamp,
+}
+
+/// The images that a rule matches.
+#[derive(Default)]
+struct RuleImages<'a> {
+    /// All of them.
+    images: Vec<&'a Image>,
+    /// Those that are in a family.
+    families: Families<'a>,
+}
+
+/// An image in no family.
+struct LooseImage<'a> {
+    image: &'a Image,
+    rule: Option<&'a Rule>,
+    /// The property that it lacks, if that is why.
+    lacks: Option<Arc<str>>,
+}
+
 /// A decision in preparation.
 struct DraftDecision<'a> {
     image: &'a Image,
-    rule: Option<usize>,
+    rule: Option<&'a Rule>,
     family: Option<Arc<str>>,
     /// Why it is kept; empty when nothing keeps it.
     kept: Vec<Reason>,
@@ -268,27 +296,34 @@ struct DraftDecision<'a> {
 /// Decides about every image of `inventory` under `policy` at the time `now`.
 pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let cutoffs = Cutoffs::of_rules(policy, now);
-    let (mut drafts, order) = draft_all(inventory, policy, &cutoffs, now);
-    let notes = notes::of(inventory, policy, &cutoffs, &drafts, now);
-    let is_matched = |draft: &&DraftDecision<'_>| {
-        draft.rule.is_some() && may_retire(draft.image, &inventory.account)
-    };
-    let matched = drafts.iter().filter(is_matched).count();
+    let (rules, loose) = group(inventory, policy, &cutoffs);
+    let notes = notes::of(inventory, policy, &cutoffs, &rules, now);
+    let may_retire = |image: &&&Image| may_retire(image, &inventory.account);
+    let matched = rules.iter().flat_map(|rule| &rule.images).filter(may_retire).count();
     let refusal = limits::refusal(inventory, &policy.safety, matched);
-    let tagged = steps::TaggedSnapshots::of(inventory, &policy.tag_names);
-    let recovery = Recovery::of(inventory, &policy.safety);
-    let mut steps = Vec::with_capacity(drafts.len());
-    for position in order {
-        if let Some(draft) = drafts.get_mut(position) {
-            steps.push(steps::decide(draft, policy, &tagged, &recovery, inventory, now));
+    let facts = PlanFacts {
+        inventory,
+        policy,
+        uses: Uses::of(inventory),
+        tagged: TaggedSnapshots::of(inventory, &policy.tag_names),
+        recovery: Recovery::of(inventory, &policy.safety),
+        now,
+    };
+    let mut steps = Vec::with_capacity(inventory.images.len());
+    let families = rules.into_iter().map(|images| images.families);
+    for (rule, families) in policy.rules.iter().zip(families) {
+        for family in families.ranked() {
+            let drafts = draft_family(rule, &family, &facts);
+            steps.extend(drafts.map(|draft| steps::decide(draft, &facts)));
         }
     }
+    steps.extend(loose.into_iter().map(|one| steps::decide(draft_loose(one, &facts), &facts)));
     limits::apply_caps(&mut steps, &policy.safety, matched);
     if refusal.is_some() {
         limits::refuse(&mut steps);
     }
     let mut decisions: Vec<Decision> = steps.into_iter().map(|step| step.decision).collect();
-    steps::assign_snapshots(&mut decisions, inventory, policy, &recovery, now);
+    steps::assign_snapshots(&mut decisions, inventory, policy, &facts.recovery, now);
     debug_assert_eq!(decisions.len(), inventory.images.len());
     let summary = Summary::of(&decisions, inventory);
     Plan {
@@ -302,100 +337,99 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     }
 }
 
-/// The reasons that keep each image, and the order of the decisions: by rule, by family, newest
-/// first; then the images without a family, by name and id.
-fn draft_all<'a>(
+/// The images under each rule, in the policy's order, and those in no family, by name and id.
+fn group<'a>(
     inventory: &'a Inventory,
-    policy: &Policy,
+    policy: &'a Policy,
     cutoffs: &[Cutoffs],
-    now: Timestamp,
-) -> (Vec<DraftDecision<'a>>, Vec<usize>) {
-    let uses = Uses::of(inventory);
-    let mut families: Vec<Families> = policy.rules.iter().map(|_| Families::default()).collect();
-    let mut drafts: Vec<DraftDecision<'_>> = Vec::with_capacity(inventory.images.len());
+) -> (Vec<RuleImages<'a>>, Vec<LooseImage<'a>>) {
+    let mut rules: Vec<RuleImages<'_>> =
+        policy.rules.iter().map(|_| RuleImages::default()).collect();
     let mut loose = Vec::new();
     let mut key = String::new();
-    for (position, image) in inventory.images.iter().enumerate() {
-        let mut kept = protect::protections(
-            image,
-            &inventory.account,
-            uses.of_image(&image.image_id),
-            policy,
-            now,
-        );
-        let rule = matching::rule_of(image, policy, cutoffs);
-        let mut in_family = false;
-        match rule.and_then(|index| Some((index, policy.rules.get(index)?))) {
-            None => kept.push(Reason::NoRule),
-            Some((index, rule)) if takes_place(image, &inventory.account) => {
-                match (family::family_key(rule, image, &mut key), image.created_at) {
-                    (Err(lacks), _) => kept.push(Reason::GroupUnknown { lacks }),
-                    (Ok(()), Some(created_at)) => {
-                        if let Some(families) = families.get_mut(index) {
-                            families.add(&key, Member { position, created_at });
-                            in_family = true;
-                        }
-                    }
-                    // Kept already, because its age is unknown.
-                    (Ok(()), None) => {}
+    for image in &inventory.images {
+        let index = matching::rule_of(image, policy, cutoffs);
+        let Some((rule, under_rule)) =
+            index.and_then(|index| Some((policy.rules.get(index)?, rules.get_mut(index)?)))
+        else {
+            loose.push(LooseImage { image, rule: None, lacks: None });
+            continue;
+        };
+        under_rule.images.push(image);
+        let mut lacks = None;
+        if takes_place(image, &inventory.account) {
+            match (family::family_key(rule, image, &mut key), image.created_at) {
+                (Err(property), _) => lacks = Some(property),
+                (Ok(()), Some(created_at)) => {
+                    under_rule.families.add(&key, Member { image, created_at });
+                    continue;
                 }
-                if !in_family {
-                    kept.extend(keep::tag_reasons(&rule.keep, image));
-                }
-            }
-            Some((_, rule)) => kept.extend(keep::tag_reasons(&rule.keep, image)),
-        }
-        if !in_family {
-            loose.push(position);
-        }
-        drafts.push(DraftDecision { image, rule, family: None, kept, briefly: false, rank: None });
-    }
-    let mut order = Vec::with_capacity(drafts.len());
-    for (rule, families) in policy.rules.iter().zip(families) {
-        for family in families.ranked(&inventory.images) {
-            let images = &inventory.images;
-            let ranked = keep::ranked(rule, &family, images, &[], policy, now);
-            let is_enabled = |(member, rank): &(&Member, &FamilyRank)| {
-                let draft = drafts.get(member.position);
-                draft.is_some_and(|draft| {
-                    let is_kept = !draft.kept.is_empty() || !rank.reasons.is_empty();
-                    is_kept && undo::enables(draft.image, &policy.tag_names, now)
-                })
-            };
-            let enabled: Vec<usize> = family
-                .members
-                .iter()
-                .zip(&ranked)
-                .filter(is_enabled)
-                .map(|(member, _)| member.position)
-                .collect();
-            if !enabled.is_empty() {
-                let later = keep::ranked(rule, &family, images, &enabled, policy, now);
-                for (member, later) in family.members.iter().zip(later) {
-                    if let Some(draft) = drafts.get_mut(member.position) {
-                        draft.briefly = draft.kept.is_empty() && later.reasons.is_empty();
-                    }
-                }
-            }
-            for (member, FamilyRank { rank, of, reasons }) in family.members.iter().zip(ranked) {
-                if let Some(draft) = drafts.get_mut(member.position) {
-                    draft.kept.extend(reasons);
-                    draft.kept.shrink_to_fit();
-                    draft.family = Some(family.key.clone());
-                    draft.rank = Some((rank, of));
-                }
-                order.push(member.position);
+                // Kept, because its age is unknown.
+                (Ok(()), None) => {}
             }
         }
+        loose.push(LooseImage { image, rule: Some(rule), lacks });
     }
     loose.sort_by(|a, b| {
-        let key = |position: &usize| {
-            inventory.images.get(*position).map(|image| (&image.name, &image.image_id))
-        };
+        let key = |one: &LooseImage<'a>| (&one.image.name, &one.image.image_id);
         key(a).cmp(&key(b))
     });
-    order.extend(loose);
-    (drafts, order)
+    (rules, loose)
+}
+
+/// Why each image of a family is kept, the newest first.
+fn draft_family<'a>(
+    rule: &'a Rule,
+    family: &Family<'a>,
+    facts: &PlanFacts<'_>,
+) -> impl Iterator<Item = DraftDecision<'a>> {
+    let PlanFacts { policy, now, .. } = facts;
+    let Family { key, members } = family;
+    let protections: Vec<Vec<Reason>> =
+        members.iter().map(|member| facts.protections(member.image)).collect();
+    let ranked = keep::ranked(rule, family, &[], policy, *now);
+    let mut enabled = Vec::new();
+    for ((member, rank), protections) in members.iter().zip(&ranked).zip(&protections) {
+        let is_kept = !protections.is_empty() || !rank.reasons.is_empty();
+        if is_kept && undo::enables(member.image, &policy.tag_names, *now) {
+            enabled.push(&member.image.image_id);
+        }
+    }
+    let mut kept_later = vec![true; members.len()];
+    if !enabled.is_empty() {
+        let later = keep::ranked(rule, family, &enabled, policy, *now);
+        kept_later = later.iter().map(|rank| !rank.reasons.is_empty()).collect();
+    }
+    members.iter().zip(ranked).zip(protections).zip(kept_later).map(
+        |(((member, FamilyRank { rank, of, reasons }), protections), kept_later)| DraftDecision {
+            image: member.image,
+            rule: Some(rule),
+            family: Some(key.clone()),
+            briefly: protections.is_empty() && !kept_later,
+            kept: protections.into_iter().chain(reasons).collect(),
+            rank: Some((rank, of)),
+        },
+    )
+}
+
+/// Why an image in no family is kept.
+fn draft_loose<'a>(loose: LooseImage<'a>, facts: &PlanFacts<'_>) -> DraftDecision<'a> {
+    let LooseImage { image, rule, lacks } = loose;
+    let mut kept = facts.protections(image);
+    kept.extend(lacks.map(|lacks| Reason::GroupUnknown { lacks }));
+    match rule {
+        None => kept.push(Reason::NoRule),
+        Some(rule) => kept.extend(keep::tag_reasons(&rule.keep, image)),
+    }
+    DraftDecision { image, rule, family: None, kept, briefly: false, rank: None }
+}
+
+impl PlanFacts<'_> {
+    fn protections(&self, image: &Image) -> Vec<Reason> {
+        let Self { inventory, policy, uses, now, .. } = self;
+        let references = uses.of_image(&image.image_id);
+        protect::protections(image, &inventory.account, references, policy, *now)
+    }
 }
 
 /// Checks an image that a plan removes again: the reasons that now keep it.

@@ -1,7 +1,7 @@
 //! What a person should know about a plan beside its decisions: parts of the policy that have no
 //! effect in this inventory, and tags that people wrote and that have none either.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,9 +9,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::matching::{self, Cutoffs};
-use super::{DraftDecision, protect};
+use super::{RuleImages, protect};
 use crate::model::{
-    IgnoredTemplate, ImageId, Inventory, Recyclable, ResourceId, RetentionRule, Source, Tags,
+    IgnoredTemplate, Image, ImageId, Inventory, Recyclable, ResourceId, RetentionRule, Source, Tags,
 };
 use crate::policy::{Check, Orphans, Policy, Rule};
 use crate::text_fmt::{counted, thousands};
@@ -172,7 +172,7 @@ pub(super) fn of(
     inventory: &Inventory,
     policy: &Policy,
     cutoffs: &[Cutoffs],
-    drafts: &[DraftDecision<'_>],
+    rules: &[RuleImages<'_>],
     now: Timestamp,
 ) -> Vec<Note> {
     let mut notes = Vec::new();
@@ -182,18 +182,15 @@ pub(super) fn of(
     notes.extend(inventory.ignored_templates.iter().cloned().map(Note::TemplateIgnored));
     // Where images could not be read, a rule that matches none means nothing.
     if !inventory.unread.iter().any(|unread| *unread.source == *<&str>::from(Source::Images)) {
-        let mut images = vec![Vec::new(); policy.rules.len()];
-        for draft in drafts {
-            if let Some(images) = draft.rule.and_then(|rule| images.get_mut(rule)) {
-                images.push(draft);
-            }
-        }
-        for ((rule, cutoffs), images) in policy.rules.iter().zip(cutoffs).zip(&images) {
+        for ((rule, cutoffs), images) in policy.rules.iter().zip(cutoffs).zip(rules) {
             about_rule(&mut notes, rule, cutoffs, images, inventory);
         }
-        let known: HashSet<&ImageId> = inventory.images.iter().map(|one| &one.image_id).collect();
-        let pinned = policy.safety.pinned.iter().filter(|pin| !known.contains(pin));
-        notes.extend(pinned.map(|pin| Note::PinMatchesNothing { image_id: pin.clone() }));
+        let mut missing: BTreeSet<&ImageId> = policy.safety.pinned.iter().collect();
+        for image in &inventory.images {
+            missing.remove(&image.image_id);
+        }
+        let missing = missing.into_iter().cloned();
+        notes.extend(missing.map(|image_id| Note::PinMatchesNothing { image_id }));
     }
     notes.extend(about_the_bin(inventory, policy, now));
     about_tags(&mut notes, inventory, policy);
@@ -224,7 +221,7 @@ fn about_rule(
     notes: &mut Vec<Note>,
     rule: &Rule,
     cutoffs: &Cutoffs,
-    images: &[&DraftDecision<'_>],
+    RuleImages { images, families }: &RuleImages<'_>,
     inventory: &Inventory,
 ) {
     let name = || rule.name.clone();
@@ -244,18 +241,13 @@ fn about_rule(
     }
     notes.extend(exceptions());
     for (key, glob) in &rule.keep.tags {
-        let has_it = |draft: &&DraftDecision<'_>| {
-            draft.image.tags.get(key).is_some_and(|value| glob.is_match(value))
-        };
+        let has_it = |image: &&Image| image.tags.get(key).is_some_and(|value| glob.is_match(value));
         if !images.iter().any(has_it) {
             notes.push(Note::KeepTagMatchesNothing { rule: name(), key: key.clone() });
         }
     }
-    let mut sizes: HashMap<&str, usize> = HashMap::new();
-    for family in images.iter().filter_map(|draft| draft.family.as_deref()) {
-        *sizes.entry(family).or_default() += 1;
-    }
-    let (families, single) = (sizes.len(), sizes.values().filter(|size| **size == 1).count());
+    let single = families.sizes().filter(|size| *size == 1).count();
+    let families = families.sizes().len();
     if families >= MIN_FAMILIES && single * 2 > families {
         notes.push(Note::SingleFamilies { rule: name(), families, single });
     }

@@ -1,7 +1,6 @@
 //! The retire steps: which one an image is due for, and what a rescue undoes.
 
-use std::collections::{HashMap, HashSet};
-
+use foldhash::{HashMap, HashMapExt, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
 use super::protect::{Recovery, is_ours, not_enabled};
@@ -11,7 +10,7 @@ use super::undo::{
     Undo, UndoneBy, deprecation_tag_value, disabled_by_us_at, is_to_come, permissions_tag_value,
     permissions_to_save,
 };
-use super::{Action, Decision, DraftDecision, Next, Removal, Step, exists};
+use super::{Action, Decision, DraftDecision, Next, PlanFacts, Removal, Step, exists};
 use crate::model::{
     DeletionMark, Image, ImageState, Inventory, MAX_TAG_SKEW, MAX_VALUE, Snapshot, SnapshotFate,
     SnapshotId, TagNames,
@@ -41,13 +40,13 @@ impl<'a> TaggedSnapshots<'a> {
 pub(super) struct StepDraft {
     pub(super) decision: Decision,
     /// The lesser action that is allowed instead, and the step that is then still to come.
-    instead: Option<(Action, Next)>,
+    instead: Option<Box<(Action, Next)>>,
 }
 
 impl StepDraft {
     /// Replaces the step by the lesser action.
     pub(super) fn hold_back(&mut self) {
-        if let Some((action, next)) = self.instead.take() {
+        if let Some((action, next)) = self.instead.take().map(|instead| *instead) {
             self.decision.action = action;
             self.decision.next = Some(next);
         }
@@ -67,23 +66,18 @@ impl StepDraft {
 
 /// Decides about one image, caps and refusals aside.
 pub(super) fn decide(
-    draft: &mut DraftDecision<'_>,
-    policy: &Policy,
-    tagged: &TaggedSnapshots<'_>,
-    recovery: &Recovery<'_>,
-    inventory: &Inventory,
-    now: Timestamp,
+    draft: DraftDecision<'_>,
+    PlanFacts { inventory, policy, uses: _, tagged, recovery, now }: &PlanFacts<'_>,
 ) -> StepDraft {
-    let image = draft.image;
-    let rule = draft.rule.and_then(|index| policy.rules.get(index));
-    let kept = std::mem::take(&mut draft.kept);
+    let DraftDecision { image, rule, family, kept, briefly, rank } = draft;
+    let now = *now;
     let mut step = StepDraft {
         decision: Decision {
             image_id: image.image_id.clone(),
             name: image.name.clone(),
             created_at: image.created_at,
             rule: rule.map(|rule| rule.name.clone()),
-            family: draft.family.take(),
+            family,
             action: Action::Keep,
             reasons: kept,
             expired_at: None,
@@ -97,7 +91,7 @@ pub(super) fn decide(
             if image.state == ImageState::Failed {
                 fail(&mut step, rule, policy, now);
             } else {
-                expire(&mut step, image, draft.rank, rule, policy, now);
+                expire(&mut step, image, rank, rule, policy, now);
             }
             let goes = matches!(step.decision.action, Action::Deregister { .. });
             if let Some(what) = recovery.leaves_out(image).filter(|_| goes) {
@@ -111,7 +105,7 @@ pub(super) fn decide(
             let undo = Undo::of(image, tagged.among(image), &policy.tag_names, by);
             // Where nobody knows with whom it is shared by now, it stays as it is; and so does what
             // would expire again as soon as another image is enabled.
-            let known = image.launch_permissions_unread.is_none() && !draft.briefly;
+            let known = image.launch_permissions_unread.is_none() && !briefly;
             if let Some(undo) = undo.filter(|_| known && is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }
@@ -119,6 +113,7 @@ pub(super) fn decide(
             step.decision.reasons.extend(not_enabled.map(|why| Reason::NotEnabled { why }));
         }
     }
+    step.decision.reasons.shrink_to_fit();
     step
 }
 
@@ -146,7 +141,7 @@ fn expire(
         step.decision.reasons.push(Reason::AgeUnknown);
         return;
     };
-    step.decision.reasons.push(Reason::Expired { rank, of });
+    step.decision.reasons = vec![Reason::Expired { rank, of }];
     let tagged = expired_at_tag(image, &policy.tag_names);
     let since = tagged.unwrap_or(now);
     step.decision.expired_at = Some(since);
@@ -161,10 +156,6 @@ fn expire(
         }
         _ => resting,
     };
-    // For what is disabled already its launch permissions have been saved, or were not ours.
-    let permissions = (image.state != ImageState::Disabled).then(|| {
-        permissions_tag_value(&image.image_id, &permissions_to_save(image, &policy.tag_names))
-    });
     let deregister = (Step::Deregister, times.deregister);
     let due = match times.disable.filter(|_| times.deregister > now) {
         Some(at) if at <= now => Some((Step::Disable, at)),
@@ -176,6 +167,10 @@ fn expire(
         step.decision.action = lesser;
         return;
     };
+    // For what is disabled already its launch permissions have been saved, or were not ours.
+    let permissions = (image.state != ImageState::Disabled).then(|| {
+        permissions_tag_value(&image.image_id, &permissions_to_save(image, &policy.tag_names))
+    });
     let held = Next { action: due, at };
     match permissions {
         Some(Err(characters)) => {
@@ -186,7 +181,7 @@ fn expire(
         }
         permissions => {
             let save = permissions.and_then(Result::ok).map(String::into_boxed_str);
-            step.instead = Some((lesser, held));
+            step.instead = Some(Box::new((lesser, held)));
             step.decision.next = Some(Next { action: Step::Deregister, at: times.deregister });
             step.decision.action = match (due, save) {
                 (Step::Disable, Some(save)) => {
@@ -309,7 +304,7 @@ fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
     step.decision.next = Some(next);
     step.decision.action = Action::Wait;
     if due <= now {
-        step.instead = Some((Action::Wait, next));
+        step.instead = Some(Box::new((Action::Wait, next)));
         // What failed was never shared.
         step.decision.action = deregister_with(&rule.retire, policy, now, None);
     }

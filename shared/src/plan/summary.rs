@@ -1,12 +1,11 @@
 //! The counts of a plan.
 
-use std::collections::HashSet;
-
+use foldhash::{HashSet, HashSetExt};
 use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use super::{Action, Decision};
-use crate::model::{Inventory, SnapshotId};
+use crate::model::{Inventory, Snapshot, SnapshotId};
 
 /// The counts of a plan, in images unless said otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,24 +58,28 @@ impl Summary {
                 }
             }
         }
-        summary.snapshots = going.len();
-        summary.snapshots_gib = size_of(&going, inventory);
-        let (stay, go): (Vec<&Decision>, Vec<&Decision>) =
-            decisions.iter().partition(|one| one.action.stays());
-        let mut expired: HashSet<&SnapshotId> = go.iter().flat_map(|one| &one.snapshots).collect();
-        for snapshot in stay.iter().flat_map(|one| &one.snapshots) {
-            expired.remove(snapshot);
+        let snapshots = |stay: bool| {
+            let images = decisions.iter().filter(move |one| one.action.stays() == stay);
+            images.flat_map(|one| &one.snapshots)
+        };
+        let expired_images = summary.images - summary.keep - summary.rescue;
+        let mut expired: HashSet<&SnapshotId> = HashSet::with_capacity(expired_images);
+        expired.extend(snapshots(false));
+        for kept in snapshots(true) {
+            expired.remove(kept);
         }
-        summary.expired_gib = size_of(&expired, inventory);
-        let known = inventory.snapshots.iter().filter(|one| one.size_gib.is_some());
-        let known = known.filter(|one| expired.contains(&one.snapshot_id)).count();
-        summary.sizes_unknown = expired.len() - known;
+        summary.snapshots = going.len();
+        summary.sizes_unknown = expired.len();
+        for Snapshot { snapshot_id, size_gib, .. } in &inventory.snapshots {
+            let Some(size_gib) = *size_gib else { continue };
+            if going.contains(snapshot_id) {
+                summary.snapshots_gib += u64::from(size_gib);
+            }
+            if expired.contains(snapshot_id) {
+                summary.expired_gib += u64::from(size_gib);
+                summary.sizes_unknown -= 1;
+            }
+        }
         summary
     }
-}
-
-/// The size of these snapshots together, in GiB; what is not known counts as nothing.
-fn size_of(snapshots: &HashSet<&SnapshotId>, inventory: &Inventory) -> u64 {
-    let meant = inventory.snapshots.iter().filter(|one| snapshots.contains(&one.snapshot_id));
-    meant.filter_map(|snapshot| snapshot.size_gib).map(u64::from).sum()
 }

@@ -124,23 +124,23 @@ impl Undo {
             keep_tags: false,
             keep_deprecation,
         };
-        let has_tags = undo.tag_keys(names).iter().any(|key| image.tags.has(key));
+        let has_tags = undo.tags(names).any(|key| image.tags.has(key));
         (has_tags || enable || !undo.unmark.is_empty()).then_some(undo)
     }
 
     /// The keys of the state tags that are removed last.
     pub fn tag_keys(&self, names: &TagNames) -> Vec<String> {
-        if self.keep_tags {
-            return Vec::new();
-        }
-        let mut keys = vec![names.expired_at.clone()];
-        if !self.keep_deprecation {
-            keys.push(names.deprecation.clone());
-        }
-        if self.not_shared.is_empty() {
-            keys.push(names.launch_permissions.clone());
-        }
-        keys
+        self.tags(names).cloned().collect()
+    }
+
+    fn tags<'a>(&self, names: &'a TagNames) -> impl Iterator<Item = &'a String> + use<'a> {
+        [
+            (&names.expired_at, !self.keep_tags),
+            (&names.deprecation, !self.keep_tags && !self.keep_deprecation),
+            (&names.launch_permissions, !self.keep_tags && self.not_shared.is_empty()),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_removed)| is_removed.then_some(key))
     }
 }
 
