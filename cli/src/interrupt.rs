@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use steward::model::Deadline;
+use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::outcome::INTERRUPTED;
@@ -27,33 +28,14 @@ impl Interrupt {
     /// Listens for Ctrl-C, and for a polite `kill`. The second one ends the command at once.
     pub fn listen(progress: ProgressDisplay) -> Self {
         let state = Arc::new(AtomicU8::new(READING));
-        let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-        // Without a handler the system's own stays in place, which is to end at once.
-        if let (Ok(mut interrupt), Ok(mut terminate)) = signals {
-            let state = state.clone();
-            tokio::spawn(async move {
-                loop {
-                    tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
-                    // In one step, so that nothing begins to change in between.
-                    let last_words = match state.swap(STOPPING, Ordering::SeqCst) {
-                        CHANGING => {
-                            progress.say(
-                                "image-steward: stopping after the calls in flight; once more stops at once",
-                            );
-                            continue;
-                        }
-                        READING => "image-steward: interrupted; nothing was changed",
-                        ASKING => "\nimage-steward: interrupted; nothing more was changed",
-                        _ => {
-                            "image-steward: stopped in the middle; the next run goes on from what it finds"
-                        }
-                    };
-                    progress.end();
-                    eprintln!("{last_words}");
-                    std::process::exit(INTERRUPTED);
-                }
-            });
-        }
+        let noticed = state.clone();
+        // On a thread of its own, so that it is noticed while the command computes or waits for a person.
+        std::thread::spawn(move || {
+            // Without a handler the system's own stays in place, which is to end at once.
+            if let Ok(runtime) = Builder::new_current_thread().enable_io().build() {
+                runtime.block_on(wait(&noticed, &progress));
+            }
+        });
         Self(state)
     }
 
@@ -75,6 +57,30 @@ impl Interrupt {
     /// Whether somebody wants the command to stop.
     pub fn has_come(&self) -> bool {
         self.0.load(Ordering::SeqCst) == STOPPING
+    }
+}
+
+/// Waits for signals, and ends the process where nothing is in flight.
+async fn wait(state: &AtomicU8, progress: &ProgressDisplay) {
+    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
+    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+    loop {
+        tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
+        // In one step, so that nothing begins to change in between.
+        let last_words = match state.swap(STOPPING, Ordering::SeqCst) {
+            CHANGING => {
+                progress.say(
+                    "image-steward: stopping after the calls in flight; once more stops at once",
+                );
+                continue;
+            }
+            READING => "image-steward: interrupted; nothing was changed",
+            ASKING => "\nimage-steward: interrupted; nothing more was changed",
+            _ => "image-steward: stopped in the middle; the next run goes on from what it finds",
+        };
+        progress.end();
+        eprintln!("{last_words}");
+        std::process::exit(INTERRUPTED);
     }
 }
 

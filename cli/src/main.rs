@@ -19,7 +19,7 @@ use steward::text_fmt::printable;
 
 use crate::context::Context;
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 #[expect(clippy::disallowed_methods, reason = "the clock comes in here, and only here")]
 async fn main() -> ExitCode {
     let arguments = args::Arguments::parse();

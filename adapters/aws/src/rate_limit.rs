@@ -13,8 +13,10 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
+use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use steward::progress::{Pacing, Progress, ProgressEvent};
+use tokio::sync::Mutex;
 
 use super::api_call::{ApiCall, Bucket};
 
@@ -50,8 +52,31 @@ impl Bucket {
 #[derive(Debug)]
 pub(super) struct RateLimiters {
     /// By call; empty when nothing waits.
-    limiters: Vec<DefaultDirectRateLimiter>,
+    limiters: Vec<RateQueue>,
     progress: Arc<dyn Progress>,
+}
+
+/// The calls of one kind that wait. Only the first one looks whether its time has come: if all of them
+/// did, one would go, and the others would have woken up for nothing.
+#[derive(Debug)]
+struct RateQueue {
+    limiter: DefaultDirectRateLimiter,
+    first: Mutex<()>,
+}
+
+impl RateQueue {
+    /// Returns when a call may be made, and whether it had to wait.
+    async fn wait(&self) -> Pacing {
+        let (_first, mut pacing) = match self.first.try_lock() {
+            Ok(first) => (first, Pacing::Immediate),
+            Err(_) => (self.first.lock().await, Pacing::Delayed),
+        };
+        while let Err(too_early) = self.limiter.check() {
+            pacing = Pacing::Delayed;
+            tokio::time::sleep(too_early.wait_time_from(DefaultClock::default().now())).await;
+        }
+        pacing
+    }
 }
 
 impl RateLimiters {
@@ -62,18 +87,19 @@ impl RateLimiters {
             RateLimit::Unpaced => return Self { limiters: Vec::new(), progress },
         };
         let quotas = ApiCall::ALL.iter().filter_map(|call| call.bucket().quota(scale));
-        Self { limiters: quotas.map(RateLimiter::direct).collect(), progress }
+        let queues = quotas.map(|quota| RateQueue {
+            limiter: RateLimiter::direct(quota),
+            first: Mutex::default(),
+        });
+        Self { limiters: queues.collect(), progress }
     }
 
     /// Returns when `call` may be made.
     pub(super) async fn wait_for(&self, call: ApiCall) {
-        let mut pacing = Pacing::Immediate;
-        if let Some(limiter) = self.limiters.get(call as usize)
-            && limiter.check().is_err()
-        {
-            pacing = Pacing::Delayed;
-            limiter.until_ready().await;
-        }
+        let pacing = match self.limiters.get(call as usize) {
+            Some(queue) => queue.wait().await,
+            None => Pacing::Immediate,
+        };
         self.progress.report(ProgressEvent::Call { name: call.name(), pacing });
     }
 }
