@@ -45,6 +45,18 @@ fn least(calls: u32) -> f64 {
     f64::from(calls - capacity) / f64::from(refill * SCALE)
 }
 
+/// Images that are to go and are not disabled: who may launch them is not in the listing.
+fn enabled(now: Timestamp, count: u32) -> Fleet {
+    let mut fleet = fleet(now);
+    fleet.images.drain(..(DOOMED - count) as usize);
+    for image in &mut fleet.images {
+        image.state = "available".to_owned();
+        image.tags = [].into_iter().collect::<steward::model::Tags>();
+        image.deprecation_time = None;
+    }
+    fleet
+}
+
 /// Images that were disabled a week ago and are due, each with a snapshot; and a newest one, which
 /// an instance runs.
 fn fleet(now: Timestamp) -> Fleet {
@@ -76,8 +88,8 @@ fn fleet(now: Timestamp) -> Fleet {
     }
 }
 
-async fn begin(standin: &Standin, now: Timestamp) -> Aws {
-    standin.load(&fleet(now)).await;
+async fn begin(standin: &Standin, fleet: &Fleet) -> Aws {
+    standin.load(fleet).await;
     let buckets: Vec<String> = BUCKETS
         .iter()
         .map(|(action, capacity, refill)| {
@@ -123,7 +135,7 @@ fn deregistered(outcome: &Outcome) -> usize {
 async fn six_thousand_images_take_as_long_as_their_bucket() {
     let now = Timestamp::now();
     let standin = Standin::start();
-    let aws = begin(&standin, now).await;
+    let aws = begin(&standin, &fleet(now)).await;
     let (outcome, took) = sweep(&aws, now, None).await;
     let calls = standin.calls().await;
     let all: u32 = calls.values().sum();
@@ -152,7 +164,7 @@ async fn a_deadline_stops_a_run_and_the_next_one_takes_up_there() {
     const SECONDS: u64 = 90;
     let now = Timestamp::now();
     let standin = Standin::start();
-    let aws = begin(&standin, now).await;
+    let aws = begin(&standin, &fleet(now)).await;
     let (first, took) = sweep(&aws, now, Some(SECONDS)).await;
     println!(
         "{SECONDS} s: stopped after {:.1} s; deregistered {}, not reached {}, failed {}",
@@ -177,4 +189,38 @@ async fn a_deadline_stops_a_run_and_the_next_one_takes_up_there() {
     );
     assert_eq!(deregistered(&second), left);
     assert_eq!(standin.world().await.images.len(), 1);
+}
+
+#[tokio::test]
+#[ignore = "takes minutes: make pace"]
+async fn a_plan_takes_as_long_as_reading_who_may_launch_its_images() {
+    const IMAGES: u32 = 1000;
+    let now = Timestamp::now();
+    let standin = Standin::start();
+    let aws = begin(&standin, &enabled(now, IMAGES)).await;
+    let target = AccountRegion { account: aws.account().clone(), region: aws.region().clone() };
+    let policy = Policy::parse(POLICY, "pace").unwrap();
+    let job = Job {
+        cloud: &aws,
+        instances: &aws,
+        bus: None,
+        target: &target,
+        policy: &policy,
+        mode: Mode::Plan,
+        now,
+        context: RunContext::UNLIMITED,
+    };
+    let begun = Instant::now();
+    let (plan, _) = job.plan_images().await;
+    let took = begun.elapsed().as_secs_f64();
+    assert_eq!(plan.refusal, None);
+    let calls = standin.calls().await;
+    let read = calls.iter().find(|(call, _)| call.ends_with("DescribeImageAttribute"));
+    assert_eq!(read.map(|(_, made)| *made), Some(IMAGES));
+    let (_, capacity, refill) = BUCKETS[7];
+    let limit = f64::from(IMAGES - capacity) / f64::from(refill * SCALE);
+    println!(
+        "a plan of {IMAGES}: {took:.1} s, the bucket's own limit {limit:.1} s; calls: {calls:?}"
+    );
+    assert!(took <= 1.1 * limit + 1.0);
 }

@@ -12,6 +12,7 @@ use super::read_each::{ReadResult, Response, note_failure, read_each, store_each
 use super::read_retention_rules;
 use crate::cloud::{PermissionReadings, View};
 use crate::model::{Image, ImageId, ImageState, Inventory, Reference, SnapshotId, Source};
+use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::undo::permissions_to_restore;
 use crate::plan::{Action, Decision, Plan, plan};
@@ -140,6 +141,8 @@ impl MissingEvidence {
             match decision.action {
                 Action::Keep | Action::Rescue(_) => {}
                 Action::Wait => waiting.push(decision),
+                // It is only marked, and looked at when its turn comes.
+                Action::Expire if is_deferred(decision) => waiting.push(decision),
                 Action::Expire
                 | Action::Deprecate { .. }
                 | Action::Disable { .. }
@@ -169,6 +172,11 @@ impl MissingEvidence {
         let unshared = unshared.map(|image| image.image_id.clone());
         self.references.iter().cloned().chain(unshared).collect()
     }
+}
+
+/// Whether a cap leaves the step of the image to a later run.
+fn is_deferred(decision: &Decision) -> bool {
+    decision.reasons.iter().any(|reason| matches!(reason, Reason::Deferred { .. }))
 }
 
 /// Those of the images that wait for their next step about which the provider is asked in one run: the

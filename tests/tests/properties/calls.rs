@@ -245,3 +245,28 @@ fn four_calls_for_each_image_where_there_were_ten() {
         assert!(made <= allowed, "{made} of {allowed}: {:?}", fake.calls_by_action());
     }
 }
+
+/// What EC2's token buckets of the describing calls hold: so many calls need not wait.
+const BURST: usize = 98;
+
+/// However many images wait for their turn, what a plan reads beside its listings is what the run can
+/// do: it never waits for a rate limit.
+#[test]
+fn a_plan_of_five_thousand_images_with_fifty_to_go_waits_for_nothing() {
+    let mut fleet = Fleet::default();
+    for n in 0..5_000_i64 {
+        let snapshot: SnapshotId = format!("snap-{n:017x}").parse().unwrap();
+        let mut image = FleetImage::new(format!("ami-{n:017x}").parse().unwrap(), [snapshot]);
+        image.created_at = ago(HOUR * (1 + n));
+        fleet.images.push(image);
+    }
+    let policy = text("keep").replace("max_per_run = 1000", "max_per_run = 50\nmin_references = 0");
+    let policy = Policy::parse(&policy, "fifty to go").unwrap();
+    let fake = Fake::new(&fleet);
+    let (plan, _) = sweep(&fake, &policy, Mode::Plan);
+    assert_eq!(count(&plan, |one| matches!(one, Action::Deregister { .. })), 50);
+    let calls = fake.calls_by_action();
+    assert_eq!(calls["ec2:DescribeImageAttribute"], 50);
+    assert!(calls["ec2:DescribeImageReferences"] <= 55, "{calls:?}");
+    assert!(calls.values().all(|made| *made <= BURST), "{calls:?}");
+}
