@@ -37,6 +37,8 @@ pub(super) struct Rechecker<'a> {
     cloud: &'a dyn Cloud,
     context: RunContext<'a>,
     permissions: PermissionReadings,
+    /// Whether any snapshot is to be deleted together with its image.
+    deletes: bool,
     listings: Option<Listings>,
 }
 
@@ -45,7 +47,7 @@ struct Listings {
     /// When they were read.
     at: Duration,
     references: Result<HashMap<ImageId, Vec<Reference>>, CloudError>,
-    /// Nothing when no step asked.
+    /// Nothing where no snapshot is to be deleted together with its image.
     held: Result<Option<HeldSnapshots>, CloudError>,
 }
 
@@ -66,21 +68,23 @@ struct NotRefreshed {
 }
 
 impl<'a> Rechecker<'a> {
-    /// Nothing is read yet but `permissions`.
+    /// For the steps of all these decisions. Nothing is read yet but `permissions`.
     pub(super) fn new(
+        decisions: &[&Decision],
         plan: &'a Plan,
         policy: &'a Policy,
         cloud: &'a dyn Cloud,
         context: RunContext<'a>,
         permissions: PermissionReadings,
     ) -> Self {
-        Self { plan, policy, cloud, context, permissions, listings: None }
+        let deletes = decisions.iter().any(|one| deletes_snapshots(one));
+        Self { plan, policy, cloud, context, permissions, deletes, listings: None }
     }
 
     /// Reads what the steps of `batch` rest on: first what may be minutes old, if it is older than
     /// that, then the images, their snapshots and what refers to them.
     pub(super) async fn check(&mut self, batch: &[&Decision]) -> BatchCheck {
-        self.read_listings(batch).await;
+        self.read_listings().await;
         let unread = self.read_permissions(batch).await;
         let began = self.context.elapsed();
         let (ids, snapshots): (Vec<_>, Vec<_>) =
@@ -100,17 +104,14 @@ impl<'a> Rechecker<'a> {
     }
 
     /// Reads all references and what holds snapshots once more, unless that was done lately.
-    async fn read_listings(&mut self, batch: &[&Decision]) {
+    async fn read_listings(&mut self) {
         let at = self.context.elapsed();
-        let deletes = batch.iter().any(|one| deletes_snapshots(one));
-        let lasts = |listings: &Listings| {
-            at.saturating_sub(listings.at) <= MAX_READING_AGE && (listings.knows_held() || !deletes)
-        };
+        let lasts = |listings: &Listings| at.saturating_sub(listings.at) <= MAX_READING_AGE;
         if self.listings.as_ref().is_some_and(lasts) {
             return;
         }
         let held = async {
-            match deletes {
+            match self.deletes {
                 true => HeldSnapshots::read(self.policy, self.cloud).await.map(Some),
                 false => Ok(None),
             }
@@ -244,12 +245,6 @@ impl<'a> Rechecker<'a> {
         with.is_none_or(|with: &[LaunchPermission]| {
             for_others(with, Some(&self.plan.account)).next().is_some()
         })
-    }
-}
-
-impl Listings {
-    fn knows_held(&self) -> bool {
-        !matches!(self.held, Ok(None))
     }
 }
 

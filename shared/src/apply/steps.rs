@@ -35,7 +35,7 @@ impl ImageRun<'_> {
         }
         self.context.stage("disabling and deregistering images", Some(decisions.len()));
         let Self { plan, policy, cloud, context, .. } = *self;
-        let mut rechecker = Rechecker::new(plan, policy, cloud, context, permissions);
+        let mut rechecker = Rechecker::new(&decisions, plan, policy, cloud, context, permissions);
         let mut queue = CheckQueue::new(decisions);
         while let Some(batch) = queue.next() {
             let decisions = batch.resources();
