@@ -1,7 +1,7 @@
 //! What all commands share: the time, the terminal, and the way to be stopped.
 
 use std::io::IsTerminal;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use jiff::Timestamp;
 use steward::model::{Clock, NoDeadline};
@@ -74,19 +74,24 @@ impl Context {
     }
 }
 
-/// The time since it was started.
-struct Stopwatch(Instant);
+/// The time since it was started. The monotonic clock stands still while the computer sleeps, and the
+/// time of day may be set back: the larger of both counts.
+struct Stopwatch {
+    monotonic: Instant,
+    time_of_day: SystemTime,
+}
 
 impl Stopwatch {
     #[expect(clippy::disallowed_methods, reason = "the core has no clock of its own")]
     fn start() -> Self {
-        Self(Instant::now())
+        Self { monotonic: Instant::now(), time_of_day: SystemTime::now() }
     }
 }
 
 impl Clock for Stopwatch {
     fn elapsed(&self) -> Duration {
-        self.0.elapsed()
+        let by_day = self.time_of_day.elapsed().unwrap_or_default();
+        self.monotonic.elapsed().max(by_day)
     }
 }
 

@@ -1,5 +1,5 @@
-//! How old a check may be when a removal rests on it: nothing is sent later, however slow the account
-//! is.
+//! Batches: how old a check may be when a removal rests on it, and what becomes of the others where one
+//! resource of a batch goes wrong.
 
 #![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
 
@@ -14,6 +14,7 @@ use steward::policy::Policy;
 use steward_tests::fake::{Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, FleetSnapshot};
 use steward_tests::jobs::with_job;
+use steward_tests::switches::Switches;
 
 /// What the removal of an image rests on was asked for at most so long before.
 const MAX_CHECK_AGE: Duration = Duration::from_secs(5);
@@ -55,7 +56,12 @@ fn policy(delete_snapshots_after: &str) -> Policy {
 }
 
 fn sweep(fake: &Fake) -> Outcome {
-    with_job(fake, &policy("0d"), Mode::Apply, now(), async |job| {
+    sweep_by(fake, &policy("0d"), now())
+}
+
+fn sweep_by(fake: &Fake, policy: &Policy, at: Timestamp) -> Outcome {
+    fake.set_clock(at);
+    with_job(fake, policy, Mode::Apply, at, async |job| {
         let (plan, permissions) = job.plan_images().await;
         job.apply_images(&plan, permissions).await
     })
@@ -158,6 +164,8 @@ fn where_no_check_can_be_recent_nothing_is_removed() {
     assert_eq!(outcome.images_done(StepKind::Deregister).count(), 0);
     assert_eq!(outcome.not_reached().count(), IMAGES);
     assert_eq!(fake.world().images.len(), IMAGES + 1);
+    // It does not try for hours what cannot be done.
+    assert!(fake.elapsed() < Duration::from_secs(300), "{:?}", fake.elapsed());
 }
 
 /// In a run that takes 20 minutes, listings and permissions are read again.
@@ -179,10 +187,7 @@ fn snapshots_are_checked_in_batches_too() {
     for (turn, batches) in [(200, Some(3)), (1_000, None), (4_000, None)] {
         let fake = account(IMAGES);
         let policy = policy("1d");
-        with_job(&fake, &policy, Mode::Apply, now(), async |job| {
-            let (plan, permissions) = job.plan_images().await;
-            job.apply_images(&plan, permissions).await
-        });
+        sweep_by(&fake, &policy, now());
         fake.take_time(millis(5), millis(turn));
         fake.forget_calls();
         let later = now() + SignedDuration::from_hours(48);
@@ -195,5 +200,96 @@ fn snapshots_are_checked_in_batches_too() {
         let looked = fake.calls().into_iter().filter(|call| matches!(call, Call::FindSnapshots(_)));
         let looked = looked.count();
         assert!(batches.map_or(looked > 3, |batches| looked == batches), "{turn} ms: {looked}");
+    }
+}
+
+fn ids(prefix: &str, numbers: std::ops::RangeInclusive<usize>) -> Vec<String> {
+    numbers.map(|n| format!("{prefix}-{n:03}")).collect()
+}
+
+/// None of these can be tagged.
+fn untaggable(about: &[String], code: &str) -> Switches {
+    about.iter().fold(Switches::default(), |switches, id| {
+        switches.and_fail_about("ec2:CreateTags", code, id)
+    })
+}
+
+/// Images that may not be tagged are tried first in every run: they must not use up what others need.
+#[test]
+fn images_that_may_not_be_tagged_do_not_keep_others_from_going() {
+    for denied in [1, 11, 20, 40] {
+        let fake = account(denied + 30);
+        fake.change(|fleet| {
+            for image in &mut fleet.images[denied + 1..] {
+                let mark = ("image-steward:expired-at", "2026-10-01T00:00:00Z");
+                image.tags = [mark].into_iter().collect();
+            }
+        });
+        fake.set(untaggable(&ids("ami", 1..=denied), "UnauthorizedOperation"));
+        let outcome = sweep_by(&fake, &policy("1d"), now());
+        assert_eq!(outcome.images_done(StepKind::Deregister).count(), 30, "{denied} denied");
+    }
+}
+
+/// Where it is not known which snapshot of a call is gone, none of them counts as gone.
+#[test]
+fn no_image_goes_while_its_snapshots_may_lack_their_tags() {
+    let fake = account(200);
+    fake.change(|fleet| {
+        for snapshot in &mut fleet.snapshots {
+            let image = snapshot.snapshot_id.as_str().replace("snap", "ami");
+            snapshot.tags = [("image-steward:image", image.as_str())].into_iter().collect();
+        }
+    });
+    // So many images without room for a tag that batches are not split any more.
+    let full = untaggable(&ids("ami", 1..=110), "TagLimitExceeded");
+    fake.set(full.and_fail_about("ec2:CreateTags", "InvalidSnapshot.NotFound", "snap-150"));
+    sweep_by(&fake, &policy("1d"), now());
+    let world = fake.world();
+    assert!(world.images.len() < 200);
+    let lost = world.snapshots.iter().filter(|snapshot| {
+        let image = snapshot.snapshot_id.as_str().replace("snap", "ami");
+        let exists = world.images.iter().any(|one| one.image_id.as_str() == image);
+        !exists && !snapshot.tags.has("image-steward:delete-after")
+    });
+    // The fake says that it is gone, and still has it.
+    let lost: Vec<_> = lost.map(|one| one.snapshot_id.as_str()).collect();
+    assert_eq!(lost, ["snap-150"]);
+}
+
+/// An image may be deregistered minutes after it was made.
+#[test]
+fn the_snapshots_of_young_images_go_too() {
+    let fake = account(3);
+    fake.change(|fleet| {
+        for (n, (image, snapshot)) in fleet.images.iter_mut().zip(&mut fleet.snapshots).enumerate()
+        {
+            image.created_at = now() - SignedDuration::from_mins(10 * (1 + n as i64));
+            snapshot.started_at = image.created_at;
+        }
+    });
+    let policy = policy("1d");
+    assert_eq!(sweep_by(&fake, &policy, now()).images_done(StepKind::Deregister).count(), 3);
+    let later = now() + SignedDuration::from_hours(48);
+    fake.set_clock(later);
+    let (_, outcome) = with_job(&fake, &policy, Mode::Apply, later, async |job| {
+        job.reap(&SnapshotScope::Own).await
+    });
+    assert_eq!(outcome.snapshots_done(StepKind::DeleteSnapshot).count(), 3);
+}
+
+/// What could not be listed once is listed again for the next batch.
+#[test]
+fn a_listing_that_fails_once_costs_one_batch() {
+    for action in ["autoscaling:DescribeAutoScalingGroups", "ec2:DescribeLockedSnapshots"] {
+        let fake = account(IMAGES);
+        let (plan, permissions) =
+            with_job(&fake, &policy("0d"), Mode::Apply, now(), async |job| job.plan_images().await);
+        fake.fail(action, 1, "InternalError");
+        let outcome = with_job(&fake, &policy("0d"), Mode::Apply, now(), async |job| {
+            job.apply_images(&plan, permissions).await
+        });
+        assert_eq!(outcome.failed().count(), 20, "{action}");
+        assert_eq!(outcome.images_done(StepKind::Deregister).count(), IMAGES - 20, "{action}");
     }
 }

@@ -133,6 +133,10 @@ impl Aws {
     where
         E: ProvideErrorMetadata + Error + 'static,
     {
+        // What is too old already must not use up a turn.
+        if !check() {
+            return None;
+        }
         self.limits.wait_for(call).await;
         if !check() {
             return None;

@@ -7,12 +7,16 @@ use super::recheck::MAX_BATCH;
 /// How often a resource is checked before it is left to a later run: the provider is too slow, or others
 /// use up what it allows.
 const MAX_CHECKS: u8 = 5;
+/// After so many batches in a row of which nothing was done in time, nothing more is tried.
+const MAX_STALE_BATCHES: u8 = 3;
 
 /// Resources that wait for their check and what follows. Those whose check grew too old before their turn
 /// came are checked again, in smaller batches.
 pub(super) struct CheckQueue<T> {
     due: VecDeque<Checked<T>>,
     size: usize,
+    /// How many batches in a row were wholly too late.
+    stale_batches: u8,
 }
 
 /// A resource, and how often it was checked.
@@ -34,7 +38,7 @@ impl<T: Clone> CheckBatch<T> {
 impl<T: Clone> CheckQueue<T> {
     pub(super) fn new(resources: impl IntoIterator<Item = T>) -> Self {
         let due = resources.into_iter().map(|resource| Checked { resource, checks: 0 });
-        Self { due: due.collect(), size: MAX_BATCH }
+        Self { due: due.collect(), size: MAX_BATCH, stale_batches: 0 }
     }
 
     /// How many are waiting.
@@ -70,7 +74,12 @@ impl<T: Clone> CheckQueue<T> {
             0 => MAX_BATCH.min(2 * self.size),
             stale => (length - stale).max(1),
         };
+        self.stale_batches = if stale.len() == length { self.stale_batches + 1 } else { 0 };
         stale.into_iter().rev().for_each(|one| self.due.push_front(one));
+        if self.stale_batches >= MAX_STALE_BATCHES {
+            tracing::warn!(left = self.due.len(), "checks grow too old before their turn comes");
+            ended.extend(self.due.drain(..).map(|one| (one.resource, None)));
+        }
         ended
     }
 }

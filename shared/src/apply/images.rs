@@ -16,8 +16,8 @@ use crate::plan::{Action, Decision, Plan, Step};
 use crate::policy::Policy;
 use crate::progress::RunContext;
 
-/// How many images are rescued together.
-const RESCUED_TOGETHER: usize = 20;
+/// How many images are rescued at once: all of them in the time that one takes.
+const RESCUED_TOGETHER: usize = IN_FLIGHT;
 
 /// Carries out `plan`. Applying the same plan twice removes nothing more. `permissions` is what was read
 /// for the plan; what it lacks is read.

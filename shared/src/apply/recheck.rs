@@ -11,6 +11,7 @@ use futures_util::future::try_join_all;
 use super::Change;
 use super::held::HeldSnapshots;
 use super::refresh::refresh;
+use crate::cloud::ASKED_TOGETHER;
 use crate::cloud::{Cloud, CloudError, MAX_READING_AGE, PermissionReadings};
 use crate::model::{
     Image, ImageId, ImageState, LaunchPermission, Reference, Snapshot, SnapshotFate, SnapshotId,
@@ -27,8 +28,8 @@ pub(super) const MAX_BATCH: usize = 20;
 /// How long the check of a batch counts. At EC2's 5 deregistrations a second, a full batch takes 4
 /// seconds.
 pub(super) const MAX_CHECK_AGE: Duration = Duration::from_secs(5);
-/// How many images one call asks about their references.
-const ASKED_TOGETHER: usize = 10;
+/// How often listings are tried that cannot be read.
+const MAX_FAILED_LISTINGS: u8 = 3;
 
 /// Reads what the steps of a run rest on.
 pub(super) struct Rechecker<'a> {
@@ -40,6 +41,8 @@ pub(super) struct Rechecker<'a> {
     /// Whether any snapshot is to be deleted together with its image.
     deletes: bool,
     listings: Option<Listings>,
+    /// How often they could not be read.
+    listings_failed: u8,
 }
 
 /// What the listings tell.
@@ -62,6 +65,7 @@ pub(super) struct BatchCheck {
 }
 
 /// Why it is not known with whom images and snapshots are shared.
+#[derive(Default)]
 struct NotRefreshed {
     images: HashMap<ImageId, CloudError>,
     snapshots: HashMap<SnapshotId, CloudError>,
@@ -78,13 +82,25 @@ impl<'a> Rechecker<'a> {
         permissions: PermissionReadings,
     ) -> Self {
         let deletes = decisions.iter().any(|one| deletes_snapshots(one));
-        Self { plan, policy, cloud, context, permissions, deletes, listings: None }
+        Self {
+            plan,
+            policy,
+            cloud,
+            context,
+            permissions,
+            deletes,
+            listings: None,
+            listings_failed: 0,
+        }
     }
 
     /// Reads what the steps of `batch` rest on: first what may be minutes old, if it is older than
     /// that, then the images, their snapshots and what refers to them.
     pub(super) async fn check(&mut self, batch: &[&Decision]) -> BatchCheck {
         self.read_listings().await;
+        if let Some(error) = self.listings.as_ref().and_then(Listings::error) {
+            return BatchCheck::failed(self.context.elapsed(), error);
+        }
         let unread = self.read_permissions(batch).await;
         let began = self.context.elapsed();
         let (ids, snapshots): (Vec<_>, Vec<_>) =
@@ -106,7 +122,10 @@ impl<'a> Rechecker<'a> {
     /// Reads all references and what holds snapshots once more, unless that was done lately.
     async fn read_listings(&mut self) {
         let at = self.context.elapsed();
-        let lasts = |listings: &Listings| at.saturating_sub(listings.at) <= MAX_READING_AGE;
+        let lasts = |listings: &Listings| {
+            let is_read = listings.error().is_none() || self.listings_failed >= MAX_FAILED_LISTINGS;
+            is_read && at.saturating_sub(listings.at) <= MAX_READING_AGE
+        };
         if self.listings.as_ref().is_some_and(lasts) {
             return;
         }
@@ -117,7 +136,9 @@ impl<'a> Rechecker<'a> {
             }
         };
         let (references, held) = futures_util::join!(all_references(self.policy, self.cloud), held);
-        self.listings = Some(Listings { at, references, held });
+        let listings = Listings { at, references, held };
+        self.listings_failed += u8::from(listings.error().is_some());
+        self.listings = Some(listings);
     }
 
     /// What runs from `images`, and what the provider itself knows to refer to them.
@@ -165,12 +186,13 @@ impl<'a> Rechecker<'a> {
         if let Some(error) = check.unread.images.get(image) {
             return Err(error.clone());
         }
-        let Some(listings) = &self.listings else { return Ok(Some(Change::NotPlanned)) };
-        let listed = listings.references.as_ref().map_err(Clone::clone)?;
-        let references = check.references.as_ref().map_err(Clone::clone)?;
         let images = check.images.as_ref().map_err(Clone::clone)?;
+        let references = check.references.as_ref().map_err(Clone::clone)?;
+        let listed = self.listings.as_ref().map(|listings| listings.references.as_ref());
+        let listed = listed.transpose().map_err(Clone::clone)?;
         let Some(mut found) = images.get(image).cloned() else { return Ok(Some(Change::Gone)) };
-        let mut current = listed.get(image).cloned().unwrap_or_default();
+        let listed = listed.and_then(|listed| listed.get(image));
+        let mut current = listed.cloned().unwrap_or_default();
         current.extend(references.iter().filter(|one| one.image_id == *image).cloned());
         current.sort();
         current.dedup();
@@ -225,30 +247,49 @@ impl<'a> Rechecker<'a> {
             if let Some(error) = check.unread.snapshots.get(id) {
                 return Err(error.clone());
             }
-            // What is gone holds nothing.
-            let Some(snapshot) = found.get(id) else { continue };
-            let protections = protections_of(snapshot, self.policy, self.plan.planned_at);
-            let is_held = !held.reasons(id).is_empty() || !protections.is_empty();
-            if is_held || self.keeps_shared(id, check) {
+            let protected = found.get(id).is_some_and(|snapshot| {
+                !protections_of(snapshot, self.policy, self.plan.planned_at).is_empty()
+            });
+            let exists = found.contains_key(id);
+            if protected || !held.reasons(id).is_empty() || self.keeps_shared(id, exists, check) {
                 return Ok(SnapshotFate::DeleteLater);
             }
         }
         Ok(removal.fate)
     }
 
-    /// Whether the snapshot, which exists, is kept because it is shared, or may be.
-    fn keeps_shared(&self, snapshot: &SnapshotId, check: &BatchCheck) -> bool {
+    /// Whether the snapshot is kept because it is shared, or may be. One that neither `exists` nor has
+    /// permissions is gone.
+    fn keeps_shared(&self, snapshot: &SnapshotId, exists: bool, check: &BatchCheck) -> bool {
         let with = match self.policy.safety.shared_snapshots {
             SharedSnapshots::Retire => return false,
             SharedSnapshots::Keep => self.permissions.snapshots.recent(snapshot, check.began),
         };
-        with.is_none_or(|with: &[LaunchPermission]| {
+        with.map_or(exists, |with: &[LaunchPermission]| {
             for_others(with, Some(&self.plan.account)).next().is_some()
         })
     }
 }
 
+impl Listings {
+    /// Why they could not be read, if so.
+    fn error(&self) -> Option<&CloudError> {
+        self.references.as_ref().err().or(self.held.as_ref().err())
+    }
+}
+
 impl BatchCheck {
+    /// Nothing could be read.
+    fn failed(began: Duration, error: &CloudError) -> Self {
+        Self {
+            began,
+            images: Err(error.clone()),
+            references: Err(error.clone()),
+            snapshots: Err(error.clone()),
+            unread: NotRefreshed::default(),
+        }
+    }
+
     /// The snapshots of the batch that exist.
     pub(super) fn snapshots(&self) -> Result<&HashMap<SnapshotId, Snapshot>, CloudError> {
         self.snapshots.as_ref().map_err(Clone::clone)

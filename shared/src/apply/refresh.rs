@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::future::Future;
 use std::hash::Hash;
+use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 
@@ -10,6 +11,10 @@ use super::IN_FLIGHT;
 use crate::cloud::{CloudError, ErrorKind, Readings};
 use crate::model::LaunchPermission;
 use crate::progress::RunContext;
+
+/// A reading that will be too old in less than this is made anew, so that it is still recent when its batch
+/// is checked.
+const LEAD: Duration = Duration::from_secs(30);
 
 /// Reads for each of `ids` with whom it is shared, if that was not read lately, and notes it in
 /// `readings`. Returns the errors. A resource that is gone is none: it shows in what is read next.
@@ -23,8 +28,8 @@ where
     I: Clone + Eq + Hash + 'i,
     F: Future<Output = Result<Vec<LaunchPermission>, CloudError>>,
 {
-    let now = context.elapsed();
-    let unknown = ids.into_iter().filter(|id| readings.recent(id, now).is_none());
+    let soon = context.elapsed() + LEAD;
+    let unknown = ids.into_iter().filter(|id| readings.recent(id, soon).is_none());
     let unknown: Vec<I> = unknown.cloned().collect();
     let read = &read;
     let mut responses = stream::iter(unknown)

@@ -246,6 +246,10 @@ impl SnapshotRun<'_> {
             results.push(Ok(change.map_or(StepResult::Done, StepResult::Changed)));
         }
         for (tags, at, resources) in writes.into_calls() {
+            if self.context.left().is_zero() {
+                at.into_iter().for_each(|at| results[at] = Ok(StepResult::NotReached));
+                continue;
+            }
             for (at, written) in at.into_iter().zip(batches.set_tags(&resources, tags).await) {
                 let Some(result) = results.get_mut(at) else { continue };
                 match written {

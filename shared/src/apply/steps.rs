@@ -6,7 +6,7 @@ use super::check_queue::CheckQueue;
 use super::groups::Groups;
 use super::images::{ImageRun, Stepped, record};
 use super::recheck::{BatchCheck, MAX_CHECK_AGE, Rechecker, saved};
-use super::{IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult};
+use super::{IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{CloudError, ErrorKind, Freshness, PermissionReadings};
 use crate::model::{ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
 use crate::plan::undo::permissions_tag_value;
@@ -16,7 +16,7 @@ use crate::plan::{Action, Decision, Removal};
 type StepEnd = (Stepped, Vec<SnapshotId>);
 
 /// What the step of one image does.
-enum Going<'a> {
+enum DueStep<'a> {
     Disable { save: &'a str, deprecation: &'a str },
     Deregister { removal: &'a Removal, fate: SnapshotFate },
 }
@@ -63,14 +63,14 @@ impl ImageRun<'_> {
         rechecker: &Rechecker<'_>,
         check: &BatchCheck,
     ) -> Vec<Option<StepEnd>> {
-        let mut going: Vec<Result<Going<'_>, Stepped>> =
-            batch.iter().map(|decision| self.still_going(decision, rechecker, check)).collect();
-        self.write_state_tags(batch, &mut going, check).await;
-        stream::iter(batch.iter().zip(going))
-            .map(|(decision, going)| async move {
+        let mut steps: Vec<Result<DueStep<'_>, Stepped>> =
+            batch.iter().map(|decision| self.step_now(decision, rechecker, check)).collect();
+        self.write_state_tags(batch, &mut steps, check).await;
+        stream::iter(batch.iter().zip(steps))
+            .map(|(decision, steps)| async move {
                 let mut deleted = Vec::new();
-                let stepped = match going {
-                    Ok(going) => self.take_step(decision, &going, check, &mut deleted).await?,
+                let stepped = match steps {
+                    Ok(steps) => self.take_step(decision, &steps, check, &mut deleted).await?,
                     Err(stepped) => stepped,
                 };
                 Some((stepped, deleted))
@@ -81,12 +81,12 @@ impl ImageRun<'_> {
     }
 
     /// What is done, if nothing has changed that forbids it.
-    fn still_going<'d>(
+    fn step_now<'d>(
         &self,
         decision: &'d Decision,
         rechecker: &Rechecker<'_>,
         check: &BatchCheck,
-    ) -> Result<Going<'d>, Stepped> {
+    ) -> Result<DueStep<'d>, Stepped> {
         let failed = |error| Err((StepKind::Recheck, error));
         match rechecker.changed(decision, check) {
             Ok(None) => {}
@@ -94,9 +94,9 @@ impl ImageRun<'_> {
             Err(error) => return Err(failed(error)),
         }
         match &decision.action {
-            Action::Disable { save, deprecation } => Ok(Going::Disable { save, deprecation }),
+            Action::Disable { save, deprecation } => Ok(DueStep::Disable { save, deprecation }),
             Action::Deregister { removal } => match rechecker.fate_now(decision, removal, check) {
-                Ok(fate) => Ok(Going::Deregister { removal, fate }),
+                Ok(fate) => Ok(DueStep::Deregister { removal, fate }),
                 Err(error) => Err(failed(error)),
             },
             _ => Err(Ok(StepResult::NotReached)),
@@ -108,33 +108,35 @@ impl ImageRun<'_> {
     async fn write_state_tags(
         &self,
         batch: &[&Decision],
-        going: &mut [Result<Going<'_>, Stepped>],
+        steps: &mut [Result<DueStep<'_>, Stepped>],
         check: &BatchCheck,
     ) {
         let mut writes = Groups::default();
         for (at, decision) in batch.iter().enumerate() {
-            let Ok(Going::Deregister { removal, .. }) = &going[at] else { continue };
+            let Ok(DueStep::Deregister { removal, .. }) = &steps[at] else { continue };
             match self.state_tags(decision, removal, check) {
                 Ok(tags) => {
                     for (resource, tags) in tags {
                         writes.add(tags, at, resource);
                     }
                 }
-                Err(error) => going[at] = Err(Err((StepKind::Recheck, error))),
+                Err(error) => steps[at] = Err(Err((StepKind::Recheck, error))),
             }
         }
+        // Those that are denied in one batch must not keep the next one from being tried.
+        let batches = &TagBatches::new(self.cloud, self.plan.planned_at);
         let mut writes = stream::iter(writes.into_calls())
             .map(|(tags, at, resources)| async move {
                 let results = match self.is_over() {
                     true => None,
-                    false => Some(self.batches.set_tags(&resources, &tags).await),
+                    false => Some(batches.set_tags(&resources, &tags).await),
                 };
                 (at, resources, results)
             })
             .buffer_unordered(IN_FLIGHT);
         while let Some((at, resources, results)) = writes.next().await {
             let Some(results) = results else {
-                at.into_iter().for_each(|at| going[at] = Err(Ok(StepResult::NotReached)));
+                at.into_iter().for_each(|at| steps[at] = Err(Ok(StepResult::NotReached)));
                 continue;
             };
             for ((at, resource), result) in at.into_iter().zip(resources).zip(results) {
@@ -144,7 +146,7 @@ impl ImageRun<'_> {
                     Err(error)
                         if error.kind == ErrorKind::NotFound
                             && resource.as_snapshot().is_some() => {}
-                    Err(error) => going[at] = Err(Err((StepKind::WriteStateTags, error))),
+                    Err(error) => steps[at] = Err(Err((StepKind::WriteStateTags, error))),
                 }
             }
         }
@@ -172,9 +174,10 @@ impl ImageRun<'_> {
         let wanted = names.snapshot_tags(image, removal.delete_after, self.plan.planned_at);
         let found = check.snapshots()?;
         for snapshot in &removal.snapshots {
-            let Some(found) = found.get(snapshot) else { continue };
-            let lacking = wanted.iter().filter(|(key, value)| found.tags.get(key) != Some(*value));
-            let lacking: Tags = lacking.collect();
+            // One that was not found may be there all the same: then the tags save it from being lost.
+            let tags = found.get(snapshot).map(|found| &found.tags);
+            let has = |key: &str, value: &str| tags.and_then(|tags| tags.get(key)) == Some(value);
+            let lacking: Tags = wanted.iter().filter(|(key, value)| !has(key, value)).collect();
             if !lacking.is_empty() {
                 writes.push((snapshot.into(), lacking));
             }
@@ -186,7 +189,7 @@ impl ImageRun<'_> {
     async fn take_step(
         &self,
         decision: &Decision,
-        going: &Going<'_>,
+        steps: &DueStep<'_>,
         check: &BatchCheck,
         deleted: &mut Vec<SnapshotId>,
     ) -> Option<Stepped> {
@@ -195,8 +198,8 @@ impl ImageRun<'_> {
         if self.is_over() {
             return Some(Ok(StepResult::NotReached));
         }
-        let (step, ended) = match *going {
-            Going::Disable { save, deprecation } => {
+        let (step, ended) = match *steps {
+            DueStep::Disable { save, deprecation } => {
                 let names = &self.policy.tag_names;
                 let saved = [
                     (names.launch_permissions.as_str(), save),
@@ -205,7 +208,7 @@ impl ImageRun<'_> {
                 let saved = saved.into_iter().collect();
                 (StepKind::Disable, self.disable(image, &saved, &is_fresh).await)
             }
-            Going::Deregister { fate, .. } => {
+            DueStep::Deregister { fate, .. } => {
                 let done = self.cloud.deregister(image, fate, &is_fresh).await;
                 let done = done.map(|done| {
                     done.map(|done| {

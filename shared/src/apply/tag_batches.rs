@@ -124,11 +124,11 @@ impl<'a> TagBatches<'a> {
 
 /// The error of other calls, for a resource that was not tried by itself.
 fn untried(error: CloudError, why: &str) -> CloudError {
+    let message = format!("{}; not tried by itself: {why}", error.message);
     match error.kind {
-        ErrorKind::Denied | ErrorKind::NotFound | ErrorKind::Other => CloudError {
-            message: format!("{}; not tried by itself: {why}", error.message),
-            ..error
-        },
+        // Which one is gone, nobody knows: this one may be there.
+        ErrorKind::NotFound => CloudError { message, kind: ErrorKind::Other, ..error },
+        ErrorKind::Denied | ErrorKind::Other => CloudError { message, ..error },
         ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => error,
     }
 }

@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::future::join_all;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::IN_FLIGHT;
 use super::groups::Groups;
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
@@ -103,17 +102,15 @@ pub async fn undo(
     undone.into_iter().next().unwrap_or(Ok(Vec::new()))
 }
 
-/// The same for several images: tags are removed from all of them together. One result for each.
+/// The same for several images at once: tags are removed from all of them together. One result for each.
 pub(super) async fn undo_all(
     images: &[(&ImageId, &Undo)],
     names: &TagNames,
     now: Timestamp,
     cloud: &dyn Cloud,
 ) -> Vec<Result<Vec<RestoreStep>, CloudError>> {
-    let begun = stream::iter(images.iter().copied())
-        .map(|(image, what)| undo_changes(image, what, now, cloud))
-        .buffered(IN_FLIGHT);
-    let mut undone: Vec<Result<Undone, CloudError>> = begun.collect().await;
+    let begun = images.iter().map(|(image, what)| undo_changes(image, what, now, cloud));
+    let mut undone: Vec<Result<Undone, CloudError>> = join_all(begun).await;
     unmark_snapshots(images, &mut undone, names, cloud).await;
     remove_state_tags(images, &mut undone, names, cloud).await;
     undone.into_iter().map(|undone| undone.and_then(Undone::end)).collect()

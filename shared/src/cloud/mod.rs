@@ -21,6 +21,6 @@ pub use event_bus::{EventBus, MAX_BATCH, MAX_BATCH_BYTES, Message, NamedBus};
 pub use instances::Instances;
 pub use readings::{MAX_READING_AGE, PermissionReadings, Readings};
 pub use view::{
-    ImageListing, ImageReader, PermissionReader, RecycleBinReader, ReferenceReader, SnapshotReader,
-    SnapshotScope, SourceAnswer, TagReader, View,
+    ASKED_TOGETHER, ImageListing, ImageReader, PermissionReader, RecycleBinReader, ReferenceReader,
+    SnapshotReader, SnapshotScope, SourceAnswer, TagReader, View,
 };

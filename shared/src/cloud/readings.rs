@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::model::{ImageId, LaunchPermission, SnapshotId};
 
-/// How old a reading may be when a step is taken that rests on it.
+/// How old a reading may be when the check of a batch begins whose steps rest on it.
 pub const MAX_READING_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// With whom images and snapshots are shared, as far as a run has read it. That takes a call for each,

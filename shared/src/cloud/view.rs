@@ -66,8 +66,8 @@ pub trait ImageReader: Send + Sync {
     /// Lists every image that the account owns, disabled ones too.
     async fn list_images(&self) -> Result<ImageListing, CloudError>;
 
-    /// Returns those of the account's own images with these ids that still exist, disabled or not, in
-    /// no order. Up to 200 cost one call; no ids are done without one.
+    /// Returns those of the account's own images with these ids that still exist, disabled or not, in no
+    /// particular order. Up to 200 cost one call; no ids are done without one.
     async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError>;
 
     /// Returns the image as it is now, disabled or not, whoever owns it; `None` when it no longer
@@ -81,7 +81,7 @@ pub trait SnapshotReader: Send + Sync {
     /// Lists the account's own snapshots.
     async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError>;
 
-    /// Returns those of the account's own snapshots with these ids that still exist, in no order. Up to
+    /// Returns those of the account's own snapshots with these ids that still exist, in no particular order. Up to
     /// 200 cost one call; no ids are done without one.
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError>;
 
@@ -105,6 +105,9 @@ pub trait PermissionReader: Send + Sync {
     ) -> Result<Vec<VolumePermission>, CloudError>;
 }
 
+/// About how many images one call of [`ReferenceReader::find_references_to`] asks.
+pub const ASKED_TOGETHER: usize = 10;
+
 /// Reads what uses images and snapshots.
 #[async_trait]
 pub trait ReferenceReader: Send + Sync {
@@ -112,7 +115,7 @@ pub trait ReferenceReader: Send + Sync {
     async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer>;
 
     /// Returns what the provider itself knows to refer to any of `images`: instances that are not
-    /// terminated, launch templates, parameters, image recipes. Ten images cost one call.
+    /// terminated, launch templates, parameters, image recipes. [`ASKED_TOGETHER`] images cost one call.
     async fn find_references_to(
         &self,
         images: &[ImageId],

@@ -10,7 +10,7 @@ use super::permissions::{
 };
 use super::read_each::{ReadResult, Response, note_failure, read_each, store_each};
 use super::read_retention_rules;
-use crate::cloud::{PermissionReadings, View};
+use crate::cloud::{ASKED_TOGETHER, PermissionReadings, View};
 use crate::model::{Image, ImageId, ImageState, Inventory, Reference, SnapshotId, Source};
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
@@ -19,8 +19,6 @@ use crate::plan::{Action, Decision, Plan, plan};
 use crate::policy::{Check, Policy, SharedSnapshots};
 use crate::progress::RunContext;
 
-/// How many images one call asks about.
-const ASKED_TOGETHER: usize = 10;
 /// About how many images that only wait the provider is asked in one run: at ten a call, what its bucket
 /// gives at once. The others are asked about when their step is due.
 const MAX_WAITING_ASKED: usize = 500;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// Measures how long a run has taken. The time of day is none of its business.
 pub trait Clock: Sync {
-    /// How much time has passed since some fixed moment. It never goes back.
+    /// How much time has passed since some fixed moment, the time included in which the computer slept.
     fn elapsed(&self) -> Duration;
 }
 

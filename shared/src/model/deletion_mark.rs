@@ -23,12 +23,11 @@ pub struct DeletionMark {
 
 impl DeletionMark {
     /// Whether a snapshot that was begun at `started_at` is younger than the mark: then it is a copy, and
-    /// the tag was copied with it.
-    pub fn is_copied_to(&self, started_at: Timestamp) -> bool {
+    /// the tag was copied with it. Only one that `may_be_copy` may have been begun a little before, too.
+    pub fn is_copied_to(&self, started_at: Timestamp, may_be_copy: bool) -> bool {
+        let skew = if may_be_copy { MAX_TAG_SKEW } else { SignedDuration::ZERO };
         match self.marked_at {
-            Some(marked_at) => {
-                marked_at.checked_sub(MAX_TAG_SKEW).is_ok_and(|latest| started_at > latest)
-            }
+            Some(marked_at) => marked_at.checked_sub(skew).is_ok_and(|latest| started_at > latest),
             None => started_at > self.due,
         }
     }
@@ -74,14 +73,16 @@ mod tests {
         let mark = |text: &str| text.parse::<DeletionMark>().unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let dated = mark("2026-12-08T12:00:00Z marked 2026-12-01T12:00:00Z");
-        for (started_at, copied) in [
-            ("2026-12-01T11:00:00Z", false),
-            ("2026-12-01T11:00:01Z", true),
-            ("2026-12-02T00:00:00Z", true),
+        for (started_at, is_younger, may_be_younger) in [
+            ("2026-12-01T11:00:00Z", false, false),
+            ("2026-12-01T11:00:01Z", false, true),
+            ("2026-12-01T12:00:00Z", false, true),
+            ("2026-12-01T12:00:01Z", true, true),
         ] {
-            assert_eq!(dated.is_copied_to(at(started_at)), copied, "{started_at}");
+            assert_eq!(dated.is_copied_to(at(started_at), false), is_younger, "{started_at}");
+            assert_eq!(dated.is_copied_to(at(started_at), true), may_be_younger, "{started_at}");
         }
-        assert!(!mark("2026-12-08T12:00:00Z").is_copied_to(at("2026-12-02T00:00:00Z")));
-        assert!(mark("2026-12-08T12:00:00Z").is_copied_to(at("2026-12-09T00:00:00Z")));
+        assert!(!mark("2026-12-08T12:00:00Z").is_copied_to(at("2026-12-02T00:00:00Z"), true));
+        assert!(mark("2026-12-08T12:00:00Z").is_copied_to(at("2026-12-09T00:00:00Z"), false));
     }
 }

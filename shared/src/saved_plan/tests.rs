@@ -184,7 +184,7 @@ fn snapshots() -> Inventory {
         format!(
             r#"{{"snapshot_id":"snap-{n}","volume_id":"vol-1","locked":false,"shared_with":[],"started_at":"2026-01-01T00:00:00Z",
                 "description":"Created by CreateImage(i-1) for ami-{n}","tags":{{"image-steward:image":"ami-{n}",
-                "image-steward:snapshot":"snap-{n}","image-steward:delete-after":"{due}"{more}}}}}"#
+                "image-steward:delete-after":"{due}"{more}}}}}"#
         )
     };
     let all =

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use self::orphan::Origin;
 pub(super) use self::orphan::attributed_to;
+use self::orphan::has_volume;
 pub use self::orphan::made_for;
 pub use self::reason::{SnapshotCap, SnapshotReason};
 use super::protect::{Recovery, manager_by_tags, opt_out};
@@ -369,15 +370,17 @@ pub fn due(
     let value = snapshot.tags.get(&policy.tag_names.delete_after).unwrap_or_default();
     match value.parse::<DeletionMark>() {
         Err(_) => kept.push(SnapshotReason::DateUnreadable { value: value.to_owned() }),
-        Ok(mark) => match snapshot.started_at.filter(|at| mark.is_copied_to(*at)) {
-            Some(started_at) => {
-                let at = mark.marked_at.unwrap_or(mark.due);
-                kept.push(SnapshotReason::MarkCopied { at, started_at });
+        Ok(mark) => {
+            match snapshot.started_at.filter(|at| mark.is_copied_to(*at, !has_volume(snapshot))) {
+                Some(started_at) => {
+                    let at = mark.marked_at.unwrap_or(mark.due);
+                    kept.push(SnapshotReason::MarkCopied { at, started_at });
+                }
+                None if mark.due > now => kept.push(SnapshotReason::NotBefore { at: mark.due }),
+                None if kept.is_empty() => return Ok(mark.due),
+                None => {}
             }
-            None if mark.due > now => kept.push(SnapshotReason::NotBefore { at: mark.due }),
-            None if kept.is_empty() => return Ok(mark.due),
-            None => {}
-        },
+        }
     }
     Err(kept)
 }

@@ -112,6 +112,11 @@ pub(super) fn apply_caps(
     }
 }
 
+/// Whether EC2 says which volume `snapshot` was made of: then it is no copy.
+pub(super) fn has_volume(snapshot: &Snapshot) -> bool {
+    snapshot.volume_id.as_deref().is_some_and(|volume| volume != NO_VOLUME)
+}
+
 /// The image that a snapshot was made for, as EC2 has it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -125,7 +130,7 @@ impl Origin {
     /// `None` when EC2 does not say that `snapshot` was made for an image.
     pub(super) fn of(snapshot: &Snapshot) -> Option<Self> {
         let hint = hint(snapshot.description.as_deref()?)?;
-        let has_volume = snapshot.volume_id.as_deref().is_some_and(|volume| volume != NO_VOLUME);
+        let has_volume = has_volume(snapshot);
         Some(match hint {
             // A copied snapshot has no volume of its own. What CopyImage made has none either, but
             // its description is not handed on by CopySnapshot, which writes one of its own.
