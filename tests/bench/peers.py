@@ -199,13 +199,19 @@ def calls_by_name(size: int, found: Measured) -> str:
 
 
 def text_of(
-    measured: dict[int, Measured], chosen: list[Tool], rows: list[Row], repeat: int
+    measured: dict[int, Measured],
+    chosen: list[Tool],
+    rows: list[Row],
+    repeats: dict[int, int],
 ) -> str:
     """The whole section of the page."""
     today = datetime.now(UTC).date().isoformat()
+    medians = " and ".join(
+        f"{repeat} for {size:,} images" for size, repeat in repeats.items()
+    )
     taken = (
-        f"Taken on {today} on {os.cpu_count()} cores ({processor()}), medians of {repeat}, "
-        f"and the most lost images; each call takes {LATENCY * 1000:.0f} ms."
+        f"Taken on {today} on {os.cpu_count()} cores ({processor()}), medians of "
+        f"{medians}, and the most lost images; each call takes {LATENCY * 1000:.0f} ms."
     )
     parts = [taken, *(table(size, found, chosen) for size, found in measured.items())]
     largest = max(measured)
@@ -237,11 +243,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, required=True)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
-    parser.add_argument("--repeat", type=int, default=REPEAT)
+    parser.add_argument(
+        "--repeat", default=str(REPEAT), help="how often, or how often for each size"
+    )
     parser.add_argument("--tools", help="some of them, with commas")
     parser.add_argument("--write", type=Path, help="a page with a marked section")
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
+    repeat = [int(one) for one in options.repeat.split(",")]
+    if len(repeat) not in (1, len(sizes)):
+        parser.error(f"--repeat: write one number, or {len(sizes)} with commas")
+    repeats = dict(zip(sizes, repeat * (len(sizes) // len(repeat)), strict=True))
     tools = Tools(options.binaries.resolve())
     chosen = tools.all()
     if options.tools:
@@ -256,14 +268,14 @@ def main() -> int:
     began = time.monotonic()
     with Account() as account:
         measured = {
-            size: measure(account, tools, chosen, size, options.repeat)
-            for size in sizes
+            size: measure(account, tools, chosen, size, repeat)
+            for size, repeat in repeats.items()
         }
     say(f"done in {(time.monotonic() - began) / 60:.0f} minutes")
     rows = []
     if any(tool.key == OURS for tool in chosen):
         rows = [row for size in measured for row in targets(size, measured[size])]
-    text = text_of(measured, chosen, rows, options.repeat)
+    text = text_of(measured, chosen, rows, repeats)
     print(text)
     if options.write:
         replace_section(options.write, "other tools", text)
