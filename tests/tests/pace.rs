@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 use steward::apply::{Outcome, StepKind};
 use steward::jobs::{Job, Mode};
-use steward::model::AccountRegion;
+use steward::model::{AccountRegion, Tags};
 use steward::policy::Policy;
-use steward::progress::{NoProgress, RunContext};
+use steward::progress::RunContext;
 use steward_aws::{Aws, Connect, RateLimit, connect};
 use steward_tests::fleet::{Fleet, FleetImage, FleetInstance};
 use steward_tests::standin::Standin;
@@ -51,7 +51,7 @@ fn enabled(now: Timestamp, count: u32) -> Fleet {
     fleet.images.drain(..(DOOMED - count) as usize);
     for image in &mut fleet.images {
         image.state = "available".to_owned();
-        image.tags = [].into_iter().collect::<steward::model::Tags>();
+        image.tags = Tags::default();
         image.deprecation_time = None;
     }
     fleet

@@ -38,7 +38,7 @@ impl Bucket {
     ///
     /// `n` calls then take `(n - 0.98 × capacity) / (0.99 × refill)` seconds, where a bucket that
     /// is emptied to the last token allows `(n - capacity) / refill`: at most 1.05 times as much
-    /// from 1.75 times the capacity on, which are 175 images to deregister.
+    /// from 2.5 times the capacity on, which are 250 images to deregister.
     fn quota(&self, scale: NonZeroU32) -> Option<Quota> {
         let scale = scale.get();
         let burst = NonZeroU32::new(self.capacity * 98 / 100)?;
@@ -138,7 +138,7 @@ mod tests {
         for call in ApiCall::ALL.iter().copied() {
             let bucket = call.bucket();
             let quota = bucket.quota(NonZeroU32::MIN).unwrap();
-            let calls = f64::from(bucket.capacity) * 1.75;
+            let calls = f64::from(bucket.capacity) * 2.5;
             let ours = (calls - f64::from(quota.burst_size().get()))
                 * quota.replenish_interval().as_secs_f64();
             let allowed = (calls - f64::from(bucket.capacity)) / f64::from(bucket.refill);

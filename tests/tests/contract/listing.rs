@@ -356,7 +356,7 @@ pub async fn a_denied_reading_names_the_permission<A: Account>() {
         (port.list_images().await.unwrap_err(), images),
         (port.find_image(&one).await.unwrap_err(), images),
         (port.find_launch_permissions(&one).await.unwrap_err(), attribute),
-        (port.find_instances_of(&[one.clone()]).await.unwrap_err(), instances),
+        (port.find_instances_of(std::slice::from_ref(&one)).await.unwrap_err(), instances),
         (port.find_instance_tags(&"i-00000001".parse().unwrap()).await.unwrap_err(), instances),
         (port.list_snapshots(&SnapshotScope::Own).await.unwrap_err(), snapshots),
         (port.find_snapshots(&[snapshot("snap-00000001")]).await.unwrap_err(), snapshots),

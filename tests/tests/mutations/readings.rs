@@ -10,8 +10,8 @@ use steward::cloud::{
     SnapshotReader, SnapshotScope, TagReader,
 };
 use steward::model::{
-    ComputeEnvironments, Image, ImageState, Instance, InstanceState, Reference, ReferenceScope,
-    Snapshot, TemplateVersions,
+    ComputeEnvironments, Image, ImageId, ImageState, Instance, InstanceState, Reference,
+    ReferenceScope, Snapshot, TemplateVersions,
 };
 use steward_aws::Aws;
 use steward_tests::fleet::Fleet;
@@ -67,6 +67,16 @@ pub const READINGS: &[PortReading] = &[
         },
     },
     PortReading {
+        name: "find_images",
+        read: |aws| {
+            Box::pin(async {
+                let ids = ["ami-00000000000000001", "ami-00000000000000002"];
+                let ids = ids.map(|id| id.parse().unwrap());
+                Ok(images(aws.find_images(&ids).await?))
+            })
+        },
+    },
+    PortReading {
         name: "list_references",
         read: |aws| Box::pin(references_in(aws, TemplateVersions::DefaultAndLatest)),
     },
@@ -90,8 +100,8 @@ pub const READINGS: &[PortReading] = &[
         name: "find_instances_of",
         read: |aws| {
             Box::pin(async {
-                let id = "ami-00000000000000001".parse().unwrap();
-                let found = aws.find_instances_of(&[id.clone()]).await?;
+                let id: ImageId = "ami-00000000000000001".parse().unwrap();
+                let found = aws.find_instances_of(&[id]).await?;
                 Ok(Finding::keeping(found.iter().map(reference)))
             })
         },
