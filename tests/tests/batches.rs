@@ -104,6 +104,11 @@ fn assert_recent(fake: &Fake) {
                     assert!(read <= MAX_READING_AGE, "{image} at {at:?}: {read:?}");
                 }
             }
+            Call::Disable(image) => {
+                let checked =
+                    age(&|call| matches!(call, Call::FindImages(ids) if ids.contains(image)));
+                assert!(checked <= MAX_CHECK_AGE, "{image} at {at:?}: {checked:?}");
+            }
             Call::DeleteSnapshot(snapshot) => {
                 let checked =
                     age(&|call| matches!(call, Call::FindSnapshots(ids) if ids.contains(snapshot)));
@@ -151,6 +156,25 @@ fn where_removals_have_to_wait_their_images_are_checked_again() {
         let outcome = sweep(&fake);
         assert_eq!(outcome.images_done(StepKind::Deregister).count(), IMAGES, "{turn} ms");
         assert!(batches(&fake).len() > 3, "{turn} ms");
+        assert_recent(&fake);
+    }
+}
+
+#[test]
+fn disabling_rests_on_a_recent_check_too() {
+    let policy = Policy::parse(
+        "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n\
+         retire = { deprecate_after = \"never\", disable_after = \"0d\", deregister_after = \"7d\" }\n\
+         [safety]\nmax_per_run = 1000\nmax_fraction = 1.0\nmin_references = 0\n",
+        "batches",
+    )
+    .unwrap();
+    for turn in [200, 1_000] {
+        let fake = account(IMAGES);
+        fake.take_time(millis(20), millis(turn));
+        let outcome = sweep_by(&fake, &policy, now());
+        assert_eq!(outcome.images_done(StepKind::Disable).count(), IMAGES, "{turn} ms");
+        assert_eq!(batches(&fake).len() > 3, turn > 200, "{turn} ms");
         assert_recent(&fake);
     }
 }

@@ -191,21 +191,21 @@ async fn a_call_takes_effect_whose_answer_nobody_hears() {
     fake.plug_in();
     fake.unplug_in_call(1);
     no_answer(fake.list_images().await);
-    no_answer(fake.disable(&id("ami-2")).await);
+    no_answer(fake.disable(&id("ami-2"), FRESH).await);
     assert_eq!(fake.world().images[0].state, "available");
     // Nobody hears of a refusal either, and it changes nothing.
     for refused in ["ami-1", "ami-9"] {
         fake.plug_in();
         fake.unplug_in_call(1);
-        no_answer(fake.disable(&id(refused)).await);
+        no_answer(fake.disable(&id(refused), FRESH).await);
         fake.plug_in();
         fake.fail("ec2:DisableImage", 1, "InternalError");
         fake.unplug_in_call(1);
-        no_answer(fake.disable(&id("ami-2")).await);
+        no_answer(fake.disable(&id("ami-2"), FRESH).await);
     }
     assert_eq!(fake.world().images[0].state, "available");
     fake.plug_in();
-    fake.disable(&id("ami-2")).await.unwrap();
+    fake.disable(&id("ami-2"), FRESH).await.unwrap();
 }
 
 #[tokio::test]
@@ -271,7 +271,7 @@ async fn each_step_is_a_change_and_each_look_is_none() {
     fake.deprecate(&one, time).await.unwrap();
     fake.cancel_deprecation(&one).await.unwrap();
     fake.share(&one, std::slice::from_ref(&with)).await.unwrap();
-    fake.disable(&one).await.unwrap();
+    fake.disable(&one, FRESH).await.unwrap();
     fake.enable(&one).await.unwrap();
     fake.recover_image(&one).await.unwrap_err();
     fake.recover_snapshot(&snapshot).await.unwrap_err();

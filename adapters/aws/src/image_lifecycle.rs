@@ -34,10 +34,17 @@ impl ImageWriter for Aws {
         self.unless(done, image, |image| image.deprecation_time.is_none()).await
     }
 
-    async fn disable(&self, image: &ImageId) -> Result<(), CloudError> {
+    async fn disable(
+        &self,
+        image: &ImageId,
+        check: Freshness<'_>,
+    ) -> Result<Option<()>, CloudError> {
         let request = self.clients.ec2.disable_image().image_id(image.as_str());
-        let done = self.send(ApiCall::DisableImage, request.send()).await.map(|_| ());
-        self.unless(done, image, |image| image.state == ImageState::Disabled).await
+        let Some(done) = self.send_if(check, ApiCall::DisableImage, request.send()).await else {
+            return Ok(None);
+        };
+        let done = done.map(|_| ());
+        self.unless(done, image, |image| image.state == ImageState::Disabled).await.map(Some)
     }
 
     async fn enable(&self, image: &ImageId) -> Result<(), CloudError> {

@@ -122,8 +122,8 @@ impl Aws {
         request.await.map_err(|error| error::failed(call, &error))
     }
 
-    /// The same for a removal, which is sent only if its `check` is still fresh when it may be made. The
-    /// SDK may repeat it later than that.
+    /// The same for a step that is taken only if its `check` is still fresh when the call may be made.
+    /// The SDK may repeat it later than that.
     async fn send_if<T, E>(
         &self,
         check: Freshness<'_>,

@@ -241,10 +241,7 @@ impl ImageRun<'_> {
         if self.is_over() {
             return Ok(Some(StepResult::NotReached));
         }
-        if !is_fresh() {
-            return Ok(None);
-        }
-        self.cloud.disable(image).await?;
-        Ok(Some(StepResult::Done))
+        let disabled = self.cloud.disable(image, is_fresh).await?;
+        Ok(disabled.map(|()| StepResult::Done))
     }
 }

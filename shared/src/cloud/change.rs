@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use super::{CloudError, View};
 use crate::model::{ImageId, LaunchPermission, ResourceId, SnapshotFate, SnapshotId, Tags};
 
-/// Says whether what a removal rests on was checked so recently that the removal may be sent. It is
-/// asked right before sending, because a call may wait for its turn.
+/// Says whether what a step rests on was checked so recently that its call may be sent. It is asked right
+/// before sending, because a call may wait for its turn.
 pub type Freshness<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// Reading and changing.
@@ -54,9 +54,14 @@ pub trait ImageWriter: Send + Sync {
     /// Cancels the deprecation of `image`. None is no error.
     async fn cancel_deprecation(&self, image: &ImageId) -> Result<(), CloudError>;
 
-    /// Disables `image`: nobody can launch it, and **its launch permissions are gone for good**.
-    /// Disabled already counts as done.
-    async fn disable(&self, image: &ImageId) -> Result<(), CloudError>;
+    /// Disables `image`, if its check is still fresh when the call's turn comes: nobody can launch it,
+    /// and **its launch permissions are gone for good**. Disabled already counts as done. `None` when the
+    /// check is too old by then: nothing was sent.
+    async fn disable(
+        &self,
+        image: &ImageId,
+        check: Freshness<'_>,
+    ) -> Result<Option<()>, CloudError>;
 
     /// Enables `image` again, without the launch permissions that it once had. Available already
     /// counts as done.

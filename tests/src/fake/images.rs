@@ -79,14 +79,22 @@ impl ImageWriter for Fake {
         })
     }
 
-    async fn disable(&self, image: &ImageId) -> Result<(), CloudError> {
-        self.changing(Call::Disable(image.clone()), |inner| {
+    async fn disable(
+        &self,
+        image: &ImageId,
+        check: Freshness<'_>,
+    ) -> Result<Option<()>, CloudError> {
+        if !self.turn_comes(check) {
+            return Ok(None);
+        }
+        let done = self.changing(Call::Disable(image.clone()), |inner| {
             inner.change_image("ec2:DisableImage", image, |image| {
                 image.state = "disabled".into();
                 image.unshare();
                 Ok(())
             })
-        })
+        });
+        done.map(Some)
     }
 
     async fn enable(&self, image: &ImageId) -> Result<(), CloudError> {

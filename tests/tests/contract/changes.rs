@@ -198,7 +198,7 @@ pub async fn what_may_not_be_deregistered_stays<A: Account>() {
     assert_eq!(image_ids(&account.world().await), ["ami-00000001", "ami-00000002"]);
 }
 
-/// A removal that rests on a check that is too old by now is not sent.
+/// What rests on a check that is too old by now is not sent.
 pub async fn removals_with_an_old_check_are_not_sent<A: Account>() {
     let account = A::with(pair()).await;
     let before = account.world().await;
@@ -207,6 +207,7 @@ pub async fn removals_with_an_old_check_are_not_sent<A: Account>() {
     let done = port.deregister(&first, SnapshotFate::DeleteWithImage, old).await.unwrap();
     assert_eq!(done, None);
     assert_eq!(port.delete_snapshot(&snapshot("snap-00000003"), old).await.unwrap(), None);
+    assert_eq!(port.disable(&first, old).await.unwrap(), None);
     assert_eq!(account.world().await, before);
 }
 
