@@ -13,8 +13,8 @@ VENV := .venv
 # written when a group is installed, so that a command installs only the group that it needs, and again
 # only when its file has changed.
 GROUPS := deployed check test demo browser lock
-# What image-steward is measured against. It shares no version with the others, so that it is as its
-# makers wish, and has an environment of its own.
+# The tools for `make bench-peers`. They have their own environment, so that their versions do not
+# depend on ours.
 PEERS := $(VENV)/peers/.installed
 DEMO := $(VENV)/.installed-demo
 TESTS := $(VENV)/.installed-test
@@ -161,7 +161,7 @@ crash: | prerequisites ## Stop a run after every single call, for 2,000 random f
 	STEWARD_CASES=$${STEWARD_CASES:-2000} cargo test -p steward-tests --no-default-features $(LOCKED) \
 	  --profile fast --test properties crash -- --nocapture
 
-soak: ## The same for 20,000 others, another choice each time
+soak: ## The same for 20,000 new random cases
 	STEWARD_CASES=20000 $(MAKE) crash
 
 attacker: | prerequisites ## Forge tags, templates and events, and copy with all tags, in 3,000 random accounts; STEWARD_SEED for others

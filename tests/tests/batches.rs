@@ -105,9 +105,15 @@ fn assert_recent(fake: &Fake) {
                 }
             }
             Call::Disable(image) => {
-                let checked =
-                    age(&|call| matches!(call, Call::FindImages(ids) if ids.contains(image)));
-                assert!(checked <= MAX_CHECK_AGE, "{image} at {at:?}: {checked:?}");
+                for checked in [
+                    age(&|call| matches!(call, Call::FindImages(ids) if ids.contains(image))),
+                    age(&|call| matches!(call, Call::FindInstancesOf(ids) if ids.contains(image))),
+                    age(
+                        &|call| matches!(call, Call::FindReferencesTo(ids, _) if ids.contains(image)),
+                    ),
+                ] {
+                    assert!(checked <= MAX_CHECK_AGE, "{image} at {at:?}: {checked:?}");
+                }
             }
             Call::DeleteSnapshot(snapshot) => {
                 let checked =

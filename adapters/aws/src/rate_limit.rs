@@ -34,7 +34,7 @@ pub enum RateLimit {
 }
 
 impl Bucket {
-    /// 98 % of what the bucket holds, and 99 % of what flows in, `scale` times.
+    /// At most 98 % of what the bucket holds, and 99 % of what flows in, `scale` times.
     ///
     /// `n` calls then take `(n - 0.98 × capacity) / (0.99 × refill)` seconds, where a bucket that
     /// is emptied to the last token allows `(n - capacity) / refill`: at most 1.05 times as much

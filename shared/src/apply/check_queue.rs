@@ -60,6 +60,7 @@ impl<T: Clone> CheckQueue<T> {
         results: Vec<Option<R>>,
     ) -> Vec<(T, Option<R>)> {
         let length = batch.0.len();
+        debug_assert_eq!(results.len(), length, "one result for each");
         let (mut ended, mut stale) = (Vec::with_capacity(length), Vec::new());
         for (one, result) in batch.0.into_iter().zip(results) {
             let checks = one.checks + 1;
@@ -74,8 +75,14 @@ impl<T: Clone> CheckQueue<T> {
             0 => MAX_BATCH.min(2 * self.size),
             stale => (length - stale).max(1),
         };
-        self.stale_batches = if stale.len() == length { self.stale_batches + 1 } else { 0 };
-        stale.into_iter().rev().for_each(|one| self.due.push_front(one));
+        let all_stale = stale.len() == length;
+        self.stale_batches = if all_stale { self.stale_batches + 1 } else { 0 };
+        if all_stale {
+            // Behind the others: one that is slow must not keep them from being tried.
+            self.due.extend(stale);
+        } else {
+            stale.into_iter().rev().for_each(|one| self.due.push_front(one));
+        }
         if self.stale_batches >= MAX_STALE_BATCHES {
             tracing::warn!(left = self.due.len(), "checks grow too old before their turn comes");
             ended.extend(self.due.drain(..).map(|one| (one.resource, None)));

@@ -37,7 +37,8 @@ pub use self::undo::{RestoreStep, SharedAgain, share_again, undo};
 /// How many images or snapshots are worked on at once. With a round trip of some 100 ms this is more
 /// than the 5 removals a second that the provider allows in the long run.
 const IN_FLIGHT: usize = 8;
-/// New work is begun only while more time than this is left: enough for the calls of one image.
+/// New work is begun only while more time than this is left: enough for the check and the steps of one
+/// batch, of which each call looks whether there is any time left.
 pub(crate) const MARGIN: Duration = Duration::from_secs(15);
 
 /// Whether a run may change anything.

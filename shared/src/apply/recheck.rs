@@ -28,7 +28,7 @@ pub(super) const MAX_BATCH: usize = 20;
 /// How long the check of a batch counts. At EC2's 5 deregistrations a second, a full batch takes 4
 /// seconds.
 pub(super) const MAX_CHECK_AGE: Duration = Duration::from_secs(5);
-/// How often listings are tried that cannot be read.
+/// How often listings are tried in one run that cannot be read.
 const MAX_FAILED_LISTINGS: u8 = 3;
 
 /// Reads what the steps of a run rest on.
@@ -97,12 +97,14 @@ impl<'a> Rechecker<'a> {
     /// Reads what the steps of `batch` rest on: first what may be minutes old, if it is older than
     /// that, then the images, their snapshots and what refers to them.
     pub(super) async fn check(&mut self, batch: &[&Decision]) -> BatchCheck {
-        self.read_listings().await;
-        if let Some(error) = self.listings.as_ref().and_then(Listings::error) {
-            return BatchCheck::failed(self.context.elapsed(), error);
-        }
+        // Reading permissions may take long, and listings must not grow old meanwhile.
         let unread = self.read_permissions(batch).await;
+        self.read_listings().await;
         let began = self.context.elapsed();
+        let listed = self.listings.as_ref().map(|listings| &listings.references);
+        if let Some(Err(error)) = listed {
+            return BatchCheck::failed(began, error);
+        }
         let (ids, snapshots): (Vec<_>, Vec<_>) =
             batch.iter().map(|one| (one.image_id.clone(), snapshots_of(one))).unzip();
         let snapshots: BTreeSet<SnapshotId> = snapshots.into_iter().flatten().cloned().collect();
@@ -247,25 +249,24 @@ impl<'a> Rechecker<'a> {
             if let Some(error) = check.unread.snapshots.get(id) {
                 return Err(error.clone());
             }
-            let protected = found.get(id).is_some_and(|snapshot| {
-                !protections_of(snapshot, self.policy, self.plan.planned_at).is_empty()
-            });
-            let exists = found.contains_key(id);
-            if protected || !held.reasons(id).is_empty() || self.keeps_shared(id, exists, check) {
+            // One that was not found may be there all the same.
+            let Some(snapshot) = found.get(id) else { return Ok(SnapshotFate::DeleteLater) };
+            let protections = protections_of(snapshot, self.policy, self.plan.planned_at);
+            let is_held = !held.reasons(id).is_empty() || !protections.is_empty();
+            if is_held || self.keeps_shared(id, check) {
                 return Ok(SnapshotFate::DeleteLater);
             }
         }
         Ok(removal.fate)
     }
 
-    /// Whether the snapshot is kept because it is shared, or may be. One that neither `exists` nor has
-    /// permissions is gone.
-    fn keeps_shared(&self, snapshot: &SnapshotId, exists: bool, check: &BatchCheck) -> bool {
+    /// Whether the snapshot is kept because it is shared, or may be.
+    fn keeps_shared(&self, snapshot: &SnapshotId, check: &BatchCheck) -> bool {
         let with = match self.policy.safety.shared_snapshots {
             SharedSnapshots::Retire => return false,
             SharedSnapshots::Keep => self.permissions.snapshots.recent(snapshot, check.began),
         };
-        with.map_or(exists, |with: &[LaunchPermission]| {
+        with.is_none_or(|with: &[LaunchPermission]| {
             for_others(with, Some(&self.plan.account)).next().is_some()
         })
     }

@@ -95,10 +95,10 @@ impl SnapshotRun<'_> {
         let failed = |error: CloudError| -> Vec<DeletionEnd> {
             vec![Some((StepKind::Recheck, Err(error))); ids.len()]
         };
+        let unread = self.read_permissions(ids).await;
         if let Err(error) = self.read_held().await {
             return failed(error);
         }
-        let unread = self.read_permissions(ids).await;
         let began = self.context.elapsed();
         let found: HashMap<SnapshotId, Snapshot> = match self.cloud.find_snapshots(ids).await {
             Ok(found) => found.into_iter().map(|one| (one.snapshot_id.clone(), one)).collect(),

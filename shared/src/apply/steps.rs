@@ -123,7 +123,7 @@ impl ImageRun<'_> {
                 Err(error) => steps[at] = Err(Err((StepKind::Recheck, error))),
             }
         }
-        // Those that are denied in one batch must not keep the next one from being tried.
+        // A budget for failures of their own: what may not be tagged in one batch must not stop the next.
         let batches = &TagBatches::new(self.cloud, self.plan.planned_at);
         let mut writes = stream::iter(writes.into_calls())
             .map(|(tags, at, resources)| async move {
@@ -136,7 +136,11 @@ impl ImageRun<'_> {
             .buffer_unordered(IN_FLIGHT);
         while let Some((at, resources, results)) = writes.next().await {
             let Some(results) = results else {
-                at.into_iter().for_each(|at| steps[at] = Err(Ok(StepResult::NotReached)));
+                for at in at {
+                    if steps[at].is_ok() {
+                        steps[at] = Err(Ok(StepResult::NotReached));
+                    }
+                }
                 continue;
             };
             for ((at, resource), result) in at.into_iter().zip(resources).zip(results) {

@@ -1,5 +1,6 @@
 //! Writing one set of tags on many resources.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
@@ -49,6 +50,23 @@ impl<'a> TagBatches<'a> {
     /// Sets `tags` on every resource, with one result for each. What was not tried by itself,
     /// because enough calls of the run have failed, failed with the error of its batch.
     pub(crate) async fn set_tags(
+        &self,
+        resources: &[ResourceId],
+        tags: &Tags,
+    ) -> Vec<Result<(), CloudError>> {
+        // What EC2 does with an id that is there twice is not documented.
+        let unique: BTreeSet<&ResourceId> = resources.iter().collect();
+        if unique.len() == resources.len() {
+            return self.set_unique(resources, tags).await;
+        }
+        let unique: Vec<ResourceId> = unique.into_iter().cloned().collect();
+        let results = self.set_unique(&unique, tags).await;
+        let results: BTreeMap<&ResourceId, Result<(), CloudError>> =
+            unique.iter().zip(results).collect();
+        resources.iter().filter_map(|one| results.get(one).cloned()).collect()
+    }
+
+    async fn set_unique(
         &self,
         resources: &[ResourceId],
         tags: &Tags,

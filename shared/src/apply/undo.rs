@@ -191,7 +191,11 @@ async fn unmark_snapshots(
     let mut marked: Vec<(usize, ResourceId)> = Vec::new();
     for (at, (_, what)) in images.iter().enumerate() {
         if matches!(undone.get(at), Some(Ok(_))) {
-            marked.extend(what.unmark.iter().map(|snapshot| (at, snapshot.into())));
+            let snapshots = what.unmark.iter().map(ResourceId::from);
+            // Two images may share one.
+            let new = snapshots.filter(|id| marked.iter().all(|(_, known)| known != id));
+            let new: Vec<_> = new.map(|id| (at, id)).collect();
+            marked.extend(new);
         }
     }
     let keys = std::slice::from_ref(&names.delete_after);
@@ -232,8 +236,8 @@ async fn remove_state_tags(
         for (at, removed) in at.into_iter().zip(removed) {
             let Some(one) = undone.get_mut(at) else { continue };
             match (removed, &mut *one) {
-                (Ok(_), Ok(undone)) => undone.done.push(RestoreStep::StateTagsRemoved),
-                (Ok(_), Err(_)) => {}
+                (Ok(true), Ok(undone)) => undone.done.push(RestoreStep::StateTagsRemoved),
+                (Ok(_), _) => {}
                 (Err(error), _) => *one = Err(error),
             }
         }

@@ -1,4 +1,4 @@
-//! What one call a resource told, and when.
+//! Permissions that take one call for each resource, with the time of reading.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -10,9 +10,9 @@ use crate::model::{ImageId, LaunchPermission, SnapshotId};
 /// How old a reading may be when the check of a batch begins whose steps rest on it.
 pub const MAX_READING_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// With whom images and snapshots are shared, as far as a run has read it. That takes a call for each,
-/// so that each is read once, and again only if the reading is older than [`MAX_READING_AGE`] when a
-/// step is taken.
+/// With whom images and snapshots are shared, as far as a run has read it. That takes a call for each, so
+/// that each is read once, and again if the reading would be older than [`MAX_READING_AGE`] when the check
+/// of its batch begins.
 #[derive(Debug, Clone, Default)]
 pub struct PermissionReadings {
     /// Who may launch an image.

@@ -19,7 +19,7 @@ use crate::plan::{Action, Decision, Plan, plan};
 use crate::policy::{Check, Policy, SharedSnapshots};
 use crate::progress::RunContext;
 
-/// About how many images that only wait the provider is asked in one run: at ten a call, what its bucket
+/// About how many images that only wait the provider is asked for one plan: at ten a call, what its bucket
 /// gives at once. The others are asked about when their step is due.
 const MAX_WAITING_ASKED: usize = 500;
 
@@ -150,7 +150,9 @@ impl MissingEvidence {
             }
         }
         if policy.safety.references_check == Check::Required {
-            let waiting = soonest(waiting, inventory);
+            // In later rounds as many as are left.
+            let most = MAX_WAITING_ASKED.saturating_sub(asked.len());
+            let waiting = soonest(waiting, inventory, most, asked);
             let due = plan.decisions.iter().map(|one| &one.image_id);
             let wanted = due.filter(|id| going.contains(id)).chain(waiting);
             lacking.references = wanted.filter(|id| !asked.contains(*id)).cloned().collect();
@@ -179,13 +181,19 @@ fn is_deferred(decision: &Decision) -> bool {
 
 /// Those of the images that wait for their next step about which the provider is asked in one run: the
 /// disabled ones, which nobody can launch, before those whose step comes the soonest.
-fn soonest<'p>(mut waiting: Vec<&'p Decision>, inventory: &Inventory) -> Vec<&'p ImageId> {
+fn soonest<'p>(
+    mut waiting: Vec<&'p Decision>,
+    inventory: &Inventory,
+    most: usize,
+    asked: &HashSet<ImageId>,
+) -> Vec<&'p ImageId> {
     let disabled = inventory.images.iter().filter(|one| one.state == ImageState::Disabled);
     let disabled: HashSet<&ImageId> = disabled.map(|one| &one.image_id).collect();
     waiting.sort_by_key(|one| {
         (!disabled.contains(&one.image_id), one.next.map(|next| next.at), &one.image_id)
     });
-    waiting.into_iter().take(MAX_WAITING_ASKED).map(|one| &one.image_id).collect()
+    let ids = waiting.into_iter().map(|one| &one.image_id);
+    ids.filter(|id| !asked.contains(*id)).take(most).collect()
 }
 
 /// The positions of those images that are `wanted`, and of which it is not known with whom they are

@@ -1,8 +1,8 @@
 //! A crash anywhere: whatever call a run stops in, the runs after it end where they would have
 //! ended without it.
 //!
-//! The run is stopped after every single call of it in turn, and once more in every call that
-//! changes something, which then takes effect while its answer is lost. `STEWARD_CASES` says for
+//! The run is stopped before every single call of it in turn, and once more in every call, which then
+//! takes effect while its answer is lost. `STEWARD_CASES` says for
 //! how many random fleets and policies: 2,000 in `make crash`, 20,000 in `make soak`, and 200 by
 //! default, because a build that is not optimised takes its time.
 
@@ -130,7 +130,7 @@ fn outlived(fake: &Fake, end: &Fleet, image: &ImageId) -> bool {
 /// How many times a run was stopped.
 #[derive(Default)]
 struct Stops {
-    after_a_call: usize,
+    before_a_call: usize,
     with_the_answer_lost: usize,
 }
 
@@ -167,7 +167,7 @@ fn check(
                 stops.with_the_answer_lost += 1;
             } else {
                 fake.unplug_after_calls(call - 1);
-                stops.after_a_call += 1;
+                stops.before_a_call += 1;
             }
             both(&fake, &policy, at);
             fake.plug_in();
@@ -225,9 +225,9 @@ fn after_a_crash_anywhere_later_runs_end_where_an_uncrashed_run_ends() {
     let result = runner.run(&worlds(), |(fleet, rules, crash_on, used)| {
         check(&fleet, &rules, crash_on, used, &mut stops.borrow_mut())
     });
-    let Stops { after_a_call, with_the_answer_lost } = stops.into_inner();
+    let Stops { before_a_call, with_the_answer_lost } = stops.into_inner();
     println!(
-        "{cases} fleets and policies; stopped {after_a_call} times before a call and {with_the_answer_lost} times \
+        "{cases} fleets and policies; stopped {before_a_call} times before a call and {with_the_answer_lost} times \
          in one, its answer lost"
     );
     if let Err(error) = result {
