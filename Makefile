@@ -143,7 +143,7 @@ demo: $(DEMO) ## Show the main job on a local AWS account, and check what it did
 	@$(VENV)/bin/python demo/demo.py
 
 # The random cases of `make test` are the same on every machine: `make soak` looks for new ones.
-SEEDED := PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1}
+SEEDED := PROPTEST_RNG_SEED=$${PROPTEST_RNG_SEED:-1} STEWARD_SEED=$${STEWARD_SEED:-30000}
 
 test: $(TESTS) ## Run all tests but those of `make e2e` and `make browser`
 	cargo build $(WORKSPACE)
