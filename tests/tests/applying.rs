@@ -45,7 +45,11 @@ fn planned(fake: &Fake) -> Plan {
 }
 
 fn applied(fake: &Fake, plan: &Plan) -> Outcome {
-    run(apply::apply(plan, PermissionReadings::default(), &policy(), fake, RunContext::UNLIMITED))
+    applied_by(&policy(), fake, plan)
+}
+
+fn applied_by(policy: &Policy, fake: &Fake, plan: &Plan) -> Outcome {
+    run(apply::apply(plan, PermissionReadings::default(), policy, fake, RunContext::UNLIMITED))
 }
 
 fn names<'a>(ids: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
@@ -166,21 +170,9 @@ fn a_shared_snapshot_that_people_keep_stays_whichever_image_goes_last() {
     for late in ["ami-2", "ami-3"] {
         let (fake, policy) = sharing(r#""image-steward:keep":"yes""#);
         fake.set(Switches::default().and_fail_about("ec2:DeregisterImage", "InternalError", late));
-        run(apply::apply(
-            &planned_by(&policy, &fake),
-            PermissionReadings::default(),
-            &policy,
-            &fake,
-            RunContext::UNLIMITED,
-        ));
+        applied_by(&policy, &fake, &planned_by(&policy, &fake));
         fake.set(Switches::default());
-        run(apply::apply(
-            &planned_by(&policy, &fake),
-            PermissionReadings::default(),
-            &policy,
-            &fake,
-            RunContext::UNLIMITED,
-        ));
+        applied_by(&policy, &fake, &planned_by(&policy, &fake));
         assert_eq!(images(&fake), ["ami-1"], "{late}");
         reaped(&policy, &fake);
         assert_eq!(snapshots(&fake), ["snap-1", "snap-9"], "{late}");
@@ -193,13 +185,7 @@ fn a_shared_snapshot_is_not_lost_when_another_hand_removes_the_second_image() {
         let (fake, policy) = sharing("");
         let plan = planned_by(&policy, &fake);
         fake.change(|fleet| fleet.images.retain(|image| image.image_id.as_str() != other));
-        run(apply::apply(
-            &plan,
-            PermissionReadings::default(),
-            &policy,
-            &fake,
-            RunContext::UNLIMITED,
-        ));
+        applied_by(&policy, &fake, &plan);
         assert_eq!(images(&fake), ["ami-1"], "{other}");
         let world = fake.world();
         let snapshots =
@@ -221,7 +207,7 @@ fn a_snapshot_that_is_kept_since_the_plan_stays_when_its_image_goes() {
             }
         }
     });
-    run(apply::apply(&plan, PermissionReadings::default(), &policy, &fake, RunContext::UNLIMITED));
+    applied_by(&policy, &fake, &plan);
     assert_eq!(images(&fake), ["ami-1"]);
     assert!(snapshots(&fake).contains(&"snap-2".to_owned()));
 }
@@ -282,13 +268,7 @@ fn stopped_after_any_call_nothing_is_changed_any_more_and_the_next_run_ends_the_
             (fake, plan)
         };
         let (whole, plan) = begin();
-        run(apply::apply(
-            &plan,
-            PermissionReadings::default(),
-            &policy,
-            &whole,
-            RunContext::UNLIMITED,
-        ));
+        applied_by(&policy, &whole, &plan);
         let calls = whole.calls().len();
         assert!(whole.changing_calls().len() >= 2, "{retire}");
         for stop in 0..calls {
@@ -305,13 +285,7 @@ fn stopped_after_any_call_nothing_is_changed_any_more_and_the_next_run_ends_the_
             assert!(changed.is_empty(), "{retire}, stopped after {stop}: {changed:?}");
             assert_eq!(outcome.failed().collect::<Vec<_>>(), [] as [&StepRecord; 0]);
             let plan = planned_by(&policy, &fake);
-            run(apply::apply(
-                &plan,
-                PermissionReadings::default(),
-                &policy,
-                &fake,
-                RunContext::UNLIMITED,
-            ));
+            applied_by(&policy, &fake, &plan);
             assert_eq!(fake.world(), whole.world(), "{retire}, stopped after {stop}");
         }
     }

@@ -261,9 +261,8 @@ fn images_that_may_not_be_tagged_do_not_keep_others_from_going() {
     }
 }
 
-/// Where it is not known which snapshot of a call is gone, none of them counts as gone.
 #[test]
-fn no_image_goes_while_its_snapshots_may_lack_their_tags() {
+fn a_snapshot_that_is_gone_does_not_cost_the_others_of_its_call_their_tags() {
     let fake = account(200);
     fake.change(|fleet| {
         for snapshot in &mut fleet.snapshots {
@@ -271,7 +270,7 @@ fn no_image_goes_while_its_snapshots_may_lack_their_tags() {
             snapshot.tags = [("image-steward:image", image.as_str())].into_iter().collect();
         }
     });
-    // So many images without room for a tag that batches are not split any more.
+    // Beside many images without room for a tag.
     let full = untaggable(&ids("ami", 1..=110), "TagLimitExceeded");
     fake.set(full.and_fail_about("ec2:CreateTags", "InvalidSnapshot.NotFound", "snap-150"));
     sweep_by(&fake, &policy("1d"), now());

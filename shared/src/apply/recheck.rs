@@ -1,7 +1,7 @@
 //! Checking images again right before their steps: the plan may be minutes old.
 //!
-//! What EC2 tells of many images in one call is read for a batch at a time, and counts for a few
-//! seconds. What it tells in listings, and what takes a call for each resource, counts for minutes.
+//! What one call returns for many images is read for a batch at a time, and is used for a few seconds.
+//! Listings, and what takes a call for each resource, are used for minutes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;

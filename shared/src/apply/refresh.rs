@@ -1,4 +1,4 @@
-//! Reading again with whom images or snapshots are shared, where that was not read lately.
+//! Reads permissions of images and snapshots that are missing or too old.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,7 +12,7 @@ use crate::cloud::{CloudError, ErrorKind, Readings};
 use crate::model::LaunchPermission;
 use crate::progress::RunContext;
 
-/// A reading that will be too old in less than this is made anew, so that it is still recent when its batch
+/// A reading that becomes too old within this time is repeated, so that it is still recent when its batch
 /// is checked.
 const LEAD: Duration = Duration::from_secs(30);
 

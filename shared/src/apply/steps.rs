@@ -67,10 +67,10 @@ impl ImageRun<'_> {
             batch.iter().map(|decision| self.step_now(decision, rechecker, check)).collect();
         self.write_state_tags(batch, &mut steps, check).await;
         stream::iter(batch.iter().zip(steps))
-            .map(|(decision, steps)| async move {
+            .map(|(decision, step)| async move {
                 let mut deleted = Vec::new();
-                let stepped = match steps {
-                    Ok(steps) => self.take_step(decision, &steps, check, &mut deleted).await?,
+                let stepped = match step {
+                    Ok(step) => self.take_step(decision, &step, check, &mut deleted).await?,
                     Err(stepped) => stepped,
                 };
                 Some((stepped, deleted))
@@ -167,8 +167,8 @@ impl ImageRun<'_> {
         let image = &decision.image_id;
         let names = &self.policy.tag_names;
         let mut writes = Vec::new();
-        let nobody = permissions_tag_value(image, &[]);
-        if let Some(save) = saved(decision).filter(|save| nobody.as_deref() != Ok(*save)) {
+        let private = permissions_tag_value(image, &[]);
+        if let Some(save) = saved(decision).filter(|save| private.as_deref() != Ok(*save)) {
             let tags = [(names.launch_permissions.as_str(), save)].into_iter().collect();
             writes.push((image.into(), tags));
         }
@@ -193,7 +193,7 @@ impl ImageRun<'_> {
     async fn take_step(
         &self,
         decision: &Decision,
-        steps: &DueStep<'_>,
+        step: &DueStep<'_>,
         check: &BatchCheck,
         deleted: &mut Vec<SnapshotId>,
     ) -> Option<Stepped> {
@@ -202,7 +202,7 @@ impl ImageRun<'_> {
         if self.is_over() {
             return Some(Ok(StepResult::NotReached));
         }
-        let (step, ended) = match *steps {
+        let (kind, ended) = match *step {
             DueStep::Disable { save, deprecation } => {
                 let names = &self.policy.tag_names;
                 let saved = [
@@ -223,7 +223,7 @@ impl ImageRun<'_> {
                 (StepKind::Deregister, done)
             }
         };
-        ended.map_err(|error| (step, error)).transpose()
+        ended.map_err(|error| (kind, error)).transpose()
     }
 
     /// Saves what disabling overwrites, sets the time that the next step counts from, and disables.

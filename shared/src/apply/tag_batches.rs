@@ -144,9 +144,28 @@ impl<'a> TagBatches<'a> {
 fn untried(error: CloudError, why: &str) -> CloudError {
     let message = format!("{}; not tried by itself: {why}", error.message);
     match error.kind {
-        // Which one is gone, nobody knows: this one may be there.
+        // It is not known which one is gone: this one may exist.
         ErrorKind::NotFound => CloudError { message, kind: ErrorKind::Other, ..error },
         ErrorKind::Denied | ErrorKind::Other => CloudError { message, ..error },
         ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Otherwise an image would be deregistered while its snapshot lacks the state tags.
+    #[test]
+    fn what_was_not_tried_is_not_gone() {
+        let error = CloudError {
+            call: "ec2:CreateTags",
+            kind: ErrorKind::NotFound,
+            code: "InvalidSnapshot.NotFound".to_owned(),
+            message: "snap-1 does not exist".to_owned(),
+        };
+        let untried = untried(error, "too many calls failed");
+        assert_eq!(untried.kind, ErrorKind::Other);
+        assert!(untried.message.contains("not tried by itself"), "{untried}");
     }
 }
