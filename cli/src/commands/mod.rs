@@ -10,6 +10,7 @@ mod plan;
 mod report;
 mod restore;
 mod simulate;
+mod stale;
 mod validate;
 
 use clap::CommandFactory;
@@ -25,6 +26,7 @@ use crate::outcome::{CommandError, Exit};
 pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandError> {
     match command {
         Command::Plan(arguments) => plan::run(arguments, context).await,
+        Command::Stale(arguments) => stale::run(arguments, context).await,
         Command::Apply(arguments) => apply::run(arguments, context).await,
         Command::Explain(arguments) => explain::run(arguments, context).await,
         Command::Report(arguments) => report::run(arguments, context).await,

@@ -3,7 +3,6 @@
 use std::path::Path;
 
 use serde::Serialize;
-use steward::model::ImageId;
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::SnapshotDecision;
 use steward::plan::{Decision, Plan};
@@ -36,43 +35,20 @@ enum JsonLine<'a> {
     Snapshot(&'a SnapshotDecision),
 }
 
-/// What keeps images.
-#[derive(Serialize)]
-struct Pins<'a> {
-    decisions: Vec<&'a Decision>,
-    unknown: Vec<ImageId>,
-}
-
-/// The references that nothing seems to need.
-#[derive(Serialize)]
-struct StaleReferences {
-    stale: Vec<report::Stale>,
-}
-
 /// Runs `plan`.
 pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::PlanArgs { policy, world, format, all, why, out, pins, stale } = arguments;
+    let args::PlanArgs { policy, world, format, all, why, out } = arguments;
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
     let from = policy.policy;
     let (policy, digest) = Policy::parse_with_digest(&text, &policy_file)?;
-    let mut loaded = load(world, &policy, &pins, context).await?;
-    if stale {
-        let found = report::stale(&loaded.plan).into_iter().map(|one| one.image_id);
-        loaded.ask_about(&found.collect::<Vec<_>>(), &policy, context).await;
-    }
+    let loaded = load(world, &policy, &[], context).await?;
     context.progress.end();
     if let Some(out) = &out {
         save(out, text, policy_file, &loaded)?;
     }
     let Loaded { mut plan, mut snapshots, .. } = loaded;
-    if stale {
-        return print_stale(&plan, format, context);
-    }
-    if !pins.is_empty() {
-        return print_pins(&plan, &pins, format, context);
-    }
     // With the plan on standard output there is no room for anything else.
     if out.as_deref().is_some_and(is_standard) {
         return Ok(exit_of(&plan, context));
@@ -131,34 +107,8 @@ fn save(out: &Path, policy: String, file: String, loaded: &Loaded) -> Result<(),
     write_private(out, &format!("{}\n", serde_json::to_string(&saved)?))
 }
 
-fn print_stale(plan: &Plan, format: ListFormat, context: &Context) -> Result<Exit, CommandError> {
-    let stale = report::stale(plan);
-    match format {
-        ListFormat::Json => print_json(&StaleReferences { stale })?,
-        ListFormat::Jsonl => print_json_lines(stale)?,
-        ListFormat::Table => print(&context.style.wrapped(&report::stale_text(plan)))?,
-    }
-    Ok(exit_of(plan, context))
-}
-
-fn print_pins(
-    plan: &Plan,
-    pins: &[ImageId],
-    format: ListFormat,
-    context: &Context,
-) -> Result<Exit, CommandError> {
-    let (decisions, unknown) = report::pins(plan, pins);
-    let all_known = unknown.is_empty();
-    match format {
-        ListFormat::Json => print_json(&Pins { decisions, unknown })?,
-        ListFormat::Jsonl => print_json_lines(decisions)?,
-        ListFormat::Table => print(&context.style.wrapped(&report::pins_text(plan, pins)))?,
-    }
-    Ok(if all_known { exit_of(plan, context) } else { Exit::Failed })
-}
-
 /// Says on standard error that a plan refuses, where the output does not.
-fn exit_of(plan: &Plan, context: &Context) -> Exit {
+pub(super) fn exit_of(plan: &Plan, context: &Context) -> Exit {
     match &plan.refusal {
         Some(refusal) => {
             context.warn(format_args!("refused: {refusal}"));

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 pub use metrics::{NAMESPACE, metrics};
 pub use plan::{Rows, notes_text, plan_text};
 pub use price::{Price, Usd};
-pub use references::{Stale, pins, pins_text, stale, stale_text};
+pub use references::{Stale, stale, stale_text};
 pub use simulation::{compared_text, simulation_text};
 pub use style::{Colours, OutputStyle};
 

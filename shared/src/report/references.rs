@@ -1,6 +1,5 @@
 //! What holds images: the opposite question to what goes.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -97,41 +96,6 @@ pub fn stale_text(plan: &Plan) -> String {
         text.push_str(
             "No group, fleet or compute environment uses these. A person or a program may all the same: \
              ask before you delete them.\n",
-        );
-    }
-    text
-}
-
-/// The decisions about `images`, and those of them that the plan does not know.
-pub fn pins<'a>(plan: &'a Plan, images: &[ImageId]) -> (Vec<&'a Decision>, Vec<ImageId>) {
-    let all: BTreeMap<&ImageId, &Decision> =
-        plan.decisions.iter().map(|decision| (&decision.image_id, decision)).collect();
-    let (mut found, mut unknown) = (Vec::new(), Vec::new());
-    for image in images {
-        match all.get(image) {
-            Some(decision) => found.push(*decision),
-            None => unknown.push(image.clone()),
-        }
-    }
-    (found, unknown)
-}
-
-/// What keeps each of `images`, for people: every reason in full.
-pub fn pins_text(plan: &Plan, images: &[ImageId]) -> String {
-    let (found, unknown) = pins(plan, images);
-    let mut text = String::new();
-    for decision in found {
-        let (image, name) = (&decision.image_id, printable(&decision.name));
-        let _ = writeln!(text, "{image} {name}: {}", decision.action.kind());
-        for reason in &decision.reasons {
-            let _ = writeln!(text, "  {}", printable(&reason.to_string()));
-        }
-    }
-    for image in unknown {
-        let _ = writeln!(
-            text,
-            "{image}: no such image in account {}, Region {}",
-            plan.account, plan.region
         );
     }
     text

@@ -1,0 +1,68 @@
+//! The arguments that several commands have.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use jiff::Timestamp;
+use steward::model::{ParseIdError, Region};
+use steward_aws::{EndpointError, check_endpoint};
+
+/// Where the policy is.
+#[derive(Debug, Args)]
+pub struct PolicyArgs {
+    /// The policy, TOML or JSON.
+    #[arg(long, value_name = "FILE", default_value = "policy.toml")]
+    pub policy: PathBuf,
+}
+
+/// Which account and Region.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Which account")]
+pub struct AwsArgs {
+    /// The Region, instead of AWS_REGION or the profile's.
+    #[arg(long, value_parser = region)]
+    pub region: Option<String>,
+    /// The profile, instead of AWS_PROFILE.
+    #[arg(long)]
+    pub profile: Option<String>,
+    /// Where the services answer, instead of AWS_ENDPOINT_URL: for a stand-in.
+    #[arg(long, value_name = "URL", value_parser = endpoint)]
+    pub endpoint_url: Option<String>,
+}
+
+fn region(text: &str) -> Result<String, ParseIdError> {
+    text.parse().map(|region: Region| region.to_string())
+}
+
+fn endpoint(text: &str) -> Result<String, EndpointError> {
+    check_endpoint(text).map(|()| text.to_owned())
+}
+
+/// The world that a command is about: an account, or a saved inventory.
+#[derive(Debug, Args)]
+pub struct WorldArgs {
+    #[command(flatten)]
+    pub place: AwsArgs,
+    /// Look at a saved inventory instead of the account.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
+    pub inventory: Option<PathBuf>,
+    /// Take this for the time (RFC 3339) instead of now.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub now: Option<Timestamp>,
+}
+
+/// How to write the result.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// A table for people, or JSON.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// How to write the result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Table,
+    Json,
+}
