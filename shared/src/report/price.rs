@@ -64,6 +64,30 @@ impl fmt::Display for Price {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usd(f64);
 
+/// From so many USD on, cents say nothing.
+const WHOLE_FROM: f64 = 10.0;
+
+impl Usd {
+    /// The amount in whole cents, for JSON.
+    pub fn rounded(self) -> f64 {
+        (self.0 * 100.0).round() / 100.0
+    }
+
+    /// The amount without the unit, in whole USD from ten on: `156`, `1,560`, `9.80`.
+    pub fn short(self) -> String {
+        match self.0 < WHOLE_FROM && self.0 > 0.0 {
+            true => format!("{:.2}", self.0),
+            false => thousands(format!("{:.0}", self.0)),
+        }
+    }
+}
+
+impl From<f64> for Usd {
+    fn from(usd: f64) -> Self {
+        Self(usd)
+    }
+}
+
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cents = format!("{:.2}", self.0);
@@ -102,5 +126,12 @@ mod tests {
         let price = Price { usd_per_gib_month: 0.05, ..price("us-east-1") };
         assert_eq!(price.of(123_456).to_string(), "USD 6,172.80");
         assert_eq!(price.of(0).to_string(), "USD 0.00");
+    }
+
+    #[test]
+    fn a_short_amount_has_cents_only_where_they_matter() {
+        let short = [0.0, 0.05, 9.8, 10.0, 156.4, 1_559.6].map(|usd| Usd::from(usd).short());
+        assert_eq!(short, ["0", "0.05", "9.80", "10", "156", "1,560"]);
+        assert!((Usd::from(1.005_4).rounded() - 1.01).abs() < f64::EPSILON);
     }
 }
