@@ -1,23 +1,32 @@
 //! Reports for people. The JSON forms are the types' own.
 
+mod compare;
 pub mod explain;
 mod family_name;
+mod markdown;
 mod metrics;
 pub mod page;
 mod plan;
 mod price;
 mod references;
 mod simulation;
+mod simulation_cost;
 mod style;
 
 use std::fmt::Write as _;
 
+pub use compare::{
+    ChangeKind, Comparison, SimulationComparison, compare_plans, compare_simulations,
+    comparison_text,
+};
 pub use family_name::{family_name, family_values};
+pub use markdown::{MAX_MARKDOWN_LENGTH, MarkdownPlan, plan_markdown};
 pub use metrics::{NAMESPACE, metrics};
 pub use plan::{Rows, notes_text, plan_text};
 pub use price::{Price, Usd};
 pub use references::{Stale, stale, stale_text};
 pub use simulation::{compared_text, simulation_text};
+pub use simulation_cost::PricedSimulation;
 pub use style::{Colours, OutputStyle};
 
 use crate::apply::{Outcome, StepKind};

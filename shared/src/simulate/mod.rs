@@ -256,7 +256,8 @@ struct History {
 impl History {
     /// Notes the images that a sweep with this plan deregisters.
     fn note_gone(&mut self, plan: &Plan) {
-        let gone = plan.decisions.iter().filter(|one| matches!(one.action, Action::Deregister { .. }));
+        let gone =
+            plan.decisions.iter().filter(|one| matches!(one.action, Action::Deregister { .. }));
         self.gone.extend(gone.map(|decision| GoneImage {
             image_id: decision.image_id.clone(),
             name: decision.name.clone(),

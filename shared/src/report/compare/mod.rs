@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
-pub use simulations::{GoneUnderOne, SimulationComparison, compare_simulations};
+pub use simulations::{GoneDifference, GoneUnderOne, SimulationComparison, compare_simulations};
 pub use text::{comparison_text, gone_text};
 
 use super::price::{Price, Usd};
@@ -186,6 +186,3 @@ impl ChangeTotal {
         Usd::from(self.usd_month)
     }
 }
-
-#[cfg(test)]
-mod tests;

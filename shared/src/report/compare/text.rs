@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{ChangeKind, Comparison, Fate, FateChange, GoneDifference, GoneUnderOne};
 use crate::plan::reason::Reason;
-use crate::plan::{Plan, Summary};
+use crate::plan::{Plan, Step, Summary};
 use crate::report::compare::SimulationComparison;
 use crate::report::price::{Price, Usd};
 use crate::report::step_words;
@@ -36,21 +36,26 @@ impl ChangeKind {
 impl Fate {
     /// What is done, and when; without dates under a plan that is refused.
     pub(in crate::report) fn words(&self, refused: bool) -> String {
-        match (self.action, self.next) {
-            ("keep", _) => "kept".to_owned(),
-            ("rescue", _) => "rescue".to_owned(),
-            _ if refused => "expired".to_owned(),
-            ("wait" | "expire", Some(next)) => {
-                format!("{} from {} on", step_words(next.action), date(next.at))
-            }
-            ("wait" | "expire", None) => "expired".to_owned(),
-            (action, _) => match self.deregister_at {
-                Some(at) if action != "deregister" => {
-                    format!("{action} now, deregister from {} on", date(at))
-                }
-                _ => format!("{action} now"),
-            },
+        match self.action {
+            "keep" => return "kept".to_owned(),
+            "rescue" => return "rescued".to_owned(),
+            _ if refused => return "expired".to_owned(),
+            _ => {}
         }
+        let mut steps = Vec::new();
+        if !matches!(self.action, "wait" | "expire") {
+            steps.push(format!("{} now", self.action));
+        }
+        if let Some(next) = self.next {
+            steps.push(format!("{} from {}", step_words(next.action), date(next.at)));
+        }
+        let is_last = self
+            .next
+            .is_some_and(|next| matches!(next.action, Step::Deregister | Step::DeleteSnapshots));
+        if let Some(at) = self.deregister_at.filter(|_| !is_last) {
+            steps.push(format!("deregister from {}", date(at)));
+        }
+        if steps.is_empty() { "expired".to_owned() } else { steps.join(", ") }
     }
 
     /// All reasons in one line.
@@ -148,10 +153,12 @@ fn change_text(
 ) {
     let (sign, tone) = change.change.sign();
     let [old, new] = comparison.fates(change, plan);
-    let what = image_words(change.image_id.as_str(), &change.name, change.created_at, plan.planned_at);
-    entry(text, sign, tone, &format!("{what}: {old} -> {new}"), style);
-    style.paragraph(text, 6, &format!("new: {}", printable(&change.new.why())));
-    style.paragraph(text, 6, &format!("old: {}", printable(&change.old.why())));
+    let what =
+        image_words(change.image_id.as_str(), &change.name, change.created_at, plan.planned_at);
+    entry(text, sign, tone, &what, style);
+    for (side, fate, words) in [("new", &change.new, new), ("old", &change.old, old)] {
+        style.paragraph(text, 6, &format!("{side}: {words}; {}", printable(&fate.why())));
+    }
 }
 
 /// The images that are gone under one of two policies only, by policy. Those that do not exist yet

@@ -22,7 +22,10 @@ pub(in crate::report) fn code(text: &str) -> String {
     }
     let mut html = "<code>".to_owned();
     for character in text.chars() {
-        if character.is_ascii_punctuation() || character == ' ' {
+        if character == '@' {
+            // Addresses of mail are found in text that is decoded, but not across elements.
+            html.push_str("<wbr>&#64;<wbr>");
+        } else if character.is_ascii_punctuation() || character == ' ' {
             let _ = write!(html, "&#{};", u32::from(character));
         } else {
             html.push(character);
@@ -61,10 +64,15 @@ fn is_plain(word: &str) -> bool {
     let core = word.strip_prefix('(').unwrap_or(word);
     let core = core.trim_end_matches(['.', ',', ';', ':', ')', '%', '?']);
     let has_plain_characters = core.chars().all(|one| {
-        one.is_ascii_alphanumeric() || matches!(one, '-' | '\'' | ',') || (one.is_alphabetic() && !one.is_ascii())
+        one.is_ascii_alphanumeric()
+            || matches!(one, '-' | '\'' | ',')
+            || (one.is_alphabetic() && !one.is_ascii())
     });
     let mut runs = core.split(|one: char| !one.is_ascii_alphanumeric());
-    let is_word = core.contains(char::is_alphanumeric);
+    // `1.` and `1)` begin a list.
+    let is_number = core.bytes().all(|byte| byte.is_ascii_digit());
+    let is_item = is_number && word.ends_with(['.', ')']);
+    let is_word = core.contains(char::is_alphanumeric) && !is_item;
     is_word && has_plain_characters && !is_reference(core) && !runs.any(looks_like_a_hash)
 }
 
@@ -90,6 +98,7 @@ mod tests {
         assert_eq!(code("a`b"), "<code>a&#96;b</code>");
         assert_eq!(code(" a"), "<code>&#32;a</code>");
         assert_eq!(code("a\nb"), "<code>a&#92;u&#123;a&#125;b</code>");
+        assert_eq!(code("|a@b"), "<code>&#124;a<wbr>&#64;<wbr>b</code>");
         assert_eq!(code(""), "");
     }
 
@@ -98,7 +107,8 @@ mod tests {
         let same = "rule web matches no image: 1,000 images (see the docs), at least 30%.";
         assert_eq!(prose(same), same);
         assert_eq!(prose("the tag @team  #1 is gone"), "the tag `@team #1` is gone");
-        for word in ["GH-12", "deadbeef0", "www.example.com", ":smile:", "a_b_", "1.5", "---"] {
+        for word in ["GH-12", "deadbeef0", "www.example.com", ":smile:", "a_b_", "1.5", "---", "1."]
+        {
             assert_eq!(prose(&format!("see {word} there")), format!("see `{word}` there"));
         }
         assert_eq!(prose("`payments`"), "<code>&#96;payments&#96;</code>");

@@ -60,7 +60,8 @@ pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
     }
     let mut sections = vec![Section::fixed(head)];
     if !plan.notes.is_empty() {
-        let rows = plan.notes.iter().map(|note| format!("> - note: {}\n", sentence(&note.to_string())));
+        let rows =
+            plan.notes.iter().map(|note| format!("> - note: {}\n", sentence(&note.to_string())));
         sections.push(Section {
             head: "\n> [!WARNING]\n".to_owned(),
             rows: rows.collect(),
@@ -101,22 +102,35 @@ fn headline(plan: &Plan) -> String {
     if plan.refusal.is_some() {
         return "image-steward: refused, nothing is removed".to_owned();
     }
-    let expired = expired_total(plan);
+    let Summary { expired_total: expired, expired_gib, .. } = plan.summary;
     if expired == 0 {
         return format!("image-steward: none of {} is expired", counted(images, "image"));
     }
-    let (gib, usd) = size_and_cost(plan, plan.summary.expired_gib);
+    let cost = Price::in_region(&plan.region).of(expired_gib);
     format!(
-        "image-steward: {} of {} would be removed, at most {gib} and {usd} a month",
+        "image-steward: {} of {} would be removed, at most {} GiB and USD {} a month",
         thousands(expired),
         counted(images, "image"),
+        thousands(expired_gib),
+        cost.short(),
     )
 }
 
 /// What is done now, and what is kept.
 fn counts(plan: &Plan) -> String {
-    let Summary { images, in_use, keep, rescue, wait, expire, deprecate, disable, deregister, deferred, .. } =
-        plan.summary;
+    let Summary {
+        images,
+        in_use,
+        keep,
+        rescue,
+        wait,
+        expire,
+        deprecate,
+        disable,
+        deregister,
+        deferred,
+        ..
+    } = plan.summary;
     let parts = [
         (deregister, "to deregister"),
         (disable, "to disable"),

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::sections::Section;
 use super::{code, prose};
 use crate::plan::reason::Reason;
-use crate::plan::{Action, Decision, Plan, WHOLE_RULE};
+use crate::plan::{Action, Decision, Plan};
 use crate::report::compare::{ChangeTotal, Comparison, Fate};
+use crate::report::family_name;
 use crate::report::plan::Rows;
 use crate::report::price::Price;
 use crate::text_fmt::{counted, date, excerpt, thousands};
@@ -42,7 +43,7 @@ pub(super) fn of_families(plan: &Plan) -> Option<Section> {
     let rows = families.iter().map(|((rule, family), counts)| {
         let FamilyCounts { images, in_use, expired, rescued, gib } = counts;
         row(&[
-            family_name(rule.as_deref(), family.as_deref()),
+            family_cell(rule.as_deref(), family.as_deref()),
             thousands(images),
             thousands(in_use),
             thousands(expired),
@@ -52,7 +53,11 @@ pub(super) fn of_families(plan: &Plan) -> Option<Section> {
         ])
     });
     let columns = ["Family", "Images", "In use", "Removed", "Rescued", "GiB", "USD a month"];
-    Some(Section { head: format!("\n{}", header(&columns, 1)), rows: rows.collect(), tail: String::new() })
+    Some(Section {
+        head: format!("\n{}", header(&columns, 1)),
+        rows: rows.collect(),
+        tail: String::new(),
+    })
 }
 
 #[derive(Default)]
@@ -89,20 +94,18 @@ pub(super) fn of_images(plan: &Plan, rows: &Rows) -> Vec<Section> {
         decisions.into_iter().partition(|one| one.action == Action::Keep);
     let (rescued, mut expired): (Vec<_>, Vec<_>) =
         changing.into_iter().partition(|one| one.action.stays());
-    expired.sort_by_key(|one| (order(&one.action), one.next.map(|next| next.at)));
+    expired
+        .sort_by_key(|one| (order(&one.action), one.next.map(|next| next.at), one.deregister_at));
     let refused = plan.refusal.is_some();
     let mut sections = Vec::new();
-    let lists = [
-        (expired, "to be removed, the next first"),
-        (rescued, "to be rescued"),
-        (kept, "kept"),
-    ];
+    let lists =
+        [(expired, "to be removed, the next first"), (rescued, "to be rescued"), (kept, "kept")];
     for (images, what) in lists {
         if images.is_empty() {
             continue;
         }
         let title = format!("{} {what}", counted(images.len(), "image"));
-        let columns = ["Image", "Name", "Step", "Date", "Reasons"];
+        let columns = ["Image", "Name", "Step", "Date", "Deregistered", "Reasons"];
         let rows = images.iter().map(|decision| image_row(decision, refused)).collect();
         sections.push(folded(&title, &columns, rows));
     }
@@ -131,12 +134,18 @@ fn image_row(decision: &Decision, refused: bool) -> String {
         (Action::Wait | Action::Expire, None) => ("wait", String::new()),
         (action, _) => (action.kind(), "now".to_owned()),
     };
+    let deregistered = decision.deregister_at.filter(|_| !refused);
+    let deregistered = match decision.action {
+        Action::Deregister { .. } => "now".to_owned(),
+        _ => deregistered.map_or_else(String::new, |at| format!("from {}", date(at))),
+    };
     let reasons = Fate::of(decision).why();
     row(&[
         code(decision.image_id.as_str()),
         code(&excerpt(&decision.name, MAX_NAME)),
         step.to_owned(),
         when,
+        deregistered,
         prose(&excerpt(&reasons, MAX_REASONS)),
     ])
 }
@@ -162,8 +171,10 @@ fn kept_counts(plan: &Plan) -> Option<Section> {
     let counts = |counts: BTreeMap<String, usize>| {
         let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
         counts.sort_by_key(|(_, count)| Reverse(*count));
-        let said: Vec<String> =
-            counts.iter().map(|(what, count)| format!("{} {}", thousands(count), code(what))).collect();
+        let said: Vec<String> = counts
+            .iter()
+            .map(|(what, count)| format!("{} {}", thousands(count), code(what)))
+            .collect();
         said.join(", ")
     };
     if kinds.is_empty() {
@@ -189,7 +200,10 @@ pub(super) fn of_comparison(comparison: &Comparison, plan: &Plan) -> Vec<Section
     let (new, old) = (code(&comparison.policy), code(&comparison.against));
     let mut head = format!("\n#### {new} against {old}\n\n");
     if let Some(refusal) = &comparison.against_refusal {
-        head.push_str(&format!("Under {old} the plan is refused: {}\n\n", super::sentence(&refusal.to_string())));
+        head.push_str(&format!(
+            "Under {old} the plan is refused: {}\n\n",
+            super::sentence(&refusal.to_string())
+        ));
     }
     let changed: Vec<&ChangeTotal> =
         comparison.totals.iter().filter(|total| total.images > 0).collect();
@@ -208,11 +222,8 @@ pub(super) fn of_comparison(comparison: &Comparison, plan: &Plan) -> Vec<Section
     }
     let mut sections = vec![Section::fixed(head)];
     for total in changed {
-        let title = format!(
-            "{}: {}",
-            counted(total.images, "image"),
-            total.change.heading("the new policy", "the old one")
-        );
+        let heading = total.change.heading("the new policy", "the old policy");
+        let title = format!("{heading}: {}", counted(total.images, "image"));
         let columns = ["Image", "Name", "Old", "New", "Old reasons", "New reasons"];
         let rows = comparison.of_kind(total.change).map(|change| {
             let [before, after] = comparison.fates(change, plan);
@@ -233,7 +244,10 @@ pub(super) fn of_comparison(comparison: &Comparison, plan: &Plan) -> Vec<Section
 /// A table that is shown when its title is clicked.
 fn folded(title: &str, columns: &[&str], rows: Vec<String>) -> Section {
     Section {
-        head: format!("\n<details><summary>{title}</summary>\n\n{}", header(columns, columns.len())),
+        head: format!(
+            "\n<details><summary>{title}</summary>\n\n{}",
+            header(columns, columns.len())
+        ),
         rows,
         tail: "\n</details>\n".to_owned(),
     }
@@ -252,10 +266,9 @@ fn row(cells: &[String]) -> String {
 }
 
 /// What a family is called.
-fn family_name(rule: Option<&str>, family: Option<&str>) -> String {
+fn family_cell(rule: Option<&str>, family: Option<&str>) -> String {
     match (rule, family) {
-        (Some(rule), Some(family)) if family == WHOLE_RULE => code(rule),
-        (Some(rule), Some(family)) => code(&excerpt(&format!("{rule} / {family}"), MAX_NAME)),
+        (Some(rule), Some(family)) => code(&excerpt(&family_name(rule, family), MAX_NAME)),
         (Some(rule), None) => format!("{}, no family", code(rule)),
         (None, _) => "covered by no rule".to_owned(),
     }
