@@ -1,13 +1,12 @@
 //! Plans on standard output: of `plan`, and of `show`.
 
-use std::borrow::Cow;
-
 use jiff::Timestamp;
 use serde::Serialize;
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use steward::plan::{Decision, Plan};
-use steward::report::{self, Comparison, MarkdownPlan, Rows};
+use steward::policy::Policy;
+use steward::report::{self, Comparison, CostedDecision, CostedPlan, MarkdownPlan, Price, Rows};
 use steward::saved_plan::Validity;
 use steward::text_fmt::{minute, printable};
 
@@ -20,6 +19,8 @@ use crate::outcome::CommandError;
 pub struct PrintedPlan<'a> {
     pub plan: &'a Plan,
     pub snapshots: &'a SnapshotPlan,
+    /// The policy, if it is known: then the reasons say more.
+    pub policy: Option<&'a Policy>,
     /// What differs from the plan of another policy.
     pub comparison: Option<Comparison>,
     /// The file that it comes from.
@@ -47,7 +48,7 @@ pub struct SavedAs {
 #[derive(Serialize)]
 struct PlanJson<'a> {
     #[serde(flatten)]
-    plan: &'a Plan,
+    plan: CostedPlan<'a>,
     marked_snapshots: &'a [SnapshotDecision],
     #[serde(skip_serializing_if = "Option::is_none")]
     comparison: Option<&'a Comparison>,
@@ -59,7 +60,7 @@ struct PlanJson<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum JsonLine<'a> {
-    Image(&'a Decision),
+    Image(CostedDecision<'a>),
     Snapshot(&'a SnapshotDecision),
 }
 
@@ -70,24 +71,23 @@ pub fn print_plan(
     output: &PlanOutputArgs,
     context: &Context,
 ) -> Result<(), CommandError> {
-    let PrintedPlan { plan, snapshots, comparison, saved, gate } = printed;
+    let PrintedPlan { plan, snapshots, policy, comparison, saved, gate } = printed;
     let PlanOutputArgs { format, all, why } = output;
     let (style, rows) = (context.style, rows(*all, why));
     match (format, comparison) {
-        (PlanFormat::Json, comparison) => {
-            let (plan, snapshots) = filtered(plan, snapshots, &rows);
-            print_json(&PlanJson {
-                plan: &plan,
-                marked_snapshots: &snapshots.decisions,
-                comparison: comparison.as_ref(),
-                saved: saved.as_ref(),
-            })
-        }
+        (PlanFormat::Json, comparison) => print_json(&PlanJson {
+            plan: CostedPlan::new(plan, shown(plan, &rows)),
+            marked_snapshots: shown_snapshots(snapshots, &rows),
+            comparison: comparison.as_ref(),
+            saved: saved.as_ref(),
+        }),
         (PlanFormat::Jsonl, Some(comparison)) => print_json_lines(comparison.changes),
         (PlanFormat::Jsonl, None) => {
-            let (plan, snapshots) = filtered(plan, snapshots, &rows);
-            let images = plan.decisions.iter().map(JsonLine::Image);
-            print_json_lines(images.chain(snapshots.decisions.iter().map(JsonLine::Snapshot)))
+            let price = Price::in_region(&plan.region);
+            let images =
+                shown(plan, &rows).map(|one| JsonLine::Image(CostedDecision::new(one, &price)));
+            let snapshots = shown_snapshots(snapshots, &rows).iter().map(JsonLine::Snapshot);
+            print_json_lines(images.chain(snapshots))
         }
         (PlanFormat::Markdown, comparison) => print(&report::plan_markdown(&MarkdownPlan {
             plan,
@@ -114,24 +114,24 @@ pub fn print_plan(
                 );
                 text = format!("{}\n", style.wrapped(&printable(&line)));
             }
-            text.push_str(&report::plan_text(plan, Some(snapshots), &rows, style));
+            text.push_str(&report::plan_text(plan, Some(snapshots), policy, &rows.into(), style));
             print(&text)
         }
     }
 }
 
-/// The decisions with one of the reasons that are wanted, if only these are: then none about snapshots.
-fn filtered<'a>(
-    plan: &'a Plan,
-    snapshots: &'a SnapshotPlan,
-    rows: &Rows,
-) -> (Cow<'a, Plan>, Cow<'a, SnapshotPlan>) {
-    let (mut plan, mut snapshots) = (Cow::Borrowed(plan), Cow::Borrowed(snapshots));
-    if matches!(rows, Rows::WithReasons(_)) {
-        plan.to_mut().decisions.retain(|decision| rows.shows(decision));
-        snapshots.to_mut().decisions.clear();
+/// The decisions in JSON: all, unless only those with some reasons are wanted.
+fn shown<'a>(plan: &'a Plan, rows: &'a Rows) -> impl Iterator<Item = &'a Decision> {
+    let all = *rows == Rows::Changes;
+    plan.decisions.iter().filter(move |one| all || rows.shows(one))
+}
+
+/// The decisions about snapshots in JSON: they have none of the reasons of images.
+fn shown_snapshots<'a>(snapshots: &'a SnapshotPlan, rows: &Rows) -> &'a [SnapshotDecision] {
+    match rows {
+        Rows::Changes | Rows::All => &snapshots.decisions,
+        Rows::Families(_) | Rows::WithReasons(_) => &[],
     }
-    (plan, snapshots)
 }
 
 fn rows(all: bool, why: &[String]) -> Rows {

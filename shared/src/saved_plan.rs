@@ -224,12 +224,13 @@ impl SavedPlan {
         &self.policy_file
     }
 
-    /// The digest of its policy.
+    /// Its policy, with the digest. It is whatever somebody wrote into the file: good for showing the
+    /// plan, and not for applying it.
     ///
     /// # Errors
     /// When this version does not accept the policy.
-    pub fn policy_digest(&self) -> Result<PolicyDigest, PolicyError> {
-        Ok(Policy::parse_with_digest(&self.policy, &self.policy_file)?.1)
+    pub fn parsed_policy(&self) -> Result<(Policy, PolicyDigest), PolicyError> {
+        Policy::parse_with_digest(&self.policy, &self.policy_file)
     }
 
     /// Why it is not applied, if so: it or the plan that was made again refuses, or they differ.

@@ -44,7 +44,14 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     if out.as_deref().is_some_and(is_standard) {
         return Ok(gate::exit(exceeded.as_deref(), exit_of(plan, context), context));
     }
-    let printed = PrintedPlan { plan, snapshots, comparison, saved: None, gate: exceeded.clone() };
+    let printed = PrintedPlan {
+        plan,
+        snapshots,
+        policy: Some(&policy),
+        comparison,
+        saved: None,
+        gate: exceeded.clone(),
+    };
     print_plan(printed, &output, context)?;
     if let Some(out) = &out {
         context.hint(saved_hint(out, plan, &from, &digest));

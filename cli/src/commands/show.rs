@@ -16,8 +16,8 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
     let args::ShowArgs { plan: file, output, gate } = arguments;
     let saved = SavedPlan::from_json(&read(&file)?)
         .map_err(|cause| CommandError::Plan { file: name_of(&file), cause })?;
-    let digest = saved.policy_digest();
-    if let Err(error) = &digest {
+    let parsed = saved.parsed_policy();
+    if let Err(error) = &parsed {
         context.warn(format_args!(
             "this version does not accept the policy in the plan, so that `apply` refuses the plan: {error}"
         ));
@@ -33,7 +33,8 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
             "the plan is for {planned_at}, which is in the future, so that `apply` does not take it"
         )),
     }
-    let digest = digest.ok().map(|digest| digest.to_string());
+    let (policy, digest) = parsed.ok().unzip();
+    let digest = digest.map(|digest| digest.to_string());
     let saved_as = SavedAs {
         words: words(&saved, digest.as_deref(), validity),
         policy_file: saved.policy_file().to_owned(),
@@ -46,6 +47,7 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
     let printed = PrintedPlan {
         plan: &saved.plan,
         snapshots: &saved.snapshots,
+        policy: policy.as_ref(),
         comparison: None,
         saved: Some(saved_as),
         gate: exceeded.clone(),

@@ -64,21 +64,24 @@ impl fmt::Display for Price {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usd(f64);
 
-/// From so many USD on, cents say nothing.
-const WHOLE_FROM: f64 = 10.0;
-
 impl Usd {
-    /// The amount in whole cents, for JSON.
-    pub fn rounded(self) -> f64 {
+    /// The amount as a number, in USD, to whole cents.
+    pub fn amount(self) -> f64 {
         (self.0 * 100.0).round() / 100.0
     }
 
-    /// The amount without the unit, in whole USD from ten on: `156`, `1,560`, `9.80`.
-    pub fn short(self) -> String {
-        match self.0 < WHOLE_FROM && self.0 > 0.0 {
-            true => format!("{:.2}", self.0),
-            false => thousands(format!("{:.0}", self.0)),
+    /// The amount for a sentence: whole dollars, rounded up, from ten dollars on.
+    pub fn about(self) -> String {
+        if self.0 < 10.0 {
+            return self.to_string();
         }
+        format!("USD {}", thousands(format!("{:.0}", self.0.ceil())))
+    }
+
+    /// The same without the unit, for a column: `157`, `9.95`.
+    pub fn short(self) -> String {
+        let about = self.about();
+        about.strip_prefix("USD ").map_or(about.clone(), str::to_owned)
     }
 }
 
@@ -126,12 +129,9 @@ mod tests {
         let price = Price { usd_per_gib_month: 0.05, ..price("us-east-1") };
         assert_eq!(price.of(123_456).to_string(), "USD 6,172.80");
         assert_eq!(price.of(0).to_string(), "USD 0.00");
-    }
-
-    #[test]
-    fn a_short_amount_has_cents_only_where_they_matter() {
-        let short = [0.0, 0.05, 9.8, 10.0, 156.4, 1_559.6].map(|usd| Usd::from(usd).short());
-        assert_eq!(short, ["0", "0.05", "9.80", "10", "156", "1,560"]);
-        assert!((Usd::from(1.005_4).rounded() - 1.01).abs() < f64::EPSILON);
+        assert_eq!(price.of(123_456).about(), "USD 6,173");
+        assert_eq!(price.of(199).about(), "USD 9.95");
+        assert_eq!([0, 199, 123_456].map(|gib| price.of(gib).short()), ["0.00", "9.95", "6,173"]);
+        assert!((price.of(33).amount() - 1.65).abs() < f64::EPSILON);
     }
 }

@@ -46,8 +46,8 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
         let (days, [images, gib, usd], [images_now, gib_now, usd_now]) =
             (counted(simulation.days, "day"), size(last, &price), size(first, &price));
         let line = format!(
-            "After {days}: {images} images, at most {gib} GiB, USD {usd} a month (now {images_now}, {gib_now} and \
-             USD {usd_now})."
+            "After {days}: {images} images, at most {gib} GiB, {usd} a month (now {images_now}, {gib_now} and \
+             {usd_now})."
         );
         style.paragraph(&mut text, 0, &line);
         held_back(&mut text, simulation, "The caps hold", style);
@@ -89,8 +89,8 @@ pub fn compared_text(
         let (days, [ours, our_gib, our_usd], [theirs, their_gib, their_usd]) =
             (counted(new.days, "day"), size(ours, &price), size(theirs, &price));
         let line = format!(
-            "After {days}: {ours} instead of {theirs} images, at most {our_gib} instead of {their_gib} GiB, USD \
-             {our_usd} instead of {their_usd} a month."
+            "After {days}: {ours} instead of {theirs} images, at most {our_gib} instead of {their_gib} GiB, {our_usd} \
+             instead of {their_usd} a month."
         );
         style.paragraph(&mut text, 0, &line);
         held_back(&mut text, new, "Its caps hold", style);
@@ -114,7 +114,7 @@ fn notes(text: &mut String, legend: &str, simulation: &Simulation, style: Output
 
 /// The number of images on that day, the GiB of their snapshots, and their cost.
 fn size(point: &Point, price: &Price) -> [String; 3] {
-    [thousands(point.images), thousands(point.gib), price.of(point.gib).short()]
+    [thousands(point.images), thousands(point.gib), price.of(point.gib).about()]
 }
 
 fn assumptions(simulation: &Simulation) -> String {

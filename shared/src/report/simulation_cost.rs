@@ -62,7 +62,7 @@ impl<'a> PricedSimulation<'a> {
             end: _,
         } = simulation;
         let price = Price::in_region(region);
-        let usd_month = |gib: u64| price.of(gib).rounded();
+        let usd_month = |gib: u64| price.of(gib).amount();
         let points =
             points.iter().map(|point| PricedPoint { point, usd_month: usd_month(point.gib) });
         let families =

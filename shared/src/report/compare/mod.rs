@@ -176,7 +176,7 @@ impl ChangeTotal {
             change,
             images: ours.len(),
             gib,
-            usd_month: price.of(gib).rounded(),
+            usd_month: price.of(gib).amount(),
             sizes_unknown: ours.iter().filter(|one| one.size_gib.is_none()).count(),
         }
     }

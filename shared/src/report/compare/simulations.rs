@@ -76,7 +76,7 @@ fn gone_under_one(one: &Simulation, other: &Simulation) -> GoneUnderOne {
     });
     let images: Vec<GoneDifference> = images.collect();
     let gib = images.iter().filter_map(|image| image.size_gib).map(u64::from).sum();
-    let usd_month = Price::in_region(&one.region).of(gib).rounded();
+    let usd_month = Price::in_region(&one.region).of(gib).amount();
     GoneUnderOne { images, gib, usd_month }
 }
 

@@ -77,11 +77,11 @@ impl Comparison {
         let price = Price::in_region(&plan.region);
         let removed = |summary: &Summary| {
             format!(
-                "{} of {}, at most {} GiB and USD {} a month",
+                "{} of {}, at most {} GiB and {} a month",
                 thousands(summary.expired_total),
                 counted(summary.images, "image"),
                 thousands(summary.expired_gib),
-                price.of(summary.expired_gib).short()
+                price.of(summary.expired_gib).about()
             )
         };
         format!(
@@ -230,9 +230,9 @@ fn image_words(id: &str, name: &str, created_at: Option<Timestamp>, at: Timestam
 
 fn size_words(images: usize, gib: u64, cost: Usd) -> String {
     format!(
-        "{}, at most {} GiB and USD {} a month",
+        "{}, at most {} GiB and {} a month",
         counted(images, "image"),
         thousands(gib),
-        cost.short()
+        cost.about()
     )
 }

@@ -102,17 +102,19 @@ fn headline(plan: &Plan) -> String {
     if plan.refusal.is_some() {
         return "image-steward: refused, nothing is removed".to_owned();
     }
-    let Summary { expired_total: expired, expired_gib, .. } = plan.summary;
+    // A plan that another version saved may have no such count in its summary.
+    let expired = plan.decisions.iter().filter(|one| !one.action.stays()).count();
+    let expired_gib = plan.summary.expired_gib;
     if expired == 0 {
         return format!("image-steward: none of {} is expired", counted(images, "image"));
     }
     let cost = Price::in_region(&plan.region).of(expired_gib);
     format!(
-        "image-steward: {} of {} would be removed, at most {} GiB and USD {} a month",
+        "image-steward: {} of {} would be removed, at most {} GiB and {} a month",
         thousands(expired),
         counted(images, "image"),
         thousands(expired_gib),
-        cost.short(),
+        cost.about(),
     )
 }
 
