@@ -186,3 +186,6 @@ impl ChangeTotal {
         Usd::from(self.usd_month)
     }
 }
+
+#[cfg(test)]
+mod tests;

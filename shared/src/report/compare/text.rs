@@ -168,8 +168,9 @@ pub fn gone_text(comparison: &SimulationComparison, style: OutputStyle) -> Strin
     let SimulationComparison { gone_under_policy, gone_under_against } = comparison;
     let ours = "Gone at the end under this policy, and not under the other";
     let theirs = "Gone at the end under the other policy, and not under this one";
-    gone_under_text(&mut text, ours, ('-', Tone::Gone), gone_under_policy, style);
-    gone_under_text(&mut text, theirs, ('+', Tone::Back), gone_under_against, style);
+    let other = "the other policy";
+    gone_under_text(&mut text, ours, other, ('-', Tone::Gone), gone_under_policy, style);
+    gone_under_text(&mut text, theirs, "this policy", ('+', Tone::Back), gone_under_against, style);
     if text.is_empty() {
         let line = "The same images are gone at the end under both policies.";
         style.paragraph(&mut text, 0, line);
@@ -180,6 +181,7 @@ pub fn gone_text(comparison: &SimulationComparison, style: OutputStyle) -> Strin
 fn gone_under_text(
     text: &mut String,
     heading: &str,
+    other: &str,
     (sign, tone): (char, Tone),
     gone: &GoneUnderOne,
     style: OutputStyle,
@@ -198,7 +200,7 @@ fn gone_under_text(
         entry(text, sign, tone, &format!("{what}: gone {when}"), style);
         let elsewhere = &image.elsewhere;
         let why = printable(&elsewhere.why());
-        style.paragraph(text, 6, &format!("otherwise: {}; {why}", elsewhere.words(false)));
+        style.paragraph(text, 6, &format!("{other}: {}; {why}", elsewhere.words(false)));
     }
     let more = real.len().saturating_sub(MAX_LISTED);
     if more > 0 {

@@ -35,43 +35,78 @@ pub(in crate::report) fn code(text: &str) -> String {
     html
 }
 
-/// `text` as prose in the middle of a line: words that could have a meaning in Markdown or for
-/// GitHub are written as code, and white space is one space.
+/// `text` as prose: words that could have a meaning in Markdown or for GitHub are written as code,
+/// and white space is one space.
 pub(in crate::report) fn prose(text: &str) -> String {
     let text = printable(text);
-    let mut shown: Vec<String> = Vec::new();
-    let mut unsafe_words: Vec<&str> = Vec::new();
-    let flush = |words: &mut Vec<&str>, shown: &mut Vec<String>| {
-        if !words.is_empty() {
-            shown.push(code(&words.join(" ")));
-            words.clear();
-        }
-    };
+    let mut shown = String::new();
+    // Words that are written as code together.
+    let mut unsafe_words = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        if is_plain(word) {
-            flush(&mut unsafe_words, &mut shown);
-            shown.push(word.to_owned());
+        let Word { before, core, after } = Word::of(word);
+        let is_plain = is_plain(core, after);
+        if is_plain || !before.is_empty() {
+            push_code(&mut shown, &mut unsafe_words);
+        }
+        let space = if shown.is_empty() { "" } else { " " };
+        if is_plain {
+            shown.push_str(space);
+            shown.push_str(word);
+            continue;
+        }
+        if unsafe_words.is_empty() {
+            shown.push_str(space);
+            shown.push_str(before);
         } else {
-            unsafe_words.push(word);
+            unsafe_words.push(' ');
+        }
+        unsafe_words.push_str(core);
+        if !after.is_empty() {
+            push_code(&mut shown, &mut unsafe_words);
+            shown.push_str(after);
         }
     }
-    flush(&mut unsafe_words, &mut shown);
-    shown.join(" ")
+    push_code(&mut shown, &mut unsafe_words);
+    shown
 }
 
-/// Whether neither Markdown nor GitHub sees more than letters in `word`.
-fn is_plain(word: &str) -> bool {
-    let core = word.strip_prefix('(').unwrap_or(word);
-    let core = core.trim_end_matches(['.', ',', ';', ':', ')', '%', '?']);
-    let has_plain_characters = core.chars().all(|one| {
-        one.is_ascii_alphanumeric()
-            || matches!(one, '-' | '\'' | ',')
-            || (one.is_alphabetic() && !one.is_ascii())
+fn push_code(shown: &mut String, words: &mut String) {
+    shown.push_str(&code(words));
+    words.clear();
+}
+
+/// A word, and the punctuation of the sentence around it.
+struct Word<'a> {
+    before: &'a str,
+    core: &'a str,
+    after: &'a str,
+}
+
+impl<'a> Word<'a> {
+    fn of(word: &'a str) -> Self {
+        let inner = word.strip_prefix('(').unwrap_or(word);
+        let core = inner.trim_end_matches(['.', ',', ';', ':', ')', '%', '?']);
+        let before = word.strip_suffix(inner).unwrap_or_default();
+        let after = inner.strip_prefix(core).unwrap_or_default();
+        Self { before, core, after }
+    }
+}
+
+/// Whether neither Markdown nor GitHub sees more than letters in the word `core` with the punctuation
+/// `after` it.
+fn is_plain(core: &str, after: &str) -> bool {
+    if core.is_empty() {
+        return true;
+    }
+    let has_plain_characters = core.chars().all(|one| match one {
+        '-' | '\'' | ',' => true,
+        one if one.is_ascii() => one.is_ascii_alphanumeric(),
+        one => one.is_alphabetic(),
     });
     let mut runs = core.split(|one: char| !one.is_ascii_alphanumeric());
     // `1.` and `1)` begin a list.
     let is_number = core.bytes().all(|byte| byte.is_ascii_digit());
-    let is_item = is_number && word.ends_with(['.', ')']);
+    let is_item = is_number && after.starts_with(['.', ')']);
     let is_word = core.contains(char::is_alphanumeric) && !is_item;
     is_word && has_plain_characters && !is_reference(core) && !runs.any(looks_like_a_hash)
 }
@@ -107,8 +142,9 @@ mod tests {
         let same = "rule web matches no image: 1,000 images (see the docs), at least 30%.";
         assert_eq!(prose(same), same);
         assert_eq!(prose("the tag @team  #1 is gone"), "the tag `@team #1` is gone");
-        for word in ["GH-12", "deadbeef0", "www.example.com", ":smile:", "a_b_", "1.5", "---", "1."]
-        {
+        assert_eq!(prose(":smile: 1. 1)"), "`:smile`: `1`. `1`)");
+        assert_eq!(prose("it (digest 0123456789), and"), "it (digest `0123456789`), and");
+        for word in ["GH-12", "deadbeef0", "www.example.com", "a_b_", "1.5", "---"] {
             assert_eq!(prose(&format!("see {word} there")), format!("see `{word}` there"));
         }
         assert_eq!(prose("`payments`"), "<code>&#96;payments&#96;</code>");
