@@ -276,6 +276,7 @@ impl FamilyRows<'_> {
         lines.extend(heading.lines().map(str::to_owned));
         let columns = Columns {
             steps: common.is_none(),
+            told_steps: false,
             cost: context.style.width().is_none_or(|width| width >= 110),
             all_reasons: in_full,
         };

@@ -236,12 +236,12 @@ pub(super) fn last_sentence(plan: &Plan) -> String {
             }
             FirstDeletion::Now(snapshots_at) => {
                 let when = snapshots_at.map_or_else(
-                    || ", with their snapshots".to_owned(),
-                    |at| format!(", their snapshots from {} on", date(at)),
+                    || " with their snapshots".to_owned(),
+                    |at| format!(" and deletes their snapshots from {} on", date(at)),
                 );
                 let images = counted(summary.deregister, "image");
                 let saved = if saved.is_empty() { saved } else { format!("; in the end {saved}") };
-                format!(" Applied now, it deregisters {images}{when}{saved}.")
+                format!(" Applied now, this deregisters {images}{when}{saved}.")
             }
         });
     }
