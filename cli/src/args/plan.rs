@@ -69,7 +69,7 @@ pub struct PlanOutputArgs {
 pub struct GateArgs {
     /// Exit with 5 if the plan would remove more images than this in the end: all that are expired,
     /// whatever their step, deferred ones too.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_removals: Option<usize>,
 }
 
