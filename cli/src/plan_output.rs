@@ -6,7 +6,9 @@ use steward::plan::reason::Reason;
 use steward::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use steward::plan::{Decision, Plan};
 use steward::policy::Policy;
-use steward::report::{self, Comparison, CostedDecision, CostedPlan, MarkdownPlan, Price, Rows};
+use steward::report::{
+    self, CostedDecision, CostedPlan, MarkdownPlan, PolicyComparison, Price, Rows,
+};
 use steward::saved_plan::Validity;
 use steward::text_fmt::{minute, printable};
 
@@ -22,7 +24,7 @@ pub struct PrintedPlan<'a> {
     /// The policy, if it is known: then the reasons say more.
     pub policy: Option<&'a Policy>,
     /// What differs from the plan of another policy.
-    pub comparison: Option<Comparison>,
+    pub comparison: Option<PolicyComparison>,
     /// The file that it comes from.
     pub saved: Option<SavedAs>,
     /// The message of a gate that was exceeded.
@@ -51,7 +53,7 @@ struct PlanJson<'a> {
     plan: CostedPlan<'a>,
     marked_snapshots: &'a [SnapshotDecision],
     #[serde(skip_serializing_if = "Option::is_none")]
-    comparison: Option<&'a Comparison>,
+    comparison: Option<&'a PolicyComparison>,
     #[serde(skip_serializing_if = "Option::is_none")]
     saved: Option<&'a SavedAs>,
 }

@@ -17,7 +17,7 @@ mod style;
 use std::fmt::Write as _;
 
 pub use compare::{
-    ChangeKind, Comparison, SimulationComparison, compare_plans, compare_simulations,
+    ChangeKind, PolicyComparison, SimulationComparison, compare_plans, compare_simulations,
     comparison_text,
 };
 pub use family_name::{family_name, family_values};

@@ -18,7 +18,7 @@ use crate::plan::{Action, Decision, Next, Plan, Refusal, Summary};
 
 /// What differs between the plans of two policies, for the same time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Comparison {
+pub struct PolicyComparison {
     /// The name of the policy that is asked about.
     pub policy: String,
     /// The name of the other one.
@@ -75,14 +75,14 @@ pub struct FateChange {
     /// The size of its snapshots, if that is known.
     pub size_gib: Option<u32>,
     /// Under the policy that is asked about.
-    pub new: Fate,
+    pub new: PlannedFate,
     /// Under the other policy.
-    pub old: Fate,
+    pub old: PlannedFate,
 }
 
 /// What a plan does about an image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Fate {
+pub struct PlannedFate {
     /// The rule that matches it.
     pub rule: Option<Arc<str>>,
     /// Its family under that rule.
@@ -98,7 +98,7 @@ pub struct Fate {
     pub reasons: Vec<Reason>,
 }
 
-impl Fate {
+impl PlannedFate {
     pub(super) fn of(decision: &Decision) -> Self {
         Self {
             rule: decision.rule.clone(),
@@ -114,7 +114,7 @@ impl Fate {
 /// Compares the plans of two policies for the same images at the same time: `new` is of the policy
 /// that is asked about. An image that only one plan has, because the account was read twice, is not
 /// among the changes.
-pub fn compare_plans(new: (&str, &Plan), old: (&str, &Plan)) -> Comparison {
+pub fn compare_plans(new: (&str, &Plan), old: (&str, &Plan)) -> PolicyComparison {
     let ((policy, new), (against, old)) = (new, old);
     let before: HashMap<&ImageId, &Decision> =
         old.decisions.iter().map(|one| (&one.image_id, one)).collect();
@@ -127,8 +127,8 @@ pub fn compare_plans(new: (&str, &Plan), old: (&str, &Plan)) -> Comparison {
             name: decision.name.clone(),
             created_at: decision.created_at,
             size_gib: decision.size_gib,
-            new: Fate::of(decision),
-            old: Fate::of(before),
+            new: PlannedFate::of(decision),
+            old: PlannedFate::of(before),
         })
     });
     let mut changes: Vec<FateChange> = changes.collect();
@@ -136,7 +136,7 @@ pub fn compare_plans(new: (&str, &Plan), old: (&str, &Plan)) -> Comparison {
     let price = Price::in_region(&new.region);
     let totals = <ChangeKind as strum::IntoEnumIterator>::iter();
     let totals = totals.map(|kind| ChangeTotal::of(kind, &changes, &price)).collect();
-    Comparison {
+    PolicyComparison {
         policy: policy.to_owned(),
         against: against.to_owned(),
         against_refusal: old.refusal.clone(),
@@ -161,7 +161,7 @@ fn change_of(old: &Decision, new: &Decision) -> Option<ChangeKind> {
     }
 }
 
-impl Comparison {
+impl PolicyComparison {
     /// The changes of one kind.
     pub fn of_kind(&self, kind: ChangeKind) -> impl Iterator<Item = &FateChange> {
         self.changes.iter().filter(move |one| one.change == kind)

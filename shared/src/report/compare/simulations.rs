@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Fate;
+use super::PlannedFate;
 use crate::model::ImageId;
 use crate::plan::Decision;
 use crate::report::price::{Price, Usd};
@@ -48,7 +48,7 @@ pub struct GoneDifference {
     /// When the one policy deregisters it.
     pub deregistered_at: Timestamp,
     /// What the other policy does about it on the last day.
-    pub elsewhere: Fate,
+    pub elsewhere: PlannedFate,
 }
 
 /// Compares two simulations of one inventory over the same days.
@@ -65,7 +65,7 @@ fn gone_under_one(one: &Simulation, other: &Simulation) -> GoneUnderOne {
     let images = one.gone.iter().filter_map(|gone| {
         let GoneImage { image_id, name, created_at, size_gib, deregistered_at, simulated } = gone;
         Some(GoneDifference {
-            elsewhere: Fate::of(left.get(image_id)?),
+            elsewhere: PlannedFate::of(left.get(image_id)?),
             image_id: image_id.clone(),
             name: name.clone(),
             simulated: *simulated,

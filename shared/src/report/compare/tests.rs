@@ -44,11 +44,11 @@ fn planned(policy: &Policy) -> Plan {
     plan(&inventory(), policy, NOW.parse().unwrap())
 }
 
-fn compared(new: &Policy, old: &Policy) -> Comparison {
+fn compared(new: &Policy, old: &Policy) -> PolicyComparison {
     compare_plans(("new.toml", &planned(new)), ("old.toml", &planned(old)))
 }
 
-fn ids(comparison: &Comparison, kind: ChangeKind) -> Vec<&str> {
+fn ids(comparison: &PolicyComparison, kind: ChangeKind) -> Vec<&str> {
     comparison.of_kind(kind).map(|one| one.image_id.as_str()).collect()
 }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{ChangeKind, Comparison, Fate, FateChange, GoneDifference, GoneUnderOne};
+use super::{ChangeKind, FateChange, GoneDifference, GoneUnderOne, PlannedFate, PolicyComparison};
 use crate::plan::reason::Reason;
 use crate::plan::{Plan, Step, Summary};
 use crate::report::compare::SimulationComparison;
@@ -33,7 +33,7 @@ impl ChangeKind {
     }
 }
 
-impl Fate {
+impl PlannedFate {
     /// What is done, and when; without dates under a plan that is refused.
     pub(in crate::report) fn words(&self, refused: bool) -> String {
         match self.action {
@@ -65,7 +65,7 @@ impl Fate {
     }
 }
 
-impl Comparison {
+impl PolicyComparison {
     /// The words for each side: under the other policy, and under the one that is asked about.
     pub(in crate::report) fn fates(&self, change: &FateChange, plan: &Plan) -> [String; 2] {
         let old = change.old.words(self.against_refusal.is_some());
@@ -97,7 +97,7 @@ impl Comparison {
 /// The images whose fate changes, by kind of change, with both reasons; `plan` is that of the
 /// policy that is asked about. Long lists are cut unless `all` are wanted.
 pub fn comparison_text(
-    comparison: &Comparison,
+    comparison: &PolicyComparison,
     plan: &Plan,
     all: bool,
     style: OutputStyle,
@@ -147,7 +147,7 @@ pub fn comparison_text(
 fn change_text(
     text: &mut String,
     change: &FateChange,
-    comparison: &Comparison,
+    comparison: &PolicyComparison,
     plan: &Plan,
     style: OutputStyle,
 ) {

@@ -43,7 +43,7 @@ pub(in crate::report) fn prose(text: &str) -> String {
     // Words that are written as code together.
     let mut unsafe_words = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
-        let Word { before, core, after } = Word::of(word);
+        let ProseWord { before, core, after } = ProseWord::of(word);
         let is_plain = is_plain(core, after);
         if is_plain || !before.is_empty() {
             push_code(&mut shown, &mut unsafe_words);
@@ -76,13 +76,13 @@ fn push_code(shown: &mut String, words: &mut String) {
 }
 
 /// A word, and the punctuation of the sentence around it.
-struct Word<'a> {
+struct ProseWord<'a> {
     before: &'a str,
     core: &'a str,
     after: &'a str,
 }
 
-impl<'a> Word<'a> {
+impl<'a> ProseWord<'a> {
     fn of(word: &'a str) -> Self {
         let inner = word.strip_prefix('(').unwrap_or(word);
         let core = inner.trim_end_matches(['.', ',', ';', ':', ')', '%', '?']);

@@ -7,7 +7,7 @@ mod tables;
 pub(super) use escape::{code, prose};
 use sections::{Section, fit};
 
-use super::compare::Comparison;
+use super::compare::PolicyComparison;
 use super::plan::Rows;
 use super::price::Price;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
@@ -35,7 +35,7 @@ pub struct MarkdownPlan<'a> {
     /// Where the plan comes from, beside its account, Region and time; a part of a sentence.
     pub origin: Option<&'a str>,
     /// The difference from the plan of another policy.
-    pub comparison: Option<&'a Comparison>,
+    pub comparison: Option<&'a PolicyComparison>,
 }
 
 /// The plan in at most [`MAX_MARKDOWN_LENGTH`] code points: tables are cut by whole rows, and say

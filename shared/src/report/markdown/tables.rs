@@ -8,7 +8,7 @@ use super::sections::Section;
 use super::{code, prose};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Plan};
-use crate::report::compare::{ChangeTotal, Comparison, Fate};
+use crate::report::compare::{ChangeTotal, PlannedFate, PolicyComparison};
 use crate::report::family_name;
 use crate::report::plan::Rows;
 use crate::report::price::Price;
@@ -139,7 +139,7 @@ fn image_row(decision: &Decision, refused: bool) -> String {
         Action::Deregister { .. } => "now".to_owned(),
         _ => deregistered.map_or_else(String::new, |at| format!("from {}", date(at))),
     };
-    let reasons = Fate::of(decision).why();
+    let reasons = PlannedFate::of(decision).why();
     row(&[
         code(decision.image_id.as_str()),
         code(&excerpt(&decision.name, MAX_NAME)),
@@ -196,7 +196,7 @@ fn used_by(reason: &Reason) -> Option<String> {
 }
 
 /// The images whose fate changes, folded, and the totals above them.
-pub(super) fn of_comparison(comparison: &Comparison, plan: &Plan) -> Vec<Section> {
+pub(super) fn of_comparison(comparison: &PolicyComparison, plan: &Plan) -> Vec<Section> {
     let (new, old) = (code(&comparison.policy), code(&comparison.against));
     let mut head = format!("\n#### {new} against {old}\n\n");
     if let Some(refusal) = &comparison.against_refusal {
