@@ -75,6 +75,12 @@ pub enum CommandError {
     Inventory { file: String, cause: InventoryError },
     #[error("{file}: {cause}")]
     Plan { file: String, cause: SavedPlanError },
+    #[error("no family is called {family} or like it; the plan has {known}")]
+    NoFamily { family: String, known: String },
+    #[error("a saved plan has no tags: use `plan --by tag:KEY`, or --by rule or --by family")]
+    NoTags,
+    #[error("--sort and --by are for tables and JSON: leave them out with --format markdown")]
+    NotInMarkdown,
     #[error("only one of the files can be standard input")]
     TwoStandardInputs,
     #[error(transparent)]
@@ -97,6 +103,9 @@ impl CommandError {
             | Self::Migrate(_)
             | Self::Policy(_)
             | Self::Inventory { .. }
+            | Self::NoFamily { .. }
+            | Self::NoTags
+            | Self::NotInMarkdown
             | Self::Plan { .. }
             | Self::AbsentList(_)
             | Self::TwoStandardInputs => Exit::Usage,

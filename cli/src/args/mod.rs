@@ -14,7 +14,9 @@ pub use apply::ApplyArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 pub use inventory::{ExplainArgs, InitArgs, InventoryArgs, ValidateArgs};
 pub use permissions::{PermissionsArgs, UseArg};
-pub use plan::{GateArgs, ListFormat, PlanArgs, PlanFormat, PlanOutputArgs, ShowArgs, StaleArgs};
+pub use plan::{
+    ByArg, GateArgs, ListFormat, PlanArgs, PlanFormat, PlanOutputArgs, ShowArgs, SortArg, StaleArgs,
+};
 pub use report::{ReportArgs, SimulateArgs};
 pub use restore::RestoreArgs;
 pub use shared::{AwsArgs, Format, OutputArgs, PolicyArgs, WorldArgs};

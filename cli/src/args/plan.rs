@@ -61,6 +61,44 @@ pub struct PlanOutputArgs {
         conflicts_with = "all"
     )]
     pub why: Vec<String>,
+    /// List all images of these families: a name as the plan prints it, or a part of it. May be
+    /// repeated.
+    #[arg(long, value_name = "FAMILY", conflicts_with_all = ["all", "why"])]
+    pub group: Vec<String>,
+    /// List images in this order instead of by family: the largest, the most expensive or the oldest
+    /// first.
+    #[arg(long, value_enum, value_name = "ORDER", conflicts_with_all = ["why", "group"])]
+    pub sort: Option<SortArg>,
+    /// Print a table of images and costs by `rule`, `family` or `tag:KEY`.
+    #[arg(long, value_name = "BY", value_parser = by, conflicts_with_all = ["all", "why", "group"])]
+    pub by: Option<ByArg>,
+}
+
+/// The order of images, or of what they are added up by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SortArg {
+    Size,
+    Cost,
+    Age,
+}
+
+/// By what images are added up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ByArg {
+    Rule,
+    Family,
+    Tag(String),
+}
+
+fn by(text: &str) -> Result<ByArg, &'static str> {
+    match text {
+        "rule" => Ok(ByArg::Rule),
+        "family" => Ok(ByArg::Family),
+        _ => match text.strip_prefix("tag:").filter(|key| !key.is_empty()) {
+            Some(key) => Ok(ByArg::Tag(key.to_owned())),
+            None => Err("expected rule, family or tag:KEY, for example tag:Team"),
+        },
+    }
 }
 
 /// What makes a plan fail in a pipeline.

@@ -48,6 +48,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
         plan,
         snapshots,
         policy: Some(&policy),
+        inventory: Some(&loaded.inventory),
         comparison,
         saved: None,
         gate: exceeded.clone(),

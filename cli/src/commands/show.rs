@@ -48,6 +48,7 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
         plan: &saved.plan,
         snapshots: &saved.snapshots,
         policy: policy.as_ref(),
+        inventory: None,
         comparison: None,
         saved: Some(saved_as),
         gate: exceeded.clone(),

@@ -23,7 +23,10 @@ pub use compare::{
 pub use family_name::{family_name, family_values};
 pub use markdown::{MAX_MARKDOWN_LENGTH, MarkdownPlan, plan_markdown};
 pub use metrics::{NAMESPACE, metrics};
-pub use plan::{GroupBy, Listing, Rows, SortBy, family_names, notes_text, plan_text};
+pub use plan::{
+    GroupBy, GroupSum, Listing, Rows, SortBy, family_names, group_sums, notes_text, plan_text,
+    sort_decisions,
+};
 pub use plan_json::{CostedDecision, CostedPlan};
 pub use price::{Price, Usd};
 pub use references::{Stale, StaleReference, StaleResource, stale, stale_resources, stale_text};
