@@ -10,6 +10,7 @@ mod load;
 mod outcome;
 mod page;
 mod progress;
+mod role_template;
 
 use std::process::ExitCode;
 
