@@ -108,6 +108,18 @@ NEVER = {
 }
 
 
+def test_every_use_is_tested() -> None:
+    done = image_steward(NOWHERE, "permissions", "--help")
+    described = done.stdout.split("Arguments:", 1)[1].split("Options:", 1)[0]
+    listed = re.search(r"\[possible values: ([a-z, ]+)\]", " ".join(described.split()))
+    known = (
+        set(listed[1].split(", "))
+        if listed
+        else set(re.findall(r"^ +- ([a-z]+)", described, re.MULTILINE))
+    )
+    assert known == {use for uses in USES for use in uses}
+
+
 def printed(*arguments: str) -> str:
     done = image_steward(NOWHERE, "permissions", *arguments)
     assert (done.returncode, done.stderr) == (DONE, ""), done.stderr
