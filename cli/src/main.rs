@@ -12,6 +12,7 @@ mod outcome;
 mod page;
 mod plan_output;
 mod progress;
+mod role_template;
 mod two_policies;
 
 use std::process::ExitCode;

@@ -7,7 +7,7 @@ use steward::cloud::CloudError;
 use steward::model::InventoryError;
 use steward::policy::PolicyError;
 use steward::saved_plan::SavedPlanError;
-use steward_aws::AbsentListError;
+use steward_aws::{AbsentListError, MAX_INLINE_POLICY};
 
 use steward_migrate::MigrateError;
 
@@ -83,6 +83,13 @@ pub enum CommandError {
     NotInMarkdown,
     #[error("only one of the files can be standard input")]
     TwoStandardInputs,
+    #[error("--trust is for a role: add --format cloudformation or --format terraform")]
+    TrustWithoutRole,
+    #[error(
+        "the policy has {size} characters, and IAM holds {MAX_INLINE_POLICY} in a role: name parameters \
+         together, such as --image-parameter '/golden/*'"
+    )]
+    PolicyTooLarge { size: usize },
     #[error(transparent)]
     AbsentList(#[from] AbsentListError),
     #[error(transparent)]
@@ -108,7 +115,9 @@ impl CommandError {
             | Self::NotInMarkdown
             | Self::Plan { .. }
             | Self::AbsentList(_)
-            | Self::TwoStandardInputs => Exit::Usage,
+            | Self::TwoStandardInputs
+            | Self::TrustWithoutRole
+            | Self::PolicyTooLarge { .. } => Exit::Usage,
             Self::Write { .. } | Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 pub use apply::ApplyArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 pub use inventory::{ExplainArgs, InitArgs, InventoryArgs, ValidateArgs};
-pub use permissions::{PermissionsArgs, UseArg};
+pub use permissions::{PermissionsArgs, PermissionsFormat, TrustArg, UseArg};
 pub use plan::{
     ByArg, GateArgs, ListFormat, PlanArgs, PlanFormat, PlanOutputArgs, ShowArgs, SortArg, StaleArgs,
 };
@@ -136,11 +136,11 @@ pub enum Command {
         after_help = "Examples:\n  image-steward validate --policy policy.toml\n  image-steward validate --policy policy.toml --inventory saved.json"
     )]
     Validate(ValidateArgs),
-    /// Print the IAM policy that a person needs. Needs no account.
+    /// Print the IAM policy that a person or a pipeline needs, or a role with it. Needs no account.
     ///
     /// Images and snapshots must belong to the account, and are retired only after they were tagged.
     #[command(
-        after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images"
+        after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images\n  image-steward permissions plan --format terraform --trust github > role.tf"
     )]
     Permissions(PermissionsArgs),
     /// Print the JSON Schema of the policy.

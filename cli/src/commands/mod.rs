@@ -37,7 +37,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandErr
         Command::Simulate(arguments) => simulate::run(arguments, context).await,
         Command::Validate(arguments) => validate::run(arguments, context),
         Command::Init(arguments) => init::run(arguments, context).await,
-        Command::Permissions(arguments) => permissions::run(arguments),
+        Command::Permissions(arguments) => permissions::run(arguments, context),
         Command::Schema => {
             print_json(&Policy::schema())?;
             Ok(Exit::Done)
