@@ -2,6 +2,7 @@
 
 pub mod explain;
 mod family_name;
+mod first_deletion;
 mod metrics;
 pub mod page;
 mod plan;
@@ -13,6 +14,7 @@ mod style;
 use std::fmt::Write as _;
 
 pub use family_name::{family_name, family_values};
+pub use first_deletion::first_deletion;
 pub use metrics::{NAMESPACE, metrics};
 pub use plan::{Rows, notes_text, plan_text};
 pub use price::{Price, Usd};
