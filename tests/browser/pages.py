@@ -61,16 +61,20 @@ def hex_id(prefix: str, dice: random.Random) -> str:
     return f"{prefix}-{dice.getrandbits(68):017x}"
 
 
-def holder(dice: random.Random, strings: Strings) -> list[int]:
+def holder(dice: random.Random, strings: Strings) -> list[int | None]:
     kind = dice.choice(KINDS)
-    name = {
+    arn = {
         "instance": f"ec2:eu-central-1:123456789012:instance/{hex_id('i', dice)}",
-        "launch_template": f"ec2:eu-central-1:123456789012:launch-template/{hex_id('lt', dice)} version {dice.randint(1, 90)}",
+        "launch_template": f"ec2:eu-central-1:123456789012:launch-template/{hex_id('lt', dice)}",
         "auto_scaling_group": f"autoscaling:eu-central-1:123456789012:autoScalingGroup:{dice.getrandbits(32):08x}:autoScalingGroupName/web-{dice.randint(1, 40)}",
         "ssm_parameter": f"ssm:eu-central-1:123456789012:parameter/images/golden/{dice.randint(1, 40)}",
     }[kind]
-    stale = int(kind == "launch_template" and dice.random() < 0.4)
-    return [strings(kind), strings(f"arn:aws:{name}"), stale]
+    is_template = kind == "launch_template"
+    version = strings(str(dice.randint(1, 90))) if is_template else None
+    name = strings(f"web-{dice.randint(1, 40)}") if is_template else None
+    stale = int(is_template and dice.random() < 0.4)
+    short = strings(arn.rsplit("/")[-1])
+    return [strings(kind), strings(f"arn:aws:{arn}"), version, name, short, stale]
 
 
 def image(
@@ -232,15 +236,24 @@ def sample(
     share(rows, dice)
     gone = [gone_row(dice, strings) for _ in range(min(images // 5, 400))]
     named = [
-        {"rule": "golden", "family": f"tag:Family=service-{n:03d}"}
+        {
+            "name": f"golden · service-{n:03d}",
+            "rule": "golden",
+            "family": f"tag:Family=service-{n:03d}",
+        }
         for n in range(families)
     ]
     if families > 3:
-        named[-1] = {"rule": None, "family": None}
-        named[-2] = {"rule": "scratch", "family": None}
-        named[-3] = {"rule": "scratch", "family": "all"}
+        named[-1] = {"name": "not covered", "rule": None, "family": None}
+        named[-2] = {
+            "name": "scratch: family unknown",
+            "rule": "scratch",
+            "family": None,
+        }
+        named[-3] = {"name": "scratch", "rule": "scratch", "family": "all"}
+    expired = [row for row in rows if row[5] not in STAYS]
     return {
-        "format": 2,
+        "format": 3,
         "account": "123456789012",
         "region": "eu-central-1",
         "taken_at": NOW - 600,
@@ -257,6 +270,8 @@ def sample(
             "note": "EBS snapshots, standard tier, list price",
         },
         "summary": summary(rows),
+        "first_deletion": NOW + 14 * DAY if expired else None,
+        "bin_days_assumed": False,
         "strings": list(strings.places),
         "families": named if images else [],
         "images": rows,
@@ -293,7 +308,9 @@ def hostile() -> Document:
     data["strings"] = [
         f"{text} {HOSTILE[place % 4]}" for place, text in enumerate(strings)
     ]
-    data["families"] = [{"rule": text, "family": text} for text in HOSTILE[:4]]
+    data["families"] = [
+        {"name": text, "rule": text, "family": text} for text in HOSTILE[:4]
+    ]
     data["refusal"] = f"refused {HOSTILE[0]}"
     data["unread"] = [
         {"source": HOSTILE[0], "error": HOSTILE[2], "permission": HOSTILE[0]}
@@ -313,6 +330,7 @@ def refused() -> Document:
         if row[5] in ("expire", *STEPS):
             row[5] = "wait"
     data["summary"] = summary(data["images"]) | {"deferred": 0}
+    data["first_deletion"] = None
     for row in data["gone"]:
         row[3] = "keep"
     data["month"] = [one for one in data["month"] if one[1] == "rescue"]
