@@ -99,14 +99,13 @@ function story(data, counts) {
 }
 
 /** What no rule covers, and how much of the storage that is; null if there is nothing of the kind. */
-function uncoveredText({ images, price, gib }) {
-  const uncovered = images.filter((image) => image.family.rule === null);
-  if (uncovered.length === 0) return null;
-  if (uncovered.length === images.length) return "No image is covered by a rule of the policy, and so all of them are kept.";
-  const size = sizeOf(uncovered);
-  const part = gib > 0 ? `, ${Math.round((size.gib / gib) * 100)} % of the storage of all images` : "";
-  const noun = uncovered.length === 1 ? "image is" : "images are";
-  return `${number(uncovered.length)} ${noun} not covered by any rule, and so kept: ${atMost(size.gib, price, size.unsized)}${part}.`;
+function uncoveredText({ summary, images, price }) {
+  const { uncovered, uncovered_gib, images_gib } = summary;
+  if (uncovered === 0) return null;
+  if (uncovered === images.length) return "No image is covered by a rule of the policy, and so all of them are kept.";
+  const part = images_gib > 0 ? `, ${Math.round((uncovered_gib / images_gib) * 100)} % of the storage of all images` : "";
+  const unsized = sizeOf(images.filter((image) => image.family.rule === null)).unsized;
+  return `${plural(uncovered, "image")} ${uncovered === 1 ? "is" : "are"} not covered by any rule, and so kept: ${atMost(uncovered_gib, price, unsized)}${part}.`;
 }
 
 /** What would be saved when all that is expired is gone. */
@@ -120,11 +119,13 @@ function savedTile(data) {
   return { tone: "saved", label: "Would be saved, at most", count: usd ?? size, note: `${capital(note)} ${dateText(data)}` };
 }
 
-/** Before when nothing is deleted. */
-function dateText({ refusal, first_deletion, planned_at }) {
+/** The date of the first deletion, or before which there is none. */
+function dateText({ refusal, first_deletion, planned_at, images, gone }) {
   if (refusal !== null) return "The plan is refused: nothing is deleted.";
   if (first_deletion === null) return "Nothing would be deleted.";
-  return first_deletion <= planned_at ? `The first deletion would be now, ${day(planned_at)}.` : `Nothing is deleted before ${day(first_deletion)}.`;
+  if (first_deletion > planned_at) return `Nothing is deleted before ${day(first_deletion)}.`;
+  const isNow = images.some((one) => one.action === "deregister") || gone.some((one) => one.action === "delete");
+  return isNow ? `The first deletion would be now, ${day(planned_at)}.` : "The first deletion may be in the next run.";
 }
 
 function tiles(data, counts) {

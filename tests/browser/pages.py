@@ -169,13 +169,20 @@ def month(images: list[list[Any]], gone: list[list[Any]]) -> list[list[Any]]:
     return sorted(found, key=lambda one: one[2])
 
 
-def summary(images: list[list[Any]]) -> dict[str, int]:
+def summary(
+    images: list[list[Any]], uncovered_family: int | None = None
+) -> dict[str, int]:
     actions = [row[5] for row in images]
     going = [row for row in images if row[5] == "deregister"]
     expired = [row for row in images if row[5] not in STAYS]
+    uncovered = [row for row in images if row[2] == uncovered_family]
     names = ["keep", "rescue", "wait", "expire", "deprecate", "disable", "deregister"]
     return {name: actions.count(name) for name in names} | {
         "images": len(images),
+        "expired_total": len(expired),
+        "uncovered": len(uncovered),
+        "images_gib": sum(row[11] or 0 for row in images),
+        "uncovered_gib": sum(row[11] or 0 for row in uncovered),
         "in_use": sum(bool(row[7]) for row in images),
         "deferred": sum(len(row[6]) > 1 for row in images),
         "snapshots": sum(len(row[12]) for row in going),
@@ -269,7 +276,7 @@ def sample(
             "as_of": "2026-11-01",
             "note": "EBS snapshots, standard tier, list price",
         },
-        "summary": summary(rows),
+        "summary": summary(rows, families - 1 if families > 3 else None),
         "first_deletion": NOW + 14 * DAY if expired else None,
         "bin_days_assumed": False,
         "strings": list(strings.places),

@@ -1,60 +1,21 @@
 //! The date before which nothing is deleted.
 
-use std::collections::HashMap;
-
 use jiff::Timestamp;
 
-use crate::model::{Image, ImageId, Inventory};
-use crate::plan::reason::Reason;
+use crate::plan::Plan;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, SnapshotReason};
-use crate::plan::{Action, Decision, FAILED_AFTER, Plan, Times};
-use crate::policy::{Policy, Rule};
 
 /// The earliest time at which an image is deregistered or a snapshot is deleted, if nothing changes:
 /// a lower bound, because caps and verification only delay. `None` if nothing is expired, and for
 /// what a refused plan would have removed: a refusal has no end that is known.
-pub fn first_deletion(
-    inventory: &Inventory,
-    policy: &Policy,
-    plan: &Plan,
-    snapshots: &SnapshotPlan,
-) -> Option<Timestamp> {
-    let of_images = || first_deregistration(inventory, policy, plan);
+pub fn first_deletion(plan: &Plan, snapshots: &SnapshotPlan) -> Option<Timestamp> {
+    let of_images = || plan.decisions.iter().filter_map(|one| one.deregister_at).min();
     let of_snapshots = || first_snapshot(snapshots);
     let images = plan.refusal.is_none().then(of_images).flatten();
     let snapshots = snapshots.refusal.is_none().then(of_snapshots).flatten();
-    images.into_iter().chain(snapshots).min()
-}
-
-fn first_deregistration(inventory: &Inventory, policy: &Policy, plan: &Plan) -> Option<Timestamp> {
-    let images: HashMap<&ImageId, &Image> =
-        inventory.images.iter().map(|image| (&image.image_id, image)).collect();
-    let rules: HashMap<&str, &Rule> = policy.rules.iter().map(|rule| (&*rule.name, rule)).collect();
-    let now = plan.planned_at;
-    let expired = plan.decisions.iter().filter(|one| !one.action.stays());
-    let dates = expired.filter_map(|one| {
-        if matches!(one.action, Action::Deregister { .. }) {
-            return Some(now);
-        }
-        let image = images.get(&one.image_id)?;
-        let at = match one.expired_at {
-            Some(since) => {
-                let rule = rules.get(one.rule.as_deref()?)?;
-                Times::of(image, &rule.retire, since, policy, now).deregister
-            }
-            None => failed_at(one)?,
-        };
-        Some(at.max(now))
-    });
-    dates.min()
-}
-
-/// When an image whose creation failed is deregistered.
-fn failed_at(decision: &Decision) -> Option<Timestamp> {
-    decision.reasons.iter().find_map(|reason| match reason {
-        Reason::Failed { created_at } => created_at.checked_add(FAILED_AFTER).ok(),
-        _ => None,
-    })
+    let first = images.into_iter().chain(snapshots).min();
+    // What a cap held back is late.
+    first.map(|at| at.max(plan.planned_at))
 }
 
 /// The first of the snapshots whose image is gone.
@@ -74,8 +35,10 @@ fn first_snapshot(plan: &SnapshotPlan) -> Option<Timestamp> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Inventory;
     use crate::plan::plan;
     use crate::plan::snapshots::plan_snapshots;
+    use crate::policy::Policy;
 
     const NOW: &str = "2026-12-01T06:00:00Z";
 
@@ -91,7 +54,7 @@ mod tests {
         let policy = Policy::parse(&format!("{policy}{more}"), "p").unwrap();
         let plan = plan(&inventory, &policy, inventory.taken_at);
         let snapshots = plan_snapshots(&inventory, &policy, plan.planned_at);
-        first_deletion(&inventory, &policy, &plan, &snapshots).map(|at| at.to_string())
+        first_deletion(&plan, &snapshots).map(|at| at.to_string())
     }
 
     fn image(id: &str, created: &str, state: &str, tags: &str) -> String {

@@ -128,8 +128,7 @@ impl<'a> PageData<'a> {
             price: Price::in_region(&plan.region),
             summary: &plan.summary,
             strings: strings.all,
-            first_deletion: first_deletion(inventory, policy, plan, snapshots)
-                .map(Timestamp::as_second),
+            first_deletion: first_deletion(plan, snapshots).map(Timestamp::as_second),
             bin_days_assumed: inventory.retention_rules.is_none(),
             families,
             images,

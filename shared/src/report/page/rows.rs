@@ -1,12 +1,13 @@
 //! The rows of the page's document: images, and snapshots whose image is gone.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::sizes::Sizes;
-use crate::model::Image;
+use crate::model::{Image, short_id};
 use crate::plan::Decision;
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotDecision, SnapshotReason};
@@ -44,11 +45,12 @@ pub(super) fn row(
     let mut references = Vec::new();
     for reason in &decision.reasons {
         match reason {
-            Reason::InUse { kind, arn, version, stale } => {
-                let version = version.as_deref().map(|version| strings.place(version));
-                let name = None::<usize>;
-                let kind = strings.place(&kind.to_string());
-                let id = strings.place(arn.rsplit('/').next().unwrap_or(arn));
+            Reason::InUse { kind, arn, version, stale, name } => {
+                let mut optional =
+                    |text: &Option<Arc<str>>| text.as_deref().map(|text| strings.place(text));
+                let (version, name) = (optional(version), optional(name));
+                let kind = strings.place(&kind.words());
+                let id = strings.place(short_id(arn));
                 let arn = strings.place(arn);
                 references.push(json!([kind, arn, version, name, id, u8::from(*stale)]));
             }
