@@ -183,10 +183,11 @@ function otherPolicy({ policy, against }) {
 }
 
 /** What the two policies leave at the end, and the difference: the line that a person who compares them looks for. */
-function comparedText({ projection, price, unsized }) {
+function comparedText({ projection, price, unsized, refusal }) {
   if (!projection?.against_gib || projection.at.length === 0) return null;
   const [images, gib, theirImages, theirGib] = [projection.images, projection.gib, projection.against_images, projection.against_gib].map((values) => values.at(-1));
-  const note = unsized.all > 0 ? " Snapshots of unknown size are not counted." : "";
+  const refused = refusal === null ? "" : ` The plan is refused: in the simulation, ${visible(projection.policy)} removes nothing while that lasts.`;
+  const note = (unsized.all > 0 ? " Snapshots of unknown size are not counted." : "") + refused;
   return `After ${plural(projection.days, "day")} ${visible(projection.policy)} leaves ${plural(images, "image")} and at most ${gibText(gib)}, ${visible(otherPolicy(projection))} ${number(theirImages)} and ${number(theirGib)}: ${differenceText(theirImages - images, theirGib - gib, price)}. GiB${price ? " and USD" : ""} are upper bounds.${note}`;
 }
 

@@ -43,7 +43,7 @@ function readImage(row, place, strings) {
 function heldBy(holders, strings) {
   const text = (place) => (place === null ? null : strings[place]);
   const held = holders.map(([kind, arn, version, name, short, stale]) => ({
-    kind: strings[kind].replaceAll("_", " "), arn: strings[arn], version: text(version), name: text(name), short: strings[short], stale: stale === 1,
+    kind: strings[kind], arn: strings[arn], version: text(version), name: text(name), short: strings[short], stale: stale === 1,
   }));
   const versioned = new Set(held.filter((one) => one.version !== null).map((one) => one.arn));
   return held.filter((one) => one.version !== null || !versioned.has(one.arn));

@@ -92,7 +92,9 @@ function dayTable(steps) {
       ...taken.map((step) => ({
         title: BY_DATE[step], kind: "number", value: (row) => row.counts[step] ?? null, cell: (row) => (row.counts[step] ? number(row.counts[step]) : ""),
       })),
-      { title: "Frees at most GiB", kind: "number", value: (row) => (row.counts.delete_snapshots > 0 ? row.gib : null), cell: frees },
+      ...(taken.includes("delete_snapshots")
+        ? [{ title: "Frees at most GiB", kind: "number", value: (row) => (row.counts.delete_snapshots > 0 ? row.gib : null), cell: frees }]
+        : []),
     ],
   }).element;
 }

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "cli/report"
 DAY = 86400
 NOW = 1_795_000_000  # 2026-11-18
-KINDS = ["instance", "launch_template", "auto_scaling_group", "ssm_parameter"]
+KINDS = ["instance", "launch template", "Auto Scaling group", "SSM parameter"]
 STEPS = ["deprecate", "disable", "deregister"]
 STAYS = ["keep", "rescue"]
 PER_RUN = 50
@@ -62,16 +62,19 @@ def hex_id(prefix: str, dice: random.Random) -> str:
 
 
 def holder(dice: random.Random, strings: Strings) -> list[int | None]:
+    """A reference: its kind, ARN, version, name, the end of its ARN, and whether it is stale."""
     kind = dice.choice(KINDS)
+    instance, template = hex_id("i", dice), hex_id("lt", dice)
+    number, group = dice.randint(1, 90), f"{dice.getrandbits(32):08x}"
     arn = {
-        "instance": f"ec2:eu-central-1:123456789012:instance/{hex_id('i', dice)}",
-        "launch_template": f"ec2:eu-central-1:123456789012:launch-template/{hex_id('lt', dice)}",
-        "auto_scaling_group": f"autoscaling:eu-central-1:123456789012:autoScalingGroup:{dice.getrandbits(32):08x}:autoScalingGroupName/web-{dice.randint(1, 40)}",
-        "ssm_parameter": f"ssm:eu-central-1:123456789012:parameter/images/golden/{dice.randint(1, 40)}",
+        "instance": f"ec2:eu-central-1:123456789012:instance/{instance}",
+        "launch template": f"ec2:eu-central-1:123456789012:launch-template/{template}",
+        "Auto Scaling group": f"autoscaling:eu-central-1:123456789012:autoScalingGroup:{group}:autoScalingGroupName/web-{dice.randint(1, 40)}",
+        "SSM parameter": f"ssm:eu-central-1:123456789012:parameter/images/golden/{dice.randint(1, 40)}",
     }[kind]
-    is_template = kind == "launch_template"
-    version = strings(str(dice.randint(1, 90))) if is_template else None
-    name = strings(f"web-{dice.randint(1, 40)}") if is_template else None
+    is_template = kind == "launch template"
+    version = strings(str(number)) if is_template else None
+    name = strings(f"web-{template[-2:]}") if is_template else None
     stale = int(is_template and dice.random() < 0.4)
     short = strings(arn.rsplit("/")[-1])
     return [strings(kind), strings(f"arn:aws:{arn}"), version, name, short, stale]
