@@ -29,7 +29,7 @@ const REMAINS = { keep: "Keep", mark: "Mark now", delete: "Delete now" };
 
 /** The image of a row of the document. `shared` is the place of the image with which a snapshot of this one is counted. */
 function readImage(row, place, strings) {
-  const [image_id, name, family, made, state, action, reasons, holders, expired, step, at, gib, snapshots, shared] = row;
+  const [image_id, name, family, made, state, action, reasons, holders, expired, step, at, gib, snapshots, shared = null] = row;
   const held = heldBy(holders, strings);
   const decision = held.length > 0 ? "in_use" : action;
   const reasonTexts = reasons.map((index) => strings[index]);
@@ -42,8 +42,8 @@ function readImage(row, place, strings) {
 /** What refers to an image. A source that knows no versions may report a template again: that is left out. */
 function heldBy(holders, strings) {
   const text = (place) => (place === null ? null : strings[place]);
-  const held = holders.map(([kind, arn, version, name, short, stale]) => ({
-    kind: strings[kind], arn: strings[arn], version: text(version), name: text(name), short: strings[short], stale: stale === 1,
+  const held = holders.map(([kind, arn, end, stale, version = null, name = null]) => ({
+    kind: strings[kind], arn: strings[arn], version: text(version), name: text(name), short: strings[arn].slice(-end), stale: stale === 1,
   }));
   const versioned = new Set(held.filter((one) => one.version !== null).map((one) => one.arn));
   return held.filter((one) => one.version !== null || !versioned.has(one.arn));

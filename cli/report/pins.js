@@ -29,7 +29,7 @@ function usesCell(pin, data) {
   const line = ({ image, version, stale }) => el("li", {},
     version === null ? "" : [el("strong", {}, foreign(`v${version}`)), " "],
     broken(image.name, "foreign name"), " ", id(image.id),
-    " ", el("span", { class: "note date" }, `${day(image.made)} (${span(data.planned_at - image.made)})${stale ? ", stale" : ""}`));
+    " ", el("span", { class: "note" }, el("span", { class: "date" }, day(image.made)), ` (${span(data.planned_at - image.made)})${stale ? ", stale" : ""}`));
   return growing(pin.uses, USES_AT_ONCE, 50, "images", line);
 }
 

@@ -62,7 +62,7 @@ def hex_id(prefix: str, dice: random.Random) -> str:
 
 
 def holder(dice: random.Random, strings: Strings) -> list[int | None]:
-    """A reference: its kind, ARN, version, name, the end of its ARN, and whether it is stale."""
+    """A reference: kind, ARN, length of its end that is a name, staleness; version, name."""
     kind = dice.choice(KINDS)
     instance, template = hex_id("i", dice), hex_id("lt", dice)
     number, group = dice.randint(1, 90), f"{dice.getrandbits(32):08x}"
@@ -76,8 +76,8 @@ def holder(dice: random.Random, strings: Strings) -> list[int | None]:
     version = strings(str(number)) if is_template else None
     name = strings(f"web-{template[-2:]}") if is_template else None
     stale = int(is_template and dice.random() < 0.4)
-    short = strings(arn.rsplit("/")[-1])
-    return [strings(kind), strings(f"arn:aws:{arn}"), version, name, short, stale]
+    row = [strings(kind), strings(f"arn:aws:{arn}"), len(arn.rsplit("/")[-1]), stale]
+    return [*row, version, name] if is_template else row
 
 
 def image(

@@ -231,9 +231,9 @@ def test_old_images_are_pinned_by_each_resource_once(show: Open) -> None:
     again = next(
         row
         for row in data["images"]
-        if NOW - row[3] > 90 * DAY and row[7] and row[7][0][2]
+        if NOW - row[3] > 90 * DAY and row[7] and row[7][0][4:]
     )
-    again[7].append([*again[7][0][:2], None, None, again[7][0][4], 0])
+    again[7].append([*again[7][0][:3], 0])
     # Another image of the same template.
     older = next(
         row for row in data["images"] if NOW - row[3] > 90 * DAY and row is not again
@@ -243,7 +243,8 @@ def test_old_images_are_pinned_by_each_resource_once(show: Open) -> None:
     old = [row for row in data["images"] if NOW - row[3] > 90 * DAY]
     wanted: dict[str, set[tuple[str, str]]] = {}
     for row in old:
-        for _, arn, version, *_ in row[7]:
+        for _, arn, _, _, *more in row[7]:
+            version = more[0] if more else None
             if row is not again or version is not None or arn != again[7][0][1]:
                 text = "" if version is None else f"v{words[version]} "
                 wanted.setdefault(words[arn], set()).add((text, row[0]))
@@ -263,7 +264,7 @@ def test_old_images_are_pinned_by_each_resource_once(show: Open) -> None:
     assert found == wanted
     assert len(found[words[again[7][0][1]]]) == 2
     assert one.column(3, "#pins") == sorted(one.column(3, "#pins"))
-    name = words[again[7][0][3]]
+    name = words[again[7][0][5]]
     one.page.fill("#search", again[0])
     assert f"launch template {name}" in one.column(4)[0]
 

@@ -314,7 +314,7 @@ CUT = """(selector) => [...document.querySelectorAll(selector)].filter((one) => 
 
 
 @pytest.mark.parametrize("data", [sample(60), hostile()], ids=["few", "hostile"])
-@pytest.mark.parametrize("width", [400, 1300])
+@pytest.mark.parametrize("width", [360, 1300])
 def test_nothing_in_a_table_is_cut_off(show: Open, data: Document, width: int) -> None:
     one = show(data, viewport={"width": width, "height": 900})
     for opener in one.page.locator("#images .open").all()[:3]:

@@ -206,8 +206,9 @@ mod tests {
         let text = |place: &Value| page["strings"][place.as_u64().unwrap() as usize].clone();
         assert_eq!(
             (text(&reference[0]), text(&reference[1]), &reference[2]),
-            (json!("instance"), json!("arn:i-2"), &Value::Null)
+            (json!("instance"), json!("arn:i-2"), &json!(7))
         );
+        assert_eq!(reference.as_array().unwrap().len(), 4, "{reference}");
         assert_eq!(text(&page["images"][0][6][0]), "last 1 of 1");
     }
 

@@ -1,7 +1,6 @@
 //! The rows of the page's document: images, and snapshots whose image is gone.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -46,19 +45,24 @@ pub(super) fn row(
     for reason in &decision.reasons {
         match reason {
             Reason::InUse { kind, arn, version, stale, name } => {
-                let mut optional =
-                    |text: &Option<Arc<str>>| text.as_deref().map(|text| strings.place(text));
-                let (version, name) = (optional(version), optional(name));
-                let kind = strings.place(&kind.words());
-                let id = strings.place(short_id(arn));
-                let arn = strings.place(arn);
-                references.push(json!([kind, arn, version, name, id, u8::from(*stale)]));
+                // The end of the ARN that people know it by, in JavaScript's units.
+                let end = short_id(arn).encode_utf16().count();
+                let (kind, arn) = (strings.place(&kind.words()), strings.place(arn));
+                let mut reference = json!([kind, arn, end, u8::from(*stale)]);
+                if let (Some(row), true) =
+                    (reference.as_array_mut(), version.is_some() || name.is_some())
+                {
+                    let more = [version, name];
+                    let more = more.map(|text| text.as_deref().map(|text| strings.place(text)));
+                    row.extend(more.map(|place| json!(place)));
+                }
+                references.push(reference);
             }
             Reason::NoRule => reasons.push(strings.place(NOT_COVERED)),
             other => reasons.push(strings.place(&other.to_string())),
         }
     }
-    json!([
+    let mut row = json!([
         decision.image_id,
         decision.name,
         family,
@@ -72,8 +76,12 @@ pub(super) fn row(
         decision.next.map(|next| seconds(next.at)),
         sizes.gib.get(&decision.image_id),
         decision.snapshots,
-        sizes.shared_with(decision),
-    ])
+    ]);
+    // Most share no snapshot, and 20,000 nulls are long.
+    if let (Some(row), Some(other)) = (row.as_array_mut(), sizes.shared_with(decision)) {
+        row.push(json!(other));
+    }
+    row
 }
 
 /// A snapshot whose image is gone.
