@@ -121,10 +121,9 @@ function numbers(title, columns, rows) {
   details.addEventListener("toggle", () => {
     if (!details.open || details.children.length > 1) return;
     details.append(scrolling(el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": title },
-      el("table", {}, el("caption", { class: "hidden" }, title),
-        el("thead", {}, el("tr", {}, columns.map((name, place) => el("th", { scope: "col", class: place ? "number" : "" }, visible(name))))),
-        el("tbody", {}, rows().map((cells) => el("tr", {}, cells.map((cell, place) =>
-          place ? el("td", { class: "number" }, cell) : el("th", { scope: "row" }, cell)))))))));
+      tableOf(title, columns.map((name, place) => el("th", { scope: "col", role: "columnheader", class: place ? "number" : "" }, visible(name))),
+        el("tbody", { role: "rowgroup" }, rows().map((cells) => el("tr", { role: "row" }, cells.map((cell, place) =>
+          tableCell(place ? "td" : "th", visible(columns[place]), place ? { class: "number" } : { scope: "row" }, cell)))))))));
   });
   return details;
 }
@@ -149,7 +148,7 @@ function countRows({ past, ahead, againstImages }) {
 function legend(layers, projection) {
   const line = (kind, text) => el("li", {}, el("span", { class: `dash ${kind}`, "aria-hidden": "true" }), el("span", {}, text));
   const ours = projection ? [line("", ["simulated with ", foreign(projection.policy)])] : [];
-  const theirs = projection?.against_gib ? [line("against", ["simulated with ", foreign(projection.against ?? "the other policy")])] : [];
+  const theirs = projection?.against_gib ? [line("against", ["simulated with ", foreign(otherPolicy(projection))])] : [];
   return el("ul", { class: "legend" }, layers.map((layer) => el("li", {}, swatch(layer.tone), foreign(layer.label))), ours, theirs);
 }
 
@@ -165,15 +164,43 @@ function seriesOf(data) {
 
 function goneText({ gone, goneGib, gib }) {
   if (gone.length === 0) return "";
-  return ` Of that, ${gibText(gib)} are of images, and ${gibText(goneGib)} of ${plural(gone.length, "snapshot")} whose image is gone: those are drawn from the beginning, because the report does not know when they were made.`;
+  return ` Of that, ${gibText(gib)} are of images, and ${gibText(goneGib)} of ${plural(gone.length, "snapshot")} whose image is gone: those are drawn from the beginning, because the report does not know when they were created.`;
 }
 
 function aheadText(data) {
   const { projection } = data;
   if (!projection) return "";
   const same = data.gone.length > 0 && projection.gib[0] === data.total ? " It begins with the same total: snapshots of images, and those whose image is gone." : "";
-  const other = projection.against_gib ? ` The dotted line is the same with ${visible(projection.against ?? "the other policy")}.` : "";
-  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: images go on being made at each family's recent rate.${same}${other}`;
+  const other = projection.against_gib ? ` The dotted line is the same with ${visible(otherPolicy(projection))}.` : "";
+  const bin = data.bin_days_assumed ? " The inventory does not say for how long the Recycle Bin keeps images: the simulation assumes a year, and their snapshots stay as long." : "";
+  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: each family goes on creating images at its recent rate.${bin}${same}${other}`;
+}
+
+/** The file name of the policy that is compared with; it may be the same as that of the report's. */
+function otherPolicy({ policy, against }) {
+  if (!against) return "the other policy";
+  return against === policy ? `the other ${against}` : against;
+}
+
+/** What the two policies leave at the end, and the difference: the line that a person who compares them looks for. */
+function comparedText({ projection, price, unsized, refusal }) {
+  if (!projection?.against_gib || projection.at.length === 0) return null;
+  const [images, gib, theirImages, theirGib] = [projection.images, projection.gib, projection.against_images, projection.against_gib].map((values) => values.at(-1));
+  const refused = refusal === null ? "" : ` The plan is refused: in the simulation, ${visible(projection.policy)} removes nothing while that lasts.`;
+  const note = (unsized.all > 0 ? " Snapshots of unknown size are not counted." : "") + refused;
+  return `After ${plural(projection.days, "day")} ${visible(projection.policy)} leaves ${plural(images, "image")} and at most ${gibText(gib)}, ${visible(otherPolicy(projection))} ${number(theirImages)} and ${number(theirGib)}: ${differenceText(theirImages - images, theirGib - gib, price)}. GiB${price ? " and USD" : ""} are upper bounds.${note}`;
+}
+
+/** `46 images and USD 68 a month less`, from how much less it is. */
+function differenceText(images, gib, price) {
+  const size = price ? usdText(Math.abs(gib), price) : gibText(Math.abs(gib));
+  const parts = [[images, plural(Math.abs(images), "image")], [gib, size]].filter(([less]) => less !== 0);
+  const word = (less) => (less > 0 ? "less" : "more");
+  if (parts.length === 0) return "no difference";
+  if (parts.length === 2 && Math.sign(images) === Math.sign(gib)) return `${parts[0][1]} and ${parts[1][1]} ${word(gib)}`;
+  const same = parts.length === 2 ? "" : images === 0 ? "the same number of images, " : ", the same storage";
+  const text = parts.map(([less, what]) => `${what} ${word(less)}`).join(", ");
+  return images === 0 ? same + text : text + same;
 }
 
 function showTime(data) {
@@ -185,16 +212,18 @@ function showTime(data) {
   }
   const series = seriesOf(data);
   const total = atMost(data.total, data.price, data.unsized.all);
+  const compared = comparedText(data);
   section.append(
-    el("p", {}, `What exists in this inventory, by when it was made: what was removed earlier is not in it. In all it is ${total}.${goneText(data)}${aheadText(data)}`),
+    ...(compared === null ? [] : [el("p", { class: "lead", id: "compared" }, compared)]),
+    el("p", {}, `What exists in this inventory, by creation date: what was removed earlier is not in it. In all it is ${total}.${goneText(data)}${aheadText(data)}`),
     el("h3", {}, data.price ? "Storage in GiB, and what it costs a month, by family" : "Storage in GiB, by family"),
     drawn(`Storage over time by family, ${total} in all. The table below has the numbers.`, (width) => storageChart(data, series, width)),
     legend(series.layers, data.projection),
     numbers("Numbers: storage and cost", [
-      "Date", capital(bound(data, "GiB")), ...(data.price ? [capital(bound(data, "USD a month"))] : []), ...(series.against ? [`GiB with ${data.projection.against ?? "the other policy"}`] : []),
+      "Date", capital(bound(data, "GiB")), ...(data.price ? [capital(bound(data, "USD a month"))] : []), ...(series.against ? [`GiB with ${otherPolicy(data.projection)}`] : []),
       ...series.layers.map((layer) => `GiB: ${layer.label}`)], () => storageRows(series, data)),
     el("h3", {}, "Number of images"),
     drawn(`Number of images over time, ${number(data.images.length)} in all. The table below has the numbers.`, (width) => countChart(data, series, width)),
-    legend([{ label: "images that exist, by when they were made", tone: "series-0" }], data.projection),
-    numbers("Numbers: images", ["Date", "Images", ...(series.againstImages ? [`Images with ${data.projection.against ?? "the other policy"}`] : [])], () => countRows(series)));
+    legend([{ label: "images that exist, by creation date", tone: "series-0" }], data.projection),
+    numbers("Numbers: images", ["Date", "Images", ...(series.againstImages ? [`Images with ${otherPolicy(data.projection)}`] : [])], () => countRows(series)));
 }

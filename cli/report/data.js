@@ -1,6 +1,6 @@
 // The JSON document, read into images and families that know one another.
 
-const FORMAT = 2;
+const FORMAT = 3;
 
 /** What may be said of an image, in the order of the filter; `tone` is its colour and its lane in a timeline. */
 const DECISIONS = {
@@ -29,12 +29,8 @@ const REMAINS = { keep: "Keep", mark: "Mark now", delete: "Delete now" };
 
 /** The image of a row of the document. `shared` is the place of the image with which a snapshot of this one is counted. */
 function readImage(row, place, strings) {
-  const [image_id, name, family, made, state, action, reasons, holders, expired, step, at, gib, snapshots, shared] = row;
-  const held = holders.map(([kind, by, stale]) => ({
-    kind: strings[kind].replaceAll("_", " "),
-    by: strings[by],
-    stale: stale === 1,
-  }));
+  const [image_id, name, family, made, state, action, reasons, holders, expired, step, at, gib, snapshots, shared = null] = row;
+  const held = heldBy(holders, strings);
   const decision = held.length > 0 ? "in_use" : action;
   const reasonTexts = reasons.map((index) => strings[index]);
   const { tone } = DECISIONS[decision] ?? DECISIONS.keep;
@@ -43,10 +39,14 @@ function readImage(row, place, strings) {
   };
 }
 
-function familyLabel({ rule, family }) {
-  if (rule === null) return "no rule matches";
-  if (family === null) return `${rule}: family unknown`;
-  return family === "all" ? rule : `${rule}: ${family}`;
+/** What refers to an image. A source that knows no versions may report a template again: that is left out. */
+function heldBy(holders, strings) {
+  const text = (place) => (place === null ? null : strings[place]);
+  const held = holders.map(([kind, arn, end, stale, version = null, name = null]) => ({
+    kind: strings[kind], arn: strings[arn], version: text(version), name: text(name), short: strings[arn].slice(-end), stale: stale === 1,
+  }));
+  const versioned = new Set(held.filter((one) => one.version !== null).map((one) => one.arn));
+  return held.filter((one) => one.version !== null || !versioned.has(one.arn));
 }
 
 /** A snapshot whose image is gone. */
@@ -98,12 +98,14 @@ function readMonth(month, images) {
 function readDocument(text) {
   const found = JSON.parse(text);
   if (found.format !== FORMAT) throw new Error(`its format is ${found.format}, and this page reads ${FORMAT}`);
-  const families = found.families.map((family) => ({ label: familyLabel(family), images: [] }));
+  const families = found.families.map(({ name, rule, family }) => ({ label: name, rule, key: family, images: [] }));
   const images = found.images.map((row, place) => readImage(row, place, found.strings));
   for (const image of images) {
     image.family = families[image.family];
     image.family.images.push(image);
     image.shared = images[image.shared] ?? null;
+    // A refusal has no end that is known, and so the steps have no dates.
+    if (found.refusal !== null) image.at = null;
   }
   const gone = found.gone.map((row) => readGone(row, found.strings));
   const unsized = countUnsized(images, gone, found.summary);
@@ -127,12 +129,25 @@ function decisionText(image) {
 /** Why, in one line. */
 function whyText(image) {
   if (image.held.length === 0) return image.reasonTexts[0] ?? "";
-  const kinds = [...new Set(image.held.map((one) => one.kind))];
-  return image.held.every((one) => one.stale) ? `${kinds.join(", ")} (stale)` : kinds.join(", ");
+  const kinds = [...grouped(image.held, (one) => one.kind)];
+  const text = kinds.map(([kind, held]) => kindText(kind, held)).join(", ");
+  return image.held.every((one) => one.stale) ? `${text} (stale)` : text;
 }
 
+/** `launch template web v8`, or how many of that kind there are. */
+function kindText(kind, held) {
+  const count = new Set(held.map((one) => one.arn)).size;
+  if (count > 1) return plural(count, kind);
+  const [{ name, short, version }] = held;
+  const versions = held.length > 1 ? ` (${plural(held.length, "version")})` : version === null ? "" : ` v${version}`;
+  return `${kind} ${name ?? short}${versions}`;
+}
+
+/** The next step and its date; a step without a date waits for the end of a refusal. */
 function nextText(image) {
-  return image.step === null ? "" : `${STEPS[image.step] ?? image.step} ${day(image.at)}`;
+  if (image.step === null) return "";
+  const step = STEPS[image.step] ?? image.step;
+  return image.at === null ? `${step}, no date` : `${step} ${day(image.at)}`;
 }
 
 /** The images that a step would be taken with now. */

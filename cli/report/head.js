@@ -6,13 +6,19 @@ function showFacts(data) {
     ["Region", id(data.region)],
     ["Inventory taken", minute(data.taken_at)],
     ["Planned for", minute(data.planned_at)],
-    ["Policy", foreign(data.policy)],
+    ["Policy", policyText(data)],
     ["Program", foreign(data.program)],
   ];
   document.getElementById("facts").append(
     ...facts.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   document.getElementById("program").replaceChildren(foreign(data.program));
   document.getElementById("price").append(priceNote(data.price));
+}
+
+/** The policy's file name, and that of the one that it is compared with. */
+function policyText({ policy, projection }) {
+  const compared = projection?.against_gib ? [", compared with ", foreign(otherPolicy(projection))] : [];
+  return [foreign(policy), ...compared];
 }
 
 function priceNote(price) {
@@ -72,7 +78,7 @@ function story(data, counts) {
   // Each image is in exactly one part: the numbers add up to the first.
   const parts = [
     counts.in_use && `${isAre(counts.in_use)} in use`,
-    counts.keep && `${isAre(counts.keep)} kept by a rule or a protection`,
+    counts.keep && `${isAre(counts.keep)} kept`,
     counts.rescue && `${isAre(counts.rescue)} to be rescued and not in use`,
     counts.wait && `${isAre(counts.wait)} expired and ${counts.wait === 1 ? "waits" : "wait"} for the next step`,
     ...now,
@@ -83,8 +89,8 @@ function story(data, counts) {
   if (summary.deregister > 0) {
     sentences.push(`Deregistering, and deleting the ${plural(summary.snapshots, "snapshot")} of what is deregistered, frees ${atMost(summary.snapshots_gib, price, unsizedNow(data))}.`);
   }
-  const expired = data.images.filter(isExpired).length;
-  if (expired > summary.deregister) sentences.push(`When all that is expired is gone, ${plural(expired, "image")}, that frees ${atMost(summary.expired_gib, price, summary.sizes_unknown)}.`);
+  const uncovered = uncoveredText(data);
+  if (uncovered) sentences.push(uncovered);
   const gone = goneStory(data);
   if (gone) sentences.push(gone);
   if (summary.deferred > 0) first.push(`${isAre(summary.deferred)} due for a further step, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
@@ -92,15 +98,46 @@ function story(data, counts) {
   return [first, sentences];
 }
 
+/** What no rule covers, and how much of the storage that is; null if there is nothing of the kind. */
+function uncoveredText({ summary, images, price }) {
+  const { uncovered, uncovered_gib, images_gib } = summary;
+  if (uncovered === 0) return null;
+  if (uncovered === images.length) return "No image is covered by a rule of the policy, and so all of them are kept.";
+  const part = images_gib > 0 ? `, ${Math.round((uncovered_gib / images_gib) * 100)} % of the storage of all images` : "";
+  const unsized = sizeOf(images.filter((image) => image.family.rule === null)).unsized;
+  return `${plural(uncovered, "image")} ${uncovered === 1 ? "is" : "are"} not covered by any rule, and so kept: ${atMost(uncovered_gib, price, unsized)}${part}.`;
+}
+
+/** What would be saved when all that is expired is gone. */
+function savedTile(data) {
+  const { summary, price } = data;
+  const expired = data.images.filter(isExpired).length;
+  const usd = price ? `USD ${usdNumber(summary.expired_gib * price.usd_per_gib_month)} a month` : null;
+  const size = gibText(summary.expired_gib);
+  const when = `when ${expired === 1 ? "the expired image is" : `all ${number(expired)} expired images are`} deregistered and ${expired === 1 ? "its" : "their"} snapshots are deleted`;
+  const note = expired === 0 ? "No image is expired." : `${usd ? `${size}, ` : ""}${when}${plusUnsized(summary.sizes_unknown)}.`;
+  return { tone: "saved", label: "Would be saved, at most", count: usd ?? size, note: `${capital(note)} ${dateText(data)}` };
+}
+
+/** The date of the first deletion, or before which there is none. */
+function dateText({ refusal, first_deletion, planned_at, images, gone }) {
+  if (refusal !== null) return "The plan is refused: nothing is deleted.";
+  if (first_deletion === null) return "Nothing would be deleted.";
+  if (first_deletion > planned_at) return `Nothing is deleted before ${day(first_deletion)}.`;
+  const isNow = images.some((one) => one.action === "deregister") || gone.some((one) => one.action === "delete");
+  return isNow ? `The first deletion would be now, ${day(planned_at)}.` : "The first deletion may be in the next run.";
+}
+
 function tiles(data, counts) {
   const expired = counts.wait + counts.expire + counts.deprecate + counts.disable;
   const { summary, price } = data;
   return [
+    savedTile(data),
     { tone: "all", label: "Images", count: data.images.length, note: atMost(data.gib, price, data.unsized.images) },
-    { tone: "used", label: "In use", count: counts.in_use, note: "never touched" },
-    { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection" },
+    { tone: "used", label: "In use", count: counts.in_use, note: "never removed" },
+    { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection, or not covered" },
     { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "wanted again, and not in use", rare: true },
-    { tone: "expiring", label: "Expired", count: expired, note: "on their way, and still there" },
+    { tone: "expiring", label: "Expired", count: expired, note: "retired step by step" },
     { tone: "going", label: "Deregister now", count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price, unsizedNow(data)) : "" },
   ].filter((tile) => !tile.rare || tile.count > 0);
 }
@@ -111,8 +148,8 @@ function showNow(data) {
   section.append(el("div", { id: "story" }, story(data, counts).filter((part) => part.length > 0).map((part, place) => el("p", { class: place === 0 ? "lead" : "" }, part.join(" ")))));
   const shown = tiles(data, counts);
   section.append(el("ul", { class: "tiles" }, shown.map(({ tone, label, count, note }) =>
-    el("li", { class: tone }, el("span", { class: "label" }, label), el("strong", {}, number(count)), el("span", { class: "note" }, note)))));
-  const parts = shown.slice(1).filter((tile) => tile.count > 0);
+    el("li", { class: tone }, el("span", { class: "label" }, label), el("strong", {}, typeof count === "number" ? number(count) : count), el("span", { class: "note" }, note)))));
+  const parts = shown.slice(2).filter((tile) => tile.count > 0);
   if (parts.length > 0) {
     section.append(el("div", { class: "bar", "aria-hidden": "true" },
       parts.map(({ tone, count }) => el("span", { class: tone, style: `flex-grow:${count}` }))));

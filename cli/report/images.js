@@ -5,22 +5,23 @@ const IMAGES_PRINTED = 300;
 /** What the search looks through, made once it is used. */
 function haystack(image) {
   image.hay ??= [
-    image.id, image.name, image.family.label, decisionText(image), image.state, ...image.reasonTexts,
-    ...image.held.flatMap((one) => [one.kind, one.by]), ...image.snapshots,
+    image.id, image.name, image.family.label, image.family.key ?? "", decisionText(image), image.state, ...image.reasonTexts,
+    ...image.held.flatMap((one) => [one.kind, one.name ?? "", one.arn]), ...image.snapshots,
   ].join("\n").toLowerCase();
   return image.hay;
 }
 
-function imageColumns() {
+function imageColumns({ price }) {
   return [
     { title: "Image", value: (one) => one.id, cell: (one) => id(one.id) },
     { title: "Name", value: (one) => one.name, cell: (one) => broken(one.name, "foreign name"), kind: "wrap" },
-    { title: "Family", value: (one) => one.family.label, cell: (one) => broken(one.family.label), kind: "wrap" },
-    { title: "Decision", kind: "short", value: (one) => decisionText(one), cell: (one) => [swatch(one.tone), decisionText(one), one.state === "available" ? "" : ` (${visible(one.state)})`] },
+    { title: "Decision", kind: "fate", value: (one) => decisionText(one), cell: (one) => [swatch(one.tone), decisionText(one), one.state === "available" ? "" : ` (${visible(one.state)})`] },
     { title: "Why", kind: "why", value: (one) => whyText(one), cell: (one) => [foreign(whyText(one)), moreReasons(one)] },
+    { title: "Family", value: (one) => one.family.label, cell: (one) => familyName(one.family), kind: "wrap" },
     { title: "Next step", kind: "short", value: (one) => one.at, cell: (one) => nextText(one) },
-    { title: "Made", kind: "date", value: (one) => one.made, cell: (one) => day(one.made) },
+    { title: "Created", kind: "date", value: (one) => one.made, cell: (one) => day(one.made) },
     { title: "At most GiB", kind: "number", value: (one) => (isShared(one) ? null : one.gib), cell: sizeCell },
+    ...(price ? [{ title: "At most USD a month", kind: "number", value: (one) => (isShared(one) ? null : one.gib), cell: (one) => costCell(one, price) }] : []),
   ];
 }
 
@@ -32,6 +33,10 @@ function isShared(image) {
 function sizeCell(image) {
   if (isShared(image)) return el("abbr", { title: `counted with ${visible(image.shared.id)}` }, "shared");
   return image.gib === null ? "unknown" : number(image.gib);
+}
+
+function costCell(image, price) {
+  return image.gib === null || isShared(image) ? "" : usdNumber(image.gib * price.usd_per_gib_month);
 }
 
 function sizeLine(image, data) {
@@ -46,19 +51,22 @@ function moreReasons(image) {
 }
 
 function holderLine(holder) {
-  return el("li", {}, foreign(holder.kind), " ", arn(holder.by), holder.stale ? ": stale, nothing that was read launches instances from it" : "");
+  const version = holder.version === null ? "" : `, version ${visible(holder.version)}`;
+  const name = holder.name === null ? "" : [" ", el("strong", {}, foreign(holder.name))];
+  return el("li", {}, foreign(holder.kind), name, " ", arn(holder.arn), version, holder.stale ? ": stale, nothing that was read launches instances from it" : "");
 }
 
 /** Everything that is known of an image. */
 function imageDetail(image, data) {
   const age = image.made === null ? "unknown, so it is kept" : `${day(image.made)}, ${span(data.planned_at - image.made)} before the plan`;
   const reasons = [...(image.held.length > 0 ? ["in use"] : []), ...image.reasonTexts];
+  const { key } = image.family;
   const parts = [
     ["Decision", `${decisionText(image)}; it is ${visible(image.state)}`],
     ["Every reason", reasons.length === 0 ? "none was given" : el("ul", {}, reasons.map((one) => el("li", {}, foreign(one))))],
     ["Held by", image.held.length === 0 ? "nothing that was read" : el("ul", {}, image.held.map(holderLine))],
-    ["Family", foreign(image.family.label)],
-    ["Made", age],
+    ["Family", [foreign(image.family.label), key && key !== "all" ? el("div", { class: "note" }, arn(key)) : ""]],
+    ["Created", age],
     ["Expired since", image.expired === null ? "it is not expired" : day(image.expired)],
     ["Next step", image.step === null ? "none" : nextText(image)],
     ["Snapshots", image.snapshots.length === 0 ? "none" : el("ul", {}, image.snapshots.map((one) => el("li", {}, id(one))))],
@@ -71,7 +79,7 @@ function showImages(data) {
   const section = document.getElementById("images");
   const table = new PagedTable({
     caption: "All images", rows: data.images, sort: 6, down: true, printed: IMAGES_PRINTED, more: "image",
-    empty: data.images.length === 0 ? "No image exists." : "No image matches.", columns: imageColumns(), detail: (image) => imageDetail(image, data),
+    empty: data.images.length === 0 ? "No image exists." : "No image matches.", columns: imageColumns(data), detail: (image) => imageDetail(image, data),
   });
   let words = [];
   const update = () => {

@@ -1,7 +1,6 @@
-// The short lists: what goes next month, and what pins old images.
+// The steps of the next month.
 
 const MONTH = 31 * DAY;
-const OLD = 90 * DAY;
 
 function wordsOf(text) {
   return text.toLowerCase().split(/\s+/).filter(Boolean);
@@ -19,12 +18,7 @@ function searchField(name, label, found) {
   return el("div", { class: "field" }, el("label", { for: name }, label), input);
 }
 
-const IMAGE_COLUMNS = [
-  { title: "Image", value: (one) => one.image.id, cell: (one) => id(one.image.id) },
-  { title: "Name", value: (one) => one.image.name, cell: (one) => foreign(one.image.name, "foreign name") },
-];
-
-const NOBODY = { id: "", name: "(already gone)", family: { label: "" }, gone: true };
+const NOBODY = { id: "", name: "(already gone)", family: { label: "", key: null }, gone: true };
 
 /** The image that a snapshot was made for, here or gone. */
 function ownersOf(data) {
@@ -98,7 +92,9 @@ function dayTable(steps) {
       ...taken.map((step) => ({
         title: BY_DATE[step], kind: "number", value: (row) => row.counts[step] ?? null, cell: (row) => (row.counts[step] ? number(row.counts[step]) : ""),
       })),
-      { title: "Frees at most GiB", kind: "number", value: (row) => (row.counts.delete_snapshots > 0 ? row.gib : null), cell: frees },
+      ...(taken.includes("delete_snapshots")
+        ? [{ title: "Frees at most GiB", kind: "number", value: (row) => (row.counts.delete_snapshots > 0 ? row.gib : null), cell: frees }]
+        : []),
     ],
   }).element;
 }
@@ -109,7 +105,7 @@ function stepText(one) {
 }
 
 function stepHay(one) {
-  one.hay ??= [day(one.at), stepText(one), one.image.id, one.image.name, one.image.family.label, ...one.snapshots].join("\n").toLowerCase();
+  one.hay ??= [day(one.at), stepText(one), one.image.id, one.image.name, one.image.family.label, one.image.family.key ?? "", ...one.snapshots].join("\n").toLowerCase();
   return one.hay;
 }
 
@@ -121,9 +117,9 @@ function stepParts(steps) {
     caption: "Steps of the next month", rows: steps, sort: 0, printed: 200, more: "step", empty: "No step matches.",
     columns: [
       { title: "Date", kind: "date", value: (one) => one.at, cell: stepDay },
-      { title: "Step", value: (one) => one.step, cell: stepText },
+      { title: "Step", kind: "short", value: (one) => one.step, cell: stepText },
       { title: "Image", kind: "wrap", value: (one) => one.image.name, cell: who },
-      { title: "Family", kind: "wrap", value: (one) => one.image.family.label, cell: (one) => broken(one.image.family.label) },
+      { title: "Family", kind: "wrap", value: (one) => one.image.family.label, cell: (one) => familyName(one.image.family) },
       { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
     ],
   });
@@ -147,7 +143,7 @@ function stopParts(data) {
   const text = ["To stop it, tag the image ", el("code", {}, id(data.keep_tag)),
     ": with an empty value for good, with a date (2027-01-31) until then. The next run takes back what was done to it. For snapshots of an image that is gone, tag the snapshots."];
   const command = `aws ec2 create-tags --region ${visible(data.region)} --resources IMAGE --tags Key=${visible(data.keep_tag)},Value=`;
-  return [el("p", {}, text), scrolling(el("pre", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Command that keeps an image" }, command))];
+  return [el("p", {}, text), el("pre", {}, command)];
 }
 
 function showMonth(data) {
@@ -156,7 +152,7 @@ function showMonth(data) {
   const dates = `From ${day(data.planned_at)} to ${day(data.planned_at + MONTH)}`;
   section.append(el("p", {}, data.month === null
     ? `${dates}, if nothing changes: what is done now, and the next step of each image. Later steps, and the caps of the policy, are not in this list.`
-    : `${dates}, as daily sweeps would do it under the caps of the policy, if nothing changes and no image is made.${freedText(steps, data)}`));
+    : `${dates}, as daily sweeps would do it under the caps of the policy, if nothing changes and no image is created.${freedText(steps, data)}`));
   if (data.refusal !== null) section.append(el("p", { class: "note" }, data.month === null
     ? "The plan refuses: while it does, none of these steps is taken, whatever its date."
     : "The plan refuses. The list is what sweeps do while that lasts: no step towards removal is taken with any image."));
@@ -166,31 +162,4 @@ function showMonth(data) {
   }
   if (steps.some((one) => one.step !== "rescue")) section.append(...stopParts(data));
   section.append(el("h3", {}, "By date"), dayTable(steps), ...stepParts(steps));
-}
-
-function pinsOf(data) {
-  const old = data.images.filter((image) => image.made !== null && data.planned_at - image.made > OLD);
-  return old.flatMap((image) => image.held.map((holder) => ({ image, ...holder })));
-}
-
-function showPins(data) {
-  const section = document.getElementById("pins");
-  const pins = pinsOf(data);
-  const images = new Set(pins.map((pin) => pin.image));
-  const { gib, unsized } = sizeOf([...images]);
-  const stale = pins.filter((pin) => pin.stale).length;
-  section.append(el("p", {}, pins.length === 0
-    ? "Nothing refers to an image that is older than 90 days."
-    : `What refers to images that are older than 90 days: ${plural(images.size, "image")}, ${atMost(gib, data.price, unsized)}. ${stale === 0 ? "None of it is stale." : `${plural(stale, "reference")} ${stale === 1 ? "is" : "are"} stale: nothing that was read launches instances from ${stale === 1 ? "it" : "them"}. Ask before you delete: a person or a program may.`}`));
-  if (pins.length === 0) return;
-  section.append(new PagedTable({
-    caption: "What refers to old images", rows: pins, sort: 2, printed: 200, more: "reference", empty: "None.",
-    columns: [
-      ...IMAGE_COLUMNS,
-      { title: "Made", kind: "date", value: (one) => one.image.made, cell: (one) => `${day(one.image.made)} (${span(data.planned_at - one.image.made)})` },
-      { title: "Kind", value: (one) => one.kind, cell: (one) => foreign(one.kind) },
-      { title: "Stale", value: (one) => (one.stale ? 0 : 1), cell: (one) => (one.stale ? "stale" : "no") },
-      { title: "Held by", value: (one) => one.by, cell: (one) => [arn(one.by), one.stale ? el("div", { class: "note" }, "Nothing that was read launches instances from it.") : null] },
-    ],
-  }).element);
 }

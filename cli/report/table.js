@@ -1,6 +1,18 @@
 // A table that is sorted by any column and shown page by page: twenty thousand rows in a page at once would take seconds.
+// On a small screen the style sheet makes a card of each row, and a choice takes the place of the head.
 
-const PAGE_ROWS = 50;
+const PAGE_ROWS = matchMedia("(max-width: 46rem)").matches ? 20 : 50;
+
+/** A cell, which names its column where it is part of a card. The roles stay when the table is no longer laid out as one. */
+function tableCell(name, title, attributes, content) {
+  const role = attributes.scope === "row" ? "rowheader" : "cell";
+  return el(name, { role, "data-label": title, ...attributes }, content === "" ? "" : el("div", {}, content));
+}
+
+function tableOf(caption, heads, body) {
+  return el("table", { role: "table" }, el("caption", { class: "hidden" }, caption),
+    el("thead", { role: "rowgroup" }, el("tr", { role: "row" }, heads)), body);
+}
 
 /**
  * `columns`: `{title, value(row) to sort by, cell(row) to show, kind}`, the first of them heads its row.
@@ -13,7 +25,7 @@ class PagedTable {
     this.page = 0;
     this.size = PAGE_ROWS;
     this.prefix = `t${(PagedTable.made = (PagedTable.made ?? 0) + 1)}`;
-    this.body = el("tbody");
+    this.body = el("tbody", { role: "rowgroup" });
     this.heads = columns.map((column, index) => this.head(column, index));
     this.status = el("p", { class: "count", role: "status" });
     this.buttons = [
@@ -22,11 +34,9 @@ class PagedTable {
     ];
     this.pager = el("nav", { class: "pager", "aria-label": `Pages: ${caption}` }, this.buttons);
     this.rest = el("p", { class: "print-only" });
-    this.region = el("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": caption },
-      el("table", {}, el("caption", { class: "hidden" }, caption),
-        el("thead", {}, el("tr", {}, this.heads.map((one) => one.cell))), this.body));
-    scrolling(this.region);
-    this.element = el("div", { class: "paged" }, this.region, el("div", { class: "under" }, this.status, this.pager), this.rest);
+    this.region = el("div", { class: "framed" }, tableOf(caption, this.heads.map((one) => one.cell), this.body));
+    this.sorter = this.sortChoice();
+    this.element = el("div", { class: "paged" }, el("div", { class: "field sorter" }, el("label", { for: `${this.prefix}-sort` }, "Sort by"), this.sorter), this.region, el("div", { class: "under" }, this.status, this.pager), this.rest);
     this.all = rows;
     this.order();
     this.choose(() => true);
@@ -38,11 +48,23 @@ class PagedTable {
     const words = column.title.split(" ");
     const last = el("span", { class: "last" }, words.pop(), el("span", { class: "arrow", "aria-hidden": "true" }));
     const button = el("button", { type: "button", click: () => this.sortBy(index) }, words.map((word) => `${word} `), last);
-    return { button, cell: el("th", { scope: "col", class: column.kind, "data-title": column.title }, button) };
+    return { button, cell: el("th", { scope: "col", role: "columnheader", class: column.kind, "data-title": column.title }, button) };
   }
 
-  sortBy(index) {
-    this.sort = { column: index, down: this.sort.column === index && !this.sort.down };
+  /** The same as the head's buttons, where there is no head. */
+  sortChoice() {
+    const ways = this.columns.flatMap(({ title }, index) =>
+      [["up", "ascending"], ["down", "descending"]].map(([way, word]) => el("option", { value: `${index} ${way}` }, `${title}, ${word}`)));
+    const change = () => {
+      const [index, way] = choice.value.split(" ");
+      this.sortBy(Number(index), way === "down");
+    };
+    const choice = el("select", { id: `${this.prefix}-sort`, change }, ways);
+    return choice;
+  }
+
+  sortBy(index, down = this.sort.column === index && !this.sort.down) {
+    this.sort = { column: index, down };
     this.order();
     this.choose(this.chosen);
   }
@@ -58,6 +80,7 @@ class PagedTable {
       return a.key < b.key ? -sign : sign;
     });
     this.sorted = keyed.map((one) => one.row);
+    this.sorter.value = `${column} ${down ? "down" : "up"}`;
     this.heads.forEach(({ cell }, index) => {
       cell.setAttribute("aria-sort", index !== column ? "none" : down ? "descending" : "ascending");
     });
@@ -76,8 +99,7 @@ class PagedTable {
     if (page < 0 || page >= this.pages()) return;
     this.page = page;
     this.show();
-    this.region.scrollTop = 0;
-    this.region.scrollIntoView({ block: "nearest" });
+    this.element.scrollIntoView({ block: "start" });
   }
 
   pages() {
@@ -89,7 +111,7 @@ class PagedTable {
     const rows = this.rows.slice(start, start + this.size);
     this.body.replaceChildren(...rows.flatMap((row, index) => this.row(row, start + index)));
     if (rows.length === 0) {
-      this.body.append(el("tr", {}, el("td", { colspan: this.columns.length, class: "none" }, this.empty)));
+      this.body.append(el("tr", { role: "row" }, el("td", { role: "cell", colspan: this.columns.length, class: "none" }, this.empty)));
     }
     this.pager.hidden = this.pages() === 1;
     this.buttons[0].setAttribute("aria-disabled", this.page === 0);
@@ -100,10 +122,10 @@ class PagedTable {
   }
 
   row(row, place) {
-    const line = el("tr");
+    const line = el("tr", { role: "row" });
     const cells = this.columns.map((column, index) =>
-      el(index === 0 ? "th" : "td", { scope: index === 0 ? "row" : null, class: column.kind }, column.cell(row)));
-    if (this.detail) cells[0].prepend(this.opener(row, line, `${this.prefix}-${place}`));
+      tableCell(index === 0 ? "th" : "td", column.title, { scope: index === 0 ? "row" : null, class: column.kind }, column.cell(row)));
+    if (this.detail) cells[0].firstChild.prepend(this.opener(row, line, `${this.prefix}-${place}`));
     line.append(...cells);
     return line;
   }
@@ -113,7 +135,7 @@ class PagedTable {
     button.addEventListener("click", () => {
       const open = button.getAttribute("aria-expanded") === "true";
       if (open) line.nextElementSibling.remove();
-      else line.after(el("tr", { class: "detail", id: name }, el("td", { colspan: this.columns.length }, this.detail(row))));
+      else line.after(el("tr", { class: "detail", id: name, role: "row" }, el("td", { role: "cell", colspan: this.columns.length }, this.detail(row))));
       button.setAttribute("aria-expanded", String(!open));
       if (open) button.removeAttribute("aria-controls");
       else button.setAttribute("aria-controls", name);

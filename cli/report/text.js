@@ -41,7 +41,7 @@ function foreign(text, kind) {
 
 /** The same, with places after signs where a line may end. */
 function broken(text, kind = "foreign") {
-  const parts = visible(text).split(/(?<=[=:/_.])/);
+  const parts = visible(text).split(/(?<=[=:/.])|(?<=_)(?!64)/);
   return el("bdi", { class: kind }, parts.flatMap((part, place) => (place === 0 ? [part] : [el("wbr"), part])));
 }
 
@@ -50,9 +50,16 @@ function id(text) {
   return foreign(text, "id");
 }
 
-/** An ARN; it may break on paper, where nothing scrolls. */
+/** An ARN: it wraps, but best after a sign. */
 function arn(text) {
-  return foreign(text, "id arn");
+  return broken(text, "arn");
+}
+
+/** The name of a family; its key is the tooltip. */
+function familyName(family) {
+  const key = family.key && family.key !== "all" ? visible(family.key) : null;
+  // A line may end after the sign between two values, not before it.
+  return el("span", { title: key }, broken(family.label.replaceAll(" · ", "\u00a0· ")));
 }
 
 function swatch(tone) {
@@ -119,6 +126,17 @@ function span(seconds) {
 function listed(parts) {
   if (parts.length < 2) return parts.join("");
   return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
+}
+
+/** The items by their key, in the order in which the keys come. */
+function grouped(items, key) {
+  const groups = new Map();
+  for (const item of items) {
+    const group = groups.get(key(item));
+    if (group) group.push(item);
+    else groups.set(key(item), [item]);
+  }
+  return groups;
 }
 
 /** Says something to screen readers, and to those who see it. */

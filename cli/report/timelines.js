@@ -5,7 +5,7 @@ const FAMILIES_AT_ONCE = 25;
 const IMAGES_AT_ONCE = 50;
 const AHEAD = 45 * DAY;
 const LANES = ["used", "kept", "expiring", "going"];
-const TONES = { used: "in use", kept: "kept", expiring: "expired, on its way", going: "deregister now", rescued: "rescue now" };
+const TONES = { used: "in use", kept: "kept", expiring: "expired", going: "deregister now", rescued: "rescue now" };
 const LEGEND = ["used", "kept", "rescued", "expiring", "going"];
 
 const GONE = "gone, snapshots still there";
@@ -81,7 +81,7 @@ function imageLine(axis, image) {
   return el("li", { class: "line" },
     el("div", { class: "who" }, id(image.id), " ", foreign(image.name, "foreign name")),
     imageStrip(axis, image),
-    el("div", { class: "why" }, swatch(image.tone), visible(why), next ? `; next: ${next}` : "", `; made ${day(image.made)}`));
+    el("div", { class: "why" }, swatch(image.tone), visible(why), next ? `; next: ${next}` : "", `; created ${day(image.made)}`));
 }
 
 /** A list that grows by a button, so that only what was asked for is made. */
@@ -118,7 +118,7 @@ function goneGroup(axis, data) {
   const counts = Object.keys(fates).map((action) => [gone.filter((one) => one.action === action).length, fates[action]]);
   const images = new Set(gone.map((one) => one.image)).size;
   const note = `${plural(gone.length, "snapshot")} of ${plural(images, "image")}, ${gibText(goneGib)}${plusUnsized(unsized.gone)}: ${counts.filter(([count]) => count > 0).map(([count, name]) => `${number(count)} ${name}`).join(", ")}`;
-  return opening(GONE, note, strip(axis, 28, marks), () => growing(gone, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "snapshots", (one) => goneLine(axis, one)));
+  return opening(foreign(GONE), note, strip(axis, 28, marks), () => growing(gone, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "snapshots", (one) => goneLine(axis, one)));
 }
 
 function goneLine(axis, one) {
@@ -139,7 +139,7 @@ function familyCounts(family) {
 }
 
 function familyLine(axis, family) {
-  return el("li", {}, opening(family.label, familyCounts(family), familyStrip(axis, family.images), () => {
+  return el("li", {}, opening(familyName(family), familyCounts(family), familyStrip(axis, family.images), () => {
     const newest = [...family.images].sort((a, b) => (b.made ?? -Infinity) - (a.made ?? -Infinity) || a.place - b.place);
     return growing(newest, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "images", (image) => imageLine(axis, image));
   }));
@@ -148,7 +148,7 @@ function familyLine(axis, family) {
 /** A strip that opens; what is in it is made when it does. */
 function opening(label, note, drawing, make) {
   const details = el("details", { class: "family" }, el("summary", {},
-    el("span", { class: "who" }, el("strong", {}, foreign(label)), el("span", { class: "note" }, note)), drawing));
+    el("span", { class: "who" }, el("strong", {}, label), el("span", { class: "note" }, note)), drawing));
   // Before printing, too: the event comes too late for paper.
   details.show = () => details.children.length > 1 || details.append(...make());
   details.addEventListener("toggle", () => details.open && details.show());
@@ -162,7 +162,7 @@ function goneTable(data) {
     columns: [
       { title: "Snapshot", value: (one) => one.id, cell: (one) => id(one.id) },
       { title: "Gone image", value: (one) => one.image, cell: (one) => id(one.image) },
-      { title: "Decision", value: (one) => REMAINS[one.action] ?? one.action, cell: (one) => [swatch("gone"), REMAINS[one.action] ?? visible(one.action)] },
+      { title: "Decision", kind: "fate", value: (one) => REMAINS[one.action] ?? one.action, cell: (one) => [swatch("gone"), REMAINS[one.action] ?? visible(one.action)] },
       { title: "May be deleted from", kind: "short", value: (one) => one.at, cell: (one) => (one.at === null ? "no date" : day(one.at)) },
       { title: "Why", kind: "why", value: (one) => one.reasonTexts.join("; "), cell: (one) => foreign(one.reasonTexts.join("; ")) },
       { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
@@ -187,7 +187,7 @@ function familyParts(data, families) {
   const list = el("div", { class: "families" });
   const status = el("p", { class: "count", role: "status" });
   const show = (words) => {
-    const found = families.filter((family) => words.every((word) => family.label.toLowerCase().includes(word)));
+    const found = families.filter((family) => words.every((word) => `${family.label}\n${family.key ?? ""}`.toLowerCase().includes(word)));
     list.replaceChildren(axisElement(axis), ...growing(found, FAMILIES_AT_ONCE, FAMILIES_AT_ONCE, "families", (family) => familyLine(axis, family)));
     if (data.gone.length > 0 && words.every((word) => GONE.includes(word))) list.append(goneGroup(axis, data));
     const of = found.length === families.length ? "" : ` of ${number(families.length)}`;
@@ -196,7 +196,7 @@ function familyParts(data, families) {
   show([]);
   const search = families.length > 5 ? [searchField("find-family", "Find a family", show)] : [];
   return [
-    el("p", {}, "A strip for each family, the largest first. Each mark is an image, placed at the day on which it was made; a hollow mark after “planned” is its next step. Open a family to see its images: there a bar runs from the day on which an image was made, pale until it expired, and a thin line leads to its next step.",
+    el("p", {}, "A strip for each family, the largest first. Each mark is an image, placed at the day on which it was created; a hollow mark after “planned” is its next step. Open a family to see its images: there a bar runs from the day on which an image was created, pale until it expired, and a thin line leads to its next step.",
       data.gone.length > 0 ? " The last strip is what is left of images that are gone: each of its marks is a date from which a snapshot may be deleted." : ""),
     el("ul", { class: "legend" }, LEGEND.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip, what is rescued beside what is kept"),
       data.gone.length > 0 ? el("li", {}, swatch("gone"), GONE) : ""),

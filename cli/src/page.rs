@@ -8,7 +8,7 @@ const TEMPLATE: &str = include_str!("../report/page.html");
 const STYLE: &str = include_str!("../report/page.css");
 const CHARTS: &str = include_str!("../report/vendor/plot.min.js");
 /// In the order that the template names.
-const SCRIPTS: [&str; 10] = [
+const SCRIPTS: [&str; 11] = [
     include_str!("../report/text.js"),
     include_str!("../report/data.js"),
     include_str!("../report/table.js"),
@@ -17,6 +17,7 @@ const SCRIPTS: [&str; 10] = [
     include_str!("../report/charts.js"),
     include_str!("../report/timelines.js"),
     include_str!("../report/lists.js"),
+    include_str!("../report/pins.js"),
     include_str!("../report/images.js"),
     include_str!("../report/main.js"),
 ];

@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 REPORT = ROOT / "cli/report"
 DAY = 86400
 NOW = 1_795_000_000  # 2026-11-18
-KINDS = ["instance", "launch_template", "auto_scaling_group", "ssm_parameter"]
+KINDS = ["instance", "launch template", "Auto Scaling group", "SSM parameter"]
 STEPS = ["deprecate", "disable", "deregister"]
 STAYS = ["keep", "rescue"]
 PER_RUN = 50
@@ -61,16 +61,23 @@ def hex_id(prefix: str, dice: random.Random) -> str:
     return f"{prefix}-{dice.getrandbits(68):017x}"
 
 
-def holder(dice: random.Random, strings: Strings) -> list[int]:
+def holder(dice: random.Random, strings: Strings) -> list[int | None]:
+    """A reference: kind, ARN, length of its end that is a name, staleness; version, name."""
     kind = dice.choice(KINDS)
-    name = {
-        "instance": f"ec2:eu-central-1:123456789012:instance/{hex_id('i', dice)}",
-        "launch_template": f"ec2:eu-central-1:123456789012:launch-template/{hex_id('lt', dice)} version {dice.randint(1, 90)}",
-        "auto_scaling_group": f"autoscaling:eu-central-1:123456789012:autoScalingGroup:{dice.getrandbits(32):08x}:autoScalingGroupName/web-{dice.randint(1, 40)}",
-        "ssm_parameter": f"ssm:eu-central-1:123456789012:parameter/images/golden/{dice.randint(1, 40)}",
+    instance, template = hex_id("i", dice), hex_id("lt", dice)
+    number, group = dice.randint(1, 90), f"{dice.getrandbits(32):08x}"
+    arn = {
+        "instance": f"ec2:eu-central-1:123456789012:instance/{instance}",
+        "launch template": f"ec2:eu-central-1:123456789012:launch-template/{template}",
+        "Auto Scaling group": f"autoscaling:eu-central-1:123456789012:autoScalingGroup:{group}:autoScalingGroupName/web-{dice.randint(1, 40)}",
+        "SSM parameter": f"ssm:eu-central-1:123456789012:parameter/images/golden/{dice.randint(1, 40)}",
     }[kind]
-    stale = int(kind == "launch_template" and dice.random() < 0.4)
-    return [strings(kind), strings(f"arn:aws:{name}"), stale]
+    is_template = kind == "launch template"
+    version = strings(str(number)) if is_template else None
+    name = strings(f"web-{template[-2:]}") if is_template else None
+    stale = int(is_template and dice.random() < 0.4)
+    row = [strings(kind), strings(f"arn:aws:{arn}"), len(arn.rsplit("/")[-1]), stale]
+    return [*row, version, name] if is_template else row
 
 
 def image(
@@ -165,13 +172,20 @@ def month(images: list[list[Any]], gone: list[list[Any]]) -> list[list[Any]]:
     return sorted(found, key=lambda one: one[2])
 
 
-def summary(images: list[list[Any]]) -> dict[str, int]:
+def summary(
+    images: list[list[Any]], uncovered_family: int | None = None
+) -> dict[str, int]:
     actions = [row[5] for row in images]
     going = [row for row in images if row[5] == "deregister"]
     expired = [row for row in images if row[5] not in STAYS]
+    uncovered = [row for row in images if row[2] == uncovered_family]
     names = ["keep", "rescue", "wait", "expire", "deprecate", "disable", "deregister"]
     return {name: actions.count(name) for name in names} | {
         "images": len(images),
+        "expired_total": len(expired),
+        "uncovered": len(uncovered),
+        "images_gib": sum(row[11] or 0 for row in images),
+        "uncovered_gib": sum(row[11] or 0 for row in uncovered),
         "in_use": sum(bool(row[7]) for row in images),
         "deferred": sum(len(row[6]) > 1 for row in images),
         "snapshots": sum(len(row[12]) for row in going),
@@ -232,15 +246,24 @@ def sample(
     share(rows, dice)
     gone = [gone_row(dice, strings) for _ in range(min(images // 5, 400))]
     named = [
-        {"rule": "golden", "family": f"tag:Family=service-{n:03d}"}
+        {
+            "name": f"golden · service-{n:03d}",
+            "rule": "golden",
+            "family": f"tag:Family=service-{n:03d}",
+        }
         for n in range(families)
     ]
     if families > 3:
-        named[-1] = {"rule": None, "family": None}
-        named[-2] = {"rule": "scratch", "family": None}
-        named[-3] = {"rule": "scratch", "family": "all"}
+        named[-1] = {"name": "not covered", "rule": None, "family": None}
+        named[-2] = {
+            "name": "scratch: family unknown",
+            "rule": "scratch",
+            "family": None,
+        }
+        named[-3] = {"name": "scratch", "rule": "scratch", "family": "all"}
+    expired = [row for row in rows if row[5] not in STAYS]
     return {
-        "format": 2,
+        "format": 3,
         "account": "123456789012",
         "region": "eu-central-1",
         "taken_at": NOW - 600,
@@ -256,7 +279,9 @@ def sample(
             "as_of": "2026-11-01",
             "note": "EBS snapshots, standard tier, list price",
         },
-        "summary": summary(rows),
+        "summary": summary(rows, families - 1 if families > 3 else None),
+        "first_deletion": NOW + 14 * DAY if expired else None,
+        "bin_days_assumed": False,
         "strings": list(strings.places),
         "families": named if images else [],
         "images": rows,
@@ -293,7 +318,9 @@ def hostile() -> Document:
     data["strings"] = [
         f"{text} {HOSTILE[place % 4]}" for place, text in enumerate(strings)
     ]
-    data["families"] = [{"rule": text, "family": text} for text in HOSTILE[:4]]
+    data["families"] = [
+        {"name": text, "rule": text, "family": text} for text in HOSTILE[:4]
+    ]
     data["refusal"] = f"refused {HOSTILE[0]}"
     data["unread"] = [
         {"source": HOSTILE[0], "error": HOSTILE[2], "permission": HOSTILE[0]}
@@ -313,6 +340,7 @@ def refused() -> Document:
         if row[5] in ("expire", *STEPS):
             row[5] = "wait"
     data["summary"] = summary(data["images"]) | {"deferred": 0}
+    data["first_deletion"] = None
     for row in data["gone"]:
         row[3] = "keep"
     data["month"] = [one for one in data["month"] if one[1] == "rescue"]

@@ -162,5 +162,10 @@ def test_two_policies_side_by_side(playwright: Playwright, tmp_path: Path) -> No
     assert future["against"] == "other.toml"
     assert len(future["at"]) == len(future["gib"]) == len(future["against_gib"]) == 11
     assert future["images"][-1] < future["against_images"][-1]
+    [family] = data_of(file)["families"]
+    assert family["name"] == "nightly · family"
     with opened(playwright, file) as one:
-        assert "other.toml" in one.text("#time")
+        compared = one.text("#compared")
+        assert compared.startswith("After 70 days policy.toml leaves ")
+        assert ", other.toml " in compared and " images less, " in compared
+        assert "before 2026-12-10." in one.texts(".tiles li")[0]

@@ -30,11 +30,11 @@ pub(crate) use permission::for_others;
 pub use permission::join_permissions;
 pub use permission::{LaunchPermission, VolumePermission};
 pub use recycle_bin::{Recyclable, RecycledImage, RecycledSnapshot, RetentionRule};
-pub(crate) use reference::{ArnAndVersion, ResourceText, short_id};
 pub use reference::{
     ComputeEnvironments, IgnoredTemplate, Reference, ReferenceKind, ReferenceScope,
     SnapshotReference, TemplateVersions,
 };
+pub(crate) use reference::{ResourceText, short_id};
 pub use tag_names::TagNames;
 pub use tags::{MAX_KEY, MAX_TAGS, MAX_VALUE, Tags, is_reserved};
 pub use unread::{Source, Unread};

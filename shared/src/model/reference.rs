@@ -104,18 +104,6 @@ impl From<ReferenceKind> for String {
     }
 }
 
-/// An ARN, and the version of the resource if it has any, as text shows them.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ArnAndVersion<'a>(pub &'a str, pub Option<&'a str>);
-
-impl fmt::Display for ArnAndVersion<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(arn, version) = self;
-        f.write_str(arn)?;
-        version.map_or(Ok(()), |version| write!(f, " version {version}"))
-    }
-}
-
 impl ReferenceKind {
     /// The kind in words, for example `launch template`.
     pub(crate) fn words(&self) -> String {

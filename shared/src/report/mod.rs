@@ -3,6 +3,7 @@
 mod compare;
 pub mod explain;
 mod family_name;
+mod first_deletion;
 mod markdown;
 mod metrics;
 pub mod page;
@@ -21,6 +22,7 @@ pub use compare::{
     comparison_text,
 };
 pub use family_name::{family_name, family_values};
+pub use first_deletion::first_deletion;
 pub use markdown::{MAX_MARKDOWN_LENGTH, MarkdownPlan, plan_markdown};
 pub use metrics::{NAMESPACE, metrics};
 pub use plan::{

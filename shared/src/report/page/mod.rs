@@ -3,19 +3,24 @@
 //! Texts that come often (reasons, ARNs) stand in one list, and images name their places in it.
 //! Times are Unix seconds.
 
-use std::collections::{BTreeSet, HashMap};
+mod month;
+mod rows;
+mod sizes;
+
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Price;
-use crate::model::{ArnAndVersion, Image, ImageId, Inventory, SnapshotId, Unread};
-use crate::plan::reason::Reason;
-use crate::plan::snapshots::{SnapshotDecision, SnapshotPlan, SnapshotReason};
-use crate::plan::{Decision, Plan, Summary};
+use self::month::month;
+use self::rows::{NOT_COVERED, Strings, gone, row};
+use self::sizes::Sizes;
+use super::{Price, family_name, first_deletion};
+use crate::model::{Image, ImageId, Inventory, Unread};
+use crate::plan::snapshots::SnapshotPlan;
+use crate::plan::{Plan, Summary};
 use crate::policy::Policy;
-use crate::simulate::{Coming, ComingStep, coming};
 
 /// What the page shows.
 #[derive(Debug, Serialize)]
@@ -35,6 +40,10 @@ pub struct PageData<'a> {
     price: Price,
     summary: &'a Summary,
     strings: Vec<String>,
+    /// Nothing is deleted before that time; `None` if nothing is expired, or the plan is refused.
+    first_deletion: Option<i64>,
+    /// Whether the simulation had to assume for how long the Recycle Bin keeps images.
+    bin_days_assumed: bool,
     families: Vec<PageFamily<'a>>,
     images: Vec<Value>,
     gone: Vec<Value>,
@@ -44,27 +53,27 @@ pub struct PageData<'a> {
     projection: Option<Value>,
 }
 
-#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy, Serialize)]
+#[derive(Debug, Serialize)]
 struct PageFamily<'a> {
+    /// As people say it: `golden · worker · x86_64`.
+    name: String,
+    #[serde(flatten)]
+    key: FamilyKey<'a>,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash, Clone, Copy, Serialize)]
+struct FamilyKey<'a> {
     rule: Option<&'a str>,
     family: Option<&'a str>,
 }
 
-/// Texts, each once.
-#[derive(Default)]
-struct Strings {
-    all: Vec<String>,
-    places: HashMap<String, usize>,
-}
-
-impl Strings {
-    fn place(&mut self, text: &str) -> usize {
-        if let Some(place) = self.places.get(text) {
-            return *place;
+impl FamilyKey<'_> {
+    fn name(&self) -> String {
+        match (self.rule, self.family) {
+            (None, _) => NOT_COVERED.to_owned(),
+            (Some(rule), None) => format!("{rule}: family unknown"),
+            (Some(rule), Some(family)) => family_name(rule, family),
         }
-        self.all.push(text.to_owned());
-        self.places.insert(text.to_owned(), self.all.len() - 1);
-        self.all.len() - 1
     }
 }
 
@@ -93,10 +102,10 @@ impl<'a> PageData<'a> {
         let known: HashMap<&ImageId, &Image> =
             inventory.images.iter().map(|image| (&image.image_id, image)).collect();
         let images = plan.decisions.iter().map(|decision| {
-            let family =
-                PageFamily { rule: decision.rule.as_deref(), family: decision.family.as_deref() };
-            let family = *places.entry(family).or_insert_with(|| {
-                families.push(family);
+            let key =
+                FamilyKey { rule: decision.rule.as_deref(), family: decision.family.as_deref() };
+            let family = *places.entry(key).or_insert_with(|| {
+                families.push(PageFamily { name: key.name(), key });
                 families.len() - 1
             });
             let image = known.get(&decision.image_id).copied();
@@ -106,7 +115,7 @@ impl<'a> PageData<'a> {
         let gone = snapshots.decisions.iter().filter_map(|one| gone(one, &mut strings));
         let gone = gone.collect();
         Self {
-            format: 2,
+            format: 3,
             account: plan.account.as_str(),
             region: plan.region.as_str(),
             taken_at: inventory.taken_at.as_second(),
@@ -119,6 +128,8 @@ impl<'a> PageData<'a> {
             price: Price::in_region(&plan.region),
             summary: &plan.summary,
             strings: strings.all,
+            first_deletion: first_deletion(plan, snapshots).map(Timestamp::as_second),
+            bin_days_assumed: inventory.retention_rules.is_none(),
             families,
             images,
             gone,
@@ -135,7 +146,7 @@ impl<'a> PageData<'a> {
                 let word = |key: &str| one.get(key).and_then(Value::as_str).map(ToOwned::to_owned);
                 let (rule, name) = (word("rule"), word("family"));
                 let place = self.families.iter().position(|family| {
-                    family.rule == rule.as_deref() && family.family == name.as_deref()
+                    family.key.rule == rule.as_deref() && family.key.family == name.as_deref()
                 });
                 if let (Some(place), Some(fields)) = (place, one.as_object_mut()) {
                     fields.insert("family".to_owned(), json!(place));
@@ -146,157 +157,6 @@ impl<'a> PageData<'a> {
         self.projection = Some(projection);
         self
     }
-}
-
-/// The size of each image. A snapshot that several share counts for one of them only: for one that
-/// stays, if there is one, and then for the oldest.
-struct Sizes<'a> {
-    gib: HashMap<&'a ImageId, u64>,
-    /// The image for which a snapshot counts.
-    counted: HashMap<&'a SnapshotId, &'a ImageId>,
-    /// The place of each image on the page.
-    places: HashMap<&'a ImageId, usize>,
-}
-
-impl<'a> Sizes<'a> {
-    fn of(inventory: &'a Inventory, plan: &'a Plan) -> Self {
-        let sizes: HashMap<&SnapshotId, u32> = inventory
-            .snapshots
-            .iter()
-            .filter_map(|one| Some((&one.snapshot_id, one.size_gib?)))
-            .collect();
-        let mut images: Vec<&Decision> = plan.decisions.iter().collect();
-        images.sort_by_key(|one| (!one.action.stays(), one.created_at, &one.image_id));
-        let (mut gib, mut counted) = (HashMap::new(), HashMap::new());
-        for image in images {
-            for snapshot in &image.snapshots {
-                let Some(size) = sizes.get(snapshot) else { continue };
-                let is_first =
-                    *counted.entry(snapshot).or_insert(&image.image_id) == &image.image_id;
-                *gib.entry(&image.image_id).or_insert(0) +=
-                    if is_first { u64::from(*size) } else { 0 };
-            }
-        }
-        let places = plan.decisions.iter().enumerate();
-        let places = places.map(|(place, one)| (&one.image_id, place)).collect();
-        Self { gib, counted, places }
-    }
-
-    /// The place of another image for which a snapshot of this one counts.
-    fn shared_with(&self, decision: &Decision) -> Option<usize> {
-        let others = decision.snapshots.iter().filter_map(|id| self.counted.get(id));
-        let other = others.copied().find(|other| **other != decision.image_id)?;
-        self.places.get(other).copied()
-    }
-}
-
-fn row(
-    decision: &Decision,
-    image: Option<&Image>,
-    family: usize,
-    sizes: &Sizes<'_>,
-    strings: &mut Strings,
-) -> Value {
-    let seconds = |at: Timestamp| at.as_second();
-    let mut reasons = Vec::new();
-    let mut references = Vec::new();
-    for reason in &decision.reasons {
-        match reason {
-            Reason::InUse { kind, arn, version, stale, name: _ } => {
-                let kind = strings.place(&kind.to_string());
-                let resource = ArnAndVersion(arn, version.as_deref()).to_string();
-                let resource = strings.place(&resource);
-                references.push(json!([kind, resource, u8::from(*stale)]));
-            }
-            other => reasons.push(strings.place(&other.to_string())),
-        }
-    }
-    json!([
-        decision.image_id,
-        decision.name,
-        family,
-        decision.created_at.map(seconds),
-        image.map(|image| image.state),
-        decision.action.kind(),
-        reasons,
-        references,
-        decision.expired_at.map(seconds),
-        decision.next.map(|next| next.action),
-        decision.next.map(|next| seconds(next.at)),
-        sizes.gib.get(&decision.image_id),
-        decision.snapshots,
-        sizes.shared_with(decision),
-    ])
-}
-
-/// A snapshot whose image is gone.
-fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
-    let reasons = decision.reasons.iter().map(|one| strings.place(&one.to_string()));
-    let reasons: Vec<_> = reasons.collect();
-    let after = decision.reasons.iter().find_map(|reason| match reason {
-        SnapshotReason::NotBefore { at } | SnapshotReason::Due { since: at } => Some(*at),
-        _ => decision.delete_after,
-    });
-    // What an image still uses is not gone.
-    let is_used = |reason: &SnapshotReason| {
-        matches!(reason, SnapshotReason::ImageExists { .. } | SnapshotReason::UsedBy { .. })
-    };
-    (!decision.reasons.iter().any(is_used)).then(|| {
-        json!([
-            decision.image,
-            decision.snapshot_id,
-            decision.size_gib,
-            decision.action,
-            after.map(Timestamp::as_second),
-            reasons,
-        ])
-    })
-}
-
-/// What daily sweeps would do in the next month, as the page has it: `[step, at, [places]]` for
-/// images of the page, of which all that they have is deleted; `[place, step, at, [snapshots], gib]`
-/// for what is otherwise.
-fn month(inventory: &Inventory, policy: &Policy, plan: &Plan) -> Vec<Value> {
-    const DAYS: u32 = 31;
-    let images = plan.decisions.iter().enumerate();
-    let images: HashMap<&ImageId, (usize, &Decision)> =
-        images.map(|(place, one)| (&one.image_id, (place, one))).collect();
-    let sizes: HashMap<&SnapshotId, u32> = inventory
-        .snapshots
-        .iter()
-        .filter_map(|one| Some((&one.snapshot_id, one.size_gib?)))
-        .collect();
-    let mut month = Vec::new();
-    let mut together: Option<(ComingStep, Timestamp, Vec<usize>)> = None;
-    for Coming { image, step, at, snapshots } in coming(inventory, policy, plan.planned_at, DAYS) {
-        let found = image.as_ref().and_then(|image| images.get(image));
-        let whole = |one: &Decision| {
-            step != ComingStep::DeleteSnapshots
-                || snapshots.iter().collect::<BTreeSet<_>>() == one.snapshots.iter().collect()
-        };
-        if let Some((place, _)) = found.filter(|(_, decision)| whole(decision)) {
-            match &mut together {
-                Some((same, then, places)) if (*same, *then) == (step, at) => places.push(*place),
-                _ => {
-                    month.extend(together.take().map(row_of_many));
-                    together = Some((step, at, vec![*place]));
-                }
-            }
-            continue;
-        }
-        let known = snapshots.iter().filter_map(|id| sizes.get(id)).copied().map(u64::from);
-        let known: Vec<u64> = known.collect();
-        let gib = (!known.is_empty()).then(|| known.iter().sum::<u64>());
-        let place = found.map(|(place, _)| place);
-        month.extend(together.take().map(row_of_many));
-        month.push(json!([place, step, at.as_second(), snapshots, gib]));
-    }
-    month.extend(together.take().map(row_of_many));
-    month
-}
-
-fn row_of_many((step, at, places): (ComingStep, Timestamp, Vec<usize>)) -> Value {
-    json!([step, at.as_second(), places])
 }
 
 #[cfg(test)]
@@ -345,10 +205,25 @@ mod tests {
         let reference = &used[7][0];
         let text = |place: &Value| page["strings"][place.as_u64().unwrap() as usize].clone();
         assert_eq!(
-            (text(&reference[0]), text(&reference[1])),
-            (json!("instance"), json!("arn:i-2"))
+            (text(&reference[0]), text(&reference[1]), &reference[2]),
+            (json!("instance"), json!("arn:i-2"), &json!(7))
         );
+        assert_eq!(reference.as_array().unwrap().len(), 4, "{reference}");
         assert_eq!(text(&page["images"][0][6][0]), "last 1 of 1");
+    }
+
+    #[test]
+    fn families_are_named_and_have_their_keys() {
+        let page = page();
+        assert_eq!(
+            page["families"],
+            json!([
+                {"name": "web", "rule": "web", "family": "all"},
+                {"name": "not covered", "rule": null, "family": null},
+            ])
+        );
+        let text = |place: &Value| page["strings"][place.as_u64().unwrap() as usize].clone();
+        assert_eq!(text(&page["images"][2][6][0]), "not covered");
     }
 
     #[test]

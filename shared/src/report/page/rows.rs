@@ -1,0 +1,109 @@
+//! The rows of the page's document: images, and snapshots whose image is gone.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use super::sizes::Sizes;
+use crate::model::{Image, short_id};
+use crate::plan::Decision;
+use crate::plan::reason::Reason;
+use crate::plan::snapshots::{SnapshotDecision, SnapshotReason};
+
+/// What an image that no rule matches is called on the page.
+pub(super) const NOT_COVERED: &str = "not covered";
+
+/// Texts, each once.
+#[derive(Default)]
+pub(super) struct Strings {
+    pub(super) all: Vec<String>,
+    places: HashMap<String, usize>,
+}
+
+impl Strings {
+    pub(super) fn place(&mut self, text: &str) -> usize {
+        if let Some(place) = self.places.get(text) {
+            return *place;
+        }
+        self.all.push(text.to_owned());
+        self.places.insert(text.to_owned(), self.all.len() - 1);
+        self.all.len() - 1
+    }
+}
+
+pub(super) fn row(
+    decision: &Decision,
+    image: Option<&Image>,
+    family: usize,
+    sizes: &Sizes<'_>,
+    strings: &mut Strings,
+) -> Value {
+    let seconds = |at: Timestamp| at.as_second();
+    let mut reasons = Vec::new();
+    let mut references = Vec::new();
+    for reason in &decision.reasons {
+        match reason {
+            Reason::InUse { kind, arn, version, stale, name } => {
+                // The end of the ARN that people know it by, in JavaScript's units.
+                let end = short_id(arn).encode_utf16().count();
+                let (kind, arn) = (strings.place(&kind.words()), strings.place(arn));
+                let mut reference = json!([kind, arn, end, u8::from(*stale)]);
+                if let (Some(row), true) =
+                    (reference.as_array_mut(), version.is_some() || name.is_some())
+                {
+                    let more = [version, name];
+                    let more = more.map(|text| text.as_deref().map(|text| strings.place(text)));
+                    row.extend(more.map(|place| json!(place)));
+                }
+                references.push(reference);
+            }
+            Reason::NoRule => reasons.push(strings.place(NOT_COVERED)),
+            other => reasons.push(strings.place(&other.to_string())),
+        }
+    }
+    let mut row = json!([
+        decision.image_id,
+        decision.name,
+        family,
+        decision.created_at.map(seconds),
+        image.map(|image| image.state),
+        decision.action.kind(),
+        reasons,
+        references,
+        decision.expired_at.map(seconds),
+        decision.next.map(|next| next.action),
+        decision.next.map(|next| seconds(next.at)),
+        sizes.gib.get(&decision.image_id),
+        decision.snapshots,
+    ]);
+    // Most share no snapshot, and 20,000 nulls are long.
+    if let (Some(row), Some(other)) = (row.as_array_mut(), sizes.shared_with(decision)) {
+        row.push(json!(other));
+    }
+    row
+}
+
+/// A snapshot whose image is gone.
+pub(super) fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
+    let reasons = decision.reasons.iter().map(|one| strings.place(&one.to_string()));
+    let reasons: Vec<_> = reasons.collect();
+    let after = decision.reasons.iter().find_map(|reason| match reason {
+        SnapshotReason::NotBefore { at } | SnapshotReason::Due { since: at } => Some(*at),
+        _ => decision.delete_after,
+    });
+    // What an image still uses is not gone.
+    let is_used = |reason: &SnapshotReason| {
+        matches!(reason, SnapshotReason::ImageExists { .. } | SnapshotReason::UsedBy { .. })
+    };
+    (!decision.reasons.iter().any(is_used)).then(|| {
+        json!([
+            decision.image,
+            decision.snapshot_id,
+            decision.size_gib,
+            decision.action,
+            after.map(Timestamp::as_second),
+            reasons,
+        ])
+    })
+}
