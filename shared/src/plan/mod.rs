@@ -32,7 +32,7 @@ use family::{Families, Family, Member};
 use jiff::Timestamp;
 use keep::FamilyRank;
 use matching::Cutoffs;
-pub(crate) use name_prefix::{NameParts, name_prefix};
+pub(crate) use name_prefix::{NameParts, Piece, name_prefix};
 use notes::Note;
 pub(crate) use protect::not_enabled;
 use protect::{Recovery, Uses};
