@@ -48,6 +48,13 @@ pub enum Reason {
     },
     /// It is in `safety.pinned`.
     Pinned,
+    /// It carries a tag of `safety.keep_tags`.
+    KeepTag {
+        /// The key.
+        key: Arc<str>,
+        /// The value.
+        value: Arc<str>,
+    },
     /// Something refers to it.
     InUse {
         /// The kind of resource that uses it.
@@ -86,6 +93,8 @@ pub enum Reason {
     },
     /// No rule matches it.
     NoRule,
+    /// Its rule keeps every image.
+    KeepAll,
     /// It is one of the newest of its family.
     Last {
         /// Its rank; the newest is 1.
@@ -256,6 +265,7 @@ impl fmt::Display for Reason {
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
+            Self::KeepTag { key, value } => write!(f, "kept by its tag {key}={value}"),
             Self::InUse { kind, arn, version, stale } => {
                 let resource = ArnAndVersion(arn, version.as_deref());
                 let unused = if *stale { ", which no group uses" } else { "" };
@@ -279,6 +289,7 @@ impl fmt::Display for Reason {
             Self::AgeUnknown => f.write_str("age unknown"),
             Self::GroupUnknown { lacks } => write!(f, "family unknown: no {lacks}"),
             Self::NoRule => f.write_str("no rule matches"),
+            Self::KeepAll => f.write_str("its rule keeps all"),
             Self::Last { rank, of } => write!(f, "last {rank} of {of}"),
             Self::AtLeast { rank, of } => write!(f, "at least {of}: is number {rank}"),
             Self::Within { until } => write!(f, "young until {}", date(*until)),
