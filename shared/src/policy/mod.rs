@@ -355,4 +355,6 @@ impl Policy {
 }
 
 #[cfg(test)]
+mod rule_tests;
+#[cfg(test)]
 mod tests;

@@ -155,7 +155,7 @@ impl JsonSchema for RawKeepOrAll {
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let rules = generator.subschema_for::<RawKeep>();
-        json_schema!({ "anyOf": [{ "type": "string", "const": Self::ALL }, rules] })
+        json_schema!({ "anyOf": [rules, { "type": "string", "const": Self::ALL }] })
     }
 }
 

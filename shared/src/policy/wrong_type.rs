@@ -169,6 +169,95 @@ mod tests {
         }
     }
 
+    /// The errors of a policy with this text.
+    fn errors(text: &str) -> Vec<String> {
+        let text = format!("version = 1\n{text}");
+        let error = crate::policy::Policy::parse(&text, "p.toml").expect_err(&text);
+        error.to_string().lines().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_list_where_a_glob_is_expected_is_answered_with_one_glob() {
+        let of_rule = |line: &str| format!("[[rule]]\nname = \"a\"\n{line}\n");
+        let keeping = |line: &str| of_rule(&format!("keep = {{ last = 1 }}\n{line}"));
+        let list = r#"["a*", "b,c"]"#;
+        for (text, place) in [
+            (keeping(&format!("match.name = {list}")), "5:14: rule[0].match.name"),
+            (keeping(&format!("match.architecture = {list}")), "5:22: rule[0].match.architecture"),
+            (keeping(&format!("match.platform = {list}")), "5:18: rule[0].match.platform"),
+            (keeping(&format!("match.owner_alias = {list}")), "5:21: rule[0].match.owner_alias"),
+            (keeping(&format!("match.tags.Team = {list}")), "5:19: rule[0].match.tags.Team"),
+            (keeping(&format!("match.not.name = {list}")), "5:18: rule[0].match.not.name"),
+            (of_rule(&format!("keep.tags.Team = {list}")), "4:18: rule[0].keep.tags.Team"),
+            (keeping(&format!("[safety]\nkeep_tags.Team = {list}")), "6:18: safety.keep_tags.Team"),
+        ] {
+            let wanted = format!(
+                r#"p.toml:{place}: ["a*","b,c"] is not a glob in quotes; write "{{a*,b[,]c}}""#
+            );
+            assert_eq!(errors(&text), [wanted], "{text}");
+        }
+    }
+
+    #[test]
+    fn every_value_of_a_wrong_type_is_shown_with_what_to_write() {
+        const A: &str = "[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n";
+        for (text, message) in [
+            ("match.name = 5", r#"rule[0].match.name: 5 is not a glob in quotes; write "5""#),
+            (
+                "match.name = true",
+                r#"rule[0].match.name: true is not a glob in quotes; write "true""#,
+            ),
+            (
+                "match.name = { like = 'a' }",
+                r#"rule[0].match.name: {"like":"a"} is not a glob in quotes; write for example "golden-*""#,
+            ),
+            (
+                "match.tags = ['Team', 'App']",
+                r#"rule[0].match.tags: ["Team","App"] is not a table; write { "Team" = "*", "App" = "*" }"#,
+            ),
+            (
+                "match.tags = 'Team'",
+                r#"rule[0].match.tags: `Team` is not a table; write { "Team" = "*" }"#,
+            ),
+            ("match = 'a*'", "rule[0].match: `a*` is not a table"),
+            (
+                "group_by = 'tag:Family'",
+                r#"rule[0].group_by: `tag:Family` is not a list; write ["tag:Family"]"#,
+            ),
+            (
+                "[safety]\npinned = 'ami-1'",
+                r#"safety.pinned: `ami-1` is not a list; write ["ami-1"]"#,
+            ),
+            (
+                "[safety]\nkeep_tags = ['Hold']",
+                r#"safety.keep_tags: ["Hold"] is not a table; write { "Hold" = "*" }"#,
+            ),
+            ("[tagging]\nset = ['A']", r#"tagging.set: ["A"] is not a table; write { "A" = "*" }"#),
+            ("[tagging.set]\nA = 5", r#"tagging.set.A: 5 is not a text in quotes; write "5""#),
+            (
+                "[tagging.set]\nA = ['b']",
+                r#"tagging.set.A: ["b"] is not a text in quotes; write "b""#,
+            ),
+            (
+                "[tagging]\ncopy_to_snapshots = 'yes'",
+                "tagging.copy_to_snapshots: `yes` is not true or false; write true or false, without quotes",
+            ),
+        ] {
+            let found = errors(&format!("{A}{text}\n"));
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert!(found[0].ends_with(message), "\n   found {}\nexpected {message}", found[0]);
+        }
+        let found = errors("timezone = 1\n[rule]\nname = 'a'\n");
+        assert!(
+            found[0].ends_with(r#" timezone: 1 is not a text in quotes; write "1""#),
+            "{found:?}"
+        );
+        assert!(
+            found[1].contains("is not a list; write a list in [ ]; for rules, each under [[rule]]"),
+            "{found:?}"
+        );
+    }
+
     #[test]
     fn what_is_no_list_of_globs_has_an_example() {
         for value in ["[]", "[1]", r#"["["]"#, r#"["a", ["b"]]"#, "{}", "null"] {
