@@ -74,7 +74,13 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
             print_json_lines(images.chain(snapshots.decisions.iter().map(JsonLine::Snapshot)))?;
         }
         ListFormat::Table => {
-            print(&report::plan_text(&plan, Some(&snapshots), &rows, context.style))?;
+            print(&report::plan_text(
+                &plan,
+                Some(&snapshots),
+                Some(&policy),
+                &rows.into(),
+                context.style,
+            ))?;
         }
     }
     if let Some(out) = &out {

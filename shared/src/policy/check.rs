@@ -161,7 +161,7 @@ fn check_keep(keep: Option<RawKeepOrAll>, path: &str, problems: &mut Problems<'_
     let missing = keep.is_none();
     let (all, keep) = match keep {
         Some(RawKeepOrAll::All) => (true, None),
-        Some(RawKeepOrAll::Rules(keep)) => (false, Some(keep)),
+        Some(RawKeepOrAll::Rules(keep)) => (false, Some(*keep)),
         None => (false, None),
     };
     let schema::RawKeep {

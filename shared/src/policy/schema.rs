@@ -109,7 +109,7 @@ pub enum RawKeepOrAll {
     /// `"all"`: every one, permanently.
     All,
     /// Those that a keep rule matches.
-    Rules(RawKeep),
+    Rules(Box<RawKeep>),
 }
 
 impl RawKeepOrAll {
@@ -136,7 +136,8 @@ impl<'de> Deserialize<'de> for RawKeepOrAll {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawKeepOrAll, A::Error> {
-                RawKeep::deserialize(MapAccessDeserializer::new(map)).map(RawKeepOrAll::Rules)
+                RawKeep::deserialize(MapAccessDeserializer::new(map))
+                    .map(|rules| RawKeepOrAll::Rules(Box::new(rules)))
             }
         }
 
