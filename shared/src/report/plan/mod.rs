@@ -104,7 +104,7 @@ pub fn plan_text(
     let is_excerpt = matches!(rows, Rows::WithReasons(_) | Rows::Families(_));
     let mut text = String::new();
     if let Some(refusal) = &plan.refusal {
-        let refusal = format!("Refused, so that nothing is removed: {refusal}.");
+        let refusal = format!("Refused: {refusal}.");
         style.paragraph(&mut text, 0, &style.tone(Tone::Gone, &printable(&refusal)));
         text.push('\n');
     }
@@ -193,7 +193,7 @@ fn sorted(plan: &Plan, sort: SortBy, rows: &Rows, context: RowContext<'_>) -> St
     let limit = if *rows == Rows::Changes { MAX_SORTED } else { usize::MAX };
     let more = all.len().saturating_sub(limit);
     all.truncate(limit);
-    let columns = Columns { steps: false, cost: true, all_reasons: false };
+    let columns = Columns { steps: false, told_steps: false, cost: true, all_reasons: false };
     let mut text: String =
         rows::lines(&all, columns, context).iter().map(|line| format!("{line}\n")).collect();
     if more > 0 {

@@ -14,11 +14,16 @@ const INDENT: usize = 4;
 /// A name is not cut to less than this, but its reasons go to the next line.
 const MIN_NAME: usize = 12;
 
+/// On a narrower terminal than this, steps and dates are told with the reasons.
+const NARROW: usize = 72;
+
 /// Which columns a list of rows has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Columns {
     /// The step that is taken, and the date of the next one: not where a heading says it of all.
     pub(super) steps: bool,
+    /// The same before the reasons, where there is no room for columns.
+    pub(super) told_steps: bool,
     /// What the image's storage costs.
     pub(super) cost: bool,
     /// All reasons in full, on lines of their own where there is no room.
@@ -68,10 +73,17 @@ impl Row {
         let age = |made| short_age(made, context.now);
         let next = decision.next.filter(|_| !context.refused);
         let size = decision.size_gib.map(u64::from);
-        let reasons = || {
-            let all = decision.reasons.iter().map(ToString::to_string);
-            all.collect::<Vec<_>>().join("; ")
+        let mut reason = match columns.all_reasons {
+            true => {
+                let all = decision.reasons.iter().map(ToString::to_string);
+                all.collect::<Vec<_>>().join("; ")
+            }
+            false => short::reasons(decision, context.policy),
         };
+        if columns.told_steps && !decision.action.stays() {
+            let at = next.map(|next| format!(" {}", date(next.at))).unwrap_or_default();
+            reason = format!("{}{at}: {reason}", decision.action.kind());
+        }
         Self {
             sign,
             tone,
@@ -88,10 +100,7 @@ impl Row {
                 Some(Next { at, .. }) if columns.steps => date(at),
                 _ => String::new(),
             },
-            reason: printable(&match columns.all_reasons {
-                true => reasons(),
-                false => short::reasons(decision, context.policy),
-            }),
+            reason: printable(&reason),
         }
     }
 }
@@ -102,6 +111,10 @@ pub(super) fn lines(
     columns: Columns,
     context: RowContext<'_>,
 ) -> Vec<String> {
+    if columns.steps && context.style.width().is_some_and(|width| width < NARROW) {
+        let columns = Columns { steps: false, told_steps: true, ..columns };
+        return lines(decisions, columns, context);
+    }
     let rows: Vec<Row> = decisions.iter().map(|one| Row::of(one, columns, context)).collect();
     let widest =
         |cell: fn(&Row) -> &str| rows.iter().map(|row| width(cell(row))).max().unwrap_or(0);
@@ -129,7 +142,7 @@ pub(super) fn lines(
     };
     let mut lines = Vec::new();
     for row in rows {
-        row.write(&mut lines, id, name, widths, columns, context.style);
+        row.write(&mut lines, id, name, widths, context.style);
     }
     lines
 }
@@ -141,7 +154,6 @@ impl Row {
         id: usize,
         name: usize,
         [age, size, cost, step, date]: [usize; 5],
-        columns: Columns,
         style: OutputStyle,
     ) {
         let right = |text: &str, to: usize| format!("{}{text}", " ".repeat(to - width(text)));
@@ -161,8 +173,7 @@ impl Row {
         let line = cells.join(" ");
         let sign = style.tone(self.tone, &self.sign.to_string());
         let whole = format!("{line} {}", self.reason);
-        let fits = style.has_room_for(INDENT, &whole);
-        if fits || !columns.all_reasons {
+        if style.has_room_for(INDENT, &whole) {
             lines.push(format!("  {sign} {}", whole.trim_end()));
             return;
         }

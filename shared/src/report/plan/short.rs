@@ -65,8 +65,10 @@ pub(super) fn next_step(decision: &Decision, step: Step) -> String {
     match (step, &decision.action) {
         (Step::DeleteSnapshots, Action::Deregister { removal }) => {
             let (all, going) = (decision.snapshots.len(), removal.snapshots.len());
-            let of = if going < all { format!("{going} of ") } else { String::new() };
-            format!("delete {of}its {}", counted(all, "snapshot"))
+            match going < all {
+                true => format!("delete {going} of {}", counted(all, "snapshot")),
+                false => "delete snapshots".to_owned(),
+            }
         }
         (other, _) => super::step_words(other).to_owned(),
     }

@@ -200,7 +200,8 @@ pub(super) fn last_sentence(plan: &Plan) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, words)| format!("{} {words}", thousands(count)))
         .collect();
-    let (kept, images) = (thousands(summary.keep), thousands(summary.images));
+    let kept = thousands(summary.images.saturating_sub(summary.expired_total));
+    let images = thousands(summary.images);
     let in_use = match summary.in_use {
         0 => String::new(),
         count => format!(" ({} in use)", thousands(count)),
@@ -236,12 +237,12 @@ pub(super) fn last_sentence(plan: &Plan) -> String {
             }
             FirstDeletion::Now(snapshots_at) => {
                 let when = snapshots_at.map_or_else(
-                    || ", with their snapshots".to_owned(),
-                    |at| format!(", their snapshots from {} on", date(at)),
+                    || " with their snapshots".to_owned(),
+                    |at| format!(" and deletes their snapshots from {} on", date(at)),
                 );
                 let images = counted(summary.deregister, "image");
                 let saved = if saved.is_empty() { saved } else { format!("; in the end {saved}") };
-                format!(" Applied now, it deregisters {images}{when}{saved}.")
+                format!(" Applied now, this deregisters {images}{when}{saved}.")
             }
         });
     }
