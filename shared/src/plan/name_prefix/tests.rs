@@ -289,6 +289,33 @@ fn an_architecture_is_never_lost_and_never_merges_two() {
 }
 
 #[test]
+fn every_name_has_a_family_and_pieces_that_are_the_name() {
+    const FRAGMENTS: [&str; 24] = [
+        "web", "-", "_", ".", "(", ")", " ", "/", "2026", "11", "21", "1.2.3", "v", "arm64",
+        "x86_64", "x86", "64", "é", "1a2b3c4", "rc1", "T03:12Z", "ubuntu", "build", "",
+    ];
+    let mut seed: u64 = 1;
+    for _ in 0..20_000 {
+        let mut name = String::new();
+        for _ in 0..9 {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            let at = usize::try_from(seed >> 33).unwrap() % FRAGMENTS.len();
+            name.push_str(FRAGMENTS[at]);
+        }
+        let parts = NameParts::of(&name);
+        assert_eq!(parts.prefix().is_empty(), name.is_empty(), "{name}");
+        let pieces: String = parts
+            .pieces()
+            .iter()
+            .map(|piece| match piece {
+                Piece::Fixed(text) | Piece::Varies(text) => *text,
+            })
+            .collect();
+        assert_eq!(pieces, name);
+    }
+}
+
+#[test]
 fn the_pieces_of_a_name_are_the_name() {
     let varying = |name: &str| {
         let pieces = NameParts::of(name).pieces();

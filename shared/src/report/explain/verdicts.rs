@@ -60,7 +60,7 @@ pub(super) fn of(
     let mut verdicts = Vec::new();
     if keep.all {
         let by = "it keeps every image of the rule, permanently".to_owned();
-        verdicts.push(Verdict { rule: "\"all\"".to_owned(), held: yes(true), by });
+        verdicts.push(Verdict { rule: "keep = \"all\"".to_owned(), held: yes(true), by });
     }
     if keep.last > 0 {
         let is_meant = |reason: &Reason| matches!(reason, Reason::Last { .. });
