@@ -271,7 +271,7 @@ impl fmt::Display for Reason {
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
-            Self::KeepTag { key, value } => write!(f, "kept by its tag {key}={value}"),
+            Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
             Self::InUse { kind, arn, version, stale, name } => {
                 let (version, name) = (version.as_deref(), name.as_deref());
                 let resource = ResourceText { kind, arn, version, name };

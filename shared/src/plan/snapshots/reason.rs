@@ -181,7 +181,7 @@ impl fmt::Display for SnapshotReason {
                 write!(f, "opted out by tag until {}", minute(*until))
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
-            Self::KeepTag { key, value } => write!(f, "kept by its tag {key}={value}"),
+            Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::Orphaned { image } => write!(f, "orphan of {image}"),
             Self::OrphansStay => f.write_str("the policy has no [orphans]"),
