@@ -150,13 +150,15 @@ fn end_of_token(name: &str, start: usize) -> usize {
 }
 
 fn is_uuid(text: &str) -> bool {
+    if text.len() != 36 || text.as_bytes().get(8) != Some(&b'-') {
+        return false;
+    }
     let mut groups = text.split('-');
-    text.len() == 36
-        && [8, 4, 4, 4, 12].iter().all(|length| {
-            groups.next().is_some_and(|group| {
-                group.len() == *length && group.bytes().all(|b| b.is_ascii_hexdigit())
-            })
+    [8, 4, 4, 4, 12].iter().all(|length| {
+        groups.next().is_some_and(|group| {
+            group.len() == *length && group.bytes().all(|b| b.is_ascii_hexdigit())
         })
+    })
 }
 
 /// Whether the last three parts are a year, a month and a day, or a day, a month and a year, and are

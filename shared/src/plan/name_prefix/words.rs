@@ -124,6 +124,10 @@ const COMPASS: [&str; 9] = [
 
 /// The architecture that `word` is a name of, as EC2 calls it.
 pub(crate) fn architecture(word: &str) -> Option<&'static str> {
+    // Most words begin otherwise.
+    if !word.starts_with(['x', 'X', 'a', 'A', 'i', 'I', 'p', 'P', 'r', 'R', 's', 'S']) {
+        return None;
+    }
     let mut known = ARCHITECTURES.iter();
     known.find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, architecture)| *architecture)
 }
