@@ -103,7 +103,7 @@ fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<
     let mut notes = Vec::new();
     if !lacking.permissions.is_empty() {
         notes.push(format!(
-            "with whom {} of the images to go are shared; a live run reads that first, and keeps those that are \
+            "with whom {} of the images to go are shared; a live run reads that first, and keeps shared images unless `shared_images` is \"retire\" \
              (see `inventory --launch-permissions`)",
             lacking.permissions.len()
         ));

@@ -244,11 +244,7 @@ def _shared_images(document: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     yield "safety.shared_images", _table(document.get("safety")).get("shared_images")
     rules = document.get("rule")
     for index, rule in enumerate(rules if isinstance(rules, list) else []):
-        for place, table in (
-            (f"rule[{index}]", _table(rule)),
-            (f"rule[{index}].safety", _table(_table(rule).get("safety"))),
-        ):
-            yield f"{place}.shared_images", table.get("shared_images")
+        yield f"rule[{index}].shared_images", _table(rule).get("shared_images")
 
 
 def _table(found: Any) -> dict[str, Any]:

@@ -203,6 +203,9 @@ def test_apply_mode_asks_who_is_notified(aws: LocalAws, policy: Path) -> None:
             'safety.shared_images = "retire"',
         ),
         ('[safety]\nshared_images = "retire"', "RetireSharedImages=on", None),
+        ('shared_images = "keep"', "", None),
+        ('shared_images = "retire"', "", 'rule[0].shared_images = "retire"'),
+        ('shared_images = "retire"', "RetireSharedImages=on", None),
     ],
 )
 def test_the_roles_may_do_what_the_policy_says(

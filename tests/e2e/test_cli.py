@@ -437,11 +437,13 @@ def test_what_has_no_effect_is_noted(account: Account, tmp_path: Path) -> None:
 def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
     rule = 'group_by = ["tag:Family"]\nkeep = { last = 2, tags = { Release = "*" } }'
     text = policy(PLAIN).replace("keep = { last = 2 }", rule)
+    text = text.replace("[safety]", '[safety]\nkeep_tags = { Team = "payments" }')
     rules = write(tmp_path / "policy.toml", text)
     listed = [
         "Anyone who can write these tags can change what is kept or retired:",
         "  Family: group_by of rule web",
         "  Release: keep.tags of rule web",
+        "  Team: safety.keep_tags",
         "  image-steward:keep: opt-out",
         "  any tags by which rules of the Recycle Bin choose: what no rule covers is kept",
     ]
@@ -451,6 +453,7 @@ def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
     assert json.loads(image_steward(NOWHERE, *arguments).stdout)["trusted_tags"] == [
         {"key": "Family", "uses": [{"use": "group_by", "rule": "web"}]},
         {"key": "Release", "uses": [{"use": "keep", "rule": "web"}]},
+        {"key": "Team", "uses": [{"use": "safety_keep"}]},
         {"key": "image-steward:keep", "uses": [{"use": "opt_out"}]},
     ]
     write(

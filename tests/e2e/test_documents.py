@@ -73,6 +73,13 @@ def test_every_policy_is_valid_and_fits_the_schema(validator: Any) -> None:
         {"version": 1, "rule": [{"keep": {"last": 1}}]},
         {"version": 1, "rule": [], "safety": {"max_fraction": 2}},
         {"version": 1, "rule": [], "safety": {"shared_images": "sell"}},
+        {"version": 1, "rule": [{"name": "a", "keep": "most"}]},
+        {"version": 1, "rule": [{"name": "a", "keep": ["all"]}]},
+        {
+            "version": 1,
+            "rule": [{"name": "a", "keep": "all", "shared_images": "sell"}],
+        },
+        {"version": 1, "rule": [], "safety": {"keep_tags": ["Hold"]}},
         {"version": 1, "rule": [], "safety": {"recycle_bin": "off"}},
         {"version": 1, "rule": [], "safety": {"references_check": False}},
         {"version": 1, "rule": [], "safety": {"compute_environments": "optional"}},

@@ -20,7 +20,7 @@ use steward_tests::switches::Switches;
 
 const POLICY: &str = "version = 1\n[[rule]]\nname = \"all\"\nkeep = { last = 1 }\n\
     retire = { deregister_after = \"0d\", delete_snapshots_after = \"7d\" }\n\
-    [safety]\nmax_fraction = 1.0\nmin_references = 0\n";
+    [safety]\nmax_fraction = 1.0\nmin_references = 0\nkeep_tags = { Hold = \"*\" }\n";
 
 fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
@@ -133,6 +133,11 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
         fleet.images[1].tags = [("image-steward:keep", "")].into_iter().collect();
     });
     assert_eq!(reasons(kept), [Reason::OptedOut { until: None }]);
+    let tagged = after_the_plan(|fleet| {
+        fleet.images[1].tags = [("Hold", "audit")].into_iter().collect();
+    });
+    let hold = Reason::KeepTag { key: "Hold".into(), value: "audit".into() };
+    assert_eq!(reasons(tagged), [hold]);
     let protected = after_the_plan(|fleet| {
         fleet.images[1].protected = "enabled-with-cooldown".to_owned();
     });

@@ -37,7 +37,8 @@ pub struct Permissions {
     pub region: Option<Region>,
     /// What the names of the state tags begin with.
     pub prefix: String,
-    /// Whether launch permissions may be restored: `safety.shared_images = "retire"`.
+    /// Whether launch permissions may be restored: `shared_images = "retire"`, under `[safety]` or in
+    /// a rule.
     pub shared_images: bool,
     /// The parameters that launch templates name as their image, beside AWS's public ones: names or
     /// ARNs, also with `*`.

@@ -16,8 +16,8 @@ pub struct PermissionsArgs {
     /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
     pub prefix: String,
-    /// Allow launch permissions to be restored: for `safety.shared_images = "retire"` and
-    /// `restore --share-with`.
+    /// Allow launch permissions to be restored: for `restore --share-with`, and for
+    /// `shared_images = "retire"`, under `[safety]` or in a rule.
     #[arg(long)]
     pub shared_images: bool,
     /// Allow this SSM parameter to be read, which launch templates name as their image: a name, a

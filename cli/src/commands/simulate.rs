@@ -3,6 +3,7 @@
 use serde::Serialize;
 use steward::collect;
 use steward::model::{ImageState, Inventory};
+use steward::plan::rule_of;
 use steward::policy::{Check, Policy, SharedImages};
 use steward::report::{
     PricedSimulation, SimulationComparison, compare_simulations, compared_text, simulation_text,
@@ -49,7 +50,7 @@ pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exi
         None => read_account(place, new, old, now, context).await?,
     };
     context.progress.end();
-    for note in not_known(&new) {
+    for note in not_known(&new, now) {
         context.hint(format_args!("not known here: {note}"));
     }
     let growth = Growth::of(&new.inventory, &new.policy, now);
@@ -83,16 +84,18 @@ pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exi
 }
 
 /// What a run would read before it does anything, and is not known of images that expire later.
-fn not_known(case: &ComparedPolicy) -> Vec<String> {
+fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
     let ComparedPolicy { policy, inventory } = case;
     let mut notes = Vec::new();
     let unknown = |image: &&steward::model::Image| {
         image.owner_id.as_ref() == Some(&inventory.account)
             && image.state == ImageState::Available
             && image.launch_permissions.is_none()
+            && rule_of(image, policy, now)
+                .is_none_or(|rule| rule.shared_images == SharedImages::Keep)
     };
     let unshared = inventory.images.iter().filter(unknown).count();
-    if unshared > 0 && policy.safety.shared_images == SharedImages::Keep {
+    if unshared > 0 {
         notes.push(format!(
             "with whom {unshared} images are shared; they count as not shared. A live run reads that of each image \
              before it is expired, and keeps those that are (see `inventory --launch-permissions`)"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use foldhash::HashMap;
 use jiff::Timestamp;
 
-use super::name_prefix::name_prefix;
+use super::name_prefix::{NameParts, architecture};
 use crate::model::{Image, ImageState};
 use crate::policy::{GroupBy, Rule};
 
@@ -87,38 +87,55 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
         key.push_str(WHOLE_RULE);
         return Ok(());
     }
-    let mut prefix;
+    let by_name = rule.group_by.contains(&GroupBy::NamePrefix);
+    let parts = by_name.then(|| NameParts::of(&image.name));
+    let named = parts.as_ref().and_then(NameParts::architecture);
+    let prefix = parts.as_ref().map(NameParts::prefix);
     for by in &rule.group_by {
         let (label, name, value) = match by {
             GroupBy::Tag(tag) => ("tag:", tag.as_str(), image.tags.get(tag)),
             GroupBy::Architecture => ("", "architecture", image.architecture.as_deref()),
             GroupBy::Platform => ("", "platform", image.platform.as_deref()),
-            GroupBy::NamePrefix => {
-                prefix = name_prefix(&image.name);
-                ("", "name", Some(&*prefix))
-            }
+            GroupBy::NamePrefix => ("", "name", prefix.as_deref()),
         };
         let Some(value) = value.filter(|value| !value.is_empty()) else {
             return Err(format!("{label}{name}").into());
         };
-        if !key.is_empty() {
-            key.push(',');
+        // What the name says already is not repeated.
+        if *by == GroupBy::Architecture
+            && named.is_some()
+            && named.as_deref() == architecture(value)
+        {
+            continue;
         }
-        for part in [label, name, "="] {
-            key.push_str(part);
-        }
-        // A comma or backslash inside a value is escaped: two families never share a key.
-        for part in value.split_inclusive([',', '\\']) {
-            match part.char_indices().next_back() {
-                Some((at, last @ (',' | '\\'))) => {
-                    key.push_str(part.get(..at).unwrap_or_default());
-                    key.extend(['\\', last]);
-                }
-                _ => key.push_str(part),
-            }
+        push_part(key, &[label, name], value);
+        if *by == GroupBy::NamePrefix
+            && let Some(named) = &named
+        {
+            push_part(key, &["arch"], named);
         }
     }
     Ok(())
+}
+
+/// Adds `label=value` to a key.
+fn push_part(key: &mut String, label: &[&str], value: &str) {
+    if !key.is_empty() {
+        key.push(',');
+    }
+    for part in label.iter().chain(&["="]) {
+        key.push_str(part);
+    }
+    // A comma or backslash inside a value is escaped: two families never share a key.
+    for part in value.split_inclusive([',', '\\']) {
+        match part.char_indices().next_back() {
+            Some((at, last @ (',' | '\\'))) => {
+                key.push_str(part.get(..at).unwrap_or_default());
+                key.extend(['\\', last]);
+            }
+            _ => key.push_str(part),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -127,22 +144,58 @@ mod tests {
     use crate::model::Inventory;
     use crate::policy::Policy;
 
+    fn key_under(group_by: &str, image: serde_json::Value) -> String {
+        let policy = format!(
+            "version = 1\n[[rule]]\nname = \"all\"\ngroup_by = {group_by}\nkeep = {{ last = 1 }}\n"
+        );
+        let policy = Policy::parse(&policy, "p").unwrap();
+        let mut image = image;
+        image["image_id"] = "ami-1".into();
+        let inventory = serde_json::json!({
+            "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
+            "images": [image], "references": [],
+        });
+        let inventory = Inventory::from_json(&inventory.to_string()).unwrap();
+        let mut key = String::new();
+        match family_key(&policy.rules[0], &inventory.images[0], &mut key) {
+            Ok(()) => key,
+            Err(lacks) => format!("lacks {lacks}"),
+        }
+    }
+
     #[test]
     fn families_whose_values_hold_commas_have_keys_of_their_own() {
-        let policy = "version = 1\n[[rule]]\nname = \"all\"\ngroup_by = [\"tag:A\", \"tag:B\"]\nkeep = { last = 1 }\n";
-        let policy = Policy::parse(policy, "p").unwrap();
         let key_of = |a: &str, b: &str| {
-            let inventory = serde_json::json!({
-                "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
-                "images": [{ "image_id": "ami-1", "tags": { "A": a, "B": b } }], "references": [],
-            });
-            let inventory = Inventory::from_json(&inventory.to_string()).unwrap();
-            let mut key = String::new();
-            family_key(&policy.rules[0], &inventory.images[0], &mut key).unwrap();
-            key
+            key_under(r#"["tag:A", "tag:B"]"#, serde_json::json!({ "tags": { "A": a, "B": b } }))
         };
         assert_eq!(key_of("web", "1"), "tag:A=web,tag:B=1");
         assert_eq!(key_of("ä,b", r",\c\"), r"tag:A=ä\,b,tag:B=\,\\c\\");
         assert_ne!(key_of("x,tag:B=y", "z"), key_of("x", "y,tag:B=z"));
+    }
+
+    #[test]
+    fn the_architecture_in_a_name_is_a_part_of_its_own() {
+        let key_of = |group_by, name: &str, architecture: &str| {
+            key_under(group_by, serde_json::json!({ "name": name, "architecture": architecture }))
+        };
+        let by_name = r#"["name_prefix"]"#;
+        let both = r#"["name_prefix", "architecture"]"#;
+        for (group_by, name, architecture, key) in [
+            (by_name, "app-v1.2.3-20260102-amd64", "x86_64", "name=app,arch=x86_64"),
+            (by_name, "app-v1.2.4-20260109-arm64", "arm64", "name=app,arch=arm64"),
+            (by_name, "app-v1.2.4-20260109", "arm64", "name=app"),
+            (by_name, "app,arch=arm64-17", "arm64", r"name=app\,arch=arm64"),
+            // What the name says already is not repeated.
+            (both, "app-17-x86_64-1", "x86_64", "name=app-17,arch=x86_64"),
+            (both, "app-amd64-1", "x86_64", "name=app,arch=x86_64"),
+            (both, "app-1", "x86_64", "name=app,architecture=x86_64"),
+            (both, "app-amd64-1", "arm64", "name=app,arch=x86_64,architecture=arm64"),
+            (both, "app-amd64-1", "x86_64_mac", "name=app,arch=x86_64,architecture=x86_64_mac"),
+            (both, "app-mips-1", "mips", "name=app-mips,architecture=mips"),
+            (both, "app-amd64-1", "", "lacks architecture"),
+            (r#"["architecture", "name_prefix"]"#, "app-amd64-1", "x86_64", "name=app,arch=x86_64"),
+        ] {
+            assert_eq!(key_of(group_by, name, architecture), key, "{group_by} {name}");
+        }
     }
 }

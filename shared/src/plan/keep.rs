@@ -9,7 +9,7 @@ use super::family::{Family, Member};
 use super::period::{Local, Period};
 use super::reason::{InPeriod, Reason};
 use crate::model::{Image, ImageId, ImageState};
-use crate::policy::{Keep, Policy, Rule};
+use crate::policy::{Keep, Policy, Rule, matching_tags};
 
 /// The place of an image in its family, and why a rule keeps it.
 pub(super) struct FamilyRank {
@@ -82,7 +82,7 @@ pub(super) fn ranked(
                 (of_launchable.rank, of_launchable.of, by_launchable)
             }
         };
-        let mut reasons = Vec::new();
+        let mut reasons = Vec::from_iter(rule.keep.all.then_some(Reason::KeepAll));
         if rank <= *last {
             reasons.push(Reason::Last { rank, of: *last });
         }
@@ -110,12 +110,18 @@ pub(super) fn ranked(
     ranked
 }
 
-/// A reason for each tag of `image` that matches `keep.tags`.
-pub(super) fn tag_reasons(keep: &Keep, image: &Image) -> impl Iterator<Item = Reason> {
-    keep.tags.iter().filter_map(|(key, glob)| {
-        let value = image.tags.get(key).filter(|value| glob.is_match(value))?;
-        Some(Reason::Tag { key: key.as_str().into(), value: value.into() })
-    })
+/// The reasons for which a rule keeps `image` whatever its family is: that it keeps all, and each tag
+/// that matches `keep.tags`.
+pub(super) fn own_reasons<'a>(
+    keep: &'a Keep,
+    image: &'a Image,
+) -> impl Iterator<Item = Reason> + use<'a> {
+    keep.all.then_some(Reason::KeepAll).into_iter().chain(tag_reasons(keep, image))
+}
+
+fn tag_reasons<'a>(keep: &'a Keep, image: &'a Image) -> impl Iterator<Item = Reason> + use<'a> {
+    let tags = matching_tags(&keep.tags, &image.tags);
+    tags.map(|(key, value)| Reason::Tag { key: key.into(), value: value.into() })
 }
 
 /// A calendar rule while a family is read from the newest image to the oldest.

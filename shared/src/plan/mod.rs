@@ -33,7 +33,7 @@ use family::{Families, Family, Member};
 use jiff::Timestamp;
 use keep::FamilyRank;
 use matching::Cutoffs;
-pub(crate) use name_prefix::{NameParts, name_prefix};
+pub(crate) use name_prefix::{NameParts, Piece, name_prefix};
 use notes::Note;
 use protect::Recovery;
 pub(crate) use protect::not_enabled;
@@ -399,7 +399,7 @@ fn draft_family<'a>(
     let PlanFacts { policy, now, .. } = facts;
     let Family { key, members } = family;
     let protections: Vec<Vec<Reason>> =
-        members.iter().map(|member| facts.protections(member.image)).collect();
+        members.iter().map(|member| facts.protections(member.image, Some(rule))).collect();
     let ranked = keep::ranked(rule, family, &[], policy, *now);
     let mut enabled = Vec::new();
     for ((member, rank), protections) in members.iter().zip(&ranked).zip(&protections) {
@@ -428,20 +428,20 @@ fn draft_family<'a>(
 /// Why an image in no family is kept.
 fn draft_loose<'a>(loose: LooseImage<'a>, facts: &PlanFacts<'_>) -> DraftDecision<'a> {
     let LooseImage { image, rule, lacks } = loose;
-    let mut kept = facts.protections(image);
+    let mut kept = facts.protections(image, rule);
     kept.extend(lacks.map(|lacks| Reason::GroupUnknown { lacks }));
     match rule {
         None => kept.push(Reason::NoRule),
-        Some(rule) => kept.extend(keep::tag_reasons(&rule.keep, image)),
+        Some(rule) => kept.extend(keep::own_reasons(&rule.keep, image)),
     }
     DraftDecision { image, rule, family: None, kept, briefly: false, rank: None }
 }
 
 impl PlanFacts<'_> {
-    fn protections(&self, image: &Image) -> Vec<Reason> {
+    fn protections(&self, image: &Image, rule: Option<&Rule>) -> Vec<Reason> {
         let Self { inventory, policy, uses, now, .. } = self;
         let references = uses.of_image(&image.image_id);
-        protect::protections(image, &inventory.account, references, policy, *now)
+        protect::protections(image, &inventory.account, references, rule, policy, *now)
     }
 }
 
@@ -459,15 +459,20 @@ pub fn recheck(
 ) -> Vec<Reason> {
     let references: Vec<&Reference> = references.iter().collect();
     let references = ReferencesTo::new(&references);
-    let mut kept = protect::protections(image, account, references, policy, now);
-    let rule = matching::rule_of(image, policy, &Cutoffs::of_rules(policy, now));
-    match rule.and_then(|index| policy.rules.get(index)) {
-        Some(rule) if Some(&rule.name) == decision.rule.as_ref() => {
-            kept.extend(keep::tag_reasons(&rule.keep, image));
-        }
-        _ => kept.push(Reason::NoRule),
+    let rule = rule_of(image, policy, now);
+    let rule = rule.filter(|rule| Some(&rule.name) == decision.rule.as_ref());
+    let mut kept = protect::protections(image, account, references, rule, policy, now);
+    match rule {
+        Some(rule) => kept.extend(keep::own_reasons(&rule.keep, image)),
+        None => kept.push(Reason::NoRule),
     }
     kept
+}
+
+/// The rule that `image` falls under at the time `now`, if under any.
+pub fn rule_of<'a>(image: &Image, policy: &'a Policy, now: Timestamp) -> Option<&'a Rule> {
+    let index = matching::rule_of(image, policy, &Cutoffs::of_rules(policy, now))?;
+    policy.rules.get(index)
 }
 
 /// Whether `image` can be in a family whose images a rule retires: `account` owns it, its age is

@@ -211,7 +211,8 @@ fn about_the_bin(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Opti
     let days =
         inventory.retention_rules.iter().flatten().filter(of_images).map(|rule| rule.days).min()?;
     let due = |rule: &Rule| rule.retire.delete_snapshots_after.after(now, &policy.timezone);
-    let longest = policy.rules.iter().max_by_key(|rule| due(rule))?;
+    let retiring = policy.rules.iter().filter(|rule| !rule.keep.all);
+    let longest = retiring.max_by_key(|rule| due(rule))?;
     let waited = due(longest).duration_since(now) + A_DAY;
     let is_late = waited > SignedDuration::from_hours(24 * i64::from(days));
     is_late.then(|| Note::SnapshotsOutlastBin { rule: longest.name.clone(), days })
@@ -248,7 +249,7 @@ fn about_rule(
     }
     let single = families.sizes().filter(|size| *size == 1).count();
     let families = families.sizes().len();
-    if families >= MIN_FAMILIES && single * 2 > families {
+    if families >= MIN_FAMILIES && single * 2 > families && !rule.keep.all {
         notes.push(Note::SingleFamilies { rule: name(), families, single });
     }
 }

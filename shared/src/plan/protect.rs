@@ -12,18 +12,19 @@ use crate::model::{
     AccountId, Image, ImageState, Inventory, LaunchPermission, Recyclable, RetentionRule,
     SnapshotId, TagNames, Tags,
 };
-use crate::policy::{Check, Policy, Safety, SharedImages};
+use crate::policy::{Check, Policy, Rule, Safety, SharedImages};
 
 /// Whether the account that was read owns `image`.
 pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
     image.owner_id.as_ref() == Some(account)
 }
 
-/// Every protection of `image`, which has these `references`.
+/// Every protection of `image`, which has these `references` and falls under `rule`, if under any.
 pub(super) fn protections(
     image: &Image,
     account: &AccountId,
     references: ReferencesTo<'_>,
+    rule: Option<&Rule>,
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<Reason> {
@@ -46,11 +47,15 @@ pub(super) fn protections(
     if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
         reasons.push(Reason::Pinned);
     }
+    let tags = policy.safety.keep_tags_among(&image.tags);
+    reasons
+        .extend(tags.map(|(key, value)| Reason::KeepTag { key: key.into(), value: value.into() }));
     reasons.extend(references.reasons());
     let with = shared_with(image, policy);
     // What could not be given back is not taken, whatever the policy says.
     let is_unknown = with.iter().any(|one| matches!(one, LaunchPermission::Unknown(_)));
-    let keeps_shared = policy.safety.shared_images == SharedImages::Keep;
+    // Without a rule nothing says that it may go.
+    let keeps_shared = rule.is_none_or(|rule| rule.shared_images == SharedImages::Keep);
     if is_unknown || (keeps_shared && !with.is_empty()) {
         reasons.push(Reason::Shared { with: with.into() });
     }

@@ -48,6 +48,13 @@ pub enum Reason {
     },
     /// It is in `safety.pinned`.
     Pinned,
+    /// It carries a tag of `safety.keep_tags`.
+    KeepTag {
+        /// The key.
+        key: Arc<str>,
+        /// The value.
+        value: Arc<str>,
+    },
     /// Something refers to it.
     InUse {
         /// The kind of resource that uses it.
@@ -89,6 +96,8 @@ pub enum Reason {
     },
     /// No rule matches it.
     NoRule,
+    /// Its rule keeps every image.
+    KeepAll,
     /// It is one of the newest of its family.
     Last {
         /// Its rank; the newest is 1.
@@ -262,6 +271,7 @@ impl fmt::Display for Reason {
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
+            Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
             Self::InUse { kind, arn, version, stale, name } => {
                 let (version, name) = (version.as_deref(), name.as_deref());
                 let resource = ResourceText { kind, arn, version, name };
@@ -286,6 +296,7 @@ impl fmt::Display for Reason {
             Self::AgeUnknown => f.write_str("age unknown"),
             Self::GroupUnknown { lacks } => write!(f, "family unknown: no {lacks}"),
             Self::NoRule => f.write_str("no rule matches"),
+            Self::KeepAll => f.write_str("its rule keeps all"),
             Self::Last { rank, of } => write!(f, "last {rank} of {of}"),
             Self::AtLeast { rank, of } => write!(f, "at least {of}: is number {rank}"),
             Self::Within { until } => write!(f, "young until {}", date(*until)),

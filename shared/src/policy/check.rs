@@ -7,10 +7,10 @@ use jiff::tz::TimeZone;
 
 use super::parse::{Problems, Reading};
 use super::scalars::{AgeOrNever, Count, RawGlob, Word};
-use super::schema::{self, RawRecycleBin};
+use super::schema::{self, RawKeepOrAll, RawRecycleBin};
 use super::{
     Age, Check, CopyToSnapshots, Glob, InstancePolicy, Keep, Match, Orphans, Policy, Problem,
-    Retire, Rule, Safety, Tagging,
+    Retire, Rule, Safety, SharedImages, Tagging,
 };
 use crate::model::{
     ComputeEnvironments, MAX_KEY, MAX_VALUE, TagNames, TemplateVersions, is_reserved,
@@ -46,10 +46,14 @@ pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
         problems.note("rule", "no rule; write at least one [[rule]]");
     }
     let mut names = BTreeSet::new();
+    let shared_images = or_default(safety.shared_images);
     let rules = rule
         .into_iter()
         .enumerate()
-        .map(|(index, rule)| check_rule(rule, &format!("rule[{index}]"), &mut names, &mut problems))
+        .map(|(index, rule)| {
+            let path = format!("rule[{index}]");
+            check_rule(rule, shared_images, &path, &mut names, &mut problems)
+        })
         .collect();
     let policy = Policy {
         timezone,
@@ -76,11 +80,12 @@ fn check_timezone(name: Option<String>, problems: &mut Problems<'_>) -> TimeZone
 
 fn check_rule(
     rule: schema::RawRule,
+    shared_images: SharedImages,
     path: &str,
     names: &mut BTreeSet<String>,
     problems: &mut Problems<'_>,
 ) -> Rule {
-    let schema::RawRule { name, matches, group_by, keep, retire } = rule;
+    let schema::RawRule { name, matches, group_by, keep, retire, shared_images: own } = rule;
     match &name {
         None => problems.note(&format!("{path}.name"), "missing; give the rule a name of its own"),
         Some(name) if name.trim().is_empty() || name.chars().count() > 64 => {
@@ -97,12 +102,19 @@ fn check_rule(
         }
         Some(_) => {}
     }
+    if matches!(keep, Some(RawKeepOrAll::All)) && retire.is_some() {
+        problems.note(
+            &format!("{path}.retire"),
+            "nothing of a rule with `keep = \"all\"` is retired; remove `retire`, or write what to keep, for example `keep = { last = 5 }`",
+        );
+    }
     Rule {
         name: name.unwrap_or_default().into(),
         matches: check_match(matches.unwrap_or_default(), &format!("{path}.match"), problems),
         group_by,
         keep: check_keep(keep, &format!("{path}.keep"), problems),
-        retire: check_retire(retire, &format!("{path}.retire"), problems),
+        retire: check_retire(retire.unwrap_or_default(), &format!("{path}.retire"), problems),
+        shared_images: own.map_or(shared_images, |word| word.0),
     }
 }
 
@@ -143,9 +155,15 @@ fn tag_globs(tags: BTreeMap<String, RawGlob>) -> Vec<(String, Glob)> {
     tags.into_iter().map(|(key, glob)| (key, glob.0)).collect()
 }
 
-fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems<'_>) -> Keep {
-    const REMEDY: &str = "say what to keep, for example `keep = { last = 5 }`";
+fn check_keep(keep: Option<RawKeepOrAll>, path: &str, problems: &mut Problems<'_>) -> Keep {
+    const REMEDY: &str =
+        "say what to keep, for example `keep = { last = 5 }`, or `keep = \"all\"` for every image";
     let missing = keep.is_none();
+    let (all, keep) = match keep {
+        Some(RawKeepOrAll::All) => (true, None),
+        Some(RawKeepOrAll::Rules(keep)) => (false, Some(*keep)),
+        None => (false, None),
+    };
     let schema::RawKeep {
         last,
         within,
@@ -162,6 +180,7 @@ fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems
     let count = |count: Option<Count>| count.map_or(0, |count| count.0);
     let age = |age: Option<Age>| age.filter(|age| !age.is_zero());
     let keep = Keep {
+        all,
         last: count(last),
         within: age(within),
         hourly: count(hourly),
@@ -171,13 +190,14 @@ fn check_keep(keep: Option<schema::RawKeep>, path: &str, problems: &mut Problems
         yearly: count(yearly),
         launched_within: age(launched_within),
         tags: tag_globs(tags),
-        at_least: at_least.map_or(1, |count| count.0),
+        at_least: if all { 0 } else { at_least.map_or(1, |count| count.0) },
     };
     let counts = [keep.last, keep.hourly, keep.daily, keep.weekly, keep.monthly, keep.yearly];
     let ages = [keep.within, keep.launched_within];
     if missing {
         problems.note(path, format!("missing; {REMEDY}"));
-    } else if counts.iter().all(|count| *count == 0)
+    } else if !all
+        && counts.iter().all(|count| *count == 0)
         && ages.iter().all(|age| age.is_none())
         && keep.tags.is_empty()
         && !says_floor
@@ -260,7 +280,7 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         min_references,
         template_versions,
         compute_environments,
-        shared_images,
+        shared_images: _,
         shared_snapshots,
         share_back,
         recycle_bin,
@@ -268,6 +288,7 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         references_check,
         ignore_templates,
         absent_is_empty,
+        keep_tags,
         mut pinned,
     } = safety;
     pinned.sort();
@@ -284,7 +305,6 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
             Check::Required => ComputeEnvironments::Read,
             Check::Off => ComputeEnvironments::LeaveOut,
         },
-        shared_images: or_default(shared_images),
         shared_snapshots: or_default(shared_snapshots),
         share_back: share_back.into_iter().map(|one| one.0).collect(),
         recycle_bin: match recycle_bin {
@@ -295,6 +315,7 @@ fn check_safety(safety: schema::RawSafety) -> Safety {
         references_check: or_default(references_check),
         ignore_templates: ignore_templates.into_iter().map(Into::into).collect(),
         absent_is_empty,
+        keep_tags: tag_globs(keep_tags),
         pinned,
     }
 }

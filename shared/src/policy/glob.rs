@@ -62,6 +62,17 @@ impl Glob {
         Ok(Self { text: text.into(), regex })
     }
 
+    /// How long the set is that `text` begins with, from its `[` to its `]`, in bytes; all of `text`
+    /// if it does not end.
+    pub(super) fn end_of_set(text: &str) -> usize {
+        let mut rest = text.chars();
+        rest.next();
+        match push_set(&mut String::new(), &mut rest) {
+            Ok(()) => text.len() - rest.as_str().len(),
+            Err(_) => text.len(),
+        }
+    }
+
     /// Whether it matches the whole of `text`.
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)

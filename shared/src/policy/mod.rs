@@ -3,8 +3,8 @@
 //! [`Policy::parse`] reads TOML, or JSON of the same structure, and returns a checked policy or all
 //! errors at once, each with its position, the value and the remedy. Submodules: `schema` (the
 //! document as it is written), `scalars` (the types of its values), `glob` (patterns), `parse`
-//! (reading it), `check` (from the document to a [`Policy`]), `digest` (whether two documents say
-//! the same) and `trust` (the tags that it trusts).
+//! (reading it), `wrong_type` (messages about values of the wrong type), `check` (from the document to
+//! a [`Policy`]), `digest` (whether two documents say the same) and `trust` (the tags that it trusts).
 
 mod check;
 mod digest;
@@ -13,6 +13,7 @@ mod parse;
 mod scalars;
 mod schema;
 mod trust;
+mod wrong_type;
 
 use std::fmt;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub struct Rule {
     pub keep: Keep,
     /// When the steps of expired images are due.
     pub retire: Retire,
+    /// Whether those of its images that other accounts may launch are kept.
+    pub shared_images: SharedImages,
 }
 
 /// Conditions that must all hold; no condition matches every image.
@@ -87,6 +90,8 @@ pub struct Match {
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the keys of the document")]
 pub struct Keep {
+    /// Every image of the rule, permanently: `keep = "all"`. Then no other key keeps anything.
+    pub all: bool,
     pub last: u32,
     pub within: Option<Age>,
     pub hourly: u32,
@@ -128,8 +133,6 @@ pub struct Safety {
     pub template_versions: TemplateVersions,
     /// Whether the compute environments of AWS Batch count as references.
     pub compute_environments: ComputeEnvironments,
-    /// Whether images that other accounts may launch are kept.
-    pub shared_images: SharedImages,
     /// Whether snapshots that other accounts may create volumes from are kept.
     pub shared_snapshots: SharedSnapshots,
     /// Those with whom a rescue may share an image again: accounts, organizations and
@@ -146,11 +149,22 @@ pub struct Safety {
     /// The names of the calls of which a response without its list is an empty one. The adapter
     /// checks them.
     pub absent_is_empty: Vec<String>,
+    /// Tag keys, each with a glob for the value: images and snapshots with any of these tags are
+    /// never removed, whatever rule applies.
+    pub keep_tags: Vec<(String, Glob)>,
     /// Images that are never changed, sorted.
     pub pinned: Vec<ImageId>,
 }
 
 impl Safety {
+    /// The tags among `tags` that keep an image or a snapshot, whatever rule applies.
+    pub fn keep_tags_among<'a>(
+        &'a self,
+        tags: &'a Tags,
+    ) -> impl Iterator<Item = (&'a str, &'a str)> {
+        matching_tags(&self.keep_tags, tags)
+    }
+
     /// The sources in which references are looked for.
     pub fn reference_scope(&self) -> ReferenceScope {
         ReferenceScope {
@@ -159,6 +173,17 @@ impl Safety {
             ignore_templates: self.ignore_templates.clone(),
         }
     }
+}
+
+/// Those of `tags` whose key is in `globs`, with a value that its glob matches.
+pub(crate) fn matching_tags<'a>(
+    globs: &'a [(String, Glob)],
+    tags: &'a Tags,
+) -> impl Iterator<Item = (&'a str, &'a str)> {
+    globs.iter().filter_map(|(key, glob)| {
+        let value = tags.get(key).filter(|value| glob.is_match(value))?;
+        Some((key.as_str(), value))
+    })
 }
 
 /// Whether images that other accounts or groups may launch are kept.
@@ -329,5 +354,7 @@ impl Policy {
     }
 }
 
+#[cfg(test)]
+mod rule_tests;
 #[cfg(test)]
 mod tests;

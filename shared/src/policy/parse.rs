@@ -12,8 +12,8 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::schema;
 use super::{PolicyDigest, Position, Problem};
+use super::{schema, wrong_type};
 
 /// Reading stops at this number of errors, which also bounds the time that it takes.
 const MAX_PROBLEMS: usize = 100;
@@ -131,7 +131,10 @@ pub(super) fn read(text: &str) -> Result<Reading<'_>, Vec<Problem>> {
             Err(error) => {
                 let path = error.path().to_string();
                 if !problems.found.iter().any(|problem| problem.path == path) {
-                    problems.push(&path, &error.inner().to_string());
+                    let message = error.inner().to_string();
+                    let value = find(&tree, error.path());
+                    let explained = value.and_then(|value| wrong_type::explained(&message, value));
+                    problems.push(&path, &explained.unwrap_or(message));
                 }
                 if problems.is_full() || !cut(&mut tree, error.path()) || !cuts.insert(path) {
                     return Err(problems.found);
@@ -139,6 +142,16 @@ pub(super) fn read(text: &str) -> Result<Reading<'_>, Vec<Problem>> {
             }
         }
     }
+}
+
+/// The value at `path`.
+fn find<'a>(tree: &'a Value, path: &serde_path_to_error::Path) -> Option<&'a Value> {
+    use serde_path_to_error::Segment;
+    path.iter().try_fold(tree, |node, segment| match segment {
+        Segment::Map { key } => node.get(key),
+        Segment::Seq { index } => node.get(*index),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    })
 }
 
 /// Cuts the value at `path` out of the tree: a key is removed, and an element of a list is replaced

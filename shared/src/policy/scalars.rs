@@ -15,6 +15,7 @@ use serde_json::Value;
 use strum::VariantNames;
 
 use super::Glob;
+use super::wrong_type::{as_glob, quoted, shortened, written};
 use crate::model::{LaunchPermission, TemplateVersions};
 
 /// A whole number, 0 to 1,000,000: more images than that in a family means a typing error.
@@ -201,8 +202,9 @@ impl TryFrom<Value> for RawGlob {
     fn try_from(value: Value) -> Result<Self, String> {
         let Some(text) = value.as_str() else {
             return Err(format!(
-                "{} is not a glob in quotes; write for example \"golden-*\"",
-                written(&value)
+                "{} is not a glob in quotes; write {}",
+                written(&value),
+                as_glob(&value)
             ));
         };
         Glob::new(text)
@@ -227,7 +229,7 @@ pub enum GroupBy {
     Architecture,
     /// The platform.
     Platform,
-    /// The name without its trailing dates, versions and numbers.
+    /// The name without what tells builds apart, and the architecture in it.
     NamePrefix,
 }
 
@@ -322,24 +324,5 @@ impl TryFrom<Value> for RawTemplateVersions {
             (None, None) => format!("{value} is not a number from 1 to {MAX_VERSIONS}"),
         };
         Err(format!("{message}; write \"default+latest\", \"all\" or a number of newest versions"))
-    }
-}
-
-/// A value as messages show it: text between backquotes, anything else as JSON.
-fn written(value: &Value) -> String {
-    value.as_str().map_or_else(|| shortened(&value.to_string()), quoted)
-}
-
-/// A text between backquotes, as messages show it.
-fn quoted(text: &str) -> String {
-    format!("`{}`", shortened(text))
-}
-
-/// The beginning of a text that is too long for a message.
-fn shortened(text: &str) -> String {
-    const MAX_SHOWN: usize = 100;
-    match text.char_indices().nth(MAX_SHOWN) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
     }
 }

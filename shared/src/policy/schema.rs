@@ -4,10 +4,14 @@
 //! error does not hide the next. [`check`](super::check) decides what may be omitted and which
 //! values fit together. The doc comments are the descriptions in the JSON Schema.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::scalars::{
     Age, AgeOrNever, Count, Fraction, GroupBy, RawGlob, RawTemplateVersions, ShareBack, Word,
@@ -56,16 +60,20 @@ pub struct RawRule {
     #[serde(default, rename = "match")]
     pub matches: Option<RawMatch>,
     /// What the images of a family have in common: "tag:KEY", "architecture", "platform" or
-    /// "name_prefix" (the name without its trailing dates, versions and numbers). Omitted: all
-    /// images that the rule matches are one family.
+    /// "name_prefix" (the name without its dates, versions and trailing numbers, and the
+    /// architecture in it). Omitted: all images that the rule matches are one family.
     #[serde(default)]
     pub group_by: Vec<GroupBy>,
-    /// The keep rules. An image is kept when any of them matches.
+    /// The keep rules, or "all". An image is kept when any of them matches.
     #[schemars(required)]
-    pub keep: Option<RawKeep>,
-    /// When the steps of expired images are due.
+    pub keep: Option<RawKeepOrAll>,
+    /// When the steps of expired images are due. Not allowed with `keep = "all"`.
     #[serde(default)]
-    pub retire: RawRetire,
+    pub retire: Option<RawRetire>,
+    /// Whether the images of this rule that are shared with other accounts are kept: "keep" or
+    /// "retire". Default: the value of `safety.shared_images`.
+    #[serde(default)]
+    pub shared_images: Option<Word<SharedImages>>,
 }
 
 /// The conditions of a rule. All of them must match.
@@ -93,6 +101,63 @@ pub struct RawMatch {
     /// Images that match all of these conditions are excluded.
     #[serde(default)]
     pub not: Option<Box<RawMatch>>,
+}
+
+/// Which images of a rule are kept.
+#[derive(Debug)]
+pub enum RawKeepOrAll {
+    /// `"all"`: every one, permanently.
+    All,
+    /// Those that a keep rule matches.
+    Rules(Box<RawKeep>),
+}
+
+impl RawKeepOrAll {
+    const ALL: &str = "all";
+}
+
+/// A visitor, because an untagged enum would lose the places of the errors in the table.
+impl<'de> Deserialize<'de> for RawKeepOrAll {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AllOrTable;
+
+        impl<'de> Visitor<'de> for AllOrTable {
+            type Value = RawKeepOrAll;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("\"all\" or a table such as `keep = { last = 5 }`")
+            }
+
+            fn visit_str<E: de::Error>(self, word: &str) -> Result<RawKeepOrAll, E> {
+                match word {
+                    RawKeepOrAll::ALL => Ok(RawKeepOrAll::All),
+                    _ => Err(E::invalid_type(Unexpected::Str(word), &self)),
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RawKeepOrAll, A::Error> {
+                RawKeep::deserialize(MapAccessDeserializer::new(map))
+                    .map(|rules| RawKeepOrAll::Rules(Box::new(rules)))
+            }
+        }
+
+        deserializer.deserialize_any(AllOrTable)
+    }
+}
+
+impl JsonSchema for RawKeepOrAll {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "RawKeepOrAll".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let rules = generator.subschema_for::<RawKeep>();
+        json_schema!({ "anyOf": [rules, { "type": "string", "const": Self::ALL }] })
+    }
 }
 
 /// The keep rules of a family. Its images are ranked from the newest to the oldest, whether they
@@ -182,8 +247,8 @@ pub struct RawSafety {
     /// Default: "required".
     #[serde(default)]
     pub compute_environments: Option<Word<Check>>,
-    /// Whether images that are shared with other accounts are kept: "keep" or "retire". Default:
-    /// "keep".
+    /// Whether images that are shared with other accounts are kept: "keep" or "retire". A rule's
+    /// own `shared_images` overrides it. Default: "keep".
     #[serde(default)]
     pub shared_images: Option<Word<SharedImages>>,
     /// Whether snapshots that other accounts may create volumes from are kept when their image goes:
@@ -220,6 +285,10 @@ pub struct RawSafety {
     /// that refuses a run names the call. Default: none.
     #[serde(default)]
     pub absent_is_empty: Vec<String>,
+    /// Tag keys, each with a glob for the value: images with any of these tags are never changed,
+    /// whatever rule they fall under, and snapshots with one are never deleted. Default: none.
+    #[serde(default)]
+    pub keep_tags: BTreeMap<String, RawGlob>,
     /// The ids of images that are never changed.
     #[serde(default)]
     #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]

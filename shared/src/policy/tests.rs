@@ -28,7 +28,7 @@ fn the_smallest_policy_has_the_documented_defaults() {
         min_references,
         template_versions,
         compute_environments,
-        shared_images,
+        keep_tags,
         shared_snapshots,
         share_back,
         recycle_bin,
@@ -40,14 +40,14 @@ fn the_smallest_policy_has_the_documented_defaults() {
     } = policy.safety;
     assert!(ignore_templates.is_empty() && absent_is_empty.is_empty());
     assert_eq!(compute_environments, ComputeEnvironments::Read);
-    assert_eq!(shared_images, SharedImages::Keep);
+    assert_eq!(policy.rules[0].shared_images, SharedImages::Keep);
     assert_eq!(shared_snapshots, SharedSnapshots::Keep);
     assert_eq!((recycle_bin, references_check), (Check::Required, Check::Required));
     assert!(matches!(policy.orphans, Orphans::Report));
     assert_eq!((max_per_run, max_fraction, min_references), (50, 0.25, 1));
     assert_eq!((max_snapshots_per_run, recycle_bin_days, share_back.len()), (200, 7, 0));
     assert_eq!(template_versions, TemplateVersions::DefaultAndLatest);
-    assert!(pinned.is_empty());
+    assert!(pinned.is_empty() && keep_tags.is_empty());
     assert_eq!(policy.rules[0].keep.at_least, 1);
     assert_eq!(policy.tag_names.expired_at, "image-steward:expired-at");
     let from: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
@@ -230,8 +230,8 @@ fn words_that_are_not_known_are_told_with_those_that_are() {
     let text = "shared_images = \"retire\"\nrecycle_bin = \"optional\"\nreferences_check = \"off\"\n\
                 compute_environments = \"off\"\ntemplate_versions = 3\n";
     let policy = Policy::parse(&format!("version = 1\n{RULE}[safety]\n{text}"), "p").unwrap();
-    let Safety { shared_images, recycle_bin, references_check, .. } = policy.safety;
-    assert_eq!(shared_images, SharedImages::Retire);
+    let Safety { recycle_bin, references_check, .. } = policy.safety;
+    assert_eq!(policy.rules[0].shared_images, SharedImages::Retire);
     assert_eq!((recycle_bin, references_check), (Check::Off, Check::Off));
     assert_eq!(policy.safety.compute_environments, ComputeEnvironments::LeaveOut);
     let three = std::num::NonZeroU32::new(3).unwrap();
@@ -444,7 +444,7 @@ fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
     let expected = [
         "rule[0].group_by[0]: 7 cannot be grouped by; use \"tag:KEY\", \"architecture\", ",
         "rule[0].keep.last: [1] is not a whole number from 0 to 1000000",
-        "rule[0].match.name: 5 is not a glob in quotes; write for example \"golden-*\"",
+        "rule[0].match.name: 5 is not a glob in quotes; write \"5\"",
         "rule[0].match.older_than: 30 is not a length of time in quotes; write for example \"30d\"",
         "rule[0].retire.deregister_after: `never` is not a length of time; write for example \"30d\"",
         "rule[0].retire.disable_after: 7 is neither \"never\" nor a length of time in quotes; write ",

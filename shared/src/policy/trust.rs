@@ -36,6 +36,8 @@ pub enum TagUse {
         /// The name of the rule.
         rule: Arc<str>,
     },
+    /// Whether an image or a snapshot is kept, whatever rule applies.
+    SafetyKeep,
     /// Whether an image, a snapshot or an instance is excluded.
     OptOut,
     /// Whether an instance is retired.
@@ -48,6 +50,7 @@ impl fmt::Display for TagUse {
             Self::Match { rule } => write!(f, "match of rule {rule}"),
             Self::GroupBy { rule } => write!(f, "group_by of rule {rule}"),
             Self::Keep { rule } => write!(f, "keep.tags of rule {rule}"),
+            Self::SafetyKeep => f.write_str("safety.keep_tags"),
             Self::OptOut => f.write_str("opt-out"),
             Self::RetireInstance => f.write_str("instances.retire"),
         }
@@ -66,7 +69,7 @@ impl Policy {
                 uses.push(what);
             }
         };
-        for Rule { name, matches, group_by, keep, retire: _ } in &self.rules {
+        for Rule { name, matches, group_by, keep, retire: _, shared_images: _ } in &self.rules {
             each_key(matches, &mut |key| add(key, TagUse::Match { rule: name.clone() }));
             for by in group_by {
                 if let GroupBy::Tag(key) = by {
@@ -76,6 +79,9 @@ impl Policy {
             for (key, _) in &keep.tags {
                 add(key, TagUse::Keep { rule: name.clone() });
             }
+        }
+        for (key, _) in &self.safety.keep_tags {
+            add(key, TagUse::SafetyKeep);
         }
         add(&self.tag_names.keep, TagUse::OptOut);
         if self.instances.retire != RetireAction::Never {

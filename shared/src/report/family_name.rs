@@ -5,7 +5,7 @@ use crate::plan::WHOLE_RULE;
 /// What is between the parts of a name.
 const BETWEEN: &str = " · ";
 /// How the parts of a key begin. A comma before anything else belongs to the key of a tag.
-const LABELS: [&str; 4] = ["tag:", "architecture=", "platform=", "name="];
+const LABELS: [&str; 5] = ["tag:", "architecture=", "platform=", "name=", "arch="];
 
 /// The name of a rule's family: `golden · worker · x86_64` for the key
 /// `tag:Family=worker,architecture=x86_64`; only the rule's name where the rule has no `group_by`.
@@ -73,6 +73,7 @@ mod tests {
         let key = "tag:Family=worker,architecture=x86_64";
         assert_eq!(family_name("golden", key), "golden · worker · x86_64");
         assert_eq!(family_name("app", "platform=windows,name=web-api"), "app · windows · web-api");
+        assert_eq!(family_name("app", "name=web-api,arch=arm64"), "app · web-api · arm64");
         assert_eq!(family_name("preview", WHOLE_RULE), "preview");
     }
 

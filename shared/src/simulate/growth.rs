@@ -221,7 +221,7 @@ impl Sources<'_> {
 }
 
 fn is_singled_out(reason: &Reason) -> bool {
-    matches!(reason, Reason::Tag { .. })
+    matches!(reason, Reason::Tag { .. } | Reason::KeepTag { .. })
 }
 
 /// The usual time between two days on which images were made, from how many were made so many

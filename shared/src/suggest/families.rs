@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::text::literal;
 use crate::model::{Image, Inventory};
-use crate::plan::{NameParts, may_have_family, name_prefix};
+use crate::plan::{NameParts, Piece, may_have_family, name_prefix};
 
 /// Tag keys that often hold the name of a family, in the order in which they are tried, compared
 /// without regard to case.
@@ -175,29 +175,25 @@ fn divides<'a>(members: &[&'a Image], part: impl Fn(&'a Image) -> Option<Cow<'a,
     values.is_some_and(|values| values.len() > 1 && members.len() >= 2 * values.len())
 }
 
-/// A glob for the names that differ from this one only in the numbers at their end. It begins
-/// with a digit there, so that `web-*` does not take `web-beta-1` too.
+/// A glob for the names that differ from this one only in what tells builds apart. It begins with a
+/// digit there, so that `web-*` does not take `web-beta-1` too.
 fn name_glob(name: &str) -> String {
-    let NameParts { head, kinds } = NameParts::of(name);
-    let rest = name.get(head.len()..).unwrap_or_default();
-    let end = rest.trim_start_matches(|c: char| c.is_ascii_punctuation() || c == ' ');
-    let separators = rest.get(..rest.len() - end.len()).unwrap_or_default();
-    let mut glob = literal(&format!("{head}{separators}"));
-    let number = end.trim_start_matches(['v', 'V', 'g']);
-    glob.push_str(end.get(..end.len() - number.len()).unwrap_or_default());
-    if number.starts_with(|c: char| c.is_ascii_digit()) && !end.starts_with('g') {
-        glob.push_str("[0-9]*");
-    } else if !number.is_empty() {
-        // The id of a commit.
-        glob.push_str(&"[0-9a-f]".repeat(7));
-        glob.push('*');
-    }
-    for kind in &kinds {
-        glob.push_str(&literal(kind));
-        glob.push('*');
-    }
-    if kinds.last().is_some_and(|kind| name.ends_with(kind)) {
-        glob.pop();
+    let mut glob = String::new();
+    for piece in NameParts::of(name).pieces() {
+        match piece {
+            Piece::Fixed(text) => glob.push_str(&literal(text)),
+            Piece::Varies(text) => {
+                let number = text.trim_start_matches(['v', 'V', 'g']);
+                glob.push_str(text.get(..text.len() - number.len()).unwrap_or_default());
+                if number.starts_with(|c: char| c.is_ascii_digit()) && !text.starts_with('g') {
+                    glob.push_str("[0-9]*");
+                } else {
+                    // The id of a commit.
+                    glob.push_str(&"[0-9a-f]".repeat(7));
+                    glob.push('*');
+                }
+            }
+        }
     }
     glob
 }
@@ -226,6 +222,8 @@ mod tests {
             "web-20261121-arm64",
             "web-1.2.3-rc1-arm64",
             "web_20261121_x86_64",
+            "web-v1.2.3-20261121-amd64",
+            "web-20261121-prod-17",
         ] {
             let glob = crate::policy::Glob::new(&name_glob(name)).unwrap();
             assert!(glob.is_match(name), "{name}: {}", glob);

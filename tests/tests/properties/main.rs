@@ -231,7 +231,7 @@ proptest! {
             fleet.recycled_images.iter().find(|one| one.image.image_id == *image).map(|one| one.entered_at)
         };
         let used: BTreeSet<_> = fleet.images.iter().flat_map(|image| image.snapshots.clone()).collect();
-        let held = held_snapshots(&fleet, rules.keeps_shared);
+        let held = held_snapshots(&fleet, rules.keeps_shared_snapshots);
         for snapshot in &fleet.snapshots {
             let id = &snapshot.snapshot_id;
             let due = snapshot.tags.get("image-steward:delete-after").is_some_and(|at| at.parse::<DeletionMark>().unwrap().due <= now());
@@ -254,7 +254,7 @@ proptest! {
         let deletes = rules.text.contains("[orphans]");
         let images: BTreeSet<_> = fleet.images.iter().map(|image| image.image_id.to_string()).collect();
         let used: BTreeSet<_> = fleet.images.iter().flat_map(|image| image.snapshots.clone()).collect();
-        let held = held_snapshots(&fleet, rules.keeps_shared);
+        let held = held_snapshots(&fleet, rules.keeps_shared_snapshots);
         let orphans: BTreeSet<_> = fleet.snapshots.iter().filter(|snapshot| {
             let unmarked = !snapshot.tags.has("image-steward:delete-after");
             let gone = snapshot.description.rsplit(' ').next().is_some_and(|image| image.starts_with("ami-") && !images.contains(image));
@@ -289,7 +289,7 @@ proptest! {
             let left = images_left(&fake);
             fleet.images.iter().filter(|image| !left.contains(image.image_id.as_str())).cloned().collect()
         };
-        let held = held_snapshots(&fleet, rules.keeps_shared);
+        let held = held_snapshots(&fleet, rules.keeps_shared_snapshots);
         // The longest time that a rule here leaves them is a week.
         reap(&fake, &policy, now() + SignedDuration::from_hours(24 * 8));
         let world = fake.world();

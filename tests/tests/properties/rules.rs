@@ -21,6 +21,7 @@ pub struct Rules {
     pub max_fraction: f64,
     pub grouped: bool,
     pub keeps_shared: bool,
+    pub keeps_shared_snapshots: bool,
     pub delete_snapshots_after: SignedDuration,
     pub deletes_orphans: bool,
     pub text: String,
@@ -67,18 +68,27 @@ pub fn some_rules() -> impl Strategy<Value = Rules> {
         ],
         prop_oneof![Just("\"default+latest\""), Just("2"), Just("\"all\"")],
     );
-    (counts, limits, any::<bool>(), steps).prop_map(|(counts, limits, grouped, steps)| {
+    let of_rule = prop_oneof![Just(None), Just(Some("keep")), Just(Some("retire"))];
+    let choices = (any::<bool>(), any::<bool>(), of_rule);
+    (counts, limits, choices, steps).prop_map(|(counts, limits, choices, steps)| {
+        let (grouped, pinned_by_rule, shared_of_rule) = choices;
         let (last, within_hours, daily, weekly, at_least) = counts;
         let (max_per_run, max_fraction) = limits;
         let ([deprecate, disable, deregister], delete, shared, orphans, versions) = steps;
         let group_by = if grouped { r#"["tag:Family", "architecture"]"# } else { "[]" };
+        // The tag keeps an image, whichever table names it.
+        let (rule_tags, safety_tags) =
+            if pinned_by_rule { ("Pinned = \"*\"", "") } else { ("", "Pinned = \"*\"") };
+        let own_shared =
+            shared_of_rule.map(|word| format!("shared_images = \"{word}\"\n")).unwrap_or_default();
         let text = format!(
             "version = 1\ntimezone = \"Europe/Berlin\"\n\
              [[rule]]\nname = \"random\"\ngroup_by = {group_by}\n\
-             keep = {{ last = {last}, within = \"{within_hours}h\", daily = {daily}, weekly = {weekly}, at_least = {at_least}, tags = {{ Pinned = \"*\" }} }}\n\
+             keep = {{ last = {last}, within = \"{within_hours}h\", daily = {daily}, weekly = {weekly}, at_least = {at_least}, tags = {{ {rule_tags} }} }}\n{own_shared}\
              retire = {{ deprecate_after = \"{deprecate}\", disable_after = \"{disable}\", deregister_after = \"{deregister}\", delete_snapshots_after = \"{delete}\" }}\n\
              [safety]\nmax_per_run = {max_per_run}\nmax_fraction = {max_fraction:.1}\nmin_references = 0\n\
-             shared_images = \"{shared}\"\nshared_snapshots = \"{shared}\"\ntemplate_versions = {versions}\n{orphans}"
+             shared_images = \"{shared}\"\nshared_snapshots = \"{shared}\"\ntemplate_versions = {versions}\n\
+             keep_tags = {{ {safety_tags} }}\n{orphans}"
         );
         Rules {
             last,
@@ -89,7 +99,8 @@ pub fn some_rules() -> impl Strategy<Value = Rules> {
             max_per_run,
             max_fraction,
             grouped,
-            keeps_shared: shared == "keep",
+            keeps_shared: shared_of_rule.unwrap_or(shared) == "keep",
+            keeps_shared_snapshots: shared == "keep",
             delete_snapshots_after: SignedDuration::from_hours(match delete {
                 "0d" => 0,
                 "1d" => 24,

@@ -249,12 +249,13 @@ impl<'a> SnapshotFacts<'a> {
         let id = || image.image_id.clone();
         let entered =
             image.entered_at.ok_or_else(|| SnapshotReason::EntryUnknown { image: id() })?;
-        let after = policy
-            .rules
-            .iter()
-            .map(|rule| rule.retire.delete_snapshots_after.after(entered, &policy.timezone))
-            .max()
-            .unwrap_or(Timestamp::MAX);
+        let longest = |of_all: bool| {
+            let rules = policy.rules.iter().filter(|rule| of_all || !rule.keep.all);
+            rules
+                .map(|rule| rule.retire.delete_snapshots_after.after(entered, &policy.timezone))
+                .max()
+        };
+        let after = longest(false).or_else(|| longest(true)).unwrap_or(Timestamp::MAX);
         // Without its snapshots the image could not be restored.
         match (image.leaves_at, self.recovery.kept_until(&snapshot.tags, after)) {
             (Some(until), Some(kept)) if kept < until => {
@@ -385,13 +386,16 @@ pub fn due(
     Err(kept)
 }
 
-/// The tags that keep a snapshot, whatever is done about its image: an opt-out, or those of another
-/// service.
+/// The tags that keep a snapshot, whatever is done about its image: an opt-out, those that the policy
+/// keeps by, or those of another service.
 pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<SnapshotReason> {
     let until = opt_out(&snapshot.tags, &policy.tag_names.keep, now, &policy.timezone);
     let opted_out = until.map(|until| SnapshotReason::OptedOut { until });
     let managed = manager_by_tags(&snapshot.tags).map(|by| SnapshotReason::ManagedElsewhere { by });
-    opted_out.into_iter().chain(managed).collect()
+    let kept = policy.safety.keep_tags_among(&snapshot.tags);
+    let kept =
+        kept.map(|(key, value)| SnapshotReason::KeepTag { key: key.into(), value: value.into() });
+    opted_out.into_iter().chain(kept).chain(managed).collect()
 }
 
 fn image_of(snapshot: &Snapshot, policy: &Policy) -> Option<ImageId> {

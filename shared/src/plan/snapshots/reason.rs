@@ -55,6 +55,13 @@ pub enum SnapshotReason {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
     },
+    /// It carries a tag of `safety.keep_tags`.
+    KeepTag {
+        /// The key.
+        key: Arc<str>,
+        /// The value.
+        value: Arc<str>,
+    },
     /// Another service looks after it.
     ManagedElsewhere {
         /// That service.
@@ -174,6 +181,7 @@ impl fmt::Display for SnapshotReason {
                 write!(f, "opted out by tag until {}", minute(*until))
             }
             Self::OptedOut { until: None } => f.write_str("opted out by tag"),
+            Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::Orphaned { image } => write!(f, "orphan of {image}"),
             Self::OrphansStay => f.write_str("the policy has no [orphans]"),

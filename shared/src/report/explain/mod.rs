@@ -176,6 +176,7 @@ fn is_untouchable(reason: &Reason) -> bool {
             | Reason::ManagedElsewhere { .. }
             | Reason::OptedOut { .. }
             | Reason::Pinned
+            | Reason::KeepTag { .. }
             | Reason::Shared { .. }
             | Reason::AgeUnknown
             | Reason::GroupUnknown { .. }

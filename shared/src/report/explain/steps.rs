@@ -58,6 +58,9 @@ pub(super) fn of(
     policy: &Policy,
     plan: &Plan,
 ) -> Vec<Milestone> {
+    if rule.keep.all {
+        return Vec::new();
+    }
     let retire = &rule.retire;
     let failed = decision.reasons.iter().any(|reason| matches!(reason, Reason::Failed { .. }));
     let since = decision.expired_at.filter(|_| !decision.action.stays());

@@ -58,6 +58,10 @@ pub(super) fn of(
     let asked = Asked { image, decision, ranked, policy, now };
     let keep = &rule.keep;
     let mut verdicts = Vec::new();
+    if keep.all {
+        let by = "it keeps every image of the rule, permanently".to_owned();
+        verdicts.push(Verdict { rule: "keep = \"all\"".to_owned(), held: yes(true), by });
+    }
     if keep.last > 0 {
         let is_meant = |reason: &Reason| matches!(reason, Reason::Last { .. });
         verdicts.push(asked.count("last", keep.last, is_meant));

@@ -1,0 +1,331 @@
+//! The name of an image without what tells its builds apart: dates, versions, numbers, commits; and
+//! the architecture in it.
+//!
+//! A family that is too small only keeps too much, but one that is too large lets images expire that
+//! nothing replaces. So a part of a name that may belong to it stays. Submodules: `token` (the parts
+//! of a name), `words` (the words that decide).
+
+mod token;
+mod words;
+
+use std::borrow::Cow;
+
+use token::{Part, SEPARATORS, Token, ends_in_date, is_date_of_three, is_year, time_of_day};
+pub(crate) use words::architecture;
+
+/// What the builds of a family have in common in their names.
+#[derive(Debug)]
+pub(crate) struct NameParts<'a> {
+    name: &'a str,
+    parts: Vec<(Token<'a>, Role)>,
+}
+
+/// What becomes of a part of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It is a part of the family's name.
+    Stays,
+    /// Its beginning is, and so many bytes long; the number after that goes.
+    Begins(usize),
+    /// It is the name of this architecture.
+    Architecture(&'static str),
+    /// It tells builds apart.
+    Goes,
+}
+
+/// A piece of a name, with what stands before it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// The same in the names of all builds.
+    Fixed(&'a str),
+    /// Another one in each.
+    Varies(&'a str),
+}
+
+/// A name without dates, times, three-part versions and commits, and without the numbers and
+/// versions at its end. An architecture is not a part of it: both `web-20261121-arm64` and
+/// `web-amd64-17` are `web`.
+pub(crate) fn name_prefix(name: &str) -> Cow<'_, str> {
+    NameParts::of(name).prefix()
+}
+
+impl<'a> NameParts<'a> {
+    /// The parts of `name`.
+    pub(crate) fn of(name: &'a str) -> Self {
+        // EC2's names have at most 128 characters.
+        const MAX_LENGTH: usize = 1000;
+        if name.len() > MAX_LENGTH {
+            return Self { name, parts: Vec::new() };
+        }
+        let tokens = Token::all(name);
+        let architectures: Vec<_> =
+            tokens.iter().map(|one| words::architecture(one.text)).collect();
+        let others = tokens.iter().zip(&architectures);
+        let others: Vec<&Token<'_>> =
+            others.filter(|(_, known)| known.is_none()).map(|(token, _)| token).collect();
+        let mut roles = roles(&others, |token| {
+            let next = tokens.iter().position(|one| one.start > token.start);
+            next.is_some_and(|next| architectures.get(next).is_some_and(Option::is_some))
+        });
+        // The first part is the name itself, where it has no other.
+        let is_nothing = roles.iter().all(|role| *role == Role::Goes);
+        let is_bare = is_nothing && architectures.first().is_some_and(Option::is_some);
+        if let Some(first) = roles.first_mut().filter(|_| is_nothing && !is_bare) {
+            *first = Role::Stays;
+        }
+        let mut roles = roles.into_iter();
+        let parts = tokens.into_iter().zip(architectures).enumerate();
+        let parts = parts.map(|(position, (token, architecture))| {
+            let role = match architecture {
+                Some(_) if is_bare && position == 0 => Role::Stays,
+                Some(architecture) => Role::Architecture(architecture),
+                None => roles.next().unwrap_or(Role::Stays),
+            };
+            (token, role)
+        });
+        Self { name, parts: parts.collect() }
+    }
+
+    /// What stays of the name, but for the architecture.
+    pub(crate) fn prefix(&self) -> Cow<'a, str> {
+        let Self { name, parts } = self;
+        let varying = parts.iter().position(|(_, role)| *role != Role::Stays);
+        let Some(varying) = varying else {
+            let trimmed = name.trim_end_matches(is_before);
+            return if trimmed.is_empty() { *name } else { trimmed }.into();
+        };
+        // The beginning, with a bracket that ends it: `web (prod)`.
+        let end = parts.get(varying).map_or(0, |(first, _)| first.start);
+        let head = name.get(..end).unwrap_or_default().trim_end_matches(is_before);
+        let mut prefix = Cow::from(head);
+        for (token, role) in parts.iter().skip(varying) {
+            let length = match role {
+                Role::Stays => token.text.len(),
+                Role::Begins(length) => *length,
+                Role::Architecture(_) | Role::Goes => continue,
+            };
+            let text = token.text.get(..length).unwrap_or_default();
+            if !prefix.is_empty() {
+                let before = name.get(..token.start).unwrap_or_default().chars().next_back();
+                prefix.to_mut().push(match before {
+                    Some(')' | ']' | '(' | '[') | None => ' ',
+                    Some(separator) => separator,
+                });
+            }
+            prefix.to_mut().push_str(text);
+        }
+        if prefix.is_empty() { (*name).into() } else { prefix }
+    }
+
+    /// The architectures in the name, as EC2 calls them, each once: `x86_64`, or `x86_64+arm64`.
+    pub(crate) fn architecture(&self) -> Option<Cow<'static, str>> {
+        let mut found: Vec<&'static str> = Vec::new();
+        for (_, role) in &self.parts {
+            if let Role::Architecture(one) = role
+                && !found.contains(one)
+            {
+                found.push(one);
+            }
+        }
+        match *found {
+            [] => None,
+            [one] => Some(one.into()),
+            _ => Some(found.join("+").into()),
+        }
+    }
+
+    /// The name in pieces, one after the other.
+    pub(crate) fn pieces(&self) -> Vec<Piece<'a>> {
+        let Self { name, parts } = self;
+        let mut varying: Vec<(usize, usize)> = Vec::new();
+        let mut is_after_varying = false;
+        for (token, role) in parts {
+            let from = match role {
+                Role::Goes => token.start,
+                Role::Begins(length) => token.start + length,
+                Role::Stays | Role::Architecture(_) => token.end(),
+            };
+            match varying.last_mut() {
+                // What is between two parts that vary does so too.
+                Some((_, end)) if is_after_varying && *role == Role::Goes => *end = token.end(),
+                _ if from < token.end() => varying.push((from, token.end())),
+                _ => {}
+            }
+            is_after_varying = from < token.end();
+        }
+        let mut pieces = Vec::new();
+        let mut done = 0;
+        for (start, end) in varying {
+            pieces.extend(name.get(done..start).filter(|text| !text.is_empty()).map(Piece::Fixed));
+            pieces.extend(name.get(start..end).map(Piece::Varies));
+            done = end;
+        }
+        pieces.extend(name.get(done..).filter(|text| !text.is_empty()).map(Piece::Fixed));
+        pieces
+    }
+}
+
+/// What stands after a part of a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Before {
+    /// Nothing that stays.
+    End,
+    /// An architecture.
+    Architecture,
+    /// A word that stays.
+    Kind,
+}
+
+/// What becomes of each part but the architectures.
+fn roles(tokens: &[&Token<'_>], is_before_architecture: impl Fn(&Token<'_>) -> bool) -> Vec<Role> {
+    let mut roles = vec![Role::Stays; tokens.len()];
+    let mut set = |position: usize, role| {
+        if let Some(one) = roles.get_mut(position) {
+            *one = role;
+        }
+    };
+    // The end: what tells builds apart is most often there, and a plain number is believed there.
+    let (mut is_shortened, mut is_before_kind) = (false, false);
+    let mut left = tokens;
+    while let [rest @ .., last] = left {
+        if let Some(length) = words::kind(last.text) {
+            if length < last.text.len() {
+                is_shortened = true;
+                set(rest.len(), Role::Begins(length));
+            }
+            is_before_kind = true;
+            left = rest;
+            continue;
+        }
+        let before = match is_before_kind {
+            true => Before::Kind,
+            false if is_before_architecture(last) => Before::Architecture,
+            false => Before::End,
+        };
+        let going = going(left, is_shortened, before);
+        if going == 0 {
+            break;
+        }
+        let remaining = left.len() - going;
+        (remaining..left.len()).for_each(|position| set(position, Role::Goes));
+        left = left.get(..remaining).unwrap_or_default();
+        (is_shortened, is_before_kind) = (true, false);
+    }
+    // The rest: only what is surely no part of the name.
+    let mut position = 0;
+    while position < left.len() {
+        let (role, count) = role_within(tokens, position);
+        (position..position + count).for_each(|position| set(position, role));
+        position += count;
+    }
+    roles
+}
+
+/// What becomes of the part at `position`, which is not at the end, and of so many parts from there.
+fn role_within(tokens: &[&Token<'_>], position: usize) -> (Role, usize) {
+    let Some((token, after)) = tokens.get(position..).and_then(<[_]>::split_first) else {
+        return (Role::Stays, 1);
+    };
+    let previous = position.checked_sub(1).and_then(|at| tokens.get(at));
+    let follows = |is: fn(&str) -> bool| previous.is_some_and(|token| is(token.text));
+    if let [month, day, rest @ ..] = after
+        && is_date_of_three(token, month, day)
+    {
+        return (Role::Goes, 3 + time_of_day(day, rest));
+    }
+    if token.is_date() {
+        return (Role::Goes, 1 + time_of_day(token, after));
+    }
+    let follows_build = follows(|word| word.eq_ignore_ascii_case("build"));
+    let follows_version = previous.is_some_and(|token| token.part == Part::Version);
+    let is_before_commit = after.first().is_some_and(|token| token.part == Part::Commit);
+    let role = match token.part {
+        _ if follows(words::is_owner) => Role::Stays,
+        Part::Commit if follows(words::begins_aws_id) => Role::Stays,
+        Part::Version if follows(is_ip) => Role::Stays,
+        Part::Version if follows(words::is_system) => {
+            token.before_date().map_or(Role::Stays, Role::Begins)
+        }
+        Part::Version | Part::Commit => Role::Goes,
+        Part::Time if token.is_epoch() => Role::Goes,
+        // `1.2.3-5-g1a2b3c4`: the fifth commit after a release.
+        Part::Number if follows_build || (follows_version && is_before_commit) => Role::Goes,
+        Part::Word => match words::kind(token.text) {
+            // `build42` anywhere, `rc1` after a version.
+            Some(length)
+                if length < token.text.len()
+                    && (follows_version || token.text.get(..length) == Some("build")) =>
+            {
+                Role::Begins(length)
+            }
+            _ => Role::Stays,
+        },
+        Part::Number | Part::Time | Part::DayAndTime | Part::Series => Role::Stays,
+    };
+    (role, 1)
+}
+
+/// How many of the last parts go. `is_shortened`: a part behind them has gone.
+fn going(tokens: &[&Token<'_>], is_shortened: bool, before: Before) -> usize {
+    let [rest @ .., last] = tokens else { return 0 };
+    if ends_in_date(tokens) {
+        return 3;
+    }
+    let follows = |is: fn(&str) -> bool| rest.last().is_some_and(|token| is(token.text));
+    let digits = last.text.len();
+    // `web-14-arm64`: a small number is as likely a part of the name as not.
+    let is_build = last.part == Part::Number && (3..=7).contains(&digits) && !is_year(last.text);
+    match before {
+        Before::End => {}
+        Before::Architecture if is_build => {}
+        Before::Architecture | Before::Kind if ends_in_stamp(tokens) => {}
+        Before::Architecture | Before::Kind => return 0,
+    }
+    let is_release = match last.part {
+        Part::Number => digits <= 4,
+        Part::Series | Part::Version => true,
+        _ => false,
+    };
+    let stays = match last.part {
+        Part::Word | Part::DayAndTime => true,
+        _ if last.is_date() => false,
+        _ if is_release && follows(words::is_system) => true,
+        _ if follows(words::is_owner) => true,
+        Part::Number if digits <= 2 && follows(words::is_compass) => true,
+        Part::Number => is_year(last.text) && follows(|word| word.eq_ignore_ascii_case("server")),
+        // `postgres-14.2-20261121`: the builds of 14.2, which 15.1 does not replace.
+        Part::Series => is_shortened,
+        Part::Commit => follows(words::begins_aws_id),
+        Part::Version => follows(is_ip),
+        // The number of an account.
+        Part::Time => digits == 12,
+    };
+    usize::from(!stays)
+}
+
+/// Whether the last parts are surely a date, a time, a long version or a commit.
+fn ends_in_stamp(tokens: &[&Token<'_>]) -> bool {
+    let mut left = tokens;
+    while let [rest @ .., last] = left {
+        match last.part {
+            _ if ends_in_date(left) => return true,
+            Part::Time | Part::Version | Part::Commit => return true,
+            // The time of the day after a date.
+            Part::Number => left = rest,
+            Part::Word | Part::Series | Part::DayAndTime => return false,
+        }
+    }
+    false
+}
+
+fn is_ip(word: &str) -> bool {
+    word.eq_ignore_ascii_case("ip")
+}
+
+/// What may stand before a part that goes, and goes with it.
+fn is_before(character: char) -> bool {
+    character == '.' || SEPARATORS.contains(&character) && !matches!(character, ')' | ']')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+//! The words that decide which parts of a name stay. A word that is missing here keeps families
+//! separate, or merges builds that a person can separate by a tag.
+
+/// The names of architectures, each with the one that EC2 uses. A word that EC2 does not know is
+/// its own.
+pub(super) const ARCHITECTURES: [(&str, &str); 17] = [
+    ("x86_64", "x86_64"),
+    ("x86-64", "x86_64"),
+    ("amd64", "x86_64"),
+    ("x64", "x86_64"),
+    ("arm64", "arm64"),
+    ("aarch64", "arm64"),
+    ("i386", "i386"),
+    ("i486", "i486"),
+    ("i586", "i586"),
+    ("i686", "i686"),
+    ("armhf", "armhf"),
+    ("armv7", "armv7"),
+    ("armv7l", "armv7l"),
+    ("ppc64le", "ppc64le"),
+    ("riscv64", "riscv64"),
+    ("s390x", "s390x"),
+    ("x86", "x86"),
+];
+/// Words that stay although the date or version before them goes.
+const KINDS: [&str; 13] = [
+    "hvm", "ebs", "gp2", "gp3", "snapshot", "nightly", "preview", "dev", "pre", "alpha", "beta",
+    "build", "rc",
+];
+/// Those of them that a number may follow directly, as in `rc1`. The number goes.
+const NUMBERED: [&str; 4] = ["alpha", "beta", "build", "rc"];
+/// Systems and programs whose versions do not replace one another: the number after them stays.
+const SYSTEMS: [&str; 56] = [
+    "al",
+    "alma",
+    "almalinux",
+    "amzn",
+    "cassandra",
+    "centos",
+    "cuda",
+    "debian",
+    "dotnet",
+    "eks",
+    "el",
+    "elasticsearch",
+    "es",
+    "fedora",
+    "freebsd",
+    "go",
+    "java",
+    "jdk",
+    "k8s",
+    "kafka",
+    "kernel",
+    "kubernetes",
+    "leap",
+    "level",
+    "linux",
+    "macos",
+    "mariadb",
+    "mongodb",
+    "mssql",
+    "mysql",
+    "node",
+    "nodejs",
+    "ol",
+    "openjdk",
+    "opensearch",
+    "opensuse",
+    "oracle",
+    "os",
+    "pg",
+    "php",
+    "postgres",
+    "postgresql",
+    "python",
+    "redhat",
+    "redis",
+    "rhel",
+    "rocky",
+    "ruby",
+    "sles",
+    "sql",
+    "sqlserver",
+    "stream",
+    "tomcat",
+    "ubuntu",
+    "win",
+    "windows",
+];
+/// What ids of AWS begin with: after it, hexadecimal digits are no commit.
+const AWS_IDS: [&str; 10] = ["ami", "eni", "i", "ip", "lt", "sg", "snap", "subnet", "vol", "vpc"];
+/// What a number or an id after it belongs to: `customer-42` is replaced by no other customer's
+/// image.
+const OWNERS: [&str; 15] = [
+    "account",
+    "acct",
+    "client",
+    "cluster",
+    "customer",
+    "id",
+    "org",
+    "partition",
+    "project",
+    "shard",
+    "site",
+    "store",
+    "tenant",
+    "user",
+    "zone",
+];
+/// The last word of a Region before its number: `us-east-1`.
+const COMPASS: [&str; 9] = [
+    "central",
+    "east",
+    "north",
+    "northeast",
+    "northwest",
+    "south",
+    "southeast",
+    "southwest",
+    "west",
+];
+
+/// The architecture that `word` is a name of, as EC2 calls it.
+pub(crate) fn architecture(word: &str) -> Option<&'static str> {
+    // Most words begin otherwise.
+    if !word.starts_with(['x', 'X', 'a', 'A', 'i', 'I', 'p', 'P', 'r', 'R', 's', 'S']) {
+        return None;
+    }
+    let mut known = ARCHITECTURES.iter();
+    known.find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, architecture)| *architecture)
+}
+
+/// How much of a word that stays is left without the number that follows it directly, in bytes;
+/// `None` if it is no such word.
+pub(super) fn kind(word: &str) -> Option<usize> {
+    if is_in(&KINDS, word) {
+        return Some(word.len());
+    }
+    let letters = word.trim_end_matches(|c: char| c.is_ascii_digit());
+    is_in(&NUMBERED, letters).then_some(letters.len())
+}
+
+pub(super) fn is_system(word: &str) -> bool {
+    is_in(&SYSTEMS, word)
+}
+
+pub(super) fn begins_aws_id(word: &str) -> bool {
+    is_in(&AWS_IDS, word)
+}
+
+pub(super) fn is_owner(word: &str) -> bool {
+    is_in(&OWNERS, word)
+}
+
+pub(super) fn is_compass(word: &str) -> bool {
+    is_in(&COMPASS, word)
+}
+
+fn is_in(words: &[&str], word: &str) -> bool {
+    words.iter().any(|one| one.eq_ignore_ascii_case(word))
+}
