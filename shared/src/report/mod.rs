@@ -1,6 +1,7 @@
 //! Reports for people. The JSON forms are the types' own.
 
 pub mod explain;
+mod family_name;
 mod metrics;
 pub mod page;
 mod plan;
@@ -11,6 +12,7 @@ mod style;
 
 use std::fmt::Write as _;
 
+pub use family_name::{family_name, family_values};
 pub use metrics::{NAMESPACE, metrics};
 pub use plan::{Rows, notes_text, plan_text};
 pub use price::{Price, Usd};

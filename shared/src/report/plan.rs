@@ -278,6 +278,7 @@ fn summary_line(plan: &Plan) -> String {
         snapshots_gib,
         expired_gib,
         sizes_unknown,
+        ..
     } = &plan.summary;
     let price = Price::in_region(&plan.region);
     let cost = |gib: &u64| format!("at most {} GiB, {} a month", thousands(gib), price.of(*gib));

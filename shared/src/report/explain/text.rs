@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::{CitedReference, Explanation, Milestone, RuleOutcome, Verdict, When, restore_command};
 use crate::collect::{DeleteAfter, Remnant, RemnantLocation, Remnants};
-use crate::model::{AccountRegion, ArnAndVersion, ImageId, Region, Source, TagNames, Unread};
+use crate::model::{AccountRegion, ImageId, Region, ResourceText, Source, TagNames, Unread};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next, WHOLE_RULE};
 use crate::report::price::Price;
@@ -229,17 +229,17 @@ fn family(explanation: &Explanation) -> String {
 
 fn references(explanation: &Explanation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for CitedReference { kind, arn, version, stale, source } in &explanation.references {
-        let stale =
-            if *stale { ", which nothing that was read launches instances from" } else { "" };
+    for CitedReference { kind, arn, version, name, stale, source } in &explanation.references {
+        let stale = if *stale { ", used by no group" } else { "" };
         let source = match source {
             // The other sources are listings.
             Some(Source::ImageReferences) => "EC2 itself was asked".to_owned(),
             Some(source) => format!("found in {source}"),
             None => "found in the inventory".to_owned(),
         };
-        let resource = ArnAndVersion(arn, version.as_deref());
-        lines.push(printable(&format!("{kind} {resource}{stale} ({source})")));
+        let (version, name) = (version.as_deref(), name.as_deref());
+        let resource = ResourceText { kind, arn, version, name };
+        lines.push(printable(&format!("{resource}{stale} ({source}): {arn}")));
     }
     if lines.is_empty() {
         lines.push("nothing that was read".to_owned());
