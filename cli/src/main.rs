@@ -10,6 +10,7 @@ mod load;
 mod outcome;
 mod page;
 mod progress;
+mod strict;
 
 use std::process::ExitCode;
 

@@ -32,6 +32,9 @@ pub struct PlanArgs {
         conflicts_with = "all"
     )]
     pub why: Vec<String>,
+    /// Exit with code 2 if something in the policy or in a tag has no effect. The plan is printed, too.
+    #[arg(long)]
+    pub strict: bool,
     /// Save the plan for `apply PLAN`, with mode 0600.
     #[arg(help_heading = "Output", long, value_name = "FILE")]
     pub out: Option<PathBuf>,

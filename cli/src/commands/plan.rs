@@ -18,6 +18,7 @@ use crate::files::{
 };
 use crate::load::{Loaded, load};
 use crate::outcome::{CommandError, Exit};
+use crate::strict;
 
 /// A plan for images, and the decisions about tagged snapshots.
 #[derive(Serialize)]
@@ -37,7 +38,7 @@ enum JsonLine<'a> {
 
 /// Runs `plan`.
 pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::PlanArgs { policy, world, format, all, why, out } = arguments;
+    let args::PlanArgs { policy, world, format, all, why, strict, out } = arguments;
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
@@ -49,9 +50,10 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
         save(out, text, policy_file, &loaded)?;
     }
     let Loaded { mut plan, mut snapshots, .. } = loaded;
+    let no_effect = strict::failure(strict, &plan.notes, context);
     // With the plan on standard output there is no room for anything else.
     if out.as_deref().is_some_and(is_standard) {
-        return Ok(exit_of(&plan, context));
+        return Ok(no_effect.unwrap_or(exit_of(&plan, context)));
     }
     let rows = match (all, why.is_empty()) {
         (true, _) => Rows::All,
@@ -80,11 +82,12 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     if let Some(out) = &out {
         context.hint(saved_hint(out, &plan, &from, &digest));
     }
-    Ok(match format {
+    let exit = match format {
         // The text has it.
         ListFormat::Table if plan.refusal.is_some() => Exit::Refused,
         _ => exit_of(&plan, context),
-    })
+    };
+    Ok(no_effect.unwrap_or(exit))
 }
 
 /// How to apply the plan that was saved.
