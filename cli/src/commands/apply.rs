@@ -62,9 +62,15 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
     };
     let (plan, permissions) = job.plan_images().await;
     if output.format == Format::Table {
-        context
-            .progress
-            .pause(|| print(&report::plan_text(&plan, None, &Rows::Changes, context.style)))?;
+        context.progress.pause(|| {
+            print(&report::plan_text(
+                &plan,
+                None,
+                Some(&policy),
+                &Rows::Changes.into(),
+                context.style,
+            ))
+        })?;
     }
     if let Some(failure) = strict::failure(strict, &plan.notes, context) {
         return Ok(failure);

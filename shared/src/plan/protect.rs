@@ -100,7 +100,7 @@ fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
 /// How many accounts and other grantees may launch `image`; `None` when that was not read.
 pub(super) fn grantees(image: &Image) -> Option<u32> {
     let permissions = image.launch_permissions.as_ref()?;
-    let listed = permissions.iter().any(|one| *one == LaunchPermission::Everyone);
+    let listed = permissions.contains(&LaunchPermission::Everyone);
     let public = usize::from(image.public && !listed);
     u32::try_from(permissions.len() + public).ok()
 }

@@ -5,6 +5,7 @@ mod family_name;
 mod metrics;
 pub mod page;
 mod plan;
+mod plan_json;
 mod price;
 mod references;
 mod simulation;
@@ -14,9 +15,10 @@ use std::fmt::Write as _;
 
 pub use family_name::{family_name, family_values};
 pub use metrics::{NAMESPACE, metrics};
-pub use plan::{Rows, notes_text, plan_text};
+pub use plan::{GroupBy, Listing, Rows, SortBy, family_names, notes_text, plan_text};
+pub use plan_json::{CostedDecision, CostedPlan};
 pub use price::{Price, Usd};
-pub use references::{Stale, stale, stale_text};
+pub use references::{Stale, StaleReference, StaleResource, stale, stale_resources, stale_text};
 pub use simulation::{compared_text, simulation_text};
 pub use style::{Colours, OutputStyle};
 

@@ -19,8 +19,8 @@ const POLICY: &str = "[[rule]]\nname = \"db\"\nmatch = { name = \"db-*\" }\nkeep
 #[test]
 fn notes_stand_above_the_decisions() {
     let plan = noted(IMAGE, "", POLICY);
-    let text = plan_text(&plan, None, &Rows::Changes, OutputStyle::Plain);
-    let lines: Vec<_> = text.lines().take(4).collect();
+    let text = plan_text(&plan, None, None, &Rows::Changes.into(), OutputStyle::Plain);
+    let lines: Vec<_> = text.lines().skip(2).take(4).collect();
     assert_eq!(lines[0], "note: rule db: no image matches; no name matches `db-*`");
     assert!(lines[1].starts_with("note: the tag IMAGE-STEWARD:KEEP has no effect"), "{text}");
     assert!(lines[1].ends_with("on ami-1") && lines[2].is_empty(), "{text}");
@@ -71,7 +71,7 @@ fn a_text_has_a_limit_and_json_has_all() {
     let policy = format!("{POLICY}[safety]\npinned = [{}]\n", pins.join(", "));
     let plan = noted(IMAGE, "", &policy);
     assert_eq!(plan.notes.len(), 32);
-    let text = plan_text(&plan, None, &Rows::Changes, OutputStyle::Plain);
+    let text = plan_text(&plan, None, None, &Rows::Changes.into(), OutputStyle::Plain);
     assert!(text.contains("note: 12 more; --format json has all"), "{text}");
 }
 

@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use super::{CitedReference, Explanation, Milestone, RuleOutcome, Verdict, When, restore_command};
 use crate::collect::{DeleteAfter, Remnant, RemnantLocation, Remnants};
-use crate::model::{AccountRegion, ImageId, Region, ResourceText, Source, TagNames, Unread};
+use crate::model::{
+    AccountRegion, Image, ImageId, LaunchPermission, Region, ResourceText, Source, TagNames,
+    Unread, join_permissions,
+};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next, WHOLE_RULE};
 use crate::report::price::Price;
@@ -186,6 +189,7 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
         Some(owner) => format!("owned by account {owner}; this is {account}, {region}"),
         None => format!("owner unknown; this is {account}, {region}"),
     });
+    lines.push(sharing(image));
     if let Some(launched) = image.last_launched_at {
         lines.push(format!("last launched {}, as EC2 says", minute(launched)));
     }
@@ -211,6 +215,23 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
         lines.push(format!("its storage: at most {} GiB, {cost} a month{unknown}", thousands(gib)));
     }
     lines
+}
+
+/// With whom the image is shared, if that was read.
+fn sharing(image: &Image) -> String {
+    match (&image.launch_permissions, &image.launch_permissions_unread) {
+        (Some(with), _) if with.is_empty() => "shared with nobody".to_owned(),
+        (Some(with), _) => {
+            let is_account = |one: &LaunchPermission| matches!(one, LaunchPermission::Account(_));
+            let kind = if with.iter().all(is_account) { "account" } else { "grantee" };
+            let count = counted(with.len(), kind);
+            printable(&format!("shared with {count}: {}", join_permissions(with, ", ")))
+        }
+        (None, Some(error)) => {
+            format!("with whom it is shared could not be read: {}", printable(error))
+        }
+        (None, None) => "with whom it is shared was not read".to_owned(),
+    }
 }
 
 fn family(explanation: &Explanation) -> String {
