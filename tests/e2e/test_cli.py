@@ -415,8 +415,17 @@ def test_what_has_no_effect_is_noted(account: Account, tmp_path: Path) -> None:
     inventory = write(tmp_path / "saved.json", saved)
     arguments = ("--policy", rules, "--inventory", inventory)
     condition = {"path": "match.name", "subject": "name", "pattern": "db-*"}
-    counted = {**condition, "images": 0, "with_value": len(image_ids(json.loads(saved)))}
-    noted = {"note": "rule_matches_nothing", "rule": "db", "taken": 0, "conditions": [counted]}
+    counted = {
+        **condition,
+        "images": 0,
+        "with_value": len(image_ids(json.loads(saved))),
+    }
+    noted = {
+        "note": "rule_matches_nothing",
+        "rule": "db",
+        "taken": 0,
+        "conditions": [counted],
+    }
     said = "note: rule db: no image matches; no name matches `db-*`"
 
     valid = image_steward(NOWHERE, "validate", *arguments)
@@ -443,7 +452,9 @@ def test_strict_fails_on_what_has_no_effect(account: Account, tmp_path: Path) ->
     rules = write(tmp_path / "policy.toml", policy(more=near))
     good = write(tmp_path / "good.toml", policy())
     account.load(web_fleet())
-    inventory = write(tmp_path / "saved.json", image_steward(account, "inventory").stdout)
+    inventory = write(
+        tmp_path / "saved.json", image_steward(account, "inventory").stdout
+    )
     saved = ("--quiet", "--inventory", inventory)
     said = "image-steward: 1 warning about what has no effect (--strict): rule near: no image matches"
     for command in ["plan", "validate"]:
@@ -455,7 +466,10 @@ def test_strict_fails_on_what_has_no_effect(account: Account, tmp_path: Path) ->
         assert "images match `web*`" in strict.stderr
         fine = image_steward(NOWHERE, command, "--policy", good, *saved, "--strict")
         assert (fine.returncode, fine.stderr) == (DONE, "")
-    assert image_steward(NOWHERE, "validate", "--policy", rules, "--strict").returncode == USAGE
+    assert (
+        image_steward(NOWHERE, "validate", "--policy", rules, "--strict").returncode
+        == USAGE
+    )
 
     plan = tmp_path / "plan.json"
     made = image_steward(account, "plan", "--policy", rules, "--out", plan, "--strict")

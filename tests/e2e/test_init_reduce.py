@@ -75,7 +75,10 @@ def saved(tmp_path: Path) -> Path:
 
 
 def translated(
-    tmp_path: Path, *filters: str, action: str = "deregister", more: tuple[str | Path, ...] = ()
+    tmp_path: Path,
+    *filters: str,
+    action: str = "deregister",
+    more: tuple[str | Path, ...] = (),
 ) -> tuple[subprocess.CompletedProcess[str], Path]:
     """A policy of theirs with these filters, as one of ours."""
     theirs = tmp_path / "theirs.yml"
@@ -103,7 +106,9 @@ def age(one: dict[str, Any]) -> float:
     return (NOW - datetime.fromisoformat(one["created_at"])).total_seconds() / 86_400
 
 
-def reduced(images: list[dict[str, Any]], discard: int, by: str | None) -> list[dict[str, Any]]:
+def reduced(
+    images: list[dict[str, Any]], discard: int, by: str | None
+) -> list[dict[str, Any]]:
     """As theirs does it: all but the newest of each group."""
     groups: dict[str, list[dict[str, Any]]] = {}
     for one in sorted(images, key=lambda one: one["created_at"], reverse=True):
@@ -202,7 +207,11 @@ def test_what_reduce_puts_in_one_group_for_want_of_a_tag_is_kept(
             "`sort-by: ",
         ),
         (
-            [REDUCE.replace("CreationDate", "{key: CreationDate, value_regex: '(.*)'}")],
+            [
+                REDUCE.replace(
+                    "CreationDate", "{key: CreationDate, value_regex: '(.*)'}"
+                )
+            ],
             "`sort-by: ",
         ),
         ([REDUCE.replace("'tag:Family'", "Name")], "`group-by: Name`"),
@@ -212,14 +221,26 @@ def test_what_reduce_puts_in_one_group_for_want_of_a_tag_is_kept(
         ),
         ([REDUCE.replace("discard: 2", "limit: 2")], "`limit: 2`, no `discard`"),
         ([REDUCE.replace("discard: 2", "discard: 2, limit: 1")], "`limit: 1`"),
-        ([REDUCE.replace("discard: 2", "discard: 2, limit-percent: 10")], "`limit-percent: 10`"),
-        ([REDUCE.replace("discard: 2", "discard-percent: 50")], "`discard-percent: 50`"),
-        ([REDUCE.replace("discard: 2", "discard: 2, null-order: first")], "`null-order: first`"),
+        (
+            [REDUCE.replace("discard: 2", "discard: 2, limit-percent: 10")],
+            "`limit-percent: 10`",
+        ),
+        (
+            [REDUCE.replace("discard: 2", "discard-percent: 50")],
+            "`discard-percent: 50`",
+        ),
+        (
+            [REDUCE.replace("discard: 2", "discard: 2, null-order: first")],
+            "`null-order: first`",
+        ),
         ([REDUCE.replace("discard: 2", "discard: 2.5")], "`discard: 2.5`"),
         ([REDUCE.replace("discard: 2", "discard: '2'")], "`discard: "),
         # Where it is.
         (["unused", REDUCE], "`unused` before `reduce`"),
-        (["{Public: false}", REDUCE], "before `reduce` of which the other images take a place"),
+        (
+            ["{Public: false}", REDUCE],
+            "before `reduce` of which the other images take a place",
+        ),
         ([REDUCE, DATA], "a condition on tag:Team after `reduce`"),
         ([REDUCE, "{not: [{Name: a}]}"], "a condition on the name after `reduce`"),
         ([NO_HOLD, "{not: [{Name: a}]}", REDUCE], "and of tags before `reduce`"),
@@ -240,10 +261,17 @@ def test_a_reduce_that_ours_lacks_disarms_the_rule(
 
 
 def test_a_reduce_that_leaves_out_nothing_is_left_out(tmp_path: Path) -> None:
-    for reduce in ["reduce", "{type: reduce, order: randomize}", "{type: reduce, discard: 0}"]:
+    for reduce in [
+        "reduce",
+        "{type: reduce, order: randomize}",
+        "{type: reduce, discard: 0}",
+    ]:
         made, policy = translated(tmp_path, FAMILY, reduce)
         assert made.returncode == DONE, made.stderr
-        assert "`reduce` without `discard` or `limit` leaves out no image" in policy.read_text()
+        assert (
+            "`reduce` without `discard` or `limit` leaves out no image"
+            in policy.read_text()
+        )
 
 
 def test_reduce_is_not_joined_with_marks(tmp_path: Path, saved: Path) -> None:
@@ -295,7 +323,9 @@ class TestNothingExpires:
 
     def test_not_today_but_later(self, tmp_path: Path, saved: Path) -> None:
         where = ("--inventory", saved, *AT)
-        made, _ = translated(tmp_path, FAMILY, "{type: image-age, days: 60}", more=where)
+        made, _ = translated(
+            tmp_path, FAMILY, "{type: image-age, days: 60}", more=where
+        )
         assert made.returncode == DONE, made.stderr
         assert "expires no image today (" in made.stderr
         assert "and none in the next" not in made.stderr

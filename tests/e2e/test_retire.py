@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
@@ -257,9 +256,11 @@ def test_what_has_no_effect_is_in_the_log_and_in_the_event(
     runtime.invoke("prune-images", scheduled_event())
     events = account.control("GET", "events")
     [swept] = [one for one in events if one["DetailType"] == "Sweep Completed"]
-    [note] = json.loads(swept["Detail"])["notes"]
+    [note] = swept["Detail"]["notes"]
     assert (note["note"], note["warning"]) == ("rule_matches_nothing", True)
-    assert note["text"].startswith("rule near: no image matches; no name matches `web`; ")
+    assert note["text"].startswith(
+        "rule near: no image matches; no name matches `web`; "
+    )
     logs = runtime.logs("prune-images")
     [line] = [one for one in logs if one.get("message") == "no effect"]
     assert (line["level"], line["note"]) == ("WARN", "rule_matches_nothing")
