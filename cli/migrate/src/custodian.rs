@@ -60,7 +60,7 @@ pub fn translate(policy: CustodianPolicy<'_>, marks: &MarkIndex<'_>, writing: &m
 
 /// Where a filter is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum FilterOrder {
     /// There is no `reduce`.
     Alone,
     /// It selects the images that `reduce` counts.
@@ -75,7 +75,7 @@ struct Selecting<'a> {
     field: &'a Field,
     glob: &'a String,
     negated: bool,
-    place: Place,
+    place: FilterOrder,
 }
 
 /// A policy on its way.
@@ -163,22 +163,22 @@ impl Translation<'_> {
         let mut fields = Vec::new();
         for (at, atom) in atoms.iter().enumerate() {
             let place = match reduce {
-                None => Place::Alone,
-                Some(reduce) if at < reduce => Place::BeforeReduce,
-                Some(_) => Place::AfterReduce,
+                None => FilterOrder::Alone,
+                Some(reduce) if at < reduce => FilterOrder::BeforeReduce,
+                Some(_) => FilterOrder::AfterReduce,
             };
             match atom {
-                Atom::Unused if place == Place::BeforeReduce => self.misses(
+                Atom::Unused if place == FilterOrder::BeforeReduce => self.misses(
                     "`unused` before `reduce`, which then counts only images that are not in use (`last` counts \
                      those in use, too; write `unused` after `reduce`)"
                         .to_owned(),
                 ),
                 Atom::Unused => asks_for_use = true,
-                Atom::OlderThan(more) if place == Place::BeforeReduce => {
+                Atom::OlderThan(more) if place == FilterOrder::BeforeReduce => {
                     days_before = days_before.max(*more);
                 }
                 Atom::OlderThan(more) => days = days.max(*more),
-                Atom::AlwaysButRanked(why) if place == Place::BeforeReduce => self.misses(format!(
+                Atom::AlwaysButRanked(why) if place == FilterOrder::BeforeReduce => self.misses(format!(
                     "a condition before `reduce` of which the other images take a place in their families here ({why}; \
                      write it after `reduce`)"
                 )),
@@ -243,10 +243,10 @@ impl Translation<'_> {
         let mut fields = fields.to_vec();
         fields.sort();
         fields.dedup();
-        let mut not: Vec<(&Field, Place, Vec<String>)> = Vec::new();
+        let mut not: Vec<(&Field, FilterOrder, Vec<String>)> = Vec::new();
         for Selecting { field, glob, negated, place } in fields {
             let is_kept = negated && matches!(field, Field::Tag(_));
-            if place == Place::AfterReduce && !is_kept {
+            if place == FilterOrder::AfterReduce && !is_kept {
                 self.misses(format!(
                     "a condition on {field} after `reduce` (write it before `reduce`, if it selects the images that \
                      are counted)"
@@ -288,7 +288,7 @@ impl Translation<'_> {
             };
             let mut except = SuggestedMatch::default();
             match field {
-                Field::Tag(key) if place == Place::BeforeReduce => {
+                Field::Tag(key) if place == FilterOrder::BeforeReduce => {
                     except.tags.insert(key.clone(), glob);
                 }
                 Field::Tag(key) => {
@@ -301,10 +301,10 @@ impl Translation<'_> {
             }
             if rule.matches.not.replace(Box::new(except)).is_some() {
                 let tags = match place {
-                    Place::BeforeReduce => {
+                    FilterOrder::BeforeReduce => {
                         ", and of tags before `reduce` (after it, those with the tag are kept)"
                     }
-                    Place::Alone | Place::AfterReduce => "",
+                    FilterOrder::Alone | FilterOrder::AfterReduce => "",
                 };
                 self.misses(format!(
                     "exceptions by more than one of name, architecture and platform{tags}"
