@@ -187,20 +187,21 @@ pub(super) fn idle_exceptions<'a>(
 ) -> Vec<IdleException<'a>> {
     let mut idle = Vec::new();
     let mut path = String::from("match");
-    let (mut matches, mut cutoffs) = (matches, cutoffs);
-    let mut within: Vec<&Image> = images.iter().collect();
-    while let (Some(not), Some(inner)) = (&matches.not, &cutoffs.not) {
+    let mut outer = vec![(matches, cutoffs)];
+    while let Some((Match { not: Some(not), .. }, Cutoffs { not: Some(inner), .. })) = outer.last()
+    {
         path.push_str(".not");
-        within.retain(|image| is_match_but_exceptions(matches, cutoffs, image));
-        if !within.iter().any(|image| holds(not, inner, image) != Some(false)) {
-            idle.push(IdleException {
-                path: path.clone(),
-                matches: not,
-                cutoffs: inner,
-                within: within.clone(),
-            });
+        let is_within = |image: &&Image| {
+            outer.iter().all(|(matches, cutoffs)| is_match_but_exceptions(matches, cutoffs, image))
+        };
+        let is_excepted =
+            |image: &Image| is_within(&image) && holds(not, inner, image) != Some(false);
+        // Most exceptions except one of the first images.
+        if !images.iter().any(is_excepted) {
+            let within = images.iter().filter(is_within).collect();
+            idle.push(IdleException { path: path.clone(), matches: not, cutoffs: inner, within });
         }
-        (matches, cutoffs) = (not, inner);
+        outer.push((not, inner));
     }
     idle
 }

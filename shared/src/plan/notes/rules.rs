@@ -93,11 +93,11 @@ fn exceptions(rule: &Rule, cutoffs: &Cutoffs, inventory: &Inventory) -> Vec<Note
 
 fn keep_tags(rule: &Rule, images: &[&Image]) -> Vec<Note> {
     let idle = rule.keep.tags.iter().filter_map(|(key, glob)| {
-        let condition = condition::count_tag(key, glob, "keep", images);
-        (condition.images == 0).then(|| Note::KeepTagMatchesNothing {
+        let has_it = |image: &&Image| image.tags.get(key).is_some_and(|value| glob.is_match(value));
+        (!images.iter().any(has_it)).then(|| Note::KeepTagMatchesNothing {
             rule: rule.name.clone(),
             key: key.clone(),
-            condition: Some(condition),
+            condition: Some(condition::count_tag(key, glob, "keep", images)),
         })
     });
     idle.collect()
