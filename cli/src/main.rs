@@ -13,6 +13,7 @@ mod page;
 mod plan_output;
 mod progress;
 mod role_template;
+mod strict;
 mod two_policies;
 
 use std::process::ExitCode;

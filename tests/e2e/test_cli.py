@@ -414,11 +414,23 @@ def test_what_has_no_effect_is_noted(account: Account, tmp_path: Path) -> None:
     saved = image_steward(account, "inventory").stdout
     inventory = write(tmp_path / "saved.json", saved)
     arguments = ("--policy", rules, "--inventory", inventory)
-    noted = {"note": "rule_matches_nothing", "rule": "db", "taken": 0}
+    condition = {"path": "match.name", "subject": "name", "pattern": "db-*"}
+    counted = {
+        **condition,
+        "images": 0,
+        "with_value": len(image_ids(json.loads(saved))),
+    }
+    noted = {
+        "note": "rule_matches_nothing",
+        "rule": "db",
+        "taken": 0,
+        "conditions": [counted],
+    }
+    said = "note: rule db: no image matches; no name matches `db-*`"
 
     valid = image_steward(NOWHERE, "validate", *arguments)
     assert valid.returncode == DONE
-    assert "\nnote: rule db: no image matches\n" in valid.stdout
+    assert f"\n{said}\n" in valid.stdout
     valid = image_steward(NOWHERE, "validate", *arguments, "--format", "json")
     assert noted in json.loads(valid.stdout)["notes"]
     alone = image_steward(NOWHERE, "validate", *arguments[:2], "--format", "json")
@@ -427,11 +439,47 @@ def test_what_has_no_effect_is_noted(account: Account, tmp_path: Path) -> None:
     planned = image_steward(NOWHERE, "plan", *arguments)
     first, notes, table = planned.stdout.split("\n\n")[:3]
     assert first.startswith("Account ")
-    assert "note: rule db: no image matches" in notes.splitlines()
+    assert said in notes.splitlines()
     assert all(line.startswith("note: ") for line in notes.splitlines())
     assert table.startswith("RULE ")
     planned = image_steward(NOWHERE, "plan", *arguments, "--format", "json")
     assert noted in json.loads(planned.stdout)["notes"]
+
+
+def test_strict_fails_on_what_has_no_effect(account: Account, tmp_path: Path) -> None:
+    """`plan` and `validate` still print everything; `apply` changes nothing."""
+    near = '[[rule]]\nname = "near"\nmatch = { name = "web" }\nkeep = { last = 1 }\n'
+    rules = write(tmp_path / "policy.toml", policy(more=near))
+    good = write(tmp_path / "good.toml", policy())
+    account.load(web_fleet())
+    inventory = write(
+        tmp_path / "saved.json", image_steward(account, "inventory").stdout
+    )
+    saved = ("--quiet", "--inventory", inventory)
+    said = "image-steward: 1 warning about what has no effect (--strict): rule near: no image matches"
+    for command in ["plan", "validate"]:
+        lax = image_steward(NOWHERE, command, "--policy", rules, *saved)
+        strict = image_steward(NOWHERE, command, "--policy", rules, *saved, "--strict")
+        assert (lax.returncode, strict.returncode) == (DONE, USAGE)
+        assert (lax.stdout, lax.stderr) == (strict.stdout, "")
+        assert_one_line(strict.stderr, said)
+        assert "images match `web*`" in strict.stderr
+        fine = image_steward(NOWHERE, command, "--policy", good, *saved, "--strict")
+        assert (fine.returncode, fine.stderr) == (DONE, "")
+    assert (
+        image_steward(NOWHERE, "validate", "--policy", rules, "--strict").returncode
+        == USAGE
+    )
+
+    plan = tmp_path / "plan.json"
+    made = image_steward(account, "plan", "--policy", rules, "--out", plan, "--strict")
+    assert made.returncode == USAGE
+    for what in [(), (plan,)]:
+        account.forget_calls()
+        refused = image_steward(account, "apply", *what, "--policy", rules, "--strict")
+        assert refused.returncode == USAGE
+        assert said in refused.stderr
+        assert account.mutating_calls() == []
 
 
 def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:

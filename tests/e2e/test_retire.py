@@ -245,3 +245,23 @@ def test_metrics_are_one_line_of_the_log(account: Account, runtime: Runtime) -> 
     assert line["ImagesDeregistered"] == before - len(account.fleet()["images"])
     assert line["Runs"] == 1
     assert 0 < line["Seconds"] < 30
+
+
+def test_what_has_no_effect_is_in_the_log_and_in_the_event(
+    account: Account, runtime: Runtime
+) -> None:
+    account.load(web_fleet())
+    near = '[[rule]]\nname = "near"\nmatch = { name = "web" }\nkeep = { last = 1 }\n'
+    runtime.start("prune-images", policy(more=near))
+    runtime.invoke("prune-images", scheduled_event())
+    events = account.control("GET", "events")
+    [swept] = [one for one in events if one["DetailType"] == "Sweep Completed"]
+    [note] = swept["Detail"]["notes"]
+    assert (note["note"], note["warning"]) == ("rule_matches_nothing", True)
+    assert note["text"].startswith(
+        "rule near: no image matches; no name matches `web`; "
+    )
+    logs = runtime.logs("prune-images")
+    [line] = [one for one in logs if one.get("message") == "no effect"]
+    assert (line["level"], line["note"]) == ("WARN", "rule_matches_nothing")
+    assert line["text"] == note["text"]

@@ -17,8 +17,8 @@ use super::{MigrateError, Writing, filters};
 pub const HEAD: &str = "From Cloud Custodian: its `unused` looks at instances, and at the launch configuration or \
     launch template version of each Auto Scaling group (a mixed instances policy's overrides not). Ours looks at all \
     default and latest versions of launch templates too, at fleets, Spot requests, Batch, SSM parameters and more. Its \
-    policies see each image by itself; ours knows families, and these rules take images for one family whose names \
-    differ only in the number, date or version at their end. Each of its policies runs by itself, and its schedule \
+    policies see each image by itself, but for `reduce`; ours knows families, and without `reduce` these rules take \
+    images for one family whose names differ only in the number, date or version at their end. Each of its policies runs by itself, and its schedule \
     (`mode`) is the one of the functions here.";
 
 /// The policies of a file.
@@ -56,6 +56,26 @@ pub fn translate(policy: CustodianPolicy<'_>, marks: &MarkIndex<'_>, writing: &m
         ""
     };
     writing.note(vec![about + more]);
+}
+
+/// Where a filter is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum FilterOrder {
+    /// There is no `reduce`.
+    Alone,
+    /// It selects the images that `reduce` counts.
+    BeforeReduce,
+    /// It selects among those that `reduce` leaves.
+    AfterReduce,
+}
+
+/// A glob over a field that must match, or must not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Selecting<'a> {
+    field: &'a Field,
+    glob: &'a String,
+    negated: bool,
+    place: FilterOrder,
 }
 
 /// A policy on its way.
@@ -137,15 +157,41 @@ impl Translation<'_> {
             keep: SuggestedKeep { last: Some(1), ..SuggestedKeep::default() },
             ..SuggestedRule::default()
         };
-        let mut days: f64 = 0.0;
+        let reduce = atoms.iter().position(|atom| matches!(atom, Atom::Reduce { .. }));
+        let (mut days, mut days_before): (f64, f64) = (0.0, 0.0);
         let mut asks_for_use = false;
         let mut fields = Vec::new();
-        for atom in atoms {
+        for (at, atom) in atoms.iter().enumerate() {
+            let place = match reduce {
+                None => FilterOrder::Alone,
+                Some(reduce) if at < reduce => FilterOrder::BeforeReduce,
+                Some(_) => FilterOrder::AfterReduce,
+            };
             match atom {
+                Atom::Unused if place == FilterOrder::BeforeReduce => self.misses(
+                    "`unused` before `reduce`, which then counts only images that are not in use (`last` counts \
+                     those in use, too; write `unused` after `reduce`)"
+                        .to_owned(),
+                ),
                 Atom::Unused => asks_for_use = true,
+                Atom::OlderThan(more) if place == FilterOrder::BeforeReduce => {
+                    days_before = days_before.max(*more);
+                }
                 Atom::OlderThan(more) => days = days.max(*more),
-                Atom::Always(why) => {
+                Atom::AlwaysButRanked(why) if place == FilterOrder::BeforeReduce => self.misses(format!(
+                    "a condition before `reduce` of which the other images take a place in their families here ({why}; \
+                     write it after `reduce`)"
+                )),
+                Atom::Always(why) | Atom::AlwaysButRanked(why) => {
                     self.comments.push(format!("Left out, because it is always so: {why}."))
+                }
+                Atom::Reduce { last, group_by } => {
+                    if matches!(fate, Fate::Mark { .. }) {
+                        self.misses(
+                            "the filter `reduce` with `mark-for-op` (write `deregister`: the steps wait here)".to_owned(),
+                        );
+                    }
+                    self.reduce(&mut rule, *last, group_by.as_deref());
                 }
                 Atom::Unknown { what, line } => self.missing.push((file, *line, what.clone())),
                 Atom::Mark { mark, negated, line } => {
@@ -159,7 +205,7 @@ impl Translation<'_> {
                             shown(glob)
                         ));
                     }
-                    fields.push((field, glob, *negated));
+                    fields.push(Selecting { field, glob, negated: *negated, place });
                 }
             }
         }
@@ -170,22 +216,48 @@ impl Translation<'_> {
             );
         }
         self.select(&mut rule, &fields);
+        if days_before > 0.0 {
+            rule.matches.older_than = Some(format!("{}d", days_before.ceil()));
+        }
         self.retire(&mut rule, fate, days);
         self.finish(rule);
     }
 
-    /// What must hold becomes `match`; what must not becomes a reason to keep, or `not`.
-    fn select(&mut self, rule: &mut SuggestedRule, fields: &[(&Field, &String, bool)]) {
+    /// The newest of each group stay; what is said of the others is said of the rule.
+    fn reduce(&mut self, rule: &mut SuggestedRule, last: u32, group_by: Option<&str>) {
+        rule.keep.last = Some(last);
+        rule.group_by = group_by.map(str::to_owned).into_iter().collect();
+        let families = match group_by {
+            None => "all images of the rule are one family".to_owned(),
+            Some(by) => format!(
+                "families by {}. An image without it is kept; theirs makes one more group of these",
+                shown(by)
+            ),
+        };
+        self.comments.push(format!("Its `reduce` is `last = {last}` here: {families}."));
+    }
+
+    /// What must hold becomes `match`; what must not becomes a reason to keep, or `not`. An image that
+    /// is kept takes a place in its family: before `reduce` it must not.
+    fn select(&mut self, rule: &mut SuggestedRule, fields: &[Selecting<'_>]) {
         let mut fields = fields.to_vec();
         fields.sort();
         fields.dedup();
-        let mut not: Vec<(&Field, Vec<String>)> = Vec::new();
-        for (field, glob, negated) in fields {
+        let mut not: Vec<(&Field, FilterOrder, Vec<String>)> = Vec::new();
+        for Selecting { field, glob, negated, place } in fields {
+            let is_kept = negated && matches!(field, Field::Tag(_));
+            if place == FilterOrder::AfterReduce && !is_kept {
+                self.misses(format!(
+                    "a condition on {field} after `reduce` (write it before `reduce`, if it selects the images that \
+                     are counted)"
+                ));
+                continue;
+            }
             let slot = match (field, negated) {
                 (_, true) => {
-                    match not.iter_mut().find(|(known, _)| *known == field) {
-                        Some((_, globs)) => globs.push(glob.clone()),
-                        None => not.push((field, vec![glob.clone()])),
+                    match not.iter_mut().find(|(known, at, _)| (*known, *at) == (field, place)) {
+                        Some((_, _, globs)) => globs.push(glob.clone()),
+                        None => not.push((field, place, vec![glob.clone()])),
                     }
                     continue;
                 }
@@ -209,13 +281,16 @@ impl Translation<'_> {
                 self.misses(format!("a second condition on the same thing (`{}`)", shown(&other)));
             }
         }
-        for (field, globs) in not {
+        for (field, place, globs) in not {
             let Some(glob) = one_of(globs) else {
                 self.misses("exceptions that are too many for one glob".to_owned());
                 continue;
             };
             let mut except = SuggestedMatch::default();
             match field {
+                Field::Tag(key) if place == FilterOrder::BeforeReduce => {
+                    except.tags.insert(key.clone(), glob);
+                }
                 Field::Tag(key) => {
                     rule.keep.tags.insert(key.clone(), glob);
                     continue;
@@ -225,9 +300,15 @@ impl Translation<'_> {
                 Field::Platform => except.platform = Some(glob),
             }
             if rule.matches.not.replace(Box::new(except)).is_some() {
-                self.misses(
-                    "exceptions by more than one of name, architecture and platform".to_owned(),
-                );
+                let tags = match place {
+                    FilterOrder::BeforeReduce => {
+                        ", and of tags before `reduce` (after it, those with the tag are kept)"
+                    }
+                    FilterOrder::Alone | FilterOrder::AfterReduce => "",
+                };
+                self.misses(format!(
+                    "exceptions by more than one of name, architecture and platform{tags}"
+                ));
             }
         }
     }

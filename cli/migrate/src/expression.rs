@@ -28,6 +28,10 @@ pub enum Atom {
     Mark { mark: Mark, negated: bool, line: usize },
     /// Always so with the images that ours would touch; the text says why.
     Always(String),
+    /// The same, but images of which it is not so take a place among the newest here.
+    AlwaysButRanked(String),
+    /// All but the newest of each group, among the images of which the atoms before it hold.
+    Reduce { last: u32, group_by: Option<String> },
     /// What ours cannot ask, and where it stands.
     Unknown { what: String, line: usize },
 }
@@ -53,6 +57,17 @@ pub enum Field {
     Architecture,
     Platform,
     Tag(String),
+}
+
+impl fmt::Display for Field {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Name => f.write_str("the name"),
+            Self::Architecture => f.write_str("the architecture"),
+            Self::Platform => f.write_str("the platform"),
+            Self::Tag(key) => write!(f, "tag:{}", shown(key)),
+        }
+    }
 }
 
 /// Atoms and what joins them.
@@ -160,7 +175,10 @@ fn negation(atom: &Atom, line: usize) -> Atom {
         }
         Atom::Unused => unknown("images in use, which ours never touches"),
         Atom::OlderThan(days) => unknown(&format!("only images younger than {days} days")),
-        Atom::Always(what) => unknown(&format!("the opposite of: {what}")),
+        Atom::Always(what) | Atom::AlwaysButRanked(what) => {
+            unknown(&format!("the opposite of: {what}"))
+        }
+        Atom::Reduce { .. } => unknown("the newest images of each group"),
         Atom::Unknown { what, line } => Atom::Unknown { what: format!("not: {what}"), line: *line },
     }
 }

@@ -3,17 +3,42 @@
 
 use steward::suggest::{is_glob, literal};
 
-use super::expression::{Atom, Expression, Field, Mark};
+use super::expression::{Atom, Expression, Field, Mark, alternatives};
 use super::globs::{from_fnmatch, from_regex, one_of};
+use super::reduce;
 use super::yaml::{Node, YamlValue};
 
 /// The tag of marks, unless another is named.
 pub const DEFAULT_TAG: &str = "maid_status";
 
-/// What a policy selects: all of its filters must hold.
+/// What a policy selects: all of its filters must hold, one after the other.
 pub fn of(policy: &Node) -> Expression {
     let filters = policy.get("filters").map(Node::elements).unwrap_or_default();
-    Expression::All(filters.iter().map(filter).collect())
+    let mut parts: Vec<_> = filters
+        .iter()
+        .map(|node| if is_reduce(node) { reduce::atom(node).into() } else { filter(node) })
+        .collect();
+    let is_reducing = |part: &Expression| matches!(part, Expression::Is(Atom::Reduce { .. }));
+    let reducing = parts.iter().filter(|part| is_reducing(part)).count();
+    let has_choices =
+        parts.iter().any(|part| alternatives(part).is_none_or(|choices| choices.len() != 1));
+    if reducing > 1 || has_choices {
+        let what = match has_choices {
+            true => {
+                "the filter `reduce` beside filters with alternatives, which are several rules here, each with \
+                 families of its own (one glob such as `{a,b}` or a list with `op: in` makes no alternatives)"
+            }
+            false => "more than one filter `reduce`",
+        };
+        for (part, node) in parts.iter_mut().zip(filters).filter(|(part, _)| is_reducing(part)) {
+            *part = unknown(node, what);
+        }
+    }
+    Expression::All(parts)
+}
+
+fn is_reduce(node: &Node) -> bool {
+    node.text().or_else(|| node.get("type").and_then(Node::text)) == Some("reduce")
 }
 
 /// Whether a policy is for images that are in use, and no others.
@@ -89,6 +114,10 @@ fn by_type(kind: &str, node: &Node) -> Expression {
                 node.shown()
             ),
         ),
+        "reduce" => unknown(
+            node,
+            "the filter `reduce` within `and`, `or` or `not` (write it at the top level of `filters`)",
+        ),
         "cross-account" => unknown(
             node,
             "the filter cross-account, which selects images that others may launch (ours keeps them: shared_images)",
@@ -139,7 +168,8 @@ fn value_filter(
             return always("State: ours looks at the state itself");
         }
         ("Public", YamlValue::Bool(false)) if is_equal => {
-            return always("Public: ours keeps public images (shared_images)");
+            let why = "Public: ours keeps public images (shared_images)";
+            return Atom::AlwaysButRanked(why.to_owned()).into();
         }
         ("Platform", YamlValue::Text(word)) if is_equal && word == "windows" => {
             return exactly(Field::Platform, "Windows*".to_owned(), false).into();

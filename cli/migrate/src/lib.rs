@@ -13,6 +13,7 @@ mod globs;
 mod mark_for_op;
 mod mark_index;
 mod merge;
+mod reduce;
 mod settings;
 mod yaml;
 

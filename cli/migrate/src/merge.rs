@@ -21,7 +21,8 @@ pub fn decides_before<'a>(
 /// Whether `first` only deprecates the very images that `second` deregisters.
 pub fn is_joined(first: &SuggestedRule, second: &SuggestedRule) -> bool {
     first.matches == second.matches
-        && first.keep.tags == second.keep.tags
+        && first.group_by == second.group_by
+        && (first.keep.last, &first.keep.tags) == (second.keep.last, &second.keep.tags)
         && first.retire.deregister_after == NEVER
         && second.retire.deregister_after != NEVER
 }

@@ -19,6 +19,9 @@ pub struct ApplyArgs {
     /// Apply PLAN under the policy in it, if this is its digest: `validate` and `plan --out` print it.
     #[arg(long, value_name = "DIGEST", requires = "plan", conflicts_with = "policy")]
     pub expect_policy: Option<PolicyDigest>,
+    /// Change nothing and exit with code 2 if something in the policy or in a tag has no effect.
+    #[arg(long)]
+    pub strict: bool,
     #[command(flatten)]
     pub place: AwsArgs,
     #[command(flatten)]

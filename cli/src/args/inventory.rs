@@ -34,6 +34,9 @@ pub struct ValidateArgs {
     /// Report what has no effect in this saved inventory: rules, exceptions, pins and tags.
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
+    /// Exit with code 2 if something has no effect in the inventory.
+    #[arg(long, requires = "inventory")]
+    pub strict: bool,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -105,6 +105,9 @@ fn by(text: &str) -> Result<ByArg, &'static str> {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Gate")]
 pub struct GateArgs {
+    /// Exit with 2 if something in the policy or in a tag has no effect. The plan is printed, too.
+    #[arg(long)]
+    pub strict: bool,
     /// Exit with 5 if the plan would remove more images than this in the end: all that are expired,
     /// whatever their step, deferred ones too.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]

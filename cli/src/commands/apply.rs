@@ -20,6 +20,7 @@ use crate::files::{
 use crate::live;
 use crate::load::{Loaded, load_live};
 use crate::outcome::{CommandError, Exit};
+use crate::strict;
 
 /// What `apply` did.
 #[derive(Serialize)]
@@ -39,13 +40,13 @@ struct AppliedPlan<'a> {
 
 /// Runs `apply`.
 pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::ApplyArgs { plan, policy, expect_policy, place, output } = arguments;
+    let args::ApplyArgs { plan, policy, expect_policy, strict, place, output } = arguments;
     if let Some(file) = plan {
         let expected = match expect_policy {
             Some(digest) => (digest, "--expect-policy".to_owned()),
             None => digest_of(&policy.policy, &file)?,
         };
-        return run_saved(&file, expected, place, output.format, context).await;
+        return run_saved(&file, expected, strict, place, output.format, context).await;
     }
     let policy = read_policy(&policy.policy)?;
     let live = live::connect(place, context).await?.under(&policy)?;
@@ -70,6 +71,9 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
                 context.style,
             ))
         })?;
+    }
+    if let Some(failure) = strict::failure(strict, &plan.notes, context) {
+        return Ok(failure);
     }
     context.interrupt.begin_changes();
     let images = job.apply_images(&plan, permissions).await;
@@ -143,6 +147,7 @@ fn digest_of(policy: &PathBuf, plan: &PathBuf) -> Result<(PolicyDigest, String),
 async fn run_saved(
     file: &Path,
     expected: (PolicyDigest, String),
+    strict: bool,
     place: args::AwsArgs,
     format: Format,
     context: &Context,
@@ -156,6 +161,9 @@ async fn run_saved(
     let loaded = load_live(&live, &policy, context.now, &[], context).await;
     let Loaded { inventory, plan: images, snapshots, permissions, .. } = loaded;
     let fresh = FreshPlan { images, snapshots };
+    if let Some(failure) = strict::failure(strict, &fresh.images.notes, context) {
+        return Ok(failure);
+    }
     let planned_at = saved.plan.planned_at;
     let then = FreshPlan {
         images: plan(&inventory, &policy, planned_at),

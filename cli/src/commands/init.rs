@@ -7,16 +7,15 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use steward::collect;
 use steward::model::{ComputeEnvironments, Inventory, ReferenceScope, TemplateVersions};
-use steward::policy::Policy;
 use steward::suggest::{self, FirstPolicy};
 use steward::text_fmt::counted;
 
+use super::converted;
 use crate::args::{self, AwsArgs, WorldArgs};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, is_standard, name_of, print, read_inventory};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
-use steward_migrate::{Migrated, migrate};
 
 /// Runs `init`.
 pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, CommandError> {
@@ -27,7 +26,7 @@ pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, C
     // Said before a minute is spent on reading the account.
     refuse_to_overwrite(&out, force)?;
     if !from.is_empty() {
-        return run_from(&from, inventory.as_deref(), &out, force, now, context);
+        return converted::run(&from, inventory.as_deref(), &out, force, now, context);
     }
     let inventory = match inventory {
         Some(file) => read_inventory(&file)?,
@@ -39,7 +38,7 @@ pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, C
     }
     let FirstPolicy { text, rules, outlook } = suggest::first_policy(&inventory, now)?;
     write_policy(&out, &text, force)?;
-    let suggest::Outlook { images, in_use: _, matched, expired, refusal: _ } = outlook;
+    let suggest::Outlook { images, matched, expired, .. } = outlook;
     say(
         context,
         &out,
@@ -49,39 +48,6 @@ pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, C
         ),
     );
     Ok(if inventory.unread.is_empty() { Exit::Done } else { Exit::Part })
-}
-
-/// Translates what another tool was told.
-fn run_from(
-    from: &[PathBuf],
-    inventory: Option<&Path>,
-    out: &PathBuf,
-    force: bool,
-    now: Timestamp,
-    context: &Context,
-) -> Result<Exit, CommandError> {
-    let read = |file: &PathBuf| Ok((name_of(file).into(), crate::files::read(file)?));
-    let files = from.iter().map(read).collect::<Result<Vec<_>, CommandError>>()?;
-    let Migrated { mut document, rules, left_out } = migrate(&files)?;
-    let policy = Policy::parse(&document.to_toml(), "the draft")?;
-    let mut what = counted(rules, "rule");
-    if let Some(file) = inventory {
-        let suggest::Outlook { images, in_use, matched, expired, refusal: _ } =
-            suggest::outlook(&read_inventory(file)?, &policy, now);
-        let found = format!(
-            "for {matched} of {images} images ({in_use} in use); {expired} of them are expired today"
-        );
-        document.head.push(format!("In {}: {found}.", suggest::shown(&name_of(file))));
-        what += &format!(" {found}");
-    }
-    let text = document.to_toml();
-    Policy::parse(&text, "the draft")?;
-    write_policy(out, &text, force)?;
-    for left_out in &left_out {
-        context.warn(format_args!("not translated: {left_out}"));
-    }
-    say(context, out, &what);
-    Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
 }
 
 async fn read_account(
@@ -106,7 +72,7 @@ fn refuse_to_overwrite(out: &Path, force: bool) -> Result<(), CommandError> {
     Err(CommandError::Exists { file: name_of(out) })
 }
 
-fn write_policy(out: &PathBuf, text: &str, force: bool) -> Result<(), CommandError> {
+pub(super) fn write_policy(out: &PathBuf, text: &str, force: bool) -> Result<(), CommandError> {
     if is_standard(out) {
         return print(text);
     }
@@ -126,7 +92,7 @@ fn write_policy(out: &PathBuf, text: &str, force: bool) -> Result<(), CommandErr
 }
 
 /// What was written, and what to do next, beside the policy itself.
-fn say(context: &Context, out: &Path, what: &str) {
+pub(super) fn say(context: &Context, out: &Path, what: &str) {
     if is_standard(out) {
         context.hint(what);
         return;

@@ -1,6 +1,7 @@
 //! What each command does, one file each.
 
 mod apply;
+mod converted;
 mod explain;
 mod init;
 mod inventory;

@@ -16,6 +16,7 @@ use crate::gate;
 use crate::load::{Loaded, load};
 use crate::outcome::{CommandError, Exit};
 use crate::plan_output::{PrintedPlan, print_plan};
+use crate::strict;
 use crate::two_policies::plan_of_other;
 
 /// Runs `plan`.
@@ -42,7 +43,8 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     let exceeded = gate::exceeded(&gate, plan);
     // With the plan on standard output there is no room for anything else.
     if out.as_deref().is_some_and(is_standard) {
-        return Ok(gate::exit(exceeded.as_deref(), exit_of(plan, context), context));
+        let exit = strict::exit(gate.strict, &plan.notes, exit_of(plan, context), context);
+        return Ok(gate::exit(exceeded.as_deref(), exit, context));
     }
     let printed = PrintedPlan {
         plan,
@@ -62,6 +64,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
         PlanFormat::Table if plan.refusal.is_some() => Exit::Refused,
         _ => exit_of(plan, context),
     };
+    let exit = strict::exit(gate.strict, &plan.notes, exit, context);
     Ok(gate::exit(exceeded.as_deref(), exit, context))
 }
 

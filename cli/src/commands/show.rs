@@ -10,6 +10,7 @@ use crate::files::{name_of, read};
 use crate::gate;
 use crate::outcome::{CommandError, Exit};
 use crate::plan_output::{PrintedPlan, SavedAs, print_plan};
+use crate::strict;
 
 /// Runs `show`.
 pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, CommandError> {
@@ -59,6 +60,7 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
         PlanFormat::Table if saved.plan.refusal.is_some() => Exit::Refused,
         _ => exit_of(&saved.plan, context),
     };
+    let exit = strict::exit(gate.strict, &saved.plan.notes, exit, context);
     Ok(gate::exit(exceeded.as_deref(), exit, context))
 }
 

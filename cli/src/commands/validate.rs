@@ -12,6 +12,7 @@ use crate::files::{
     at_most_one_standard, name_of, print, print_json, read_inventory, read_policy_text,
 };
 use crate::outcome::{CommandError, Exit};
+use crate::strict;
 
 /// A policy in which no mistake was found.
 #[derive(Serialize)]
@@ -28,13 +29,15 @@ struct Valid<'a> {
 
 /// Runs `validate`.
 pub fn run(arguments: args::ValidateArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::ValidateArgs { policy: PolicyArgs { policy: file }, inventory, output } = arguments;
+    let args::ValidateArgs { policy: PolicyArgs { policy: file }, inventory, strict, output } =
+        arguments;
     at_most_one_standard([Some(&file), inventory.as_ref()])?;
     let name = name_of(&file);
     let (policy, digest) = Policy::parse_with_digest(&read_policy_text(&file)?, &name)?;
     steward_aws::check_absent_lists(&policy.safety.absent_is_empty)?;
     let inventory = inventory.as_deref().map(read_inventory).transpose()?;
     let notes = inventory.map(|inventory| plan(&inventory, &policy, inventory.taken_at).notes);
+    let failure = strict::failure(strict, notes.as_deref().unwrap_or_default(), context);
     let rules: Vec<_> = policy.rules.iter().map(|rule| rule.name.as_ref()).collect();
     match output.format {
         Format::Json => print_json(&Valid {
@@ -50,5 +53,5 @@ pub fn run(arguments: args::ValidateArgs, context: &Context) -> Result<Exit, Com
             print(&notes_text(&notes.unwrap_or_default(), context.style))?;
         }
     }
-    Ok(Exit::Done)
+    Ok(failure.unwrap_or(Exit::Done))
 }

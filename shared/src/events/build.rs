@@ -8,17 +8,22 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Event, EventHeader, EventReason, ImageStep, ImageTagged, InstanceRetired, NextStep,
+    Event, EventHeader, EventNote, EventReason, ImageStep, ImageTagged, InstanceRetired, NextStep,
     SnapshotStep, SweepCompleted, SweepRefused,
 };
 use crate::apply::{Counts, Mode, Outcome, Status, StepKind, StepResult};
 use crate::model::{AccountRegion, ImageId, SnapshotId, Tags};
 use crate::plan::instance::{InstanceAction, InstanceDecision};
+use crate::plan::notes::Note;
 use crate::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Refusal, Step};
+use crate::text_fmt::excerpt;
 
 /// An image may be kept by thousands of instances, but an entry on the bus has its limit.
 const MAX_REASONS: usize = 20;
+/// The same for the notes of a sweep, and the maximum number of characters of each.
+const MAX_NOTES: usize = 20;
+const MAX_NOTE_LENGTH: usize = 1_000;
 
 /// What events are made with.
 #[derive(Debug, Clone, Copy)]
@@ -226,7 +231,8 @@ impl EventBuilder<'_> {
         }))
     }
 
-    /// That a sweep came to its end, and before that, if so, that it refused.
+    /// That a sweep came to its end, and before that, if so, that it refused. `notes` are those of its
+    /// plan.
     pub fn of_sweep(
         &self,
         function: &str,
@@ -234,6 +240,7 @@ impl EventBuilder<'_> {
         status: Status,
         refusal: Option<&Refusal>,
         counts: &Counts,
+        notes: &[Note],
     ) -> Vec<Event> {
         let refused = refusal.map(|refusal| {
             Event::SweepRefused(SweepRefused {
@@ -243,12 +250,14 @@ impl EventBuilder<'_> {
                 at: self.now.to_string(),
             })
         });
+        let omitted = notes.len().saturating_sub(MAX_NOTES);
         let completed = Event::SweepCompleted(SweepCompleted {
-            header: self.header(),
+            header: EventHeader { omitted, ..self.header() },
             function: function.to_owned(),
             mode: mode.to_string(),
             status: status.to_string(),
             at: self.now.to_string(),
+            notes: event_notes(notes),
             counts: counts.clone(),
         });
         refused.into_iter().chain([completed]).collect()
@@ -257,6 +266,18 @@ impl EventBuilder<'_> {
 
 fn next_step(step: Step, at: Timestamp) -> NextStep {
     NextStep { action: step.to_string(), at: at.to_string() }
+}
+
+/// The first notes, the warnings before the others.
+fn event_notes(notes: &[Note]) -> Vec<EventNote> {
+    let mut notes: Vec<&Note> = notes.iter().collect();
+    notes.sort_by_key(|note| !note.is_warning());
+    let event_note = |note: &Note| EventNote {
+        note: note.kind().to_owned(),
+        warning: note.is_warning(),
+        text: excerpt(&note.to_string(), MAX_NOTE_LENGTH),
+    };
+    notes.into_iter().take(MAX_NOTES).map(event_note).collect()
 }
 
 fn event_reasons<R: Serialize + Display>(reasons: &[R]) -> Vec<EventReason>
@@ -277,4 +298,21 @@ where
     // The tag of the enum, which stands beside the details.
     details.remove("reason");
     EventReason { reason: kind.to_owned(), text: reason.to_string(), details }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_warnings_come_before_the_information_and_no_note_is_long() {
+        let notes = [
+            Note::OtherImageTypes { count: 2 },
+            Note::SingleFamilies { rule: "x".repeat(5_000).into(), families: 4, single: 3 },
+        ];
+        let notes = event_notes(&notes);
+        let kinds: Vec<_> = notes.iter().map(|one| (one.note.as_str(), one.warning)).collect();
+        assert_eq!(kinds, [("single_families", true), ("other_image_types", false)]);
+        assert_eq!(notes[0].text.chars().count(), MAX_NOTE_LENGTH + 1);
+    }
 }

@@ -12,6 +12,6 @@ pub use publish::{Published, publish, publish_each};
 pub use schema::schemas;
 pub use trigger::Trigger;
 pub use types::{
-    Event, EventHeader, EventReason, ImageStep, ImageTagged, InstanceRetired, NextStep, SOURCE,
-    SnapshotStep, SweepCompleted, SweepRefused,
+    Event, EventHeader, EventNote, EventReason, ImageStep, ImageTagged, InstanceRetired, NextStep,
+    SOURCE, SnapshotStep, SweepCompleted, SweepRefused,
 };

@@ -224,7 +224,7 @@ mod tests {
         };
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let news = EventBuilder { target: &target, now, keep: "keep" };
-        let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default());
+        let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default(), &[]);
         let events: Vec<Event> = one.into_iter().cycle().take(count).collect();
         at_once(publish_each(NamedBus { bus, name: "default" }, &target, &events, deadline))
     }
@@ -301,7 +301,7 @@ mod tests {
             region: "eu-central-1".parse().unwrap(),
         };
         let news = EventBuilder { target: &target, now: Timestamp::UNIX_EPOCH, keep: "keep" };
-        let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default());
+        let one = news.of_sweep("f", Mode::Plan, Status::Done, None, &Counts::default(), &[]);
         let events: Vec<Event> = one.into_iter().cycle().take(5).collect();
         let to = NamedBus { bus: &Silent, name: "default" };
         let accepted = at_once(publish_each(to, &target, &events, &NoDeadline));

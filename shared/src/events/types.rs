@@ -182,9 +182,24 @@ pub struct SweepCompleted {
     pub status: String,
     /// When it began (RFC 3339).
     pub at: String,
+    /// What has no effect in the policy and in tags, at most 20, the warnings first; `omitted` counts
+    /// the others. Of `prune-images` only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<EventNote>,
     /// What it saw and did.
     #[serde(flatten)]
     pub counts: Counts,
+}
+
+/// Something that has no effect in the policy or in a tag.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct EventNote {
+    /// The kind of note, as in a plan.
+    pub note: String,
+    /// Whether it costs images or money; otherwise it is information.
+    pub warning: bool,
+    /// The note in words, for a message.
+    pub text: String,
 }
 
 /// A sweep refused to remove anything.

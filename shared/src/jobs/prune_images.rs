@@ -47,6 +47,7 @@ impl Job<'_> {
             outcome.status(),
             outcome.refusal.as_ref(),
             &counts,
+            &plan.notes,
         );
         events.extend(self.events().of_images(&plan, &outcome, &announced.accepted, &sizes));
         events.extend(self.events_of_tagging(&late));
@@ -120,8 +121,16 @@ fn sizes_of_what_goes(plan: &Plan, inventory: &Inventory) -> HashMap<SnapshotId,
     sizes
 }
 
-/// One line for each image that something is to be done about, and one for the whole.
+/// One line for each note and for each image that something is to be done about, and one for the
+/// whole.
 fn log_plan(plan: &Plan) {
+    for note in &plan.notes {
+        let (kind, text) = (note.kind(), note.to_string());
+        match note.is_warning() {
+            true => tracing::warn!(note = kind, text, "no effect"),
+            false => tracing::info!(note = kind, text, "note"),
+        }
+    }
     for decision in plan.decisions.iter().filter(|one| one.action.changes()) {
         let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
         tracing::info!(

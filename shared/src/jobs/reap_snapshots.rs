@@ -42,6 +42,7 @@ impl Job<'_> {
                 outcome.status(),
                 outcome.refusal.as_ref(),
                 &counts,
+                &[],
             ));
         }
         events.extend(self.events().of_snapshots(&plan.decisions, &outcome, &announced.accepted));

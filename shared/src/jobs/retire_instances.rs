@@ -160,7 +160,7 @@ impl Job<'_> {
         if is_sweep {
             let function = FunctionKind::RetireInstance.name();
             let status = retired.status();
-            events.extend(self.events().of_sweep(function, self.mode, status, None, &counts));
+            events.extend(self.events().of_sweep(function, self.mode, status, None, &counts, &[]));
         }
         if self.mode == Mode::Apply {
             events.extend(retired.retired.iter().filter_map(|one| self.events().of_instance(one)));

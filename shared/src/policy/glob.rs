@@ -90,6 +90,20 @@ impl fmt::Display for Glob {
     }
 }
 
+/// A glob that matches only this text.
+pub fn literal(text: &str) -> String {
+    let mut glob = String::with_capacity(text.len());
+    for character in text.chars() {
+        // A comma is special within braces, where the glob may be used.
+        if matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | ',') {
+            glob.extend(['[', character, ']']);
+        } else {
+            glob.push(character);
+        }
+    }
+    glob
+}
+
 fn to_regex(glob: &str) -> Result<String, GlobError> {
     if glob.chars().nth(MAX_LENGTH).is_some() {
         return Err(GlobError::TooLong);

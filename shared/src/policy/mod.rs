@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 pub use check::DEFAULT_PREFIX;
 pub use digest::{DigestError, PolicyDigest};
-pub use glob::{Glob, GlobError};
+pub use glob::{Glob, GlobError, literal};
 use jiff::tz::TimeZone;
 pub use scalars::{Age, GroupBy};
 pub use trust::{TagUse, TrustedTag};

@@ -13,7 +13,7 @@ use crate::text_fmt::{counted, date};
 
 /// The comments at the top.
 pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> Vec<String> {
-    let Outlook { images, in_use, matched, expired, refusal } = outlook;
+    let Outlook { images, in_use, matched, expired, refusal, kept: _, notes: _ } = outlook;
     let Inventory { account, region, taken_at, unread, .. } = inventory;
     let mut head = vec![
         format!(

@@ -5,9 +5,9 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::text::literal;
 use crate::model::{Image, Inventory};
 use crate::plan::{NameParts, Piece, may_have_family, name_prefix};
+use crate::policy::literal;
 
 /// Tag keys that often hold the name of a family, in the order in which they are tried, compared
 /// without regard to case.

@@ -21,7 +21,7 @@ use families::{FamilyStats, Kind};
 use jiff::Timestamp;
 use stats::{Measures, measure};
 pub use stats::{Outlook, outlook};
-pub use text::{any_of, is_glob, literal, shown};
+pub use text::{any_of, is_glob, shown};
 pub use write::{
     Entry, SuggestedKeep, SuggestedMatch, SuggestedPolicy, SuggestedRetire, SuggestedRule,
     SuggestedSafety,
@@ -29,6 +29,7 @@ pub use write::{
 
 use crate::model::Inventory;
 use crate::plan::{Plan, plan};
+pub use crate::policy::literal;
 use crate::policy::{Policy, PolicyError};
 
 /// The number of families that get a rule of their own, the largest first; the others share rules.

@@ -1,12 +1,14 @@
 //! Statistics on rules, from a plan: the size of their families, and the rank and age of the images
 //! in use.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::model::Inventory;
+use crate::plan::notes::Note;
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, Refusal, plan};
 use crate::policy::Policy;
@@ -24,6 +26,10 @@ pub struct Outlook {
     pub expired: usize,
     /// Why a run would refuse to remove anything, if so.
     pub refusal: Option<Refusal>,
+    /// The images that are not expired, by the kind of their first reason: the most first.
+    pub kept: Vec<(&'static str, usize)>,
+    /// What has no effect.
+    pub notes: Vec<Note>,
 }
 
 /// The effect of `policy` on `inventory` at the time `now`.
@@ -31,16 +37,27 @@ pub fn outlook(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Outloo
     let plan = plan(inventory, policy, now);
     let count =
         |holds: fn(&Decision) -> bool| plan.decisions.iter().filter(|one| holds(one)).count();
+    let is_expired = |one: &Decision| {
+        let gone =
+            |reason: &Reason| matches!(reason, Reason::Expired { .. } | Reason::Failed { .. });
+        one.reasons.iter().any(gone)
+    };
+    let mut kept: BTreeMap<&'static str, usize> = BTreeMap::new();
+    for decision in plan.decisions.iter().filter(|one| !is_expired(one)) {
+        if let Some(first) = decision.reasons.first() {
+            *kept.entry(first.kind()).or_default() += 1;
+        }
+    }
+    let mut kept: Vec<_> = kept.into_iter().collect();
+    kept.sort_by_key(|(_, images)| Reverse(*images));
     Outlook {
         images: plan.decisions.len(),
         in_use: count(Decision::is_in_use),
         matched: count(|one| one.rule.is_some()),
-        expired: count(|one| {
-            let gone =
-                |reason: &Reason| matches!(reason, Reason::Expired { .. } | Reason::Failed { .. });
-            one.reasons.iter().any(gone)
-        }),
+        expired: count(is_expired),
         refusal: plan.refusal,
+        kept,
+        notes: plan.notes,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Whether one rule covers another, so that the second never applies.
 
-use super::write::SuggestedMatch;
+use super::text::shown;
+use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRule};
 use crate::policy::Glob;
 
 impl SuggestedMatch {
@@ -22,6 +23,28 @@ impl SuggestedMatch {
     }
 }
 
+/// A count or an age from here on is as good as all of them.
+const ALL_IMAGES: u32 = 1_000_000;
+const FOR_EVER: &str = "100y";
+
+impl SuggestedRule {
+    /// Why the rule keeps every image that it matches, as far as the rule by itself tells.
+    pub fn keeps_all_by(&self) -> Option<String> {
+        let SuggestedKeep { last, within, launched_within: _, tags } = &self.keep;
+        if let Some(within) = within.as_deref().filter(|within| *within == FOR_EVER) {
+            return Some(format!("within = \"{within}\""));
+        }
+        if let Some(last) = last.filter(|last| *last >= ALL_IMAGES) {
+            return Some(format!("last = {last}"));
+        }
+        let matched = &self.matches.tags;
+        let mut keys = tags
+            .iter()
+            .filter(|(key, kept)| matched.get(*key).is_some_and(|matched| wider(kept, matched)));
+        keys.next().map(|(key, _)| format!("keep.tags.{}, which match.tags asks for", shown(key)))
+    }
+}
+
 /// Whether one glob matches whatever another matches. One of only text and stars does if it matches
 /// the other as a text, in which a star is a character like others.
 fn wider(glob: &str, other: &str) -> bool {
@@ -34,6 +57,8 @@ fn wider(glob: &str, other: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn named(name: &str) -> SuggestedMatch {
@@ -52,6 +77,27 @@ mod tests {
         {
             assert!(!named(one).covers(&named(other)), "{one} {other}");
         }
+    }
+
+    #[test]
+    fn a_rule_that_keeps_all_of_its_images_is_told_from_others() {
+        let tags = |value: &str| BTreeMap::from([("Team".to_owned(), value.to_owned())]);
+        let rule = |keep: SuggestedKeep| SuggestedRule {
+            matches: SuggestedMatch { tags: tags("web-*"), ..SuggestedMatch::default() },
+            keep,
+            ..SuggestedRule::default()
+        };
+        let by = |keep: SuggestedKeep| rule(keep).keeps_all_by();
+        let tagged = |value: &str| SuggestedKeep { tags: tags(value), ..SuggestedKeep::default() };
+        let said = "keep.tags.Team, which match.tags asks for";
+        assert_eq!(by(tagged("*")).as_deref(), Some(said));
+        assert_eq!(by(tagged("web-1")), None);
+        let within = |age: &str| SuggestedKeep { within: Some(age.to_owned()), ..tagged("x") };
+        assert_eq!(by(within("100y")).as_deref(), Some("within = \"100y\""));
+        assert_eq!(by(within("99y")), None);
+        let last = |last| SuggestedKeep { last: Some(last), ..SuggestedKeep::default() };
+        assert_eq!(by(last(ALL_IMAGES)).as_deref(), Some("last = 1000000"));
+        assert_eq!(by(last(5)), None);
     }
 
     #[test]

@@ -33,20 +33,6 @@ pub(super) fn bare_or_quoted(key: &str) -> String {
     if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { quoted(key) }
 }
 
-/// A glob that matches only this text.
-pub fn literal(text: &str) -> String {
-    let mut glob = String::with_capacity(text.len());
-    for character in text.chars() {
-        // A comma is special within braces, where the glob may be used.
-        if matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | ',') {
-            glob.extend(['[', character, ']']);
-        } else {
-            glob.push(character);
-        }
-    }
-    glob
-}
-
 /// Whether this is a valid glob in a policy.
 pub fn is_glob(text: &str) -> bool {
     Glob::new(text).is_ok()

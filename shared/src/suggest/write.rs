@@ -286,9 +286,9 @@ fn line(text: &mut String, key: &str, value: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::text::{any_of, literal};
+    use super::super::text::any_of;
     use super::*;
-    use crate::policy::Policy;
+    use crate::policy::{Policy, literal};
 
     const HOSTILE: [&str; 12] = [
         "a\"b",

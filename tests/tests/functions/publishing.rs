@@ -73,6 +73,29 @@ fn says_nothing_of_images_in_plan_mode() {
 }
 
 #[test]
+fn says_what_has_no_effect() {
+    let pins: Vec<_> = (0..30).map(|number| format!("\"ami-1{number:07}\"")).collect();
+    let pins = format!("[safety]\nmin_references = 0\npinned = [{}]\n", pins.join(", "));
+    let rule =
+        "[[rule]]\nname = \"payments\"\nmatch = { tags = { team = \"*\" } }\nkeep = { last = 1 }\n";
+    let policy = POLICY.replace("[[rule]]", &format!("{rule}[[rule]]"));
+    let policy = policy.replace("[safety]\n", &pins);
+    let fake = fake(json!({"images": [{"image_id": "ami-00000001", "tags": {"Team": "a\nb"}}]}));
+    let report = run_under(&fake, &policy, Mode::Plan, FunctionKind::PruneImages, &schedule());
+    let [Event::SweepCompleted(sweep)] = report.events.as_slice() else { panic!("{report:?}") };
+    assert_eq!((sweep.notes.len(), sweep.header.omitted), (20, 11));
+    let first = &sweep.notes[0];
+    assert_eq!((first.note.as_str(), first.warning), ("rule_matches_nothing", true));
+    let said = "rule payments: no image matches; 1 image has the tag `Team`, none has `team`";
+    assert_eq!(first.text, said);
+    // A run without any has no such field.
+    let report = run_under(&fake, POLICY, Mode::Plan, FunctionKind::PruneImages, &schedule());
+    let target = AccountRegion { account: fake.account().clone(), region: fake.region().clone() };
+    let completed = report.events.last().unwrap().message(&target).unwrap();
+    assert!(!completed.detail.contains("notes"), "{}", completed.detail);
+}
+
+#[test]
 fn says_why_a_sweep_refused_in_both_modes() {
     for mode in [Mode::Plan, Mode::Apply] {
         let fake = family();

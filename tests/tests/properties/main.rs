@@ -15,6 +15,7 @@ mod explaining;
 mod harm;
 mod history;
 mod markdown;
+mod noting;
 mod people;
 mod restoring;
 mod rules;

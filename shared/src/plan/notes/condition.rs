@@ -1,0 +1,250 @@
+//! The conditions of a rule one by one: how many images meet each, and what comes near to one that
+//! none meets.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::near;
+use crate::model::Image;
+use crate::plan::matching::{Condition, Cutoffs, TextField, conditions};
+use crate::policy::{Glob, Match};
+use crate::text_fmt::{counted, excerpt, thousands};
+
+/// The maximum number of characters that a text shows of a name or a tag value.
+const MAX_SHOWN: usize = 80;
+
+/// How many images meet one condition of a policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConditionCount {
+    /// Where it is in the rule, for example `match.tags.Team`.
+    pub path: String,
+    /// What it is about.
+    pub subject: Subject,
+    /// The glob or the age, as it is written.
+    pub pattern: String,
+    /// The number of images that meet it, whatever the other conditions are.
+    pub images: usize,
+    /// The number of images that have such a value at all.
+    pub with_value: usize,
+    /// If no image meets it: what it is probably meant to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near: Option<NearMiss>,
+    /// If no image meets it and nothing comes near: the most frequent values, where there are few.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub values: Vec<ValueCount>,
+}
+
+/// What a condition is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// The name of the image.
+    Name,
+    /// Its architecture.
+    Architecture,
+    /// Its platform.
+    Platform,
+    /// The alias of its owner.
+    OwnerAlias,
+    /// Its age.
+    Age,
+    /// The tag with this key.
+    Tag(String),
+}
+
+/// A text that images have, and that is similar to one in the policy that none has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NearMiss {
+    /// How the two differ.
+    pub kind: NearKind,
+    /// The key of a tag, or a glob.
+    pub text: String,
+    /// The number of images that have the tag, or that the glob matches.
+    pub images: usize,
+}
+
+/// How a text of the policy differs from what images have. The first is the nearest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NearKind {
+    /// In upper and lower case.
+    LetterCase,
+    /// It is a part of the value, and a glob must match all of it.
+    MissingWildcard,
+    /// In a letter or two, or it is another word for the same.
+    Spelling,
+    /// The key of the tag is another one.
+    TagKey,
+}
+
+/// A value, and how many images have it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValueCount {
+    /// The value.
+    pub value: String,
+    /// The number of images.
+    pub images: usize,
+}
+
+/// Each condition of `matches` but its exceptions, counted over `images`. `path` is where `matches`
+/// is in the rule. Empty when there are no images.
+pub(super) fn count(
+    matches: &Match,
+    cutoffs: &Cutoffs,
+    path: &str,
+    images: &[&Image],
+) -> Vec<ConditionCount> {
+    if images.is_empty() {
+        return Vec::new();
+    }
+    conditions(matches, cutoffs).into_iter().map(|one| of_condition(one, path, images)).collect()
+}
+
+/// The same for one tag.
+pub(super) fn count_tag(key: &str, glob: &Glob, path: &str, images: &[&Image]) -> ConditionCount {
+    of_condition(Condition::Tag(key, glob), path, images)
+}
+
+fn of_condition(condition: Condition<'_>, path: &str, images: &[&Image]) -> ConditionCount {
+    let (path, subject, pattern) = match condition {
+        Condition::Text(field, glob) => {
+            (format!("{path}.{}", field.key()), Subject::from(field), glob.to_string())
+        }
+        Condition::Tag(key, glob) => {
+            (format!("{path}.tags.{key}"), Subject::Tag(key.to_owned()), glob.to_string())
+        }
+        Condition::OlderThan(age, _) => {
+            (format!("{path}.older_than"), Subject::Age, age.to_string())
+        }
+    };
+    let met = images.iter().filter(|image| condition.is_met(image)).count();
+    let values = || images.iter().filter_map(|image| condition.value(image));
+    let mut count = ConditionCount {
+        path,
+        subject,
+        pattern,
+        images: met,
+        with_value: match condition {
+            Condition::OlderThan(..) => {
+                images.iter().filter(|one| one.created_at.is_some()).count()
+            }
+            _ => values().count(),
+        },
+        near: None,
+        values: Vec::new(),
+    };
+    if met > 0 {
+        return count;
+    }
+    match condition {
+        Condition::OlderThan(..) => {}
+        Condition::Tag(key, glob) if count.with_value == 0 => {
+            count.near = near::tag_key(key, Some(glob), images);
+        }
+        Condition::Text(_, glob) | Condition::Tag(_, glob) => {
+            let frequencies = near::frequencies(values());
+            count.near = near::text(glob, &frequencies);
+            if let (None, Condition::Tag(key, glob)) = (&count.near, condition) {
+                // Both spellings of a key are in use, and the value is with the other one.
+                count.near = near::tag_key_with(key, glob, images);
+            }
+            // Hardly two images have the same name.
+            if count.near.is_none() && count.subject != Subject::Name {
+                count.values = near::most_frequent(&frequencies);
+            }
+        }
+    }
+    count
+}
+
+impl From<TextField> for Subject {
+    fn from(field: TextField) -> Self {
+        match field {
+            TextField::Name => Self::Name,
+            TextField::Architecture => Self::Architecture,
+            TextField::Platform => Self::Platform,
+            TextField::OwnerAlias => Self::OwnerAlias,
+        }
+    }
+}
+
+impl ConditionCount {
+    /// Whether it is worth more words than that no image meets it.
+    pub(super) fn has_hint(&self) -> bool {
+        self.images == 0 && (self.near.is_some() || !self.values.is_empty())
+    }
+}
+
+/// A text of the policy or of an image, in backticks.
+pub(super) fn quoted(text: &str) -> String {
+    format!("`{}`", excerpt(text, MAX_SHOWN))
+}
+
+/// Says of a condition that no image meets what the images have instead.
+impl fmt::Display for ConditionCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { path: _, subject, pattern, images: _, with_value, near, values } = self;
+        let has_key = *with_value > 0;
+        match (subject, near) {
+            (Subject::Age, _) => return write!(f, "no image is older than {pattern}"),
+            (Subject::Tag(key), Some(NearMiss { kind: NearKind::TagKey, text, images }))
+                if !has_key =>
+            {
+                return write!(f, "{}, none has {}", have_tag(*images, text), quoted(key));
+            }
+            (Subject::Tag(key), None) if !has_key => {
+                return write!(f, "no image has the tag {}", quoted(key));
+            }
+            (Subject::Tag(key), _) => write!(f, "no value of the tag {}", quoted(key))?,
+            (Subject::Name, _) => f.write_str("no name")?,
+            (Subject::Architecture, _) => f.write_str("no architecture")?,
+            (Subject::Platform, _) => f.write_str("no platform")?,
+            (Subject::OwnerAlias, _) => f.write_str("no owner alias")?,
+        }
+        write!(f, " matches {}", quoted(pattern))?;
+        match near {
+            Some(NearMiss { kind: NearKind::TagKey, text, images }) => {
+                write!(f, "; {} with such a value", have_tag(*images, text))
+            }
+            Some(NearMiss { kind, text, images }) => {
+                let matches = if *images == 1 { "matches" } else { "match" };
+                write!(f, "; {} {matches} {}", counted(*images, "image"), quoted(text))?;
+                f.write_str(match kind {
+                    NearKind::LetterCase => " (upper and lower case differ)",
+                    NearKind::MissingWildcard => " (a glob must match the whole value)",
+                    NearKind::Spelling | NearKind::TagKey => "",
+                })
+            }
+            None if values.is_empty() => Ok(()),
+            None => {
+                let shown = |one: &ValueCount| {
+                    format!("{} ({})", quoted(&one.value), thousands(one.images))
+                };
+                let values: Vec<_> = values.iter().map(shown).collect();
+                write!(f, "; the most frequent: {}", values.join(", "))
+            }
+        }
+    }
+}
+
+/// `193 images have the tag Team`.
+pub(super) fn have_tag(images: usize, key: &str) -> String {
+    let have = if images == 1 { "has" } else { "have" };
+    format!("{} {have} the tag {}", counted(images, "image"), quoted(key))
+}
+
+/// What makes conditions match nothing together.
+pub(super) fn text(conditions: &[ConditionCount]) -> Option<String> {
+    let unmet: Vec<_> =
+        conditions.iter().filter(|one| one.images == 0).map(ToString::to_string).collect();
+    if !unmet.is_empty() {
+        return Some(unmet.join("; "));
+    }
+    if conditions.len() < 2 {
+        return None;
+    }
+    let met = conditions.iter().map(|one| format!("{} {}", one.path, thousands(one.images)));
+    let met: Vec<_> = met.collect();
+    Some(format!("each condition is met by some, but no image meets all: {}", met.join(", ")))
+}

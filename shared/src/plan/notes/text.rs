@@ -1,0 +1,122 @@
+//! Notes as sentences.
+
+use std::fmt;
+
+use super::{Note, RuleCount, condition};
+use crate::model::{IgnoredTemplate, ResourceId};
+use crate::text_fmt::{counted, thousands};
+
+/// The maximum number of resources that a text names.
+const MAX_NAMED: usize = 10;
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherImageTypes { count } => {
+                let count = usize::try_from(*count).unwrap_or(usize::MAX);
+                write!(f, "{} ignored (kernels or ramdisks)", counted(count, "image"))
+            }
+            Self::TemplateIgnored(IgnoredTemplate { launch_template, version, image }) => write!(
+                f,
+                "launch template {launch_template} version {version} names `{image}` as its image, which holds no \
+                 image id; ignored by safety.ignore_templates"
+            ),
+            Self::RuleMatchesNothing { rule, taken: 0, taken_by: _, excepted, conditions } => {
+                write!(f, "rule {rule}: no image matches")?;
+                match (excepted, condition::text(conditions)) {
+                    (0, None) => Ok(()),
+                    (0, Some(text)) => write!(f, "; {text}"),
+                    (excepted, _) => {
+                        write!(f, "; match.not excepts all {}", counted(*excepted, "image"))
+                    }
+                }
+            }
+            Self::RuleMatchesNothing { rule, taken, taken_by, excepted: _, conditions: _ } => {
+                let images = counted(*taken, "image");
+                write!(
+                    f,
+                    "rule {rule}: the rules above it take everything that it matches ({images}"
+                )?;
+                for (index, RuleCount { rule, images }) in taken_by.iter().enumerate() {
+                    let separator = if index == 0 { ": " } else { ", " };
+                    write!(f, "{separator}{rule} {}", thousands(*images))?;
+                }
+                f.write_str("); put it above them, or narrow them")
+            }
+            Self::ExceptionMatchesNothing { rule, path, conditions } => {
+                write!(f, "rule {rule}: {path} excepts no image")?;
+                let is_clear = conditions.iter().any(|one| one.images == 0 && !one.has_hint());
+                match condition::text(conditions).filter(|_| !is_clear) {
+                    Some(text) => write!(f, "; {text}"),
+                    None => Ok(()),
+                }
+            }
+            Self::KeepTagMatchesNothing { rule, key, condition } => {
+                write!(f, "rule {rule}: keep.tags.{key} matches none of its images")?;
+                match condition.as_ref().filter(|condition| condition.has_hint()) {
+                    Some(condition) => write!(f, "; {condition}"),
+                    None => Ok(()),
+                }
+            }
+            Self::SafetyTagMatchesNothing { key, condition } => {
+                write!(f, "safety.keep_tags.{key} matches no image and no snapshot")?;
+                match condition.as_ref().filter(|condition| condition.has_hint()) {
+                    Some(condition) => write!(f, "; {condition}"),
+                    None => Ok(()),
+                }
+            }
+            Self::GroupTagMatchesNothing { rule, key, images, near } => {
+                let all = counted(*images, "image");
+                write!(
+                    f,
+                    "rule {rule}: group_by names the tag {}, which none of its {all} has, so that it keeps all of them",
+                    condition::quoted(key)
+                )?;
+                match near {
+                    Some(near) => write!(f, "; {}", condition::have_tag(near.images, &near.text)),
+                    None => Ok(()),
+                }
+            }
+            Self::PinMatchesNothing { image_id, near } => {
+                write!(f, "safety.pinned: {image_id} does not exist")?;
+                match near {
+                    Some(near) => write!(f, "; there is {near}"),
+                    None => Ok(()),
+                }
+            }
+            Self::SingleFamilies { rule, families, single } => write!(
+                f,
+                "rule {rule}: {} of its {} families have one image, which is probably kept permanently; \
+                 check group_by",
+                thousands(*single),
+                thousands(*families)
+            ),
+            Self::SnapshotsOutlastBin { rule, days } => write!(
+                f,
+                "rule {rule}: delete_snapshots_after is too long for the Recycle Bin, which keeps images for {}: when \
+                 it ends, their snapshots are orphans and are not deleted; keep images longer, wait less, or let \
+                 [orphans] delete",
+                counted(usize::try_from(*days).unwrap_or(usize::MAX), "day")
+            ),
+            Self::TagIgnored { key, effective, resources } => write!(
+                f,
+                "the tag {key} has no effect (tag keys are case-sensitive; use {effective}); on {}",
+                named(resources)
+            ),
+            Self::KeepDateInvalid { key, value, resources } => write!(
+                f,
+                "the tag {key} has the value {value}, which is not a valid date, and excludes permanently; on {}",
+                named(resources)
+            ),
+        }
+    }
+}
+
+/// The first of these resources, and how many more there are.
+fn named(resources: &[ResourceId]) -> String {
+    let ids: Vec<String> = resources.iter().take(MAX_NAMED).map(ToString::to_string).collect();
+    match resources.len().saturating_sub(MAX_NAMED) {
+        0 => ids.join(", "),
+        more => format!("{} and {} more", ids.join(", "), thousands(more)),
+    }
+}
