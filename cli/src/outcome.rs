@@ -7,6 +7,7 @@ use steward::cloud::CloudError;
 use steward::model::InventoryError;
 use steward::policy::PolicyError;
 use steward::saved_plan::SavedPlanError;
+use steward::time_input::TimeInputError;
 use steward_aws::AbsentListError;
 
 use steward_migrate::MigrateError;
@@ -73,6 +74,8 @@ pub enum CommandError {
     Inventory { file: String, cause: InventoryError },
     #[error("{file}: {cause}")]
     Plan { file: String, cause: SavedPlanError },
+    #[error("{option}: {cause}")]
+    Time { option: &'static str, cause: TimeInputError },
     #[error("only one of the files can be standard input")]
     TwoStandardInputs,
     #[error(transparent)]
@@ -96,6 +99,7 @@ impl CommandError {
             | Self::Policy(_)
             | Self::Inventory { .. }
             | Self::Plan { .. }
+            | Self::Time { .. }
             | Self::AbsentList(_)
             | Self::TwoStandardInputs => Exit::Usage,
             Self::Write { .. } | Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,

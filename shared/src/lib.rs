@@ -12,6 +12,8 @@
 
 pub mod text_fmt;
 
+pub mod time_input;
+
 pub mod model;
 
 pub mod progress;

@@ -29,6 +29,11 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         output,
     } = arguments;
     let names = TagNames::under(&prefix);
+    let wrong = |option| move |cause| CommandError::Time { option, cause };
+    let since = all_since.map(|at| at.as_past(context.now)).transpose();
+    let since = since.map_err(wrong("--all-since"))?;
+    let keep_until = keep_until.map(|at| at.as_end(context.now)).transpose();
+    let keep_until = keep_until.map_err(wrong("--keep-until"))?;
     let mut again = String::new();
     let profile = place.profile.clone();
     let endpoint = place.endpoint_url.as_ref().map(ToString::to_string);
@@ -42,14 +47,14 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         again.push_str(&format!(" --prefix {prefix}"));
     }
     let live = live::connect(place, context).await?;
-    let images = match all_since {
+    let images = match since {
         Some(since) => restore::images_since(since, &names, &live.aws).await?,
         None => images,
     };
     let options = RestoreOptions {
-        keep: keep_until.map(|date| date.to_string()),
+        keep: keep_until.map(|end| end.to_string()),
         snapshots,
-        found_by_tags: all_since.is_some(),
+        found_by_tags: since.is_some(),
     };
     let mut all = Vec::new();
     context.interrupt.begin_changes();
