@@ -9,6 +9,7 @@ mod deletion_mark;
 mod ids;
 mod instance;
 mod inventory;
+mod keep_tag;
 mod permission;
 mod recycle_bin;
 mod reference;
@@ -26,6 +27,7 @@ pub use ids::{
 pub use instance::{Instance, InstanceProtection, InstanceState};
 pub(crate) use inventory::is_false;
 pub use inventory::{Image, ImageState, Inventory, InventoryError, Snapshot, SnapshotFate};
+pub use keep_tag::{KeepTag, KeepTagError};
 pub(crate) use permission::for_others;
 pub use permission::join_permissions;
 pub use permission::{LaunchPermission, VolumePermission};

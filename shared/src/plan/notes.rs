@@ -8,10 +8,11 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::RuleImages;
 use super::matching::{self, Cutoffs};
-use super::{RuleImages, protect};
 use crate::model::{
-    IgnoredTemplate, Image, ImageId, Inventory, Recyclable, ResourceId, RetentionRule, Source, Tags,
+    IgnoredTemplate, Image, ImageId, Inventory, KeepTag, Recyclable, ResourceId, RetentionRule,
+    Source, Tags,
 };
 use crate::policy::{Check, Orphans, Policy, Rule};
 use crate::text_fmt::{counted, thousands};
@@ -87,8 +88,8 @@ pub enum Note {
         /// The images and snapshots that have it, sorted.
         resources: Vec<ResourceId>,
     },
-    /// The value of the tag that excludes a resource looks like a date, and is not one: it excludes
-    /// the resource for good.
+    /// The value of the tag that excludes a resource looks like a date or a duration, and is not a
+    /// date: it excludes the resource permanently.
     KeepDateInvalid {
         /// The key of the tag.
         key: String,
@@ -151,7 +152,7 @@ impl fmt::Display for Note {
             ),
             Self::KeepDateInvalid { key, value, resources } => write!(
                 f,
-                "the tag {key} has the value {value}, which is not a valid date, and excludes permanently; on {}",
+                "the tag {key} has the value {value}, which is not a date such as 2026-12-24, and excludes permanently; on {}",
                 named(resources)
             ),
         }
@@ -271,7 +272,7 @@ fn about_tags(notes: &mut Vec<Note>, inventory: &Inventory, policy: &Policy) {
         for (key, effective) in misspelt(tags, [&names.keep, &names.retire_when_imaged]) {
             ignored.entry((key, effective)).or_default().push(resource.clone());
         }
-        if let Some(value) = tags.get(&names.keep).filter(|value| protect::is_invalid_date(value)) {
+        if let Some(value) = tags.get(&names.keep).filter(|value| KeepTag::is_invalid_date(value)) {
             no_dates.entry(value).or_default().push(resource.clone());
         }
     }
