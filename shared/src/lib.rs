@@ -32,6 +32,8 @@ pub mod apply;
 
 pub mod restore;
 
+pub mod opt_out;
+
 pub mod events;
 
 pub mod saved_plan;

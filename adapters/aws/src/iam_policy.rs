@@ -19,6 +19,8 @@ pub enum Use {
     Apply,
     /// `restore`.
     Restore,
+    /// `keep` and `unkeep`.
+    Keep,
 }
 
 impl Use {
@@ -53,6 +55,8 @@ pub(super) enum Grant {
     ReadParameters,
     ReadRecycleBinRules,
     WriteStateTags,
+    /// Only the tag by which people exclude images and snapshots.
+    WriteKeepTag,
     /// Only on images that were found expired before.
     Retire,
     /// Only snapshots that were announced before, alone or together with their image.
@@ -141,9 +145,10 @@ impl Permissions {
         let snapshots = self.arn("ec2", "", "snapshot/*");
         match grant {
             Grant::Read => vec!["*".to_owned()],
-            Grant::ReadAttributes | Grant::WriteStateTags | Grant::Recover => {
-                vec![images, snapshots]
-            }
+            Grant::ReadAttributes
+            | Grant::WriteStateTags
+            | Grant::WriteKeepTag
+            | Grant::Recover => vec![images, snapshots],
             Grant::ReadParameters => {
                 let public = self.arn("ssm", "", "parameter/aws/service/*");
                 let own = self.image_parameters.iter().map(|one| self.parameter(one));
@@ -168,9 +173,10 @@ impl Permissions {
             Grant::Read => self.region.iter().map(in_region).collect(),
             Grant::ReadParameters | Grant::ReadRecycleBinRules | Grant::Recover => vec![],
             Grant::ReadAttributes => vec![own],
-            Grant::WriteStateTags => {
+            Grant::WriteStateTags | Grant::WriteKeepTag => {
                 let keys = "aws:TagKeys".to_owned();
-                let ours = format!("{}*", literally(&self.prefix));
+                let rest = if grant == Grant::WriteKeepTag { "keep" } else { "*" };
+                let ours = format!("{}{rest}", literally(&self.prefix));
                 // Of no keys at all, all are ours.
                 let some = ("Null", keys.clone(), "false".to_owned());
                 vec![own, ("ForAllValues:StringLike", keys, ours), some]
@@ -342,6 +348,23 @@ mod tests {
     }
 
     #[test]
+    fn who_keeps_writes_one_tag_and_nothing_else() {
+        let mut asked = permissions(&[Use::Keep]);
+        asked.prefix = "fl?et:".to_owned();
+        let [read, write] = &statements(&asked)[..] else { panic!("two statements") };
+        assert_eq!(read["Action"], json!(["ec2:DescribeImages", "ec2:DescribeSnapshots"]));
+        assert_eq!(write["Action"], json!(["ec2:CreateTags", "ec2:DeleteTags"]));
+        assert_eq!(
+            write["Condition"],
+            json!({
+                "StringEquals": {"ec2:Owner": "${aws:PrincipalAccount}"},
+                "ForAllValues:StringLike": {"aws:TagKeys": "fl${?}et:keep"},
+                "Null": {"aws:TagKeys": "false"},
+            })
+        );
+    }
+
+    #[test]
     fn a_region_is_the_only_one() {
         let mut asked = permissions(&[Use::Plan]);
         let read = |asked: &Permissions| statements(asked).remove(0);
@@ -373,7 +396,7 @@ mod tests {
     /// A managed policy holds 6,144 characters, not counting white space.
     #[test]
     fn everything_together_fits_into_a_managed_policy() {
-        let mut asked = permissions(&[Use::Plan, Use::Apply, Use::Restore]);
+        let mut asked = permissions(&[Use::Plan, Use::Apply, Use::Restore, Use::Keep]);
         asked.shared_images = true;
         asked.prefix = "p".repeat(100);
         asked.region = Some("ap-southeast-1".parse().unwrap());

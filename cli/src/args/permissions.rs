@@ -32,6 +32,8 @@ pub enum UseArg {
     Plan,
     Apply,
     Restore,
+    /// `keep` and `unkeep`: that one tag.
+    Keep,
 }
 
 fn parameter(text: &str) -> Result<String, &'static str> {

@@ -13,6 +13,7 @@ pub fn run(arguments: args::PermissionsArgs) -> Result<Exit, CommandError> {
         args::UseArg::Plan => Use::Plan,
         args::UseArg::Apply => Use::Apply,
         args::UseArg::Restore => Use::Restore,
+        args::UseArg::Keep => Use::Keep,
     });
     let permissions =
         Permissions { uses: uses.collect(), region, prefix, shared_images, image_parameters };

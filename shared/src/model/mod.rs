@@ -7,6 +7,7 @@ mod clock;
 mod deadline;
 mod deletion_mark;
 mod ids;
+mod image_ref;
 mod instance;
 mod inventory;
 mod keep_tag;
@@ -24,6 +25,7 @@ pub(crate) use deletion_mark::MAX_TAG_SKEW;
 pub use ids::{
     AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,
 };
+pub use image_ref::{ImageRef, ParseImageRefError, ResourceRef};
 pub use instance::{Instance, InstanceProtection, InstanceState};
 pub(crate) use inventory::is_false;
 pub use inventory::{Image, ImageState, Inventory, InventoryError, Snapshot, SnapshotFate};

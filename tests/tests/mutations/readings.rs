@@ -77,6 +77,16 @@ pub const READINGS: &[PortReading] = &[
         },
     },
     PortReading {
+        name: "find_images_named",
+        read: |aws| {
+            Box::pin(async {
+                let listed = aws.list_images().await?.images;
+                let names: Vec<String> = listed.iter().map(|one| one.name.to_string()).collect();
+                Ok(images(aws.find_images_named(&names).await?))
+            })
+        },
+    },
+    PortReading {
         name: "list_references",
         read: |aws| Box::pin(references_in(aws, TemplateVersions::DefaultAndLatest)),
     },
