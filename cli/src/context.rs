@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use steward::model::{Clock, NoDeadline};
 use steward::progress::RunContext;
-use steward::report::{Colours, OutputStyle};
+use steward::report::{Colours, Ids, OutputStyle};
 use steward::simulate::MAX_DAYS;
 use steward::text_fmt::printable;
 use steward::time_input::{DaysInput, TimeInput};
@@ -32,6 +32,7 @@ pub struct Context {
     /// Ctrl-C.
     pub interrupt: Interrupt,
     quiet: bool,
+    verbose: bool,
 }
 
 impl Context {
@@ -51,7 +52,13 @@ impl Context {
             progress,
             clock: Stopwatch::start(),
             quiet: arguments.quiet,
+            verbose: arguments.verbose,
         }
+    }
+
+    /// Which ids a result lists.
+    pub fn ids(&self) -> Ids {
+        if self.verbose { Ids::All } else { Ids::First }
     }
 
     /// The time of `--now`, or the present.

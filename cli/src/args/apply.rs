@@ -19,6 +19,9 @@ pub struct ApplyArgs {
     /// Apply PLAN under the policy in it, if this is its digest: `validate` and `plan --out` print it.
     #[arg(long, value_name = "DIGEST", requires = "plan", conflicts_with = "policy")]
     pub expect_policy: Option<PolicyDigest>,
+    /// Apply without asking. Needed where there is no terminal, unless PLAN is given.
+    #[arg(short, long)]
+    pub yes: bool,
     #[command(flatten)]
     pub place: AwsArgs,
     #[command(flatten)]
