@@ -621,7 +621,7 @@ class TestExplain:
 
     def test_an_image_in_the_recycle_bin(self, account: Account, rules: str) -> None:
         account.load(web_fleet())
-        image_steward(account, "apply", "--policy", rules)
+        image_steward(account, "apply", "--yes", "--policy", rules)
         done = image_steward(account, "explain", ami(5), "--policy", rules)
         assert done.returncode == DONE, done.stderr
         assert "It is in the Recycle Bin: web-5" in done.stdout
@@ -736,7 +736,7 @@ class TestInterrupt:
             }
         )
         rules = write(Path(rules), without_cap())
-        process = start(account, "apply", "--policy", rules)
+        process = start(account, "apply", "--yes", "--policy", rules)
         wait_until(lambda: count(account, "DeregisterImage") >= 60)
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=60)
@@ -755,7 +755,7 @@ class TestInterrupt:
         assert "DeleteSnapshot" not in [call["action"] for call in account.calls()]
         assert "Snapshots skipped (interrupted)." in said
         # The next run does the rest.
-        again = image_steward(account, "apply", "--policy", rules)
+        again = image_steward(account, "apply", "--yes", "--policy", rules)
         assert again.returncode == DONE, again.stdout
         assert image_ids(account.fleet()) == {ami(1), ami(2)}
 

@@ -42,29 +42,56 @@ pub fn restored_text(all: &[Restored]) -> String {
     text
 }
 
+/// Where a restored image was: the furthest of the steps that were undone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    RecycleBin,
+    Disabled,
+    Deprecated,
+    Expired,
+}
+
+impl Origin {
+    fn of(restored: &Restored) -> Self {
+        let did = |is_it: fn(&RestoreStep) -> bool| restored.done.iter().any(is_it);
+        if did(|step| matches!(step, RestoreStep::ImageRecovered)) {
+            return Self::RecycleBin;
+        }
+        if did(|step| matches!(step, RestoreStep::Enabled)) {
+            return Self::Disabled;
+        }
+        let is_date = |step: &RestoreStep| {
+            matches!(
+                step,
+                RestoreStep::DeprecationCancelled | RestoreStep::DeprecationRestored { .. }
+            )
+        };
+        if did(is_date) { Self::Deprecated } else { Self::Expired }
+    }
+}
+
 /// How many images were restored from where, in one sentence.
 pub fn restored_summary(all: &[Restored]) -> String {
-    let with = |status| move |one: &&Restored| one.status == status;
-    let restored: Vec<&Restored> = all.iter().filter(with(RestoreStatus::Restored)).collect();
-    let did = |step: fn(&RestoreStep) -> bool| {
-        restored.iter().filter(|one| one.done.iter().any(step)).count()
+    let with = |status| all.iter().filter(move |one| one.status == status);
+    let from = |wanted: From| {
+        with(RestoreStatus::Restored).filter(|one| Origin::of(one) == wanted).count()
     };
-    let recycled = did(|step| matches!(step, RestoreStep::ImageRecovered));
-    let enabled = restored.iter().filter(|one| {
-        one.done.contains(&RestoreStep::Enabled) && !one.done.contains(&RestoreStep::ImageRecovered)
-    });
-    let stay_disabled =
-        all.iter().filter(|one| matches!(one.problem, Some(RestoreProblem::NotEnabled { .. })));
+    let not_enabled =
+        |one: &&Restored| matches!(one.problem, Some(RestoreProblem::NotEnabled { .. }));
+    let is_untouched = |one: &&Restored| one.problem.is_none() && one.not_shared.is_empty();
     let parts = [
-        (recycled, "from the Recycle Bin"),
-        (enabled.count(), "enabled"),
-        (stay_disabled.count(), "still disabled"),
+        (from(Origin::RecycleBin), "from the Recycle Bin"),
+        (from(Origin::Disabled), "enabled"),
+        (from(Origin::Deprecated), "no longer deprecated"),
+        (from(Origin::Expired), "no longer expired"),
+        (all.iter().filter(not_enabled).count(), "still disabled"),
         (all.iter().filter(|one| !one.not_shared.is_empty()).count(), "not shared again"),
-        (all.iter().filter(with(RestoreStatus::Untouched)).count(), "not expired"),
-        (all.iter().filter(with(RestoreStatus::Gone)).count(), "gone"),
-        (all.iter().filter(with(RestoreStatus::Failed)).count(), "failed"),
+        (with(RestoreStatus::Untouched).filter(is_untouched).count(), "not expired"),
+        (with(RestoreStatus::Gone).count(), "gone"),
+        (with(RestoreStatus::Failed).count(), "failed"),
     ];
-    let done = format!("{} of {} restored", thousands(restored.len()), counted(all.len(), "image"));
+    let restored = with(RestoreStatus::Restored).count();
+    let done = format!("{} of {} restored", thousands(restored), counted(all.len(), "image"));
     sentence(&done, parts)
 }
 
