@@ -52,10 +52,10 @@ use TimeInputError as Error;
 
 /// A time as a person types it: a date, a time, a word such as `yesterday`, or a duration from now.
 #[derive(Debug, Clone)]
-pub struct TimeInput(Kind);
+pub struct TimeInput(TypedTime);
 
 #[derive(Debug, Clone)]
-enum Kind {
+enum TypedTime {
     Moment(Timestamp),
     Day(Date),
     Now,
@@ -71,21 +71,21 @@ impl FromStr for TimeInput {
     fn from_str(text: &str) -> Result<Self, Error> {
         let text = text.trim();
         let kind = match text.to_ascii_lowercase().as_str() {
-            "now" => Some(Kind::Now),
-            "yesterday" => Some(Kind::Today(-1)),
-            "today" => Some(Kind::Today(0)),
-            "tomorrow" => Some(Kind::Today(1)),
+            "now" => Some(TypedTime::Now),
+            "yesterday" => Some(TypedTime::Today(-1)),
+            "today" => Some(TypedTime::Today(0)),
+            "tomorrow" => Some(TypedTime::Today(1)),
             _ => None,
         };
-        let moment = || moment(text).map(Kind::Moment);
+        let moment = || moment(text).map(TypedTime::Moment);
         // Of a text with a time of day, the parser of dates takes the date.
-        let day = || text.parse::<Date>().ok().map(Kind::Day);
+        let day = || text.parse::<Date>().ok().map(TypedTime::Day);
         if let Some(kind) = kind.or_else(moment).or_else(day) {
             return Ok(Self(kind));
         }
         match span(text) {
             Err(Error::NotDuration) => Err(Error::NotTime),
-            other => other.map(Kind::Duration).map(Self),
+            other => other.map(TypedTime::Duration).map(Self),
         }
     }
 }
@@ -137,11 +137,11 @@ impl TimeInput {
     /// is its beginning.
     pub fn as_now(&self, now: Timestamp) -> Result<Timestamp, Error> {
         match &self.0 {
-            Kind::Moment(at) => Ok(*at),
-            Kind::Now => Ok(now),
-            Kind::Day(day) => beginning(*day),
-            Kind::Today(offset) => beginning(day_from(now, *offset)?),
-            Kind::Duration(span) => after(now, *span),
+            TypedTime::Moment(at) => Ok(*at),
+            TypedTime::Now => Ok(now),
+            TypedTime::Day(day) => beginning(*day),
+            TypedTime::Today(offset) => beginning(day_from(now, *offset)?),
+            TypedTime::Duration(span) => after(now, *span),
         }
     }
 
@@ -149,7 +149,7 @@ impl TimeInput {
     pub fn as_past(&self, now: Timestamp) -> Result<Timestamp, Error> {
         let at = match &self.0 {
             // `12h ago` is what `12h` means here; `+12h` cannot be told from it.
-            Kind::Duration(span) => after(now, -span.abs())?,
+            TypedTime::Duration(span) => after(now, -span.abs())?,
             _ => self.as_now(now)?,
         };
         if at > now { Err(Error::InFuture(at)) } else { Ok(at) }
@@ -160,10 +160,10 @@ impl TimeInput {
     pub fn as_end(&self, now: Timestamp) -> Result<EndInput, Error> {
         let today = day_from(now, 0)?;
         let end = match &self.0 {
-            Kind::Day(day) => EndInput::Day(*day),
-            Kind::Today(offset) => EndInput::Day(day_from(now, *offset)?),
-            Kind::Duration(span) => return DurationInput(*span).as_end(now),
-            Kind::Moment(_) | Kind::Now => EndInput::Moment(self.as_now(now)?),
+            TypedTime::Day(day) => EndInput::Day(*day),
+            TypedTime::Today(offset) => EndInput::Day(day_from(now, *offset)?),
+            TypedTime::Duration(span) => return DurationInput(*span).as_end(now),
+            TypedTime::Moment(_) | TypedTime::Now => EndInput::Moment(self.as_now(now)?),
         };
         let is_past = match end {
             EndInput::Day(day) => day < today,

@@ -587,7 +587,7 @@ class TestExplain:
             f"instance/{INSTANCE} (found in instances)",
             "last = 2   does not hold: it is number 8, which is 6 too far down",
             "is wanted again",
-            "image-steward:keep",
+            f"image-steward keep {ami(8)}",
             f"image-steward restore {ami(8)}",
         ):
             assert part in said, said
@@ -736,7 +736,7 @@ class TestInterrupt:
             }
         )
         rules = write(Path(rules), without_cap())
-        process = start(account, "apply", "--yes", "--policy", rules)
+        process = start(account, "apply", "--yes", "--verbose", "--policy", rules)
         wait_until(lambda: count(account, "DeregisterImage") >= 60)
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=60)

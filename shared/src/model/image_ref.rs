@@ -29,9 +29,9 @@ pub enum ParseImageRefError {
     /// It is empty.
     #[error("expected an image id (ami-…) or the name of an image")]
     Empty,
-    /// It is the id of a snapshot.
-    #[error("this is a snapshot id; expected an image id (ami-…) or the name of an image")]
-    Snapshot,
+    /// It is the id of a snapshot or an instance.
+    #[error("this is not an image id; expected ami-… or the name of an image")]
+    OtherId,
 }
 
 impl FromStr for ImageRef {
@@ -41,10 +41,16 @@ impl FromStr for ImageRef {
         match text.parse::<ImageId>() {
             Ok(id) => Ok(Self::Id(id)),
             Err(_) if text.trim().is_empty() => Err(ParseImageRefError::Empty),
-            Err(_) if text.parse::<SnapshotId>().is_ok() => Err(ParseImageRefError::Snapshot),
+            Err(_) if is_other_id(text) => Err(ParseImageRefError::OtherId),
             Err(_) => Ok(Self::Name(text.to_owned())),
         }
     }
+}
+
+/// Whether it is the id of a snapshot or an instance, and hardly a name.
+fn is_other_id(text: &str) -> bool {
+    let rest = ["snap-", "i-"].iter().find_map(|prefix| text.strip_prefix(prefix));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 impl fmt::Display for ImageRef {
@@ -75,11 +81,13 @@ mod tests {
     fn an_id_is_an_id_and_anything_else_a_name() {
         let image = |text: &str| text.parse::<ImageRef>();
         assert_eq!(image("ami-0123"), Ok(ImageRef::Id("ami-0123".parse().unwrap())));
-        for name in ["web-1", "AMI-0123", "ami_0123", "golden (2026)", "ami-"] {
+        for name in ["web-1", "AMI-0123", "ami_0123", "golden (2026)", "ami-", "i-web", "snap-x"] {
             assert_eq!(image(name), Ok(ImageRef::Name(name.to_owned())));
         }
         assert_eq!(image(" "), Err(ParseImageRefError::Empty));
-        assert_eq!(image("snap-0123"), Err(ParseImageRefError::Snapshot));
+        for other in ["snap-0123", "i-0123"] {
+            assert_eq!(image(other), Err(ParseImageRefError::OtherId));
+        }
         let snapshot = ResourceRef::Snapshot("snap-0123".parse().unwrap());
         assert_eq!("snap-0123".parse(), Ok(snapshot));
         assert_eq!("web-1".parse(), Ok(ResourceRef::Image(ImageRef::Name("web-1".to_owned()))));

@@ -44,14 +44,14 @@ pub fn restored_text(all: &[Restored]) -> String {
 
 /// Where a restored image was: the furthest of the steps that were undone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Origin {
+enum RestoredFrom {
     RecycleBin,
     Disabled,
     Deprecated,
     Expired,
 }
 
-impl Origin {
+impl RestoredFrom {
     fn of(restored: &Restored) -> Self {
         let did = |is_it: fn(&RestoreStep) -> bool| restored.done.iter().any(is_it);
         if did(|step| matches!(step, RestoreStep::ImageRecovered)) {
@@ -73,17 +73,17 @@ impl Origin {
 /// How many images were restored from where, in one sentence.
 pub fn restored_summary(all: &[Restored]) -> String {
     let with = |status| all.iter().filter(move |one| one.status == status);
-    let from = |wanted: From| {
-        with(RestoreStatus::Restored).filter(|one| Origin::of(one) == wanted).count()
+    let from = |wanted: RestoredFrom| {
+        with(RestoreStatus::Restored).filter(|one| RestoredFrom::of(one) == wanted).count()
     };
     let not_enabled =
         |one: &&Restored| matches!(one.problem, Some(RestoreProblem::NotEnabled { .. }));
     let is_untouched = |one: &&Restored| one.problem.is_none() && one.not_shared.is_empty();
     let parts = [
-        (from(Origin::RecycleBin), "from the Recycle Bin"),
-        (from(Origin::Disabled), "enabled"),
-        (from(Origin::Deprecated), "no longer deprecated"),
-        (from(Origin::Expired), "no longer expired"),
+        (from(RestoredFrom::RecycleBin), "from the Recycle Bin"),
+        (from(RestoredFrom::Disabled), "enabled"),
+        (from(RestoredFrom::Deprecated), "no longer deprecated"),
+        (from(RestoredFrom::Expired), "no longer expired"),
         (all.iter().filter(not_enabled).count(), "still disabled"),
         (all.iter().filter(|one| !one.not_shared.is_empty()).count(), "not shared again"),
         (with(RestoreStatus::Untouched).filter(is_untouched).count(), "not expired"),

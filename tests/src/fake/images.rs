@@ -47,7 +47,7 @@ impl ImageReader for Fake {
         }
         let own = inner.state.images.values();
         let own = own.filter(|one| one.owner_id.as_ref() == Some(&self.account));
-        let named = own.filter(|one| names.iter().any(|name| **name == *one.name));
+        let named = own.filter(|one| one.name.as_ref().is_some_and(|name| names.contains(name)));
         let found = named.map(|one| one.seen_by(&self.account)).collect();
         Ok(in_hash_order(found, |image| image.image_id.as_str()))
     }
