@@ -56,12 +56,10 @@ fn world(count: usize) -> Inventory {
         tags: [("image-steward:image", format!("ami-{n:017x}"))].into_iter().collect(),
         ..Snapshot::new(format!("snap-{n:017x}").parse().unwrap())
     });
-    let references = (0..count).step_by(10).map(|n| Reference {
-        image_id: format!("ami-{n:017x}").parse().unwrap(),
-        kind: ReferenceKind::Instance,
-        version: None,
-        arn: format!("arn:aws:ec2:eu-central-1:123456789012:instance/i-{n:017x}").into(),
-        stale: false,
+    let references = (0..count).step_by(10).map(|n| {
+        let arn = format!("arn:aws:ec2:eu-central-1:123456789012:instance/i-{n:017x}");
+        let image_id = format!("ami-{n:017x}").parse().unwrap();
+        Reference::new(image_id, ReferenceKind::Instance, arn)
     });
     Inventory {
         account: "123456789012".parse().unwrap(),

@@ -22,6 +22,56 @@ pub fn counted(count: impl ToString, unit: &str) -> String {
     format!("{count} {unit}{plural}")
 }
 
+/// A rank: `1st`, `2nd`, `3rd`, `11th`.
+pub fn ordinal(number: u32) -> String {
+    let ending = match (number % 10, number % 100) {
+        (_, 11..=13) => "th",
+        (1, _) => "st",
+        (2, _) => "nd",
+        (3, _) => "rd",
+        _ => "th",
+    };
+    format!("{}{ending}", thousands(number))
+}
+
+/// A word as a shell takes it: in quotes where it needs them.
+pub(crate) fn shell_word(word: &str) -> String {
+    let is_plain = |character: char| {
+        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '/' | ':')
+    };
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
+    }
+}
+
+/// How many columns `text` takes on a terminal.
+pub(crate) fn width(text: &str) -> usize {
+    textwrap::core::display_width(text)
+}
+
+/// `text` in at most `max` columns: where that is not all, its middle is an ellipsis. Names differ
+/// most at their ends.
+pub(crate) fn excerpt_middle(text: &str, max: usize) -> String {
+    if width(text) <= max {
+        return text.to_owned();
+    }
+    let room = max.saturating_sub(1);
+    let fitting = |characters: &mut dyn Iterator<Item = char>, room: usize| {
+        let mut part = String::new();
+        for character in characters {
+            if width(&part) + width(character.encode_utf8(&mut [0; 4])) > room {
+                break;
+            }
+            part.push(character);
+        }
+        part
+    };
+    let end = fitting(&mut text.chars().rev(), room.div_ceil(2));
+    let begin = fitting(&mut text.chars(), room - width(&end));
+    format!("{begin}…{}", end.chars().rev().collect::<String>())
+}
+
 /// The time from `from` to `to` in whole days, or in whole hours below two days: `36 hours`,
 /// `12 days`.
 pub fn hours_or_days(from: Timestamp, to: Timestamp) -> String {
@@ -97,6 +147,28 @@ mod tests {
             (counted(1, "image"), counted(2_000, "image")),
             ("1 image".into(), "2,000 images".into())
         );
+    }
+
+    #[test]
+    fn ranks_have_their_endings() {
+        let found = [1, 2, 3, 4, 11, 12, 13, 21, 101, 112, 1_003].map(ordinal);
+        assert_eq!(
+            found,
+            [
+                "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "101st", "112th",
+                "1,003rd"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_name_is_cut_in_its_middle_to_the_columns_that_there_are() {
+        assert_eq!(excerpt_middle("golden-web-arm64", 16), "golden-web-arm64");
+        assert_eq!(excerpt_middle("golden-web-arm64", 11), "golde…arm64");
+        assert_eq!(excerpt_middle("golden-web-arm64", 1), "…");
+        for max in 1..12 {
+            assert!(width(&excerpt_middle("漢字漢字漢字-é́x", max)) <= max, "{max}");
+        }
     }
 
     #[test]

@@ -23,7 +23,7 @@ from binaries import binary
 from harness import FUNCTIONS, ROOT
 
 ROLES = {name: name.title().replace("-", "") + "Role" for name in FUNCTIONS}
-READING = {"plan", "explain", "report", "simulate", "inventory", "init"}
+READING = {"plan", "explain", "report", "simulate", "inventory", "init", "stale"}
 # What `permissions` is asked for, and the commands that it has to be enough for.
 PERMISSIONS = {
     "plan": READING,

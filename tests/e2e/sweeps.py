@@ -72,17 +72,21 @@ def command(request: pytest.FixtureRequest, account: Account, tmp_path: Path) ->
 
 
 class Planner:
-    """`image-steward plan` under a policy."""
+    """`image-steward plan` and `stale` under a policy."""
 
     def __init__(self, account: Account, directory: Path) -> None:
         self._account = account
         self._file = directory / "planned.toml"
 
     def run(self, policy: str, *arguments: str) -> Any:
+        """The finished process of `plan`."""
+        return self.command("plan", policy, *arguments)
+
+    def command(self, command: str, policy: str, *arguments: str) -> Any:
         """The finished process."""
         self._file.write_text(policy)
         return image_steward(
-            self._account, "plan", "--policy", str(self._file), *arguments
+            self._account, command, "--policy", str(self._file), *arguments
         )
 
     def decisions(self, policy: str) -> dict[str, dict[str, Any]]:

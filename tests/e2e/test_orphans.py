@@ -224,10 +224,10 @@ class TestMarked:
     ) -> None:
         account.load(small_fleet(snapshots=[orphan()]))
         said = planner.run(DELETES).stdout
-        assert f"{snap(70)} mark; why: orphan of {GONE}" in said
-        assert "1 kept: 1 orphaned, 1 orphans_stay" in planner.run(REPORTS).stdout
+        assert f"{snap(70)} mark: orphan of {GONE}" in said
+        assert "1 kept (1 orphaned, 1 orphans stay)" in planner.run(REPORTS).stdout
         said = planner.run(REPORTS, "--all").stdout
-        kept = f"{snap(70)} keep; why: orphan of {GONE}; the policy has no [orphans]"
+        kept = f"{snap(70)} keep: orphan of {GONE}; the policy has no [orphans]"
         assert kept in said
 
 
@@ -377,7 +377,7 @@ retire = { delete_snapshots_after = "12d" }
         one = tagged_snapshot(70, 70) | {"description": ""}
         account.load(small_fleet(snapshots=[one]))
         said = planner.run(REPORTS, "--all").stdout
-        assert f"{snap(70)} keep; why: its description does not say" in said
+        assert f"{snap(70)} keep: its description does not say" in said
 
 
 class TestUnread:

@@ -48,7 +48,10 @@ fn image(decision: &Decision) -> String {
         reasons,
         expired_at,
         next,
+        deregister_at: _,
         snapshots,
+        size_gib: _,
+        shared_with: _,
     } = decision;
     let next = next.map(|Next { action, at }| format!("{}@{}", show(&action), show(&at)));
     line(&[

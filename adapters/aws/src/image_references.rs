@@ -112,7 +112,7 @@ fn reference_of(reference: ImageReference) -> Result<Reference, CloudError> {
         Some(other) => ReferenceKind::Other(other.as_str().into()),
         None => ReferenceKind::Other("unknown".into()),
     };
-    Ok(Reference { image_id, kind, arn: arn.into(), version: None, stale: false })
+    Ok(Reference::new(image_id, kind, arn))
 }
 
 #[cfg(test)]

@@ -114,8 +114,11 @@ impl Aws {
         let image_id = image.parse().map_err(|cause| {
             bad_answer(ApiCall::DescribeInstances, format!("the image of instance {id}: {cause}"))
         })?;
-        let arn = self.arn("ec2", &format!("instance/{id}")).into();
+        let arn = self.arn("ec2", &format!("instance/{id}"));
+        let name = instance.tags().iter().find(|tag| tag.key() == Some("Name"));
+        let name = name.and_then(|tag| tag.value()).filter(|name| !name.is_empty());
         let kind = ReferenceKind::Instance;
-        Ok(Some(Reference { image_id, kind, arn, version: None, stale: false }))
+        let name = name.map(Into::into);
+        Ok(Some(Reference { name, ..Reference::new(image_id, kind, arn) }))
     }
 }

@@ -70,8 +70,8 @@ fn configuration_of(configuration: LaunchConfiguration) -> Result<NamedConfigura
         let user = || format!("launch configuration {name}");
         snapshots.extend(snapshots_in(CALL, &text, user)?);
     }
-    let arn = configuration.launch_configuration_arn.unwrap_or_else(|| name.clone()).into();
+    let arn = configuration.launch_configuration_arn.unwrap_or_else(|| name.clone());
     let kind = ReferenceKind::LaunchConfiguration;
-    let reference = Reference { image_id, kind, arn, version: None, stale: false };
+    let reference = Reference::new(image_id, kind, arn);
     Ok(NamedConfiguration { name, reference, snapshots })
 }

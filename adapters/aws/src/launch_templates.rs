@@ -39,6 +39,7 @@ pub(super) struct Templates {
 /// The versions of one template that were read.
 #[derive(Debug, Default)]
 struct LaunchTemplateInfo {
+    name: Option<String>,
     default: Option<i64>,
     /// By number.
     versions: BTreeMap<i64, Version>,
@@ -60,6 +61,8 @@ struct Version {
 pub(super) struct VersionRead<'a> {
     /// The template's id.
     pub(super) id: &'a str,
+    /// The template's name.
+    pub(super) name: Option<&'a str>,
     pub(super) number: i64,
     /// The number, with what else the version is called.
     pub(super) label: String,
@@ -109,8 +112,9 @@ impl Templates {
             let message = "a version came without its template's id or its number".to_owned();
             return Err(bad_answer(ApiCall::DescribeLaunchTemplateVersions, message));
         };
-        if let Some(name) = version.launch_template_name {
-            self.ids.insert(name, id.clone());
+        let name = version.launch_template_name;
+        if let Some(name) = &name {
+            self.ids.insert(name.clone(), id.clone());
         }
         let lacks = |what: &str| {
             let message = format!("version {number} of launch template {id} came without {what}");
@@ -137,6 +141,7 @@ impl Templates {
         if is_default {
             template.default = Some(number);
         }
+        template.name = name.or(template.name.take());
         let image = data.image_id;
         template.versions.insert(number, Version { problem, image, snapshots });
         Ok(())
@@ -172,9 +177,11 @@ impl Templates {
     /// It was neither read nor found not to exist: which image it means is unknown.
     pub(super) fn version(&self, key: &VersionKey) -> Result<Option<VersionRead<'_>>, CloudError> {
         if let Some((id, number, version)) = self.find(key) {
-            let label = self.by_id.get(id).map(|template| template.label(number));
+            let template = self.by_id.get(id);
+            let label = template.map(|template| template.label(number));
             let label = label.unwrap_or_else(|| number.to_string());
-            return Ok(Some(version.read(id, number, label)));
+            let name = template.and_then(|template| template.name.as_deref());
+            return Ok(Some(version.read(id, name, number, label)));
         }
         if self.gone.contains(key) {
             return Ok(None);
@@ -210,18 +217,25 @@ impl Templates {
     /// Every version that was read, by the template's id and the version's number.
     pub(super) fn iter(&self) -> impl Iterator<Item = VersionRead<'_>> {
         self.by_id.iter().flat_map(|(id, template)| {
-            template
-                .versions
-                .iter()
-                .map(move |(number, version)| version.read(id, *number, template.label(*number)))
+            let name = template.name.as_deref();
+            let versions = template.versions.iter();
+            versions.map(move |(number, version)| {
+                version.read(id, name, *number, template.label(*number))
+            })
         })
     }
 }
 
 impl Version {
-    fn read<'a>(&'a self, id: &'a str, number: i64, label: String) -> VersionRead<'a> {
+    fn read<'a>(
+        &'a self,
+        id: &'a str,
+        name: Option<&'a str>,
+        number: i64,
+        label: String,
+    ) -> VersionRead<'a> {
         let (image, snapshots) = (self.image.as_deref(), self.snapshots.as_slice());
-        VersionRead { id, number, label, problem: self.problem.as_ref(), image, snapshots }
+        VersionRead { id, name, number, label, problem: self.problem.as_ref(), image, snapshots }
     }
 }
 

@@ -35,6 +35,7 @@ type SourceResults = Vec<(Source, Result<Vec<Reference>, CloudError>)>;
 /// A template version that names an image.
 struct TemplateUse<'a> {
     id: &'a str,
+    name: Option<&'a str>,
     number: i64,
     label: String,
     image_id: ImageId,
@@ -219,10 +220,10 @@ impl Aws {
                 }
                 named => named.map_err(|error| error.in_template(version.id))?,
             };
-            let (id, number) = (version.id, version.number);
+            let (id, name, number) = (version.id, version.name, version.number);
             found.extend(named.into_iter().map(|image_id| {
                 let label = version.label.clone();
-                TemplateUse { id, number, label, image_id }
+                TemplateUse { id, name, number, label, image_id }
             }));
         }
         Ok(found)
@@ -245,13 +246,15 @@ impl Aws {
     /// The references by templates; stale are those that are not among the `named`, if it is
     /// known which are named.
     fn by_templates(&self, uses: Vec<TemplateUse<'_>>, named: Option<&Named>) -> Vec<Reference> {
-        let found = uses.into_iter().map(|TemplateUse { id, number, label, image_id }| Reference {
-            image_id,
-            kind: ReferenceKind::LaunchTemplate,
-            arn: self.template_arn(id).into(),
-            version: Some(label.into()),
-            stale: named.is_some_and(|named| !named.has(id, number)),
-        });
+        let found =
+            uses.into_iter().map(|TemplateUse { id, name, number, label, image_id }| Reference {
+                image_id,
+                kind: ReferenceKind::LaunchTemplate,
+                arn: self.template_arn(id).into(),
+                version: Some(label.into()),
+                stale: named.is_some_and(|named| !named.has(id, number)),
+                name: name.map(Into::into),
+            });
         found.collect()
     }
 
@@ -286,8 +289,8 @@ impl Aws {
                 named.extend(self.images_behind(images, *call, text, || arn.clone()).await?);
             }
             found.extend(named.into_iter().map(|image_id| {
-                let (kind, arn) = (kind.clone(), arn.as_str().into());
-                Reference { image_id, kind, arn, version: None, stale: false }
+                let (kind, arn) = (kind.clone(), arn.as_str());
+                Reference::new(image_id, kind, arn)
             }));
         }
         Ok(found)
@@ -362,12 +365,8 @@ mod tests {
 
     #[test]
     fn a_configuration_without_a_group_is_stale_where_the_groups_are_known() {
-        let reference = |name: &str| Reference {
-            image_id: "ami-1".parse().unwrap(),
-            kind: ReferenceKind::LaunchConfiguration,
-            arn: name.into(),
-            version: None,
-            stale: false,
+        let reference = |name: &str| {
+            Reference::new("ami-1".parse().unwrap(), ReferenceKind::LaunchConfiguration, name)
         };
         let configuration = |name: &str| NamedConfiguration {
             name: name.to_owned(),
@@ -398,13 +397,8 @@ mod tests {
 
     #[test]
     fn a_group_that_names_nothing_may_have_a_configuration_of_its_own_name() {
-        let reference = Reference {
-            image_id: "ami-1".parse().unwrap(),
-            kind: ReferenceKind::LaunchConfiguration,
-            arn: "arn".into(),
-            version: None,
-            stale: false,
-        };
+        let kind = ReferenceKind::LaunchConfiguration;
+        let reference = Reference::new("ami-1".parse().unwrap(), kind, "arn");
         let configuration =
             NamedConfiguration { name: "web".to_owned(), reference, snapshots: Vec::new() };
         for (name, is_guess, is_known) in

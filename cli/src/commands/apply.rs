@@ -71,7 +71,7 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
         false => None,
     };
     let due = shown.as_ref().map(|(plan, _)| plan);
-    show_plan(&plan, due, output.format, asks, context)?;
+    show_plan(&plan, due, &policy, (asks, output.format), context)?;
     let is_empty = due.is_some_and(|due| !changes(&plan, due));
     if asks && !is_empty && !confirm(context)? {
         return Ok(Exit::Failed);
@@ -123,11 +123,12 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
 fn show_plan(
     plan: &Plan,
     snapshots: Option<&SnapshotPlan>,
-    format: Format,
-    asks: bool,
+    policy: &Policy,
+    (asks, format): (bool, Format),
     context: &Context,
 ) -> Result<(), CommandError> {
-    let text = report::plan_text(plan, snapshots, &Rows::Changes, context.style);
+    let text =
+        report::plan_text(plan, snapshots, Some(policy), &Rows::Changes.into(), context.style);
     context.progress.pause(|| match format {
         Format::Table => print(&text),
         Format::Json => {
@@ -201,7 +202,7 @@ async fn run_saved(
     } else {
         let FreshPlan { images: plan, snapshots: fresh } = saved.agreed(fresh);
         if asks && changes(&plan, &fresh) {
-            show_plan(&plan, Some(&fresh), format, asks, context)?;
+            show_plan(&plan, Some(&fresh), &policy, (asks, format), context)?;
             if !confirm(context)? {
                 return Ok(Exit::Failed);
             }

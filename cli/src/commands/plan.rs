@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use serde::Serialize;
+use steward::plan::Plan;
 use steward::plan::reason::Reason;
 use steward::plan::snapshots::SnapshotDecision;
-use steward::plan::{Decision, Plan};
 use steward::policy::{Policy, PolicyDigest};
-use steward::report::{self, Rows};
+use steward::report::{self, CostedDecision, CostedPlan, Price, Rows};
 use steward::saved_plan::SavedPlan;
 
 use crate::args::{self, ListFormat};
@@ -23,7 +23,7 @@ use crate::outcome::{CommandError, Exit};
 #[derive(Serialize)]
 struct Planned<'a> {
     #[serde(flatten)]
-    plan: &'a Plan,
+    plan: CostedPlan<'a>,
     marked_snapshots: &'a [SnapshotDecision],
 }
 
@@ -31,7 +31,7 @@ struct Planned<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum JsonLine<'a> {
-    Image(&'a Decision),
+    Image(CostedDecision<'a>),
     Snapshot(&'a SnapshotDecision),
 }
 
@@ -67,14 +67,23 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     }
     match format {
         ListFormat::Json => {
-            print_json(&Planned { plan: &plan, marked_snapshots: &snapshots.decisions })?;
+            let plan = CostedPlan::new(&plan, &plan.decisions);
+            print_json(&Planned { plan, marked_snapshots: &snapshots.decisions })?;
         }
         ListFormat::Jsonl => {
-            let images = plan.decisions.iter().map(JsonLine::Image);
+            let price = Price::in_region(&plan.region);
+            let costed = |one| JsonLine::Image(CostedDecision::new(one, &price));
+            let images = plan.decisions.iter().map(costed);
             print_json_lines(images.chain(snapshots.decisions.iter().map(JsonLine::Snapshot)))?;
         }
         ListFormat::Table => {
-            print(&report::plan_text(&plan, Some(&snapshots), &rows, context.style))?;
+            print(&report::plan_text(
+                &plan,
+                Some(&snapshots),
+                Some(&policy),
+                &rows.into(),
+                context.style,
+            ))?;
         }
     }
     if let Some(out) = &out {

@@ -1,7 +1,8 @@
 //! `stale`: the references that nothing seems to need.
 
 use serde::Serialize;
-use steward::report;
+use steward::model::TemplateVersions;
+use steward::report::{self, Stale, StaleResource};
 
 use super::plan::exit_of;
 use crate::args::{self, ListFormat};
@@ -13,23 +14,30 @@ use crate::outcome::{CommandError, Exit};
 /// The references that nothing seems to need.
 #[derive(Serialize)]
 struct StaleReferences {
-    stale: Vec<report::Stale>,
+    stale: Vec<Stale>,
+    /// What keeps those images, and how it is deleted.
+    resources: Vec<StaleResource>,
 }
 
 /// Runs `stale`.
 pub async fn run(arguments: args::StaleArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::StaleArgs { policy, world, format } = arguments;
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
-    let policy = read_policy(&policy.policy)?;
+    let mut policy = read_policy(&policy.policy)?;
+    // To be shown, not to be decided by: nothing is removed here.
+    policy.safety.template_versions = TemplateVersions::All;
     let mut loaded = load(world, &policy, &[], context).await?;
     let found = report::stale(&loaded.plan).into_iter().map(|one| one.image_id);
     loaded.ask_about(&found.collect::<Vec<_>>(), &policy, context).await;
     context.progress.end();
     let stale = report::stale(&loaded.plan);
     match format {
-        ListFormat::Json => print_json(&StaleReferences { stale })?,
+        ListFormat::Json => {
+            let resources = report::stale_resources(&stale, &loaded.plan.region);
+            print_json(&StaleReferences { stale, resources })?;
+        }
         ListFormat::Jsonl => print_json_lines(stale)?,
-        ListFormat::Table => print(&context.style.wrapped(&report::stale_text(&loaded.plan)))?,
+        ListFormat::Table => print(&report::stale_text(&loaded.plan, context.style))?,
     }
     Ok(exit_of(&loaded.plan, context))
 }

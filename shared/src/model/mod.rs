@@ -34,7 +34,7 @@ pub(crate) use permission::for_others;
 pub use permission::join_permissions;
 pub use permission::{LaunchPermission, VolumePermission};
 pub use recycle_bin::{Recyclable, RecycledImage, RecycledSnapshot, RetentionRule};
-pub(crate) use reference::ArnAndVersion;
+pub(crate) use reference::{ArnAndVersion, ResourceText, short_id};
 pub use reference::{
     ComputeEnvironments, IgnoredTemplate, Reference, ReferenceKind, ReferenceScope,
     SnapshotReference, TemplateVersions,

@@ -28,6 +28,17 @@ pub struct Reference {
     /// use, because a person or a program may launch an instance from it at any time.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stale: bool,
+    /// What people call that resource, where its ARN does not say: the name of a launch template, or
+    /// the `Name` tag of an instance. Only for display.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
+}
+
+impl Reference {
+    /// The resource `arn` of this kind uses an image; without a version and a name.
+    pub fn new(image_id: ImageId, kind: ReferenceKind, arn: impl Into<Arc<str>>) -> Self {
+        Self { image_id, kind, arn: arn.into(), version: None, stale: false, name: None }
+    }
 }
 
 /// Something that names a snapshot directly, not through an image that the snapshot backs.
@@ -105,6 +116,64 @@ impl fmt::Display for ArnAndVersion<'_> {
     }
 }
 
+impl ReferenceKind {
+    /// The kind in words, for example `launch template`.
+    pub(crate) fn words(&self) -> String {
+        match self {
+            Self::Other(word) => word.to_string(),
+            Self::SsmParameter => "SSM parameter".to_owned(),
+            Self::AutoScalingGroup => "Auto Scaling group".to_owned(),
+            Self::SpotFleet => "Spot Fleet".to_owned(),
+            Self::SpotRequest => "Spot request".to_owned(),
+            known => known.to_string().replace('_', " "),
+        }
+    }
+}
+
+/// A resource that uses an image or a snapshot, as text shows it: `launch template web
+/// (lt-0123456789abcdef0) v8`. Untrusted text, because names are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ResourceText<'a> {
+    pub(crate) kind: &'a ReferenceKind,
+    pub(crate) arn: &'a str,
+    pub(crate) version: Option<&'a str>,
+    pub(crate) name: Option<&'a str>,
+}
+
+impl fmt::Display for ResourceText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, arn, version, name } = self;
+        f.write_str(&kind.words())?;
+        match (name.filter(|name| !name.is_empty()), short_id(arn)) {
+            (Some(name), id) if name != id => write!(f, " {name} ({id})")?,
+            (_, id) => write!(f, " {id}")?,
+        }
+        version.map_or(Ok(()), |version| write!(f, " v{version}"))
+    }
+}
+
+/// What an ARN calls its resource: the id or the name without the type, `i-0123456789abcdef0` or
+/// `/golden/web`; the whole text if it is no ARN.
+pub(crate) fn short_id(arn: &str) -> &str {
+    let Some(resource) = arn.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4))
+    else {
+        return arn;
+    };
+    for name in ["autoScalingGroupName/", "launchConfigurationName/"] {
+        if let Some((_, name)) = resource.split_once(name) {
+            return name;
+        }
+    }
+    match resource.split_once('/') {
+        // The names of parameters begin with a slash, or are no paths.
+        Some(("parameter", name)) if name.contains('/') => {
+            resource.strip_prefix("parameter").unwrap_or(name)
+        }
+        Some((_, id)) if !id.is_empty() => id,
+        _ => resource,
+    }
+}
+
 /// How much of each launch template is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TemplateVersions {
@@ -164,6 +233,53 @@ mod tests {
     use strum::IntoEnumIterator;
 
     use super::*;
+
+    #[test]
+    fn resources_are_shown_by_what_people_call_them() {
+        let text = |kind: ReferenceKind, place: &str, version, name| {
+            let arn = format!("arn:aws:{place}");
+            ResourceText { kind: &kind, arn: &arn, version, name }.to_string()
+        };
+        let of = |kind, place| text(kind, place, None, None);
+        assert_eq!(
+            text(
+                ReferenceKind::LaunchTemplate,
+                "ec2:eu-central-1:123456789012:launch-template/lt-1",
+                Some("8 ($Default)"),
+                Some("web")
+            ),
+            "launch template web (lt-1) v8 ($Default)"
+        );
+        assert_eq!(
+            of(ReferenceKind::Instance, "ec2:eu-central-1:123456789012:instance/i-1"),
+            "instance i-1"
+        );
+        assert_eq!(
+            of(ReferenceKind::SsmParameter, "ssm:eu-central-1:123456789012:parameter/golden/web"),
+            "SSM parameter /golden/web"
+        );
+        assert_eq!(
+            of(ReferenceKind::SsmParameter, "ssm:eu-central-1:123456789012:parameter/golden"),
+            "SSM parameter golden"
+        );
+        assert_eq!(
+            of(
+                ReferenceKind::AutoScalingGroup,
+                "autoscaling:eu-central-1:123456789012:autoScalingGroup:0:autoScalingGroupName/a/b"
+            ),
+            "Auto Scaling group a/b"
+        );
+        assert_eq!(
+            of(
+                ReferenceKind::ImageRecipe,
+                "imagebuilder:eu-central-1:123456789012:image-recipe/web/1.0.0"
+            ),
+            "image recipe web/1.0.0"
+        );
+        let odd = ReferenceKind::Other("tomorrow:Thing".into());
+        let odd = ResourceText { kind: &odd, arn: "web", version: None, name: Some("") };
+        assert_eq!(odd.to_string(), "tomorrow:Thing web");
+    }
 
     #[test]
     fn kinds_are_in_the_order_of_their_names() {

@@ -23,6 +23,7 @@ pub mod snapshots;
 mod steps;
 mod summary;
 pub mod undo;
+mod uses;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -34,8 +35,8 @@ use keep::FamilyRank;
 use matching::Cutoffs;
 pub(crate) use name_prefix::{NameParts, name_prefix};
 use notes::Note;
+use protect::Recovery;
 pub(crate) use protect::not_enabled;
-use protect::{Recovery, Uses};
 use reason::Reason;
 pub use refusal::Refusal;
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,7 @@ use steps::TaggedSnapshots;
 pub(crate) use steps::{FAILED_AFTER, Times};
 pub use summary::Summary;
 use undo::Undo;
+use uses::{ReferencesTo, Uses};
 
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Inventory, Reference, Region, SnapshotFate, SnapshotId,
@@ -91,8 +93,19 @@ pub struct Decision {
     pub expired_at: Option<Timestamp>,
     /// The step after that, and when it is due.
     pub next: Option<Next>,
+    /// When it is deregistered at the earliest, under this policy; absent for an image that is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deregister_at: Option<Timestamp>,
     /// The snapshots that back it.
     pub snapshots: Box<[SnapshotId]>,
+    /// The size in GiB of the volumes of those, as far as it is known: an upper bound on what they
+    /// take. What several images share counts for each of them. Absent when no size is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size_gib: Option<u32>,
+    /// How many accounts, organizations and other grantees may launch it; absent when that was not
+    /// read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared_with: Option<u32>,
 }
 
 /// What applying a plan does about an image.
@@ -249,7 +262,7 @@ impl Plan {
                 Action::Keep | Action::Wait | Action::Rescue(_) => {}
             }
         }
-        self.summary = Summary::of(&self.decisions, inventory);
+        self.summary = Summary::measure(&mut self.decisions, inventory);
     }
 }
 
@@ -325,7 +338,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let mut decisions: Vec<Decision> = steps.into_iter().map(|step| step.decision).collect();
     steps::assign_snapshots(&mut decisions, inventory, policy, &facts.recovery, now);
     debug_assert_eq!(decisions.len(), inventory.images.len());
-    let summary = Summary::of(&decisions, inventory);
+    let summary = Summary::measure(&mut decisions, inventory);
     Plan {
         account: inventory.account.clone(),
         region: inventory.region.clone(),
@@ -445,7 +458,8 @@ pub fn recheck(
     now: Timestamp,
 ) -> Vec<Reason> {
     let references: Vec<&Reference> = references.iter().collect();
-    let mut kept = protect::protections(image, account, &references, policy, now);
+    let references = ReferencesTo::new(&references);
+    let mut kept = protect::protections(image, account, references, policy, now);
     let rule = matching::rule_of(image, policy, &Cutoffs::of_rules(policy, now));
     match rule.and_then(|index| policy.rules.get(index)) {
         Some(rule) if Some(&rule.name) == decision.rule.as_ref() => {

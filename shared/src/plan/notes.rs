@@ -152,7 +152,7 @@ impl fmt::Display for Note {
             ),
             Self::KeepDateInvalid { key, value, resources } => write!(
                 f,
-                "the tag {key} has the value {value}, which is not a date such as 2026-12-24, and excludes permanently; on {}",
+                "the tag {key} has the value `{value}`, which is not a date such as 2026-12-24, and excludes permanently; on {}",
                 named(resources)
             ),
         }
@@ -325,7 +325,7 @@ mod tests {
     #[test]
     fn notes_stand_above_the_decisions() {
         let plan = noted(IMAGE, "", POLICY);
-        let text = plan_text(&plan, None, &Rows::Changes, OutputStyle::Plain);
+        let text = plan_text(&plan, None, None, &Rows::Changes.into(), OutputStyle::Plain);
         let lines: Vec<_> = text.lines().take(4).collect();
         assert_eq!(lines[0], "note: rule db: no image matches");
         assert!(lines[1].starts_with("note: the tag IMAGE-STEWARD:KEEP has no effect"), "{text}");
@@ -376,7 +376,7 @@ mod tests {
         let policy = format!("{POLICY}[safety]\npinned = [{}]\n", pins.join(", "));
         let plan = noted(IMAGE, "", &policy);
         assert_eq!(plan.notes.len(), 32);
-        let text = plan_text(&plan, None, &Rows::Changes, OutputStyle::Plain);
+        let text = plan_text(&plan, None, None, &Rows::Changes.into(), OutputStyle::Plain);
         assert!(text.contains("note: 12 more; --format json has all"), "{text}");
     }
 }

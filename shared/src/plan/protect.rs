@@ -6,32 +6,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::reason::{Manager, NotEnabled, Reason, Unrecoverable};
 use super::undo::{claims_disabling, enables, permissions_to_restore, permissions_to_save};
+use super::uses::ReferencesTo;
 use crate::model::{
-    AccountId, Image, ImageId, ImageState, Inventory, KeepTag, LaunchPermission, Recyclable,
-    Reference, RetentionRule, SnapshotId, TagNames, Tags,
+    AccountId, Image, ImageState, Inventory, KeepTag, LaunchPermission, Recyclable, RetentionRule,
+    SnapshotId, TagNames, Tags,
 };
 use crate::policy::{Check, Policy, Safety, SharedImages};
-
-/// The references to each image, sorted.
-pub(super) struct Uses<'a>(HashMap<&'a ImageId, Vec<&'a Reference>>);
-
-impl<'a> Uses<'a> {
-    pub(super) fn of(inventory: &'a Inventory) -> Self {
-        let mut uses: HashMap<&ImageId, Vec<&Reference>> = HashMap::new();
-        for reference in &inventory.references {
-            uses.entry(&reference.image_id).or_default().push(reference);
-        }
-        for references in uses.values_mut() {
-            references.sort();
-            references.dedup();
-        }
-        Self(uses)
-    }
-
-    pub(super) fn of_image(&self, image: &ImageId) -> &[&'a Reference] {
-        self.0.get(image).map_or(&[], Vec::as_slice)
-    }
-}
 
 /// Whether the account that was read owns `image`.
 pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
@@ -42,7 +22,7 @@ pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
 pub(super) fn protections(
     image: &Image,
     account: &AccountId,
-    references: &[&Reference],
+    references: ReferencesTo<'_>,
     policy: &Policy,
     now: Timestamp,
 ) -> Vec<Reason> {
@@ -65,12 +45,7 @@ pub(super) fn protections(
     if policy.safety.pinned.binary_search(&image.image_id).is_ok() {
         reasons.push(Reason::Pinned);
     }
-    reasons.extend(references.iter().map(|reference| Reason::InUse {
-        kind: reference.kind.clone(),
-        arn: reference.arn.clone(),
-        version: reference.version.clone(),
-        stale: reference.stale,
-    }));
+    reasons.extend(references.reasons());
     let with = shared_with(image, policy);
     // What could not be given back is not taken, whatever the policy says.
     let is_unknown = with.iter().any(|one| matches!(one, LaunchPermission::Unknown(_)));
@@ -119,6 +94,14 @@ fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
     with.sort();
     with.dedup();
     with
+}
+
+/// How many accounts and other grantees may launch `image`; `None` when that was not read.
+pub(super) fn grantees(image: &Image) -> Option<u32> {
+    let permissions = image.launch_permissions.as_ref()?;
+    let listed = permissions.contains(&LaunchPermission::Everyone);
+    let public = usize::from(image.public && !listed);
+    u32::try_from(permissions.len() + public).ok()
 }
 
 /// What the Recycle Bin could restore.

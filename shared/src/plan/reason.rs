@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::period::Period;
 use crate::model::{
-    AccountId, ArnAndVersion, ImageState, LaunchPermission, ReferenceKind, is_false,
+    AccountId, ImageState, LaunchPermission, ReferenceKind, ResourceText, is_false,
     join_permissions,
 };
 use crate::text_fmt::date;
@@ -63,6 +63,9 @@ pub enum Reason {
         /// Nothing that was read launches instances from it; see [`Reference::stale`](crate::model::Reference::stale).
         #[serde(default, skip_serializing_if = "is_false")]
         stale: bool,
+        /// What people call it, where its ARN does not say; see [`Reference::name`](crate::model::Reference::name).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<Arc<str>>,
     },
     /// Other accounts or groups may launch it.
     Shared {
@@ -138,6 +141,9 @@ pub enum Reason {
         rank: u32,
         /// How many images the family has.
         of: u32,
+        /// How many of the newest the rule keeps, if it says so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        last: Option<u32>,
     },
     /// Its creation failed; such an image is deregistered after a day.
     Failed {
@@ -260,10 +266,11 @@ impl fmt::Display for Reason {
                 note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
             Self::Pinned => f.write_str("pinned by the policy"),
-            Self::InUse { kind, arn, version, stale } => {
-                let resource = ArnAndVersion(arn, version.as_deref());
-                let unused = if *stale { ", which no group uses" } else { "" };
-                write!(f, "in use: {kind} {resource}{unused}")
+            Self::InUse { kind, arn, version, stale, name } => {
+                let (version, name) = (version.as_deref(), name.as_deref());
+                let resource = ResourceText { kind, arn, version, name };
+                let unused = if *stale { ", used by no group" } else { "" };
+                write!(f, "in use: {resource}{unused}")
             }
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::SharingNotRestored { with } => write!(
@@ -295,7 +302,10 @@ impl fmt::Display for Reason {
             Self::Monthly(period) => write!(f, "monthly {period}"),
             Self::Yearly(period) => write!(f, "yearly {period}"),
             Self::Tag { key, value } => write!(f, "tag {key}={value}"),
-            Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
+            Self::Expired { rank, of, last: None } => write!(f, "expired: number {rank} of {of}"),
+            Self::Expired { rank, of, last: Some(last) } => {
+                write!(f, "expired: number {rank} of {of} (keeps the last {last})")
+            }
             Self::Failed { created_at } => write!(f, "failed {}", date(*created_at)),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::PermissionsTooLong { characters, most } => write!(

@@ -3,7 +3,7 @@
 use foldhash::{HashMap, HashMapExt, HashSet};
 use jiff::{SignedDuration, Timestamp};
 
-use super::protect::{Recovery, is_ours, not_enabled};
+use super::protect::{self, Recovery, is_ours, not_enabled};
 use super::reason::Reason;
 use super::snapshots::{SnapshotReason, attributed_to, protections_of};
 use super::undo::{
@@ -82,7 +82,10 @@ pub(super) fn decide(
             reasons: kept,
             expired_at: None,
             next: None,
+            deregister_at: None,
             snapshots: image.snapshots.clone(),
+            size_gib: None,
+            shared_with: protect::grantees(image),
         },
         instead: None,
     };
@@ -141,11 +144,13 @@ fn expire(
         step.decision.reasons.push(Reason::AgeUnknown);
         return;
     };
-    step.decision.reasons = vec![Reason::Expired { rank, of }];
+    step.decision.reasons =
+        vec![Reason::Expired { rank, of, last: (rule.keep.last > 0).then_some(rule.keep.last) }];
     let tagged = expired_at_tag(image, &policy.tag_names);
     let since = tagged.unwrap_or(now);
     step.decision.expired_at = Some(since);
     let times = Times::of(image, &rule.retire, since, policy, now);
+    step.decision.deregister_at = Some(times.deregister);
     let resting = if tagged.is_some() { Action::Wait } else { Action::Expire };
     let lesser = match times.deprecate {
         Some(at) if at <= now => {
@@ -302,6 +307,7 @@ fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
     let due = created_at.checked_add(FAILED_AFTER).unwrap_or(Timestamp::MAX);
     let next = Next { action: Step::Deregister, at: due };
     step.decision.next = Some(next);
+    step.decision.deregister_at = Some(due);
     step.decision.action = Action::Wait;
     if due <= now {
         step.instead = Some(Box::new((Action::Wait, next)));

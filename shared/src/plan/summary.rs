@@ -1,11 +1,11 @@
 //! The counts of a plan.
 
-use foldhash::{HashSet, HashSetExt};
+use foldhash::{HashMap, HashMapExt};
 use serde::{Deserialize, Serialize};
 
 use super::reason::Reason;
 use super::{Action, Decision};
-use crate::model::{Inventory, Snapshot, SnapshotId};
+use crate::model::{Inventory, SnapshotId};
 
 /// The counts of a plan, in images unless said otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,56 +30,104 @@ pub struct Summary {
     /// for those that another image uses which is kept: an upper bound on what retiring them frees.
     #[serde(default)]
     pub expired_gib: u64,
-    /// How many of those snapshots have a size that is not known: they count as nothing.
+    /// Those that are expired, whatever their step: what this policy removes sooner or later, deferred
+    /// ones included.
+    #[serde(default)]
+    pub expired_total: usize,
+    /// Those that no rule matches.
+    #[serde(default)]
+    pub uncovered: usize,
+    /// The size in GiB of the snapshots of all images.
+    #[serde(default)]
+    pub images_gib: u64,
+    /// The part of it that only images use which no rule matches.
+    #[serde(default)]
+    pub uncovered_gib: u64,
+    /// How many of the snapshots of expired images have a size that is not known: they count as nothing.
     #[serde(default)]
     pub sizes_unknown: usize,
 }
 
+/// What the decisions say about one snapshot.
+#[derive(Default)]
+struct SnapshotUse {
+    size_gib: Option<u32>,
+    /// Whether an image uses it that is deregistered now.
+    goes: bool,
+    /// Whether an image uses it that is expired.
+    expired: bool,
+    /// Whether an image uses it that is kept.
+    kept: bool,
+    /// Whether an image uses it that no rule matches.
+    uncovered: bool,
+    /// Whether an image uses it that a rule matches.
+    covered: bool,
+}
+
 impl Summary {
-    /// The counts of these decisions.
-    pub(super) fn of(decisions: &[Decision], inventory: &Inventory) -> Self {
+    /// The counts of these decisions, in which the sizes are filled in.
+    pub(super) fn measure(decisions: &mut [Decision], inventory: &Inventory) -> Self {
         let mut summary = Self { images: decisions.len(), ..Self::default() };
-        let mut going: HashSet<&SnapshotId> = HashSet::new();
-        for decision in decisions {
-            summary.in_use += usize::from(decision.is_in_use());
-            if decision.reasons.iter().any(|reason| matches!(reason, Reason::Deferred { .. })) {
-                summary.deferred += 1;
+        let mut uses: HashMap<&SnapshotId, SnapshotUse> =
+            HashMap::with_capacity(inventory.snapshots.len());
+        for snapshot in &inventory.snapshots {
+            let size_gib = snapshot.size_gib;
+            uses.insert(&snapshot.snapshot_id, SnapshotUse { size_gib, ..SnapshotUse::default() });
+        }
+        for decision in decisions.iter_mut() {
+            let sizes = decision.snapshots.iter().filter_map(|id| uses.get(id)?.size_gib);
+            decision.size_gib = sizes.reduce(u32::saturating_add);
+        }
+        for decision in decisions.iter() {
+            summary.count(decision);
+            let (stays, covered) = (decision.action.stays(), decision.rule.is_some());
+            for snapshot in &decision.snapshots {
+                let used = uses.entry(snapshot).or_default();
+                used.kept |= stays;
+                used.expired |= !stays;
+                used.covered |= covered;
+                used.uncovered |= !covered;
             }
-            match &decision.action {
-                Action::Keep => summary.keep += 1,
-                Action::Wait => summary.wait += 1,
-                Action::Expire => summary.expire += 1,
-                Action::Deprecate { .. } => summary.deprecate += 1,
-                Action::Disable { .. } => summary.disable += 1,
-                Action::Rescue(_) => summary.rescue += 1,
-                Action::Deregister { removal } => {
-                    summary.deregister += 1;
-                    going.extend(&removal.snapshots);
+            if let Action::Deregister { removal } = &decision.action {
+                for snapshot in &removal.snapshots {
+                    uses.entry(snapshot).or_default().goes = true;
                 }
             }
         }
-        let snapshots = |stay: bool| {
-            let images = decisions.iter().filter(move |one| one.action.stays() == stay);
-            images.flat_map(|one| &one.snapshots)
-        };
-        let expired_images = summary.images - summary.keep - summary.rescue;
-        let mut expired: HashSet<&SnapshotId> = HashSet::with_capacity(expired_images);
-        expired.extend(snapshots(false));
-        for kept in snapshots(true) {
-            expired.remove(kept);
-        }
-        summary.snapshots = going.len();
-        summary.sizes_unknown = expired.len();
-        for Snapshot { snapshot_id, size_gib, .. } in &inventory.snapshots {
-            let Some(size_gib) = *size_gib else { continue };
-            if going.contains(snapshot_id) {
-                summary.snapshots_gib += u64::from(size_gib);
+        for used in uses.values() {
+            let gib = used.size_gib.map_or(0, u64::from);
+            if used.goes {
+                summary.snapshots += 1;
+                summary.snapshots_gib += gib;
             }
-            if expired.contains(snapshot_id) {
-                summary.expired_gib += u64::from(size_gib);
-                summary.sizes_unknown -= 1;
+            if used.expired && !used.kept {
+                summary.expired_gib += gib;
+                summary.sizes_unknown += usize::from(used.size_gib.is_none());
+            }
+            if used.covered || used.uncovered {
+                summary.images_gib += gib;
+            }
+            if used.uncovered && !used.covered {
+                summary.uncovered_gib += gib;
             }
         }
         summary
+    }
+
+    fn count(&mut self, decision: &Decision) {
+        self.in_use += usize::from(decision.is_in_use());
+        self.uncovered += usize::from(decision.rule.is_none());
+        self.expired_total += usize::from(!decision.action.stays());
+        let deferred = |reason: &Reason| matches!(reason, Reason::Deferred { .. });
+        self.deferred += usize::from(decision.reasons.iter().any(deferred));
+        match &decision.action {
+            Action::Keep => self.keep += 1,
+            Action::Wait => self.wait += 1,
+            Action::Expire => self.expire += 1,
+            Action::Deprecate { .. } => self.deprecate += 1,
+            Action::Disable { .. } => self.disable += 1,
+            Action::Rescue(_) => self.rescue += 1,
+            Action::Deregister { .. } => self.deregister += 1,
+        }
     }
 }

@@ -1,10 +1,12 @@
 //! Reports for people. The JSON forms are the types' own.
 
 pub mod explain;
+mod family_name;
 mod metrics;
 mod opt_out;
 pub mod page;
 mod plan;
+mod plan_json;
 mod price;
 mod references;
 mod restored;
@@ -13,11 +15,13 @@ mod style;
 
 use std::fmt::Write as _;
 
+pub use family_name::{family_name, family_values};
 pub use metrics::{NAMESPACE, metrics};
 pub use opt_out::opt_out_text;
-pub use plan::{Rows, notes_text, plan_text};
+pub use plan::{GroupBy, Listing, Rows, SortBy, family_names, notes_text, plan_text};
+pub use plan_json::{CostedDecision, CostedPlan};
 pub use price::{Price, Usd};
-pub use references::{Stale, stale, stale_text};
+pub use references::{Stale, StaleReference, StaleResource, stale, stale_resources, stale_text};
 pub use restored::{is_listed, preview_text, restored_summary, restored_text};
 pub use simulation::{compared_text, simulation_text};
 pub use style::{Colours, OutputStyle};

@@ -202,7 +202,7 @@ fn row(
     let mut references = Vec::new();
     for reason in &decision.reasons {
         match reason {
-            Reason::InUse { kind, arn, version, stale } => {
+            Reason::InUse { kind, arn, version, stale, name: _ } => {
                 let kind = strings.place(&kind.to_string());
                 let resource = ArnAndVersion(arn, version.as_deref()).to_string();
                 let resource = strings.place(&resource);

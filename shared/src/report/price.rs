@@ -64,6 +64,21 @@ impl fmt::Display for Price {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usd(f64);
 
+impl Usd {
+    /// The amount as a number, in USD, to whole cents.
+    pub fn amount(self) -> f64 {
+        (self.0 * 100.0).round() / 100.0
+    }
+
+    /// The amount for a sentence: whole dollars, rounded up, from ten dollars on.
+    pub fn about(self) -> String {
+        if self.0 < 10.0 {
+            return self.to_string();
+        }
+        format!("USD {}", thousands(format!("{:.0}", self.0.ceil())))
+    }
+}
+
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cents = format!("{:.2}", self.0);
@@ -102,5 +117,8 @@ mod tests {
         let price = Price { usd_per_gib_month: 0.05, ..price("us-east-1") };
         assert_eq!(price.of(123_456).to_string(), "USD 6,172.80");
         assert_eq!(price.of(0).to_string(), "USD 0.00");
+        assert_eq!(price.of(123_456).about(), "USD 6,173");
+        assert_eq!(price.of(199).about(), "USD 9.95");
+        assert!((price.of(33).amount() - 1.65).abs() < f64::EPSILON);
     }
 }

@@ -64,6 +64,14 @@ impl OutputStyle {
         matches!(self, Self::Terminal { .. })
     }
 
+    /// The width in columns; `None` where there is no limit.
+    pub(super) fn width(self) -> Option<usize> {
+        match self {
+            Self::Plain | Self::Terminal { width: usize::MAX, .. } => None,
+            Self::Terminal { width, .. } => Some(width),
+        }
+    }
+
     /// Whether `line` fits into one line behind so many characters.
     pub(super) fn has_room_for(self, indent: usize, line: &str) -> bool {
         match self {

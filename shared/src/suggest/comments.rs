@@ -123,7 +123,7 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
         );
         if deepest_of_most + 2 < *deepest {
             reach += &format!(
-                " Nine in ten of those in use are among the newest {deepest_of_most}: `image-steward plan --stale` \
+                " Nine in ten of those in use are among the newest {deepest_of_most}: `image-steward stale` \
                  lists what holds old ones that nothing seems to need, and `last` could be lower."
             );
         }

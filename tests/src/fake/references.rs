@@ -314,7 +314,7 @@ pub(super) fn arn(state: &State, service: &str, resource: &str) -> String {
 }
 
 fn reference(image_id: ImageId, kind: ReferenceKind, arn: String) -> Reference {
-    Reference { image_id, kind, arn: arn.into(), version: None, stale: false }
+    Reference::new(image_id, kind, arn)
 }
 
 fn in_order(references: Vec<Reference>) -> Vec<Reference> {

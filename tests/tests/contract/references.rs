@@ -17,7 +17,7 @@ const SECRET: &str = "correct-horse-battery";
 
 /// A reference, as `IMAGE KIND ARN`, and ` version VERSION` if it has one.
 pub(crate) fn line(reference: &Reference) -> String {
-    let Reference { image_id, kind, arn, version, stale: _ } = reference;
+    let Reference { image_id, kind, arn, version, stale: _, name: _ } = reference;
     let version = version.as_ref().map(|version| format!(" version {version}"));
     format!("{image_id} {kind} {arn}{}", version.unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{ArnAndVersion, ImageId, ReferenceKind, VolumePermission, join_permissions};
+use crate::model::{ImageId, ReferenceKind, ResourceText, VolumePermission, join_permissions};
 use crate::plan::reason::Manager;
 use crate::text_fmt::minute;
 
@@ -201,7 +201,8 @@ impl fmt::Display for SnapshotReason {
             Self::Locked => f.write_str("locked"),
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::NamedBy { kind, arn, version } => {
-                write!(f, "named by {kind} {}", ArnAndVersion(arn, version.as_deref()))
+                let version = version.as_deref();
+                write!(f, "named by {}", ResourceText { kind, arn, version, name: None })
             }
             Self::PermissionsUnread { error } => {
                 write!(f, "sharing permissions could not be read: {error}")

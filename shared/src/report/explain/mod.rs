@@ -68,6 +68,9 @@ pub struct CitedReference {
     /// Its version; see [`Reference::version`](crate::model::Reference::version).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Arc<str>>,
+    /// What people call it; see [`Reference::name`](crate::model::Reference::name).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
     /// Nothing that was read launches instances from it.
     pub stale: bool,
     /// The source that tells of this kind; `None` for a kind that this version does not know.
@@ -142,7 +145,7 @@ fn counted_with<'a>(
 }
 
 fn found(reason: &Reason) -> Option<CitedReference> {
-    let Reason::InUse { kind, arn, version, stale } = reason else { return None };
+    let Reason::InUse { kind, arn, version, stale, name } = reason else { return None };
     let source = match kind {
         ReferenceKind::Instance => Some(Source::Instances),
         // Only our own listing reports the version; the provider's response does not.
@@ -160,7 +163,7 @@ fn found(reason: &Reason) -> Option<CitedReference> {
         ReferenceKind::Other(_) => None,
     };
     let (kind, arn, version) = (kind.clone(), arn.clone(), version.clone());
-    Some(CitedReference { kind, arn, version, stale: *stale, source })
+    Some(CitedReference { kind, arn, version, name: name.clone(), stale: *stale, source })
 }
 
 /// Whether the reason holds before any rule is asked.

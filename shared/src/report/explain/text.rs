@@ -4,7 +4,10 @@ use std::fmt::Write as _;
 
 use super::{CitedReference, Explanation, Milestone, RuleOutcome, Verdict, When, restore_command};
 use crate::collect::{DeleteAfter, Remnant, RemnantLocation, Remnants};
-use crate::model::{AccountRegion, ArnAndVersion, ImageId, Region, Source, TagNames, Unread};
+use crate::model::{
+    AccountRegion, Image, ImageId, LaunchPermission, Region, ResourceText, Source, TagNames,
+    Unread, join_permissions,
+};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Next, WHOLE_RULE};
 use crate::report::price::Price;
@@ -186,6 +189,7 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
         Some(owner) => format!("owned by account {owner}; this is {account}, {region}"),
         None => format!("owner unknown; this is {account}, {region}"),
     });
+    lines.push(sharing(image));
     if let Some(launched) = image.last_launched_at {
         lines.push(format!("last launched {}, as EC2 says", minute(launched)));
     }
@@ -213,6 +217,23 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
     lines
 }
 
+/// With whom the image is shared, if that was read.
+fn sharing(image: &Image) -> String {
+    match (&image.launch_permissions, &image.launch_permissions_unread) {
+        (Some(with), _) if with.is_empty() => "shared with nobody".to_owned(),
+        (Some(with), _) => {
+            let is_account = |one: &LaunchPermission| matches!(one, LaunchPermission::Account(_));
+            let kind = if with.iter().all(is_account) { "account" } else { "grantee" };
+            let count = counted(with.len(), kind);
+            printable(&format!("shared with {count}: {}", join_permissions(with, ", ")))
+        }
+        (None, Some(error)) => {
+            format!("with whom it is shared could not be read: {}", printable(error))
+        }
+        (None, None) => "with whom it is shared was not read".to_owned(),
+    }
+}
+
 fn family(explanation: &Explanation) -> String {
     match (&explanation.decision.rule, &explanation.decision.family, explanation.rank) {
         (Some(rule), Some(family), Some((rank, size))) => {
@@ -229,17 +250,17 @@ fn family(explanation: &Explanation) -> String {
 
 fn references(explanation: &Explanation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
-    for CitedReference { kind, arn, version, stale, source } in &explanation.references {
-        let stale =
-            if *stale { ", which nothing that was read launches instances from" } else { "" };
+    for CitedReference { kind, arn, version, name, stale, source } in &explanation.references {
+        let stale = if *stale { ", used by no group" } else { "" };
         let source = match source {
             // The other sources are listings.
             Some(Source::ImageReferences) => "EC2 itself was asked".to_owned(),
             Some(source) => format!("found in {source}"),
             None => "found in the inventory".to_owned(),
         };
-        let resource = ArnAndVersion(arn, version.as_deref());
-        lines.push(printable(&format!("{kind} {resource}{stale} ({source})")));
+        let (version, name) = (version.as_deref(), name.as_deref());
+        let resource = ResourceText { kind, arn, version, name };
+        lines.push(printable(&format!("{resource}{stale} ({source}): {arn}")));
     }
     if lines.is_empty() {
         lines.push("nothing that was read".to_owned());

@@ -1,0 +1,352 @@
+//! The families of a plan, so many rows of each that the whole fits on a screen.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+
+use super::rows::{self, Columns, RowContext};
+use super::{Rows, short};
+use crate::plan::reason::Reason;
+use crate::plan::{Action, Decision, Next, Plan};
+use crate::report::family_name::family_name;
+use crate::report::style::Tone;
+use crate::text_fmt::{counted, date, printable, thousands};
+
+/// What a default plan may take, in lines, with what stands above and below the families.
+const SCREEN: usize = 56;
+/// How many rows of each family are tried, the most first.
+const ROWS: [usize; 12] = [usize::MAX, 50, 30, 20, 14, 10, 7, 5, 3, 2, 1, 0];
+/// The maximum number of families that a line names.
+const MAX_NAMED: usize = 12;
+
+/// A family of a plan, as far as it is listed.
+pub(super) struct FamilyRows<'a> {
+    pub(super) name: String,
+    all: Vec<&'a Decision>,
+    shown: Vec<&'a Decision>,
+}
+
+/// What the families look like together.
+pub(super) struct FamilyText {
+    pub(super) lines: Vec<String>,
+    /// How many images that a step is due for have no row.
+    pub(super) left_out: usize,
+}
+
+/// The families in the order of the plan, with those of their images that `rows` lists.
+pub(super) fn families<'a>(plan: &'a Plan, rows: &Rows) -> Vec<FamilyRows<'a>> {
+    let mut places = HashMap::new();
+    let mut families: Vec<FamilyRows<'a>> = Vec::new();
+    for decision in &plan.decisions {
+        let place =
+            *places.entry((&decision.rule, &decision.family)).or_insert_with(|| families.len());
+        if place == families.len() {
+            let name = name_of(decision);
+            families.push(FamilyRows { name, all: Vec::new(), shown: Vec::new() });
+        }
+        let Some(family) = families.get_mut(place) else { continue };
+        family.all.push(decision);
+        if rows.shows(decision) {
+            family.shown.push(decision);
+        }
+    }
+    if let Rows::Families(names) = rows {
+        families.retain(|family| names.contains(&family.name));
+    }
+    families
+}
+
+/// What people call the family that `decision` is in.
+pub(super) fn name_of(decision: &Decision) -> String {
+    match (&decision.rule, &decision.family) {
+        (Some(rule), Some(family)) => printable(&family_name(rule, family)),
+        (Some(rule), None) => format!("{} · no family", printable(rule)),
+        (None, _) => "not covered".to_owned(),
+    }
+}
+
+/// The families of the plan. `taken` lines are written above and below them.
+pub(super) fn family_text(
+    plan: &Plan,
+    rows: &Rows,
+    taken: usize,
+    context: RowContext<'_>,
+) -> FamilyText {
+    let families = families(plan, rows);
+    if *rows != Rows::Changes {
+        let mut lines = Vec::new();
+        for family in families.iter().filter(|one| !one.shown.is_empty()) {
+            lines.extend(family.lines(usize::MAX, true, context));
+            lines.push(String::new());
+        }
+        return FamilyText { lines, left_out: 0 };
+    }
+    let room = SCREEN.saturating_sub(taken);
+    let mut tried = ROWS.iter().map(|limit| folded(&families, *limit, usize::MAX, context));
+    match tried.find(|text| text.lines.len() <= room) {
+        Some(text) => text,
+        // More families than lines: those that would free the most.
+        None => folded(&families, 0, room / 2, context),
+    }
+}
+
+/// The families with at most `limit` rows each, those that look alike folded; at most `most` of
+/// those that change.
+fn folded(
+    families: &[FamilyRows<'_>],
+    limit: usize,
+    most: usize,
+    context: RowContext<'_>,
+) -> FamilyText {
+    let mut text = FamilyText { lines: Vec::new(), left_out: 0 };
+    // By rule and by what happens to their images, in the order in which each comes first.
+    let mut alike: Vec<(Alike, Vec<&FamilyRows<'_>>)> = Vec::new();
+    let mut places: HashMap<Alike, usize> = HashMap::new();
+    for family in families.iter().filter(|one| !one.shown.is_empty()) {
+        let alike_key = family.alike();
+        let place = *places.entry(alike_key.clone()).or_insert_with(|| alike.len());
+        match alike.get_mut(place) {
+            Some((_, kin)) => kin.push(family),
+            None => alike.push((alike_key, vec![family])),
+        }
+    }
+    if alike.len() > most {
+        alike.sort_by_key(|(_, kin)| {
+            std::cmp::Reverse(kin.iter().map(|one| one.gib()).sum::<u64>())
+        });
+        let left: Vec<_> = alike.split_off(most).into_iter().flat_map(|(_, kin)| kin).collect();
+        let images = left.iter().map(|one| one.shown.len()).sum::<usize>();
+        text.left_out += images;
+        write_alike(&mut text, &alike, limit, context);
+        let images = counted(images, "image");
+        let count = families_counted(left.len());
+        text.paragraph(0, &format!("{count} more, with {images} to change"), context);
+        text.lines.push(String::new());
+    } else {
+        write_alike(&mut text, &alike, limit, context);
+    }
+    idle_families(&mut text, families, context);
+    text
+}
+
+fn write_alike(
+    text: &mut FamilyText,
+    alike: &[(Alike, Vec<&FamilyRows<'_>>)],
+    limit: usize,
+    context: RowContext<'_>,
+) {
+    for (_, kin) in alike {
+        let [first, others @ ..] = kin.as_slice() else { continue };
+        text.lines.extend(first.lines(limit, false, context));
+        let hidden = first.shown.len().saturating_sub(limit);
+        text.left_out += hidden;
+        if !others.is_empty() {
+            text.left_out += others.iter().map(|one| one.shown.len()).sum::<usize>();
+            let names = others.iter().map(|one| one.short_name().to_owned()).collect();
+            let count = families_counted(others.len());
+            text.paragraph(2, &format!("{count} like this: {}", named(names)), context);
+        }
+        text.lines.push(String::new());
+    }
+}
+
+/// The families in which nothing changes: a line for each rule.
+fn idle_families(text: &mut FamilyText, families: &[FamilyRows<'_>], context: RowContext<'_>) {
+    let mut rules: Vec<(&Option<_>, Vec<&FamilyRows<'_>>)> = Vec::new();
+    for family in families.iter().filter(|one| one.shown.is_empty()) {
+        let Some(first) = family.all.first() else { continue };
+        match rules.iter_mut().find(|(rule, _)| **rule == first.rule) {
+            Some((_, kin)) => kin.push(family),
+            None => rules.push((&first.rule, vec![family])),
+        }
+    }
+    for (rule, kin) in &rules {
+        let all = kin.iter().flat_map(|one| &one.all);
+        let words = all.map(|one| one.reasons.iter().map(Reason::kind).collect());
+        let images = counted(kin.iter().map(|one| one.all.len()).sum::<usize>(), "image");
+        let reasons = in_numbers(words);
+        let line = match (rule, kin.as_slice()) {
+            (None, _) => format!("not covered: {images}, all kept: {reasons}"),
+            (Some(_), [one]) => format!("{}: {images}, all kept: {reasons}", one.name),
+            (Some(rule), kin) => {
+                let names = kin.iter().map(|one| one.short_name().to_owned()).collect();
+                let count = families_counted(kin.len());
+                let rule = printable(rule);
+                format!("{rule}: {count} in which nothing changes ({images}): {}", named(names))
+            }
+        };
+        text.paragraph(0, &context.style.tone(Tone::Quiet, &line), context);
+    }
+    if !rules.is_empty() {
+        text.lines.push(String::new());
+    }
+}
+
+fn families_counted(count: usize) -> String {
+    match count {
+        1 => "1 family".to_owned(),
+        count => format!("{} families", thousands(count)),
+    }
+}
+
+fn named(names: Vec<String>) -> String {
+    let more = names.len().saturating_sub(MAX_NAMED);
+    let mut text = names.into_iter().take(MAX_NAMED).collect::<Vec<_>>().join(", ");
+    if more > 0 {
+        let _ = write!(text, " and {} more", thousands(more));
+    }
+    text
+}
+
+impl FamilyText {
+    fn paragraph(&mut self, indent: usize, text: &str, context: RowContext<'_>) {
+        let mut lines = String::new();
+        context.style.paragraph(&mut lines, indent, text);
+        self.lines.extend(lines.lines().map(str::to_owned));
+    }
+}
+
+/// What families of one rule have in common that look alike.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Alike {
+    rule: Option<std::sync::Arc<str>>,
+    images: usize,
+    in_use: usize,
+    /// The kinds of actions with their next steps and dates, and how many images have them.
+    steps: BTreeMap<(&'static str, String), usize>,
+}
+
+/// What all listed images of a family have in common: the action, and when the next step is due.
+struct Common {
+    action: &'static str,
+    then: Option<(String, String)>,
+}
+
+impl FamilyRows<'_> {
+    /// The name without its rule.
+    fn short_name(&self) -> &str {
+        self.name.split_once(" · ").map_or(&self.name, |(_, rest)| rest)
+    }
+
+    /// The GiB of the images that are expired.
+    fn gib(&self) -> u64 {
+        let expired = self.all.iter().filter(|one| !one.action.stays());
+        expired.filter_map(|one| one.size_gib).map(u64::from).sum()
+    }
+
+    fn alike(&self) -> Alike {
+        let mut steps = BTreeMap::new();
+        for decision in &self.shown {
+            let next = decision
+                .next
+                .map(|Next { action, at }| format!("{} {}", <&str>::from(action), date(at)));
+            *steps.entry((decision.action.kind(), next.unwrap_or_default())).or_insert(0) += 1;
+        }
+        Alike {
+            rule: self.all.first().and_then(|one| one.rule.clone()),
+            images: self.all.len(),
+            in_use: self.in_use(),
+            steps,
+        }
+    }
+
+    fn in_use(&self) -> usize {
+        self.all.iter().filter(|one| one.is_in_use()).count()
+    }
+
+    /// What a heading can say once for all rows.
+    fn common(&self, context: RowContext<'_>) -> Option<Common> {
+        let of = |decision: &Decision| {
+            let next = decision.next.filter(|_| !context.refused);
+            let then =
+                next.map(|Next { action, at }| (short::next_step(decision, action), date(at)));
+            (decision.action.kind(), then)
+        };
+        let mut all = self.shown.iter().map(|one| of(one));
+        let (action, then) = all.next()?;
+        all.all(|other| other == (action, then.clone())).then_some(Common { action, then })
+    }
+
+    /// The heading and at most `limit` rows.
+    fn lines(&self, limit: usize, in_full: bool, context: RowContext<'_>) -> Vec<String> {
+        let common = self.common(context).filter(|_| !in_full);
+        let mut lines = Vec::new();
+        let mut heading = String::new();
+        let text = context.style.tone(Tone::Heading, &self.heading(common.as_ref()));
+        context.style.paragraph(&mut heading, 0, &text);
+        lines.extend(heading.lines().map(str::to_owned));
+        let columns = Columns {
+            steps: common.is_none(),
+            told_steps: false,
+            cost: context.style.width().is_none_or(|width| width >= 110),
+            all_reasons: in_full,
+        };
+        let rows: Vec<&Decision> = self.shown.iter().copied().take(limit).collect();
+        lines.extend(rows::lines(&rows, columns, context));
+        let more = self.shown.len().saturating_sub(limit);
+        if more > 0 && limit > 0 {
+            lines.push(format!("    {} more", thousands(more)));
+        }
+        lines
+    }
+
+    fn heading(&self, common: Option<&Common>) -> String {
+        let count = |what: fn(&Decision) -> bool| self.all.iter().filter(|one| what(one)).count();
+        let mut text = format!("{}: {}", self.name, counted(self.all.len(), "image"));
+        let in_use = self.in_use();
+        if in_use > 0 {
+            let _ = write!(text, ", {} in use", thousands(in_use));
+        }
+        let kept = count(|one| one.action == Action::Keep);
+        if kept > 0 {
+            let _ = write!(text, ", {} kept", thousands(kept));
+        }
+        let out = self.all.len() - kept;
+        match common {
+            Some(Common { action, then }) => {
+                let _ = write!(text, ", {} {}", thousands(out), to_do(action));
+                if let Some((step, at)) = then {
+                    let joint = if *action == "wait" { "to" } else { "then" };
+                    let _ = write!(text, ", {joint} {step} from {at}");
+                }
+            }
+            None => {
+                let back = count(|one| matches!(one.action, Action::Rescue(_)));
+                for (count, words) in [(back, "to rescue"), (out - back, "expired")] {
+                    if count > 0 {
+                        let _ = write!(text, ", {} {words}", thousands(count));
+                    }
+                }
+            }
+        }
+        text
+    }
+}
+
+/// What is to be done about images with an action of this kind.
+pub(super) fn to_do(kind: &str) -> String {
+    match kind {
+        "wait" => "waiting".to_owned(),
+        "expire" => "to mark as expired".to_owned(),
+        other => format!("to {other}"),
+    }
+}
+
+/// A word of the JSON as text has it.
+fn spaced(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// How often each word is said, the most frequent first.
+pub(super) fn in_numbers<'a>(said: impl Iterator<Item = BTreeSet<&'a str>>) -> String {
+    let mut counts = BTreeMap::new();
+    for word in said.flatten() {
+        *counts.entry(word).or_insert(0) += 1;
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(word, count)| format!("{} {}", thousands(count), spaced(word)))
+        .collect();
+    words.join(", ")
+}

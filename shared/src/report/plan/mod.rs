@@ -1,0 +1,266 @@
+//! A plan for people: what it comes to, then what happens to which images and why, and the sum of
+//! it in a sentence. On a terminal the default fits on a screen.
+
+mod families;
+mod rows;
+mod short;
+mod sums;
+
+use std::fmt::Write as _;
+
+use families::{family_text, in_numbers};
+use rows::{Columns, RowContext};
+pub use sums::{GroupBy, SortBy};
+
+use super::price::Price;
+use super::step_words;
+use super::style::{OutputStyle, Tone};
+use crate::plan::notes::Note;
+use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan, SnapshotReason};
+use crate::plan::{Action, Decision, Plan};
+use crate::policy::Policy;
+use crate::text_fmt::{counted, printable, thousands};
+
+/// The maximum number of notes above a plan.
+const MAX_NOTES: usize = 20;
+/// How many images a sorted list has, if not all are asked for.
+const MAX_SORTED: usize = 40;
+/// How many snapshots of gone images are listed, if not all are asked for.
+const MAX_SNAPSHOTS: usize = 5;
+
+/// Which images are listed one by one; the others are only counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rows {
+    /// Those that are expired or to be rescued; of many, as many as fit on a screen.
+    Changes,
+    /// All.
+    All,
+    /// Those of these families, by the names that [`family_names`] gives.
+    Families(Vec<String>),
+    /// Those that have a reason of any of these kinds: words of [`Reason::KINDS`](crate::plan::reason::Reason::KINDS).
+    WithReasons(Vec<&'static str>),
+}
+
+impl Rows {
+    /// Whether `decision` is listed.
+    pub fn shows(&self, decision: &Decision) -> bool {
+        match self {
+            Self::Changes => decision.action != Action::Keep,
+            Self::All => true,
+            Self::Families(names) => names.contains(&families::name_of(decision)),
+            Self::WithReasons(words) => {
+                decision.reasons.iter().any(|one| words.contains(&one.kind()))
+            }
+        }
+    }
+}
+
+/// What of a plan is shown, and in which order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listing {
+    /// Which images are listed.
+    pub rows: Rows,
+    /// A list of all images in this order, instead of their families.
+    pub sort: Option<SortBy>,
+    /// A table by this, instead of images.
+    pub by: Option<GroupBy>,
+}
+
+impl From<Rows> for Listing {
+    fn from(rows: Rows) -> Self {
+        Self { rows, sort: None, by: None }
+    }
+}
+
+/// The names of the plan's families, as its text has them, each once.
+pub fn family_names(plan: &Plan) -> Vec<String> {
+    let mut names: Vec<String> = plan.decisions.iter().map(families::name_of).collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// The plan: a refusal and notes first, then a table by rule, the families, what is to be done about
+/// the snapshots of images that are gone, and the sum of it. Ids are never broken or cut. With the
+/// `policy` of the plan the reasons say more.
+pub fn plan_text(
+    plan: &Plan,
+    snapshots: Option<&SnapshotPlan>,
+    policy: Option<&Policy>,
+    listing: &Listing,
+    style: OutputStyle,
+) -> String {
+    let found = snapshots.map_or(&[][..], |snapshots| &snapshots.decisions);
+    if plan.decisions.is_empty() && found.is_empty() && plan.refusal.is_none() {
+        return format!(
+            "No images in account {}, Region {}. Is that the right account and Region?\n",
+            plan.account, plan.region
+        );
+    }
+    let price = Price::in_region(&plan.region);
+    let (now, refused) = (plan.planned_at, plan.refusal.is_some());
+    let context = RowContext { policy, price: &price, now, refused, style };
+    let Listing { rows, sort, by } = listing;
+    let is_excerpt = matches!(rows, Rows::WithReasons(_) | Rows::Families(_));
+    let mut text = String::new();
+    if let Some(refusal) = &plan.refusal {
+        let refusal = format!("Refused: {refusal}.");
+        style.paragraph(&mut text, 0, &style.tone(Tone::Gone, &printable(&refusal)));
+        text.push('\n');
+    }
+    if !is_excerpt {
+        style.paragraph(&mut text, 0, &first_line(plan, &price));
+        text.push('\n');
+    }
+    if !plan.notes.is_empty() && !is_excerpt {
+        text.push_str(&notes_text(&plan.notes, style));
+        text.push('\n');
+    }
+    if !is_excerpt && !plan.decisions.is_empty() {
+        let by_rule = GroupBy::Rule;
+        let table = sums::table(plan, by.as_ref().unwrap_or(&by_rule), *sort, by.is_some(), style);
+        text.push_str(&table);
+        text.push('\n');
+        if let Some(uncovered) = sums::uncovered(plan) {
+            style.paragraph(&mut text, 0, &style.tone(Tone::Heading, &uncovered));
+            text.push('\n');
+        }
+    }
+    let snapshots = if is_excerpt { String::new() } else { snapshots_text(found, rows, style) };
+    let end = end_of(plan, context);
+    match (sort, by) {
+        (_, Some(_)) => {}
+        (Some(sort), None) => text.push_str(&sorted(plan, *sort, rows, context)),
+        (None, None) => {
+            let taken = [&text, &snapshots, &end].map(|part| part.lines().count());
+            let families = family_text(plan, rows, taken.into_iter().sum::<usize>() + 2, context);
+            text.extend(families.lines.iter().map(|line| format!("{line}\n")));
+            if families.left_out > 0 {
+                let left = format!(
+                    "{} have no line here: --all lists all images, --group FAMILY those of a family.",
+                    counted(families.left_out, "expired image")
+                );
+                style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &left));
+                text.push('\n');
+            }
+        }
+    }
+    text + &snapshots + &end
+}
+
+/// Which images the plan is about, and what they cost.
+fn first_line(plan: &Plan, price: &Price) -> String {
+    let Plan { account, region, summary, .. } = plan;
+    let mut line =
+        format!("Account {account}, Region {region}: {}", counted(summary.images, "image"));
+    if summary.images_gib > 0 {
+        let usd = price.of(summary.images_gib).about();
+        let _ = write!(line, ", {} GiB, at most {usd} a month", thousands(summary.images_gib));
+    }
+    line
+}
+
+/// What ends the text: what the numbers are, and the sum in a sentence.
+fn end_of(plan: &Plan, context: RowContext<'_>) -> String {
+    let style = context.style;
+    let mut text = String::new();
+    if plan.decisions.is_empty() {
+        return text;
+    }
+    if plan.summary.images_gib > 0 {
+        let note = format!(
+            "Sizes are those of whole volumes, so that costs are upper bounds: {}.",
+            context.price
+        );
+        style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
+    }
+    style.paragraph(&mut text, 0, &sums::last_sentence(plan));
+    text
+}
+
+/// All images in one list.
+fn sorted(plan: &Plan, sort: SortBy, rows: &Rows, context: RowContext<'_>) -> String {
+    let all = plan.decisions.iter().filter(|one| *rows == Rows::Changes || rows.shows(one));
+    let mut all: Vec<&Decision> = all.collect();
+    match sort {
+        SortBy::Size => all.sort_by_key(|one| {
+            (std::cmp::Reverse(one.size_gib), one.created_at, one.image_id.clone())
+        }),
+        SortBy::Age => {
+            all.sort_by_key(|one| (one.created_at.is_none(), one.created_at, one.image_id.clone()))
+        }
+    }
+    let limit = if *rows == Rows::Changes { MAX_SORTED } else { usize::MAX };
+    let more = all.len().saturating_sub(limit);
+    all.truncate(limit);
+    let columns = Columns { steps: false, told_steps: false, cost: true, all_reasons: false };
+    let mut text: String =
+        rows::lines(&all, columns, context).iter().map(|line| format!("{line}\n")).collect();
+    if more > 0 {
+        let _ = writeln!(text, "  {} more; --all lists all", counted(more, "image"));
+    }
+    text.push('\n');
+    text
+}
+
+/// What has no effect in the policy and in tags, one a line; nothing when there is none.
+pub fn notes_text(notes: &[Note], style: OutputStyle) -> String {
+    let mut text = String::new();
+    for note in notes.iter().take(MAX_NOTES) {
+        style.paragraph(&mut text, 0, &format!("note: {}", printable(&note.to_string())));
+    }
+    let more = notes.len().saturating_sub(MAX_NOTES);
+    if more > 0 {
+        let line = format!("note: {} more; --format json has all", thousands(more));
+        style.paragraph(&mut text, 0, &line);
+    }
+    text
+}
+
+/// What is to be done about the snapshots of images that are gone; nothing when there are none.
+fn snapshots_text(found: &[SnapshotDecision], rows: &Rows, style: OutputStyle) -> String {
+    let mut text = String::new();
+    if found.is_empty() {
+        return text;
+    }
+    let count = |action| found.iter().filter(|one| one.action == action).count();
+    let (delete, mark) = (count(SnapshotAction::Delete), count(SnapshotAction::Mark));
+    let kept = found.iter().filter(|one| one.action == SnapshotAction::Keep);
+    let mut parts = Vec::new();
+    for (count, words) in [(delete, "to delete"), (mark, "to mark as orphaned")] {
+        if count > 0 {
+            parts.push(format!("{} {words}", thousands(count)));
+        }
+    }
+    if kept.clone().next().is_some() {
+        let count = thousands(kept.clone().count());
+        let words = kept.map(|one| one.reasons.iter().map(SnapshotReason::kind).collect());
+        parts.push(format!("{count} kept ({})", in_numbers(words)));
+    }
+    let head = format!("Snapshots of images that are gone or go: {}", parts.join(", "));
+    style.paragraph(&mut text, 0, &style.tone(Tone::Heading, &head));
+    let is_listed =
+        |one: &&SnapshotDecision| *rows == Rows::All || one.action != SnapshotAction::Keep;
+    let limit = if *rows == Rows::All { usize::MAX } else { MAX_SNAPSHOTS };
+    let listed: Vec<_> = found.iter().filter(is_listed).collect();
+    for decision in listed.iter().take(limit) {
+        let tone = match decision.action {
+            SnapshotAction::Keep => Tone::Quiet,
+            SnapshotAction::Mark => Tone::Change,
+            SnapshotAction::Delete => Tone::Gone,
+        };
+        let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
+        let word = style.tone(tone, decision.action.into());
+        let why = printable(&why.join("; "));
+        style.paragraph(&mut text, 4, &format!("{} {word}: {why}", decision.snapshot_id));
+    }
+    let more = listed.len().saturating_sub(limit);
+    if more > 0 {
+        let _ = writeln!(text, "    {} more; --all lists all", thousands(more));
+    }
+    text.push('\n');
+    text
+}
+
+#[cfg(test)]
+mod tests;

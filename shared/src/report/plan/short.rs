@@ -1,0 +1,75 @@
+//! Reasons in few words, for the rows of a plan.
+
+use crate::plan::reason::{Manager, Reason};
+use crate::plan::{Decision, Step};
+use crate::policy::Policy;
+use crate::text_fmt::{counted, date, ordinal};
+
+/// Why the image is kept or expired, in few words. Untrusted text: names are in it.
+pub(super) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
+    let mut words = Vec::new();
+    let mut users = decision.reasons.iter().filter(|one| matches!(one, Reason::InUse { .. }));
+    if let Some(first) = users.next() {
+        words.push(match users.count() {
+            0 => first.to_string(),
+            more => format!("{first} and {more} more"),
+        });
+    }
+    let others = decision.reasons.iter().filter(|one| !matches!(one, Reason::InUse { .. }));
+    words.extend(others.map(|reason| of(reason, decision, policy)));
+    let is_told = decision.reasons.iter().any(|one| matches!(one, Reason::Shared { .. }));
+    match decision.shared_with {
+        Some(count @ 1..) if !is_told => words.push(format!("shared with {count}")),
+        _ => {}
+    }
+    words.join(", ")
+}
+
+fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
+    match reason {
+        Reason::Expired { rank, last: Some(last), .. } => {
+            format!("{} of last {last}", ordinal(*rank))
+        }
+        Reason::Expired { rank, of, last: None } => {
+            let mut rules = policy.iter().flat_map(|policy| &policy.rules);
+            let rule = rules.find(|rule| Some(&rule.name) == decision.rule.as_ref());
+            match rule.and_then(|rule| rule.keep.within.as_ref()) {
+                Some(within) => format!("older than {within}"),
+                None => format!("{} of {of}", ordinal(*rank)),
+            }
+        }
+        Reason::Last { rank, of } => format!("{} of last {of}", ordinal(*rank)),
+        Reason::AtLeast { of, .. } => format!("at least {of}"),
+        Reason::Within { until } => format!("young until {}", date(*until)),
+        Reason::LaunchedWithin { last_launched_at, .. } => {
+            format!("launched {}", date(*last_launched_at))
+        }
+        Reason::Hourly(_)
+        | Reason::Daily(_)
+        | Reason::Weekly(_)
+        | Reason::Monthly(_)
+        | Reason::Yearly(_) => reason.kind().to_owned(),
+        Reason::ManagedElsewhere { by: Manager::DataLifecycleManager } => {
+            "managed by DLM".to_owned()
+        }
+        Reason::Shared { with } => format!("shared with {}", with.len()),
+        Reason::NoRule => "not covered".to_owned(),
+        Reason::Deferred { cap, .. } => format!("deferred by {cap}"),
+        other => other.to_string(),
+    }
+}
+
+/// The word for what a step does next, as in `then disable from 2026-12-06`.
+pub(super) fn next_step(decision: &Decision, step: Step) -> String {
+    use crate::plan::Action;
+    match (step, &decision.action) {
+        (Step::DeleteSnapshots, Action::Deregister { removal }) => {
+            let (all, going) = (decision.snapshots.len(), removal.snapshots.len());
+            match going < all {
+                true => format!("delete {going} of {}", counted(all, "snapshot")),
+                false => "delete snapshots".to_owned(),
+            }
+        }
+        (other, _) => super::step_words(other).to_owned(),
+    }
+}

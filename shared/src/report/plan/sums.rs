@@ -1,0 +1,272 @@
+//! What a plan comes to: a table by rule, family or tag, and the sentence at its end.
+
+use std::collections::HashMap;
+
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use jiff::Timestamp;
+
+use super::families::{name_of, to_do};
+use crate::model::ImageId;
+use crate::plan::{Action, Decision, Plan};
+use crate::report::price::Price;
+use crate::report::style::OutputStyle;
+use crate::text_fmt::{counted, date, excerpt, printable, thousands};
+
+/// The maximum number of lines of a table that nobody asked for.
+const MAX_LINES: usize = 10;
+/// The maximum number of characters of a group's name on a terminal.
+const MAX_TITLE: usize = 28;
+
+/// By what the images are added up.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GroupBy {
+    /// By the rule that matches them.
+    Rule,
+    /// By their family.
+    Family,
+    /// By the value of a tag.
+    Tag {
+        /// The key.
+        key: String,
+        /// The value for each image that has the tag.
+        values: HashMap<ImageId, String>,
+    },
+}
+
+/// The order of a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SortBy {
+    /// The largest first; where all are in one Region, this is also by cost.
+    Size,
+    /// The oldest first.
+    Age,
+}
+
+/// What the images of a group come to.
+#[derive(Default)]
+struct Sum {
+    images: usize,
+    in_use: usize,
+    kept: usize,
+    expired: usize,
+    gib: u64,
+    expired_gib: u64,
+    oldest: Option<Timestamp>,
+}
+
+impl Sum {
+    fn add(&mut self, decision: &Decision) {
+        let gib = decision.size_gib.map_or(0, u64::from);
+        self.images += 1;
+        self.in_use += usize::from(decision.is_in_use());
+        self.gib += gib;
+        if decision.action.stays() {
+            self.kept += 1;
+        } else {
+            self.expired += 1;
+            self.expired_gib += gib;
+        }
+        self.oldest = match (self.oldest, decision.created_at) {
+            (Some(known), Some(created)) => Some(known.min(created)),
+            (known, created) => known.or(created),
+        };
+    }
+}
+
+/// The images of `plan` by `by`: how many there are, are in use, are kept and are expired, their
+/// storage, and what it costs in a month, as a table with a heading.
+pub(super) fn table(
+    plan: &Plan,
+    by: &GroupBy,
+    sort: Option<SortBy>,
+    is_wanted: bool,
+    style: OutputStyle,
+) -> String {
+    let mut places = HashMap::new();
+    let mut sums: Vec<(String, Sum)> = Vec::new();
+    for decision in &plan.decisions {
+        let title = title(decision, by);
+        let place = *places.entry(title.clone()).or_insert(sums.len());
+        if place == sums.len() {
+            sums.push((title, Sum::default()));
+        }
+        if let Some((_, sum)) = sums.get_mut(place) {
+            sum.add(decision);
+        }
+    }
+    match sort {
+        Some(SortBy::Size) => sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.gib)),
+        Some(SortBy::Age) => sums.sort_by_key(|(_, sum)| (sum.oldest.is_none(), sum.oldest)),
+        None => {}
+    }
+    let limit = if is_wanted { usize::MAX } else { MAX_LINES };
+    let price = Price::in_region(&plan.region);
+    let heading = match by {
+        GroupBy::Rule => "RULE".to_owned(),
+        GroupBy::Family => "FAMILY".to_owned(),
+        GroupBy::Tag { key, .. } => printable(key),
+    };
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header([
+        heading.as_str(),
+        "IMAGES",
+        "IN USE",
+        "KEPT",
+        "EXPIRED",
+        "GIB",
+        "USD/MONTH",
+        "SAVES",
+    ]);
+    let usd = |gib: u64| {
+        let text = price.of(gib).to_string();
+        text.strip_prefix("USD ").unwrap_or(&text).to_owned()
+    };
+    for (title, sum) in sums.iter().take(limit) {
+        let width = if style.is_terminal() { MAX_TITLE } else { usize::MAX };
+        table.add_row([
+            excerpt(title, width),
+            thousands(sum.images),
+            thousands(sum.in_use),
+            thousands(sum.kept),
+            thousands(sum.expired),
+            thousands(sum.gib),
+            usd(sum.gib),
+            usd(sum.expired_gib),
+        ]);
+    }
+    for (place, column) in table.column_iter_mut().enumerate() {
+        column.set_padding(if place == 0 { (0, 0) } else { (2, 0) });
+        if place > 0 {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
+    let more = sums.len().saturating_sub(limit);
+    if more > 0 {
+        text.push_str(&format!("{} more; --by rule lists all\n", thousands(more)));
+    }
+    text
+}
+
+fn title(decision: &Decision, by: &GroupBy) -> String {
+    match by {
+        GroupBy::Rule => match &decision.rule {
+            Some(rule) => rule.to_string(),
+            None => "not covered".to_owned(),
+        },
+        GroupBy::Family => name_of(decision),
+        GroupBy::Tag { values, .. } => {
+            values.get(&decision.image_id).cloned().unwrap_or_else(|| "without the tag".to_owned())
+        }
+    }
+}
+
+/// How much storage no rule covers; nothing when rules match all images.
+pub(super) fn uncovered(plan: &Plan) -> Option<String> {
+    let summary = &plan.summary;
+    if summary.uncovered == 0 {
+        return None;
+    }
+    let images =
+        format!("{} of {}", thousands(summary.uncovered), counted(summary.images, "image"));
+    if summary.uncovered_gib == 0 {
+        return Some(format!("{images} are covered by no rule."));
+    }
+    let all = summary.images_gib.max(1);
+    let part = summary.uncovered_gib.saturating_mul(100).saturating_add(all / 2) / all;
+    let part = if part == 0 { "Less than 1".to_owned() } else { part.to_string() };
+    let usd = Price::in_region(&plan.region).of(summary.uncovered_gib);
+    let gib = thousands(summary.uncovered_gib);
+    Some(format!(
+        "{part} % of image storage ({gib} GiB, at most {} a month) is covered by no rule: {images}.",
+        usd.about()
+    ))
+}
+
+/// What the plan does, what it keeps, and when anything is deleted, in a few sentences.
+pub(super) fn last_sentence(plan: &Plan) -> String {
+    let summary = &plan.summary;
+    let counts = [
+        (summary.rescue, to_do("rescue")),
+        (summary.expire, to_do("expire")),
+        (summary.deprecate, to_do("deprecate")),
+        (summary.disable, to_do("disable")),
+        (summary.deregister, to_do("deregister")),
+        (summary.wait, to_do("wait")),
+    ];
+    let mut parts: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, words)| format!("{} {words}", thousands(count)))
+        .collect();
+    let (kept, images) = (thousands(summary.keep), thousands(summary.images));
+    let in_use = match summary.in_use {
+        0 => String::new(),
+        count => format!(" ({} in use)", thousands(count)),
+    };
+    if parts.is_empty() {
+        return format!(
+            "Nothing to do: all {} are kept{in_use}.",
+            counted(summary.images, "image")
+        );
+    }
+    if summary.deferred > 0 {
+        parts.push(format!("{} deferred by a cap", thousands(summary.deferred)));
+    }
+    let mut text = format!("{}; {kept} of {images} kept{in_use}.", parts.join(", "));
+    if plan.refusal.is_some() {
+        text.push_str(" Nothing is removed: the plan is refused.");
+    } else if let Some(first) = first_deletion(plan) {
+        let saved = Price::in_region(&plan.region).of(summary.expired_gib);
+        let unknown = match summary.sizes_unknown {
+            0 => String::new(),
+            count => format!(", without {} of unknown size", counted(count, "snapshot")),
+        };
+        let saved = match summary.expired_gib {
+            0 => String::new(),
+            _ => format!("at most {} a month less{unknown}", saved.about()),
+        };
+        text.push_str(&match first {
+            FirstDeletion::At(at) if saved.is_empty() => {
+                format!(" Nothing is deleted before {}.", date(at))
+            }
+            FirstDeletion::At(at) => {
+                format!(" Nothing is deleted before {}; then {saved}.", date(at))
+            }
+            FirstDeletion::Now(snapshots_at) => {
+                let when = snapshots_at.map_or_else(
+                    || " with their snapshots".to_owned(),
+                    |at| format!(" and deletes their snapshots from {} on", date(at)),
+                );
+                let images = counted(summary.deregister, "image");
+                let saved = if saved.is_empty() { saved } else { format!("; in the end {saved}") };
+                format!(" Applied now, this deregisters {images}{when}{saved}.")
+            }
+        });
+    }
+    text
+}
+
+/// When the first image is deleted.
+enum FirstDeletion {
+    /// In this run; and its snapshots from this time on, if not in the same call.
+    Now(Option<Timestamp>),
+    /// Not before this time.
+    At(Timestamp),
+}
+
+fn first_deletion(plan: &Plan) -> Option<FirstDeletion> {
+    let removals = plan.decisions.iter().filter_map(|one| match &one.action {
+        Action::Deregister { removal } => Some(removal),
+        _ => None,
+    });
+    let mut removals = removals.peekable();
+    if removals.peek().is_some() {
+        let with_image = |fate| fate == crate::model::SnapshotFate::DeleteWithImage;
+        let later = removals.filter(|one| !with_image(one.fate)).map(|one| one.delete_after);
+        return Some(FirstDeletion::Now(later.min()));
+    }
+    let expired = plan.decisions.iter().filter(|one| !one.action.stays());
+    expired.filter_map(|one| one.deregister_at).min().map(FirstDeletion::At)
+}
