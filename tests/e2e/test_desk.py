@@ -736,7 +736,7 @@ class TestInterrupt:
             }
         )
         rules = write(Path(rules), without_cap())
-        process = start(account, "apply", "--yes", "--verbose", "--policy", rules)
+        process = start(account, "apply", "--yes", "--policy", rules)
         wait_until(lambda: count(account, "DeregisterImage") >= 60)
         process.send_signal(signal.SIGINT)
         said, errors = process.communicate(timeout=60)
@@ -747,10 +747,12 @@ class TestInterrupt:
         gone = {one["image_id"] for one in images} - left
         assert len(gone) == calls < 120
         [done] = [one for one in said.splitlines() if one.startswith("deregistered (")]
-        assert set(done.split(": ")[1].split()) == gone
+        assert done.startswith(f"deregistered ({len(gone)}): ")
+        assert set(re.findall(r"ami-\w+", done)) < gone
         [rest] = [one for one in said.splitlines() if one.startswith("not reached")]
         due = {ami(n) for n in range(3, 123)} - gone
-        assert set(re.findall(r"ami-\w+", rest)) == due
+        assert f" ({len(due)}): " in rest
+        assert set(re.findall(r"ami-\w+", rest)) < due
         # And it began nothing new.
         assert "DeleteSnapshot" not in [call["action"] for call in account.calls()]
         assert "Snapshots skipped (interrupted)." in said

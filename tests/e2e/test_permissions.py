@@ -190,7 +190,13 @@ def test_it_is_enough_for_every_step_and_for_restoring(
     shared = {"shared_images": '"retire"', "share_back": f'["{STRANGER}"]'}
     rules = write(tmp_path / "policy.toml", safety(**shared))
     for use, commands in (
-        ("apply", [["apply", "--yes", "--policy", rules], ["apply", "--yes", "--policy", rules]]),
+        (
+            "apply",
+            [
+                ["apply", "--yes", "--policy", rules],
+                ["apply", "--yes", "--policy", rules],
+            ],
+        ),
         (
             "restore",
             [
