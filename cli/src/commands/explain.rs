@@ -33,7 +33,14 @@ pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit
     let image = match image {
         ImageRef::Id(id) => id,
         name @ ImageRef::Name(_) => {
-            let id = find_in(&name, &loaded.inventory, now)?;
+            let found = find_in(&name, &loaded.inventory, now);
+            if found.is_err() {
+                // Then an unknown name means little.
+                for unread in &loaded.inventory.unread {
+                    context.warn(format_args!("not read: {unread}"));
+                }
+            }
+            let id = found?;
             if loaded.live.is_some() {
                 loaded.ask_about(std::slice::from_ref(&id), &policy, context).await;
             }
