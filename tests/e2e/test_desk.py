@@ -99,14 +99,14 @@ class TestPlan:
         first, *lines, last = shown.stdout.splitlines()
         account_line = f"Account {ACCOUNT}, Region {REGION}: 8 images, 64 GiB, "
         assert first == account_line + "at most USD 3.46 a month"
-        assert "web: 8 images, 1 in use, 2 kept, 1 to rescue, 5 expired" in lines
+        assert "web: 8 images, 1 in use, 3 kept (1 to rescue), 5 expired" in lines
         [total] = [line for line in lines if line.startswith("web    ")]
         assert total.split() == ["web", "8", "1", "3", "5", "64", "3.46", "2.16"]
         listed = {i for i in image_ids(web_fleet()) if f" {i} " in shown.stdout}
         # 1 and 2 are kept.
         assert listed == image_ids(web_fleet()) - {ami(1), ami(2)}
         counts = "1 to rescue, 1 to mark as expired, 3 to deregister, 1 waiting; "
-        assert last.startswith(counts + "2 of 8 kept (1 in use). Applied now, this ")
+        assert last.startswith(counts + "3 of 8 kept (1 in use). Applied now, this ")
         assert "deregisters 3 images and deletes their snapshots from 2" in last
         assert last.endswith("; in the end at most USD 2.16 a month less.")
         assert (

@@ -118,7 +118,7 @@ def test_all_template_versions_are_read(account: Account, planner: Planner) -> N
     used = {"launch_template_id": f"lt-{1:017x}", "version": "$Latest"}
     fleet = small_fleet(
         image(3, 300),
-        launch_templates=[template(1, ami(1), ami(3), ami(1), ami(1))],
+        launch_templates=[template(1, ami(1), ami(3), *[ami(1)] * 11)],
         auto_scaling_groups=[{"name": "web", "launch_template": used}],
     )
     account.load(fleet)

@@ -296,12 +296,16 @@ impl FamilyRows<'_> {
         if in_use > 0 {
             let _ = write!(text, ", {} in use", thousands(in_use));
         }
-        let kept = count(|one| one.action == Action::Keep);
+        let kept = count(|one| one.action.stays());
+        let back = count(|one| matches!(one.action, Action::Rescue(_)));
         if kept > 0 {
             let _ = write!(text, ", {} kept", thousands(kept));
         }
+        if back > 0 {
+            let _ = write!(text, " ({} to rescue)", thousands(back));
+        }
         let out = self.all.len() - kept;
-        match common {
+        match common.filter(|_| out > 0) {
             Some(Common { action, then }) => {
                 let _ = write!(text, ", {} {}", thousands(out), to_do(action));
                 if let Some((step, at)) = then {
@@ -309,14 +313,10 @@ impl FamilyRows<'_> {
                     let _ = write!(text, ", {joint} {step} from {at}");
                 }
             }
-            None => {
-                let back = count(|one| matches!(one.action, Action::Rescue(_)));
-                for (count, words) in [(back, "to rescue"), (out - back, "expired")] {
-                    if count > 0 {
-                        let _ = write!(text, ", {} {words}", thousands(count));
-                    }
-                }
+            None if out > 0 => {
+                let _ = write!(text, ", {} expired", thousands(out));
             }
+            None => {}
         }
         text
     }

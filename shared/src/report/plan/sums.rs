@@ -200,7 +200,8 @@ pub(super) fn last_sentence(plan: &Plan) -> String {
         .filter(|(count, _)| *count > 0)
         .map(|(count, words)| format!("{} {words}", thousands(count)))
         .collect();
-    let (kept, images) = (thousands(summary.keep), thousands(summary.images));
+    let kept = thousands(summary.images.saturating_sub(summary.expired_total));
+    let images = thousands(summary.images);
     let in_use = match summary.in_use {
         0 => String::new(),
         count => format!(" ({} in use)", thousands(count)),
