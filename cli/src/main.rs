@@ -5,12 +5,15 @@ mod commands;
 mod confirm;
 mod context;
 mod files;
+mod gate;
 mod interrupt;
 mod live;
 mod load;
 mod outcome;
 mod page;
+mod plan_output;
 mod progress;
+mod two_policies;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,9 @@
 //! Reports for people. The JSON forms are the types' own.
 
+mod compare;
 pub mod explain;
 mod family_name;
+mod markdown;
 mod metrics;
 mod opt_out;
 pub mod page;
@@ -11,11 +13,17 @@ mod price;
 mod references;
 mod restored;
 mod simulation;
+mod simulation_cost;
 mod style;
 
 use std::fmt::Write as _;
 
+pub use compare::{
+    ChangeKind, PolicyComparison, SimulationComparison, compare_plans, compare_simulations,
+    comparison_text,
+};
 pub use family_name::{family_name, family_values};
+pub use markdown::{MAX_MARKDOWN_LENGTH, MarkdownPlan, plan_markdown};
 pub use metrics::{NAMESPACE, metrics};
 pub use opt_out::opt_out_text;
 pub use plan::{GroupBy, Listing, Rows, SortBy, family_names, notes_text, plan_text};
@@ -24,6 +32,7 @@ pub use price::{Price, Usd};
 pub use references::{Stale, StaleReference, StaleResource, stale, stale_resources, stale_text};
 pub use restored::{is_listed, preview_text, restored_summary, restored_text};
 pub use simulation::{compared_text, simulation_text};
+pub use simulation_cost::PricedSimulation;
 pub use style::{Colours, OutputStyle};
 
 use crate::apply::{Outcome, StepKind};
