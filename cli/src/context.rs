@@ -6,12 +6,15 @@ use std::time::{Duration, Instant, SystemTime};
 use jiff::Timestamp;
 use steward::model::{Clock, NoDeadline};
 use steward::progress::RunContext;
-use steward::report::{Colours, OutputStyle};
+use steward::report::{Colours, Ids, OutputStyle};
+use steward::simulate::MAX_DAYS;
 use steward::text_fmt::printable;
+use steward::time_input::{DaysInput, TimeInput};
 use tracing_subscriber::EnvFilter;
 
 use crate::args::{Arguments, Colour};
 use crate::interrupt::Interrupt;
+use crate::outcome::CommandError;
 use crate::progress::ProgressDisplay;
 
 /// What all commands share.
@@ -29,6 +32,7 @@ pub struct Context {
     /// Ctrl-C.
     pub interrupt: Interrupt,
     quiet: bool,
+    verbose: bool,
 }
 
 impl Context {
@@ -48,7 +52,19 @@ impl Context {
             progress,
             clock: Stopwatch::start(),
             quiet: arguments.quiet,
+            verbose: arguments.verbose,
         }
+    }
+
+    /// Which ids a result lists.
+    pub fn ids(&self) -> Ids {
+        if self.verbose { Ids::All } else { Ids::First }
+    }
+
+    /// The time of `--now`, or the present.
+    pub fn planned_for(&self, now: Option<&TimeInput>) -> Result<Timestamp, CommandError> {
+        let wrong = |cause| CommandError::Time { option: "--now", cause };
+        now.map_or(Ok(self.now), |at| at.as_now(self.now).map_err(wrong))
     }
 
     /// For reading, without a deadline: Ctrl-C ends the process.
@@ -72,6 +88,11 @@ impl Context {
     pub fn warn(&self, text: impl std::fmt::Display) {
         self.progress.say(&format!("image-steward: {}", printable(&text.to_string())));
     }
+}
+
+/// The number of days of `--days`, counted from `now`.
+pub fn days_from(days: &DaysInput, now: Timestamp, min: u32) -> Result<u32, CommandError> {
+    days.as_days(now, min, MAX_DAYS).map_err(|cause| CommandError::Time { option: "--days", cause })
 }
 
 /// The time since it was started. The monotonic clock stands still while the computer sleeps, and the

@@ -20,6 +20,8 @@ const CHANGING: u8 = 1;
 const STOPPING: u8 = 2;
 /// A person is being asked something, and nothing is in flight.
 const ASKING: u8 = 3;
+/// The same, before anything was changed.
+const ASKING_FIRST: u8 = 4;
 
 /// Whether somebody wants the command to stop. For a run it is a deadline that has come.
 pub struct Interrupt(Arc<AtomicU8>);
@@ -48,9 +50,14 @@ impl Interrupt {
     /// Waits for a person's answer: until it comes, Ctrl-C ends the process at once.
     pub fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
         let order = Ordering::SeqCst;
-        let _ = self.0.compare_exchange(CHANGING, ASKING, order, order);
+        let states = [(CHANGING, ASKING), (READING, ASKING_FIRST)];
+        for (before, asking) in states {
+            let _ = self.0.compare_exchange(before, asking, order, order);
+        }
         let answer = ask();
-        let _ = self.0.compare_exchange(ASKING, CHANGING, order, order);
+        for (before, asking) in states {
+            let _ = self.0.compare_exchange(asking, before, order, order);
+        }
         answer
     }
 
@@ -75,6 +82,7 @@ async fn wait(state: &AtomicU8, progress: &ProgressDisplay) {
                 continue;
             }
             READING => "image-steward: interrupted; nothing was changed",
+            ASKING_FIRST => "\nimage-steward: interrupted; nothing was changed",
             ASKING => "\nimage-steward: interrupted; nothing more was changed",
             _ => "image-steward: stopped in the middle; the next run goes on from what it finds",
         };

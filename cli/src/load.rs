@@ -36,7 +36,7 @@ pub async fn load(
     context: &Context,
 ) -> Result<Loaded, CommandError> {
     let WorldArgs { place, inventory, now } = world;
-    let now = now.unwrap_or(context.now);
+    let now = context.planned_for(now.as_ref())?;
     let Some(file) = inventory else {
         let live = live::connect(place, context).await?.under(policy)?;
         let loaded = load_live(&live, policy, now, ask, context).await;

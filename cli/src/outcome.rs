@@ -4,9 +4,11 @@ use std::process::ExitCode;
 
 use steward::apply::Status;
 use steward::cloud::CloudError;
-use steward::model::InventoryError;
+use steward::collect::{FindError, NameError};
+use steward::model::{InventoryError, KeepTagError};
 use steward::policy::PolicyError;
 use steward::saved_plan::SavedPlanError;
+use steward::time_input::TimeInputError;
 use steward_aws::{AbsentListError, MAX_INLINE_POLICY};
 
 use steward_migrate::MigrateError;
@@ -81,6 +83,17 @@ pub enum CommandError {
     NoTags,
     #[error("--sort and --by are for tables and JSON: leave them out with --format markdown")]
     NotInMarkdown,
+    #[error("{option}: {cause}")]
+    Time { option: &'static str, cause: TimeInputError },
+    #[error(
+        "apply changes the account, and there is no terminal to ask on: pass --yes, or save and apply a plan \
+         (`plan --out plan.json`, then `apply plan.json`)"
+    )]
+    NotConfirmed,
+    #[error("--reason: {0}")]
+    Reason(#[from] KeepTagError),
+    #[error(transparent)]
+    Name(#[from] NameError),
     #[error("only one of the files can be standard input")]
     TwoStandardInputs,
     #[error("--trust is for a role: add --format cloudformation or --format terraform")]
@@ -114,11 +127,25 @@ impl CommandError {
             | Self::NoTags
             | Self::NotInMarkdown
             | Self::Plan { .. }
+            | Self::Time { .. }
+            | Self::NotConfirmed
+            | Self::Reason(_)
+            | Self::Name(NameError::Ambiguous { .. })
             | Self::AbsentList(_)
             | Self::TwoStandardInputs
             | Self::TrustWithoutRole
             | Self::PolicyTooLarge { .. } => Exit::Usage,
+            Self::Name(NameError::Unknown { .. }) => Exit::Failed,
             Self::Write { .. } | Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
+        }
+    }
+}
+
+impl From<FindError> for CommandError {
+    fn from(error: FindError) -> Self {
+        match error {
+            FindError::Name(error) => Self::Name(error),
+            FindError::Cloud(error) => Self::Cloud(error),
         }
     }
 }

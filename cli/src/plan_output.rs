@@ -8,8 +8,8 @@ use steward::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use steward::plan::{Decision, Plan};
 use steward::policy::Policy;
 use steward::report::{
-    self, CostedDecision, CostedPlan, GroupBy, GroupSum, Listing, MarkdownPlan, PolicyComparison,
-    Price, Rows, SortBy,
+    self, CostedDecision, CostedPlan, GroupSum, Listing, MarkdownPlan, PolicyComparison, Price,
+    Rows, SortBy, SumBy,
 };
 use steward::saved_plan::Validity;
 use steward::text_fmt::{minute, printable};
@@ -173,17 +173,17 @@ fn families(plan: &Plan, meant: &[String]) -> Result<Vec<String>, CommandError> 
     Ok(found)
 }
 
-fn group_by(by: &ByArg, inventory: Option<&Inventory>) -> Result<GroupBy, CommandError> {
+fn group_by(by: &ByArg, inventory: Option<&Inventory>) -> Result<SumBy, CommandError> {
     Ok(match by {
-        ByArg::Rule => GroupBy::Rule,
-        ByArg::Family => GroupBy::Family,
+        ByArg::Rule => SumBy::Rule,
+        ByArg::Family => SumBy::Family,
         ByArg::Tag(key) => {
             let images = &inventory.ok_or(CommandError::NoTags)?.images;
             let value = |image: &Image| {
                 let value = printable(image.tags.get(key)?);
                 Some((image.image_id.clone(), value))
             };
-            GroupBy::Tag { key: key.clone(), values: images.iter().filter_map(value).collect() }
+            SumBy::Tag { key: key.clone(), values: images.iter().filter_map(value).collect() }
         }
     })
 }

@@ -70,6 +70,14 @@ impl ProgressDisplay {
         self.bar.suspend(write)
     }
 
+    /// Takes the line away until there is something to wait for again.
+    pub fn hide(&self) {
+        self.bar.finish_and_clear();
+        self.bar.disable_steady_tick();
+        self.bar.set_draw_target(ProgressDrawTarget::hidden());
+        self.bar.reset();
+    }
+
     /// Takes the line away: a result comes.
     pub fn end(&self) {
         self.bar.finish_and_clear();

@@ -12,6 +12,8 @@
 
 pub mod text_fmt;
 
+pub mod time_input;
+
 pub mod model;
 
 pub mod progress;
@@ -29,6 +31,8 @@ pub mod collect;
 pub mod apply;
 
 pub mod restore;
+
+pub mod opt_out;
 
 pub mod events;
 

@@ -4,12 +4,15 @@
 //! out of it, its snapshots first. One that is gone for good leaves its snapshots, if they are
 //! there still: those are kept from being deleted, so that a new image can be made of them.
 
+mod preview;
+
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
+pub use self::preview::{RestorableState, RestorePreview, preview};
 use crate::apply::{self, Failure, RestoreStep, SharedAgain, undo};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{

@@ -99,10 +99,12 @@ class Tools:
                 key="image-steward",
                 name="image-steward",
                 program=self._steward,
-                command=lambda *_: self.steward("apply", FILES / "policy.toml"),
+                command=lambda *_: self.steward(
+                    "apply", FILES / "policy.toml", "--yes"
+                ),
                 versions=lambda: _said([str(self._steward), "--version"]),
                 options=(
-                    "`image-steward apply` with `tests/bench/peers/policy.toml`, "
+                    "`image-steward apply --yes` with `tests/bench/peers/policy.toml`, "
                     f"built in the profile `{self._profile}`"
                 ),
                 unchecked="Not checked: what [is not read](safety.md#what-it-does-not-see).",
@@ -152,10 +154,10 @@ class Tools:
             ),
         ]
 
-    def steward(self, verb: str, policy: Path) -> list[str]:
+    def steward(self, verb: str, policy: Path, *more: str) -> list[str]:
         """Our command, without progress."""
         arguments = ["--policy", str(policy), "--region", REGION, "--quiet"]
-        return [str(self._steward), verb, *arguments]
+        return [str(self._steward), verb, *more, *arguments]
 
     def _custodian_command(self, directory: Path, _: Seed) -> list[str]:
         # What it has read before must not serve for the next run.

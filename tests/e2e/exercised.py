@@ -29,6 +29,7 @@ PERMISSIONS = {
     "plan": READING,
     "apply": READING | {"apply"},
     "restore": {"restore"},
+    "keep": {"keep", "unkeep"},
 }
 # What AWS calls in a function's name or the runtime does for it, and nobody sees here.
 NOT_SEEN = {

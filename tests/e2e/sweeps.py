@@ -49,7 +49,7 @@ class Sweeps:
 
     def _apply(self, policy: str) -> dict[str, Any]:
         self._file.write_text(policy)
-        arguments = ("apply", "--policy", str(self._file), "--format", "json")
+        arguments = ("apply", "--yes", "--policy", str(self._file), "--format", "json")
         done = image_steward(self._account, *arguments)
         assert done.stdout, done.stderr
         answer = json.loads(done.stdout)

@@ -42,11 +42,12 @@ def on_terminal(
     *arguments: str,
     columns: int = 100,
     answer: str | None = None,
+    prompt: str = "[y/N]",
     **settings: str | None,
 ) -> Shown:
     """Run the command with all three standard streams on a terminal.
 
-    `answer` is typed when it asks `[y/N]`; without one it must not ask.
+    `answer` is typed when it shows `prompt`; without one it must not ask.
     """
     url = account if isinstance(account, str) else account.url
     more: Mapping[str, str | None] = {"TERM": "xterm-256color"} | settings
@@ -77,7 +78,7 @@ def on_terminal(
         if not piece:
             break
         pieces.append(piece)
-        if not asked and b"[y/N]" in b"".join(pieces):
+        if not asked and prompt.encode() in b"".join(pieces):
             asked = True
             # Ctrl-D is the end of the input.
             os.write(terminal, ("\x04" if answer is None else answer).encode())

@@ -116,13 +116,16 @@ class TestGoodWeather:
         rules = write(tmp_path / "policy.toml", at_once)
         account.load(web_fleet())
         before = account.fleet()
-        applied = image_steward(account, "apply", "--policy", rules)
+        applied = image_steward(account, "apply", "--yes", "--policy", rules)
         assert applied.returncode == DONE, applied.stderr
         once = account.fleet()
         assert image_ids(before) - image_ids(once) == set(DUE)
         assert snapshot_ids(before) - snapshot_ids(once) == set(DUE_SNAPSHOTS)
         account.forget_calls()
-        assert image_steward(account, "apply", "--policy", rules).returncode == DONE
+        assert (
+            image_steward(account, "apply", "--yes", "--policy", rules).returncode
+            == DONE
+        )
         assert account.mutating_calls() == []
         assert account.fleet() == once
 
@@ -134,7 +137,7 @@ class TestGoodWeather:
             "recycled_images": [recycled(40)],
         }
         account.load(web_fleet() | left)
-        applied = image_steward(account, "apply", "--policy", rules)
+        applied = image_steward(account, "apply", "--yes", "--policy", rules)
         assert applied.returncode == DONE
         assert snap(31) not in snapshot_ids(account.fleet())
 
@@ -146,7 +149,7 @@ class TestOutcomes:
         account.load(web_fleet())
         failure = {"code": "OperationNotPermitted", "match": ami(6)}
         account.switch(fail={"DeregisterImage": [failure]})
-        applied = image_steward(account, "apply", "--policy", rules)
+        applied = image_steward(account, "apply", "--yes", "--policy", rules)
         assert applied.returncode == PART
         said = applied.stdout + applied.stderr
         [line] = [one for one in said.splitlines() if one.startswith("failed:")]
@@ -163,7 +166,9 @@ class TestOutcomes:
         }
         account.load(web_fleet() | left)
         account.switch(deny=["DeleteSnapshot"])
-        done = image_steward(account, "apply", "--policy", rules, "--format", "json")
+        done = image_steward(
+            account, "apply", "--yes", "--policy", rules, "--format", "json"
+        )
         assert done.returncode == PART, done.stderr
         said = json.loads(done.stdout)
         assert taken(said["images"], "deregister") == DUE
@@ -182,7 +187,7 @@ class TestOutcomes:
         fleet["instances"] = [{"instance_id": INSTANCE, "image_id": ami(1)}]
         account.load(fleet)
         account.switch(deny=["DeregisterImage"])
-        done = image_steward(account, "apply", "--policy", rules)
+        done = image_steward(account, "apply", "--yes", "--policy", rules)
         assert done.returncode == FAILED, done.stdout
 
     def test_control_characters_do_not_reach_the_terminal(
@@ -197,7 +202,7 @@ class TestOutcomes:
         assert "\x1b" not in done.stdout
         assert "web-\\u{1b}[2J" in done.stdout
 
-    @pytest.mark.parametrize("command", ["plan", "apply"])
+    @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
     @pytest.mark.parametrize(
         "denied",
         [
@@ -211,11 +216,11 @@ class TestOutcomes:
         ],
     )
     def test_one_denied_call_refuses_and_names_the_permission(
-        self, account: Account, rules: str, command: str, denied: str
+        self, account: Account, rules: str, command: list[str], denied: str
     ) -> None:
         account.load(web_fleet())
         account.switch(deny=[denied.removeprefix("ec2:")])
-        done = image_steward(account, command, "--policy", rules)
+        done = image_steward(account, *command, "--policy", rules)
         assert done.returncode == REFUSED
         assert f"missing permission: {denied}" in done.stdout + done.stderr
         assert image_ids(account.fleet()) == image_ids(web_fleet())
@@ -255,7 +260,7 @@ class TestOutcomes:
 
 
 class TestBadWeather:
-    @pytest.mark.parametrize("command", [["plan"], ["apply"]])
+    @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"]])
     def test_no_credentials(
         self, account: Account, rules: str, command: list[str]
     ) -> None:
@@ -345,17 +350,19 @@ class TestBadWeather:
         assert done.returncode == FAILED
         assert_one_line(done.stderr, "no response")
 
-    @pytest.mark.parametrize("command", ["plan", "apply", "validate"])
-    def test_no_policy(self, account: Account, command: str, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"], ["validate"]])
+    def test_no_policy(
+        self, account: Account, command: list[str], tmp_path: Path
+    ) -> None:
         file = str(tmp_path / "absent.toml")
-        done = image_steward(account, command, "--policy", file)
+        done = image_steward(account, *command, "--policy", file)
         assert done.returncode == USAGE
         assert_one_line(done.stderr, file)
         assert account.calls() == []
 
-    @pytest.mark.parametrize("command", ["plan", "apply", "validate"])
+    @pytest.mark.parametrize("command", [["plan"], ["apply", "--yes"], ["validate"]])
     def test_every_error_of_a_policy_with_its_line(
-        self, account: Account, command: str, tmp_path: Path
+        self, account: Account, command: list[str], tmp_path: Path
     ) -> None:
         wrong = [
             "version = 2",
@@ -370,7 +377,7 @@ class TestBadWeather:
             "max_fraction = 7",
         ]
         file = write(tmp_path / "policy.toml", "\n".join(wrong))
-        done = image_steward(account, command, "--policy", file)
+        done = image_steward(account, *command, "--policy", file)
         assert done.returncode == USAGE
         places = [
             int(line.removeprefix(file).split(":")[1])

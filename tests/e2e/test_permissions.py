@@ -191,7 +191,13 @@ def test_it_is_enough_for_every_step_and_for_restoring(
     shared = {"shared_images": '"retire"', "share_back": f'["{STRANGER}"]'}
     rules = write(tmp_path / "policy.toml", safety(**shared))
     for use, commands in (
-        ("apply", [["apply", "--policy", rules], ["apply", "--policy", rules]]),
+        (
+            "apply",
+            [
+                ["apply", "--yes", "--policy", rules],
+                ["apply", "--yes", "--policy", rules],
+            ],
+        ),
         (
             "restore",
             [
@@ -364,7 +370,7 @@ def test_apply_makes_exactly_the_changes_that_are_printed(
     disable(fleet, 9)
     image_of(fleet, ami(9))["tags"][MARK] = ago(9)
     account.load(fleet)
-    done = image_steward(account, "apply", "--policy", str(file))
+    done = image_steward(account, "apply", "--yes", "--policy", str(file))
     assert done.returncode == 0, done.stderr
     reading = printed_permissions("plan")
     expected = printed_permissions("apply") - reading
@@ -383,7 +389,7 @@ def test_restore_makes_exactly_the_calls_that_are_printed(
     later = {MARK: ago(6), DEPRECATION: saved(3, 6, ago(-365))}
     image_of(fleet, ami(3)).update(deprecation_time=ago(6), tags=later)
     account.load(fleet)
-    done = image_steward(account, "apply", "--policy", str(file))
+    done = image_steward(account, "apply", "--yes", "--policy", str(file))
     assert done.returncode == 0, done.stderr
     account.client("ec2").delete_snapshot(SnapshotId=snap(5))
     account.forget_calls()

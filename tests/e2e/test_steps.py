@@ -527,14 +527,14 @@ class TestRecycleBin:
         assert account.fleet() == before
         assert actions(account) == []
 
-    @pytest.mark.parametrize("verb", ["plan", "apply"])
+    @pytest.mark.parametrize("verb", [["plan"], ["apply", "--yes"]])
     def test_the_command_ends_with_4(
-        self, account: Account, verb: str, tmp_path: Any
+        self, account: Account, verb: list[str], tmp_path: Any
     ) -> None:
         file = tmp_path / "policy.toml"
         file.write_text(STEPS)
         account.load(small_fleet(image(3, 30), retention_rules=[]))
-        done = image_steward(account, verb, "--policy", str(file))
+        done = image_steward(account, *verb, "--policy", str(file))
         assert done.returncode == REFUSED
         said = [one for one in done.stdout.splitlines() if one.startswith("Refused:")]
         assert len(said) == 1
@@ -543,7 +543,7 @@ class TestRecycleBin:
         assert "safety.recycle_bin_days" in said[0]
         assert 'safety.recycle_bin = "optional"' in said[0]
         as_json = image_steward(
-            account, verb, "--policy", str(file), "--format", "json"
+            account, *verb, "--policy", str(file), "--format", "json"
         )
         assert as_json.returncode == REFUSED
         assert len(as_json.stderr.splitlines()) == 1

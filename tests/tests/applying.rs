@@ -132,7 +132,7 @@ fn what_was_wanted_since_the_plan_is_left_alone() {
     let kept = after_the_plan(|fleet| {
         fleet.images[1].tags = [("image-steward:keep", "")].into_iter().collect();
     });
-    assert_eq!(reasons(kept), [Reason::OptedOut { until: None }]);
+    assert_eq!(reasons(kept), [Reason::OptedOut { until: None, note: None }]);
     let tagged = after_the_plan(|fleet| {
         fleet.images[1].tags = [("Hold", "audit")].into_iter().collect();
     });

@@ -601,7 +601,7 @@ fn an_orphan_is_looked_at_again_before_it_is_marked() {
         orphan.unwrap().tags = [("image-steward:keep", "")].into_iter().collect();
     });
     let outcome = reaped(&fake, &policy, now());
-    let reasons = vec![SnapshotReason::OptedOut { until: None }];
+    let reasons = vec![SnapshotReason::OptedOut { until: None, note: None }];
     assert_eq!(*only_change(&outcome), Change::SnapshotKept { reasons });
     assert!(!fake.changing_calls().iter().any(|call| matches!(call, Call::SetTags(..))));
 }

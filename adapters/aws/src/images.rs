@@ -10,7 +10,7 @@ use super::Aws;
 use super::api_call::ApiCall;
 use super::error::bad_answer;
 use super::pagination::{FILTER_VALUES, filter};
-use super::tags::tags_of;
+use super::tags::{literally, tags_of};
 
 /// The largest page that DescribeImages gives.
 const PAGE: i32 = 1000;
@@ -41,6 +41,25 @@ impl ImageReader for Aws {
                 let image = image_of(image)?;
                 if !some.contains(&image.image_id) {
                     let message = format!("{} was not asked for", image.image_id);
+                    return Err(bad_answer(ApiCall::DescribeImages, message));
+                }
+                found.push(image);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(found)
+    }
+
+    async fn find_images_named(&self, names: &[String]) -> Result<Vec<Image>, CloudError> {
+        let mut found = Vec::new();
+        for some in names.chunks(FILTER_VALUES) {
+            let values: Vec<String> = some.iter().map(|name| literally(name)).collect();
+            let filters = [filter("name", values.iter().map(String::as_str))];
+            self.own_images(&filters, |image| {
+                let image = image_of(image)?;
+                if !some.iter().any(|name| **name == *image.name) {
+                    let message = format!("{} does not have a name asked for", image.image_id);
                     return Err(bad_answer(ApiCall::DescribeImages, message));
                 }
                 found.push(image);

@@ -22,6 +22,9 @@ pub struct ApplyArgs {
     /// Change nothing and exit with code 2 if something in the policy or in a tag has no effect.
     #[arg(long)]
     pub strict: bool,
+    /// Apply without asking. Needed where there is no terminal, unless PLAN is given.
+    #[arg(short, long)]
+    pub yes: bool,
     #[command(flatten)]
     pub place: AwsArgs,
     #[command(flatten)]

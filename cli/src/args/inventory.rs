@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use steward::model::ImageId;
+use steward::model::ImageRef;
 
 use super::{AwsArgs, OutputArgs, PolicyArgs, WorldArgs};
 
@@ -44,9 +44,9 @@ pub struct ValidateArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The image.
+    /// The image, by id or name.
     #[arg(value_name = "IMAGE")]
-    pub image: ImageId,
+    pub image: ImageRef,
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 mod apply;
 mod inventory;
+mod keep;
 mod permissions;
 mod plan;
 mod report;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 pub use apply::ApplyArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 pub use inventory::{ExplainArgs, InitArgs, InventoryArgs, ValidateArgs};
+pub use keep::{KeepArgs, UnkeepArgs};
 pub use permissions::{PermissionsArgs, PermissionsFormat, TrustArg, UseArg};
 pub use plan::{
     ByArg, GateArgs, ListFormat, PlanArgs, PlanFormat, PlanOutputArgs, ShowArgs, SortArg, StaleArgs,
@@ -117,15 +119,28 @@ pub enum Command {
     Simulate(SimulateArgs),
     /// Do it: retire images, then delete the snapshots whose time has come.
     #[command(
-        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json --policy policy.toml"
+        after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward apply --policy policy.toml --region eu-central-1 --yes\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json --policy policy.toml"
     )]
     Apply(ApplyArgs),
     /// Bring images back from wherever they are: expired, deprecated, disabled, or in the Recycle
     /// Bin with their snapshots.
     #[command(
-        after_help = "Examples:\n  image-steward restore ami-0123456789abcdef0 --region eu-central-1\n  image-steward restore --all-since 2026-11-21T22:00:00Z --keep-until 2026-12-24"
+        after_help = "Examples:\n  image-steward restore ami-0123456789abcdef0 --region eu-central-1\n  image-steward restore golden-2026-11-28 --keep-until 2w\n  image-steward restore --all-since yesterday --dry-run"
     )]
     Restore(RestoreArgs),
+    /// Exclude images or snapshots from every step, permanently or until a date, by a tag on them.
+    ///
+    /// A value that the tag has already is replaced, and printed. An image that is already expired is
+    /// restored by the next run.
+    #[command(
+        after_help = "Examples:\n  image-steward keep ami-0123456789abcdef0 --for 2w --reason 'release candidate'\n  image-steward keep golden-2026-11-28 --until 2027-06-30 --region eu-central-1"
+    )]
+    Keep(KeepArgs),
+    /// Remove the tag that `keep` writes, so that the policy decides again.
+    #[command(
+        after_help = "Example:\n  image-steward unkeep ami-0123456789abcdef0 --region eu-central-1"
+    )]
+    Unkeep(UnkeepArgs),
     /// Read images, snapshots and references, and write them as JSON. Changes nothing.
     #[command(
         after_help = "Example:\n  image-steward inventory --region eu-central-1 --out saved.json"
@@ -140,7 +155,7 @@ pub enum Command {
     ///
     /// Images and snapshots must belong to the account, and are retired only after they were tagged.
     #[command(
-        after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images\n  image-steward permissions plan --format terraform --trust github > role.tf"
+        after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore keep --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images\n  image-steward permissions plan --format terraform --trust github > role.tf"
     )]
     Permissions(PermissionsArgs),
     /// Print the JSON Schema of the policy.

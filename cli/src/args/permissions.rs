@@ -40,6 +40,8 @@ pub enum UseArg {
     Plan,
     Apply,
     Restore,
+    /// `keep` and `unkeep`: that one tag.
+    Keep,
 }
 
 /// How permissions are written.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use steward::simulate::MAX_DAYS;
+use steward::time_input::DaysInput;
 
 use super::{OutputArgs, PolicyArgs, WorldArgs};
 
@@ -17,9 +17,9 @@ pub struct ReportArgs {
     /// Where to write the page.
     #[arg(help_heading = "The page", long, value_name = "FILE", default_value = "report.html")]
     pub out: PathBuf,
-    /// Show for how many days to come what the policy would do, 0 to 3650.
-    #[arg(help_heading = "The page", long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(0..=i64::from(MAX_DAYS)))]
-    pub days: u32,
+    /// Show for how many days to come what the policy would do, 0 to 3650; or a duration, such as 6mo.
+    #[arg(help_heading = "The page", long, value_name = "N", default_value = "90")]
+    pub days: DaysInput,
     /// Compare with what this policy would do.
     #[arg(help_heading = "The page", long, value_name = "FILE")]
     pub against: Option<PathBuf>,
@@ -30,9 +30,9 @@ pub struct ReportArgs {
 pub struct SimulateArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
-    /// For how many days, 1 to 3650.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_DAYS)))]
-    pub days: u32,
+    /// For how many days, 1 to 3650; or a duration, such as 26w or 6mo.
+    #[arg(long, value_name = "N")]
+    pub days: DaysInput,
     /// Compare with this policy over the same images to come.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,

@@ -1,29 +1,33 @@
 //! The arguments of `restore`.
 
 use clap::Args;
-use jiff::Timestamp;
-use jiff::civil::Date;
-use steward::model::{ImageId, LaunchPermission, SnapshotId};
+use steward::model::{ImageRef, LaunchPermission, SnapshotId};
 use steward::policy::DEFAULT_PREFIX;
+use steward::time_input::TimeInput;
 
 use super::{AwsArgs, OutputArgs};
 
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// The images.
+    /// The images, by id or name; also those in the Recycle Bin.
     #[arg(
         value_name = "IMAGE",
         required_unless_present = "all_since",
         conflicts_with = "all_since"
     )]
-    pub images: Vec<ImageId>,
-    /// All images that were found expired or were deregistered at this time (RFC 3339) or later.
-    #[arg(long, value_name = "TIME")]
-    pub all_since: Option<Timestamp>,
-    /// Tag them to be kept until this date, so that the next sweep does not find them expired again.
+    pub images: Vec<ImageRef>,
+    /// All images that were found expired or were deregistered at this time or later: a date, a time
+    /// (UTC unless it has a zone), a word such as `yesterday`, or a duration before now, such as `12h`.
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub all_since: Option<TimeInput>,
+    /// Tag them to be kept until the end of this date, or for a duration such as `2w`, so that the next
+    /// sweep does not find them expired again.
     #[arg(long, value_name = "DATE")]
-    pub keep_until: Option<Date>,
+    pub keep_until: Option<TimeInput>,
+    /// List what would be restored, and change nothing.
+    #[arg(long)]
+    pub dry_run: bool,
     /// Take this snapshot out of the Recycle Bin too, if the image needs it. May be repeated.
     #[arg(long = "snapshot", value_name = "SNAPSHOT")]
     pub snapshots: Vec<SnapshotId>,

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 use steward::model::{ParseIdError, Region};
+use steward::time_input::TimeInput;
 use steward_aws::{EndpointError, check_endpoint};
 
 /// Where the policy is.
@@ -46,9 +46,10 @@ pub struct WorldArgs {
     /// Look at a saved inventory instead of the account.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
     pub inventory: Option<PathBuf>,
-    /// Take this for the time (RFC 3339) instead of now.
+    /// Plan for this time instead of now: a date, a time (UTC unless it has a zone), a word such as
+    /// `tomorrow`, or a duration from now, such as `2w` or `2w ago`.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
-    pub now: Option<Timestamp>,
+    pub now: Option<TimeInput>,
 }
 
 /// How to write the result.

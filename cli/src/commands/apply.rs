@@ -6,13 +6,14 @@ use serde::Serialize;
 use steward::apply::{self, Outcome};
 use steward::cloud::SnapshotScope;
 use steward::jobs::{Job, Mode, Reaped};
-use steward::plan::plan;
-use steward::plan::snapshots::plan_snapshots;
+use steward::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
+use steward::plan::{Plan, plan};
 use steward::policy::{Policy, PolicyDigest};
-use steward::report::{self, Rows};
+use steward::report::{self, Ids, Rows};
 use steward::saved_plan::{Differences, FreshPlan, SavedPlan};
 
 use crate::args::{self, Format};
+use crate::confirm::{can_ask, confirm};
 use crate::context::Context;
 use crate::files::{
     at_most_one_standard, name_of, print, print_json, read, read_policy, read_policy_text,
@@ -40,13 +41,17 @@ struct AppliedPlan<'a> {
 
 /// Runs `apply`.
 pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::ApplyArgs { plan, policy, expect_policy, strict, place, output } = arguments;
+    let args::ApplyArgs { plan, policy, expect_policy, strict, yes, place, output } = arguments;
+    let asks = !yes && can_ask();
     if let Some(file) = plan {
         let expected = match expect_policy {
             Some(digest) => (digest, "--expect-policy".to_owned()),
             None => digest_of(&policy.policy, &file)?,
         };
-        return run_saved(&file, expected, strict, place, output.format, context).await;
+        return run_saved(&file, expected, strict, place, (asks, output.format), context).await;
+    }
+    if !yes && !asks {
+        return Err(CommandError::NotConfirmed);
     }
     let policy = read_policy(&policy.policy)?;
     let live = live::connect(place, context).await?.under(&policy)?;
@@ -61,25 +66,26 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
         context: context.changing(),
     };
     let (plan, permissions) = job.plan_images().await;
-    if output.format == Format::Table {
-        context.progress.pause(|| {
-            print(&report::plan_text(
-                &plan,
-                None,
-                Some(&policy),
-                &Rows::Changes.into(),
-                context.style,
-            ))
-        })?;
-    }
+    // A person is shown the snapshots too, which are read again after the images were retired.
+    let shown = match asks {
+        true => Some(Job { mode: Mode::Plan, ..job }.reap(&SnapshotScope::Own).await),
+        false => None,
+    };
+    let due = shown.as_ref().map(|(plan, _)| plan);
+    show_plan(&plan, due, &policy, (asks, output.format), context)?;
     if let Some(failure) = strict::failure(strict, &plan.notes, context) {
         return Ok(failure);
+    }
+    let is_empty = due.is_some_and(|due| !changes(&plan, due));
+    if asks && !is_empty && !confirm(context)? {
+        return Ok(Exit::Failed);
     }
     context.interrupt.begin_changes();
     let images = job.apply_images(&plan, permissions).await;
     // Looking for what is due takes calls that nobody wants any more.
     let snapshots = match context.interrupt.has_come() {
         true => None,
+        false if is_empty => shown,
         false => Some(job.reap(&SnapshotScope::Own).await),
     };
     context.progress.end();
@@ -96,9 +102,9 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
         }
         Format::Table => {
             let mut done = match &snapshots {
-                Some((plan, _)) => report::snapshot_plan_text(plan),
+                Some((plan, _)) => report::snapshot_plan_text(plan, context.ids()),
                 None => "Snapshots skipped (interrupted).\n".to_owned(),
-            } + &report::outcome_text(&outcome)
+            } + &report::outcome_text(&outcome, context.ids())
                 + &report::outcome_line(&outcome);
             match &refused {
                 // What the images could not be read for was reported with their plan.
@@ -116,6 +122,34 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
     Ok(ended(outcome, reported, context))
 }
 
+/// Shows a person what would be done: on standard output, or beside JSON on standard error if they are
+/// asked about it.
+fn show_plan(
+    plan: &Plan,
+    snapshots: Option<&SnapshotPlan>,
+    policy: &Policy,
+    (asks, format): (bool, Format),
+    context: &Context,
+) -> Result<(), CommandError> {
+    let text =
+        report::plan_text(plan, snapshots, Some(policy), &Rows::Changes.into(), context.style);
+    context.progress.pause(|| match format {
+        Format::Table => print(&text),
+        Format::Json => {
+            if asks {
+                eprint!("{text}");
+            }
+            Ok(())
+        }
+    })
+}
+
+/// Whether there is anything to be changed.
+fn changes(plan: &Plan, snapshots: &SnapshotPlan) -> bool {
+    plan.decisions.iter().any(|one| one.action.changes())
+        || snapshots.decisions.iter().any(|one| one.action != SnapshotAction::Keep)
+}
+
 /// Interrupted is done in part, even if nothing was left to be done at that moment. What was done
 /// must be known, even if standard output cannot be written to.
 fn ended(outcome: Outcome, reported: Result<(), CommandError>, context: &Context) -> Exit {
@@ -125,7 +159,7 @@ fn ended(outcome: Outcome, reported: Result<(), CommandError>, context: &Context
     };
     let Err(error) = reported else { return exit };
     context.warn(format_args!("{error}; this was done:"));
-    for line in report::outcome_text(&outcome).lines() {
+    for line in report::outcome_text(&outcome, Ids::All).lines() {
         context.warn(line);
     }
     if exit == Exit::Done { Exit::Part } else { exit }
@@ -149,7 +183,7 @@ async fn run_saved(
     expected: (PolicyDigest, String),
     strict: bool,
     place: args::AwsArgs,
-    format: Format,
+    (asks, format): (bool, Format),
     context: &Context,
 ) -> Result<Exit, CommandError> {
     let wrong = |cause| CommandError::Plan { file: name_of(file), cause };
@@ -174,8 +208,14 @@ async fn run_saved(
     if let Some(refusal) = saved.refusal(&fresh.images, &differences) {
         images.refusal = Some(refusal);
     } else {
-        context.interrupt.begin_changes();
         let FreshPlan { images: plan, snapshots: fresh } = saved.agreed(fresh);
+        if asks && changes(&plan, &fresh) {
+            show_plan(&plan, Some(&fresh), &policy, (asks, format), context)?;
+            if !confirm(context)? {
+                return Ok(Exit::Failed);
+            }
+        }
+        context.interrupt.begin_changes();
         let (aws, changing) = (&live.aws, context.changing());
         images = apply::apply(&plan, permissions.clone(), &policy, aws, changing).await;
         snapshots = apply::apply_snapshots(&fresh, permissions, &policy, aws, changing).await;
@@ -195,13 +235,14 @@ async fn run_saved(
             })
         }
         Format::Table => {
-            let done = report::outcome_text(&outcome) + &report::outcome_line(&outcome);
+            let done =
+                report::outcome_text(&outcome, context.ids()) + &report::outcome_line(&outcome);
             let end = match &refused {
                 Some(refused) => format!("Refused: {refused}.\n"),
                 None if done.is_empty() => "Nothing to do.\n".to_owned(),
                 None => String::new(),
             };
-            let text = report::differences_text(&differences) + &done + &end;
+            let text = report::differences_text(&differences, context.ids()) + &done + &end;
             print(&context.style.wrapped(&text))
         }
     };

@@ -1,8 +1,8 @@
 //! `explain`: everything about one image.
 
 use serde::Serialize;
-use steward::collect::{Remnants, read_remnants, remnants_in};
-use steward::model::{AccountRegion, ImageId};
+use steward::collect::{Remnants, find_in, read_remnants, remnants_in};
+use steward::model::{AccountRegion, ImageId, ImageRef};
 use steward::report::explain::{Explanation, explain, explanation_text, gone_text};
 
 use crate::args::{self, Format};
@@ -24,7 +24,29 @@ pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit
     let args::ExplainArgs { image, policy, world, output } = arguments;
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let policy = read_policy(&policy.policy)?;
-    let loaded = load(world, &policy, std::slice::from_ref(&image), context).await?;
+    let ask = match &image {
+        ImageRef::Id(id) => std::slice::from_ref(id),
+        ImageRef::Name(_) => &[],
+    };
+    let mut loaded = load(world, &policy, ask, context).await?;
+    let now = loaded.plan.planned_at;
+    let image = match image {
+        ImageRef::Id(id) => id,
+        name @ ImageRef::Name(_) => {
+            let found = find_in(&name, &loaded.inventory, now);
+            if found.is_err() {
+                // Then an unknown name means little.
+                for unread in &loaded.inventory.unread {
+                    context.warn(format_args!("not read: {unread}"));
+                }
+            }
+            let id = found?;
+            if loaded.live.is_some() {
+                loaded.ask_about(std::slice::from_ref(&id), &policy, context).await;
+            }
+            id
+        }
+    };
     if let Some(explanation) = explain(&image, &loaded.inventory, &policy, &loaded.plan) {
         context.progress.end();
         match output.format {

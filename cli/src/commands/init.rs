@@ -21,7 +21,7 @@ use crate::outcome::{CommandError, Exit};
 pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::InitArgs { out, force, from, world } = arguments;
     let WorldArgs { inventory, now, place } = world;
-    let now = now.unwrap_or(context.now);
+    let now = context.planned_for(now.as_ref())?;
     at_most_one_standard(from.iter().map(Some).chain([inventory.as_ref()]))?;
     // Said before a minute is spent on reading the account.
     refuse_to_overwrite(&out, force)?;

@@ -5,6 +5,7 @@ mod converted;
 mod explain;
 mod init;
 mod inventory;
+mod keep;
 mod man;
 mod permissions;
 mod plan;
@@ -34,6 +35,8 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandErr
         Command::Explain(arguments) => explain::run(arguments, context).await,
         Command::Report(arguments) => report::run(arguments, context).await,
         Command::Restore(arguments) => restore::run(arguments, context).await,
+        Command::Keep(arguments) => keep::keep(arguments, context).await,
+        Command::Unkeep(arguments) => keep::unkeep(arguments, context).await,
         Command::Inventory(arguments) => inventory::run(arguments, context).await,
         Command::Simulate(arguments) => simulate::run(arguments, context).await,
         Command::Validate(arguments) => validate::run(arguments, context),

@@ -27,6 +27,7 @@ pub fn run(arguments: args::PermissionsArgs, context: &Context) -> Result<Exit, 
         UseArg::Plan => Use::Plan,
         UseArg::Apply => Use::Apply,
         UseArg::Restore => Use::Restore,
+        UseArg::Keep => Use::Keep,
     });
     let permissions =
         Permissions { uses: uses.collect(), region, prefix, shared_images, image_parameters };

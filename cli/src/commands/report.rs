@@ -8,7 +8,7 @@ use steward::report::stale;
 use steward::simulate::{Growth, simulate_with};
 
 use crate::args::{self, VERSION};
-use crate::context::Context;
+use crate::context::{Context, days_from};
 use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write,
 };
@@ -20,6 +20,7 @@ use crate::page::fill;
 pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::ReportArgs { policy, world, out, days, against } = arguments;
     at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
+    let days = days_from(&days, context.planned_for(world.now.as_ref())?, 0)?;
     let policy_file = short_name(&policy.policy);
     let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
     let other = against.as_deref().map(read_policy).transpose()?;

@@ -1,16 +1,18 @@
 //! `restore`: bring images back.
 
 use std::collections::BTreeSet;
-use std::io::{IsTerminal, stderr, stdin};
+use std::io::stdin;
 
 use steward::cloud::Cloud;
+use steward::collect::find_named;
 use steward::model::{LaunchPermission, TagNames, join_permissions};
 use steward::policy::DEFAULT_PREFIX;
-use steward::restore::{RestoreOptions, RestoreStatus, Restored};
+use steward::restore::{RestoreOptions, RestorePreview, RestoreStatus, Restored};
 use steward::text_fmt::printable;
 use steward::{report, restore};
 
 use crate::args::{self, Format};
+use crate::confirm::can_ask;
 use crate::context::Context;
 use crate::files::{print, print_json};
 use crate::live;
@@ -22,6 +24,7 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         images,
         all_since,
         keep_until,
+        dry_run,
         snapshots,
         share_with,
         prefix,
@@ -29,6 +32,11 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         output,
     } = arguments;
     let names = TagNames::under(&prefix);
+    let wrong = |option| move |cause| CommandError::Time { option, cause };
+    let since = all_since.map(|at| at.as_past(context.now)).transpose();
+    let since = since.map_err(wrong("--all-since"))?;
+    let keep_until = keep_until.map(|at| at.as_end(context.now)).transpose();
+    let keep_until = keep_until.map_err(wrong("--keep-until"))?;
     let mut again = String::new();
     let profile = place.profile.clone();
     let endpoint = place.endpoint_url.as_ref().map(ToString::to_string);
@@ -42,15 +50,20 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         again.push_str(&format!(" --prefix {prefix}"));
     }
     let live = live::connect(place, context).await?;
-    let images = match all_since {
+    let images = match since {
         Some(since) => restore::images_since(since, &names, &live.aws).await?,
-        None => images,
+        None => find_named(&images, true, context.now, &live.aws).await?,
     };
     let options = RestoreOptions {
-        keep: keep_until.map(|date| date.to_string()),
+        keep: keep_until.map(|end| end.to_string()),
         snapshots,
-        found_by_tags: all_since.is_some(),
+        found_by_tags: since.is_some(),
     };
+    if dry_run {
+        let images = restore::preview(&images, &options, &names, context.now, &live.aws).await?;
+        return report_preview(&images, output.format, context);
+    }
+    let lists_all = report::is_listed(images.len(), context.ids());
     let mut all = Vec::new();
     context.interrupt.begin_changes();
     for image in &images {
@@ -61,7 +74,8 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         if !share_with.is_empty() {
             restore::share_again(&mut restored, &share_with, &names, &live.aws).await;
         }
-        if output.format == Format::Table {
+        let is_listed = lists_all || restored.problem.is_some();
+        if output.format == Format::Table && is_listed {
             let text = report::restored_text(std::slice::from_ref(&restored));
             context.progress.pause(|| print(&text))?;
         }
@@ -85,6 +99,12 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         Format::Json => print_json(&all)?,
         Format::Table if images.is_empty() => print("No image was on its way out.\n")?,
         Format::Table => {
+            if since.is_some() || !lists_all {
+                print(&report::restored_summary(&all))?;
+            }
+            if !lists_all {
+                context.hint("-v lists every image");
+            }
             let restored = all.iter().any(|one| one.status == RestoreStatus::Restored);
             if restored && options.keep.is_none() {
                 print(
@@ -101,6 +121,26 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
     Ok(match (all.iter().all(good), all.iter().any(good)) {
         _ if stopped => Exit::Part,
         (true, _) if shared == Sharing::Open => Exit::Part,
+        (true, _) => Exit::Done,
+        (false, true) => Exit::Part,
+        (false, false) => Exit::Failed,
+    })
+}
+
+/// Says what would be restored.
+fn report_preview(
+    images: &[RestorePreview],
+    format: Format,
+    context: &Context,
+) -> Result<Exit, CommandError> {
+    context.progress.end();
+    match format {
+        Format::Json => print_json(&images)?,
+        Format::Table if images.is_empty() => print("No image was on its way out.\n")?,
+        Format::Table => print(&report::preview_text(images, context.ids()))?,
+    }
+    let is_good = |one: &RestorePreview| one.problem.is_none();
+    Ok(match (images.iter().all(is_good), images.iter().any(is_good)) {
         (true, _) => Exit::Done,
         (false, true) => Exit::Part,
         (false, false) => Exit::Failed,
@@ -124,7 +164,7 @@ async fn ask_and_share(
     context: &Context,
 ) -> Result<Sharing, CommandError> {
     let open: Vec<&mut Restored> = all.iter_mut().filter(|one| is_open(one)).collect();
-    if open.is_empty() || !stdin().is_terminal() || !stderr().is_terminal() {
+    if open.is_empty() || !can_ask() {
         return Ok(hint_at_sharing(all, again, context));
     }
     eprintln!(

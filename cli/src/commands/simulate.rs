@@ -11,7 +11,7 @@ use steward::report::{
 use steward::simulate::{Growth, simulate_with};
 
 use crate::args::{self, AwsArgs, Format, WorldArgs};
-use crate::context::Context;
+use crate::context::{Context, days_from};
 use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
 use crate::live;
 use crate::load::unknown_bin;
@@ -40,7 +40,8 @@ pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exi
     at_most_one_standard([Some(&policy.policy), against.as_ref(), inventory.as_ref()])?;
     let new = read_policy(&policy.policy)?;
     let old = against.as_deref().map(read_policy).transpose()?;
-    let now = now.unwrap_or(context.now);
+    let now = context.planned_for(now.as_ref())?;
+    let days = days_from(&days, now, 1)?;
     let (new, old) = match inventory {
         Some(file) => {
             let inventory = read_inventory(&file)?;

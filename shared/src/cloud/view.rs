@@ -70,6 +70,10 @@ pub trait ImageReader: Send + Sync {
     /// particular order. Up to 200 cost one call; no ids are done without one.
     async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError>;
 
+    /// Returns those of the account's own images that have one of these names, disabled or not, in no
+    /// particular order. Up to 200 cost one call; no names are done without one.
+    async fn find_images_named(&self, names: &[String]) -> Result<Vec<Image>, CloudError>;
+
     /// Returns the image as it is now, disabled or not, whoever owns it; `None` when it no longer
     /// exists.
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError>;

@@ -1,5 +1,6 @@
 //! Reading the world: the calls behind an inventory, and behind a plan that is true.
 
+mod named;
 mod permissions;
 mod read_each;
 mod remnants;
@@ -9,6 +10,7 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+pub use self::named::{Candidate, FindError, NameError, find_in, find_named};
 pub use self::permissions::read_launch_permissions;
 pub use self::remnants::{
     DeleteAfter, Recycled, Remnant, RemnantLocation, Remnants, read_remnants, remnants_in,

@@ -7,8 +7,10 @@ mod clock;
 mod deadline;
 mod deletion_mark;
 mod ids;
+mod image_ref;
 mod instance;
 mod inventory;
+mod keep_tag;
 mod permission;
 mod recycle_bin;
 mod reference;
@@ -23,9 +25,11 @@ pub(crate) use deletion_mark::MAX_TAG_SKEW;
 pub use ids::{
     AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,
 };
+pub use image_ref::{ImageRef, ParseImageRefError, ResourceRef};
 pub use instance::{Instance, InstanceProtection, InstanceState};
 pub(crate) use inventory::is_false;
 pub use inventory::{Image, ImageState, Inventory, InventoryError, Snapshot, SnapshotFate};
+pub use keep_tag::{KeepTag, KeepTagError};
 pub(crate) use permission::for_others;
 pub use permission::join_permissions;
 pub use permission::{LaunchPermission, VolumePermission};

@@ -99,6 +99,9 @@ pub enum InstanceReason {
         /// Until when; absent: permanently.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
+        /// The reason that the tag gives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Arc<str>>,
     },
     /// It has termination protection.
     TerminationProtected,
@@ -216,8 +219,8 @@ fn protections(
     if policy.instances.retire == RetireAction::Never {
         kept.push(InstanceReason::NotAllowed);
     }
-    if let Some(until) = opt_out(&instance.tags, &policy.tag_names.keep, now, &policy.timezone) {
-        kept.push(InstanceReason::OptedOut { until });
+    if let Some(tag) = opt_out(&instance.tags, &policy.tag_names.keep, now, &policy.timezone) {
+        kept.push(InstanceReason::OptedOut { until: tag.until, note: tag.note });
     }
     let ends = match (instance.state, policy.instances.retire) {
         (InstanceState::Running, _) | (InstanceState::Stopped, RetireAction::Terminate) => true,
@@ -319,8 +322,11 @@ impl fmt::Display for InstanceReason {
                 write!(f, "started again since the image was made, at {at}")
             }
             Self::AgeUnknown => write!(f, "nobody knows when it was started or imaged"),
-            Self::OptedOut { until: None } => write!(f, "opted out"),
-            Self::OptedOut { until: Some(until) } => write!(f, "opted out until {until}"),
+            Self::OptedOut { until, note } => {
+                write!(f, "opted out")?;
+                until.map_or(Ok(()), |until| write!(f, " until {until}"))?;
+                note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
+            }
             Self::TerminationProtected => write!(f, "protected from being terminated"),
             Self::StopProtected => write!(f, "protected from being stopped"),
             Self::MemberOf { of } => write!(f, "in {of}"),

@@ -45,6 +45,9 @@ pub enum Reason {
         /// Until when; absent: permanently.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
+        /// The reason that the tag gives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Arc<str>>,
     },
     /// It is in `safety.pinned`.
     Pinned,
@@ -266,10 +269,11 @@ impl fmt::Display for Reason {
             Self::State { state } => write!(f, "state {state}"),
             Self::Protected => f.write_str("deregistration protection"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
-            Self::OptedOut { until: Some(until) } => {
-                write!(f, "opted out by tag until {}", date(*until))
+            Self::OptedOut { until, note } => {
+                f.write_str("opted out by tag")?;
+                until.map_or(Ok(()), |until| write!(f, " until {}", date(until)))?;
+                note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
-            Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::Pinned => f.write_str("pinned by the policy"),
             Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
             Self::InUse { kind, arn, version, stale, name } => {

@@ -6,11 +6,13 @@ mod family_name;
 mod first_deletion;
 mod markdown;
 mod metrics;
+mod opt_out;
 pub mod page;
 mod plan;
 mod plan_json;
 mod price;
 mod references;
+mod restored;
 mod simulation;
 mod simulation_cost;
 mod style;
@@ -25,25 +27,40 @@ pub use family_name::{family_name, family_values};
 pub use first_deletion::first_deletion;
 pub use markdown::{MAX_MARKDOWN_LENGTH, MarkdownPlan, plan_markdown};
 pub use metrics::{NAMESPACE, metrics};
+pub use opt_out::opt_out_text;
 pub use plan::{
-    GroupBy, GroupSum, Listing, Rows, SortBy, family_names, group_sums, notes_text, plan_text,
+    GroupSum, Listing, Rows, SortBy, SumBy, family_names, group_sums, notes_text, plan_text,
     sort_decisions,
 };
 pub use plan_json::{CostedDecision, CostedPlan};
 pub use price::{Price, Usd};
 pub use references::{Stale, StaleReference, StaleResource, stale, stale_resources, stale_text};
+pub use restored::{is_listed, preview_text, restored_summary, restored_text};
 pub use simulation::{compared_text, simulation_text};
 pub use simulation_cost::PricedSimulation;
 pub use style::{Colours, OutputStyle};
 
 use crate::apply::{Outcome, StepKind};
-use crate::model::{ResourceId, join_permissions};
+use crate::model::ResourceId;
 use crate::plan::Step;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::policy::{Check, Policy, TrustedTag};
-use crate::restore::{RestoreStatus, Restored};
 use crate::saved_plan::{Difference, Differences};
 use crate::text_fmt::{printable, thousands};
+
+/// Which ids a text lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// All of them.
+    All,
+    /// Of more than ten, the first ones.
+    First,
+}
+
+/// The most ids that are listed without being asked for.
+const MAX_LISTED: usize = 10;
+/// How many ids stand for more than that.
+const FIRST_IDS: usize = 3;
 
 /// The words for a step to come.
 fn step_words(step: Step) -> &'static str {
@@ -57,7 +74,7 @@ fn step_words(step: Step) -> &'static str {
 
 /// What a run did, in a few lines; nothing when it did nothing. A refusal is not among them: it
 /// is reported with the plan.
-pub fn outcome_text(outcome: &Outcome) -> String {
+pub fn outcome_text(outcome: &Outcome, which: Ids) -> String {
     let mut text = String::new();
     let done = DONE.iter().map(|(step, what)| (*what, ids(outcome.done(*step))));
     let left = [
@@ -66,7 +83,7 @@ pub fn outcome_text(outcome: &Outcome) -> String {
         ("not reached, and left for a later run", ids(outcome.not_reached())),
     ];
     for (what, ids) in done.chain(left) {
-        list(&mut text, what, &ids);
+        list(&mut text, what, &ids, which);
     }
     for record in outcome.changed() {
         let _ = writeln!(text, "skipped: {}", printable(&record.to_string()));
@@ -90,14 +107,15 @@ const DONE: [(StepKind, &str); 8] = [
 ];
 
 /// How the account differs from what a saved plan was made for; nothing when it does not.
-pub fn differences_text(differences: &Differences) -> String {
+pub fn differences_text(differences: &Differences, which: Ids) -> String {
     let Differences { changed, left_for_later } = differences;
     let mut text = String::new();
     for Difference { resource, planned, change } in changed {
         let change = printable(&change.to_string());
         let _ = writeln!(text, "changed: {resource}: planned: {planned}; {change}");
     }
-    list(&mut text, "not in the plan, and left for the next one", &ids(left_for_later.iter()));
+    let left = ids(left_for_later.iter());
+    list(&mut text, "not in the plan, and left for the next one", &left, which);
     text
 }
 
@@ -118,14 +136,19 @@ pub fn trusted_tags_text(policy: &Policy, style: OutputStyle) -> String {
 }
 
 /// What a sweep over snapshots found.
-pub fn snapshot_plan_text(plan: &SnapshotPlan) -> String {
+pub fn snapshot_plan_text(plan: &SnapshotPlan, which: Ids) -> String {
     let mut text = String::new();
     let with = |action: SnapshotAction| {
         let meant = plan.decisions.iter().filter(move |one| one.action == action);
         meant.map(|one| one.snapshot_id.to_string()).collect::<Vec<_>>()
     };
-    list(&mut text, "orphaned snapshots", &with(SnapshotAction::Mark));
-    list(&mut text, "snapshots due", &with(SnapshotAction::Delete));
+    list(&mut text, "orphaned snapshots", &with(SnapshotAction::Mark), which);
+    list(&mut text, "snapshots due", &with(SnapshotAction::Delete), which);
+    let kept = with(SnapshotAction::Keep);
+    if !is_listed(kept.len(), which) {
+        list(&mut text, "snapshots kept", &kept, which);
+        return text;
+    }
     for decision in plan.decisions.iter().filter(|one| one.action == SnapshotAction::Keep) {
         let reasons: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
         let reasons = printable(&reasons.join(", "));
@@ -158,40 +181,20 @@ pub fn outcome_line(outcome: &Outcome) -> String {
     if said.is_empty() { String::new() } else { format!("Done: {}.\n", said.join(", ")) }
 }
 
-/// What became of the images that were to be brought back.
-pub fn restored_text(all: &[Restored]) -> String {
-    let mut text = String::new();
-    for Restored { image_id, status, done, not_shared, problem } in all {
-        let word = match status {
-            RestoreStatus::Restored => "restored",
-            RestoreStatus::Untouched if !not_shared.is_empty() => "restored before, but not shared",
-            RestoreStatus::Untouched if problem.is_some() => "not restored",
-            RestoreStatus::Untouched => "nothing to do: it was not on its way out",
-            RestoreStatus::Gone => "gone",
-            RestoreStatus::Failed => "failed",
-        };
-        let _ = writeln!(text, "{image_id}: {word}");
-        for done in done {
-            let _ = writeln!(text, "  {}", printable(&done.to_string()));
-        }
-        if !not_shared.is_empty() {
-            let with = join_permissions(not_shared, ", ");
-            let _ = writeln!(text, "  not shared again with {}", printable(&with));
-        }
-        if let Some(problem) = problem {
-            let _ = writeln!(text, "  {}", printable(&problem.to_string()));
-        }
-    }
-    text
-}
-
 fn ids<'a>(resources: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
     resources.map(ToString::to_string).collect()
 }
 
 /// A line with these ids, if there are any.
-fn list(text: &mut String, what: &str, ids: &[String]) {
-    if !ids.is_empty() {
-        let _ = writeln!(text, "{what} ({}): {}", ids.len(), ids.join(" "));
-    }
+fn list(text: &mut String, what: &str, ids: &[String], which: Ids) {
+    let count = thousands(ids.len());
+    let shown = match is_listed(ids.len(), which) {
+        _ if ids.is_empty() => return,
+        true => ids.join(" "),
+        false => {
+            let first = ids.get(..FIRST_IDS).unwrap_or(ids).join(" ");
+            format!("{first} … (-v lists all)")
+        }
+    };
+    let _ = writeln!(text, "{what} ({count}): {shown}");
 }

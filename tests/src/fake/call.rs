@@ -22,6 +22,7 @@ pub enum Call {
     ListRecycledSnapshots,
     ListTagged(String, Option<String>),
     FindImages(Vec<ImageId>),
+    FindImagesNamed(Vec<String>),
     FindImage(ImageId),
     FindInstancesOf(Vec<ImageId>),
     FindLaunchPermissions(ImageId),
@@ -62,6 +63,7 @@ impl Call {
             | Self::ListRecycledSnapshots
             | Self::ListTagged(..)
             | Self::FindImages(_)
+            | Self::FindImagesNamed(_)
             | Self::FindImage(_)
             | Self::FindInstancesOf(_)
             | Self::FindLaunchPermissions(_)

@@ -40,6 +40,18 @@ impl ImageReader for Fake {
         Ok(in_hash_order(own, |image| image.image_id.as_str()))
     }
 
+    async fn find_images_named(&self, names: &[String]) -> Result<Vec<Image>, CloudError> {
+        let mut inner = self.begin(Call::FindImagesNamed(names.to_vec()));
+        if !names.is_empty() {
+            inner.faults.check("ec2:DescribeImages", &[])?;
+        }
+        let own = inner.state.images.values();
+        let own = own.filter(|one| one.owner_id.as_ref() == Some(&self.account));
+        let named = own.filter(|one| one.name.as_ref().is_some_and(|name| names.contains(name)));
+        let found = named.map(|one| one.seen_by(&self.account)).collect();
+        Ok(in_hash_order(found, |image| image.image_id.as_str()))
+    }
+
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError> {
         let mut inner = self.begin(Call::FindImage(image.clone()));
         match inner.faults.check("ec2:DescribeImages", &[image.as_str()]) {

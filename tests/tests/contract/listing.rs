@@ -268,6 +268,32 @@ pub async fn images_are_found_together<A: Account>() {
     assert!(port.find_image(&image("ami-00000003")).await.unwrap().is_some());
 }
 
+/// Only by the whole name, in which nothing is a wildcard, and only those of the account.
+pub async fn images_are_found_by_name<A: Account>() {
+    let account = A::with(json!({
+        "images": [
+            {"image_id": "ami-00000001", "name": "web-1"},
+            {"image_id": "ami-00000002", "name": "web-2", "state": "disabled"},
+            {"image_id": "ami-00000003", "name": "web-1", "owner_id": "999999999999", "public": true},
+            {"image_id": "ami-00000004", "name": "web-10"},
+            {"image_id": "ami-00000005", "name": "Web-1"},
+        ],
+    }))
+    .await;
+    let port = account.port();
+    let find = async |names: &[&str]| {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut found = port.find_images_named(&names).await.unwrap();
+        found.sort_by(|a, b| a.image_id.cmp(&b.image_id));
+        found.into_iter().map(|one| one.image_id.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(find(&["web-1", "web-2", "nobody"]).await, ["ami-00000001", "ami-00000002"]);
+    let none: [&str; 0] = [];
+    for names in [&["web-*", "web-?", "web"][..], &[]] {
+        assert_eq!(find(names).await, none, "{names:?}");
+    }
+}
+
 pub async fn snapshots_are_listed_and_found<A: Account>() {
     let account = A::with(json!({
         "snapshots": [

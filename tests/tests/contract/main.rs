@@ -155,6 +155,7 @@ contract! {
         a_failing_page_fails_the_listing
         an_image_is_found_until_it_is_deregistered
         images_are_found_together
+        images_are_found_by_name
         snapshots_are_listed_and_found
         snapshots_are_listed_by_tag
         instances_are_found

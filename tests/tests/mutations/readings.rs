@@ -77,6 +77,15 @@ pub const READINGS: &[PortReading] = &[
         },
     },
     PortReading {
+        name: "find_images_named",
+        read: |aws| {
+            Box::pin(async {
+                let names = ["web-1", "web-2"].map(str::to_owned);
+                Ok(images(aws.find_images_named(&names).await?))
+            })
+        },
+    },
+    PortReading {
         name: "list_references",
         read: |aws| Box::pin(references_in(aws, TemplateVersions::DefaultAndLatest)),
     },

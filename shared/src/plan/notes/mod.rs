@@ -127,8 +127,9 @@ pub enum Note {
         /// The images and snapshots that have it, sorted.
         resources: Vec<ResourceId>,
     },
-    /// The value of the tag that excludes a resource looks like a date, and is not one: it excludes
-    /// the resource for good.
+    /// The value of the tag that excludes a resource looks like a date or a duration, and is not a
+    /// date: it excludes
+    /// the resource permanently.
     KeepDateInvalid {
         /// The key of the tag.
         key: String,

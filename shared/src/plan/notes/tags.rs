@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Note;
-use crate::model::{Inventory, ResourceId, Tags};
-use crate::plan::protect;
+use crate::model::{Inventory, KeepTag, ResourceId, Tags};
 use crate::policy::Policy;
 
 /// The tags that people write: whether they are as they must be to have an effect.
@@ -25,7 +24,7 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
         for (key, effective) in misspelt(tags, [&names.keep, &names.retire_when_imaged]) {
             ignored.entry((key, effective)).or_default().push(resource.clone());
         }
-        if let Some(value) = tags.get(&names.keep).filter(|value| protect::is_invalid_date(value)) {
+        if let Some(value) = tags.get(&names.keep).filter(|value| KeepTag::is_invalid_date(value)) {
             no_dates.entry(value).or_default().push(resource.clone());
         }
     }

@@ -105,7 +105,7 @@ impl fmt::Display for Note {
             ),
             Self::KeepDateInvalid { key, value, resources } => write!(
                 f,
-                "the tag {key} has the value {value}, which is not a valid date, and excludes permanently; on {}",
+                "the tag {key} has the value `{value}`, which is not a date such as 2026-12-24, and excludes permanently; on {}",
                 named(resources)
             ),
         }

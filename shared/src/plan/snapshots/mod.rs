@@ -389,8 +389,8 @@ pub fn due(
 /// The tags that keep a snapshot, whatever is done about its image: an opt-out, those that the policy
 /// keeps by, or those of another service.
 pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<SnapshotReason> {
-    let until = opt_out(&snapshot.tags, &policy.tag_names.keep, now, &policy.timezone);
-    let opted_out = until.map(|until| SnapshotReason::OptedOut { until });
+    let tag = opt_out(&snapshot.tags, &policy.tag_names.keep, now, &policy.timezone);
+    let opted_out = tag.map(|tag| SnapshotReason::OptedOut { until: tag.until, note: tag.note });
     let managed = manager_by_tags(&snapshot.tags).map(|by| SnapshotReason::ManagedElsewhere { by });
     let kept = policy.safety.keep_tags_among(&snapshot.tags);
     let kept =

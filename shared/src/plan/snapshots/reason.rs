@@ -54,6 +54,9 @@ pub enum SnapshotReason {
         /// Until when; absent: for good.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
+        /// The reason that the tag gives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        note: Option<Arc<str>>,
     },
     /// It carries a tag of `safety.keep_tags`.
     KeepTag {
@@ -177,10 +180,11 @@ impl fmt::Display for SnapshotReason {
             Self::ImageUnknown => f.write_str("its image is not known"),
             Self::ImageExists { image } => write!(f, "its image {image} exists"),
             Self::UsedBy { image } => write!(f, "used by {image}"),
-            Self::OptedOut { until: Some(until) } => {
-                write!(f, "opted out by tag until {}", minute(*until))
+            Self::OptedOut { until, note } => {
+                f.write_str("opted out by tag")?;
+                until.map_or(Ok(()), |until| write!(f, " until {}", minute(until)))?;
+                note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
-            Self::OptedOut { until: None } => f.write_str("opted out by tag"),
             Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::Orphaned { image } => write!(f, "orphan of {image}"),

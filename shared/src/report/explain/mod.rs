@@ -186,19 +186,23 @@ fn is_untouchable(reason: &Reason) -> bool {
 
 fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
     let (id, region) = (&image.image_id, &plan.region);
-    let tag = |value: &str| quoted(&format!("Key={},Value={value}", policy.tag_names.keep));
     let quarter = SignedDuration::from_hours(24 * 90);
     let until = plan.planned_at.checked_add(quarter).unwrap_or(Timestamp::MAX);
     vec![
-        format!("aws ec2 create-tags --region {region} --resources {id} --tags {}", tag("")),
-        format!("or until the end of a day: --tags {}", tag(&date(until))),
+        in_place("keep", id, region, &policy.tag_names),
+        format!("or until the end of a day: --until {}, or --for 2w", date(until)),
         format!("or in the policy, under [safety]: pinned = [\"{id}\"]"),
     ]
 }
 
 /// The command that brings `image` back.
 fn restore_command(image: &ImageId, region: &Region, names: &TagNames) -> String {
-    let command = format!("image-steward restore {image} --region {region}");
+    in_place("restore", image, region, names)
+}
+
+/// A command about `image`, with its options.
+fn in_place(command: &str, image: &ImageId, region: &Region, names: &TagNames) -> String {
+    let command = format!("image-steward {command} {image} --region {region}");
     match names.prefix() {
         DEFAULT_PREFIX => command,
         prefix => format!("{command} --prefix {}", quoted(prefix)),

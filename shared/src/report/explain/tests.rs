@@ -121,7 +121,7 @@ fn a_step_that_is_due_is_taken_now_and_the_next_ones_come_later() {
     images.decision.expired_at = Some("2026-12-24T12:00:00Z".parse().unwrap());
     let text = explanation_text(&images, crate::report::OutputStyle::Plain);
     assert!(text.contains("image-steward restore ami-5 --region eu-central-1"), "{text}");
-    assert!(text.contains("image-steward:keep"), "{text}");
+    assert!(text.contains("image-steward keep ami-5 --region eu-central-1"), "{text}");
     let steps: Vec<_> = images.steps.iter().map(|one| (one.step, one.when)).collect();
     let at = |text: &str| When::At { at: text.parse().unwrap() };
     use crate::plan::Step;

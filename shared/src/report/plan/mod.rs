@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use families::{family_text, in_numbers};
 use rows::{Columns, RowContext};
-pub use sums::{GroupBy, GroupSum, SortBy, group_sums};
+pub use sums::{GroupSum, SortBy, SumBy, group_sums};
 
 use super::price::Price;
 use super::step_words;
@@ -63,7 +63,7 @@ pub struct Listing {
     /// A list of all images in this order, instead of their families.
     pub sort: Option<SortBy>,
     /// A table by this, instead of images.
-    pub by: Option<GroupBy>,
+    pub by: Option<SumBy>,
 }
 
 impl From<Rows> for Listing {
@@ -117,7 +117,7 @@ pub fn plan_text(
         text.push('\n');
     }
     if !is_excerpt && !plan.decisions.is_empty() {
-        let by_rule = GroupBy::Rule;
+        let by_rule = SumBy::Rule;
         let table = sums::table(plan, by.as_ref().unwrap_or(&by_rule), *sort, by.is_some(), style);
         text.push_str(&table);
         text.push('\n');

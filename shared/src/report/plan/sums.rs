@@ -20,7 +20,7 @@ const MAX_TITLE: usize = 28;
 
 /// By what the images are added up.
 #[derive(Debug, Clone, PartialEq)]
-pub enum GroupBy {
+pub enum SumBy {
     /// By the rule that matches them.
     Rule,
     /// By their family.
@@ -88,7 +88,7 @@ impl GroupSum {
 }
 
 /// What the images of the plan come to by `by`; in the plan's order, if no other is asked for.
-pub fn group_sums(plan: &Plan, by: &GroupBy, sort: Option<SortBy>) -> Vec<GroupSum> {
+pub fn group_sums(plan: &Plan, by: &SumBy, sort: Option<SortBy>) -> Vec<GroupSum> {
     let mut places = HashMap::new();
     let mut sums: Vec<GroupSum> = Vec::new();
     for decision in &plan.decisions {
@@ -118,7 +118,7 @@ pub fn group_sums(plan: &Plan, by: &GroupBy, sort: Option<SortBy>) -> Vec<GroupS
 /// storage, and what it costs in a month, as a table with a heading.
 pub(super) fn table(
     plan: &Plan,
-    by: &GroupBy,
+    by: &SumBy,
     sort: Option<SortBy>,
     is_wanted: bool,
     style: OutputStyle,
@@ -127,9 +127,9 @@ pub(super) fn table(
     let limit = if is_wanted { usize::MAX } else { MAX_LINES };
     let price = Price::in_region(&plan.region);
     let heading = match by {
-        GroupBy::Rule => "RULE".to_owned(),
-        GroupBy::Family => "FAMILY".to_owned(),
-        GroupBy::Tag { key, .. } => printable(key),
+        SumBy::Rule => "RULE".to_owned(),
+        SumBy::Family => "FAMILY".to_owned(),
+        SumBy::Tag { key, .. } => printable(key),
     };
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -174,14 +174,14 @@ pub(super) fn table(
     text
 }
 
-fn title(decision: &Decision, by: &GroupBy) -> String {
+fn title(decision: &Decision, by: &SumBy) -> String {
     match by {
-        GroupBy::Rule => match &decision.rule {
+        SumBy::Rule => match &decision.rule {
             Some(rule) => rule.to_string(),
             None => "not covered".to_owned(),
         },
-        GroupBy::Family => name_of(decision),
-        GroupBy::Tag { values, .. } => {
+        SumBy::Family => name_of(decision),
+        SumBy::Tag { values, .. } => {
             values.get(&decision.image_id).cloned().unwrap_or_else(|| "without the tag".to_owned())
         }
     }

@@ -141,7 +141,7 @@ fn lists_are_sorted_and_sums_are_by_what_was_asked() {
     assert!(ids[0].contains(" 22d ") && ids[11].contains(" 24h "), "{text}");
     assert!(ids[0].contains("USD 0.43"), "{text}");
     let values = [("ami-00000000000000001".parse().unwrap(), "core".to_owned())].into();
-    let by = GroupBy::Tag { key: "Team".into(), values };
+    let by = SumBy::Tag { key: "Team".into(), values };
     let text = shown(&inventory, POLICY, Listing { rows: Rows::Changes, sort: None, by: Some(by) });
     assert!(text.contains("\ncore "), "{text}");
     assert!(text.contains("\nwithout the tag "), "{text}");

@@ -1,0 +1,95 @@
+//! Images as people name them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{ImageId, SnapshotId};
+
+/// An image as a person names it. Whatever is an image id is one; anything else is a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ImageRef {
+    /// By its id.
+    Id(ImageId),
+    /// By its whole name.
+    Name(String),
+}
+
+/// An image or a snapshot as a person names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ResourceRef {
+    /// An image.
+    Image(ImageRef),
+    /// A snapshot, which has no name.
+    Snapshot(SnapshotId),
+}
+
+/// The text names no image.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ParseImageRefError {
+    /// It is empty.
+    #[error("expected an image id (ami-…) or the name of an image")]
+    Empty,
+    /// It is the id of a snapshot or an instance.
+    #[error("this is not an image id; expected ami-… or the name of an image")]
+    OtherId,
+}
+
+impl FromStr for ImageRef {
+    type Err = ParseImageRefError;
+
+    fn from_str(text: &str) -> Result<Self, ParseImageRefError> {
+        match text.parse::<ImageId>() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) if text.trim().is_empty() => Err(ParseImageRefError::Empty),
+            Err(_) if is_other_id(text) => Err(ParseImageRefError::OtherId),
+            Err(_) => Ok(Self::Name(text.to_owned())),
+        }
+    }
+}
+
+/// Whether it is the id of a snapshot or an instance, and hardly a name.
+fn is_other_id(text: &str) -> bool {
+    let rest = ["snap-", "i-"].iter().find_map(|prefix| text.strip_prefix(prefix));
+    rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => write!(f, "{id}"),
+            Self::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl FromStr for ResourceRef {
+    type Err = ParseImageRefError;
+
+    fn from_str(text: &str) -> Result<Self, ParseImageRefError> {
+        match text.parse::<SnapshotId>() {
+            Ok(id) => Ok(Self::Snapshot(id)),
+            Err(_) => text.parse().map(Self::Image),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_an_id_and_anything_else_a_name() {
+        let image = |text: &str| text.parse::<ImageRef>();
+        assert_eq!(image("ami-0123"), Ok(ImageRef::Id("ami-0123".parse().unwrap())));
+        for name in ["web-1", "AMI-0123", "ami_0123", "golden (2026)", "ami-", "i-web", "snap-x"] {
+            assert_eq!(image(name), Ok(ImageRef::Name(name.to_owned())));
+        }
+        assert_eq!(image(" "), Err(ParseImageRefError::Empty));
+        for other in ["snap-0123", "i-0123"] {
+            assert_eq!(image(other), Err(ParseImageRefError::OtherId));
+        }
+        let snapshot = ResourceRef::Snapshot("snap-0123".parse().unwrap());
+        assert_eq!("snap-0123".parse(), Ok(snapshot));
+        assert_eq!("web-1".parse(), Ok(ResourceRef::Image(ImageRef::Name("web-1".to_owned()))));
+    }
+}

@@ -1,0 +1,266 @@
+//! The value of the tag `keep`.
+
+use std::sync::Arc;
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Span, Timestamp};
+
+use super::MAX_VALUE;
+use crate::text_fmt::printable;
+use crate::time_input::EndInput;
+
+/// What the tag `keep` says: a date or a time and then the reason, or a text without a date.
+///
+/// A date holds to its end. Whatever is not understood excludes the resource permanently.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepTag {
+    /// Until when the resource is excluded; `None`: permanently.
+    pub until: Option<Timestamp>,
+    /// The reason. Without a date it is the whole value, unless that is empty or `true`.
+    pub note: Option<Arc<str>>,
+}
+
+/// Why a tag cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeepTagError {
+    /// The value is longer than EC2 allows.
+    #[error(
+        "the reason is too long: with the date, a tag holds {MAX_VALUE} characters; shorten it by {0}"
+    )]
+    TooLong(usize),
+    /// The reason has characters that are not visible.
+    #[error("the reason contains a control character or an invisible one; write it in one line")]
+    Unprintable,
+    /// The reason would be read as a date, or looks like one.
+    #[error(
+        "the reason begins with what looks like a date or a duration; pass that with --until or --for, \
+         and begin the reason with a word"
+    )]
+    LooksLikeDate,
+    /// The reason has another date, so that the whole would not be understood.
+    #[error(
+        "the reason contains a date later than the end, which makes the end ambiguous; leave it out"
+    )]
+    LaterDate,
+}
+
+impl KeepTag {
+    /// Reads a value. Dates are in `zone`.
+    pub fn read(value: &str, zone: &TimeZone) -> Self {
+        let value = value.trim();
+        dated(value, zone).unwrap_or_else(|| {
+            let says_only_yes =
+                ["", "true", "yes"].iter().any(|word| value.eq_ignore_ascii_case(word));
+            Self { until: None, note: (!says_only_yes).then(|| value.into()) }
+        })
+    }
+
+    /// The value that says `until` and `reason`.
+    pub fn value_of(until: Option<EndInput>, reason: Option<&str>) -> Result<String, KeepTagError> {
+        let reason = reason.map(str::trim).unwrap_or_default();
+        if printable(reason) != reason {
+            return Err(KeepTagError::Unprintable);
+        }
+        let value = match (until, reason) {
+            (Some(until), "") => until.to_string(),
+            (Some(until), reason) => format!("{until} {reason}"),
+            (None, "") => "true".to_owned(),
+            (None, reason) => reason.to_owned(),
+        };
+        let length = value.chars().count();
+        if length > MAX_VALUE {
+            return Err(KeepTagError::TooLong(length - MAX_VALUE));
+        }
+        let is_dated = Self::read(&value, &TimeZone::UTC).until.is_some();
+        match until {
+            None if is_dated || looks_like_date(&value) => Err(KeepTagError::LooksLikeDate),
+            Some(_) if !is_dated => Err(KeepTagError::LaterDate),
+            _ => Ok(value),
+        }
+    }
+
+    /// Whether `value` looks as if it had an end, and has none: it begins like a date or a duration,
+    /// or has a second date. Then it excludes a resource permanently, and probably was not meant to.
+    pub fn is_invalid_date(value: &str) -> bool {
+        Self::read(value, &TimeZone::UTC).until.is_none() && looks_like_date(value)
+    }
+}
+
+/// The value, if it begins with a date or a time that is understood, and names no later one.
+fn dated(value: &str, zone: &TimeZone) -> Option<KeepTag> {
+    if let Some(until) = end_of(value, zone) {
+        return Some(KeepTag { until: Some(until), note: None });
+    }
+    let (first, rest) = value.split_once(char::is_whitespace)?;
+    let rest = rest.trim_start();
+    let (second, others) = rest.split_once(char::is_whitespace).unwrap_or((rest, ""));
+    let has_time = second.starts_with(|c: char| c.is_ascii_digit()) && second.contains(':');
+    let (until, note) = match has_time {
+        true => (end_of(&format!("{first} {second}"), zone)?, others.trim_start()),
+        false => (end_of(first, zone)?, rest),
+    };
+    let is_zone = |word: &str| {
+        let offset = word.strip_prefix(['+', '-']);
+        offset.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+            || ["z", "utc", "gmt"].iter().any(|zone| word.eq_ignore_ascii_case(zone))
+    };
+    // A time zone of its own, or a later date, may mean a later end: that is not understood.
+    let mut words = note.split_whitespace();
+    let later = |word: &str| end_of(bare(word), zone).is_some_and(|other| other > until);
+    let is_unclear = (has_time && words.clone().next().is_some_and(is_zone)) || words.any(later);
+    let note = (!note.is_empty()).then(|| note.into());
+    (!is_unclear).then_some(KeepTag { until: Some(until), note })
+}
+
+/// The end that a text is, which holds nothing else.
+fn end_of(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    text.parse::<Timestamp>().ok().or_else(|| {
+        // A date holds to its end; so does one with a time of day that has no zone.
+        let next = text.parse::<Date>().ok()?.tomorrow().ok()?;
+        Some(next.to_zoned(zone.clone()).ok()?.timestamp())
+    })
+}
+
+/// Whether a text begins like a date or a duration, well-formed or not.
+fn looks_like_date(value: &str) -> bool {
+    let lower = value.trim().to_ascii_lowercase();
+    let text =
+        ["until ", "till "].iter().find_map(|word| lower.strip_prefix(word)).unwrap_or(&lower);
+    let mut words = text.split_whitespace();
+    let first = bare(words.next().unwrap_or_default());
+    let second = bare(words.next().unwrap_or_default());
+    let is_duration = |text: &str| text.parse::<Span>().is_ok();
+    let digits = first.chars().filter(char::is_ascii_digit).count();
+    let separators = first.chars().filter(|c| matches!(c, '-' | '/' | '.')).count();
+    let others = first
+        .chars()
+        .any(|c| !c.is_ascii_digit() && !matches!(c, '-' | '/' | '.' | ':' | '+' | 't' | 'z'));
+    let like_date = first.starts_with(|c: char| c.is_ascii_digit())
+        && !others
+        && (separators >= 2 && digits >= 3 || digits >= 8);
+    like_date
+        || is_duration(first)
+        || is_duration(&format!("{first} {second}"))
+        || ["yesterday", "today", "tomorrow"].contains(&first)
+}
+
+/// A word without the punctuation around it.
+fn bare(word: &str) -> &str {
+    word.trim_matches(['(', ')', ',', ';', ':', '.', '!'])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &str) -> (Option<String>, Option<String>) {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let KeepTag { until, note } = KeepTag::read(value, &zone);
+        (until.map(|at| at.to_string()), note.map(|note| note.to_string()))
+    }
+
+    #[test]
+    fn a_date_holds_to_its_end_and_text_after_it_is_the_reason() {
+        for (value, until, note) in [
+            ("2026-12-12", "2026-12-12T23:00:00Z", None),
+            (" 2026-12-12 ", "2026-12-12T23:00:00Z", None),
+            ("2026-12-12 release candidate", "2026-12-12T23:00:00Z", Some("release candidate")),
+            ("2026-12-12\trc", "2026-12-12T23:00:00Z", Some("rc")),
+            ("2026-12-12T10:00:00Z rc 2", "2026-12-12T10:00:00Z", Some("rc 2")),
+            ("2026-12-12 10:00Z rc", "2026-12-12T10:00:00Z", Some("rc")),
+            // A time without a zone may be in any: the whole day is kept.
+            ("2026-12-12 10:00 rc", "2026-12-12T23:00:00Z", Some("rc")),
+            ("2026-12-12T10:00:00 rc", "2026-12-12T23:00:00Z", Some("rc")),
+            ("2026-12-12 replaces 2026-10-01", "2026-12-12T23:00:00Z", Some("replaces 2026-10-01")),
+        ] {
+            assert_eq!(read(value), (Some(until.to_owned()), note.map(str::to_owned)), "{value}");
+            assert!(!KeepTag::is_invalid_date(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_not_understood_excludes_permanently() {
+        for value in ["", "true", "True", "yes", " "] {
+            assert_eq!(read(value), (None, None), "{value}");
+            assert!(!KeepTag::is_invalid_date(value), "{value}");
+        }
+        for value in [
+            "2026-13-45",
+            "24.12.2026",
+            "12/24/26",
+            "2026/12/24",
+            "20261332",
+            "2026-12-24T25:00:00Z",
+            "2026-12-24, for the audit",
+            "2026-12-24: audit",
+            "2026-12-24 25:00 audit",
+            "2026-12-24 10:00 +01:00 audit",
+            "2026-12-24 10:00 UTC",
+            "2026-12-24 to 2027-01-15",
+            "2026-12-24 or (2027-01-15)",
+            "until 2026-12-24",
+            "2w",
+            "2W audit",
+            "2 weeks",
+            "14 days of tests",
+            "6mo",
+            "P2W",
+            "tomorrow",
+        ] {
+            assert_eq!(read(value), (None, Some(value.to_owned())), "{value}");
+            assert!(KeepTag::is_invalid_date(value), "{value}");
+        }
+        for value in [
+            "1",
+            "2026",
+            "1.2",
+            "v1.2.3",
+            "TICKET-2026-12-24",
+            "false",
+            "until the audit is over",
+            "audit 2026-12-24",
+            "no date",
+            "3 images",
+        ] {
+            assert_eq!(read(value), (None, Some(value.to_owned())), "{value}");
+            assert!(!KeepTag::is_invalid_date(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let day = EndInput::Day(jiff::civil::date(2026, 12, 12));
+        let moment = EndInput::Moment("2026-12-12T10:00:00Z".parse().unwrap());
+        for (until, reason, expected) in [
+            (None, None, "true"),
+            (None, Some(" legal hold "), "legal hold"),
+            (Some(day), None, "2026-12-12"),
+            (Some(day), Some("2nd candidate"), "2026-12-12 2nd candidate"),
+            (Some(moment), Some("rc"), "2026-12-12T10:00:00Z rc"),
+        ] {
+            let value = KeepTag::value_of(until, reason).unwrap();
+            assert_eq!(value, expected);
+            let (end, note) = read(&value);
+            assert_eq!(end.is_some(), until.is_some(), "{value}");
+            assert_eq!(note.as_deref(), reason.map(str::trim), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_reason_that_would_be_misread_is_refused() {
+        let day = Some(EndInput::Day(jiff::civil::date(2026, 12, 12)));
+        for reason in ["2026-12-24", "2026-12-24 audit", "24.12.2026", "2w", "2 weeks of tests"] {
+            assert_eq!(KeepTag::value_of(None, Some(reason)), Err(KeepTagError::LooksLikeDate));
+        }
+        let later = KeepTag::value_of(day, Some("or 2027-01-01"));
+        assert_eq!(later, Err(KeepTagError::LaterDate));
+        assert_eq!(KeepTag::value_of(day, Some("10:00 +01:00")), Err(KeepTagError::LaterDate));
+        for reason in ["a\nb", "a\u{202e}b"] {
+            assert_eq!(KeepTag::value_of(None, Some(reason)), Err(KeepTagError::Unprintable));
+        }
+        let long = "ä".repeat(MAX_VALUE);
+        assert_eq!(KeepTag::value_of(None, Some(&long)), Ok(long.clone()));
+        assert_eq!(KeepTag::value_of(day, Some(&long)), Err(KeepTagError::TooLong(11)));
+    }
+}

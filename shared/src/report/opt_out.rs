@@ -1,0 +1,67 @@
+//! What became of the tag `keep`, for people.
+
+use std::fmt::Write as _;
+
+use jiff::tz::TimeZone;
+
+use crate::model::KeepTag;
+use crate::opt_out::{OptOut, OptOutStatus};
+use crate::text_fmt::printable;
+
+/// What became of the tag `key`, one line a resource.
+pub fn opt_out_text(all: &[OptOut], key: &str) -> String {
+    let mut text = String::new();
+    for OptOut { resource, name, status, before, value, problem } in all {
+        let name = name.as_ref().map_or(String::new(), |name| format!(" {name}"));
+        let before = before.as_deref().map(meaning);
+        let was = before.as_ref().map_or(String::new(), |was| format!(" (before: {was})"));
+        let now = value.as_deref().map(meaning).unwrap_or_default();
+        let what = match status {
+            OptOutStatus::Kept => format!("{now}{was}"),
+            OptOutStatus::AlreadyKept => format!("nothing to do: already {now}"),
+            OptOutStatus::Removed => format!("no longer kept{was}"),
+            OptOutStatus::NotKept => format!("nothing to remove: it has no tag {key}"),
+            OptOutStatus::Gone => {
+                "not found among the account's own images and snapshots in this Region".to_owned()
+            }
+            OptOutStatus::Failed => {
+                let why = problem.as_ref().map_or("", |failure| &failure.message);
+                format!("failed: {why}")
+            }
+        };
+        let _ = writeln!(text, "{}", printable(&format!("{resource}{name}: {what}")));
+    }
+    text
+}
+
+/// What a value of the tag says.
+fn meaning(value: &str) -> String {
+    let tag = KeepTag::read(value, &TimeZone::UTC);
+    let note = tag.note.map_or(String::new(), |note| format!(": {note}"));
+    if tag.until.is_none() {
+        return format!("kept permanently{note}");
+    }
+    // A date is of the policy's time zone, which is not known here.
+    let end = value.trim().strip_suffix(note.trim_start_matches(": ")).unwrap_or(value).trim();
+    let end = if end.contains(':') { end.to_owned() } else { format!("the end of {end}") };
+    format!("kept until {end}{note}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_value_is_told_in_words() {
+        for (value, expected) in [
+            ("true", "kept permanently"),
+            ("legal hold", "kept permanently: legal hold"),
+            ("2w", "kept permanently: 2w"),
+            ("2026-12-12", "kept until the end of 2026-12-12"),
+            ("2026-12-12 rc", "kept until the end of 2026-12-12: rc"),
+            ("2026-12-12T10:00:00Z rc: 2", "kept until 2026-12-12T10:00:00Z: rc: 2"),
+        ] {
+            assert_eq!(meaning(value), expected);
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! What restoring did or would do, for people.
+
+use std::fmt::Write as _;
+
+use strum::IntoEnumIterator;
+
+use super::Ids;
+use crate::apply::RestoreStep;
+use crate::model::join_permissions;
+use crate::restore::{RestorableState, RestorePreview, RestoreProblem, RestoreStatus, Restored};
+use crate::text_fmt::{counted, printable, thousands};
+
+/// Whether so many images are listed one by one.
+pub fn is_listed(count: usize, ids: Ids) -> bool {
+    ids == Ids::All || count <= super::MAX_LISTED
+}
+
+/// What became of the images that were to be brought back.
+pub fn restored_text(all: &[Restored]) -> String {
+    let mut text = String::new();
+    for Restored { image_id, status, done, not_shared, problem } in all {
+        let word = match status {
+            RestoreStatus::Restored => "restored",
+            RestoreStatus::Untouched if !not_shared.is_empty() => "restored before, but not shared",
+            RestoreStatus::Untouched if problem.is_some() => "not restored",
+            RestoreStatus::Untouched => "nothing to do: it was not on its way out",
+            RestoreStatus::Gone => "gone",
+            RestoreStatus::Failed => "failed",
+        };
+        let _ = writeln!(text, "{image_id}: {word}");
+        for done in done {
+            let _ = writeln!(text, "  {}", printable(&done.to_string()));
+        }
+        if !not_shared.is_empty() {
+            let with = join_permissions(not_shared, ", ");
+            let _ = writeln!(text, "  not shared again with {}", printable(&with));
+        }
+        if let Some(problem) = problem {
+            let _ = writeln!(text, "  {}", printable(&problem.to_string()));
+        }
+    }
+    text
+}
+
+/// Where a restored image was: the furthest of the steps that were undone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum RestoredFrom {
+    RecycleBin,
+    Disabled,
+    Deprecated,
+    Expired,
+}
+
+impl RestoredFrom {
+    fn of(restored: &Restored) -> Self {
+        let did = |is_it: fn(&RestoreStep) -> bool| restored.done.iter().any(is_it);
+        if did(|step| matches!(step, RestoreStep::ImageRecovered)) {
+            return Self::RecycleBin;
+        }
+        if did(|step| matches!(step, RestoreStep::Enabled)) {
+            return Self::Disabled;
+        }
+        let is_date = |step: &RestoreStep| {
+            matches!(
+                step,
+                RestoreStep::DeprecationCancelled | RestoreStep::DeprecationRestored { .. }
+            )
+        };
+        if did(is_date) { Self::Deprecated } else { Self::Expired }
+    }
+}
+
+/// How many images were restored from where, in one sentence.
+pub fn restored_summary(all: &[Restored]) -> String {
+    let with = |status| all.iter().filter(move |one| one.status == status);
+    let from = |wanted: RestoredFrom| {
+        with(RestoreStatus::Restored).filter(|one| RestoredFrom::of(one) == wanted).count()
+    };
+    let not_enabled =
+        |one: &&Restored| matches!(one.problem, Some(RestoreProblem::NotEnabled { .. }));
+    let is_untouched = |one: &&Restored| one.problem.is_none() && one.not_shared.is_empty();
+    let parts = [
+        (from(RestoredFrom::RecycleBin), "from the Recycle Bin"),
+        (from(RestoredFrom::Disabled), "enabled"),
+        (from(RestoredFrom::Deprecated), "no longer deprecated"),
+        (from(RestoredFrom::Expired), "no longer expired"),
+        (all.iter().filter(not_enabled).count(), "still disabled"),
+        (all.iter().filter(|one| !one.not_shared.is_empty()).count(), "not shared again"),
+        (with(RestoreStatus::Untouched).filter(is_untouched).count(), "not expired"),
+        (with(RestoreStatus::Gone).count(), "gone"),
+        (with(RestoreStatus::Failed).count(), "failed"),
+    ];
+    let restored = with(RestoreStatus::Restored).count();
+    let done = format!("{} of {} restored", thousands(restored), counted(all.len(), "image"));
+    sentence(&done, parts)
+}
+
+/// What would be restored: the images that have a problem, or all of them, and a sentence.
+pub fn preview_text(all: &[RestorePreview], ids: Ids) -> String {
+    let mut text = String::new();
+    let lists_all = is_listed(all.len(), ids);
+    for RestorePreview { image_id, name, state, not_shared, problem } in all {
+        if !lists_all && problem.is_none() {
+            continue;
+        }
+        let name = name.as_ref().map_or(String::new(), |name| format!(" {name}"));
+        let _ = writeln!(text, "{}", printable(&format!("{image_id}{name}: {state}")));
+        if !not_shared.is_empty() {
+            let with = join_permissions(not_shared, ", ");
+            let _ = writeln!(text, "  was shared with {}", printable(&with));
+        }
+        if let Some(problem) = problem {
+            let _ = writeln!(text, "  {}", printable(&problem.to_string()));
+        }
+    }
+    let would =
+        |one: &&RestorePreview| one.problem.is_none() && one.state != RestorableState::Untouched;
+    let count = all.iter().filter(would).count();
+    let of = |state| all.iter().filter(|one| one.state == state).count();
+    let states: Vec<(usize, String)> =
+        RestorableState::iter().map(|state| (of(state), state.to_string())).collect();
+    let done = format!("{} of {} would be restored", thousands(count), counted(all.len(), "image"));
+    let parts = states.iter().map(|(count, what)| (*count, what.as_str()));
+    let hint = if lists_all { "" } else { " -v lists all of them." };
+    text + sentence(&done, parts).trim_end() + hint + "\n"
+}
+
+/// The result, and how many there are of each kind.
+fn sentence<'a>(done: &str, parts: impl IntoIterator<Item = (usize, &'a str)>) -> String {
+    let said = parts.into_iter().filter(|(count, _)| *count > 0);
+    let said: Vec<_> = said.map(|(count, what)| format!("{} {what}", thousands(count))).collect();
+    if said.is_empty() { format!("{done}.\n") } else { format!("{done}: {}.\n", said.join(", ")) }
+}

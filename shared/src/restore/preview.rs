@@ -1,0 +1,122 @@
+//! What restoring would do, without doing it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{RestoreOptions, RestoreProblem};
+use crate::cloud::{CloudError, View};
+use crate::model::{Image, ImageId, ImageState, LaunchPermission, RecycledImage, TagNames};
+use crate::plan::not_enabled;
+use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
+
+/// An image that would be restored, or not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RestorePreview {
+    /// The image.
+    pub image_id: ImageId,
+    /// Its name; absent if it has none, or is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<Arc<str>>,
+    /// Where it is.
+    pub state: RestorableState,
+    /// With whom it was shared according to its tag. An image in the Recycle Bin does not show it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_shared: Vec<LaunchPermission>,
+    /// Why it would not be restored, or not enabled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<RestoreProblem>,
+}
+
+/// Where an image is that is to be restored.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display, strum::EnumIter,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum RestorableState {
+    /// In the Recycle Bin.
+    #[strum(to_string = "in the Recycle Bin")]
+    Recycled,
+    /// Disabled.
+    #[strum(to_string = "disabled")]
+    Disabled,
+    /// Deprecated by a step.
+    #[strum(to_string = "deprecated")]
+    Deprecated,
+    /// Tagged as expired.
+    #[strum(to_string = "expired")]
+    Expired,
+    /// It was never expired: nothing to do.
+    #[strum(to_string = "not expired")]
+    Untouched,
+    /// Neither in the account nor in the Recycle Bin.
+    #[strum(to_string = "gone")]
+    Gone,
+}
+
+/// What [`restore`](super::restore()) would do with each of `images`, from two listings: which images
+/// exist (one call for 200), and what is in the Recycle Bin.
+///
+/// # Errors
+/// When either cannot be read.
+pub async fn preview(
+    images: &[ImageId],
+    options: &RestoreOptions,
+    names: &TagNames,
+    now: Timestamp,
+    view: &dyn View,
+) -> Result<Vec<RestorePreview>, CloudError> {
+    let found = view.find_images(images).await?;
+    let live = found.into_iter().filter(|one| one.state != ImageState::Deregistered);
+    let live: HashMap<ImageId, Image> = live.map(|one| (one.image_id.clone(), one)).collect();
+    let recycled = match images.iter().all(|image| live.contains_key(image)) {
+        true => Vec::new(),
+        false => view.list_recycled_images().await?,
+    };
+    let recycled: HashMap<&ImageId, &RecycledImage> =
+        recycled.iter().map(|one| (&one.image_id, one)).collect();
+    let of = |id: &ImageId| match (live.get(id), recycled.get(id)) {
+        (Some(image), _) => of_live(image, options, names, now),
+        (None, Some(image)) => of_missing(id, Some(&image.name), RestorableState::Recycled),
+        (None, None) => of_missing(id, None, RestorableState::Gone),
+    };
+    Ok(images.iter().map(of).collect())
+}
+
+fn of_live(
+    image: &Image,
+    options: &RestoreOptions,
+    names: &TagNames,
+    now: Timestamp,
+) -> RestorePreview {
+    let by = match options.found_by_tags {
+        true => UndoneBy::Run { share_back: &[], now },
+        false => UndoneBy::Person,
+    };
+    let state = match Undo::of(image, Box::default(), names, by) {
+        _ if image.state == ImageState::Disabled => RestorableState::Disabled,
+        None => RestorableState::Untouched,
+        Some(_) if image.tags.has(&names.deprecation) => RestorableState::Deprecated,
+        Some(_) => RestorableState::Expired,
+    };
+    let why = not_enabled(image, names, now).filter(|_| options.found_by_tags);
+    let image_id = image.image_id.clone();
+    let problem = why.map(|why| RestoreProblem::NotEnabled { image: image_id.clone(), why });
+    let name = (!image.name.is_empty()).then(|| image.name.clone());
+    let not_shared = permissions_to_restore(image, names);
+    RestorePreview { image_id, name, state, not_shared, problem }
+}
+
+fn of_missing(image: &ImageId, name: Option<&Arc<str>>, state: RestorableState) -> RestorePreview {
+    let is_gone = state == RestorableState::Gone;
+    let gone = || RestoreProblem::Gone { image: image.clone(), snapshots: Vec::new() };
+    RestorePreview {
+        image_id: image.clone(),
+        name: name.filter(|name| !name.is_empty()).cloned(),
+        state,
+        not_shared: Vec::new(),
+        problem: is_gone.then(gone),
+    }
+}
