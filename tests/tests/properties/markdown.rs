@@ -217,7 +217,7 @@ fn check_harmless<'a>(root: &'a AstNode<'a>) {
 fn rows<'a>(root: &'a AstNode<'a>, first: &str) -> Vec<Vec<String>> {
     let is_table = |node: &&AstNode<'_>| matches!(node.data.borrow().value, NodeValue::Table(_));
     let mut all = Vec::new();
-    for table in root.descendants().filter(|node| is_table(&*node)) {
+    for table in root.descendants().filter(is_table) {
         let mut rows = table
             .children()
             .map(|row| row.children().map(|cell| said(cell).all).collect::<Vec<_>>());
