@@ -204,7 +204,7 @@ book: $(TESTS) ## Build the book of docs/, and check its links
 	  { echo "$$said" >&2; exit 1; }
 	@$(VENV)/bin/python tests/docs/links.py "$(BOOK)"
 
-check: $(CHECKS) ## Check format, lints, the core without the AWS SDK, the deployment's templates, and the documentation
+check: $(CHECKS) ## Check format, lints, the core without the AWS SDK, all templates, and the documentation
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	cargo test -p steward $(LOCKED)
@@ -212,6 +212,7 @@ check: $(CHECKS) ## Check format, lints, the core without the AWS SDK, the deplo
 	$(MAKE) book
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+	cargo build $(WORKSPACE) --bin image-steward
 	$(PYTEST) tests/infra
 
 bench-core: | prerequisites ## Measure the planning of large fleets

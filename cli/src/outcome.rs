@@ -7,7 +7,7 @@ use steward::cloud::CloudError;
 use steward::model::InventoryError;
 use steward::policy::PolicyError;
 use steward::saved_plan::SavedPlanError;
-use steward_aws::AbsentListError;
+use steward_aws::{AbsentListError, MAX_INLINE_POLICY};
 
 use steward_migrate::MigrateError;
 
@@ -19,6 +19,7 @@ pub enum Exit {
     Usage,
     Part,
     Refused,
+    Gate,
 }
 
 /// The exit code after Ctrl-C, unless what was done is in the report: 128 and the signal's number.
@@ -32,6 +33,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Part => 3,
             Exit::Refused => 4,
+            Exit::Gate => 5,
         })
     }
 }
@@ -73,8 +75,21 @@ pub enum CommandError {
     Inventory { file: String, cause: InventoryError },
     #[error("{file}: {cause}")]
     Plan { file: String, cause: SavedPlanError },
+    #[error("no family is called {family} or like it; the plan has {known}")]
+    NoFamily { family: String, known: String },
+    #[error("a saved plan has no tags: use `plan --by tag:KEY`, or --by rule or --by family")]
+    NoTags,
+    #[error("--sort and --by are for tables and JSON: leave them out with --format markdown")]
+    NotInMarkdown,
     #[error("only one of the files can be standard input")]
     TwoStandardInputs,
+    #[error("--trust is for a role: add --format cloudformation or --format terraform")]
+    TrustWithoutRole,
+    #[error(
+        "the policy has {size} characters, and IAM holds {MAX_INLINE_POLICY} in a role: name parameters \
+         together, such as --image-parameter '/golden/*'"
+    )]
+    PolicyTooLarge { size: usize },
     #[error(transparent)]
     AbsentList(#[from] AbsentListError),
     #[error(transparent)]
@@ -95,9 +110,14 @@ impl CommandError {
             | Self::Migrate(_)
             | Self::Policy(_)
             | Self::Inventory { .. }
+            | Self::NoFamily { .. }
+            | Self::NoTags
+            | Self::NotInMarkdown
             | Self::Plan { .. }
             | Self::AbsentList(_)
-            | Self::TwoStandardInputs => Exit::Usage,
+            | Self::TwoStandardInputs
+            | Self::TrustWithoutRole
+            | Self::PolicyTooLarge { .. } => Exit::Usage,
             Self::Write { .. } | Self::Cloud(_) | Self::Output(_) | Self::Json(_) => Exit::Failed,
         }
     }

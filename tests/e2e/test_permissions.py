@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from exercised import FOR_REFERENCES, NEEDS_NO_PERMISSION, permitted
+from exercised import READING as READING_COMMANDS
 from harness import DONE, NOWHERE, REGION, USAGE, Account, image_steward, write
 from worlds import (
     DELETE_AFTER,
@@ -311,6 +312,29 @@ def test_reading_makes_exactly_the_calls_that_are_printed(
     gone = image_steward(account, "explain", ami(50), "--policy", str(file))
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert permissions_used(account) == printed_permissions("plan")
+
+
+@pytest.mark.parametrize("command", sorted(READING_COMMANDS))
+def test_the_role_for_reading_is_enough_for(
+    command: str, account: Account, tmp_path: Path
+) -> None:
+    """Every command that changes nothing, on a fleet for which no reading call can be saved."""
+    file = tmp_path / "policy.toml"
+    file.write_text(policy(EVERY_STEP, ORPHANS))
+    arguments = {
+        "init": ["--out", str(tmp_path / "written.toml")],
+        "inventory": ["--all-template-versions", "--launch-permissions"],
+        "explain": [ami(3), "--policy", str(file)],
+        "report": ["--policy", str(file), "--out", str(tmp_path / "report.html")],
+        "simulate": ["--policy", str(file), "--days", "7"],
+    }
+    account.load(every_source())
+    given = arguments.get(command, ["--policy", str(file)])
+    done = image_steward(account, command, *given)
+    assert done.returncode == DONE, done.stdout + done.stderr
+    used = permissions_used(account)
+    assert "ec2:DescribeImages" in used
+    assert used <= printed_permissions("plan")
 
 
 def disable(fleet: dict[str, Any], number: int) -> None:

@@ -5,10 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde::Serialize;
 use steward::model::{Region, TagNames};
 
 use super::api_call::ApiCall;
+use super::policy_document::{Conditions, PolicyDocument, Statement};
 
 /// What somebody is to be allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,28 +79,6 @@ const FOR_REFERENCES: &[&str] = &[
 ];
 const FOR_EACH_REFERENCE: &[&str] = &["imagebuilder:GetContainerRecipe", "ssm:GetParameters"];
 const EC2_IMAGES: &str = "ec2-images.amazonaws.com";
-
-/// A policy document of IAM.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-pub struct PolicyDocument {
-    version: &'static str,
-    statement: Vec<Statement>,
-}
-
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Statement {
-    sid: &'static str,
-    effect: &'static str,
-    action: Vec<&'static str>,
-    resource: Vec<String>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    condition: Conditions,
-}
-
-/// By operator and key.
-type Conditions = BTreeMap<&'static str, BTreeMap<String, String>>;
 
 impl Permissions {
     /// The policy document.

@@ -4,7 +4,8 @@
 //! `references`, `recycle_bin`, `tags`, `instances`, `event_bus`. `api_call` is the table of all
 //! calls (names, permissions and rate limits), `error` alone knows what error codes mean, and every
 //! call but the one that finds out the account goes through `Aws::send`. `launch_sources` lists
-//! the sources of references that launch instances, and `iam_policy` writes the IAM policy for a person.
+//! the sources of references that launch instances, and `iam_policy` writes the IAM policy for a person as
+//! a `policy_document`.
 
 mod api_call;
 mod auto_scaling_groups;
@@ -27,6 +28,7 @@ mod launch_templates;
 mod pagination;
 mod parameters;
 mod permissions;
+mod policy_document;
 mod rate_limit;
 mod recycle_bin;
 mod references;
@@ -49,7 +51,10 @@ use self::api_call::ApiCall;
 use self::connect::Clients;
 pub use self::connect::{Connect, Connection, StaticKeys, connect};
 pub use self::endpoints::{EndpointError, check_endpoint};
-pub use self::iam_policy::{Permissions, PolicyDocument, Use};
+pub use self::iam_policy::{Permissions, Use};
+pub use self::policy_document::{
+    Conditions, MAX_INLINE_POLICY, MAX_MANAGED_POLICY, PolicyDocument, Statement,
+};
 pub use self::rate_limit::RateLimit;
 use self::rate_limit::RateLimiters;
 

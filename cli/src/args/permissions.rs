@@ -24,6 +24,14 @@ pub struct PermissionsArgs {
     /// path such as `/golden/*`, or an ARN. May be repeated. AWS's public parameters can always be read.
     #[arg(long = "image-parameter", value_name = "NAME", value_parser = parameter)]
     pub image_parameters: Vec<String>,
+    /// The policy document alone, or a role with it: a template of CloudFormation, in YAML, or a file
+    /// for Terraform. Who may assume the role is a parameter.
+    #[arg(help_heading = "Output", long, value_enum, default_value_t = PermissionsFormat::Json)]
+    pub format: PermissionsFormat,
+    /// Who may assume the role: an AWS principal, workflows of GitHub Actions, or pipelines of
+    /// GitLab.com. For --format cloudformation and terraform [default: principal].
+    #[arg(help_heading = "Output", long, value_name = "WHO", value_enum)]
+    pub trust: Option<TrustArg>,
 }
 
 /// What a person is to be allowed.
@@ -32,6 +40,26 @@ pub enum UseArg {
     Plan,
     Apply,
     Restore,
+}
+
+/// How permissions are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PermissionsFormat {
+    Json,
+    #[value(name = "cloudformation")]
+    CloudFormation,
+    Terraform,
+}
+
+/// Who may assume a role.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum TrustArg {
+    #[default]
+    Principal,
+    #[value(name = "github")]
+    GitHub,
+    #[value(name = "gitlab")]
+    GitLab,
 }
 
 fn parameter(text: &str) -> Result<String, &'static str> {

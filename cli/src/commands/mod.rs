@@ -9,6 +9,7 @@ mod permissions;
 mod plan;
 mod report;
 mod restore;
+mod show;
 mod simulate;
 mod stale;
 mod validate;
@@ -26,6 +27,7 @@ use crate::outcome::{CommandError, Exit};
 pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandError> {
     match command {
         Command::Plan(arguments) => plan::run(arguments, context).await,
+        Command::Show(arguments) => show::run(arguments, context),
         Command::Stale(arguments) => stale::run(arguments, context).await,
         Command::Apply(arguments) => apply::run(arguments, context).await,
         Command::Explain(arguments) => explain::run(arguments, context).await,
@@ -35,7 +37,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandErr
         Command::Simulate(arguments) => simulate::run(arguments, context).await,
         Command::Validate(arguments) => validate::run(arguments, context),
         Command::Init(arguments) => init::run(arguments, context).await,
-        Command::Permissions(arguments) => permissions::run(arguments),
+        Command::Permissions(arguments) => permissions::run(arguments, context),
         Command::Schema => {
             print_json(&Policy::schema())?;
             Ok(Exit::Done)

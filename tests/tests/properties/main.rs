@@ -14,6 +14,7 @@ mod crash;
 mod explaining;
 mod harm;
 mod history;
+mod markdown;
 mod people;
 mod restoring;
 mod rules;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use families::{family_text, in_numbers};
 use rows::{Columns, RowContext};
-pub use sums::{GroupBy, SortBy};
+pub use sums::{GroupBy, GroupSum, SortBy, group_sums};
 
 use super::price::Price;
 use super::step_words;
@@ -178,18 +178,23 @@ fn end_of(plan: &Plan, context: RowContext<'_>) -> String {
     text
 }
 
+/// Sorts decisions; ties by age and id.
+pub fn sort_decisions(decisions: &mut [&Decision], sort: SortBy) {
+    decisions.sort_by(|a, b| {
+        let by_age = |one: &Decision| (one.created_at.is_none(), one.created_at);
+        let by_size = match sort {
+            SortBy::Size => b.size_gib.cmp(&a.size_gib),
+            SortBy::Age => std::cmp::Ordering::Equal,
+        };
+        by_size.then_with(|| by_age(a).cmp(&by_age(b))).then_with(|| a.image_id.cmp(&b.image_id))
+    });
+}
+
 /// All images in one list.
 fn sorted(plan: &Plan, sort: SortBy, rows: &Rows, context: RowContext<'_>) -> String {
     let all = plan.decisions.iter().filter(|one| *rows == Rows::Changes || rows.shows(one));
     let mut all: Vec<&Decision> = all.collect();
-    match sort {
-        SortBy::Size => all.sort_by_key(|one| {
-            (std::cmp::Reverse(one.size_gib), one.created_at, one.image_id.clone())
-        }),
-        SortBy::Age => {
-            all.sort_by_key(|one| (one.created_at.is_none(), one.created_at, one.image_id.clone()))
-        }
-    }
+    sort_decisions(&mut all, sort);
     let limit = if *rows == Rows::Changes { MAX_SORTED } else { usize::MAX };
     let more = all.len().saturating_sub(limit);
     all.truncate(limit);

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
+use serde::Serialize;
 
 use super::families::{name_of, to_do};
 use crate::model::ImageId;
@@ -42,24 +43,37 @@ pub enum SortBy {
     Age,
 }
 
-/// What the images of a group come to.
-#[derive(Default)]
-struct Sum {
-    images: usize,
-    in_use: usize,
-    kept: usize,
-    expired: usize,
-    gib: u64,
-    expired_gib: u64,
-    oldest: Option<Timestamp>,
+/// What the images of a group come to. A snapshot that several images share counts for each.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct GroupSum {
+    /// The rule, the family or the value of the tag; `not covered` for images that no rule matches.
+    pub group: String,
+    /// How many images it has.
+    pub images: usize,
+    /// How many of them something refers to.
+    pub in_use: usize,
+    /// How many are kept, those that are to be rescued included.
+    pub kept: usize,
+    /// How many are expired, whatever their step.
+    pub expired: usize,
+    /// An upper bound of the storage of all of them, in GiB.
+    pub size_gib: u64,
+    /// What that costs at most, in USD a month.
+    pub usd_month: f64,
+    /// An upper bound of the storage of those that are expired, in GiB.
+    pub expired_gib: u64,
+    /// What that costs at most, in USD a month.
+    pub expired_usd_month: f64,
+    /// When the oldest was created.
+    pub oldest: Option<Timestamp>,
 }
 
-impl Sum {
+impl GroupSum {
     fn add(&mut self, decision: &Decision) {
         let gib = decision.size_gib.map_or(0, u64::from);
         self.images += 1;
         self.in_use += usize::from(decision.is_in_use());
-        self.gib += gib;
+        self.size_gib += gib;
         if decision.action.stays() {
             self.kept += 1;
         } else {
@@ -73,6 +87,33 @@ impl Sum {
     }
 }
 
+/// What the images of the plan come to by `by`; in the plan's order, if no other is asked for.
+pub fn group_sums(plan: &Plan, by: &GroupBy, sort: Option<SortBy>) -> Vec<GroupSum> {
+    let mut places = HashMap::new();
+    let mut sums: Vec<GroupSum> = Vec::new();
+    for decision in &plan.decisions {
+        let group = title(decision, by);
+        let place = *places.entry(group.clone()).or_insert(sums.len());
+        if place == sums.len() {
+            sums.push(GroupSum { group, ..GroupSum::default() });
+        }
+        if let Some(sum) = sums.get_mut(place) {
+            sum.add(decision);
+        }
+    }
+    let price = Price::in_region(&plan.region);
+    for sum in &mut sums {
+        sum.usd_month = price.of(sum.size_gib).amount();
+        sum.expired_usd_month = price.of(sum.expired_gib).amount();
+    }
+    match sort {
+        Some(SortBy::Size) => sums.sort_by_key(|sum| std::cmp::Reverse(sum.size_gib)),
+        Some(SortBy::Age) => sums.sort_by_key(|sum| (sum.oldest.is_none(), sum.oldest)),
+        None => {}
+    }
+    sums
+}
+
 /// The images of `plan` by `by`: how many there are, are in use, are kept and are expired, their
 /// storage, and what it costs in a month, as a table with a heading.
 pub(super) fn table(
@@ -82,23 +123,7 @@ pub(super) fn table(
     is_wanted: bool,
     style: OutputStyle,
 ) -> String {
-    let mut places = HashMap::new();
-    let mut sums: Vec<(String, Sum)> = Vec::new();
-    for decision in &plan.decisions {
-        let title = title(decision, by);
-        let place = *places.entry(title.clone()).or_insert(sums.len());
-        if place == sums.len() {
-            sums.push((title, Sum::default()));
-        }
-        if let Some((_, sum)) = sums.get_mut(place) {
-            sum.add(decision);
-        }
-    }
-    match sort {
-        Some(SortBy::Size) => sums.sort_by_key(|(_, sum)| std::cmp::Reverse(sum.gib)),
-        Some(SortBy::Age) => sums.sort_by_key(|(_, sum)| (sum.oldest.is_none(), sum.oldest)),
-        None => {}
-    }
+    let sums = group_sums(plan, by, sort);
     let limit = if is_wanted { usize::MAX } else { MAX_LINES };
     let price = Price::in_region(&plan.region);
     let heading = match by {
@@ -122,16 +147,16 @@ pub(super) fn table(
         let text = price.of(gib).to_string();
         text.strip_prefix("USD ").unwrap_or(&text).to_owned()
     };
-    for (title, sum) in sums.iter().take(limit) {
+    for sum in sums.iter().take(limit) {
         let width = if style.is_terminal() { MAX_TITLE } else { usize::MAX };
         table.add_row([
-            excerpt(title, width),
+            excerpt(&sum.group, width),
             thousands(sum.images),
             thousands(sum.in_use),
             thousands(sum.kept),
             thousands(sum.expired),
-            thousands(sum.gib),
-            usd(sum.gib),
+            thousands(sum.size_gib),
+            usd(sum.size_gib),
             usd(sum.expired_gib),
         ]);
     }

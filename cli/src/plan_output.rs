@@ -1,0 +1,226 @@
+//! Plans on standard output: of `plan`, and of `show`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use steward::model::{Image, Inventory};
+use steward::plan::reason::Reason;
+use steward::plan::snapshots::{SnapshotDecision, SnapshotPlan};
+use steward::plan::{Decision, Plan};
+use steward::policy::Policy;
+use steward::report::{
+    self, CostedDecision, CostedPlan, GroupBy, GroupSum, Listing, MarkdownPlan, PolicyComparison,
+    Price, Rows, SortBy,
+};
+use steward::saved_plan::Validity;
+use steward::text_fmt::{minute, printable};
+
+use crate::args::{ByArg, PlanFormat, PlanOutputArgs, SortArg};
+use crate::context::Context;
+use crate::files::{print, print_json, print_json_lines};
+use crate::outcome::CommandError;
+
+/// A plan, and what is said with it.
+pub struct PrintedPlan<'a> {
+    pub plan: &'a Plan,
+    pub snapshots: &'a SnapshotPlan,
+    /// The policy, if it is known: then the reasons say more.
+    pub policy: Option<&'a Policy>,
+    /// What it was made from, if that is at hand: it has the tags.
+    pub inventory: Option<&'a Inventory>,
+    /// What differs from the plan of another policy.
+    pub comparison: Option<PolicyComparison>,
+    /// The file that it comes from.
+    pub saved: Option<SavedAs>,
+    /// The message of a gate that was exceeded.
+    pub gate: Option<String>,
+}
+
+/// What a file says about the plan in it.
+#[derive(Debug, Serialize)]
+pub struct SavedAs {
+    pub policy_file: String,
+    /// Absent if this version does not accept the policy.
+    pub policy_digest: Option<String>,
+    pub planned_at: Timestamp,
+    pub valid_until: Timestamp,
+    /// For `apply`, at the present time.
+    pub validity: Validity,
+    /// The same as the end of a sentence about the plan.
+    #[serde(skip)]
+    pub words: String,
+}
+
+/// The JSON of a plan.
+#[derive(Serialize)]
+struct PlanJson<'a> {
+    #[serde(flatten)]
+    plan: CostedPlan<'a>,
+    marked_snapshots: &'a [SnapshotDecision],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<&'a PolicyComparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<&'a SavedAs>,
+}
+
+/// A line of the plan.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonLine<'a> {
+    Image(CostedDecision<'a>),
+    Snapshot(&'a SnapshotDecision),
+}
+
+/// Prints the plan. With a comparison, tables and JSON Lines have the images whose fate changes
+/// instead of all images; JSON and Markdown have both.
+pub fn print_plan(
+    printed: PrintedPlan<'_>,
+    output: &PlanOutputArgs,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let PrintedPlan { plan, snapshots, policy, inventory, comparison, saved, gate } = printed;
+    let PlanOutputArgs { format, all, why, group, sort, by } = output;
+    let style = context.style;
+    let rows = match group.is_empty() {
+        true => rows(*all, why),
+        false => Rows::Families(families(plan, group)?),
+    };
+    let sort = sort.map(|sort| match sort {
+        // All are in one Region, and cost the same for their size.
+        SortArg::Size | SortArg::Cost => SortBy::Size,
+        SortArg::Age => SortBy::Age,
+    });
+    let by = by.as_ref().map(|by| group_by(by, inventory)).transpose()?;
+    if *format == PlanFormat::Markdown && (sort.is_some() || by.is_some()) {
+        return Err(CommandError::NotInMarkdown);
+    }
+    match (format, comparison) {
+        (PlanFormat::Json | PlanFormat::Jsonl, _) if by.is_some() => {
+            let groups = by.map(|by| report::group_sums(plan, &by, sort)).unwrap_or_default();
+            match format {
+                PlanFormat::Jsonl => print_json_lines(groups),
+                _ => print_json(&Groups { groups }),
+            }
+        }
+        (PlanFormat::Json, comparison) => print_json(&PlanJson {
+            plan: CostedPlan::new(plan, sorted(shown(plan, &rows), sort)),
+            marked_snapshots: shown_snapshots(snapshots, &rows),
+            comparison: comparison.as_ref(),
+            saved: saved.as_ref(),
+        }),
+        (PlanFormat::Jsonl, Some(comparison)) => print_json_lines(comparison.changes),
+        (PlanFormat::Jsonl, None) => {
+            let price = Price::in_region(&plan.region);
+            let images = sorted(shown(plan, &rows), sort).into_iter();
+            let images = images.map(|one| JsonLine::Image(CostedDecision::new(one, &price)));
+            let snapshots = shown_snapshots(snapshots, &rows).iter().map(JsonLine::Snapshot);
+            print_json_lines(images.chain(snapshots))
+        }
+        (PlanFormat::Markdown, comparison) => print(&report::plan_markdown(&MarkdownPlan {
+            plan,
+            snapshots: Some(snapshots),
+            rows: &rows,
+            alerts: gate.as_slice(),
+            origin: saved.as_ref().map(|saved| saved.words.as_str()),
+            comparison: comparison.as_ref(),
+        })),
+        (PlanFormat::Table, Some(comparison)) => {
+            let mut text = report::notes_text(&plan.notes, style);
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&report::comparison_text(&comparison, plan, *all, style));
+            print(&text)
+        }
+        (PlanFormat::Table, None) => {
+            let mut text = String::new();
+            if let Some(SavedAs { words, planned_at, .. }) = saved {
+                let (account, region, at) = (&plan.account, &plan.region, minute(planned_at));
+                let line = format!(
+                    "Saved plan: account {account}, Region {region}, planned {at} {words}."
+                );
+                text = format!("{}\n", style.wrapped(&printable(&line)));
+            }
+            let listing = Listing { rows, sort, by };
+            text.push_str(&report::plan_text(plan, Some(snapshots), policy, &listing, style));
+            print(&text)
+        }
+    }
+}
+
+/// What images come to, as JSON.
+#[derive(Serialize)]
+struct Groups {
+    groups: Vec<GroupSum>,
+}
+
+/// The names of the families of the plan that are meant.
+fn families(plan: &Plan, meant: &[String]) -> Result<Vec<String>, CommandError> {
+    let all = report::family_names(plan);
+    let mut found = Vec::new();
+    for text in meant {
+        let is_exact = all.contains(text);
+        let lower = text.to_lowercase();
+        let is_meant = |name: &&String| {
+            if is_exact { *name == text } else { name.to_lowercase().contains(&lower) }
+        };
+        let these: Vec<String> = all.iter().filter(is_meant).cloned().collect();
+        if these.is_empty() {
+            let known = all.iter().take(10).cloned().collect::<Vec<_>>();
+            return Err(CommandError::NoFamily { family: text.clone(), known: known.join(", ") });
+        }
+        found.extend(these);
+    }
+    Ok(found)
+}
+
+fn group_by(by: &ByArg, inventory: Option<&Inventory>) -> Result<GroupBy, CommandError> {
+    Ok(match by {
+        ByArg::Rule => GroupBy::Rule,
+        ByArg::Family => GroupBy::Family,
+        ByArg::Tag(key) => {
+            let images = &inventory.ok_or(CommandError::NoTags)?.images;
+            let value = |image: &Image| {
+                let value = printable(image.tags.get(key)?);
+                Some((image.image_id.clone(), value))
+            };
+            GroupBy::Tag { key: key.clone(), values: images.iter().filter_map(value).collect() }
+        }
+    })
+}
+
+/// The decisions in the order of the list that the text has.
+fn sorted<'a>(
+    decisions: impl Iterator<Item = &'a Decision>,
+    sort: Option<SortBy>,
+) -> Vec<&'a Decision> {
+    let mut decisions: Vec<&Decision> = decisions.collect();
+    if let Some(sort) = sort {
+        report::sort_decisions(&mut decisions, sort);
+    }
+    decisions
+}
+
+/// The decisions in JSON: all, unless only those with some reasons are wanted.
+fn shown<'a>(plan: &'a Plan, rows: &'a Rows) -> impl Iterator<Item = &'a Decision> {
+    let all = *rows == Rows::Changes;
+    plan.decisions.iter().filter(move |one| all || rows.shows(one))
+}
+
+/// The decisions about snapshots in JSON: they have none of the reasons of images.
+fn shown_snapshots<'a>(snapshots: &'a SnapshotPlan, rows: &Rows) -> &'a [SnapshotDecision] {
+    match rows {
+        Rows::Changes | Rows::All => &snapshots.decisions,
+        Rows::Families(_) | Rows::WithReasons(_) => &[],
+    }
+}
+
+fn rows(all: bool, why: &[String]) -> Rows {
+    match (all, why.is_empty()) {
+        (true, _) => Rows::All,
+        (false, true) => Rows::Changes,
+        (false, false) => {
+            let kinds = Reason::KINDS.iter().copied();
+            Rows::WithReasons(kinds.filter(|kind| why.iter().any(|one| one == kind)).collect())
+        }
+    }
+}
