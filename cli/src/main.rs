@@ -4,13 +4,16 @@ mod args;
 mod commands;
 mod context;
 mod files;
+mod gate;
 mod interrupt;
 mod live;
 mod load;
 mod outcome;
 mod page;
+mod plan_output;
 mod progress;
 mod strict;
+mod two_policies;
 
 use std::process::ExitCode;
 

@@ -19,6 +19,7 @@ pub enum Exit {
     Usage,
     Part,
     Refused,
+    Gate,
 }
 
 /// The exit code after Ctrl-C, unless what was done is in the report: 128 and the signal's number.
@@ -32,6 +33,7 @@ impl From<Exit> for ExitCode {
             Exit::Usage => 2,
             Exit::Part => 3,
             Exit::Refused => 4,
+            Exit::Gate => 5,
         })
     }
 }

@@ -98,6 +98,18 @@ pub enum SavedPlanError {
     },
 }
 
+/// Whether a saved plan is of the time at which it would be applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Validity {
+    /// It is.
+    Valid,
+    /// It is too old.
+    TooOld,
+    /// It is for a time that has not come.
+    TooSoon,
+}
+
 /// A plan that was made anew.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FreshPlan {
@@ -183,14 +195,42 @@ impl SavedPlan {
                 reached_region: target.region.clone(),
             });
         }
-        let age = now.duration_since(*planned_at);
+        match self.validity(now) {
+            Validity::Valid => Ok(()),
+            Validity::TooOld => Err(SavedPlanError::TooOld { planned_at: *planned_at }),
+            Validity::TooSoon => Err(SavedPlanError::TooSoon { planned_at: *planned_at }),
+        }
+    }
+
+    /// Whether it is for this time.
+    pub fn validity(&self, now: Timestamp) -> Validity {
+        let age = now.duration_since(self.plan.planned_at);
         if age > MAX_PLAN_AGE {
-            return Err(SavedPlanError::TooOld { planned_at: *planned_at });
+            Validity::TooOld
+        } else if age < -MAX_CLOCK_SKEW {
+            Validity::TooSoon
+        } else {
+            Validity::Valid
         }
-        if age < -MAX_CLOCK_SKEW {
-            return Err(SavedPlanError::TooSoon { planned_at: *planned_at });
-        }
-        Ok(())
+    }
+
+    /// Until when it is not too old.
+    pub fn valid_until(&self) -> Timestamp {
+        self.plan.planned_at.checked_add(MAX_PLAN_AGE).unwrap_or(Timestamp::MAX)
+    }
+
+    /// What its policy was called.
+    pub fn policy_file(&self) -> &str {
+        &self.policy_file
+    }
+
+    /// Its policy, with the digest. It is whatever somebody wrote into the file: good for showing the
+    /// plan, and not for applying it.
+    ///
+    /// # Errors
+    /// When this version does not accept the policy.
+    pub fn parsed_policy(&self) -> Result<(Policy, PolicyDigest), PolicyError> {
+        Policy::parse_with_digest(&self.policy, &self.policy_file)
     }
 
     /// Why it is not applied, if so: it or the plan that was made again refuses, or they differ.

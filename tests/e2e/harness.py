@@ -47,7 +47,7 @@ KEYS = {
     "AWS_SECRET_ACCESS_KEY": "not-a-secret",
 }
 
-DONE, FAILED, USAGE, PART, REFUSED = range(5)
+DONE, FAILED, USAGE, PART, REFUSED, GATE = range(6)
 """The exit codes of the command."""
 NOWHERE = "http://127.0.0.1:9"
 """Nothing listens there: a command that is given this endpoint cannot read an account."""

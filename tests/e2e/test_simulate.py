@@ -150,12 +150,12 @@ def test_the_table_has_a_line_a_week_and_says_how_it_ends(desk: Desk) -> None:
     lines = done.stdout.splitlines()
     head, rows = lines[0].split(), lines[1:28]
     assert head[0] == "DATE"
-    assert head[-1] == "GIB"
+    assert head[-1] == "USD"
     assert rows[0].split()[:3] == ["2026-11-22", "1,200", "1"]
     assert rows[-1].startswith("2027-05-21")
     assert lines[28] == ""
     assert lines[-1].startswith("After 180 days: ")
-    assert lines[-1].endswith("GiB (now 1,200 and 9,600).")
+    assert lines[-1].endswith(" a month (now 1,200, 9,600 and USD 519).")
     assert "1 of 1 family go on making images" in done.stdout
 
 
@@ -164,10 +164,11 @@ def test_two_policies_stand_side_by_side(desk: Desk) -> None:
     done = desk.run("--against", old)
     assert done.returncode == DONE
     lines = done.stdout.splitlines()
-    assert lines[0].count("AGAINST") == 3
+    assert lines[0].count("AGAINST") == 4
     # Under the old policy nothing expires until day 6, when there are eleven.
     assert lines[-1] == (
-        "After 15 days: 9 instead of 16 images, at most 96 instead of 144 GiB."
+        "After 15 days: 9 instead of 16 images, at most 96 instead of 144 GiB, "
+        "USD 5.18 instead of USD 7.78 a month."
     )
     found = json.loads(desk.run("--against", old, "--format", "json").stdout)
     ours, theirs = found["simulation"]["points"], found["against"]["points"]
@@ -235,7 +236,8 @@ def test_an_empty_account_stays_empty(desk: Desk) -> None:
     done = desk.run()
     assert done.returncode == DONE
     assert done.stdout.splitlines()[-1] == (
-        "After 15 days: 0 images, at most 0 GiB (now 0 and 0)."
+        "After 15 days: 0 images, at most 0 GiB, USD 0.00 a month "
+        "(now 0, 0 and USD 0.00)."
     )
 
 

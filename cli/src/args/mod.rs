@@ -14,7 +14,7 @@ pub use apply::ApplyArgs;
 use clap::{Parser, Subcommand, ValueEnum};
 pub use inventory::{ExplainArgs, InitArgs, InventoryArgs, ValidateArgs};
 pub use permissions::{PermissionsArgs, UseArg};
-pub use plan::{ListFormat, PlanArgs, StaleArgs};
+pub use plan::{GateArgs, ListFormat, PlanArgs, PlanFormat, PlanOutputArgs, ShowArgs, StaleArgs};
 pub use report::{ReportArgs, SimulateArgs};
 pub use restore::RestoreArgs;
 pub use shared::{AwsArgs, Format, OutputArgs, PolicyArgs, WorldArgs};
@@ -49,12 +49,13 @@ pub enum Colour {
 pub const VERSION: &str = env!("STEWARD_VERSION");
 
 /// What the program's exit codes mean.
-pub const EXIT_CODES: [(&str, &str); 6] = [
+pub const EXIT_CODES: [(&str, &str); 7] = [
     ("0", "done"),
     ("1", "failed"),
     ("2", "usage or policy error"),
     ("3", "done in part, or interrupted while something was changed"),
     ("4", "refused: nothing is removed, and the output says why"),
+    ("5", "a gate was exceeded: the plan removes more than --max-removals"),
     ("130", "interrupted before anything was changed"),
 ];
 
@@ -81,9 +82,14 @@ pub enum Command {
     Init(InitArgs),
     /// Say what would be done about every image, and why. Changes nothing.
     #[command(
-        after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --why in_use,last\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
+        after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --why in_use,last\n  image-steward plan --policy new.toml --against old.toml\n  image-steward plan --policy policy.toml --max-removals 20 --format markdown\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
     )]
     Plan(PlanArgs),
+    /// Print a saved plan. Needs no account.
+    #[command(
+        after_help = "Examples:\n  image-steward show plan.json\n  image-steward show plan.json --format markdown --max-removals 20"
+    )]
+    Show(ShowArgs),
     /// List the references that nothing seems to need, such as versions of launch templates that no
     /// group uses, and the images that they keep. Changes nothing.
     #[command(

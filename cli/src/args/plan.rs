@@ -1,4 +1,4 @@
-//! The arguments of `plan` and `stale`.
+//! The arguments of `plan`, `show` and `stale`.
 
 use std::path::PathBuf;
 
@@ -15,15 +15,47 @@ pub struct PlanArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub world: WorldArgs,
-    /// A table for people, JSON, or JSON Lines: one decision a line.
-    #[arg(help_heading = "Output", long, value_enum, default_value_t = ListFormat::Table)]
-    pub format: ListFormat,
+    #[command(flatten)]
+    pub output: PlanOutputArgs,
+    /// List the images whose fate changes from this policy to the policy: kept, removed, or with
+    /// another step or date.
+    #[arg(help_heading = "Output", long, value_name = "FILE", conflicts_with = "why")]
+    pub against: Option<PathBuf>,
+    /// Exit with code 2 if something in the policy or in a tag has no effect. The plan is printed, too.
+    #[arg(help_heading = "Gate", long)]
+    pub strict: bool,
+    /// Save the plan for `apply PLAN`, with mode 0600.
+    #[arg(help_heading = "Output", long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    #[command(flatten)]
+    pub gate: GateArgs,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, Args)]
+pub struct ShowArgs {
+    /// A plan saved by `plan --out`.
+    #[arg(value_name = "PLAN")]
+    pub plan: PathBuf,
+    #[command(flatten)]
+    pub output: PlanOutputArgs,
+    #[command(flatten)]
+    pub gate: GateArgs,
+}
+
+/// How to write a plan.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Output")]
+pub struct PlanOutputArgs {
+    /// A table for people, JSON, JSON Lines (one decision a line), or Markdown for a pull request.
+    #[arg(long, value_enum, default_value_t = PlanFormat::Table)]
+    pub format: PlanFormat,
     /// List all images, the kept ones too, each with its reasons.
-    #[arg(help_heading = "Output", long)]
+    #[arg(long)]
     pub all: bool,
     /// List only images that have one of these reasons, for example `in_use,last`; the words are those
     /// of the JSON.
-    #[arg(help_heading = "Output", 
+    #[arg(
         long,
         value_name = "REASONS",
         value_delimiter = ',',
@@ -32,12 +64,25 @@ pub struct PlanArgs {
         conflicts_with = "all"
     )]
     pub why: Vec<String>,
-    /// Exit with code 2 if something in the policy or in a tag has no effect. The plan is printed, too.
-    #[arg(long)]
-    pub strict: bool,
-    /// Save the plan for `apply PLAN`, with mode 0600.
-    #[arg(help_heading = "Output", long, value_name = "FILE")]
-    pub out: Option<PathBuf>,
+}
+
+/// What makes a plan fail in a pipeline.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Gate")]
+pub struct GateArgs {
+    /// Exit with 5 if the plan would remove more images than this in the end: all that are expired,
+    /// whatever their step, deferred ones too.
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub max_removals: Option<usize>,
+}
+
+/// How to write a plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PlanFormat {
+    Table,
+    Json,
+    Jsonl,
+    Markdown,
 }
 
 /// Arguments of `stale`.

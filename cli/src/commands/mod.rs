@@ -10,6 +10,7 @@ mod permissions;
 mod plan;
 mod report;
 mod restore;
+mod show;
 mod simulate;
 mod stale;
 mod validate;
@@ -27,6 +28,7 @@ use crate::outcome::{CommandError, Exit};
 pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandError> {
     match command {
         Command::Plan(arguments) => plan::run(arguments, context).await,
+        Command::Show(arguments) => show::run(arguments, context),
         Command::Stale(arguments) => stale::run(arguments, context).await,
         Command::Apply(arguments) => apply::run(arguments, context).await,
         Command::Explain(arguments) => explain::run(arguments, context).await,

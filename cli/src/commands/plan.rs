@@ -2,100 +2,69 @@
 
 use std::path::Path;
 
-use serde::Serialize;
 use steward::plan::Plan;
-use steward::plan::reason::Reason;
-use steward::plan::snapshots::SnapshotDecision;
 use steward::policy::{Policy, PolicyDigest};
-use steward::report::{self, CostedDecision, CostedPlan, Price, Rows};
+use steward::report;
 use steward::saved_plan::SavedPlan;
 
-use crate::args::{self, ListFormat};
+use crate::args::{self, PlanFormat};
 use crate::context::Context;
 use crate::files::{
-    at_most_one_standard, is_standard, name_of, print, print_json, print_json_lines,
-    read_policy_text, write_private,
+    at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write_private,
 };
+use crate::gate;
 use crate::load::{Loaded, load};
 use crate::outcome::{CommandError, Exit};
+use crate::plan_output::{PrintedPlan, print_plan};
 use crate::strict;
-
-/// A plan for images, and the decisions about tagged snapshots.
-#[derive(Serialize)]
-struct Planned<'a> {
-    #[serde(flatten)]
-    plan: CostedPlan<'a>,
-    marked_snapshots: &'a [SnapshotDecision],
-}
-
-/// A line of the plan.
-#[derive(Serialize)]
-#[serde(untagged)]
-enum JsonLine<'a> {
-    Image(CostedDecision<'a>),
-    Snapshot(&'a SnapshotDecision),
-}
+use crate::two_policies::plan_of_other;
 
 /// Runs `plan`.
 pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::PlanArgs { policy, world, format, all, why, strict, out } = arguments;
-    at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
+    let args::PlanArgs { policy, world, output, against, strict, out, gate } = arguments;
+    at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
     let from = policy.policy;
     let (policy, digest) = Policy::parse_with_digest(&text, &policy_file)?;
+    let other = against.as_deref().map(read_policy).transpose()?;
     let loaded = load(world, &policy, &[], context).await?;
+    let mut comparison = None;
+    if let (Some(file), Some(other)) = (&against, &other) {
+        let theirs = plan_of_other(&loaded, &policy, other, context).await;
+        let (new, old) = ((&*policy_file, &loaded.plan), (&*name_of(file), &theirs));
+        comparison = Some(report::compare_plans(new, old));
+    }
     context.progress.end();
     if let Some(out) = &out {
         save(out, text, policy_file, &loaded)?;
     }
-    let Loaded { mut plan, mut snapshots, .. } = loaded;
+    let Loaded { plan, snapshots, .. } = &loaded;
+    let exceeded = gate::exceeded(&gate, plan);
     let no_effect = strict::failure(strict, &plan.notes, context);
     // With the plan on standard output there is no room for anything else.
     if out.as_deref().is_some_and(is_standard) {
-        return Ok(no_effect.unwrap_or(exit_of(&plan, context)));
+        let exit = gate::exit(exceeded.as_deref(), exit_of(plan, context), context);
+        return Ok(no_effect.unwrap_or(exit));
     }
-    let rows = match (all, why.is_empty()) {
-        (true, _) => Rows::All,
-        (false, true) => Rows::Changes,
-        (false, false) => {
-            let kinds = Reason::KINDS.iter().copied();
-            Rows::WithReasons(kinds.filter(|kind| why.iter().any(|one| one == kind)).collect())
-        }
+    let printed = PrintedPlan {
+        plan,
+        snapshots,
+        policy: Some(&policy),
+        comparison,
+        saved: None,
+        gate: exceeded.clone(),
     };
-    if format != ListFormat::Table && matches!(rows, Rows::WithReasons(_)) {
-        plan.decisions.retain(|decision| rows.shows(decision));
-        snapshots.decisions.clear();
-    }
-    match format {
-        ListFormat::Json => {
-            let plan = CostedPlan::new(&plan, &plan.decisions);
-            print_json(&Planned { plan, marked_snapshots: &snapshots.decisions })?;
-        }
-        ListFormat::Jsonl => {
-            let price = Price::in_region(&plan.region);
-            let costed = |one| JsonLine::Image(CostedDecision::new(one, &price));
-            let images = plan.decisions.iter().map(costed);
-            print_json_lines(images.chain(snapshots.decisions.iter().map(JsonLine::Snapshot)))?;
-        }
-        ListFormat::Table => {
-            print(&report::plan_text(
-                &plan,
-                Some(&snapshots),
-                Some(&policy),
-                &rows.into(),
-                context.style,
-            ))?;
-        }
-    }
+    print_plan(printed, &output, context)?;
     if let Some(out) = &out {
-        context.hint(saved_hint(out, &plan, &from, &digest));
+        context.hint(saved_hint(out, plan, &from, &digest));
     }
-    let exit = match format {
+    let exit = match output.format {
         // The text has it.
-        ListFormat::Table if plan.refusal.is_some() => Exit::Refused,
-        _ => exit_of(&plan, context),
+        PlanFormat::Table if plan.refusal.is_some() => Exit::Refused,
+        _ => exit_of(plan, context),
     };
+    let exit = gate::exit(exceeded.as_deref(), exit, context);
     Ok(no_effect.unwrap_or(exit))
 }
 

@@ -4,8 +4,10 @@ use serde::Serialize;
 use steward::collect;
 use steward::model::{ImageState, Inventory};
 use steward::policy::{Check, Policy, SharedImages};
-use steward::report::{compared_text, simulation_text};
-use steward::simulate::{Growth, Simulation, simulate_with};
+use steward::report::{
+    PricedSimulation, SimulationComparison, compare_simulations, compared_text, simulation_text,
+};
+use steward::simulate::{Growth, simulate_with};
 
 use crate::args::{self, AwsArgs, Format, WorldArgs};
 use crate::context::Context;
@@ -13,12 +15,15 @@ use crate::files::{at_most_one_standard, print, print_json, read_inventory, read
 use crate::live;
 use crate::load::unknown_bin;
 use crate::outcome::{CommandError, Exit};
+use crate::two_policies::{look_in_the_same_places, read_for};
 
 /// What `simulate` found.
 #[derive(Serialize)]
 struct Simulated<'a> {
-    simulation: &'a Simulation,
-    against: Option<&'a Simulation>,
+    simulation: PricedSimulation<'a>,
+    against: Option<PricedSimulation<'a>>,
+    /// Which images are gone under one policy only; `null` without another policy.
+    comparison: Option<SimulationComparison>,
 }
 
 /// A policy and the account as it is read for it.
@@ -54,11 +59,16 @@ pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exi
     let (simulation, against) = (simulate(&new), old.as_ref().map(simulate));
     match (output.format, &against) {
         (Format::Json, against) => {
-            print_json(&Simulated { simulation: &simulation, against: against.as_ref() })?;
+            print_json(&Simulated {
+                simulation: PricedSimulation::of(&simulation),
+                against: against.as_ref().map(PricedSimulation::of),
+                comparison: against.as_ref().map(|one| compare_simulations(&simulation, one)),
+            })?;
         }
         (Format::Table, None) => print(&simulation_text(&simulation, context.style))?,
         (Format::Table, Some(against)) => {
-            print(&compared_text(&simulation, against, context.style))?
+            let comparison = compare_simulations(&simulation, against);
+            print(&compared_text(&simulation, against, &comparison, context.style))?;
         }
     }
     let refused = [("", Some(&simulation)), ("the other policy: ", against.as_ref())];
@@ -110,22 +120,14 @@ async fn read_account(
 ) -> Result<(ComparedPolicy, Option<ComparedPolicy>), CommandError> {
     let live = live::connect(place, context).await?.under(&new)?;
     let read = async |policy: &Policy, known: Option<Inventory>| {
-        let scope = policy.safety.reference_scope();
-        let mut inventory = match known {
-            Some(known) => known,
-            None => {
-                collect::collect_inventory(&live.aws, &live.target, &scope, now, context.reading())
-                    .await
-            }
-        };
-        collect::plan_verified(&live.aws, &mut inventory, policy, now, context.reading()).await;
+        let (mut inventory, _) = read_for(&live, policy, known, now, context).await;
         collect::read_snapshot_references(&live.aws, &mut inventory, policy, context.reading())
             .await;
         inventory
     };
     let inventory = read(&new, None).await;
     let Some(policy) = old else { return Ok((ComparedPolicy { policy: new, inventory }, None)) };
-    if policy.safety.reference_scope() != new.safety.reference_scope() {
+    if !look_in_the_same_places(&policy, &new) {
         let theirs = read(&policy, None).await;
         return Ok((
             ComparedPolicy { policy: new, inventory },

@@ -1,7 +1,9 @@
 //! Reports for people. The JSON forms are the types' own.
 
+mod compare;
 pub mod explain;
 mod family_name;
+mod markdown;
 mod metrics;
 pub mod page;
 mod plan;
@@ -9,17 +11,24 @@ mod plan_json;
 mod price;
 mod references;
 mod simulation;
+mod simulation_cost;
 mod style;
 
 use std::fmt::Write as _;
 
+pub use compare::{
+    ChangeKind, PolicyComparison, SimulationComparison, compare_plans, compare_simulations,
+    comparison_text,
+};
 pub use family_name::{family_name, family_values};
+pub use markdown::{MAX_MARKDOWN_LENGTH, MarkdownPlan, plan_markdown};
 pub use metrics::{NAMESPACE, metrics};
 pub use plan::{GroupBy, Listing, Rows, SortBy, family_names, notes_text, plan_text};
 pub use plan_json::{CostedDecision, CostedPlan};
 pub use price::{Price, Usd};
 pub use references::{Stale, StaleReference, StaleResource, stale, stale_resources, stale_text};
 pub use simulation::{compared_text, simulation_text};
+pub use simulation_cost::PricedSimulation;
 pub use style::{Colours, OutputStyle};
 
 use crate::apply::{Outcome, StepKind};

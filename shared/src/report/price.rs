@@ -77,6 +77,18 @@ impl Usd {
         }
         format!("USD {}", thousands(format!("{:.0}", self.0.ceil())))
     }
+
+    /// The same without the unit, for a column: `157`, `9.95`.
+    pub fn short(self) -> String {
+        let about = self.about();
+        about.strip_prefix("USD ").map_or(about.clone(), str::to_owned)
+    }
+}
+
+impl From<f64> for Usd {
+    fn from(usd: f64) -> Self {
+        Self(usd)
+    }
 }
 
 impl fmt::Display for Usd {
@@ -119,6 +131,7 @@ mod tests {
         assert_eq!(price.of(0).to_string(), "USD 0.00");
         assert_eq!(price.of(123_456).about(), "USD 6,173");
         assert_eq!(price.of(199).about(), "USD 9.95");
+        assert_eq!([0, 199, 123_456].map(|gib| price.of(gib).short()), ["0.00", "9.95", "6,173"]);
         assert!((price.of(33).amount() - 1.65).abs() < f64::EPSILON);
     }
 }

@@ -2,16 +2,29 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
+use super::compare::{SimulationComparison, gone_text};
+use super::price::Price;
 use super::style::OutputStyle;
 use crate::simulate::{Point, Simulation};
 use crate::text_fmt::{counted, date, thousands};
 
 /// One simulation: a line a week, and how it ends.
 pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
-    let header =
-        ["DATE", "IMAGES", "IN USE", "MADE", "EXPIRED", "DISABLED", "GONE", "SNAPSHOTS", "GIB"];
-    // Where there is no room for all of them: the first ones go first.
-    let dispensable = ["SNAPSHOTS", "DISABLED", "EXPIRED", "MADE", "IN USE"];
+    let header = [
+        "DATE",
+        "IMAGES",
+        "IN USE",
+        "MADE",
+        "EXPIRED",
+        "DISABLED",
+        "GONE",
+        "SNAPSHOTS",
+        "GIB",
+        "USD",
+    ];
+    // SNAPSHOTS, DISABLED, EXPIRED, MADE, IN USE, USD.
+    let dispensable = [&[7][..], &[5], &[4], &[3], &[2], &[9]];
+    let price = Price::in_region(&simulation.region);
     let rows = simulation.points.iter().map(|point| {
         vec![
             date(point.at),
@@ -23,16 +36,18 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
             thousands(point.done.deregistered),
             thousands(point.snapshots),
             thousands(point.gib),
+            price.of(point.gib).short(),
         ]
     });
     let mut text = table(&header, &dispensable, rows.collect(), style);
     notes(&mut text, LEGEND, simulation, style);
     if let Some(last) = simulation.points.last() {
         let first = simulation.points.first().unwrap_or(last);
-        let (days, [images, gib], [images_now, gib_now]) =
-            (counted(simulation.days, "day"), size(last), size(first));
+        let (days, [images, gib, usd], [images_now, gib_now, usd_now]) =
+            (counted(simulation.days, "day"), size(last, &price), size(first, &price));
         let line = format!(
-            "After {days}: {images} images, at most {gib} GiB (now {images_now} and {gib_now})."
+            "After {days}: {images} images, at most {gib} GiB, {usd} a month (now {images_now}, {gib_now} and \
+             {usd_now})."
         );
         style.paragraph(&mut text, 0, &line);
         held_back(&mut text, simulation, "The caps hold", style);
@@ -42,8 +57,16 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
 
 /// Two simulations of one inventory over the same days: the one that is asked about, and the one
 /// that it is compared with.
-pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> String {
-    let header = ["DATE", "MADE", "IMAGES", "AGAINST", "GONE", "AGAINST", "GIB", "AGAINST"];
+pub fn compared_text(
+    new: &Simulation,
+    old: &Simulation,
+    comparison: &SimulationComparison,
+    style: OutputStyle,
+) -> String {
+    let header = [
+        "DATE", "MADE", "IMAGES", "AGAINST", "GONE", "AGAINST", "GIB", "AGAINST", "USD", "AGAINST",
+    ];
+    let price = Price::in_region(&new.region);
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
         vec![
             date(new.at),
@@ -54,16 +77,20 @@ pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> 
             thousands(old.done.deregistered),
             thousands(new.gib),
             thousands(old.gib),
+            price.of(new.gib).short(),
+            price.of(old.gib).short(),
         ]
     });
-    let mut text = table(&header, &["MADE"], rows.collect(), style);
+    let mut text = table(&header, &[&[1], &[8, 9]], rows.collect(), style);
     notes(&mut text, COMPARED_LEGEND, new, style);
+    text.push('\n');
+    text.push_str(&gone_text(comparison, style));
     if let (Some(ours), Some(theirs)) = (new.points.last(), old.points.last()) {
-        let (days, [ours, our_gib], [theirs, their_gib]) =
-            (counted(new.days, "day"), size(ours), size(theirs));
+        let (days, [ours, our_gib, our_usd], [theirs, their_gib, their_usd]) =
+            (counted(new.days, "day"), size(ours, &price), size(theirs, &price));
         let line = format!(
-            "After {days}: {ours} instead of {theirs} images, at most {our_gib} instead of \
-             {their_gib} GiB."
+            "After {days}: {ours} instead of {theirs} images, at most {our_gib} instead of {their_gib} GiB, {our_usd} \
+             instead of {their_usd} a month."
         );
         style.paragraph(&mut text, 0, &line);
         held_back(&mut text, new, "Its caps hold", style);
@@ -73,20 +100,21 @@ pub fn compared_text(new: &Simulation, old: &Simulation, style: OutputStyle) -> 
 }
 
 const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are those of that day, before its sweep; the others are since the line above. \
-    GONE: images deregistered. SNAPSHOTS: those of images, gone or not. GIB: an upper bound, because snapshots share blocks.";
+    GONE: images deregistered. SNAPSHOTS: those of images, gone or not. GIB and USD (a month): upper bounds, because snapshots share blocks.";
 const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are those of that day, before its sweep; MADE and GONE (images \
-    deregistered) are since the line above. GIB is that of the snapshots: an upper bound, because they share blocks.";
+    deregistered) are since the line above. GIB and USD (a month) are those of the snapshots: upper bounds, because they share blocks.";
 
 /// Writes what the columns mean and what the simulation assumes.
 fn notes(text: &mut String, legend: &str, simulation: &Simulation, style: OutputStyle) {
     text.push('\n');
     style.paragraph(text, 0, legend);
-    style.paragraph(text, 0, &assumptions(simulation));
+    let price = Price::in_region(&simulation.region);
+    style.paragraph(text, 0, &format!("{} {price}.", assumptions(simulation)));
 }
 
-/// The number of images on that day, and the GiB of their snapshots.
-fn size(point: &Point) -> [String; 2] {
-    [thousands(point.images), thousands(point.gib)]
+/// The number of images on that day, the GiB of their snapshots, and their cost.
+fn size(point: &Point, price: &Price) -> [String; 3] {
+    [thousands(point.images), thousands(point.gib), price.of(point.gib).about()]
 }
 
 fn assumptions(simulation: &Simulation) -> String {
@@ -116,11 +144,11 @@ fn held_back(text: &mut String, simulation: &Simulation, who: &str, style: Outpu
     }
 }
 
-/// A table whose first column is a date and whose others are numbers, without so many of the
-/// `dispensable` columns that it fits.
+/// A table whose first column is a date and whose others are numbers. Where there is no room for
+/// all columns, groups of `dispensable` ones are left out, the first group first.
 fn table(
     header: &[&str],
-    dispensable: &[&str],
+    dispensable: &[&[usize]],
     rows: Vec<Vec<String>>,
     style: OutputStyle,
 ) -> String {
@@ -131,8 +159,8 @@ fn table(
         if text.lines().all(|line| style.has_room_for(0, line)) {
             return text;
         }
-        let Some(title) = left.next() else { return text };
-        columns.retain(|column| header.get(*column) != Some(title));
+        let Some(group) = left.next() else { return text };
+        columns.retain(|column| !group.contains(column));
     }
 }
 

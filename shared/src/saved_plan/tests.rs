@@ -231,6 +231,22 @@ fn what_a_file_says_otherwise_about_snapshots_is_a_difference() {
     assert_eq!(planned(&agreed.snapshots), [""; 0]);
 }
 
+#[test]
+fn it_is_valid_for_a_day_and_until_then() {
+    let (inventory, hour) = (ages([1, 2, 3, 4]), SignedDuration::from_hours(1));
+    for (ago, validity) in [
+        (hour * 24, Validity::Valid),
+        (hour * 24 + SignedDuration::from_secs(1), Validity::TooOld),
+        (-SignedDuration::from_mins(5), Validity::Valid),
+        (-SignedDuration::from_mins(6), Validity::TooSoon),
+    ] {
+        let (saved, _) = saved(&inventory, RULE, ago);
+        assert_eq!(saved.validity(now()), validity, "{ago}");
+        assert_eq!(saved.fits(&place(), now()).is_ok(), validity == Validity::Valid, "{ago}");
+        assert_eq!(saved.valid_until() >= now(), validity != Validity::TooOld, "{ago}");
+    }
+}
+
 fn place() -> AccountRegion {
     AccountRegion {
         account: "123456789012".parse().unwrap(),

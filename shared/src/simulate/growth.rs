@@ -25,6 +25,10 @@ const PAUSE: i64 = 3;
 /// But no family is given up within a week.
 const NEVER_GIVEN_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7);
 
+/// What the ids of simulated images begin with. Ids of AWS are hexadecimal, so that these are
+/// nobody's, and are seen to be made up.
+const SIMULATED: &str = "ami-simulated-";
+
 /// The rule and the group under it; or no rule, and the prefix of the name.
 type FamilyGrowth = (Option<Arc<str>>, Arc<str>);
 
@@ -122,6 +126,11 @@ impl Growth {
         }
         self.made - before
     }
+}
+
+/// Whether it is the id of an image that a simulation made.
+pub(super) fn is_simulated(image: &ImageId) -> bool {
+    image.as_str().starts_with(SIMULATED)
 }
 
 /// What other accounts and other services make, they also remove, and not by our policy.
@@ -251,8 +260,7 @@ fn made_as_before(snapshot: &Snapshot, image: &ImageId) -> Option<Arc<str>> {
 
 impl ImageTemplate {
     fn make(&self, number: usize, world: &mut SimulatedWorld, names: &TagNames, now: Timestamp) {
-        // Ids of AWS are hexadecimal, so that this one is nobody's and is seen to be made up.
-        let Ok(image_id) = format!("ami-simulated-{number:06}").parse::<ImageId>() else { return };
+        let Ok(image_id) = format!("{SIMULATED}{number:06}").parse::<ImageId>() else { return };
         let created_at = now - self.before;
         let backs: Tags = [(names.image.as_str(), image_id.as_str())].into_iter().collect();
         let snapshots: Vec<Snapshot> = (1..)

@@ -19,9 +19,9 @@ use jiff::Timestamp;
 use serde::Serialize;
 pub use world::{Done, SimulatedWorld};
 
-use crate::model::{AccountId, Inventory, Region, Snapshot, SnapshotId};
+use crate::model::{AccountId, ImageId, Inventory, Region, Snapshot, SnapshotId};
 use crate::plan::snapshots::made_for;
-use crate::plan::{Plan, Refusal, plan};
+use crate::plan::{Action, Decision, Plan, Refusal, plan};
 use crate::policy::Policy;
 use crate::progress::{Progress, ProgressEvent};
 
@@ -53,6 +53,29 @@ pub struct Simulation {
     pub points: Vec<Point>,
     /// The families, in the order of the plan.
     pub families: Vec<FamilySeries>,
+    /// The images that were deregistered, in the order in which they were.
+    #[serde(skip)]
+    pub gone: Vec<GoneImage>,
+    /// What the plan of the last day says about the images that are left.
+    #[serde(skip)]
+    pub end: Vec<Decision>,
+}
+
+/// An image that a sweep deregistered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoneImage {
+    /// The image.
+    pub image_id: ImageId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// When it was created, if that is known.
+    pub created_at: Option<Timestamp>,
+    /// The size in GiB of its snapshots, if that is known.
+    pub size_gib: Option<u32>,
+    /// When it was deregistered.
+    pub deregistered_at: Timestamp,
+    /// Whether the simulation made it.
+    pub simulated: bool,
 }
 
 /// What there is at a moment, right before the sweep of that day, and what happened since the
@@ -161,6 +184,9 @@ pub fn simulate_with(
         }
         if day < days {
             since.done += world.sweep(&found, policy);
+            history.note_gone(&found);
+        } else {
+            history.end = found.decisions;
         }
     }
     Simulation {
@@ -174,6 +200,8 @@ pub fn simulate_with(
         refusal: history.refusal,
         points: history.points,
         families: history.families,
+        gone: history.gone,
+        end: history.end,
     }
 }
 
@@ -221,9 +249,25 @@ struct History {
     families: Vec<FamilySeries>,
     /// The place of each family in the list, by rule and group.
     places: HashMap<(Name, Name), usize>,
+    gone: Vec<GoneImage>,
+    end: Vec<Decision>,
 }
 
 impl History {
+    /// Notes the images that a sweep with this plan deregisters.
+    fn note_gone(&mut self, plan: &Plan) {
+        let gone =
+            plan.decisions.iter().filter(|one| matches!(one.action, Action::Deregister { .. }));
+        self.gone.extend(gone.map(|decision| GoneImage {
+            image_id: decision.image_id.clone(),
+            name: decision.name.clone(),
+            created_at: decision.created_at,
+            size_gib: decision.size_gib,
+            deregistered_at: plan.planned_at,
+            simulated: growth::is_simulated(&decision.image_id),
+        }));
+    }
+
     /// Adds a picture of `world`, about which `plan` has just been made.
     fn picture(&mut self, plan: &Plan, world: &Inventory, since: Since) {
         let mut sizes: HashMap<&SnapshotId, u64> = world

@@ -14,6 +14,7 @@ mod crash;
 mod explaining;
 mod harm;
 mod history;
+mod markdown;
 mod noting;
 mod people;
 mod restoring;

@@ -1,0 +1,76 @@
+//! `show`: a saved plan, as `plan` printed it.
+
+use steward::saved_plan::{SavedPlan, Validity};
+use steward::text_fmt::minute;
+
+use super::plan::exit_of;
+use crate::args::{self, PlanFormat};
+use crate::context::Context;
+use crate::files::{name_of, read};
+use crate::gate;
+use crate::outcome::{CommandError, Exit};
+use crate::plan_output::{PrintedPlan, SavedAs, print_plan};
+
+/// Runs `show`.
+pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, CommandError> {
+    let args::ShowArgs { plan: file, output, gate } = arguments;
+    let saved = SavedPlan::from_json(&read(&file)?)
+        .map_err(|cause| CommandError::Plan { file: name_of(&file), cause })?;
+    let parsed = saved.parsed_policy();
+    if let Err(error) = &parsed {
+        context.warn(format_args!(
+            "this version does not accept the policy in the plan, so that `apply` refuses the plan: {error}"
+        ));
+    }
+    let validity = saved.validity(context.now);
+    let (planned_at, valid_until) = (saved.plan.planned_at, saved.valid_until());
+    match validity {
+        Validity::Valid => {}
+        Validity::TooOld => context.warn(format_args!(
+            "the plan is too old for `apply`, which takes it for a day: plan again"
+        )),
+        Validity::TooSoon => context.warn(format_args!(
+            "the plan is for {planned_at}, which is in the future, so that `apply` does not take it"
+        )),
+    }
+    let (policy, digest) = parsed.ok().unzip();
+    let digest = digest.map(|digest| digest.to_string());
+    let saved_as = SavedAs {
+        words: words(&saved, digest.as_deref(), validity),
+        policy_file: saved.policy_file().to_owned(),
+        policy_digest: digest,
+        planned_at,
+        valid_until,
+        validity,
+    };
+    let exceeded = gate::exceeded(&gate, &saved.plan);
+    let printed = PrintedPlan {
+        plan: &saved.plan,
+        snapshots: &saved.snapshots,
+        policy: policy.as_ref(),
+        comparison: None,
+        saved: Some(saved_as),
+        gate: exceeded.clone(),
+    };
+    print_plan(printed, &output, context)?;
+    let exit = match output.format {
+        // The text has it.
+        PlanFormat::Table if saved.plan.refusal.is_some() => Exit::Refused,
+        _ => exit_of(&saved.plan, context),
+    };
+    Ok(gate::exit(exceeded.as_deref(), exit, context))
+}
+
+/// The policy of a plan, and whether `apply` takes the plan, as the end of a sentence.
+fn words(saved: &SavedPlan, digest: Option<&str>, validity: Validity) -> String {
+    let policy = match digest {
+        Some(digest) => format!("with {} (digest {digest})", saved.policy_file()),
+        None => format!("with {}, which this version does not accept", saved.policy_file()),
+    };
+    let until = minute(saved.valid_until());
+    match validity {
+        Validity::Valid => format!("{policy}, valid for apply until {until}"),
+        Validity::TooOld => format!("{policy}, too old for apply since {until}"),
+        Validity::TooSoon => format!("{policy}, for a time in the future"),
+    }
+}

@@ -1,0 +1,148 @@
+//! Plans on standard output: of `plan`, and of `show`.
+
+use jiff::Timestamp;
+use serde::Serialize;
+use steward::plan::reason::Reason;
+use steward::plan::snapshots::{SnapshotDecision, SnapshotPlan};
+use steward::plan::{Decision, Plan};
+use steward::policy::Policy;
+use steward::report::{
+    self, CostedDecision, CostedPlan, MarkdownPlan, PolicyComparison, Price, Rows,
+};
+use steward::saved_plan::Validity;
+use steward::text_fmt::{minute, printable};
+
+use crate::args::{PlanFormat, PlanOutputArgs};
+use crate::context::Context;
+use crate::files::{print, print_json, print_json_lines};
+use crate::outcome::CommandError;
+
+/// A plan, and what is said with it.
+pub struct PrintedPlan<'a> {
+    pub plan: &'a Plan,
+    pub snapshots: &'a SnapshotPlan,
+    /// The policy, if it is known: then the reasons say more.
+    pub policy: Option<&'a Policy>,
+    /// What differs from the plan of another policy.
+    pub comparison: Option<PolicyComparison>,
+    /// The file that it comes from.
+    pub saved: Option<SavedAs>,
+    /// The message of a gate that was exceeded.
+    pub gate: Option<String>,
+}
+
+/// What a file says about the plan in it.
+#[derive(Debug, Serialize)]
+pub struct SavedAs {
+    pub policy_file: String,
+    /// Absent if this version does not accept the policy.
+    pub policy_digest: Option<String>,
+    pub planned_at: Timestamp,
+    pub valid_until: Timestamp,
+    /// For `apply`, at the present time.
+    pub validity: Validity,
+    /// The same as the end of a sentence about the plan.
+    #[serde(skip)]
+    pub words: String,
+}
+
+/// The JSON of a plan.
+#[derive(Serialize)]
+struct PlanJson<'a> {
+    #[serde(flatten)]
+    plan: CostedPlan<'a>,
+    marked_snapshots: &'a [SnapshotDecision],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<&'a PolicyComparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    saved: Option<&'a SavedAs>,
+}
+
+/// A line of the plan.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum JsonLine<'a> {
+    Image(CostedDecision<'a>),
+    Snapshot(&'a SnapshotDecision),
+}
+
+/// Prints the plan. With a comparison, tables and JSON Lines have the images whose fate changes
+/// instead of all images; JSON and Markdown have both.
+pub fn print_plan(
+    printed: PrintedPlan<'_>,
+    output: &PlanOutputArgs,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let PrintedPlan { plan, snapshots, policy, comparison, saved, gate } = printed;
+    let PlanOutputArgs { format, all, why } = output;
+    let (style, rows) = (context.style, rows(*all, why));
+    match (format, comparison) {
+        (PlanFormat::Json, comparison) => print_json(&PlanJson {
+            plan: CostedPlan::new(plan, shown(plan, &rows)),
+            marked_snapshots: shown_snapshots(snapshots, &rows),
+            comparison: comparison.as_ref(),
+            saved: saved.as_ref(),
+        }),
+        (PlanFormat::Jsonl, Some(comparison)) => print_json_lines(comparison.changes),
+        (PlanFormat::Jsonl, None) => {
+            let price = Price::in_region(&plan.region);
+            let images =
+                shown(plan, &rows).map(|one| JsonLine::Image(CostedDecision::new(one, &price)));
+            let snapshots = shown_snapshots(snapshots, &rows).iter().map(JsonLine::Snapshot);
+            print_json_lines(images.chain(snapshots))
+        }
+        (PlanFormat::Markdown, comparison) => print(&report::plan_markdown(&MarkdownPlan {
+            plan,
+            snapshots: Some(snapshots),
+            rows: &rows,
+            alerts: gate.as_slice(),
+            origin: saved.as_ref().map(|saved| saved.words.as_str()),
+            comparison: comparison.as_ref(),
+        })),
+        (PlanFormat::Table, Some(comparison)) => {
+            let mut text = report::notes_text(&plan.notes, style);
+            if !text.is_empty() {
+                text.push('\n');
+            }
+            text.push_str(&report::comparison_text(&comparison, plan, *all, style));
+            print(&text)
+        }
+        (PlanFormat::Table, None) => {
+            let mut text = String::new();
+            if let Some(SavedAs { words, planned_at, .. }) = saved {
+                let (account, region, at) = (&plan.account, &plan.region, minute(planned_at));
+                let line = format!(
+                    "Saved plan: account {account}, Region {region}, planned {at} {words}."
+                );
+                text = format!("{}\n", style.wrapped(&printable(&line)));
+            }
+            text.push_str(&report::plan_text(plan, Some(snapshots), policy, &rows.into(), style));
+            print(&text)
+        }
+    }
+}
+
+/// The decisions in JSON: all, unless only those with some reasons are wanted.
+fn shown<'a>(plan: &'a Plan, rows: &'a Rows) -> impl Iterator<Item = &'a Decision> {
+    let all = *rows == Rows::Changes;
+    plan.decisions.iter().filter(move |one| all || rows.shows(one))
+}
+
+/// The decisions about snapshots in JSON: they have none of the reasons of images.
+fn shown_snapshots<'a>(snapshots: &'a SnapshotPlan, rows: &Rows) -> &'a [SnapshotDecision] {
+    match rows {
+        Rows::Changes | Rows::All => &snapshots.decisions,
+        Rows::Families(_) | Rows::WithReasons(_) => &[],
+    }
+}
+
+fn rows(all: bool, why: &[String]) -> Rows {
+    match (all, why.is_empty()) {
+        (true, _) => Rows::All,
+        (false, true) => Rows::Changes,
+        (false, false) => {
+            let kinds = Reason::KINDS.iter().copied();
+            Rows::WithReasons(kinds.filter(|kind| why.iter().any(|one| one == kind)).collect())
+        }
+    }
+}

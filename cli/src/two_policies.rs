@@ -1,0 +1,50 @@
+//! Reading an account once for two policies.
+
+use jiff::Timestamp;
+use steward::collect;
+use steward::model::Inventory;
+use steward::plan::{Plan, plan};
+use steward::policy::Policy;
+
+use crate::context::Context;
+use crate::live::Live;
+use crate::load::Loaded;
+
+/// Whether both policies look for references in the same places: then what was read for one is
+/// true for the other.
+pub fn look_in_the_same_places(one: &Policy, other: &Policy) -> bool {
+    one.safety.reference_scope() == other.safety.reference_scope()
+}
+
+/// Reads what `policy` needs verified, beside what is `known`, or the whole account.
+pub async fn read_for(
+    live: &Live,
+    policy: &Policy,
+    known: Option<Inventory>,
+    now: Timestamp,
+    context: &Context,
+) -> (Inventory, Plan) {
+    let (aws, context) = (&live.aws, context.reading());
+    let mut inventory = match known {
+        Some(known) => known,
+        None => {
+            let scope = policy.safety.reference_scope();
+            collect::collect_inventory(aws, &live.target, &scope, now, context).await
+        }
+    };
+    let (plan, _) = collect::plan_verified(aws, &mut inventory, policy, now, context).await;
+    (inventory, plan)
+}
+
+/// The plan of another policy for the account that was loaded for `policy`.
+pub async fn plan_of_other(
+    loaded: &Loaded,
+    policy: &Policy,
+    other: &Policy,
+    context: &Context,
+) -> Plan {
+    let now = loaded.plan.planned_at;
+    let Some(live) = &loaded.live else { return plan(&loaded.inventory, other, now) };
+    let known = look_in_the_same_places(policy, other).then(|| loaded.inventory.clone());
+    read_for(live, other, known, now, context).await.1
+}

@@ -1,0 +1,240 @@
+//! Comparisons for people.
+
+use jiff::Timestamp;
+
+use super::{ChangeKind, FateChange, GoneDifference, GoneUnderOne, PlannedFate, PolicyComparison};
+use crate::plan::reason::Reason;
+use crate::plan::{Plan, Step, Summary};
+use crate::report::compare::SimulationComparison;
+use crate::report::price::{Price, Usd};
+use crate::report::step_words;
+use crate::report::style::{OutputStyle, Tone};
+use crate::text_fmt::{counted, date, printable, short_age, thousands};
+
+/// The maximum number of images of one kind of change, unless all are wanted.
+const MAX_LISTED: usize = 20;
+
+impl ChangeKind {
+    /// The words for a heading, under policies of these names.
+    pub(in crate::report) fn heading(self, new: &str, old: &str) -> String {
+        match self {
+            Self::KeptToExpired => format!("Kept under {old}, removed under {new}"),
+            Self::ExpiredToKept => format!("Removed under {old}, kept under {new}"),
+            Self::OtherStep => "Other step or date".to_owned(),
+        }
+    }
+
+    fn sign(self) -> (char, Tone) {
+        match self {
+            Self::KeptToExpired => ('-', Tone::Gone),
+            Self::ExpiredToKept => ('+', Tone::Back),
+            Self::OtherStep => ('~', Tone::Change),
+        }
+    }
+}
+
+impl PlannedFate {
+    /// What is done, and when; without dates under a plan that is refused.
+    pub(in crate::report) fn words(&self, refused: bool) -> String {
+        match self.action {
+            "keep" => return "kept".to_owned(),
+            "rescue" => return "rescued".to_owned(),
+            _ if refused => return "expired".to_owned(),
+            _ => {}
+        }
+        let mut steps = Vec::new();
+        if !matches!(self.action, "wait" | "expire") {
+            steps.push(format!("{} now", self.action));
+        }
+        if let Some(next) = self.next {
+            steps.push(format!("{} from {}", step_words(next.action), date(next.at)));
+        }
+        let is_last = self
+            .next
+            .is_some_and(|next| matches!(next.action, Step::Deregister | Step::DeleteSnapshots));
+        if let Some(at) = self.deregister_at.filter(|_| !is_last) {
+            steps.push(format!("deregister from {}", date(at)));
+        }
+        if steps.is_empty() { "expired".to_owned() } else { steps.join(", ") }
+    }
+
+    /// All reasons in one line.
+    pub(in crate::report) fn why(&self) -> String {
+        let reasons: Vec<String> = self.reasons.iter().map(Reason::to_string).collect();
+        reasons.join("; ")
+    }
+}
+
+impl PolicyComparison {
+    /// The words for each side: under the other policy, and under the one that is asked about.
+    pub(in crate::report) fn fates(&self, change: &FateChange, plan: &Plan) -> [String; 2] {
+        let old = change.old.words(self.against_refusal.is_some());
+        [old, change.new.words(plan.refusal.is_some())]
+    }
+
+    /// How many images each policy removes in the end, in a sentence.
+    pub(in crate::report) fn sentence(&self, plan: &Plan) -> String {
+        let price = Price::in_region(&plan.region);
+        let removed = |summary: &Summary| {
+            format!(
+                "{} of {}, at most {} GiB and {} a month",
+                thousands(summary.expired_total),
+                counted(summary.images, "image"),
+                thousands(summary.expired_gib),
+                price.of(summary.expired_gib).about()
+            )
+        };
+        format!(
+            "Removed in the end under {}: {}; under {}: {}.",
+            printable(&self.policy),
+            removed(&plan.summary),
+            printable(&self.against),
+            removed(&self.against_summary)
+        )
+    }
+}
+
+/// The images whose fate changes, by kind of change, with both reasons; `plan` is that of the
+/// policy that is asked about. Long lists are cut unless `all` are wanted.
+pub fn comparison_text(
+    comparison: &PolicyComparison,
+    plan: &Plan,
+    all: bool,
+    style: OutputStyle,
+) -> String {
+    let (new, old) = (printable(&comparison.policy), printable(&comparison.against));
+    let mut text = String::new();
+    for (name, refusal) in [(&new, &plan.refusal), (&old, &comparison.against_refusal)] {
+        if let Some(refusal) = refusal {
+            let line = format!("Refused under {name}: {}.", printable(&refusal.to_string()));
+            style.paragraph(&mut text, 0, &style.tone(Tone::Gone, &line));
+        }
+    }
+    for total in comparison.totals.iter().filter(|total| total.images > 0) {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        let head = format!(
+            "{}: {}",
+            total.change.heading(&new, &old),
+            size_words(total.images, total.gib, total.cost())
+        );
+        style.paragraph(&mut text, 0, &style.tone(Tone::Heading, &head));
+        let listed = if all { usize::MAX } else { MAX_LISTED };
+        for change in comparison.of_kind(total.change).take(listed) {
+            change_text(&mut text, change, comparison, plan, style);
+        }
+        let more = total.images.saturating_sub(listed);
+        if more > 0 {
+            let line = format!("{} more; --all lists them", thousands(more));
+            style.paragraph(&mut text, 4, &style.tone(Tone::Quiet, &line));
+        }
+    }
+    if comparison.changes.is_empty() {
+        let line = format!("{new} does the same with every image as {old}.");
+        style.paragraph(&mut text, 0, &line);
+    }
+    text.push('\n');
+    let unknown: usize = comparison.totals.iter().map(|total| total.sizes_unknown).sum();
+    if unknown > 0 {
+        let line = format!("The sizes of {} are not known.", counted(unknown, "image"));
+        style.paragraph(&mut text, 0, &line);
+    }
+    style.paragraph(&mut text, 0, &comparison.sentence(plan));
+    text
+}
+
+fn change_text(
+    text: &mut String,
+    change: &FateChange,
+    comparison: &PolicyComparison,
+    plan: &Plan,
+    style: OutputStyle,
+) {
+    let (sign, tone) = change.change.sign();
+    let [old, new] = comparison.fates(change, plan);
+    let what =
+        image_words(change.image_id.as_str(), &change.name, change.created_at, plan.planned_at);
+    entry(text, sign, tone, &what, style);
+    for (side, fate, words) in [("new", &change.new, new), ("old", &change.old, old)] {
+        style.paragraph(text, 6, &format!("{side}: {words}; {}", printable(&fate.why())));
+    }
+}
+
+/// The images that are gone under one of two policies only, by policy. Those that do not exist yet
+/// are counted; the others are listed, and long lists are cut.
+pub fn gone_text(comparison: &SimulationComparison, style: OutputStyle) -> String {
+    let mut text = String::new();
+    let SimulationComparison { gone_under_policy, gone_under_against } = comparison;
+    let ours = "Gone at the end under this policy, and not under the other";
+    let theirs = "Gone at the end under the other policy, and not under this one";
+    let other = "the other policy";
+    gone_under_text(&mut text, ours, other, ('-', Tone::Gone), gone_under_policy, style);
+    gone_under_text(&mut text, theirs, "this policy", ('+', Tone::Back), gone_under_against, style);
+    if text.is_empty() {
+        let line = "The same images are gone at the end under both policies.";
+        style.paragraph(&mut text, 0, line);
+    }
+    text
+}
+
+fn gone_under_text(
+    text: &mut String,
+    heading: &str,
+    other: &str,
+    (sign, tone): (char, Tone),
+    gone: &GoneUnderOne,
+    style: OutputStyle,
+) {
+    if gone.images.is_empty() {
+        return;
+    }
+    let (simulated, real): (Vec<&GoneDifference>, Vec<_>) =
+        gone.images.iter().partition(|image| image.simulated);
+    let size = size_words(gone.images.len(), gone.gib, gone.cost());
+    style.paragraph(text, 0, &style.tone(Tone::Heading, &format!("{heading}: {size}")));
+    for image in real.iter().take(MAX_LISTED) {
+        let age = image.created_at;
+        let what = image_words(image.image_id.as_str(), &image.name, age, image.deregistered_at);
+        let when = date(image.deregistered_at);
+        entry(text, sign, tone, &format!("{what}: gone {when}"), style);
+        let elsewhere = &image.elsewhere;
+        let why = printable(&elsewhere.why());
+        style.paragraph(text, 6, &format!("{other}: {}; {why}", elsewhere.words(false)));
+    }
+    let more = real.len().saturating_sub(MAX_LISTED);
+    if more > 0 {
+        let line = format!("{} more; --format json has all", thousands(more));
+        style.paragraph(text, 4, &style.tone(Tone::Quiet, &line));
+    }
+    if !simulated.is_empty() {
+        let line = format!("{} that do not exist yet", counted(simulated.len(), "image"));
+        style.paragraph(text, 4, &style.tone(Tone::Quiet, &line));
+    }
+    text.push('\n');
+}
+
+/// One image: a sign on a terminal, and what is said about it.
+fn entry(text: &mut String, sign: char, tone: Tone, what: &str, style: OutputStyle) {
+    if !style.is_terminal() {
+        style.paragraph(text, 2, what);
+        return;
+    }
+    let mut lines = String::new();
+    style.paragraph(&mut lines, 4, what);
+    text.push_str(&format!("  {} {}", style.tone(tone, &sign.to_string()), lines.trim_start()));
+}
+
+fn image_words(id: &str, name: &str, created_at: Option<Timestamp>, at: Timestamp) -> String {
+    let age = created_at.map_or_else(|| "age unknown".to_owned(), |made| short_age(made, at));
+    format!("{id} {}, {age}", printable(name))
+}
+
+fn size_words(images: usize, gib: u64, cost: Usd) -> String {
+    format!(
+        "{}, at most {} GiB and {} a month",
+        counted(images, "image"),
+        thousands(gib),
+        cost.about()
+    )
+}

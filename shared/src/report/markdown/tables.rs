@@ -1,0 +1,275 @@
+//! The tables of a plan in Markdown.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::sections::Section;
+use super::{code, prose};
+use crate::plan::reason::Reason;
+use crate::plan::{Action, Decision, Plan};
+use crate::report::compare::{ChangeTotal, PlannedFate, PolicyComparison};
+use crate::report::family_name;
+use crate::report::plan::Rows;
+use crate::report::price::Price;
+use crate::text_fmt::{counted, date, excerpt, thousands};
+
+/// The maximum number of characters of a name or a family in a cell. Names of images have at most 128.
+const MAX_NAME: usize = 160;
+/// The maximum number of characters for the reasons of one image.
+const MAX_REASONS: usize = 300;
+
+/// What changes in each family: how many images, their size and cost.
+pub(super) fn of_families(plan: &Plan) -> Option<Section> {
+    type Name<'a> = (&'a Option<Arc<str>>, &'a Option<Arc<str>>);
+    let mut places: HashMap<Name<'_>, usize> = HashMap::new();
+    let mut families: Vec<(Name<'_>, FamilyCounts)> = Vec::new();
+    for decision in &plan.decisions {
+        let name = (&decision.rule, &decision.family);
+        let place = *places.entry(name).or_insert(families.len());
+        if place == families.len() {
+            families.push((name, FamilyCounts::default()));
+        }
+        if let Some((_, counts)) = families.get_mut(place) {
+            counts.add(decision);
+        }
+    }
+    families.retain(|(_, counts)| counts.expired + counts.rescued > 0);
+    if families.is_empty() {
+        return None;
+    }
+    families.sort_by_key(|(_, counts)| Reverse((counts.gib, counts.expired)));
+    let price = Price::in_region(&plan.region);
+    let rows = families.iter().map(|((rule, family), counts)| {
+        let FamilyCounts { images, in_use, expired, rescued, gib } = counts;
+        row(&[
+            family_cell(rule.as_deref(), family.as_deref()),
+            thousands(images),
+            thousands(in_use),
+            thousands(expired),
+            thousands(rescued),
+            thousands(gib),
+            price.of(*gib).short(),
+        ])
+    });
+    let columns = ["Family", "Images", "In use", "Removed", "Rescued", "GiB", "USD a month"];
+    Some(Section {
+        head: format!("\n{}", header(&columns, 1)),
+        rows: rows.collect(),
+        tail: String::new(),
+    })
+}
+
+#[derive(Default)]
+struct FamilyCounts {
+    images: usize,
+    in_use: usize,
+    expired: usize,
+    rescued: usize,
+    /// Of the expired ones.
+    gib: u64,
+}
+
+impl FamilyCounts {
+    fn add(&mut self, decision: &Decision) {
+        self.images += 1;
+        self.in_use += usize::from(decision.is_in_use());
+        match decision.action {
+            Action::Keep => {}
+            Action::Rescue(_) => self.rescued += 1,
+            _ => {
+                self.expired += 1;
+                self.gib += decision.size_gib.map_or(0, u64::from);
+            }
+        }
+    }
+}
+
+/// The images, folded: those to be removed with the next to go first, those to be rescued, and the
+/// kept ones if they are wanted; then why images are kept.
+pub(super) fn of_images(plan: &Plan, rows: &Rows) -> Vec<Section> {
+    let shown = |decision: &&Decision| rows.shows(decision);
+    let decisions: Vec<&Decision> = plan.decisions.iter().filter(shown).collect();
+    let (kept, changing): (Vec<_>, Vec<_>) =
+        decisions.into_iter().partition(|one| one.action == Action::Keep);
+    let (rescued, mut expired): (Vec<_>, Vec<_>) =
+        changing.into_iter().partition(|one| one.action.stays());
+    expired
+        .sort_by_key(|one| (order(&one.action), one.next.map(|next| next.at), one.deregister_at));
+    let refused = plan.refusal.is_some();
+    let mut sections = Vec::new();
+    let lists =
+        [(expired, "to be removed, the next first"), (rescued, "to be rescued"), (kept, "kept")];
+    for (images, what) in lists {
+        if images.is_empty() {
+            continue;
+        }
+        let title = format!("{} {what}", counted(images.len(), "image"));
+        let columns = ["Image", "Name", "Step", "Date", "Deregistered", "Reasons"];
+        let rows = images.iter().map(|decision| image_row(decision, refused)).collect();
+        sections.push(folded(&title, &columns, rows));
+    }
+    sections.extend(kept_counts(plan));
+    sections
+}
+
+/// What is done now comes before what waits.
+fn order(action: &Action) -> u8 {
+    match action {
+        Action::Deregister { .. } => 0,
+        Action::Disable { .. } => 1,
+        Action::Deprecate { .. } => 2,
+        _ => 3,
+    }
+}
+
+fn image_row(decision: &Decision, refused: bool) -> String {
+    let (step, when) = match (&decision.action, decision.next) {
+        (Action::Keep, _) => ("keep", String::new()),
+        (Action::Rescue(_), _) => ("rescue", "now".to_owned()),
+        (Action::Wait | Action::Expire, _) if refused => ("refused", String::new()),
+        (Action::Wait | Action::Expire, Some(next)) => {
+            (crate::report::step_words(next.action), date(next.at))
+        }
+        (Action::Wait | Action::Expire, None) => ("wait", String::new()),
+        (action, _) => (action.kind(), "now".to_owned()),
+    };
+    let deregistered = decision.deregister_at.filter(|_| !refused);
+    let deregistered = match decision.action {
+        Action::Deregister { .. } => "now".to_owned(),
+        _ => deregistered.map_or_else(String::new, |at| format!("from {}", date(at))),
+    };
+    let reasons = PlannedFate::of(decision).why();
+    row(&[
+        code(decision.image_id.as_str()),
+        code(&excerpt(&decision.name, MAX_NAME)),
+        step.to_owned(),
+        when,
+        deregistered,
+        prose(&excerpt(&reasons, MAX_REASONS)),
+    ])
+}
+
+/// How many images are kept for each kind of reason, and what uses those in use.
+fn kept_counts(plan: &Plan) -> Option<Section> {
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut used: BTreeMap<String, usize> = BTreeMap::new();
+    for decision in plan.decisions.iter().filter(|one| one.action.stays()) {
+        let mut ours: Vec<&str> = decision.reasons.iter().map(Reason::kind).collect();
+        ours.sort_unstable();
+        ours.dedup();
+        for kind in ours {
+            *kinds.entry(kind.to_owned()).or_default() += 1;
+        }
+        let mut by: Vec<String> = decision.reasons.iter().filter_map(used_by).collect();
+        by.sort_unstable();
+        by.dedup();
+        for kind in by {
+            *used.entry(kind).or_default() += 1;
+        }
+    }
+    let counts = |counts: BTreeMap<String, usize>| {
+        let mut counts: Vec<(String, usize)> = counts.into_iter().collect();
+        counts.sort_by_key(|(_, count)| Reverse(*count));
+        let said: Vec<String> = counts
+            .iter()
+            .map(|(what, count)| format!("{} {}", thousands(count), code(what)))
+            .collect();
+        said.join(", ")
+    };
+    if kinds.is_empty() {
+        return None;
+    }
+    let mut text = format!("\nKept, by reason (an image may have several): {}.\n", counts(kinds));
+    if !used.is_empty() {
+        text.push_str(&format!("\nIn use, by what uses the image: {}.\n", counts(used)));
+    }
+    Some(Section::fixed(text))
+}
+
+/// The kind of resource that uses an image, if that is the reason.
+fn used_by(reason: &Reason) -> Option<String> {
+    match reason {
+        Reason::InUse { kind, .. } => Some(kind.to_string()),
+        _ => None,
+    }
+}
+
+/// The images whose fate changes, folded, and the totals above them.
+pub(super) fn of_comparison(comparison: &PolicyComparison, plan: &Plan) -> Vec<Section> {
+    let (new, old) = (code(&comparison.policy), code(&comparison.against));
+    let mut head = format!("\n#### {new} against {old}\n\n");
+    if let Some(refusal) = &comparison.against_refusal {
+        head.push_str(&format!(
+            "Under {old} the plan is refused: {}\n\n",
+            super::sentence(&refusal.to_string())
+        ));
+    }
+    let changed: Vec<&ChangeTotal> =
+        comparison.totals.iter().filter(|total| total.images > 0).collect();
+    if changed.is_empty() {
+        head.push_str("Both policies do the same with every image.\n");
+        return vec![Section::fixed(head)];
+    }
+    head.push_str(&header(&["Change", "Images", "GiB", "USD a month"], 1));
+    for total in &changed {
+        head.push_str(&row(&[
+            total.change.heading(&new, &old),
+            thousands(total.images),
+            thousands(total.gib),
+            total.cost().short(),
+        ]));
+    }
+    let mut sections = vec![Section::fixed(head)];
+    for total in changed {
+        let heading = total.change.heading("the new policy", "the old policy");
+        let title = format!("{heading}: {}", counted(total.images, "image"));
+        let columns = ["Image", "Name", "Old", "New", "Old reasons", "New reasons"];
+        let rows = comparison.of_kind(total.change).map(|change| {
+            let [before, after] = comparison.fates(change, plan);
+            row(&[
+                code(change.image_id.as_str()),
+                code(&excerpt(&change.name, MAX_NAME)),
+                before,
+                after,
+                prose(&excerpt(&change.old.why(), MAX_REASONS)),
+                prose(&excerpt(&change.new.why(), MAX_REASONS)),
+            ])
+        });
+        sections.push(folded(&title, &columns, rows.collect()));
+    }
+    sections
+}
+
+/// A table that is shown when its title is clicked.
+fn folded(title: &str, columns: &[&str], rows: Vec<String>) -> Section {
+    Section {
+        head: format!(
+            "\n<details><summary>{title}</summary>\n\n{}",
+            header(columns, columns.len())
+        ),
+        rows,
+        tail: "\n</details>\n".to_owned(),
+    }
+}
+
+/// The header of a table; columns from the `numbers`th on are aligned to the right.
+fn header(columns: &[&str], numbers: usize) -> String {
+    let titles: Vec<String> = columns.iter().map(ToString::to_string).collect();
+    let line = |index| if index < numbers { "|---" } else { "|--:" };
+    let lines: String = (0..columns.len()).map(line).collect();
+    format!("{}{lines}|\n", row(&titles))
+}
+
+fn row(cells: &[String]) -> String {
+    format!("| {} |\n", cells.join(" | "))
+}
+
+/// What a family is called.
+fn family_cell(rule: Option<&str>, family: Option<&str>) -> String {
+    match (rule, family) {
+        (Some(rule), Some(family)) => code(&excerpt(&family_name(rule, family), MAX_NAME)),
+        (Some(rule), None) => format!("{}, no family", code(rule)),
+        (None, _) => "covered by no rule".to_owned(),
+    }
+}

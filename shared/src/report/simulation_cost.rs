@@ -1,0 +1,90 @@
+//! The JSON of a simulation, with what the snapshots cost.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::price::Price;
+use crate::model::{AccountId, Region};
+use crate::plan::Refusal;
+use crate::simulate::{FamilySeries, Point, Simulation};
+
+/// A simulation, and what the snapshots of each point cost.
+#[derive(Debug, Serialize)]
+pub struct PricedSimulation<'a> {
+    account: &'a AccountId,
+    region: &'a Region,
+    from: Timestamp,
+    days: u32,
+    growing: usize,
+    still: usize,
+    sizes_unknown: usize,
+    refusal: Option<&'a Refusal>,
+    price: Price,
+    points: Vec<PricedPoint<'a>>,
+    families: Vec<PricedFamily<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct PricedPoint<'a> {
+    #[serde(flatten)]
+    point: &'a Point,
+    /// What `gib` costs a month at most.
+    usd_month: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct PricedFamily<'a> {
+    rule: &'a Option<Arc<str>>,
+    family: &'a Option<Arc<str>>,
+    images: &'a [usize],
+    gib: &'a [u64],
+    /// What the `gib` of each point costs a month at most.
+    usd_month: Vec<f64>,
+}
+
+impl<'a> PricedSimulation<'a> {
+    /// At the list price of the simulation's Region.
+    pub fn of(simulation: &'a Simulation) -> Self {
+        let Simulation {
+            account,
+            region,
+            from,
+            days,
+            growing,
+            still,
+            sizes_unknown,
+            refusal,
+            points,
+            families,
+            gone: _,
+            end: _,
+        } = simulation;
+        let price = Price::in_region(region);
+        let usd_month = |gib: u64| price.of(gib).amount();
+        let points =
+            points.iter().map(|point| PricedPoint { point, usd_month: usd_month(point.gib) });
+        let families =
+            families.iter().map(|FamilySeries { rule, family, images, gib }| PricedFamily {
+                rule,
+                family,
+                images,
+                gib,
+                usd_month: gib.iter().map(|gib| usd_month(*gib)).collect(),
+            });
+        Self {
+            account,
+            region,
+            from: *from,
+            days: *days,
+            growing: *growing,
+            still: *still,
+            sizes_unknown: *sizes_unknown,
+            refusal: refusal.as_ref(),
+            points: points.collect(),
+            families: families.collect(),
+            price,
+        }
+    }
+}
