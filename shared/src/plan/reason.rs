@@ -150,9 +150,6 @@ pub enum Reason {
         rank: u32,
         /// How many images the family has.
         of: u32,
-        /// How many of the newest the rule keeps, if it says so.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        last: Option<u32>,
     },
     /// Its creation failed; such an image is deregistered after a day.
     Failed {
@@ -313,10 +310,7 @@ impl fmt::Display for Reason {
             Self::Monthly(period) => write!(f, "monthly {period}"),
             Self::Yearly(period) => write!(f, "yearly {period}"),
             Self::Tag { key, value } => write!(f, "tag {key}={value}"),
-            Self::Expired { rank, of, last: None } => write!(f, "expired: number {rank} of {of}"),
-            Self::Expired { rank, of, last: Some(last) } => {
-                write!(f, "expired: number {rank} of {of} (keeps the last {last})")
-            }
+            Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
             Self::Failed { created_at } => write!(f, "failed {}", date(*created_at)),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::PermissionsTooLong { characters, most } => write!(

@@ -144,8 +144,7 @@ fn expire(
         step.decision.reasons.push(Reason::AgeUnknown);
         return;
     };
-    step.decision.reasons =
-        vec![Reason::Expired { rank, of, last: (rule.keep.last > 0).then_some(rule.keep.last) }];
+    step.decision.reasons = vec![Reason::Expired { rank, of }];
     let tagged = expired_at_tag(image, &policy.tag_names);
     let since = tagged.unwrap_or(now);
     step.decision.expired_at = Some(since);

@@ -47,7 +47,7 @@ fn says_what_happened_to_each_image_and_what_comes_next() {
     let [reason] = &step.reasons[..] else { panic!("{step:?}") };
     assert_eq!(
         (reason.reason.as_str(), reason.text.as_str()),
-        ("expired", "expired: number 2 of 2 (keeps the last 1)")
+        ("expired", "expired: number 2 of 2")
     );
     let json = json!({"reason": "expired", "text": "expired: number 2 of 2", "rank": 2, "of": 2});
     assert_eq!(serde_json::to_value(reason).unwrap(), json);

@@ -97,7 +97,7 @@ fn the_text_has_every_image_with_both_fates() {
         [
             "Kept under old.toml, removed under new.toml: 1 image, at most 8 GiB and USD 0.40 a month",
             "  ami-3 web-3, 21d",
-            "      new: deprecate now, disable from 2026-11-29, deregister from 2026-12-06; expired: number 3 of 5 (keeps the last 2)",
+            "      new: deprecate now, disable from 2026-11-29, deregister from 2026-12-06; expired: number 3 of 5",
             "      old: kept; last 3 of 3",
         ]
     );

@@ -126,8 +126,8 @@ pub fn plan_text(
             text.push('\n');
         }
     }
+    let end = end_of(plan, snapshots, context);
     let snapshots = if is_excerpt { String::new() } else { snapshots_text(found, rows, style) };
-    let end = end_of(plan, context);
     match (sort, by) {
         (_, Some(_)) => {}
         (Some(sort), None) => text.push_str(&sorted(plan, *sort, rows, context)),
@@ -161,7 +161,7 @@ fn first_line(plan: &Plan, price: &Price) -> String {
 }
 
 /// What ends the text: what the numbers are, and the sum in a sentence.
-fn end_of(plan: &Plan, context: RowContext<'_>) -> String {
+fn end_of(plan: &Plan, snapshots: Option<&SnapshotPlan>, context: RowContext<'_>) -> String {
     let style = context.style;
     let mut text = String::new();
     if plan.decisions.is_empty() {
@@ -174,7 +174,7 @@ fn end_of(plan: &Plan, context: RowContext<'_>) -> String {
         );
         style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
     }
-    style.paragraph(&mut text, 0, &sums::last_sentence(plan));
+    style.paragraph(&mut text, 0, &sums::last_sentence(plan, snapshots));
     text
 }
 

@@ -3,7 +3,10 @@
 use crate::plan::reason::{Manager, Reason};
 use crate::plan::{Decision, Step};
 use crate::policy::Policy;
-use crate::text_fmt::{counted, date, ordinal};
+use crate::text_fmt::{counted, date, excerpt, ordinal};
+
+/// The maximum number of characters of what people wrote in a tag.
+const MAX_NOTE: usize = 40;
 
 /// Why the image is kept or expired, in few words. Untrusted text: names are in it.
 pub(super) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
@@ -27,15 +30,13 @@ pub(super) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
 
 fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
     match reason {
-        Reason::Expired { rank, last: Some(last), .. } => {
-            format!("{} of last {last}", ordinal(*rank))
-        }
-        Reason::Expired { rank, of, last: None } => {
+        Reason::Expired { rank, of } => {
             let mut rules = policy.iter().flat_map(|policy| &policy.rules);
             let rule = rules.find(|rule| Some(&rule.name) == decision.rule.as_ref());
-            match rule.and_then(|rule| rule.keep.within.as_ref()) {
-                Some(within) => format!("older than {within}"),
-                None => format!("{} of {of}", ordinal(*rank)),
+            match rule.map(|rule| (rule.keep.last, &rule.keep.within)) {
+                Some((last @ 1.., _)) => format!("{} of last {last}", ordinal(*rank)),
+                Some((0, Some(within))) => format!("older than {within}"),
+                _ => format!("{} of {of}", ordinal(*rank)),
             }
         }
         Reason::Last { rank, of } => format!("{} of last {of}", ordinal(*rank)),
@@ -54,6 +55,11 @@ fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
         }
         Reason::Shared { with } => format!("shared with {}", with.len()),
         Reason::NoRule => "not covered".to_owned(),
+        Reason::OptedOut { until, note } => {
+            let until = until.map(|until| format!(" until {}", date(until))).unwrap_or_default();
+            let note = note.as_deref().map(|note| format!(" ({})", excerpt(note, MAX_NOTE)));
+            format!("excluded{until}{}", note.unwrap_or_default())
+        }
         Reason::Deferred { cap, .. } => format!("deferred by {cap}"),
         other => other.to_string(),
     }

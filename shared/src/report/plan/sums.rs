@@ -7,8 +7,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::families::{name_of, to_do};
-use crate::model::ImageId;
-use crate::plan::{Action, Decision, Plan};
+use crate::model::{ImageId, SnapshotFate};
+use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
+use crate::plan::{Action, Decision, Plan, Removal};
+use crate::report::first_deletion;
 use crate::report::price::Price;
 use crate::report::style::OutputStyle;
 use crate::text_fmt::{counted, date, excerpt, printable, thousands};
@@ -210,7 +212,7 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
 }
 
 /// What the plan does, what it keeps, and when anything is deleted, in a few sentences.
-pub(super) fn last_sentence(plan: &Plan) -> String {
+pub(super) fn last_sentence(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
     let summary = &plan.summary;
     let counts = [
         (summary.rescue, to_do("rescue")),
@@ -219,80 +221,78 @@ pub(super) fn last_sentence(plan: &Plan) -> String {
         (summary.disable, to_do("disable")),
         (summary.deregister, to_do("deregister")),
         (summary.wait, to_do("wait")),
+        (summary.deferred, "deferred by a cap".to_owned()),
     ];
-    let mut parts: Vec<String> = counts
+    let parts: Vec<String> = counts
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, words)| format!("{} {words}", thousands(count)))
         .collect();
     let kept = thousands(summary.images.saturating_sub(summary.expired_total));
-    let images = thousands(summary.images);
     let in_use = match summary.in_use {
         0 => String::new(),
         count => format!(" ({} in use)", thousands(count)),
     };
-    if parts.is_empty() {
-        return format!(
-            "Nothing to do: all {} are kept{in_use}.",
-            counted(summary.images, "image")
-        );
-    }
-    if summary.deferred > 0 {
-        parts.push(format!("{} deferred by a cap", thousands(summary.deferred)));
-    }
-    let mut text = format!("{}; {kept} of {images} kept{in_use}.", parts.join(", "));
+    let images = counted(summary.images, "image");
+    let mut text = match parts.is_empty() {
+        true => format!("Nothing to do: all {images} are kept{in_use}."),
+        false => {
+            let images = thousands(summary.images);
+            format!("{}; {kept} of {images} kept{in_use}.", parts.join(", "))
+        }
+    };
     if plan.refusal.is_some() {
         text.push_str(" Nothing is removed: the plan is refused.");
-    } else if let Some(first) = first_deletion(plan) {
-        let saved = Price::in_region(&plan.region).of(summary.expired_gib);
-        let unknown = match summary.sizes_unknown {
-            0 => String::new(),
-            count => format!(", without {} of unknown size", counted(count, "snapshot")),
-        };
-        let saved = match summary.expired_gib {
-            0 => String::new(),
-            _ => format!("at most {} a month less{unknown}", saved.about()),
-        };
-        text.push_str(&match first {
-            FirstDeletion::At(at) if saved.is_empty() => {
-                format!(" Nothing is deleted before {}.", date(at))
-            }
-            FirstDeletion::At(at) => {
-                format!(" Nothing is deleted before {}; then {saved}.", date(at))
-            }
-            FirstDeletion::Now(snapshots_at) => {
-                let when = snapshots_at.map_or_else(
-                    || " with their snapshots".to_owned(),
-                    |at| format!(" and deletes their snapshots from {} on", date(at)),
-                );
-                let images = counted(summary.deregister, "image");
-                let saved = if saved.is_empty() { saved } else { format!("; in the end {saved}") };
-                format!(" Applied now, this deregisters {images}{when}{saved}.")
-            }
-        });
+    } else {
+        text.push_str(&deletions(plan, snapshots));
     }
     text
 }
 
-/// When the first image is deleted.
-enum FirstDeletion {
-    /// In this run; and its snapshots from this time on, if not in the same call.
-    Now(Option<Timestamp>),
-    /// Not before this time.
-    At(Timestamp),
+/// When the first image or snapshot is deleted, and what is saved in the end; nothing if none is.
+fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
+    let summary = &plan.summary;
+    let saved = match summary.expired_gib {
+        0 => None,
+        gib => {
+            Some(format!("at most {} a month less", Price::in_region(&plan.region).of(gib).about()))
+        }
+    };
+    let unknown = match summary.sizes_unknown {
+        0 => String::new(),
+        count => format!(", without {} of unknown size", counted(count, "snapshot")),
+    };
+    let saved = saved.map(|saved| saved + &unknown);
+    let gone = snapshots.iter().flat_map(|plan| &plan.decisions);
+    let gone = gone.filter(|one| one.action == SnapshotAction::Delete).count();
+    let mut now = Vec::new();
+    if summary.deregister > 0 {
+        let at = removals(plan).filter(|one| one.fate == SnapshotFate::DeleteLater);
+        let when = at.map(|one| one.delete_after).min().map_or_else(
+            || " with their snapshots".to_owned(),
+            |at| format!(" and deletes their snapshots from {} on", date(at)),
+        );
+        now.push(format!("deregisters {}{when}", counted(summary.deregister, "image")));
+    }
+    if gone > 0 {
+        now.push(format!("deletes {} of images that are gone", counted(gone, "snapshot")));
+    }
+    if !now.is_empty() {
+        let saved = saved.map(|saved| format!("; in the end {saved}")).unwrap_or_default();
+        return format!(" Applied now, this {}{saved}.", now.join(", and "));
+    }
+    let first = match snapshots {
+        Some(snapshots) => first_deletion(plan, snapshots),
+        None => plan.decisions.iter().filter_map(|one| one.deregister_at).min(),
+    };
+    let saved = saved.map(|saved| format!("; then {saved}")).unwrap_or_default();
+    let say = |at| format!(" Nothing is deleted before {}{saved}.", date(at));
+    first.map(say).unwrap_or_default()
 }
 
-fn first_deletion(plan: &Plan) -> Option<FirstDeletion> {
-    let removals = plan.decisions.iter().filter_map(|one| match &one.action {
+fn removals(plan: &Plan) -> impl Iterator<Item = &Removal> {
+    plan.decisions.iter().filter_map(|one| match &one.action {
         Action::Deregister { removal } => Some(removal),
         _ => None,
-    });
-    let mut removals = removals.peekable();
-    if removals.peek().is_some() {
-        let with_image = |fate| fate == crate::model::SnapshotFate::DeleteWithImage;
-        let later = removals.filter(|one| !with_image(one.fate)).map(|one| one.delete_after);
-        return Some(FirstDeletion::Now(later.min()));
-    }
-    let expired = plan.decisions.iter().filter(|one| !one.action.stays());
-    expired.filter_map(|one| one.deregister_at).min().map(FirstDeletion::At)
+    })
 }
