@@ -98,7 +98,7 @@ pub fn print_plan(
             let groups = by.map(|by| report::group_sums(plan, &by, sort)).unwrap_or_default();
             match format {
                 PlanFormat::Jsonl => print_json_lines(groups),
-                _ => print_json(&Groups { groups }),
+                _ => print_json(&GroupSums { groups }),
             }
         }
         (PlanFormat::Json, comparison) => print_json(&PlanJson {
@@ -149,7 +149,7 @@ pub fn print_plan(
 
 /// What images come to, as JSON.
 #[derive(Serialize)]
-struct Groups {
+struct GroupSums {
     groups: Vec<GroupSum>,
 }
 

@@ -97,8 +97,8 @@ class TestPlan:
         shown = image_steward(account, "plan", "--policy", rules)
         assert shown.returncode == DONE, shown.stderr
         first, *lines, last = shown.stdout.splitlines()
-        account_line = f"Account {ACCOUNT}, Region {REGION}: 8 images, 64 GiB, "
-        assert first == account_line + "at most USD 3.46 a month"
+        account_line = f"Account {ACCOUNT}, {REGION}: 8 images, 64 GiB, USD 3.46"
+        assert first == f"{account_line} a month"
         assert "web: 8 images, 1 in use, 3 kept (1 to rescue), 5 expired" in lines
         [total] = [line for line in lines if line.startswith("web    ")]
         assert total.split() == ["web", "8", "1", "3", "5", "64", "3.46", "2.16"]

@@ -17,12 +17,12 @@ pub(crate) use words::architecture;
 #[derive(Debug)]
 pub(crate) struct NameParts<'a> {
     name: &'a str,
-    parts: Vec<(Token<'a>, Role)>,
+    parts: Vec<(Token<'a>, TokenRole)>,
 }
 
 /// What becomes of a part of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Role {
+enum TokenRole {
     /// It is a part of the family's name.
     Stays,
     /// Its beginning is, and so many bytes long; the number after that goes.
@@ -68,18 +68,18 @@ impl<'a> NameParts<'a> {
             next.is_some_and(|next| architectures.get(next).is_some_and(Option::is_some))
         });
         // The first part is the name itself, where it has no other.
-        let is_nothing = roles.iter().all(|role| *role == Role::Goes);
+        let is_nothing = roles.iter().all(|role| *role == TokenRole::Goes);
         let is_bare = is_nothing && architectures.first().is_some_and(Option::is_some);
         if let Some(first) = roles.first_mut().filter(|_| is_nothing && !is_bare) {
-            *first = Role::Stays;
+            *first = TokenRole::Stays;
         }
         let mut roles = roles.into_iter();
         let parts = tokens.into_iter().zip(architectures).enumerate();
         let parts = parts.map(|(position, (token, architecture))| {
             let role = match architecture {
-                Some(_) if is_bare && position == 0 => Role::Stays,
-                Some(architecture) => Role::Architecture(architecture),
-                None => roles.next().unwrap_or(Role::Stays),
+                Some(_) if is_bare && position == 0 => TokenRole::Stays,
+                Some(architecture) => TokenRole::Architecture(architecture),
+                None => roles.next().unwrap_or(TokenRole::Stays),
             };
             (token, role)
         });
@@ -89,7 +89,7 @@ impl<'a> NameParts<'a> {
     /// What stays of the name, but for the architecture.
     pub(crate) fn prefix(&self) -> Cow<'a, str> {
         let Self { name, parts } = self;
-        let varying = parts.iter().position(|(_, role)| *role != Role::Stays);
+        let varying = parts.iter().position(|(_, role)| *role != TokenRole::Stays);
         let Some(varying) = varying else {
             let trimmed = name.trim_end_matches(is_before);
             return if trimmed.is_empty() { *name } else { trimmed }.into();
@@ -100,9 +100,9 @@ impl<'a> NameParts<'a> {
         let mut prefix = Cow::from(head);
         for (token, role) in parts.iter().skip(varying) {
             let length = match role {
-                Role::Stays => token.text.len(),
-                Role::Begins(length) => *length,
-                Role::Architecture(_) | Role::Goes => continue,
+                TokenRole::Stays => token.text.len(),
+                TokenRole::Begins(length) => *length,
+                TokenRole::Architecture(_) | TokenRole::Goes => continue,
             };
             let text = token.text.get(..length).unwrap_or_default();
             if !prefix.is_empty() {
@@ -121,7 +121,7 @@ impl<'a> NameParts<'a> {
     pub(crate) fn architecture(&self) -> Option<Cow<'static, str>> {
         let mut found: Vec<&'static str> = Vec::new();
         for (_, role) in &self.parts {
-            if let Role::Architecture(one) = role
+            if let TokenRole::Architecture(one) = role
                 && !found.contains(one)
             {
                 found.push(one);
@@ -141,13 +141,15 @@ impl<'a> NameParts<'a> {
         let mut is_after_varying = false;
         for (token, role) in parts {
             let from = match role {
-                Role::Goes => token.start,
-                Role::Begins(length) => token.start + length,
-                Role::Stays | Role::Architecture(_) => token.end(),
+                TokenRole::Goes => token.start,
+                TokenRole::Begins(length) => token.start + length,
+                TokenRole::Stays | TokenRole::Architecture(_) => token.end(),
             };
             match varying.last_mut() {
                 // What is between two parts that vary does so too.
-                Some((_, end)) if is_after_varying && *role == Role::Goes => *end = token.end(),
+                Some((_, end)) if is_after_varying && *role == TokenRole::Goes => {
+                    *end = token.end()
+                }
                 _ if from < token.end() => varying.push((from, token.end())),
                 _ => {}
             }
@@ -177,8 +179,11 @@ enum Before {
 }
 
 /// What becomes of each part but the architectures.
-fn roles(tokens: &[&Token<'_>], is_before_architecture: impl Fn(&Token<'_>) -> bool) -> Vec<Role> {
-    let mut roles = vec![Role::Stays; tokens.len()];
+fn roles(
+    tokens: &[&Token<'_>],
+    is_before_architecture: impl Fn(&Token<'_>) -> bool,
+) -> Vec<TokenRole> {
+    let mut roles = vec![TokenRole::Stays; tokens.len()];
     let mut set = |position: usize, role| {
         if let Some(one) = roles.get_mut(position) {
             *one = role;
@@ -191,7 +196,7 @@ fn roles(tokens: &[&Token<'_>], is_before_architecture: impl Fn(&Token<'_>) -> b
         if let Some(length) = words::kind(last.text) {
             if length < last.text.len() {
                 is_shortened = true;
-                set(rest.len(), Role::Begins(length));
+                set(rest.len(), TokenRole::Begins(length));
             }
             is_before_kind = true;
             left = rest;
@@ -207,7 +212,7 @@ fn roles(tokens: &[&Token<'_>], is_before_architecture: impl Fn(&Token<'_>) -> b
             break;
         }
         let remaining = left.len() - going;
-        (remaining..left.len()).for_each(|position| set(position, Role::Goes));
+        (remaining..left.len()).for_each(|position| set(position, TokenRole::Goes));
         left = left.get(..remaining).unwrap_or_default();
         (is_shortened, is_before_kind) = (true, false);
     }
@@ -222,45 +227,45 @@ fn roles(tokens: &[&Token<'_>], is_before_architecture: impl Fn(&Token<'_>) -> b
 }
 
 /// What becomes of the part at `position`, which is not at the end, and of so many parts from there.
-fn role_within(tokens: &[&Token<'_>], position: usize) -> (Role, usize) {
+fn role_within(tokens: &[&Token<'_>], position: usize) -> (TokenRole, usize) {
     let Some((token, after)) = tokens.get(position..).and_then(<[_]>::split_first) else {
-        return (Role::Stays, 1);
+        return (TokenRole::Stays, 1);
     };
     let previous = position.checked_sub(1).and_then(|at| tokens.get(at));
     let follows = |is: fn(&str) -> bool| previous.is_some_and(|token| is(token.text));
     if let [month, day, rest @ ..] = after
         && is_date_of_three(token, month, day)
     {
-        return (Role::Goes, 3 + time_of_day(day, rest));
+        return (TokenRole::Goes, 3 + time_of_day(day, rest));
     }
     if token.is_date() {
-        return (Role::Goes, 1 + time_of_day(token, after));
+        return (TokenRole::Goes, 1 + time_of_day(token, after));
     }
     let follows_build = follows(|word| word.eq_ignore_ascii_case("build"));
     let follows_version = previous.is_some_and(|token| token.part == Part::Version);
     let is_before_commit = after.first().is_some_and(|token| token.part == Part::Commit);
     let role = match token.part {
-        _ if follows(words::is_owner) => Role::Stays,
-        Part::Commit if follows(words::begins_aws_id) => Role::Stays,
-        Part::Version if follows(is_ip) => Role::Stays,
+        _ if follows(words::is_owner) => TokenRole::Stays,
+        Part::Commit if follows(words::begins_aws_id) => TokenRole::Stays,
+        Part::Version if follows(is_ip) => TokenRole::Stays,
         Part::Version if follows(words::is_system) => {
-            token.before_date().map_or(Role::Stays, Role::Begins)
+            token.before_date().map_or(TokenRole::Stays, TokenRole::Begins)
         }
-        Part::Version | Part::Commit => Role::Goes,
-        Part::Time if token.is_epoch() => Role::Goes,
+        Part::Version | Part::Commit => TokenRole::Goes,
+        Part::Time if token.is_epoch() => TokenRole::Goes,
         // `1.2.3-5-g1a2b3c4`: the fifth commit after a release.
-        Part::Number if follows_build || (follows_version && is_before_commit) => Role::Goes,
+        Part::Number if follows_build || (follows_version && is_before_commit) => TokenRole::Goes,
         Part::Word => match words::kind(token.text) {
             // `build42` anywhere, `rc1` after a version.
             Some(length)
                 if length < token.text.len()
                     && (follows_version || token.text.get(..length) == Some("build")) =>
             {
-                Role::Begins(length)
+                TokenRole::Begins(length)
             }
-            _ => Role::Stays,
+            _ => TokenRole::Stays,
         },
-        Part::Number | Part::Time | Part::DayAndTime | Part::Series => Role::Stays,
+        Part::Number | Part::Time | Part::DayAndTime | Part::Series => TokenRole::Stays,
     };
     (role, 1)
 }

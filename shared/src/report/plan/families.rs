@@ -13,8 +13,6 @@ use crate::text_fmt::{counted, date, printable, thousands};
 
 /// What a default plan may take, in lines, with what stands above and below the families.
 const SCREEN: usize = 56;
-/// How many rows of each family are tried, the most first.
-const ROWS: [usize; 12] = [usize::MAX, 50, 30, 20, 14, 10, 7, 5, 3, 2, 1, 0];
 /// The maximum number of families that a line names.
 const MAX_NAMED: usize = 12;
 
@@ -81,48 +79,97 @@ pub(super) fn family_text(
         return FamilyText { lines, left_out: 0 };
     }
     let room = SCREEN.saturating_sub(taken);
-    let mut tried = ROWS.iter().map(|limit| folded(&families, *limit, usize::MAX, context));
-    match tried.find(|text| text.lines.len() <= room) {
-        Some(text) => text,
+    let alike = alike(&families);
+    let without_rows = folded(&families, &alike, &vec![0; alike.len()], context);
+    let Some(spare) = room.checked_sub(without_rows.lines.len()) else {
         // More families than lines: those that would free the most.
-        None => folded(&families, 0, room / 2, context),
+        return largest(&families, alike, room / 2, context);
+    };
+    let mut limits = limits(&alike, spare);
+    loop {
+        let text = folded(&families, &alike, &limits, context);
+        let largest = limits.iter_mut().max().filter(|limit| **limit > 0);
+        match largest {
+            // A row that takes two lines.
+            Some(limit) if text.lines.len() > room => *limit -= 1,
+            _ => return text,
+        }
     }
 }
 
-/// The families with at most `limit` rows each, those that look alike folded; at most `most` of
-/// those that change.
+/// Families of one rule in which the same happens, in the order in which each comes first.
+type AlikeFamilies<'a, 'b> = Vec<(Alike, Vec<&'b FamilyRows<'a>>)>;
+
+fn alike<'a, 'b>(families: &'b [FamilyRows<'a>]) -> AlikeFamilies<'a, 'b> {
+    let mut alike = AlikeFamilies::new();
+    let mut places: HashMap<Alike, usize> = HashMap::new();
+    for family in families.iter().filter(|one| !one.shown.is_empty()) {
+        let key = family.alike();
+        let place = *places.entry(key.clone()).or_insert_with(|| alike.len());
+        match alike.get_mut(place) {
+            Some((_, kin)) => kin.push(family),
+            None => alike.push((key, vec![family])),
+        }
+    }
+    alike
+}
+
+/// How many rows each of these is shown with, so that they take at most so many lines: one more row
+/// for each in turn.
+fn limits(alike: &AlikeFamilies<'_, '_>, mut spare: usize) -> Vec<usize> {
+    let shown = |kin: &[&FamilyRows<'_>]| kin.first().map_or(0, |first| first.shown.len());
+    let mut limits = vec![0; alike.len()];
+    loop {
+        let mut is_full = true;
+        for (limit, (_, kin)) in limits.iter_mut().zip(alike) {
+            let all = shown(kin);
+            // The line that counts the others is there from the first row on to the last but one.
+            let lines = |limit: usize| limit + usize::from(limit > 0 && limit < all);
+            let cost = lines(*limit + 1).saturating_sub(lines(*limit));
+            if *limit < all && cost <= spare {
+                *limit += 1;
+                spare -= cost;
+                is_full = false;
+            }
+        }
+        if is_full {
+            return limits;
+        }
+    }
+}
+
+/// The families with at most so many rows each, those that look alike folded.
 fn folded(
     families: &[FamilyRows<'_>],
-    limit: usize,
+    alike: &AlikeFamilies<'_, '_>,
+    limits: &[usize],
+    context: RowContext<'_>,
+) -> FamilyText {
+    let mut text = FamilyText { lines: Vec::new(), left_out: 0 };
+    write_alike(&mut text, alike, limits, context);
+    idle_families(&mut text, families, context);
+    text
+}
+
+/// At most `most` families, without rows: those whose expired images are the largest.
+fn largest(
+    families: &[FamilyRows<'_>],
+    mut alike: AlikeFamilies<'_, '_>,
     most: usize,
     context: RowContext<'_>,
 ) -> FamilyText {
     let mut text = FamilyText { lines: Vec::new(), left_out: 0 };
-    // By rule and by what happens to their images, in the order in which each comes first.
-    let mut alike: Vec<(Alike, Vec<&FamilyRows<'_>>)> = Vec::new();
-    let mut places: HashMap<Alike, usize> = HashMap::new();
-    for family in families.iter().filter(|one| !one.shown.is_empty()) {
-        let alike_key = family.alike();
-        let place = *places.entry(alike_key.clone()).or_insert_with(|| alike.len());
-        match alike.get_mut(place) {
-            Some((_, kin)) => kin.push(family),
-            None => alike.push((alike_key, vec![family])),
-        }
-    }
-    if alike.len() > most {
-        alike.sort_by_key(|(_, kin)| {
-            std::cmp::Reverse(kin.iter().map(|one| one.gib()).sum::<u64>())
-        });
-        let left: Vec<_> = alike.split_off(most).into_iter().flat_map(|(_, kin)| kin).collect();
+    let gib = |kin: &[&FamilyRows<'_>]| kin.iter().map(|one| one.gib()).sum::<u64>();
+    alike.sort_by_key(|(_, kin)| std::cmp::Reverse(gib(kin)));
+    let left = alike.split_off(most.min(alike.len()));
+    let left: Vec<_> = left.into_iter().flat_map(|(_, kin)| kin).collect();
+    write_alike(&mut text, &alike, &vec![0; alike.len()], context);
+    if !left.is_empty() {
         let images = left.iter().map(|one| one.shown.len()).sum::<usize>();
         text.left_out += images;
-        write_alike(&mut text, &alike, limit, context);
-        let images = counted(images, "image");
-        let count = families_counted(left.len());
+        let (count, images) = (families_counted(left.len()), counted(images, "image"));
         text.paragraph(0, &format!("{count} more, with {images} to change"), context);
         text.lines.push(String::new());
-    } else {
-        write_alike(&mut text, &alike, limit, context);
     }
     idle_families(&mut text, families, context);
     text
@@ -130,14 +177,14 @@ fn folded(
 
 fn write_alike(
     text: &mut FamilyText,
-    alike: &[(Alike, Vec<&FamilyRows<'_>>)],
-    limit: usize,
+    alike: &AlikeFamilies<'_, '_>,
+    limits: &[usize],
     context: RowContext<'_>,
 ) {
-    for (_, kin) in alike {
+    for ((_, kin), limit) in alike.iter().zip(limits) {
         let [first, others @ ..] = kin.as_slice() else { continue };
-        text.lines.extend(first.lines(limit, false, context));
-        let hidden = first.shown.len().saturating_sub(limit);
+        text.lines.extend(first.lines(*limit, false, context));
+        let hidden = first.shown.len().saturating_sub(*limit);
         text.left_out += hidden;
         if !others.is_empty() {
             text.left_out += others.iter().map(|one| one.shown.len()).sum::<usize>();

@@ -151,11 +151,10 @@ pub fn plan_text(
 /// Which images the plan is about, and what they cost.
 fn first_line(plan: &Plan, price: &Price) -> String {
     let Plan { account, region, summary, .. } = plan;
-    let mut line =
-        format!("Account {account}, Region {region}: {}", counted(summary.images, "image"));
+    let mut line = format!("Account {account}, {region}: {}", counted(summary.images, "image"));
     if summary.images_gib > 0 {
         let usd = price.of(summary.images_gib).about();
-        let _ = write!(line, ", {} GiB, at most {usd} a month", thousands(summary.images_gib));
+        let _ = write!(line, ", {} GiB, {usd} a month", thousands(summary.images_gib));
     }
     line
 }
@@ -168,10 +167,8 @@ fn end_of(plan: &Plan, snapshots: Option<&SnapshotPlan>, context: RowContext<'_>
         return text;
     }
     if plan.summary.images_gib > 0 {
-        let note = format!(
-            "Sizes are those of whole volumes, so that costs are upper bounds: {}.",
-            context.price
-        );
+        let note =
+            format!("Sizes and costs are upper bounds, for whole volumes: {}.", context.price);
         style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
     }
     style.paragraph(&mut text, 0, &sums::last_sentence(plan, snapshots));
