@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 use steward::cloud::PermissionReadings;
 use steward::collect::{self, MissingEvidence};
-use steward::model::{ImageId, Inventory};
+use steward::model::{Image, ImageId, Inventory};
 use steward::plan::snapshots::{SnapshotPlan, plan_snapshots};
 use steward::plan::{Plan, plan};
 use steward::policy::{Check, Policy};
@@ -27,12 +27,20 @@ pub struct Loaded {
     pub live: Option<Live>,
 }
 
-/// Reads the world that is meant, and plans. What refers to the images `ask` is found out,
-/// whatever becomes of them.
+/// What is read beside what the plan needs.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Questions<'a> {
+    /// Everything about these images, whatever becomes of them.
+    pub images: &'a [ImageId],
+    /// With whom all images are shared.
+    pub sharing: bool,
+}
+
+/// Reads the world that is meant, and plans.
 pub async fn load(
     world: WorldArgs,
     policy: &Policy,
-    ask: &[ImageId],
+    ask: Questions<'_>,
     context: &Context,
 ) -> Result<Loaded, CommandError> {
     let WorldArgs { place, inventory, now } = world;
@@ -59,6 +67,16 @@ pub async fn load(
 }
 
 impl Loaded {
+    /// Reads everything about one image, and plans anew. From a saved inventory nothing can be read.
+    pub async fn ask_all_about(&mut self, image: &ImageId, policy: &Policy, context: &Context) {
+        if let Some(live) = &self.live {
+            let is_asked = |other: &Image| other.image_id == *image;
+            let (inventory, reading) = (&mut self.inventory, context.reading());
+            collect::read_launch_permissions(&live.aws, inventory, is_asked, reading).await;
+            self.ask_about(std::slice::from_ref(image), policy, context).await;
+        }
+    }
+
     /// Asks EC2 what refers to `images`, whatever becomes of them, and plans anew. From a saved
     /// inventory nothing can be asked.
     pub async fn ask_about(&mut self, images: &[ImageId], policy: &Policy, context: &Context) {
@@ -80,14 +98,17 @@ pub async fn load_live(
     live: &Live,
     policy: &Policy,
     now: Timestamp,
-    ask: &[ImageId],
+    ask: Questions<'_>,
     context: &Context,
 ) -> Loaded {
+    let Questions { images, sharing } = ask;
     let context = context.reading();
     let scope = policy.safety.reference_scope();
     let mut inventory =
         collect::collect_inventory(&live.aws, &live.target, &scope, now, context).await;
-    collect::read_references(&live.aws, &mut inventory, policy, ask, context).await;
+    collect::read_references(&live.aws, &mut inventory, policy, images, context).await;
+    let is_asked = |image: &Image| sharing || images.contains(&image.image_id);
+    collect::read_launch_permissions(&live.aws, &mut inventory, is_asked, context).await;
     let (plan, mut permissions) =
         collect::plan_verified(&live.aws, &mut inventory, policy, now, context).await;
     collect::read_snapshot_references(&live.aws, &mut inventory, policy, context).await;

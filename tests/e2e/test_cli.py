@@ -483,7 +483,9 @@ def test_strict_fails_on_what_has_no_effect(account: Account, tmp_path: Path) ->
     assert made.returncode == USAGE
     for what in [(), (plan,)]:
         account.forget_calls()
-        refused = image_steward(account, "apply", *what, "--policy", rules, "--strict")
+        refused = image_steward(
+            account, "apply", *what, "--policy", rules, "--strict", "--yes"
+        )
         assert refused.returncode == USAGE
         assert said in refused.stderr
         assert account.mutating_calls() == []

@@ -15,6 +15,9 @@ pub struct PlanArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub world: WorldArgs,
+    /// Read with whom every image is shared, not only those that would change: one call an image.
+    #[arg(long, conflicts_with = "inventory")]
+    pub sharing: bool,
     #[command(flatten)]
     pub output: PlanOutputArgs,
     /// List the images whose fate changes from this policy to the policy: kept, removed, or with

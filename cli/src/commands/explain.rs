@@ -8,7 +8,7 @@ use steward::report::explain::{Explanation, explain, explanation_text, gone_text
 use crate::args::{self, Format};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, print, print_json, read_policy};
-use crate::load::load;
+use crate::load::{Questions, load};
 use crate::outcome::{CommandError, Exit};
 
 /// Explains an image, or what is left of it.
@@ -25,8 +25,8 @@ pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let policy = read_policy(&policy.policy)?;
     let ask = match &image {
-        ImageRef::Id(id) => std::slice::from_ref(id),
-        ImageRef::Name(_) => &[],
+        ImageRef::Id(id) => Questions { images: std::slice::from_ref(id), sharing: false },
+        ImageRef::Name(_) => Questions::default(),
     };
     let mut loaded = load(world, &policy, ask, context).await?;
     let now = loaded.plan.planned_at;
@@ -41,9 +41,7 @@ pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit
                 }
             }
             let id = found?;
-            if loaded.live.is_some() {
-                loaded.ask_about(std::slice::from_ref(&id), &policy, context).await;
-            }
+            loaded.ask_all_about(&id, &policy, context).await;
             id
         }
     };

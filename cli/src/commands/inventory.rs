@@ -33,7 +33,7 @@ pub async fn run(arguments: args::InventoryArgs, context: &Context) -> Result<Ex
     let mut inventory =
         collect::collect_inventory(aws, &live.target, &scope, now, context.reading()).await;
     if launch_permissions {
-        collect::read_launch_permissions(aws, &mut inventory, context.reading()).await;
+        collect::read_launch_permissions(aws, &mut inventory, |_| true, context.reading()).await;
     }
     context.progress.end();
     write_private(&out, &format!("{}\n", serde_json::to_string_pretty(&inventory)?))?;

@@ -12,7 +12,7 @@ use crate::context::{Context, days_from};
 use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write,
 };
-use crate::load::{Loaded, load};
+use crate::load::{Loaded, Questions, load};
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
 
@@ -24,7 +24,7 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
     let policy_file = short_name(&policy.policy);
     let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
     let other = against.as_deref().map(read_policy).transpose()?;
-    let mut loaded = load(world, &policy, &[], context).await?;
+    let mut loaded = load(world, &policy, Questions::default(), context).await?;
     let stale = stale(&loaded.plan).into_iter().map(|one| one.image_id);
     loaded.ask_about(&stale.collect::<Vec<_>>(), &policy, context).await;
     context.progress.end();

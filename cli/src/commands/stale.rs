@@ -8,7 +8,7 @@ use super::plan::exit_of;
 use crate::args::{self, ListFormat};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, print, print_json, print_json_lines, read_policy};
-use crate::load::load;
+use crate::load::{Questions, load};
 use crate::outcome::{CommandError, Exit};
 
 /// The references that nothing seems to need.
@@ -26,7 +26,7 @@ pub async fn run(arguments: args::StaleArgs, context: &Context) -> Result<Exit, 
     let mut policy = read_policy(&policy.policy)?;
     // To be shown, not to be decided by: nothing is removed here.
     policy.safety.template_versions = TemplateVersions::All;
-    let mut loaded = load(world, &policy, &[], context).await?;
+    let mut loaded = load(world, &policy, Questions::default(), context).await?;
     let found = report::stale(&loaded.plan).into_iter().map(|one| one.image_id);
     loaded.ask_about(&found.collect::<Vec<_>>(), &policy, context).await;
     context.progress.end();

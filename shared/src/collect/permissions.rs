@@ -6,19 +6,25 @@ use std::time::Duration;
 
 use super::read_each::{ReadResult, Response, note_failure, read_each, store_each};
 use crate::cloud::{CloudError, ErrorKind, Readings, View};
-use crate::model::{ImageId, ImageState, Inventory, LaunchPermission, SnapshotId, Source};
+use crate::model::{Image, ImageId, ImageState, Inventory, LaunchPermission, SnapshotId, Source};
 use crate::progress::RunContext;
 
-/// Reads who may launch every image of which the listings do not tell: one call an image.
+/// Reads who may launch the images that `is_wanted` accepts and of which that is not known: one call
+/// an image.
 pub async fn read_launch_permissions(
     view: &dyn View,
     inventory: &mut Inventory,
+    is_wanted: impl Fn(&Image) -> bool,
     context: RunContext<'_>,
 ) {
     let images = inventory.images.iter().enumerate();
-    let unknown = images.filter(|(_, image)| image.launch_permissions.is_none());
+    let unknown =
+        images.filter(|(_, image)| image.launch_permissions.is_none() && is_wanted(image));
     let unknown: Vec<_> =
         unknown.map(|(position, image)| (position, image.image_id.clone())).collect();
+    if unknown.is_empty() {
+        return;
+    }
     let mut tally = PermissionTally::default();
     context.stage("reading who may launch images", Some(unknown.len()));
     let responses = ask_who_may_launch(view, unknown, context).await;

@@ -39,7 +39,7 @@ fn whole_inventory(fake: &Fake, fleet: &Fleet, policy: &Policy) -> Inventory {
         let mut inventory = collect::collect_inventory(fake, &target, &scope, now(), context).await;
         let images: Vec<_> = inventory.images.iter().map(|one| one.image_id.clone()).collect();
         collect::read_references(fake, &mut inventory, policy, &images, context).await;
-        collect::read_launch_permissions(fake, &mut inventory, context).await;
+        collect::read_launch_permissions(fake, &mut inventory, |_| true, context).await;
         collect::read_snapshot_references(fake, &mut inventory, policy, context).await;
         for snapshot in &mut inventory.snapshots {
             let one = fleet.snapshots.iter().find(|one| one.snapshot_id == snapshot.snapshot_id);

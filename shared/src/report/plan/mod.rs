@@ -126,7 +126,7 @@ pub fn plan_text(
             text.push('\n');
         }
     }
-    let end = end_of(plan, snapshots, context);
+    let end = end_of(plan, snapshots, rows, context);
     let snapshots = if is_excerpt { String::new() } else { snapshots_text(found, rows, style) };
     match (sort, by) {
         (_, Some(_)) => {}
@@ -160,11 +160,27 @@ fn first_line(plan: &Plan, price: &Price) -> String {
 }
 
 /// What ends the text: what the numbers are, and the sum in a sentence.
-fn end_of(plan: &Plan, snapshots: Option<&SnapshotPlan>, context: RowContext<'_>) -> String {
+fn end_of(
+    plan: &Plan,
+    snapshots: Option<&SnapshotPlan>,
+    rows: &Rows,
+    context: RowContext<'_>,
+) -> String {
     let style = context.style;
     let mut text = String::new();
     if plan.decisions.is_empty() {
         return text;
+    }
+    if *rows == Rows::All {
+        let read = plan.decisions.iter().filter(|one| one.shared_with.is_some()).count();
+        if read < plan.decisions.len() {
+            let all = counted(plan.decisions.len(), "image");
+            let note = format!(
+                "Sharing was read for {} of {all}; --sharing reads it for all.",
+                thousands(read)
+            );
+            style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
+        }
     }
     if plan.summary.images_gib > 0 {
         let note =
