@@ -140,9 +140,11 @@ function freedText(steps, data) {
 
 /** How to stop what is listed. */
 function stopParts(data) {
-  const text = ["To stop it, tag the image ", el("code", {}, id(data.keep_tag)),
-    ": with an empty value for good, with a date (2027-01-31) until then. The next run takes back what was done to it. For snapshots of an image that is gone, tag the snapshots."];
-  const command = `aws ec2 create-tags --region ${visible(data.region)} --resources IMAGE --tags Key=${visible(data.keep_tag)},Value=`;
+  const text = ["To stop it, keep the image: permanently, or with --for 2w. That sets its tag ", el("code", {}, id(data.keep_tag)),
+    ". The next run undoes the steps. For snapshots of an image that is gone, keep the snapshots."];
+  const prefix = data.keep_tag.replace(/:keep$/, "");
+  const option = prefix === "image-steward" ? "" : ` --prefix ${visible(prefix)}`;
+  const command = `image-steward keep IMAGE --region ${visible(data.region)}${option}`;
   return [el("p", {}, text), el("pre", {}, command)];
 }
 

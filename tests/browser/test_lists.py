@@ -113,16 +113,16 @@ def test_an_image_that_goes_within_the_month_is_named(show: Open) -> None:
 
 
 def test_how_to_stop_it_is_said_if_there_is_something_to_stop(show: Open) -> None:
-    stop = "To stop it, tag"
+    stop = "To stop it, keep"
     one = show(sample(300))
-    command = "aws ec2 create-tags --region eu-central-1 --resources IMAGE"
+    command = "image-steward keep IMAGE --region eu-central-1"
     assert stop in one.text("#month") and command in one.text("#month")
     rescues = sample(300)
     rescues["month"] = [row for row in rescues["month"] if row[1] == "rescue"]
     assert rescues["month"]
     for data in (sample(0), sample(0, projected=False), rescues):
         text = show(data).text("#month")
-        assert stop not in text and "create-tags" not in text
+        assert stop not in text and "image-steward keep" not in text
 
 
 def test_without_a_simulation_the_month_has_the_next_steps(show: Open) -> None:

@@ -208,7 +208,12 @@ def test_a_refusal_is_said_once_and_nothing_goes(desk: Desk) -> None:
 
 @pytest.mark.parametrize(
     ("days", "said"),
-    [("0", "1 to 3650 days"), ("3651", "1 to 3650 days"), ("-1", "--days"), ("ten", "--days")],
+    [
+        ("0", "1 to 3650 days"),
+        ("3651", "1 to 3650 days"),
+        ("-1", "--days"),
+        ("ten", "--days"),
+    ],
 )
 def test_days_have_limits(desk: Desk, days: str, said: str) -> None:
     done = desk.run(days=days)

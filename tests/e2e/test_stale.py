@@ -6,11 +6,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from harness import DONE, FAILED, REFUSED, REGION, USAGE, Account, image_steward
+from harness import DONE, REFUSED, REGION, Account, image_steward
 from sweeps import Planner
-from worlds import ACCOUNT, INSTANCE, PLAIN, ami, image, policy, small_fleet, web_fleet
+from worlds import PLAIN, ami, image, policy, small_fleet
 
 RULES = policy(PLAIN)
 WHOLE = (
@@ -59,17 +57,23 @@ class TestStale:
         *blocks, end = done.stdout.split("\n\n")
         delete = f"aws ec2 delete-launch-template --region {REGION}"
         assert blocks == [
-            "launch configuration left-over: keeps 1 image\n"
-            f"  {ami(5)} web-5 (500d old); nothing else keeps it\n"
-            f"  aws autoscaling delete-launch-configuration --region {REGION}"
-            " --launch-configuration-name left-over",
-            f"launch template t1 (lt-{1:017x}): keeps 1 image\n"
-            f"  v1 ($Default, $Latest): {ami(3)} web-3 (300d old); "
-            "nothing else keeps it\n"
-            f"  {delete} --launch-template-id lt-{1:017x}\n  {WHOLE}",
-            f"launch template t2 (lt-{2:017x}): keeps 1 image\n"
-            f"  v1 ($Default): {ami(4)} web-4 (400d old); nothing else keeps it\n"
-            f"  {delete} --launch-template-id lt-{2:017x}\n  {WHOLE}",
+            (
+                "launch configuration left-over: keeps 1 image\n"
+                f"  {ami(5)} web-5 (500d old); nothing else keeps it\n"
+                f"  aws autoscaling delete-launch-configuration --region {REGION}"
+                " --launch-configuration-name left-over"
+            ),
+            (
+                f"launch template t1 (lt-{1:017x}): keeps 1 image\n"
+                f"  v1 ($Default, $Latest): {ami(3)} web-3 (300d old); "
+                "nothing else keeps it\n"
+                f"  {delete} --launch-template-id lt-{1:017x}\n  {WHOLE}"
+            ),
+            (
+                f"launch template t2 (lt-{2:017x}): keeps 1 image\n"
+                f"  v1 ($Default): {ami(4)} web-4 (400d old); nothing else keeps it\n"
+                f"  {delete} --launch-template-id lt-{2:017x}\n  {WHOLE}"
+            ),
         ]
         total, warning = end.splitlines()
         assert total.startswith("3 images, of which nothing else keeps 3: at most 24 ")

@@ -142,7 +142,9 @@ class Bench:
                 self.runtime.invoke(name, scheduled_event(), 300) for name in FUNCTIONS
             ]
             return not any("errorMessage" in answer for answer in answers)
-        done = image_steward(self.proxy.url, "apply", "--yes", "--policy", str(self.policy))
+        done = image_steward(
+            self.proxy.url, "apply", "--yes", "--policy", str(self.policy)
+        )
         return done.returncode == 0
 
     def smooth(self) -> tuple[dict[str, Any], dict[str, Any]]:

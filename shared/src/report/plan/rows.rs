@@ -14,6 +14,8 @@ const INDENT: usize = 4;
 /// A name is not cut to less than this, but its reasons go to the next line.
 const MIN_NAME: usize = 12;
 
+/// Longer reasons than this take nothing from the names: they go to the next line.
+const MAX_REASON: usize = 14;
 /// On a narrower terminal than this, steps and dates are told with the reasons.
 const NARROW: usize = 72;
 
@@ -126,7 +128,7 @@ pub(super) fn lines(
         widest(|row| &row.date),
     ];
     let id = widest(|row| &row.id);
-    let reason = widest(|row| &row.reason);
+    let reason = widest(|row| &row.reason).min(MAX_REASON);
     // What is left for the names, beside cells that are a space apart.
     let others: usize = widths.iter().filter(|cell| **cell > 0).map(|cell| cell + 1).sum();
     let taken = INDENT + id + 1 + others;
