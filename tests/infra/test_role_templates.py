@@ -20,7 +20,7 @@ from exercised import Template
 from harness import DONE, NOWHERE, USAGE, VENV, image_steward
 
 TRUSTS = ("principal", "github", "gitlab")
-USES = (("plan",), ("apply",), ("restore",), ("apply", "restore"))
+USES = (("plan",), ("apply",), ("restore",), ("keep",), ("apply", "restore"))
 # Texts that mean something in YAML, in HCL and in IAM.
 STRANGE = (
     *("--prefix", 'a"b: %{c} ${d} \\ # *?'),
