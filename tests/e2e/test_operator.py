@@ -151,7 +151,7 @@ def test_policies_of_other_tools(saved: str, tmp_path: Path) -> None:
 def test_which_old_launch_templates_hold_images(rules: str, saved: str) -> None:
     done = image_steward(NOWHERE, "stale", "--policy", rules, "--inventory", saved)
     assert done.returncode == DONE
-    assert "launch template web (lt-0aaa0000000000001): keeps 13 images" in done.stdout
+    assert "launch template web (lt-0aaa0000000000001): refers to 13 images" in done.stdout
     delete = "aws ec2 delete-launch-template-versions --region eu-central-1"
     versions = " ".join(map(str, range(1, 14)))
     command = (

@@ -11,10 +11,7 @@ from sweeps import Planner
 from worlds import PLAIN, ami, image, policy, small_fleet
 
 RULES = policy(PLAIN)
-WHOLE = (
-    "The last command deletes the whole template, because EC2 does not delete a default "
-    "version alone. To keep the template, choose another default version first."
-)
+OTHER = "EC2 does not delete the default version: choose another one for OTHER_VERSION first."
 
 
 def template(number: int, *images: str, default: int = 1) -> dict[str, Any]:
@@ -55,29 +52,34 @@ class TestStale:
         done = planner.command("stale", RULES)
         assert done.returncode == DONE
         *blocks, end = done.stdout.split("\n\n")
-        delete = f"aws ec2 delete-launch-template --region {REGION}"
+        delete = f"aws ec2 delete-launch-template-versions --region {REGION}"
+        choose = f"aws ec2 modify-launch-template --region {REGION}"
+        other = "--default-version OTHER_VERSION"
         assert blocks == [
             (
-                "launch configuration left-over: keeps 1 image\n"
+                "launch configuration left-over: refers to 1 image\n"
                 f"  {ami(5)} web-5 (500d old); nothing else keeps it\n"
                 f"  aws autoscaling delete-launch-configuration --region {REGION}"
                 " --launch-configuration-name left-over"
             ),
             (
-                f"launch template t1 (lt-{1:017x}): keeps 1 image\n"
+                f"launch template t1 (lt-{1:017x}): refers to 1 image\n"
                 f"  v1 ($Default, $Latest): {ami(3)} web-3 (300d old); "
                 "nothing else keeps it\n"
-                f"  {delete} --launch-template-id lt-{1:017x}\n  {WHOLE}"
+                f"  {choose} --launch-template-id lt-{1:017x} {other}\n"
+                f"  {delete} --launch-template-id lt-{1:017x} --versions 1\n  {OTHER}"
             ),
             (
-                f"launch template t2 (lt-{2:017x}): keeps 1 image\n"
+                f"launch template t2 (lt-{2:017x}): refers to 1 image\n"
                 f"  v1 ($Default): {ami(4)} web-4 (400d old); nothing else keeps it\n"
-                f"  {delete} --launch-template-id lt-{2:017x}\n  {WHOLE}"
+                f"  {choose} --launch-template-id lt-{2:017x} {other}\n"
+                f"  {delete} --launch-template-id lt-{2:017x} --versions 1\n  {OTHER}"
             ),
         ]
-        total, warning = end.splitlines()
-        assert total.startswith("3 images, of which nothing else keeps 3: at most 24 ")
+        total, warning, counted = end.splitlines()
+        assert total.startswith("They refer to 3 images. Nothing else keeps 3 of them: ")
         assert warning.endswith("ask before you delete them.")
+        assert "safety.template_versions" in counted
 
     def test_the_same_in_json(self, account: Account, planner: Planner) -> None:
         account.load(stale_fleet())

@@ -24,6 +24,7 @@ pub async fn run(arguments: args::StaleArgs, context: &Context) -> Result<Exit, 
     let args::StaleArgs { policy, world, format } = arguments;
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let mut policy = read_policy(&policy.policy)?;
+    let policy_versions = policy.safety.template_versions;
     // To be shown, not to be decided by: nothing is removed here.
     policy.safety.template_versions = TemplateVersions::All;
     let mut loaded = load(world, &policy, Questions::default(), context).await?;
@@ -37,7 +38,9 @@ pub async fn run(arguments: args::StaleArgs, context: &Context) -> Result<Exit, 
             print_json(&StaleReferences { stale, resources })?;
         }
         ListFormat::Jsonl => print_json_lines(stale)?,
-        ListFormat::Table => print(&report::stale_text(&loaded.plan, context.style))?,
+        ListFormat::Table => {
+            print(&report::stale_text(&loaded.plan, policy_versions, context.style))?
+        }
     }
     Ok(exit_of(&loaded.plan, context))
 }

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::style::{OutputStyle, Tone};
-use crate::model::{ImageId, ReferenceKind, Region, ResourceText, short_id};
+use crate::model::{ImageId, ReferenceKind, Region, ResourceText, TemplateVersions, short_id};
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
 use crate::text_fmt::{counted, printable, shell_word, short_age, thousands};
@@ -65,7 +65,8 @@ pub struct StaleResource {
     pub versions: Vec<Arc<str>>,
     /// The images that these keep.
     pub images: BTreeSet<ImageId>,
-    /// The commands of the AWS CLI that delete it, or these versions.
+    /// The commands of the AWS CLI that delete it, or these versions. `OTHER_VERSION` is for a person to
+    /// choose: EC2 does not delete the default version of a template.
     pub commands: Vec<String>,
 }
 
@@ -144,11 +145,13 @@ fn commands(resource: &StaleResource, region: &Region) -> Vec<String> {
                 )
             };
             let mut commands: Vec<String> = numbers.chunks(MAX_VERSIONS).map(some).collect();
+            // Never the whole template: a group may use a version of it that nobody listed.
+            let default: Vec<u64> = default.into_iter().filter_map(|one| number(one)).collect();
             if !default.is_empty() {
-                // EC2 deletes the default version only with the whole template.
                 commands.push(format!(
-                    "aws ec2 delete-launch-template --region {region} --launch-template-id {id}"
+                    "aws ec2 modify-launch-template --region {region} --launch-template-id {id} --default-version OTHER_VERSION"
                 ));
+                commands.push(some(&default));
             }
             commands
         }
@@ -156,8 +159,9 @@ fn commands(resource: &StaleResource, region: &Region) -> Vec<String> {
     }
 }
 
-/// [`stale`] for people, by what keeps the images.
-pub fn stale_text(plan: &Plan, style: OutputStyle) -> String {
+/// [`stale`] for people, by what refers to the images. `policy_versions` are the versions of
+/// templates that a plan counts.
+pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputStyle) -> String {
     let found = stale(plan);
     let mut text = String::new();
     if found.is_empty() {
@@ -173,16 +177,21 @@ pub fn stale_text(plan: &Plan, style: OutputStyle) -> String {
     let gib: u64 = alone.iter().filter_map(|one| one.size_gib).map(u64::from).sum();
     let usd = super::Price::in_region(&plan.region).of(gib);
     let line = format!(
-        "{}, of which nothing else keeps {}: at most {} GiB, {} a month.",
+        "They refer to {}. Nothing else keeps {} of them: at most {} GiB, {} a month.",
         counted(found.len(), "image"),
         thousands(alone.len()),
         thousands(gib),
         usd.about()
     );
     style.paragraph(&mut text, 0, &line);
-    let warning = "No group, fleet or compute environment uses these. A person or a program may all the same: \
-                   ask before you delete them.";
+    let warning = "No group, fleet or compute environment uses these, but a person or a program may: ask before \
+                   you delete them.";
     style.paragraph(&mut text, 0, warning);
+    if policy_versions != TemplateVersions::All {
+        let note = "All versions are listed here. A plan counts those of safety.template_versions and those that EC2 \
+                    reports, so that it may expire an image that only an older version refers to.";
+        style.paragraph(&mut text, 0, note);
+    }
     text
 }
 
@@ -196,7 +205,7 @@ fn resource_text(
     let StaleResource { kind, arn, name, images, commands, .. } = resource;
     let title = ResourceText { kind, arn, version: None, name: name.as_deref() };
     let heading =
-        format!("{}: keeps {}", printable(&title.to_string()), counted(images.len(), "image"));
+        format!("{}: refers to {}", printable(&title.to_string()), counted(images.len(), "image"));
     style.paragraph(text, 0, &style.tone(Tone::Heading, &heading));
     for Stale { image_id, name, created_at, references, other_reasons, .. } in found {
         let ours = references.iter().filter(|one| (&one.kind, &one.arn) == (kind, arn));
@@ -227,8 +236,8 @@ fn resource_text(
         let _ = writeln!(text, "  {}", printable(command));
     }
     if is_default {
-        let note = "The last command deletes the whole template, because EC2 does not delete a default version alone. \
-                    To keep the template, choose another default version first.";
+        let note =
+            "EC2 does not delete the default version: choose another one for OTHER_VERSION first.";
         style.paragraph(text, 2, note);
     }
 }
@@ -266,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn versions_are_deleted_by_number_and_the_default_only_with_its_template() {
+    fn versions_are_deleted_by_number_and_a_template_never() {
         let template = |versions: &[&str]| {
             commands_of(found(ReferenceKind::LaunchTemplate, "launch-template/lt-1", versions))
         };
@@ -276,8 +285,9 @@ mod tests {
             template(&["2", "1 ($Default)"]),
             [
                 format!("{delete} 2"),
-                "aws ec2 delete-launch-template --region eu-central-1 --launch-template-id lt-1"
-                    .to_owned()
+                "aws ec2 modify-launch-template --region eu-central-1 --launch-template-id lt-1 --default-version OTHER_VERSION"
+                    .to_owned(),
+                format!("{delete} 1"),
             ]
         );
         let many: Vec<String> = (1..=201).map(|version| version.to_string()).collect();

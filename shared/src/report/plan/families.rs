@@ -115,13 +115,20 @@ fn alike<'a, 'b>(families: &'b [FamilyRows<'a>]) -> AlikeFamilies<'a, 'b> {
 }
 
 /// How many rows each of these is shown with, so that they take at most so many lines: one more row
-/// for each in turn.
+/// for each in turn, first for those whose expired images are the largest.
 fn limits(alike: &AlikeFamilies<'_, '_>, mut spare: usize) -> Vec<usize> {
     let shown = |kin: &[&FamilyRows<'_>]| kin.first().map_or(0, |first| first.shown.len());
     let mut limits = vec![0; alike.len()];
+    let gib =
+        |(_, kin): &(Alike, Vec<&FamilyRows<'_>>)| kin.iter().map(|one| one.gib()).sum::<u64>();
+    let mut turns: Vec<usize> = (0..alike.len()).collect();
+    turns.sort_by_key(|turn| std::cmp::Reverse(alike.get(*turn).map(gib)));
     loop {
         let mut is_full = true;
-        for (limit, (_, kin)) in limits.iter_mut().zip(alike) {
+        for turn in &turns {
+            let (Some(limit), Some((_, kin))) = (limits.get_mut(*turn), alike.get(*turn)) else {
+                continue;
+            };
             let all = shown(kin);
             // The line that counts the others is there from the first row on to the last but one.
             let lines = |limit: usize| limit + usize::from(limit > 0 && limit < all);
@@ -383,11 +390,18 @@ fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }
 
-/// How often each word is said, the most frequent first.
+/// How often each word is said, the most frequent first; only the words, where all are said of
+/// everything.
 pub(super) fn in_numbers<'a>(said: impl Iterator<Item = BTreeSet<&'a str>>) -> String {
-    let mut counts = BTreeMap::new();
-    for word in said.flatten() {
-        *counts.entry(word).or_insert(0) += 1;
+    let (mut counts, mut all) = (BTreeMap::new(), 0);
+    for words in said {
+        all += 1;
+        for word in words {
+            *counts.entry(word).or_insert(0) += 1;
+        }
+    }
+    if counts.values().all(|count| *count == all) {
+        return counts.keys().map(|word| spaced(word)).collect::<Vec<_>>().join(", ");
     }
     let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
     counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));

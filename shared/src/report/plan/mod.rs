@@ -121,8 +121,13 @@ pub fn plan_text(
         let table = sums::table(plan, by.as_ref().unwrap_or(&by_rule), *sort, by.is_some(), style);
         text.push_str(&table);
         text.push('\n');
-        if let Some(uncovered) = sums::uncovered(plan) {
-            style.paragraph(&mut text, 0, &style.tone(Tone::Heading, &uncovered));
+        let headlines = [sums::uncovered(plan), sums::shared(plan)];
+        let mut headlines = headlines.into_iter().flatten().peekable();
+        let is_any = headlines.peek().is_some();
+        for headline in headlines {
+            style.paragraph(&mut text, 0, &style.tone(Tone::Heading, &headline));
+        }
+        if is_any {
             text.push('\n');
         }
     }

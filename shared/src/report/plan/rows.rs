@@ -17,7 +17,7 @@ const MIN_NAME: usize = 12;
 /// Longer reasons than this take nothing from the names: they go to the next line.
 const MAX_REASON: usize = 14;
 /// On a narrower terminal than this, steps and dates are told with the reasons.
-const NARROW: usize = 72;
+const NARROW: usize = 80;
 
 /// Which columns a list of rows has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,13 +78,15 @@ impl Row {
         let mut reason = match columns.all_reasons {
             true => {
                 let all = decision.reasons.iter().map(ToString::to_string);
-                all.collect::<Vec<_>>().join("; ")
+                all.chain(short::sharing(decision)).collect::<Vec<_>>().join("; ")
             }
             false => short::reasons(decision, context.policy),
         };
         if columns.told_steps && !decision.action.stays() {
-            let at = next.map(|next| format!(" {}", date(next.at))).unwrap_or_default();
-            reason = format!("{}{at}: {reason}", decision.action.kind());
+            let then = next.map(|Next { action, at }| {
+                format!(", then {} from {}", short::next_step(decision, action), date(at))
+            });
+            reason = format!("{}{}: {reason}", decision.action.kind(), then.unwrap_or_default());
         }
         Self {
             sign,
@@ -99,7 +101,9 @@ impl Row {
             },
             step: if columns.steps { decision.action.kind() } else { "" },
             date: match next {
-                Some(Next { at, .. }) if columns.steps => date(at),
+                Some(Next { action, at }) if columns.steps => {
+                    format!("{} {}", short::next_step(decision, action), date(at))
+                }
                 _ => String::new(),
             },
             reason: printable(&reason),

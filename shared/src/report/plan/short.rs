@@ -20,12 +20,15 @@ pub(super) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
     }
     let others = decision.reasons.iter().filter(|one| !matches!(one, Reason::InUse { .. }));
     words.extend(others.map(|reason| of(reason, decision, policy)));
-    let is_told = decision.reasons.iter().any(|one| matches!(one, Reason::Shared { .. }));
-    match decision.shared_with {
-        Some(count @ 1..) if !is_told => words.push(format!("shared with {count}")),
-        _ => {}
-    }
+    words.extend(sharing(decision));
     words.join(", ")
+}
+
+/// With how many the image is shared, where that is not a reason to keep it.
+pub(super) fn sharing(decision: &Decision) -> Option<String> {
+    let is_told = decision.reasons.iter().any(|one| matches!(one, Reason::Shared { .. }));
+    let count = decision.shared_with.filter(|count| *count > 0 && !is_told)?;
+    Some(format!("shared with {count}"))
 }
 
 fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {

@@ -13,12 +13,12 @@ use crate::plan::{Action, Decision, Plan, Removal};
 use crate::report::first_deletion;
 use crate::report::price::Price;
 use crate::report::style::OutputStyle;
-use crate::text_fmt::{counted, date, excerpt, printable, thousands};
+use crate::text_fmt::{counted, date, excerpt_middle, printable, thousands, width};
 
 /// The maximum number of lines of a table that nobody asked for.
 const MAX_LINES: usize = 10;
-/// The maximum number of characters of a group's name on a terminal.
-const MAX_TITLE: usize = 28;
+/// A group's name is not cut to less than this.
+const MIN_TITLE: usize = 12;
 
 /// By what the images are added up.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,11 +127,27 @@ pub(super) fn table(
 ) -> String {
     let sums = group_sums(plan, by, sort);
     let limit = if is_wanted { usize::MAX } else { MAX_LINES };
+    let longest = sums.iter().take(limit).map(|sum| width(&sum.group)).max().unwrap_or(0);
+    let mut text = drawn(plan, by, sums.get(..limit.min(sums.len())).unwrap_or_default(), longest);
+    let widest = text.lines().map(width).max().unwrap_or(0);
+    if let Some(over) = style.width().and_then(|all| widest.checked_sub(all)) {
+        let title = longest.saturating_sub(over).max(MIN_TITLE);
+        text = drawn(plan, by, sums.get(..limit.min(sums.len())).unwrap_or_default(), title);
+    }
+    let more = sums.len().saturating_sub(limit);
+    if more > 0 {
+        text.push_str(&format!("{} more; --by rule lists all\n", thousands(more)));
+    }
+    text
+}
+
+/// The table of these groups, their names in at most so many columns.
+fn drawn(plan: &Plan, by: &SumBy, sums: &[GroupSum], title: usize) -> String {
     let price = Price::in_region(&plan.region);
     let heading = match by {
         SumBy::Rule => "RULE".to_owned(),
         SumBy::Family => "FAMILY".to_owned(),
-        SumBy::Tag { key, .. } => printable(key),
+        SumBy::Tag { key, .. } => excerpt_middle(&printable(key), title.max(MIN_TITLE)),
     };
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
@@ -149,10 +165,9 @@ pub(super) fn table(
         let text = price.of(gib).to_string();
         text.strip_prefix("USD ").unwrap_or(&text).to_owned()
     };
-    for sum in sums.iter().take(limit) {
-        let width = if style.is_terminal() { MAX_TITLE } else { usize::MAX };
+    for sum in sums {
         table.add_row([
-            excerpt(&sum.group, width),
+            excerpt_middle(&sum.group, title),
             thousands(sum.images),
             thousands(sum.in_use),
             thousands(sum.kept),
@@ -168,12 +183,7 @@ pub(super) fn table(
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text: String = table.lines().map(|line| format!("{}\n", line.trim_end())).collect();
-    let more = sums.len().saturating_sub(limit);
-    if more > 0 {
-        text.push_str(&format!("{} more; --by rule lists all\n", thousands(more)));
-    }
-    text
+    table.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 fn title(decision: &Decision, by: &SumBy) -> String {
@@ -209,6 +219,17 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
         "{part} % of image storage ({gib} GiB, at most {} a month) is covered by no rule: {images}.",
         usd.about()
     ))
+}
+
+/// How many images are to be retired that others may launch; nothing if there are none.
+pub(super) fn shared(plan: &Plan) -> Option<String> {
+    let is_lost =
+        |one: &&Decision| !one.action.stays() && one.shared_with.is_some_and(|with| with > 0);
+    let count = plan.decisions.iter().filter(is_lost).count();
+    (count > 0).then(|| {
+        let images = counted(count, "expired image");
+        format!("{images} are shared with others, who lose them: see shared_images in the policy.")
+    })
 }
 
 /// What the plan does, what it keeps, and when anything is deleted, in a few sentences.
