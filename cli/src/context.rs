@@ -67,6 +67,11 @@ impl Context {
         now.map_or(Ok(self.now), |at| at.as_now(self.now).map_err(wrong))
     }
 
+    /// For how long the command has run.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.elapsed()
+    }
+
     /// For reading, without a deadline: Ctrl-C ends the process.
     pub fn reading(&self) -> RunContext<'_> {
         RunContext { deadline: &NoDeadline, clock: &self.clock, progress: &self.progress }

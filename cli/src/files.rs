@@ -7,10 +7,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use steward::model::Inventory;
-use steward::policy::Policy;
+use steward::policy::{DEFAULT_PREFIX, Policy};
 
+use crate::args::PrefixArgs;
 use crate::outcome::CommandError;
 
+/// Where a policy is, if nothing else is said.
+pub const DEFAULT_POLICY: &str = "policy.toml";
 /// The name that means standard input or output.
 const STANDARD: &str = "-";
 
@@ -29,6 +32,19 @@ pub fn read_policy_text(file: &Path) -> Result<String, CommandError> {
 
 pub fn read_policy(file: &Path) -> Result<Policy, CommandError> {
     Ok(Policy::parse(&read_policy_text(file)?, &name_of(file))?)
+}
+
+/// What the names of our tags begin with: as the person says, or as the policy does, if there is one.
+pub fn prefix_of(arguments: PrefixArgs) -> Result<String, CommandError> {
+    let PrefixArgs { prefix, policy } = arguments;
+    let default = Path::new(DEFAULT_POLICY);
+    let policy = match (prefix, policy) {
+        (Some(prefix), _) => return Ok(prefix),
+        (None, Some(file)) => read_policy(&file)?,
+        (None, None) if default.exists() => read_policy(default)?,
+        (None, None) => return Ok(DEFAULT_PREFIX.to_owned()),
+    };
+    Ok(policy.tag_names.prefix().to_owned())
 }
 
 pub fn read_inventory(file: &Path) -> Result<Inventory, CommandError> {

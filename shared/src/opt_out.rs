@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::apply::Failure;
 use crate::cloud::{Cloud, CloudError};
 use crate::collect::{FindError, find_named};
-use crate::model::{ImageRef, ResourceId, ResourceRef, SnapshotId, TagNames, Tags};
+use crate::model::{ImageRef, KeepTag, ResourceId, ResourceRef, SnapshotId, TagNames, Tags};
 
 /// What became of the tag of one image or snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -40,6 +40,8 @@ pub enum OptOutStatus {
     Kept,
     /// The tag had this value already.
     AlreadyKept,
+    /// The tag keeps it for longer already, and was left as it is.
+    KeptLonger,
     /// The tag was removed.
     Removed,
     /// There was no tag to remove.
@@ -53,10 +55,10 @@ pub enum OptOutStatus {
 impl OptOut {
     /// Whether the tag is now as it was asked for.
     pub fn is_done(&self) -> bool {
-        use OptOutStatus::{AlreadyKept, Failed, Gone, Kept, NotKept, Removed};
+        use OptOutStatus::{AlreadyKept, Failed, Gone, Kept, KeptLonger, NotKept, Removed};
         match self.status {
             Kept | AlreadyKept | Removed | NotKept => true,
-            Gone | Failed => false,
+            KeptLonger | Gone | Failed => false,
         }
     }
 }
@@ -69,7 +71,8 @@ struct Found {
     tags: Option<Tags>,
 }
 
-/// Writes the tag `keep` with this `value`. Resources that have it already are left as they are.
+/// Writes the tag `keep` with this `value`. Resources that have it already are left as they are; so are
+/// those whose tag keeps them for longer, unless they may be kept for `shorter`.
 ///
 /// # Errors
 /// When a name stands for no image or several, or the resources cannot be read; then nothing was
@@ -77,11 +80,12 @@ struct Found {
 pub async fn keep(
     asked: &[ResourceRef],
     value: &str,
+    shorter: bool,
     names: &TagNames,
     now: Timestamp,
     cloud: &dyn Cloud,
 ) -> Result<Vec<OptOut>, FindError> {
-    change(asked, Some(value), names, now, cloud).await
+    change(asked, Some((value, shorter)), names, now, cloud).await
 }
 
 /// Removes the tag `keep`, whatever its value.
@@ -100,15 +104,22 @@ pub async fn unkeep(
 /// Brings the tag to `wanted`, or to its absence.
 async fn change(
     asked: &[ResourceRef],
-    wanted: Option<&str>,
+    wanted: Option<(&str, bool)>,
     names: &TagNames,
     now: Timestamp,
     cloud: &dyn Cloud,
 ) -> Result<Vec<OptOut>, FindError> {
     let found = find(asked, now, cloud).await?;
+    let shorter = wanted.is_none_or(|(_, shorter)| shorter);
+    let wanted = wanted.map(|(value, _)| value);
     let before =
         |one: &Found| one.tags.as_ref().and_then(|tags| tags.get(&names.keep)).map(str::to_owned);
-    let differs = |one: &&Found| one.tags.is_some() && before(one).as_deref() != wanted;
+    let is_longer = |one: &Found| {
+        let (before, wanted) = (before(one), wanted.filter(|_| !shorter));
+        before.zip(wanted).is_some_and(|(before, wanted)| KeepTag::is_shorter(wanted, &before))
+    };
+    let differs =
+        |one: &&Found| one.tags.is_some() && before(one).as_deref() != wanted && !is_longer(one);
     let due: Vec<_> = found.iter().filter(differs).map(|one| one.resource.clone()).collect();
     let mut failures = write(&due, wanted, names, cloud).await;
     let due: HashSet<&ResourceId> = due.iter().collect();
@@ -119,12 +130,13 @@ async fn change(
             (None, true, Some(_)) => OptOutStatus::Kept,
             (None, true, None) => OptOutStatus::Removed,
             (None, false, _) if one.tags.is_none() => OptOutStatus::Gone,
+            (None, false, Some(_)) if is_longer(&one) => OptOutStatus::KeptLonger,
             (None, false, Some(_)) => OptOutStatus::AlreadyKept,
             (None, false, None) => OptOutStatus::NotKept,
         };
         let before = before(&one);
         let value = match status {
-            OptOutStatus::Failed => before.clone(),
+            OptOutStatus::Failed | OptOutStatus::KeptLonger => before.clone(),
             OptOutStatus::Gone => None,
             _ => wanted.map(str::to_owned),
         };

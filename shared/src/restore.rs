@@ -16,8 +16,8 @@ pub use self::preview::{RestorableState, RestorePreview, preview};
 use crate::apply::{self, Failure, RestoreStep, SharedAgain, undo};
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{
-    Image, ImageId, ImageState, LaunchPermission, RecycledImage, RecycledSnapshot, ResourceId,
-    SnapshotId, TagNames, Tags,
+    Image, ImageId, ImageState, KeepTag, LaunchPermission, RecycledImage, RecycledSnapshot,
+    ResourceId, SnapshotId, TagNames, Tags,
 };
 use crate::plan::not_enabled;
 use crate::plan::reason::NotEnabled;
@@ -411,7 +411,10 @@ async fn keep_it(
     done: &mut Vec<RestoreStep>,
 ) -> Result<(), CloudError> {
     let key = names.keep.as_str();
-    if image.tags.get(key) != Some(keep) {
+    let before = image.tags.get(key);
+    // A tag that keeps it for longer stays.
+    let is_longer = before.is_some_and(|before| KeepTag::is_shorter(keep, before));
+    if before != Some(keep) && !is_longer {
         let tags: Tags = [(key, keep)].into_iter().collect();
         cloud.set_tags(&[ResourceId::Image(image.image_id.clone())], &tags).await?;
         done.push(RestoreStep::Kept { key: key.to_owned(), value: keep.to_owned() });

@@ -155,8 +155,8 @@ impl TimeInput {
         if at > now { Err(Error::InFuture(at)) } else { Ok(at) }
     }
 
-    /// A future end: a duration counts forward, and a date lasts to its end. A duration in days or
-    /// longer units ends with its day.
+    /// A future end: a duration counts forward, and a date lasts to its end, which for today is the end
+    /// of the day in UTC. For a duration in days see [`DurationInput::as_end`].
     pub fn as_end(&self, now: Timestamp) -> Result<EndInput, Error> {
         let today = day_from(now, 0)?;
         let end = match &self.0 {
@@ -169,7 +169,15 @@ impl TimeInput {
             EndInput::Day(day) => day < today,
             EndInput::Moment(at) => at <= now,
         };
-        if is_past { Err(Error::InPast(end.to_string())) } else { Ok(end) }
+        match end {
+            _ if is_past => Err(Error::InPast(end.to_string())),
+            // In the time zone of a policy, today may be over.
+            EndInput::Day(day) if day == today => {
+                let tomorrow = day.tomorrow().map_err(|_| Error::TooFar)?;
+                Ok(EndInput::Moment(beginning(tomorrow)?))
+            }
+            _ => Ok(end),
+        }
     }
 }
 
@@ -191,14 +199,15 @@ impl FromStr for DurationInput {
 }
 
 impl DurationInput {
-    /// The end of the duration that begins now; of one in days or longer units, the day.
+    /// The end of the duration that begins now. One in days or longer units ends with a day, the first
+    /// that is not over in any time zone when the duration is: no policy makes it shorter.
     pub fn as_end(&self, now: Timestamp) -> Result<EndInput, Error> {
         let at = after(now, self.0)?;
         if at <= now {
             return Err(Error::InPast(at.to_string()));
         }
         Ok(match is_in_days(self.0) {
-            true => EndInput::Day(day_from(at, 0)?),
+            true => EndInput::Day(day_from(at, 1)?),
             false => EndInput::Moment(at),
         })
     }

@@ -252,7 +252,7 @@ class TestMarkdown:
         done = image_steward(account, *plan)
         assert done.returncode == REFUSED
         assert done.stdout.startswith(
-            "### image-steward: refused, nothing is removed\n"
+            "### image-steward: refused, no image is removed\n"
         )
         rows = [line for line in done.stdout.splitlines() if line.startswith("| `ami-")]
         assert rows

@@ -55,7 +55,8 @@ class TestKeep:
         options = ("--for", "2w", "--reason", "release candidate")
         done = image_steward(fleet, "keep", ami(3), *options)
         assert done.returncode == DONE
-        end = in_days(14)
+        # A day more, which no time zone makes shorter.
+        end = in_days(15)
         said = f"{ami(3)} web-3: kept until the end of {end}: release candidate\n"
         assert done.stdout == said
         assert tags_of(fleet.fleet(), ami(3))[KEEP] == f"{end} release candidate"
@@ -81,11 +82,28 @@ class TestKeep:
 
     def test_what_it_replaces_is_said(self, fleet: Account) -> None:
         image_steward(fleet, "keep", ami(3), "--reason", "legal hold")
-        done = image_steward(fleet, "keep", ami(3), "--until", "2099-12-24")
-        assert (
-            "kept until the end of 2099-12-24 (before: kept permanently: legal hold)"
-            in done.stdout
-        )
+        shorter = ("keep", ami(3), "--until", "2099-12-24")
+        done = image_steward(fleet, *shorter)
+        assert done.returncode == FAILED
+        assert "left as it is: kept permanently: legal hold, which is" in done.stdout
+        assert tags_of(fleet.fleet(), ami(3))[KEEP] == "legal hold"
+        done = image_steward(fleet, *shorter, "--shorten")
+        assert done.returncode == DONE
+        now = "kept until the end of 2099-12-24 (before: kept permanently: legal hold)"
+        assert now in done.stdout
+
+    def test_the_prefix_is_that_of_the_policy(
+        self, fleet: Account, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Otherwise the tag would have no effect under that policy."""
+        file = write(tmp_path / "policy.toml", policy(tagging='prefix = "acme:"\n'))
+        image_steward(fleet, "keep", ami(3), "--policy", file)
+        assert tags_of(fleet.fleet(), ami(3))["acme:keep"] == "true"
+        monkeypatch.chdir(tmp_path)
+        image_steward(fleet, "keep", ami(4))
+        assert tags_of(fleet.fleet(), ami(4))["acme:keep"] == "true"
+        image_steward(fleet, "keep", ami(5), "--prefix", "other:")
+        assert tags_of(fleet.fleet(), ami(5))["other:keep"] == "true"
 
     def test_hours_end_at_a_time(self, fleet: Account) -> None:
         [answer] = ended(fleet, "keep", ami(3), "--for", "12h")
@@ -156,7 +174,7 @@ class TestKeep:
             (["--reason", "2w of tests"], "looks like a date"),
             (["--reason", "a" * 257], "shorten it by 1"),
             (["--reason", "a\nb"], "control character"),
-            (["--until", "2099-01-01", "--reason", "or 2100-01-01"], "a date later"),
+            (["--until", "2099-01-01", "--reason", "or 2100-01-01"], "a later date"),
         ],
     )
     def test_what_would_not_be_understood_is_not_written(

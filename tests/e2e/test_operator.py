@@ -67,12 +67,12 @@ def test_a_plan_of_312_images_fits_on_a_screen(rules: str, saved: str) -> None:
     assert max(map(len, lines)) <= 80
     text = " ".join(lines)
     assert "48 % of image storage (5,000 GiB, at most USD 270 a month)" in text
-    end = r"\d+ to deprecate; \d+ of 312 kept \(\d+ in use\)\. Nothing is deleted before \d{4}-\d\d-\d\d; then at most USD \d+ a month less\.$"
+    end = r"\d+ to deprecate; \d+ of 312 kept \(\d+ in use\)\. Nothing of this is deleted before \d{4}-\d\d-\d\d; then at most USD \d+ a month less\.$"
     assert re.search(end, text), text
     # What is hidden is counted, and shown on request.
     plan = planned(rules, saved)
     rows = [line for line in lines if line.startswith("  ~ ami-")]
-    [left] = re.findall(r"([\d,]+) expired images have no line here", text)
+    [left] = re.findall(r"Without a line here: ([\d,]+) expired images", text)
     assert len(rows) + int(left) == plan["summary"]["expired_total"]
     every = shown(rules, saved, "--all")
     assert sum(" ami-" in line for line in every) == 312
@@ -151,7 +151,9 @@ def test_policies_of_other_tools(saved: str, tmp_path: Path) -> None:
 def test_which_old_launch_templates_hold_images(rules: str, saved: str) -> None:
     done = image_steward(NOWHERE, "stale", "--policy", rules, "--inventory", saved)
     assert done.returncode == DONE
-    assert "launch template web (lt-0aaa0000000000001): refers to 13 images" in done.stdout
+    assert (
+        "launch template web (lt-0aaa0000000000001): refers to 13 images" in done.stdout
+    )
     delete = "aws ec2 delete-launch-template-versions --region eu-central-1"
     versions = " ".join(map(str, range(1, 14)))
     command = (
@@ -176,7 +178,7 @@ def test_sharing_is_shown(rules: str, saved: str) -> None:
     shared = [one for one in decisions if one.get("shared_with") == len(SHARED_WITH)]
     assert {one["rule"] for one in shared} == {"eks"}
     text = " ".join(shown(rules, saved, "--why", "shared", columns=200))
-    assert SHARED_WITH[0] in text
+    assert text.count("shared with 12 grantees") == 32
     one = shared[0]["image_id"]
     explain = ("explain", one, "--policy", rules, "--inventory", saved)
     said = image_steward(NOWHERE, *explain).stdout

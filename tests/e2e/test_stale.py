@@ -77,7 +77,9 @@ class TestStale:
             ),
         ]
         total, warning, counted = end.splitlines()
-        assert total.startswith("They refer to 3 images. Nothing else keeps 3 of them: ")
+        assert total.startswith(
+            "They refer to 3 images. Nothing else keeps 3 of them: "
+        )
         assert warning.endswith("ask before you delete them.")
         assert "safety.template_versions" in counted
 

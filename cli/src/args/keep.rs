@@ -2,10 +2,9 @@
 
 use clap::Args;
 use steward::model::ResourceRef;
-use steward::policy::DEFAULT_PREFIX;
 use steward::time_input::{DurationInput, TimeInput};
 
-use super::{AwsArgs, OutputArgs};
+use super::{AwsArgs, OutputArgs, PrefixArgs};
 
 /// Arguments of `keep`.
 #[derive(Debug, Args)]
@@ -24,12 +23,14 @@ pub struct KeepArgs {
     /// Keep them until the end of this date, or until this time; permanently without it.
     #[arg(long, value_name = "DATE")]
     pub until: Option<TimeInput>,
+    /// Replace a tag that keeps an image for longer.
+    #[arg(long)]
+    pub shorten: bool,
     /// Why, for whoever reads the tag or a plan.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
-    /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
-    pub prefix: String,
+    #[command(flatten)]
+    pub prefix: PrefixArgs,
     #[command(flatten)]
     pub place: AwsArgs,
     #[command(flatten)]
@@ -42,9 +43,8 @@ pub struct UnkeepArgs {
     /// The images, by id or name, or the ids of snapshots.
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ResourceRef>,
-    /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
-    pub prefix: String,
+    #[command(flatten)]
+    pub prefix: PrefixArgs,
     #[command(flatten)]
     pub place: AwsArgs,
     #[command(flatten)]

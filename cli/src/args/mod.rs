@@ -21,7 +21,7 @@ pub use plan::{
 };
 pub use report::{ReportArgs, SimulateArgs};
 pub use restore::RestoreArgs;
-pub use shared::{AwsArgs, Format, OutputArgs, PolicyArgs, WorldArgs};
+pub use shared::{AwsArgs, Format, OutputArgs, PolicyArgs, PrefixArgs, WorldArgs};
 
 /// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
 #[derive(Debug, Parser)]
@@ -58,7 +58,7 @@ pub const EXIT_CODES: [(&str, &str); 7] = [
     ("1", "failed"),
     ("2", "usage or policy error"),
     ("3", "done in part, or interrupted while something was changed"),
-    ("4", "refused: nothing is removed, and the output says why"),
+    ("4", "refused: no image is removed, and the output says why"),
     ("5", "a gate was exceeded: the plan removes more than --max-removals"),
     ("130", "interrupted before anything was changed"),
 ];

@@ -111,8 +111,8 @@ pub struct GateArgs {
     /// Exit with 2 if something in the policy or in a tag has no effect. The plan is printed, too.
     #[arg(long)]
     pub strict: bool,
-    /// Exit with 5 if the plan would remove more images than this in the end: all that are expired,
-    /// whatever their step, deferred ones too.
+    /// Exit with 5 if the plan would remove more images than this in the end (all that are expired,
+    /// whatever their step, deferred ones too), or more snapshots of images that are gone.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_removals: Option<usize>,
 }

@@ -2,10 +2,9 @@
 
 use clap::Args;
 use steward::model::{ImageRef, LaunchPermission, SnapshotId};
-use steward::policy::DEFAULT_PREFIX;
 use steward::time_input::TimeInput;
 
-use super::{AwsArgs, OutputArgs};
+use super::{AwsArgs, OutputArgs, PrefixArgs};
 
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
@@ -36,9 +35,8 @@ pub struct RestoreArgs {
     /// otherwise shares nothing.
     #[arg(long, value_name = "ACCOUNT", value_parser = permission)]
     pub share_with: Vec<LaunchPermission>,
-    /// What the names of image-steward's tags begin with: `tagging.prefix` of the policy.
-    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
-    pub prefix: String,
+    #[command(flatten)]
+    pub prefix: PrefixArgs,
     #[command(flatten)]
     pub place: AwsArgs,
     #[command(flatten)]

@@ -7,12 +7,25 @@ use steward::model::{ParseIdError, Region};
 use steward::time_input::TimeInput;
 use steward_aws::{EndpointError, check_endpoint};
 
+use crate::files::DEFAULT_POLICY;
+
 /// Where the policy is.
 #[derive(Debug, Args)]
 pub struct PolicyArgs {
     /// The policy, TOML or JSON.
-    #[arg(long, value_name = "FILE", default_value = "policy.toml")]
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_POLICY)]
     pub policy: PathBuf,
+}
+
+/// What the names of our tags begin with.
+#[derive(Debug, Args)]
+pub struct PrefixArgs {
+    /// What the names of image-steward's tags begin with, instead of `tagging.prefix` of the policy.
+    #[arg(long, value_name = "TEXT")]
+    pub prefix: Option<String>,
+    /// The policy that has `tagging.prefix`; without it `policy.toml`, if there is one.
+    #[arg(long, value_name = "FILE", conflicts_with = "prefix")]
+    pub policy: Option<PathBuf>,
 }
 
 /// Which account and Region.

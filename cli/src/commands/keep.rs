@@ -6,29 +6,30 @@ use steward::report;
 
 use crate::args::{self, Format};
 use crate::context::Context;
-use crate::files::{print, print_json};
+use crate::files::{prefix_of, print, print_json};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
 
 /// Runs `keep`.
 pub async fn keep(arguments: args::KeepArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::KeepArgs { images, duration, until, reason, prefix, place, output } = arguments;
+    let args::KeepArgs { images, duration, until, shorten, reason, prefix, place, output } =
+        arguments;
     let now = context.now;
     let wrong = |option| move |cause| CommandError::Time { option, cause };
     let duration = duration.map(|one| one.as_end(now)).transpose().map_err(wrong("--for"))?;
     let until = until.map(|one| one.as_end(now)).transpose().map_err(wrong("--until"))?;
     let value = KeepTag::value_of(duration.or(until), reason.as_deref())?;
-    let names = TagNames::under(&prefix);
+    let names = TagNames::under(&prefix_of(prefix)?);
     let live = live::connect(place, context).await?;
     context.interrupt.begin_changes();
-    let ended = opt_out::keep(&images, &value, &names, now, &live.aws).await?;
+    let ended = opt_out::keep(&images, &value, shorten, &names, now, &live.aws).await?;
     report(&ended, &names, output.format, context)
 }
 
 /// Runs `unkeep`.
 pub async fn unkeep(arguments: args::UnkeepArgs, context: &Context) -> Result<Exit, CommandError> {
     let args::UnkeepArgs { images, prefix, place, output } = arguments;
-    let names = TagNames::under(&prefix);
+    let names = TagNames::under(&prefix_of(prefix)?);
     let live = live::connect(place, context).await?;
     context.interrupt.begin_changes();
     let ended = opt_out::unkeep(&images, &names, context.now, &live.aws).await?;

@@ -40,7 +40,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
         save(out, text, policy_file, &loaded)?;
     }
     let Loaded { plan, snapshots, .. } = &loaded;
-    let exceeded = gate::exceeded(&gate, plan);
+    let exceeded = gate::exceeded(&gate, plan, snapshots);
     // With the plan on standard output there is no room for anything else.
     if out.as_deref().is_some_and(is_standard) {
         let exit = strict::exit(gate.strict, &plan.notes, exit_of(plan, context), context);

@@ -14,7 +14,7 @@ use steward::{report, restore};
 use crate::args::{self, Format};
 use crate::confirm::can_ask;
 use crate::context::Context;
-use crate::files::{print, print_json};
+use crate::files::{prefix_of, print, print_json};
 use crate::live;
 use crate::outcome::{CommandError, Exit};
 
@@ -31,6 +31,7 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
         place,
         output,
     } = arguments;
+    let prefix = prefix_of(prefix)?;
     let names = TagNames::under(&prefix);
     let wrong = |option| move |cause| CommandError::Time { option, cause };
     let since = all_since.map(|at| at.as_past(context.now)).transpose();

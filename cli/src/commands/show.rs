@@ -44,7 +44,7 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
         valid_until,
         validity,
     };
-    let exceeded = gate::exceeded(&gate, &saved.plan);
+    let exceeded = gate::exceeded(&gate, &saved.plan, &saved.snapshots);
     let printed = PrintedPlan {
         plan: &saved.plan,
         snapshots: &saved.snapshots,

@@ -38,9 +38,10 @@ pub enum KeepTagError {
          and begin the reason with a word"
     )]
     LooksLikeDate,
-    /// The reason has another date, so that the whole would not be understood.
+    /// The reason has another date or a word such as "until", so that the whole would not be understood.
     #[error(
-        "the reason contains a date later than the end, which makes the end ambiguous; leave it out"
+        "the reason contains a later date, or a word such as \"until\", \"keep\" or \"extended\", which makes the \
+         end ambiguous; leave it out"
     )]
     LaterDate,
 }
@@ -80,6 +81,12 @@ impl KeepTag {
         }
     }
 
+    /// Whether `value` keeps a resource for less time than `other`. Dates are compared as in UTC.
+    pub fn is_shorter(value: &str, other: &str) -> bool {
+        let end = |value: &str| Self::read(value, &TimeZone::UTC).until.unwrap_or(Timestamp::MAX);
+        end(value) < end(other)
+    }
+
     /// Whether `value` looks as if it had an end, and has none: it begins like a date or a duration,
     /// or has a second date. Then it excludes a resource permanently, and probably was not meant to.
     pub fn is_invalid_date(value: &str) -> bool {
@@ -107,11 +114,43 @@ fn dated(value: &str, zone: &TimeZone) -> Option<KeepTag> {
     };
     // A time zone of its own, or a later date, may mean a later end: that is not understood.
     let mut words = note.split_whitespace();
-    let later = |word: &str| end_of(bare(word), zone).is_some_and(|other| other > until);
-    let is_unclear = (has_time && words.clone().next().is_some_and(is_zone)) || words.any(later);
+    let is_unclear = (has_time && words.clone().next().is_some_and(is_zone))
+        || words.any(|word| may_mean_later(bare(word), until, zone));
     let note = (!note.is_empty()).then(|| note.into());
     (!is_unclear).then_some(KeepTag { until: Some(until), note })
 }
+
+/// Whether a word of the reason may say that the tag holds longer than `until`: another date that is
+/// not earlier, a number or a duration, or a word for it.
+fn may_mean_later(word: &str, until: Timestamp, zone: &TimeZone) -> bool {
+    if let Some(other) = end_of(word, zone) {
+        return other > until;
+    }
+    let lower = word.to_lowercase();
+    let mut parts = lower.split(|c: char| !c.is_alphanumeric()).filter(|part| !part.is_empty());
+    let from = until.to_zoned(zone.clone()).year();
+    let is_year = |part: &str| part.parse().is_ok_and(|year: i16| (from..=2999).contains(&year));
+    word.starts_with('+')
+        || looks_like_date(word)
+        || parts.any(|part| is_year(part) || LONGER.iter().any(|begin| part.starts_with(begin)))
+}
+
+/// What words begin with by which people say that something is kept for longer, or for ever.
+const LONGER: [&str; 13] = [
+    "always",
+    "extend",
+    "ewig",
+    "forever",
+    "hold",
+    "indefinit",
+    "keep",
+    "never",
+    "permanent",
+    "prolong",
+    "renew",
+    "till",
+    "until",
+];
 
 /// The end that a text is, which holds nothing else.
 fn end_of(text: &str, zone: &TimeZone) -> Option<Timestamp> {
@@ -136,9 +175,18 @@ fn looks_like_date(value: &str) -> bool {
     let others = first
         .chars()
         .any(|c| !c.is_ascii_digit() && !matches!(c, '-' | '/' | '.' | ':' | '+' | 't' | 'z'));
+    // A year with a month or a week, as in `2026-11` and `2026-w48`.
+    let is_month_or_week = first.split_once(['-', '/']).is_some_and(|(year, part)| {
+        let part = part.strip_prefix('w').unwrap_or(part);
+        year.len() == 4
+            && year.starts_with(['1', '2'])
+            && matches!(part.len(), 1 | 2)
+            && [year, part].iter().all(|text| text.bytes().all(|b| b.is_ascii_digit()))
+    });
     let like_date = first.starts_with(|c: char| c.is_ascii_digit())
         && !others
-        && (separators >= 2 && digits >= 3 || digits >= 8);
+        && (separators >= 2 && digits >= 3 || digits >= 8)
+        || is_month_or_week;
     like_date
         || is_duration(first)
         || is_duration(&format!("{first} {second}"))
@@ -199,6 +247,17 @@ mod tests {
             "2026-12-24 10:00 UTC",
             "2026-12-24 to 2027-01-15",
             "2026-12-24 or (2027-01-15)",
+            "2026-01-15 made for the audit, never delete",
+            "2026-11-01 extended to 2027/01/15",
+            "2026-11-01 until 15.01.2027",
+            "2026-11-01 to Jan 2027",
+            "2026-11-01 +90d",
+            "2026-11-01 extended-to=2027-01-15",
+            "2026-11-01 (forever)",
+            "2026-11-01 + 2w",
+            "2026-11-01 please keep it",
+            "2026-11 audit",
+            "2026-W48 release",
             "until 2026-12-24",
             "2w",
             "2W audit",

@@ -19,6 +19,9 @@ pub fn opt_out_text(all: &[OptOut], key: &str) -> String {
         let what = match status {
             OptOutStatus::Kept => format!("{now}{was}"),
             OptOutStatus::AlreadyKept => format!("nothing to do: already {now}"),
+            OptOutStatus::KeptLonger => {
+                format!("left as it is: {now}, which is longer; pass --shorten to replace it")
+            }
             OptOutStatus::Removed => format!("no longer kept{was}"),
             OptOutStatus::NotKept => format!("nothing to remove: it has no tag {key}"),
             OptOutStatus::Gone => {

@@ -51,13 +51,13 @@ fn a_past_time_counts_durations_back() {
 #[test]
 fn an_end_counts_durations_forward() {
     for (text, expected) in [
-        ("2w", "2026-12-12"),
-        ("1mo", "2026-12-28"),
+        ("2w", "2026-12-13"),
+        ("1mo", "2026-12-29"),
         ("12h", "2026-11-28T18:30:00Z"),
         ("1d 1h", "2026-11-29T07:30:00Z"),
         ("2026-12-24", "2026-12-24"),
-        ("2026-11-28", "2026-11-28"),
-        ("today", "2026-11-28"),
+        ("2026-11-28", "2026-11-29T00:00:00Z"),
+        ("today", "2026-11-29T00:00:00Z"),
         ("tomorrow", "2026-11-29"),
         ("2026-12-24 10:00", "2026-12-24T10:00:00Z"),
     ] {
@@ -66,6 +66,27 @@ fn an_end_counts_durations_forward() {
     for text in ["yesterday", "2026-11-27", "now", "2026-11-28T06:30:00Z", "2w ago", "0d"] {
         let error = time(text).as_end(now()).unwrap_err().to_string();
         assert!(error.contains("is in the past; expected a future time"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn no_time_zone_makes_an_end_earlier_than_was_asked_for() {
+    use crate::model::KeepTag;
+    use jiff::tz::{Offset, TimeZone};
+    for hour in 0..24 {
+        let now = "2026-11-28T00:30:00Z".parse::<Timestamp>().unwrap()
+            + jiff::SignedDuration::from_hours(hour);
+        for (text, at_least) in
+            [("1d", 24), ("2w", 14 * 24), ("5h", 5), ("today", 0), ("tomorrow", 0)]
+        {
+            let end = time(text).as_end(now).unwrap().to_string();
+            for offset in -12..=14 {
+                let zone = TimeZone::fixed(Offset::constant(offset));
+                let until = KeepTag::read(&end, &zone).until.unwrap();
+                let asked = now + jiff::SignedDuration::from_hours(at_least);
+                assert!(until > now && until >= asked, "{text} at {now} in {offset}: {until}");
+            }
+        }
     }
 }
 
@@ -105,7 +126,7 @@ fn what_is_no_time_is_answered_with_examples() {
 fn a_duration_is_longer_than_zero() {
     let check =
         |text: &str| text.parse::<DurationInput>().and_then(|duration| duration.as_end(now()));
-    assert_eq!(shown(check("2w")), "2026-12-12");
+    assert_eq!(shown(check("2w")), "2026-12-13");
     assert_eq!(shown(check("90min")), "2026-11-28T08:00:00Z");
     for text in ["0d", "-2w", "2w ago"] {
         assert_eq!(check(text), Err(Error::NotPositive), "{text}");

@@ -9,6 +9,7 @@ mod token;
 mod words;
 
 use std::borrow::Cow;
+use std::net::Ipv4Addr;
 
 use token::{Part, SEPARATORS, Token, ends_in_date, is_date_of_three, is_year, time_of_day};
 pub(crate) use words::architecture;
@@ -208,6 +209,9 @@ fn roles(
             false => Before::End,
         };
         let going = going(left, is_shortened, before);
+        let fixed =
+            left.len() - (0..left.len()).rfind(|at| is_fixed(left, *at)).map_or(0, |at| at + 1);
+        let going = going.min(fixed);
         if going == 0 {
             break;
         }
@@ -233,6 +237,9 @@ fn role_within(tokens: &[&Token<'_>], position: usize) -> (TokenRole, usize) {
     };
     let previous = position.checked_sub(1).and_then(|at| tokens.get(at));
     let follows = |is: fn(&str) -> bool| previous.is_some_and(|token| is(token.text));
+    if is_fixed(tokens, position) {
+        return (TokenRole::Stays, 1);
+    }
     if let [month, day, rest @ ..] = after
         && is_date_of_three(token, month, day)
     {
@@ -268,6 +275,25 @@ fn role_within(tokens: &[&Token<'_>], position: usize) -> (TokenRole, usize) {
         Part::Number | Part::Time | Part::DayAndTime | Part::Series => TokenRole::Stays,
     };
     (role, 1)
+}
+
+/// Whether the part at `position` is of an id of AWS or of an address, whatever it looks like: what is
+/// called so is replaced by nothing that is called otherwise.
+fn is_fixed(tokens: &[&Token<'_>], position: usize) -> bool {
+    const QUAD: usize = 4;
+    let Some(token) = tokens.get(position) else { return false };
+    let before = |back: usize| position.checked_sub(back).and_then(|at| tokens.get(at));
+    let is_id = matches!(token.text.len(), 8 | 17)
+        && token.text.bytes().all(|b| b.is_ascii_hexdigit())
+        && before(1).is_some_and(|word| words::begins_aws_id(word.text));
+    let is_address = token.text.parse().is_ok_and(|address: Ipv4Addr| address.is_private());
+    // `ip-10-0-1-12`, as EC2 names hosts.
+    let is_octet = |token: &Token<'_>| token.text.parse::<u8>().is_ok();
+    let is_of_host = (1..=QUAD).any(|back| {
+        before(back).is_some_and(|word| is_ip(word.text))
+            && (1..=back).all(|at| before(back - at).is_some_and(|token| is_octet(token)))
+    });
+    is_id || is_address || is_of_host
 }
 
 /// How many of the last parts go. `is_shortened`: a part behind them has gone.

@@ -335,3 +335,23 @@ fn the_pieces_of_a_name_are_the_name() {
     assert_eq!(varying("web-1.2.3-rc1-arm64-17"), "web-*-rc*-arm64-");
     assert_eq!(varying("web (20261121)"), "web (*)");
 }
+
+#[test]
+fn ids_and_addresses_never_fall_together() {
+    for (one, other) in [
+        ("backup i-12345678", "backup i-87654321"),
+        ("copy-of-vol-12345678-20261121", "copy-of-vol-87654321-20261121"),
+        ("from snap-0123456789abcdef0", "from snap-1123456789abcdef0"),
+        ("ip-10-0-1-12-20261121", "ip-10-0-2-99-20261121"),
+        ("ip-10-0-1-12", "ip-10-0-1-13"),
+        ("host-10.1.2.3-20261121", "host-10.9.9.9-20261121"),
+        ("web-192.168.1.4", "web-192.168.1.5"),
+        ("cust-42", "cust-43"),
+        ("vm-12", "vm-13"),
+        ("kiosk-0042", "kiosk-0043"),
+    ] {
+        assert_ne!(name_prefix(one), name_prefix(other));
+    }
+    assert_eq!(name_prefix("ip-10-0-1-12-20261121"), name_prefix("ip-10-0-1-12-20261122"));
+    assert_eq!(name_prefix("web-1.2.3.4"), name_prefix("web-1.2.3.5"));
+}

@@ -92,13 +92,16 @@ const SYSTEMS: [&str; 56] = [
 const AWS_IDS: [&str; 10] = ["ami", "eni", "i", "ip", "lt", "sg", "snap", "subnet", "vol", "vpc"];
 /// What a number or an id after it belongs to: `customer-42` is replaced by no other customer's
 /// image.
-const OWNERS: [&str; 15] = [
+const OWNERS: [&str; 19] = [
     "account",
     "acct",
     "client",
     "cluster",
+    "cust",
     "customer",
+    "host",
     "id",
+    "kiosk",
     "org",
     "partition",
     "project",
@@ -107,6 +110,7 @@ const OWNERS: [&str; 15] = [
     "store",
     "tenant",
     "user",
+    "vm",
     "zone",
 ];
 /// The last word of a Region before its number: `us-east-1`.

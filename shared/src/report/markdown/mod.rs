@@ -100,7 +100,7 @@ fn sentence(text: &str) -> String {
 fn headline(plan: &Plan) -> String {
     let Summary { images, .. } = plan.summary;
     if plan.refusal.is_some() {
-        return "image-steward: refused, nothing is removed".to_owned();
+        return "image-steward: refused, no image is removed".to_owned();
     }
     // A plan that another version saved may have no such count in its summary.
     let expired = plan.decisions.iter().filter(|one| !one.action.stays()).count();

@@ -132,7 +132,8 @@ pub fn plan_text(
         }
     }
     let end = end_of(plan, snapshots, rows, context);
-    let snapshots = if is_excerpt { String::new() } else { snapshots_text(found, rows, style) };
+    let snapshots =
+        if is_excerpt { String::new() } else { snapshots_text(found, rows, refused, style) };
     match (sort, by) {
         (_, Some(_)) => {}
         (Some(sort), None) => text.push_str(&sorted(plan, *sort, rows, context)),
@@ -142,7 +143,7 @@ pub fn plan_text(
             text.extend(families.lines.iter().map(|line| format!("{line}\n")));
             if families.left_out > 0 {
                 let left = format!(
-                    "{} have no line here: --all lists all images, --group FAMILY those of a family.",
+                    "Without a line here: {}. --all lists all images, --group FAMILY those of a family.",
                     counted(families.left_out, "expired image")
                 );
                 style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &left));
@@ -241,7 +242,12 @@ pub fn notes_text(notes: &[Note], style: OutputStyle) -> String {
 }
 
 /// What is to be done about the snapshots of images that are gone; nothing when there are none.
-fn snapshots_text(found: &[SnapshotDecision], rows: &Rows, style: OutputStyle) -> String {
+fn snapshots_text(
+    found: &[SnapshotDecision],
+    rows: &Rows,
+    refused: bool,
+    style: OutputStyle,
+) -> String {
     let mut text = String::new();
     if found.is_empty() {
         return text;
@@ -265,7 +271,8 @@ fn snapshots_text(found: &[SnapshotDecision], rows: &Rows, style: OutputStyle) -
     let is_listed =
         |one: &&SnapshotDecision| *rows == Rows::All || one.action != SnapshotAction::Keep;
     let limit = if *rows == Rows::All { usize::MAX } else { MAX_SNAPSHOTS };
-    let listed: Vec<_> = found.iter().filter(is_listed).collect();
+    // A refusal has no dates, and their reasons have.
+    let listed: Vec<_> = found.iter().filter(|one| !refused && is_listed(one)).collect();
     for decision in listed.iter().take(limit) {
         let tone = match decision.action {
             SnapshotAction::Keep => Tone::Quiet,

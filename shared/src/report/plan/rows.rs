@@ -77,7 +77,7 @@ impl Row {
         let size = decision.size_gib.map(u64::from);
         let mut reason = match columns.all_reasons {
             true => {
-                let all = decision.reasons.iter().map(ToString::to_string);
+                let all = decision.reasons.iter().map(short::in_full);
                 all.chain(short::sharing(decision)).collect::<Vec<_>>().join("; ")
             }
             false => short::reasons(decision, context.policy),

@@ -24,6 +24,14 @@ pub(super) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
     words.join(", ")
 }
 
+/// A reason with all that a row has room for: of those who may launch the image, only how many.
+pub(super) fn in_full(reason: &Reason) -> String {
+    match reason {
+        Reason::Shared { with } => format!("shared with {}", counted(with.len(), "grantee")),
+        other => other.to_string(),
+    }
+}
+
 /// With how many the image is shared, where that is not a reason to keep it.
 pub(super) fn sharing(decision: &Decision) -> Option<String> {
     let is_told = decision.reasons.iter().any(|one| matches!(one, Reason::Shared { .. }));

@@ -256,14 +256,14 @@ pub(super) fn last_sentence(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> St
     };
     let images = counted(summary.images, "image");
     let mut text = match parts.is_empty() {
-        true => format!("Nothing to do: all {images} are kept{in_use}."),
+        true => format!("No image changes: all {images} are kept{in_use}."),
         false => {
             let images = thousands(summary.images);
             format!("{}; {kept} of {images} kept{in_use}.", parts.join(", "))
         }
     };
     if plan.refusal.is_some() {
-        text.push_str(" Nothing is removed: the plan is refused.");
+        text.push_str(" No image is removed: the plan is refused.");
     } else {
         text.push_str(&deletions(plan, snapshots));
     }
@@ -288,10 +288,11 @@ fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
     let gone = gone.filter(|one| one.action == SnapshotAction::Delete).count();
     let mut now = Vec::new();
     if summary.deregister > 0 {
+        let whose = if summary.deregister == 1 { "its" } else { "their" };
         let at = removals(plan).filter(|one| one.fate == SnapshotFate::DeleteLater);
         let when = at.map(|one| one.delete_after).min().map_or_else(
-            || " with their snapshots".to_owned(),
-            |at| format!(" and deletes their snapshots from {} on", date(at)),
+            || format!(" with {whose} snapshots"),
+            |at| format!(" and deletes {whose} snapshots from {} on", date(at)),
         );
         now.push(format!("deregisters {}{when}", counted(summary.deregister, "image")));
     }
@@ -307,7 +308,7 @@ fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
         None => plan.decisions.iter().filter_map(|one| one.deregister_at).min(),
     };
     let saved = saved.map(|saved| format!("; then {saved}")).unwrap_or_default();
-    let say = |at| format!(" Nothing is deleted before {}{saved}.", date(at));
+    let say = |at| format!(" Nothing of this is deleted before {}{saved}.", date(at));
     first.map(say).unwrap_or_default()
 }
 
