@@ -138,6 +138,15 @@ pub enum Note {
         /// The images and snapshots that have it, sorted.
         resources: Vec<ResourceId>,
     },
+    /// The tag that excludes a resource has ended, and has a reason beside its date.
+    KeepEnded {
+        /// The key of the tag.
+        key: String,
+        /// The value.
+        value: String,
+        /// The images and snapshots that have it, sorted.
+        resources: Vec<ResourceId>,
+    },
 }
 
 /// A rule, and how many images it decides about.
@@ -163,7 +172,9 @@ impl Note {
     /// than it seems to: that costs images or money. Otherwise it is information.
     pub fn is_warning(&self) -> bool {
         match self {
-            Self::OtherImageTypes { .. } | Self::TemplateIgnored(_) => false,
+            Self::OtherImageTypes { .. } | Self::TemplateIgnored(_) | Self::KeepEnded { .. } => {
+                false
+            }
             Self::RuleMatchesNothing { .. }
             | Self::ExceptionMatchesNothing { .. }
             | Self::KeepTagMatchesNothing { .. }
@@ -198,7 +209,7 @@ pub(super) fn of(
         notes.extend(pins::of(inventory, policy));
     }
     notes.extend(recycle_bin::of(inventory, policy, now));
-    notes.extend(tags::of(inventory, policy));
+    notes.extend(tags::of(inventory, policy, now));
     notes
 }
 

@@ -2,19 +2,27 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::Note;
-use crate::model::{Inventory, KeepTag, ResourceId, Tags};
-use crate::policy::Policy;
+use crate::model::{Inventory, KeepTag, ResourceId, TagNames, Tags};
+use crate::policy::{DEFAULT_PREFIX, Policy};
 
 /// The tags that people write: whether they are as they must be to have an effect.
-pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
+pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Vec<Note> {
     let names = &policy.tag_names;
     let mut ignored: BTreeMap<(&str, &str), Vec<ResourceId>> = BTreeMap::new();
     let mut no_dates: BTreeMap<&str, Vec<ResourceId>> = BTreeMap::new();
+    let mut over: BTreeMap<&str, Vec<ResourceId>> = BTreeMap::new();
+    // The tag of a policy without a prefix of its own.
+    let usual = TagNames::under(DEFAULT_PREFIX).keep;
+    let is_usual = |key: &str| key == usual && key != names.keep;
     // Most resources have no such tag.
     let has_one = |tags: &Tags| {
         let meant = [&names.keep, &names.retire_when_imaged];
-        tags.iter().any(|(key, _)| meant.iter().any(|name| name.eq_ignore_ascii_case(key)))
+        tags.iter().any(|(key, _)| {
+            is_usual(key) || meant.iter().any(|name| name.eq_ignore_ascii_case(key))
+        })
     };
     let images = inventory.images.iter().filter(|one| has_one(&one.tags));
     let images = images.map(|one| (ResourceId::from(&one.image_id), &one.tags));
@@ -24,8 +32,15 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
         for (key, effective) in misspelt(tags, [&names.keep, &names.retire_when_imaged]) {
             ignored.entry((key, effective)).or_default().push(resource.clone());
         }
-        if let Some(value) = tags.get(&names.keep).filter(|value| KeepTag::is_invalid_date(value)) {
+        if let Some((key, _)) = tags.iter().find(|(key, _)| is_usual(key)) {
+            ignored.entry((key, &names.keep)).or_default().push(resource.clone());
+        }
+        let Some(value) = tags.get(&names.keep) else { continue };
+        let tag = KeepTag::read(value, &policy.timezone);
+        if KeepTag::is_invalid_date(value) {
             no_dates.entry(value).or_default().push(resource.clone());
+        } else if tag.note.is_some() && tag.until.is_some_and(|until| until <= now) {
+            over.entry(value).or_default().push(resource.clone());
         }
     }
     let sorted = |mut resources: Vec<ResourceId>| {
@@ -42,7 +57,12 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
         value: value.to_owned(),
         resources: sorted(resources),
     });
-    ignored.chain(no_dates).collect()
+    let over = over.into_iter().map(|(value, resources)| Note::KeepEnded {
+        key: names.keep.clone(),
+        value: value.to_owned(),
+        resources: sorted(resources),
+    });
+    ignored.chain(no_dates).chain(over).collect()
 }
 
 /// The keys that differ from one of `effective` only in letter case, each with that one.

@@ -296,3 +296,22 @@ fn what_has_no_effect_is_a_warning_and_what_is_left_out_is_not() {
     let json = serde_json::to_value(&notes).unwrap();
     assert_eq!(json[1]["note"], "rule_matches_nothing");
 }
+
+#[test]
+fn a_tag_that_ended_or_has_another_prefix_is_noted() {
+    let list = images(&[
+        ("a", r#""image-steward:keep":"2026-01-15 made for an audit""#),
+        ("b", r#""image-steward:keep":"2026-01-15""#),
+        ("c", r#""image-steward:keep":"2099-01-15 release""#),
+    ]);
+    let rule = "[[rule]]\nname = \"r\"\nkeep = { last = 1 }\n";
+    let notes = noted(&list, "", rule).notes;
+    let [Note::KeepEnded { resources, .. }] = notes.as_slice() else { panic!("{notes:?}") };
+    assert_eq!(resources.len(), 1);
+    let notes = noted(&list, "", &format!("{rule}[tagging]\nprefix = \"acme:\"\n")).notes;
+    let [Note::TagIgnored { key, effective, resources }] = notes.as_slice() else {
+        panic!("{notes:?}")
+    };
+    assert_eq!((key.as_str(), effective.as_str()), ("image-steward:keep", "acme:keep"));
+    assert_eq!(resources.len(), 3);
+}

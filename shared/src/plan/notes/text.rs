@@ -100,7 +100,7 @@ impl fmt::Display for Note {
             ),
             Self::TagIgnored { key, effective, resources } => write!(
                 f,
-                "the tag {key} has no effect (tag keys are case-sensitive; use {effective}); on {}",
+                "the tag {key} has no effect (with this policy it is {effective}, in this letter case); on {}",
                 named(resources)
             ),
             Self::KeepDateInvalid { key, value, resources } => write!(
@@ -108,6 +108,9 @@ impl fmt::Display for Note {
                 "the tag {key} has the value `{value}`, which is not a date such as 2026-12-24, and excludes permanently; on {}",
                 named(resources)
             ),
+            Self::KeepEnded { key, value, resources } => {
+                write!(f, "the tag {key} has ended: `{value}`; on {}", named(resources))
+            }
         }
     }
 }
