@@ -12,12 +12,12 @@ use super::command_line::{Options, ShellCommand, parse};
 use super::{MigrateError, Writing};
 
 /// What is said at the top of a policy that came from there.
-pub const HEAD: &str = "From amicleaner: it takes for used what instances run, what launch configurations name that no \
-    Auto Scaling group has, and those of groups that are scaled to zero; launch templates it does not look at. Ours looks \
-    at all of that, at launch templates, fleets, Spot requests, Batch, SSM parameters and more. Theirs deletes snapshots \
-    in the same minute, ours after a week. One thing is LESS strict here: its --keep-previous counts images that are not \
-    in use, and `last` counts all of a family. So `last` is twice as high; if more images of a family are in use at once \
-    than it keeps, raise it.";
+pub const HEAD: &str = "From amicleaner: it counts as in use the images of instances, of launch configurations without \
+    an Auto Scaling group, and of groups that are scaled to zero, and does not read launch templates. image-steward reads \
+    all of these, and launch templates, fleets, Spot requests, AWS Batch, SSM parameters and more. amicleaner deletes \
+    snapshots at once, image-steward after a week. In one respect this policy is LESS strict: --keep-previous counts \
+    images that are not in use, and `last` counts all images of a family. So `last` is twice as high; raise it if more \
+    images of a family are in use at once.";
 
 /// Writes the rules of every call.
 pub fn translate(

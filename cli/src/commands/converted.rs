@@ -59,6 +59,12 @@ pub fn run(
         context.warn(format_args!("warning: {warning}"));
     }
     say(context, out, &what);
+    if inventory.is_none() && rules > 1 {
+        context.hint(
+            "the first rule that matches an image decides about it alone, which other tools do differently: with \
+             --inventory FILE this command says which rules that leaves without images",
+        );
+    }
     Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
 }
 
