@@ -9,7 +9,6 @@ mod token;
 mod words;
 
 use std::borrow::Cow;
-use std::net::Ipv4Addr;
 
 use token::{Part, SEPARATORS, Token, ends_in_date, is_date_of_three, is_year, time_of_day};
 pub(crate) use words::architecture;
@@ -286,7 +285,7 @@ fn is_fixed(tokens: &[&Token<'_>], position: usize) -> bool {
     let is_id = matches!(token.text.len(), 8 | 17)
         && token.text.bytes().all(|b| b.is_ascii_hexdigit())
         && before(1).is_some_and(|word| words::begins_aws_id(word.text));
-    let is_address = token.text.parse().is_ok_and(|address: Ipv4Addr| address.is_private());
+    let is_address = is_private_address(token.text);
     // `ip-10-0-1-12`, as EC2 names hosts.
     let is_octet = |token: &Token<'_>| token.text.parse::<u8>().is_ok();
     let is_of_host = (1..=QUAD).any(|back| {
@@ -347,6 +346,16 @@ fn ends_in_stamp(tokens: &[&Token<'_>]) -> bool {
         }
     }
     false
+}
+
+/// Whether it is an IPv4 address for private networks (RFC 1918).
+fn is_private_address(text: &str) -> bool {
+    let octets: Option<Vec<u8>> = text.split('.').map(|one| one.parse().ok()).collect();
+    match octets.as_deref() {
+        Some([10, _, _, _] | [192, 168, _, _]) => true,
+        Some([172, second, _, _]) => (16..=31).contains(second),
+        _ => false,
+    }
 }
 
 fn is_ip(word: &str) -> bool {

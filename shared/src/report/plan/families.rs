@@ -1,9 +1,10 @@
 //! The families of a plan, so many rows of each that the whole fits on a screen.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 
 use super::rows::{self, Columns, RowContext};
+use super::short::{in_numbers, to_do};
 use super::{Rows, short};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Next, Plan};
@@ -374,40 +375,4 @@ impl FamilyRows<'_> {
         }
         text
     }
-}
-
-/// What is to be done about images with an action of this kind.
-pub(super) fn to_do(kind: &str) -> String {
-    match kind {
-        "wait" => "waiting".to_owned(),
-        "expire" => "to mark as expired".to_owned(),
-        other => format!("to {other}"),
-    }
-}
-
-/// A word of the JSON as text has it.
-fn spaced(word: &str) -> String {
-    word.replace('_', " ")
-}
-
-/// How often each word is said, the most frequent first; only the words, where all are said of
-/// everything.
-pub(super) fn in_numbers<'a>(said: impl Iterator<Item = BTreeSet<&'a str>>) -> String {
-    let (mut counts, mut all) = (BTreeMap::new(), 0);
-    for words in said {
-        all += 1;
-        for word in words {
-            *counts.entry(word).or_insert(0) += 1;
-        }
-    }
-    if counts.values().all(|count| *count == all) {
-        return counts.keys().map(|word| spaced(word)).collect::<Vec<_>>().join(", ");
-    }
-    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
-    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-    let words: Vec<_> = counts
-        .iter()
-        .map(|(word, count)| format!("{} {}", thousands(count), spaced(word)))
-        .collect();
-    words.join(", ")
 }

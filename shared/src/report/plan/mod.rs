@@ -8,8 +8,9 @@ mod sums;
 
 use std::fmt::Write as _;
 
-use families::{family_text, in_numbers};
+use families::family_text;
 use rows::{Columns, RowContext};
+use short::in_numbers;
 pub use sums::{GroupSum, SortBy, SumBy, group_sums};
 
 use super::price::Price;

@@ -1,9 +1,11 @@
 //! Reasons in few words, for the rows of a plan.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::plan::reason::{Manager, Reason};
 use crate::plan::{Decision, Step};
 use crate::policy::Policy;
-use crate::text_fmt::{counted, date, excerpt, ordinal};
+use crate::text_fmt::{counted, date, excerpt, ordinal, thousands};
 
 /// The maximum number of characters of what people wrote in a tag.
 const MAX_NOTE: usize = 40;
@@ -89,4 +91,40 @@ pub(super) fn next_step(decision: &Decision, step: Step) -> String {
         }
         (other, _) => super::step_words(other).to_owned(),
     }
+}
+
+/// What is to be done about images with an action of this kind.
+pub(super) fn to_do(kind: &str) -> String {
+    match kind {
+        "wait" => "waiting".to_owned(),
+        "expire" => "to mark as expired".to_owned(),
+        other => format!("to {other}"),
+    }
+}
+
+/// A word of the JSON as text has it.
+fn spaced(word: &str) -> String {
+    word.replace('_', " ")
+}
+
+/// How often each word is said, the most frequent first; only the words, where all are said of
+/// everything.
+pub(super) fn in_numbers<'a>(said: impl Iterator<Item = BTreeSet<&'a str>>) -> String {
+    let (mut counts, mut all) = (BTreeMap::new(), 0);
+    for words in said {
+        all += 1;
+        for word in words {
+            *counts.entry(word).or_insert(0) += 1;
+        }
+    }
+    if counts.values().all(|count| *count == all) {
+        return counts.keys().map(|word| spaced(word)).collect::<Vec<_>>().join(", ");
+    }
+    let mut counts: Vec<(&str, usize)> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let words: Vec<_> = counts
+        .iter()
+        .map(|(word, count)| format!("{} {}", thousands(count), spaced(word)))
+        .collect();
+    words.join(", ")
 }

@@ -6,7 +6,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::families::{name_of, to_do};
+use super::families::name_of;
+use super::short::to_do;
 use crate::model::{ImageId, SnapshotFate};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Removal};
