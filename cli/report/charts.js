@@ -172,7 +172,7 @@ function aheadText(data) {
   if (!projection) return "";
   const same = data.gone.length > 0 && projection.gib[0] === data.total ? " It begins with the same total: snapshots of images, and those whose image is gone." : "";
   const other = projection.against_gib ? ` The dotted line is the same with ${visible(otherPolicy(projection))}.` : "";
-  const bin = data.bin_days_assumed ? " The inventory does not say for how long the Recycle Bin keeps images: the simulation assumes a year, and their snapshots stay as long." : "";
+  const bin = data.bin_days_assumed ? " The inventory does not say for how long the Recycle Bin keeps images: the simulation assumes a year." : "";
   return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: each family goes on creating images at its recent rate.${bin}${same}${other}`;
 }
 

@@ -39,7 +39,7 @@ pub fn run(
             let outlook = suggest::outlook(&inventory, &policy, now);
             let Outlook { images, in_use, matched, expired, .. } = outlook;
             let found = format!(
-                "for {matched} of {images} images ({in_use} in use); {expired} of them are expired today"
+                "for {matched} of {images} images ({in_use} in use); at most {expired} of them are expired today"
             );
             document.head.push(format!("In {}: {found}.", shown(&name_of(file))));
             what += &format!(" {found}");

@@ -43,7 +43,7 @@ pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, C
         context,
         &out,
         &format!(
-            "{} for {matched} of {images} images; {expired} of them are expired today",
+            "{} for {matched} of {images} images; at most {expired} of them are expired today",
             counted(rules, "rule")
         ),
     );

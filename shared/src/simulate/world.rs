@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 
 use crate::model::{
-    Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, RecycledImage, Snapshot,
-    SnapshotFate, SnapshotId, TagNames, Tags, for_others,
+    Image, ImageId, ImageState, Inventory, LaunchPermission, Recyclable, RecycledImage,
+    RetentionRule, Snapshot, SnapshotFate, SnapshotId, TagNames, Tags, for_others,
 };
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, plan_snapshots};
 use crate::plan::undo::{Deprecation, Undo};
@@ -62,12 +62,28 @@ enum WorldChange {
 
 type Changes = HashMap<SnapshotId, WorldChange>;
 
+/// A rule that keeps everything of this kind for as long as a rule can.
+fn longest_rule(resource: Recyclable) -> RetentionRule {
+    RetentionRule {
+        rule_id: "assumed".into(),
+        resource,
+        days: MAX_DAYS,
+        in_effect: true,
+        tags: Tags::default(),
+        except: Tags::default(),
+    }
+}
+
 impl SimulatedWorld {
     /// The account as it is in `inventory`. Images that are in the Recycle Bin already stay there:
     /// an inventory does not always say for how long. Without the Recycle Bin's images and rules in
-    /// it, the bin is empty, and keeps what is removed for as long as it can.
+    /// it, the bin is empty, and keeps all that is removed for as long as it can: so snapshots are deleted
+    /// when the policy says, as under rules that are long enough.
     pub fn new(mut inventory: Inventory) -> Self {
         inventory.recycled_images.get_or_insert_default();
+        inventory.retention_rules.get_or_insert_with(|| {
+            [Recyclable::Images, Recyclable::Snapshots].map(longest_rule).into()
+        });
         Self { inventory, recycled: Vec::new() }
     }
 
@@ -142,13 +158,9 @@ impl SimulatedWorld {
 
     fn recycle(&mut self, image: ImageId, tags: &Tags, now: Timestamp) {
         let Some(listed) = &mut self.inventory.recycled_images else { return };
-        let days = match &self.inventory.retention_rules {
-            Some(rules) => {
-                let covering = rules.iter().filter(|rule| rule.covers(Recyclable::Images, tags));
-                covering.map(|rule| rule.days).max()
-            }
-            None => Some(MAX_DAYS),
-        };
+        let rules = self.inventory.retention_rules.iter().flatten();
+        let covering = rules.filter(|rule| rule.covers(Recyclable::Images, tags));
+        let days = covering.map(|rule| rule.days).max();
         let Some(days) = days else { return };
         let leaves_at = now.checked_add(SignedDuration::from_hours(24 * i64::from(days)));
         let leaves_at = leaves_at.unwrap_or(Timestamp::MAX);

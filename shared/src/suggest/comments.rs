@@ -24,7 +24,7 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
             counted(inventory.references.len(), "reference"),
         ),
         format!(
-            "Its rules match {matched} of {}. Planned for {}, it finds {expired} of them expired. Nothing happens to an image before \
+            "Its rules match {matched} of {}. Planned for {}, it finds at most {expired} of them expired: with whom images are shared was not read. Nothing happens to an image before \
              somebody runs `image-steward apply`, or deploys the functions with MODE=apply; an image in use is \
              never touched, whatever stands here.",
             counted(*images, "image"),

@@ -77,7 +77,8 @@ impl Row {
         let size = decision.size_gib.map(u64::from);
         let mut reason = match columns.all_reasons {
             true => {
-                let all = decision.reasons.iter().map(short::in_full);
+                let in_full = |reason| short::in_full(reason, decision, context.policy);
+                let all = decision.reasons.iter().map(in_full);
                 all.chain(short::sharing(decision)).collect::<Vec<_>>().join("; ")
             }
             false => short::reasons(decision, context.policy),

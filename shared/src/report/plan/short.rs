@@ -27,8 +27,9 @@ pub(super) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
 }
 
 /// A reason with all that a row has room for: of those who may launch the image, only how many.
-pub(super) fn in_full(reason: &Reason) -> String {
+pub(super) fn in_full(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
     match reason {
+        Reason::Expired { .. } => format!("expired: {}", of(reason, decision, policy)),
         Reason::Shared { with } => format!("shared with {}", counted(with.len(), "grantee")),
         other => other.to_string(),
     }
