@@ -110,9 +110,17 @@ const DONE: [(StepKind, &str); 8] = [
 pub fn differences_text(differences: &Differences, which: Ids) -> String {
     let Differences { changed, left_for_later } = differences;
     let mut text = String::new();
-    for Difference { resource, planned, change } in changed {
+    let limit = match which {
+        Ids::All => usize::MAX,
+        Ids::First => MAX_LISTED,
+    };
+    for Difference { resource, planned, change } in changed.iter().take(limit) {
         let change = printable(&change.to_string());
         let _ = writeln!(text, "changed: {resource}: planned: {planned}; {change}");
+    }
+    let more = changed.len().saturating_sub(limit);
+    if more > 0 {
+        let _ = writeln!(text, "changed: {} more; -v lists all", thousands(more));
     }
     let left = ids(left_for_later.iter());
     list(&mut text, "not in the plan, and left for the next one", &left, which);
