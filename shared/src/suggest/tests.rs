@@ -76,7 +76,7 @@ fn families_are_found_by_name_and_keep_what_is_in_use_and_a_little_more() {
         (17, 16, 3)
     );
     for said in [
-        "it finds 2 of them expired",
+        "it finds at most 2 of them expired",
         "12 images, 2 in use",
         "one about every 3 days",
         "oldest in use is 21 days old; the one furthest back is number 7",
@@ -94,7 +94,7 @@ fn the_head_says_how_many_are_expired_and_not_that_they_are_few() {
     let (drafted, _) = policy_of(&world(series("web", 60, 1, &json!({})), &["web-2"]));
     let text = drafted.text.replace("\n# ", " ");
     assert_eq!(drafted.outlook.expired, 30, "{text}");
-    assert!(text.contains("it finds 30 of them expired"), "{text}");
+    assert!(text.contains("it finds at most 30 of them expired"), "{text}");
     assert!(!text.contains("find little"), "{text}");
 }
 
