@@ -125,7 +125,10 @@ class TestFromAnAccount:
         made = image_steward(account, "init", "--out", str(policy))
         assert made.returncode == DONE, made.stderr
         assert made.stdout == ""
-        assert "1 rule for 8 of 8 images; at most 0 of them are expired today" in made.stderr
+        assert (
+            "1 rule for 8 of 8 images; at most 0 of them are expired today"
+            in made.stderr
+        )
         assert account.mutating_calls() == []
         assert account.fleet() == before
         arguments = ("--policy", str(policy))

@@ -208,9 +208,8 @@ fn roles(
             false => Before::End,
         };
         let going = going(left, is_shortened, before);
-        let fixed =
-            left.len() - (0..left.len()).rfind(|at| is_fixed(left, *at)).map_or(0, |at| at + 1);
-        let going = going.min(fixed);
+        let mut last = left.len().saturating_sub(going)..left.len();
+        let going = last.rfind(|at| is_fixed(left, *at)).map_or(going, |at| left.len() - at - 1);
         if going == 0 {
             break;
         }
@@ -280,7 +279,10 @@ fn role_within(tokens: &[&Token<'_>], position: usize) -> (TokenRole, usize) {
 /// called so is replaced by nothing that is called otherwise.
 fn is_fixed(tokens: &[&Token<'_>], position: usize) -> bool {
     const QUAD: usize = 4;
-    let Some(token) = tokens.get(position) else { return false };
+    // A word is no number that could go.
+    let Some(token) = tokens.get(position).filter(|one| one.part != Part::Word) else {
+        return false;
+    };
     let before = |back: usize| position.checked_sub(back).and_then(|at| tokens.get(at));
     let is_id = matches!(token.text.len(), 8 | 17)
         && token.text.bytes().all(|b| b.is_ascii_hexdigit())
