@@ -102,7 +102,7 @@ pub fn print_plan(
             }
         }
         (PlanFormat::Json, comparison) => print_json(&PlanJson {
-            plan: CostedPlan::new(plan, sorted(shown(plan, &rows), sort)),
+            plan: CostedPlan::new(plan, sorted(shown(plan, &rows), sort), policy),
             marked_snapshots: shown_snapshots(snapshots, &rows),
             comparison: comparison.as_ref(),
             saved: saved.as_ref(),
@@ -111,7 +111,8 @@ pub fn print_plan(
         (PlanFormat::Jsonl, None) => {
             let price = Price::in_region(&plan.region);
             let images = sorted(shown(plan, &rows), sort).into_iter();
-            let images = images.map(|one| JsonLine::Image(CostedDecision::new(one, &price)));
+            let images =
+                images.map(|one| JsonLine::Image(CostedDecision::new(one, &price, policy)));
             let snapshots = shown_snapshots(snapshots, &rows).iter().map(JsonLine::Snapshot);
             print_json_lines(images.chain(snapshots))
         }

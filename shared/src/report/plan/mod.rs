@@ -11,6 +11,7 @@ use std::fmt::Write as _;
 use families::family_text;
 use rows::{Columns, RowContext};
 use short::in_numbers;
+pub(super) use short::reasons as short_reasons;
 pub use sums::{GroupSum, SortBy, SumBy, group_sums};
 
 use super::price::Price;

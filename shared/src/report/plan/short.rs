@@ -11,7 +11,7 @@ use crate::text_fmt::{counted, date, excerpt, ordinal, thousands};
 const MAX_NOTE: usize = 40;
 
 /// Why the image is kept or expired, in few words. Untrusted text: names are in it.
-pub(super) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
+pub(in crate::report) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
     let mut words = Vec::new();
     let mut users = decision.reasons.iter().filter(|one| matches!(one, Reason::InUse { .. }));
     if let Some(first) = users.next() {
