@@ -109,12 +109,12 @@ diff: $(DEMO) ## Say what `make deploy` would change
 destroy: $(DEMO) ## Take everything of ours out of the account; images and snapshots stay
 	@$(call DEPLOY,destroy)
 
-e2e: $(DEPLOYED) ## Deploy into a local AWS, and see it work; five minutes, and a quarter of an hour to build at first
+e2e: $(DEPLOYED) ## Deploy into a local AWS, and see it work; eight minutes, and a quarter of an hour to build at first
 	cargo build $(WORKSPACE)
 	$(MAKE) functions ARCH=$(HERE)
 	LAMBDA_DIR="$(TARGET)/lambda-$(HERE)" $(PYTEST) tests/infra tests/deployed
 
-browser: $(BROWSER) ## Open the report's page in Chromium, and use it; three minutes
+browser: $(BROWSER) ## Open the report's page in Chromium, and use it; four minutes
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: on Debian, apt install chromium" >&2; exit 1; }
 	cargo build $(WORKSPACE)
 	$(PYTEST) tests/browser
