@@ -67,7 +67,7 @@ pub async fn load(
 }
 
 impl Loaded {
-    /// Reads everything about one image, and plans anew. From a saved inventory nothing can be read.
+    /// Reads everything about one image, and plans again. From a saved inventory nothing can be read.
     pub async fn ask_all_about(&mut self, image: &ImageId, policy: &Policy, context: &Context) {
         if let Some(live) = &self.live {
             let is_asked = |other: &Image| other.image_id == *image;
@@ -77,7 +77,7 @@ impl Loaded {
         }
     }
 
-    /// Asks EC2 what refers to `images`, whatever becomes of them, and plans anew. From a saved
+    /// Asks EC2 what refers to `images`, whatever becomes of them, and plans again. From a saved
     /// inventory nothing can be asked.
     pub async fn ask_about(&mut self, images: &[ImageId], policy: &Policy, context: &Context) {
         if images.is_empty() {

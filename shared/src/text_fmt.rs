@@ -37,7 +37,7 @@ pub fn ordinal(number: u32) -> String {
 /// A word as a shell takes it: in quotes where it needs them.
 pub(crate) fn shell_word(word: &str) -> String {
     let is_plain = |character: char| {
-        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '/' | ':')
+        character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '/')
     };
     match !word.is_empty() && word.chars().all(is_plain) {
         true => word.to_owned(),

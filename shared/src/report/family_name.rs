@@ -3,7 +3,7 @@
 use crate::plan::WHOLE_RULE;
 
 /// What is between the parts of a name.
-const BETWEEN: &str = " · ";
+pub(super) const BETWEEN: &str = " · ";
 /// How the parts of a key begin. A comma before anything else belongs to the key of a tag.
 const LABELS: [&str; 5] = ["tag:", "architecture=", "platform=", "name=", "arch="];
 

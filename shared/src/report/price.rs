@@ -70,18 +70,24 @@ impl Usd {
         (self.0 * 100.0).round() / 100.0
     }
 
+    /// The amount without its currency, for a column: `6,172.80`.
+    pub(super) fn in_cents(self) -> String {
+        let cents = format!("{:.2}", self.0);
+        let (whole, cents) = cents.split_once('.').unwrap_or((&cents, "00"));
+        format!("{}.{cents}", thousands(whole))
+    }
+
     /// The amount for a sentence: whole dollars, rounded up, from ten dollars on.
     pub fn about(self) -> String {
-        if self.0 < 10.0 {
-            return self.to_string();
-        }
-        format!("USD {}", thousands(format!("{:.0}", self.0.ceil())))
+        format!("USD {}", self.short())
     }
 
     /// The same without the unit, for a column: `157`, `9.95`.
     pub fn short(self) -> String {
-        let about = self.about();
-        about.strip_prefix("USD ").map_or(about.clone(), str::to_owned)
+        if self.0 < 10.0 {
+            return self.in_cents();
+        }
+        thousands(format!("{:.0}", self.0.ceil()))
     }
 }
 
@@ -93,9 +99,7 @@ impl From<f64> for Usd {
 
 impl fmt::Display for Usd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let cents = format!("{:.2}", self.0);
-        let (whole, cents) = cents.split_once('.').unwrap_or((&cents, "00"));
-        write!(f, "USD {}.{cents}", thousands(whole))
+        write!(f, "USD {}", self.in_cents())
     }
 }
 

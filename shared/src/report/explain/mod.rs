@@ -21,7 +21,7 @@ use crate::model::{
 use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, Refusal};
 use crate::policy::{DEFAULT_PREFIX, Policy};
-use crate::text_fmt::date;
+use crate::text_fmt::{date, shell_word};
 
 /// Everything about an image that exists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -205,13 +205,8 @@ fn in_place(command: &str, image: &ImageId, region: &Region, names: &TagNames) -
     let command = format!("image-steward {command} {image} --region {region}");
     match names.prefix() {
         DEFAULT_PREFIX => command,
-        prefix => format!("{command} --prefix {}", quoted(prefix)),
+        prefix => format!("{command} --prefix {}", shell_word(prefix)),
     }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::short::{in_numbers, to_do};
 use super::{Rows, short};
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Next, Plan};
-use crate::report::family_name::family_name;
+use crate::report::family_name::{BETWEEN, family_name, family_values};
 use crate::report::style::Tone;
 use crate::text_fmt::{counted, date, printable, thousands};
 
@@ -20,6 +20,8 @@ const MAX_NAMED: usize = 12;
 /// A family of a plan, as far as it is listed.
 pub(super) struct FamilyRows<'a> {
     pub(super) name: String,
+    /// The name without its rule.
+    short_name: String,
     all: Vec<&'a Decision>,
     shown: Vec<&'a Decision>,
 }
@@ -40,7 +42,8 @@ pub(super) fn families<'a>(plan: &'a Plan, rows: &Rows) -> Vec<FamilyRows<'a>> {
             *places.entry((&decision.rule, &decision.family)).or_insert_with(|| families.len());
         if place == families.len() {
             let name = name_of(decision);
-            families.push(FamilyRows { name, all: Vec::new(), shown: Vec::new() });
+            let short_name = short_name_of(decision).unwrap_or_else(|| name.clone());
+            families.push(FamilyRows { name, short_name, all: Vec::new(), shown: Vec::new() });
         }
         let Some(family) = families.get_mut(place) else { continue };
         family.all.push(decision);
@@ -61,6 +64,12 @@ pub(super) fn name_of(decision: &Decision) -> String {
         (Some(rule), None) => format!("{} · no family", printable(rule)),
         (None, _) => "not covered".to_owned(),
     }
+}
+
+/// The same without the rule; `None` where the family has no name of its own.
+fn short_name_of(decision: &Decision) -> Option<String> {
+    let values = family_values(decision.family.as_deref()?);
+    (!values.is_empty()).then(|| printable(&values.join(BETWEEN)))
 }
 
 /// The families of the plan. `taken` lines are written above and below them.
@@ -196,7 +205,7 @@ fn write_alike(
         text.left_out += hidden;
         if !others.is_empty() {
             text.left_out += others.iter().map(|one| one.shown.len()).sum::<usize>();
-            let names = others.iter().map(|one| one.short_name().to_owned()).collect();
+            let names = others.iter().map(|one| one.short_name.clone()).collect();
             let count = families_counted(others.len());
             text.paragraph(2, &format!("{count} like this: {}", named(names)), context);
         }
@@ -223,7 +232,7 @@ fn idle_families(text: &mut FamilyText, families: &[FamilyRows<'_>], context: Ro
             (None, _) => format!("not covered: {images}, all kept: {reasons}"),
             (Some(_), [one]) => format!("{}: {images}, all kept: {reasons}", one.name),
             (Some(rule), kin) => {
-                let names = kin.iter().map(|one| one.short_name().to_owned()).collect();
+                let names = kin.iter().map(|one| one.short_name.clone()).collect();
                 let count = families_counted(kin.len());
                 let rule = printable(rule);
                 format!("{rule}: {count} in which nothing changes ({images}): {}", named(names))
@@ -277,11 +286,6 @@ struct Common {
 }
 
 impl FamilyRows<'_> {
-    /// The name without its rule.
-    fn short_name(&self) -> &str {
-        self.name.split_once(" · ").map_or(&self.name, |(_, rest)| rest)
-    }
-
     /// The GiB of the images that are expired.
     fn gib(&self) -> u64 {
         let expired = self.all.iter().filter(|one| !one.action.stays());

@@ -162,10 +162,7 @@ fn drawn(plan: &Plan, by: &SumBy, sums: &[GroupSum], title: usize) -> String {
         "USD/MONTH",
         "SAVES",
     ]);
-    let usd = |gib: u64| {
-        let text = price.of(gib).to_string();
-        text.strip_prefix("USD ").unwrap_or(&text).to_owned()
-    };
+    let usd = |gib: u64| price.of(gib).in_cents();
     for sum in sums {
         table.add_row([
             excerpt_middle(&sum.group, title),
