@@ -79,16 +79,20 @@ venv: $(TESTS) ## Make the Python environment that `make test` needs
 build: | prerequisites ## Build the functions and the command
 	cargo build $(WORKSPACE)
 
-cli: | prerequisites ## Build the command, in less time than a release takes
-	cargo build $(WORKSPACE) --profile cli --bin image-steward
-	@echo "Built $(TARGET)/cli/image-steward."
+cli: | prerequisites ## Build the command, in six minutes
+	cargo build $(WORKSPACE) --release --bin image-steward
+	@echo "Built $(TARGET)/release/image-steward."
+
+# What is distributed does not depend on where it was built: the paths of the registry and of the
+# target directory, which panics name, are replaced.
+REMAPPED = RUSTFLAGS="--remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=/cargo --remap-path-prefix=$(TARGET)=/target"
 
 # Only the functions, so that what the command needs beside (single sign-on) is not in them.
 functions: $(DEMO) ## Build the functions for deploying; ARCH=x86-64 or arm64, a quarter of an hour at first
 	@test $(ARCH) = arm64 -o $(ARCH) = x86-64 || { echo "ARCH is \`$(ARCH)\`; write ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
 	@test $(ARCH) = x86-64 || rustup target list --installed | grep -q aarch64-unknown-linux-gnu || \
 	  rustup target add aarch64-unknown-linux-gnu
-	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" cargo lambda build --release --$(ARCH) $(LOCKED) \
+	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo lambda build --profile functions --$(ARCH) $(LOCKED) \
 	  $(addprefix -p ,$(FUNCTIONS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
 
 DEPLOY = $(VENV)/bin/python infra/deploy $(1) --binaries "$(TARGET)/lambda-$(ARCH)" --steward "$(TARGET)/debug/image-steward"
