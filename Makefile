@@ -12,11 +12,12 @@ VENV := .venv
 # The dependency groups of pyproject.toml that have a file in requirements/. Each of these marks is
 # written when a group is installed, so that a command installs only the group that it needs, and again
 # only when its file has changed.
-GROUPS := deployed check test demo browser lock
+GROUPS := deployed check test demo deploy browser lock
 # The tools for `make bench-peers`. They have their own environment, so that their versions do not
 # depend on ours.
 PEERS := $(VENV)/peers/.installed
 DEMO := $(VENV)/.installed-demo
+DEPLOY := $(VENV)/.installed-deploy
 TESTS := $(VENV)/.installed-test
 CHECKS := $(VENV)/.installed-check
 DEPLOYED := $(VENV)/.installed-deployed
@@ -95,23 +96,29 @@ functions: $(DEMO) ## Build the functions for deploying; ARCH=x86-64 or arm64, a
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo lambda build --profile functions --$(ARCH) $(LOCKED) \
 	  $(addprefix -p ,$(FUNCTIONS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
 
-DEPLOY = $(VENV)/bin/python infra/deploy $(1) --binaries "$(TARGET)/lambda-$(ARCH)" --steward "$(TARGET)/debug/image-steward"
+# Ready archives, those of a release, say: then neither Rust nor a build is needed.
+ARCHIVES ?=
+# The command that validates the policy and plans with it.
+STEWARD ?= $(if $(ARCHIVES),image-steward,$(TARGET)/debug/image-steward)
 # Named here so that `make deploy STACK=x` reaches the program.
-export STACK REGION MODE POLICY PARAMETERS FUNCTION_ENV YES
+export STACK REGION MODE POLICY PARAMETERS BUCKET ARCH YES
+DEPLOYING = ARCHIVES="$(or $(ARCHIVES),$(TARGET)/archives)" STEWARD="$(STEWARD)" $(VENV)/bin/python infra/deploy.py
 
 # Mistakes that can be seen at once are told before the long build.
-deploy: $(DEMO) ## Deploy into an AWS account: STACK, REGION, MODE=plan|apply, POLICY, ARCH, PARAMETERS
-	@$(call DEPLOY,check)
-	@$(MAKE) functions build
-	@$(call DEPLOY,deploy)
+archives:
+	@$(DEPLOYING) check
+	@test -n "$(ARCHIVES)" || { $(MAKE) functions build && $(MAKE) packed; }
 
-diff: $(DEMO) ## Say what `make deploy` would change
-	@$(call DEPLOY,check)
-	@$(MAKE) functions build
-	@$(call DEPLOY,diff)
+deploy: $(DEPLOY) ## Deploy into an AWS account: BUCKET, POLICY, MODE=plan|apply, STACK, REGION, ARCH, PARAMETERS, ARCHIVES
+	@$(MAKE) archives
+	@$(DEPLOYING) deploy
 
-destroy: $(DEMO) ## Take everything of ours out of the account; images and snapshots stay
-	@$(call DEPLOY,destroy)
+diff: $(DEPLOY) ## Say what `make deploy` would change
+	@$(MAKE) archives
+	@$(DEPLOYING) diff
+
+destroy: $(DEPLOY) ## Take everything of ours out of the account; images and snapshots stay
+	@$(DEPLOYING) destroy
 
 e2e: $(DEPLOYED) ## Deploy into a local AWS, and see it work; eight minutes, and a quarter of an hour to build at first
 	cargo build $(WORKSPACE)

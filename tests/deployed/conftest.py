@@ -8,15 +8,13 @@ from pathlib import Path
 import pytest
 
 import worlds
-from local_aws import SOURCE, STACK, LocalAws
+from local_aws import STACK, LocalAws
 from process import exit_when_killed
 
 MORE = '[orphans]\ndelete_after = "1d"\n[instances]\nretire = "stop"\n'
 POLICY = worlds.policy("", MORE, last=1, tagging=worlds.TAGS)
-PARAMETERS = (
-    f"RecycleBin=off EventSource={SOURCE} Notices=on FlexibleMinutes=1"
-    " RetireInstances=stop"
-)
+# The emulator does not know Recycle Bin rules.
+PARAMETERS = "RecycleBin=off Notices=on FlexibleMinutes=1 RetireInstances=stop"
 
 
 def pytest_configure() -> None:
@@ -42,7 +40,7 @@ def aws() -> Iterator[LocalAws]:
 @pytest.fixture
 def deployed(aws: LocalAws, policy: Path) -> LocalAws:
     """The same with image-steward in apply mode: deployed once, and again if a test destroyed it."""
-    if f"{STACK}-wiring" in aws.stacks():
+    if STACK in aws.stacks():
         return aws
     done = aws.make("deploy", MODE="apply", POLICY=str(policy), PARAMETERS=PARAMETERS)
     assert done.returncode == 0, done.stdout + done.stderr

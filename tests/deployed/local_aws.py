@@ -24,6 +24,7 @@ import boto3
 from botocore.config import Config
 
 from harness import (
+    FUNCTIONS,
     REGION,
     ROOT,
     Account,
@@ -39,15 +40,17 @@ STACK = "hygiene"
 SOURCE = "local.ec2"
 """ministack takes no events of `aws.*`, as AWS would not from anybody but itself."""
 _KEYS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
-# What image-steward reads and changes; everything else is ministack's.
-_STANDIN = ("EC2", "AUTO_SCALING", "BATCH", "RBIN", "SSM")
+BUCKET = "code-eu-central-1"
+# What image-steward reads and changes; everything else is ministack's, the policy too.
+_STANDIN = ("EC2", "AUTO_SCALING", "BATCH", "RBIN")
+TEMPLATE = ROOT / "infra/image-steward.yaml"
 
 
-def release_binaries() -> Path:
-    """Where `make functions` puts the release binaries: LAMBDA_DIR."""
-    if chosen := os.environ.get("LAMBDA_DIR"):
+def archives() -> Path:
+    """Where `make dist` puts the archives of the functions: ARCHIVES."""
+    if chosen := os.environ.get("ARCHIVES"):
         return Path(chosen)
-    raise SystemExit("where are the release binaries? Run `make e2e`")
+    raise SystemExit("where are the archives of the functions? Run `make e2e`")
 
 
 class LocalAws:
@@ -69,6 +72,11 @@ class LocalAws:
         command = [sys.executable, program]
         self._process = Process(command, environment, self._home)
         wait_for(self._process, lambda: accepts(self._port))
+        place = {"LocationConstraint": REGION}
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration=place)
+        self.template = self._home / "template.yaml"
+        self.template.write_text(self.adapted(TEMPLATE.read_text()))
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +101,19 @@ class LocalAws:
             config=Config(proxies={}, retries={"total_max_attempts": 2}),
         )
 
+    def adapted(self, template: str) -> str:
+        """The template with what differs here: the source of events, and where AWS is."""
+        ours = 'STEWARD_TEMPLATE: "1"'
+        variables = self.endpoints() | {"STEWARD_EVENT_SOURCE": SOURCE}
+        more = [ours, *(f"{key}: {value}" for key, value in variables.items())]
+        for old, new, count in (
+            ("source: [aws.ec2]", f"source: [{SOURCE}]", 3),
+            (ours, f"\n{' ' * 10}".join(more), len(FUNCTIONS)),
+        ):
+            assert template.count(old) == count, old
+            template = template.replace(old, new)
+        return template
+
     def stacks(self) -> dict[str, str]:
         """The status of every stack that is there."""
         found = self.client("cloudformation").describe_stacks()["Stacks"]
@@ -110,9 +131,8 @@ class LocalAws:
     def make(self, target: str, **settings: str) -> subprocess.CompletedProcess[str]:
         """Run `make` as a person does, with credentials for here."""
         words = [f"{key}={value}" for key, value in settings.items()]
-        arch = architecture().replace("_", "-")
         return subprocess.run(
-            ["make", "--no-print-directory", target, f"ARCH={arch}", *words],
+            ["make", "--no-print-directory", target, *words],
             cwd=ROOT,
             env=self._environment(),
             capture_output=True,
@@ -122,7 +142,6 @@ class LocalAws:
         )
 
     def _environment(self) -> dict[str, str]:
-        function_env = " ".join(f"{k}={v}" for k, v in self.endpoints().items())
         return (
             clean_environment()
             | _KEYS
@@ -133,21 +152,23 @@ class LocalAws:
                 "AWS_EC2_METADATA_DISABLED": "true",
                 "AWS_REGION": REGION,
                 "STACK": STACK,
-                "FUNCTION_ENV": function_env,
+                "BUCKET": BUCKET,
+                "ARCH": architecture(),
+                "ARCHIVES": str(archives()),
+                "STEWARD": str(binary("image-steward")),
+                "TEMPLATE": str(self.template),
                 "YES": "1",
             }
         )
 
     def deploy(
-        self, command: str = "deploy", binaries: Path | None = None, **settings: str
+        self, command: str = "deploy", **settings: str
     ) -> subprocess.CompletedProcess[str]:
         """Run the program behind `make deploy`, `make diff` and `make destroy`."""
         environment = self._environment() | settings
         environment = {key: value for key, value in environment.items() if value}
-        binaries = binaries or release_binaries()
-        words = ["--binaries", binaries, "--steward", binary("image-steward")]
         return subprocess.run(
-            [sys.executable, ROOT / "infra/deploy", command, *map(str, words)],
+            [sys.executable, ROOT / "infra/deploy.py", command],
             env=environment,
             capture_output=True,
             text=True,
