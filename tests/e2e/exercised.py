@@ -134,10 +134,14 @@ class Exercised:
 
 def allowed(role: str) -> set[str]:
     """Every action that the role allows, whatever the template's parameters say."""
-    text = Path(ROOT, "infra/foundation.yaml").read_text()
+    text = Path(ROOT, "infra/image-steward.yaml").read_text()
     resources = yaml.load(text, Template)["Resources"]
+    policies = resources[role]["Properties"]["Policies"]
+    for one in resources.values():
+        if one["Type"] == "AWS::IAM::Policy" and role in one["Properties"]["Roles"]:
+            policies.append(one["Properties"])
     found: set[str] = set()
-    for policy in resources[role]["Properties"]["Policies"]:
+    for policy in policies:
         for one in policy["PolicyDocument"]["Statement"]:
             # `!If [condition, statement, AWS::NoValue]`
             statement = one[1] if isinstance(one, list) else one
