@@ -146,7 +146,7 @@ mod tests {
 
     /// With a policy in a variable.
     fn with(vars: &[(&str, &str)]) -> Result<Settings, String> {
-        settings(&[vars, &[("STEWARD_POLICY", "env:P"), ("P", "version = 1")]].concat())
+        settings(&[vars, &[("STEWARD_POLICY", "env:P"), ("P", "version = 1")][..]].concat())
     }
 
     fn policy(place: &str) -> Result<PolicySource, String> {
@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn there_is_no_default_policy() {
-        for unset in [settings(&[]), policy("")] {
+        for unset in [settings(&[]).map(|settings| settings.policy), policy("")] {
             let error = unset.unwrap_err();
             assert!(error.starts_with("STEWARD_POLICY is not set; write file:PATH"), "{error}");
         }
