@@ -12,14 +12,6 @@ use super::error::bad_answer;
 
 const CALL: ApiCall = ApiCall::GetParameters;
 
-/// What one response tells about a parameter.
-enum Found<'a> {
-    /// It exists.
-    Parameter(&'a Parameter),
-    /// There is none of this name.
-    Absent,
-}
-
 impl Aws {
     /// The values of the parameters `names`, in this order, all read by one call and from the same
     /// version. They are not decrypted. A name may have neither a version nor a label, and Systems
@@ -51,8 +43,8 @@ fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<Strin
     let mut absent = Vec::new();
     for name in names {
         match found.get(name.as_str()) {
-            Some(Found::Parameter(parameter)) => parameters.push((name, *parameter)),
-            Some(Found::Absent) => absent.push(name),
+            Some(Some(parameter)) => parameters.push((name, *parameter)),
+            Some(None) => absent.push(name),
             None => {
                 let message = format!("the response says nothing about parameter {name}");
                 return Err(bad_answer(CALL, message));
@@ -94,14 +86,15 @@ fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<Strin
     Ok(values)
 }
 
-/// The response by name: every one was asked for, and none comes twice.
+/// The response by name, `None` for a parameter that does not exist: every one was asked for, and none
+/// comes twice.
 fn by_name<'a>(
     names: &[String],
     answer: &'a GetParametersOutput,
-) -> Result<BTreeMap<&'a str, Found<'a>>, CloudError> {
+) -> Result<BTreeMap<&'a str, Option<&'a Parameter>>, CloudError> {
     let mut found = BTreeMap::new();
-    let parameters = answer.parameters().iter().map(|one| (one.name(), Found::Parameter(one)));
-    let absent = answer.invalid_parameters().iter().map(|one| (Some(one.as_str()), Found::Absent));
+    let parameters = answer.parameters().iter().map(|one| (one.name(), Some(one)));
+    let absent = answer.invalid_parameters().iter().map(|one| (Some(one.as_str()), None));
     for (name, one) in parameters.chain(absent) {
         let Some(name) = name else {
             return Err(bad_answer(CALL, "a parameter came without a name".to_owned()));

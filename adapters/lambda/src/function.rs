@@ -61,7 +61,7 @@ pub enum FunctionError {
         message: std::io::Error,
     },
     /// The parameters with the policy cannot be read.
-    #[error("reading the policy: {0}")]
+    #[error("reading the policy that STEWARD_POLICY names: {0}")]
     PolicyParameters(CloudError),
     /// The policy is not valid.
     #[error("the policy is not valid:\n{0}")]

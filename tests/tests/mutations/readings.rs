@@ -57,9 +57,9 @@ pub const READINGS: &[PortReading] = &[
         name: "policy_parameters",
         read: |aws| {
             Box::pin(async {
-                let parts = aws.policy_parameters(&["/policy/1", "/policy/2"].map(str::to_owned));
+                let names = ["/policy/1", "/policy/2"].map(str::to_owned);
                 // Nothing else: a policy is read whole and in order, or not at all.
-                let found = parts.await?.join("\n");
+                let found = aws.policy_parameters(&names).await?.join("\n");
                 Ok(Finding { keeps: [found.clone()].into(), frees: [found].into() })
             })
         },
