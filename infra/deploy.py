@@ -30,11 +30,8 @@ PARAMETERS = re.findall(r"^  (\w+):$", TEMPLATE.partition("\nRules:")[0], re.MUL
 FUNCTIONS = ("prune-images", "reap-snapshots", "retire-instance", "tag-image")
 # Of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 MACHINES = {62: "x86_64", 183: "arm64"}
-FAILED_AT_FIRST = ("ROLLBACK_COMPLETE", "CREATE_FAILED")
-REMEDIES = {
-    "Unrecognized resource types": ": choose a Region that has EventBridge Scheduler",
-    "ROLLBACK_COMPLETE": ": `make deploy` deletes what a failed first attempt has left",
-}
+OURS = ("NamePrefix", "CodePrefix", "Architecture")
+UNKNOWN = "Unrecognized resource types"
 said = os.environ.get
 
 
@@ -107,9 +104,9 @@ class Stack:
         return failed[-1] if failed else "its events do not say why"
 
 
-def bucket_for(stack: Stack) -> str:
+def bucket_for(stack: Stack, values: dict[str, str]) -> str:
     """The bucket for the archives: it exists, in this Region."""
-    name = said("BUCKET") or stack.present().get("CodeBucket", "")
+    name = said("BUCKET") or values.get("CodeBucket", "")
     make = f"`aws s3 mb s3://{name or 'NAME'} --region {stack.region}` makes one"
     if not name:
         raise Stop(f"which S3 bucket is for the functions' code? BUCKET=NAME; {make}")
@@ -200,13 +197,15 @@ def checked_prefix(stack: Stack, values: dict[str, str], is_check: bool) -> str:
 def command_for(stack: Stack, directory: str, is_check: bool) -> list[str]:
     """`aws cloudformation deploy`, with all that is not said as it is deployed."""
     words = [word.partition("=") for word in shlex.split(said("PARAMETERS", ""))]
-    if wrong := [key for key, equals, _ in words if not equals]:
-        raise Stop(f'PARAMETERS: `{wrong[0]}` is no KEY=VALUE; write "KEY=VALUE …"')
+    for key, equals, _ in words:
+        if not equals or key not in PARAMETERS or key in OURS:
+            known = ", ".join(one for one in PARAMETERS if one not in OURS)
+            raise Stop(f"PARAMETERS: `{key}` is none of {known}, each as KEY=VALUE")
     given = {key: value for key, _, value in words}
     present = stack.present()
     values = {"Mode": "plan"} | present | given
     values["Mode"] = said("MODE") or values["Mode"]
-    bucket, prefix = bucket_for(stack), checked_prefix(stack, values, is_check)
+    bucket, prefix = bucket_for(stack, values), checked_prefix(stack, values, is_check)
     arch = (said("ARCH") or "arm64").replace("-", "_")
     code = {} if is_check else archives(arch)
     digest = hashlib.sha256(b"".join(code.values())).hexdigest()
@@ -215,7 +214,7 @@ def command_for(stack: Stack, directory: str, is_check: bool) -> list[str]:
         stack.s3.put_object(Bucket=bucket, Key=key + name, Body=code[name])
     values |= {"NamePrefix": stack.name, "CodeBucket": bucket, "CodePrefix": key}
     values |= {"CodeBucketPerRegion": "off", "Architecture": arch}
-    pairs = [f"{one}={values[one]}" for one in values if one in (*PARAMETERS, *given)]
+    pairs = [f"{key}={value}" for key, value in values.items() if key in PARAMETERS]
     file, template = (Path(directory, name) for name in ("values.json", "stack.yaml"))
     file.write_text(json.dumps(pairs))
     template.write_text(TEMPLATE.replace("image-steward:", prefix))
@@ -288,8 +287,10 @@ def main(task: str) -> None:
     stack = Stack()
     if task == "destroy":
         return destroy(stack)
-    if task != "diff" and stack.found().get("StackStatus") in FAILED_AT_FIRST:
-        print("Deleting what a first attempt that failed has left.", flush=True)
+    if stack.found().get("StackStatus") in ("ROLLBACK_COMPLETE", "CREATE_FAILED"):
+        if task == "diff":
+            raise Stop("the first attempt failed; `make deploy` deletes what it left")
+        print("Deleting what the first attempt, which failed, has left.", flush=True)
         stack.delete()
     with tempfile.TemporaryDirectory() as directory:
         command = command_for(stack, directory, task == "check")
@@ -303,7 +304,7 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except (Stop, ClientError, BotoCoreError, OSError, ValueError) as error:
-        remedy = next((REMEDIES[key] for key in REMEDIES if key in str(error)), "")
-        sys.exit(f"deploy: {error}{remedy}")
+        remedy = ": this Region lacks a service; choose another Region"
+        sys.exit(f"deploy: {error}{remedy if UNKNOWN in str(error) else ''}")
     except KeyboardInterrupt:
         sys.exit("deploy: interrupted; run it again to go on")

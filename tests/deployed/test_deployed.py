@@ -91,7 +91,6 @@ def test_the_schedule_sweeps(deployed: LocalAws, policy: Any) -> None:
     parameters = "PruneSchedule='rate(1 minute)'"
     done = deployed.deploy(POLICY=str(policy), PARAMETERS=parameters)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "~ AWS::Scheduler::Schedule Prune" in done.stdout
     eventually(lambda: image(deployed, 3) is None, 150, "the schedule did not sweep")
     assert image(deployed, 1)["tags"] == {}, "it is in use"
     assert image(deployed, 2)["deprecation_time"] is not None

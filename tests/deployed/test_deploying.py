@@ -149,9 +149,10 @@ def test_mistakes_are_one_line_with_the_remedy(
             ["no SSM parameter", "/absent/1", "/absent/2"],
         ),
         (good | {"MODE": "yes"}, ["Mode"]),
-        (good | {"PARAMETERS": "LogDays"}, ["`LogDays` is no KEY=VALUE"]),
+        (good | {"PARAMETERS": "LogDays"}, ["each as KEY=VALUE"]),
         (good | {"PARAMETERS": "LogDays='3"}, ["No closing quotation"]),
-        (good | {"PARAMETERS": "LogDay=3"}, ["LogDay"]),
+        (good | {"PARAMETERS": "LogDay=3"}, ["`LogDay` is none of", "LogDays"]),
+        (good | {"PARAMETERS": "CodePrefix=x"}, ["`CodePrefix` is none of"]),
         (good | {"PARAMETERS": "LogDays=2"}, ["LogDays"]),
         (good | {"PARAMETERS": "PruneSchedule=daily"}, ["PruneSchedule"]),
         (good | {"STEWARD": "/absent"}, ["image-steward is not installed", "STEWARD="]),
@@ -357,13 +358,11 @@ def test_another_version_of_the_template_is_refused(
     assert "error" in swept(deployed)
     for command in ("deploy", "diff", "check", "destroy"):
         refuses(deployed.deploy(command), "version 2 of the template", "newer release")
-    # The newer program takes the older template back.
-    done = deployed.deploy(POLICY=str(policy), TEMPLATE=str(newer))
-    assert done.returncode == 0
-    cloudformation = deployed.client("cloudformation")
+    s3, cloudformation = deployed.client("s3"), deployed.client("cloudformation")
+    s3.put_object(Bucket=BUCKET, Key="old.yaml", Body=deployed.template.read_bytes())
     cloudformation.update_stack(
         StackName=STACK,
-        TemplateBody=deployed.template.read_text(),
+        TemplateURL=f"https://s3.{REGION}.amazonaws.com/{BUCKET}/old.yaml",
         Capabilities=["CAPABILITY_IAM"],
         Parameters=[
             {"ParameterKey": key, "UsePreviousValue": True}
@@ -472,20 +471,27 @@ def test_the_roles_know_the_prefix_of_the_policy(aws: LocalAws, tmp_path: Path) 
 def test_a_first_attempt_that_failed_is_cleared_away(
     aws: LocalAws, policy: Path
 ) -> None:
-    """A queue of the same name is in the way: CloudFormation takes everything back."""
+    """A bus of the same name is in the way: CloudFormation takes everything back."""
     other = {"STACK": "other", "POLICY": str(policy)}
     other["PARAMETERS"] = "RecycleBin=off RetireInstances=stop"
-    sqs = aws.client("sqs")
-    queue = sqs.create_queue(QueueName="other-dead-letters")["QueueUrl"]
-    refuses(aws.deploy(**other), "DeadLetters: ", "already exist")
+    aws.client("events").create_event_bus(Name="other")
+    refuses(aws.deploy(**other), "Bus: ", "already exists")
     assert aws.stacks()["other"] == "ROLLBACK_COMPLETE"
-    refuses(aws.deploy("diff", **other), "ROLLBACK_COMPLETE", "`make deploy` deletes")
-    sqs.delete_queue(QueueUrl=queue)
+    refuses(aws.deploy("diff", **other), "the first attempt failed; `make deploy`")
+    aws.client("events").delete_event_bus(Name="other")
     done = aws.deploy(**other)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Deleting what a first attempt that failed has left." in done.stdout
+    assert "Deleting what the first attempt, which failed, has left." in done.stdout
     assert aws.deploy("destroy", **other).returncode == 0
     assert "other" not in aws.stacks()
+
+
+def test_a_region_without_a_service_is_named(aws: LocalAws, policy: Path) -> None:
+    """The emulator does not know Recycle Bin rules, as a Region may not know schedules."""
+    new = {"STACK": "far", "POLICY": str(policy), "PARAMETERS": "RetireInstances=stop"}
+    words = ["Unrecognized resource types: [AWS::Rbin::Rule]", "choose another Region"]
+    refuses(aws.deploy(**new), *words)
+    assert "far" not in aws.stacks()
 
 
 def test_make_runs_it_with_ready_archives(aws: LocalAws, policy: Path) -> None:
