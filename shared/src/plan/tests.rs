@@ -16,7 +16,7 @@ fn world(images: u32) -> Inventory {
     });
     let images: Vec<_> = images.collect();
     let text = format!(
-        r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"{}","images":[{}],
+        r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"{}","images":[{}],
             "references":[{{"image_id":"ami-elsewhere","kind":"instance","arn":"i-1"}}]}}"#,
         now(),
         images.join(",")
@@ -161,7 +161,7 @@ fn snapshots_of_other_services_are_left_to_them() {
     );
     let mut world = world(2);
     world.snapshots = serde_json::from_str(
-        r#"[{"snapshot_id":"snap-2","tags":{"dlm:managed":"true","image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-01T00:00:00Z"}}]"#,
+        r#"[{"snapshot_id":"snap-2","tags":{"dlm:managed":"true","image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-01T00:00:00Z marked 2025-12-25T00:00:00Z"}}]"#,
     )
     .unwrap();
     let found = plan(&world, &policy, now());
@@ -181,7 +181,7 @@ fn a_copy_with_all_tags_of_a_snapshot_stays() {
     world.snapshots = serde_json::from_str(
         r#"[{"snapshot_id":"snap-2","started_at":"2026-01-01T00:00:00Z","volume_id":"vol-ffffffff",
             "description":"Created by CreateImage(i-1) for ami-gone",
-            "tags":{"image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-02T00:00:00Z"}}]"#,
+            "tags":{"image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-09T00:00:00Z marked 2026-01-02T00:00:00Z"}}]"#,
     )
     .unwrap();
     let orphans = format!("{AT_ONCE}[orphans]\ndelete_after = \"1d\"\n");
@@ -204,7 +204,7 @@ fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
     world.images[0].tags =
         [("image-steward:expired-at", "2026-11-01T00:00:00Z")].into_iter().collect();
     world.snapshots = serde_json::from_str(
-        r#"[{"snapshot_id":"snap-2","tags":{"image-steward:delete-after":"2026-11-01T00:00:00Z"}}]"#,
+        r#"[{"snapshot_id":"snap-2","tags":{"image-steward:delete-after":"2026-11-01T00:00:00Z marked 2026-10-25T00:00:00Z"}}]"#,
     )
     .unwrap();
     let found = plan(&world, &policy, now());

@@ -31,7 +31,7 @@ fn world(images: [(i64, &str, &str); 4]) -> Inventory {
     });
     let images: Vec<_> = images.collect();
     let text = format!(
-        r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"{NOW}","images":[{}],
+        r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"{NOW}","images":[{}],
             "references":[{{"image_id":"ami-9","kind":"instance","arn":"i-1"}}]}}"#,
         images.join(",")
     );
@@ -184,7 +184,7 @@ fn snapshots() -> Inventory {
         format!(
             r#"{{"snapshot_id":"snap-{n}","volume_id":"vol-1","locked":false,"shared_with":[],"started_at":"2026-01-01T00:00:00Z",
                 "description":"Created by CreateImage(i-1) for ami-{n}","tags":{{"image-steward:image":"ami-{n}",
-                "image-steward:delete-after":"{due}"{more}}}}}"#
+                "image-steward:delete-after":"{due} marked 2026-11-01T00:00:00Z"{more}}}}}"#
         )
     };
     let all =
