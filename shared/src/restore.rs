@@ -110,9 +110,9 @@ impl fmt::Display for RestoreProblem {
             }
             Self::StateTagUnreadable { image, key, value } => write!(
                 f,
-                "stays as it is, because this version does not understand its tag {key}={value}: restore it with the \
+                "left unchanged, because this version does not understand its tag {key}={value}: restore it with the \
                  version that wrote the tag, or remove the tag (aws ec2 delete-tags --resources {image} --tags Key={key}) \
-                 and what it says is lost"
+                 (then what it says is lost)"
             ),
             Self::Failed(failure) => f.write_str(&failure.message),
         }

@@ -100,6 +100,7 @@ def make() -> dict[str, Any]:
         situation(world)
     rules = ("images", "snapshots")
     return {
+        "format": 1,
         "account": ACCOUNT,
         "region": REGION,
         "taken_at": NOW,

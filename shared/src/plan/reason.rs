@@ -60,13 +60,13 @@ pub enum Reason {
         value: Arc<str>,
     },
     /// A tag under the prefix of the state tags is not known: another version may have written it. It
-    /// is left as it is.
+    /// is left unchanged.
     StateTagUnknown {
         /// The key.
         key: Arc<str>,
     },
-    /// The value of a state tag has no known form: another version may have written it. It is left as
-    /// it is.
+    /// The value of a state tag has no known form: another version may have written it. It is left
+    /// unchanged.
     StateTagUnreadable {
         /// The key.
         key: Arc<str>,
@@ -292,7 +292,7 @@ pub(super) struct UnknownTag<'a>(pub(super) &'a str);
 
 impl fmt::Display for UnknownTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tag {} is not known to this version: left as it is", self.0)
+        write!(f, "tag {} is not known to this version: left unchanged", self.0)
     }
 }
 
@@ -302,7 +302,7 @@ pub(super) struct UnreadableTag<'a>(pub(super) &'a str, pub(super) &'a str);
 impl fmt::Display for UnreadableTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(key, value) = self;
-        write!(f, "tag {key}={value} is not understood by this version: left as it is")
+        write!(f, "tag {key}={value} is not understood by this version: left unchanged")
     }
 }
 

@@ -100,14 +100,14 @@ impl fmt::Display for Note {
             ),
             Self::StateTagUnknown { key, resources } => write!(
                 f,
-                "the tag {key} is not known to this version, and what has it is left as it is; update image-steward, or \
-                 remove the tag; on {}",
+                "the tag {key} is not known to this version, so that what has it is left unchanged: update image-steward, \
+                 or remove the tag; on {}",
                 named(resources)
             ),
             Self::StateTagUnreadable { key, resources } => write!(
                 f,
-                "the value of the tag {key} is not understood by this version, and what has it is left as it is; update \
-                 image-steward, or remove the tag; on {}",
+                "the value of the tag {key} is not understood by this version, so that what has it is left unchanged: \
+                 update image-steward, or remove the tag; on {}",
                 named(resources)
             ),
             Self::TagIgnored { key, effective, resources } => write!(
