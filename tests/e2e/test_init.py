@@ -489,7 +489,12 @@ def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> N
         }
         for number, name in enumerate(names, 1)
     ]
-    taken = {"format": 1, "account": ACCOUNT, "region": "eu-central-1", "taken_at": AT[1]}
+    taken = {
+        "format": 1,
+        "account": ACCOUNT,
+        "region": "eu-central-1",
+        "taken_at": AT[1],
+    }
     used = [{"image_id": ami(1), "kind": "instance", "arn": "i-1"}]
     saved.write_text(json.dumps(taken | {"images": images, "references": used}))
     policy = tmp_path / "policy.toml"

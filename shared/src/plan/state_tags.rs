@@ -192,3 +192,52 @@ impl<'a> WrittenDeprecation<'a> {
         (!writings.is_empty()).then_some(Self { before, writings })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: &str = "2026-11-01T12:00:00Z";
+
+    #[test]
+    fn only_the_documented_forms_of_a_deprecation_are_read() {
+        let read = |text: &str| {
+            let found = WrittenDeprecation::read(text)?;
+            Some((found.before, found.writings.len()))
+        };
+        let at = Deprecation::At(AT.parse().unwrap());
+        let none = Deprecation::None;
+        assert_eq!(read(&format!("none deprecated {AT}")), Some((none, 1)));
+        assert_eq!(read(&format!("{AT} disabled {AT}")), Some((at, 1)));
+        assert_eq!(read(&format!("none disabled {AT} deprecated {AT}")), Some((none, 2)));
+        for text in [
+            "",
+            "none",
+            AT,
+            "none deprecated",
+            "none deprecated soon",
+            "none deprecated 2026-11-01",
+            &format!("none retired {AT}"),
+            &format!("none deprecated {AT} "),
+            &format!("none  deprecated {AT}"),
+            &format!("none deprecated {AT} disabled"),
+            &format!("none deprecated {AT} held {AT}"),
+            &format!("none deprecated {AT} disabled {AT} disabled {AT}"),
+            &format!("soon deprecated {AT}"),
+            &format!("2 none deprecated {AT}"),
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_documented_forms_of_launch_permissions_are_read() {
+        let unit = "arn:aws:organizations::123456789012:ou/o-1/ou-1-1";
+        for text in ["none", "all", "111122223333 222233334444 all", unit] {
+            assert!(read_permissions(text).is_some(), "{text}");
+        }
+        for text in ["", "none 111122223333", "111122223333 ", "2 all", "somebody", "1111-2222"] {
+            assert!(read_permissions(text).is_none(), "{text}");
+        }
+    }
+}

@@ -216,6 +216,24 @@ fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
 }
 
 #[test]
+fn a_state_tag_that_is_not_understood_by_now_stops_a_step() {
+    let policy = policy(AT_ONCE);
+    let world = world(20);
+    let found = plan(&world, &policy, now());
+    let mut goes = found.decisions.iter().filter(|one| one.action.kind() == "deregister");
+    let goes = goes.next().unwrap();
+    let checked = |tags: &[(&str, &str)]| {
+        let image = world.images.iter().find(|one| one.image_id == goes.image_id).unwrap();
+        let image = Image { tags: tags.iter().copied().collect(), ..image.clone() };
+        let kept = recheck(goes, &image, &world.account, &[], &policy, now());
+        kept.iter().map(Reason::kind).collect::<Vec<_>>()
+    };
+    assert_eq!(checked(&[]), [""; 0]);
+    assert_eq!(checked(&[("image-steward:held-by", "a scan")]), ["state_tag_unknown"]);
+    assert_eq!(checked(&[("image-steward:expired-at", "2")]), ["state_tag_unreadable"]);
+}
+
+#[test]
 fn a_plan_is_read_back_from_its_json() {
     let found = plan(&world(6), &policy(AT_ONCE), now());
     let text = serde_json::to_string(&found).unwrap();

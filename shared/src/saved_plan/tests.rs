@@ -68,6 +68,34 @@ fn actions(plan: &FreshPlan) -> Vec<String> {
 }
 
 #[test]
+fn another_format_and_a_field_that_is_not_known_are_refused() {
+    let (saved, _) = saved(&ages([1, 2, 3, 4]), RULE, SignedDuration::ZERO);
+    let text = serde_json::to_string(&saved).unwrap();
+    assert_eq!(SavedPlan::from_json(&text).unwrap(), saved);
+    let error = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        SavedPlan::from_json(&text.replacen(from, to, 1)).unwrap_err().to_string()
+    };
+    let reads = "this program reads a saved plan of format 1";
+    let again = "plan again with this program (`image-steward plan --out FILE`)";
+    let format = r#"{"format":1,"#;
+    for (number, update) in [(2, "update image-steward, or "), (0, "")] {
+        let to = format!(r#"{{"later":1,"format":{number},"#);
+        let expected = format!("format {number} is not known: {reads}; {update}{again}");
+        assert_eq!(error(format, &to), expected);
+    }
+    assert_eq!(error(format, "{"), format!("`format` is missing: {reads}; {again}"));
+    for (from, to, path) in [
+        (format, r#"{"format":1,"later":1,"#, "unknown field `later`"),
+        (r#""summary":{"#, r#""summary":{"later":1,"#, "plan.summary.later: "),
+        (r#"{"image_id":"#, r#"{"later":1,"image_id":"#, "plan.decisions[0].later: "),
+        (r#"{"reason":"#, r#"{"later":1,"reason":"#, "plan.decisions[0].reasons[0].later: "),
+    ] {
+        assert!(error(from, to).contains(path), "{}", error(from, to));
+    }
+}
+
+#[test]
 fn it_is_applied_only_under_the_policy_that_the_operator_names() {
     let (saved, _) = saved(&ages([1, 2, 3, 4]), RULE, SignedDuration::ZERO);
     let digest = |text: &str| Policy::parse_with_digest(text, "p").unwrap().1;

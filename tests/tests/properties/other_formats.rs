@@ -15,13 +15,13 @@ use super::{cases, inventory};
 
 /// How a value differs from one that this program writes.
 #[derive(Debug, Clone)]
-enum Mutation {
+enum OtherForm {
     Before(String),
     After(String),
     Instead(String),
 }
 
-impl Mutation {
+impl OtherForm {
     fn of(&self, value: &str) -> String {
         match self {
             Self::Before(text) => format!("{text}{value}"),
@@ -32,7 +32,7 @@ impl Mutation {
 }
 
 /// A format number, or any other text.
-fn a_mutation() -> impl Strategy<Value = Mutation> {
+fn another_form() -> impl Strategy<Value = OtherForm> {
     let before = [
         "2 ",
         "v2 ",
@@ -48,12 +48,12 @@ fn a_mutation() -> impl Strategy<Value = Mutation> {
     ];
     let after = [" 2", " v2", " held", ";held", "}", "[UTC]", " ", " disabled", " marked", "/"];
     prop_oneof![
-        prop::sample::select(before.to_vec()).prop_map(|text| Mutation::Before(text.to_owned())),
-        "[a-z0-9=:.-]{0,6} ".prop_map(Mutation::Before),
-        prop::sample::select(after.to_vec()).prop_map(|text| Mutation::After(text.to_owned())),
-        " [a-z]{1,6}".prop_map(Mutation::After),
+        prop::sample::select(before.to_vec()).prop_map(|text| OtherForm::Before(text.to_owned())),
+        "[a-z0-9=:.-]{0,6} ".prop_map(OtherForm::Before),
+        prop::sample::select(after.to_vec()).prop_map(|text| OtherForm::After(text.to_owned())),
+        " [a-z]{1,6}".prop_map(OtherForm::After),
         prop_oneof![Just(""), Just("2"), Just("none"), Just("ami-"), Just("now")]
-            .prop_map(|text| Mutation::Instead(text.to_owned())),
+            .prop_map(|text| OtherForm::Instead(text.to_owned())),
     ]
 }
 
@@ -127,7 +127,7 @@ proptest! {
         fleet in a_fleet(),
         mut rules in some_rules(),
         key in a_key(),
-        mutation in a_mutation(),
+        form in another_form(),
     ) {
         rules.lift_caps();
         let (policy, names) = (rules.policy(), TagNames::under(DEFAULT_PREFIX));
@@ -136,7 +136,7 @@ proptest! {
         let world = inventory(&Fake::new(&fleet));
         for at in 0..world.images.len() {
             let image = world.images[at].image_id.clone();
-            let value = mutation.of(&value_of(key, image.as_str()));
+            let value = form.of(&value_of(key, image.as_str()));
             let mut other = world.clone();
             other.images[at].tags = world.images[at].tags.without(std::slice::from_ref(&full));
             let (without, _) = image_step(&other, &policy, &image);
@@ -150,7 +150,7 @@ proptest! {
         }
         for at in 0..world.snapshots.len() {
             let snapshot = world.snapshots[at].snapshot_id.clone();
-            let value = mutation.of(&value_of(key, snapshot.as_str()));
+            let value = form.of(&value_of(key, snapshot.as_str()));
             let mut other = world.clone();
             other.snapshots[at].tags = world.snapshots[at].tags.without(std::slice::from_ref(&full));
             let (without, _) = snapshot_step(&other, &policy, &snapshot);
