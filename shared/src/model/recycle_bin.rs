@@ -58,7 +58,7 @@ impl RetentionRule {
 
 /// An image in the Recycle Bin, as far as the provider shows it there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an object with `image_id`")]
 pub struct RecycledImage {
     /// Its id.
     pub image_id: ImageId,
