@@ -10,8 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::protect::opt_out;
-use super::reason::UnknownTag;
-use super::state_tags::unknown_keys;
+use super::state_tags::{UnknownTag, unknown_keys};
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Instance, InstanceId, InstanceProtection, InstanceState,
     Snapshot, SnapshotId,

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::period::Period;
-use super::state_tags::NotUnderstood;
+use super::state_tags::{NotUnderstood, UnknownTag, UnreadableTag};
 use crate::model::{
     AccountId, ImageState, LaunchPermission, ReferenceKind, ResourceText, is_false,
     join_permissions,
@@ -284,25 +284,6 @@ impl From<NotUnderstood> for Reason {
             NotUnderstood::Key(key) => Self::StateTagUnknown { key },
             NotUnderstood::Value(key, value) => Self::StateTagUnreadable { key, value },
         }
-    }
-}
-
-/// A tag whose key is not known, in words.
-pub(super) struct UnknownTag<'a>(pub(super) &'a str);
-
-impl fmt::Display for UnknownTag<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tag {} is not known to this version: left unchanged", self.0)
-    }
-}
-
-/// A tag whose value is not understood, in words.
-pub(super) struct UnreadableTag<'a>(pub(super) &'a str, pub(super) &'a str);
-
-impl fmt::Display for UnreadableTag<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(key, value) = self;
-        write!(f, "tag {key}={value} is not understood by this version: left unchanged")
     }
 }
 

@@ -4,11 +4,12 @@
 //! another form, and a key under the prefix that is not known, may be the state that a newer version
 //! keeps, and that forbids what this version would do. So whatever has one stays as it is.
 
+use std::fmt;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
-use super::undo::Deprecation;
 use crate::model::{
     DeletionMark, Image, ImageId, LaunchPermission, Snapshot, TagNames, Tags, exact_time,
 };
@@ -28,6 +29,25 @@ pub(crate) enum NotUnderstood {
     Key(Arc<str>),
     /// It is a state tag, and its value has none of the known forms.
     Value(Arc<str>, Arc<str>),
+}
+
+/// A tag whose key is not known, in words.
+pub(super) struct UnknownTag<'a>(pub(super) &'a str);
+
+impl fmt::Display for UnknownTag<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tag {} is not known to this version: left unchanged", self.0)
+    }
+}
+
+/// A tag whose value is not understood, in words.
+pub(super) struct UnreadableTag<'a>(pub(super) &'a str, pub(super) &'a str);
+
+impl fmt::Display for UnreadableTag<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(key, value) = self;
+        write!(f, "tag {key}={value} is not understood by this version: left unchanged")
+    }
 }
 
 /// The tags of `image` that this program does not understand.
@@ -161,6 +181,16 @@ fn read_permissions(text: &str) -> Option<()> {
     let is_list =
         || !text.is_empty() && text.split(' ').all(|word| word != NONE && is_known(word.into()));
     (text == NONE || is_list()).then_some(())
+}
+
+/// The deprecation that an image had before a step deprecated it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deprecation {
+    /// It was not deprecated.
+    None,
+    /// It was deprecated, or to be deprecated, at this time.
+    At(Timestamp),
 }
 
 /// What the tag `deprecation` says.

@@ -11,6 +11,7 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use super::state_tags::Deprecation;
 use super::state_tags::{
     DEPRECATED, DISABLED, NONE, WrittenDeprecation, saved_permissions, unreadable_values,
 };
@@ -61,16 +62,6 @@ pub struct Undo {
     /// Whether its own state tags stay as they are.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep_tags: bool,
-}
-
-/// The deprecation that an image had before a step deprecated it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Deprecation {
-    /// It was not deprecated.
-    None,
-    /// It was deprecated, or to be deprecated, at this time.
-    At(Timestamp),
 }
 
 impl Undo {

@@ -369,9 +369,7 @@ pub fn due(
     if !snapshot.tags.has(&names.image) {
         kept.push(SnapshotReason::ImageUnknown);
     }
-    let mark = snapshot.tags.get(&names.delete_after).map(str::parse::<DeletionMark>);
-    match mark {
-        // It had one when the run began.
+    match snapshot.tags.get(&names.delete_after).map(str::parse::<DeletionMark>) {
         None => kept.push(SnapshotReason::NotMarked),
         // That is among the protections.
         Some(Err(_)) => {}

@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ImageId, ReferenceKind, ResourceText, VolumePermission, join_permissions};
-use crate::plan::reason::{Manager, UnknownTag, UnreadableTag};
-use crate::plan::state_tags::NotUnderstood;
+use crate::plan::reason::Manager;
+use crate::plan::state_tags::{NotUnderstood, UnknownTag, UnreadableTag};
 use crate::text_fmt::minute;
 
 /// One reason for a decision about a snapshot.
