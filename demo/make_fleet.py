@@ -61,6 +61,10 @@ class Fleet:
     def ago(self, days: float) -> str:
         return (self.now - timedelta(days=days)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
+    def due(self, days: float) -> str:
+        """As the tag says that a snapshot may be deleted since so many days."""
+        return f"{self.ago(days)} marked {self.ago(days + 7)}"
+
     def image(self, family: str, age: int) -> str:
         return self.images[family, age]["image_id"]
 
@@ -183,9 +187,9 @@ def add_orphans(fleet: Fleet) -> None:
         "description": f"Created by CreateImage({BUILDER}) for {gone}",
         "volume_id": new_id("vol", "an image that a sweep deregistered"),
     }
-    ledger = {"image-steward:image": gone, "image-steward:delete-after": fleet.ago(2)}
+    ledger = {"image-steward:image": gone, "image-steward:delete-after": fleet.due(2)}
     fleet.snapshot("due", 800, 8, tags=ledger, **made)
-    later = ledger | {"image-steward:delete-after": fleet.ago(-5)}
+    later = ledger | {"image-steward:delete-after": fleet.due(-5)}
     fleet.snapshot("with time left", 800, 8, tags=later, **made)
     gone = new_id("ami", "an image that is gone")
     words = f"Created by CreateImage({BUILDER}) for {gone}"

@@ -1,6 +1,6 @@
 // The JSON document, read into images and families that know one another.
 
-const FORMAT = 3;
+const FORMAT = 1;
 
 /** What may be said of an image, in the order of the filter; `tone` is its colour and its lane in a timeline. */
 const DECISIONS = {

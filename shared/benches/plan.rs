@@ -6,7 +6,9 @@
 
 use divan::{AllocProfiler, Bencher};
 use jiff::{SignedDuration, Timestamp};
-use steward::model::{Image, ImageState, Inventory, Reference, ReferenceKind, Snapshot};
+use steward::model::{
+    FormatNumber, Image, ImageState, Inventory, Reference, ReferenceKind, Snapshot,
+};
 use steward::plan::plan;
 use steward::policy::Policy;
 
@@ -62,6 +64,7 @@ fn world(count: usize) -> Inventory {
         Reference::new(image_id, ReferenceKind::Instance, arn)
     });
     Inventory {
+        format: FormatNumber,
         account: "123456789012".parse().unwrap(),
         region: "eu-central-1".parse().unwrap(),
         taken_at: now(),

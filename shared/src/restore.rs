@@ -8,6 +8,7 @@ mod preview;
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,10 +20,10 @@ use crate::model::{
     Image, ImageId, ImageState, KeepTag, LaunchPermission, RecycledImage, RecycledSnapshot,
     ResourceId, SnapshotId, TagNames, Tags,
 };
-use crate::plan::not_enabled;
 use crate::plan::reason::NotEnabled;
 use crate::plan::snapshots::made_for;
 use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
+use crate::plan::{not_enabled, unreadable_values};
 
 /// What became of one image that was to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -59,6 +60,16 @@ pub enum RestoreProblem {
         image: ImageId,
         /// Why.
         why: NotEnabled,
+    },
+    /// It stays as it is, because the value of a state tag is not understood: another version may have
+    /// saved there what is to be restored.
+    StateTagUnreadable {
+        /// The image.
+        image: ImageId,
+        /// The key of the tag.
+        key: Arc<str>,
+        /// Its value.
+        value: Arc<str>,
     },
     /// A call failed; the same command goes on from there.
     Failed(Failure),
@@ -97,6 +108,12 @@ impl fmt::Display for RestoreProblem {
                 })?;
                 write!(f, "; to enable it all the same: image-steward restore {image}")
             }
+            Self::StateTagUnreadable { image, key, value } => write!(
+                f,
+                "left unchanged, because this version does not understand its tag {key}={value}: restore it with the \
+                 version that wrote the tag, or remove the tag (aws ec2 delete-tags --resources {image} --tags Key={key}) \
+                 (then what it says is lost)"
+            ),
             Self::Failed(failure) => f.write_str(&failure.message),
         }
     }
@@ -276,8 +293,12 @@ async fn try_restore(
             Some(RestoreProblem::Gone { image: image.clone(), snapshots: marked }),
         ));
     };
-    let found = with_permissions(found, names, cloud).await?;
     let was_away = !done.is_empty();
+    if let Some(problem) = unreadable(&found, names) {
+        let status = if was_away { RestoreStatus::Restored } else { RestoreStatus::Untouched };
+        return Ok((status, Some(problem)));
+    }
+    let found = with_permissions(found, names, cloud).await?;
     if let Some(keep) = &options.keep {
         keep_it(&found, keep, names, cloud, done).await?;
     }
@@ -306,6 +327,15 @@ async fn try_restore(
             Ok((RestoreStatus::Restored, problem))
         }
     }
+}
+
+/// Why `image` stays as it is, if a state tag of it is not understood.
+fn unreadable(image: &Image, names: &TagNames) -> Option<RestoreProblem> {
+    unreadable_values(image, names).next().map(|(key, value)| RestoreProblem::StateTagUnreadable {
+        image: image.image_id.clone(),
+        key,
+        value,
+    })
 }
 
 /// Reads with whom `image` is shared, if its tag names anybody.

@@ -13,13 +13,14 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::Change;
-use crate::model::{AccountId, AccountRegion, ImageId, Region, ResourceId, SnapshotId};
+use crate::model::{
+    AccountId, AccountRegion, DocumentKind, FormatError, FormatNumber, ImageId, Region, ResourceId,
+    SnapshotId, unknown_field,
+};
 use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Refusal, Removal};
 use crate::policy::{Policy, PolicyDigest, PolicyError};
 
-/// The version of the file's format that this program writes and reads.
-const FORMAT: u32 = 3;
 /// What somebody agreed to yesterday is not what they would agree to next month.
 const MAX_PLAN_AGE: SignedDuration = SignedDuration::from_hours(24);
 /// Clocks differ a little.
@@ -29,8 +30,7 @@ const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SavedPlan {
-    /// The version of the format.
-    format: u32,
+    format: FormatNumber<{ SavedPlan::DOCUMENT.number }>,
     /// What the policy was called.
     policy_file: String,
     /// The text of the policy.
@@ -47,11 +47,16 @@ pub enum SavedPlanError {
     /// It is not a plan.
     #[error("not a saved plan: {0}; `plan --out FILE` writes one")]
     Shape(serde_json::Error),
-    /// Another version of the program wrote it.
-    #[error("its format is {found}, and this version reads {FORMAT}: plan again with this version")]
-    Format {
-        /// What it says.
-        found: String,
+    /// It is in another format.
+    #[error(transparent)]
+    Format(#[from] FormatError),
+    /// It has a field that plans do not have.
+    #[error(
+        "{path}: this field is not known, and could say what must not be overlooked: plan again"
+    )]
+    UnknownField {
+        /// Where it is, for example `plan.decisions[3].hold`.
+        path: String,
     },
     /// Its policy is not valid for this version.
     #[error("the policy in it is not valid:\n{0}")]
@@ -142,24 +147,32 @@ pub struct Difference {
 }
 
 impl SavedPlan {
+    /// The saved plan.
+    pub const DOCUMENT: DocumentKind = DocumentKind {
+        name: "a saved plan",
+        key: "format",
+        number: 1,
+        remedy: "plan again with this program (`image-steward plan --out FILE`)",
+    };
+
     /// A plan to be written to a file.
     pub fn new(policy: String, policy_file: String, plan: Plan, snapshots: SnapshotPlan) -> Self {
-        Self { format: FORMAT, policy_file, policy, plan, snapshots }
+        Self { format: FormatNumber, policy_file, policy, plan, snapshots }
     }
 
     /// Reads what [`SavedPlan`] as JSON is.
     ///
     /// # Errors
-    /// [`SavedPlanError::Shape`] and [`SavedPlanError::Format`].
+    /// [`SavedPlanError::Shape`], [`SavedPlanError::Format`] and [`SavedPlanError::UnknownField`].
     pub fn from_json(text: &str) -> Result<Self, SavedPlanError> {
-        let value: serde_json::Value = serde_json::from_str(text).map_err(SavedPlanError::Shape)?;
-        match value.get("format") {
-            Some(found) if *found != FORMAT => {
-                return Err(SavedPlanError::Format { found: found.to_string() });
-            }
-            _ => {}
+        Self::DOCUMENT.check_json(text)?;
+        let saved: Self = serde_json::from_str(text).map_err(SavedPlanError::Shape)?;
+        let document = serde_json::from_str(text).map_err(SavedPlanError::Shape)?;
+        let known = serde_json::to_value(&saved).map_err(SavedPlanError::Shape)?;
+        match unknown_field(&document, &known) {
+            Some(path) => Err(SavedPlanError::UnknownField { path }),
+            None => Ok(saved),
         }
-        serde_json::from_value(value).map_err(SavedPlanError::Shape)
     }
 
     /// The policy that it was made with, if its digest is the one that the operator `expected`, who

@@ -263,7 +263,7 @@ def sample(
         named[-3] = {"name": "scratch", "rule": "scratch", "family": "all"}
     expired = [row for row in rows if row[5] not in STAYS]
     return {
-        "format": 3,
+        "format": 1,
         "account": "123456789012",
         "region": "eu-central-1",
         "taken_at": NOW - 600,

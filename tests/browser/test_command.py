@@ -72,6 +72,7 @@ def inventory(count: int, families: int, names: list[str] | None = None) -> Docu
             arn = f"arn:aws:ec2:eu-central-1:123456789012:instance/i-{number:017x}"
             references.append({"image_id": image, "kind": "instance", "arn": arn})
     return {
+        "format": 1,
         "account": "123456789012",
         "region": "eu-central-1",
         "taken_at": at(0),

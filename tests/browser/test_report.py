@@ -415,8 +415,8 @@ def test_policy_of_the_page_forbids_the_network(show: Open) -> None:
 
 
 def test_unknown_format_is_said(show: Open) -> None:
-    one = show(sample(1) | {"format": 1})
-    assert "its format is 1, and this page reads 3" in one.text("#trouble")
+    one = show(sample(1) | {"format": 2})
+    assert "its format is 2, and this page reads 1" in one.text("#trouble")
 
 
 def test_template_and_library() -> None:

@@ -100,6 +100,7 @@ def make() -> dict[str, Any]:
         situation(world)
     rules = ("images", "snapshots")
     return {
+        "format": 1,
         "account": ACCOUNT,
         "region": REGION,
         "taken_at": NOW,
@@ -111,7 +112,7 @@ def make() -> dict[str, Any]:
             {"rule_id": what, "resource": what, "days": 14, "in_effect": True}
             for what in rules
         ],
-        "recycled_images": world.recycled,
+        "recycled_images": [{"image_id": one} for one in world.recycled],
     }
 
 

@@ -135,7 +135,9 @@ def test_one_that_an_earlier_run_had_marked_may_go(
     account: Account, before: World
 ) -> None:
     ec2 = account.client("ec2")
-    mark = ours("delete-after", value="2026-01-01T00:00:00Z")
+    mark = ours(
+        "delete-after", value="2026-01-08T00:00:00Z marked 2026-01-01T00:00:00Z"
+    )
     ec2.create_tags(Resources=[ORPHAN], Tags=mark)
     between = look(account)
     for one in (ORPHAN, new_id("snap", "due")):

@@ -36,6 +36,7 @@ from worlds import (
     PLAIN,
     ago,
     ami,
+    due,
     image,
     image_ids,
     policy,
@@ -80,6 +81,7 @@ def offline(tmp_path: Path, images: list[Any], **more: Any) -> str:
     """A saved inventory with these images, all our own and available."""
     own = {"owner_id": ACCOUNT, "state": "available"}
     inventory = {
+        "format": 1,
         "account": ACCOUNT,
         "region": "eu-central-1",
         "taken_at": ago(0),
@@ -245,6 +247,8 @@ class TestSavedPlan:
         assert image_steward(account, *saved).returncode == DONE
         plan = json.loads(file.read_text())
         for one in plan["plan"]["decisions"]:
+            for key in ("save", "deprecation", "enable", "unmark"):
+                one.pop(key, None)
             one |= {
                 "action": "deregister",
                 "reasons": [],
@@ -449,9 +453,8 @@ class TestSavedPlan:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("{}", "not a saved plan"),
             ("version = 1", "not a saved plan"),
-            ('{"format": 4}', "its format is 4, and this version reads 3"),
+            ('{"format": 1}', "not a saved plan"),
         ],
     )
     def test_what_is_no_plan_says_so(
@@ -633,7 +636,7 @@ class TestExplain:
     def test_an_image_that_is_gone_is_told_by_its_ledger(
         self, account: Account, rules: str, tmp_path: Path
     ) -> None:
-        ledger = {"image-steward:image": ami(9), "image-steward:delete-after": ago(-3)}
+        ledger = {"image-steward:image": ami(9), "image-steward:delete-after": due(-3)}
         orphan = {"snapshot_id": snap(9), "tags": ledger}
         file = offline(tmp_path, [image(1, 1)], snapshots=[orphan])
         explain = ("explain", ami(9), "--policy", rules)
@@ -880,7 +883,7 @@ class TestConventions:
 
 
 class TestBadInput:
-    def test_an_inventory_of_another_version_says_so(
+    def test_a_field_that_is_not_known_is_named(
         self, account: Account, rules: str, tmp_path: Path
     ) -> None:
         file = offline(tmp_path, [image(1, 1, spin="up")])
@@ -894,7 +897,7 @@ class TestBadInput:
             done = image_steward(account, *arguments)
             assert done.returncode == USAGE
             assert f"{file}: images[0].spin: unknown field `spin`" in done.stderr
-            assert "another version" in done.stderr
+            assert "could be a reason to keep an image" in done.stderr
 
     def test_a_page_that_cannot_be_written_says_where(
         self, account: Account, rules: str, tmp_path: Path

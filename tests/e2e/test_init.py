@@ -96,6 +96,7 @@ def world() -> dict[str, Any]:
     ids = {one["name"]: one["image_id"] for one in images}
     used = ["web-6", "golden-4", "db-1", "shop-8"]
     return {
+        "format": 1,
         "account": ACCOUNT,
         "region": "eu-central-1",
         "taken_at": "2026-11-22T12:00:00Z",
@@ -488,7 +489,12 @@ def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> N
         }
         for number, name in enumerate(names, 1)
     ]
-    taken = {"account": ACCOUNT, "region": "eu-central-1", "taken_at": AT[1]}
+    taken = {
+        "format": 1,
+        "account": ACCOUNT,
+        "region": "eu-central-1",
+        "taken_at": AT[1],
+    }
     used = [{"image_id": ami(1), "kind": "instance", "arn": "i-1"}]
     saved.write_text(json.dumps(taken | {"images": images, "references": used}))
     policy = tmp_path / "policy.toml"

@@ -55,6 +55,7 @@ def world() -> dict[str, Any]:
             if number in {2, count}:
                 used.append(images[-1]["image_id"])
     return {
+        "format": 1,
         "account": ACCOUNT,
         "region": "eu-central-1",
         "taken_at": "2026-11-22T12:00:00Z",

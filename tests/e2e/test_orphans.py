@@ -17,6 +17,7 @@ from worlds import (
     STRANGER,
     ago,
     ami,
+    due,
     image,
     policy,
     recycled,
@@ -47,7 +48,7 @@ def orphan(**more: Any) -> dict[str, Any]:
 def unpatient(fleet: dict[str, Any], number: int) -> dict[str, Any]:
     """The same account, `number`'s time having come."""
     [one] = [s for s in fleet["snapshots"] if s["snapshot_id"] == snap(number)]
-    one["tags"][DELETE_AFTER] = ago(0.01)
+    one["tags"][DELETE_AFTER] = due(0.01)
     return fleet
 
 
@@ -253,7 +254,7 @@ class TestDue:
         more: dict[str, Any],
         reason: str,
     ) -> None:
-        mark = {LEDGER_IMAGE: GONE, DELETE_AFTER: ago(0.1)}
+        mark = {LEDGER_IMAGE: GONE, DELETE_AFTER: due(0.1)}
         marked = one | {"tags": one.get("tags", {}) | mark}
         account.load(small_fleet(snapshots=[marked], **more))
         before = account.fleet()

@@ -24,6 +24,7 @@ from worlds import (
     ami,
     deprecated,
     disabled,
+    due,
     image,
     image_ids,
     image_of,
@@ -146,7 +147,7 @@ class TestStages:
     def test_one_that_is_gone_for_good_leaves_its_snapshots(
         self, account: Account
     ) -> None:
-        ledger = {LEDGER_IMAGE: ami(3), DELETE_AFTER: ago(-3)}
+        ledger = {LEDGER_IMAGE: ami(3), DELETE_AFTER: due(-3)}
         account.load(small_fleet(snapshots=[{"snapshot_id": snap(3), "tags": ledger}]))
         [answer] = restore(account, ami(3), code=FAILED)
         assert answer["status"] == "gone"

@@ -43,6 +43,7 @@ def inventory(count: int = 5, **more: Any) -> dict[str, Any]:
     ]
     held = {"image_id": ami(1), "kind": "instance", "arn": "i-1"}
     return {
+        "format": 1,
         "account": ACCOUNT,
         "region": "eu-central-1",
         "taken_at": time(0),

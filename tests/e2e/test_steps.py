@@ -306,7 +306,6 @@ class TestBack:
             ({"deprecation_time": ago(10.1)}, "tags_disagree"),
             ({"deprecation_time": None}, "tags_disagree"),
             ({"tags": {DEPRECATION: saved(3, 10)}}, "tags_disagree"),
-            ({"tags": {DEPRECATION: f"{ami(3)} none"}}, "tags_disagree"),
             ({"protected": "enabled-with-cooldown"}, "protected"),
         ],
     )

@@ -23,6 +23,7 @@ def offline(tmp_path: Path) -> list[str]:
     """The options of a policy and an inventory."""
     rules = write(tmp_path / "policy.toml", policy("", last=1))
     inventory = {
+        "format": 1,
         "account": "123456789012",
         "region": "eu-central-1",
         "taken_at": TAKEN_AT,

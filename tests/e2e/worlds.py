@@ -91,11 +91,16 @@ def snapshot(snapshot_id: str, image_id: str, **more: Any) -> dict[str, Any]:
     return {"snapshot_id": snapshot_id} | made | more
 
 
+def due(days: float) -> str:
+    """The tag of a snapshot that may be deleted since so many days, as written a week before."""
+    return f"{ago(days)} marked {ago(days + 7)}"
+
+
 def tagged_snapshot(
     number: int, of_image: int, days: float = 1, **tags: str
 ) -> dict[str, Any]:
     """One of that image's which we tagged, to be deleted since so many days."""
-    ours = {LEDGER_IMAGE: ami(of_image), DELETE_AFTER: ago(days)}
+    ours = {LEDGER_IMAGE: ami(of_image), DELETE_AFTER: due(days)}
     return snapshot(snap(number), ami(of_image), tags=ours | tags)
 
 

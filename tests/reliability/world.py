@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from worlds import ACCOUNT, ago, ami, deprecated, disabled, image, snap
+from worlds import ACCOUNT, ago, ami, deprecated, disabled, due, image, snap
 
 POLICY = """version = 1
 [[rule]]
@@ -121,7 +121,7 @@ def world() -> dict[str, Any]:
     ]
     ledger = {
         "image-steward:image": ami(99),
-        "image-steward:delete-after": ago(2),
+        "image-steward:delete-after": due(2),
     }
     orphans = [
         {

@@ -89,15 +89,7 @@ fn steps(action: &Action) -> String {
             .concat()
         }
         Action::Rescue(undo) => {
-            let Undo {
-                enable,
-                share_with,
-                not_shared,
-                deprecation,
-                unmark,
-                keep_tags,
-                keep_deprecation,
-            } = undo;
+            let Undo { enable, share_with, not_shared, deprecation, unmark, keep_tags } = undo;
             [
                 field("enable", enable),
                 field("share_with", share_with),
@@ -105,7 +97,6 @@ fn steps(action: &Action) -> String {
                 field("deprecation", deprecation),
                 field("unmark", unmark),
                 field("keep_tags", keep_tags),
-                field("keep_deprecation", keep_deprecation),
             ]
             .concat()
         }

@@ -136,6 +136,7 @@ fn load(name: &str) -> (Scenario, Inventory, Policy) {
         toml::from_str(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
     let world = scenario.inventory.as_object_mut().unwrap();
     for (key, value) in [
+        ("format", Value::from(Inventory::DOCUMENT.number)),
         ("account", Value::from("123456789012")),
         ("region", Value::from("eu-central-1")),
         ("taken_at", Value::from(scenario.now.to_string())),

@@ -14,7 +14,7 @@ use steward::plan::{Action, Plan, Refusal};
 use steward::policy::Policy;
 use steward::progress::RunContext;
 use steward::restore::{RestoreOptions, RestoreStatus, Restored, restore, share_again};
-use steward_tests::fake::{Call, Fake};
+use steward_tests::fake::{CLOSED_ACCOUNT, Call, Fake};
 use steward_tests::fleet::{Fleet, FleetImage, Parameter};
 use steward_tests::jobs::{run, with_job};
 use steward_tests::switches::Switches;
@@ -693,8 +693,7 @@ fn one_account_that_is_closed_does_not_keep_the_others_away() {
             fleet.images[1].tags = fleet.images[1].tags.with(&tag);
         });
     };
-    // The fake takes no word of this form, as EC2 takes no account that is closed.
-    write(&fake, "ami-2 111122223333 all closed");
+    write(&fake, &format!("ami-2 111122223333 {CLOSED_ACCOUNT} all"));
     let plan = planned(&fake, &policy);
     applied(&fake, &policy, &plan);
     assert_eq!(image(&fake, "ami-2").state, "available");

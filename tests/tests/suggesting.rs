@@ -70,7 +70,7 @@ fn world(images: &[(Value, bool)]) -> Inventory {
         listed.push(image);
     }
     let inventory = json!({
-        "account": "123456789012", "region": "eu-central-1", "taken_at": now().to_string(),
+        "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": now().to_string(),
         "images": listed, "references": references,
     });
     Inventory::from_json(&inventory.to_string()).unwrap()

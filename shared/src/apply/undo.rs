@@ -144,15 +144,7 @@ async fn undo_changes(
     now: Timestamp,
     cloud: &dyn Cloud,
 ) -> Result<Undone, CloudError> {
-    let Undo {
-        enable,
-        share_with,
-        not_shared,
-        deprecation,
-        unmark: _,
-        keep_tags: _,
-        keep_deprecation: _,
-    } = what;
+    let Undo { enable, share_with, not_shared, deprecation, unmark: _, keep_tags: _ } = what;
     let mut done = Vec::new();
     let mut not_shared = not_shared.to_vec();
     if *enable {

@@ -18,7 +18,8 @@ pub use self::remnants::{
 pub use self::verify::{MissingEvidence, plan_snapshots_verified, plan_verified, read_references};
 use crate::cloud::{CloudError, ImageListing, SnapshotScope, View};
 use crate::model::{
-    AccountRegion, Inventory, RecycledImage, ReferenceScope, SnapshotId, Source, Unread,
+    AccountRegion, FormatNumber, Inventory, RecycledImage, ReferenceScope, SnapshotId, Source,
+    Unread,
 };
 use crate::policy::{Check, Orphans, Policy};
 use crate::progress::{Progress, ProgressEvent, RunContext};
@@ -130,6 +131,7 @@ async fn read_retention_rules(view: &dyn View, inventory: &mut Inventory, policy
 
 fn empty(target: &AccountRegion, now: Timestamp) -> Inventory {
     Inventory {
+        format: FormatNumber,
         account: target.account.clone(),
         region: target.region.clone(),
         taken_at: now,

@@ -208,7 +208,7 @@ mod tests {
     fn inventory() -> Inventory {
         let image = |id: &str, name: &str| json!({"image_id": id, "name": name, "created_at": "2026-11-18T06:00:00Z"});
         let text = json!({
-            "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-28T06:00:00Z",
+            "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-28T06:00:00Z",
             "images": [
                 image("ami-1", "web-1"), image("ami-2", "web-2"), image("ami-3", "twin"),
                 image("ami-4", "twin"), image("ami-5", "both"),

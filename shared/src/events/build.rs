@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{
     Event, EventHeader, EventNote, EventReason, ImageStep, ImageTagged, InstanceRetired, NextStep,
-    SnapshotStep, SweepCompleted, SweepRefused,
+    SnapshotStep, SweepCompleted, SweepRefused, VERSION,
 };
 use crate::apply::{Counts, Mode, Outcome, Status, StepKind, StepResult};
 use crate::model::{AccountRegion, ImageId, SnapshotId, Tags};
@@ -40,7 +40,7 @@ impl EventBuilder<'_> {
     fn header(&self) -> EventHeader {
         let AccountRegion { account, region } = self.target;
         let (account, region) = (account.to_string(), region.to_string());
-        EventHeader { version: 1, account, region, omitted: 0 }
+        EventHeader { version: VERSION, account, region, omitted: 0 }
     }
 
     /// The same for an event with so many reasons.

@@ -13,5 +13,5 @@ pub use schema::schemas;
 pub use trigger::Trigger;
 pub use types::{
     Event, EventHeader, EventNote, EventReason, ImageStep, ImageTagged, InstanceRetired, NextStep,
-    SOURCE, SnapshotStep, SweepCompleted, SweepRefused,
+    SOURCE, SnapshotStep, SweepCompleted, SweepRefused, VERSION,
 };

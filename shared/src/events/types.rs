@@ -14,6 +14,9 @@ use crate::apply::Counts;
 use crate::cloud::{MAX_BATCH_BYTES, Message};
 use crate::model::AccountRegion;
 
+/// The format of the events, in the `version` of each.
+pub const VERSION: u32 = 1;
+
 /// The source that every event names.
 pub const SOURCE: &str = "image-steward";
 

@@ -3,7 +3,7 @@
 //!
 //! The JSON form is the saved inventory: `image-steward inventory` writes it, and
 //! `plan --inventory` reads it back. A field it does not know is an error, because a misspelt
-//! `protected` must not silently mean "not protected".
+//! `protected` must not silently mean "not protected". So a new field is a new format.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,14 +13,17 @@ use serde::{Deserialize, Deserializer, Serialize};
 use smol_str::SmolStr;
 
 use super::{
-    AccountId, IgnoredTemplate, ImageId, InstanceId, LaunchPermission, RecycledImage, Reference,
-    Region, RetentionRule, SnapshotId, SnapshotReference, Tags, Unread, VolumePermission,
+    AccountId, DocumentKind, FormatError, FormatNumber, IgnoredTemplate, ImageId, InstanceId,
+    LaunchPermission, RecycledImage, Reference, Region, RetentionRule, SnapshotId,
+    SnapshotReference, Tags, Unread, VolumePermission,
 };
 
 /// Everything that a plan is made from.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inventory {
+    /// The format of the saved inventory.
+    pub format: FormatNumber<{ Inventory::DOCUMENT.number }>,
     /// The account that was read.
     pub account: AccountId,
     /// The Region that was read.
@@ -227,6 +230,9 @@ fn is_zero(value: &u32) -> bool {
 /// A saved inventory that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
+    /// It is in another format.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// It is not JSON of the documented shape.
     #[error("{path}: {message} (line {line}, column {column})")]
     Shape {
@@ -245,11 +251,20 @@ pub enum InventoryError {
 }
 
 impl Inventory {
+    /// The saved inventory.
+    pub const DOCUMENT: DocumentKind = DocumentKind {
+        name: "a saved inventory",
+        key: "format",
+        number: 1,
+        remedy: "write the inventory again with this program (`image-steward inventory --out FILE`)",
+    };
+
     /// Reads a saved inventory.
     ///
     /// # Errors
     /// [`InventoryError`] with the place in the document.
     pub fn from_json(text: &str) -> Result<Self, InventoryError> {
+        Self::DOCUMENT.check_json(text)?;
         let mut json = serde_json::Deserializer::from_str(text);
         let inventory: Self = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = match error.path().to_string() {
@@ -279,7 +294,7 @@ fn shape(path: String, error: &serde_json::Error) -> InventoryError {
     let message = error.to_string();
     let mut message = message.split(" at line ").next().unwrap_or_default().to_owned();
     if message.starts_with("unknown field") {
-        message.push_str("; if another version of the program wrote this inventory, write it again with this version");
+        message.push_str("; a field that is not known could be a reason to keep an image: remove it, or write the inventory again");
     }
     InventoryError::Shape { path, message, line: error.line(), column: error.column() }
 }
@@ -306,71 +321,4 @@ fn protection<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Err
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const HEAD: &str =
-        r#""account":"123456789012","region":"eu-central-1","taken_at":"2026-01-01T00:00:00Z""#;
-
-    fn read(rest: &str) -> Result<Inventory, String> {
-        Inventory::from_json(&format!("{{{HEAD},{rest}}}")).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn optional_fields_may_be_absent() {
-        let world = read(r#""images":[{"image_id":"ami-1"}],"references":[]"#).unwrap();
-        let image = &world.images[0];
-        assert_eq!((image.state, image.protected), (ImageState::Unknown, false));
-        assert_eq!((&image.owner_id, image.created_at), (&None, None));
-    }
-
-    #[test]
-    fn missing_references_are_not_no_references() {
-        assert!(read(r#""images":[]"#).unwrap_err().contains("missing field `references`"));
-    }
-
-    #[test]
-    fn a_misspelt_field_is_named_with_its_place() {
-        let error = read(r#""images":[{"image_id":"ami-1","is_protected":true}],"references":[]"#)
-            .unwrap_err();
-        assert!(error.starts_with("images[0].is_protected: unknown field"), "{error}");
-    }
-
-    #[test]
-    fn an_image_listed_twice_is_an_error() {
-        let error = read(r#""images":[{"image_id":"ami-1"},{"image_id":"ami-1"}],"references":[]"#)
-            .unwrap_err();
-        assert!(error.starts_with("ami-1 appears twice"), "{error}");
-    }
-
-    #[test]
-    fn every_protection_but_disabled_protects() {
-        for (form, protected) in [
-            ("true", true),
-            ("false", false),
-            ("null", false),
-            (r#""disabled""#, false),
-            (r#""enabled-with-cooldown""#, true),
-            (r#""disabled after 2026-01-02T00:00:00Z""#, true),
-        ] {
-            let world = read(&format!(
-                r#""images":[{{"image_id":"ami-1","protected":{form}}}],"references":[]"#
-            ))
-            .unwrap();
-            assert_eq!(world.images[0].protected, protected, "{form}");
-        }
-    }
-
-    #[test]
-    fn unread_takes_a_name_or_an_object() {
-        let world = read(
-            r#""images":[],"references":[],"unread":["instances",{"source":"launch_templates","error":"denied","permission":"ec2:X"}]"#,
-        )
-        .unwrap();
-        assert_eq!(world.unread[0].to_string(), "instances: not read");
-        assert_eq!(
-            world.unread[1].to_string(),
-            "launch_templates: denied (missing permission: ec2:X)"
-        );
-    }
-}
+mod tests;

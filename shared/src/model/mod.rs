@@ -6,6 +6,7 @@
 mod clock;
 mod deadline;
 mod deletion_mark;
+mod document;
 mod ids;
 mod image_ref;
 mod instance;
@@ -20,8 +21,10 @@ mod unread;
 
 pub use clock::{Clock, StoppedClock};
 pub use deadline::{Deadline, NoDeadline};
-pub use deletion_mark::DeletionMark;
-pub(crate) use deletion_mark::MAX_TAG_SKEW;
+pub use deletion_mark::{DeletionMark, DeletionMarkError};
+pub(crate) use deletion_mark::{MAX_TAG_SKEW, exact_time};
+pub(crate) use document::unknown_field;
+pub use document::{DocumentKind, FormatError, FormatNumber};
 pub use ids::{
     AccountId, AccountRegion, ImageId, InstanceId, ParseIdError, Region, ResourceId, SnapshotId,
 };

@@ -58,51 +58,19 @@ impl RetentionRule {
 
 /// An image in the Recycle Bin, as far as the provider shows it there.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "WrittenImage")]
+#[serde(deny_unknown_fields, expecting = "an object with `image_id`")]
 pub struct RecycledImage {
     /// Its id.
     pub image_id: ImageId,
     /// Its name; empty when it has none.
-    #[serde(skip_serializing_if = "str::is_empty")]
+    #[serde(default, skip_serializing_if = "str::is_empty")]
     pub name: Arc<str>,
     /// When it was deregistered; `None` when the provider does not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entered_at: Option<Timestamp>,
     /// When it goes for good; `None` when the provider does not say.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_at: Option<Timestamp>,
-}
-
-/// The two forms of a recycled image in an inventory: earlier versions wrote its id only.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "an image id, or an object with `image_id`")]
-enum WrittenImage {
-    Id(ImageId),
-    Image(WrittenFields),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenFields {
-    image_id: ImageId,
-    #[serde(default)]
-    name: Option<Arc<str>>,
-    #[serde(default)]
-    entered_at: Option<Timestamp>,
-    #[serde(default)]
-    leaves_at: Option<Timestamp>,
-}
-
-impl From<WrittenImage> for RecycledImage {
-    fn from(written: WrittenImage) -> Self {
-        let WrittenFields { image_id, name, entered_at, leaves_at } = match written {
-            WrittenImage::Image(fields) => fields,
-            WrittenImage::Id(image_id) => {
-                WrittenFields { image_id, name: None, entered_at: None, leaves_at: None }
-            }
-        };
-        Self { image_id, name: name.unwrap_or_default(), entered_at, leaves_at }
-    }
 }
 
 /// A snapshot in the Recycle Bin, as far as the provider shows it there.

@@ -30,6 +30,12 @@ pub struct TagNames {
 }
 
 impl TagNames {
+    /// The format of the state tags: which there are, and the forms of their values. No value has this
+    /// number. A later format gives every tag whose form it changes another name, or has its number
+    /// and a space before the value, so that this program understands neither and leaves the resource
+    /// as it is.
+    pub const FORMAT: u32 = 1;
+
     /// The names under `prefix`, for example `image-steward:`.
     pub fn under(prefix: &str) -> Self {
         let name = |rest: &str| format!("{prefix}{rest}");
@@ -50,10 +56,38 @@ impl TagNames {
     /// The tags on a snapshot of a deregistered image, written at `now`: which image it backed, and that
     /// it may be deleted from `due` on.
     pub fn snapshot_tags(&self, image: &ImageId, due: Timestamp, now: Timestamp) -> Tags {
-        let mark = DeletionMark { due, marked_at: Some(now) }.to_string();
+        let mark = DeletionMark { due, marked_at: now }.to_string();
         [(self.image.as_str(), image.as_str()), (self.delete_after.as_str(), mark.as_str())]
             .into_iter()
             .collect()
+    }
+
+    /// All of them.
+    pub fn all(&self) -> [&str; 10] {
+        let Self {
+            expired_at,
+            launch_permissions,
+            deprecation,
+            image,
+            delete_after,
+            keep,
+            created_by,
+            retire_when_imaged,
+            source_instance,
+            source_image,
+        } = self;
+        [
+            expired_at,
+            launch_permissions,
+            deprecation,
+            image,
+            delete_after,
+            keep,
+            created_by,
+            retire_when_imaged,
+            source_instance,
+            source_image,
+        ]
     }
 
     /// What all of them begin with.

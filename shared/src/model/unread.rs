@@ -60,6 +60,7 @@ impl<'de> Deserialize<'de> for Unread {
         #[derive(Deserialize)]
         #[serde(
             untagged,
+            deny_unknown_fields,
             expecting = "a source's name, or an object with source, error, permission"
         )]
         enum UnreadForm {

@@ -152,7 +152,7 @@ mod tests {
         let mut image = image;
         image["image_id"] = "ami-1".into();
         let inventory = serde_json::json!({
-            "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
+            "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
             "images": [image], "references": [],
         });
         let inventory = Inventory::from_json(&inventory.to_string()).unwrap();

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::protect::opt_out;
+use super::state_tags::{UnknownTag, unknown_keys};
 use crate::model::{
     AccountId, Image, ImageId, ImageState, Instance, InstanceId, InstanceProtection, InstanceState,
     Snapshot, SnapshotId,
@@ -102,6 +103,11 @@ pub enum InstanceReason {
         /// The reason that the tag gives.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Arc<str>>,
+    },
+    /// A tag under the prefix of the state tags is not known: another version may have written it.
+    StateTagUnknown {
+        /// The key.
+        key: Arc<str>,
     },
     /// It has termination protection.
     TerminationProtected,
@@ -222,6 +228,9 @@ fn protections(
     if let Some(tag) = opt_out(&instance.tags, &policy.tag_names.keep, now, &policy.timezone) {
         kept.push(InstanceReason::OptedOut { until: tag.until, note: tag.note });
     }
+    kept.extend(
+        unknown_keys(&instance.tags, policy).map(|key| InstanceReason::StateTagUnknown { key }),
+    );
     let ends = match (instance.state, policy.instances.retire) {
         (InstanceState::Running, _) | (InstanceState::Stopped, RetireAction::Terminate) => true,
         // Stopped is what was asked for.
@@ -327,6 +336,7 @@ impl fmt::Display for InstanceReason {
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))?;
                 note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
+            Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
             Self::TerminationProtected => write!(f, "protected from being terminated"),
             Self::StopProtected => write!(f, "protected from being stopped"),
             Self::MemberOf { of } => write!(f, "in {of}"),

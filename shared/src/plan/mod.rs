@@ -3,8 +3,8 @@
 //! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
 //! here; applying a plan makes none. Submodules: `matching` (which rule an image falls under),
 //! `family` and `name_prefix` (which images replace one another), `keep` (which of them the rule keeps), `protect`
-//! (what keeps an image whatever the rules say), `steps` (which step is next), `undo` (how steps
-//! are undone), `limits` (caps and refusals), `summary` (the counts), `notes` (what has no effect in
+//! (what keeps an image whatever the rules say), `steps` (which step is next), `state_tags`
+//! (what our tags say), `undo` (how steps are undone), `limits` (caps and refusals), `summary` (the counts), `notes` (what has no effect in
 //! the policy and in tags), `reason` (why an image is kept or retired), `snapshots` and `instance`
 //! (the same for the other two resources).
 
@@ -20,6 +20,7 @@ mod protect;
 pub mod reason;
 mod refusal;
 pub mod snapshots;
+mod state_tags;
 mod steps;
 mod summary;
 pub mod undo;
@@ -40,6 +41,7 @@ pub(crate) use protect::not_enabled;
 use reason::Reason;
 pub use refusal::Refusal;
 use serde::{Deserialize, Serialize};
+pub(crate) use state_tags::unreadable_values;
 use steps::TaggedSnapshots;
 pub(crate) use steps::{FAILED_AFTER, Times};
 pub use summary::Summary;
@@ -318,7 +320,7 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
         inventory,
         policy,
         uses: Uses::of(inventory),
-        tagged: TaggedSnapshots::of(inventory, &policy.tag_names),
+        tagged: TaggedSnapshots::of(inventory, policy),
         recovery: Recovery::of(inventory, &policy.safety),
         now,
     };
@@ -404,7 +406,8 @@ fn draft_family<'a>(
     let mut enabled = Vec::new();
     for ((member, rank), protections) in members.iter().zip(&ranked).zip(&protections) {
         let is_kept = !protections.is_empty() || !rank.reasons.is_empty();
-        if is_kept && undo::enables(member.image, &policy.tag_names, *now) {
+        let is_left = protections.iter().any(Reason::is_unknown_state);
+        if is_kept && !is_left && undo::enables(member.image, &policy.tag_names, *now) {
             enabled.push(&member.image.image_id);
         }
     }

@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 use super::reason::{Manager, NotEnabled, Reason, Unrecoverable};
+use super::state_tags;
 use super::undo::{claims_disabling, enables, permissions_to_restore, permissions_to_save};
 use super::uses::ReferencesTo;
 use crate::model::{
@@ -49,6 +50,7 @@ pub(super) fn protections(
     let tags = policy.safety.keep_tags_among(&image.tags);
     reasons
         .extend(tags.map(|(key, value)| Reason::KeepTag { key: key.into(), value: value.into() }));
+    reasons.extend(state_tags::of_image(image, policy).map(Reason::from));
     reasons.extend(references.reasons());
     let with = shared_with(image, policy);
     // What could not be given back is not taken, whatever the policy says.

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::period::Period;
+use super::state_tags::{NotUnderstood, UnknownTag, UnreadableTag};
 use crate::model::{
     AccountId, ImageState, LaunchPermission, ReferenceKind, ResourceText, is_false,
     join_permissions,
@@ -53,6 +54,20 @@ pub enum Reason {
     Pinned,
     /// It carries a tag of `safety.keep_tags`.
     KeepTag {
+        /// The key.
+        key: Arc<str>,
+        /// The value.
+        value: Arc<str>,
+    },
+    /// A tag under the prefix of the state tags is not known: another version may have written it. It
+    /// is left unchanged.
+    StateTagUnknown {
+        /// The key.
+        key: Arc<str>,
+    },
+    /// The value of a state tag has no known form: another version may have written it. It is left
+    /// unchanged.
+    StateTagUnreadable {
         /// The key.
         key: Arc<str>,
         /// The value.
@@ -252,9 +267,23 @@ impl Reason {
     /// The kinds of reasons, as in a plan's JSON.
     pub const KINDS: &[&str] = <Self as strum::VariantNames>::VARIANTS;
 
+    /// Whether the state of the image is not understood: then no step is taken, and none undone.
+    pub fn is_unknown_state(&self) -> bool {
+        matches!(self, Self::StateTagUnknown { .. } | Self::StateTagUnreadable { .. })
+    }
+
     /// The kind of this reason: one of [`Self::KINDS`].
     pub fn kind(&self) -> &'static str {
         self.into()
+    }
+}
+
+impl From<NotUnderstood> for Reason {
+    fn from(tag: NotUnderstood) -> Self {
+        match tag {
+            NotUnderstood::Key(key) => Self::StateTagUnknown { key },
+            NotUnderstood::Value(key, value) => Self::StateTagUnreadable { key, value },
+        }
     }
 }
 
@@ -273,6 +302,8 @@ impl fmt::Display for Reason {
             }
             Self::Pinned => f.write_str("pinned by the policy"),
             Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
+            Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
+            Self::StateTagUnreadable { key, value } => write!(f, "{}", UnreadableTag(key, value)),
             Self::InUse { kind, arn, version, stale, name } => {
                 let (version, name) = (version.as_deref(), name.as_deref());
                 let resource = ResourceText { kind, arn, version, name };

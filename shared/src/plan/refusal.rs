@@ -29,7 +29,6 @@ pub enum Refusal {
         /// What no rule of the Recycle Bin covers.
         missing: Vec<Recyclable>,
         /// For how many days such a rule must keep it.
-        #[serde(default)]
         days: u32,
     },
     /// What a saved plan was made for is different now.

@@ -10,7 +10,7 @@ use super::undo::{
     Undo, UndoneBy, deprecation_tag_value, disabled_by_us_at, is_to_come, permissions_tag_value,
     permissions_to_save,
 };
-use super::{Action, Decision, DraftDecision, Next, PlanFacts, Removal, Step, exists};
+use super::{Action, Decision, DraftDecision, Next, PlanFacts, Removal, Step, exists, state_tags};
 use crate::model::{
     DeletionMark, Image, ImageState, Inventory, MAX_TAG_SKEW, MAX_VALUE, Snapshot, SnapshotFate,
     SnapshotId, TagNames,
@@ -25,9 +25,11 @@ pub(crate) const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 pub(super) struct TaggedSnapshots<'a>(HashSet<&'a SnapshotId>);
 
 impl<'a> TaggedSnapshots<'a> {
-    pub(super) fn of(inventory: &'a Inventory, names: &TagNames) -> Self {
-        let tagged =
-            inventory.snapshots.iter().filter(|snapshot| snapshot.tags.has(&names.delete_after));
+    /// Without those whose state tags are not understood: they are left as they are.
+    pub(super) fn of(inventory: &'a Inventory, policy: &Policy) -> Self {
+        let key = &policy.tag_names.delete_after;
+        let tagged = inventory.snapshots.iter().filter(|one| one.tags.has(key));
+        let tagged = tagged.filter(|one| state_tags::of_snapshot(one, policy).next().is_none());
         Self(tagged.map(|snapshot| &snapshot.snapshot_id).collect())
     }
 
@@ -108,11 +110,12 @@ pub(super) fn decide(
             let undo = Undo::of(image, tagged.among(image), &policy.tag_names, by);
             // Where nobody knows with whom it is shared by now, it stays as it is; and so does what
             // would expire again as soon as another image is enabled.
-            let known = image.launch_permissions_unread.is_none() && !briefly;
+            let is_left = step.decision.reasons.iter().any(Reason::is_unknown_state);
+            let known = image.launch_permissions_unread.is_none() && !briefly && !is_left;
             if let Some(undo) = undo.filter(|_| known && is_ours(image, &inventory.account)) {
                 step.decision.action = Action::Rescue(undo);
             }
-            let not_enabled = not_enabled(image, &policy.tag_names, now);
+            let not_enabled = not_enabled(image, &policy.tag_names, now).filter(|_| !is_left);
             step.decision.reasons.extend(not_enabled.map(|why| Reason::NotEnabled { why }));
         }
     }
@@ -122,10 +125,10 @@ pub(super) fn decide(
 
 /// The time in the state tag `expired-at`, when an earlier run found the image expired.
 ///
-/// A value that is no time is ignored, and so is a time before the image was created: the tag was
-/// copied with the image. Such an image is tagged again, and its steps count from now.
+/// A time before the image was created is ignored: the tag was copied with the image. Such an image
+/// is tagged again, and its steps count from now. An image with a value that is no time is kept.
 fn expired_at_tag(image: &Image, names: &TagNames) -> Option<Timestamp> {
-    let at: Timestamp = image.tags.get(&names.expired_at)?.parse().ok()?;
+    let at = state_tags::expired_at(image, names)?;
     let latest = at.checked_sub(MAX_TAG_SKEW).unwrap_or(Timestamp::MIN);
     image.created_at.is_none_or(|created| created <= latest).then_some(at)
 }
@@ -402,8 +405,12 @@ pub(super) fn assign_snapshots(
             if stays || is_anothers || waits_longer || !kept.is_empty() {
                 removal.fate = SnapshotFate::DeleteLater;
             }
-            // Another service's snapshot is not even marked: that service will see to it.
-            let theirs = |reason| matches!(reason, &SnapshotReason::ManagedElsewhere { .. });
+            // Another service's snapshot is not even marked: that service will see to it. Nor is one
+            // whose state is not understood.
+            let theirs = |reason: &SnapshotReason| {
+                matches!(reason, SnapshotReason::ManagedElsewhere { .. })
+                    || reason.is_unknown_state()
+            };
             if share.users <= share.going && !kept.iter().any(theirs) {
                 removal.delete_after =
                     share.delete_after.max(Some(removal.delete_after)).unwrap_or(now);

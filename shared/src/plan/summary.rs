@@ -28,23 +28,17 @@ pub struct Summary {
     pub snapshots_gib: u64,
     /// The size in GiB of the snapshots of all images that are expired, whatever their step, but
     /// for those that another image uses which is kept: an upper bound on what retiring them frees.
-    #[serde(default)]
     pub expired_gib: u64,
     /// Those that are expired, whatever their step: what this policy removes sooner or later, deferred
     /// ones included.
-    #[serde(default)]
     pub expired_total: usize,
     /// Those that no rule matches.
-    #[serde(default)]
     pub uncovered: usize,
     /// The size in GiB of the snapshots of all images.
-    #[serde(default)]
     pub images_gib: u64,
     /// The part of it that only images use which no rule matches.
-    #[serde(default)]
     pub uncovered_gib: u64,
     /// How many of the snapshots of expired images have a size that is not known: they count as nothing.
-    #[serde(default)]
     pub sizes_unknown: usize,
 }
 

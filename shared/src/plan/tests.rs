@@ -16,7 +16,7 @@ fn world(images: u32) -> Inventory {
     });
     let images: Vec<_> = images.collect();
     let text = format!(
-        r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"{}","images":[{}],
+        r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"{}","images":[{}],
             "references":[{{"image_id":"ami-elsewhere","kind":"instance","arn":"i-1"}}]}}"#,
         now(),
         images.join(",")
@@ -161,7 +161,7 @@ fn snapshots_of_other_services_are_left_to_them() {
     );
     let mut world = world(2);
     world.snapshots = serde_json::from_str(
-        r#"[{"snapshot_id":"snap-2","tags":{"dlm:managed":"true","image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-01T00:00:00Z"}}]"#,
+        r#"[{"snapshot_id":"snap-2","tags":{"dlm:managed":"true","image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-01T00:00:00Z marked 2025-12-25T00:00:00Z"}}]"#,
     )
     .unwrap();
     let found = plan(&world, &policy, now());
@@ -181,7 +181,7 @@ fn a_copy_with_all_tags_of_a_snapshot_stays() {
     world.snapshots = serde_json::from_str(
         r#"[{"snapshot_id":"snap-2","started_at":"2026-01-01T00:00:00Z","volume_id":"vol-ffffffff",
             "description":"Created by CreateImage(i-1) for ami-gone",
-            "tags":{"image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-02T00:00:00Z"}}]"#,
+            "tags":{"image-steward:image":"ami-gone","image-steward:delete-after":"2026-01-09T00:00:00Z marked 2026-01-02T00:00:00Z"}}]"#,
     )
     .unwrap();
     let orphans = format!("{AT_ONCE}[orphans]\ndelete_after = \"1d\"\n");
@@ -204,7 +204,7 @@ fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
     world.images[0].tags =
         [("image-steward:expired-at", "2026-11-01T00:00:00Z")].into_iter().collect();
     world.snapshots = serde_json::from_str(
-        r#"[{"snapshot_id":"snap-2","tags":{"image-steward:delete-after":"2026-11-01T00:00:00Z"}}]"#,
+        r#"[{"snapshot_id":"snap-2","tags":{"image-steward:delete-after":"2026-11-01T00:00:00Z marked 2026-10-25T00:00:00Z"}}]"#,
     )
     .unwrap();
     let found = plan(&world, &policy, now());
@@ -213,6 +213,24 @@ fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
         found.decisions[1].action,
         Action::Rescue(Undo { unmark: ["snap-2".parse().unwrap()].into(), ..Undo::default() })
     );
+}
+
+#[test]
+fn a_state_tag_that_is_not_understood_by_now_stops_a_step() {
+    let policy = policy(AT_ONCE);
+    let world = world(20);
+    let found = plan(&world, &policy, now());
+    let mut goes = found.decisions.iter().filter(|one| one.action.kind() == "deregister");
+    let goes = goes.next().unwrap();
+    let checked = |tags: &[(&str, &str)]| {
+        let image = world.images.iter().find(|one| one.image_id == goes.image_id).unwrap();
+        let image = Image { tags: tags.iter().copied().collect(), ..image.clone() };
+        let kept = recheck(goes, &image, &world.account, &[], &policy, now());
+        kept.iter().map(Reason::kind).collect::<Vec<_>>()
+    };
+    assert_eq!(checked(&[]), [""; 0]);
+    assert_eq!(checked(&[("image-steward:held-by", "a scan")]), ["state_tag_unknown"]);
+    assert_eq!(checked(&[("image-steward:expired-at", "2")]), ["state_tag_unreadable"]);
 }
 
 #[test]

@@ -11,17 +11,15 @@
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub use super::state_tags::Deprecation;
+use super::state_tags::{
+    DEPRECATED, DISABLED, NONE, WrittenDeprecation, saved_permissions, unreadable_values,
+};
 use crate::model::{
     Image, ImageId, ImageState, LaunchPermission, MAX_VALUE, SnapshotId, TagNames, for_others,
     is_false, join_permissions,
 };
 
-/// The saved value for no deprecation, and for no launch permission.
-const NONE: &str = "none";
-/// After a saved deprecation, before the time of writing: the image was deprecated then.
-const DEPRECATED: &str = "deprecated";
-/// The same: the image was disabled then, or about to be.
-const DISABLED: &str = "disabled";
 /// How far ahead a deprecation time is that was set just now, at most.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
 /// EC2 sets a deprecation time to the minute.
@@ -64,30 +62,20 @@ pub struct Undo {
     /// Whether its own state tags stay as they are.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep_tags: bool,
-    /// Whether the tag with its former deprecation stays, because that is not restored.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub keep_deprecation: bool,
-}
-
-/// The deprecation that an image had before a step deprecated it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Deprecation {
-    /// It was not deprecated.
-    None,
-    /// It was deprecated, or to be deprecated, at this time.
-    At(Timestamp),
 }
 
 impl Undo {
     /// How to undo the steps on `image`; `unmark` are those of its snapshots with `delete-after`.
-    /// `None` when there is nothing to undo.
+    /// `None` when there is nothing to undo, and when a state tag is not understood.
     pub fn of(
         image: &Image,
         unmark: Box<[SnapshotId]>,
         names: &TagNames,
         by: UndoneBy<'_>,
     ) -> Option<Self> {
+        if unreadable_values(image, names).next().is_some() {
+            return None;
+        }
         let is_disabled = image.state == ImageState::Disabled;
         let is_ours = claims_disabling(image, names);
         let enable = match by {
@@ -104,17 +92,10 @@ impl Undo {
                 UndoneBy::Run { share_back, .. } => enable && share_back.contains(one),
                 UndoneBy::Person => false,
             });
-        let saved = saved_deprecation(image, names);
-        let deprecation = saved.filter(|_| match by {
+        let deprecation = saved_deprecation(image, names).filter(|_| match by {
             UndoneBy::Run { now, .. } => is_deprecated_by_us(image, names, now),
             UndoneBy::Person => true,
         });
-        // Earlier versions did not write when they set the deprecation time.
-        let is_undated = written(image, names).next().is_none();
-        let keep_deprecation = matches!(saved, Some(Deprecation::At(_)))
-            && deprecation.is_none()
-            && is_undated
-            && image.deprecation_time.is_some();
         let undo = Self {
             enable,
             share_with: share_with.into(),
@@ -122,7 +103,6 @@ impl Undo {
             deprecation,
             unmark,
             keep_tags: false,
-            keep_deprecation,
         };
         let has_tags = undo.tags(names).any(|key| image.tags.has(key));
         (has_tags || enable || !undo.unmark.is_empty()).then_some(undo)
@@ -136,7 +116,7 @@ impl Undo {
     fn tags<'a>(&self, names: &'a TagNames) -> impl Iterator<Item = &'a String> + use<'a> {
         [
             (&names.expired_at, !self.keep_tags),
-            (&names.deprecation, !self.keep_tags && !self.keep_deprecation),
+            (&names.deprecation, !self.keep_tags),
             (&names.launch_permissions, !self.keep_tags && self.not_shared.is_empty()),
         ]
         .into_iter()
@@ -149,6 +129,7 @@ impl Undo {
 pub(super) fn enables(image: &Image, names: &TagNames, now: Timestamp) -> bool {
     image.state == ImageState::Disabled
         && !image.protected
+        && unreadable_values(image, names).next().is_none()
         && claims_disabling(image, names)
         && disabled_by_us_at(image, names, now).is_some()
 }
@@ -157,13 +138,6 @@ pub(super) fn enables(image: &Image, names: &TagNames, now: Timestamp) -> bool {
 /// written for what somebody else disabled, too.
 pub(super) fn claims_disabling(image: &Image, names: &TagNames) -> bool {
     saved_permissions(image, names).is_some()
-}
-
-/// The launch permissions that were saved before `image` was disabled; `None` when none of its
-/// own tags saves them.
-pub fn saved_permissions(image: &Image, names: &TagNames) -> Option<Box<[LaunchPermission]>> {
-    let text = own_value(image, image.tags.get(&names.launch_permissions)?)?;
-    Some(text.split_whitespace().filter(|word| *word != NONE).map(LaunchPermission::from).collect())
 }
 
 /// The saved launch permissions that `image` does not have: nobody's, of its owner, or not known to
@@ -200,24 +174,10 @@ fn shared_now(image: &Image) -> Box<[LaunchPermission]> {
 /// The deprecation that was saved before `image` was deprecated; `None` when none of its own tags
 /// saves it.
 pub fn saved_deprecation(image: &Image, names: &TagNames) -> Option<Deprecation> {
-    // What cannot be read was not written by us, and is left as it is.
-    match saved_words(image, names)?.next()? {
-        NONE => Some(Deprecation::None),
-        time => time.parse().ok().map(Deprecation::At),
-    }
+    WrittenDeprecation::of(image, names).map(|written| written.before)
 }
 
-/// What the deprecation time of `image` was set for, and when, as its own tag has it: the last
-/// writing, and the one before if EC2's time was still that one's.
-fn written<'a>(
-    image: &'a Image,
-    names: &TagNames,
-) -> impl Iterator<Item = (&'a str, Timestamp)> + use<'a> {
-    let mut words = saved_words(image, names).into_iter().flatten().skip(1);
-    std::iter::from_fn(move || Some((words.next()?, words.next()?.parse().ok()?)))
-}
-
-/// Those of [`written`] that EC2's deprecation time agrees with. One that is to come is not ours:
+/// Those writings of the tag `deprecation` that EC2's deprecation time agrees with. One that is to come is not ours:
 /// a step sets the present time.
 fn agreed<'a>(
     image: &'a Image,
@@ -225,7 +185,8 @@ fn agreed<'a>(
     now: Timestamp,
 ) -> impl Iterator<Item = (&'a str, Timestamp)> + use<'a> {
     let set = image.deprecation_time.filter(|at| !is_to_come(*at, now));
-    written(image, names).filter(move |(_, at)| {
+    let writings = WrittenDeprecation::of(image, names).map(|written| written.writings);
+    writings.into_iter().flatten().filter(move |(_, at)| {
         set.map(|set| set.duration_since(*at))
             .is_some_and(|later| -ROUNDING <= later && later <= MAX_RUN)
     })
@@ -247,20 +208,6 @@ pub(super) fn disabled_by_us_at(
     now: Timestamp,
 ) -> Option<Timestamp> {
     agreed(image, names, now).any(|(what, _)| what == DISABLED).then_some(image.deprecation_time)?
-}
-
-fn saved_words<'a>(
-    image: &'a Image,
-    names: &TagNames,
-) -> Option<impl Iterator<Item = &'a str> + use<'a>> {
-    let text = own_value(image, image.tags.get(&names.deprecation)?)?;
-    Some(text.split_whitespace())
-}
-
-/// The value after the image's own id; `None` when the tag was copied from another image.
-fn own_value<'a>(image: &Image, value: &'a str) -> Option<&'a str> {
-    let (id, text) = value.trim().split_once(' ')?;
-    (id == image.image_id.as_str()).then_some(text.trim())
 }
 
 /// The tag value that saves these launch permissions.
@@ -322,7 +269,7 @@ mod tests {
 
     fn image(fields: &str) -> Image {
         let text = format!(
-            r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z",
+            r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z",
                "references":[],"images":[{{"image_id":"ami-1",{fields}}}]}}"#
         );
         Inventory::from_json(&text).unwrap().images.remove(0)
@@ -388,7 +335,7 @@ mod tests {
         assert_eq!((shown(&found.share_with), shown(&found.not_shared)), Default::default());
         assert!(found.tag_keys(&names()).contains(&names().launch_permissions));
         // Somebody wrote the tag, or a run was cut after it enabled the image.
-        let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333","s:expired-at":"x"}"#;
+        let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333","s:expired-at":"2026-10-01T00:00:00Z"}"#;
         for now in ["[]", r#"["444455556666"]"#] {
             let fields = format!(r#"{tag},"state":"available","launch_permissions":{now}"#);
             let found = by_run(&fields).unwrap();
@@ -442,19 +389,12 @@ mod tests {
         assert_eq!(by_run(&ours).unwrap().deprecation, Some(at));
         for theirs in [
             tagged("2026-10-01T12:00:00Z", &format!("none deprecated {AT}")),
-            tagged("2026-11-01T12:01:00Z", "none"),
             tagged("2026-12-01T12:01:00Z", "none deprecated 2026-12-01T12:00:00Z"),
             r#""tags":{"s:deprecation":"ami-1 2026-12-01T00:00:00Z deprecated 2026-11-01T12:00:00Z"}"#.to_owned(),
         ] {
             assert_eq!(by_run(&theirs), Some(Undo::default()), "{theirs}");
         }
-        // The owner's date that an earlier version wrote down stays there for a person.
-        assert_eq!(by_run(&tagged("2026-11-01T12:01:00Z", later)), None);
-        assert_eq!(
-            by_person(&tagged("2026-11-01T12:01:00Z", later)).unwrap().deprecation,
-            Some(at)
-        );
-        let theirs = tagged("2026-10-01T12:00:00Z", "none");
+        let theirs = tagged("2026-10-01T12:00:00Z", &format!("none deprecated {AT}"));
         assert_eq!(by_person(&theirs).unwrap().deprecation, Some(Deprecation::None));
         // A run was cut after it wrote the tag anew and before it set the time.
         let cut = tagged(
@@ -475,7 +415,9 @@ mod tests {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let passed = r#""deprecation_time":"2026-01-01T00:00:00Z""#;
         let to_come = format!(r#""deprecation_time":"{at}""#);
-        let saved = |id: &str| format!(r#","tags":{{"s:deprecation":"{id} none"}}"#);
+        let saved = |id: &str| {
+            format!(r#","tags":{{"s:deprecation":"{id} none deprecated 2026-11-20T00:00:00Z"}}"#)
+        };
         for (fields, value) in [
             (to_come.clone(), format!("ami-1 {at}")),
             (passed.to_owned(), "ami-1 2026-01-01T00:00:00Z".to_owned()),

@@ -84,7 +84,7 @@ mod tests {
     fn reasons(references: Vec<Reference>) -> Vec<String> {
         let image: ImageId = "ami-1".parse().unwrap();
         let mut inventory = Inventory::from_json(
-            r#"{"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z",
+            r#"{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z",
                 "images":[],"references":[]}"#,
         )
         .unwrap();

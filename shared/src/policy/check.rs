@@ -30,15 +30,15 @@ pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems, digest: _ } = reading;
     let schema::RawPolicy { version, timezone, rule, safety, tagging, orphans, instances } =
         document;
-    match version {
-        Some(Count(1)) => {}
-        Some(Count(other)) => {
-            problems.note(
-                "version",
-                format!("version {other} is not known; this program reads version = 1"),
-            );
+    let stated = version.map(|Count(number)| number.into());
+    if let Err(error) = Policy::DOCUMENT.check(stated.as_ref()) {
+        if stated.is_some() {
+            // The rest of it may be as it must be in that version.
+            problems.found.clear();
+            problems.note(Policy::DOCUMENT.key, error);
+            return Err(problems.found);
         }
-        None => problems.note("version", "missing; write `version = 1` at the top"),
+        problems.note(Policy::DOCUMENT.key, error);
     }
     let timezone = check_timezone(timezone, &mut problems);
     let prefix = check_prefix(tagging.prefix.as_deref(), &mut problems);

@@ -29,7 +29,7 @@ pub use scalars::{Age, GroupBy};
 pub use trust::{TagUse, TrustedTag};
 
 use crate::model::{
-    ComputeEnvironments, ImageId, LaunchPermission, ReferenceScope, TagNames, Tags,
+    ComputeEnvironments, DocumentKind, ImageId, LaunchPermission, ReferenceScope, TagNames, Tags,
     TemplateVersions,
 };
 
@@ -327,6 +327,14 @@ impl fmt::Display for PolicyError {
 }
 
 impl Policy {
+    /// The policy.
+    pub const DOCUMENT: DocumentKind = DocumentKind {
+        name: "a policy",
+        key: "version",
+        number: 1,
+        remedy: "write the policy for version 1, with `version = 1` at the top",
+    };
+
     /// Reads and checks a policy. `origin` is its name in error messages.
     ///
     /// # Errors

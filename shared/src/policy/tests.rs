@@ -69,7 +69,7 @@ fn json_of_the_same_shape_is_accepted() {
 
 #[test]
 fn every_mistake_is_told_at_once_with_its_place() {
-    let text = r#"version = 2
+    let text = r#"version = "1"
 timezone = "Berlin"
 speed = "fast"
 
@@ -93,7 +93,7 @@ set = { "aws:x" = "1" }
 "#;
     let found = errors(text);
     let expected = [
-        "p.toml:1:11: version: version 2 is not known; this program reads version = 1",
+        "p.toml:1:11: version: \"1\" is not a whole number from 0 to 1000000",
         "p.toml:2:12: timezone: `Berlin` is not a time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
         "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`, `orphans`, `instances`",
         "p.toml:7:18: rule[0].match.name: `[` is not a glob: ",
@@ -113,6 +113,26 @@ set = { "aws:x" = "1" }
     for (found, expected) in found.iter().zip(expected) {
         assert!(found.starts_with(expected), "\n   found {found}\nexpected {expected}");
     }
+}
+
+#[test]
+fn of_another_version_nothing_is_read() {
+    let rest = "speed = \"fast\"\n[[rule]]\nname = \"a\"\nkeep = { last = -1 }\n";
+    let known = "this program reads a policy of version 1; ";
+    let remedy = "write the policy for version 1, with `version = 1` at the top";
+    for (version, update) in [(2, "update image-steward, or "), (0, "")] {
+        assert_eq!(
+            errors(&format!("version = {version}\n{rest}")),
+            [format!(
+                "p.toml:1:11: version: version {version} is not known: {known}{update}{remedy}"
+            )]
+        );
+    }
+    // Whoever forgot it gets all other errors too.
+    let found = errors(rest);
+    assert_eq!(found.len(), 3, "{found:#?}");
+    let missing = format!("p.toml: version: `version` is missing: {known}{remedy}");
+    assert!(found.contains(&missing), "{found:#?}");
 }
 
 #[test]

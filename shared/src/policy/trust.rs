@@ -58,6 +58,18 @@ impl fmt::Display for TagUse {
 }
 
 impl Policy {
+    /// Whether a rule or `safety.keep_tags` names the tag `key`: then the policy says what it means.
+    pub(crate) fn names_tag(&self, key: &str) -> bool {
+        let mut is_named = self.safety.keep_tags.iter().any(|(name, _)| name == key);
+        for Rule { matches, group_by, keep, .. } in &self.rules {
+            each_key(matches, &mut |name| is_named |= name == key);
+            is_named |=
+                group_by.iter().any(|by| matches!(by, GroupBy::Tag(name) if **name == *key));
+            is_named |= keep.tags.iter().any(|(name, _)| name == key);
+        }
+        is_named
+    }
+
     /// The tags that decide, under this policy, what is kept, by key. With `safety.recycle_bin =
     /// "required"` those by which the rules of the Recycle Bin choose decide as well, which the
     /// policy does not know.

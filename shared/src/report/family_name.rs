@@ -98,7 +98,7 @@ mod tests {
             ("all", "a · b=c"),
         ] {
             let inventory = serde_json::json!({
-                "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
+                "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
                 "images": [{
                     "image_id": "ami-1", "owner_id": "123456789012", "state": "available",
                     "created_at": "2026-11-01T00:00:00Z", "architecture": "x86_64",

@@ -44,7 +44,7 @@ mod tests {
 
     fn first(images: &str, snapshots: &str, more: &str) -> Option<String> {
         let inventory = format!(
-            r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"{NOW}",
+            r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"{NOW}",
                 "images":[{images}],"snapshots":[{snapshots}],"references":[]}}"#
         );
         let inventory = Inventory::from_json(&inventory).unwrap();
@@ -98,7 +98,7 @@ mod tests {
             let snapshot = format!(
                 r#"{{"snapshot_id":"snap-1","size_gib":8,"started_at":"2026-01-01T00:00:00Z",
                     "volume_id":"vol-1","description":"Created by CreateImage(i-1) for ami-9","tags":{{{tags}
-                    "image-steward:image":"ami-9","image-steward:delete-after":"2026-12-05T00:00:00Z"}}}}"#
+                    "image-steward:image":"ami-9","image-steward:delete-after":"2026-12-05T00:00:00Z marked 2026-11-28T00:00:00Z"}}}}"#
             );
             first("", &snapshot, NONE)
         };

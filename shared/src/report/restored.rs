@@ -78,6 +78,8 @@ pub fn restored_summary(all: &[Restored]) -> String {
     };
     let not_enabled =
         |one: &&Restored| matches!(one.problem, Some(RestoreProblem::NotEnabled { .. }));
+    let not_understood =
+        |one: &&Restored| matches!(one.problem, Some(RestoreProblem::StateTagUnreadable { .. }));
     let is_untouched = |one: &&Restored| one.problem.is_none() && one.not_shared.is_empty();
     let parts = [
         (from(RestoredFrom::RecycleBin), "from the Recycle Bin"),
@@ -85,6 +87,7 @@ pub fn restored_summary(all: &[Restored]) -> String {
         (from(RestoredFrom::Deprecated), "no longer deprecated"),
         (from(RestoredFrom::Expired), "no longer expired"),
         (all.iter().filter(not_enabled).count(), "still disabled"),
+        (all.iter().filter(not_understood).count(), "with a tag that is not understood"),
         (all.iter().filter(|one| !one.not_shared.is_empty()).count(), "not shared again"),
         (with(RestoreStatus::Untouched).filter(is_untouched).count(), "not expired"),
         (with(RestoreStatus::Gone).count(), "gone"),

@@ -103,7 +103,8 @@ fn of_live(
     };
     let why = not_enabled(image, names, now).filter(|_| options.found_by_tags);
     let image_id = image.image_id.clone();
-    let problem = why.map(|why| RestoreProblem::NotEnabled { image: image_id.clone(), why });
+    let not_enabled = why.map(|why| RestoreProblem::NotEnabled { image: image_id.clone(), why });
+    let problem = super::unreadable(image, names).or(not_enabled);
     let name = (!image.name.is_empty()).then(|| image.name.clone());
     let not_shared = permissions_to_restore(image, names);
     RestorePreview { image_id, name, state, not_shared, problem }

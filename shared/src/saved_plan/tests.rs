@@ -31,7 +31,7 @@ fn world(images: [(i64, &str, &str); 4]) -> Inventory {
     });
     let images: Vec<_> = images.collect();
     let text = format!(
-        r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"{NOW}","images":[{}],
+        r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"{NOW}","images":[{}],
             "references":[{{"image_id":"ami-9","kind":"instance","arn":"i-1"}}]}}"#,
         images.join(",")
     );
@@ -65,6 +65,34 @@ fn compared(saved: &SavedPlan, inventory: &Inventory, policy: &Policy) -> Differ
 fn actions(plan: &FreshPlan) -> Vec<String> {
     let line = |one: &Decision| format!("{} {}", one.image_id, one.action.kind());
     plan.images.decisions.iter().map(line).collect()
+}
+
+#[test]
+fn another_format_and_a_field_that_is_not_known_are_refused() {
+    let (saved, _) = saved(&ages([1, 2, 3, 4]), RULE, SignedDuration::ZERO);
+    let text = serde_json::to_string(&saved).unwrap();
+    assert_eq!(SavedPlan::from_json(&text).unwrap(), saved);
+    let error = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}");
+        SavedPlan::from_json(&text.replacen(from, to, 1)).unwrap_err().to_string()
+    };
+    let reads = "this program reads a saved plan of format 1";
+    let again = "plan again with this program (`image-steward plan --out FILE`)";
+    let format = r#"{"format":1,"#;
+    for (number, update) in [(2, "update image-steward, or "), (0, "")] {
+        let to = format!(r#"{{"later":1,"format":{number},"#);
+        let expected = format!("format {number} is not known: {reads}; {update}{again}");
+        assert_eq!(error(format, &to), expected);
+    }
+    assert_eq!(error(format, "{"), format!("`format` is missing: {reads}; {again}"));
+    for (from, to, path) in [
+        (format, r#"{"format":1,"later":1,"#, "unknown field `later`"),
+        (r#""summary":{"#, r#""summary":{"later":1,"#, "plan.summary.later: "),
+        (r#"{"image_id":"#, r#"{"later":1,"image_id":"#, "plan.decisions[0].later: "),
+        (r#"{"reason":"#, r#"{"later":1,"reason":"#, "plan.decisions[0].reasons[0].later: "),
+    ] {
+        assert!(error(from, to).contains(path), "{}", error(from, to));
+    }
 }
 
 #[test]
@@ -184,7 +212,7 @@ fn snapshots() -> Inventory {
         format!(
             r#"{{"snapshot_id":"snap-{n}","volume_id":"vol-1","locked":false,"shared_with":[],"started_at":"2026-01-01T00:00:00Z",
                 "description":"Created by CreateImage(i-1) for ami-{n}","tags":{{"image-steward:image":"ami-{n}",
-                "image-steward:delete-after":"{due}"{more}}}}}"#
+                "image-steward:delete-after":"{due} marked 2026-11-01T00:00:00Z"{more}}}}}"#
         )
     };
     let all =

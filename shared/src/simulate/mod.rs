@@ -19,7 +19,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 pub use world::{Done, SimulatedWorld};
 
-use crate::model::{AccountId, ImageId, Inventory, Region, Snapshot, SnapshotId};
+use crate::model::{AccountId, FormatNumber, ImageId, Inventory, Region, Snapshot, SnapshotId};
 use crate::plan::snapshots::made_for;
 use crate::plan::{Action, Decision, Plan, Refusal, plan};
 use crate::policy::Policy;
@@ -217,6 +217,7 @@ fn of_images(inventory: &Inventory, policy: &Policy) -> Inventory {
             || snapshot.description.as_deref().and_then(made_for).is_some()
     };
     Inventory {
+        format: FormatNumber,
         account: inventory.account.clone(),
         region: inventory.region.clone(),
         taken_at: inventory.taken_at,

@@ -43,7 +43,7 @@ fn world(images: Vec<Value>, used: &str) -> Inventory {
     };
     let snapshots: Vec<Value> = images.iter().map(snapshot).collect();
     let text = json!({
-        "account": "123456789012", "region": "eu-central-1", "taken_at": now().to_string(), "images": images,
+        "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": now().to_string(), "images": images,
         "snapshots": snapshots, "references": [{"image_id": used, "kind": "instance", "arn": "i-1"}],
     });
     Inventory::from_json(&text.to_string()).unwrap()

@@ -320,15 +320,7 @@ fn take_step(
 }
 
 fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
-    let Undo {
-        enable,
-        share_with,
-        not_shared: _,
-        deprecation,
-        unmark: _,
-        keep_tags: _,
-        keep_deprecation: _,
-    } = undo;
+    let Undo { enable, share_with, not_shared: _, deprecation, unmark: _, keep_tags: _ } = undo;
     if *enable {
         image.state = ImageState::Available;
         share(image, Box::default());

@@ -32,7 +32,7 @@ fn world(images: Vec<Value>, in_use: &[&str]) -> Inventory {
     };
     let references: Vec<Value> = in_use.iter().map(used).collect();
     let inventory = json!({
-        "account": "123456789012", "region": "eu-central-1", "taken_at": now().to_string(),
+        "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": now().to_string(),
         "images": images, "references": references,
     });
     Inventory::from_json(&inventory.to_string()).unwrap()

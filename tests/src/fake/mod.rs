@@ -32,6 +32,7 @@ use self::faults::{Faults, Plug};
 use self::state::State;
 use crate::fleet::Fleet;
 use crate::switches::{InjectedFailure, Switches};
+pub use permissions::CLOSED_ACCOUNT;
 
 /// An account in memory. Clones share it.
 #[derive(Clone)]

@@ -39,12 +39,19 @@ impl PermissionReader for Fake {
     }
 }
 
+/// An account that nothing can be shared with.
+pub const CLOSED_ACCOUNT: &str = "000000000000";
+
 #[async_trait]
 impl PermissionWriter for Fake {
     async fn share(&self, image: &ImageId, with: &[LaunchPermission]) -> Result<(), CloudError> {
         const ACTION: &str = "ec2:ModifyImageAttribute";
         self.changing(Call::Share(image.clone(), with.to_vec()), |inner| {
-            let is_unknown = |one: &&LaunchPermission| matches!(one, LaunchPermission::Unknown(_));
+            let is_unknown = |one: &&LaunchPermission| match one {
+                LaunchPermission::Unknown(_) => true,
+                LaunchPermission::Account(account) => account.as_str() == CLOSED_ACCOUNT,
+                _ => false,
+            };
             if let Some(unknown) = with.iter().find(is_unknown) {
                 let message = format!("`{unknown}` is no account, organization or unit");
                 return Err(error::of(ACTION, "", &message));

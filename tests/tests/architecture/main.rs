@@ -9,6 +9,7 @@ mod functions;
 mod names;
 mod order;
 mod outside;
+mod versions;
 
 use std::fmt;
 use std::fs;

@@ -274,7 +274,7 @@ fn of_an_orphan_come_before_it_is_deleted_whoever_tagged_it() {
         let fake = orphans(1);
         fake.change(|fleet| {
             let tags = [
-                ("image-steward:delete-after", "2026-11-01T00:00:00Z"),
+                ("image-steward:delete-after", "2026-11-01T00:00:00Z marked 2026-10-25T00:00:00Z"),
                 ("image-steward:image", "ami-90000000"),
             ];
             fleet.snapshots[0].tags = tags.into_iter().collect();

@@ -82,7 +82,7 @@ fn an_image_whose_snapshots_could_be_deleted_in_part_only_is_retried() {
             "snapshot_id": format!("snap-{n:08}"), "volume_id": format!("vol-{n:08}"),
             "description": "Created by CreateImage(i-00000009) for ami-00000009",
             "tags": {"image-steward:image": "ami-00000009",
-                     "image-steward:delete-after": "2026-11-20T00:00:00Z"},
+                     "image-steward:delete-after": "2026-11-20T00:00:00Z marked 2026-11-13T00:00:00Z"},
         })
     };
     let fake = fake(json!({

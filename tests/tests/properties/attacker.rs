@@ -280,7 +280,10 @@ fn releasing() -> impl Strategy<Value = Attack> {
 /// One who wants snapshots deleted.
 fn deleting() -> impl Strategy<Value = Attack> {
     let snapshots = some_of((0_usize..16).prop_map(Target::Snapshot), Target::Snapshots);
-    let since = hours().prop_map(|hours| ("delete-after", vec![ValueWord::Ago(hours.abs())]));
+    let since = hours().prop_map(|hours| {
+        let due = ValueWord::Ago(hours.abs());
+        ("delete-after", vec![due.clone(), ValueWord::Text("marked"), due])
+    });
     let own = Just(("snapshot", vec![ValueWord::Own]));
     (snapshots, since, tag("image"), own)
         .prop_map(|(on, one, two, three)| Attack::Write(on, vec![one, two, three]))

@@ -16,6 +16,7 @@ mod harm;
 mod history;
 mod markdown;
 mod noting;
+mod other_formats;
 mod people;
 mod restoring;
 mod rules;

@@ -119,7 +119,7 @@ fn planned(images: &[(String, String, Option<String>)], policy: &str) -> Plan {
         })
         .collect();
     let inventory = json!({
-        "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z", "images": images,
+        "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z", "images": images,
         "references": [],
     });
     let inventory = Inventory::from_json(&inventory.to_string()).unwrap();

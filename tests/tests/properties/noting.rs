@@ -38,7 +38,7 @@ fn similar_images() -> impl Strategy<Value = Inventory> {
             })
         });
         let inventory = serde_json::json!({
-            "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
+            "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": "2026-11-22T12:00:00Z",
             "images": images.collect::<Vec<_>>(), "references": [],
         });
         Inventory::from_json(&inventory.to_string()).unwrap()

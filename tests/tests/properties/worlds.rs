@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use steward::model::{ImageId, SnapshotId};
+use steward::model::{DeletionMark, ImageId, SnapshotId};
 use steward_tests::fleet::{
     AutoScalingGroup, BinnedImage, ComputeEnvironment, Ec2Fleet, Fleet, FleetImage, FleetInstance,
     FleetSnapshot, LaunchConfiguration, LaunchTemplate, Parameter, Recipe, RecipeKind,
@@ -76,9 +76,9 @@ pub fn an_image(n: usize) -> impl Strategy<Value = FleetImage> {
             // How far the steps have been taken: not, deprecated, or disabled too.
             let step = if expired.is_some() && state == "available" { step } else { 0 };
             if let Some(hours) = expired.filter(|_| step > 0) {
-                let timed = format!(" disabled {}", ago(hours * HOUR));
-                let timed = if step > 1 { timed.as_str() } else { "" };
-                tags.push(("image-steward:deprecation", format!("{own} none{timed}")));
+                let what = if step > 1 { "disabled" } else { "deprecated" };
+                let value = format!("{own} none {what} {}", ago(hours * HOUR));
+                tags.push(("image-steward:deprecation", value));
             }
             if step > 1 {
                 let before = if shared { "111122223333" } else { "none" };
@@ -128,7 +128,8 @@ fn a_snapshot(n: usize) -> impl Strategy<Value = FleetSnapshot> {
             // Most often what our tag says is what EC2 says.
             let image = made_for.filter(|_| agrees).map_or(image, |(made_for, _)| made_for);
             tags.push(("image-steward:image", image_id(image).to_string()));
-            tags.push(("image-steward:delete-after", ago(due * HOUR).to_string()));
+            let mark = DeletionMark { due: ago(due * HOUR), marked_at: ago((due + 24 * 7) * HOUR) };
+            tags.push(("image-steward:delete-after", mark.to_string()));
         }
         if let Some(keep) = keep {
             tags.push(("image-steward:keep", keep.to_owned()));

@@ -233,3 +233,22 @@ fn an_instance_that_is_already_retired_is_left_out() {
         }
     }
 }
+
+#[test]
+fn a_tag_under_the_prefix_that_is_not_known_keeps_it() {
+    let (good, image) = (InstanceProtection::default(), image());
+    let mut instance = instance("ami-1");
+    let held = [("image-steward:held-by", "a scan")].into_iter().collect();
+    instance.tags = instance.tags.with(&held);
+    let found = decide(&instance, &good, Some(&image));
+    assert_eq!(
+        found,
+        "Keep: tag image-steward:held-by is not known to this version: left unchanged"
+    );
+    // One that the policy names has the policy's meaning.
+    let named = policy(
+        "[instances]\nretire = \"stop\"\n[safety]\nkeep_tags = { \"image-steward:held-by\" = \"us\" }\n",
+    );
+    let found = decide_under(&named, &instance, &good, Some(&image), &[snapshot(Some(true))]);
+    assert_eq!(found, "Stop: ami-1 is made of it and available");
+}

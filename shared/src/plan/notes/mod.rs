@@ -118,6 +118,20 @@ pub enum Note {
         /// For how many days the Recycle Bin keeps images.
         days: u32,
     },
+    /// A tag under the prefix of the state tags is not known, and keeps what has it.
+    StateTagUnknown {
+        /// The key of the tag.
+        key: String,
+        /// The images and snapshots that have it, sorted.
+        resources: Vec<ResourceId>,
+    },
+    /// The value of a state tag is not understood, and keeps what has it.
+    StateTagUnreadable {
+        /// The key of the tag.
+        key: String,
+        /// The images and snapshots that have such a value, sorted.
+        resources: Vec<ResourceId>,
+    },
     /// A tag is written in other letter case than the one that has an effect.
     TagIgnored {
         /// The key of the tag.
@@ -183,6 +197,8 @@ impl Note {
             | Self::PinMatchesNothing { .. }
             | Self::SingleFamilies { .. }
             | Self::SnapshotsOutlastBin { .. }
+            | Self::StateTagUnknown { .. }
+            | Self::StateTagUnreadable { .. }
             | Self::TagIgnored { .. }
             | Self::KeepDateInvalid { .. } => true,
         }
@@ -209,6 +225,7 @@ pub(super) fn of(
         notes.extend(pins::of(inventory, policy));
     }
     notes.extend(recycle_bin::of(inventory, policy, now));
+    notes.extend(tags::not_understood(inventory, policy));
     notes.extend(tags::of(inventory, policy, now));
     notes
 }

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use super::Note;
 use crate::model::{Inventory, KeepTag, ResourceId, TagNames, Tags};
+use crate::plan::state_tags::{self, NotUnderstood};
 use crate::policy::{DEFAULT_PREFIX, Policy};
 
 /// The tags that people write: whether they are as they must be to have an effect.
@@ -29,7 +30,9 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Vec<
     let snapshots = inventory.snapshots.iter().filter(|one| has_one(&one.tags));
     let snapshots = snapshots.map(|one| (ResourceId::from(&one.snapshot_id), &one.tags));
     for (resource, tags) in images.chain(snapshots) {
-        for (key, effective) in misspelt(tags, [&names.keep, &names.retire_when_imaged]) {
+        for (key, effective) in
+            misspelt(tags, [&names.keep, &names.retire_when_imaged], names.prefix())
+        {
             ignored.entry((key, effective)).or_default().push(resource.clone());
         }
         if let Some((key, _)) = tags.iter().find(|(key, _)| is_usual(key)) {
@@ -43,10 +46,6 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Vec<
             over.entry(value).or_default().push(resource.clone());
         }
     }
-    let sorted = |mut resources: Vec<ResourceId>| {
-        resources.sort();
-        resources
-    };
     let ignored = ignored.into_iter().map(|((key, effective), resources)| Note::TagIgnored {
         key: key.to_owned(),
         effective: effective.to_owned(),
@@ -65,13 +64,49 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Vec<
     ignored.chain(no_dates).chain(over).collect()
 }
 
-/// The keys that differ from one of `effective` only in letter case, each with that one.
+/// The state tags that are not understood.
+pub(super) fn not_understood(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
+    let (mut keys, mut values) = (BTreeMap::new(), BTreeMap::new());
+    let mut add = |resource: ResourceId, tag: NotUnderstood| {
+        let (found, key) = match tag {
+            NotUnderstood::Key(key) => (&mut keys, key),
+            NotUnderstood::Value(key, _) => (&mut values, key),
+        };
+        let resources: &mut Vec<ResourceId> = found.entry(key.to_string()).or_default();
+        resources.push(resource);
+    };
+    for image in &inventory.images {
+        state_tags::of_image(image, policy).for_each(|tag| add((&image.image_id).into(), tag));
+    }
+    for snapshot in &inventory.snapshots {
+        state_tags::of_snapshot(snapshot, policy)
+            .for_each(|tag| add((&snapshot.snapshot_id).into(), tag));
+    }
+    let unknown = keys.into_iter().map(|(key, resources)| {
+        let resources = sorted(resources);
+        Note::StateTagUnknown { key, resources }
+    });
+    let unreadable = values.into_iter().map(|(key, resources)| {
+        let resources = sorted(resources);
+        Note::StateTagUnreadable { key, resources }
+    });
+    unknown.chain(unreadable).collect()
+}
+
+fn sorted(mut resources: Vec<ResourceId>) -> Vec<ResourceId> {
+    resources.sort();
+    resources
+}
+
+/// The keys that differ from one of `effective` only in letter case, each with that one. One that
+/// begins with `prefix` is a state tag that is not known, and keeps.
 fn misspelt<'a>(
     tags: &'a Tags,
     effective: [&'a String; 2],
+    prefix: &'a str,
 ) -> impl Iterator<Item = (&'a str, &'a str)> {
-    tags.iter().flat_map(move |(key, _)| {
-        let is_meant = move |name: &&String| *name != key && name.eq_ignore_ascii_case(key);
+    tags.iter().filter(move |(key, _)| !key.starts_with(prefix)).flat_map(move |(key, _)| {
+        let is_meant = move |name: &&String| name.eq_ignore_ascii_case(key);
         effective.into_iter().filter(is_meant).map(move |name| (key, name.as_str()))
     })
 }

@@ -4,7 +4,7 @@ use crate::report::{OutputStyle, Rows, plan_text};
 
 fn noted(images: &str, unread: &str, policy: &str) -> crate::plan::Plan {
     let inventory = format!(
-        r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z",
+        r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z",
             "images":[{images}],"references":[],"unread":[{unread}]}}"#
     );
     let inventory = Inventory::from_json(&inventory).unwrap_or_else(|error| panic!("{error}"));
@@ -35,7 +35,7 @@ fn a_wait_longer_than_the_recycle_bin_is_noted() {
             format!(r#"{{"rule_id":"{of}","resource":"{of}","days":{days},"in_effect":true}}"#)
         };
         let inventory = format!(
-            r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z","images":[{IMAGE}],
+            r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z","images":[{IMAGE}],
                 "references":[],"unread":[],"retention_rules":[{},{}]}}"#,
             rule("images"),
             rule("snapshots"),
@@ -284,7 +284,7 @@ fn a_pin_with_a_slip_names_the_image() {
 #[test]
 fn what_has_no_effect_is_a_warning_and_what_is_left_out_is_not() {
     let inventory = Inventory::from_json(
-        r#"{"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z","images":[],
+        r#"{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z","images":[],
             "references":[],"other_image_types":3}"#,
     );
     let inventory = inventory.unwrap_or_else(|error| panic!("{error}"));

@@ -98,6 +98,18 @@ impl fmt::Display for Note {
                  [orphans] delete",
                 counted(usize::try_from(*days).unwrap_or(usize::MAX), "day")
             ),
+            Self::StateTagUnknown { key, resources } => write!(
+                f,
+                "the tag {key} is not known to this version, so that what has it is left unchanged: update image-steward, \
+                 or remove the tag; on {}",
+                named(resources)
+            ),
+            Self::StateTagUnreadable { key, resources } => write!(
+                f,
+                "the value of the tag {key} is not understood by this version, so that what has it is left unchanged: \
+                 update image-steward, or remove the tag; on {}",
+                named(resources)
+            ),
             Self::TagIgnored { key, effective, resources } => write!(
                 f,
                 "the tag {key} has no effect (with this policy it is {effective}, in this letter case); on {}",

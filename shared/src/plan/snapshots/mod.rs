@@ -21,7 +21,7 @@ use self::orphan::has_volume;
 pub use self::orphan::made_for;
 pub use self::reason::{SnapshotCap, SnapshotReason};
 use super::protect::{Recovery, manager_by_tags, opt_out};
-use super::{Refusal, exists};
+use super::{Refusal, exists, state_tags};
 use crate::model::{
     AccountId, DeletionMark, ImageId, Inventory, Recyclable, RecycledImage, Region, Snapshot,
     SnapshotId, SnapshotReference, Source, Unread, for_others,
@@ -365,17 +365,18 @@ pub fn due(
     now: Timestamp,
 ) -> Result<Timestamp, Vec<SnapshotReason>> {
     let mut kept = protections_of(snapshot, policy, now);
-    if image_of(snapshot, policy).is_none() {
+    let names = &policy.tag_names;
+    if !snapshot.tags.has(&names.image) {
         kept.push(SnapshotReason::ImageUnknown);
     }
-    let value = snapshot.tags.get(&policy.tag_names.delete_after).unwrap_or_default();
-    match value.parse::<DeletionMark>() {
-        Err(_) => kept.push(SnapshotReason::DateUnreadable { value: value.to_owned() }),
-        Ok(mark) => {
+    match snapshot.tags.get(&names.delete_after).map(str::parse::<DeletionMark>) {
+        None => kept.push(SnapshotReason::NotMarked),
+        // That is among the protections.
+        Some(Err(_)) => {}
+        Some(Ok(mark)) => {
             match snapshot.started_at.filter(|at| mark.is_copied_to(*at, !has_volume(snapshot))) {
                 Some(started_at) => {
-                    let at = mark.marked_at.unwrap_or(mark.due);
-                    kept.push(SnapshotReason::MarkCopied { at, started_at });
+                    kept.push(SnapshotReason::MarkCopied { at: mark.marked_at, started_at });
                 }
                 None if mark.due > now => kept.push(SnapshotReason::NotBefore { at: mark.due }),
                 None if kept.is_empty() => return Ok(mark.due),
@@ -387,7 +388,7 @@ pub fn due(
 }
 
 /// The tags that keep a snapshot, whatever is done about its image: an opt-out, those that the policy
-/// keeps by, or those of another service.
+/// keeps by, those of another service, or state tags that are not understood.
 pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<SnapshotReason> {
     let tag = opt_out(&snapshot.tags, &policy.tag_names.keep, now, &policy.timezone);
     let opted_out = tag.map(|tag| SnapshotReason::OptedOut { until: tag.until, note: tag.note });
@@ -395,7 +396,8 @@ pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> V
     let kept = policy.safety.keep_tags_among(&snapshot.tags);
     let kept =
         kept.map(|(key, value)| SnapshotReason::KeepTag { key: key.into(), value: value.into() });
-    opted_out.into_iter().chain(kept).chain(managed).collect()
+    let unknown = state_tags::of_snapshot(snapshot, policy).map(SnapshotReason::from);
+    opted_out.into_iter().chain(kept).chain(managed).chain(unknown).collect()
 }
 
 fn image_of(snapshot: &Snapshot, policy: &Policy) -> Option<ImageId> {

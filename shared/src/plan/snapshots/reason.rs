@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{ImageId, ReferenceKind, ResourceText, VolumePermission, join_permissions};
 use crate::plan::reason::Manager;
+use crate::plan::state_tags::{NotUnderstood, UnknownTag, UnreadableTag};
 use crate::text_fmt::minute;
 
 /// One reason for a decision about a snapshot.
@@ -25,14 +26,23 @@ pub enum SnapshotReason {
         /// When it will.
         at: Timestamp,
     },
-    /// Its mark holds no date that can be read.
-    DateUnreadable {
-        /// What it holds.
-        value: String,
+    /// A tag under the prefix of the state tags is not known: another version may have written it.
+    StateTagUnknown {
+        /// The key.
+        key: Arc<str>,
     },
+    /// The value of a state tag has no known form: another version may have written it.
+    StateTagUnreadable {
+        /// The key.
+        key: Arc<str>,
+        /// The value.
+        value: Arc<str>,
+    },
+    /// Its tag `delete-after` was removed.
+    NotMarked,
     /// Its mark is from before it was made: it came with the tags of another snapshot.
     MarkCopied {
-        /// When the mark was written; where that is not known, the time from which it may be deleted.
+        /// When the mark was written.
         at: Timestamp,
         /// When the snapshot was made.
         started_at: Timestamp,
@@ -135,7 +145,6 @@ pub enum SnapshotReason {
     /// A cap of this run is used up.
     Deferred {
         /// The cap's key in the policy.
-        #[serde(default)]
         cap: SnapshotCap,
         /// How many snapshots it allows in this run.
         limit: u32,
@@ -149,18 +158,31 @@ pub enum SnapshotReason {
 }
 
 /// A cap on what one run does about snapshots.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum SnapshotCap {
     /// On the orphans that are tagged.
-    #[default]
     MaxPerRun,
     /// On the snapshots that are deleted.
     MaxSnapshotsPerRun,
 }
 
+impl From<NotUnderstood> for SnapshotReason {
+    fn from(tag: NotUnderstood) -> Self {
+        match tag {
+            NotUnderstood::Key(key) => Self::StateTagUnknown { key },
+            NotUnderstood::Value(key, value) => Self::StateTagUnreadable { key, value },
+        }
+    }
+}
+
 impl SnapshotReason {
+    /// Whether the state of the snapshot is not understood: then its tags are not changed either.
+    pub(in crate::plan) fn is_unknown_state(&self) -> bool {
+        matches!(self, Self::StateTagUnknown { .. } | Self::StateTagUnreadable { .. })
+    }
+
     /// The kind of this reason, as in the JSON.
     pub fn kind(&self) -> &'static str {
         self.into()
@@ -172,11 +194,13 @@ impl fmt::Display for SnapshotReason {
         match self {
             Self::Due { since } => write!(f, "image gone, due since {}", minute(*since)),
             Self::NotBefore { at } => write!(f, "not before {}", minute(*at)),
-            Self::DateUnreadable { value } => write!(f, "delete-after holds no date: `{value}`"),
+            Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
+            Self::StateTagUnreadable { key, value } => write!(f, "{}", UnreadableTag(key, value)),
             Self::MarkCopied { at, started_at } => {
                 let (at, made) = (minute(*at), minute(*started_at));
                 write!(f, "delete-after is from {at}, but the snapshot was made {made}: a copied tag")
             }
+            Self::NotMarked => f.write_str("its tag delete-after was removed"),
             Self::ImageUnknown => f.write_str("its image is not known"),
             Self::ImageExists { image } => write!(f, "its image {image} exists"),
             Self::UsedBy { image } => write!(f, "used by {image}"),

@@ -25,7 +25,7 @@ fn inventory() -> Inventory {
         .map(|n| serde_json::json!({ "snapshot_id": format!("snap-{n}"), "size_gib": 8 }))
         .collect();
     let inventory = serde_json::json!({
-        "account": "123456789012", "region": "us-east-1", "taken_at": NOW, "images": images,
+        "format": 1, "account": "123456789012", "region": "us-east-1", "taken_at": NOW, "images": images,
         "snapshots": snapshots, "references": [],
     });
     Inventory::from_json(&inventory.to_string()).unwrap()

@@ -29,7 +29,7 @@ fn told_by(policy: &str, image: &str, now: &str) -> Explanation {
         ));
     }
     let text = format!(
-        r#"{{"account":"123456789012","region":"eu-central-1","taken_at":"2026-12-31T12:00:00Z",
+        r#"{{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-12-31T12:00:00Z",
             "images":[{}],"snapshots":[{{"snapshot_id":"snap-4","size_gib":8}}],
             "references":[{{"image_id":"ami-6","kind":"instance","arn":"arn:i-6"}}]}}"#,
         images.join(",")

@@ -102,7 +102,7 @@ fn headline(plan: &Plan) -> String {
     if plan.refusal.is_some() {
         return "image-steward: refused, no image is removed".to_owned();
     }
-    // A plan that another version saved may have no such count in its summary.
+    // Anybody may have edited the summary of a saved plan.
     let expired = plan.decisions.iter().filter(|one| !one.action.stays()).count();
     let expired_gib = plan.summary.expired_gib;
     if expired == 0 {

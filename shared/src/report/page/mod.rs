@@ -115,7 +115,7 @@ impl<'a> PageData<'a> {
         let gone = snapshots.decisions.iter().filter_map(|one| gone(one, &mut strings));
         let gone = gone.collect();
         Self {
-            format: 3,
+            format: 1,
             account: plan.account.as_str(),
             region: plan.region.as_str(),
             taken_at: inventory.taken_at.as_second(),
@@ -163,13 +163,13 @@ impl<'a> PageData<'a> {
 mod tests {
     use super::*;
 
-    const INVENTORY: &str = r#"{"account":"123456789012","region":"eu-central-1","taken_at":"2026-12-31T12:00:00Z",
+    const INVENTORY: &str = r#"{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-12-31T12:00:00Z",
         "images":[
           {"image_id":"ami-1","name":"web-1","owner_id":"123456789012","created_at":"2026-12-01T00:00:00Z","state":"available","snapshots":["snap-1","snap-2"]},
           {"image_id":"ami-2","name":"web-2","owner_id":"123456789012","created_at":"2026-11-01T00:00:00Z","state":"available","snapshots":["snap-1"]},
           {"image_id":"ami-3","name":"other","owner_id":"123456789012","created_at":"2026-11-01T00:00:00Z","state":"available"}],
         "snapshots":[{"snapshot_id":"snap-1","size_gib":8},{"snapshot_id":"snap-2","size_gib":100},
-          {"snapshot_id":"snap-9","size_gib":5,"description":"Created by CreateImage(i-9) for ami-9","volume_id":"vol-9","tags":{"image-steward:image":"ami-9","image-steward:delete-after":"2027-01-01T00:00:00Z"}}],
+          {"snapshot_id":"snap-9","size_gib":5,"description":"Created by CreateImage(i-9) for ami-9","volume_id":"vol-9","tags":{"image-steward:image":"ami-9","image-steward:delete-after":"2027-01-01T00:00:00Z marked 2026-12-25T00:00:00Z"}}],
         "recycled_images":[{"image_id":"ami-9","entered_at":"2026-12-20T00:00:00Z"}],
         "references":[{"image_id":"ami-2","kind":"instance","arn":"arn:i-2"}]}"#;
     const POLICY: &str = "version = 1\n[[rule]]\nname = \"web\"\nmatch = { name = \"web-*\" }\nkeep = { last = 1 }\n";

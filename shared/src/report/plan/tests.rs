@@ -23,7 +23,7 @@ fn inventory(images: &[serde_json::Value], references: serde_json::Value) -> Inv
         .map(|image| serde_json::json!({ "snapshot_id": image["snapshots"][0], "size_gib": 8 }))
         .collect();
     let inventory = serde_json::json!({
-        "account": "123456789012", "region": "eu-central-1", "taken_at": NOW,
+        "format": 1, "account": "123456789012", "region": "eu-central-1", "taken_at": NOW,
         "images": images, "snapshots": snapshots, "references": references,
     });
     Inventory::from_json(&inventory.to_string()).unwrap_or_else(|error| panic!("{error}"))

@@ -1,0 +1,205 @@
+//! The format number in every document that the program writes and reads back, and in policies.
+//!
+//! A document of another format may have a field that this program would overlook, or use one that it
+//! knows in another sense. So it is not read at all, whether it is newer or older.
+
+use std::fmt;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// The format number of a document, as the field `format` of its type. No other number is read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct FormatNumber<const N: u32>;
+
+impl<const N: u32> Serialize for FormatNumber<N> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u32(N)
+    }
+}
+
+impl<'de, const N: u32> Deserialize<'de> for FormatNumber<N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u32::deserialize(deserializer)? {
+            number if number == N => Ok(Self),
+            number => Err(D::Error::custom(format_args!("format {number} is not format {N}"))),
+        }
+    }
+}
+
+/// A kind of document, and the one format of it that this program reads and writes.
+#[derive(Debug, PartialEq, Eq)]
+pub struct DocumentKind {
+    /// What one is called, for example `a saved plan`.
+    pub name: &'static str,
+    /// The key of the format number in it.
+    pub key: &'static str,
+    /// The format number.
+    pub number: u32,
+    /// How to get one in that format.
+    pub remedy: &'static str,
+}
+
+/// A document is not in the format that this program reads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatError {
+    kind: &'static DocumentKind,
+    /// The number in the document, as it is written there; `None` if it has none.
+    found: Option<String>,
+    is_newer: bool,
+}
+
+impl fmt::Display for FormatError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind: DocumentKind { name, key, number, remedy }, found, is_newer } = self;
+        match found {
+            None => write!(f, "`{key}` is missing")?,
+            Some(found) => write!(f, "{key} {found} is not known")?,
+        }
+        let update = if *is_newer { "update image-steward, or " } else { "" };
+        write!(f, ": this program reads {name} of {key} {number}; {update}{remedy}")
+    }
+}
+
+impl std::error::Error for FormatError {}
+
+impl DocumentKind {
+    /// Checks the number that a document has.
+    ///
+    /// # Errors
+    /// If it is not the one that this program reads, or missing.
+    pub fn check(&'static self, found: Option<&Value>) -> Result<(), FormatError> {
+        let number = found.and_then(Value::as_u64);
+        if number == Some(u64::from(self.number)) {
+            return Ok(());
+        }
+        let found = found.filter(|found| !found.is_null()).map(ToString::to_string);
+        let is_newer = number.is_some_and(|number| number > u64::from(self.number));
+        Err(FormatError { kind: self, found, is_newer })
+    }
+
+    /// Checks the number in the JSON object `text`, before anything else in it is read. What is no
+    /// JSON object passes: reading it tells where it is wrong.
+    ///
+    /// # Errors
+    /// As [`check`](Self::check).
+    pub fn check_json(&'static self, text: &str) -> Result<(), FormatError> {
+        #[derive(Deserialize)]
+        struct Stated {
+            format: Option<Value>,
+        }
+        debug_assert_eq!(self.key, "format");
+        match serde_json::from_str::<Stated>(text) {
+            Ok(Stated { format }) => self.check(format.as_ref()),
+            Err(_) => Ok(()),
+        }
+    }
+}
+
+/// The path of the first field of `document` that its type does not know: `known` is what was read,
+/// written again. A field that says nothing (`null`, `false`, an empty list) may be left out there.
+pub(crate) fn unknown_field(document: &Value, known: &Value) -> Option<String> {
+    match (document, known) {
+        (Value::Object(document), Value::Object(known)) => {
+            document.iter().find_map(|(key, value)| match known.get(key) {
+                None if says_nothing(value) => None,
+                None => Some(key.clone()),
+                Some(known) => {
+                    unknown_field(value, known).map(|rest| match rest.starts_with('[') {
+                        true => format!("{key}{rest}"),
+                        false => format!("{key}.{rest}"),
+                    })
+                }
+            })
+        }
+        (Value::Array(document), Value::Array(known)) => {
+            document.iter().zip(known).enumerate().find_map(|(at, (value, known))| {
+                unknown_field(value, known).map(|rest| match rest.starts_with('[') {
+                    true => format!("[{at}]{rest}"),
+                    false => format!("[{at}].{rest}"),
+                })
+            })
+        }
+        _ => None,
+    }
+}
+
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Bool(flag) => !flag,
+        Value::Number(number) => number.as_u64() == Some(0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(fields) => fields.is_empty(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const LISTS: DocumentKind = DocumentKind {
+        name: "a list",
+        key: "format",
+        number: 2,
+        remedy: "write it again with `list`",
+    };
+
+    fn error(text: &str) -> Option<String> {
+        LISTS.check_json(text).err().map(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_number_but_one_is_refused_with_both_numbers_and_the_remedy() {
+        assert_eq!(error(r#"{"a":1,"format":2}"#), None);
+        let reads = "this program reads a list of format 2";
+        let again = "write it again with `list`";
+        let newer = format!("{reads}; update image-steward, or {again}");
+        let other = format!("{reads}; {again}");
+        for (found, rest) in [
+            ("3", &newer),
+            ("4294967298", &newer),
+            ("1", &other),
+            ("0", &other),
+            ("-2", &other),
+            ("2.0", &other),
+            ("\"2\"", &other),
+        ] {
+            let expected = format!("format {found} is not known: {rest}");
+            assert_eq!(error(&format!(r#"{{"later":[],"format":{found}}}"#)), Some(expected));
+        }
+        for text in ["{}", r#"{"format":null}"#] {
+            assert_eq!(error(text), Some(format!("`format` is missing: {other}")), "{text}");
+        }
+        // The reader of the document says what is wrong with it.
+        assert_eq!(error("not JSON"), None);
+    }
+
+    #[test]
+    fn the_number_is_written_and_no_other_is_read() {
+        assert_eq!(serde_json::to_string(&FormatNumber::<2>).unwrap(), "2");
+        serde_json::from_str::<FormatNumber<2>>("2").unwrap();
+        for other in ["1", "3", "\"2\"", "null"] {
+            serde_json::from_str::<FormatNumber<2>>(other).unwrap_err();
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_not_known_is_named_with_its_place() {
+        let known = json!({"a": {"b": [{"c": 1}, {"c": 2}]}, "d": [[{"e": 1}]]});
+        let with = |change: &dyn Fn(&mut Value)| {
+            let mut document = known.clone();
+            change(&mut document);
+            unknown_field(&document, &known)
+        };
+        assert_eq!(with(&|_| {}), None);
+        assert_eq!(with(&|one| one["z"] = json!(1)), Some("z".to_owned()));
+        assert_eq!(with(&|one| one["a"]["b"][1]["z"] = json!("x")), Some("a.b[1].z".to_owned()));
+        assert_eq!(with(&|one| one["d"][0][0]["z"] = json!(true)), Some("d[0][0].z".to_owned()));
+        assert_eq!(with(&|one| one["z"] = json!([])), None);
+    }
+}

@@ -1,0 +1,273 @@
+//! What the state tags say, and which of them this program does not understand.
+//!
+//! The forms of the values are format [`TagNames::FORMAT`]; `docs/state-tags.md` has them. A value in
+//! another form, and a key under the prefix that is not known, may be the state that a newer version
+//! keeps, and that forbids what this version would do. So whatever has one stays as it is.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    DeletionMark, Image, ImageId, LaunchPermission, Snapshot, TagNames, Tags, exact_time,
+};
+use crate::policy::Policy;
+
+/// The saved value for no deprecation, and for no launch permission.
+pub(super) const NONE: &str = "none";
+/// After a saved deprecation, before the time of writing: the image was deprecated then.
+pub(super) const DEPRECATED: &str = "deprecated";
+/// The same: the image was disabled then, or about to be.
+pub(super) const DISABLED: &str = "disabled";
+
+/// A tag that this program does not understand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotUnderstood {
+    /// It is under the prefix, and neither a state tag nor named by the policy.
+    Key(Arc<str>),
+    /// It is a state tag, and its value has none of the known forms.
+    Value(Arc<str>, Arc<str>),
+}
+
+/// A tag whose key is not known, in words.
+pub(super) struct UnknownTag<'a>(pub(super) &'a str);
+
+impl fmt::Display for UnknownTag<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "tag {} is not known to this version: left unchanged", self.0)
+    }
+}
+
+/// A tag whose value is not understood, in words.
+pub(super) struct UnreadableTag<'a>(pub(super) &'a str, pub(super) &'a str);
+
+impl fmt::Display for UnreadableTag<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(key, value) = self;
+        write!(f, "tag {key}={value} is not understood by this version: left unchanged")
+    }
+}
+
+/// The tags of `image` that this program does not understand.
+pub(crate) fn of_image<'a>(
+    image: &'a Image,
+    policy: &'a Policy,
+) -> impl Iterator<Item = NotUnderstood> + use<'a> {
+    let unreadable = unreadable_values(image, &policy.tag_names);
+    unknown(&image.tags, policy)
+        .chain(unreadable.map(|(key, value)| NotUnderstood::Value(key, value)))
+}
+
+/// The tags of `snapshot` that this program does not understand.
+pub(crate) fn of_snapshot<'a>(
+    snapshot: &'a Snapshot,
+    policy: &'a Policy,
+) -> impl Iterator<Item = NotUnderstood> + use<'a> {
+    let (names, tags) = (&policy.tag_names, &snapshot.tags);
+    let is_image = |value: &str| value.parse::<ImageId>().is_ok();
+    let is_mark = |value: &str| value.parse::<DeletionMark>().is_ok();
+    let unreadable =
+        [unreadable(tags, &names.image, is_image), unreadable(tags, &names.delete_after, is_mark)];
+    let unreadable = unreadable.into_iter().flatten();
+    unknown(tags, policy).chain(unreadable.map(|(key, value)| NotUnderstood::Value(key, value)))
+}
+
+fn unknown<'a>(
+    tags: &'a Tags,
+    policy: &'a Policy,
+) -> impl Iterator<Item = NotUnderstood> + use<'a> {
+    unknown_keys(tags, policy).map(NotUnderstood::Key)
+}
+
+/// The keys under the prefix that are neither state tags nor named by the policy.
+pub(super) fn unknown_keys<'a>(
+    tags: &'a Tags,
+    policy: &'a Policy,
+) -> impl Iterator<Item = Arc<str>> + use<'a> {
+    let names = &policy.tag_names;
+    tags.iter()
+        .filter(|(key, _)| key.starts_with(names.prefix()))
+        .filter(|(key, _)| !names.all().contains(key) && !policy.names_tag(key))
+        .map(|(key, _)| key.into())
+}
+
+/// The keys and values of the state tags of `image` whose values have none of the known forms.
+pub(crate) fn unreadable_values(
+    image: &Image,
+    names: &TagNames,
+) -> impl Iterator<Item = (Arc<str>, Arc<str>)> + use<> {
+    let is_readable = |read: fn(&str) -> bool| {
+        move |value: &str| match OwnedValue::of(image, value) {
+            OwnedValue::Own(text) => read(text),
+            OwnedValue::OfAnother => true,
+            OwnedValue::Unreadable => false,
+        }
+    };
+    let tags = &image.tags;
+    [
+        unreadable(tags, &names.expired_at, |value| exact_time(value).is_some()),
+        unreadable(
+            tags,
+            &names.deprecation,
+            is_readable(|text| WrittenDeprecation::read(text).is_some()),
+        ),
+        unreadable(
+            tags,
+            &names.launch_permissions,
+            is_readable(|text| read_permissions(text).is_some()),
+        ),
+    ]
+    .into_iter()
+    .flatten()
+}
+
+fn unreadable(
+    tags: &Tags,
+    key: &str,
+    is_readable: impl FnOnce(&str) -> bool,
+) -> Option<(Arc<str>, Arc<str>)> {
+    let value = tags.get(key)?;
+    (!is_readable(value)).then(|| (key.into(), value.into()))
+}
+
+/// The value of a tag that begins with the id of the image that it was written on.
+pub(super) enum OwnedValue<'a> {
+    /// It was written on this image: what follows the id.
+    Own(&'a str),
+    /// It was written on another image, and came with the tags of that one.
+    OfAnother,
+    /// It begins with no image id, or ends there.
+    Unreadable,
+}
+
+impl<'a> OwnedValue<'a> {
+    pub(super) fn of(image: &Image, value: &'a str) -> Self {
+        match value.split_once(' ') {
+            Some((id, text)) if id == image.image_id.as_str() => Self::Own(text),
+            Some((id, _)) if id.parse::<ImageId>().is_ok() => Self::OfAnother,
+            _ => Self::Unreadable,
+        }
+    }
+
+    fn own(self) -> Option<&'a str> {
+        match self {
+            Self::Own(text) => Some(text),
+            Self::OfAnother | Self::Unreadable => None,
+        }
+    }
+}
+
+/// The time in the tag `expired-at`, if it is a time.
+pub(super) fn expired_at(image: &Image, names: &TagNames) -> Option<Timestamp> {
+    exact_time(image.tags.get(&names.expired_at)?)
+}
+
+/// The launch permissions that were saved before `image` was disabled; `None` when none of its
+/// own tags saves them.
+pub fn saved_permissions(image: &Image, names: &TagNames) -> Option<Box<[LaunchPermission]>> {
+    let text = OwnedValue::of(image, image.tags.get(&names.launch_permissions)?).own()?;
+    Some(words_of_permissions(text).collect())
+}
+
+fn words_of_permissions(text: &str) -> impl Iterator<Item = LaunchPermission> {
+    text.split_whitespace().filter(|word| *word != NONE).map(LaunchPermission::from)
+}
+
+/// `none`, or everybody who is named, in words that are understood.
+fn read_permissions(text: &str) -> Option<()> {
+    let is_known = |one: LaunchPermission| !matches!(one, LaunchPermission::Unknown(_));
+    let is_list =
+        || !text.is_empty() && text.split(' ').all(|word| word != NONE && is_known(word.into()));
+    (text == NONE || is_list()).then_some(())
+}
+
+/// The deprecation that an image had before a step deprecated it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deprecation {
+    /// It was not deprecated.
+    None,
+    /// It was deprecated, or to be deprecated, at this time.
+    At(Timestamp),
+}
+
+/// What the tag `deprecation` says.
+pub(super) struct WrittenDeprecation<'a> {
+    /// The deprecation that the image had before.
+    pub(super) before: Deprecation,
+    /// For what its deprecation time was set ([`DEPRECATED`] or [`DISABLED`]), and when: the last
+    /// writing, and the one before if EC2's time was still that one's.
+    pub(super) writings: Vec<(&'a str, Timestamp)>,
+}
+
+impl<'a> WrittenDeprecation<'a> {
+    pub(super) fn of(image: &'a Image, names: &TagNames) -> Option<Self> {
+        Self::read(OwnedValue::of(image, image.tags.get(&names.deprecation)?).own()?)
+    }
+
+    /// `BEFORE WORD TIME`, and perhaps another `WORD TIME`.
+    fn read(text: &'a str) -> Option<Self> {
+        let mut words = text.split(' ');
+        let before = match words.next()? {
+            NONE => Deprecation::None,
+            time => Deprecation::At(exact_time(time)?),
+        };
+        let mut writings = Vec::with_capacity(1);
+        while let Some(word) = words.next() {
+            let is_known = matches!(word, DEPRECATED | DISABLED) && writings.len() < 2;
+            writings.push((is_known.then_some(word)?, exact_time(words.next()?)?));
+        }
+        (!writings.is_empty()).then_some(Self { before, writings })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: &str = "2026-11-01T12:00:00Z";
+
+    #[test]
+    fn only_the_documented_forms_of_a_deprecation_are_read() {
+        let read = |text: &str| {
+            let found = WrittenDeprecation::read(text)?;
+            Some((found.before, found.writings.len()))
+        };
+        let at = Deprecation::At(AT.parse().unwrap());
+        let none = Deprecation::None;
+        assert_eq!(read(&format!("none deprecated {AT}")), Some((none, 1)));
+        assert_eq!(read(&format!("{AT} disabled {AT}")), Some((at, 1)));
+        assert_eq!(read(&format!("none disabled {AT} deprecated {AT}")), Some((none, 2)));
+        for text in [
+            "",
+            "none",
+            AT,
+            "none deprecated",
+            "none deprecated soon",
+            "none deprecated 2026-11-01",
+            &format!("none retired {AT}"),
+            &format!("none deprecated {AT} "),
+            &format!("none  deprecated {AT}"),
+            &format!("none deprecated {AT} disabled"),
+            &format!("none deprecated {AT} held {AT}"),
+            &format!("none deprecated {AT} disabled {AT} disabled {AT}"),
+            &format!("soon deprecated {AT}"),
+            &format!("2 none deprecated {AT}"),
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_the_documented_forms_of_launch_permissions_are_read() {
+        let unit = "arn:aws:organizations::123456789012:ou/o-1/ou-1-1";
+        for text in ["none", "all", "111122223333 222233334444 all", unit] {
+            assert!(read_permissions(text).is_some(), "{text}");
+        }
+        for text in ["", "none 111122223333", "111122223333 ", "2 all", "somebody", "1111-2222"] {
+            assert!(read_permissions(text).is_none(), "{text}");
+        }
+    }
+}
