@@ -30,8 +30,7 @@ PARAMETERS = re.findall(r"^  (\w+):$", TEMPLATE.partition("\nRules:")[0], re.MUL
 FUNCTIONS = ("prune-images", "reap-snapshots", "retire-instance", "tag-image")
 # Of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 MACHINES = {62: "x86_64", 183: "arm64"}
-OURS = ("NamePrefix", "CodePrefix", "Architecture")
-UNKNOWN = "Unrecognized resource types"
+SETTABLE = set(PARAMETERS) - {"NamePrefix", "CodePrefix", "Architecture"}
 said = os.environ.get
 
 
@@ -198,8 +197,8 @@ def command_for(stack: Stack, directory: str, is_check: bool) -> list[str]:
     """`aws cloudformation deploy`, with all that is not said as it is deployed."""
     words = [word.partition("=") for word in shlex.split(said("PARAMETERS", ""))]
     for key, equals, _ in words:
-        if not equals or key not in PARAMETERS or key in OURS:
-            known = ", ".join(one for one in PARAMETERS if one not in OURS)
+        if not equals or key not in SETTABLE:
+            known = ", ".join(sorted(SETTABLE))
             raise Stop(f"PARAMETERS: `{key}` is none of {known}, each as KEY=VALUE")
     given = {key: value for key, _, value in words}
     present = stack.present()
@@ -228,9 +227,9 @@ def command_for(stack: Stack, directory: str, is_check: bool) -> list[str]:
     ]
 
 
-def error_of(done: subprocess.CompletedProcess[str]) -> str:
+def line(said: str) -> str:
     """What the AWS CLI complains of, in one line, after its progress."""
-    return " ".join(done.stderr.rpartition("%)")[2].split())
+    return " ".join(said.rpartition("%)")[2].split())
 
 
 def diff(stack: Stack, command: list[str]) -> list[str]:
@@ -238,7 +237,7 @@ def diff(stack: Stack, command: list[str]) -> list[str]:
     command = [*command, "--no-execute-changeset"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise Stop(error_of(done))
+        raise Stop(line(done.stderr))
     if not (name := re.search(r"--change-set-name (\S+)", done.stdout)):
         return []
     found = stack.client.describe_change_set(ChangeSetName=name[1])["Changes"]
@@ -262,7 +261,7 @@ def deploy(stack: Stack, command: list[str]) -> None:
     done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode != 0:
         why = stack.why(begun) if stack.found() else "nothing was changed"
-        raise Stop(f"{error_of(done)} ({why})")
+        raise Stop(f"{line(done.stderr)} ({why})")
     print(f"Deployed {stack.name}.")
 
 
@@ -304,7 +303,8 @@ if __name__ == "__main__":
     try:
         main(sys.argv[1])
     except (Stop, ClientError, BotoCoreError, OSError, ValueError) as error:
-        remedy = ": this Region lacks a service; choose another Region"
-        sys.exit(f"deploy: {error}{remedy if UNKNOWN in str(error) else ''}")
+        is_lacking = "Unrecognized resource types" in str(error)
+        remedy = ": this Region lacks a service; choose another Region" * is_lacking
+        sys.exit(f"deploy: {error}{remedy}")
     except KeyboardInterrupt:
         sys.exit("deploy: interrupted; run it again to go on")
