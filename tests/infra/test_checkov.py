@@ -207,18 +207,19 @@ def test_every_exception_applies_and_has_a_reason(good: Path, accepted: Report) 
 
 @pytest.fixture(scope="module")
 def refused(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """What checkov says of the bad copies, in both forms."""
-    found = tmp_path_factory.mktemp("bad")
+    """What checkov says of a copy with all that is bad, each in another resource."""
     text = STACK.read_text()
-    for name, (good_, bad, _) in BAD.items():
-        assert good_ in text, name
-        file = found / f"{name}.yaml"
-        file.write_text(text.replace(good_, bad, 1))
-        (found / f"{name}-options.json").write_text(with_every_option(file))
+    for good_, bad, _ in BAD.values():
+        assert good_ in text, good_
+        text = text.replace(good_, bad, 1)
+    copy = tmp_path_factory.mktemp("copy") / "bad.yaml"
+    copy.write_text(text)
+    found = tmp_path_factory.mktemp("bad")
+    (found / "bad.json").write_text(with_every_option(copy))
     return checkov(found, "--config-file", str(CONFIG))
 
 
 @pytest.mark.parametrize("name", BAD)
 def test_checkov_sees_a_bad_copy(refused: Report, name: str) -> None:
     check, resource = BAD[name][2].split(" ")
-    assert (check, resource) in findings(refused, "failed", f"{name}-options")
+    assert (check, resource) in findings(refused, "failed", "bad")
