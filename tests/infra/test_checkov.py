@@ -184,11 +184,16 @@ def test_checkov_has_nothing_to_say(good: Path, accepted: Report) -> None:
         assert findings(accepted, "passed", file.stem), f"{file.name} was not read"
 
 
-def test_every_exception_applies_and_has_a_reason(good: Path, accepted: Report) -> None:
-    # Without the configuration.
-    report = checkov(good, "--framework", "cloudformation", "--skip-download")
+def test_every_exception_applies_and_has_a_reason(good: Path, tmp_path: Path) -> None:
+    # Without the configuration, and without the comments that except.
+    comments = set()
+    for file in good.iterdir():
+        text = file.read_text()
+        comments |= set(re.findall("checkov:skip=(.*?):.+", text))
+        (tmp_path / file.name).write_text(text.replace("checkov:skip=", ""))
+    report = checkov(tmp_path, "--framework", "cloudformation", "--skip-download")
     failed = {one["check_id"] for one in report["results"]["failed_checks"]}
-    assert failed == configured()
+    assert failed == configured() | comments
     [limit] = [
         resource
         for check, resource in findings(report, "failed", "stack")
@@ -198,11 +203,6 @@ def test_every_exception_applies_and_has_a_reason(good: Path, accepted: Report) 
     lines = CONFIG.read_text().partition("skip-check:\n")[2].splitlines()
     for before, line in zip(["", *lines], lines, strict=False):
         assert line.startswith("  #") or before.startswith("  # "), line
-    skipped = accepted["results"]["skipped_checks"]
-    comments = re.findall(
-        "checkov:skip=(.*?):", Path(good, "examples.yaml").read_text()
-    )
-    assert sorted(one["check_id"] for one in skipped) == sorted(comments)
 
 
 @pytest.fixture(scope="module")
