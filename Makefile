@@ -13,9 +13,10 @@ VENV := .venv
 # written when a group is installed, so that a command installs only the group that it needs, and again
 # only when its file has changed.
 GROUPS := deployed check test demo deploy browser lock
-# The tools for `make bench-peers`. They have their own environment, so that their versions do not
-# depend on ours.
+# The tools for `make bench-peers`, and checkov. Each has its own environment, so that its versions do
+# not depend on ours.
 PEERS := $(VENV)/peers/.installed
+CHECKOV := $(VENV)/checkov/.installed
 DEMO := $(VENV)/.installed-demo
 DEPLOY := $(VENV)/.installed-deploy
 TESTS := $(VENV)/.installed-test
@@ -58,18 +59,18 @@ $(VENV)/.installed-%: requirements/%.txt | prerequisites
 	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
 
-$(PEERS): requirements/peers.txt | prerequisites
-	@echo "Installing the Python packages of the group peers into $(@D)."
+$(VENV)/%/.installed: requirements/%.txt | prerequisites
+	@echo "Installing the Python packages of the group $* into $(@D)."
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@cd -P $(@D) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check \
-	  --require-hashes -r "$(CURDIR)/requirements/peers.txt"
+	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
 
-# The largest group comes first, and the others get its versions, but for the peers. They stay as they
-# are unless UPGRADE says otherwise.
+# The largest group comes first, and the others get its versions, but for those with an environment of
+# their own. They stay as they are unless UPGRADE says otherwise.
 lock: $(VENV)/.installed-lock ## Write requirements/ after a change of pyproject.toml; UPGRADE=--upgrade for newer versions
-	@like=; for group in $(GROUPS) peers; do \
-	  test $$group != peers || like=; \
+	@like=; for group in $(GROUPS) peers checkov; do \
+	  case $$group in peers|checkov) like= ;; esac; \
 	  $(VENV)/bin/uv pip compile --quiet --group $$group $$like --generate-hashes --universal --python-version 3.11 \
 	    --no-header --no-annotate $(UPGRADE) --output-file requirements/$$group.txt || exit 1; \
 	  like="--constraint requirements/deployed.txt"; \
@@ -120,7 +121,7 @@ diff: $(DEPLOY) ## Say what `make deploy` would change
 destroy: $(DEPLOY) ## Take everything of ours out of the account; images and snapshots stay
 	@$(DEPLOYING) destroy
 
-e2e: $(DEPLOYED) ## Deploy into a local AWS, and see it work; eight minutes, and a quarter of an hour to build at first
+e2e: $(DEPLOYED) $(CHECKOV) ## Deploy into a local AWS, and see it work; eight minutes, and a quarter of an hour to build at first
 	cargo build $(WORKSPACE)
 	$(MAKE) functions ARCH=$(HERE)
 	LAMBDA_DIR="$(TARGET)/lambda-$(HERE)" $(PYTEST) tests/infra tests/deployed
@@ -215,7 +216,7 @@ book: $(TESTS) ## Build the book of docs/, and check its links
 	  { echo "$$said" >&2; exit 1; }
 	@$(VENV)/bin/python tests/docs/links.py "$(BOOK)"
 
-check: $(CHECKS) ## Check format, lints, the core without the AWS SDK, all templates, and the documentation
+check: $(CHECKS) $(CHECKOV) ## Check format, lints, the core without the AWS SDK, all templates, and the documentation
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
 	cargo test -p steward $(LOCKED)

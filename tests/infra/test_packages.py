@@ -11,9 +11,9 @@ import pytest
 
 from harness import ROOT
 
-GROUPS = ("demo", "test", "check", "deployed", "browser", "lock")
-# In an environment of its own, so that it may have other versions.
-PEERS = "peers"
+GROUPS = ("deploy", "demo", "test", "check", "deployed", "browser", "lock")
+# Each in an environment of its own, so that it may have other versions.
+APART = ("peers", "checkov")
 VENDOR = ROOT / "cli/report/vendor"
 REQUIREMENT = re.compile(r"([a-z0-9-]+)(?:\[[a-z0-9,-]+\])?==([^ ]+)")
 
@@ -49,7 +49,7 @@ def pinned(group: str) -> dict[str, str]:
     return found
 
 
-@pytest.mark.parametrize("group", [*GROUPS, PEERS])
+@pytest.mark.parametrize("group", [*GROUPS, *APART])
 def test_every_package_has_a_hash(group: str) -> None:
     found = locked(group)
     assert all(hashes for _, hashes in found.values())
@@ -72,7 +72,7 @@ def test_the_makefile_installs_all_groups_with_hashes() -> None:
     [groups] = re.findall(r"^GROUPS := (.*)$", text, re.MULTILINE)
     assert set(groups.split()) == set(GROUPS)
     files = {path.stem for path in Path(ROOT, "requirements").iterdir()}
-    assert files == {*GROUPS, PEERS}
+    assert files == {*GROUPS, *APART}
     installs = re.findall(r"-m pip install [^\n]*\\\n[^\n]*", text)
     assert len(installs) == text.count("pip install")
     assert all("--require-hashes" in one for one in installs)
