@@ -23,14 +23,14 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
-ITS_FILE = os.environ.get("TEMPLATE") or Path(__file__).with_name("image-steward.yaml")
-TEMPLATE = Path(ITS_FILE).read_text()
+FILE = os.environ.get("TEMPLATE") or Path(__file__).with_name("image-steward.yaml")
+TEMPLATE = Path(FILE).read_text()
 VERSION = int(re.findall(r'TemplateVersion: \{ Value: "(\d+)" \}', TEMPLATE)[0])
 PARAMETERS = re.findall(r"^  (\w+):$", TEMPLATE.partition("\nRules:")[0], re.MULTILINE)
 FUNCTIONS = ("prune-images", "reap-snapshots", "retire-instance", "tag-image")
 # Of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
 MACHINES = {62: "x86_64", 183: "arm64"}
-SETTABLE = set(PARAMETERS) - {"NamePrefix", "CodePrefix", "Architecture"}
+SETTABLE = sorted({*PARAMETERS} - {"NamePrefix", "CodePrefix", "Architecture"})
 said = os.environ.get
 
 
@@ -50,10 +50,11 @@ class Stack:
         if not self.region:
             raise Stop("no Region; write REGION=…, or set AWS_REGION")
         try:
-            who = self.session.client("sts").get_caller_identity()
+            identity = self.session.client("sts").get_caller_identity()
         except (ClientError, BotoCoreError) as error:
             raise Stop(f"there are no AWS credentials that work: {error}") from None
-        print(f"Account {who['Account']}, Region {self.region}.", flush=True)
+        self.account = identity["Account"]
+        print(f"Account {self.account}, Region {self.region}.", flush=True)
         self.place = f"{self.name}/{self.region}/"
         self.client = self.session.client("cloudformation")
         self.s3 = self.session.client("s3")
@@ -94,28 +95,25 @@ class Stack:
     def why(self, begun: float) -> str:
         """The first failure since then, of which the others are consequences."""
         events = self.client.describe_stack_events(StackName=self.name)["StackEvents"]
-        failed = [
-            f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason', '')}"
-            for one in events
-            if one["Timestamp"].timestamp() > begun - 60
-            and one["ResourceStatus"].endswith("FAILED")
-        ]
-        return failed[-1] if failed else "its events do not say why"
+        for one in reversed(events):
+            is_late = one["Timestamp"].timestamp() > begun - 60  # Clocks differ.
+            if is_late and one["ResourceStatus"].endswith("FAILED"):
+                return f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}"
+        return "its events do not say why"
 
 
-def bucket_for(stack: Stack, values: dict[str, str]) -> str:
+def bucket_for(stack: Stack, values: dict[str, Any]) -> str:
     """The bucket for the archives: it exists, in this Region."""
     name = said("BUCKET") or values.get("CodeBucket", "")
     make = f"`aws s3 mb s3://{name or 'NAME'} --region {stack.region}` makes one"
     if not name:
         raise Stop(f"which S3 bucket is for the functions' code? BUCKET=NAME; {make}")
     try:
-        place = stack.s3.get_bucket_location(Bucket=name)["LocationConstraint"]
+        owned = {"Bucket": name, "ExpectedBucketOwner": stack.account}
+        place = stack.s3.get_bucket_location(**owned)["LocationConstraint"]
     except ClientError as error:
-        if error.response["Error"]["Code"] == "NoSuchBucket":
-            raise Stop(f"there is no bucket {name}; {make}") from None
-        raise
-    # https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
+        raise Stop(f"no bucket {name} of yours ({error}); {make}") from None
+    # Two Regions have other names here: the API reference of GetBucketLocation.
     place = {None: "us-east-1", "EU": "eu-west-1"}.get(place, place)
     if place != stack.region:
         raise Stop(f"the bucket {name} is in {place}, not in {stack.region}; {make}")
@@ -139,22 +137,21 @@ def archives(arch: str) -> dict[str, bytes]:
     return found
 
 
-def policy(stack: Stack, values: dict[str, str]) -> bytes:
+def policy(stack: Stack, values: dict[str, Any]) -> bytes:
     """The policy that will be in force; that of a file is put among the values."""
     if file := said("POLICY"):
         text = Path(file).read_bytes()
         if len(text) > 4096:
             remedy = "put it in an SSM parameter: PARAMETERS=PolicyParameter=/NAME"
             raise Stop(f"{file} has {len(text)} bytes, 4096 are possible; {remedy}")
-        values |= {"PolicyText": text.decode(), "PolicyParameter": ""}
-        values["PolicyParts"] = "1"
+        values |= {"PolicyText": text.decode(), "PolicyParameter": "", "PolicyParts": 1}
         return text
     if not (name := values.get("PolicyParameter")):
         if not values.get("PolicyText"):
             raise Stop("which policy? POLICY=FILE; examples/policy.toml shows one")
         return values["PolicyText"].encode()
     values["PolicyText"] = ""
-    parts = range(1, int(values.get("PolicyParts", "1")) + 1)
+    parts = range(1, int(values.get("PolicyParts", 1)) + 1)
     names = [name] if len(parts) == 1 else [f"{name}/{part}" for part in parts]
     found = stack.session.client("ssm").get_parameters(Names=names)
     if missing := ", ".join(found["InvalidParameters"]):
@@ -163,7 +160,7 @@ def policy(stack: Stack, values: dict[str, str]) -> bytes:
     return "\n".join(texts[one] for one in names).encode()
 
 
-def checked_prefix(stack: Stack, values: dict[str, str], is_check: bool) -> str:
+def checked_prefix(stack: Stack, values: dict[str, Any], is_check: bool) -> str:
     """The tag prefix of the policy, which is valid and fits the roles."""
     text = policy(stack, values)
     program = shutil.which(said("STEWARD") or "image-steward")
@@ -198,8 +195,7 @@ def command_for(stack: Stack, directory: str, is_check: bool) -> list[str]:
     words = [word.partition("=") for word in shlex.split(said("PARAMETERS", ""))]
     for key, equals, _ in words:
         if not equals or key not in SETTABLE:
-            known = ", ".join(sorted(SETTABLE))
-            raise Stop(f"PARAMETERS: `{key}` is none of {known}, each as KEY=VALUE")
+            raise Stop(f"`{key}` is none of {', '.join(SETTABLE)}, each as KEY=VALUE")
     given = {key: value for key, _, value in words}
     present = stack.present()
     values = {"Mode": "plan"} | present | given
@@ -207,8 +203,7 @@ def command_for(stack: Stack, directory: str, is_check: bool) -> list[str]:
     bucket, prefix = bucket_for(stack, values), checked_prefix(stack, values, is_check)
     arch = (said("ARCH") or "arm64").replace("-", "_")
     code = {} if is_check else archives(arch)
-    digest = hashlib.sha256(b"".join(code.values())).hexdigest()
-    key = f"{stack.place}{digest[:16]}/"
+    key = f"{stack.place}{hashlib.sha256(b''.join(code.values())).hexdigest()}/"
     for name in code if key != present.get("CodePrefix") else ():
         stack.s3.put_object(Bucket=bucket, Key=key + name, Body=code[name])
     values |= {"NamePrefix": stack.name, "CodeBucket": bucket, "CodePrefix": key}
@@ -247,8 +242,7 @@ def diff(stack: Stack, command: list[str]) -> list[str]:
         stack.delete()
     lines = []
     for one in (change["ResourceChange"] for change in found):
-        sign = {"Add": "+", "Modify": "~", "Remove": "-"}[one["Action"]]
-        what = f"{sign} {one['ResourceType']} {one['LogicalResourceId']}"
+        what = f"{one['Action']} {one['ResourceType']} {one['LogicalResourceId']}"
         parts = {part["Target"].get("Name", "") for part in one.get("Details", [])}
         again = "(replaced) " if one.get("Replacement") == "True" else ""
         lines.append(f"  {what} {again}{', '.join(parts)}")

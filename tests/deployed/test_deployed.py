@@ -250,7 +250,9 @@ def test_the_snapshots_of_an_image_deregistered_by_hand_go(deployed: LocalAws) -
     mark = "image-steward:delete-after"
     eventually(lambda: mark in snapshots(deployed)[snap(9)]["tags"], why="not marked")
     # A day passes.
-    marked = snapshots(deployed)[snap(9)]["tags"] | {mark: f"{ago(0.01)} marked {ago(1.01)}"}
+    marked = snapshots(deployed)[snap(9)]["tags"] | {
+        mark: f"{ago(0.01)} marked {ago(1.01)}"
+    }
     load(deployed, snapshots=[orphan | {"tags": marked}])
     deployed.image_event(ami(9), "deregistered")
     eventually(lambda: snap(9) not in snapshots(deployed), why="not deleted")

@@ -70,8 +70,8 @@ def test_a_difference_is_shown_and_not_made(deployed: LocalAws, policy: Path) ->
     done = deployed.deploy("diff", POLICY=str(policy), **changed)
     assert done.returncode == 0, done.stderr
     shown = done.stdout.splitlines()
-    assert "  ~ AWS::Logs::LogGroup PruneImagesLogs RetentionInDays" in shown
-    assert "  ~ AWS::SSM::Parameter Policy (replaced) Name" in shown
+    assert "  Modify AWS::Logs::LogGroup PruneImagesLogs RetentionInDays" in shown
+    assert "  Modify AWS::SSM::Parameter Policy (replaced) Name" in shown
     [changed] = [line for line in shown if "Lambda::Function PruneImages" in line]
     assert "Environment" in changed
     assert (functions(deployed), deployed.stacks()) == before
@@ -138,7 +138,10 @@ def test_mistakes_are_one_line_with_the_remedy(
         (good | {"AWS_REGION": ""}, ["no Region", "REGION="]),
         ({"POLICY": "absent.toml"}, ["No such file", "absent.toml"]),
         ({"POLICY": str(large)}, ["4096 are possible", "PolicyParameter=/NAME"]),
-        (good | {"BUCKET": "absent"}, ["no bucket absent", "aws s3 mb s3://absent"]),
+        (
+            good | {"BUCKET": "absent"},
+            ["no bucket absent of yours", "aws s3 mb s3://absent"],
+        ),
         (good | {"BUCKET": "elsewhere"}, ["elsewhere is in us-west-2", "aws s3 mb"]),
         (
             {"PARAMETERS": "PolicyParameter=/absent"},
@@ -160,7 +163,10 @@ def test_mistakes_are_one_line_with_the_remedy(
     ):
         refuses(deployed.deploy(**settings), *words)
     # What needs no build is told before it.
-    refuses(deployed.deploy("check", **good, BUCKET="absent"), "no bucket absent")
+    refuses(
+        deployed.deploy("check", **good, BUCKET="absent"),
+        "no bucket absent of yours",
+    )
     assert deployed.deploy("check", **good).returncode == 0
     assert (functions(deployed), deployed.stacks()) == before
 
@@ -377,7 +383,7 @@ def test_another_version_of_the_template_is_refused(
 def test_another_bus_is_used(deployed: LocalAws, policy: Path) -> None:
     done = deployed.deploy("diff", POLICY=str(policy), PARAMETERS="EventBus=default")
     assert done.returncode == 0, done.stderr
-    assert "  - AWS::Events::EventBusPolicy BusPolicy" in done.stdout.splitlines()
+    assert "  Remove AWS::Events::EventBusPolicy BusPolicy" in done.stdout.splitlines()
     assert deployed.deploy("diff").stdout.splitlines()[-1] == "No changes."
 
 

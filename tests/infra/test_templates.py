@@ -154,6 +154,15 @@ def test_nothing_wakes_a_function_before_it_is_complete() -> None:
     assert seen == 7
 
 
+def test_the_recycle_bin_outlives_what_removes() -> None:
+    """What refers to a resource is made after it, and deleted before it."""
+    for logical in ("PruneImages", "ReapSnapshots"):
+        [tag] = functions()[logical]["Properties"]["Tags"]
+        both = [{"Ref": "RecycledImages"}, {"Ref": "RecycledSnapshots"}]
+        joined = {"Join": [" ", both]}
+        assert tag["Value"] == {"If": ["HasRecycleBin", joined, "none"]}
+
+
 def test_functions_are_as_they_were_measured() -> None:
     """Memory and time: docs/cost.md; alone: a sweep must not meet another one."""
     expected = {
