@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import shutil
@@ -12,23 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import hcl2
 import pytest
 from moto.server import ThreadedMotoServer
 
-from harness import ROOT, VENV, clean_environment
+from console import console_commands, section
+from harness import NOWHERE, ROOT, VENV, clean_environment, image_steward
 from test_templates import TEMPLATES, parameters, resources
 
 PAGE = Path(ROOT, "docs/deployment.md")
 DEPLOYED = Path(ROOT, "docs/what-is-deployed.md")
 REGION = "eu-central-1"
 OU = "ou-ab12-34567890"
-
-
-def section(heading: str, page: Path = PAGE) -> str:
-    """What is under a heading, until the next one of its level."""
-    level = heading.partition(" ")[0]
-    [_, text] = re.split(rf"^{re.escape(heading)}$", page.read_text(), flags=re.M)
-    return re.split(rf"^{level} ", text, flags=re.M)[0]
+STACK_SET = "As a StackSet, into several Regions and accounts"
 
 
 def rows(text: str) -> list[list[str]]:
@@ -43,7 +40,7 @@ def rows(text: str) -> list[list[str]]:
 
 
 def test_every_parameter_is_in_the_table_with_its_default() -> None:
-    table = rows(section("## Parameters", Path(ROOT, "infra/README.md")))
+    table = rows(section(Path(ROOT, "infra/README.md"), "Parameters"))
     shown = {row[0].strip("`"): row[1].strip("`") for row in table}
     assert len(shown) == len(table)
     real = {
@@ -54,7 +51,7 @@ def test_every_parameter_is_in_the_table_with_its_default() -> None:
 
 
 def test_every_output_is_described() -> None:
-    said = section("## Outputs", Path(ROOT, "infra/README.md"))
+    said = section(Path(ROOT, "infra/README.md"), "Outputs")
     outputs = re.findall(
         r"^  (\w+):",
         TEMPLATES["image-steward"].read_text().partition("\nOutputs:\n")[2],
@@ -79,7 +76,7 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
         if "decisions" in page.parts or page.name in ("CHANGELOG.md", "migration.md"):
             continue
         text = page.read_text()
-        for key in re.findall(r"PARAMETERS=\"?(\w+)=", text):
+        for key in re.findall(r"PARAMETERS=\"?(\w+?[a-z]\w*)=", text):
             assert key in known, (page, key)
             seen.add(key)
         for key in re.findall(r"`([A-Z][a-z]+(?:[A-Z][a-z]+)+)=", text):
@@ -95,7 +92,7 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
 
 
 def test_every_alarm_is_in_the_table() -> None:
-    table = rows(section("## Alarms and notices", DEPLOYED))
+    table = rows(section(DEPLOYED, "Alarms and notices"))
     every = ("tag-image", "prune-images", "reap-snapshots", "retire-instance")
     shown = []
     for alarm, _ in table:
@@ -132,7 +129,7 @@ def test_every_alarm_elsewhere_exists() -> None:
 
 
 def test_functions_are_as_the_table_says() -> None:
-    table = rows(section("## Functions", DEPLOYED))
+    table = rows(section(DEPLOYED, "Functions"))
     every = resources("image-steward").values()
     retries = {
         one["Properties"]["FunctionName"]["Ref"]: one["Properties"][
@@ -167,17 +164,10 @@ def moto(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.stop()
 
 
-def commands(text: str) -> list[str]:
-    """The commands of all console blocks in it, each in one line."""
-    found = re.findall(r"^ *```console\n(.*?)^ *```$", text, re.M | re.S)
-    lines = "".join(found).replace("\\\n", " ").splitlines()
-    return [one.strip().removeprefix("$ ") for one in lines]
-
-
 def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
-    text = section("## As a StackSet, into several Regions and accounts")
+    text = section(PAGE, STACK_SET)
     [bucket_policy, values] = map(
-        json.loads, re.findall(r"^```json\n(.*?)^```$", text, re.M | re.S)
+        json.loads, re.findall(r"^```json\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
     )
     (tmp_path / "parameters.json").write_text(json.dumps(values))
     shutil.copy(TEMPLATES["image-steward"], tmp_path)
@@ -207,7 +197,7 @@ def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
         "PATH": f"{VENV}/bin:/usr/bin:/bin",
     }
-    shown = commands(text)
+    shown = console_commands(PAGE, STACK_SET)
     assert len(shown) == 6
     for command in shown:
         # The only thing that has no name before it exists.
@@ -247,3 +237,65 @@ def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
             assert fnmatchcase(f"arn:aws:s3:::{bucket}/{key}", statement["Resource"])
     assert statement["Action"] == "s3:GetObject"
     assert statement["Condition"]["StringEquals"].keys() == {"aws:PrincipalOrgID"}
+
+
+def snippet(heading: str, language: str) -> str:
+    """The one block of a section in this language."""
+    blocks = re.findall(
+        rf"^```{language}\n(.*?)^```$", section(PAGE, heading), re.MULTILINE | re.DOTALL
+    )
+    [found] = blocks
+    return found
+
+
+def unquoted(value: Any) -> Any:
+    """Texts without the quotes that hcl2 leaves around them."""
+    return value.strip('"') if isinstance(value, str) else value
+
+
+def test_terraform_names_what_the_template_knows() -> None:
+    found = hcl2.loads(snippet("With Terraform", "hcl"))
+    [stack] = [
+        one['"aws_cloudformation_stack"']['"image_steward"']
+        for one in found["resource"]
+        if '"aws_cloudformation_stack"' in one
+    ]
+    given = {unquoted(key): unquoted(one) for key, one in stack["parameters"].items()}
+    assert given.keys() <= parameters().keys()
+    assert {"CodeBucket", "CodePrefix", "PolicyText"} <= given.keys()
+    assert [unquoted(one) for one in stack["capabilities"]] == ["CAPABILITY_IAM"]
+    [code] = [
+        one['"aws_s3_object"']['"code"']
+        for one in found["resource"]
+        if '"code"' in one.get('"aws_s3_object"', {})
+    ]
+    key = unquoted(code["key"])
+    assert key == given["CodePrefix"] + "${each.key}-arm64.zip"
+    functions = {one.name for one in Path(ROOT, "functions").iterdir()}
+    assert set(re.findall(r"[a-z]+-[a-z]+", code["for_each"])) == functions
+    # The code is there before a function asks for it.
+    assert "aws_s3_object.code" in str(stack["depends_on"])
+
+
+def test_cdk_names_what_the_template_knows() -> None:
+    tree = ast.parse(snippet("With CDK", "python"))
+    [include] = [
+        one
+        for one in ast.walk(tree)
+        if isinstance(one, ast.Call) and getattr(one.func, "id", "") == "CfnInclude"
+    ]
+    [given] = [one.value for one in include.keywords if one.arg == "parameters"]
+    names = {ast.literal_eval(key) for key in given.keys}
+    assert names <= parameters().keys()
+    assert {"CodeBucket", "CodePrefix", "PolicyText"} <= names
+
+
+def test_the_policy_of_the_stack_set_is_valid(tmp_path: Path) -> None:
+    [_, values] = re.findall(
+        r"^```json\n(.*?)^```$", section(PAGE, STACK_SET), re.MULTILINE | re.DOTALL
+    )
+    given = {one["ParameterKey"]: one["ParameterValue"] for one in json.loads(values)}
+    file = tmp_path / "policy.toml"
+    file.write_text(given["PolicyText"])
+    done = image_steward(NOWHERE, "validate", "--policy", str(file))
+    assert done.returncode == 0, done.stderr
