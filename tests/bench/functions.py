@@ -186,6 +186,7 @@ class Bench:
         }
         told = doors | {
             "STEWARD_MODE": "apply",
+            "STEWARD_POLICY": "file:policy.toml",
             "STEWARD_EVENT_BUS": "default",
             "SSL_CERT_FILE": str(self._certificates.bundle),
             # Lambda sets no such directory; reading it too would take as long again.

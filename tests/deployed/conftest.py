@@ -42,6 +42,6 @@ def deployed(aws: LocalAws, policy: Path) -> LocalAws:
     """The same with image-steward in apply mode: deployed once, and again if a test destroyed it."""
     if STACK in aws.stacks():
         return aws
-    done = aws.make("deploy", MODE="apply", POLICY=str(policy), PARAMETERS=PARAMETERS)
+    done = aws.deploy(MODE="apply", POLICY=str(policy), PARAMETERS=PARAMETERS)
     assert done.returncode == 0, done.stdout + done.stderr
     return aws

@@ -1,6 +1,6 @@
-"""ministack with what it lacks: policies of event buses in CloudFormation.
+"""ministack with what its CloudFormation lacks. Run by local_aws.
 
-It stores them, and enforces none. Run by local_aws.
+Policies of event buses, which it stores, and enforces none; the concurrency of functions.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from ministack import app
-from ministack.services import eventbridge
+from ministack.services import eventbridge, lambda_svc
 from ministack.services.cloudformation import provisioners
 
 Properties = dict[str, Any]
@@ -45,6 +45,28 @@ provisioners._RESOURCE_HANDLERS["AWS::Events::EventBusPolicy"] = {
     "update": update,
     "delete": delete,
 }
+
+_FUNCTION = provisioners._RESOURCE_HANDLERS["AWS::Lambda::Function"]
+
+
+def with_concurrency(name: str, properties: Properties) -> None:
+    """As PutFunctionConcurrency does."""
+    if reserved := properties.get("ReservedConcurrentExecutions"):
+        given = {"ReservedConcurrentExecutions": int(reserved)}
+        lambda_svc._put_function_concurrency(name, given)
+
+
+def create_function(
+    logical_id: str, properties: Properties, stack_name: str
+) -> tuple[str, Properties]:
+    """The function with its concurrency."""
+    made = _ORIGINAL["create"](logical_id, properties, stack_name)
+    with_concurrency(made[0], properties)
+    return made
+
+
+_ORIGINAL = dict(_FUNCTION)
+_FUNCTION["create"] = create_function
 
 if __name__ == "__main__":
     app.main()

@@ -90,12 +90,12 @@ class LocalAws:
         """What ministack has said."""
         return self._process.said() + self._process.complained()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, region: str = REGION) -> Any:
         """A client of ministack."""
         return boto3.client(
             service,
             endpoint_url=self.url,
-            region_name=REGION,
+            region_name=region,
             aws_access_key_id=_KEYS["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=_KEYS["AWS_SECRET_ACCESS_KEY"],
             config=Config(proxies={}, retries={"total_max_attempts": 2}),

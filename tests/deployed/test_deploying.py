@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import json
-import threading
+import shutil
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.client import HTTPConnection
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-from conftest import POLICY
+from conftest import PARAMETERS, POLICY
 from harness import FUNCTIONS, REGION
-from local_aws import ACCOUNT, SOURCE, STACK, LocalAws, architecture
+from local_aws import (
+    ACCOUNT,
+    BUCKET,
+    STACK,
+    LocalAws,
+    architecture,
+    archives,
+    eventually,
+)
+
+SHARED = '[safety]\nshared_images = "retire"\n'
 
 
 def functions(aws: LocalAws) -> dict[str, Any]:
@@ -50,13 +54,12 @@ def refuses(done: Any, *words: str) -> None:
 
 
 def test_doing_it_again_changes_nothing(deployed: LocalAws, policy: Path) -> None:
-    before = functions(deployed), deployed.stacks()
+    before = functions(deployed), parameters(deployed, STACK)
     done = deployed.deploy(POLICY=str(policy))
     assert done.returncode == 0, done.stdout + done.stderr
-    said = done.stdout.splitlines()
-    assert sum(line.endswith(": no changes.") for line in said) == 2 + len(FUNCTIONS)
-    assert f"Deployed {STACK} in apply mode." in said, "the mode stays as it is"
-    assert (functions(deployed), deployed.stacks()) == before
+    assert f"No changes to deploy. Stack {STACK} is up to date" in done.stdout
+    assert (functions(deployed), parameters(deployed, STACK)) == before
+    assert before[1]["Mode"] == "apply", "the mode stays as it is"
     done = deployed.deploy("diff", POLICY=str(policy))
     assert done.stdout.splitlines()[-1] == "No changes.", done.stdout
 
@@ -66,12 +69,11 @@ def test_a_difference_is_shown_and_not_made(deployed: LocalAws, policy: Path) ->
     changed = {"MODE": "plan", "PARAMETERS": "LogDays=60 FlexibleMinutes=5"}
     done = deployed.deploy("diff", POLICY=str(policy), **changed)
     assert done.returncode == 0, done.stderr
-    for line in (
-        "  ~ AWS::Logs::LogGroup PruneImagesLogs",
-        f"  ~ function {STACK}-prune-images: STEWARD_MODE: apply → plan",
-        "  ~ AWS::Scheduler::Schedule Prune",
-    ):
-        assert line in done.stdout.splitlines(), done.stdout
+    shown = done.stdout.splitlines()
+    assert "  ~ AWS::Logs::LogGroup PruneImagesLogs RetentionInDays" in shown
+    assert "  ~ AWS::SSM::Parameter Policy (replaced) Name" in shown
+    [changed] = [line for line in shown if "Lambda::Function PruneImages" in line]
+    assert "Environment" in changed
     assert (functions(deployed), deployed.stacks()) == before
 
 
@@ -79,12 +81,15 @@ def test_everything_is_as_it_was_said(deployed: LocalAws) -> None:
     client = deployed.client("lambda")
     roles = outputs(deployed, STACK)
     for name in FUNCTIONS:
-        held = client.get_function(FunctionName=f"{STACK}-{name}")
-        configuration = held["Configuration"]
+        configuration = client.get_function(FunctionName=f"{STACK}-{name}")[
+            "Configuration"
+        ]
         assert configuration["Role"] == roles[f"{name.title().replace('-', '')}RoleArn"]
         assert configuration["Runtime"] == "provided.al2023"
-        assert configuration["Environment"]["Variables"]["STEWARD_MODE"] == "apply"
-        assert held["Tags"]["ManagedBy"] == "image-steward"
+        variables = configuration["Environment"]["Variables"]
+        assert variables["STEWARD_MODE"] == "apply"
+        assert variables["STEWARD_POLICY"] == f"ssm:/{STACK}/policy/apply"
+        assert variables["STEWARD_EVENT_BUS"] == STACK
         # AWS returns it without a qualifier too.
         retries = client.get_function_event_invoke_config(
             FunctionName=f"{STACK}-{name}", Qualifier="$LATEST"
@@ -96,12 +101,14 @@ def test_everything_is_as_it_was_said(deployed: LocalAws) -> None:
             assert retries["MaximumRetryAttempts"] == 0
     alone = client.get_function_concurrency(FunctionName=f"{STACK}-prune-images")
     assert alone["ReservedConcurrentExecutions"] == 1
+    policy = deployed.client("ssm").get_parameter(Name=f"/{STACK}/policy/apply")
+    assert policy["Parameter"]["Value"] == POLICY
 
 
 @pytest.mark.parametrize(
     ("policy_text", "words"),
     [
-        ("version = 2\n", ["`image-steward validate` failed", "nothing was changed"]),
+        ("version = 2\n", ["the policy cannot be used", "nothing was changed"]),
         (POLICY.replace("keep = { last = 1 }", "keep = {}"), ["nothing was changed"]),
     ],
 )
@@ -121,55 +128,91 @@ def test_mistakes_are_one_line_with_the_remedy(
     before = functions(deployed), deployed.stacks()
     good = {"POLICY": str(policy)}
     keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
+    large = tmp_path / "large.toml"
+    large.write_text(POLICY + "# more\n" * 600)
+    elsewhere = deployed.client("s3", "us-west-2")
+    place = {"LocationConstraint": "us-west-2"}
+    elsewhere.create_bucket(Bucket="elsewhere", CreateBucketConfiguration=place)
     for settings, words in (
-        (good | keys, ["no AWS credentials", "AWS_PROFILE"]),
+        (good | keys, ["no AWS credentials that work"]),
         (good | {"AWS_REGION": ""}, ["no Region", "REGION="]),
-        (good | {"MODE": "yes"}, ["MODE is `yes`", "MODE=plan or MODE=apply"]),
-        ({"POLICY": "absent.toml"}, ["there is no policy absent.toml"]),
+        ({"POLICY": "absent.toml"}, ["No such file", "absent.toml"]),
+        ({"POLICY": str(large)}, ["4096 are possible", "PolicyParameter=/NAME"]),
+        (good | {"BUCKET": "absent"}, ["no bucket absent", "aws s3 mb s3://absent"]),
+        (good | {"BUCKET": "elsewhere"}, ["elsewhere is in us-west-2", "aws s3 mb"]),
+        (
+            {"PARAMETERS": "PolicyParameter=/absent"},
+            ["no SSM parameter /absent", "POLICY=FILE"],
+        ),
+        (
+            {"PARAMETERS": "PolicyParameter=/absent PolicyParts=2"},
+            ["no SSM parameter", "/absent/1", "/absent/2"],
+        ),
+        (good | {"MODE": "yes"}, ["Mode"]),
         (good | {"PARAMETERS": "LogDays"}, ["`LogDays` is no KEY=VALUE"]),
-        (good | {"PARAMETERS": "LogDay=3"}, ["no `LogDay`", "LogDays"]),
-        (good | {"PARAMETERS": "Stack=x"}, ["no `Stack`"]),
-        (good | {"PARAMETERS": "LogDays=2"}, ["LogDays is `2`", "1, 3, 5"]),
-        (good | {"PARAMETERS": "RecycleBinDays=400"}, ["a number from 1 to 365"]),
-        (good | {"PARAMETERS": "PruneSchedule=daily"}, ["PruneSchedule is `daily`"]),
-        (good | {"PARAMETERS": "EventBus=nope"}, ["no event bus `nope`", "EventBus="]),
-        (good | {"STACK": "Foo"}, ["STACK is `Foo`"]),
-        (good | {"STACK": "default"}, ["STACK is `default`", "event bus"]),
-        (good | {"FUNCTION_ENV": "A=1,B=2"}, ["FUNCTION_ENV", "comma"]),
-        (good | {"PARAMETERS": "LogDays='3"}, ["PARAMETERS: No closing quotation"]),
-        (good | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, ["do not work"]),
+        (good | {"PARAMETERS": "LogDays='3"}, ["No closing quotation"]),
+        (good | {"PARAMETERS": "LogDay=3"}, ["LogDay"]),
+        (good | {"PARAMETERS": "LogDays=2"}, ["LogDays"]),
+        (good | {"PARAMETERS": "PruneSchedule=daily"}, ["PruneSchedule"]),
+        (good | {"STEWARD": "/absent"}, ["image-steward is not installed", "STEWARD="]),
+        (good | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, ["credentials"]),
     ):
-        # At once, and again after the long build.
-        for command in ("check", "deploy", "diff"):
-            refuses(deployed.deploy(command, **settings), *words)
+        refuses(deployed.deploy(**settings), *words)
+    # What needs no build is told before it.
+    refuses(deployed.deploy("check", **good, BUCKET="absent"), "no bucket absent")
     assert deployed.deploy("check", **good).returncode == 0
     assert (functions(deployed), deployed.stacks()) == before
 
 
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda path: path.unlink(), ["No such file", "ARCHIVES=DIR"]),
+        (lambda path: path.write_bytes(b"?"), ["not a zip file", "ARCHIVES=DIR"]),
+        (lambda path: packed(path, b"#!/bin/sh"), ["is for nothing known"]),
+        (
+            lambda path: packed(path, elf(183 if architecture() == "x86_64" else 62)),
+            [f"not for {architecture()}", "use another archive"],
+        ),
+        (lambda path: packed(path, elf(8)), ["is for nothing known"]),
+    ],
+)
+def test_an_archive_that_cannot_run_is_not_deployed(
+    deployed: LocalAws, policy: Path, tmp_path: Path, spoil: Any, words: list[str]
+) -> None:
+    before = functions(deployed)
+    copy = tmp_path / "archives"
+    shutil.copytree(archives(), copy)
+    name = f"prune-images-{architecture()}.zip"
+    spoil(copy / name)
+    refuses(deployed.deploy(POLICY=str(policy), ARCHIVES=str(copy)), name, *words)
+    assert functions(deployed) == before
+
+
+def packed(path: Path, binary: bytes) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("bootstrap", binary)
+
+
+def elf(machine: int) -> bytes:
+    return b"\x7fELF" + bytes(14) + machine.to_bytes(2, "little")
+
+
 def test_apply_mode_asks_who_is_notified(aws: LocalAws, policy: Path) -> None:
+    """By the rules of the template, so that every way to deploy it does."""
     new = {"STACK": "quiet", "POLICY": str(policy), "MODE": "apply"}
     roles = "RecycleBin=off RetireInstances=stop"
     topic = f"arn:aws:sns:{REGION}:{ACCOUNT}:ops"
     for notices, words in (
-        ("", ["who is notified", "NoticeEmail=", "NoticeTopicArn=", "Notices=none"]),
-        ("Notices=off", ["who is notified"]),
-        (
-            f"NoticeEmail=a@b.example NoticeTopicArn={topic}",
-            ["both NoticeEmail and NoticeTopicArn"],
-        ),
-        ("Notices=none NoticeEmail=a@b.example", ["Notices is `none`", "NoticeEmail"]),
-        (f"Notices=none NoticeTopicArn={topic}", ["Notices is `none`", "TopicArn"]),
-        (f"NoticeTopicArn={topic}", [f"there is no topic {topic}", "NoticeEmail="]),
-        (
-            f"NoticeTopicArn={topic.replace(REGION, 'us-west-2')}",
-            ["us-west-2", f"name a topic in {REGION}"],
-        ),
+        ("", ["Who is notified", "NoticeEmail", "NoticeTopicArn"]),
+        ("Notices=off", ["Who is notified"]),
+        (f"NoticeEmail=a@b.example NoticeTopicArn={topic}", ["for both"]),
+        ("Notices=none NoticeEmail=a@b.example", ['Notices is "none"']),
+        (f"Notices=none NoticeTopicArn={topic}", ['Notices is "none"']),
     ):
         given = new | {"PARAMETERS": f"{roles} {notices}"}
-        for command in ("check", "deploy", "diff"):
-            refuses(aws.deploy(command, **given), *words)
-    assert "quiet" not in aws.stacks()
-    aws.client("sns").create_topic(Name="ops")
+        refuses(aws.deploy("check", **given), *words)
+    assert aws.stacks().get("quiet") in (None, "REVIEW_IN_PROGRESS")
     for notices in (
         "Notices=none",
         "Notices=on",
@@ -178,10 +221,30 @@ def test_apply_mode_asks_who_is_notified(aws: LocalAws, policy: Path) -> None:
     ):
         done = aws.deploy("check", **new | {"PARAMETERS": f"{roles} {notices}"})
         assert done.returncode == 0, done.stderr
-        warned = "does not name events.amazonaws.com" in done.stdout
-        assert warned == ("TopicArn" in notices), done.stdout
     plan = new | {"MODE": "plan", "PARAMETERS": roles}
     assert aws.deploy("check", **plan).returncode == 0
+
+
+def test_there_is_one_policy(aws: LocalAws, policy: Path) -> None:
+    new = {"STACK": "one-policy", "PARAMETERS": "RecycleBin=off"}
+    refuses(aws.deploy(**new), "which policy?", "POLICY=FILE")
+    cloudformation = aws.client("cloudformation")
+    for given, words in (
+        ({}, "There is no policy"),
+        ({"PolicyText": "a", "PolicyParameter": "/b"}, "There are two policies"),
+        ({"PolicyText": "a", "PolicyParts": "2"}, "PolicyParts needs PolicyParameter"),
+    ):
+        given = {"CodeBucket": BUCKET, "RecycleBin": "off"} | given
+        with pytest.raises(cloudformation.exceptions.ClientError, match=words):
+            cloudformation.create_stack(
+                StackName="one-policy",
+                TemplateBody=aws.template.read_text(),
+                Capabilities=["CAPABILITY_IAM"],
+                Parameters=[
+                    {"ParameterKey": key, "ParameterValue": value}
+                    for key, value in given.items()
+                ],
+            )
 
 
 @pytest.mark.parametrize(
@@ -200,11 +263,11 @@ def test_apply_mode_asks_who_is_notified(aws: LocalAws, policy: Path) -> None:
         (
             '[safety]\nshared_images = "retire"',
             "RetireSharedImages=off",
-            'safety.shared_images = "retire"',
+            '"RetireSharedImages=on"',
         ),
         ('[safety]\nshared_images = "retire"', "RetireSharedImages=on", None),
         ('shared_images = "keep"', "", None),
-        ('shared_images = "retire"', "", 'rule[0].shared_images = "retire"'),
+        ('shared_images = "retire"', "", '"RetireSharedImages=on"'),
         ('shared_images = "retire"', "RetireSharedImages=on", None),
     ],
 )
@@ -214,199 +277,120 @@ def test_the_roles_may_do_what_the_policy_says(
     policy = tmp_path / "policy.toml"
     rule = '[[rule]]\nname = "w"\nmatch = { name = "w" }\nkeep = { last = 1 }\n'
     policy.write_text(f"version = 1\n{rule}{given}\n")
-    parameters = f"Notices=none {parameters}"
+    parameters = f"Notices=none RecycleBin=off {parameters}"
     new = {"STACK": "quiet", "POLICY": str(policy), "PARAMETERS": parameters}
     done = aws.deploy("check", MODE="apply", **new)
     if remedy:
-        refuses(done, "the roles may not", "PARAMETERS=", remedy)
+        refuses(done, "for this policy the roles need PARAMETERS=", remedy)
     else:
         assert done.returncode == 0, done.stderr
     done = aws.deploy("check", MODE="plan", **new)
     assert done.returncode == 0, done.stderr
-    assert ("Warning: the policy has" in done.stdout) == bool(remedy), done.stdout
+    assert ("Warning: for this policy" in done.stdout) == bool(remedy), done.stdout
 
 
-def test_the_parameters_that_may_be_read(aws: LocalAws, policy: Path) -> None:
-    """By name, path or ARN."""
-    new = {"STACK": "aliases", "POLICY": str(policy)}
-    shared = f"arn:aws:ssm:{REGION}:111122223333:parameter/team/*"
-    names = f"golden,/team/web/*,{shared}"
-    given = f"RecycleBin=off ImageParameters={names}"
-    done = aws.deploy(**new, PARAMETERS=given)
+def test_a_policy_in_parameters(deployed: LocalAws, policy: Path) -> None:
+    """One parameter, or parts in order; the functions read what is there."""
+    ssm = deployed.client("ssm")
+    head, rule, rest = POLICY.partition("[[rule]]")
+    ssm.put_parameter(Name="/mine/parts/1", Value=head, Type="String")
+    ssm.put_parameter(Name="/mine/parts/2", Value=rule + rest, Type="String")
+    parts = f"{PARAMETERS} PolicyParameter=/mine/parts PolicyParts=2"
+    done = deployed.deploy(PARAMETERS=parts)
     assert done.returncode == 0, done.stdout + done.stderr
-    arn = outputs(aws, "aliases")["PruneImagesRoleArn"]
-    role = {"RoleName": arn.split("/")[-1], "PolicyName": "prune-images"}
-    held = aws.client("iam").get_role_policy(**role)["PolicyDocument"]
-    read = {one["Sid"]: one for one in held["Statement"]}
-    mine = f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter"
-    assert read["ReadImageParameters"]["Resource"] == [
-        f"{mine}/golden",
-        f"{mine}/team/web/*",
-        shared,
-    ]
-    for sid in ("ShareBack", "QueueKey"):
-        assert sid not in read
-    for wrong in ("*", "/*", "a b", "arn:aws:ssm:*:1:parameter/x", f"{mine}/*"):
-        words = ["ImageParameters", "a path such as"]
-        wrong = f"'ImageParameters={wrong}'"
-        refuses(aws.deploy("check", **new, PARAMETERS=wrong), *words)
-    assert aws.deploy("destroy", **new).returncode == 0
-
-
-def test_another_bus_is_used_and_warned_of(deployed: LocalAws, policy: Path) -> None:
-    """A bus of its own, or an existing one, on which others may put events as well."""
-    variables = lambda: deployed.client("lambda").get_function_configuration(
+    variables = deployed.client("lambda").get_function_configuration(
         FunctionName=f"{STACK}-prune-images"
     )["Environment"]["Variables"]
-    assert variables()["STEWARD_EVENT_BUS"] == STACK
-    assert variables()["STEWARD_EVENT_SOURCE"] == SOURCE
-    done = deployed.deploy("diff", POLICY=str(policy), PARAMETERS="EventBus=default")
-    assert done.returncode == 0, done.stderr
-    assert "can send notices in the name of image-steward" in done.stdout
-    line = f"function {STACK}-prune-images: STEWARD_EVENT_BUS: {STACK} → default"
-    assert line in done.stdout
+    assert variables["STEWARD_POLICY"] == "ssm:/mine/parts#2"
+    assert parameters(deployed, STACK)["PolicyText"] == ""
+    assert "error" not in swept(deployed)
+    # Somebody writes the first part only: the mixture is nobody's policy.
+    ssm.put_parameter(Name="/mine/parts/1", Value=head, Type="String", Overwrite=True)
+    assert "versions" in swept(deployed)["error"]
+    assert deployed.deploy(POLICY=str(policy)).returncode == 0
+    assert parameters(deployed, STACK)["PolicyParameter"] == ""
+    assert "error" not in swept(deployed)
 
 
-def test_half_a_deployment_is_gone_on_with(deployed: LocalAws, policy: Path) -> None:
-    """One function is lost, another rests because its deployment failed."""
-    client = deployed.client("lambda")
-    name, resting = f"{STACK}-retire-instance", f"{STACK}-prune-images"
-    before = parameters(deployed, f"{STACK}-wiring")
-    assert before["FlexibleMinutes"] == "1", "it was said long ago"
-    client.delete_function(FunctionName=name)
-    client.put_function_concurrency(
-        FunctionName=resting, ReservedConcurrentExecutions=0
+def swept(aws: LocalAws) -> dict[str, str]:
+    """How a sweep of the images ended: with an `error`, or without."""
+    event = {"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": {}}
+    done = aws.client("lambda").invoke(
+        FunctionName=f"{STACK}-prune-images", Payload=json.dumps(event)
     )
-    done = deployed.deploy(POLICY=str(policy))
-    assert done.returncode == 0, done.stderr
-    said = done.stdout.splitlines()
-    assert f"  + function {name}" in said
-    assert f"  ~ function {resting}: concurrency: 0 → 1" in said
-    assert f"{STACK}-wiring: made anew, because a function was missing." in said
-    client.get_function_event_invoke_config(FunctionName=name, Qualifier="$LATEST")
-    allowed = json.loads(client.get_policy(FunctionName=name)["Policy"])
-    callers = {one["Principal"]["Service"] for one in allowed["Statement"]}
-    assert callers == {"events.amazonaws.com"}
-    alone = client.get_function_concurrency(FunctionName=resting)
-    assert alone["ReservedConcurrentExecutions"] == 1
-    assert parameters(deployed, f"{STACK}-wiring") == before
+    said = json.loads(done["Payload"].read())
+    return {"error": said["errorMessage"]} if "FunctionError" in done else {}
 
 
-def test_what_was_changed_by_hand_is_put_back(deployed: LocalAws, policy: Path) -> None:
-    client = deployed.client("lambda")
-    name = f"{STACK}-tag-image"
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("bootstrap", "#!/bin/sh")
-    code = archive.getvalue()
-    client.update_function_code(
-        FunctionName=name, ZipFile=code, Architectures=["riscv64"]
+def test_a_policy_that_is_not_valid_does_nothing_and_raises_the_alarm(
+    deployed: LocalAws,
+) -> None:
+    """Whoever changes the parameter by hand, past every check."""
+    deployed.account.load(
+        {"account": ACCOUNT, "region": REGION, "images": [{"image_id": "ami-00000007"}]}
     )
-    client.update_function_configuration(
-        FunctionName=name, Role=f"arn:aws:iam::{ACCOUNT}:role/other", MemorySize=512
-    )
-    client.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=3)
-    done = deployed.deploy(POLICY=str(policy))
-    assert done.returncode == 0, done.stderr
-    shown = [line.split(": ")[1] for line in done.stdout.splitlines() if name in line]
-    assert shown == ["role", "memory", "architecture", "concurrency", "code or policy"]
-    held = client.get_function(FunctionName=name)["Configuration"]
-    assert held["Architectures"] == [architecture()]
-    assert held["Role"] == outputs(deployed, STACK)["TagImageRoleArn"]
-    assert held["MemorySize"] == 128
-    reserved = client.get_function_concurrency(FunctionName=name)
-    assert "ReservedConcurrentExecutions" not in reserved
-    done = deployed.deploy("diff", POLICY=str(policy))
-    assert done.stdout.splitlines()[-1] == "No changes.", done.stdout
+    before = deployed.account.fleet()
+    ssm, name = deployed.client("ssm"), f"/{STACK}/policy/apply"
+    ssm.put_parameter(Name=name, Value="version = 2", Type="String", Overwrite=True)
+    assert "the policy is not valid" in swept(deployed)["error"]
+    assert deployed.account.fleet() == before
+    assert deployed.account.mutating_calls() == []
+    alarms = deployed.client("cloudwatch").describe_alarms(
+        AlarmNames=[f"{STACK}-prune-images-errors"]
+    )["MetricAlarms"]
+    assert [(one["MetricName"], one["Threshold"]) for one in alarms] == [("Errors", 0)]
+    ssm.put_parameter(Name=name, Value=POLICY, Type="String", Overwrite=True)
+    assert "error" not in swept(deployed)
 
 
-def test_a_failed_upload_is_made_up_for(
+def test_another_version_of_the_template_is_refused(
     deployed: LocalAws, policy: Path, tmp_path: Path
 ) -> None:
-    """The new mode and the old policy never run together."""
-    client = deployed.client("lambda")
-    name = f"{STACK}-prune-images"
-    newer = tmp_path / "policy.toml"
-    newer.write_text(policy.read_text().replace("last = 1", "last = 2"))
-    with without_uploads(deployed.url) as url:
-        done = deployed.deploy(POLICY=str(newer), AWS_ENDPOINT_URL_LAMBDA=url)
-    refuses(done, f"deploying {STACK}-tag-image failed", "no upload today")
-    for function in ("tag-image", "prune-images"):
-        reserved = client.get_function_concurrency(FunctionName=f"{STACK}-{function}")
-        resting = reserved.get("ReservedConcurrentExecutions") == 0
-        assert resting == (function == "tag-image"), "the others were not touched yet"
-    done = deployed.deploy("diff", POLICY=str(newer))
-    assert f"function {name}: code or policy" in done.stdout
-    assert deployed.deploy(POLICY=str(newer)).returncode == 0
-    alone = client.get_function_concurrency(FunctionName=name)
-    assert alone["ReservedConcurrentExecutions"] == 1
+    """By the functions of this version, and by this program: nothing is changed."""
+    newer = tmp_path / "newer.yaml"
+    text = deployed.template.read_text()
+    for old in ('STEWARD_TEMPLATE: "1"', 'TemplateVersion: { Value: "1" }'):
+        assert old in text
+        text = text.replace(old, old.replace('"1"', '"2"'))
+    newer.write_text(text)
+    assert deployed.deploy(POLICY=str(policy), TEMPLATE=str(newer)).returncode == 0
+    assert "error" in swept(deployed)
+    for command in ("deploy", "diff", "check", "destroy"):
+        refuses(deployed.deploy(command), "version 2 of the template", "newer release")
+    # The newer program takes the older template back.
+    done = deployed.deploy(POLICY=str(policy), TEMPLATE=str(newer))
+    assert done.returncode == 0
+    cloudformation = deployed.client("cloudformation")
+    cloudformation.update_stack(
+        StackName=STACK,
+        TemplateBody=deployed.template.read_text(),
+        Capabilities=["CAPABILITY_IAM"],
+        Parameters=[
+            {"ParameterKey": key, "UsePreviousValue": True}
+            for key in parameters(deployed, STACK)
+        ],
+    )
+    eventually(lambda: deployed.stacks()[STACK] == "UPDATE_COMPLETE")
     assert deployed.deploy(POLICY=str(policy)).returncode == 0
+    assert "error" not in swept(deployed)
 
 
-@contextmanager
-def without_uploads(upstream: str) -> Iterator[str]:
-    """Lambda's address, behind which code cannot be uploaded."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do(self) -> None:
-            length = int(self.headers.get("Content-Length", 0))
-            body = self.rfile.read(length)
-            if self.command == "PUT" and self.path.endswith("/code"):
-                status, said = 400, b'{"message": "no upload today"}'
-            else:
-                there = HTTPConnection(urlsplit(upstream).netloc)
-                there.request(self.command, self.path, body, dict(self.headers))
-                answer = there.getresponse()
-                status, said = answer.status, answer.read()
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("X-Amzn-Errortype", "InvalidParameterValueException")
-            self.send_header("Content-Length", str(len(said)))
-            self.end_headers()
-            self.wfile.write(said)
-
-        do_GET = do_POST = do_PUT = do_DELETE = do
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
+def test_another_bus_is_used(deployed: LocalAws, policy: Path) -> None:
+    done = deployed.deploy("diff", POLICY=str(policy), PARAMETERS="EventBus=default")
+    assert done.returncode == 0, done.stderr
+    assert "  - AWS::Events::EventBusPolicy BusPolicy" in done.stdout.splitlines()
+    assert deployed.deploy("diff").stdout.splitlines()[-1] == "No changes."
 
 
 def test_what_is_not_said_stays(deployed: LocalAws) -> None:
-    """Mode and policy, after half a destruction too."""
-    before = functions(deployed)
-    deployed.client("cloudformation").delete_stack(StackName=f"{STACK}-wiring")
+    before = functions(deployed), parameters(deployed, STACK)
     done = deployed.deploy()
     assert done.returncode == 0, done.stderr
-    assert "With the deployed policy, image-steward would:" in done.stdout
-    assert f"Deployed {STACK} in apply mode." in done.stdout
-    assert functions(deployed) == before
-
-
-def test_the_example_never_acts_unless_it_is_named(aws: LocalAws) -> None:
-    new = {"STACK": "new", "PARAMETERS": "RecycleBin=off"}
-    for command in ("check", "deploy"):
-        refuses(
-            aws.deploy(command, MODE="apply", **new), "which policy?", "POLICY=FILE"
-        )
-    done = aws.deploy(**new)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Deployed new in plan mode." in done.stdout
-    for command in ("check", "deploy", "diff"):
-        refuses(
-            aws.deploy(command, MODE="apply", **new), "which policy?", "POLICY=FILE"
-        )
-    done = aws.deploy("diff", **new)
-    assert done.stdout.splitlines()[-1] == "No changes.", done.stdout
-    assert aws.deploy("destroy", **new).returncode == 0
+    assert (functions(deployed), parameters(deployed, STACK)) == before
+    assert before[1]["FlexibleMinutes"] == "1", "it was said long ago"
 
 
 def test_what_is_not_ours_is_not_touched(aws: LocalAws, policy: Path) -> None:
-    """Neither stacks nor functions of others, nor the second stack of another one of ours."""
     shop = {"STACK": "shop", "POLICY": str(policy), "PARAMETERS": "RecycleBin=off"}
     queue = {
         "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "orders"}}
@@ -415,42 +399,21 @@ def test_what_is_not_ours_is_not_touched(aws: LocalAws, policy: Path) -> None:
     body = json.dumps({"Resources": queue})
     cloudformation.create_stack(StackName="shop", TemplateBody=body)
     for command in ("deploy", "diff", "destroy"):
-        refuses(aws.deploy(command, **shop), "a stack shop that is not of this deploy")
+        refuses(aws.deploy(command, **shop), "the stack shop is not ours", "STACK=")
     assert aws.client("sqs").get_queue_url(QueueName="orders")
     cloudformation.delete_stack(StackName="shop")
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("bootstrap", "#!/bin/sh")
-    client = aws.client("lambda")
-    client.create_function(
-        FunctionName="shop-tag-image",
-        Runtime="provided.al2023",
-        Role=f"arn:aws:iam::{ACCOUNT}:role/other",
-        Handler="bootstrap",
-        Code={"ZipFile": archive.getvalue()},
-    )
-    for command in ("deploy", "diff", "destroy"):
-        refuses(aws.deploy(command, **shop), "a function shop-tag-image that is not of")
-    client.delete_function(FunctionName="shop-tag-image")
-    refuses(aws.deploy("destroy", STACK=f"{STACK}-wiring"), "not end in -wiring")
 
 
 def test_destroying_leaves_nothing_and_touches_no_image(
     deployed: LocalAws, policy: Path
 ) -> None:
+    refuses(deployed.deploy("destroy", YES=""), "this deletes", "YES=1 confirms")
     events = deployed.client("events")
-    mine = {"Name": "mine", "EventBusName": STACK}
-    events.put_rule(**mine, EventPattern='{"source": ["image-steward"]}')
-    before = functions(deployed), deployed.stacks()
-    words = [f"the event bus {STACK}", "mine", "delete them"]
-    refuses(deployed.deploy("destroy"), *words)
-    assert (functions(deployed), deployed.stacks()) == before
     for rule in events.list_rules(EventBusName=STACK)["Rules"]:
-        if rule["Name"] in ("mine", "listener"):
+        if rule["Name"] == "listener":
             place = {"Rule": rule["Name"], "EventBusName": STACK}
             ids = [one["Id"] for one in events.list_targets_by_rule(**place)["Targets"]]
-            if ids:
-                events.remove_targets(**place, Ids=ids)
+            events.remove_targets(**place, Ids=ids)
             events.delete_rule(Name=rule["Name"], EventBusName=STACK)
     fleet = {"images": [{"image_id": "ami-00000007", "snapshots": ["snap-00000007"]}]}
     deployed.account.load(fleet)
@@ -465,6 +428,10 @@ def test_destroying_leaves_nothing_and_touches_no_image(
     assert left["logGroups"] == []
     roles = deployed.client("iam").list_roles()["Roles"]
     assert [one["RoleName"] for one in roles if STACK in one["RoleName"]] == []
+    objects = deployed.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{STACK}/")
+    assert objects.get("Contents", []) == []
+    named = deployed.client("ssm").describe_parameters()["Parameters"]
+    assert [one["Name"] for one in named if STACK in one["Name"]] == []
     for client, listing, key in (
         ("sqs", "list_queues", "QueueUrls"),
         ("sns", "list_topics", "Topics"),
@@ -499,35 +466,36 @@ def test_the_roles_know_the_prefix_of_the_policy(aws: LocalAws, tmp_path: Path) 
         allowed = json.dumps(aws.client("iam").get_role_policy(**role))
         assert "aws:ResourceTag/corp/images:" in allowed
         assert "image-steward:" not in allowed
-    document["tagging"] = {"prefix": "corp*"}
-    policy.write_text(json.dumps(document))
-    refuses(aws.deploy(**corp), "tagging.prefix is `corp*`")
     assert aws.deploy("destroy", **corp).returncode == 0
 
 
 def test_a_first_attempt_that_failed_is_cleared_away(
     aws: LocalAws, policy: Path
 ) -> None:
-    """A change set for a new stack was made, and never carried out."""
-    aws.client("cloudformation").create_change_set(
-        StackName="other",
-        ChangeSetName="first",
-        ChangeSetType="CREATE",
-        TemplateBody='{"Resources": {"Queue": {"Type": "AWS::SQS::Queue"}}}',
-    )
-    assert aws.stacks()["other"] == "REVIEW_IN_PROGRESS"
-    other = {"STACK": "other", "POLICY": str(policy), "PARAMETERS": "RecycleBin=off"}
-    done = aws.deploy("diff", **other)
-    assert "  + stack other" in done.stdout.splitlines(), done.stdout + done.stderr
-    assert aws.stacks()["other"] == "REVIEW_IN_PROGRESS", "a diff changes nothing"
+    """A queue of the same name is in the way: CloudFormation takes everything back."""
+    other = {"STACK": "other", "POLICY": str(policy)}
+    other["PARAMETERS"] = "RecycleBin=off RetireInstances=stop"
+    sqs = aws.client("sqs")
+    queue = sqs.create_queue(QueueName="other-dead-letters")["QueueUrl"]
+    refuses(aws.deploy(**other), "DeadLetters: ", "already exist")
+    assert aws.stacks()["other"] == "ROLLBACK_COMPLETE"
+    refuses(aws.deploy("diff", **other), "ROLLBACK_COMPLETE", "`make deploy` deletes")
+    sqs.delete_queue(QueueUrl=queue)
     done = aws.deploy(**other)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "other: clearing away a first attempt" in done.stdout
+    assert "Deleting what a first attempt that failed has left." in done.stdout
     assert aws.deploy("destroy", **other).returncode == 0
     assert "other" not in aws.stacks()
 
 
-def test_a_missing_binary_is_named(aws: LocalAws, policy: Path, tmp_path: Path) -> None:
-    done = aws.deploy(binaries=tmp_path, STACK="none", POLICY=str(policy))
-    refuses(done, "tag-image/bootstrap does not exist", "run `make functions`")
-    assert "none" not in aws.stacks()
+def test_make_runs_it_with_ready_archives(aws: LocalAws, policy: Path) -> None:
+    """Without cargo: nothing is built."""
+    given = {"POLICY": str(policy), "STACK": "made", "ARCHIVES": str(archives())}
+    done = aws.make("deploy", **given, PARAMETERS="RecycleBin=off RetireInstances=stop")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Deployed made." in done.stdout
+    assert "cargo" not in done.stdout + done.stderr
+    done = aws.make("diff", **given)
+    assert done.stdout.splitlines()[-1] == "No changes.", done.stdout + done.stderr
+    assert aws.make("destroy", STACK="made").returncode == 0
+    assert "made" not in aws.stacks()

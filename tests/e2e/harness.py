@@ -279,15 +279,15 @@ class Runtime:
     ) -> None:
         """Start a function, in place of one of the same name that runs already.
 
-        The policy lies in its bundle as policy.toml, where it is looked for when
-        no setting says otherwise. Died when the function gives up by itself.
+        The policy is in the file policy.toml where it runs, unless a setting says
+        otherwise. Died when the function gives up by itself.
         """
         if name in self._functions:
             self._functions.pop(name).stop()
         bundle = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self._bundles))
         if policy is not None:
             (bundle / "policy.toml").write_text(policy)
-        told = {"STEWARD_EVENT_BUS": "default"}
+        told = {"STEWARD_EVENT_BUS": "default", "STEWARD_POLICY": "file:policy.toml"}
         environment = steward_environment(self._account.url, told | settings)
         self._functions[name] = Function(name, self._port, bundle, environment)
 

@@ -519,3 +519,26 @@ def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
     )
     done = image_steward(NOWHERE, "validate", "--policy", rules)
     assert done.stdout.splitlines()[2:] == listed[:-1]
+
+
+def test_validate_names_what_a_deployment_must_allow(tmp_path: Path) -> None:
+    def needs(text: str) -> dict[str, Any]:
+        rules = write(tmp_path / "policy.toml", text)
+        arguments = ("validate", "--policy", rules, "--format", "json")
+        return json.loads(image_steward(NOWHERE, *arguments).stdout)["needs"]
+
+    nothing = {"retire_shared_images": [], "retire_instances": "off"}
+    assert needs(policy()) == nothing
+    retire = 'shared_images = "retire"\n'
+    own = policy(more='[instances]\nretire = "stop"').replace(
+        "[safety]", f'{retire}[[rule]]\nname = "all"\nkeep.last = 1\n[safety]'
+    )
+    assert needs(own) == {
+        "retire_shared_images": ["rule[0].shared_images"],
+        "retire_instances": "stop",
+    }
+    every = own.replace("[safety]", f"[safety]\n{retire}")
+    assert needs(every)["retire_shared_images"] == [
+        "safety.shared_images",
+        "rule[0].shared_images",
+    ]

@@ -561,7 +561,7 @@ class TestSettings:
         ("settings", "says"),
         [
             ({}, "policy.toml"),
-            ({"STEWARD_POLICY": "ssm:/absent"}, "ssm:GetParameter"),
+            ({"STEWARD_POLICY": "ssm:/absent"}, "/absent does not exist"),
         ],
     )
     def test_a_policy_that_is_missing_is_an_error(
@@ -577,7 +577,10 @@ class TestSettings:
         ("settings", "says"),
         [
             ({"STEWARD_MODE": "yes"}, "STEWARD_MODE is `yes`; write `plan` or `apply`"),
+            ({"STEWARD_POLICY": None}, "STEWARD_POLICY is not set; write file:PATH"),
             ({"STEWARD_POLICY": "policy.toml"}, "write file:PATH"),
+            ({"STEWARD_POLICY": "ssm:/p#11"}, "with N from 2 to 10"),
+            ({"STEWARD_TEMPLATE": "2"}, "the archives of the same release"),
             ({"STEWARD_POLICY": "env:ABSENT"}, "no such variable"),
             ({"AWS_REGION": None}, "no Region"),
         ],

@@ -76,6 +76,11 @@ impl Standin {
         self.control("POST", "fleet", &body).await;
     }
 
+    /// Adds to the content of the account, and replaces what has the same id.
+    pub async fn patch(&self, fleet: &Value) {
+        self.control("PATCH", "fleet", &fleet.to_string()).await;
+    }
+
     /// What the account holds now.
     pub async fn world(&self) -> Fleet {
         Fleet::from_json(&self.control("GET", "fleet", "").await).filled()

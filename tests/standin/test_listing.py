@@ -349,6 +349,13 @@ def test_the_services_that_are_motos(standin, fails):
     assert standin.sts.get_caller_identity()["Account"] == ACCOUNT
     other_key = standin.client("sts", key="AKIASOMETHINGELSE")
     assert other_key.get_caller_identity()["Account"] == ACCOUNT
+    standin.ssm.put_parameter(Name="/p/2", Value="b", Type="String")
+    standin.ssm.put_parameter(Name="/p/1", Value="a", Type="String")
+    standin.ssm.put_parameter(Name="/p/2", Value="c", Overwrite=True)
+    got = standin.ssm.get_parameters(Names=["/p/3", "/p/2", "/p/1"])
+    found = [(one["Name"], one["Value"], one["Version"]) for one in got["Parameters"]]
+    assert sorted(found) == [("/p/1", "a", 1), ("/p/2", "c", 2)]
+    assert got["InvalidParameters"] == ["/p/3"]
     # Twice, because moto's own reset once forgot what to reset.
     for value in ("a", "b"):
         standin.load(ssm_parameters=[{"name": "/p", "value": value}])

@@ -25,7 +25,8 @@ const TAGGING: Bucket = bucket(100, 10);
 const CHANGING: Bucket = bucket(50, 5);
 const DESCRIBING: Bucket = bucket(100, 20);
 const SPOT_FLEETS: Bucket = bucket(50, 3);
-/// Systems Manager documents 40 GetParameter calls a second.
+/// Systems Manager documents 40 calls a second for GetParameter and GetParameters together. Only one call
+/// in a run is a GetParameters, so it has a bucket of its own here.
 const PARAMETERS: Bucket = bucket(40, 40);
 /// EventBridge documents 400 PutEvents calls a second in its smallest Regions.
 const EVENTS: Bucket = bucket(400, 400);
@@ -154,6 +155,7 @@ api_calls! {
     }
     "ssm" {
         GetParameter: PARAMETERS [Plan: ReadParameters],
+        GetParameters: PARAMETERS [],
     }
     "sts" {
         GetCallerIdentity: UNPUBLISHED [],

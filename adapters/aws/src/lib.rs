@@ -29,6 +29,7 @@ mod pagination;
 mod parameters;
 mod permissions;
 mod policy_document;
+mod policy_parameters;
 mod rate_limit;
 mod recycle_bin;
 mod references;

@@ -1,4 +1,4 @@
-//! Parameters of Systems Manager.
+//! Parameters of Systems Manager that launch templates name.
 
 use aws_sdk_ssm::types::{Parameter, ParameterType};
 use steward::cloud::CloudError;
@@ -12,26 +12,15 @@ use super::image_texts::{TextError, images_in};
 const CALL: ApiCall = ApiCall::GetParameter;
 
 impl Aws {
-    /// The value of the parameter `name`, decrypted if it is a secure string. The name may be
-    /// an ARN, and may end with `:VERSION` or `:LABEL`. For a parameter that the operator named, and
-    /// never for one that a launch template names: those are read without decrypting them.
-    ///
-    /// # Errors
-    /// [`steward::cloud::ErrorKind::NotFound`] when there is no such parameter.
-    pub async fn parameter(&self, name: &str) -> Result<String, CloudError> {
-        let found = self.get_parameter(name, true).await?;
-        found.value.ok_or_else(|| lacks(name, "value"))
-    }
-
     /// The images whose ids the parameter `name` holds: at least one. It is not decrypted, and its
     /// value is in no error: whoever may write launch templates chooses which parameter is read.
     pub(super) async fn images_in_parameter(&self, name: &str) -> Result<Vec<ImageId>, TextError> {
-        let found = self.get_parameter(name, false).await.map_err(TextError::of_parameter)?;
+        let found = self.get_parameter(name).await.map_err(TextError::of_parameter)?;
         images_of(name, found)
     }
 
-    async fn get_parameter(&self, name: &str, decrypt: bool) -> Result<Parameter, CloudError> {
-        let request = self.clients.ssm.get_parameter().name(name).with_decryption(decrypt);
+    async fn get_parameter(&self, name: &str) -> Result<Parameter, CloudError> {
+        let request = self.clients.ssm.get_parameter().name(name).with_decryption(false);
         let answer = self.send(CALL, request.send()).await.map_err(|error| {
             // What SSM says about a missing parameter does not name it.
             CloudError { message: format!("parameter {name}: {}", error.message), ..error }

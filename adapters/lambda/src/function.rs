@@ -15,7 +15,7 @@ use steward_aws::{AbsentListError, Aws, Connect, Connection};
 use steward_eventbridge::EventOrigin;
 use tokio::sync::OnceCell;
 
-use crate::settings::{PolicySource, Settings};
+use crate::settings::{PolicySource, Settings, TEMPLATE_VERSION};
 
 /// The variable with the function's own name, which the Lambda runtime sets.
 const NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
@@ -33,6 +33,25 @@ pub enum FunctionError {
         /// What to write.
         remedy: &'static str,
     },
+    /// A variable that must be set is not.
+    #[error("{variable} is not set; {remedy}")]
+    NotSet {
+        /// The variable.
+        variable: &'static str,
+        /// What to write.
+        remedy: &'static str,
+    },
+    /// The template and the archive are of different releases.
+    #[error(
+        "{variable} is `{found}`, but this program is made for version {TEMPLATE_VERSION} of the template: \
+         deploy the template and the archives of the same release"
+    )]
+    Template {
+        /// The variable.
+        variable: &'static str,
+        /// Its value.
+        found: String,
+    },
     /// The file with the policy cannot be read.
     #[error("reading the policy {path}: {message}")]
     PolicyFile {
@@ -41,12 +60,27 @@ pub enum FunctionError {
         /// Why.
         message: std::io::Error,
     },
+    /// The parameters with the policy cannot be read.
+    #[error("reading the policy that STEWARD_POLICY names: {0}")]
+    PolicyParameters(CloudError),
     /// The policy is not valid.
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
     /// The policy accepts an absent list where that is not allowed.
     #[error(transparent)]
     AbsentList(#[from] AbsentListError),
+    /// The policy wants tags that the function's role does not allow.
+    #[error(
+        "the policy's tagging.prefix is `{policy}`, but the role of this function allows only tags that begin with \
+         `{role}`: change tagging.prefix, or run `make deploy` with this policy, which writes its prefix into the \
+         template, or replace `{role}` in the template and deploy it"
+    )]
+    TagPrefix {
+        /// The prefix in the policy.
+        policy: String,
+        /// The prefix in the role.
+        role: String,
+    },
     /// A call failed that the function depends on.
     #[error(transparent)]
     Cloud(#[from] CloudError),
@@ -183,6 +217,7 @@ impl Function {
         }
     }
 
+    /// Reads the policy. On Lambda no call is made before it, and none after it failed.
     async fn policy(&self, cloud: &Aws) -> Result<Policy, FunctionError> {
         let (origin, text) = match &self.settings.policy {
             PolicySource::File(path) => {
@@ -193,9 +228,28 @@ impl Function {
                 (shown, text)
             }
             PolicySource::Variable(name, text) => (name.clone(), text.clone()),
-            PolicySource::Parameter(name) => (name.clone(), cloud.parameter(name).await?),
+            PolicySource::Parameters(names) => {
+                let read = cloud.policy_parameters(names).await;
+                let parts = read.map_err(FunctionError::PolicyParameters)?;
+                (shown(names), parts.join("\n"))
+            }
         };
-        Ok(Policy::parse(&text, &origin)?)
+        let policy = Policy::parse(&text, &origin)?;
+        match &self.settings.tag_prefix {
+            Some(role) if role != policy.tag_names.prefix() => Err(FunctionError::TagPrefix {
+                policy: policy.tag_names.prefix().to_owned(),
+                role: role.clone(),
+            }),
+            _ => Ok(policy),
+        }
+    }
+}
+
+/// The parameters in which a policy is. The lines in an error are those of the joined parts.
+fn shown(names: &[String]) -> String {
+    match names {
+        [first, .., last] => format!("{first} to {last} joined"),
+        _ => names.concat(),
     }
 }
 

@@ -15,7 +15,7 @@ use tracing::Level;
 use tracing_subscriber::filter::LevelFilter;
 
 pub use function::{Function, FunctionError, Invocation};
-pub use settings::{PolicySource, Settings};
+pub use settings::{PolicySource, Settings, TEMPLATE_VERSION};
 pub use steward::jobs::FunctionKind;
 
 /// The variable that Lambda sets to the log level that a function's advanced logging controls have.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use steward::plan::notes::Note;
 use steward::plan::plan;
-use steward::policy::{Policy, PolicyDigest, TrustedTag};
+use steward::policy::{Needs, Policy, PolicyDigest, TrustedTag};
 use steward::report::{notes_text, trusted_tags_text};
 
 use crate::args::{self, Format, PolicyArgs};
@@ -20,6 +20,8 @@ struct Valid<'a> {
     digest: &'a PolicyDigest,
     rules: Vec<&'a str>,
     tag_prefix: &'a str,
+    /// What a deployment must allow.
+    needs: Needs,
     /// Whoever can write these can change what is kept.
     trusted_tags: Vec<TrustedTag>,
     /// What has no effect in the inventory, if there is one.
@@ -44,6 +46,7 @@ pub fn run(arguments: args::ValidateArgs, context: &Context) -> Result<Exit, Com
             digest: &digest,
             rules,
             tag_prefix: policy.tag_names.prefix(),
+            needs: policy.needs(),
             trusted_tags: policy.trusted_tags(),
             notes: notes.as_deref(),
         })?,

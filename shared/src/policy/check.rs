@@ -114,6 +114,7 @@ fn check_rule(
         group_by,
         keep: check_keep(keep, &format!("{path}.keep"), problems),
         retire: check_retire(retire.unwrap_or_default(), &format!("{path}.retire"), problems),
+        overrides_shared_images: own.is_some(),
         shared_images: own.map_or(shared_images, |word| word.0),
     }
 }

@@ -4,11 +4,13 @@
 //! errors at once, each with its position, the value and the remedy. Submodules: `schema` (the
 //! document as it is written), `scalars` (the types of its values), `glob` (patterns), `parse`
 //! (reading it), `wrong_type` (messages about values of the wrong type), `check` (from the document to
-//! a [`Policy`]), `digest` (whether two documents say the same) and `trust` (the tags that it trusts).
+//! a [`Policy`]), `digest` (whether two documents say the same), `trust` (the tags that it trusts) and
+//! `needs` (what a deployment must allow for it).
 
 mod check;
 mod digest;
 mod glob;
+mod needs;
 mod parse;
 mod scalars;
 mod schema;
@@ -22,6 +24,7 @@ pub use check::DEFAULT_PREFIX;
 pub use digest::{DigestError, PolicyDigest};
 pub use glob::{Glob, GlobError, literal};
 use jiff::tz::TimeZone;
+pub use needs::{Needs, RetiredInstances};
 pub use scalars::{Age, GroupBy};
 pub use trust::{TagUse, TrustedTag};
 
@@ -65,6 +68,8 @@ pub struct Rule {
     pub retire: Retire,
     /// Whether those of its images that other accounts may launch are kept.
     pub shared_images: SharedImages,
+    /// Whether the rule itself says so; otherwise `[safety]` or the default does.
+    pub overrides_shared_images: bool,
 }
 
 /// Conditions that must all hold; no condition matches every image.

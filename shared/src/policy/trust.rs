@@ -69,7 +69,16 @@ impl Policy {
                 uses.push(what);
             }
         };
-        for Rule { name, matches, group_by, keep, retire: _, shared_images: _ } in &self.rules {
+        for rule in &self.rules {
+            let Rule {
+                name,
+                matches,
+                group_by,
+                keep,
+                retire: _,
+                shared_images: _,
+                overrides_shared_images: _,
+            } = rule;
             each_key(matches, &mut |key| add(key, TagUse::Match { rule: name.clone() }));
             for by in group_by {
                 if let GroupBy::Tag(key) = by {

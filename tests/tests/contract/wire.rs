@@ -142,35 +142,61 @@ async fn a_lost_answer_is_done_and_claims_no_snapshots() {
     assert_eq!((image_ids(&world), snapshot_ids(&world)), (vec![], vec![]));
 }
 
-#[tokio::test]
-async fn a_parameter_is_read_or_named() {
-    let fleet =
-        json!({"ssm_parameters": [{"name": "/image-steward/policy", "value": "version = 1"}]});
-    let account = OverTheWire::with(fleet).await;
-    assert_eq!(account.aws.parameter("/image-steward/policy").await.unwrap(), "version = 1");
-    let error = account.aws.parameter("/image-steward/polizei").await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::NotFound);
-    assert!(error.message.contains("/image-steward/polizei"), "{error}");
-    // The message of Systems Manager itself need not name it.
-    account.set(Switches::default().and_fail("ssm:GetParameter", "ParameterNotFound")).await;
-    let error = account.aws.parameter("/image-steward/policy").await.unwrap_err();
-    assert_eq!(error.kind, ErrorKind::NotFound);
-    assert!(error.message.contains("/image-steward/policy"), "{error}");
+fn parameter(name: &str, kind: &str, value: &str) -> Value {
+    json!({"name": name, "type": kind, "value": value})
 }
 
-/// The operator names the policy's parameter; a launch template's author names the others.
+fn parts(numbers: impl IntoIterator<Item = u8>) -> Vec<String> {
+    numbers.into_iter().map(|number| format!("/policy/{number}")).collect()
+}
+
 #[tokio::test]
-async fn only_the_operators_own_parameter_is_decrypted() {
-    let parameter =
-        |name: &str, value: &str| json!({"name": name, "value": value, "type": "SecureString"});
+async fn the_parts_of_a_policy_are_read_in_order_by_one_call() {
+    let names = parts(1..=10);
+    let parameters: Vec<_> = names.iter().map(|name| parameter(name, "String", name)).collect();
+    let account = OverTheWire::with(json!({"ssm_parameters": parameters})).await;
+    assert_eq!(account.aws.policy_parameters(&names).await.unwrap(), names);
+    let asked = json!({"Names": names, "WithDecryption": false});
+    assert_eq!(account.standin.parameters_of("ssm:GetParameters").await, [asked]);
+    // Written again by somebody, and not yet all of them.
+    let again = parameter("/policy/3", "String", "changed");
+    account.standin.patch(&json!({"ssm_parameters": [again]})).await;
+    let error = account.aws.policy_parameters(&names).await.unwrap_err();
+    assert!(error.message.contains("/policy/3 has 2, /policy/4 has 1"), "{error}");
+    let one = parts([3]);
+    assert_eq!(account.aws.policy_parameters(&one).await.unwrap(), ["changed"]);
+}
+
+#[tokio::test]
+async fn parameters_that_cannot_be_read_are_named() {
+    let there = [parameter("/policy/2", "String", "version = 1")];
+    let account = OverTheWire::with(json!({"ssm_parameters": there})).await;
+    let error = account.aws.policy_parameters(&parts(1..=3)).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+    let missing =
+        "parameters /policy/1, /policy/3 do not exist in this account and Region: create them";
+    assert_eq!(error.message, missing);
+    account.set(Switches::deny(&["ssm:GetParameters"])).await;
+    let error = account.aws.policy_parameters(&parts(1..=3)).await.unwrap_err();
+    assert_eq!(error.missing_permission(), Some("ssm:GetParameters"));
+    assert!(error.message.starts_with("parameters /policy/1, /policy/2, /policy/3: "), "{error}");
+}
+
+#[tokio::test]
+async fn no_parameter_is_decrypted() {
     let account = OverTheWire::with(json!({
-        "ssm_parameters": [parameter("/policy", "version = 1"), parameter("/golden", "ami-00000001")],
+        "ssm_parameters": [
+            parameter("/policy/1", "SecureString", "version = 1"),
+            parameter("/golden", "SecureString", "ami-00000001"),
+        ],
         "launch_templates": [{"launch_template_id": "lt-00000001", "versions": [
             {"version": 1, "image_id": "resolve:ssm:/golden"},
         ]}],
     }))
     .await;
-    assert_eq!(account.aws.parameter("/policy").await.unwrap(), "version = 1");
+    let error = account.aws.policy_parameters(&parts([1])).await.unwrap_err();
+    let expected = "parameter /policy/1 is of type SecureString, which is not read as a policy: make it a String";
+    assert_eq!(error.message, expected);
     let message = async || {
         let answers = account.aws.list_references(&SCOPE).await;
         let found = answers.into_iter().find(|one| one.source == Source::LaunchTemplates);
@@ -181,8 +207,7 @@ async fn only_the_operators_own_parameter_is_decrypted() {
                     safety.ignore_templates = [\"lt-00000001\"]";
     assert_eq!(message().await, expected);
     let asked = account.standin.parameters_of("ssm:GetParameter").await;
-    let decrypted = json!({"Name": "/policy", "WithDecryption": true});
-    assert_eq!(asked, [decrypted, json!({"Name": "/golden", "WithDecryption": false})]);
+    assert_eq!(asked, [json!({"Name": "/golden", "WithDecryption": false})]);
     account.set(Switches::deny(&["ssm:GetParameter"])).await;
     let denied = message().await;
     let end = "grant ssm:GetParameter on it (named by launch template lt-00000001 version 1 ($Default, $Latest))";

@@ -54,6 +54,17 @@ const SCOPE: ReferenceScope = ReferenceScope {
 
 pub const READINGS: &[PortReading] = &[
     PortReading {
+        name: "policy_parameters",
+        read: |aws| {
+            Box::pin(async {
+                let names = ["/policy/1", "/policy/2"].map(str::to_owned);
+                // Nothing else: a policy is read whole and in order, or not at all.
+                let found = aws.policy_parameters(&names).await?.join("\n");
+                Ok(Finding { keeps: [found.clone()].into(), frees: [found].into() })
+            })
+        },
+    },
+    PortReading {
         name: "list_images",
         read: |aws| Box::pin(async { Ok(images(aws.list_images().await?.images)) }),
     },
@@ -366,7 +377,11 @@ pub fn fleet() -> Fleet {
             {"name": "new", "image_id_overrides": [image(12)], "launch_templates": [template(1, "3")]},
         ],
         "image_recipes": [{"name": "web", "image_id": image(4)}],
-        "ssm_parameters": [{"name": "/golden", "value": image(13)}],
+        "ssm_parameters": [
+            {"name": "/golden", "value": image(13)},
+            {"name": "/policy/1", "value": "version = 1"},
+            {"name": "/policy/2", "value": "[safety]"},
+        ],
         "retention_rules": [
             {"rule_id": "images", "resource": "images", "except": {"team": "web"}},
             {"rule_id": "snapshots", "resource": "snapshots", "tags": {"team": "web"}},

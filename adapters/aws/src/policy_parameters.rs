@@ -1,0 +1,252 @@
+//! The policy in parameters of Systems Manager.
+
+use std::collections::BTreeMap;
+
+use aws_sdk_ssm::operation::get_parameters::GetParametersOutput;
+use aws_sdk_ssm::types::{Parameter, ParameterType};
+use steward::cloud::{CloudError, ErrorKind};
+
+use super::Aws;
+use super::api_call::ApiCall;
+use super::error::bad_answer;
+
+const CALL: ApiCall = ApiCall::GetParameters;
+
+impl Aws {
+    /// The values of the parameters `names`, in this order, all read by one call and from the same
+    /// version. They are not decrypted. A name may have neither a version nor a label, and Systems
+    /// Manager accepts at most 10.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is no such parameter, and [`ErrorKind::Other`] when one is
+    /// not of type `String`, or when their versions differ: somebody may be writing them, and
+    /// the values would then be parts of two texts.
+    pub async fn policy_parameters(&self, names: &[String]) -> Result<Vec<String>, CloudError> {
+        let request = self
+            .clients
+            .ssm
+            .get_parameters()
+            .set_names(Some(names.to_vec()))
+            .with_decryption(false);
+        let answer = self.send(CALL, request.send()).await.map_err(|error| {
+            // What SSM says about a denied parameter names at most one.
+            let message = format!("{}: {}", listed("parameter", names), error.message);
+            CloudError { message, ..error }
+        })?;
+        values_of(names, &answer)
+    }
+}
+
+fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<String>, CloudError> {
+    let found = by_name(names, answer)?;
+    let mut parameters = Vec::new();
+    let mut absent = Vec::new();
+    for name in names {
+        match found.get(name.as_str()) {
+            Some(Some(parameter)) => parameters.push((name, *parameter)),
+            Some(None) => absent.push(name),
+            None => {
+                let message = format!("the response says nothing about parameter {name}");
+                return Err(bad_answer(CALL, message));
+            }
+        }
+    }
+    if !absent.is_empty() {
+        let which = listed("parameter", &absent);
+        let (verb, them) = if absent.len() == 1 { ("does", "it") } else { ("do", "them") };
+        return Err(CloudError {
+            kind: ErrorKind::NotFound,
+            ..bad_answer(
+                CALL,
+                format!("{which} {verb} not exist in this account and Region: create {them}"),
+            )
+        });
+    }
+    let mut values = Vec::new();
+    let mut versions = Vec::new();
+    for (name, parameter) in parameters {
+        match &parameter.r#type {
+            Some(ParameterType::String) => {}
+            Some(other) => {
+                let message = format!(
+                    "parameter {name} is of type {other}, which is not read as a policy: make it a String"
+                );
+                return Err(bad_answer(CALL, message));
+            }
+            None => return Err(lacks(name, "type")),
+        }
+        // The versions of Systems Manager begin with 1.
+        if parameter.version < 1 {
+            return Err(lacks(name, "version"));
+        }
+        values.push(parameter.value.clone().ok_or_else(|| lacks(name, "value"))?);
+        versions.push((name, parameter.version));
+    }
+    same_version(&versions)?;
+    Ok(values)
+}
+
+/// The response by name, `None` for a parameter that does not exist: every one was asked for, and none
+/// comes twice.
+fn by_name<'a>(
+    names: &[String],
+    answer: &'a GetParametersOutput,
+) -> Result<BTreeMap<&'a str, Option<&'a Parameter>>, CloudError> {
+    let mut found = BTreeMap::new();
+    let parameters = answer.parameters().iter().map(|one| (one.name(), Some(one)));
+    let absent = answer.invalid_parameters().iter().map(|one| (Some(one.as_str()), None));
+    for (name, one) in parameters.chain(absent) {
+        let Some(name) = name else {
+            return Err(bad_answer(CALL, "a parameter came without a name".to_owned()));
+        };
+        if !names.iter().any(|asked| asked == name) {
+            let message = format!("the response names parameter {name}, which was not asked for");
+            return Err(bad_answer(CALL, message));
+        }
+        if found.insert(name, one).is_some() {
+            let message = format!("the response names parameter {name} twice");
+            return Err(bad_answer(CALL, message));
+        }
+    }
+    Ok(found)
+}
+
+/// Fails unless all versions are equal: whoever writes the parts one after the other leaves different
+/// versions until the last one is written.
+fn same_version(versions: &[(&String, i64)]) -> Result<(), CloudError> {
+    let newest = versions.iter().map(|(_, version)| *version).max();
+    let behind = || versions.iter().filter(|(_, version)| Some(*version) != newest);
+    if behind().next().is_none() {
+        return Ok(());
+    }
+    let each: Vec<_> =
+        versions.iter().map(|(name, version)| format!("{name} has {version}")).collect();
+    let behind: Vec<_> = behind().map(|(name, _)| *name).collect();
+    let message = format!(
+        "the parts of the policy have different versions ({}), so that they may be parts of two policies: if nobody \
+         is writing them now, write {} again until all have version {}, or write all parts to a new path",
+        each.join(", "),
+        listed("parameter", &behind),
+        newest.unwrap_or_default(),
+    );
+    Err(bad_answer(CALL, message))
+}
+
+fn listed(what: &str, names: &[impl AsRef<str>]) -> String {
+    let plural = if names.len() == 1 { "" } else { "s" };
+    let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
+    format!("{what}{plural} {}", names.join(", "))
+}
+
+fn lacks(name: &str, what: &str) -> CloudError {
+    bad_answer(CALL, format!("parameter {name} came without a {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ssm::types::builders::ParameterBuilder;
+
+    use super::*;
+
+    fn part(number: u8) -> ParameterBuilder {
+        Parameter::builder()
+            .name(format!("/p/{number}"))
+            .r#type(ParameterType::String)
+            .value(format!("part {number}"))
+            .version(4)
+    }
+
+    /// What is read as the parts 1 to 3.
+    fn read(parts: Vec<ParameterBuilder>, absent: &[&str]) -> Result<Vec<String>, CloudError> {
+        let names = [1, 2, 3].map(|number| format!("/p/{number}"));
+        let parts = parts.into_iter().map(ParameterBuilder::build).collect();
+        let absent = absent.iter().map(|one| (*one).to_owned()).collect();
+        let answer = GetParametersOutput::builder();
+        let answer = answer.set_parameters(Some(parts)).set_invalid_parameters(Some(absent));
+        values_of(&names, &answer.build())
+    }
+
+    fn message(parts: Vec<ParameterBuilder>, absent: &[&str]) -> String {
+        let error = read(parts, absent).unwrap_err();
+        assert_eq!((error.call, error.kind), ("ssm:GetParameters", ErrorKind::Other), "{error}");
+        error.message
+    }
+
+    #[test]
+    fn the_parts_are_in_the_order_of_their_names_however_they_come() {
+        let expected = ["part 1", "part 2", "part 3"];
+        for order in [[1, 2, 3], [3, 1, 2], [2, 3, 1]] {
+            assert_eq!(read(order.map(part).into(), &[]).unwrap(), expected, "{order:?}");
+        }
+    }
+
+    #[test]
+    fn all_that_are_missing_are_named() {
+        let error = read(vec![part(2)], &["/p/3", "/p/1"]).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::NotFound);
+        assert_eq!(
+            error.message,
+            "parameters /p/1, /p/3 do not exist in this account and Region: create them"
+        );
+        let error = read(vec![part(3), part(1)], &["/p/2"]).unwrap_err();
+        let text = "parameter /p/2 does not exist in this account and Region: create it";
+        assert_eq!((error.kind, error.message.as_str()), (ErrorKind::NotFound, text));
+    }
+
+    #[test]
+    fn parts_of_different_versions_are_not_put_together() {
+        let with = |versions: [i64; 3]| {
+            let parts = [1, 2, 3].into_iter().zip(versions);
+            message(parts.map(|(number, version)| part(number).version(version)).collect(), &[])
+        };
+        assert_eq!(
+            with([5, 4, 4]),
+            "the parts of the policy have different versions (/p/1 has 5, /p/2 has 4, /p/3 has 4), so that they may \
+             be parts of two policies: if nobody is writing them now, write parameters /p/2, /p/3 again until all have \
+             version 5, or write all parts to a new path"
+        );
+        for versions in [[4, 5, 4], [4, 4, 5], [1, 2, 3]] {
+            assert!(with(versions).contains("different versions"), "{versions:?}");
+        }
+    }
+
+    #[test]
+    fn a_response_that_is_not_understood_is_an_error() {
+        let all = || vec![part(1), part(2), part(3)];
+        let mut twice = all();
+        twice.push(part(2));
+        let mut other = all();
+        other.push(part(4));
+        for (parts, absent, expected) in [
+            (vec![part(1), part(2)], &[][..], "says nothing about parameter /p/3"),
+            (vec![], &[], "says nothing about parameter /p/1"),
+            (twice, &[], "names parameter /p/2 twice"),
+            (all(), &["/p/2"], "names parameter /p/2 twice"),
+            (vec![part(1), part(2)], &["/p/3", "/p/3"], "names parameter /p/3 twice"),
+            (other, &[], "names parameter /p/4, which was not asked for"),
+            (all(), &["/q"], "names parameter /q, which was not asked for"),
+            (vec![part(1), part(2), part(3).set_name(None)], &[], "without a name"),
+            (vec![part(1), part(2), part(3).set_value(None)], &[], "/p/3 came without a value"),
+            (vec![part(1), part(2), part(3).set_type(None)], &[], "/p/3 came without a type"),
+            (
+                vec![1, 2, 3].into_iter().map(|number| part(number).version(0)).collect(),
+                &[],
+                "/p/1 came without a version",
+            ),
+        ] {
+            let found = message(parts, absent);
+            assert!(found.contains(expected), "{found}, not {expected}");
+        }
+    }
+
+    #[test]
+    fn only_a_string_is_a_policy_and_no_error_holds_the_value() {
+        for kind in ["SecureString", "StringList", "Tomorrow"] {
+            let found = message(vec![part(1), part(2).r#type(kind.into()), part(3)], &[]);
+            let expected = format!(
+                "parameter /p/2 is of type {kind}, which is not read as a policy: make it a String"
+            );
+            assert_eq!(found, expected);
+        }
+    }
+}

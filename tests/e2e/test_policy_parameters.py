@@ -1,0 +1,189 @@
+"""The policy of the functions in parameters of Systems Manager, and settings that do not fit it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from events import image_event, scheduled_event
+from harness import FUNCTIONS, Account, Runtime
+from outcomes import taken
+from process import Died
+from worlds import (
+    DUE,
+    TAGS,
+    ami,
+    image,
+    image_ids,
+    policy,
+    recycled,
+    snap,
+    tagged_snapshot,
+    web_fleet,
+)
+
+APPLY = {"STEWARD_MODE": "apply"}
+OLD = "i-00000000000000077"
+STOP = '[instances]\nretire = "stop"'
+
+
+def parts_of(text: str, count: int) -> list[str]:
+    """The text in so many parts, split where lines end."""
+    lines = text.splitlines()
+    ends = [len(lines) * number // count for number in range(count + 1)]
+    return ["\n".join(lines[a:b]) for a, b in pairwise(ends)]
+
+
+def in_parts(text: str, count: int) -> list[dict[str, str]]:
+    """The parameters of a policy with so many parts."""
+    parts = enumerate(parts_of(text, count), start=1)
+    return [{"name": f"/p/{number}", "value": part} for number, part in parts]
+
+
+def busy_fleet() -> dict[str, Any]:
+    """There is something to change for each of the functions."""
+    fleet = web_fleet()
+    made = image(9, 0, source_instance=OLD, snapshots=[snap(9)])
+    tags = {"image-steward:retire-when-imaged": "web-9"}
+    old = {"instance_id": OLD, "image_id": ami(1), "tags": tags}
+    return fleet | {
+        "images": [*fleet["images"], made],
+        "instances": [*fleet["instances"], old],
+        "snapshots": [tagged_snapshot(31, 40)],
+        "recycled_images": [recycled(40)],
+    }
+
+
+def event_for(name: str) -> dict[str, Any]:
+    """An event on which the function changes something in the busy fleet."""
+    if name in ("tag-image", "retire-instance"):
+        return image_event(ami(9), "available")
+    return scheduled_event()
+
+
+def rules() -> str:
+    """A policy with which each function changes something in the busy fleet."""
+    return policy(tagging=TAGS, more=STOP)
+
+
+@pytest.fixture(params=FUNCTIONS)
+def name(request: pytest.FixtureRequest) -> Iterator[str]:
+    return request.param
+
+
+def changes_nothing(
+    account: Account, runtime: Runtime, name: str, **settings: str
+) -> str:
+    """The error of the function, which it also logs, and before which it read only the policy."""
+    before = account.fleet()
+    account.forget_calls()
+    runtime.start(name, **settings | APPLY)
+    answer = runtime.invoke(name, event_for(name))
+    # On Lambda, the function's ARN has the account; here it has to ask.
+    allowed = {"sts:GetCallerIdentity", "ssm:GetParameters"}
+    assert {call["action"] for call in account.calls()} == allowed
+    assert account.fleet() == before
+    # lambda_runtime logs it once more, with another message.
+    [logged] = [one for one in runtime.logs(name) if one["message"] == "failed"]
+    assert (logged["level"], logged["error"]) == ("ERROR", answer["errorMessage"])
+    return answer["errorMessage"]
+
+
+@pytest.mark.parametrize("place", ["ssm:/p/1", "ssm:/p#3", "ssm:/p#10"])
+def test_each_function_reads_its_policy_with_one_call(
+    account: Account, runtime: Runtime, name: str, place: str
+) -> None:
+    count = int(place.partition("#")[2] or 1)
+    account.load(busy_fleet() | {"ssm_parameters": in_parts(rules(), count)})
+    runtime.start(name, STEWARD_POLICY=place, STEWARD_TEMPLATE="1", **APPLY)
+    answer = runtime.invoke(name, event_for(name))
+    assert "errorMessage" not in answer, answer
+    assert account.mutating_calls() != []
+    [call] = [one for one in account.calls() if one["action"].startswith("ssm:")]
+    assert call["action"] == "ssm:GetParameters"
+    assert call["params"]["Names"] == [f"/p/{n + 1}" for n in range(count)]
+
+
+def test_the_joined_parts_are_the_policy(account: Account, runtime: Runtime) -> None:
+    account.load(web_fleet() | {"ssm_parameters": in_parts(rules(), 10)})
+    runtime.start("prune-images", STEWARD_POLICY="ssm:/p#10", **APPLY)
+    outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
+    assert set(taken(outcome, "deregister")) == set(DUE)
+    assert image_ids(account.fleet()).isdisjoint(DUE)
+
+
+def test_a_line_in_an_error_is_that_of_the_joined_parts(
+    account: Account, runtime: Runtime
+) -> None:
+    text = rules().replace("max_fraction", "max_friction")
+    line = 1 + text[: text.index("max_friction")].count("\n")
+    account.load(busy_fleet() | {"ssm_parameters": in_parts(text, 3)})
+    error = changes_nothing(account, runtime, "prune-images", STEWARD_POLICY="ssm:/p#3")
+    assert f"/p/1 to /p/3 joined:{line}:" in error
+
+
+def test_missing_parts_are_named(account: Account, runtime: Runtime, name: str) -> None:
+    [first, _, _, last] = in_parts(rules(), 4)
+    account.load(busy_fleet() | {"ssm_parameters": [first, last]})
+    error = changes_nothing(account, runtime, name, STEWARD_POLICY="ssm:/p#4")
+    assert "parameters /p/2, /p/3 do not exist in this account and Region" in error
+    assert error.endswith("create them")
+
+
+def test_parts_of_two_policies_are_not_mixed(
+    account: Account, runtime: Runtime, name: str
+) -> None:
+    """While somebody writes the parts, those in place may be a valid policy of nobody's."""
+    account.load(busy_fleet() | {"ssm_parameters": in_parts(rules(), 2)})
+    later = in_parts(rules().replace("last = 2", "last = 1"), 2)
+    account.control("PATCH", "fleet", {"ssm_parameters": later[:1]})
+    error = changes_nothing(account, runtime, name, STEWARD_POLICY="ssm:/p#2")
+    assert "/p/1 has 2, /p/2 has 1" in error
+    assert "write parameter /p/2 again until all have version 2" in error
+    account.control("PATCH", "fleet", {"ssm_parameters": later[1:]})
+    answer = runtime.invoke(name, event_for(name))
+    assert "errorMessage" not in answer, answer
+    assert account.mutating_calls() != []
+
+
+def test_a_secret_is_not_decrypted(account: Account, runtime: Runtime) -> None:
+    secret = {"name": "/p", "value": rules(), "type": "SecureString"}
+    account.load(busy_fleet() | {"ssm_parameters": [secret]})
+    error = changes_nothing(account, runtime, "prune-images", STEWARD_POLICY="ssm:/p")
+    assert "/p is of type SecureString" in error
+    assert "make it a String" in error
+
+
+def test_a_prefix_that_the_role_does_not_have_stops_everything(
+    account: Account, runtime: Runtime, name: str
+) -> None:
+    text = rules().replace("[tagging]", '[tagging]\nprefix = "corp:"')
+    account.load(busy_fleet() | {"ssm_parameters": [{"name": "/p", "value": text}]})
+    told = {"STEWARD_POLICY": "ssm:/p", "STEWARD_TAG_PREFIX": "image-steward:"}
+    error = changes_nothing(account, runtime, name, **told)
+    assert "tagging.prefix is `corp:`" in error
+    assert "tags that begin with `image-steward:`" in error
+    assert "run `make deploy`" in error
+    told["STEWARD_TAG_PREFIX"] = "corp:"
+    runtime.start(name, **told, **APPLY)
+    answer = runtime.invoke(name, event_for(name))
+    assert "errorMessage" not in answer, answer
+
+
+@pytest.mark.parametrize("version", ["2", "0", ""])
+def test_an_unknown_template_stops_the_start(
+    account: Account, runtime: Runtime, name: str, version: str
+) -> None:
+    account.load(busy_fleet())
+    says = f"STEWARD_TEMPLATE is `{version}`, but this program is made for version 1"
+    with pytest.raises(Died, match=says) as died:
+        runtime.start(name, rules(), STEWARD_TEMPLATE=version, **APPLY)
+    [line] = [one for one in str(died.value).splitlines() if one.startswith("{")]
+    logged = json.loads(line)
+    assert (logged["level"], logged["message"]) == ("ERROR", "cannot start")
+    assert "deploy the template and the archives of the same release" in logged["error"]
+    assert account.calls() == []
