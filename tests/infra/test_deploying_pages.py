@@ -83,12 +83,31 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
             assert key in known, (page, key)
             seen.add(key)
     assert len(seen) >= 7, seen
-    for block in re.findall(r"--parameter-overrides (.*)", PAGE.read_text()):
-        for key in re.findall(r"(\w+)=", re.sub(r'"[^"]*"', "", block)):
-            assert key in known, key
     table = re.findall(r"ParameterKey\": \"(\w+)\"", PAGE.read_text())
     assert table
     assert set(table) <= known
+
+
+def test_other_pages_deploy_as_the_page_does() -> None:
+    """Only that page's commands are run; others differ in what they override at most."""
+    ours = "--template-file image-steward.yaml"
+    run = {
+        one.partition(" --parameter-overrides ")[0]
+        for one in console_commands(PAGE, "With the AWS CLI", "The policy")
+        if ours in one
+    }
+    assert len(run) == 1
+    seen = 0
+    for page in (*(ROOT / "docs").rglob("*.md"), Path(ROOT, "README.md")):
+        text = page.read_text().replace("\\\n", " ")
+        for command in re.findall(rf"^\$ (.*{ours}.*)$", text, re.MULTILINE):
+            command = " ".join(command.split())
+            begin, _, overrides = command.partition(" --parameter-overrides ")
+            assert begin in {" ".join(one.split()) for one in run}, (page, command)
+            for key in re.findall(r"(\w+)=", re.sub(r'"[^"]*"', "", overrides)):
+                assert key in parameters(), (page, key)
+            seen += 1
+    assert seen >= 8
 
 
 def test_every_alarm_is_in_the_table() -> None:
