@@ -318,3 +318,28 @@ def test_the_policy_of_the_stack_set_is_valid(tmp_path: Path) -> None:
     file.write_text(given["PolicyText"])
     done = image_steward(NOWHERE, "validate", "--policy", str(file))
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "needs_rust"),
+    [
+        (("deploy", "ARCHIVES=dist"), False),
+        (("diff", "ARCHIVES=dist"), False),
+        (("destroy",), False),
+        (("functions",), True),
+        (("demo",), True),
+    ],
+)
+def test_ready_archives_need_no_rust(words: tuple[str, ...], needs_rust: bool) -> None:
+    command = ["make", "--dry-run", "--no-print-directory", *words]
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=clean_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "venv" in done.stdout
+    assert ("cargo" in done.stdout) == needs_rust, done.stdout
