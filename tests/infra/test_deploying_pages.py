@@ -88,6 +88,27 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
     assert set(table) <= known
 
 
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("There is no policy", "infra/image-steward.yaml"),
+        ("There are two policies", "infra/image-steward.yaml"),
+        ("Who is notified of alarms, ", "infra/image-steward.yaml"),
+        ("there is no bucket ", "infra/deploy.py"),
+        ("there is no SSM parameter ", "infra/deploy.py"),
+        ("Unrecognized resource types", "infra/deploy.py"),
+        (" has version ", "infra/deploy.py"),
+        (" of the template, newer than", "infra/deploy.py"),
+        (" does not exist", "adapters/aws/src/policy_parameters.rs"),
+    ],
+)
+def test_errors_are_quoted_as_they_are(text: str, file: str) -> None:
+    table = section(PAGE, "Errors and remedies")
+    quoted = " ".join(re.findall(r"`([^`]*)`", table)).replace("…", " … ")
+    assert text.strip() in quoted
+    assert text in Path(ROOT, file).read_text()
+
+
 def test_other_pages_deploy_as_the_page_does() -> None:
     """Only that page's commands are run; others differ in what they override at most."""
     ours = "--template-file image-steward.yaml"
