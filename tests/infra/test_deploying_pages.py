@@ -148,6 +148,7 @@ def test_every_alarm_is_in_the_table() -> None:
         if one["Type"] == "AWS::CloudWatch::Alarm"
     }
     assert set(shown) == real
+    assert f"These are {len(real)} alarms" in DEPLOYED.read_text()
 
 
 def test_every_alarm_elsewhere_exists() -> None:
