@@ -2,7 +2,7 @@
 # newer with venv, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
+.PHONY: help prerequisites python venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
   functions deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
@@ -41,25 +41,30 @@ WORKSPACE := --workspace $(LOCKED)
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-22s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-prerequisites:
+prerequisites: python
 	@command -v cargo >/dev/null || { \
 	  echo "cargo is missing: install Rust with rustup, from https://rustup.rs" >&2; exit 1; }
 	@command -v cc >/dev/null || { \
 	  echo "cc, a C compiler, is missing: it links what Rust compiles (on Debian: apt install gcc libc6-dev)" >&2; exit 1; }
+
+python:
 	@$(PYTHON) -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "$(PYTHON) is missing, older than 3.11, or lacks venv (on Debian: apt install python3-venv)" >&2; \
 	  exit 1; }
 
 # By the real path of $(VENV), which may be a link: pip writes the path of its interpreter into the
 # scripts that it installs.
-$(VENV)/.installed-%: requirements/%.txt | prerequisites
+$(VENV)/.installed-%: requirements/%.txt | python
 	@echo "Installing the Python packages of the group $* into $(VENV)."
 	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	@cd -P $(VENV) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check \
 	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
 
-$(VENV)/%/.installed: requirements/%.txt | prerequisites
+# `make deploy` with ready archives and `make destroy` compile nothing.
+$(DEMO) $(TESTS) $(CHECKS) $(DEPLOYED) $(BROWSER): | prerequisites
+
+$(VENV)/%/.installed: requirements/%.txt | python
 	@echo "Installing the Python packages of the group $* into $(@D)."
 	@test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	@cd -P $(@D) && "$$PWD/bin/python" -m pip install --quiet --disable-pip-version-check \

@@ -12,7 +12,8 @@ import pytest
 from policy_sentry.querying.actions import get_action_data
 
 from harness import ROOT
-from test_templates import resources, tag_names
+from test_templates import actions, resources, tag_names
+from test_templates import statements as statements_of_roles
 
 FILE = ROOT / "infra/guardrail.json"
 # AWS's limit for a service control policy, without the white space.
@@ -92,16 +93,16 @@ def test_our_roles_and_the_operators_are_excepted() -> None:
     assert excepted[0] == excepted[1]
     # Whoever of ours may write tags, under the names that CloudFormation makes.
     roles = {
-        f"arn:aws:iam::*:role/image-steward-{name}-*"
-        for name, role in resources("foundation").items()
-        if role["Type"] == "AWS::IAM::Role"
-        and any(
-            one["Effect"] == "Allow" and "ec2:CreateTags" in one["Action"]
-            for one in role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
-            if "If" not in one
-        )
+        f"arn:aws:iam::*:role/image-steward-{role}-*"
+        for role, one in statements_of_roles()
+        if one["Effect"] == "Allow" and "ec2:CreateTags" in actions(one)
     }
     operators = "arn:aws:iam::*:role/image-steward-operators"
     assert set(excepted[0]) == roles | {operators}
     text = Path(ROOT, "SECURITY.md").read_text()
     assert "`image-steward-operators`" in text
+    for role in roles:
+        logical = role.removesuffix("-*").rpartition("-")[2]
+        # CloudFormation makes the name of the stack's and of this one.
+        assert "RoleName" not in resources("image-steward")[logical]["Properties"]
+        assert f"`STACK-{logical}-…`" in text

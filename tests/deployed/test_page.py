@@ -1,0 +1,120 @@
+"""The AWS CLI commands of docs/deployment.md, run one after the other as they are written."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console import console_commands
+from harness import FUNCTIONS, REGION, ROOT, VENV, clean_environment
+from local_aws import LocalAws
+
+PAGE = ROOT / "docs/deployment.md"
+SECTIONS = ("With the AWS CLI", "The policy", "Removal")
+NAME = "image-steward"
+# The emulator does not know Recycle Bin rules.
+OVERRIDES = "--parameter-overrides "
+ADAPTED = f"{OVERRIDES}RecycleBin=off "
+
+
+@pytest.fixture(scope="module")
+def fresh() -> Iterator[LocalAws]:
+    """A local AWS of its own: the page begins with nothing."""
+    with LocalAws() as found:
+        yield found
+
+
+@pytest.fixture
+def release(fresh: LocalAws, tmp_path: Path) -> Path:
+    """The directory in which the page runs its commands. No function is called here."""
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("bootstrap", "#!/bin/false\n")
+    for function in FUNCTIONS:
+        (tmp_path / f"{function}-arm64.zip").write_bytes(code.getvalue())
+        (tmp_path / f"{function}-x86_64.zip").write_bytes(b"not uploaded")
+    shutil.copy(fresh.template, tmp_path / "image-steward.yaml")
+    policy = (ROOT / "examples/policy.toml").read_text()
+    (tmp_path / "policy.toml").write_text(policy)
+    lines = policy.splitlines(keepends=True)
+    (tmp_path / "policy-1.toml").write_text("".join(lines[:20]))
+    (tmp_path / "policy-2.toml").write_text("".join(lines[20:]))
+    return tmp_path
+
+
+def variables(aws: LocalAws) -> dict[str, str]:
+    """How the function that removes images is set."""
+    function = f"{NAME}-prune-images"
+    found = aws.client("lambda").get_function_configuration(FunctionName=function)
+    return found["Environment"]["Variables"]
+
+
+def parameters(aws: LocalAws) -> dict[str, str]:
+    """What the stack was deployed with."""
+    client = aws.client("cloudformation")
+    [found] = client.describe_stacks(StackName=NAME)["Stacks"]
+    return {one["ParameterKey"]: one["ParameterValue"] for one in found["Parameters"]}
+
+
+def test_the_page_from_the_first_command_to_the_last(
+    fresh: LocalAws, release: Path
+) -> None:
+    environment = clean_environment() | {
+        **fresh.endpoints(),
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_CONFIG_FILE": "/dev/null",
+        "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
+        "PATH": f"{VENV}/bin:/usr/bin:/bin",
+    }
+    seen = []
+    for command in console_commands(PAGE, *SECTIONS):
+        assert command.startswith("aws "), command
+        if command.startswith("aws cloudformation deploy"):
+            assert command.count(OVERRIDES) == 1, command
+            command = command.replace(OVERRIDES, ADAPTED)
+        if "delete-stack" in command:
+            # As the last deployment left it.
+            assert variables(fresh)["STEWARD_POLICY"] == "ssm:/image-policies/2027-01#2"
+        done = subprocess.run(
+            ["bash", "-euc", command],
+            cwd=release,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        why = f"{command}\n{done.stdout}{done.stderr}\n{fresh.log()[-2000:]}"
+        assert done.returncode == 0, why
+        seen.append((command, fresh.stacks().get(NAME)))
+        if command.startswith("aws cloudformation deploy"):
+            assert seen[-1][1] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), why
+            seen[-1] = (command, variables(fresh))
+        if 'PolicyText="' in command:
+            ssm = fresh.client("ssm")
+            held = ssm.get_parameter(Name=f"/{NAME}/policy/plan")["Parameter"]["Value"]
+            assert held == (release / "policy.toml").read_text().rstrip("\n")
+            # The emulator accepts code that is not there.
+            given = parameters(fresh)
+            there = fresh.client("s3").list_objects_v2(Bucket=given["CodeBucket"])
+            keys = {one["Key"] for one in there["Contents"]}
+            assert {one for one in keys if one.endswith(".zip")} == {
+                f"{given['CodePrefix']}{function}-arm64.zip" for function in FUNCTIONS
+            }
+    deployed = [one for _, one in seen if isinstance(one, dict)]
+    assert [one["STEWARD_MODE"] for one in deployed] == ["plan", *["apply"] * 3]
+    assert [one["STEWARD_POLICY"] for one in deployed] == [
+        f"ssm:/{NAME}/policy/plan",
+        f"ssm:/{NAME}/policy/apply",
+        "ssm:/image-policies/2026-12",
+        "ssm:/image-policies/2027-01#2",
+    ]
+    assert NAME not in fresh.stacks()
+    assert REGION in seen[0][0]
