@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
-  functions deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
+  functions dist deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -12,13 +12,14 @@ VENV := .venv
 # The dependency groups of pyproject.toml that have a file in requirements/. Each of these marks is
 # written when a group is installed, so that a command installs only the group that it needs, and again
 # only when its file has changed.
-GROUPS := deployed check test demo browser lock
+GROUPS := deployed check test dist demo browser lock
 # The tools for `make bench-peers`. They have their own environment, so that their versions do not
 # depend on ours.
 PEERS := $(VENV)/peers/.installed
 DEMO := $(VENV)/.installed-demo
 TESTS := $(VENV)/.installed-test
 CHECKS := $(VENV)/.installed-check
+RELEASE := $(VENV)/.installed-dist
 DEPLOYED := $(VENV)/.installed-deployed
 BROWSER := $(VENV)/.installed-browser
 # Processes among which tests/standin, tests/e2e and tests/docs are divided.
@@ -95,6 +96,32 @@ functions: $(DEMO) ## Build the functions for deploying; ARCH=x86-64 or arm64, a
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo lambda build --profile functions --$(ARCH) $(LOCKED) \
 	  $(addprefix -p ,$(FUNCTIONS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
 
+# What a release is made of. Both architectures, unless ARCH names one. The command needs glibc 2.17 or
+# newer. The completions and the manual are written by the command for this machine.
+ARCHES = $(if $(filter file,$(origin ARCH)),x86-64 arm64,$(ARCH))
+TRIPLE_x86-64 := x86_64-unknown-linux-gnu
+TRIPLE_arm64 := aarch64-unknown-linux-gnu
+CYCLONEDX_VERSION := 0.5.9
+DIST = $(TARGET)/dist
+
+# Alone, not with the workspace: with the features that the command needs, as `cargo install` builds it.
+dist: $(RELEASE) ## Build all that is released into target/dist; ARCH for one architecture; 25 minutes each at first
+	@test -z "$(filter-out x86-64 arm64,$(ARCHES))" || { echo "ARCH is \`$(ARCH)\`; write ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
+	@$(VENV)/bin/python infra/dist notes >/dev/null
+	@"$(TARGET)/tools/bin/cargo-cyclonedx" cyclonedx --version 2>/dev/null | grep -q " $(CYCLONEDX_VERSION)$$" || { \
+	  echo "Installing cargo-cyclonedx $(CYCLONEDX_VERSION) into $(TARGET)/tools."; \
+	  CARGO_TARGET_DIR="$(TARGET)/tools/target" cargo install cargo-cyclonedx --version $(CYCLONEDX_VERSION) --locked --quiet \
+	    --root "$(TARGET)/tools"; }
+	@for triple in $(foreach arch,$(sort $(HERE) $(ARCHES)),$(TRIPLE_$(arch))); do \
+	  rustup target list --installed | grep -qx $$triple || rustup target add $$triple || exit 1; \
+	  echo "Building the command for $$triple."; \
+	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo zigbuild --release --locked --package image-steward \
+	    --target $$triple.2.17 || exit 1; \
+	done
+	@for arch in $(ARCHES); do $(MAKE) --no-print-directory functions ARCH=$$arch LOCKED=--locked || exit 1; done
+	@PATH="$(TARGET)/tools/bin:$$PATH" $(VENV)/bin/python infra/dist linux --target "$(TARGET)" --out "$(DIST)" $(ARCHES)
+	@$(VENV)/bin/python infra/dist/check.py "$(DIST)" $(ARCHES)
+
 DEPLOY = $(VENV)/bin/python infra/deploy $(1) --binaries "$(TARGET)/lambda-$(ARCH)" --steward "$(TARGET)/debug/image-steward"
 # Named here so that `make deploy STACK=x` reaches the program.
 export STACK REGION MODE POLICY PARAMETERS FUNCTION_ENV YES
@@ -127,14 +154,12 @@ bench-functions: $(TESTS) ## Measure size, start, CPU and memory of the function
 	$(MAKE) functions ARCH=$(HERE)
 	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
 
-# The profile of what is measured. `release`, in which the functions are built, takes a quarter of an
-# hour; `cli` takes less, and its larger binary more memory and CPU.
-BENCH_PROFILE ?= release
-# The example has more dependencies, and gets features that the command does without: two builds.
+# In the profile of what is released. The example has more dependencies, and gets features that the
+# command does without: two builds.
 bench-peers: $(TESTS) $(PEERS) ## Measure Cloud Custodian, boto3 and image-steward on one account; over an hour, ARGS for less
-	cargo build $(WORKSPACE) --profile $(BENCH_PROFILE) --bin image-steward
-	cargo build $(WORKSPACE) --profile $(BENCH_PROFILE) --example floor
-	$(VENV)/bin/python tests/bench/peers.py --binaries "$(TARGET)/$(BENCH_PROFILE)" --write docs/performance.md $(ARGS)
+	cargo build $(WORKSPACE) --release --bin image-steward
+	cargo build $(WORKSPACE) --release --example floor
+	$(VENV)/bin/python tests/bench/peers.py --binaries "$(TARGET)/release" --write docs/performance.md $(ARGS)
 
 # PROFILE or AWS_PROFILE, and REGION or AWS_REGION, choose the account; ARGS are the program's options.
 export PROFILE

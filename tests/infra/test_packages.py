@@ -11,7 +11,7 @@ import pytest
 
 from harness import ROOT
 
-GROUPS = ("demo", "test", "check", "deployed", "browser", "lock")
+GROUPS = ("demo", "test", "dist", "check", "deployed", "browser", "lock")
 # In an environment of its own, so that it may have other versions.
 PEERS = "peers"
 VENDOR = ROOT / "cli/report/vendor"
