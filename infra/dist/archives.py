@@ -41,15 +41,16 @@ Files = Mapping[str, tuple[int, bytes]]
 
 def write_tar(path: Path, files: Files, when: datetime) -> None:
     """A tar.gz without owners and without the name and the time of gzip."""
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed:
-        with tarfile.open(
-            fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT
-        ) as archive:
-            for name in sorted(files):
-                entry = tarfile.TarInfo(name)
-                entry.mode, content = files[name]
-                entry.size, entry.mtime = len(content), int(when.timestamp())
-                archive.addfile(entry, BytesIO(content))
+    with (
+        path.open("wb") as raw,
+        gzip.GzipFile("", "wb", 9, raw, mtime=0) as packed,
+        tarfile.open(None, "w", packed, format=tarfile.USTAR_FORMAT) as archive,
+    ):
+        for name in sorted(files):
+            entry = tarfile.TarInfo(name)
+            entry.mode, content = files[name]
+            entry.size, entry.mtime = len(content), int(when.timestamp())
+            archive.addfile(entry, BytesIO(content))
 
 
 def write_zip(path: Path, files: Files, when: datetime) -> None:
