@@ -181,7 +181,8 @@ def test_this_version_can_be_released() -> None:
     command = [sys.executable, "-I", "-S", ROOT / "infra/dist", "notes", "--tag"]
     done = subprocess.run([*command, tag], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("### ")
+    assert "### Added" in done.stdout
+    assert not re.search("^## ", done.stdout, re.MULTILINE)
     wrong = subprocess.run(
         [*command, "v0"], capture_output=True, text=True, check=False
     )
@@ -399,3 +400,14 @@ def test_bills_are_checked(program: str, tmp_path: Path) -> None:
     unwanted = "aws-sdk-sso" if program == "tag-image" else "lambda_runtime"
     [problem] = problems(json.dumps(newer))
     assert problem == f"names {unwanted}, which {program} does without"
+
+
+def test_the_documentation_names_this_version() -> None:
+    """What people copy: names of archives, and tags."""
+    pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
+    text = "\n".join(page.read_text() for page in pages)
+    number = r"(\d+\.\d+\.\d+)"
+    tag = rf"(?:download/|tags/|--sign |origin )v{number}"
+    named = re.findall(rf"image-steward-{number}-|{tag}", text)
+    assert len(named) >= 5
+    assert {first or second for first, second in named} == {release.version()}
