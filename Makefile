@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
-  functions dist deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
+  functions packed dist deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -95,6 +95,9 @@ functions: $(DEMO) ## Build the functions for deploying; ARCH=x86-64 or arm64, a
 	  rustup target add aarch64-unknown-linux-gnu
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo lambda build --profile functions --$(ARCH) $(LOCKED) \
 	  $(addprefix -p ,$(FUNCTIONS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
+
+packed: $(DEMO) ## Pack the functions that were built, into target/archives; ARCH
+	@$(VENV)/bin/python infra/dist functions --binaries "$(TARGET)/lambda-$(ARCH)" --arch $(ARCH) --out "$(TARGET)/archives"
 
 # What a release is made of. Both architectures, unless ARCH names one. The command needs glibc 2.17 or
 # newer. The completions and the manual are written by the command for this machine.

@@ -59,6 +59,10 @@ def main() -> None:
     linux.add_argument("--target", type=Path, required=True, help="where cargo builds")
     linux.add_argument("--out", type=Path, required=True)
     linux.add_argument("arches", nargs="+", choices=TRIPLES, metavar="ARCH")
+    packed = commands.add_parser("functions", help="the functions' archives alone")
+    packed.add_argument("--binaries", type=Path, required=True)
+    packed.add_argument("--arch", choices=TRIPLES, required=True)
+    packed.add_argument("--out", type=Path, required=True)
     single = commands.add_parser("command", help="the archive of the command alone")
     single.add_argument("--binary", type=Path, required=True)
     single.add_argument("--native", type=Path, help="the same, for this machine")
@@ -76,6 +80,8 @@ def main() -> None:
     match given.command:
         case "linux":
             pack_linux(given.target, given.out, given.arches)
+        case "functions":
+            function_archives(given.binaries, given.arch, given.out)
         case "command":
             native = given.native or given.binary
             command_archive(given.binary, native, given.platform, given.out)

@@ -9,7 +9,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 
@@ -32,6 +32,9 @@ DOCUMENTS = {
 }
 TEMPLATES = ("*.yaml", "guardrail.json")
 SUMS = "SHA256SUMS"
+# The earliest time that a zip can hold. A function's archive has no other, so that the same program
+# gives the same archive in every version: nothing is deployed for nothing.
+OLDEST = datetime(1980, 1, 1, tzinfo=UTC)
 # The mode of a program, and of any other file.
 RUNS, READS = 0o755, 0o644
 
@@ -114,7 +117,7 @@ def function_archives(binaries: Path, arch: str, out: Path) -> list[Path]:
             binaries / name / "bootstrap", f"run `make functions ARCH={arch}`"
         )
         path = out / f"{name}-{LAMBDA[arch]}.zip"
-        write_zip(path, {"bootstrap": (RUNS, program)}, released_at())
+        write_zip(path, {"bootstrap": (RUNS, program)}, OLDEST)
         paths.append(path)
     return paths
 

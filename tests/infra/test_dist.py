@@ -107,6 +107,7 @@ def test_an_archive_for_each_function(tmp_path: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             [entry] = archive.infolist()
             assert entry.filename == "bootstrap"
+            assert entry.date_time == (1980, 1, 1, 0, 0, 0)
             assert entry.external_attr >> 16 == 0o100755
             assert archive.read(entry).decode() + "-x86_64.zip" == path.name
 
