@@ -3,7 +3,7 @@
 
 .DEFAULT_GOAL := help
 .PHONY: help prerequisites python venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
-  functions deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
+  functions packed dist archives deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
 LOCKED ?=
@@ -12,7 +12,7 @@ VENV := .venv
 # The dependency groups of pyproject.toml that have a file in requirements/. Each of these marks is
 # written when a group is installed, so that a command installs only the group that it needs, and again
 # only when its file has changed.
-GROUPS := deployed check test demo deploy browser lock
+GROUPS := deployed check test dist demo deploy browser lock
 # The tools for `make bench-peers`, and checkov. Each has its own environment, so that its versions do
 # not depend on ours.
 PEERS := $(VENV)/peers/.installed
@@ -21,6 +21,7 @@ DEMO := $(VENV)/.installed-demo
 DEPLOY := $(VENV)/.installed-deploy
 TESTS := $(VENV)/.installed-test
 CHECKS := $(VENV)/.installed-check
+RELEASE := $(VENV)/.installed-dist
 DEPLOYED := $(VENV)/.installed-deployed
 BROWSER := $(VENV)/.installed-browser
 # Processes among which tests/standin, tests/e2e and tests/docs are divided.
@@ -62,7 +63,7 @@ $(VENV)/.installed-%: requirements/%.txt | python
 	@touch $@
 
 # `make deploy` with ready archives and `make destroy` compile nothing.
-$(DEMO) $(TESTS) $(CHECKS) $(DEPLOYED) $(BROWSER): | prerequisites
+$(DEMO) $(TESTS) $(CHECKS) $(RELEASE) $(DEPLOYED) $(BROWSER): | prerequisites
 
 $(VENV)/%/.installed: requirements/%.txt | python
 	@echo "Installing the Python packages of the group $* into $(@D)."
@@ -102,6 +103,35 @@ functions: $(DEMO) ## Build the functions for deploying; ARCH=x86-64 or arm64, a
 	PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo lambda build --profile functions --$(ARCH) $(LOCKED) \
 	  $(addprefix -p ,$(FUNCTIONS)) --lambda-dir "$(TARGET)/lambda-$(ARCH)"
 
+packed: $(DEMO) ## Pack the functions that were built, into target/archives; ARCH
+	@$(VENV)/bin/python infra/dist functions --binaries "$(TARGET)/lambda-$(ARCH)" --arch $(ARCH) --out "$(TARGET)/archives"
+
+# What a release is made of. Both architectures, unless ARCH names one. The command needs glibc 2.17 or
+# newer. The completions and the manual are written by the command for this machine.
+ARCHES = $(if $(filter file,$(origin ARCH)),x86-64 arm64,$(ARCH))
+TRIPLE_x86-64 := x86_64-unknown-linux-gnu
+TRIPLE_arm64 := aarch64-unknown-linux-gnu
+CYCLONEDX_VERSION := 0.5.9
+DIST = $(TARGET)/dist
+
+# Alone, not with the workspace: with the features that the command needs, as `cargo install` builds it.
+dist: $(RELEASE) ## Build all that is released into target/dist; ARCH for one architecture; 25 minutes each at first
+	@test -z "$(filter-out x86-64 arm64,$(ARCHES))" || { echo "ARCH is \`$(ARCH)\`; write ARCH=arm64 or ARCH=x86-64" >&2; exit 1; }
+	@$(VENV)/bin/python infra/dist notes >/dev/null
+	@"$(TARGET)/tools/bin/cargo-cyclonedx" cyclonedx --version 2>/dev/null | grep -q " $(CYCLONEDX_VERSION)$$" || { \
+	  echo "Installing cargo-cyclonedx $(CYCLONEDX_VERSION) into $(TARGET)/tools."; \
+	  CARGO_TARGET_DIR="$(TARGET)/tools/target" cargo install cargo-cyclonedx --version $(CYCLONEDX_VERSION) --locked --quiet \
+	    --root "$(TARGET)/tools"; }
+	@for triple in $(foreach arch,$(sort $(HERE) $(ARCHES)),$(TRIPLE_$(arch))); do \
+	  rustup target list --installed | grep -qx $$triple || rustup target add $$triple || exit 1; \
+	  echo "Building the command for $$triple."; \
+	  PATH="$(CURDIR)/$(VENV)/bin:$$PATH" $(REMAPPED) cargo zigbuild --release --locked --package image-steward \
+	    --target $$triple.2.17 || exit 1; \
+	done
+	@for arch in $(ARCHES); do $(MAKE) --no-print-directory functions ARCH=$$arch LOCKED=--locked || exit 1; done
+	@PATH="$(TARGET)/tools/bin:$$PATH" $(VENV)/bin/python infra/dist linux --target "$(TARGET)" --out "$(DIST)" $(ARCHES)
+	@$(VENV)/bin/python infra/dist/check.py "$(DIST)" $(ARCHES)
+
 # Ready archives, those of a release, say: then neither Rust nor a build is needed.
 ARCHIVES ?=
 # The command that validates the policy and plans with it.
@@ -112,8 +142,7 @@ DEPLOYING = ARCHIVES="$(or $(ARCHIVES),$(TARGET)/archives)" STEWARD="$(STEWARD)"
 
 # Mistakes that can be seen at once are told before the long build.
 archives:
-	@$(DEPLOYING) check
-	@test -n "$(ARCHIVES)" || { $(MAKE) functions build && $(MAKE) packed; }
+	@test -n "$(ARCHIVES)" || { $(DEPLOYING) check && $(MAKE) functions build && $(MAKE) packed; }
 
 deploy: $(DEPLOY) ## Deploy into an AWS account: BUCKET, POLICY, MODE=plan|apply, STACK, REGION, ARCH, PARAMETERS, ARCHIVES
 	@$(MAKE) archives
@@ -128,8 +157,8 @@ destroy: $(DEPLOY) ## Take everything of ours out of the account; images and sna
 
 e2e: $(DEPLOYED) $(CHECKOV) ## Deploy into a local AWS, and see it work; eight minutes, and a quarter of an hour to build at first
 	cargo build $(WORKSPACE)
-	$(MAKE) functions ARCH=$(HERE)
-	LAMBDA_DIR="$(TARGET)/lambda-$(HERE)" $(PYTEST) tests/infra tests/deployed
+	$(MAKE) dist ARCH=$(HERE)
+	ARCHIVES="$(DIST)" $(PYTEST) tests/infra tests/deployed
 
 browser: $(BROWSER) ## Open the report's page in Chromium, and use it; four minutes
 	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: on Debian, apt install chromium" >&2; exit 1; }
@@ -140,14 +169,12 @@ bench-functions: $(TESTS) ## Measure size, start, CPU and memory of the function
 	$(MAKE) functions ARCH=$(HERE)
 	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
 
-# The profile of what is measured. `release`, in which the functions are built, takes a quarter of an
-# hour; `cli` takes less, and its larger binary more memory and CPU.
-BENCH_PROFILE ?= release
-# The example has more dependencies, and gets features that the command does without: two builds.
+# In the profile of what is released. The example has more dependencies, and gets features that the
+# command does without: two builds.
 bench-peers: $(TESTS) $(PEERS) ## Measure Cloud Custodian, boto3 and image-steward on one account; over an hour, ARGS for less
-	cargo build $(WORKSPACE) --profile $(BENCH_PROFILE) --bin image-steward
-	cargo build $(WORKSPACE) --profile $(BENCH_PROFILE) --example floor
-	$(VENV)/bin/python tests/bench/peers.py --binaries "$(TARGET)/$(BENCH_PROFILE)" --write docs/performance.md $(ARGS)
+	cargo build $(WORKSPACE) --release --bin image-steward
+	cargo build $(WORKSPACE) --release --example floor
+	$(VENV)/bin/python tests/bench/peers.py --binaries "$(TARGET)/release" --write docs/performance.md $(ARGS)
 
 # PROFILE or AWS_PROFILE, and REGION or AWS_REGION, choose the account; ARGS are the program's options.
 export PROFILE

@@ -2,6 +2,7 @@
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
+#[cfg(unix)]
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,8 @@ const STANDARD: &str = "-";
 
 /// The mode of a file that its owner alone can read.
 const PRIVATE: u32 = 0o600;
+/// The mode of any other file, before the umask.
+const DEFAULT: u32 = 0o666;
 
 /// The text of a policy.
 pub fn read_policy_text(file: &Path) -> Result<String, CommandError> {
@@ -74,12 +77,12 @@ pub fn write(file: &Path, text: &str) -> Result<(), CommandError> {
 }
 
 /// The same, and nobody but the owner can read the file at any moment, whoever could read the one
-/// before: for what is in an account.
+/// before: for what is in an account. On Windows a file can be read as its directory allows.
 pub fn write_private(file: &Path, text: &str) -> Result<(), CommandError> {
-    write_with(file, text, Some(Permissions::from_mode(PRIVATE)))
+    write_with(file, text, Some(PRIVATE))
 }
 
-fn write_with(file: &Path, text: &str, mode: Option<Permissions>) -> Result<(), CommandError> {
+fn write_with(file: &Path, text: &str, mode: Option<u32>) -> Result<(), CommandError> {
     if is_standard(file) {
         return print(text);
     }
@@ -87,31 +90,44 @@ fn write_with(file: &Path, text: &str, mode: Option<Permissions>) -> Result<(), 
 }
 
 /// Without a mode it is that of the file that is replaced, or what the umask allows.
-fn write_file(file: &Path, text: &str, mode: Option<Permissions>) -> std::io::Result<()> {
+fn write_file(file: &Path, text: &str, mode: Option<u32>) -> std::io::Result<()> {
     let there = file.symlink_metadata().is_ok();
     let target = match file.canonicalize() {
         Ok(target) if target.is_file() => target,
         Err(_) if !there => file.to_owned(),
         // A pipe, a device, or a link to what is not there yet: it is written to as it is.
         _ => {
-            let mode = mode.map_or(0o666, |mode| mode.mode());
             let mut options = OpenOptions::new();
-            let options = options.write(true).create(true).truncate(true).mode(mode);
+            options.write(true).create(true).truncate(true);
+            #[cfg(unix)]
+            options.mode(mode.unwrap_or(DEFAULT));
             return options.open(file)?.write_all(text.as_bytes());
         }
     };
-    let mode = match (mode, target.metadata()) {
-        (Some(mode), _) => mode,
-        (None, Ok(metadata)) => metadata.permissions(),
-        (None, Err(_)) => Permissions::from_mode(0o666),
+    let permissions = match (mode, target.metadata()) {
+        (Some(mode), _) => permissions(mode),
+        (None, Ok(metadata)) => Some(metadata.permissions()),
+        (None, Err(_)) => permissions(DEFAULT),
     };
     let directory = target.parent().filter(|parent| !parent.as_os_str().is_empty());
-    let mut part = tempfile::Builder::new()
-        .permissions(mode)
-        .tempfile_in(directory.unwrap_or(Path::new(".")))?;
+    let mut builder = tempfile::Builder::new();
+    if let Some(permissions) = permissions {
+        builder.permissions(permissions);
+    }
+    let mut part = builder.tempfile_in(directory.unwrap_or(Path::new(".")))?;
     part.write_all(text.as_bytes())?;
     part.persist(&target)?;
     Ok(())
+}
+
+#[cfg(unix)]
+fn permissions(mode: u32) -> Option<Permissions> {
+    Some(Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn permissions(_mode: u32) -> Option<Permissions> {
+    None
 }
 
 pub fn is_standard(file: &Path) -> bool {

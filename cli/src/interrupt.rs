@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use steward::model::Deadline;
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+#[cfg(unix)]
+use tokio::signal::unix::{Signal, SignalKind, signal};
+#[cfg(windows)]
+use tokio::signal::windows::{CtrlBreak, CtrlC, ctrl_break, ctrl_c};
 
 use crate::outcome::INTERRUPTED;
 use crate::progress::ProgressDisplay;
@@ -67,10 +70,20 @@ impl Interrupt {
     }
 }
 
+/// Ctrl-C, and what asks a process politely to end.
+#[cfg(unix)]
+fn signals() -> std::io::Result<(Signal, Signal)> {
+    Ok((signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?))
+}
+
+#[cfg(windows)]
+fn signals() -> std::io::Result<(CtrlC, CtrlBreak)> {
+    Ok((ctrl_c()?, ctrl_break()?))
+}
+
 /// Waits for signals, and ends the process where nothing is in flight.
 async fn wait(state: &AtomicU8, progress: &ProgressDisplay) {
-    let signals = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()));
-    let (Ok(mut interrupt), Ok(mut terminate)) = signals else { return };
+    let Ok((mut interrupt, mut terminate)) = signals() else { return };
     loop {
         tokio::select! { _ = interrupt.recv() => {} _ = terminate.recv() => {} }
         // In one step, so that nothing begins to change in between.

@@ -18,6 +18,7 @@ import pytest
 
 from binaries import binary
 from harness import DONE, KEYS, REGION, Account, steward_environment
+from release import version
 from test_workflows import PIPELINES, WORKFLOWS, jobs, read
 from worlds import ami, image, image_of, policy, small_fleet
 
@@ -100,8 +101,10 @@ def variables(runner: Runner) -> dict[str, str]:
     runner.path("image-steward").write_text(call)
     runner.path("image-steward").chmod(0o755)
     archive = runner.path("archive.tar.gz")
+    top = f"image-steward-{version()}-x86_64-linux"
     with tarfile.open(archive, "w:gz") as file:
-        file.add(runner.path("image-steward"), "image-steward")
+        for name in ("README.md", "man/image-steward.1", "image-steward"):
+            file.add(runner.path("image-steward"), f"{top}/{name}")
     checksum = hashlib.sha256(archive.read_bytes()).hexdigest()
     values = {"IMAGE_STEWARD_URL": archive.as_uri(), "IMAGE_STEWARD_SHA256": checksum}
     return EXPRESSIONS | {f"vars.{key}": value for key, value in values.items()}

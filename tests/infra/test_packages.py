@@ -11,7 +11,7 @@ import pytest
 
 from harness import ROOT
 
-GROUPS = ("deploy", "demo", "test", "check", "deployed", "browser", "lock")
+GROUPS = ("deploy", "demo", "test", "dist", "check", "deployed", "browser", "lock")
 # Each in an environment of its own, so that it may have other versions.
 APART = ("peers", "checkov")
 VENDOR = ROOT / "cli/report/vendor"

@@ -1,0 +1,99 @@
+"""Packs what is released, from programs that are built already: `make dist` builds, and calls this.
+
+It needs nothing but Python, except for bills of materials, which cargo-cyclonedx writes. See
+docs/releasing.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import shutil
+from pathlib import Path
+
+from archives import command_archive, copy_templates, function_archives, write_sums
+from release import (
+    COMMAND,
+    FUNCTIONS,
+    LAMBDA,
+    PLATFORMS,
+    ROOT,
+    TRIPLES,
+    check_tag,
+    notes,
+    version,
+)
+from sbom import write_sboms
+
+
+def pack_linux(target: Path, out: Path, arches: list[str]) -> None:
+    """Everything that `make dist` makes."""
+    shutil.rmtree(out, ignore_errors=True)
+    here = "arm64" if platform.machine() in ("aarch64", "arm64") else "x86-64"
+    native = target / TRIPLES[here] / "release" / COMMAND
+    for arch in arches:
+        triple = TRIPLES[arch]
+        command_archive(
+            target / triple / "release" / COMMAND, native, PLATFORMS[arch], out
+        )
+        function_archives(target / f"lambda-{arch}", arch, out)
+        command_sbom(triple, PLATFORMS[arch], out)
+        names = {name: out / f"{name}-{LAMBDA[arch]}.cdx.json" for name in FUNCTIONS}
+        write_sboms(FUNCTIONS, triple, names)
+    copy_templates(ROOT / "infra", out)
+    write_sums(out)
+
+
+def command_sbom(triple: str, platform: str, out: Path) -> None:
+    """The bill of materials of the command for a platform."""
+    out.mkdir(parents=True, exist_ok=True)
+    path = out / f"{COMMAND}-{version()}-{platform}.cdx.json"
+    write_sboms([COMMAND], triple, {COMMAND: path})
+
+
+def main() -> None:
+    """Do what the command line says."""
+    parser = argparse.ArgumentParser(prog="infra/dist", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    linux = commands.add_parser("linux", help="all that `make dist` makes")
+    linux.add_argument("--target", type=Path, required=True, help="where cargo builds")
+    linux.add_argument("--out", type=Path, required=True)
+    linux.add_argument("arches", nargs="+", choices=TRIPLES, metavar="ARCH")
+    packed = commands.add_parser("functions", help="the functions' archives alone")
+    packed.add_argument("--binaries", type=Path, required=True)
+    packed.add_argument("--arch", choices=TRIPLES, required=True)
+    packed.add_argument("--out", type=Path, required=True)
+    single = commands.add_parser("command", help="the archive of the command alone")
+    single.add_argument("--binary", type=Path, required=True)
+    single.add_argument("--native", type=Path, help="the same, for this machine")
+    single.add_argument("--platform", required=True, help="x86_64-macos, for example")
+    single.add_argument("--out", type=Path, required=True)
+    bill = commands.add_parser("sbom", help="the command's bill of materials alone")
+    bill.add_argument("--triple", required=True, help="Rust's name of the platform")
+    bill.add_argument("--platform", required=True)
+    bill.add_argument("--out", type=Path, required=True)
+    sums = commands.add_parser("sums", help="SHA256SUMS of a directory")
+    sums.add_argument("--out", type=Path, required=True)
+    told = commands.add_parser("notes", help="the version's section of the changelog")
+    told.add_argument("--tag", help="fail if it is not the version's")
+    given = parser.parse_args()
+    match given.command:
+        case "linux":
+            pack_linux(given.target, given.out, given.arches)
+        case "functions":
+            function_archives(given.binaries, given.arch, given.out)
+        case "command":
+            native = given.native or given.binary
+            command_archive(given.binary, native, given.platform, given.out)
+        case "sbom":
+            command_sbom(given.triple, given.platform, given.out)
+        case "sums":
+            write_sums(given.out)
+        case "notes":
+            if given.tag is not None:
+                check_tag(given.tag)
+            print(notes(), end="")
+
+
+if __name__ == "__main__":
+    main()
