@@ -94,7 +94,7 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
         ("There is no policy", "infra/image-steward.yaml"),
         ("There are two policies", "infra/image-steward.yaml"),
         ("Who is notified of alarms, ", "infra/image-steward.yaml"),
-        ("there is no bucket ", "infra/deploy.py"),
+        ("no bucket ", "infra/deploy.py"),
         ("there is no SSM parameter ", "infra/deploy.py"),
         ("Unrecognized resource types", "infra/deploy.py"),
         (" has version ", "infra/deploy.py"),
