@@ -328,8 +328,18 @@ fn check_prefix(prefix: Option<&str>, problems: &mut Problems<'_>) -> String {
         problems.note("tagging.prefix", format!("a prefix must have 1 to {MAX_PREFIX} characters"));
     } else if is_reserved(prefix) {
         problems.note("tagging.prefix", "`aws:` belongs to AWS; choose another prefix");
+    } else if let Some(other) = prefix.chars().find(|one| !is_for_prefixes(*one)) {
+        let allowed = "write letters, digits, spaces and `+ - = . _ : / @`";
+        problems.note("tagging.prefix", format!("a prefix cannot have {other:?}; {allowed}"));
     }
     prefix.to_owned()
+}
+
+/// The characters that AWS allows in the tags of every service, as far as ASCII has them
+/// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>). The prefix
+/// becomes a part of patterns in the roles, in which `*` would mean more.
+fn is_for_prefixes(one: char) -> bool {
+    one.is_ascii_alphanumeric() || " +-=._:/@".contains(one)
 }
 
 fn check_tagging(

@@ -570,6 +570,26 @@ fn what_is_no_policy_is_not_repeated() {
     }
 }
 
+/// A role's patterns begin with it.
+#[test]
+fn a_prefix_has_the_characters_of_tags() {
+    let found = |prefix: &str| {
+        errors(&format!(
+            "version = 1\ntagging.prefix = {prefix:?}\n[[rule]]\nname = \"a\"\nkeep.last = 1"
+        ))
+    };
+    for prefix in ["corp/images:", "a b+c-d=e.f_g@h:", "X9"] {
+        assert_eq!(found(prefix), Vec::<String>::new(), "{prefix}");
+    }
+    for prefix in ["corp*", "a?", "${x}", "a\"", "a\\", "caf\u{e9}:", "a\tb", "a,b", "a'b"] {
+        let errors = found(prefix);
+        assert_eq!(errors.len(), 1, "{prefix}: {errors:?}");
+        assert!(errors[0].contains("a prefix cannot have"), "{errors:?}");
+    }
+    assert!(found("aws:x")[0].contains("belongs to AWS"));
+    assert!(found("")[0].contains("1 to 100 characters"));
+}
+
 #[test]
 fn every_tag_that_decides_is_trusted() {
     let policy = Policy::parse(
