@@ -245,7 +245,7 @@ def diff(stack: Stack, command: list[str]) -> list[str]:
         what = f"{one['Action']} {one['ResourceType']} {one['LogicalResourceId']}"
         parts = {part["Target"].get("Name", "") for part in one.get("Details", [])}
         again = "(replaced) " if one.get("Replacement") == "True" else ""
-        lines.append(f"  {what} {again}{', '.join(parts)}")
+        lines.append(f"  {what} {again}{', '.join(sorted(parts))}")
     return sorted(line.rstrip() for line in lines)
 
 
