@@ -44,8 +44,7 @@ class Stack:
     def __init__(self) -> None:
         self.name = said("STACK") or "image-steward"
         # boto3 itself does not look at AWS_REGION, which all other SDKs do.
-        region = said("REGION") or said("AWS_REGION")
-        self.session = boto3.Session(region_name=region)
+        self.session = boto3.Session(region_name=said("REGION") or said("AWS_REGION"))
         self.region = self.session.region_name
         if not self.region:
             raise Stop("no Region; write REGION=…, or set AWS_REGION")
@@ -96,8 +95,8 @@ class Stack:
         """The first failure since then, of which the others are consequences."""
         events = self.client.describe_stack_events(StackName=self.name)["StackEvents"]
         for one in reversed(events):
-            is_late = one["Timestamp"].timestamp() > begun - 60  # Clocks differ.
-            if is_late and one["ResourceStatus"].endswith("FAILED"):
+            is_new = one["Timestamp"].timestamp() > begun - 60  # Clocks differ.
+            if is_new and one["ResourceStatus"].endswith("FAILED"):
                 return f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}"
         return "its events do not say why"
 
@@ -113,7 +112,6 @@ def bucket_for(stack: Stack, values: dict[str, Any]) -> str:
         place = stack.s3.get_bucket_location(**owned)["LocationConstraint"]
     except ClientError as error:
         raise Stop(f"no bucket {name} of yours ({error}); {make}") from None
-    # Two Regions have other names here: the API reference of GetBucketLocation.
     place = {None: "us-east-1", "EU": "eu-west-1"}.get(place, place)
     if place != stack.region:
         raise Stop(f"the bucket {name} is in {place}, not in {stack.region}; {make}")
@@ -229,7 +227,7 @@ def line(said: str) -> str:
 
 def diff(stack: Stack, command: list[str]) -> list[str]:
     """What deploying would change, a line each; the change set is deleted again."""
-    command = [*command, "--no-execute-changeset"]
+    command.append("--no-execute-changeset")
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise Stop(line(done.stderr))
@@ -245,8 +243,8 @@ def diff(stack: Stack, command: list[str]) -> list[str]:
         what = f"{one['Action']} {one['ResourceType']} {one['LogicalResourceId']}"
         parts = {part["Target"].get("Name", "") for part in one.get("Details", [])}
         again = "(replaced) " if one.get("Replacement") == "True" else ""
-        lines.append(f"  {what} {again}{', '.join(sorted(parts))}")
-    return sorted(line.rstrip() for line in lines)
+        lines.append(f"  {what} {again}{', '.join(sorted(parts))}".rstrip())
+    return sorted(lines)
 
 
 def deploy(stack: Stack, command: list[str]) -> None:
@@ -264,8 +262,7 @@ def destroy(stack: Stack) -> None:
     if not (present := stack.present()):
         return print("Nothing was there.")
     if said("YES") != "1":
-        what = "functions, logs and queue, but no image and no snapshot"
-        raise Stop(f"this deletes {stack.name} with its {what}: YES=1 confirms")
+        raise Stop(f"this deletes {stack.name}, and no image: YES=1 confirms it")
     stack.delete()
     if present["CodePrefix"].startswith(stack.place):
         there = {"Bucket": present["CodeBucket"], "Prefix": stack.place}

@@ -413,7 +413,7 @@ def test_what_is_not_ours_is_not_touched(aws: LocalAws, policy: Path) -> None:
 def test_destroying_leaves_nothing_and_touches_no_image(
     deployed: LocalAws, policy: Path
 ) -> None:
-    refuses(deployed.deploy("destroy", YES=""), "this deletes", "YES=1 confirms")
+    refuses(deployed.deploy("destroy", YES=""), "this deletes", "YES=1 confirms it")
     events = deployed.client("events")
     for rule in events.list_rules(EventBusName=STACK)["Rules"]:
         if rule["Name"] == "listener":
