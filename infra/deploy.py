@@ -195,8 +195,7 @@ def command_for(stack: Stack, directory: str, is_check: bool) -> list[str]:
         if not equals or key not in SETTABLE:
             raise Stop(f"`{key}` is none of {', '.join(SETTABLE)}, each as KEY=VALUE")
     given = {key: value for key, _, value in words}
-    present = stack.present()
-    values = {"Mode": "plan"} | present | given
+    values = {"Mode": "plan"} | (present := stack.present()) | given
     values["Mode"] = said("MODE") or values["Mode"]
     bucket, prefix = bucket_for(stack, values), checked_prefix(stack, values, is_check)
     arch = (said("ARCH") or "arm64").replace("-", "_")
