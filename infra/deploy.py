@@ -167,8 +167,7 @@ def checked_prefix(stack: Stack, values: dict[str, Any], is_check: bool) -> str:
     if not program:
         raise Stop("the command image-steward is not installed; STEWARD=FILE names it")
     with tempfile.NamedTemporaryFile(prefix="policy-") as file:
-        file.write(text)
-        file.flush()
+        Path(file.name).write_bytes(text)
         validate = [program, "validate", "--policy", file.name, "--format", "json"]
         valid = subprocess.run(validate, stdout=subprocess.PIPE, check=False)
         plan = [program, "plan", "--policy", file.name, "--region", stack.region]
@@ -176,6 +175,7 @@ def checked_prefix(stack: Stack, values: dict[str, Any], is_check: bool) -> str:
         if valid.returncode or subprocess.call(plan) not in (0, 4):
             raise Stop("the policy cannot be used: see above; nothing was changed")
     found = json.loads(valid.stdout)
+    values["PolicyDigest"] = found["digest"] if values.get("PolicyParameter") else ""
     instances = found["needs"]["retire_instances"]
     shared = "on" if found["needs"]["retire_shared_images"] else "off"
     levels = ("off", "on", "stop", "terminate")

@@ -30,7 +30,7 @@ DOCUMENTS = {
     "README.md": "README.md",
     "LICENSE-observable-plot": "cli/report/vendor/plot.LICENSE",
 }
-TEMPLATES = ("*.yaml", "guardrail.json")
+TEMPLATES = ("image-steward.yaml", "guardrail.json")
 SUMS = "SHA256SUMS"
 # The earliest time that a zip can hold. A function's archive has no other, so that the same program
 # gives the same archive in every version: nothing is deployed for nothing.

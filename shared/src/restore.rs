@@ -111,8 +111,8 @@ impl fmt::Display for RestoreProblem {
             Self::StateTagUnreadable { image, key, value } => write!(
                 f,
                 "left unchanged, because this version does not understand its tag {key}={value}: restore it with the \
-                 version that wrote the tag, or remove the tag (aws ec2 delete-tags --resources {image} --tags Key={key}) \
-                 (then what it says is lost)"
+                 version that wrote the tag; or remove the tag (aws ec2 delete-tags --resources {image} --tags Key={key}), by \
+                 which what it says is lost, and run restore again, because the next sweep continues to retire the image"
             ),
             Self::Failed(failure) => f.write_str(&failure.message),
         }
@@ -294,14 +294,16 @@ async fn try_restore(
         ));
     };
     let was_away = !done.is_empty();
-    if let Some(problem) = unreadable(&found, names) {
-        let status = if was_away { RestoreStatus::Restored } else { RestoreStatus::Untouched };
-        return Ok((status, Some(problem)));
-    }
-    let found = with_permissions(found, names, cloud).await?;
+    // First: whatever happens then, it is kept.
     if let Some(keep) = &options.keep {
         keep_it(&found, keep, names, cloud, done).await?;
     }
+    if let Some(problem) = unreadable(&found, names) {
+        let is_same = done.is_empty();
+        let status = if is_same { RestoreStatus::Untouched } else { RestoreStatus::Restored };
+        return Ok((status, Some(problem)));
+    }
+    let found = with_permissions(found, names, cloud).await?;
     let by = match options.found_by_tags {
         true => UndoneBy::Run { share_back: &[], now },
         false => UndoneBy::Person,

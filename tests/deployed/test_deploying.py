@@ -240,6 +240,10 @@ def test_there_is_one_policy(aws: LocalAws, policy: Path) -> None:
         ({}, "There is no policy"),
         ({"PolicyText": "a", "PolicyParameter": "/b"}, "There are two policies"),
         ({"PolicyText": "a", "PolicyParts": "2"}, "PolicyParts needs PolicyParameter"),
+        (
+            {"PolicyParameter": "/a", "PolicyParts": "2"},
+            "PolicyParts needs PolicyDigest",
+        ),
     ):
         given = {"CodeBucket": BUCKET, "RecycleBin": "off"} | given
         with pytest.raises(cloudformation.exceptions.ClientError, match=words):
@@ -311,9 +315,15 @@ def test_a_policy_in_parameters(deployed: LocalAws, policy: Path) -> None:
     assert variables["STEWARD_POLICY"] == "ssm:/mine/parts#2"
     assert parameters(deployed, STACK)["PolicyText"] == ""
     assert "error" not in swept(deployed)
-    # Somebody writes the first part only: the mixture is nobody's policy.
-    ssm.put_parameter(Name="/mine/parts/1", Value=head, Type="String", Overwrite=True)
-    assert "versions" in swept(deployed)["error"]
+    # Somebody writes one part only: the mixture is valid, and nobody's policy.
+    more = rest.replace("last = 1", "last = 2")
+    assert more != rest
+    new = {"Type": "String", "Overwrite": True}
+    ssm.put_parameter(Name="/mine/parts/2", Value=rule + more, **new)
+    assert "PolicyDigest" in swept(deployed)["error"]
+    # What is said is that of the parts as they are now.
+    assert deployed.deploy().returncode == 0
+    assert "error" not in swept(deployed)
     assert deployed.deploy(POLICY=str(policy)).returncode == 0
     assert parameters(deployed, STACK)["PolicyParameter"] == ""
     assert "error" not in swept(deployed)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from binaries import binary
 from console import console_commands
 from harness import FUNCTIONS, REGION, ROOT, VENV, clean_environment
 from local_aws import LocalAws
@@ -71,7 +72,7 @@ def test_the_page_from_the_first_command_to_the_last(
         "AWS_SECRET_ACCESS_KEY": "test",
         "AWS_CONFIG_FILE": "/dev/null",
         "AWS_SHARED_CREDENTIALS_FILE": "/dev/null",
-        "PATH": f"{VENV}/bin:/usr/bin:/bin",
+        "PATH": f"{binary(NAME).parent}:{VENV}/bin:/usr/bin:/bin",
     }
     seen = []
     for command in console_commands(PAGE, *SECTIONS):
@@ -116,5 +117,6 @@ def test_the_page_from_the_first_command_to_the_last(
         "ssm:/image-policies/2026-12",
         "ssm:/image-policies/2027-01#2",
     ]
+    assert deployed[-1]["STEWARD_POLICY_DIGEST"].startswith("sha256:")
     assert NAME not in fresh.stacks()
     assert REGION in seen[0][0]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from binaries import binary
 from events import image_event, scheduled_event
 from harness import FUNCTIONS, Account, Runtime
 from outcomes import taken
@@ -29,6 +31,20 @@ from worlds import (
 APPLY = {"STEWARD_MODE": "apply"}
 OLD = "i-00000000000000077"
 STOP = '[instances]\nretire = "stop"'
+
+
+def digest_of(text: str) -> str:
+    """What `validate` prints for the policy."""
+    command = [
+        str(binary("image-steward")),
+        "validate",
+        "--policy",
+        "-",
+        "--format",
+        "json",
+    ]
+    done = subprocess.run(command, input=text.encode(), capture_output=True, check=True)
+    return json.loads(done.stdout)["digest"]
 
 
 def parts_of(text: str, count: int) -> list[str]:
@@ -99,7 +115,8 @@ def test_each_function_reads_its_policy_with_one_call(
 ) -> None:
     count = int(place.partition("#")[2] or 1)
     account.load(busy_fleet() | {"ssm_parameters": in_parts(rules(), count)})
-    runtime.start(name, STEWARD_POLICY=place, STEWARD_TEMPLATE="1", **APPLY)
+    told = {"STEWARD_POLICY": place, "STEWARD_POLICY_DIGEST": digest_of(rules())}
+    runtime.start(name, **told, STEWARD_TEMPLATE="1", **APPLY)
     answer = runtime.invoke(name, event_for(name))
     assert "errorMessage" not in answer, answer
     assert account.mutating_calls() != []
@@ -110,7 +127,8 @@ def test_each_function_reads_its_policy_with_one_call(
 
 def test_the_joined_parts_are_the_policy(account: Account, runtime: Runtime) -> None:
     account.load(web_fleet() | {"ssm_parameters": in_parts(rules(), 10)})
-    runtime.start("prune-images", STEWARD_POLICY="ssm:/p#10", **APPLY)
+    told = {"STEWARD_POLICY": "ssm:/p#10", "STEWARD_POLICY_DIGEST": digest_of(rules())}
+    runtime.start("prune-images", **told, **APPLY)
     outcome = runtime.invoke("prune-images", scheduled_event())["outcome"]
     assert set(taken(outcome, "deregister")) == set(DUE)
     assert image_ids(account.fleet()).isdisjoint(DUE)
@@ -122,14 +140,16 @@ def test_a_line_in_an_error_is_that_of_the_joined_parts(
     text = rules().replace("max_fraction", "max_friction")
     line = 1 + text[: text.index("max_friction")].count("\n")
     account.load(busy_fleet() | {"ssm_parameters": in_parts(text, 3)})
-    error = changes_nothing(account, runtime, "prune-images", STEWARD_POLICY="ssm:/p#3")
+    told = {"STEWARD_POLICY": "ssm:/p#3", "STEWARD_POLICY_DIGEST": digest_of(rules())}
+    error = changes_nothing(account, runtime, "prune-images", **told)
     assert f"/p/1 to /p/3 joined:{line}:" in error
 
 
 def test_missing_parts_are_named(account: Account, runtime: Runtime, name: str) -> None:
     [first, _, _, last] = in_parts(rules(), 4)
     account.load(busy_fleet() | {"ssm_parameters": [first, last]})
-    error = changes_nothing(account, runtime, name, STEWARD_POLICY="ssm:/p#4")
+    told = {"STEWARD_POLICY": "ssm:/p#4", "STEWARD_POLICY_DIGEST": digest_of(rules())}
+    error = changes_nothing(account, runtime, name, **told)
     assert "parameters /p/2, /p/3 do not exist in this account and Region" in error
     assert error.endswith("create them")
 
@@ -138,16 +158,42 @@ def test_parts_of_two_policies_are_not_mixed(
     account: Account, runtime: Runtime, name: str
 ) -> None:
     """While somebody writes the parts, those in place may be a valid policy of nobody's."""
+    new = rules().replace("last = 2", "last = 1").replace("n = 1.0", "n = 0.9")
     account.load(busy_fleet() | {"ssm_parameters": in_parts(rules(), 2)})
-    later = in_parts(rules().replace("last = 2", "last = 1"), 2)
+    later = in_parts(new, 2)
     account.control("PATCH", "fleet", {"ssm_parameters": later[:1]})
-    error = changes_nothing(account, runtime, name, STEWARD_POLICY="ssm:/p#2")
-    assert "/p/1 has 2, /p/2 has 1" in error
-    assert "write parameter /p/2 again until all have version 2" in error
+    told = {"STEWARD_POLICY": "ssm:/p#2", "STEWARD_POLICY_DIGEST": digest_of(new)}
+    error = changes_nothing(account, runtime, name, **told)
+    assert f"STEWARD_POLICY_DIGEST is {digest_of(new)}" in error
+    assert "validate the whole policy, and deploy its digest" in error
     account.control("PATCH", "fleet", {"ssm_parameters": later[1:]})
     answer = runtime.invoke(name, event_for(name))
     assert "errorMessage" not in answer, answer
     assert account.mutating_calls() != []
+
+
+def test_a_policy_is_not_cut(account: Account, runtime: Runtime, name: str) -> None:
+    """The first parts alone are a valid policy, without what the last one protects."""
+    text = rules() + '\n[safety.keep_tags]\nLegal-Hold = "*"\n'
+    lines = text.splitlines()
+    parts = ["\n".join(lines[:4]), "\n".join(lines[4:-2]), "\n".join(lines[-2:])]
+    assert digest_of("\n".join(parts)) == digest_of(text)
+    assert digest_of("\n".join(parts[:2])) != digest_of(text)
+    stored = [{"name": f"/p/{n + 1}", "value": part} for n, part in enumerate(parts)]
+    account.load(busy_fleet() | {"ssm_parameters": stored})
+    told = {"STEWARD_POLICY": "ssm:/p#2", "STEWARD_POLICY_DIGEST": digest_of(text)}
+    error = changes_nothing(account, runtime, name, **told)
+    assert "there are more parts" in error
+
+
+def test_one_parameter_is_held_to_its_digest_too(
+    account: Account, runtime: Runtime, name: str
+) -> None:
+    account.load(busy_fleet() | {"ssm_parameters": [{"name": "/p", "value": rules()}]})
+    other = digest_of(rules().replace("last = 2", "last = 1"))
+    told = {"STEWARD_POLICY": "ssm:/p", "STEWARD_POLICY_DIGEST": other}
+    error = changes_nothing(account, runtime, name, **told)
+    assert f"the policy has the digest {digest_of(rules())}" in error
 
 
 def test_a_secret_is_not_decrypted(account: Account, runtime: Runtime) -> None:

@@ -157,7 +157,7 @@ def test_nothing_wakes_a_function_before_it_is_complete() -> None:
 def test_the_recycle_bin_outlives_what_removes() -> None:
     """What refers to a resource is made after it, and deleted before it."""
     for logical in ("PruneImages", "ReapSnapshots"):
-        [tag] = functions()[logical]["Properties"]["Tags"]
+        [tag] = resources("image-steward")[f"{logical}Role"]["Properties"]["Tags"]
         both = [{"Ref": "RecycledImages"}, {"Ref": "RecycledSnapshots"}]
         joined = {"Join": [" ", both]}
         assert tag["Value"] == {"If": ["HasRecycleBin", joined, "none"]}
@@ -211,6 +211,8 @@ def test_mode_and_policy_change_together() -> None:
             {"Sub": "ssm:${PolicyParameter}#${PolicyParts}"},
             {"Sub": "ssm:${PolicyParameter}"},
         ]
+        digest = variables["STEWARD_POLICY_DIGEST"]
+        assert digest == {"If": ["HasPolicyText", "", {"Ref": "PolicyDigest"}]}
         assert variables["STEWARD_TAG_PREFIX"] == "image-steward:"
         version = yaml.load(TEMPLATES["image-steward"].read_text(), Loader)["Outputs"]
         assert version["TemplateVersion"]["Value"] == variables["STEWARD_TEMPLATE"]

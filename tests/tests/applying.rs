@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use steward::apply::{self, Change, Outcome, Status, StepKind, StepRecord};
 use steward::cloud::{PermissionReadings, SnapshotScope};
 use steward::jobs::{Job, Mode};
-use steward::model::{AccountRegion, ReferenceKind, ResourceId, Tags};
-use steward::plan::Plan;
+use steward::model::{AccountRegion, ReferenceKind, ResourceId, TagNames, Tags};
 use steward::plan::reason::Reason;
+use steward::plan::{Action, Plan};
 use steward::policy::Policy;
 use steward::progress::RunContext;
+use steward::restore::{RestoreOptions, restore};
 use steward_tests::fake::Fake;
 use steward_tests::fleet::{Fleet, FleetInstance, LaunchTemplate, TemplateVersion};
 use steward_tests::jobs::{run, with_job};
@@ -346,4 +347,57 @@ fn what_there_was_no_time_to_look_at_is_neither_marked_nor_removed() {
         assert_eq!(images(&fake).len(), 3);
         assert!(fake.calls().iter().all(|call| !call.changes()), "{deregister_after}");
     }
+}
+
+/// A newer version may have marked the snapshot since the plan was made.
+#[test]
+fn a_mark_that_is_not_understood_is_not_written_over() {
+    let fake = fake();
+    let plan = planned(&fake);
+    let theirs: Tags =
+        [("image-steward:delete-after", "2 hold forever"), ("image-steward:image", "2 ami-2")]
+            .into_iter()
+            .collect();
+    fake.change(|fleet| {
+        for snapshot in &mut fleet.snapshots {
+            if snapshot.snapshot_id.as_str() == "snap-2" {
+                snapshot.tags = theirs.clone();
+            }
+        }
+    });
+    applied(&fake, &plan);
+    let world = fake.world();
+    let snapshot = world.snapshots.iter().find(|one| one.snapshot_id.as_str() == "snap-2");
+    assert_eq!(snapshot.map(|one| &one.tags), Some(&theirs));
+}
+
+/// Then the person who follows the advice, and removes the tag, does not lose it at the next sweep.
+#[test]
+fn what_restore_does_not_understand_is_kept_all_the_same() {
+    let fake = fake();
+    let plan = planned(&fake);
+    applied(&fake, &plan);
+    let deprecation = "image-steward:deprecation";
+    fake.change(|fleet| {
+        assert!(!fleet.recycled_images.is_empty());
+        for one in &mut fleet.recycled_images {
+            let tag = [(deprecation, "2 whatever")].into_iter().collect();
+            one.image.tags = one.image.tags.with(&tag);
+        }
+    });
+    let names = TagNames::under("image-steward:");
+    let keep = Some("2027-01-31T00:00:00Z".to_owned());
+    let options = RestoreOptions { keep: keep.clone(), ..RestoreOptions::default() };
+    run(restore(&"ami-2".parse().unwrap(), &options, &names, now(), &fake));
+    let image = fake.world().images.into_iter().find(|one| one.image_id.as_str() == "ami-2");
+    let tags = image.map(|one| one.tags).unwrap();
+    assert_eq!(tags.get("image-steward:keep"), keep.as_deref());
+    fake.change(|fleet| {
+        for one in &mut fleet.images {
+            one.tags = one.tags.without(&[deprecation.to_owned()]);
+        }
+    });
+    let kept = planned(&fake);
+    let decision = kept.decisions.iter().find(|one| one.image_id.as_str() == "ami-2").unwrap();
+    assert!(matches!(decision.action, Action::Keep | Action::Rescue(_)), "{:?}", decision.action);
 }

@@ -13,14 +13,13 @@ use super::error::bad_answer;
 const CALL: ApiCall = ApiCall::GetParameters;
 
 impl Aws {
-    /// The values of the parameters `names`, in this order, all read by one call and from the same
-    /// version. They are not decrypted. A name may have neither a version nor a label, and Systems
+    /// The values of the parameters `names`, in this order, all read by one call. Whether they belong
+    /// together is not known. They are not decrypted. A name may have neither a version nor a label, and Systems
     /// Manager accepts at most 10.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is no such parameter, and [`ErrorKind::Other`] when one is
-    /// not of type `String`, or when their versions differ: somebody may be writing them, and
-    /// the values would then be parts of two texts.
+    /// not of type `String`.
     pub async fn policy_parameters(&self, names: &[String]) -> Result<Vec<String>, CloudError> {
         let request = self
             .clients
@@ -63,7 +62,6 @@ fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<Strin
         });
     }
     let mut values = Vec::new();
-    let mut versions = Vec::new();
     for (name, parameter) in parameters {
         match &parameter.r#type {
             Some(ParameterType::String) => {}
@@ -75,14 +73,8 @@ fn values_of(names: &[String], answer: &GetParametersOutput) -> Result<Vec<Strin
             }
             None => return Err(lacks(name, "type")),
         }
-        // The versions of Systems Manager begin with 1.
-        if parameter.version < 1 {
-            return Err(lacks(name, "version"));
-        }
         values.push(parameter.value.clone().ok_or_else(|| lacks(name, "value"))?);
-        versions.push((name, parameter.version));
     }
-    same_version(&versions)?;
     Ok(values)
 }
 
@@ -111,27 +103,6 @@ fn by_name<'a>(
     Ok(found)
 }
 
-/// Fails unless all versions are equal: whoever writes the parts one after the other leaves different
-/// versions until the last one is written.
-fn same_version(versions: &[(&String, i64)]) -> Result<(), CloudError> {
-    let newest = versions.iter().map(|(_, version)| *version).max();
-    let behind = || versions.iter().filter(|(_, version)| Some(*version) != newest);
-    if behind().next().is_none() {
-        return Ok(());
-    }
-    let each: Vec<_> =
-        versions.iter().map(|(name, version)| format!("{name} has {version}")).collect();
-    let behind: Vec<_> = behind().map(|(name, _)| *name).collect();
-    let message = format!(
-        "the parts of the policy have different versions ({}), so that they may be parts of two policies: if nobody \
-         is writing them now, write {} again until all have version {}, or write all parts to a new path",
-        each.join(", "),
-        listed("parameter", &behind),
-        newest.unwrap_or_default(),
-    );
-    Err(bad_answer(CALL, message))
-}
-
 fn listed(what: &str, names: &[impl AsRef<str>]) -> String {
     let plural = if names.len() == 1 { "" } else { "s" };
     let names: Vec<_> = names.iter().map(AsRef::as_ref).collect();
@@ -153,7 +124,6 @@ mod tests {
             .name(format!("/p/{number}"))
             .r#type(ParameterType::String)
             .value(format!("part {number}"))
-            .version(4)
     }
 
     /// What is read as the parts 1 to 3.
@@ -194,23 +164,6 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_different_versions_are_not_put_together() {
-        let with = |versions: [i64; 3]| {
-            let parts = [1, 2, 3].into_iter().zip(versions);
-            message(parts.map(|(number, version)| part(number).version(version)).collect(), &[])
-        };
-        assert_eq!(
-            with([5, 4, 4]),
-            "the parts of the policy have different versions (/p/1 has 5, /p/2 has 4, /p/3 has 4), so that they may \
-             be parts of two policies: if nobody is writing them now, write parameters /p/2, /p/3 again until all have \
-             version 5, or write all parts to a new path"
-        );
-        for versions in [[4, 5, 4], [4, 4, 5], [1, 2, 3]] {
-            assert!(with(versions).contains("different versions"), "{versions:?}");
-        }
-    }
-
-    #[test]
     fn a_response_that_is_not_understood_is_an_error() {
         let all = || vec![part(1), part(2), part(3)];
         let mut twice = all();
@@ -228,11 +181,6 @@ mod tests {
             (vec![part(1), part(2), part(3).set_name(None)], &[], "without a name"),
             (vec![part(1), part(2), part(3).set_value(None)], &[], "/p/3 came without a value"),
             (vec![part(1), part(2), part(3).set_type(None)], &[], "/p/3 came without a type"),
-            (
-                vec![1, 2, 3].into_iter().map(|number| part(number).version(0)).collect(),
-                &[],
-                "/p/1 came without a version",
-            ),
         ] {
             let found = message(parts, absent);
             assert!(found.contains(expected), "{found}, not {expected}");

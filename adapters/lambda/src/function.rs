@@ -8,7 +8,7 @@ use serde_json::Value;
 use steward::cloud::{CloudError, NamedBus};
 use steward::jobs::{FunctionKind, Job, JobError, JobReport};
 use steward::model::{AccountId, AccountRegion, Deadline};
-use steward::policy::{Policy, PolicyError};
+use steward::policy::{Policy, PolicyDigest, PolicyError};
 use steward::progress::{NoProgress, RunContext};
 use steward::report;
 use steward_aws::{AbsentListError, Aws, Connect, Connection};
@@ -66,6 +66,17 @@ pub enum FunctionError {
     /// The policy is not valid.
     #[error("the policy is not valid:\n{0}")]
     Policy(#[from] PolicyError),
+    /// The policy is another one than that for which the function was configured.
+    #[error(
+        "the policy has the digest {found}, but STEWARD_POLICY_DIGEST is {expected}: it was changed, or some of its parts \
+         were, or there are more parts; validate the whole policy, and deploy its digest (parameter PolicyDigest)"
+    )]
+    Digest {
+        /// That of the policy.
+        found: PolicyDigest,
+        /// That of the function's settings.
+        expected: PolicyDigest,
+    },
     /// The policy accepts an absent list where that is not allowed.
     #[error(transparent)]
     AbsentList(#[from] AbsentListError),
@@ -234,7 +245,10 @@ impl Function {
                 (shown(names), parts.join("\n"))
             }
         };
-        let policy = Policy::parse(&text, &origin)?;
+        let (policy, found) = Policy::parse_with_digest(&text, &origin)?;
+        if let Some(expected) = self.settings.policy_digest.clone().filter(|one| *one != found) {
+            return Err(FunctionError::Digest { found, expected });
+        }
         match &self.settings.tag_prefix {
             Some(role) if role != policy.tag_names.prefix() => Err(FunctionError::TagPrefix {
                 policy: policy.tag_names.prefix().to_owned(),

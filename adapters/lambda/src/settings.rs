@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use steward::jobs::Mode;
+use steward::policy::PolicyDigest;
 use steward_eventbridge::EC2_SOURCE;
 
 use crate::FunctionError;
@@ -12,6 +13,8 @@ use crate::FunctionError;
 const MODE: &str = "STEWARD_MODE";
 /// The variable that says where the policy is: `file:PATH`, `env:VARIABLE`, `ssm:NAME` or `ssm:NAME#N`.
 const POLICY: &str = "STEWARD_POLICY";
+/// The variable with the digest that the policy must have; optional, but for a policy in several parameters.
+const POLICY_DIGEST: &str = "STEWARD_POLICY_DIGEST";
 /// The variable that names the event bus for events out; without it there are none.
 const EVENT_BUS: &str = "STEWARD_EVENT_BUS";
 /// The variable with the source that events about images must name, for emulators: none of them
@@ -31,6 +34,7 @@ const PARTS: RangeInclusive<u8> = 2..=10;
 
 const POLICY_FORMS: &str = "write file:PATH, env:VARIABLE, ssm:NAME, or ssm:NAME#N for a policy in the parameters NAME/1 to NAME/N";
 const PART_COUNT: &str = "write ssm:NAME for one parameter, or ssm:NAME#N with N from 2 to 10 for the parameters NAME/1 to NAME/N";
+const DIGEST: &str = "write the digest that `image-steward validate` prints for the whole policy";
 const PARAMETER_NAME: &str = "write the parameter's name, without ARN, version or label; one with `/` begins with it, and so does that of a \
      policy in several parameters";
 
@@ -41,6 +45,8 @@ pub struct Settings {
     pub mode: Mode,
     /// Where the policy is.
     pub policy: PolicySource,
+    /// The digest that the policy must have, if it is known.
+    pub policy_digest: Option<PolicyDigest>,
     /// The bus for events; `None` publishes none.
     pub event_bus: Option<String>,
     /// The source that events about images must name.
@@ -77,6 +83,14 @@ impl Settings {
             Some(other) => return Err(setting(MODE, other, "write `plan` or `apply`")),
         };
         let policy = policy_source(&var)?;
+        let policy_digest = match var(POLICY_DIGEST).filter(|digest| !digest.is_empty()) {
+            Some(text) => Some(text.parse().map_err(|_| setting(POLICY_DIGEST, &text, DIGEST))?),
+            // Parts that are missing at the end, or are of another policy, may make a valid policy.
+            None if matches!(&policy, PolicySource::Parameters(names) if names.len() > 1) => {
+                return Err(FunctionError::NotSet { variable: POLICY_DIGEST, remedy: DIGEST });
+            }
+            None => None,
+        };
         let event_bus = var(EVENT_BUS).filter(|bus| !bus.is_empty());
         let event_source = var(EVENT_SOURCE).filter(|source| !source.is_empty());
         let event_source = event_source.unwrap_or_else(|| EC2_SOURCE.to_owned());
@@ -85,7 +99,7 @@ impl Settings {
             let remedy = "write the prefix that the function's role has, or remove the variable";
             return Err(setting(TAG_PREFIX, "", remedy));
         }
-        Ok(Self { mode, policy, event_bus, event_source, tag_prefix })
+        Ok(Self { mode, policy, policy_digest, event_bus, event_source, tag_prefix })
     }
 }
 
@@ -150,7 +164,30 @@ mod tests {
     }
 
     fn policy(place: &str) -> Result<PolicySource, String> {
-        settings(&[("STEWARD_POLICY", place)]).map(|settings| settings.policy)
+        let digest = format!("sha256:{:064}", 7);
+        let vars = [("STEWARD_POLICY", place), ("STEWARD_POLICY_DIGEST", &digest)];
+        settings(&vars).map(|settings| settings.policy)
+    }
+
+    #[test]
+    fn parts_are_read_with_the_digest_of_the_whole_only() {
+        let given = |place, digest: &str| {
+            settings(&[("STEWARD_POLICY", place), ("STEWARD_POLICY_DIGEST", digest)])
+        };
+        let digest = format!("sha256:{:064}", 7);
+        for place in ["ssm:/a", "ssm:/a#2"] {
+            let found = given(place, &digest).unwrap().policy_digest;
+            assert_eq!(found, Some(digest.parse().unwrap()), "{place}");
+            for wrong in ["sha256:7", "7", " "] {
+                let error = given(place, wrong).unwrap_err();
+                assert!(error.contains("`image-steward validate` prints"), "{place}: {error}");
+            }
+        }
+        assert_eq!(given("ssm:/a", "").unwrap().policy_digest, None);
+        for unset in [given("ssm:/a#2", ""), settings(&[("STEWARD_POLICY", "ssm:/a#2")])] {
+            let error = unset.unwrap_err();
+            assert!(error.starts_with("STEWARD_POLICY_DIGEST is not set"), "{error}");
+        }
     }
 
     #[test]
@@ -160,6 +197,7 @@ mod tests {
             Settings {
                 mode: Mode::Plan,
                 policy: PolicySource::Variable("P".into(), "version = 1".into()),
+                policy_digest: None,
                 event_bus: None,
                 event_source: "aws.ec2".into(),
                 tag_prefix: None,

@@ -10,7 +10,7 @@ use super::{IN_FLIGHT, MARGIN, Outcome, StepKind, StepResult, TagBatches};
 use crate::cloud::{CloudError, ErrorKind, Freshness, PermissionReadings};
 use crate::model::{ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
 use crate::plan::undo::permissions_tag_value;
-use crate::plan::{Action, Decision, Removal};
+use crate::plan::{Action, Decision, Removal, state_tags};
 
 /// How the step of one image ended, and the snapshots that were deleted together with the image.
 type StepEnd = (Stepped, Vec<SnapshotId>);
@@ -179,7 +179,12 @@ impl ImageRun<'_> {
         let found = check.snapshots()?;
         for snapshot in &removal.snapshots {
             // One that was not found may be there all the same: then the tags save it from being lost.
-            let tags = found.get(snapshot).map(|found| &found.tags);
+            let found = found.get(snapshot);
+            // It may have got the state of another version since it was planned.
+            if found.is_some_and(|one| state_tags::of_snapshot(one, self.policy).next().is_some()) {
+                continue;
+            }
+            let tags = found.map(|found| &found.tags);
             let has = |key: &str, value: &str| tags.and_then(|tags| tags.get(key)) == Some(value);
             let lacking: Tags = wanted.iter().filter(|(key, value)| !has(key, value)).collect();
             if !lacking.is_empty() {

@@ -20,7 +20,7 @@ mod protect;
 pub mod reason;
 mod refusal;
 pub mod snapshots;
-mod state_tags;
+pub(crate) mod state_tags;
 mod steps;
 mod summary;
 pub mod undo;
