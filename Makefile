@@ -137,8 +137,11 @@ ARCHIVES ?=
 # The command that validates the policy and plans with it.
 STEWARD ?= $(if $(ARCHIVES),image-steward,$(TARGET)/debug/image-steward)
 # Named here so that `make deploy STACK=x` reaches the program.
-export STACK REGION MODE POLICY PARAMETERS BUCKET ARCH YES
-DEPLOYING = ARCHIVES="$(or $(ARCHIVES),$(TARGET)/archives)" STEWARD="$(STEWARD)" $(VENV)/bin/python infra/deploy.py
+export STACK REGION MODE POLICY PARAMETERS BUCKET TEMPLATE YES
+# Ready archives are deployed for the architecture that the stack has, unless ARCH is said.
+ASKED = $(if $(filter file,$(origin ARCH)),$(if $(ARCHIVES),,$(ARCH)),$(ARCH))
+DEPLOYING = $(if $(PROFILE),AWS_PROFILE="$(PROFILE)") ARCHIVES="$(or $(ARCHIVES),$(TARGET)/archives)" STEWARD="$(STEWARD)" \
+  ARCH="$(ASKED)" $(VENV)/bin/python infra/deploy.py
 
 # Mistakes that can be seen at once are told before the long build.
 archives:

@@ -1,7 +1,7 @@
 """Deploys infra/image-steward.yaml with the archives of the functions, and takes it out again.
 
 Run by `make deploy`, `make diff` and `make destroy`, whose variables it reads. The AWS CLI does the
-work; this uploads the archives, and checks what CloudFormation finds out late or not at all.
+work; this uploads the archives, and checks what CloudFormation reports late or never.
 """
 
 from __future__ import annotations
@@ -15,22 +15,18 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError, WaiterError
 
-FILE = os.environ.get("TEMPLATE") or Path(__file__).with_name("image-steward.yaml")
-TEMPLATE = Path(FILE).read_text()
-VERSION = int(re.findall(r'TemplateVersion: \{ Value: "(\d+)" \}', TEMPLATE)[0])
-PARAMETERS = re.findall(r"^  (\w+):$", TEMPLATE.partition("\nRules:")[0], re.MULTILINE)
 FUNCTIONS = ("prune-images", "reap-snapshots", "retire-instance", "tag-image")
-# Of an ELF file: https://refspecs.linuxfoundation.org/elf/gabi4+/ch4.eheader.html
-MACHINES = {62: "x86_64", 183: "arm64"}
-SETTABLE = sorted({*PARAMETERS} - {"NamePrefix", "CodePrefix", "Architecture"})
+OURS = {"NamePrefix", "CodeBucket", "CodeBucketPerRegion", "CodePrefix", "Architecture"}
+MACHINES = {62: "x86_64", 183: "arm64"}  # EM_X86_64, EM_AARCH64 of ELF
+LEVELS = {"off": 0, "on": 1, "stop": 1, "terminate": 2}
 said = os.environ.get
 
 
@@ -39,20 +35,24 @@ class Stop(Exception):
 
 
 class Stack:
-    """One stack in one account and Region."""
+    """One stack in one account and Region, and the template for it."""
 
     def __init__(self) -> None:
         self.name = said("STACK") or "image-steward"
+        file = said("TEMPLATE") or Path(__file__).with_name("image-steward.yaml")
+        self.template = Path(file).read_text()
+        head = self.template.partition("\nRules:")[0]
+        self.parameters = set(re.findall(r"^  (\w+):$", head, re.MULTILINE))
         # boto3 itself does not look at AWS_REGION, which all other SDKs do.
         self.session = boto3.Session(region_name=said("REGION") or said("AWS_REGION"))
         self.region = self.session.region_name
         if not self.region:
             raise Stop("no Region; write REGION=…, or set AWS_REGION")
         try:
-            identity = self.session.client("sts").get_caller_identity()
+            sts = self.session.client("sts")
+            self.account = sts.get_caller_identity()["Account"]
         except (ClientError, BotoCoreError) as error:
-            raise Stop(f"there are no AWS credentials that work: {error}") from None
-        self.account = identity["Account"]
+            raise Stop(f"no AWS credentials that work here: {error}") from None
         print(f"Account {self.account}, Region {self.region}.", flush=True)
         self.place = f"{self.name}/{self.region}/"
         self.client = self.session.client("cloudformation")
@@ -66,46 +66,47 @@ class Stack:
             if "does not exist" in str(error):
                 return {}
             raise
-        if found["StackStatus"] == "REVIEW_IN_PROGRESS":
-            return {}
-        if "PolicyParameter" not in str(found.get("Parameters")):
+        given = found.get("Parameters", [])
+        found["now"] = {one["ParameterKey"]: one["ParameterValue"] for one in given}
+        is_ours = found["now"].keys() >= {"NamePrefix", "CodePrefix", "PolicyParameter"}
+        if not is_ours and found["StackStatus"] != "REVIEW_IN_PROGRESS":
             raise Stop(f"the stack {self.name} is not ours; write another STACK=")
+        newest = re.findall(r'TemplateVersion: \{ Value: "(\d+)" \}', self.template)
         outputs = {x["OutputKey"]: x["OutputValue"] for x in found.get("Outputs", [])}
-        if (version := int(outputs.get("TemplateVersion", 0))) > VERSION:
-            newer = f"{self.name} has version {version} of the template, newer than"
-            raise Stop(f"{newer} version {VERSION} here: use a newer release")
+        if int(version := outputs.get("TemplateVersion", "0")) > int(newest[0]):
+            newer = (
+                f"{self.name} has version {version} of the template, newer than here"
+            )
+            raise Stop(f"{newer} ({newest[0]}): use a newer release")
         return found
-
-    def present(self) -> dict[str, str]:
-        """The parameters that the stack was deployed with."""
-        found = self.found().get("Parameters", [])
-        return {one["ParameterKey"]: one["ParameterValue"] for one in found}
 
     def delete(self) -> None:
         """Delete it with all that is in it, or say what could not be deleted."""
-        begun = time.time()
         self.client.delete_stack(StackName=self.name)
         waiter = self.client.get_waiter("stack_delete_complete")
         try:
             waiter.wait(StackName=self.name, WaiterConfig={"Delay": 3})
         except WaiterError:
-            raise Stop(f"{self.name} is not deleted: {self.why(begun)}") from None
+            raise Stop(f"{self.name} is not deleted; {self.why()}; try again") from None
 
-    def why(self, begun: float) -> str:
-        """The first failure since then, of which the others are consequences."""
-        events = self.client.describe_stack_events(StackName=self.name)["StackEvents"]
-        for one in reversed(events):
-            is_new = one["Timestamp"].timestamp() > begun - 60  # Clocks differ.
-            if is_new and one["ResourceStatus"].endswith("FAILED"):
-                return f"{one['LogicalResourceId']}: {one.get('ResourceStatusReason')}"
-        return "its events do not say why"
+    def why(self) -> str:
+        """The first failure of the last operation, of which the others are consequences."""
+        why = "its events do not say why"
+        pages = self.client.get_paginator("describe_stack_events")
+        found = pages.paginate(StackName=self.name).build_full_result()
+        for one in found["StackEvents"]:
+            if (reason := one.get("ResourceStatusReason", "")) == "User Initiated":
+                break
+            if one["ResourceStatus"].endswith("FAILED"):
+                why = f"{one['LogicalResourceId']}: {reason}"
+        return why
 
 
-def bucket_for(stack: Stack, values: dict[str, Any]) -> str:
+def bucket_for(stack: Stack, present: dict[str, str]) -> str:
     """The bucket for the archives: it exists, in this Region."""
-    name = said("BUCKET") or values.get("CodeBucket", "")
+    name = said("BUCKET") or present.get("CodeBucket", "")
     make = f"`aws s3 mb s3://{name or 'NAME'} --region {stack.region}` makes one"
-    if not name:
+    if not re.fullmatch(r"[a-z0-9.-]{3,63}", name):
         raise Stop(f"which S3 bucket is for the functions' code? BUCKET=NAME; {make}")
     try:
         owned = {"Bucket": name, "ExpectedBucketOwner": stack.account}
@@ -126,39 +127,39 @@ def archives(arch: str) -> dict[str, bytes]:
         try:
             with zipfile.ZipFile(path) as archive:
                 head = archive.read("bootstrap")[:20]
-        except (OSError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, KeyError, zipfile.BadZipFile, zlib.error) as error:
             raise Stop(f"{path}: {error}; ARCHIVES=DIR names a release") from None
-        machine = MACHINES.get(int.from_bytes(head[18:20], "little"), "nothing known")
+        machine = MACHINES.get(int.from_bytes(head[18:20], "little"), "another machine")
         if head[:4] != b"\x7fELF" or machine != arch:
             raise Stop(f"{path} is for {machine}, not for {arch}: use another archive")
         found[path.name] = path.read_bytes()
     return found
 
 
-def policy(stack: Stack, values: dict[str, Any]) -> bytes:
+def policy(stack: Stack, values: dict[str, str]) -> bytes:
     """The policy that will be in force; that of a file is put among the values."""
     if file := said("POLICY"):
         text = Path(file).read_bytes()
         if len(text) > 4096:
-            remedy = "put it in an SSM parameter: PARAMETERS=PolicyParameter=/NAME"
-            raise Stop(f"{file} has {len(text)} bytes, 4096 are possible; {remedy}")
-        values |= {"PolicyText": text.decode(), "PolicyParameter": "", "PolicyParts": 1}
-        return text
-    if not (name := values.get("PolicyParameter")):
+            tier = "of the tier Advanced" if len(text) <= 8192 else "in parts"
+            remedy = f"an SSM parameter ({tier}), PARAMETERS=PolicyParameter=/NAME"
+            raise Stop(f"{file} has {len(text)} bytes, 4096 are possible: use {remedy}")
+        values |= {"PolicyText": text.decode()}
+    if not values.get("PolicyParameter"):
         if not values.get("PolicyText"):
             raise Stop("which policy? POLICY=FILE; examples/policy.toml shows one")
         return values["PolicyText"].encode()
-    values["PolicyText"] = ""
-    parts = range(1, int(values.get("PolicyParts", 1)) + 1)
-    names = [name] if len(parts) == 1 else [f"{name}/{part}" for part in parts]
-    found = stack.session.client("ssm").get_parameters(Names=names)
-    if missing := ", ".join(found["InvalidParameters"]):
-        raise Stop(f"there is no SSM parameter {missing}; make it, or use POLICY=FILE")
-    texts = {one["Name"]: one["Value"] for one in found["Parameters"]}
+    name, count = values["PolicyParameter"], values.get("PolicyParts", "1")
+    parts = [f"{name}/{one + 1}" for one in range(int(count))]
+    names = [name] if count == "1" else parts
+    found = stack.session.client("ssm").get_parameters(Names=names)["Parameters"]
+    texts = {one["Name"]: one["Value"] for one in found if one["Type"] == "String"}
+    if missing := ", ".join(one for one in names if one not in texts):
+        raise Stop(f"there is no SSM parameter {missing} of type String: make it")
     return "\n".join(texts[one] for one in names).encode()
 
 
-def checked_prefix(stack: Stack, values: dict[str, Any], is_check: bool) -> str:
+def checked_prefix(stack: Stack, values: dict[str, str], is_check: bool) -> str:
     """The tag prefix of the policy, which is valid and fits the roles."""
     text = policy(stack, values)
     program = shutil.which(said("STEWARD") or "image-steward")
@@ -176,11 +177,10 @@ def checked_prefix(stack: Stack, values: dict[str, Any], is_check: bool) -> str:
             raise Stop("the policy cannot be used: see above; nothing was changed")
     found = json.loads(valid.stdout)
     values["PolicyDigest"] = found["digest"] if values.get("PolicyParameter") else ""
-    instances = found["needs"]["retire_instances"]
     shared = "on" if found["needs"]["retire_shared_images"] else "off"
-    levels = ("off", "on", "stop", "terminate")
+    instances = found["needs"]["retire_instances"]
     for key, level in (("RetireInstances", instances), ("RetireSharedImages", shared)):
-        if levels.index(level) > levels.index(values.get(key, "off")):
+        if LEVELS[level] > LEVELS.get(values.get(key, "off"), 9):
             problem = f'for this policy the roles need PARAMETERS="{key}={level}"'
             if values["Mode"] == "apply":
                 raise Stop(problem)
@@ -188,113 +188,113 @@ def checked_prefix(stack: Stack, values: dict[str, Any], is_check: bool) -> str:
     return found["tag_prefix"]
 
 
-def command_for(stack: Stack, directory: str, is_check: bool) -> list[str]:
-    """`aws cloudformation deploy`, with all that is not said as it is deployed."""
+def given(stack: Stack, present: dict[str, str]) -> dict[str, str]:
+    """The values of all parameters that are known. What is not said is as it was deployed."""
+    settable = sorted(stack.parameters - OURS)
     words = [word.partition("=") for word in shlex.split(said("PARAMETERS", ""))]
     for key, equals, _ in words:
-        if not equals or key not in SETTABLE:
-            raise Stop(f"`{key}` is none of {', '.join(SETTABLE)}, each as KEY=VALUE")
-    given = {key: value for key, _, value in words}
-    values = {"Mode": "plan"} | (present := stack.present()) | given
-    values["Mode"] = said("MODE") or values["Mode"]
-    bucket, prefix = bucket_for(stack, values), checked_prefix(stack, values, is_check)
-    arch = (said("ARCH") or "arm64").replace("-", "_")
-    code = {} if is_check else archives(arch)
+        if not equals or key not in settable:
+            raise Stop(f"`{key}` is none of {', '.join(settable)}, each as KEY=VALUE")
+    given = {key: value for key, _, value in words if value or key in present}
+    policies = {"PolicyText", "PolicyParameter"} & {one for one in given if given[one]}
+    if len(policies) + bool(said("POLICY")) > 1:
+        raise Stop("there are two policies: give POLICY, PolicyText or PolicyParameter")
+    if policies or said("POLICY"):
+        given = {"PolicyText": "", "PolicyParameter": "", "PolicyParts": "1"} | given
+    if present.get("NamePrefix", stack.name) != stack.name:
+        raise Stop(f"the stack {stack.name} has another NamePrefix: use the AWS CLI")
+    mode = {"Mode": said("MODE")} if said("MODE") else {}
+    return {"Mode": "plan"} | present | given | mode
+
+
+def change(stack: Stack, task: str, directory: str) -> None:
+    """Check what is to be deployed, and deploy it, or say what that would change."""
+    found = stack.found()
+    present = found.get("now", {})
+    values, bucket = given(stack, present), bucket_for(stack, present)
+    prefix = checked_prefix(stack, values, task == "check")
+    arch = (said("ARCH") or present.get("Architecture", "arm64")).replace("-", "_")
+    code = {} if task == "check" else archives(arch)
     key = f"{stack.place}{hashlib.sha256(b''.join(code.values())).hexdigest()}/"
-    for name in code if key != present.get("CodePrefix") else ():
-        stack.s3.put_object(Bucket=bucket, Key=key + name, Body=code[name])
     values |= {"NamePrefix": stack.name, "CodeBucket": bucket, "CodePrefix": key}
     values |= {"CodeBucketPerRegion": "off", "Architecture": arch}
-    pairs = [f"{key}={value}" for key, value in values.items() if key in PARAMETERS]
-    file, template = (Path(directory, name) for name in ("values.json", "stack.yaml"))
-    file.write_text(json.dumps(pairs))
-    template.write_text(TEMPLATE.replace("image-steward:", prefix))
-    return [
+    template = Path(directory, "stack.yaml")
+    template.write_text(stack.template.replace("image-steward:", prefix))
+    tags = {x["Key"]: x["Value"] for x in found.get("Tags", [])}
+    tags["ManagedBy"] = "image-steward"
+    command = [
         *(sys.executable, "-m", "awscli", "cloudformation", "deploy"),
         *("--stack-name", stack.name, "--template-file", str(template)),
         *("--s3-bucket", bucket, "--s3-prefix", stack.place.rstrip("/")),
-        *("--parameter-overrides", f"file://{file}", "--region", stack.region),
-        *("--capabilities", "CAPABILITY_IAM", "--tags", "ManagedBy=image-steward"),
-        "--no-fail-on-empty-changeset",
+        *("--region", stack.region, "--no-fail-on-empty-changeset"),
+        *("--capabilities", "CAPABILITY_IAM", "--parameter-overrides"),
+        *(f"{key}={values[key]}" for key in values if key in stack.parameters),
+        *("--tags", *(f"{key}={value}" for key, value in tags.items())),
     ]
+    is_failed = found.get("StackStatus") in ("ROLLBACK_COMPLETE", "CREATE_FAILED")
+    if is_failed and task == "diff":
+        raise Stop("the first deployment failed; `make deploy` deletes what it left")
+    if task == "deploy":
+        if is_failed:
+            print("Deleting the failed first deployment.", flush=True)
+            stack.delete()
+        for name, body in code.items():
+            stack.s3.put_object(Bucket=bucket, Key=key + name, Body=body)
+        print(run(stack, command).strip().splitlines()[-1])
+    elif not is_failed:
+        lines = differences(stack, command, is_new=not found) or ["No changes."]
+        print("\n".join(lines) if task == "diff" else "The parameters are accepted.")
 
 
-def line(said: str) -> str:
-    """What the AWS CLI complains of, in one line, after its progress."""
-    return " ".join(said.rpartition("%)")[2].split())
-
-
-def diff(stack: Stack, command: list[str]) -> list[str]:
-    """What deploying would change, a line each; the change set is deleted again."""
-    command.append("--no-execute-changeset")
+def run(stack: Stack, command: list[str]) -> str:
+    """Run the AWS CLI; what it complains of becomes one line."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Stop(line(done.stderr))
-    if not (name := re.search(r"--change-set-name (\S+)", done.stdout)):
+    if done.returncode == 0:
+        return done.stdout
+    line = " ".join(done.stderr.rpartition("%)")[2].split())
+    unknown = ": this Region lacks a service; choose another Region"
+    line += unknown if "Unrecognized resource types" in line else ""
+    raise Stop(f"{line} ({stack.why()})" if "Failed to create/update" in line else line)
+
+
+def differences(stack: Stack, command: list[str], is_new: bool) -> list[str]:
+    """What deploying would change, a line each; the change set is deleted again."""
+    told = run(stack, [*command, "--no-execute-changeset"])
+    if not (name := re.search(r"--change-set-name (\S+)", told)):
         return []
     found = stack.client.describe_change_set(ChangeSetName=name[1])["Changes"]
-    if stack.found():
-        stack.client.delete_change_set(ChangeSetName=name[1])
-    else:
+    stack.client.delete_change_set(ChangeSetName=name[1])
+    if is_new:
         stack.delete()
     lines = []
     for one in (change["ResourceChange"] for change in found):
         what = f"{one['Action']} {one['ResourceType']} {one['LogicalResourceId']}"
         parts = {part["Target"].get("Name", "") for part in one.get("Details", [])}
-        again = "(replaced) " if one.get("Replacement") == "True" else ""
-        lines.append(f"  {what} {again}{', '.join(sorted(parts))}".rstrip())
+        what += " (replaced)" if one.get("Replacement") == "True" else ""
+        lines.append(f"  {what} {', '.join(sorted(parts))}".rstrip())
     return sorted(lines)
-
-
-def deploy(stack: Stack, command: list[str]) -> None:
-    """Make or change the stack."""
-    begun = time.time()
-    done = subprocess.run(command, stderr=subprocess.PIPE, text=True, check=False)
-    if done.returncode != 0:
-        why = stack.why(begun) if stack.found() else "nothing was changed"
-        raise Stop(f"{line(done.stderr)} ({why})")
-    print(f"Deployed {stack.name}.")
 
 
 def destroy(stack: Stack) -> None:
     """Delete everything of ours, but no image and no snapshot."""
-    if not (present := stack.present()):
-        return print("Nothing was there.")
+    if not (present := stack.found().get("now")):
+        return print(f"The stack {stack.name} does not exist.")
     if said("YES") != "1":
         raise Stop(f"this deletes {stack.name}, and no image: YES=1 confirms it")
     stack.delete()
-    if present["CodePrefix"].startswith(stack.place):
-        there = {"Bucket": present["CodeBucket"], "Prefix": stack.place}
-        for page in stack.s3.get_paginator("list_objects_v2").paginate(**there):
-            for one in page.get("Contents", []):
-                stack.s3.delete_object(Bucket=there["Bucket"], Key=one["Key"])
+    there = {"Bucket": present["CodeBucket"], "Prefix": stack.place}
+    uploaded = rf"{stack.place}([0-9a-f]{{64}}/.*|[0-9a-f]{{32}}\.template)"
+    pages = stack.s3.get_paginator("list_objects_v2").paginate(**there)
+    for one in pages.build_full_result().get("Contents", []):
+        if re.fullmatch(uploaded, one["Key"]):
+            stack.s3.delete_object(Bucket=there["Bucket"], Key=one["Key"])
     print(f"Deleted {stack.name}.")
-
-
-def main(task: str) -> None:
-    """Check, deploy, diff or destroy."""
-    stack = Stack()
-    if task == "destroy":
-        return destroy(stack)
-    if stack.found().get("StackStatus") in ("ROLLBACK_COMPLETE", "CREATE_FAILED"):
-        if task == "diff":
-            raise Stop("the first attempt failed; `make deploy` deletes what it left")
-        print("Deleting what the first attempt, which failed, has left.", flush=True)
-        stack.delete()
-    with tempfile.TemporaryDirectory() as directory:
-        command = command_for(stack, directory, task == "check")
-        if task == "deploy":
-            return deploy(stack, command)
-        lines = diff(stack, command) or ["No changes."]
-    print("\n".join(lines) if task == "diff" else "The parameters are accepted.")
 
 
 if __name__ == "__main__":
     try:
-        main(sys.argv[1])
+        with tempfile.TemporaryDirectory() as directory:
+            task, stack = sys.argv[1], Stack()
+            destroy(stack) if task == "destroy" else change(stack, task, directory)
     except (Stop, ClientError, BotoCoreError, OSError, ValueError) as error:
-        is_lacking = "Unrecognized resource types" in str(error)
-        remedy = ": this Region lacks a service; choose another Region" * is_lacking
-        sys.exit(f"deploy: {error}{remedy}")
-    except KeyboardInterrupt:
-        sys.exit("deploy: interrupted; run it again to go on")
+        sys.exit(f"deploy: {error}")

@@ -130,14 +130,32 @@ def test_mistakes_are_one_line_with_the_remedy(
     keys = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
     large = tmp_path / "large.toml"
     large.write_text(POLICY + "# more\n" * 600)
+    larger = tmp_path / "larger.toml"
+    larger.write_text(POLICY + "# more\n" * 1200)
+    secret = {"Name": "/secret", "Value": POLICY, "Type": "SecureString"}
+    deployed.client("ssm").put_parameter(**secret, Overwrite=True)
     elsewhere = deployed.client("s3", "us-west-2")
     place = {"LocationConstraint": "us-west-2"}
     elsewhere.create_bucket(Bucket="elsewhere", CreateBucketConfiguration=place)
     for settings, words in (
-        (good | keys, ["no AWS credentials that work"]),
+        (good | keys, ["no AWS credentials that work here"]),
         (good | {"AWS_REGION": ""}, ["no Region", "REGION="]),
         ({"POLICY": "absent.toml"}, ["No such file", "absent.toml"]),
-        ({"POLICY": str(large)}, ["4096 are possible", "PolicyParameter=/NAME"]),
+        ({"POLICY": str(large)}, ["4096 are possible", "tier Advanced"]),
+        (
+            {"POLICY": str(larger)},
+            ["4096 are possible", "in parts", "PolicyParameter="],
+        ),
+        (
+            good | {"PARAMETERS": "PolicyParameter=/mine"},
+            ["there are two policies", "POLICY, PolicyText or PolicyParameter"],
+        ),
+        ({"PARAMETERS": "PolicyParameter=/a PolicyText=x"}, ["there are two policies"]),
+        ({"PARAMETERS": "PolicyParameter=/secret"}, ["/secret of type String"]),
+        ({"PARAMETERS": "PolicyParameter=/secret:1"}, ["no SSM parameter /secret:1"]),
+        (good | {"BUCKET": "s3://absent"}, ["which S3 bucket", "BUCKET=NAME"]),
+        (good | {"PARAMETERS": "RetireInstances=Stop"}, ["RetireInstances"]),
+        (good | {"TEMPLATE": "/absent.yaml"}, ["No such file", "/absent.yaml"]),
         (
             good | {"BUCKET": "absent"},
             ["no bucket absent of yours", "aws s3 mb s3://absent"],
@@ -145,7 +163,7 @@ def test_mistakes_are_one_line_with_the_remedy(
         (good | {"BUCKET": "elsewhere"}, ["elsewhere is in us-west-2", "aws s3 mb"]),
         (
             {"PARAMETERS": "PolicyParameter=/absent"},
-            ["no SSM parameter /absent", "POLICY=FILE"],
+            ["no SSM parameter /absent of type String", "make it"],
         ),
         (
             {"PARAMETERS": "PolicyParameter=/absent PolicyParts=2"},
@@ -176,12 +194,13 @@ def test_mistakes_are_one_line_with_the_remedy(
     [
         (lambda path: path.unlink(), ["No such file", "ARCHIVES=DIR"]),
         (lambda path: path.write_bytes(b"?"), ["not a zip file", "ARCHIVES=DIR"]),
-        (lambda path: packed(path, b"#!/bin/sh"), ["is for nothing known"]),
+        (lambda path: packed(path, b"#!/bin/sh"), ["is for another machine"]),
+        (lambda path: path.write_bytes(damaged(path)), ["ARCHIVES=DIR"]),
         (
             lambda path: packed(path, elf(183 if architecture() == "x86_64" else 62)),
             [f"not for {architecture()}", "use another archive"],
         ),
-        (lambda path: packed(path, elf(8)), ["is for nothing known"]),
+        (lambda path: packed(path, elf(8)), ["is for another machine"]),
     ],
 )
 def test_an_archive_that_cannot_run_is_not_deployed(
@@ -199,6 +218,13 @@ def test_an_archive_that_cannot_run_is_not_deployed(
 def packed(path: Path, binary: bytes) -> None:
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("bootstrap", binary)
+
+
+def damaged(path: Path) -> bytes:
+    """The archive with other bytes in the middle of its one file."""
+    body = bytearray(path.read_bytes())
+    body[60:400] = bytes(340)
+    return bytes(body)
 
 
 def elf(machine: int) -> bytes:
@@ -398,6 +424,25 @@ def test_another_bus_is_used(deployed: LocalAws, policy: Path) -> None:
     assert deployed.deploy("diff").stdout.splitlines()[-1] == "No changes."
 
 
+def test_another_bucket_gets_the_archives(deployed: LocalAws, policy: Path) -> None:
+    s3, place = deployed.client("s3"), {"LocationConstraint": REGION}
+    s3.create_bucket(Bucket="third", CreateBucketConfiguration=place)
+    key = parameters(deployed, STACK)["CodePrefix"]
+    assert deployed.deploy(BUCKET="third").returncode == 0
+    found = s3.list_objects_v2(Bucket="third", Prefix=key)["Contents"]
+    assert len(found) == len(FUNCTIONS)
+    assert deployed.deploy(BUCKET=BUCKET).returncode == 0
+
+
+def test_a_difference_uploads_no_archive(aws: LocalAws, policy: Path) -> None:
+    new = {"STACK": "new", "POLICY": str(policy)}
+    done = aws.deploy("diff", **new, PARAMETERS="RecycleBin=off RetireInstances=stop")
+    assert "  Add AWS::Lambda::Function TagImage" in done.stdout, done.stderr
+    found = aws.client("s3").list_objects_v2(Bucket=BUCKET, Prefix="new/")["Contents"]
+    assert [one["Key"] for one in found if one["Key"].endswith(".zip")] == []
+    assert "new" not in aws.stacks()
+
+
 def test_what_is_not_said_stays(deployed: LocalAws) -> None:
     before = functions(deployed), parameters(deployed, STACK)
     done = deployed.deploy()
@@ -416,6 +461,13 @@ def test_what_is_not_ours_is_not_touched(aws: LocalAws, policy: Path) -> None:
     cloudformation.create_stack(StackName="shop", TemplateBody=body)
     for command in ("deploy", "diff", "destroy"):
         refuses(aws.deploy(command, **shop), "the stack shop is not ours", "STACK=")
+    cloudformation.delete_stack(StackName="shop")
+    # Not by the name of one parameter either.
+    known = {"AlertPolicyParameter": {"Type": "String", "Default": "x"}}
+    body = json.dumps({"Resources": queue, "Parameters": known})
+    cloudformation.create_stack(StackName="shop", TemplateBody=body)
+    for command in ("deploy", "diff", "destroy"):
+        refuses(aws.deploy(command, **shop), "the stack shop is not ours", "STACK=")
     assert aws.client("sqs").get_queue_url(QueueName="orders")
     cloudformation.delete_stack(StackName="shop")
 
@@ -423,6 +475,8 @@ def test_what_is_not_ours_is_not_touched(aws: LocalAws, policy: Path) -> None:
 def test_destroying_leaves_nothing_and_touches_no_image(
     deployed: LocalAws, policy: Path
 ) -> None:
+    s3 = deployed.client("s3")
+    s3.put_object(Bucket=BUCKET, Key=f"{STACK}/{REGION}/notes", Body=b"mine")
     refuses(deployed.deploy("destroy", YES=""), "this deletes", "YES=1 confirms it")
     events = deployed.client("events")
     for rule in events.list_rules(EventBusName=STACK)["Rules"]:
@@ -444,8 +498,9 @@ def test_destroying_leaves_nothing_and_touches_no_image(
     assert left["logGroups"] == []
     roles = deployed.client("iam").list_roles()["Roles"]
     assert [one["RoleName"] for one in roles if STACK in one["RoleName"]] == []
+    # What somebody else has put there stays.
     objects = deployed.client("s3").list_objects_v2(Bucket=BUCKET, Prefix=f"{STACK}/")
-    assert objects.get("Contents", []) == []
+    assert [one["Key"] for one in objects["Contents"]] == [f"{STACK}/{REGION}/notes"]
     named = deployed.client("ssm").describe_parameters()["Parameters"]
     assert [one["Name"] for one in named if STACK in one["Name"]] == []
     for client, listing, key in (
@@ -462,7 +517,10 @@ def test_destroying_leaves_nothing_and_touches_no_image(
     assert deployed.account.fleet() == before
     assert deployed.account.mutating_calls() == []
     done = deployed.deploy("destroy")
-    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "Nothing was there.")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        0,
+        f"The stack {STACK} does not exist.",
+    )
 
 
 def test_the_roles_know_the_prefix_of_the_policy(aws: LocalAws, tmp_path: Path) -> None:
@@ -494,11 +552,11 @@ def test_a_first_attempt_that_failed_is_cleared_away(
     aws.client("events").create_event_bus(Name="other")
     refuses(aws.deploy(**other), "Bus: ", "already exists")
     assert aws.stacks()["other"] == "ROLLBACK_COMPLETE"
-    refuses(aws.deploy("diff", **other), "the first attempt failed; `make deploy`")
+    refuses(aws.deploy("diff", **other), "the first deployment failed; `make deploy`")
     aws.client("events").delete_event_bus(Name="other")
     done = aws.deploy(**other)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Deleting what the first attempt, which failed, has left." in done.stdout
+    assert "Deleting the failed first deployment." in done.stdout
     assert aws.deploy("destroy", **other).returncode == 0
     assert "other" not in aws.stacks()
 
@@ -516,7 +574,7 @@ def test_make_runs_it_with_ready_archives(aws: LocalAws, policy: Path) -> None:
     given = {"POLICY": str(policy), "STACK": "made", "ARCHIVES": str(archives())}
     done = aws.make("deploy", **given, PARAMETERS="RecycleBin=off RetireInstances=stop")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Deployed made." in done.stdout
+    assert "Successfully created/updated stack - made" in done.stdout
     assert "cargo" not in done.stdout + done.stderr
     done = aws.make("diff", **given)
     assert done.stdout.splitlines()[-1] == "No changes.", done.stdout + done.stderr
