@@ -13,7 +13,15 @@ import pytest
 
 from binaries import binary
 from console import console_commands
-from harness import FUNCTIONS, REGION, ROOT, VENV, clean_environment
+from harness import (
+    FUNCTIONS,
+    NOWHERE,
+    REGION,
+    ROOT,
+    VENV,
+    clean_environment,
+    image_steward,
+)
 from local_aws import LocalAws
 
 PAGE = ROOT / "docs/deployment.md"
@@ -41,11 +49,16 @@ def release(fresh: LocalAws, tmp_path: Path) -> Path:
         (tmp_path / f"{function}-arm64.zip").write_bytes(code.getvalue())
         (tmp_path / f"{function}-x86_64.zip").write_bytes(b"not uploaded")
     shutil.copy(fresh.template, tmp_path / "image-steward.yaml")
-    policy = (ROOT / "examples/policy.toml").read_text()
+    shutil.copy(ROOT / "examples/policy.toml", tmp_path / "small.toml")
+    draft = tmp_path / "draft.toml"
+    saved = str(ROOT / "tests/docs/fixture.json")
+    done = image_steward(NOWHERE, "init", "--inventory", saved, "--out", str(draft))
+    assert done.returncode in (0, 3), done.stderr
+    # As the page advises for a draft that is too long for one parameter.
+    lines = draft.read_text().splitlines(keepends=True)
+    policy = "".join(line for line in lines if not line.startswith("#"))
+    assert 4096 < len(policy.encode()) <= 8192 < len("".join(lines).encode())
     (tmp_path / "policy.toml").write_text(policy)
-    lines = policy.splitlines(keepends=True)
-    (tmp_path / "policy-1.toml").write_text("".join(lines[:20]))
-    (tmp_path / "policy-2.toml").write_text("".join(lines[20:]))
     return tmp_path
 
 
@@ -54,6 +67,14 @@ def variables(aws: LocalAws) -> dict[str, str]:
     function = f"{NAME}-prune-images"
     found = aws.client("lambda").get_function_configuration(FunctionName=function)
     return found["Environment"]["Variables"]
+
+
+def stored(aws: LocalAws, *names: str) -> str:
+    """The text of a policy in these parameters."""
+    client = aws.client("ssm")
+    found = [client.get_parameter(Name=name)["Parameter"] for name in names]
+    assert all(len(one["Value"].encode()) <= 8192 for one in found)
+    return "".join(one["Value"] for one in found)
 
 
 def parameters(aws: LocalAws) -> dict[str, str]:
@@ -76,7 +97,10 @@ def test_the_page_from_the_first_command_to_the_last(
     }
     seen = []
     for command in console_commands(PAGE, *SECTIONS):
-        assert command.startswith("aws "), command
+        assert command.startswith(("aws ", "split ")), command
+        if "put-parameter" in command:
+            # Without it, Parameter Store takes 4 KB.
+            assert "--tier Intelligent-Tiering" in command
         if command.startswith("aws cloudformation deploy"):
             assert command.count(OVERRIDES) == 1, command
             command = command.replace(OVERRIDES, ADAPTED)
@@ -99,9 +123,9 @@ def test_the_page_from_the_first_command_to_the_last(
             assert seen[-1][1] in ("CREATE_COMPLETE", "UPDATE_COMPLETE"), why
             seen[-1] = (command, variables(fresh))
         if 'PolicyText="' in command:
-            ssm = fresh.client("ssm")
-            held = ssm.get_parameter(Name=f"/{NAME}/policy/plan")["Parameter"]["Value"]
-            assert held == (release / "policy.toml").read_text().rstrip("\n")
+            text = (release / "small.toml").read_text().rstrip("\n")
+            assert stored(fresh, f"/{NAME}/policy/apply") == text
+        if "CodePrefix=" in command:
             # The emulator accepts code that is not there.
             given = parameters(fresh)
             there = fresh.client("s3").list_objects_v2(Bucket=given["CodeBucket"])
@@ -110,13 +134,20 @@ def test_the_page_from_the_first_command_to_the_last(
                 f"{given['CodePrefix']}{function}-arm64.zip" for function in FUNCTIONS
             }
     deployed = [one for _, one in seen if isinstance(one, dict)]
-    assert [one["STEWARD_MODE"] for one in deployed] == ["plan", *["apply"] * 3]
+    assert [one["STEWARD_MODE"] for one in deployed] == ["plan", *["apply"] * 4]
     assert [one["STEWARD_POLICY"] for one in deployed] == [
-        f"ssm:/{NAME}/policy/plan",
+        "ssm:/image-policies/first",
+        "ssm:/image-policies/first",
         f"ssm:/{NAME}/policy/apply",
         "ssm:/image-policies/2026-12",
         "ssm:/image-policies/2027-01#2",
     ]
     assert deployed[-1]["STEWARD_POLICY_DIGEST"].startswith("sha256:")
+    # Those of the user are there after the stack is gone.
+    policy = (release / "policy.toml").read_text()
+    assert stored(fresh, "/image-policies/first") == policy
+    assert (
+        stored(fresh, *(f"/image-policies/2027-01/{part}" for part in (1, 2))) == policy
+    )
     assert NAME not in fresh.stacks()
     assert REGION in seen[0][0]

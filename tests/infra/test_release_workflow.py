@@ -91,6 +91,42 @@ def test_actions_are_pinned_and_nothing_is_cached() -> None:
     assert not [one for one in lines if "cache" in one.lower() and one[0] != "#"]
 
 
+@pytest.mark.parametrize(
+    ("tag", "kind"), [("v0.2.0", []), ("v0.3.0-rc.1", ["--prerelease"])]
+)
+def test_a_tag_with_a_hyphen_is_a_prerelease(
+    tag: str, kind: list[str], tmp_path: Path
+) -> None:
+    for program, said in (("python3", "notes"), ("gh", '"$@"')):
+        stub = tmp_path / program
+        stub.write_text(f"#!/bin/bash\nprintf '%s\\n' {said}\n")
+        stub.chmod(0o755)
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist/SHA256SUMS").touch()
+    [step] = [
+        one
+        for one in jobs()["publish"]["steps"]
+        if one.get("name") == "Create the release"
+    ]
+    done = subprocess.run(
+        ["bash", "-e", "-c", step["run"]],
+        cwd=tmp_path,
+        env={
+            "PATH": f"{tmp_path}:/usr/bin:/bin",
+            "GITHUB_REF_NAME": tag,
+            "RUNNER_TEMP": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    words = done.stdout.split("\n")
+    notes = str(tmp_path / "notes.md")
+    title = f"image-steward {tag[1:]}"
+    begin = ["release", "create", tag, "--verify-tag", "--title", title]
+    assert words == [*begin, "--notes-file", notes, *kind, "dist/SHA256SUMS", ""]
+
+
 def test_each_archive_has_its_bill_of_materials() -> None:
     """The other platforms' are written where cargo-cyclonedx is."""
     text = WORKFLOW.read_text()
