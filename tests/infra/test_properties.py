@@ -204,6 +204,21 @@ def test_functions_are_found_where_the_parameters_say() -> None:
         assert found["Environment"]["Variables"]["STEWARD_EVENT_BUS"] == BUS
 
 
+def test_roles_are_assumed_by_their_services_only() -> None:
+    """Under which condition by Scheduler, another test knows."""
+    for logical, one in of_type("AWS::IAM::Role").items():
+        service = "scheduler" if logical == "SchedulerRole" else "lambda"
+        [trust] = one["AssumeRolePolicyDocument"]["Statement"]
+        assert ("Condition" in trust) == (service == "scheduler"), logical
+        trust.pop("Condition", None)
+        assert trust == {
+            "Effect": "Allow",
+            "Principal": {"Service": f"{service}.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }, logical
+        assert "ManagedPolicyArns" not in one, logical
+
+
 def test_failures_are_tried_again_so_often() -> None:
     """A sweep of images is not: the next one goes on there."""
     retries = {
