@@ -62,6 +62,16 @@ def newest_libc(elf: ELFFile) -> tuple[int, ...]:
     return max(found)
 
 
+def places() -> list[str]:
+    """The directories of this machine that Cargo reads from and writes to."""
+    home = Path.home()
+    cargo = os.environ.get("CARGO_HOME") or home / ".cargo"
+    target = os.environ.get("CARGO_TARGET_DIR") or "target"
+    found = {str(Path(ROOT, one)) for one in ("", home, cargo, target)}
+    # What begins every path: the home of one who has none, in a container say.
+    return sorted(found - {"/"})
+
+
 def check_program(content: bytes, arch: str, libc: tuple[int, ...]) -> Problems:
     """A program must run on its architecture, with this C library or a newer one."""
     try:
@@ -79,8 +89,8 @@ def check_program(content: bytes, arch: str, libc: tuple[int, ...]) -> Problems:
         for one in sorted(set(libraries(elf)) - LIBRARIES):
             if not one.startswith("ld-linux"):
                 yield f"needs the library {one}, which not every system has"
-    for place in (str(ROOT), str(Path.home() / ".cargo"), os.environ.get("CARGO_HOME")):
-        if place and f"{place}/".encode() in content:
+    for place in places():
+        if f"{place}/".encode() in content:
             yield f"holds a path of this machine, {place}: see REMAPPED in the Makefile"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -365,7 +366,7 @@ def swept(aws: LocalAws) -> dict[str, str]:
     return {"error": said["errorMessage"]} if "FunctionError" in done else {}
 
 
-def test_a_policy_that_is_not_valid_does_nothing_and_raises_the_alarm(
+def test_a_policy_that_is_not_valid_does_nothing_and_counts_for_the_alarm(
     deployed: LocalAws,
 ) -> None:
     """Whoever changes the parameter by hand, past every check."""
@@ -373,17 +374,42 @@ def test_a_policy_that_is_not_valid_does_nothing_and_raises_the_alarm(
         {"account": ACCOUNT, "region": REGION, "images": [{"image_id": "ami-00000007"}]}
     )
     before = deployed.account.fleet()
+    [alarm] = deployed.client("cloudwatch").describe_alarms(
+        AlarmNames=[f"{STACK}-prune-images-errors"]
+    )["MetricAlarms"]
+    assert "error" not in swept(deployed)
+    errors = counted(deployed, alarm)
+    deployed.account.forget_calls()
     ssm, name = deployed.client("ssm"), f"/{STACK}/policy/apply"
     ssm.put_parameter(Name=name, Value="version = 2", Type="String", Overwrite=True)
     assert "the policy is not valid" in swept(deployed)["error"]
     assert deployed.account.fleet() == before
     assert deployed.account.mutating_calls() == []
-    alarms = deployed.client("cloudwatch").describe_alarms(
-        AlarmNames=[f"{STACK}-prune-images-errors"]
-    )["MetricAlarms"]
-    assert [(one["MetricName"], one["Threshold"]) for one in alarms] == [("Errors", 0)]
+    # One in a period is enough.
+    assert counted(deployed, alarm) - errors == 1 > alarm["Threshold"]
+    assert alarm["ComparisonOperator"] == "GreaterThanThreshold"
+    assert alarm["EvaluationPeriods"] == 1
+    assert alarm["ActionsEnabled"]
+    assert alarm["AlarmActions"] == [outputs(deployed, STACK)["TopicArn"]]
     ssm.put_parameter(Name=name, Value=POLICY, Type="String", Overwrite=True)
     assert "error" not in swept(deployed)
+    assert counted(deployed, alarm) - errors == 1
+
+
+def counted(aws: LocalAws, alarm: dict[str, Any]) -> float:
+    """The sum of the metric that an alarm watches, of the last day."""
+    assert alarm["Statistic"] == "Sum"
+    now = datetime.now(UTC)
+    found = aws.client("cloudwatch").get_metric_statistics(
+        Namespace=alarm["Namespace"],
+        MetricName=alarm["MetricName"],
+        Dimensions=alarm["Dimensions"],
+        StartTime=now - timedelta(days=1),
+        EndTime=now + timedelta(minutes=1),
+        Period=alarm["Period"],
+        Statistics=["Sum"],
+    )
+    return sum(one["Sum"] for one in found["Datapoints"])
 
 
 def test_another_version_of_the_template_is_refused(
@@ -416,7 +442,9 @@ def test_another_version_of_the_template_is_refused(
     assert "error" not in swept(deployed)
 
 
-def test_another_bus_is_used(deployed: LocalAws, policy: Path) -> None:
+def test_the_difference_of_another_bus_is_shown(
+    deployed: LocalAws, policy: Path
+) -> None:
     done = deployed.deploy("diff", POLICY=str(policy), PARAMETERS="EventBus=default")
     assert done.returncode == 0, done.stderr
     line = "  Modify AWS::Events::Rule NoticeOfSteps EventBusName, Name"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from harness import DONE, FAILED, NOWHERE, USAGE, Account, image_steward, write
+from sweeps import Sweeps
 from test_desk import offline
 from worlds import (
     DEPRECATION,
@@ -17,12 +18,12 @@ from worlds import (
     ago,
     ami,
     disabled,
-    due,
     image,
     policy,
     saved,
     small_fleet,
     snap,
+    tagged_snapshot,
     web_fleet,
 )
 
@@ -216,12 +217,13 @@ class TestStateTags:
         assert account.fleet() == before
 
     def test_of_a_later_format_keep_a_snapshot(
-        self, account: Account, rules: str
+        self, account: Account, command: Sweeps
     ) -> None:
-        tags = {"image-steward:image": ami(9), "image-steward:delete-after": due(30)}
-        held = {"snapshot_id": snap(8), "tags": tags | QUARANTINED}
-        account.load(small_fleet(snapshots=[held]))
-        before = account.fleet()
-        done = image_steward(account, "apply", "--policy", rules, "--yes")
-        assert done.returncode == DONE, done.stderr
-        assert account.fleet() == before
+        """Another one that is due goes in the same sweep."""
+        marked = [tagged_snapshot(8, 78, **QUARANTINED), tagged_snapshot(9, 79)]
+        account.load(small_fleet(snapshots=marked))
+        before = account.fleet()["snapshots"]
+        command.reap(policy(PLAIN, '[orphans]\ndelete_after = "30d"\n'))
+        left = [one for one in before if one["snapshot_id"] != snap(9)]
+        assert len(left) == len(before) - 1
+        assert account.fleet()["snapshots"] == left

@@ -306,11 +306,43 @@ def test_a_program_for_an_old_system(arch: str, tmp_path: Path) -> None:
     assert not list(check.check_program(program, arch, NEW))
 
 
-def test_paths_and_libraries_of_this_machine(tmp_path: Path) -> None:
-    source = f'const char *p = "{ROOT}/x";int main(void) {{return p[0];}}'
-    program = compiled(tmp_path, "x86_64-linux-gnu.2.17", source)
-    [problem] = check.check_program(program, "x86-64", OLD)
-    assert problem.startswith(f"holds a path of this machine, {ROOT}")
+def test_paths_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the repository, of Cargo's directories, and of the home; what replaces them may stay."""
+    settings = {
+        "CARGO_HOME": "/some/cargo",
+        "CARGO_TARGET_DIR": "/some/target",
+        "HOME": "/some/home",
+    }
+    words = (f'"{one}/x"' for one in (ROOT, *settings.values(), "/cargo", "/target"))
+    source = f"const char *p[] = {{{','.join(words)}}};"
+    main = "int main(int c, char **v) {return p[c][0];}"
+    program = compiled(tmp_path, "x86_64-linux-gnu.2.17", source + main)
+
+    def found(**given: str) -> set[str]:
+        for name in settings:
+            monkeypatch.setenv(name, given.get(name, "/nowhere"))
+        problems = list(check.check_program(program, "x86-64", OLD))
+        told = re.compile("holds a path of this machine, (.*): see REMAPPED")
+        return {told.match(one)[1] for one in problems}
+
+    assert found() == {str(ROOT)}
+    for name, place in settings.items():
+        assert found(**{name: place}) == {str(ROOT), place}
+        assert found(**{name: place[:-1]}) == {str(ROOT)}
+    assert found(**settings) == {str(ROOT), *settings.values()}
+
+
+def test_places_where_they_are_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home of `/` begins every path, and says nothing."""
+    for name in ("CARGO_HOME", "CARGO_TARGET_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/")
+    assert {*check.places()} == {str(ROOT), f"{ROOT}/target", "/.cargo"}
+    monkeypatch.setenv("HOME", "/me")
+    assert {*check.places()} == {str(ROOT), f"{ROOT}/target", "/me", "/me/.cargo"}
+
+
+def test_libraries_of_this_machine(tmp_path: Path) -> None:
     [problem] = check.check_program(b"#!/bin/sh\n", "x86-64", OLD)
     assert problem.startswith("is not an ELF program")
     library = tmp_path / "libown.so"
