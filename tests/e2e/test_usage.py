@@ -90,6 +90,12 @@ HOLDERS: dict[str, tuple[dict[str, Any], str, str]] = {
         "ssm_parameter",
         f"arn:aws:ssm:{REGION}:{ACCOUNT}:parameter/golden/web",
     ),
+    "launch template by parameter": (
+        template("resolve:ssm:/golden/web")
+        | {"ssm_parameters": [{"name": "/golden/web", "value": HELD}]},
+        "launch_template",
+        f"{EC2}:launch-template/{TEMPLATE}",
+    ),
     "image recipe": (
         {"image_recipes": [{"name": "web", "image_id": HELD}]},
         "image_recipe",
