@@ -71,7 +71,9 @@ class Stack:
         is_ours = found["now"].keys() >= {"NamePrefix", "CodePrefix", "PolicyParameter"}
         if not is_ours and found["StackStatus"] != "REVIEW_IN_PROGRESS":
             raise Stop(f"the stack {self.name} is not ours; write another STACK=")
-        newest = re.findall(r'TemplateVersion: \{ Value: "(\d+)" \}', self.template)
+        newest = re.findall(
+            r'TemplateVersion: \{ Value: "(\d+)" \}', self.template
+        ) or ["0"]
         outputs = {x["OutputKey"]: x["OutputValue"] for x in found.get("Outputs", [])}
         if int(version := outputs.get("TemplateVersion", "0")) > int(newest[0]):
             newer = (

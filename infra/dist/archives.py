@@ -124,9 +124,8 @@ def function_archives(binaries: Path, arch: str, out: Path) -> list[Path]:
 
 def copy_templates(source: Path, out: Path) -> None:
     """The templates as they are."""
-    for pattern in TEMPLATES:
-        for path in sorted(source.glob(pattern)):
-            (out / path.name).write_bytes(path.read_bytes())
+    for name in TEMPLATES:
+        (out / name).write_bytes((source / name).read_bytes())
 
 
 def write_sums(out: Path) -> None:
