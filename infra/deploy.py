@@ -71,14 +71,11 @@ class Stack:
         is_ours = found["now"].keys() >= {"NamePrefix", "CodePrefix", "PolicyParameter"}
         if not is_ours and found["StackStatus"] != "REVIEW_IN_PROGRESS":
             raise Stop(f"the stack {self.name} is not ours; write another STACK=")
-        newest = re.findall(
-            r'TemplateVersion: \{ Value: "(\d+)" \}', self.template
-        ) or ["0"]
+        found_in = r'TemplateVersion: \{ Value: "(\d+)" \}'
+        newest = re.findall(found_in, self.template) or ["0"]
         outputs = {x["OutputKey"]: x["OutputValue"] for x in found.get("Outputs", [])}
         if int(version := outputs.get("TemplateVersion", "0")) > int(newest[0]):
-            newer = (
-                f"{self.name} has version {version} of the template, newer than here"
-            )
+            newer = f"it has version {version} of the template, newer than here"
             raise Stop(f"{newer} ({newest[0]}): use a newer release")
         return found
 
