@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from binaries import binary
-from console import console_commands
+from console import console_commands, shell
 from harness import (
     FUNCTIONS,
     NOWHERE,
@@ -107,15 +106,7 @@ def test_the_page_from_the_first_command_to_the_last(
         if "delete-stack" in command:
             # As the last deployment left it.
             assert variables(fresh)["STEWARD_POLICY"] == "ssm:/image-policies/2027-01#2"
-        done = subprocess.run(
-            ["bash", "-euc", command],
-            cwd=release,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        done = shell(command, release, environment, 300)
         why = f"{command}\n{done.stdout}{done.stderr}\n{fresh.log()[-2000:]}"
         assert done.returncode == 0, why
         seen.append((command, fresh.stacks().get(NAME)))

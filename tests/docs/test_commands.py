@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from book import Block, blocks
+from console import command_lines, shell
 from harness import REGION, ROOT, Account, binary, steward_environment
 from worlds import image, small_fleet
 
@@ -45,16 +45,6 @@ EXIT = re.compile(r"# exit code (\d)$")
 # The policy that a command writes; it has to be one that can be planned with.
 WRITTEN = re.compile(r"image-steward init .*--out (\S+\.toml)")
 BLOCKS = blocks("console")
-
-
-def commands(block: Block) -> list[str]:
-    """The commands of a block, each in one line."""
-    joined = block.text.replace("\\\n", " ")
-    lines = [line.strip() for line in joined.splitlines()]
-    assert all(line.startswith("$ ") for line in lines), (
-        f"{block}: a console block holds commands only"
-    )
-    return [line.removeprefix("$ ") for line in lines]
 
 
 def is_run(command: str) -> bool:
@@ -97,19 +87,8 @@ def run(command: str, account: Account, place: Path) -> None:
     expected = EXIT.search(command)
     environment = steward_environment(account.url, {"AWS_REGION": REGION})
     environment["PATH"] = f"{binary('image-steward').parent}{os.pathsep}/usr/bin:/bin"
-    done = subprocess.run(
-        [
-            "bash",
-            "-euc",
-            command.replace("target/release/image-steward", "image-steward"),
-        ],
-        env=environment,
-        cwd=place,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    command = command.replace("target/release/image-steward", "image-steward")
+    done = shell(command, place, environment)
     wanted = int(expected[1]) if expected else 0
     assert done.returncode == wanted, f"{command}\n{done.stdout}{done.stderr}"
 
@@ -120,7 +99,7 @@ def test_commands(block: Block, account: Account, place: Path) -> None:
     if "image-steward init" in block.text:
         # It writes over no policy that is there.
         (place / "policy.toml").unlink()
-    for command in commands(block):
+    for command in command_lines(block.text):
         if is_run(command):
             run(command, account, place)
             if written := WRITTEN.search(command):
@@ -137,7 +116,7 @@ def test_commands(block: Block, account: Account, place: Path) -> None:
 
 
 def test_nothing_is_left_out_that_is_not_there() -> None:
-    shown = [command for block in BLOCKS for command in commands(block)]
+    shown = [command for block in BLOCKS for command in command_lines(block.text)]
     for start in NOT_RUN:
         assert any(one.startswith(start) for one in shown), start
     assert sum(map(is_run, shown)) >= 20

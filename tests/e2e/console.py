@@ -1,8 +1,10 @@
-"""The sections of a page, and the commands that they show."""
+"""The sections of a page, the commands that they show, and a shell that runs these."""
 
 from __future__ import annotations
 
 import re
+import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 HEADING = re.compile(r"^(#{1,6}) (.*)$", re.MULTILINE)
@@ -21,5 +23,27 @@ def section(page: Path, heading: str) -> str:
 def console_commands(page: Path, *headings: str) -> list[str]:
     """The commands of all console blocks there, each in one line."""
     text = "".join(section(page, one) for one in headings)
-    lines = "".join(BLOCK.findall(text)).replace("\\\n", " ").splitlines()
-    return [line.strip().removeprefix("$ ") for line in lines]
+    return command_lines("".join(BLOCK.findall(text)))
+
+
+def command_lines(text: str) -> list[str]:
+    """The commands of a console block, each in one line: it holds nothing else."""
+    joined = text.replace("\\\n", " ").splitlines()
+    lines = [line.strip() for line in joined]
+    assert all(line.startswith("$ ") for line in lines), lines
+    return [line.removeprefix("$ ") for line in lines]
+
+
+def shell(
+    command: str, place: Path, environment: Mapping[str, str], seconds: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """Run a command as it is written, in this directory."""
+    return subprocess.run(
+        ["bash", "-euc", command],
+        cwd=place,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )

@@ -17,7 +17,7 @@ import hcl2
 import pytest
 from moto.server import ThreadedMotoServer
 
-from console import console_commands, section
+from console import console_commands, section, shell
 from harness import NOWHERE, ROOT, VENV, clean_environment, image_steward
 from test_templates import TEMPLATES, parameters, resources
 
@@ -243,15 +243,7 @@ def test_the_commands_of_the_stack_set(moto: str, tmp_path: Path) -> None:
     for command in shown:
         # The only thing that has no name before it exists.
         command = command.replace(OU, unit_id)
-        done = subprocess.run(
-            ["bash", "-euc", command],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        done = shell(command, tmp_path, environment)
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
     stack_set = client("cloudformation").describe_stack_set(
         StackSetName="image-steward", CallAs="SELF"
