@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -102,6 +103,8 @@ def test_the_page_from_the_first_command_to_the_last(
             assert "--tier Intelligent-Tiering" in command
         if command.startswith("aws cloudformation deploy"):
             assert command.count(OVERRIDES) == 1, command
+            # The AWS CLI names change sets by the second, and the emulator is fast.
+            time.sleep(1)
             command = command.replace(OVERRIDES, ADAPTED)
         if "delete-stack" in command:
             # As the last deployment left it.
