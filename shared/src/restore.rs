@@ -20,10 +20,11 @@ use crate::model::{
     Image, ImageId, ImageState, KeepTag, LaunchPermission, RecycledImage, RecycledSnapshot,
     ResourceId, SnapshotId, TagNames, Tags,
 };
+use crate::plan::not_enabled;
 use crate::plan::reason::NotEnabled;
 use crate::plan::snapshots::made_for;
+use crate::plan::state_tags::unreadable_values;
 use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
-use crate::plan::{not_enabled, unreadable_values};
 
 /// What became of one image that was to be brought back.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -246,8 +246,10 @@ impl Function {
             }
         };
         let (policy, found) = Policy::parse_with_digest(&text, &origin)?;
-        if let Some(expected) = self.settings.policy_digest.clone().filter(|one| *one != found) {
-            return Err(FunctionError::Digest { found, expected });
+        if let Some(expected) = &self.settings.policy_digest
+            && *expected != found
+        {
+            return Err(FunctionError::Digest { found, expected: expected.clone() });
         }
         match &self.settings.tag_prefix {
             Some(role) if role != policy.tag_names.prefix() => Err(FunctionError::TagPrefix {

@@ -41,7 +41,6 @@ pub(crate) use protect::not_enabled;
 use reason::Reason;
 pub use refusal::Refusal;
 use serde::{Deserialize, Serialize};
-pub(crate) use state_tags::unreadable_values;
 use steps::TaggedSnapshots;
 pub(crate) use steps::{FAILED_AFTER, Times};
 pub use summary::Summary;
