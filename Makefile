@@ -208,8 +208,9 @@ crash: | prerequisites ## Stop a run after every single call, for 2,000 random f
 	STEWARD_CASES=$${STEWARD_CASES:-2000} cargo test -p steward-tests --no-default-features $(LOCKED) \
 	  --profile fast --test properties crash -- --nocapture
 
-soak: ## The same for 20,000 new random cases
+soak: ## The same for 20,000 new random cases, and every change to every recorded response
 	STEWARD_CASES=20000 $(MAKE) crash
+	cargo test $(WORKSPACE) --test mutations -- --ignored
 
 attacker: | prerequisites ## Forge tags, templates and events, and copy with all tags, in 3,000 random accounts; STEWARD_SEED for others
 	STEWARD_CASES=$${STEWARD_CASES:-3000} STEWARD_SEED=$${STEWARD_SEED:-30000} cargo test -p steward-tests --no-default-features $(LOCKED) \

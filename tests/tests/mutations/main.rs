@@ -158,7 +158,7 @@ fn a_response_that_was_changed_hides_nothing() {
 }
 
 #[test]
-#[ignore = "takes two minutes"]
+#[ignore = "takes two minutes: make soak"]
 fn no_change_of_a_response_hides_anything() {
     assert_that_nothing_is_hidden(1);
 }
