@@ -78,11 +78,11 @@ pub fn print_plan(
     context: &Context,
 ) -> Result<(), CommandError> {
     let PrintedPlan { plan, snapshots, policy, inventory, comparison, saved, gate } = printed;
-    let PlanOutputArgs { format, all, why, group, sort, by } = output;
+    let PlanOutputArgs { format, all, reason, family, sort, by } = output;
     let style = context.style;
-    let rows = match group.is_empty() {
-        true => rows(*all, why),
-        false => Rows::Families(families(plan, group)?),
+    let rows = match family.is_empty() {
+        true => rows(*all, reason),
+        false => Rows::Families(families(plan, family)?),
     };
     let sort = sort.map(|sort| match sort {
         // All are in one Region, and cost the same for their size.
@@ -215,13 +215,15 @@ fn shown_snapshots<'a>(snapshots: &'a SnapshotPlan, rows: &Rows) -> &'a [Snapsho
     }
 }
 
-fn rows(all: bool, why: &[String]) -> Rows {
-    match (all, why.is_empty()) {
+fn rows(all: bool, reasons: &[String]) -> Rows {
+    match (all, reasons.is_empty()) {
         (true, _) => Rows::All,
         (false, true) => Rows::Changes,
         (false, false) => {
             let kinds = Reason::KINDS.iter().copied();
-            Rows::WithReasons(kinds.filter(|kind| why.iter().any(|one| one == kind)).collect())
+            Rows::WithReasons(
+                kinds.filter(|kind| reasons.iter().any(|reason| reason == kind)).collect(),
+            )
         }
     }
 }

@@ -140,7 +140,7 @@ class TestPlan:
         self, account: Account, rules: str
     ) -> None:
         account.load(web_fleet())
-        plan = ("plan", "--policy", rules, "--why", "in_use,at_least")
+        plan = ("plan", "--policy", rules, "--reason", "in_use,at_least")
         shown = image_steward(account, *plan).stdout
         assert ami(1) in shown
         assert ami(8) in shown
@@ -153,7 +153,7 @@ class TestPlan:
     def test_an_unknown_reason_is_answered_with_the_known_ones(
         self, account: Account, rules: str
     ) -> None:
-        done = image_steward(account, "plan", "--policy", rules, "--why", "in-use")
+        done = image_steward(account, "plan", "--policy", rules, "--reason", "in-use")
         assert done.returncode == USAGE
         assert "in_use" in done.stderr
 
@@ -814,7 +814,7 @@ class TestConventions:
         $complete image-steward "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"
         echo "${COMPREPLY[@]}"
         """
-        for words, expected in (("expl", "explain"), ("plan --wh", "--why")):
+        for words, expected in (("expl", "explain"), ("plan --rea", "--reason")):
             done = subprocess.run(
                 ["bash", "-c", script + ask % words],
                 capture_output=True,

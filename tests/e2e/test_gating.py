@@ -62,7 +62,7 @@ class TestShow:
         assert re.search(r"valid for apply until \d{4}-\d\d-\d\d \d\d:\d\dZ\.$", head)
 
     def test_why_and_formats_are_those_of_plan(self, saved: str) -> None:
-        why = ("show", saved, "--why", "in_use")
+        why = ("show", saved, "--reason", "in_use")
         text = image_steward(NOWHERE, *why).stdout
         assert ami(8) in text
         assert ami(5) not in text
@@ -168,7 +168,7 @@ class TestMaxRemovals:
 
     def test_a_filter_is_no_way_around_it(self, account: Account, rules: str) -> None:
         account.load(web_fleet())
-        plan = ("plan", "--policy", rules, "--why", "in_use", "--max-removals", "4")
+        plan = ("plan", "--policy", rules, "--reason", "in_use", "--max-removals", "4")
         assert image_steward(account, *plan).returncode == GATE
         assert image_steward(account, *plan, "--format", "jsonl").returncode == GATE
 

@@ -76,7 +76,7 @@ def test_a_plan_of_312_images_fits_on_a_screen(rules: str, saved: str) -> None:
     assert len(rows) + int(left) == plan["summary"]["expired_total"]
     every = shown(rules, saved, "--all")
     assert sum(" ami-" in line for line in every) == 312
-    one = shown(rules, saved, "--group", "golden · db · arm64")
+    one = shown(rules, saved, "--family", "golden · db · arm64")
     assert sum(" ami-" in line for line in one) == 14
 
 
@@ -140,7 +140,7 @@ def test_policies_of_other_tools(saved: str, tmp_path: Path) -> None:
         text = out.read_text()
         assert f"last = {last}" in text
         assert "group_by" in text
-        decisions = planned(str(out), saved, "--why", "expired")["decisions"]
+        decisions = planned(str(out), saved, "--reason", "expired")["decisions"]
         golden = [one for one in decisions if one["name"].startswith("golden-")]
         # Both keep the newest of each family, amicleaner also by architecture.
         ranks = [one["reasons"][0]["rank"] for one in golden]
@@ -178,7 +178,7 @@ def test_sharing_is_shown(rules: str, saved: str) -> None:
     decisions = planned(rules, saved)["decisions"]
     shared = [one for one in decisions if one.get("shared_with") == len(SHARED_WITH)]
     assert {one["rule"] for one in shared} == {"eks"}
-    text = " ".join(shown(rules, saved, "--why", "shared", columns=200))
+    text = " ".join(shown(rules, saved, "--reason", "shared", columns=200))
     assert text.count("shared with 12 grantees") == 32
     one = shared[0]["image_id"]
     explain = ("explain", one, "--policy", rules, "--inventory", saved)

@@ -22,7 +22,7 @@ pub struct PlanArgs {
     pub output: PlanOutputArgs,
     /// List the images whose fate changes from this policy to the policy: kept, removed, or with
     /// another step or date.
-    #[arg(help_heading = "Output", long, value_name = "FILE", conflicts_with = "why")]
+    #[arg(help_heading = "Output", long, value_name = "FILE", conflicts_with = "reason")]
     pub against: Option<PathBuf>,
     /// Save the plan for `apply PLAN`, with mode 0600.
     #[arg(help_heading = "Output", long, value_name = "FILE")]
@@ -57,23 +57,24 @@ pub struct PlanOutputArgs {
     /// of the JSON.
     #[arg(
         long,
+        alias = "why",
         value_name = "REASONS",
         value_delimiter = ',',
         value_parser = PossibleValuesParser::new(Reason::KINDS),
         hide_possible_values = true,
         conflicts_with = "all"
     )]
-    pub why: Vec<String>,
+    pub reason: Vec<String>,
     /// List all images of these families: a name as the plan prints it, or a part of it. May be
     /// repeated.
-    #[arg(long, value_name = "FAMILY", conflicts_with_all = ["all", "why"])]
-    pub group: Vec<String>,
+    #[arg(long, alias = "group", value_name = "FAMILY", conflicts_with_all = ["all", "reason"])]
+    pub family: Vec<String>,
     /// List images in this order instead of by family: the largest, the most expensive or the oldest
     /// first.
-    #[arg(long, value_enum, value_name = "ORDER", conflicts_with_all = ["why", "group"])]
+    #[arg(long, value_enum, value_name = "ORDER", conflicts_with_all = ["reason", "family"])]
     pub sort: Option<SortArg>,
     /// Print a table of images and costs by `rule`, `family` or `tag:KEY`.
-    #[arg(long, value_name = "BY", value_parser = by, conflicts_with_all = ["all", "why", "group"])]
+    #[arg(long, value_name = "BY", value_parser = by, conflicts_with_all = ["all", "reason", "family"])]
     pub by: Option<ByArg>,
 }
 

@@ -145,7 +145,7 @@ pub fn plan_text(
             text.extend(families.lines.iter().map(|line| format!("{line}\n")));
             if families.left_out > 0 {
                 let left = format!(
-                    "Without a line here: {}. --all lists all images, --group FAMILY those of a family.",
+                    "Without a line here: {}. --all lists all images, --family FAMILY those of a family.",
                     counted(families.left_out, "expired image")
                 );
                 style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &left));

@@ -1,0 +1,128 @@
+"""Find terms that the project does not use: `python tests/words [FILE ...]`; see terms.toml.
+
+Without arguments, all pages and the comments and strings of all programs are read, tests excepted.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pygments.lexers import get_lexer_for_filename
+from pygments.token import Comment, String
+
+ROOT = Path(__file__).parents[2]
+# Text for readers. What is quoted or recorded in tests is not ours to word.
+PROSE = re.compile(r".*\.md")
+PROGRAM = re.compile(
+    r"(shared/src|adapters|cli|functions|infra|demo|examples|Makefile).*"
+)
+LEXED = {".rs", ".py", ".js", ".css", ".toml", ".yaml"}
+# Fenced blocks and code spans: names and output of the program, whose texts are read where they are.
+CODE = re.compile(
+    r"^ *```.*?^ *```|``.+?``|`[^`\n]+`|\]\([^)\s]*\)|<[^>\n]+>",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+@dataclass(frozen=True)
+class Term:
+    """A term that is not used."""
+
+    find: re.Pattern[str]
+    allowed: tuple[re.Pattern[str], ...]
+    write: str
+    wrong: str
+    right: str
+
+    def found(self, text: str) -> Iterator[re.Match[str]]:
+        """Each match outside the phrases that are allowed."""
+        spans = [match.span() for one in self.allowed for match in one.finditer(text)]
+        for match in self.find.finditer(text):
+            if not any(a <= match.start() and match.end() <= b for a, b in spans):
+                yield match
+
+
+def terms() -> list[Term]:
+    """The terms of terms.toml."""
+    listed = tomllib.loads((ROOT / "tests/words/terms.toml").read_text())["term"]
+
+    def pattern(text: str) -> re.Pattern[str]:
+        # Words may be on two lines, which a comment or a string begins with its own signs.
+        spaced = text.replace(" ", r"[\s/!#*\\]+")
+        return re.compile(rf"(?<![\w-])(?:{spaced})(?![\w-])", re.IGNORECASE)
+
+    return [
+        Term(
+            pattern(term["find"]),
+            tuple(pattern(one) for one in term.get("allowed", [])),
+            term["write"],
+            term["wrong"],
+            term["right"],
+        )
+        for term in listed
+    ]
+
+
+def blanked(match: re.Match[str]) -> str:
+    return re.sub(r"[^\n]", " ", match[0])
+
+
+def texts(path: str, text: str) -> Iterator[tuple[int, str]]:
+    """The parts of a file that somebody reads, with the number of the line each begins at."""
+    if path.endswith(".md"):
+        yield 1, CODE.sub(blanked, text)
+        return
+    if path.endswith(".rs"):
+        # Unit tests are at the end of a file.
+        text = text.split("\n#[cfg(test)]\nmod tests {", 1)[0]
+    kept: list[str] = []
+    for kind, value in get_lexer_for_filename(path).get_tokens(text):
+        read = kind in Comment or kind in String
+        kept.append(value if read else re.sub(r"[^\n]", "\0", value))
+    yield 1, CODE.sub(blanked, "".join(kept))
+
+
+def files() -> list[str]:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True
+    ).stdout.splitlines()
+    return [
+        path
+        for path in listed
+        if PROSE.fullmatch(path)
+        or (
+            PROGRAM.fullmatch(path)
+            and (Path(path).suffix in LEXED or path == "Makefile")
+            and not re.search(r"(^|/)(vendor/|tests?(/|\.rs$|_))", path)
+        )
+    ]
+
+
+def check(paths: Iterable[str]) -> list[str]:
+    """One line for each term that is found."""
+    known = terms()
+    found = []
+    for path in paths:
+        for first, text in texts(path, (ROOT / path).read_text()):
+            for term in known:
+                for match in term.found(text):
+                    line = first + text.count("\n", 0, match.start())
+                    said = " ".join(match[0].split())
+                    found.append((path, line, f"`{said}`: write {term.write}"))
+    return [f"{path}:{line}: {message}" for path, line, message in sorted(found)]
+
+
+if __name__ == "__main__":
+    found = check(sys.argv[1:] or files())
+    print(
+        "\n".join(found)
+        if found
+        else "No term of tests/words/terms.toml is in the texts."
+    )
+    sys.exit(bool(found))
