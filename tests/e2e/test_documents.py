@@ -107,6 +107,7 @@ def test_the_schema_refuses_what_the_program_refuses(
     assert image_steward(NOWHERE, "validate", "--policy", str(file)).returncode == 2
 
 
-def test_the_readme_shows_the_example_policy() -> None:
+def test_the_readme_shows_a_rule_of_the_example_policy() -> None:
     shown = tomllib.loads(readme_block("toml", "[[rule]]"))
-    assert shown == tomllib.loads((ROOT / "examples/policy.toml").read_text())
+    example = tomllib.loads((ROOT / "examples/policy.toml").read_text())
+    assert shown == {"rule": example["rule"][:1]}

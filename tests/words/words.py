@@ -1,4 +1,4 @@
-"""Find terms that the project does not use: `python tests/words [FILE ...]`; see terms.toml.
+"""Find terms that the project does not use: `python tests/words/words.py [FILE ...]`; see terms.toml.
 
 Without arguments, all pages and the comments and strings of all programs are read, tests excepted.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pygments.lexers import get_lexer_for_filename
-from pygments.token import Comment, String
+from pygments.token import Comment, Literal, String, Text
 
 ROOT = Path(__file__).parents[2]
 # Text for readers. What is quoted or recorded in tests is not ours to word.
@@ -22,7 +22,8 @@ PROSE = re.compile(r".*\.md")
 PROGRAM = re.compile(
     r"(shared/src|adapters|cli|functions|infra|demo|examples|Makefile).*"
 )
-LEXED = {".rs", ".py", ".js", ".css", ".toml", ".yaml"}
+LEXED = {".rs", ".py", ".js", ".css", ".html", ".toml", ".yaml"}
+READ = (Comment, String, Literal.Scalar)
 # Fenced blocks and code spans: names and output of the program, whose texts are read where they are.
 CODE = re.compile(
     r"^ *```.*?^ *```|``.+?``|`[^`\n]+`|\]\([^)\s]*\)|<[^>\n]+>",
@@ -81,11 +82,14 @@ def texts(path: str, text: str) -> Iterator[tuple[int, str]]:
     if path.endswith(".rs"):
         # Unit tests are at the end of a file.
         text = text.split("\n#[cfg(test)]\nmod tests {", 1)[0]
+    html = path.endswith(".html")
     kept: list[str] = []
     for kind, value in get_lexer_for_filename(path).get_tokens(text):
-        read = kind in Comment or kind in String
+        read = any(kind in one for one in READ) or (html and kind in Text)
         kept.append(value if read else re.sub(r"[^\n]", "\0", value))
-    yield 1, CODE.sub(blanked, "".join(kept))
+    joined = "".join(kept)
+    # In JavaScript, backquotes hold text.
+    yield 1, joined if path.endswith(".js") else CODE.sub(blanked, joined)
 
 
 def files() -> list[str]:
