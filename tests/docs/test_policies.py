@@ -18,8 +18,8 @@ WRONG = blocks("toml,wrong")
 WHOLE = [one for one in GOOD if is_whole(one.text)]
 STAYS = {"keep", "rescue"}
 CLAIM = re.compile(
-    r"In the fixture it matches (\d+) images?: (\d+) kept \((\d+) in use\), "
-    r"(\d+) expired\.(?: It marks (\d+) orphaned snapshots\.)?"
+    r"In the example account, this policy matches (\d+) images?: (\d+) kept \((\d+) in use\), "
+    r"(\d+) expired\.(?: It tags (\d+) orphaned snapshots\.)?"
 )
 
 
@@ -55,9 +55,11 @@ def counted(plan: dict[str, Any]) -> tuple[int, ...]:
 
 
 def claims(block: Block) -> list[tuple[int, ...]]:
-    found = [tuple(map(int, one.groups("0"))) for one in CLAIM.finditer(block.after)]
+    # A claim may be on two lines.
+    text = " ".join(block.after.split())
+    found = [tuple(map(int, one.groups("0"))) for one in CLAIM.finditer(text)]
     # Nothing may look like a claim and not be read as one.
-    assert len(found) == block.after.count("In the fixture it matches"), str(block)
+    assert len(found) == text.count("In the example account"), str(block)
     return found
 
 
