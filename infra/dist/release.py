@@ -31,12 +31,14 @@ def _section(root: Path) -> tuple[str, str]:
     """The date and the text of the version's section in the changelog."""
     number = version(root)
     text = (root / "CHANGELOG.md").read_text(encoding="utf-8")
-    heading = rf"^## {re.escape(number)} - (\d{{4}}-\d\d-\d\d)$"
-    found = re.search(heading + r"(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    heading = rf"^## \[{re.escape(number)}\] - (\d{{4}}-\d\d-\d\d)$"
+    # The last section ends where the links of the versions begin.
+    end = r"(?=^## |^\[[^]\n]+\]: |\Z)"
+    found = re.search(heading + rf"(.*?){end}", text, re.MULTILINE | re.DOTALL)
     if not found or not found[2].strip():
         raise SystemExit(
             f"CHANGELOG.md has no section for version {number} of Cargo.toml: "
-            f"write `## {number} - YYYY-MM-DD` and what has changed"
+            f"write `## [{number}] - YYYY-MM-DD` and what has changed"
         )
     return found[1], found[2].strip() + "\n"
 

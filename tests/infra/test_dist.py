@@ -22,7 +22,13 @@ from harness import ROOT, VENV, binary
 
 FILES = {"top/b": (0o755, b"program"), "top/a": (0o644, b"text")}
 DAY = datetime(2026, 11, 29, tzinfo=UTC)
-CHANGES = "# Changelog\n\n## Unreleased\n\n## 1.2.3 - 2026-11-29\n\n### Added\n\n- All.\n\n## 1.2.2 - 2026-01-01\n\n- Old.\n"
+OLDER = "## [1.2.2] - 2026-01-01\n\n- Old.\n\n"
+LINKS = "[1.2.3]: https://example.com/v1.2.3\n"
+CHANGES = (
+    "# Changelog\n\n## [Unreleased]\n\n## [1.2.3] - 2026-11-29\n\n### Added\n\n- All.\n\n"
+    + OLDER
+    + LINKS
+)
 
 
 def packed(write: Any, path: Path, files: Any = FILES) -> bytes:
@@ -135,15 +141,16 @@ def workspace(directory: Path, changes: str) -> Path:
 
 
 def test_the_notes_of_a_version(tmp_path: Path) -> None:
-    root = workspace(tmp_path, CHANGES)
-    assert release.notes(root) == "### Added\n\n- All.\n"
+    for changes in (CHANGES, CHANGES.replace(OLDER, "")):
+        root = workspace(tmp_path, changes)
+        assert release.notes(root) == "### Added\n\n- All.\n"
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        CHANGES.replace("## 1.2.3 - 2026-11-29", "## Unreleased"),
-        CHANGES.replace("1.2.3 - 2026-11-29", "1.2.3"),
+        CHANGES.replace("## [1.2.3] - 2026-11-29", "## [Unreleased]"),
+        CHANGES.replace("[1.2.3] - 2026-11-29", "[1.2.3]"),
         CHANGES.replace("1.2.3", "1x2.3"),
         CHANGES.replace("### Added\n\n- All.\n", ""),
     ],
