@@ -1,0 +1,2 @@
+/** Observable Plot, in vendor/plot.min.js. */
+declare const Plot: any;
