@@ -107,7 +107,7 @@ class Tools:
                     "`image-steward apply --yes` with `tests/bench/peers/policy.toml`, "
                     f"built in the profile `{self._profile}`"
                 ),
-                unchecked="Not checked: what [is not read](safety.md#what-it-does-not-see).",
+                unchecked="Not checked: what [is not read](safety.md#references-that-are-not-detected).",
             ),
             Tool(
                 key="custodian",

@@ -75,19 +75,19 @@ SAFETY = "safety.md"
 LISTS: dict[str, tuple[Callable[[], set[str]], Callable[[], set[str]]]] = {
     "reasons about images": (
         lambda: variants("plan/reason.rs", "Reason"),
-        lambda: first_column(part(SAFETY, "### Every reason")),
+        lambda: first_column(part(SAFETY, "### Reasons for images")),
     ),
     "refusals": (
         lambda: variants("plan/refusal.rs", "Refusal"),
-        lambda: first_column(part(SAFETY, "## What refuses")),
+        lambda: first_column(part(SAFETY, "## Refusals")),
     ),
     "sources": (
         lambda: variants("model/unread.rs", "Source"),
-        lambda: first_column(part(SAFETY, "## What is read")),
+        lambda: first_column(part(SAFETY, "## Sources")),
     ),
     "steps that fail": (
         lambda: variants("apply/outcome.rs", "StepKind"),
-        lambda: first_column(part("runbook.md", "## Some steps failed")),
+        lambda: first_column(part("runbook.md", "## Failed steps")),
     ),
     "results of steps": (
         lambda: variants("apply/outcome.rs", "StepResult"),
@@ -142,7 +142,7 @@ def test_every_event() -> None:
 
 
 def test_every_refusal_has_a_remedy() -> None:
-    text = part("runbook.md", "## It refused")
+    text = part("runbook.md", "## Refused runs")
     told = set(re.findall(r"^### `(\w+)`", text, re.MULTILINE))
     assert told == variants("plan/refusal.rs", "Refusal")
 
