@@ -258,12 +258,12 @@ def speed(bench: Bench) -> tuple[list[str], list[Row]]:
         "",
         f"| CPU of tag-image, median of {FIRST_CALLS} | over HTTP | over TLS |",
         "|---|---|---|",
-        f"| the first call | {call:.1f} ms | {secure_call:.1f} ms |",
-        f"| the first call and the start before it | {cold:.1f} ms | {secure_cold:.1f} ms |",
+        f"| first call | {call:.1f} ms | {secure_call:.1f} ms |",
+        f"| start and first call | {cold:.1f} ms | {secure_cold:.1f} ms |",
     ]
     ratios = [
         Row("CPU of the first call, TLS to HTTP", secure_call / call, TLS_RATIO, ""),
-        Row("the same with the start", secure_cold / cold, TLS_RATIO, ""),
+        Row("the same, including the start", secure_cold / cold, TLS_RATIO, ""),
     ]
     return lines, [Row("slowest start", slowest, INIT_MS, "ms"), *ratios]
 
@@ -281,7 +281,7 @@ def memory(bench: Bench) -> tuple[list[str], list[Row]]:
             largest = max(largest, done.peak)
             print(f"{name}, {size} images: {done.peak:.1f} MiB", flush=True)
         lines.append(f"| {name} | {' | '.join(peaks)} |")
-    what = f"largest peak, {FLEETS[-1]:,} images, times {MARGIN}"
+    what = f"largest peak memory, {FLEETS[-1]:,} images, doubled"
     return lines, [Row(what, largest * MARGIN, MEMORY_MIB, "MiB")]
 
 
@@ -299,7 +299,7 @@ def main() -> int:
     today = datetime.now(UTC).date().isoformat()
     targets = HEAD + [row.line() for row in rows]
     tables = ["\n".join(lines) for lines in (targets, *(lines for lines, _ in parts))]
-    text = f"Taken on {today}.\n\n" + "\n\n".join(tables)
+    text = f"Measured on {today}.\n\n" + "\n\n".join(tables)
     print(text)
     if options.write:
         replace_section(options.write, "cost of the functions", text)
