@@ -1,9 +1,9 @@
-"""What the functions cost: size, start, the first call's CPU, memory.
+"""Measure the size, start time, first-call CPU and memory of the functions.
 
     python tests/bench/functions.py --binaries DIR [--write docs/cost.md] [--strict]
 
-The release binaries run on this machine, against the local account. A target that is
-missed is printed as missed; with --strict it is also the exit code.
+The release binaries run on this computer, against the local AWS emulator. The tables show
+missed targets. With --strict, a missed target also makes the program fail.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ name = "web"
 match = { name = "web-*" }
 group_by = ["tag:Family"]
 keep = { last = 1, daily = 7, weekly = 4 }
-# Only marks, in large batches: the steps are paced, and hold no more memory.
+# Only tags images, in large batches: later steps are paced and need no more memory.
 retire = { deprecate_after = "7d", disable_after = "7d", deregister_after = "14d" }
 [safety]
 max_per_run = 10000
@@ -65,12 +65,12 @@ set = { ManagedBy = "image-steward", Owner = "web" }
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process did: durations in milliseconds, memory in MiB."""
+    """The measurements of one process: durations in milliseconds, memory in MiB."""
 
     start_cpu: float
     call_cpu: float
     peak: float
-    answer: Any
+    response: Any
 
 
 def fleet(size: int) -> dict[str, Any]:
@@ -99,28 +99,30 @@ def fleet(size: int) -> dict[str, Any]:
 def started(
     binary: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], RuntimeApi, float]]:
-    """The function's process, when it has asked for its first event, and after how many ms."""
+    """Start a function; yield its process and the ms until it asked for its first event."""
     with tempfile.TemporaryDirectory() as bundle, RuntimeApi() as api:
         Path(bundle, "policy.toml").write_text(POLICY)
-        told = {
+        variables = {
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "AWS_LAMBDA_FUNCTION_NAME": binary.parent.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
         }
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             begun = monotonic()
             process = subprocess.Popen(
                 [binary],
                 cwd=bundle,
-                env=dict(environment) | told,
-                stdout=said,
+                env=dict(environment) | variables,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
             try:
                 if not api.polled.wait(10):
-                    said.seek(0)
-                    raise SystemExit(f"{binary} did not start: {said.read().decode()}")
+                    output.seek(0)
+                    raise SystemExit(
+                        f"{binary} did not start: {output.read().decode()}"
+                    )
                 yield process, api, (api.polled_at - begun) * 1000
             finally:
                 process.kill()
@@ -128,29 +130,29 @@ def started(
 
 
 def cpu_ms(pid: int) -> float:
-    """The time that the threads of a process have run, from the scheduler's own count."""
+    """The CPU time of all threads of a process, as counted by the scheduler."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((one / "schedstat").read_text().split()[0]) for one in tasks) / 1e6
 
 
 def peak_mib(pid: int) -> float:
-    """The most memory that a process ever held, pages of its file among it."""
+    """The peak memory of a process, including pages of its binary."""
     status = Path(f"/proc/{pid}/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
 
 
 def one_event(binary: Path, environment: Mapping[str, str], event: Any) -> Measured:
-    """A new process, its first event, and what both cost."""
+    """Start a process, send one event, and measure both."""
     with started(binary, environment) as (process, api, _):
         before = cpu_ms(process.pid)
-        answer = api.invoke(event)
+        response = api.invoke(event)
         call = cpu_ms(process.pid) - before
-        return Measured(before, call, peak_mib(process.pid), answer)
+        return Measured(before, call, peak_mib(process.pid), response)
 
 
 def archive_mb(binary: Path) -> float:
-    """The size of the archive that is deployed, but for the policy, in millions of bytes."""
+    """The size of the deployed archive, in millions of bytes."""
     with tempfile.TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(binary, "bootstrap")
@@ -158,14 +160,14 @@ def archive_mb(binary: Path) -> float:
 
 
 class Bench:
-    """An account, doors to it, and the binaries."""
+    """The emulated account, relays to it for each scheme, and the binaries."""
 
     def __init__(self, binaries: Path, stack: ExitStack) -> None:
         self.account = stack.enter_context(Account())
         self._certificates = Certificates()
         port = urlsplit(self.account.url).port
         context = self._certificates.context
-        self._doors = {
+        self._relays = {
             "http": [stack.enter_context(Relay(port, None)) for _ in HOSTS],
             "https": [stack.enter_context(Relay(port, context)) for _ in HOSTS],
         }
@@ -175,27 +177,27 @@ class Bench:
                 raise SystemExit(f"{binary} does not exist: run `make functions`")
 
     def binary(self, name: str) -> Path:
-        """The release binary."""
+        """The release binary of a function."""
         return self._binaries[name]
 
     def environment(self, scheme: str) -> dict[str, str]:
-        """What a function runs with, each service a host of its own."""
-        doors = {
-            f"AWS_ENDPOINT_URL_{host}": door.url
-            for host, door in zip(HOSTS, self._doors[scheme], strict=True)
+        """The environment of a function, with a separate host for each service."""
+        endpoints = {
+            f"AWS_ENDPOINT_URL_{host}": relay.url
+            for host, relay in zip(HOSTS, self._relays[scheme], strict=True)
         }
-        told = doors | {
+        settings = endpoints | {
             "STEWARD_MODE": "apply",
             "STEWARD_POLICY": "file:policy.toml",
             "STEWARD_EVENT_BUS": "default",
             "SSL_CERT_FILE": str(self._certificates.bundle),
-            # Lambda sets no such directory; reading it too would take as long again.
+            # Lambda does not set this directory; reading it would double the start time.
             "SSL_CERT_DIR": None,
         }
-        return steward_environment(self.account.url, told)
+        return steward_environment(self.account.url, settings)
 
     def starts(self, name: str) -> tuple[float, float]:
-        """Until it asks for its first event: the time and the CPU of that, medians in ms."""
+        """Time and CPU until the function asks for its first event, medians in ms."""
         times, cpu = [], []
         for _ in range(STARTS):
             with started(self.binary(name), self.environment("https")) as (
@@ -208,14 +210,14 @@ class Bench:
         return statistics.median(times), statistics.median(cpu)
 
     def first_calls(self, scheme: str) -> tuple[float, float]:
-        """CPU of tag-image's first call, without and with its start: medians in ms."""
+        """CPU of tag-image's first call, without and with its start, medians in ms."""
         found = []
         for _ in range(FIRST_CALLS):
             self.account.load(fleet(20))
             event = image_event(ami(3), "available")
             done = one_event(self.binary("tag-image"), self.environment(scheme), event)
-            if not done.answer["tagged"]:
-                raise SystemExit(f"tag-image did not tag: {done.answer}")
+            if not done.response["tagged"]:
+                raise SystemExit(f"tag-image did not tag: {done.response}")
             found.append(done)
         return (
             statistics.median(one.call_cpu for one in found),
@@ -223,7 +225,7 @@ class Bench:
         )
 
     def peak(self, name: str, size: int) -> Measured:
-        """The most memory that the function held for its first event."""
+        """The peak memory of a function for its first event."""
         self.account.load(fleet(size))
         event = scheduled_event()
         if name == "tag-image":
@@ -232,7 +234,7 @@ class Bench:
 
 
 def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
-    """Of binaries and archives."""
+    """The table of binary and archive sizes, and its target."""
     lines = ["| function | binary | archive |", "|---|---|---|"]
     largest = 0.0
     for name in FUNCTIONS:
@@ -244,14 +246,14 @@ def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def speed(bench: Bench) -> tuple[list[str], list[Row]]:
-    """Of starting and of the first call."""
+    """The tables of start times and of the first call, and their targets."""
     lines = [f"| start, median of {STARTS} | time | CPU |", "|---|---|---|"]
     slowest = 0.0
     for name in FUNCTIONS:
         time, cpu = bench.starts(name)
         slowest = max(slowest, time)
         lines.append(f"| {name} | {time:.1f} ms | {cpu:.1f} ms |")
-    # The local account is slow at the first call of each kind.
+    # The emulator is slow at the first call of each kind, so the first round is discarded.
     bench.first_calls("http")
     (call, cold), (secure_call, secure_cold) = map(bench.first_calls, SCHEMES)
     lines += [
@@ -269,7 +271,7 @@ def speed(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def memory(bench: Bench) -> tuple[list[str], list[Row]]:
-    """At its peak, for fleets of some sizes."""
+    """The table of peak memory for several fleet sizes, and its target."""
     head = " | ".join(f"{size:,} images" for size in FLEETS)
     lines = [f"| peak memory | {head} |", "|---|" + "---|" * len(FLEETS)]
     largest = 0.0
@@ -286,10 +288,12 @@ def memory(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def main() -> int:
-    """Measure, print, and write the tables if asked to."""
+    """Measure, print the tables, and write them to a page with --write."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, required=True)
-    parser.add_argument("--write", type=Path, help="a page with a marked section")
+    parser.add_argument(
+        "--write", type=Path, help="a page with a section for the tables"
+    )
     parser.add_argument("--strict", action="store_true", help="fail on a missed target")
     options = parser.parse_args()
     with ExitStack() as stack:
