@@ -1,9 +1,9 @@
-"""Measure the size, start time, first-call CPU and memory of the functions.
+"""Measure the functions: size, start time, CPU time of the first call, and memory.
 
     python tests/bench/functions.py --binaries DIR [--write docs/cost.md] [--strict]
 
-The release binaries run on this computer, against the local AWS emulator. The tables show
-missed targets. With --strict, a missed target also makes the program fail.
+The release binaries run on this computer, against the local account. The program reports a target
+that is missed; with --strict, it then also exits with code 1.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ name = "web"
 match = { name = "web-*" }
 group_by = ["tag:Family"]
 keep = { last = 1, daily = 7, weekly = 4 }
-# Only tags images, in large batches: later steps are paced and need no more memory.
+# The first run only tags images, in large batches. Later steps are rate-limited and need no more memory.
 retire = { deprecate_after = "7d", disable_after = "7d", deregister_after = "14d" }
 [safety]
 max_per_run = 10000
@@ -65,7 +65,7 @@ set = { ManagedBy = "image-steward", Owner = "web" }
 
 @dataclass(frozen=True)
 class Measured:
-    """The measurements of one process: durations in milliseconds, memory in MiB."""
+    """The measurements of one process: CPU time in milliseconds, peak memory in MiB."""
 
     start_cpu: float
     call_cpu: float
@@ -99,10 +99,13 @@ def fleet(size: int) -> dict[str, Any]:
 def started(
     binary: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], RuntimeApi, float]]:
-    """Start a function; yield its process and the ms until it asked for its first event."""
+    """Start a function; its process, its runtime API, and the milliseconds until it is ready.
+
+    A function is ready when it requests its first event.
+    """
     with tempfile.TemporaryDirectory() as bundle, RuntimeApi() as api:
         Path(bundle, "policy.toml").write_text(POLICY)
-        variables = {
+        settings = {
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "AWS_LAMBDA_FUNCTION_NAME": binary.parent.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
@@ -113,7 +116,7 @@ def started(
             process = subprocess.Popen(
                 [binary],
                 cwd=bundle,
-                env=dict(environment) | variables,
+                env=dict(environment) | settings,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -130,20 +133,20 @@ def started(
 
 
 def cpu_ms(pid: int) -> float:
-    """The CPU time of all threads of a process, as counted by the scheduler."""
+    """The CPU time of the threads of a process in milliseconds, from the scheduler."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((one / "schedstat").read_text().split()[0]) for one in tasks) / 1e6
 
 
 def peak_mib(pid: int) -> float:
-    """The peak memory of a process, including pages of its binary."""
+    """The peak memory of a process in MiB, including the pages of its binary."""
     status = Path(f"/proc/{pid}/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
 
 
 def one_event(binary: Path, environment: Mapping[str, str], event: Any) -> Measured:
-    """Start a process, send one event, and measure both."""
+    """Start a process, send it its first event, and measure both."""
     with started(binary, environment) as (process, api, _):
         before = cpu_ms(process.pid)
         response = api.invoke(event)
@@ -152,7 +155,7 @@ def one_event(binary: Path, environment: Mapping[str, str], event: Any) -> Measu
 
 
 def archive_mb(binary: Path) -> float:
-    """The size of the deployed archive, in millions of bytes."""
+    """The size of the deployed archive without the policy, in millions of bytes."""
     with tempfile.TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(binary, "bootstrap")
@@ -160,7 +163,7 @@ def archive_mb(binary: Path) -> float:
 
 
 class Bench:
-    """The emulated account, relays to it for each scheme, and the binaries."""
+    """An account, relays to it, and the binaries."""
 
     def __init__(self, binaries: Path, stack: ExitStack) -> None:
         self.account = stack.enter_context(Account())
@@ -174,7 +177,7 @@ class Bench:
         self._binaries = {name: binaries / name / "bootstrap" for name in FUNCTIONS}
         for binary in self._binaries.values():
             if not binary.exists():
-                raise SystemExit(f"{binary} does not exist: run `make functions`")
+                raise SystemExit(f"{binary} not found; run `make functions`")
 
     def binary(self, name: str) -> Path:
         """The release binary of a function."""
@@ -191,13 +194,13 @@ class Bench:
             "STEWARD_POLICY": "file:policy.toml",
             "STEWARD_EVENT_BUS": "default",
             "SSL_CERT_FILE": str(self._certificates.bundle),
-            # Lambda does not set this directory; reading it would double the start time.
+            # Lambda does not set this directory. Reading it would double the time.
             "SSL_CERT_DIR": None,
         }
         return steward_environment(self.account.url, settings)
 
     def starts(self, name: str) -> tuple[float, float]:
-        """Time and CPU until the function asks for its first event, medians in ms."""
+        """Time and CPU time until the function requests its first event, medians in ms."""
         times, cpu = [], []
         for _ in range(STARTS):
             with started(self.binary(name), self.environment("https")) as (
@@ -210,7 +213,7 @@ class Bench:
         return statistics.median(times), statistics.median(cpu)
 
     def first_calls(self, scheme: str) -> tuple[float, float]:
-        """CPU of tag-image's first call, without and with its start, medians in ms."""
+        """CPU time of tag-image's first call, without and with its start, medians in ms."""
         found = []
         for _ in range(FIRST_CALLS):
             self.account.load(fleet(20))
@@ -225,7 +228,7 @@ class Bench:
         )
 
     def peak(self, name: str, size: int) -> Measured:
-        """The peak memory of a function for its first event."""
+        """Send a function its first event in a fleet of `size` images, and measure it."""
         self.account.load(fleet(size))
         event = scheduled_event()
         if name == "tag-image":
@@ -234,7 +237,7 @@ class Bench:
 
 
 def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
-    """The table of binary and archive sizes, and its target."""
+    """The sizes of binaries and archives: lines of the table, and targets."""
     lines = ["| function | binary | archive |", "|---|---|---|"]
     largest = 0.0
     for name in FUNCTIONS:
@@ -246,32 +249,42 @@ def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def speed(bench: Bench) -> tuple[list[str], list[Row]]:
-    """The tables of start times and of the first call, and their targets."""
-    lines = [f"| start, median of {STARTS} | time | CPU |", "|---|---|---|"]
+    """Start times and the first call: lines of the tables, and targets."""
+    lines = [f"| start, median of {STARTS} | time | CPU time |", "|---|---|---|"]
     slowest = 0.0
     for name in FUNCTIONS:
         time, cpu = bench.starts(name)
         slowest = max(slowest, time)
         lines.append(f"| {name} | {time:.1f} ms | {cpu:.1f} ms |")
-    # The emulator is slow at the first call of each kind, so the first round is discarded.
+    # Warm up the local account, which is slow at the first call of each kind.
     bench.first_calls("http")
     (call, cold), (secure_call, secure_cold) = map(bench.first_calls, SCHEMES)
     lines += [
         "",
-        f"| CPU of tag-image, median of {FIRST_CALLS} | over HTTP | over TLS |",
+        f"| CPU time of tag-image, median of {FIRST_CALLS} | over HTTP | over TLS |",
         "|---|---|---|",
-        f"| first call | {call:.1f} ms | {secure_call:.1f} ms |",
-        f"| start and first call | {cold:.1f} ms | {secure_cold:.1f} ms |",
+        f"| the first call | {call:.1f} ms | {secure_call:.1f} ms |",
+        f"| the start and the first call | {cold:.1f} ms | {secure_cold:.1f} ms |",
     ]
     ratios = [
-        Row("CPU of the first call, TLS to HTTP", secure_call / call, TLS_RATIO, ""),
-        Row("the same, including the start", secure_cold / cold, TLS_RATIO, ""),
+        Row(
+            "CPU time of the first call, ratio of TLS to HTTP",
+            secure_call / call,
+            TLS_RATIO,
+            "",
+        ),
+        Row(
+            "CPU time of start and first call, ratio of TLS to HTTP",
+            secure_cold / cold,
+            TLS_RATIO,
+            "",
+        ),
     ]
     return lines, [Row("slowest start", slowest, INIT_MS, "ms"), *ratios]
 
 
 def memory(bench: Bench) -> tuple[list[str], list[Row]]:
-    """The table of peak memory for several fleet sizes, and its target."""
+    """Peak memory for each fleet size: lines of the table, and targets."""
     head = " | ".join(f"{size:,} images" for size in FLEETS)
     lines = [f"| peak memory | {head} |", "|---|" + "---|" * len(FLEETS)]
     largest = 0.0
@@ -283,18 +296,20 @@ def memory(bench: Bench) -> tuple[list[str], list[Row]]:
             largest = max(largest, done.peak)
             print(f"{name}, {size} images: {done.peak:.1f} MiB", flush=True)
         lines.append(f"| {name} | {' | '.join(peaks)} |")
-    what = f"largest peak memory, {FLEETS[-1]:,} images, doubled"
+    what = f"{MARGIN} × largest peak memory, {FLEETS[-1]:,} images"
     return lines, [Row(what, largest * MARGIN, MEMORY_MIB, "MiB")]
 
 
 def main() -> int:
-    """Measure, print the tables, and write them to a page with --write."""
+    """Measure, print the tables, and write them with --write; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, required=True)
     parser.add_argument(
-        "--write", type=Path, help="a page with a section for the tables"
+        "--write", type=Path, help="page whose generated section to replace"
     )
-    parser.add_argument("--strict", action="store_true", help="fail on a missed target")
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with code 1 if a target is missed"
+    )
     options = parser.parse_args()
     with ExitStack() as stack:
         bench = Bench(options.binaries.resolve(), stack)
