@@ -25,7 +25,7 @@ PAGE = Path(ROOT, "docs/deployment.md")
 DEPLOYED = Path(ROOT, "docs/what-is-deployed.md")
 REGION = "eu-central-1"
 OU = "ou-ab12-34567890"
-STACK_SET = "As a StackSet, into several Regions and accounts"
+STACK_SET = "With StackSets"
 
 
 def rows(text: str) -> list[list[str]]:
@@ -103,7 +103,7 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
     ],
 )
 def test_errors_are_quoted_as_they_are(text: str, file: str) -> None:
-    table = section(PAGE, "Errors and remedies")
+    table = section(PAGE, "Troubleshooting")
     quoted = " ".join(re.findall(r"`([^`]*)`", table)).replace("…", " … ")
     assert text.strip() in quoted
     assert text in Path(ROOT, file).read_text()
