@@ -156,3 +156,17 @@ def test_every_page_is_in_the_summary() -> None:
     decisions = {one.name for one in DOCS.glob("decisions/0*.md")}
     listed = re.findall(r"\]\((0\d+-[^)]+)\)", page("decisions/README.md"))
     assert set(listed) == decisions
+
+
+STATUS = re.compile(r"\d{4}-\d{2}-\d{2}\. (Accepted|Superseded by \[\d+\]\(\S+\))")
+
+
+@pytest.mark.parametrize(
+    "name", sorted(one.name for one in DOCS.glob("decisions/0*.md"))
+)
+def test_every_decision_has_its_form(name: str) -> None:
+    title, _, status, *rest = page(f"decisions/{name}").splitlines()
+    assert title.startswith(f"# {int(name[:4])}. ")
+    assert STATUS.match(status), status
+    headings = [line for line in rest if line.startswith("## ")]
+    assert headings == ["## Context", "## Decision", "## Consequences"]
