@@ -1,9 +1,9 @@
-"""What the functions cost: size, start, the first call's CPU, memory.
+"""Measure the functions: size, start time, CPU time of the first call, and memory.
 
     python tests/bench/functions.py --binaries DIR [--write docs/cost.md] [--strict]
 
-The release binaries run on this machine, against the local account. A target that is
-missed is printed as missed; with --strict it is also the exit code.
+The release binaries run on this computer, against the local account. The program reports a target
+that is missed; with --strict, it then also exits with code 1.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ name = "web"
 match = { name = "web-*" }
 group_by = ["tag:Family"]
 keep = { last = 1, daily = 7, weekly = 4 }
-# Only marks, in large batches: the steps are paced, and hold no more memory.
+# The first run only tags images, in large batches. Later steps are rate-limited and need no more memory.
 retire = { deprecate_after = "7d", disable_after = "7d", deregister_after = "14d" }
 [safety]
 max_per_run = 10000
@@ -65,12 +65,12 @@ set = { ManagedBy = "image-steward", Owner = "web" }
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process did: durations in milliseconds, memory in MiB."""
+    """The measurements of one process: CPU time in milliseconds, peak memory in MiB."""
 
     start_cpu: float
     call_cpu: float
     peak: float
-    answer: Any
+    response: Any
 
 
 def fleet(size: int) -> dict[str, Any]:
@@ -99,28 +99,33 @@ def fleet(size: int) -> dict[str, Any]:
 def started(
     binary: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], RuntimeApi, float]]:
-    """The function's process, when it has asked for its first event, and after how many ms."""
+    """Start a function; its process, its runtime API, and the milliseconds until it is ready.
+
+    A function is ready when it requests its first event.
+    """
     with tempfile.TemporaryDirectory() as bundle, RuntimeApi() as api:
         Path(bundle, "policy.toml").write_text(POLICY)
-        told = {
+        settings = {
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "AWS_LAMBDA_FUNCTION_NAME": binary.parent.name,
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
         }
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             begun = monotonic()
             process = subprocess.Popen(
                 [binary],
                 cwd=bundle,
-                env=dict(environment) | told,
-                stdout=said,
+                env=dict(environment) | settings,
+                stdout=output,
                 stderr=subprocess.STDOUT,
             )
             try:
                 if not api.polled.wait(10):
-                    said.seek(0)
-                    raise SystemExit(f"{binary} did not start: {said.read().decode()}")
+                    output.seek(0)
+                    raise SystemExit(
+                        f"{binary} did not start: {output.read().decode()}"
+                    )
                 yield process, api, (api.polled_at - begun) * 1000
             finally:
                 process.kill()
@@ -128,29 +133,29 @@ def started(
 
 
 def cpu_ms(pid: int) -> float:
-    """The time that the threads of a process have run, from the scheduler's own count."""
+    """The CPU time of the threads of a process in milliseconds, from the scheduler."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((one / "schedstat").read_text().split()[0]) for one in tasks) / 1e6
 
 
 def peak_mib(pid: int) -> float:
-    """The most memory that a process ever held, pages of its file among it."""
+    """The peak memory of a process in MiB, including the pages of its binary."""
     status = Path(f"/proc/{pid}/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
 
 
 def one_event(binary: Path, environment: Mapping[str, str], event: Any) -> Measured:
-    """A new process, its first event, and what both cost."""
+    """Start a process, send it its first event, and measure both."""
     with started(binary, environment) as (process, api, _):
         before = cpu_ms(process.pid)
-        answer = api.invoke(event)
+        response = api.invoke(event)
         call = cpu_ms(process.pid) - before
-        return Measured(before, call, peak_mib(process.pid), answer)
+        return Measured(before, call, peak_mib(process.pid), response)
 
 
 def archive_mb(binary: Path) -> float:
-    """The size of the archive that is deployed, but for the policy, in millions of bytes."""
+    """The size of the deployed archive without the policy, in millions of bytes."""
     with tempfile.TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(binary, "bootstrap")
@@ -158,44 +163,44 @@ def archive_mb(binary: Path) -> float:
 
 
 class Bench:
-    """An account, doors to it, and the binaries."""
+    """An account, relays to it, and the binaries."""
 
     def __init__(self, binaries: Path, stack: ExitStack) -> None:
         self.account = stack.enter_context(Account())
         self._certificates = Certificates()
         port = urlsplit(self.account.url).port
         context = self._certificates.context
-        self._doors = {
+        self._relays = {
             "http": [stack.enter_context(Relay(port, None)) for _ in HOSTS],
             "https": [stack.enter_context(Relay(port, context)) for _ in HOSTS],
         }
         self._binaries = {name: binaries / name / "bootstrap" for name in FUNCTIONS}
         for binary in self._binaries.values():
             if not binary.exists():
-                raise SystemExit(f"{binary} does not exist: run `make functions`")
+                raise SystemExit(f"{binary} not found; run `make functions`")
 
     def binary(self, name: str) -> Path:
-        """The release binary."""
+        """The release binary of a function."""
         return self._binaries[name]
 
     def environment(self, scheme: str) -> dict[str, str]:
-        """What a function runs with, each service a host of its own."""
-        doors = {
-            f"AWS_ENDPOINT_URL_{host}": door.url
-            for host, door in zip(HOSTS, self._doors[scheme], strict=True)
+        """The environment of a function, with a separate host for each service."""
+        endpoints = {
+            f"AWS_ENDPOINT_URL_{host}": relay.url
+            for host, relay in zip(HOSTS, self._relays[scheme], strict=True)
         }
-        told = doors | {
+        settings = endpoints | {
             "STEWARD_MODE": "apply",
             "STEWARD_POLICY": "file:policy.toml",
             "STEWARD_EVENT_BUS": "default",
             "SSL_CERT_FILE": str(self._certificates.bundle),
-            # Lambda sets no such directory; reading it too would take as long again.
+            # Lambda does not set this directory. Reading it would double the time.
             "SSL_CERT_DIR": None,
         }
-        return steward_environment(self.account.url, told)
+        return steward_environment(self.account.url, settings)
 
     def starts(self, name: str) -> tuple[float, float]:
-        """Until it asks for its first event: the time and the CPU of that, medians in ms."""
+        """Time and CPU time until the function requests its first event, medians in ms."""
         times, cpu = [], []
         for _ in range(STARTS):
             with started(self.binary(name), self.environment("https")) as (
@@ -208,14 +213,14 @@ class Bench:
         return statistics.median(times), statistics.median(cpu)
 
     def first_calls(self, scheme: str) -> tuple[float, float]:
-        """CPU of tag-image's first call, without and with its start: medians in ms."""
+        """CPU time of tag-image's first call, without and with its start, medians in ms."""
         found = []
         for _ in range(FIRST_CALLS):
             self.account.load(fleet(20))
             event = image_event(ami(3), "available")
             done = one_event(self.binary("tag-image"), self.environment(scheme), event)
-            if not done.answer["tagged"]:
-                raise SystemExit(f"tag-image did not tag: {done.answer}")
+            if not done.response["tagged"]:
+                raise SystemExit(f"tag-image did not tag: {done.response}")
             found.append(done)
         return (
             statistics.median(one.call_cpu for one in found),
@@ -223,7 +228,7 @@ class Bench:
         )
 
     def peak(self, name: str, size: int) -> Measured:
-        """The most memory that the function held for its first event."""
+        """Send a function its first event in a fleet of `size` images, and measure it."""
         self.account.load(fleet(size))
         event = scheduled_event()
         if name == "tag-image":
@@ -232,7 +237,7 @@ class Bench:
 
 
 def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
-    """Of binaries and archives."""
+    """The sizes of binaries and archives: lines of the table, and targets."""
     lines = ["| function | binary | archive |", "|---|---|---|"]
     largest = 0.0
     for name in FUNCTIONS:
@@ -244,32 +249,42 @@ def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def speed(bench: Bench) -> tuple[list[str], list[Row]]:
-    """Of starting and of the first call."""
-    lines = [f"| start, median of {STARTS} | time | CPU |", "|---|---|---|"]
+    """Start times and the first call: lines of the tables, and targets."""
+    lines = [f"| start, median of {STARTS} | time | CPU time |", "|---|---|---|"]
     slowest = 0.0
     for name in FUNCTIONS:
         time, cpu = bench.starts(name)
         slowest = max(slowest, time)
         lines.append(f"| {name} | {time:.1f} ms | {cpu:.1f} ms |")
-    # The local account is slow at the first call of each kind.
+    # Warm up the local account, which is slow at the first call of each kind.
     bench.first_calls("http")
     (call, cold), (secure_call, secure_cold) = map(bench.first_calls, SCHEMES)
     lines += [
         "",
-        f"| CPU of tag-image, median of {FIRST_CALLS} | over HTTP | over TLS |",
+        f"| CPU time of tag-image, median of {FIRST_CALLS} | over HTTP | over TLS |",
         "|---|---|---|",
         f"| the first call | {call:.1f} ms | {secure_call:.1f} ms |",
-        f"| the first call and the start before it | {cold:.1f} ms | {secure_cold:.1f} ms |",
+        f"| the start and the first call | {cold:.1f} ms | {secure_cold:.1f} ms |",
     ]
     ratios = [
-        Row("CPU of the first call, TLS to HTTP", secure_call / call, TLS_RATIO, ""),
-        Row("the same with the start", secure_cold / cold, TLS_RATIO, ""),
+        Row(
+            "CPU time of the first call, ratio of TLS to HTTP",
+            secure_call / call,
+            TLS_RATIO,
+            "",
+        ),
+        Row(
+            "CPU time of start and first call, ratio of TLS to HTTP",
+            secure_cold / cold,
+            TLS_RATIO,
+            "",
+        ),
     ]
     return lines, [Row("slowest start", slowest, INIT_MS, "ms"), *ratios]
 
 
 def memory(bench: Bench) -> tuple[list[str], list[Row]]:
-    """At its peak, for fleets of some sizes."""
+    """Peak memory for each fleet size: lines of the table, and targets."""
     head = " | ".join(f"{size:,} images" for size in FLEETS)
     lines = [f"| peak memory | {head} |", "|---|" + "---|" * len(FLEETS)]
     largest = 0.0
@@ -281,16 +296,20 @@ def memory(bench: Bench) -> tuple[list[str], list[Row]]:
             largest = max(largest, done.peak)
             print(f"{name}, {size} images: {done.peak:.1f} MiB", flush=True)
         lines.append(f"| {name} | {' | '.join(peaks)} |")
-    what = f"largest peak, {FLEETS[-1]:,} images, times {MARGIN}"
+    what = f"{MARGIN} × largest peak memory, {FLEETS[-1]:,} images"
     return lines, [Row(what, largest * MARGIN, MEMORY_MIB, "MiB")]
 
 
 def main() -> int:
-    """Measure, print, and write the tables if asked to."""
+    """Measure, print the tables, and write them with --write; the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, required=True)
-    parser.add_argument("--write", type=Path, help="a page with a marked section")
-    parser.add_argument("--strict", action="store_true", help="fail on a missed target")
+    parser.add_argument(
+        "--write", type=Path, help="page whose generated section to replace"
+    )
+    parser.add_argument(
+        "--strict", action="store_true", help="exit with code 1 if a target is missed"
+    )
     options = parser.parse_args()
     with ExitStack() as stack:
         bench = Bench(options.binaries.resolve(), stack)
@@ -299,7 +318,7 @@ def main() -> int:
     today = datetime.now(UTC).date().isoformat()
     targets = HEAD + [row.line() for row in rows]
     tables = ["\n".join(lines) for lines in (targets, *(lines for lines, _ in parts))]
-    text = f"Taken on {today}.\n\n" + "\n\n".join(tables)
+    text = f"Measured on {today}.\n\n" + "\n\n".join(tables)
     print(text)
     if options.write:
         replace_section(options.write, "cost of the functions", text)

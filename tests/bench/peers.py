@@ -256,10 +256,14 @@ def main() -> int:
     parser.add_argument("--binaries", type=Path, required=True)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))
     parser.add_argument(
-        "--repeat", default=str(REPEAT), help="runs per tool: one number, or one for each size"
+        "--repeat",
+        default=str(REPEAT),
+        help="runs per tool: one number, or one for each size",
     )
     parser.add_argument("--tools", help="keys of the tools to run, separated by commas")
-    parser.add_argument("--write", type=Path, help="page whose generated section to replace")
+    parser.add_argument(
+        "--write", type=Path, help="page whose generated section to replace"
+    )
     options = parser.parse_args()
     sizes = [int(size) for size in options.sizes.split(",")]
     repeat = [int(one) for one in options.repeat.split(",")]
