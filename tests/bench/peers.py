@@ -251,7 +251,7 @@ def processor() -> str:
 
 
 def main() -> int:
-    """Measure, print the tables, and write them with --write; the exit code."""
+    """Measure, print the tables, write them with --write, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, required=True)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))

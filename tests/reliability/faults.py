@@ -104,7 +104,7 @@ class Proxy:
         self._control("POST", [rule])
 
     def stop_faults(self) -> int:
-        """Stop the fault; the number of times that it occurred."""
+        """Stop the fault, and return how often it occurred."""
         (rule,) = self._control("GET")
         self._control("POST", [])
         return rule["fired_count"]

@@ -140,7 +140,7 @@ class Bench:
         self.account.__exit__()
 
     def apply(self) -> bool:
-        """Run once, through the proxy; whether the run succeeded."""
+        """Run once through the proxy, and return whether the run succeeded."""
         if self.runtime:
             responses = [
                 self.runtime.invoke(name, scheduled_event(), 300) for name in FUNCTIONS
@@ -279,7 +279,7 @@ def table(found: list[Cell], seconds: float) -> str:
 
 
 def main() -> int:
-    """Run, print the summary, and write the table with --write; the exit code."""
+    """Run, print the summary, write the table with --write, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
         "--functions",

@@ -56,7 +56,7 @@ Endpoint: {endpoint}
 
 
 def main() -> int:
-    """Run all checks, clean up, and print the results; the exit code."""
+    """Run all checks, clean up, print the results, and return the exit code."""
     options = _options()
     if options.list:
         for name, claim in ASSUMPTIONS.items():

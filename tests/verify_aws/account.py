@@ -86,14 +86,14 @@ class Account:
             report.judge("response-end", not self._truncated, text)
 
     def wait(self, probe: Callable[[], T], patience: float | None = None) -> T:
-        """Poll until `probe` returns a true value, or for `patience` seconds; its last value."""
+        """Poll until `probe` is true or `patience` seconds are over, and return its last value."""
         deadline = time.monotonic() + (self.patience if patience is None else patience)
         while not (found := probe()) and time.monotonic() < deadline:
             time.sleep(self.interval)
         return found
 
     def wait_for_none(self, probe: Callable[[], list[T]]) -> list[T]:
-        """Poll until `probe` returns an empty list, or until the time is over; its last value."""
+        """Poll until `probe` is empty or the time is over, and return its last value."""
         found: list[T] = []
 
         def is_empty() -> bool:
@@ -105,7 +105,7 @@ class Account:
         return found
 
     def settle(self, call: Callable[..., T], codes: Iterable[str], **params: Any) -> T:
-        """Call again while the call fails with one of these codes; the response."""
+        """Repeat the call while it fails with one of these codes, and return the response."""
         deadline = time.monotonic() + self.patience
         while True:
             try:
@@ -116,13 +116,13 @@ class Account:
             time.sleep(self.interval)
 
     def images(self, image: str, **more: Any) -> list[dict[str, Any]]:
-        """The entries for an image of this account in a listing: one, or none."""
+        """The entries of DescribeImages for an image of this account: one or none."""
         only = [{"Name": "image-id", "Values": [image]}]
         found = self.ec2.describe_images(Owners=["self"], Filters=only, **more)
         return found["Images"]
 
     def image(self, image: str) -> dict[str, Any]:
-        """The image, once it is listed; TimeoutError if it is not."""
+        """Wait until the image is listed, and return it; TimeoutError if it is never listed."""
         found = self.wait(lambda: self.images(image, IncludeDisabled=True))
         if not found:
             raise TimeoutError(f"{image} is not listed")

@@ -21,7 +21,7 @@ _NO_SNAPSHOT = "InvalidSnapshot.NotFound"
 def check_rules(
     account: Account, report: Report, made: Resources, patience: float
 ) -> bool:
-    """Wait until both rules are available; whether they are."""
+    """Wait until both rules are available, and return whether they are."""
     with report.checking("rule-list-untold"):
         listed = account.rbin.list_rules(ResourceType="EC2_IMAGE")["Rules"]
         returned = sorted(
@@ -210,7 +210,7 @@ def _has_wider_rule(account: Account) -> bool:
 def _share_snapshot(
     account: Account, report: Report, made: Resources, other: str | None
 ) -> bool:
-    """Share the (empty) snapshot with the other account, if there is one; whether it is shared."""
+    """Share the empty snapshot if there is another account, and return whether it is shared."""
     if other is None:
         text = "a snapshot cannot be shared with its own account; pass --share-with"
         report.unchecked("bin-unshares-snapshot", text)
@@ -245,7 +245,7 @@ def _check_described(account: Account, report: Report, image: str) -> None:
 
 
 def _in_bin(account: Account, what: str, resource: str) -> dict[str, Any] | None:
-    """The Recycle Bin entry of an image or a snapshot; None if there is none."""
+    """The Recycle Bin entry of an image or a snapshot, or None."""
     kind = {"images": "Image", "snapshots": "Snapshot"}[what]
     pages = account.ec2.get_paginator(f"list_{what}_in_recycle_bin").paginate()
     entries = (one for page in pages for one in page.get(f"{kind}s", []))

@@ -124,7 +124,7 @@ def _check_deprecated(account: Account, report: Report, image: str) -> None:
 
 
 def share(account: Account, report: Report, image: str, with_account: str) -> bool:
-    """Share the image; whether the launch permission is listed."""
+    """Share the image, and return whether the launch permission is listed."""
     added = {"Add": [{"UserId": with_account}]}
     account.ec2.modify_image_attribute(ImageId=image, LaunchPermission=added)
 
@@ -190,7 +190,10 @@ def check_disabling(
         text = "the image could not be deprecated"
         report.unchecked("disable-keeps-deprecation", text)
     else:
-        text = f"{before} and {disabled} when disabled, {deprecation} and {now} when enabled"
+        text = (
+            f"disabling: {before} before, {disabled} after; "
+            f"enabling: {deprecation} before, {now} after"
+        )
         holds = (before, deprecation) == (disabled, now)
         report.judge("disable-keeps-deprecation", holds, text)
     code = failure(ec2.enable_image, ImageId=image)

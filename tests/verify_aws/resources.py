@@ -96,7 +96,7 @@ class Resources:
         self.image = self.register(self.run)
 
     def register(self, value: str) -> str:
-        """Register an image of the snapshot with this tag value; its id, once it is available."""
+        """Register an image of the snapshot with this tag value, wait for it, and return its id."""
         account = self.account
         image = account.settle(
             account.ec2.register_image,
