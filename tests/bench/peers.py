@@ -89,7 +89,7 @@ def listing_of(account: Account, tools: Tools, seed: Seed) -> int:
 def measure(
     account: Account, tools: Tools, chosen: list[Tool], size: int, repeat: int
 ) -> Measured:
-    """Run the tools in turn, `repeat` times, each on an account that is filled again."""
+    """Run the tools in turn, `repeat` times, each on a freshly filled account."""
     listing = 0
     if any(tool.key == OURS for tool in chosen):
         listing = listing_of(account, tools, seed(size))
