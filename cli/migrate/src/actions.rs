@@ -1,20 +1,20 @@
-//! What a policy of Cloud Custodian does to images in the end.
+//! The final action of a Cloud Custodian policy on images.
 
 use super::expression::Mark;
 use super::filters::DEFAULT_TAG;
 use super::yaml::Node;
 
-/// The action, and what a mark announces.
+/// The name of the action, also as the `op` of `mark-for-op`.
 const DEREGISTER: &str = "deregister";
 
-/// What a policy does to an image in the end.
+/// The final action on an image.
 pub enum Fate {
     Deregister { snapshots: bool },
     Mark { days: u32, mark: Mark },
     Deprecate { days: u32, from_creation: bool },
 }
 
-/// What a policy does in the end, and what else it does.
+/// The final action of a policy, and its other actions.
 pub fn fate(policy: &Node) -> (Option<Fate>, Vec<String>) {
     let none = Node { line: policy.line, value: super::yaml::YamlValue::Null };
     let (mut fate, mut others) = (None, Vec::new());
@@ -48,8 +48,8 @@ fn rank(fate: &Fate) -> u8 {
     }
 }
 
-/// Four days, unless days or hours are said. Another key may say otherwise, and a message of one's
-/// own hides the mark.
+/// `mark-for-op`; the default is four days. `None` for a key that may change the meaning, and for a
+/// custom message without the operation and its date, which Custodian cannot read.
 fn mark(action: &Node) -> Option<Fate> {
     let is_known = |(key, value): &(String, Node)| match key.as_str() {
         "type" | "op" | "tag" | "days" | "hours" | "tz" => true,
@@ -71,8 +71,8 @@ fn mark(action: &Node) -> Option<Fate> {
     Some(Fate::Mark { days: whole(days)?, mark: Mark { tag, op: DEREGISTER.to_owned() } })
 }
 
-/// `age` counts from the image's making, `days` from now; without either, and with an age of none,
-/// it takes deprecation back.
+/// `set-deprecation`: `age` counts from the creation of the image, `days` from now. Without either,
+/// or with an age of 0, it cancels the deprecation.
 fn deprecation(action: &Node) -> Option<Fate> {
     let days = |node: &Node| node.number().and_then(whole);
     match (action.get("date"), action.get("days"), action.get("age")) {

@@ -1,4 +1,5 @@
-//! The two halves of marking now and deregistering later, as one rule.
+//! Translates a `mark-for-op` policy and the policy that later deregisters the images into one
+//! rule.
 
 use steward::suggest::shown;
 
@@ -11,29 +12,30 @@ use super::filters;
 use super::mark_index::{CustodianPolicy, beside_mark, without_own_mark};
 
 impl<'a> Translation<'a> {
-    /// The policy that marks: what it and its second half ask for together becomes a rule.
+    /// The policy that tags images: the conditions of both policies together become a rule.
     pub fn first_half(mut self, fate: &Fate, mark: &Mark, selects: &Expression) {
         let sweeps = self.marks.sweeps(mark);
         if sweeps.is_empty() {
             let what = format!(
-                "marks images ({mark}), and no policy of these files deregisters what carries that mark"
+                "schedules an operation by a tag ({mark}), but no policy in these files deregisters images with that tag"
             );
             self.comments.push(format!(
-                "NOT TRANSLATED: it {what}, so there is no rule for it. If another file has that policy, give both \
+                "NOT TRANSLATED: it {what}, so there is no rule for it. If another file has such a policy, pass both \
                  files."
             ));
             let CustodianPolicy { file, node } = self.policy;
             self.writing.leave_out(file, node.line, &format!("`{}` {what}", self.policy.name()));
             return self.writing.note(self.comments);
         }
-        if let Some(back) = self.marks.taken_back(mark) {
-            let what = format!("that `{}` takes the mark from some images again", back.name());
+        if let Some(back) = self.marks.removed_by(mark) {
+            let what =
+                format!("`{}`, which removes the tag of mark-for-op from some images", back.name());
             self.missing.push((back.file, back.node.line, what));
         }
         for sweep in sweeps {
             let mut together = self.again();
             together.comments.push(format!(
-                "Its second half: {} (line {}).",
+                "Second policy: {} (line {}).",
                 sweep.name(),
                 sweep.node.line
             ));
@@ -71,7 +73,7 @@ impl<'a> Translation<'a> {
             choices.extend(seconds.iter().map(|second| [first.as_slice(), second].concat()));
         }
         narrowest_first(&mut choices);
-        self.say_how_many(choices.len());
+        self.comment_on_alternatives(choices.len());
         if choices.is_empty() {
             return self.writing.note(self.comments);
         }
@@ -80,8 +82,8 @@ impl<'a> Translation<'a> {
             let is_tag = |atom: &Atom| matches!(atom, Atom::Field { field: Field::Tag(key), .. } if *key == mark.tag);
             if atoms.iter().any(is_tag) {
                 one.comments.push(format!(
-                    "Images that carry tag:{} already are kept here, whatever it says: take the tag from them when \
-                     theirs does not run any more.",
+                    "Images that already have tag:{} are kept, whatever its value. Remove the tag when Custodian no \
+                     longer runs.",
                     shown(&mark.tag)
                 ));
             }
@@ -89,34 +91,37 @@ impl<'a> Translation<'a> {
         }
     }
 
-    /// The policy that acts on what another one has marked.
+    /// The policy that acts on images that another policy has tagged.
     pub fn second_half(mut self, fate: &Fate, selects: &Expression) {
-        let unheard = selects.marks().into_iter().find(|mark| !self.marks.are_left(mark));
-        let what = match (fate, unheard) {
+        let unset = selects.marks().into_iter().find(|mark| !self.marks.are_left(mark));
+        let what = match (fate, unset) {
             (Fate::Deregister { .. }, None) => None,
             (Fate::Deregister { .. }, Some(mark)) => Some(format!(
-                "acts on marks that no policy of these files leaves ({mark}); add the file that has the policy with \
+                "acts on a tag that no policy in these files sets ({mark}); add the file that has the policy with \
                  mark-for-op"
             )),
-            _ => Some("acts on marks, but does not deregister what carries them".to_owned()),
+            _ => Some(
+                "acts on images tagged by mark-for-op, but does not deregister them".to_owned(),
+            ),
         };
         let CustodianPolicy { file, node } = self.policy;
         let name = self.policy.name();
         match what {
             None => self.comments.push(
-                "It acts on the marks of `mark-for-op`: what it asks for stands in the rule of the policy that marks, and \
-                 the steps of that rule do what it does. An image that becomes wanted again is taken back by the next run."
+                "It acts on the tag of `mark-for-op`: its conditions are part of the rule of the policy that sets the tag, \
+                 and the steps of that rule replace its action. If a keep rule matches an image again, the next run \
+                 rescues the image."
                     .to_owned(),
             ),
             Some(what) => {
                 self.comments
-                    .push(format!("NOT TRANSLATED: it {what}. Until then its images are kept."));
+                    .push(format!("NOT TRANSLATED: it {what}. Its images are kept."));
                 self.writing.leave_out(file, node.line, &format!("`{name}` {what}"));
             }
         }
         let is_mark = |atom: &Atom| matches!(atom, Atom::Mark { negated: false, .. });
         let alone: Vec<Vec<Atom>> = match alternatives(selects) {
-            // To mark is only the first half again.
+            // Another `mark-for-op` is translated as a first policy.
             _ if matches!(fate, Fate::Mark { .. }) => Vec::new(),
             Some(choices) => {
                 choices.into_iter().filter(|atoms| !atoms.iter().any(is_mark)).collect()
@@ -129,7 +134,7 @@ impl<'a> Translation<'a> {
         if alone.is_empty() {
             return self.writing.note(self.comments);
         }
-        self.comments.push("It takes these images without a mark, too.".to_owned());
+        self.comments.push("It also acts on these images without the tag.".to_owned());
         self.read_settings(self.policy);
         for atoms in alone {
             self.again().add(fate, &atoms);
@@ -137,8 +142,8 @@ impl<'a> Translation<'a> {
     }
 }
 
-/// Says of what is not known in the second half that it stands there, and in which file if that is
-/// another one.
+/// Adds the name of the second policy to an unknown condition of it, and the file if it is another
+/// one.
 fn with_place(atom: Atom, sweep: CustodianPolicy<'_>, own: CustodianPolicy<'_>) -> Atom {
     let Atom::Unknown { what, line } = atom else { return atom };
     let name = sweep.name();

@@ -1,4 +1,4 @@
-//! `explain`: everything about one image.
+//! `explain`: explains the decision for one image.
 
 use serde::Serialize;
 use steward::collect::{Remnants, find_in, read_remnants, remnants_in};
@@ -11,7 +11,7 @@ use crate::files::{at_most_one_standard, print, print_json, read_policy};
 use crate::load::{Questions, load};
 use crate::outcome::{CommandError, Exit};
 
-/// Explains an image, or what is left of it.
+/// An existing image, or the remnants of a deregistered one.
 #[derive(Serialize)]
 #[serde(tag = "found", rename_all = "snake_case")]
 enum ExplainedImage<'a> {
@@ -35,7 +35,7 @@ pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit
         name @ ImageRef::Name(_) => {
             let found = find_in(&name, &loaded.inventory, now);
             if found.is_err() {
-                // Then an unknown name means little.
+                // The image may exist in a source that could not be read.
                 for unread in &loaded.inventory.unread {
                     context.warn(format_args!("not read: {unread}"));
                 }

@@ -1,4 +1,4 @@
-//! `plan`: what would be done about every image, and why.
+//! `plan`: shows what would be done with every image, and why.
 
 use std::path::Path;
 
@@ -41,7 +41,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     }
     let Loaded { plan, snapshots, .. } = &loaded;
     let exceeded = gate::exceeded(&gate, plan, snapshots);
-    // With the plan on standard output there is no room for anything else.
+    // With the plan file on standard output, nothing else is printed there.
     if out.as_deref().is_some_and(is_standard) {
         let exit = strict::exit(gate.strict, &plan.notes, exit_of(plan, context), context);
         return Ok(gate::exit(exceeded.as_deref(), exit, context));
@@ -60,7 +60,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
         context.hint(saved_hint(out, plan, &from, &digest));
     }
     let exit = match output.format {
-        // The text has it.
+        // The table already contains the refusal.
         PlanFormat::Table if plan.refusal.is_some() => Exit::Refused,
         _ => exit_of(plan, context),
     };
@@ -68,12 +68,12 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     Ok(gate::exit(exceeded.as_deref(), exit, context))
 }
 
-/// How to apply the plan that was saved.
+/// The hint after saving: how to apply the plan.
 fn saved_hint(out: &Path, plan: &Plan, policy: &Path, digest: &PolicyDigest) -> String {
     match plan.refusal {
-        Some(_) => "saved, but a plan that refuses cannot be applied".to_owned(),
+        Some(_) => "plan saved, but a refused plan cannot be applied".to_owned(),
         None => format!(
-            "saved; `image-steward apply {} {}` does exactly this, within a day. The digest of its policy is {digest}",
+            "plan saved; to apply exactly this plan, run `image-steward apply {} {}` within a day. Policy digest: {digest}",
             out.display(),
             match is_standard(policy) {
                 true => format!("--expect-policy {digest}"),
@@ -88,7 +88,7 @@ fn save(out: &Path, policy: String, file: String, loaded: &Loaded) -> Result<(),
     write_private(out, &format!("{}\n", serde_json::to_string(&saved)?))
 }
 
-/// Says on standard error that a plan refuses, where the output does not.
+/// The exit code of a plan. Prints a refusal on standard error, for outputs that do not contain it.
 pub(super) fn exit_of(plan: &Plan, context: &Context) -> Exit {
     match &plan.refusal {
         Some(refusal) => {

@@ -1,4 +1,4 @@
-//! `report`: a page for people.
+//! `report`: generates the HTML report.
 
 use std::path::Path;
 
@@ -39,7 +39,7 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
     let title = format!("Images of account {} in {}", loaded.plan.account, loaded.plan.region);
     write(&out, &fill(&title, &page)?)?;
     if !is_standard(&out) {
-        context.hint(format_args!("written: {}", out.display()));
+        context.hint(format_args!("wrote {}", out.display()));
     }
     if let Some(refusal) = &loaded.plan.refusal {
         context.warn(format_args!("refused: {refusal}"));
@@ -48,7 +48,7 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-/// What policies would do in the days to come.
+/// The input of the simulations in the report.
 struct Future<'a> {
     loaded: &'a Loaded,
     days: u32,
@@ -56,7 +56,7 @@ struct Future<'a> {
 }
 
 impl Future<'_> {
-    /// The curves of the policy, and those of another one over the same images to come.
+    /// The simulated series of the policy, and of another policy with the same future images.
     fn projection(
         &self,
         other: Option<(String, &Policy)>,
@@ -74,7 +74,8 @@ impl Future<'_> {
         if let Some((file, other)) = other {
             if other.safety.reference_scope() != policy.safety.reference_scope() {
                 context.hint(format_args!(
-                    "{file} looks for references elsewhere; here both see what {} looks for. `simulate` reads both",
+                    "{file} reads other reference sources; the report uses the sources of {} for both policies. `simulate` uses the \
+                     sources of each",
                     self.policy.0
                 ));
             }
@@ -88,7 +89,7 @@ impl Future<'_> {
     }
 }
 
-/// The name of a file without where it lies, which is nobody's business on a page for others.
+/// The name of a file without its directory, which must not appear in a report for others.
 fn short_name(file: &Path) -> String {
     file.file_name().map_or_else(|| name_of(file), |name| name.to_string_lossy().into_owned())
 }

@@ -1,4 +1,4 @@
-//! `stale`: the references that nothing seems to need.
+//! `stale`: lists references that seem unused.
 
 use serde::Serialize;
 use steward::model::TemplateVersions;
@@ -11,11 +11,11 @@ use crate::files::{at_most_one_standard, print, print_json, print_json_lines, re
 use crate::load::{Questions, load};
 use crate::outcome::{CommandError, Exit};
 
-/// The references that nothing seems to need.
+/// References that seem unused.
 #[derive(Serialize)]
 struct StaleReferences {
     stale: Vec<Stale>,
-    /// What keeps those images, and how it is deleted.
+    /// The resources that keep those images, and how to delete them.
     resources: Vec<StaleResource>,
 }
 
@@ -25,7 +25,7 @@ pub async fn run(arguments: args::StaleArgs, context: &Context) -> Result<Exit, 
     at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
     let mut policy = read_policy(&policy.policy)?;
     let policy_versions = policy.safety.template_versions;
-    // To be shown, not to be decided by: nothing is removed here.
+    // All versions are read only for the list. The command removes nothing.
     policy.safety.template_versions = TemplateVersions::All;
     let mut loaded = load(world, &policy, Questions::default(), context).await?;
     let found = report::stale(&loaded.plan).into_iter().map(|one| one.image_id);
