@@ -17,7 +17,7 @@ const SCRIPTS: [&str; 11] = [
     include_str!("../report/charts.js"),
     include_str!("../report/timelines.js"),
     include_str!("../report/lists.js"),
-    include_str!("../report/pins.js"),
+    include_str!("../report/references.js"),
     include_str!("../report/images.js"),
     include_str!("../report/main.js"),
 ];
