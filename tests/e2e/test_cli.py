@@ -336,7 +336,7 @@ class TestBadWeather:
         plan = ("plan", "--policy", rules, "--inventory", str(saved), "--now")
         done = image_steward(account, *plan, "2020-01-01T00:00:00Z")
         assert done.returncode == 0
-        assert "is before the inventory was read" in done.stderr
+        assert "is earlier than the inventory" in done.stderr
         done = image_steward(account, *plan, "2099-01-01T00:00:00Z")
         assert "is before the inventory" not in done.stderr
 
@@ -463,7 +463,7 @@ def test_strict_fails_on_what_has_no_effect(account: Account, tmp_path: Path) ->
         tmp_path / "saved.json", image_steward(account, "inventory").stdout
     )
     saved = ("--quiet", "--inventory", inventory)
-    said = "image-steward: 1 warning about what has no effect (--strict): rule near: no image matches"
+    said = "image-steward: 1 warning about entries without effect (--strict): rule near: no image matches"
     for command in ["plan", "validate"]:
         lax = image_steward(NOWHERE, command, "--policy", rules, *saved)
         strict = image_steward(NOWHERE, command, "--policy", rules, *saved, "--strict")

@@ -860,7 +860,7 @@ class TestConventions:
         assert done.returncode == DONE, done.stderr
         both = piped(account, text, "plan", "--policy", "-", "--inventory", "-")
         assert both.returncode == USAGE
-        assert "only one of the files can be standard input" in both.stderr
+        assert "only one file can be read from standard input" in both.stderr
         bad = piped(account, "version = 2", "validate", "--policy", "-")
         assert "standard input:1:11" in bad.stderr
 
@@ -876,7 +876,7 @@ class TestConventions:
     ) -> None:
         file = offline(tmp_path, [image(n, n) for n in range(1, 5)])
         plan = ("plan", "--policy", rules, "--inventory", file)
-        assert "the inventory does not say" in image_steward(account, *plan).stderr
+        assert "not in the inventory: " in image_steward(account, *plan).stderr
         assert image_steward(account, "-q", *plan).stderr == ""
         bad = image_steward(account, "-q", "plan", "--policy", "/nowhere")
         assert "/nowhere" in bad.stderr

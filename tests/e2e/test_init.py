@@ -326,7 +326,7 @@ def test_what_a_translation_says(tmp_path: Path) -> None:
         'recycle_bin = "required"',
         "its `unused` looks at instances",
         "deregisters at once; here that is two weeks after",
-        "No equivalent, and not done here: {type: notify",
+        "Skipped actions without an equivalent: {type: notify",
         'delete_snapshots_after = "7d"',
     ):
         assert said in made.stdout
@@ -430,7 +430,7 @@ def test_a_condition_that_ours_lacks_disarms_the_rule(
         ("{Architecture: arm64}", 'match = { architecture = "arm64" }'),
         ("{Platform: windows}", 'match = { platform = "Windows*" }'),
         ("{Platform: absent}", 'match = { not = { platform = "Windows*" } }'),
-        ("{State: available}", "State: ours looks at the state itself"),
+        ("{State: available}", "State: image-steward checks the state itself"),
         ("{'tag:T': 'yes'}", 'match = { tags = { T = "yes" } }'),
         ("{'tag:T': 1.2.3}", 'match = { tags = { T = "1.2.3" } }'),
         ("{not: [{'tag:T': absent}]}", 'keep = { last = 1, tags = { T = "absent" } }'),
@@ -602,8 +602,8 @@ def test_a_rule_that_no_image_would_reach_is_named(
 ) -> None:
     made = translated(tmp_path, text)
     assert made.returncode == (DONE if is_reached else PART), made.stderr
-    assert ("decides before it" in made.stderr) == (not is_reached)
-    assert ("NO IMAGE WOULD REACH IT: the rule `" in made.stdout) == (not is_reached)
+    assert ("unreachable after the rule" in made.stderr) == (not is_reached)
+    assert ("UNREACHABLE: the rule `" in made.stdout) == (not is_reached)
     assert made.stdout.count("\n[[rule]]\n") == (2 if is_reached else 1)
 
 
@@ -774,7 +774,7 @@ def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) ->
         ((MARK,), "no policy of these files deregisters what carries that mark"),
         (
             (MARK, SWEEP.replace("op: deregister}]", "op: deregister, tag: b}]")),
-            "`mark` marks images (tag:maid_status for deregister), and no policy",
+            "`mark` schedules an operation by a tag (tag:maid_status for deregister), but no policy",
         ),
         (
             (MARK, SWEEP.replace("{type: deregister, delete-snapshots: true}", "tag")),
@@ -782,7 +782,7 @@ def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) ->
         ),
         (
             (MARK, SWEEP.replace("op: deregister}]", "op: set-deprecation}]")),
-            "acts on marks that no policy of these files leaves",
+            "acts on a tag that no policy in these files sets",
         ),
         (
             (MARK, SWEEP.replace("op: deregister}", "op: deregister}, {type: event}")),
@@ -815,11 +815,11 @@ def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) ->
                 .replace("unused", "'tag:A': b")
                 .replace("{type: mark-for-op, op: deregister, days: 7}", "unmark"),
             ),
-            "that `unmark` takes the mark from some images again",
+            "`unmark`, which removes the tag of mark-for-op from some images",
         ),
         (
             (MARK.replace("days: 7}", "days: 7, msg: soon}"), SWEEP),
-            "acts on marks that no policy of these files leaves",
+            "acts on a tag that no policy in these files sets",
         ),
         (
             (

@@ -10,7 +10,7 @@ use super::{AwsArgs, OutputArgs, PolicyArgs};
 /// Arguments of `apply`.
 #[derive(Debug, Args)]
 pub struct ApplyArgs {
-    /// Saved plan (from `plan --out`) to apply exactly.
+    /// Saved plan (from `plan --out`) to apply exactly
     ///
     /// If the account has changed since, nothing is applied. Specify the policy of the plan with
     /// --policy or --expect-policy.
@@ -18,7 +18,7 @@ pub struct ApplyArgs {
     pub plan: Option<PathBuf>,
     #[command(flatten)]
     pub policy: PolicyArgs,
-    /// Apply PLAN only if its policy has this digest.
+    /// Apply PLAN only if its policy has this digest
     ///
     /// `validate` and `plan --out` print the digest.
     #[arg(long, value_name = "DIGEST", requires = "plan", conflicts_with = "policy")]

@@ -64,7 +64,7 @@ pub struct InitArgs {
     /// Overwrite an existing file.
     #[arg(long)]
     pub force: bool,
-    /// Translate this file instead of reading the account; repeatable.
+    /// Translate this file instead of reading the account; repeatable
     ///
     /// The file contains Cloud Custodian policies for images (YAML), or amicleaner command lines.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]

@@ -23,7 +23,7 @@ pub use report::{ReportArgs, SimulateArgs};
 pub use restore::RestoreArgs;
 pub use shared::{AwsArgs, Format, OutputArgs, PolicyArgs, PrefixArgs, WorldArgs};
 
-/// Clean up machine images and their snapshots by policy.
+/// Clean up machine images and their snapshots by policy
 ///
 /// image-steward retires expired images step by step and deletes their snapshots. It never removes
 /// an image that is in use. Only `apply`, `restore`, `keep` and `unkeep` change the account; all
@@ -82,7 +82,7 @@ fn more_help() -> String {
 #[derive(Debug, Subcommand, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Command {
-    /// Generate a policy from the account or from another tool's policies.
+    /// Generate a policy from the account or from another tool's policies
     ///
     /// Comments in the policy explain its rules. The command only reads the account.
     #[command(
@@ -94,28 +94,28 @@ pub enum Command {
         after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --reason in_use,last\n  image-steward plan --policy new.toml --against old.toml\n  image-steward plan --policy policy.toml --max-removals 20 --format markdown\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
     )]
     Plan(PlanArgs),
-    /// Print a saved plan.
+    /// Print a saved plan
     ///
     /// The command does not need access to the account.
     #[command(
         after_help = "Examples:\n  image-steward show plan.json\n  image-steward show plan.json --format markdown --max-removals 20"
     )]
     Show(ShowArgs),
-    /// List references that seem unused, and the images they keep.
+    /// List references that seem unused, and the images they keep
     ///
     /// An example is a launch template version that no Auto Scaling group uses.
     #[command(
         after_help = "Examples:\n  image-steward stale --policy policy.toml --region eu-central-1\n  image-steward stale --policy policy.toml --inventory saved.json --format json"
     )]
     Stale(StaleArgs),
-    /// Explain the decision for one image.
+    /// Explain the decision for one image
     ///
     /// Shows what refers to the image, what keeps it, its current state, and its next step.
     #[command(
         after_help = "Examples:\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --region eu-central-1\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --inventory saved.json"
     )]
     Explain(ExplainArgs),
-    /// Generate an HTML report.
+    /// Generate an HTML report
     ///
     /// The report shows storage and cost, every family, the steps of the next month, and what keeps
     /// old images.
@@ -133,7 +133,7 @@ pub enum Command {
         after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward apply --policy policy.toml --region eu-central-1 --yes\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json --policy policy.toml"
     )]
     Apply(ApplyArgs),
-    /// Restore images and their snapshots.
+    /// Restore images and their snapshots
     ///
     /// Restores images that are expired, deprecated, disabled, or in the Recycle Bin with their
     /// snapshots.
@@ -141,7 +141,7 @@ pub enum Command {
         after_help = "Examples:\n  image-steward restore ami-0123456789abcdef0 --region eu-central-1\n  image-steward restore golden-2026-11-28 --keep-until 2w\n  image-steward restore --all-since yesterday --dry-run"
     )]
     Restore(RestoreArgs),
-    /// Exclude images or snapshots from all steps.
+    /// Exclude images or snapshots from all steps
     ///
     /// Sets a tag that excludes them permanently or until a date. If the tag already exists, the
     /// command replaces its value and prints the old value. If an image has already expired, the
@@ -150,7 +150,7 @@ pub enum Command {
         after_help = "Examples:\n  image-steward keep ami-0123456789abcdef0 --for 2w --reason 'release candidate'\n  image-steward keep golden-2026-11-28 --until 2027-06-30 --region eu-central-1"
     )]
     Keep(KeepArgs),
-    /// Remove the tag that `keep` sets.
+    /// Remove the tag that `keep` sets
     ///
     /// The policy then decides about the images and snapshots again.
     #[command(
@@ -167,7 +167,7 @@ pub enum Command {
         after_help = "Examples:\n  image-steward validate --policy policy.toml\n  image-steward validate --policy policy.toml --inventory saved.json"
     )]
     Validate(ValidateArgs),
-    /// Print the IAM policy that a user or pipeline needs, or a role with it.
+    /// Print the IAM policy that a user or pipeline needs, or a role with it
     ///
     /// The policy allows retiring only images and snapshots that belong to the account and have
     /// been tagged. The command does not need access to the account.
@@ -191,7 +191,7 @@ pub enum Command {
         after_help = "Examples:\n  image-steward man | man -l -\n  image-steward man --out ~/.local/share/man/man1"
     )]
     Man {
-        /// Write the pages of all commands to this directory.
+        /// Write the pages of all commands to this directory
         ///
         /// Without this option, only the main page is written, to standard output.
         #[arg(long, value_name = "DIRECTORY")]

@@ -16,24 +16,24 @@ pub struct PermissionsArgs {
     /// Prefix of image-steward's tag names (`tagging.prefix` of the policy).
     #[arg(long, value_name = "TEXT", default_value = DEFAULT_PREFIX)]
     pub prefix: String,
-    /// Allow launch permissions to be restored.
+    /// Allow launch permissions to be restored
     ///
     /// Required for `restore --share-with`, and for `shared_images = "retire"` in `[safety]` or in
     /// a rule.
     #[arg(long)]
     pub shared_images: bool,
-    /// Allow reading this SSM parameter; repeatable.
+    /// Allow reading this SSM parameter; repeatable
     ///
     /// Launch templates can name an SSM parameter as their image. Specify the parameter by name, by
     /// a path such as `/golden/*`, or by ARN. The public parameters of AWS can always be read.
     #[arg(long = "image-parameter", value_name = "NAME", value_parser = parameter)]
     pub image_parameters: Vec<String>,
-    /// Policy document only, or a role with it for CloudFormation or Terraform.
+    /// Policy document only, or a role with it for CloudFormation or Terraform
     ///
     /// The CloudFormation template is in YAML. A parameter specifies who can assume the role.
     #[arg(help_heading = "Output options", long, value_enum, default_value_t = PermissionsFormat::Json)]
     pub format: PermissionsFormat,
-    /// Who can assume the role [default: principal].
+    /// Who can assume the role [default: principal]
     ///
     /// An AWS principal, GitHub Actions workflows, or GitLab.com pipelines. Applies to --format
     /// cloudformation and terraform.

@@ -15,14 +15,14 @@ pub struct PlanArgs {
     pub policy: PolicyArgs,
     #[command(flatten)]
     pub world: WorldArgs,
-    /// Read the launch permissions of every image, not only of images that would change.
+    /// Read the launch permissions of every image, not only of images that would change
     ///
     /// Makes one call per image.
-    #[arg(long, conflicts_with = "inventory")]
+    #[arg(help_heading = "Input options", long, conflicts_with = "inventory")]
     pub sharing: bool,
     #[command(flatten)]
     pub output: PlanOutputArgs,
-    /// List only images whose decision differs from the decision under this policy.
+    /// List only images whose decision differs from the decision under this policy
     ///
     /// An image differs if only one of the two policies keeps it, or if its step or date differs.
     #[arg(help_heading = "Output options", long, value_name = "FILE", conflicts_with = "reason")]
@@ -56,7 +56,7 @@ pub struct PlanOutputArgs {
     /// List all images with their reasons, including kept images.
     #[arg(long)]
     pub all: bool,
-    /// List only images with one of these reasons, for example `in_use,last`.
+    /// List only images with one of these reasons, for example `in_use,last`
     ///
     /// The values are the reason kinds of the JSON output.
     #[arg(
@@ -114,7 +114,7 @@ pub struct GateArgs {
     /// Print the plan, and exit with code 2 if part of the policy or a tag has no effect.
     #[arg(long)]
     pub strict: bool,
-    /// Exit with code 5 if the plan removes more images or snapshots than this.
+    /// Exit with code 5 if the plan removes more images or snapshots than this
     ///
     /// Counts all expired images, at every step, including deferred images. Snapshots are counted
     /// separately, and only if their image no longer exists.

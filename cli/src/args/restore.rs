@@ -16,13 +16,13 @@ pub struct RestoreArgs {
         conflicts_with = "all_since"
     )]
     pub images: Vec<ImageRef>,
-    /// Restore all images that expired or were deregistered since this time.
+    /// Restore all images that expired or were deregistered since this time
     ///
     /// A date, a time (UTC unless it has a zone), a word such as `yesterday`, or a duration before
     /// now such as `12h`.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub all_since: Option<TimeInput>,
-    /// Keep the images until the end of this date, or for a duration such as `2w`.
+    /// Keep the images until the end of this date, or for a duration such as `2w`
     ///
     /// Sets the keep tag. Otherwise the next sweep finds the images expired again.
     #[arg(long, value_name = "DATE")]
@@ -33,9 +33,9 @@ pub struct RestoreArgs {
     /// Also restore this snapshot from the Recycle Bin if the image needs it; repeatable.
     #[arg(long = "snapshot", value_name = "SNAPSHOT")]
     pub snapshots: Vec<SnapshotId>,
-    /// Share images again with this account, organization or unit, or with `all`; repeatable.
+    /// Share images again with this account, organization, OU or `all`; repeatable
     ///
-    /// Only permissions that the image's tag lists are restored. Without this option, the command
+    /// Only launch permissions that the image's tag lists are restored. Without this option, the command
     /// asks for confirmation on a terminal; without a terminal, it shares nothing.
     #[arg(long, value_name = "ACCOUNT", value_parser = permission)]
     pub share_with: Vec<LaunchPermission>,

@@ -57,13 +57,18 @@ pub struct WorldArgs {
     #[command(flatten)]
     pub place: AwsArgs,
     /// Read a saved inventory instead of the account.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
+    #[arg(
+        help_heading = "Input options",
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["region", "profile", "endpoint_url"]
+    )]
     pub inventory: Option<PathBuf>,
-    /// Plan for this time instead of now.
+    /// Plan for this time instead of now
     ///
     /// A date, a time (UTC unless it has a zone), a word such as `tomorrow`, or a duration from now
     /// such as `2w` or `2w ago`.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    #[arg(help_heading = "Input options", long, value_name = "TIME", allow_hyphen_values = true)]
     pub now: Option<TimeInput>,
 }
 
