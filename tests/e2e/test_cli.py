@@ -104,9 +104,9 @@ class TestGoodWeather:
         offline = image_steward(account, "plan", "--policy", rules, "--inventory", file)
         assert offline.returncode == DONE
         # One is newly expired, and three are due.
-        assert "with whom 4 of the images to go are shared" in offline.stderr
+        assert "launch permissions of 4 images to retire" in offline.stderr
         # Those, and one that waits.
-        assert "recipes refer to 5 of the images to go" in offline.stderr
+        assert "recipes to 5 images to retire" in offline.stderr
         assert "which rules the Recycle Bin has" in offline.stderr
 
     def test_apply_removes_what_is_due_and_a_second_time_nothing(
