@@ -10,7 +10,7 @@ use steward::plan::snapshots::{SnapshotPlan, plan_snapshots};
 use steward::plan::{Plan, plan};
 use steward::policy::{Check, Policy};
 
-use crate::args::WorldArgs;
+use crate::args::InputArgs;
 use crate::context::Context;
 use crate::files::read_inventory;
 use crate::live::{self, Live};
@@ -29,7 +29,7 @@ pub struct Loaded {
 
 /// What to read in addition to what the plan needs.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Questions<'a> {
+pub struct ExtraReads<'a> {
     /// Everything about these images, whatever their decision.
     pub images: &'a [ImageId],
     /// The launch permissions of all images.
@@ -38,16 +38,16 @@ pub struct Questions<'a> {
 
 /// Reads the account or the saved inventory, and plans.
 pub async fn load(
-    world: WorldArgs,
+    input: InputArgs,
     policy: &Policy,
-    ask: Questions<'_>,
+    extra: ExtraReads<'_>,
     context: &Context,
 ) -> Result<Loaded, CommandError> {
-    let WorldArgs { place, inventory, now } = world;
+    let InputArgs { place, inventory, now } = input;
     let now = context.planned_for(now.as_ref())?;
     let Some(file) = inventory else {
         let live = live::connect(place, context).await?.under(policy)?;
-        let loaded = load_live(&live, policy, now, ask, context).await;
+        let loaded = load_live(&live, policy, now, extra, context).await;
         return Ok(Loaded { live: Some(live), ..loaded });
     };
     let inventory = read_inventory(&file)?;
@@ -68,18 +68,23 @@ pub async fn load(
 
 impl Loaded {
     /// Reads everything about one image, and plans again. Does nothing for a saved inventory.
-    pub async fn ask_all_about(&mut self, image: &ImageId, policy: &Policy, context: &Context) {
+    pub async fn read_all_about(&mut self, image: &ImageId, policy: &Policy, context: &Context) {
         if let Some(live) = &self.live {
-            let is_asked = |other: &Image| other.image_id == *image;
+            let is_selected = |other: &Image| other.image_id == *image;
             let (inventory, reading) = (&mut self.inventory, context.reading());
-            collect::read_launch_permissions(&live.aws, inventory, is_asked, reading).await;
-            self.ask_about(std::slice::from_ref(image), policy, context).await;
+            collect::read_launch_permissions(&live.aws, inventory, is_selected, reading).await;
+            self.read_references_to(std::slice::from_ref(image), policy, context).await;
         }
     }
 
     /// Asks EC2 for the references to `images`, whatever their decision, and plans again. For a
     /// saved inventory, it only prints a hint.
-    pub async fn ask_about(&mut self, images: &[ImageId], policy: &Policy, context: &Context) {
+    pub async fn read_references_to(
+        &mut self,
+        images: &[ImageId],
+        policy: &Policy,
+        context: &Context,
+    ) {
         if images.is_empty() {
             return;
         }
@@ -98,17 +103,17 @@ pub async fn load_live(
     live: &Live,
     policy: &Policy,
     now: Timestamp,
-    ask: Questions<'_>,
+    extra: ExtraReads<'_>,
     context: &Context,
 ) -> Loaded {
-    let Questions { images, sharing } = ask;
+    let ExtraReads { images, sharing } = extra;
     let context = context.reading();
     let scope = policy.safety.reference_scope();
     let mut inventory =
         collect::collect_inventory(&live.aws, &live.target, &scope, now, context).await;
     collect::read_references(&live.aws, &mut inventory, policy, images, context).await;
-    let is_asked = |image: &Image| sharing || images.contains(&image.image_id);
-    collect::read_launch_permissions(&live.aws, &mut inventory, is_asked, context).await;
+    let is_selected = |image: &Image| sharing || images.contains(&image.image_id);
+    collect::read_launch_permissions(&live.aws, &mut inventory, is_selected, context).await;
     let (plan, mut permissions) =
         collect::plan_verified(&live.aws, &mut inventory, policy, now, context).await;
     collect::read_snapshot_references(&live.aws, &mut inventory, policy, context).await;

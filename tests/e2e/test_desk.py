@@ -716,8 +716,8 @@ class TestTerminal:
         assert re.search(r"\d+ calls", shown.text)
         # And gone when the result comes: the line is cleared, and not drawn again.
         drawn, result = shown.raw.split("Account ", 1)
-        assert drawn.rindex("\x1b[2K") > drawn.rindex(" a second")
-        assert " a second" not in result
+        assert drawn.rindex("\x1b[2K") > drawn.rindex(" per second")
+        assert " per second" not in result
         quiet = on_terminal(account, "-q", "plan", "--policy", rules)
         assert "reading" not in quiet.text
         piped = image_steward(account, "plan", "--policy", rules)
@@ -744,7 +744,7 @@ class TestInterrupt:
         said, errors = process.communicate(timeout=60)
         calls = count(account, "DeregisterImage")
         assert process.returncode == PART, said + errors
-        assert "stopping after the calls in flight" in errors
+        assert "stopping after the calls in progress" in errors
         left = image_ids(account.fleet())
         gone = {one["image_id"] for one in images} - left
         assert len(gone) == calls < 120

@@ -330,7 +330,7 @@ class TestSharing:
         account.load(small_fleet(shared()))
         shown = on_terminal(account, "restore", ami(3), answer="\x03")
         assert shown.returncode == INTERRUPTED
-        assert "nothing more was changed" in shown.text
+        assert "no further changes were made" in shown.text
         assert shared_now(account) == []
 
     def test_on_a_terminal_several_are_asked_for_once(self, account: Account) -> None:

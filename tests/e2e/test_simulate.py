@@ -182,9 +182,9 @@ def test_it_says_what_an_inventory_leaves_open(desk: Desk) -> None:
     del lacking["retention_rules"]
     desk.write("saved.json", json.dumps(lacking))
     said = desk.run().stderr
-    assert "with whom 5 images are shared" in said
+    assert "launch permissions of 5 images" in said
     assert "SSM parameters" in said
-    assert "which rules the Recycle Bin has" in said
+    assert "retention rules of the Recycle Bin" in said
     desk.write("new.toml", policy(3, 'references_check = "off"'))
     known = inventory()
     for image in known["images"]:

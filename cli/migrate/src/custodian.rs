@@ -5,7 +5,7 @@ use std::path::Path;
 
 use steward::suggest::{Entry, SuggestedKeep, SuggestedMatch, SuggestedRule, rule_name, shown};
 
-use super::actions::{Fate, fate};
+use super::actions::{FinalAction, final_action};
 use super::expression::{Atom, Field, TOO_MANY, alternatives, narrowest_first};
 use super::globs::one_of;
 use super::mark_index::{CustodianPolicy, MarkIndex};
@@ -90,26 +90,26 @@ impl Translation<'_> {
     fn write(mut self) {
         let CustodianPolicy { file, node } = self.policy;
         self.comments.push(format!("{SOURCE}{} (line {}).", self.policy.name(), node.line));
-        let (fate, others) = fate(node);
+        let (final_action, others) = final_action(node);
         if !others.is_empty() {
             self.comments
                 .push(format!("Skipped actions without an equivalent: {}.", others.join("; ")));
         }
-        let Some(fate) = fate else {
+        let Some(final_action) = final_action else {
             self.comments.push("It retires no image, so it needs no rule.".to_owned());
             return self.writing.note(self.comments);
         };
         let selects = filters::of(node);
         if !selects.marks().is_empty() {
-            return self.second_half(&fate, &selects);
+            return self.second_half(&final_action, &selects);
         }
         self.read_settings(self.policy);
-        if let Fate::Mark { mark, .. } = &fate {
-            return self.first_half(&fate, mark, &selects);
+        if let FinalAction::Mark { mark, .. } = &final_action {
+            return self.first_half(&final_action, mark, &selects);
         }
         let Some(mut choices) = alternatives(&selects) else {
             self.missing.push((file, node.line, TOO_MANY.to_owned()));
-            return self.add(&fate, &[]);
+            return self.add(&final_action, &[]);
         };
         self.comment_on_alternatives(choices.len());
         if choices.is_empty() {
@@ -117,7 +117,7 @@ impl Translation<'_> {
         }
         narrowest_first(&mut choices);
         for atoms in choices {
-            self.again().add(&fate, &atoms);
+            self.again().add(&final_action, &atoms);
         }
     }
 
@@ -146,7 +146,7 @@ impl Translation<'_> {
     }
 
     /// Adds the rule of one alternative.
-    pub fn add(mut self, fate: &Fate, atoms: &[Atom]) {
+    pub fn add(mut self, final_action: &FinalAction, atoms: &[Atom]) {
         let CustodianPolicy { file, .. } = self.policy;
         let mut rule = SuggestedRule {
             name: rule_name(&self.policy.name(), &mut self.writing.names),
@@ -183,7 +183,7 @@ impl Translation<'_> {
                     self.comments.push(format!("Omitted, because it always applies: {why}."))
                 }
                 Atom::Reduce { last, group_by } => {
-                    if matches!(fate, Fate::Mark { .. }) {
+                    if matches!(final_action, FinalAction::Mark { .. }) {
                         self.misses(
                             "the filter `reduce` with `mark-for-op` (use `deregister`: the steps include a waiting time)".to_owned(),
                         );
@@ -216,7 +216,7 @@ impl Translation<'_> {
         if days_before > 0.0 {
             rule.matches.older_than = Some(format!("{}d", days_before.ceil()));
         }
-        self.retire(&mut rule, fate, days);
+        self.retire(&mut rule, final_action, days);
         self.finish(rule);
     }
 

@@ -97,7 +97,7 @@ impl Writing {
 }
 
 /// The content of a file.
-enum Theirs {
+enum SourceFile {
     Custodian(Vec<yaml::Node>),
     Amicleaner(Vec<command_line::ShellCommand>),
 }
@@ -107,20 +107,20 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     let read = files.iter().map(|(file, text)| Ok((file.as_path(), read_one(file, text)?)));
     let read = read.collect::<Result<Vec<_>, MigrateError>>()?;
     // A policy may act on images that a policy in another file has tagged.
-    let marks = MarkIndex::of(read.iter().flat_map(|(file, theirs)| match theirs {
-        Theirs::Custodian(policies) => CustodianPolicy::all(file, policies),
-        Theirs::Amicleaner(_) => Vec::new(),
+    let marks = MarkIndex::of(read.iter().flat_map(|(file, source)| match source {
+        SourceFile::Custodian(policies) => CustodianPolicy::all(file, policies),
+        SourceFile::Amicleaner(_) => Vec::new(),
     }));
     let mut writing = Writing::default();
-    for (file, theirs) in &read {
-        match theirs {
-            Theirs::Custodian(policies) => {
+    for (file, source) in &read {
+        match source {
+            SourceFile::Custodian(policies) => {
                 writing.tools.insert(Tool::Custodian);
                 for policy in CustodianPolicy::all(file, policies) {
                     custodian::translate(policy, &marks, &mut writing);
                 }
             }
-            Theirs::Amicleaner(commands) => {
+            SourceFile::Amicleaner(commands) => {
                 writing.tools.insert(Tool::Amicleaner);
                 amicleaner::translate(file, commands, &mut writing)?;
             }
@@ -144,16 +144,16 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     Ok(Migrated { document, rules, left_out })
 }
 
-fn read_one(file: &Path, text: &str) -> Result<Theirs, MigrateError> {
+fn read_one(file: &Path, text: &str) -> Result<SourceFile, MigrateError> {
     let commands = command_line::commands(text);
     match yaml::read(text) {
         Ok(root) if root.get("policies").is_some() => {
-            Ok(Theirs::Custodian(custodian::policies(file, &root)?.to_vec()))
+            Ok(SourceFile::Custodian(custodian::policies(file, &root)?.to_vec()))
         }
         Err(cause) if text.lines().any(|line| line.starts_with("policies:")) => {
             Err(MigrateError::Yaml { file: file.to_owned(), cause })
         }
-        _ if !commands.is_empty() => Ok(Theirs::Amicleaner(commands)),
+        _ if !commands.is_empty() => Ok(SourceFile::Amicleaner(commands)),
         _ => {
             let has_text =
                 |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');

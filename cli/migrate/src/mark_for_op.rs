@@ -3,7 +3,7 @@
 
 use steward::suggest::shown;
 
-use super::actions::Fate;
+use super::actions::FinalAction;
 use super::custodian::Translation;
 use super::expression::{
     Atom, Expression, Field, MOST, Mark, TOO_MANY, alternatives, narrowest_first,
@@ -13,7 +13,7 @@ use super::mark_index::{CustodianPolicy, beside_mark, without_own_mark};
 
 impl<'a> Translation<'a> {
     /// The policy that tags images: the conditions of both policies together become a rule.
-    pub fn first_half(mut self, fate: &Fate, mark: &Mark, selects: &Expression) {
+    pub fn first_half(mut self, final_action: &FinalAction, mark: &Mark, selects: &Expression) {
         let sweeps = self.marks.sweeps(mark);
         if sweeps.is_empty() {
             let what = format!(
@@ -40,13 +40,13 @@ impl<'a> Translation<'a> {
                 sweep.node.line
             ));
             together.read_settings(sweep);
-            together.with_sweep(fate, mark, selects, sweep);
+            together.with_sweep(final_action, mark, selects, sweep);
         }
     }
 
     fn with_sweep(
         mut self,
-        fate: &Fate,
+        final_action: &FinalAction,
         mark: &Mark,
         selects: &Expression,
         sweep: CustodianPolicy<'a>,
@@ -56,7 +56,7 @@ impl<'a> Translation<'a> {
         let seconds = alternatives(&filters::of(sweep.node));
         let (Some(firsts), Some(seconds)) = (firsts, seconds) else {
             self.missing.push((sweep.file, line, TOO_MANY.to_owned()));
-            return self.add(fate, &[]);
+            return self.add(final_action, &[]);
         };
         let own = self.policy;
         let seconds = seconds.iter().filter_map(|atoms| beside_mark(atoms, mark, line));
@@ -65,7 +65,7 @@ impl<'a> Translation<'a> {
             .collect();
         if firsts.len() * seconds.len() > MOST {
             self.missing.push((sweep.file, line, TOO_MANY.to_owned()));
-            return self.add(fate, &[]);
+            return self.add(final_action, &[]);
         }
         let mut choices = Vec::new();
         for first in &firsts {
@@ -87,16 +87,16 @@ impl<'a> Translation<'a> {
                     shown(&mark.tag)
                 ));
             }
-            one.add(fate, &atoms);
+            one.add(final_action, &atoms);
         }
     }
 
     /// The policy that acts on images that another policy has tagged.
-    pub fn second_half(mut self, fate: &Fate, selects: &Expression) {
+    pub fn second_half(mut self, final_action: &FinalAction, selects: &Expression) {
         let unset = selects.marks().into_iter().find(|mark| !self.marks.are_left(mark));
-        let what = match (fate, unset) {
-            (Fate::Deregister { .. }, None) => None,
-            (Fate::Deregister { .. }, Some(mark)) => Some(format!(
+        let what = match (final_action, unset) {
+            (FinalAction::Deregister { .. }, None) => None,
+            (FinalAction::Deregister { .. }, Some(mark)) => Some(format!(
                 "acts on a tag that no policy in these files sets ({mark}); add the file that has the policy with \
                  mark-for-op"
             )),
@@ -122,7 +122,7 @@ impl<'a> Translation<'a> {
         let is_mark = |atom: &Atom| matches!(atom, Atom::Mark { negated: false, .. });
         let alone: Vec<Vec<Atom>> = match alternatives(selects) {
             // Another `mark-for-op` is translated as a first policy.
-            _ if matches!(fate, Fate::Mark { .. }) => Vec::new(),
+            _ if matches!(final_action, FinalAction::Mark { .. }) => Vec::new(),
             Some(choices) => {
                 choices.into_iter().filter(|atoms| !atoms.iter().any(is_mark)).collect()
             }
@@ -137,7 +137,7 @@ impl<'a> Translation<'a> {
         self.comments.push("It also acts on these images without the tag.".to_owned());
         self.read_settings(self.policy);
         for atoms in alone {
-            self.again().add(fate, &atoms);
+            self.again().add(final_action, &atoms);
         }
     }
 }

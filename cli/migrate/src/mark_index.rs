@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::actions::{Fate, fate};
+use super::actions::{FinalAction, final_action};
 use super::expression::{Atom, Field, Mark};
 use super::filters;
 use super::yaml::Node;
@@ -41,7 +41,7 @@ impl<'a> MarkIndex<'a> {
     /// The policies that deregister images with this tag.
     pub fn sweeps(&self, mark: &Mark) -> Vec<CustodianPolicy<'a>> {
         let acts = |policy: &&CustodianPolicy<'a>| {
-            matches!(fate(policy.node).0, Some(Fate::Deregister { .. }))
+            matches!(final_action(policy.node).0, Some(FinalAction::Deregister { .. }))
                 && filters::of(policy.node).marks().contains(&mark)
         };
         self.0.iter().filter(acts).copied().collect()
@@ -49,15 +49,15 @@ impl<'a> MarkIndex<'a> {
 
     /// Whether all policies that deregister images with this tag also delete the snapshots.
     pub fn delete_snapshots(&self, mark: &Mark) -> bool {
-        self.sweeps(mark)
-            .iter()
-            .all(|sweep| matches!(fate(sweep.node).0, Some(Fate::Deregister { snapshots: true })))
+        self.sweeps(mark).iter().all(|sweep| {
+            matches!(final_action(sweep.node).0, Some(FinalAction::Deregister { snapshots: true }))
+        })
     }
 
     /// Whether a policy sets this tag, and does not itself depend on such a tag.
     pub fn are_left(&self, mark: &Mark) -> bool {
         self.0.iter().any(|policy| {
-            matches!(fate(policy.node).0, Some(Fate::Mark { mark: left, .. }) if left == *mark)
+            matches!(final_action(policy.node).0, Some(FinalAction::Mark { mark: left, .. }) if left == *mark)
                 && filters::of(policy.node).marks().is_empty()
         })
     }

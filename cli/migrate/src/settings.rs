@@ -2,7 +2,7 @@
 
 use steward::suggest::{SuggestedRetire, SuggestedRule, shown};
 
-use super::actions::Fate;
+use super::actions::FinalAction;
 use super::custodian::Translation;
 use super::mark_index::CustodianPolicy;
 use super::merge::{AT_ONCE, NEVER, ONLY_DEPRECATES};
@@ -62,10 +62,10 @@ impl<'a> Translation<'a> {
         true
     }
 
-    pub fn retire(&mut self, rule: &mut SuggestedRule, fate: &Fate, age: f64) {
+    pub fn retire(&mut self, rule: &mut SuggestedRule, final_action: &FinalAction, age: f64) {
         let mut whole_days = age.ceil() as u32;
-        match fate {
-            Fate::Deregister { snapshots } => {
+        match final_action {
+            FinalAction::Deregister { snapshots } => {
                 self.comments.push(format!(
                     "{AT_ONCE}; here, they are deregistered in steps, two weeks after they were found expired."
                 ));
@@ -73,7 +73,7 @@ impl<'a> Translation<'a> {
                     self.leave_snapshots(rule);
                 }
             }
-            Fate::Mark { days, mark } => {
+            FinalAction::Mark { days, mark } => {
                 let days = (*days).max(1);
                 rule.retire = SuggestedRetire {
                     disable_after: format!("{}d", days.min(7)),
@@ -87,7 +87,7 @@ impl<'a> Translation<'a> {
                     self.leave_snapshots(rule);
                 }
             }
-            Fate::Deprecate { days, from_creation } => {
+            FinalAction::Deprecate { days, from_creation } => {
                 let mut after = "0d".to_owned();
                 if *from_creation {
                     whole_days = whole_days.max(*days);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use steward::model::ImageRef;
 
-use super::{AwsArgs, OutputArgs, PolicyArgs, WorldArgs};
+use super::{AwsArgs, InputArgs, OutputArgs, PolicyArgs};
 
 /// Arguments of `inventory`.
 #[derive(Debug, Args)]
@@ -50,7 +50,7 @@ pub struct ExplainArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -70,5 +70,5 @@ pub struct InitArgs {
     #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
     pub from: Vec<PathBuf>,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
 }

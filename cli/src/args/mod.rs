@@ -21,7 +21,7 @@ pub use plan::{
 };
 pub use report::{ReportArgs, SimulateArgs};
 pub use restore::RestoreArgs;
-pub use shared::{AwsArgs, Format, OutputArgs, PolicyArgs, PrefixArgs, WorldArgs};
+pub use shared::{AwsArgs, Format, InputArgs, OutputArgs, PolicyArgs, PrefixArgs};
 
 /// Clean up machine images and their snapshots by policy
 ///

@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use steward::plan::reason::Reason;
 
-use super::{PolicyArgs, WorldArgs};
+use super::{InputArgs, PolicyArgs};
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -14,7 +14,7 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
     /// Read the launch permissions of every image, not only of images that would change
     ///
     /// Makes one call per image.
@@ -137,7 +137,7 @@ pub struct StaleArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
     /// Table, JSON, or JSON Lines (one image per line).
     #[arg(help_heading = "Output options", long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,

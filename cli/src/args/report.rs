@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use steward::time_input::DaysInput;
 
-use super::{OutputArgs, PolicyArgs, WorldArgs};
+use super::{InputArgs, OutputArgs, PolicyArgs};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
@@ -13,7 +13,7 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
     /// File to write the report to.
     #[arg(
         help_heading = "Report options",
@@ -42,7 +42,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

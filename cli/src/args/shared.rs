@@ -53,7 +53,7 @@ fn endpoint(text: &str) -> Result<String, EndpointError> {
 
 /// What a command reads: an account, or a saved inventory.
 #[derive(Debug, Args)]
-pub struct WorldArgs {
+pub struct InputArgs {
     #[command(flatten)]
     pub place: AwsArgs,
     /// Read a saved inventory instead of the account.

@@ -19,7 +19,7 @@ use crate::files::{
     at_most_one_standard, name_of, print, print_json, read, read_policy, read_policy_text,
 };
 use crate::live;
-use crate::load::{Loaded, Questions, load_live};
+use crate::load::{ExtraReads, Loaded, load_live};
 use crate::outcome::{CommandError, Exit};
 use crate::strict;
 
@@ -192,7 +192,7 @@ async fn run_saved(
     let policy = saved.policy(&digest, &by).map_err(wrong)?;
     let live = live::connect(place, context).await?.under(&policy)?;
     saved.fits(&live.target, context.now).map_err(wrong)?;
-    let loaded = load_live(&live, &policy, context.now, Questions::default(), context).await;
+    let loaded = load_live(&live, &policy, context.now, ExtraReads::default(), context).await;
     let Loaded { inventory, plan: images, snapshots, permissions, .. } = loaded;
     let fresh = FreshPlan { images, snapshots };
     if let Some(failure) = strict::failure(strict, &fresh.images.notes, context) {

@@ -11,7 +11,7 @@ use steward::suggest::{self, FirstPolicy};
 use steward::text_fmt::counted;
 
 use super::converted;
-use crate::args::{self, AwsArgs, WorldArgs};
+use crate::args::{self, AwsArgs, InputArgs};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, is_standard, name_of, print, read_inventory};
 use crate::live;
@@ -19,8 +19,8 @@ use crate::outcome::{CommandError, Exit};
 
 /// Runs `init`.
 pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::InitArgs { out, force, from, world } = arguments;
-    let WorldArgs { inventory, now, place } = world;
+    let args::InitArgs { out, force, from, input } = arguments;
+    let InputArgs { inventory, now, place } = input;
     let now = context.planned_for(now.as_ref())?;
     at_most_one_standard(from.iter().map(Some).chain([inventory.as_ref()]))?;
     // Checked first, because reading the account can take a minute.

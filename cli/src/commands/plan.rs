@@ -13,7 +13,7 @@ use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write_private,
 };
 use crate::gate;
-use crate::load::{Loaded, Questions, load};
+use crate::load::{ExtraReads, Loaded, load};
 use crate::outcome::{CommandError, Exit};
 use crate::plan_output::{PrintedPlan, print_plan};
 use crate::strict;
@@ -21,14 +21,14 @@ use crate::two_policies::plan_of_other;
 
 /// Runs `plan`.
 pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::PlanArgs { policy, world, sharing, output, against, out, gate } = arguments;
-    at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
+    let args::PlanArgs { policy, input, sharing, output, against, out, gate } = arguments;
+    at_most_one_standard([Some(&policy.policy), against.as_ref(), input.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
     let from = policy.policy;
     let (policy, digest) = Policy::parse_with_digest(&text, &policy_file)?;
     let other = against.as_deref().map(read_policy).transpose()?;
-    let loaded = load(world, &policy, Questions { images: &[], sharing }, context).await?;
+    let loaded = load(input, &policy, ExtraReads { images: &[], sharing }, context).await?;
     let mut comparison = None;
     if let (Some(file), Some(other)) = (&against, &other) {
         let theirs = plan_of_other(&loaded, &policy, other, context).await;

@@ -12,21 +12,21 @@ use crate::context::{Context, days_from};
 use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write,
 };
-use crate::load::{Loaded, Questions, load};
+use crate::load::{ExtraReads, Loaded, load};
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
 
 /// Runs `report`.
 pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::ReportArgs { policy, world, out, days, against } = arguments;
-    at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
-    let days = days_from(&days, context.planned_for(world.now.as_ref())?, 0)?;
+    let args::ReportArgs { policy, input, out, days, against } = arguments;
+    at_most_one_standard([Some(&policy.policy), against.as_ref(), input.inventory.as_ref()])?;
+    let days = days_from(&days, context.planned_for(input.now.as_ref())?, 0)?;
     let policy_file = short_name(&policy.policy);
     let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
     let other = against.as_deref().map(read_policy).transpose()?;
-    let mut loaded = load(world, &policy, Questions::default(), context).await?;
+    let mut loaded = load(input, &policy, ExtraReads::default(), context).await?;
     let stale = stale(&loaded.plan).into_iter().map(|one| one.image_id);
-    loaded.ask_about(&stale.collect::<Vec<_>>(), &policy, context).await;
+    loaded.read_references_to(&stale.collect::<Vec<_>>(), &policy, context).await;
     context.progress.end();
     let program = format!("image-steward {VERSION}");
     let about = About { policy_file: &policy_file, program: &program };

@@ -10,7 +10,7 @@ use steward::report::{
 };
 use steward::simulate::{Growth, simulate_with};
 
-use crate::args::{self, AwsArgs, Format, WorldArgs};
+use crate::args::{self, AwsArgs, Format, InputArgs};
 use crate::context::{Context, days_from};
 use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
 use crate::live;
@@ -35,8 +35,8 @@ struct ComparedPolicy {
 
 /// Runs `simulate`.
 pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::SimulateArgs { policy, days, against, world, output } = arguments;
-    let WorldArgs { inventory, now, place } = world;
+    let args::SimulateArgs { policy, days, against, input, output } = arguments;
+    let InputArgs { inventory, now, place } = input;
     at_most_one_standard([Some(&policy.policy), against.as_ref(), inventory.as_ref()])?;
     let new = read_policy(&policy.policy)?;
     let old = against.as_deref().map(read_policy).transpose()?;

@@ -8,7 +8,7 @@ use super::plan::exit_of;
 use crate::args::{self, ListFormat};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, print, print_json, print_json_lines, read_policy};
-use crate::load::{Questions, load};
+use crate::load::{ExtraReads, load};
 use crate::outcome::{CommandError, Exit};
 
 /// References that seem unused.
@@ -21,15 +21,15 @@ struct StaleReferences {
 
 /// Runs `stale`.
 pub async fn run(arguments: args::StaleArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::StaleArgs { policy, world, format } = arguments;
-    at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
+    let args::StaleArgs { policy, input, format } = arguments;
+    at_most_one_standard([Some(&policy.policy), input.inventory.as_ref()])?;
     let mut policy = read_policy(&policy.policy)?;
     let policy_versions = policy.safety.template_versions;
     // All versions are read only for the list. The command removes nothing.
     policy.safety.template_versions = TemplateVersions::All;
-    let mut loaded = load(world, &policy, Questions::default(), context).await?;
+    let mut loaded = load(input, &policy, ExtraReads::default(), context).await?;
     let found = report::stale(&loaded.plan).into_iter().map(|one| one.image_id);
-    loaded.ask_about(&found.collect::<Vec<_>>(), &policy, context).await;
+    loaded.read_references_to(&found.collect::<Vec<_>>(), &policy, context).await;
     context.progress.end();
     let stale = report::stale(&loaded.plan);
     match format {
