@@ -164,7 +164,7 @@ function seriesOf(data) {
 
 function goneText({ gone, goneGib, gib }) {
   if (gone.length === 0) return "";
-  return ` This includes ${gibText(gib)} of images, and ${gibText(goneGib)} of ${plural(gone.length, "snapshot")} of deregistered images. The chart shows the latter from the start, because their creation dates are unknown.`;
+  return ` Of this, ${gibText(gib)} belong to images, and ${gibText(goneGib)} to ${plural(gone.length, "snapshot")} of deregistered images. The chart shows the latter from the start, because their creation dates are unknown.`;
 }
 
 function aheadText(data) {

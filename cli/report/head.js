@@ -93,8 +93,8 @@ function summaryText(data, counts) {
   if (uncovered) sentences.push(uncovered);
   const gone = remainingText(data);
   if (gone) sentences.push(gone);
-  if (summary.deferred > 0) first.push(`${isAre(summary.deferred)} due for another step, but a cap of the policy defers ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
-  if (summary.rescue > 0) first.push(`${number(summary.rescue)} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} kept again: ${summary.rescue === 1 ? "its" : "their"} steps are undone.`);
+  if (summary.deferred > 0) first.push(`${plural(summary.deferred, "image")} ${summary.deferred === 1 ? "is" : "are"} due for another step, but a cap of the policy defers ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
+  if (summary.rescue > 0) first.push(`${plural(summary.rescue, "image")} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} in use or kept again: ${summary.rescue === 1 ? "its" : "their"} steps are undone.`);
   return [first, sentences];
 }
 

@@ -153,7 +153,7 @@ function showMonth(data) {
   const steps = stepsOf(data);
   const dates = `From ${day(data.planned_at)} to ${day(data.planned_at + MONTH)}`;
   section.append(el("p", {}, data.month === null
-    ? `${dates}, if nothing changes: the steps due now, and the next step of each image. The list does not include later steps, or consider the caps of the policy.`
+    ? `${dates}, if nothing changes: the steps due now, and the next step of each image. The list does not include later steps, and ignores the caps of the policy.`
     : `${dates}, with daily sweeps under the caps of the policy, if nothing changes and no image is created.${freedText(steps, data)}`));
   if (data.refusal !== null) section.append(el("p", { class: "note" }, data.month === null
     ? "The plan is refused. Until the cause is fixed, none of these steps is applied, whatever its date."

@@ -129,7 +129,7 @@ def test_without_a_simulation_the_month_has_the_next_steps(show: Open) -> None:
     data = sample(300) | {"month": None}
     one = show(data)
     text = one.texts("#month p")[0]
-    assert "The list does not include later steps, or consider the caps of the policy" in text
+    assert "The list does not include later steps, and ignores the caps of the policy" in text
     assert "daily sweeps" not in text
     until = NOW + 31 * DAY
     wanted = [

@@ -163,7 +163,7 @@ def test_chart_has_its_numbers(show: Open) -> None:
     assert last[-1] == f"{gone:,}"
     head = one.texts("#time thead")[0]
     assert head.endswith("GiB: deregistered, snapshots remain")
-    assert f"{gone:,} GiB of {len(data['gone'])} snapshots of dereg" in one.text("#time")
+    assert f"{gone:,} GiB to {len(data['gone'])} snapshots of dereg" in one.text("#time")
     assert "begins with the same total" in one.text("#time")
     future = [row for row in texts if "simulated" in row[0]]
     assert future[0][1] == last[1]

@@ -107,7 +107,7 @@ class TestGoodWeather:
         assert "launch permissions of 4 images to retire" in offline.stderr
         # Those, and one that waits.
         assert "recipes to 5 images to retire" in offline.stderr
-        assert "which rules the Recycle Bin has" in offline.stderr
+        assert "retention rules of the Recycle Bin" in offline.stderr
 
     def test_apply_removes_what_is_due_and_a_second_time_nothing(
         self, account: Account, tmp_path: Path
