@@ -54,7 +54,7 @@ impl From<Status> for Exit {
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    #[error("reading {file}: {cause}")]
+    #[error("cannot read {file}: {cause}")]
     File { file: String, cause: std::io::Error },
     #[error("{file} not found; pass --policy, or run `image-steward init`")]
     NoPolicy { file: String },
@@ -62,7 +62,7 @@ pub enum CommandError {
         "{file} not found; a saved plan needs its policy: pass --policy FILE or --expect-policy DIGEST"
     )]
     NoPolicyForPlan { file: String },
-    #[error("writing {file}: {cause}")]
+    #[error("cannot write {file}: {cause}")]
     Write { file: String, cause: std::io::Error },
     #[error("{file} already exists; use --out or --force")]
     Exists { file: String },
@@ -108,9 +108,9 @@ pub enum CommandError {
     AbsentList(#[from] AbsentListError),
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    #[error("writing the result: {0}")]
+    #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
-    #[error("writing the result: {0}")]
+    #[error("cannot write the result: {0}")]
     Json(#[from] serde_json::Error),
 }
 

@@ -129,7 +129,10 @@ def test_without_a_simulation_the_month_has_the_next_steps(show: Open) -> None:
     data = sample(300) | {"month": None}
     one = show(data)
     text = one.texts("#month p")[0]
-    assert "The list does not include later steps, and ignores the caps of the policy" in text
+    assert (
+        "The list does not include later steps, and ignores the caps of the policy"
+        in text
+    )
     assert "daily sweeps" not in text
     until = NOW + 31 * DAY
     wanted = [
@@ -157,7 +160,12 @@ def test_gone_images_have_their_snapshots(show: Open) -> None:
     one = show(data)
     rows = one.texts("#timelines tbody tr")
     heads = [text.strip() for text in one.texts("#timelines thead th")]
-    assert heads[:4] == ["Snapshot", "Deregistered image", "Decision", "Can be deleted from"]
+    assert heads[:4] == [
+        "Snapshot",
+        "Deregistered image",
+        "Decision",
+        "Can be deleted from",
+    ]
     fates = {"keep": "Keep", "mark": "Tag now", "delete": "Delete now"}
     assert {row[3] for row in data["gone"]} == set(fates)
     for image, snapshot, gib, action, at, because in data["gone"]:

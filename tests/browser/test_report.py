@@ -163,7 +163,9 @@ def test_chart_has_its_numbers(show: Open) -> None:
     assert last[-1] == f"{gone:,}"
     head = one.texts("#time thead")[0]
     assert head.endswith("GiB: deregistered, snapshots remain")
-    assert f"{gone:,} GiB to {len(data['gone'])} snapshots of dereg" in one.text("#time")
+    assert f"{gone:,} GiB to {len(data['gone'])} snapshots of dereg" in one.text(
+        "#time"
+    )
     assert "begins with the same total" in one.text("#time")
     future = [row for row in texts if "simulated" in row[0]]
     assert future[0][1] == last[1]
@@ -281,8 +283,7 @@ def test_the_first_card_has_the_date_of_the_first_deletion(show: Open) -> None:
     assert not re.search(r"20\d\d-", text)
     text = show(sample(0)).texts(".tiles li")[0]
     assert text == (
-        "Savings, at mostUSD 0 a month"
-        "No image is expired. Nothing would be deleted."
+        "Savings, at mostUSD 0 a monthNo image is expired. Nothing would be deleted."
     )
 
 
@@ -416,7 +417,9 @@ def test_policy_of_the_page_forbids_the_network(show: Open) -> None:
 
 def test_unknown_format_is_said(show: Open) -> None:
     one = show(sample(1) | {"format": 2})
-    assert "format 2 is not supported; this page supports format 1" in one.text("#trouble")
+    assert "format 2 is not supported; this page supports format 1" in one.text(
+        "#trouble"
+    )
 
 
 def test_template_and_library() -> None:

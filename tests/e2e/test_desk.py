@@ -907,7 +907,7 @@ class TestBadInput:
         arguments = ("--policy", rules, "--inventory", file, "--out", there)
         done = image_steward(account, "report", *arguments)
         assert done.returncode == FAILED
-        assert f"writing {there}: No such file" in done.stderr
+        assert f"cannot write {there}: No such file" in done.stderr
 
 
 class TestSize:

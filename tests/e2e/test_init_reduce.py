@@ -189,7 +189,9 @@ def test_what_reduce_puts_in_one_group_for_want_of_a_tag_is_kept(
     made, policy = translated(tmp_path, REDUCE)
     assert made.returncode == DONE, made.stderr
     text = policy.read_text().replace("\n#   ", " ")
-    assert "Images without it are kept; Custodian treats them as one more family" in text
+    assert (
+        "Images without it are kept; Custodian treats them as one more family" in text
+    )
     assert 'group_by = ["tag:Family"]' in text
     assert not any(name.startswith("loose") for name in expired(policy, saved))
 
@@ -246,7 +248,10 @@ def test_what_reduce_puts_in_one_group_for_want_of_a_tag_is_kept(
         ([REDUCE, "{not: [{Name: a}]}"], "a condition on the name after `reduce`"),
         ([NO_HOLD, "{not: [{Name: a}]}", REDUCE], "or by tags before `reduce`"),
         ([REDUCE, REDUCE], "more than one `reduce` filter"),
-        (["{or: [{Name: a}, {Name: b}]}", REDUCE], "with filters that have alternatives"),
+        (
+            ["{or: [{Name: a}, {Name: b}]}", REDUCE],
+            "with filters that have alternatives",
+        ),
         ([f"{{and: [{REDUCE}]}}"], "within `and`, `or` or `not`"),
         ([f"{{not: [{REDUCE}]}}"], "within `and`, `or` or `not`"),
     ],
