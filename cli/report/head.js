@@ -98,7 +98,7 @@ function summaryText(data, counts) {
   return [first, sentences];
 }
 
-/** The images that no rule matches, and their part of the storage; null if there are none. */
+/** The images without a matching rule, and their part of the storage; null if there are none. */
 function uncoveredText({ summary, images, price }) {
   const { uncovered, uncovered_gib, images_gib } = summary;
   if (uncovered === 0) return null;
