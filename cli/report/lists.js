@@ -156,7 +156,7 @@ function showMonth(data) {
     ? `${dates}, if nothing changes: the steps due now, and the next step of each image. The list does not include later steps, and ignores the caps of the policy.`
     : `${dates}, with daily sweeps under the caps of the policy, if nothing changes and no image is created.${freedText(steps, data)}`));
   if (data.refusal !== null) section.append(el("p", { class: "note" }, data.month === null
-    ? "The plan is refused. Until the cause is fixed, none of these steps is applied, whatever its date."
+    ? "The plan is refused. Until the cause is fixed, none of these steps is applied, even on its date."
     : "The plan is refused. The list shows what sweeps do until the cause is fixed: no image is retired further."));
   if (steps.length === 0) {
     section.append(el("p", { class: "none" }, "No steps are due within a month."));

@@ -45,7 +45,7 @@ impl Interrupt {
     }
 
     /// Records that changes begin, so that calls in progress are completed. If the command was
-    /// already asked to stop, it stays so, and no change begins.
+    /// already asked to stop, this has no effect, and no change begins.
     pub fn begin_changes(&self) {
         let _ = self.0.compare_exchange(READING, CHANGING, Ordering::SeqCst, Ordering::SeqCst);
     }

@@ -82,7 +82,7 @@ impl<'a> Translation<'a> {
             let is_tag = |atom: &Atom| matches!(atom, Atom::Field { field: Field::Tag(key), .. } if *key == mark.tag);
             if atoms.iter().any(is_tag) {
                 one.comments.push(format!(
-                    "Images that already have tag:{} are kept, whatever its value. Remove the tag when Custodian no \
+                    "Images that already have tag:{} are kept, regardless of its value. Remove the tag when Custodian no \
                      longer runs.",
                     shown(&mark.tag)
                 ));
