@@ -157,7 +157,7 @@ function seriesOf(data) {
   const { projection } = data;
   const line = (values) => (projection && values ? points(projection.at, values) : null);
   return {
-    layers, past: history(layers, data), ahead: future(layers, data),
+    layers, past: pastOf(layers, data), ahead: future(layers, data),
     against: line(projection?.against_gib), againstImages: line(projection?.against_images),
   };
 }

@@ -25,6 +25,7 @@ const PAPER = 680;
 const OPENED_ON_PAPER = 50;
 
 function preparePrint(data) {
+  /** @type {any[]} The elements of `drawn`, which have a method `draw(width)`. */
   const charts = [...document.querySelectorAll(".chart")];
   let opened = [];
   addEventListener("beforeprint", () => {

@@ -31,7 +31,7 @@ function samples(start, end) {
  * The GiB of each layer at each time, for existing resources. A resource without a date, such as a snapshot whose image
  * is deregistered, counts from the start, so the last value is the present total. `unsized` counts unknown sizes.
  */
-function history(layers, data) {
+function pastOf(layers, data) {
   const dated = data.images.filter((image) => image.made !== null).sort((a, b) => a.made - b.made);
   const at = samples(dated[0]?.made ?? data.planned_at, data.planned_at);
   const of = new Map(layers.flatMap((layer, index) => [...layer.families].map((family) => [family, index])));

@@ -15,16 +15,41 @@ function tableOf(caption, heads, body) {
 }
 
 /**
- * `columns`: `{title, value(row) to sort by, cell(row) to show, kind}`; the first column is the row header.
- * `detail(row)`: the content of an expanded row; without it, rows cannot be expanded.
+ * A column of a table.
+ * @typedef {object} Column
+ * @property {string} title
+ * @property {(row: any) => any} value What the rows are sorted by.
+ * @property {(row: any) => any} cell The content of the cell.
+ * @property {string} [kind] A class of the style sheet.
  */
+
+/**
+ * What a table consists of.
+ * @typedef {object} TableParts
+ * @property {string} caption
+ * @property {Column[]} columns
+ * @property {any[]} rows
+ * @property {number} sort The column that the rows are sorted by at first.
+ * @property {boolean} [down] Sort in descending order.
+ * @property {(row: any) => any} [detail] The content of an expanded row; without it, rows cannot be expanded.
+ * @property {number} printed The number of rows on paper.
+ * @property {string} empty The text of a table without rows.
+ * @property {string} more What a row is, in the singular.
+ */
+
+/** The first column is the row header. */
 class PagedTable {
+  /** @param {TableParts} parts */
   constructor({ caption, columns, rows, sort, down, detail, printed, empty, more }) {
-    Object.assign(this, { columns, detail, printed, empty, more });
+    this.columns = columns;
+    this.detail = detail;
+    this.printed = printed;
+    this.empty = empty;
+    this.more = more;
     this.sort = { column: sort, down: down ?? false };
     this.page = 0;
     this.size = PAGE_ROWS;
-    this.prefix = `t${(PagedTable.made = (PagedTable.made ?? 0) + 1)}`;
+    this.prefix = `t${PagedTable.every.length + 1}`;
     this.body = el("tbody", { role: "rowgroup" });
     this.heads = columns.map((column, index) => this.head(column, index));
     this.status = el("p", { class: "count", role: "status" });

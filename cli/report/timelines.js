@@ -53,7 +53,10 @@ function familyStrip(axis, images) {
   const next = {};
   for (const image of images) {
     const lane = image.tone === "rescued" ? 1 : LANES.indexOf(image.tone);
-    const draw = (into, time) => (into[image.tone] ??= new Set()).add(`M${Math.min(997, Math.round(axis.place(time)))} ${lane * 7 + 1}h3v5h-3z`);
+    const draw = (into, time) => {
+      into[image.tone] ??= new Set();
+      into[image.tone].add(`M${Math.min(997, Math.round(axis.place(time)))} ${lane * 7 + 1}h3v5h-3z`);
+    };
     if (image.made !== null) draw(made, image.made);
     if (image.at !== null) draw(next, image.at);
   }
