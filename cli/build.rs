@@ -1,4 +1,4 @@
-//! Finds the commit that `--version` says.
+//! Finds the commit that `--version` prints.
 
 use std::process::Command;
 
@@ -6,10 +6,10 @@ fn main() {
     let version = env!("CARGO_PKG_VERSION");
     let git = |arguments: &[&str]| {
         let done = Command::new("git").args(arguments).output().ok()?;
-        let said = String::from_utf8(done.stdout).ok()?;
-        done.status.success().then(|| said.trim().to_owned())
+        let output = String::from_utf8(done.stdout).ok()?;
+        done.status.success().then(|| output.trim().to_owned())
     };
-    // Not the commit of whatever repository an unpacked archive happens to lie in.
+    // An unpacked archive may be inside an unrelated repository, whose commit is not ours.
     let is_ours = git(&["ls-files", "--error-unmatch", "build.rs"]).is_some();
     let commit = git(&["rev-parse", "--short=12", "HEAD"]).filter(|_| is_ours);
     let version = match commit {

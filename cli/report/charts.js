@@ -1,4 +1,4 @@
-// The two charts. Plot draws them as SVG, with colours from the style sheet so that they follow light, dark and paper.
+// The two charts. Plot draws them as SVG, with colors from the style sheet, so that they adapt to light, dark and print.
 
 const TABLE_ROWS = 24;
 
@@ -6,7 +6,7 @@ function colour(tone) {
   return `var(--${tone})`;
 }
 
-/** What both charts have in common: the axes, and the line between what is and what would be. */
+/** The common parts of both charts: the axes, and the line at the time of the plan. */
 function frame(data, width, marks, extra) {
   return Plot.plot({
     width,
@@ -27,12 +27,12 @@ function frame(data, width, marks, extra) {
   });
 }
 
-/** Ticks at round sums of money, where the axis counts GiB. */
+/** Ticks at round amounts of money on an axis in GiB. */
 function moneyAxis(most, price, width, unsized) {
   const step = roundStep((most * price.usd_per_gib_month) / 5);
   const sums = Array.from({ length: 7 }, (_, place) => place * step).filter((sum) => sum <= most * price.usd_per_gib_month * 1.05);
   return Plot.axisY(sums.map((sum) => sum / price.usd_per_gib_month), {
-    anchor: "right", label: width < 560 || unsized > 0 ? "USD a month" : "at most USD a month", labelArrow: "none",
+    anchor: "right", label: width < 560 || unsized > 0 ? "USD a month" : "max. USD a month", labelArrow: "none",
     tickFormat: (gib) => usdTick(gib * price.usd_per_gib_month), stroke: null,
   });
 }
@@ -48,12 +48,12 @@ function roundStep(least) {
   return [1, 2, 5, 10].map((one) => one * power).find((step) => step >= least);
 }
 
-/** What a column of totals or an axis is called: no bound where some sizes are not known. */
+/** The title of a column of totals or an axis; it is not a bound if some sizes are unknown. */
 function bound(data, unit) {
-  return data.unsized.all > 0 ? `${unit}, where known` : `at most ${unit}`;
+  return data.unsized.all > 0 ? `${unit}, where known` : `max. ${unit}`;
 }
 
-/** The total at a time. How much of the future has no known size is not simulated. */
+/** The total at a time. The simulation does not count snapshots of unknown size. */
 function totalText({ value, unsized }, data) {
   const known = atMost(value, data.price, unsized ?? 0);
   return unsized === undefined && data.unsized.all > 0 ? `${known}, plus snapshots of unknown size` : known;
@@ -101,7 +101,7 @@ function pointer(rows, text) {
   }));
 }
 
-/** A drawing that is made anew when its width changes. */
+/** A chart that is drawn again when its width changes. */
 function drawn(label, make) {
   const figure = el("div", { class: "chart", role: "img", "aria-label": label });
   let width = 0;
@@ -115,7 +115,7 @@ function drawn(label, make) {
   return figure;
 }
 
-/** The numbers behind a chart; made when they are asked for. */
+/** The table of the numbers of a chart, created when it is opened. */
 function numbers(title, columns, rows) {
   const details = el("details", { class: "numbers" }, el("summary", {}, title));
   details.addEventListener("toggle", () => {
@@ -157,41 +157,41 @@ function seriesOf(data) {
   const { projection } = data;
   const line = (values) => (projection && values ? points(projection.at, values) : null);
   return {
-    layers, past: history(layers, data), ahead: future(layers, data),
+    layers, past: pastOf(layers, data), ahead: future(layers, data),
     against: line(projection?.against_gib), againstImages: line(projection?.against_images),
   };
 }
 
 function goneText({ gone, goneGib, gib }) {
   if (gone.length === 0) return "";
-  return ` Of that, ${gibText(gib)} are of images, and ${gibText(goneGib)} of ${plural(gone.length, "snapshot")} whose image is gone: those are drawn from the beginning, because the report does not know when they were created.`;
+  return ` Of this, ${gibText(gib)} belong to images, and ${gibText(goneGib)} to ${plural(gone.length, "snapshot")} of deregistered images. The chart shows the latter from the start, because their creation dates are unknown.`;
 }
 
 function aheadText(data) {
   const { projection } = data;
   if (!projection) return "";
-  const same = data.gone.length > 0 && projection.gib[0] === data.total ? " It begins with the same total: snapshots of images, and those whose image is gone." : "";
-  const other = projection.against_gib ? ` The dotted line is the same with ${visible(otherPolicy(projection))}.` : "";
-  const bin = data.bin_days_assumed ? " The inventory does not say for how long the Recycle Bin keeps images: the simulation assumes a year." : "";
-  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: each family goes on creating images at its recent rate.${bin}${same}${other}`;
+  const same = data.gone.length > 0 && projection.gib[0] === data.total ? " It begins with the same total, including snapshots of deregistered images." : "";
+  const other = projection.against_gib ? ` The dotted line is the same simulation with ${visible(otherPolicy(projection))}.` : "";
+  const bin = data.bin_days_assumed ? " The inventory does not contain the retention time of images in the Recycle Bin; the simulation assumes one year." : "";
+  return ` The dashed line is a simulation of ${plural(projection.days, "day")} with ${visible(projection.policy)}: each family continues to create images at its recent rate.${bin}${same}${other}`;
 }
 
-/** The file name of the policy that is compared with; it may be the same as that of the report's. */
+/** The file name of the other policy, which may be the same as the name of the first one. */
 function otherPolicy({ policy, against }) {
   if (!against) return "the other policy";
   return against === policy ? `the other ${against}` : against;
 }
 
-/** What the two policies leave at the end, and the difference: the line that a person who compares them looks for. */
+/** The images and storage that remain with each policy at the end, and the difference. */
 function comparedText({ projection, price, unsized, refusal }) {
   if (!projection?.against_gib || projection.at.length === 0) return null;
   const [images, gib, theirImages, theirGib] = [projection.images, projection.gib, projection.against_images, projection.against_gib].map((values) => values.at(-1));
-  const refused = refusal === null ? "" : ` The plan is refused: in the simulation, ${visible(projection.policy)} removes nothing while that lasts.`;
+  const refused = refusal === null ? "" : ` The plan is refused: in the simulation, ${visible(projection.policy)} removes nothing until the cause is fixed.`;
   const note = (unsized.all > 0 ? " Snapshots of unknown size are not counted." : "") + refused;
-  return `After ${plural(projection.days, "day")} ${visible(projection.policy)} leaves ${plural(images, "image")} and at most ${gibText(gib)}, ${visible(otherPolicy(projection))} ${number(theirImages)} and ${number(theirGib)}: ${differenceText(theirImages - images, theirGib - gib, price)}. GiB${price ? " and USD" : ""} are upper bounds.${note}`;
+  return `After ${plural(projection.days, "day")}, ${plural(images, "image")} and at most ${gibText(gib)} remain with ${visible(projection.policy)}, and ${plural(theirImages, "image")} and ${gibText(theirGib)} with ${visible(otherPolicy(projection))}: ${differenceText(theirImages - images, theirGib - gib, price)} with ${visible(projection.policy)}. GiB${price ? " and USD" : ""} are upper bounds.${note}`;
 }
 
-/** `46 images and USD 68 a month less`, from how much less it is. */
+/** For example `46 images and USD 68 a month less`; positive arguments mean less. */
 function differenceText(images, gib, price) {
   const size = price ? usdText(Math.abs(gib), price) : gibText(Math.abs(gib));
   const parts = [[images, plural(Math.abs(images), "image")], [gib, size]].filter(([less]) => less !== 0);
@@ -206,8 +206,8 @@ function differenceText(images, gib, price) {
 function showTime(data) {
   const section = document.getElementById("time");
   if (data.images.length === 0) {
-    const left = data.gone.length > 0 ? ` What is left of images that are gone: ${atMost(data.total, data.price, data.unsized.all)}.` : "";
-    section.append(el("p", { class: "none" }, `There is nothing to draw: no image exists.${left}`));
+    const left = data.gone.length > 0 ? ` Remaining snapshots of deregistered images: ${atMost(data.total, data.price, data.unsized.all)}.` : "";
+    section.append(el("p", { class: "none" }, `There is no chart, because there are no images.${left}`));
     return;
   }
   const series = seriesOf(data);
@@ -215,15 +215,15 @@ function showTime(data) {
   const compared = comparedText(data);
   section.append(
     ...(compared === null ? [] : [el("p", { class: "lead", id: "compared" }, compared)]),
-    el("p", {}, `What exists in this inventory, by creation date: what was removed earlier is not in it. In all it is ${total}.${goneText(data)}${aheadText(data)}`),
-    el("h3", {}, data.price ? "Storage in GiB, and what it costs a month, by family" : "Storage in GiB, by family"),
-    drawn(`Storage over time by family, ${total} in all. The table below has the numbers.`, (width) => storageChart(data, series, width)),
+    el("p", {}, `The chart shows the storage in this inventory, by creation date. It does not include images that were removed earlier. The total is ${total}.${goneText(data)}${aheadText(data)}`),
+    el("h3", {}, data.price ? "Storage in GiB and monthly cost, by family" : "Storage in GiB, by family"),
+    drawn(`Storage over time by family, ${total} in total. The table below contains the numbers.`, (width) => storageChart(data, series, width)),
     legend(series.layers, data.projection),
     numbers("Numbers: storage and cost", [
       "Date", capital(bound(data, "GiB")), ...(data.price ? [capital(bound(data, "USD a month"))] : []), ...(series.against ? [`GiB with ${otherPolicy(data.projection)}`] : []),
       ...series.layers.map((layer) => `GiB: ${layer.label}`)], () => storageRows(series, data)),
     el("h3", {}, "Number of images"),
-    drawn(`Number of images over time, ${number(data.images.length)} in all. The table below has the numbers.`, (width) => countChart(data, series, width)),
-    legend([{ label: "images that exist, by creation date", tone: "series-0" }], data.projection),
+    drawn(`Number of images over time, ${number(data.images.length)} in total. The table below contains the numbers.`, (width) => countChart(data, series, width)),
+    legend([{ label: "existing images, by creation date", tone: "series-0" }], data.projection),
     numbers("Numbers: images", ["Date", "Images", ...(series.againstImages ? [`Images with ${otherPolicy(data.projection)}`] : [])], () => countRows(series)));
 }

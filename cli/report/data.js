@@ -1,14 +1,14 @@
-// The JSON document, read into images and families that know one another.
+// Reads the JSON data into images and families that refer to each other.
 
 const FORMAT = 1;
 
-/** What may be said of an image, in the order of the filter; `tone` is its colour and its lane in a timeline. */
+/** The decisions, in the order of the filter; `tone` is the color, and the lane in a timeline. */
 const DECISIONS = {
   in_use: { label: "In use", tone: "used" },
   keep: { label: "Kept", tone: "kept" },
   rescue: { label: "Rescue now", tone: "rescued" },
   wait: { label: "Expired, waiting", tone: "expiring" },
-  expire: { label: "Marked now", tone: "expiring" },
+  expire: { label: "Newly expired", tone: "expiring" },
   deprecate: { label: "Deprecate now", tone: "expiring" },
   disable: { label: "Disable now", tone: "expiring" },
   deregister: { label: "Deregister now", tone: "going" },
@@ -21,13 +21,13 @@ const STEPS = {
   delete_snapshots: "delete its snapshots",
 };
 
-/** All that a sweep does with an image. */
-const SWEEP_STEPS = { rescue: "rescue", mark: "mark as expired", ...STEPS };
+/** All steps of a sweep for an image. */
+const SWEEP_STEPS = { rescue: "rescue", mark: "tag as expired", ...STEPS };
 
-/** What a run does with a snapshot whose image is gone. */
-const REMAINS = { keep: "Keep", mark: "Mark now", delete: "Delete now" };
+/** The decisions about a snapshot whose image is deregistered. */
+const REMAINS = { keep: "Keep", mark: "Tag now", delete: "Delete now" };
 
-/** The image of a row of the document. `shared` is the place of the image with which a snapshot of this one is counted. */
+/** The image of a row of the data. `shared` is the index of the image whose size includes a shared snapshot. */
 function readImage(row, place, strings) {
   const [image_id, name, family, made, state, action, reasons, holders, expired, step, at, gib, snapshots, shared = null] = row;
   const held = heldBy(holders, strings);
@@ -39,7 +39,7 @@ function readImage(row, place, strings) {
   };
 }
 
-/** What refers to an image. A source that knows no versions may report a template again: that is left out. */
+/** The references to an image. A source without versions may report a launch template again; it is left out. */
 function heldBy(holders, strings) {
   const text = (place) => (place === null ? null : strings[place]);
   const held = holders.map(([kind, arn, end, stale, version = null, name = null]) => ({
@@ -49,14 +49,14 @@ function heldBy(holders, strings) {
   return held.filter((one) => one.version !== null || !versioned.has(one.arn));
 }
 
-/** A snapshot whose image is gone. */
+/** A snapshot whose image is deregistered. */
 function readGone([image, snapshot, gib, action, at, reasons], strings) {
   return { id: snapshot, image, gib, action, at, reasonTexts: reasons.map((index) => strings[index]) };
 }
 
 /**
- * Says of each image how many of its snapshots have no known size, each snapshot once. Where an image has others whose
- * size is known, only the summary tells of it, and only of what is expired: those are `partly`.
+ * Counts the snapshots of unknown size per image, each snapshot once. If an image also has snapshots of known size, only
+ * the summary counts the unknown ones, and only for expired images: those are `partly`.
  */
 function countUnsized(images, gone, summary) {
   const seen = new Set();
@@ -72,19 +72,19 @@ function countUnsized(images, gone, summary) {
   return { partly, gone: left, images: seen.size + partly, all: seen.size + partly + left };
 }
 
-/** Whether the image is beyond retention, whatever step is taken with it now. */
+/** Whether the image is expired, whatever its step. */
 function isExpired(image) {
   return ["wait", "expire", "deprecate", "disable", "deregister"].includes(image.action);
 }
 
-/** The sum of what is known, and how many snapshots are not in it because their size is not. */
+/** The sum of the known sizes, and the number of snapshots of unknown size. */
 function sizeOf(images) {
   return { gib: images.reduce((sum, one) => sum + (one.gib ?? 0), 0), unsized: images.reduce((sum, one) => sum + one.unsized, 0) };
 }
 
 /**
- * The steps of the month, one a row: place of the image, step, time, snapshots, GiB. Those of many images at one time
- * stand in the document as one row: step, time, places; what is deleted is all that such an image has.
+ * The steps of the month, one per row: index of the image, step, time, snapshots, GiB. The data contains equal steps of
+ * many images at one time as one row: step, time, indexes. For such images, all snapshots are deleted.
  */
 function readMonth(month, images) {
   return month.flatMap((row) => {
@@ -94,17 +94,17 @@ function readMonth(month, images) {
   });
 }
 
-/** Everything that the page shows; throws where it cannot be read. */
+/** Everything that the page shows. Throws an error if the data cannot be read. */
 function readDocument(text) {
   const found = JSON.parse(text);
-  if (found.format !== FORMAT) throw new Error(`its format is ${found.format}, and this page reads ${FORMAT}`);
+  if (found.format !== FORMAT) throw new Error(`format ${found.format} is not supported; this page supports format ${FORMAT}`);
   const families = found.families.map(({ name, rule, family }) => ({ label: name, rule, key: family, images: [] }));
   const images = found.images.map((row, place) => readImage(row, place, found.strings));
   for (const image of images) {
     image.family = families[image.family];
     image.family.images.push(image);
     image.shared = images[image.shared] ?? null;
-    // A refusal has no end that is known, and so the steps have no dates.
+    // It is unknown when a refusal ends, so the steps have no dates.
     if (found.refusal !== null) image.at = null;
   }
   const gone = found.gone.map((row) => readGone(row, found.strings));
@@ -116,7 +116,7 @@ function readDocument(text) {
   return { ...found, month, families, images, gone, gib, goneGib, unsized, total: gib + goneGib };
 }
 
-/** Whether the filter's choice takes the image in; an image in use may be one that is rescued. */
+/** Whether the filter selects the image; an image in use can also be rescued. */
 function isDecided(image, choice) {
   return choice === "" || image.decision === choice || (choice === "rescue" && image.action === "rescue");
 }
@@ -126,15 +126,15 @@ function decisionText(image) {
   return image.decision === "in_use" && image.action === "rescue" ? `${label}, rescue now` : label;
 }
 
-/** Why, in one line. */
-function whyText(image) {
+/** The reason, in one line. */
+function reasonText(image) {
   if (image.held.length === 0) return image.reasonTexts[0] ?? "";
   const kinds = [...grouped(image.held, (one) => one.kind)];
   const text = kinds.map(([kind, held]) => kindText(kind, held)).join(", ");
   return image.held.every((one) => one.stale) ? `${text} (stale)` : text;
 }
 
-/** `launch template web v8`, or how many of that kind there are. */
+/** `launch template web v8`, or the number of references of that kind. */
 function kindText(kind, held) {
   const count = new Set(held.map((one) => one.arn)).size;
   if (count > 1) return plural(count, kind);
@@ -143,14 +143,14 @@ function kindText(kind, held) {
   return `${kind} ${name ?? short}${versions}`;
 }
 
-/** The next step and its date; a step without a date waits for the end of a refusal. */
+/** The next step and its date; while the plan is refused, there is no date. */
 function nextText(image) {
   if (image.step === null) return "";
   const step = STEPS[image.step] ?? image.step;
   return image.at === null ? `${step}, no date` : `${step} ${day(image.at)}`;
 }
 
-/** The images that a step would be taken with now. */
+/** The step that is due now, or null. */
 function stepNow(image) {
   return image.action in STEPS ? image.action : null;
 }

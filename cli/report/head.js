@@ -1,4 +1,4 @@
-// What a manager reads first: whose images, when, and what would happen to them.
+// The head of the page and the plan summary.
 
 function showFacts(data) {
   const facts = [
@@ -15,29 +15,29 @@ function showFacts(data) {
   document.getElementById("price").append(priceNote(data.price));
 }
 
-/** The policy's file name, and that of the one that it is compared with. */
+/** The file names of the policy and of the policy it is compared with. */
 function policyText({ policy, projection }) {
   const compared = projection?.against_gib ? [", compared with ", foreign(otherPolicy(projection))] : [];
   return [foreign(policy), ...compared];
 }
 
 function priceNote(price) {
-  const sizes = "A size is the full size of the volumes that the snapshots were made from. Snapshots share blocks, so what is stored, and what deleting frees, may be much less: every size and every cost here is an upper bound.";
-  if (!price) return `${sizes} No price is known for this Region.`;
-  return `${sizes} Price: USD ${price.usd_per_gib_month} for a GiB and month in ${visible(price.region)} as of ${visible(price.as_of)} (${visible(price.note)}).`;
+  const sizes = "A size is the full size of the volumes of the snapshots. Snapshots share blocks, so the stored size, and the size that a deletion frees, can be much smaller: every size and cost in this report is an upper bound.";
+  if (!price) return `${sizes} The price in this Region is unknown.`;
+  return `${sizes} Price: USD ${price.usd_per_gib_month} per GiB and month in ${visible(price.region)} as of ${visible(price.as_of)} (${visible(price.note)}).`;
 }
 
 function showRefusal(data) {
   const box = document.getElementById("refusal");
   if (data.refusal === null && data.unread.length === 0) return;
   box.hidden = false;
-  if (data.refusal === null) box.querySelector("h2").textContent = "Not everything could be read";
+  if (data.refusal === null) box.querySelector("h2").textContent = "Some sources could not be read";
   else box.append(el("p", { class: "lead" }, foreign(data.refusal)));
   if (data.unread.length === 0) return;
   const line = ({ source, error, permission }) => el("li", {},
     el("strong", {}, foreign(source.replaceAll("_", " "))), ": ", foreign(error),
     permission ? [". Missing permission: ", el("code", {}, id(permission))] : null);
-  box.append(el("p", {}, "What could not be read:"), el("ul", {}, data.unread.map(line)));
+  box.append(el("p", {}, "Sources that could not be read:"), el("ul", {}, data.unread.map(line)));
 }
 
 function countDecisions(images) {
@@ -50,65 +50,65 @@ function isAre(count) {
   return `${number(count)} ${count === 1 ? "is" : "are"}`;
 }
 
-/** Snapshots of unknown size that go with what is deregistered now; rather one too many than one too few. */
+/** The snapshots of unknown size of images that are deregistered now; it may count too many, but not too few. */
 function unsizedNow(data) {
   const going = data.images.filter((image) => image.action === "deregister");
   const partly = going.some((image) => image.gib !== null && image.snapshots.length > 1);
   return sizeOf(going).unsized + (partly ? data.unsized.partly : 0);
 }
 
-/** What is left of images that are gone; null if nothing is. */
-function goneStory({ gone, goneGib, price, unsized }) {
+/** The remaining snapshots of deregistered images; null if there are none. */
+function remainingText({ gone, goneGib, price, unsized }) {
   if (gone.length === 0) return null;
   const doing = (action, done) => {
     const count = gone.filter((one) => one.action === action).length;
     return count > 0 && `${isAre(count)} ${done}`;
   };
-  const what = [doing("keep", "kept"), doing("mark", "marked now"), doing("delete", "deleted now")].filter(Boolean);
-  return `Images that are gone have left ${plural(gone.length, "snapshot")}, ${atMost(goneGib, price, unsized.gone)}: ${listed(what)}.`;
+  const what = [doing("keep", "kept"), doing("mark", "tagged now"), doing("delete", "deleted now")].filter(Boolean);
+  return `${plural(gone.length, "snapshot")} of deregistered images ${gone.length === 1 ? "remains" : "remain"}, ${atMost(goneGib, price, unsized.gone)}: ${listed(what)}.`;
 }
 
-/** What would happen, in plain sentences: what becomes of the images, and what that comes to. */
-function story(data, counts) {
+/** The plan in sentences: first the numbers of images, then sizes and costs. */
+function summaryText(data, counts) {
   const { summary, price } = data;
-  if (data.images.length === 0) return [[`There are no images of this account in this Region. ${goneStory(data) ?? "Nothing would happen."}`]];
-  const done = { expire: "marked as expired", deprecate: "deprecated", disable: "disabled", deregister: "deregistered" };
+  if (data.images.length === 0) return [[`This account has no images in this Region. ${remainingText(data) ?? "Nothing would be changed."}`]];
+  const done = { expire: "tagged as expired", deprecate: "deprecated", disable: "disabled", deregister: "deregistered" };
   const now = Object.keys(done).filter((action) => counts[action] > 0).map((action, place) =>
     (place === 0 ? `${number(counts[action])} would be ${done[action]} now` : `${number(counts[action])} ${done[action]}`));
-  // Each image is in exactly one part: the numbers add up to the first.
+  // Each image is counted in exactly one part, so the numbers add up to the total.
   const parts = [
     counts.in_use && `${isAre(counts.in_use)} in use`,
     counts.keep && `${isAre(counts.keep)} kept`,
-    counts.rescue && `${isAre(counts.rescue)} to be rescued and not in use`,
+    counts.rescue && `${number(counts.rescue)} would be rescued and ${counts.rescue === 1 ? "is" : "are"} not in use`,
     counts.wait && `${isAre(counts.wait)} expired and ${counts.wait === 1 ? "waits" : "wait"} for the next step`,
     ...now,
   ].filter(Boolean);
   const first = [`Of ${plural(data.images.length, "image")}, ${listed(parts)}.`];
   const sentences = [];
-  if (now.length === 0 && summary.rescue === 0) first.push("A run would take no step with any of them now.");
+  if (now.length === 0 && summary.rescue === 0) first.push("A run would change none of them now.");
   if (summary.deregister > 0) {
-    sentences.push(`Deregistering, and deleting the ${plural(summary.snapshots, "snapshot")} of what is deregistered, frees ${atMost(summary.snapshots_gib, price, unsizedNow(data))}.`);
+    sentences.push(`Deregistering ${plural(summary.deregister, "image")} and deleting ${summary.deregister === 1 ? "its" : "their"} ${plural(summary.snapshots, "snapshot")} frees ${atMost(summary.snapshots_gib, price, unsizedNow(data))}.`);
   }
   const uncovered = uncoveredText(data);
   if (uncovered) sentences.push(uncovered);
-  const gone = goneStory(data);
+  const gone = remainingText(data);
   if (gone) sentences.push(gone);
-  if (summary.deferred > 0) first.push(`${isAre(summary.deferred)} due for a further step, but a cap of the policy leaves ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
-  if (summary.rescue > 0) first.push(`${number(summary.rescue)} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} wanted again: what was done is taken back.`);
+  if (summary.deferred > 0) first.push(`${plural(summary.deferred, "image")} ${summary.deferred === 1 ? "is" : "are"} due for another step, but a cap of the policy defers ${summary.deferred === 1 ? "it" : "them"} to a later run.`);
+  if (summary.rescue > 0) first.push(`${plural(summary.rescue, "image")} ${summary.rescue === 1 ? "was" : "were"} expired and ${summary.rescue === 1 ? "is" : "are"} in use or kept again: ${summary.rescue === 1 ? "its" : "their"} steps are undone.`);
   return [first, sentences];
 }
 
-/** What no rule covers, and how much of the storage that is; null if there is nothing of the kind. */
+/** The images without a matching rule, and their part of the storage; null if there are none. */
 function uncoveredText({ summary, images, price }) {
   const { uncovered, uncovered_gib, images_gib } = summary;
   if (uncovered === 0) return null;
-  if (uncovered === images.length) return "No image is covered by a rule of the policy, and so all of them are kept.";
+  if (uncovered === images.length) return "No rule of the policy matches an image, so all images are kept.";
   const part = images_gib > 0 ? `, ${Math.round((uncovered_gib / images_gib) * 100)} % of the storage of all images` : "";
   const unsized = sizeOf(images.filter((image) => image.family.rule === null)).unsized;
-  return `${plural(uncovered, "image")} ${uncovered === 1 ? "is" : "are"} not covered by any rule, and so kept: ${atMost(uncovered_gib, price, unsized)}${part}.`;
+  return `No rule matches ${plural(uncovered, "image")}, so ${uncovered === 1 ? "it is" : "they are"} kept: ${atMost(uncovered_gib, price, unsized)}${part}.`;
 }
 
-/** What would be saved when all that is expired is gone. */
+/** The savings once all expired images are deregistered and their snapshots deleted. */
 function savedTile(data) {
   const { summary, price } = data;
   const expired = data.images.filter(isExpired).length;
@@ -116,10 +116,10 @@ function savedTile(data) {
   const size = gibText(summary.expired_gib);
   const when = `when ${expired === 1 ? "the expired image is" : `all ${number(expired)} expired images are`} deregistered and ${expired === 1 ? "its" : "their"} snapshots are deleted`;
   const note = expired === 0 ? "No image is expired." : `${usd ? `${size}, ` : ""}${when}${plusUnsized(summary.sizes_unknown)}.`;
-  return { tone: "saved", label: "Would be saved, at most", count: usd ?? size, note: `${capital(note)} ${dateText(data)}` };
+  return { tone: "saved", label: "Savings, at most", count: usd ?? size, note: `${capital(note)} ${dateText(data)}` };
 }
 
-/** The date of the first deletion, or before which there is none. */
+/** The date of the first deletion, or the date before which there is none. */
 function dateText({ refusal, first_deletion, planned_at, images, gone }) {
   if (refusal !== null) return "The plan is refused: nothing is deleted.";
   if (first_deletion === null) return "Nothing would be deleted.";
@@ -136,7 +136,7 @@ function tiles(data, counts) {
     { tone: "all", label: "Images", count: data.images.length, note: atMost(data.gib, price, data.unsized.images) },
     { tone: "used", label: "In use", count: counts.in_use, note: "never removed" },
     { tone: "kept", label: "Kept", count: counts.keep, note: "by a rule, a tag or a protection, or not covered" },
-    { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "wanted again, and not in use", rare: true },
+    { tone: "rescued", label: "Rescue now", count: counts.rescue, note: "kept again, and not in use", rare: true },
     { tone: "expiring", label: "Expired", count: expired, note: "retired step by step" },
     { tone: "going", label: "Deregister now", count: counts.deregister, note: counts.deregister > 0 ? atMost(summary.snapshots_gib, price, unsizedNow(data)) : "" },
   ].filter((tile) => !tile.rare || tile.count > 0);
@@ -145,7 +145,7 @@ function tiles(data, counts) {
 function showNow(data) {
   const counts = countDecisions(data.images);
   const section = document.getElementById("now");
-  section.append(el("div", { id: "story" }, story(data, counts).filter((part) => part.length > 0).map((part, place) => el("p", { class: place === 0 ? "lead" : "" }, part.join(" ")))));
+  section.append(el("div", { id: "summary" }, summaryText(data, counts).filter((part) => part.length > 0).map((part, place) => el("p", { class: place === 0 ? "lead" : "" }, part.join(" ")))));
   const shown = tiles(data, counts);
   section.append(el("ul", { class: "tiles" }, shown.map(({ tone, label, count, note }) =>
     el("li", { class: tone }, el("span", { class: "label" }, label), el("strong", {}, typeof count === "number" ? number(count) : count), el("span", { class: "note" }, note)))));
@@ -155,5 +155,5 @@ function showNow(data) {
       parts.map(({ tone, count }) => el("span", { class: tone, style: `flex-grow:${count}` }))));
   }
   const unsized = data.images.filter((image) => image.gib === null).length;
-  if (unsized > 0) section.append(el("p", { class: "note" }, `The size of ${plural(unsized, "image")} is not known, and counted as nothing.`));
+  if (unsized > 0) section.append(el("p", { class: "note" }, `The size of ${plural(unsized, "image")} is unknown, and not included.`));
 }

@@ -1,14 +1,14 @@
-// Every image: searched, filtered, sorted, opened.
+// The table of all images, with search, filter and details.
 
 const IMAGES_PRINTED = 300;
 
-/** What the search looks through, made once it is used. */
-function haystack(image) {
-  image.hay ??= [
+/** The text that the search matches, computed on first use. */
+function searchText(image) {
+  image.text ??= [
     image.id, image.name, image.family.label, image.family.key ?? "", decisionText(image), image.state, ...image.reasonTexts,
     ...image.held.flatMap((one) => [one.kind, one.name ?? "", one.arn]), ...image.snapshots,
   ].join("\n").toLowerCase();
-  return image.hay;
+  return image.text;
 }
 
 function imageColumns({ price }) {
@@ -16,16 +16,16 @@ function imageColumns({ price }) {
     { title: "Image", value: (one) => one.id, cell: (one) => id(one.id) },
     { title: "Name", value: (one) => one.name, cell: (one) => broken(one.name, "foreign name"), kind: "wrap" },
     { title: "Decision", kind: "fate", value: (one) => decisionText(one), cell: (one) => [swatch(one.tone), decisionText(one), one.state === "available" ? "" : ` (${visible(one.state)})`] },
-    { title: "Why", kind: "why", value: (one) => whyText(one), cell: (one) => [foreign(whyText(one)), moreReasons(one)] },
+    { title: "Reason", kind: "why", value: (one) => reasonText(one), cell: (one) => [foreign(reasonText(one)), moreReasons(one)] },
     { title: "Family", value: (one) => one.family.label, cell: (one) => familyName(one.family), kind: "wrap" },
     { title: "Next step", kind: "short", value: (one) => one.at, cell: (one) => nextText(one) },
     { title: "Created", kind: "date", value: (one) => one.made, cell: (one) => day(one.made) },
-    { title: "At most GiB", kind: "number", value: (one) => (isShared(one) ? null : one.gib), cell: sizeCell },
-    ...(price ? [{ title: "At most USD a month", kind: "number", value: (one) => (isShared(one) ? null : one.gib), cell: (one) => costCell(one, price) }] : []),
+    { title: "Max. GiB", kind: "number", value: (one) => (isShared(one) ? null : one.gib), cell: sizeCell },
+    ...(price ? [{ title: "Max. USD a month", kind: "number", value: (one) => (isShared(one) ? null : one.gib), cell: (one) => costCell(one, price) }] : []),
   ];
 }
 
-/** Whether all that it has is counted with another image. */
+/** Whether the sizes of all its snapshots are counted with another image. */
 function isShared(image) {
   return image.shared !== null && !image.gib;
 }
@@ -50,24 +50,24 @@ function moreReasons(image) {
   return more > 0 ? ` (and ${plural(more, "more reason")})` : "";
 }
 
-function holderLine(holder) {
+function referenceLine(holder) {
   const version = holder.version === null ? "" : `, version ${visible(holder.version)}`;
   const name = holder.name === null ? "" : [" ", el("strong", {}, foreign(holder.name))];
   return el("li", {}, foreign(holder.kind), name, " ", arn(holder.arn), version, holder.stale ? ": stale, nothing that was read launches instances from it" : "");
 }
 
-/** Everything that is known of an image. */
+/** All details of an image. */
 function imageDetail(image, data) {
   const age = image.made === null ? "unknown, so it is kept" : `${day(image.made)}, ${span(data.planned_at - image.made)} before the plan`;
   const reasons = [...(image.held.length > 0 ? ["in use"] : []), ...image.reasonTexts];
   const { key } = image.family;
   const parts = [
-    ["Decision", `${decisionText(image)}; it is ${visible(image.state)}`],
-    ["Every reason", reasons.length === 0 ? "none was given" : el("ul", {}, reasons.map((one) => el("li", {}, foreign(one))))],
-    ["Held by", image.held.length === 0 ? "nothing that was read" : el("ul", {}, image.held.map(holderLine))],
+    ["Decision", `${decisionText(image)}; state: ${visible(image.state)}`],
+    ["All reasons", reasons.length === 0 ? "none" : el("ul", {}, reasons.map((one) => el("li", {}, foreign(one))))],
+    ["References", image.held.length === 0 ? "none found" : el("ul", {}, image.held.map(referenceLine))],
     ["Family", [foreign(image.family.label), key && key !== "all" ? el("div", { class: "note" }, arn(key)) : ""]],
     ["Created", age],
-    ["Expired since", image.expired === null ? "it is not expired" : day(image.expired)],
+    ["Expired since", image.expired === null ? "not expired" : day(image.expired)],
     ["Next step", image.step === null ? "none" : nextText(image)],
     ["Snapshots", image.snapshots.length === 0 ? "none" : el("ul", {}, image.snapshots.map((one) => el("li", {}, id(one))))],
     ["Size", sizeLine(image, data)],
@@ -79,12 +79,12 @@ function showImages(data) {
   const section = document.getElementById("images");
   const table = new PagedTable({
     caption: "All images", rows: data.images, sort: 6, down: true, printed: IMAGES_PRINTED, more: "image",
-    empty: data.images.length === 0 ? "No image exists." : "No image matches.", columns: imageColumns(data), detail: (image) => imageDetail(image, data),
+    empty: data.images.length === 0 ? "There are no images." : "No image matches.", columns: imageColumns(data), detail: (image) => imageDetail(image, data),
   });
   let words = [];
   const update = () => {
     const wanted = choice.value;
-    table.choose((image) => isDecided(image, wanted) && words.every((word) => haystack(image).includes(word)));
+    table.choose((image) => isDecided(image, wanted) && words.every((word) => searchText(image).includes(word)));
   };
   const search = searchField("search", "Search id, name, family, reason, ARN, snapshot", (found) => {
     words = found;

@@ -1,4 +1,4 @@
-// The steps of the next month.
+// The steps in the next month.
 
 const MONTH = 31 * DAY;
 
@@ -6,7 +6,7 @@ function wordsOf(text) {
   return text.toLowerCase().split(/\s+/).filter(Boolean);
 }
 
-/** A search field with a label; Escape empties it. `found` gets the words. */
+/** A search field with a label; Escape clears it. `found` is called with the words. */
 function searchField(name, label, found) {
   const input = el("input", { type: "search", id: name, autocomplete: "off", spellcheck: "false", input: () => found(wordsOf(input.value)) });
   input.addEventListener("keydown", (event) => {
@@ -18,21 +18,21 @@ function searchField(name, label, found) {
   return el("div", { class: "field" }, el("label", { for: name }, label), input);
 }
 
-const NOBODY = { id: "", name: "(already gone)", family: { label: "", key: null }, gone: true };
+const DEREGISTERED = { id: "", name: "(deregistered)", family: { label: "", key: null }, gone: true };
 
-/** The image that a snapshot was made for, here or gone. */
+/** The image of each snapshot, which may be deregistered. */
 function ownersOf(data) {
-  const owners = new Map(data.gone.map((one) => [one.id, { ...NOBODY, id: one.image }]));
+  const owners = new Map(data.gone.map((one) => [one.id, { ...DEREGISTERED, id: one.image }]));
   for (const image of data.images) for (const snapshot of image.snapshots) if (!owners.has(snapshot)) owners.set(snapshot, image);
   return owners;
 }
 
-/** What daily sweeps would do within the month; if that was not computed, the next step of each image, by its date. */
+/** The steps of daily sweeps within the month; if they were not simulated, the next step of each image, by date. */
 function stepsOf(data) {
   if (data.month === null) return nextSteps(data);
   const owners = ownersOf(data);
   return data.month.map(([place, step, at, snapshots, gib]) => {
-    const image = place === null ? owners.get(snapshots[0]) ?? NOBODY : data.images[place];
+    const image = place === null ? owners.get(snapshots[0]) ?? DEREGISTERED : data.images[place];
     return { image, step, at, snapshots, gib, now: at <= data.planned_at };
   });
 }
@@ -49,18 +49,18 @@ function nextSteps(data) {
   for (const one of data.gone) {
     const at = one.action === "delete" ? now : one.at;
     if (at === null || at > until || (at <= now && one.action !== "delete")) continue;
-    add({ ...NOBODY, id: one.image }, "delete_snapshots", at, [one.id], one.gib);
+    add({ ...DEREGISTERED, id: one.image }, "delete_snapshots", at, [one.id], one.gib);
   }
   return steps.sort((a, b) => a.at - b.at);
 }
 
-/** The columns of the table by date: images by the step, then what is done with snapshots. */
+/** The columns of the table by date: the steps of images, then the steps of snapshots. */
 const BY_DATE = {
-  rescue: "Rescue", mark: "Mark as expired", deprecate: "Deprecate", disable: "Disable", deregister: "Deregister",
-  mark_snapshots: "Mark snapshots", delete_snapshots: "Delete snapshots",
+  rescue: "Rescue", mark: "Tag as expired", deprecate: "Deprecate", disable: "Disable", deregister: "Deregister",
+  mark_snapshots: "Tag snapshots", delete_snapshots: "Delete snapshots",
 };
 
-/** The days on which something is done: of each step how many, and what deleting frees. */
+/** The days with steps: the number of each step, and the size that deletions free. */
 function daysOf(steps) {
   const days = new Map();
   for (const one of steps) {
@@ -69,7 +69,7 @@ function daysOf(steps) {
     days.set(date, row);
     const deletes = one.step === "delete_snapshots";
     const column = one.step === "mark" && one.image.gone ? "mark_snapshots" : one.step;
-    // The steps of snapshots are counted by the snapshot: an image may have several.
+    // Steps of snapshots count snapshots, because an image can have several.
     row.counts[column] = (row.counts[column] ?? 0) + (deletes || one.image.gone ? one.snapshots.length : 1);
     if (deletes) row.gib += one.gib ?? 0;
     if (deletes && one.gib === null) row.unsized += one.snapshots.length;
@@ -86,49 +86,49 @@ function dayTable(steps) {
   const taken = Object.keys(BY_DATE).filter((step) => rows.some((row) => row.counts[step] > 0));
   const frees = (row) => (row.counts.delete_snapshots > 0 ? `${number(row.gib)}${row.unsized > 0 ? ` plus ${number(row.unsized)} unknown` : ""}` : "");
   return new PagedTable({
-    caption: "Steps of the next month by date", rows, sort: 0, printed: 200, more: "day", empty: "No step comes within a month.",
+    caption: "Steps in the next month, by date", rows, sort: 0, printed: 200, more: "day", empty: "No steps are due within a month.",
     columns: [
       { title: "Date", kind: "date", value: (row) => row.at, cell: stepDay },
       ...taken.map((step) => ({
         title: BY_DATE[step], kind: "number", value: (row) => row.counts[step] ?? null, cell: (row) => (row.counts[step] ? number(row.counts[step]) : ""),
       })),
       ...(taken.includes("delete_snapshots")
-        ? [{ title: "Frees at most GiB", kind: "number", value: (row) => (row.counts.delete_snapshots > 0 ? row.gib : null), cell: frees }]
+        ? [{ title: "Max. GiB freed", kind: "number", value: (row) => (row.counts.delete_snapshots > 0 ? row.gib : null), cell: frees }]
         : []),
     ],
   }).element;
 }
 
 function stepText(one) {
-  if (one.step === "mark" && one.image.gone) return "mark for deletion";
+  if (one.step === "mark" && one.image.gone) return "tag for deletion";
   return SWEEP_STEPS[one.step] ?? one.step;
 }
 
-function stepHay(one) {
-  one.hay ??= [day(one.at), stepText(one), one.image.id, one.image.name, one.image.family.label, one.image.family.key ?? "", ...one.snapshots].join("\n").toLowerCase();
-  return one.hay;
+function stepSearchText(one) {
+  one.text ??= [day(one.at), stepText(one), one.image.id, one.image.name, one.image.family.label, one.image.family.key ?? "", ...one.snapshots].join("\n").toLowerCase();
+  return one.text;
 }
 
-/** Each step, to be searched and sorted. */
+/** The table of all steps, with a search field. */
 function stepParts(steps) {
   const who = (one) => [id(one.image.id), el("div", {}, broken(one.image.name, "foreign name")),
     ...one.snapshots.map((snapshot) => el("div", { class: "note" }, id(snapshot)))];
   const table = new PagedTable({
-    caption: "Steps of the next month", rows: steps, sort: 0, printed: 200, more: "step", empty: "No step matches.",
+    caption: "Steps in the next month", rows: steps, sort: 0, printed: 200, more: "step", empty: "No step matches.",
     columns: [
       { title: "Date", kind: "date", value: (one) => one.at, cell: stepDay },
       { title: "Step", kind: "short", value: (one) => one.step, cell: stepText },
       { title: "Image", kind: "wrap", value: (one) => one.image.name, cell: who },
       { title: "Family", kind: "wrap", value: (one) => one.image.family.label, cell: (one) => familyName(one.image.family) },
-      { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
+      { title: "Max. GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
     ],
   });
   const search = searchField("find-step", "Search date, step, image, name, family, snapshot", (words) =>
-    table.choose((one) => words.every((word) => stepHay(one).includes(word))));
-  return [el("h3", {}, "Each step"), el("div", { class: "tools", role: "search", "aria-label": "Steps of the next month" }, search), table.element];
+    table.choose((one) => words.every((word) => stepSearchText(one).includes(word))));
+  return [el("h3", {}, "All steps"), el("div", { class: "tools", role: "search", "aria-label": "Steps in the next month" }, search), table.element];
 }
 
-/** What the month frees, in a sentence. */
+/** The size that the deletions of the month free, as a sentence. */
 function freedText(steps, data) {
   const going = steps.filter((one) => one.step === "delete_snapshots");
   if (going.length === 0) return "";
@@ -138,10 +138,10 @@ function freedText(steps, data) {
   return ` Deleting ${count} frees ${atMost(sum(going, (one) => one.gib ?? 0), data.price, unsized)}.`;
 }
 
-/** How to stop what is listed. */
+/** How to stop the listed steps. */
 function stopParts(data) {
-  const text = ["To stop it, keep the image: permanently, or with --for 2w. That sets its tag ", el("code", {}, id(data.keep_tag)),
-    ". The next run undoes the steps. For snapshots of an image that is gone, keep the snapshots."];
+  const text = ["To stop the steps of an image, keep it permanently, or temporarily with --for 2w. This sets the tag ", el("code", {}, id(data.keep_tag)),
+    ", and the next run undoes the steps. For snapshots of a deregistered image, keep the snapshots."];
   const prefix = data.keep_tag.replace(/:keep$/, "");
   const option = prefix === "image-steward" ? "" : ` --prefix ${visible(prefix)}`;
   const command = `image-steward keep IMAGE --region ${visible(data.region)}${option}`;
@@ -153,13 +153,13 @@ function showMonth(data) {
   const steps = stepsOf(data);
   const dates = `From ${day(data.planned_at)} to ${day(data.planned_at + MONTH)}`;
   section.append(el("p", {}, data.month === null
-    ? `${dates}, if nothing changes: what is done now, and the next step of each image. Later steps, and the caps of the policy, are not in this list.`
-    : `${dates}, as daily sweeps would do it under the caps of the policy, if nothing changes and no image is created.${freedText(steps, data)}`));
+    ? `${dates}, if nothing changes: the steps due now, and the next step of each image. The list does not include later steps, and ignores the caps of the policy.`
+    : `${dates}, with daily sweeps under the caps of the policy, if nothing changes and no image is created.${freedText(steps, data)}`));
   if (data.refusal !== null) section.append(el("p", { class: "note" }, data.month === null
-    ? "The plan refuses: while it does, none of these steps is taken, whatever its date."
-    : "The plan refuses. The list is what sweeps do while that lasts: no step towards removal is taken with any image."));
+    ? "The plan is refused. Until the cause is fixed, none of these steps is applied, even on its date."
+    : "The plan is refused. The list shows what sweeps do until the cause is fixed: no image is retired further."));
   if (steps.length === 0) {
-    section.append(el("p", { class: "none" }, "No step comes within a month."));
+    section.append(el("p", { class: "none" }, "No steps are due within a month."));
     return;
   }
   if (steps.some((one) => one.step !== "rescue")) section.append(...stopParts(data));

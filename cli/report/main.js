@@ -1,4 +1,4 @@
-// Reads the document, shows its parts in the order of the page, and gets ready for paper.
+// Reads the data, shows the sections in the order of the page, and prepares printing.
 
 function start() {
   let data;
@@ -7,7 +7,7 @@ function start() {
   } catch (error) {
     const box = document.getElementById("trouble");
     box.hidden = false;
-    box.textContent = `The data of this report cannot be read: ${error.message}. Write the report again with one version of image-steward.`;
+    box.textContent = `Cannot read the data of this report: ${error.message}. Generate the report again with a single version of image-steward.`;
     return;
   }
   showFacts(data);
@@ -16,7 +16,7 @@ function start() {
   showTime(data);
   showTimelines(data);
   showMonth(data);
-  showPins(data);
+  showReferences(data);
   showImages(data);
   preparePrint(data);
 }
@@ -25,6 +25,7 @@ const PAPER = 680;
 const OPENED_ON_PAPER = 50;
 
 function preparePrint(data) {
+  /** @type {any[]} The elements of `drawn`, which have a method `draw(width)`. */
   const charts = [...document.querySelectorAll(".chart")];
   let opened = [];
   addEventListener("beforeprint", () => {
@@ -46,5 +47,5 @@ function preparePrint(data) {
 }
 
 start();
-// After the first picture: what a reader can use.
+// After the first frame, the page is usable.
 requestAnimationFrame(() => setTimeout(() => performance.mark("ready")));

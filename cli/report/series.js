@@ -1,35 +1,37 @@
-// Storage and counts over time: what exists today by when it was made, and the simulation's future.
+// Storage and counts over time: existing images by creation date, and the simulation.
 
+/** The label of snapshots whose image no longer exists. */
+const REMAINING = "deregistered, snapshots remain";
 const FAMILIES_SHOWN = 8;
 const POINTS = 96;
 
-/** The largest families, the others as one, and last the snapshots whose image is gone. */
+/** The largest families, the other families as one, and the remaining snapshots of deregistered images. */
 function rankFamilies(data) {
   const ranked = [...data.families].filter((one) => one.images.length > 0).sort((a, b) => b.gib - a.gib || b.images.length - a.images.length);
   const shown = ranked.length > FAMILIES_SHOWN + 1 ? ranked.slice(0, FAMILIES_SHOWN) : ranked.slice(0, FAMILIES_SHOWN + 1);
   const layers = shown.map((family, place) => ({ label: family.label, families: new Set([family]), tone: `series-${place}` }));
   const others = ranked.slice(shown.length);
   if (others.length > 0) layers.push({ label: plural(others.length, "other family", "other families"), families: new Set(others), tone: "series-others" });
-  if (data.gone.length > 0 || laterGone(data)) layers.push({ label: "gone, snapshots still there", families: new Set(), tone: "gone" });
+  if (data.gone.length > 0 || laterGone(data)) layers.push({ label: REMAINING, families: new Set(), tone: "gone" });
   return layers;
 }
 
-/** Whether the simulation has snapshots of images that are gone by then: what it counts beside the families. */
+/** Whether the simulation contains snapshots of images deregistered by then, which belong to no family. */
 function laterGone({ projection }) {
   return projection?.gib.some((total, place) => total > projection.families.reduce((sum, one) => sum + one.gib[place], 0)) ?? false;
 }
 
-/** Times at equal distance, the last of them exactly `end`. */
+/** Times at equal intervals, the last one exactly `end`. */
 function samples(start, end) {
   const count = start < end ? POINTS : 1;
   return Array.from({ length: count }, (_, place) => end - ((end - start) * (count - 1 - place)) / Math.max(1, count - 1));
 }
 
 /**
- * For each layer its GiB at each time, of what exists today. What has no date (a snapshot whose image is gone has none
- * here) counts from the beginning: so the last value is what is there today. `unsized` is what has no known size.
+ * The GiB of each layer at each time, for existing resources. A resource without a date, such as a snapshot whose image
+ * is deregistered, counts from the start, so the last value is the present total. `unsized` counts unknown sizes.
  */
-function history(layers, data) {
+function pastOf(layers, data) {
   const dated = data.images.filter((image) => image.made !== null).sort((a, b) => a.made - b.made);
   const at = samples(dated[0]?.made ?? data.planned_at, data.planned_at);
   const of = new Map(layers.flatMap((layer, index) => [...layer.families].map((family) => [family, index])));
@@ -47,7 +49,7 @@ function history(layers, data) {
   data.images.filter((image) => image.made === null).forEach(add);
   let next = 0;
   at.forEach((time, place) => {
-    // What is dated after the plan is there all the same.
+    // Images dated after the plan exist all the same.
     const until = place + 1 === at.length ? Infinity : time;
     while (next < dated.length && dated[next].made <= until) add(dated[next++]);
     sums.forEach((sum, index) => gib[index].push(sum));
@@ -57,7 +59,7 @@ function history(layers, data) {
   return { at, gib, images, unsized };
 }
 
-/** The simulation in the same layers, or null. What it says of no family is of images that are gone by then. */
+/** The simulation in the same layers, or null. Storage of no family belongs to images deregistered by then. */
 function future(layers, data) {
   const { projection } = data;
   if (!projection || projection.at.length === 0) return null;
@@ -72,7 +74,7 @@ function future(layers, data) {
   return { at: projection.at, gib, images: projection.images };
 }
 
-/** Layers upon one another: for each layer and time from where to where it reaches. */
+/** Stacked layers: the lower and upper bound of each layer at each time. */
 function stack({ at, gib }, layers) {
   const floor = at.map(() => 0);
   return layers.flatMap((layer, index) => at.map((time, place) => {
@@ -90,7 +92,7 @@ function points(at, values) {
   return at.map((time, place) => ({ at: new Date(time * 1000), value: values[place] }));
 }
 
-/** Every so many, and always the last. */
+/** At most about `most` values at equal intervals, including the last. */
 function thinned(values, most) {
   const every = Math.max(1, Math.ceil(values.length / most));
   return values.filter((_, place) => (values.length - 1 - place) % every === 0);

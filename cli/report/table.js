@@ -1,9 +1,9 @@
-// A table that is sorted by any column and shown page by page: twenty thousand rows in a page at once would take seconds.
-// On a small screen the style sheet makes a card of each row, and a choice takes the place of the head.
+// A table that can be sorted by any column and is shown in pages, because twenty thousand rows at once would take seconds.
+// On a small screen, the style sheet shows each row as a card, and a select element replaces the head.
 
 const PAGE_ROWS = matchMedia("(max-width: 46rem)").matches ? 20 : 50;
 
-/** A cell, which names its column where it is part of a card. The roles stay when the table is no longer laid out as one. */
+/** A cell with the title of its column, for cards. The roles remain when the style sheet changes the table layout. */
 function tableCell(name, title, attributes, content) {
   const role = attributes.scope === "row" ? "rowheader" : "cell";
   return el(name, { role, "data-label": title, ...attributes }, content === "" ? "" : el("div", {}, content));
@@ -15,16 +15,41 @@ function tableOf(caption, heads, body) {
 }
 
 /**
- * `columns`: `{title, value(row) to sort by, cell(row) to show, kind}`, the first of them heads its row.
- * `detail(row)`: what a row shows when it is opened; without it rows cannot be opened.
+ * A column of a table.
+ * @typedef {object} Column
+ * @property {string} title
+ * @property {(row: any) => any} value What the rows are sorted by.
+ * @property {(row: any) => any} cell The content of the cell.
+ * @property {string} [kind] A class of the style sheet.
  */
+
+/**
+ * What a table consists of.
+ * @typedef {object} TableParts
+ * @property {string} caption
+ * @property {Column[]} columns
+ * @property {any[]} rows
+ * @property {number} sort The column that the rows are sorted by at first.
+ * @property {boolean} [down] Sort in descending order.
+ * @property {(row: any) => any} [detail] The content of an expanded row; without it, rows cannot be expanded.
+ * @property {number} printed The number of rows on paper.
+ * @property {string} empty The text of a table without rows.
+ * @property {string} more What a row is, in the singular.
+ */
+
+/** The first column is the row header. */
 class PagedTable {
+  /** @param {TableParts} parts */
   constructor({ caption, columns, rows, sort, down, detail, printed, empty, more }) {
-    Object.assign(this, { columns, detail, printed, empty, more });
+    this.columns = columns;
+    this.detail = detail;
+    this.printed = printed;
+    this.empty = empty;
+    this.more = more;
     this.sort = { column: sort, down: down ?? false };
     this.page = 0;
     this.size = PAGE_ROWS;
-    this.prefix = `t${(PagedTable.made = (PagedTable.made ?? 0) + 1)}`;
+    this.prefix = `t${PagedTable.every.length + 1}`;
     this.body = el("tbody", { role: "rowgroup" });
     this.heads = columns.map((column, index) => this.head(column, index));
     this.status = el("p", { class: "count", role: "status" });
@@ -44,14 +69,14 @@ class PagedTable {
   }
 
   head(column, index) {
-    // The arrow stays beside the last word.
+    // The arrow stays on the line of the last word.
     const words = column.title.split(" ");
     const last = el("span", { class: "last" }, words.pop(), el("span", { class: "arrow", "aria-hidden": "true" }));
     const button = el("button", { type: "button", click: () => this.sortBy(index) }, words.map((word) => `${word} `), last);
     return { button, cell: el("th", { scope: "col", role: "columnheader", class: column.kind, "data-title": column.title }, button) };
   }
 
-  /** The same as the head's buttons, where there is no head. */
+  /** A select element with the same function as the buttons of the head. */
   sortChoice() {
     const ways = this.columns.flatMap(({ title }, index) =>
       [["up", "ascending"], ["down", "descending"]].map(([way, word]) => el("option", { value: `${index} ${way}` }, `${title}, ${word}`)));
@@ -69,7 +94,7 @@ class PagedTable {
     this.choose(this.chosen);
   }
 
-  /** Sorts all rows; what is unknown goes last either way, and equals stay in the order of the document. */
+  /** Sorts all rows. Unknown values come last in both directions; equal rows keep the order of the data. */
   order() {
     const { column, down } = this.sort;
     const keyed = this.all.map((row, place) => ({ row, place, key: sortKey(this.columns[column].value(row)) }));
@@ -86,7 +111,7 @@ class PagedTable {
     });
   }
 
-  /** Shows the rows that the filter takes, from their first page on. */
+  /** Shows the first page of the rows that match the filter. */
   choose(filter) {
     this.chosen = filter;
     this.rows = this.sorted.filter(filter);
@@ -116,9 +141,9 @@ class PagedTable {
     this.pager.hidden = this.pages() === 1;
     this.buttons[0].setAttribute("aria-disabled", this.page === 0);
     this.buttons[1].setAttribute("aria-disabled", this.page + 1 === this.pages());
-    const of = this.rows.length === this.all.length ? "" : ` of ${number(this.all.length)}`;
-    const range = this.pages() > 1 ? `; ${number(start + 1)} to ${number(start + rows.length)} shown` : "";
-    say(this.status, `${plural(this.rows.length, this.more)}${of}${range}`);
+    const of = this.rows.length === this.all.length ? "" : `${number(this.rows.length)} of `;
+    const range = this.pages() > 1 ? `, showing ${number(start + 1)} to ${number(start + rows.length)}` : "";
+    announce(this.status, `${of}${plural(this.all.length, this.more)}${range}`);
   }
 
   row(row, place) {
@@ -143,14 +168,14 @@ class PagedTable {
     return button;
   }
 
-  /** On paper there are no pages to turn: the list from its beginning, up to a number that is said. */
+  /** For printing, shows the list from its beginning, up to a maximum, and the number of rows left out. */
   startPrint() {
     if (this.rows.length <= this.size) return;
     this.left = this.page;
     Object.assign(this, { page: 0, size: this.printed });
     this.show();
     const more = this.rows.length - this.printed;
-    this.rest.textContent = more > 0 ? `${plural(more, `more ${this.more}`)} not printed. What search and filter leave is printed.` : "";
+    this.rest.textContent = more > 0 ? `${plural(more, `more ${this.more}`)} not printed. Use search and filter to select what is printed.` : "";
   }
 
   endPrint() {
@@ -162,7 +187,7 @@ class PagedTable {
 }
 PagedTable.every = [];
 
-/** Shades the edges behind which there is more: not every system shows its scroll bars. */
+/** Shades the edges of scrollable content, because not every system shows scroll bars. */
 function scrolling(region) {
   const shade = () => {
     const { scrollLeft, scrollWidth, clientWidth } = region;

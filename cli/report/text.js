@@ -1,16 +1,16 @@
 "use strict";
-// Words, numbers, dates and elements. All text of other people goes through `foreign` or `el`, which only ever make text
-// nodes: nothing in this page parses data as HTML.
+// Text, numbers, dates and elements. All text from outside is shown with `foreign` or `el`, which only create text nodes:
+// this page never parses data as HTML.
 
 const NUMBER = new Intl.NumberFormat("en-US");
 const SMALL_MONEY = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const DAY = 86400;
 
-// Control, format, private and unassigned characters, and what else shows as nothing: bidi overrides could make one name
+// Control, format, private and unassigned characters, and other invisible characters: bidi overrides could make one name
 // look like another.
 const UNSEEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/gu;
 
-/** Shows characters that cannot be seen as their code. */
+/** Replaces invisible characters with their code. */
 function visible(text) {
   return String(text).replace(UNSEEN, (one) => `\\u{${one.codePointAt(0).toString(16)}}`);
 }
@@ -20,7 +20,7 @@ function el(name, attributes, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
 
-/** The same for drawings. */
+/** The same for SVG elements. */
 function svg(name, attributes, ...children) {
   return fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 }
@@ -34,23 +34,23 @@ function fill(element, attributes, children) {
   return element;
 }
 
-/** A text of other people, apart from the direction of the text around it. */
+/** A text from outside, isolated from the direction of the surrounding text. */
 function foreign(text, kind) {
   return el("bdi", { class: kind ?? "foreign" }, visible(text));
 }
 
-/** The same, with places after signs where a line may end. */
+/** The same, with line break opportunities after punctuation. */
 function broken(text, kind = "foreign") {
   const parts = visible(text).split(/(?<=[=:/.])|(?<=_)(?!64)/);
   return el("bdi", { class: kind }, parts.flatMap((part, place) => (place === 0 ? [part] : [el("wbr"), part])));
 }
 
-/** An id or an ARN: never cut, never wrapped. */
+/** An id: never cut, never wrapped. */
 function id(text) {
   return foreign(text, "id");
 }
 
-/** An ARN: it wraps, but best after a sign. */
+/** An ARN: it wraps, preferably after punctuation. */
 function arn(text) {
   return broken(text, "arn");
 }
@@ -58,7 +58,7 @@ function arn(text) {
 /** The name of a family; its key is the tooltip. */
 function familyName(family) {
   const key = family.key && family.key !== "all" ? visible(family.key) : null;
-  // A line may end after the sign between two values, not before it.
+  // A line may break after the separator of two values, not before it.
   return el("span", { title: key }, broken(family.label.replaceAll(" · ", "\u00a0· ")));
 }
 
@@ -87,12 +87,12 @@ function usdText(gib, price) {
   return `USD ${usdNumber(gib * price.usd_per_gib_month)} a month`;
 }
 
-/** `, plus 2 snapshots of unknown size`; nothing if all sizes are known. */
+/** `, plus 2 snapshots of unknown size`; empty if all sizes are known. */
 function plusUnsized(unsized) {
   return unsized > 0 ? `, plus ${plural(unsized, "snapshot")} of unknown size` : "";
 }
 
-/** `at most 12 GiB, USD 0.65 a month`; without a price only the size. It is no bound without what is not known. */
+/** `at most 12 GiB, USD 0.65 a month`; without a price, only the size. Names the snapshots that the bound lacks. */
 function atMost(gib, price, unsized) {
   return `at most ${gibText(gib)}${price ? `, ${usdText(gib, price)}` : ""}${plusUnsized(unsized)}`;
 }
@@ -114,7 +114,7 @@ function minute(seconds) {
   return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace("T", " ")} UTC`;
 }
 
-/** How long from one time to another, in the largest unit of which there are two. */
+/** A duration in the largest unit of which it has at least two. */
 function span(seconds) {
   const days = Math.max(0, Math.floor(seconds / DAY));
   if (days >= 730) return plural(Math.floor(days / 365), "year");
@@ -128,7 +128,7 @@ function listed(parts) {
   return `${parts.slice(0, -1).join(", ")} and ${parts.at(-1)}`;
 }
 
-/** The items by their key, in the order in which the keys come. */
+/** The items by key, in the order of the first item of each key. */
 function grouped(items, key) {
   const groups = new Map();
   for (const item of items) {
@@ -139,7 +139,7 @@ function grouped(items, key) {
   return groups;
 }
 
-/** Says something to screen readers, and to those who see it. */
-function say(region, text) {
+/** Updates the text of a live region only if it changes, so that screen readers announce it once. */
+function announce(region, text) {
   if (region.textContent !== text) region.textContent = text;
 }

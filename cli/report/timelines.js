@@ -1,5 +1,5 @@
-// The families, each as a strip on one axis of time; opened, a row for each image. Only what is shown is made: a page of
-// families, and the images of those that are open.
+// The timelines of the families on a common axis. An opened family shows a row for each image. Elements are created only
+// when they are shown.
 
 const FAMILIES_AT_ONCE = 25;
 const IMAGES_AT_ONCE = 50;
@@ -8,9 +8,7 @@ const LANES = ["used", "kept", "expiring", "going"];
 const TONES = { used: "in use", kept: "kept", expiring: "expired", going: "deregister now", rescued: "rescue now" };
 const LEGEND = ["used", "kept", "rescued", "expiring", "going"];
 
-const GONE = "gone, snapshots still there";
-
-/** The common axis: from the oldest image to what comes next, in thousandths. */
+/** The common axis, from the oldest image to the next steps, in thousandths of its length. */
 function timeAxis(data) {
   let start = data.planned_at - 30 * DAY;
   let end = data.planned_at + AHEAD;
@@ -20,7 +18,7 @@ function timeAxis(data) {
   return { start, end, now: data.planned_at, place };
 }
 
-/** At most so many round dates on the axis. */
+/** Ticks at round dates, at most about `most`. */
 function axisTicks({ start, end }, most) {
   const months = (end - start) / (30.44 * DAY);
   const every = [1, 2, 3, 6, 12, 24, 60, 120].find((step) => months / step <= most) ?? 240;
@@ -36,9 +34,9 @@ function axisTicks({ start, end }, most) {
 
 function axisElement(axis) {
   const mark = (time, text, kind) => el("span", { class: kind, style: `left:${axis.place(time) / 10}%` }, text);
-  const near = (time, room) => Math.abs(axis.place(time) - axis.place(axis.now)) < room;
+  const near = (time, distance) => Math.abs(axis.place(time) - axis.place(axis.now)) < distance;
   const ticks = axisTicks(axis, 6).filter(({ time }) => !near(time, 75) && axis.place(time) < 960 && axis.place(time) > 20);
-  // On a small screen a word takes a larger part of the axis: those that have no room there are not shown.
+  // On a small screen, a label takes a larger part of the axis. Labels that do not fit are hidden.
   const tight = (time) => near(time, 220) || axis.place(time) < 80 || axis.place(time) > 920;
   return el("div", { class: "axis", "aria-hidden": "true" }, el("span"),
     el("div", { class: "ticks" }, ticks.map(({ time, text }) => mark(time, text, tight(time) ? "tick tight" : "tick")), mark(axis.now, "planned", axis.place(axis.now) > 900 ? "tick now end" : "tick now")));
@@ -49,13 +47,16 @@ function strip(axis, height, ...marks) {
     ...marks, svg("rect", { class: "today", x: axis.place(axis.now), y: 0, width: 1.2, height }));
 }
 
-/** A family in one drawing: a lane for each fate, a mark where an image was made, a pale one where its next step is. */
+/** A family in one strip: a lane for each decision, a box at each creation date, a hollow box at each next step. */
 function familyStrip(axis, images) {
   const made = {};
   const next = {};
   for (const image of images) {
     const lane = image.tone === "rescued" ? 1 : LANES.indexOf(image.tone);
-    const draw = (into, time) => (into[image.tone] ??= new Set()).add(`M${Math.min(997, Math.round(axis.place(time)))} ${lane * 7 + 1}h3v5h-3z`);
+    const draw = (into, time) => {
+      into[image.tone] ??= new Set();
+      into[image.tone].add(`M${Math.min(997, Math.round(axis.place(time)))} ${lane * 7 + 1}h3v5h-3z`);
+    };
     if (image.made !== null) draw(made, image.made);
     if (image.at !== null) draw(next, image.at);
   }
@@ -63,7 +64,7 @@ function familyStrip(axis, images) {
   return strip(axis, 28, ...paths(made, "made"), ...paths(next, "next"));
 }
 
-/** One image: from when it was made to now, pale until it expired, and a thin line to the mark of its next step. */
+/** One image: a bar from its creation to now, pale until it expired, and a thin line to the box of its next step. */
 function imageStrip(axis, image) {
   const bar = (from, to, kind, height = 8) => svg("rect", {
     class: `${kind ?? ""} ${image.tone}`, x: axis.place(from), y: 7 - height / 2, width: Math.max(2, axis.place(to) - axis.place(from)), height,
@@ -77,14 +78,14 @@ function imageStrip(axis, image) {
 
 function imageLine(axis, image) {
   const next = nextText(image);
-  const why = image.held.length > 0 ? `${decisionText(image)}: ${whyText(image)}` : [decisionText(image), ...image.reasonTexts].join("; ");
+  const why = image.held.length > 0 ? `${decisionText(image)}: ${reasonText(image)}` : [decisionText(image), ...image.reasonTexts].join("; ");
   return el("li", { class: "line" },
     el("div", { class: "who" }, id(image.id), " ", foreign(image.name, "foreign name")),
     imageStrip(axis, image),
     el("div", { class: "why" }, swatch(image.tone), visible(why), next ? `; next: ${next}` : "", `; created ${day(image.made)}`));
 }
 
-/** A list that grows by a button, so that only what was asked for is made. */
+/** A list that shows more items at the press of a button, so that only requested items are created. */
 function growing(items, first, more, what, make) {
   const list = el("ul", { class: "growing" });
   const button = el("button", { type: "button", class: "more" });
@@ -100,7 +101,7 @@ function growing(items, first, more, what, make) {
   };
   grow(first);
   button.addEventListener("click", () => {
-    // The button may go away under the reader's focus: it moves on to what is new.
+    // The focused button may disappear, so the focus moves to the first new item.
     const made = grow(more);
     const target = made?.querySelector("summary") ?? made;
     if (target && target.tagName !== "SUMMARY") target.tabIndex = -1;
@@ -109,24 +110,24 @@ function growing(items, first, more, what, make) {
   return [list, button];
 }
 
-/** What is left of images that are gone: in the strip, the dates from which it may be deleted. */
+/** The remaining snapshots of deregistered images; the strip shows the dates from which they can be deleted. */
 function goneGroup(axis, data) {
   const { gone, goneGib, unsized } = data;
   const dated = new Set(gone.filter((one) => one.at !== null).map((one) => Math.min(997, Math.round(axis.place(one.at)))));
   const marks = svg("path", { class: "gone next", d: [...dated].map((x) => `M${x} 1h3v5h-3z`).join("") });
-  const fates = { keep: "kept", mark: "mark now", delete: "delete now" };
+  const fates = { keep: "kept", mark: "tag now", delete: "delete now" };
   const counts = Object.keys(fates).map((action) => [gone.filter((one) => one.action === action).length, fates[action]]);
   const images = new Set(gone.map((one) => one.image)).size;
   const note = `${plural(gone.length, "snapshot")} of ${plural(images, "image")}, ${gibText(goneGib)}${plusUnsized(unsized.gone)}: ${counts.filter(([count]) => count > 0).map(([count, name]) => `${number(count)} ${name}`).join(", ")}`;
-  return opening(foreign(GONE), note, strip(axis, 28, marks), () => growing(gone, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "snapshots", (one) => goneLine(axis, one)));
+  return opening(foreign(REMAINING), note, strip(axis, 28, marks), () => growing(gone, IMAGES_AT_ONCE, IMAGES_AT_ONCE, "snapshots", (one) => goneLine(axis, one)));
 }
 
 function goneLine(axis, one) {
   const x = one.at === null ? 0 : axis.place(one.at);
   const marks = one.at === null ? [] : [svg("rect", { class: "gone step", x: Math.max(0, Math.min(996, x - 2)), y: 0, width: 4, height: 14 })];
-  const from = one.at === null ? "no date" : `may be deleted from ${day(one.at)}`;
+  const from = one.at === null ? "no date" : `can be deleted from ${day(one.at)}`;
   return el("li", { class: "line" },
-    el("div", { class: "who" }, id(one.id), el("span", { class: "note" }, "of ", id(one.image), ", gone")),
+    el("div", { class: "who" }, id(one.id), el("span", { class: "note" }, "of ", id(one.image), ", deregistered")),
     strip(axis, 14, ...marks),
     el("div", { class: "why" }, swatch("gone"), visible([REMAINS[one.action] ?? one.action, ...one.reasonTexts, from].join("; "))));
 }
@@ -145,11 +146,11 @@ function familyLine(axis, family) {
   }));
 }
 
-/** A strip that opens; what is in it is made when it does. */
+/** A strip that opens; its content is created when it does. */
 function opening(label, note, drawing, make) {
   const details = el("details", { class: "family" }, el("summary", {},
     el("span", { class: "who" }, el("strong", {}, label), el("span", { class: "note" }, note)), drawing));
-  // Before printing, too: the event comes too late for paper.
+  // Also called before printing, because the event would come too late.
   details.show = () => details.children.length > 1 || details.append(...make());
   details.addEventListener("toggle", () => details.open && details.show());
   return details;
@@ -157,15 +158,15 @@ function opening(label, note, drawing, make) {
 
 function goneTable(data) {
   return new PagedTable({
-    caption: "Snapshots that are still there while their images are gone",
+    caption: "Remaining snapshots of deregistered images",
     rows: data.gone, sort: 3, printed: 100, more: "snapshot", empty: "None.",
     columns: [
       { title: "Snapshot", value: (one) => one.id, cell: (one) => id(one.id) },
-      { title: "Gone image", value: (one) => one.image, cell: (one) => id(one.image) },
+      { title: "Deregistered image", value: (one) => one.image, cell: (one) => id(one.image) },
       { title: "Decision", kind: "fate", value: (one) => REMAINS[one.action] ?? one.action, cell: (one) => [swatch("gone"), REMAINS[one.action] ?? visible(one.action)] },
-      { title: "May be deleted from", kind: "short", value: (one) => one.at, cell: (one) => (one.at === null ? "no date" : day(one.at)) },
-      { title: "Why", kind: "why", value: (one) => one.reasonTexts.join("; "), cell: (one) => foreign(one.reasonTexts.join("; ")) },
-      { title: "At most GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
+      { title: "Can be deleted from", kind: "short", value: (one) => one.at, cell: (one) => (one.at === null ? "no date" : day(one.at)) },
+      { title: "Reason", kind: "why", value: (one) => one.reasonTexts.join("; "), cell: (one) => foreign(one.reasonTexts.join("; ")) },
+      { title: "Max. GiB", kind: "number", value: (one) => one.gib, cell: (one) => (one.gib === null ? "unknown" : number(one.gib)) },
     ],
   }).element;
 }
@@ -173,11 +174,11 @@ function goneTable(data) {
 function showTimelines(data) {
   const section = document.getElementById("timelines");
   const families = data.families.filter((family) => family.images.length > 0).sort((a, b) => b.gib - a.gib || b.images.length - a.images.length);
-  if (families.length === 0) section.append(el("p", { class: "none" }, "There are no families: no image exists."));
+  if (families.length === 0) section.append(el("p", { class: "none" }, "There are no families, because there are no images."));
   else section.append(...familyParts(data, families));
   if (data.gone.length > 0) {
-    section.append(el("h3", {}, "Gone, with snapshots still there"),
-      el("p", {}, "The images of these snapshots are gone. A snapshot that is marked may be deleted from its date on; one without a date is not marked, and stays until it is. Until then they cost money, and an image that the Recycle Bin gives back needs them."),
+    section.append(el("h3", {}, "Remaining snapshots of deregistered images"),
+      el("p", {}, "The images of these snapshots are deregistered. A tagged snapshot can be deleted from its date on. A snapshot without a date is not tagged, and is kept until it is. The snapshots cost money until they are deleted. An image that is restored from the Recycle Bin needs them."),
       goneTable(data));
   }
 }
@@ -189,17 +190,17 @@ function familyParts(data, families) {
   const show = (words) => {
     const found = families.filter((family) => words.every((word) => `${family.label}\n${family.key ?? ""}`.toLowerCase().includes(word)));
     list.replaceChildren(axisElement(axis), ...growing(found, FAMILIES_AT_ONCE, FAMILIES_AT_ONCE, "families", (family) => familyLine(axis, family)));
-    if (data.gone.length > 0 && words.every((word) => GONE.includes(word))) list.append(goneGroup(axis, data));
-    const of = found.length === families.length ? "" : ` of ${number(families.length)}`;
-    say(status, `${plural(found.length, "family", "families")}${of}`);
+    if (data.gone.length > 0 && words.every((word) => REMAINING.includes(word))) list.append(goneGroup(axis, data));
+    const of = found.length === families.length ? "" : `${number(found.length)} of `;
+    announce(status, `${of}${plural(families.length, "family", "families")}`);
   };
   show([]);
-  const search = families.length > 5 ? [searchField("find-family", "Find a family", show)] : [];
+  const search = families.length > 5 ? [searchField("find-family", "Search families", show)] : [];
   return [
-    el("p", {}, "A strip for each family, the largest first. Each mark is an image, placed at the day on which it was created; a hollow mark after “planned” is its next step. Open a family to see its images: there a bar runs from the day on which an image was created, pale until it expired, and a thin line leads to its next step.",
-      data.gone.length > 0 ? " The last strip is what is left of images that are gone: each of its marks is a date from which a snapshot may be deleted." : ""),
-    el("ul", { class: "legend" }, LEGEND.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip, what is rescued beside what is kept"),
-      data.gone.length > 0 ? el("li", {}, swatch("gone"), GONE) : ""),
+    el("p", {}, "Each strip is a family, the largest first. Each box is an image at its creation date; a hollow box after “planned” is its next step. Open a family to see its images: a bar begins at the creation date of the image and is pale until the image expired, and a thin line leads to the next step.",
+      data.gone.length > 0 ? " The last strip shows the remaining snapshots of deregistered images: each box is a date from which a snapshot can be deleted." : ""),
+    el("ul", { class: "legend" }, LEGEND.map((tone) => el("li", {}, swatch(tone), TONES[tone])), el("li", {}, "in this order from the top of each strip; rescued images are in the lane of kept images"),
+      data.gone.length > 0 ? el("li", {}, swatch("gone"), REMAINING) : ""),
     el("div", { class: "tools" }, search, status),
     list,
   ];

@@ -1,4 +1,4 @@
-//! What all commands share: the time, the terminal, and the way to be stopped.
+//! State shared by all commands: the time, the terminal, and interruption.
 
 use std::io::IsTerminal;
 use std::time::{Duration, Instant, SystemTime};
@@ -17,26 +17,26 @@ use crate::interrupt::Interrupt;
 use crate::outcome::CommandError;
 use crate::progress::ProgressDisplay;
 
-/// What all commands share.
+/// State shared by all commands.
 pub struct Context {
-    /// The name of the command.
+    /// The name of the command, for example `plan`.
     pub command: &'static str,
-    /// The time at which the command began.
+    /// The time at which the command started.
     pub now: Timestamp,
-    /// How results are shown on standard output.
+    /// The style of results on standard output.
     pub style: OutputStyle,
-    /// What a person sees while they wait.
+    /// The progress line on standard error.
     pub progress: ProgressDisplay,
-    /// How long the command has taken.
+    /// Measures the duration of the command.
     clock: Stopwatch,
-    /// Ctrl-C.
+    /// Handles Ctrl-C.
     pub interrupt: Interrupt,
     quiet: bool,
     verbose: bool,
 }
 
 impl Context {
-    /// Looks at the terminal, and listens for Ctrl-C from now on.
+    /// Detects the terminal, sets up logging, and starts to listen for Ctrl-C.
     pub fn begin(arguments: &Arguments, now: Timestamp) -> Self {
         let progress = match std::io::stderr().is_terminal() {
             true if !arguments.quiet && !arguments.verbose => ProgressDisplay::on_terminal(),
@@ -56,7 +56,7 @@ impl Context {
         }
     }
 
-    /// Which ids a result lists.
+    /// Which ids a result lists: all with `--verbose`.
     pub fn ids(&self) -> Ids {
         if self.verbose { Ids::All } else { Ids::First }
     }
@@ -67,41 +67,41 @@ impl Context {
         now.map_or(Ok(self.now), |at| at.as_now(self.now).map_err(wrong))
     }
 
-    /// For how long the command has run.
+    /// The duration of the command so far.
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }
 
-    /// For reading, without a deadline: Ctrl-C ends the process.
+    /// The context for reading, without a deadline: Ctrl-C ends the process.
     pub fn reading(&self) -> RunContext<'_> {
         RunContext { deadline: &NoDeadline, clock: &self.clock, progress: &self.progress }
     }
 
-    /// For changing: Ctrl-C stops the run after the calls in flight.
+    /// The context for changes: Ctrl-C stops the run after the calls in progress.
     pub fn changing(&self) -> RunContext<'_> {
         RunContext { deadline: &self.interrupt, clock: &self.clock, progress: &self.progress }
     }
 
-    /// Says something on standard error that is good to know.
+    /// Prints a hint on standard error, unless `--quiet` is given.
     pub fn hint(&self, text: impl std::fmt::Display) {
         if !self.quiet {
             self.warn(text);
         }
     }
 
-    /// Says something on standard error that must be known.
+    /// Prints a warning on standard error, even with `--quiet`.
     pub fn warn(&self, text: impl std::fmt::Display) {
         self.progress.say(&format!("image-steward: {}", printable(&text.to_string())));
     }
 }
 
-/// The number of days of `--days`, counted from `now`.
+/// The number of days of `--days`, counted from `now`, at least `min`.
 pub fn days_from(days: &DaysInput, now: Timestamp, min: u32) -> Result<u32, CommandError> {
     days.as_days(now, min, MAX_DAYS).map_err(|cause| CommandError::Time { option: "--days", cause })
 }
 
-/// The time since it was started. The monotonic clock stands still while the computer sleeps, and the
-/// time of day may be set back: the larger of both counts.
+/// Measures elapsed time. The monotonic clock stops while the computer sleeps, and the time of day
+/// can be set back, so the larger of both is used.
 struct Stopwatch {
     monotonic: Instant,
     time_of_day: SystemTime,

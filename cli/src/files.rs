@@ -1,4 +1,4 @@
-//! What is read from files and written to them; `-` is standard input or output.
+//! Reading and writing files; `-` is standard input or output.
 
 use std::fs::{OpenOptions, Permissions};
 use std::io::{ErrorKind, Read, Write};
@@ -13,17 +13,17 @@ use steward::policy::{DEFAULT_PREFIX, Policy};
 use crate::args::PrefixArgs;
 use crate::outcome::CommandError;
 
-/// Where a policy is, if nothing else is said.
+/// The default policy file.
 pub const DEFAULT_POLICY: &str = "policy.toml";
-/// The name that means standard input or output.
+/// The file name for standard input or output.
 const STANDARD: &str = "-";
 
-/// The mode of a file that its owner alone can read.
+/// The mode of a file that only its owner can read.
 const PRIVATE: u32 = 0o600;
 /// The mode of any other file, before the umask.
 const DEFAULT: u32 = 0o666;
 
-/// The text of a policy.
+/// Reads the text of a policy.
 pub fn read_policy_text(file: &Path) -> Result<String, CommandError> {
     read(file).map_err(|error| match error {
         CommandError::File { file, cause } if cause.kind() == ErrorKind::NotFound => {
@@ -37,7 +37,7 @@ pub fn read_policy(file: &Path) -> Result<Policy, CommandError> {
     Ok(Policy::parse(&read_policy_text(file)?, &name_of(file))?)
 }
 
-/// What the names of our tags begin with: as the person says, or as the policy does, if there is one.
+/// The prefix of our tag names: from --prefix, from the policy if there is one, or the default.
 pub fn prefix_of(arguments: PrefixArgs) -> Result<String, CommandError> {
     let PrefixArgs { prefix, policy } = arguments;
     let default = Path::new(DEFAULT_POLICY);
@@ -63,21 +63,21 @@ pub fn read(file: &Path) -> Result<String, CommandError> {
         std::fs::read_to_string(file)
     };
     let text = text.map_err(|cause| CommandError::File { file: name_of(file), cause })?;
-    // What some editors on Windows begin a file with.
+    // Some editors on Windows write a byte order mark.
     Ok(match text.strip_prefix('\u{feff}') {
         Some(rest) => rest.to_owned(),
         None => text,
     })
 }
 
-/// Writes a whole file, or to standard output. What stood in the file before is gone only once all
-/// of it is written; a link stays one, and the file's mode what it is.
+/// Writes a file atomically, or writes to standard output. It keeps an existing link, and the mode
+/// of an existing file.
 pub fn write(file: &Path, text: &str) -> Result<(), CommandError> {
     write_with(file, text, None)
 }
 
-/// The same, and nobody but the owner can read the file at any moment, whoever could read the one
-/// before: for what is in an account. On Windows a file can be read as its directory allows.
+/// Writes a file that describes an account. Only the owner can read it at any time, whatever the
+/// mode of the file it replaces. On Windows, the permissions of the directory apply.
 pub fn write_private(file: &Path, text: &str) -> Result<(), CommandError> {
     write_with(file, text, Some(PRIVATE))
 }
@@ -89,13 +89,13 @@ fn write_with(file: &Path, text: &str, mode: Option<u32>) -> Result<(), CommandE
     write_file(file, text, mode).map_err(|cause| CommandError::Write { file: name_of(file), cause })
 }
 
-/// Without a mode it is that of the file that is replaced, or what the umask allows.
+/// Without `mode`, the mode is that of the replaced file, or the default limited by the umask.
 fn write_file(file: &Path, text: &str, mode: Option<u32>) -> std::io::Result<()> {
-    let there = file.symlink_metadata().is_ok();
+    let exists = file.symlink_metadata().is_ok();
     let target = match file.canonicalize() {
         Ok(target) if target.is_file() => target,
-        Err(_) if !there => file.to_owned(),
-        // A pipe, a device, or a link to what is not there yet: it is written to as it is.
+        Err(_) if !exists => file.to_owned(),
+        // A pipe, a device, or a link to a missing file is opened and written directly.
         _ => {
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(true);
@@ -134,7 +134,7 @@ pub fn is_standard(file: &Path) -> bool {
     file == Path::new(STANDARD)
 }
 
-/// Only one of several files can be standard input.
+/// Fails if more than one of the files is standard input.
 pub fn at_most_one_standard<'a>(
     files: impl IntoIterator<Item = Option<&'a PathBuf>>,
 ) -> Result<(), CommandError> {
@@ -144,12 +144,12 @@ pub fn at_most_one_standard<'a>(
     }
 }
 
-/// What messages call it.
+/// The name of the file in messages.
 pub fn name_of(file: &Path) -> String {
     if is_standard(file) { "standard input".to_owned() } else { file.display().to_string() }
 }
 
-/// Writes to standard output. A reader that has gone away (`| head`) is no error.
+/// Writes to standard output. A closed pipe (`| head`) is not an error.
 pub fn print(text: &str) -> Result<(), CommandError> {
     match std::io::stdout().write_all(text.as_bytes()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -161,7 +161,7 @@ pub fn print_json(value: &impl Serialize) -> Result<(), CommandError> {
     print(&format!("{}\n", serde_json::to_string_pretty(value)?))
 }
 
-/// One value a line.
+/// Prints one JSON value per line.
 pub fn print_json_lines<T: Serialize>(
     values: impl IntoIterator<Item = T>,
 ) -> Result<(), CommandError> {

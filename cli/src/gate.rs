@@ -1,4 +1,4 @@
-//! `--max-removals`: a plan that removes too much fails.
+//! `--max-removals`: fails a plan that removes too much.
 
 use steward::plan::Plan;
 use steward::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan};
@@ -8,11 +8,11 @@ use crate::args::GateArgs;
 use crate::context::Context;
 use crate::outcome::Exit;
 
-/// What is said if `plan` would remove more images than the gate allows, or more snapshots of images
-/// that are gone.
+/// The message if `plan` removes more images, or more snapshots of deregistered images, than the
+/// gate allows.
 ///
-/// Counted are the decisions: the summary of a saved plan may be of a version that did not count
-/// them.
+/// It counts the decisions, because the summary of a saved plan may be from a version that did not
+/// count them.
 pub fn exceeded(gate: &GateArgs, plan: &Plan, snapshots: &SnapshotPlan) -> Option<String> {
     let most = gate.max_removals?;
     let removed = plan.decisions.iter().filter(|decision| !decision.action.stays()).count();
@@ -23,20 +23,20 @@ pub fn exceeded(gate: &GateArgs, plan: &Plan, snapshots: &SnapshotPlan) -> Optio
         parts.push(counted(removed, "image"));
     }
     if gone > most {
-        parts.push(format!("{} of images that are gone", counted(gone, "snapshot")));
+        parts.push(format!("{} of deregistered images", counted(gone, "snapshot")));
     }
     (!parts.is_empty()).then(|| {
         format!(
-            "gate exceeded: {} would be removed, --max-removals allows {}",
+            "gate exceeded: the plan removes {}; --max-removals allows {}",
             parts.join(" and "),
             thousands(most)
         )
     })
 }
 
-/// The exit code for a plan that ends with `exit` beside the gate. A gate that is exceeded comes
-/// before a refusal: a pipeline may go on after a refusal, because nothing is removed, and must
-/// not go on after this.
+/// The exit code of a plan whose exit code without the gate is `exit`. An exceeded gate takes
+/// precedence over a refusal: a pipeline may continue after a refusal, because nothing is removed,
+/// but must not continue after an exceeded gate.
 pub fn exit(exceeded: Option<&str>, exit: Exit, context: &Context) -> Exit {
     let Some(message) = exceeded else { return exit };
     context.warn(message);

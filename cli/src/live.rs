@@ -1,4 +1,4 @@
-//! The commands' way to the real account.
+//! Connecting to the account.
 
 use std::sync::Arc;
 
@@ -10,21 +10,21 @@ use steward_aws::{AbsentListError, Aws, Connect};
 use crate::args::AwsArgs;
 use crate::context::Context;
 
-/// An account that the credentials open.
+/// A connected account and Region.
 pub struct Live {
     pub aws: Aws,
     pub target: AccountRegion,
 }
 
 impl Live {
-    /// The same account, read as the policy says.
+    /// Treats absent lists as empty where `safety.absent_is_empty` of the policy allows it.
     pub fn under(self, policy: &Policy) -> Result<Self, AbsentListError> {
         let aws = self.aws.accepting_absent_lists(&policy.safety.absent_is_empty)?;
         Ok(Self { aws, ..self })
     }
 }
 
-/// Connects by the standard chain.
+/// Connects with the standard AWS configuration and the given options.
 pub async fn connect(place: AwsArgs, context: &Context) -> Result<Live, CloudError> {
     let AwsArgs { region, profile, endpoint_url } = place;
     let options = Connect {

@@ -1,4 +1,4 @@
-//! The world as a command sees it, and the plan for it.
+//! Loading an account or a saved inventory, and planning for it.
 
 use std::collections::HashSet;
 
@@ -10,56 +10,56 @@ use steward::plan::snapshots::{SnapshotPlan, plan_snapshots};
 use steward::plan::{Plan, plan};
 use steward::policy::{Check, Policy};
 
-use crate::args::WorldArgs;
+use crate::args::InputArgs;
 use crate::context::Context;
 use crate::files::read_inventory;
 use crate::live::{self, Live};
 use crate::outcome::CommandError;
 
-/// The world, and what would be done about it.
+/// An inventory and its plans.
 pub struct Loaded {
     pub inventory: Inventory,
     pub plan: Plan,
     pub snapshots: SnapshotPlan,
-    /// What was read of single images and snapshots.
+    /// Permissions that were read per image or snapshot.
     pub permissions: PermissionReadings,
-    /// The account, if it was not read from a file.
+    /// The account, unless a saved inventory was read.
     pub live: Option<Live>,
 }
 
-/// What is read beside what the plan needs.
+/// What to read in addition to what the plan needs.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Questions<'a> {
-    /// Everything about these images, whatever becomes of them.
+pub struct ExtraReads<'a> {
+    /// Everything about these images, whatever their decision.
     pub images: &'a [ImageId],
-    /// With whom all images are shared.
+    /// The launch permissions of all images.
     pub sharing: bool,
 }
 
-/// Reads the world that is meant, and plans.
+/// Reads the account or the saved inventory, and plans.
 pub async fn load(
-    world: WorldArgs,
+    input: InputArgs,
     policy: &Policy,
-    ask: Questions<'_>,
+    extra: ExtraReads<'_>,
     context: &Context,
 ) -> Result<Loaded, CommandError> {
-    let WorldArgs { place, inventory, now } = world;
+    let InputArgs { place, inventory, now } = input;
     let now = context.planned_for(now.as_ref())?;
     let Some(file) = inventory else {
         let live = live::connect(place, context).await?.under(policy)?;
-        let loaded = load_live(&live, policy, now, ask, context).await;
+        let loaded = load_live(&live, policy, now, extra, context).await;
         return Ok(Loaded { live: Some(live), ..loaded });
     };
     let inventory = read_inventory(&file)?;
     if now < inventory.taken_at {
         let taken_at = inventory.taken_at;
         context.warn(format_args!(
-            "--now {now} is before the inventory was read ({taken_at}): the plan is for a time in the past"
+            "--now {now} is earlier than the inventory ({taken_at}); the plan is for a time in the past"
         ));
     }
     let plan = plan(&inventory, policy, now);
     for note in not_in_inventory(&plan, &inventory, policy) {
-        context.hint(format_args!("the inventory does not say {note}"));
+        context.hint(format_args!("not in the inventory: {note}"));
     }
     let snapshots = plan_snapshots(&inventory, policy, now);
     let permissions = PermissionReadings::default();
@@ -67,24 +67,29 @@ pub async fn load(
 }
 
 impl Loaded {
-    /// Reads everything about one image, and plans again. From a saved inventory nothing can be read.
-    pub async fn ask_all_about(&mut self, image: &ImageId, policy: &Policy, context: &Context) {
+    /// Reads everything about one image, and plans again. Does nothing for a saved inventory.
+    pub async fn read_all_about(&mut self, image: &ImageId, policy: &Policy, context: &Context) {
         if let Some(live) = &self.live {
-            let is_asked = |other: &Image| other.image_id == *image;
+            let is_selected = |other: &Image| other.image_id == *image;
             let (inventory, reading) = (&mut self.inventory, context.reading());
-            collect::read_launch_permissions(&live.aws, inventory, is_asked, reading).await;
-            self.ask_about(std::slice::from_ref(image), policy, context).await;
+            collect::read_launch_permissions(&live.aws, inventory, is_selected, reading).await;
+            self.read_references_to(std::slice::from_ref(image), policy, context).await;
         }
     }
 
-    /// Asks EC2 what refers to `images`, whatever becomes of them, and plans again. From a saved
-    /// inventory nothing can be asked.
-    pub async fn ask_about(&mut self, images: &[ImageId], policy: &Policy, context: &Context) {
+    /// Asks EC2 for the references to `images`, whatever their decision, and plans again. For a
+    /// saved inventory, it only prints a hint.
+    pub async fn read_references_to(
+        &mut self,
+        images: &[ImageId],
+        policy: &Policy,
+        context: &Context,
+    ) {
         if images.is_empty() {
             return;
         }
         let Some(live) = &self.live else {
-            context.hint("EC2 was not asked what else refers to these images: SSM parameters, say");
+            context.hint("not in the inventory: references that only EC2 reports, for example from SSM parameters");
             return;
         };
         collect::read_references(&live.aws, &mut self.inventory, policy, images, context.reading())
@@ -98,17 +103,17 @@ pub async fn load_live(
     live: &Live,
     policy: &Policy,
     now: Timestamp,
-    ask: Questions<'_>,
+    extra: ExtraReads<'_>,
     context: &Context,
 ) -> Loaded {
-    let Questions { images, sharing } = ask;
+    let ExtraReads { images, sharing } = extra;
     let context = context.reading();
     let scope = policy.safety.reference_scope();
     let mut inventory =
         collect::collect_inventory(&live.aws, &live.target, &scope, now, context).await;
     collect::read_references(&live.aws, &mut inventory, policy, images, context).await;
-    let is_asked = |image: &Image| sharing || images.contains(&image.image_id);
-    collect::read_launch_permissions(&live.aws, &mut inventory, is_asked, context).await;
+    let is_selected = |image: &Image| sharing || images.contains(&image.image_id);
+    collect::read_launch_permissions(&live.aws, &mut inventory, is_selected, context).await;
     let (plan, mut permissions) =
         collect::plan_verified(&live.aws, &mut inventory, policy, now, context).await;
     collect::read_snapshot_references(&live.aws, &mut inventory, policy, context).await;
@@ -118,21 +123,21 @@ pub async fn load_live(
     Loaded { inventory, plan, snapshots, permissions, live: None }
 }
 
-/// What a live run would read before it does anything, and a saved inventory does not hold.
+/// What a live run reads before it changes anything, but a saved inventory does not contain.
 fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<String> {
     let lacking = MissingEvidence::of(plan, inventory, policy, &HashSet::new());
     let mut notes = Vec::new();
     if !lacking.permissions.is_empty() {
         notes.push(format!(
-            "with whom {} of the images to go are shared; a live run reads that first, and keeps shared images unless `shared_images` is \"retire\" \
-             (see `inventory --launch-permissions`)",
+            "launch permissions of {} images to retire; a live run reads them first, and keeps shared images unless \
+             `shared_images` is \"retire\" (see `inventory --launch-permissions`)",
             lacking.permissions.len()
         ));
     }
     if !lacking.references.is_empty() {
         notes.push(format!(
-            "whether SSM parameters or image recipes refer to {} of the images to go; a live run asks EC2 first, \
-             and keeps those that are",
+            "references from SSM parameters and image recipes to {} images to retire; a live run reads them first, \
+             and keeps images with references",
             lacking.references.len()
         ));
     }
@@ -140,12 +145,12 @@ fn not_in_inventory(plan: &Plan, inventory: &Inventory, policy: &Policy) -> Vec<
     notes
 }
 
-/// What is not known where the rules of the Recycle Bin were not read, and matter.
+/// The note for an inventory without the retention rules of the Recycle Bin, if the policy requires
+/// them.
 pub fn unknown_bin(inventory: &Inventory, policy: &Policy) -> Option<String> {
     let unknown =
         policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none();
     unknown.then(|| {
-        "which rules the Recycle Bin has; a live run refuses to remove anything without them"
-            .to_owned()
+        "retention rules of the Recycle Bin; without them, a live run removes nothing".to_owned()
     })
 }

@@ -1,4 +1,4 @@
-//! `image-steward`: the operator's command.
+//! `image-steward`: the command-line interface.
 
 mod args;
 mod commands;
@@ -26,7 +26,7 @@ use steward::text_fmt::printable;
 use crate::context::Context;
 
 #[tokio::main(flavor = "current_thread")]
-#[expect(clippy::disallowed_methods, reason = "the clock comes in here, and only here")]
+#[expect(clippy::disallowed_methods, reason = "the only place that reads the time of day")]
 async fn main() -> ExitCode {
     let arguments = args::Arguments::parse();
     let context = Context::begin(&arguments, Timestamp::now());
@@ -35,7 +35,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(exit) => exit.into(),
         Err(error) => {
-            // What was read stands in some of them, and may hold anything.
+            // Some errors quote input, which may contain control characters.
             let text = error.to_string();
             let lines: Vec<_> = text.lines().map(printable).collect();
             eprintln!("image-steward: {}", lines.join("\n"));

@@ -1,4 +1,4 @@
-//! How a command ends: exit codes and errors.
+//! Exit codes and errors of the commands.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ pub enum Exit {
     Gate,
 }
 
-/// The exit code after Ctrl-C, unless what was done is in the report: 128 and the signal's number.
+/// The exit code after Ctrl-C, unless the command reports its changes: 128 plus the signal number.
 pub const INTERRUPTED: i32 = 130;
 
 impl From<Exit> for ExitCode {
@@ -51,42 +51,43 @@ impl From<Status> for Exit {
     }
 }
 
-/// A command that could not do its work.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    #[error("reading {file}: {cause}")]
+    #[error("cannot read {file}: {cause}")]
     File { file: String, cause: std::io::Error },
-    #[error(
-        "{file} not found: name the policy with --policy, or let `image-steward init` write a first one"
-    )]
+    #[error("{file} not found; pass --policy, or run `image-steward init`")]
     NoPolicy { file: String },
     #[error(
-        "{file} not found: a saved plan is applied under a policy that you name, with --policy FILE or \
-         --expect-policy DIGEST"
+        "{file} not found; a saved plan needs its policy: pass --policy FILE or --expect-policy DIGEST"
     )]
     NoPolicyForPlan { file: String },
-    #[error("writing {file}: {cause}")]
+    #[error("cannot write {file}: {cause}")]
     Write { file: String, cause: std::io::Error },
-    #[error("{file} is there already; name another file with --out, or write over it with --force")]
+    #[error("{file} already exists; use --out or --force")]
     Exists { file: String },
     #[error(transparent)]
     Migrate(#[from] MigrateError),
-    #[error("the policy is not valid:\n{0}")]
+    #[error("invalid policy:\n{0}")]
     Policy(#[from] PolicyError),
     #[error("{file}: {cause}")]
     Inventory { file: String, cause: InventoryError },
     #[error("{file}: {cause}")]
     Plan { file: String, cause: SavedPlanError },
-    #[error("no family is called {family} or like it; the plan has {known}")]
+    #[error("no family matches {family}; families in the plan: {known}")]
     NoFamily { family: String, known: String },
-    #[error("a saved plan has no tags: use `plan --by tag:KEY`, or --by rule or --by family")]
+    #[error(
+        "--by tag:KEY: a saved plan contains no tags; use `plan --by tag:KEY`, --by rule or --by family"
+    )]
     NoTags,
-    #[error("--sort and --by are for tables and JSON: leave them out with --format markdown")]
+    #[error(
+        "--sort and --by cannot be used with --format markdown; use --format table or --format json"
+    )]
     NotInMarkdown,
     #[error("{option}: {cause}")]
     Time { option: &'static str, cause: TimeInputError },
     #[error(
-        "apply changes the account, and there is no terminal to ask on: pass --yes, or save and apply a plan \
+        "cannot ask for confirmation without a terminal; pass --yes, or save and apply a plan \
          (`plan --out plan.json`, then `apply plan.json`)"
     )]
     NotConfirmed,
@@ -94,22 +95,22 @@ pub enum CommandError {
     Reason(#[from] KeepTagError),
     #[error(transparent)]
     Name(#[from] NameError),
-    #[error("only one of the files can be standard input")]
+    #[error("only one file can be read from standard input")]
     TwoStandardInputs,
-    #[error("--trust is for a role: add --format cloudformation or --format terraform")]
+    #[error("--trust requires a role; add --format cloudformation or --format terraform")]
     TrustWithoutRole,
     #[error(
-        "the policy has {size} characters, and IAM holds {MAX_INLINE_POLICY} in a role: name parameters \
-         together, such as --image-parameter '/golden/*'"
+        "the IAM policy is too large: {size} characters, and a role allows {MAX_INLINE_POLICY}; combine \
+         parameters, for example --image-parameter '/golden/*'"
     )]
     PolicyTooLarge { size: usize },
     #[error(transparent)]
     AbsentList(#[from] AbsentListError),
     #[error(transparent)]
     Cloud(#[from] CloudError),
-    #[error("writing the result: {0}")]
+    #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
-    #[error("writing the result: {0}")]
+    #[error("cannot write the result: {0}")]
     Json(#[from] serde_json::Error),
 }
 

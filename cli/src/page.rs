@@ -1,4 +1,4 @@
-//! The page of the report: one file that loads nothing.
+//! The HTML page of the report: one file that loads no other resource.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::outcome::CommandError;
 const TEMPLATE: &str = include_str!("../report/page.html");
 const STYLE: &str = include_str!("../report/page.css");
 const CHARTS: &str = include_str!("../report/vendor/plot.min.js");
-/// In the order that the template names.
+/// In the order of the comment in page.html.
 const SCRIPTS: [&str; 11] = [
     include_str!("../report/text.js"),
     include_str!("../report/data.js"),
@@ -17,14 +17,14 @@ const SCRIPTS: [&str; 11] = [
     include_str!("../report/charts.js"),
     include_str!("../report/timelines.js"),
     include_str!("../report/lists.js"),
-    include_str!("../report/pins.js"),
+    include_str!("../report/references.js"),
     include_str!("../report/images.js"),
     include_str!("../report/main.js"),
 ];
 
-/// Fills the template in one pass, so that nothing that is filled in is taken for a placeholder.
+/// Fills in the template in one scan, so that inserted text is never treated as a placeholder.
 pub fn fill(title: &str, data: &impl Serialize) -> Result<String, CommandError> {
-    // No tag can end inside the data.
+    // The data cannot contain a closing script tag.
     let data = serde_json::to_string(data)?.replace('<', "\\u003c");
     let mut page = String::with_capacity(TEMPLATE.len() + CHARTS.len() + data.len() + 200_000);
     let mut rest = TEMPLATE;

@@ -1,4 +1,4 @@
-//! Plans on standard output: of `plan`, and of `show`.
+//! Printing plans, for `plan` and `show`.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -19,23 +19,23 @@ use crate::context::Context;
 use crate::files::{print, print_json, print_json_lines};
 use crate::outcome::CommandError;
 
-/// A plan, and what is said with it.
+/// A plan and what is printed with it.
 pub struct PrintedPlan<'a> {
     pub plan: &'a Plan,
     pub snapshots: &'a SnapshotPlan,
-    /// The policy, if it is known: then the reasons say more.
+    /// The policy, if known; it adds details to the reasons.
     pub policy: Option<&'a Policy>,
-    /// What it was made from, if that is at hand: it has the tags.
+    /// The inventory of the plan, if available; it has the tags.
     pub inventory: Option<&'a Inventory>,
-    /// What differs from the plan of another policy.
+    /// The differences from the plan of another policy.
     pub comparison: Option<PolicyComparison>,
-    /// The file that it comes from.
+    /// Details of the file, if the plan was saved.
     pub saved: Option<SavedAs>,
-    /// The message of a gate that was exceeded.
+    /// The message of an exceeded gate.
     pub gate: Option<String>,
 }
 
-/// What a file says about the plan in it.
+/// Details of a saved plan.
 #[derive(Debug, Serialize)]
 pub struct SavedAs {
     pub policy_file: String,
@@ -43,9 +43,9 @@ pub struct SavedAs {
     pub policy_digest: Option<String>,
     pub planned_at: Timestamp,
     pub valid_until: Timestamp,
-    /// For `apply`, at the present time.
+    /// Whether `apply` accepts the plan now.
     pub validity: Validity,
-    /// The same as the end of a sentence about the plan.
+    /// The same as text, for the end of a sentence about the plan.
     #[serde(skip)]
     pub words: String,
 }
@@ -62,7 +62,7 @@ struct PlanJson<'a> {
     saved: Option<&'a SavedAs>,
 }
 
-/// A line of the plan.
+/// A line of the plan in JSON Lines.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum JsonLine<'a> {
@@ -70,8 +70,8 @@ enum JsonLine<'a> {
     Snapshot(&'a SnapshotDecision),
 }
 
-/// Prints the plan. With a comparison, tables and JSON Lines have the images whose fate changes
-/// instead of all images; JSON and Markdown have both.
+/// Prints the plan. With a comparison, tables and JSON Lines list the images whose decision changes
+/// instead of all images; JSON and Markdown contain both.
 pub fn print_plan(
     printed: PrintedPlan<'_>,
     output: &PlanOutputArgs,
@@ -85,7 +85,7 @@ pub fn print_plan(
         false => Rows::Families(families(plan, family)?),
     };
     let sort = sort.map(|sort| match sort {
-        // All are in one Region, and cost the same for their size.
+        // In one Region, the cost is proportional to the size.
         SortArg::Size | SortArg::Cost => SortBy::Size,
         SortArg::Age => SortBy::Age,
     });
@@ -148,13 +148,13 @@ pub fn print_plan(
     }
 }
 
-/// What images come to, as JSON.
+/// Totals of images, as JSON.
 #[derive(Serialize)]
 struct GroupSums {
     groups: Vec<GroupSum>,
 }
 
-/// The names of the families of the plan that are meant.
+/// The names of the families of the plan that match the arguments of `--family`.
 fn families(plan: &Plan, meant: &[String]) -> Result<Vec<String>, CommandError> {
     let all = report::family_names(plan);
     let mut found = Vec::new();
@@ -189,7 +189,7 @@ fn group_by(by: &ByArg, inventory: Option<&Inventory>) -> Result<SumBy, CommandE
     })
 }
 
-/// The decisions in the order of the list that the text has.
+/// The decisions in the order of the text output.
 fn sorted<'a>(
     decisions: impl Iterator<Item = &'a Decision>,
     sort: Option<SortBy>,
@@ -201,13 +201,14 @@ fn sorted<'a>(
     decisions
 }
 
-/// The decisions in JSON: all, unless only those with some reasons are wanted.
+/// The decisions in JSON: all, unless reasons or families are selected.
 fn shown<'a>(plan: &'a Plan, rows: &'a Rows) -> impl Iterator<Item = &'a Decision> {
     let all = *rows == Rows::Changes;
     plan.decisions.iter().filter(move |one| all || rows.shows(one))
 }
 
-/// The decisions about snapshots in JSON: they have none of the reasons of images.
+/// The decisions about snapshots in JSON. They are left out if reasons or families are selected,
+/// which only images have.
 fn shown_snapshots<'a>(snapshots: &'a SnapshotPlan, rows: &Rows) -> &'a [SnapshotDecision] {
     match rows {
         Rows::Changes | Rows::All => &snapshots.decisions,

@@ -1,5 +1,5 @@
-//! What a person sees while they wait: what is being done, how much of it, how fast, and whether
-//! calls are held back. Nothing is shown in pipes.
+//! The progress line: the current stage, the amount done, the rate, and whether calls are delayed.
+//! It is shown only on a terminal.
 
 use std::fmt::Write;
 use std::sync::{Arc, Mutex};
@@ -9,23 +9,23 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressState, P
 use steward::progress::{Pacing, Progress, ProgressEvent};
 use steward::text_fmt::thousands;
 
-/// A line on the terminal that is redrawn now and then, or nothing.
+/// A line on the terminal that is redrawn periodically, or nothing.
 #[derive(Clone)]
 pub struct ProgressDisplay {
     bar: ProgressBar,
-    /// `None` where nothing is shown.
+    /// `None` if nothing is shown.
     line: Option<Arc<Mutex<ProgressLine>>>,
 }
 
-/// What the line shows.
+/// The content of the line.
 struct ProgressLine {
     stage: &'static str,
-    /// Whether the things to do are counted, and not the calls.
+    /// Whether the line counts items with a known total, instead of calls.
     counted: bool,
     note: String,
-    /// Calls that waited, so that EC2's limits are not reached.
+    /// Calls delayed to stay within EC2's rate limits.
     delayed: usize,
-    /// Calls that EC2 did not take because of its limits: they are made again.
+    /// Calls that EC2 throttled; they are retried.
     throttled: usize,
 }
 
@@ -33,12 +33,12 @@ impl Progress for ProgressDisplay {
     fn report(&self, event: ProgressEvent) {
         let Some(line) = &self.line else { return };
         let bar = &self.bar;
-        // Nothing is drawn before there is something to wait for.
+        // Nothing is drawn before the first event.
         if bar.is_hidden() && !bar.is_finished() {
             bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(8));
             bar.enable_steady_tick(Duration::from_millis(250));
         }
-        // A lock that is poisoned must not end the run.
+        // A poisoned lock must not end the run.
         if let Ok(mut line) = line.lock() {
             line.take(event, bar);
         }
@@ -46,7 +46,7 @@ impl Progress for ProgressDisplay {
 }
 
 impl ProgressDisplay {
-    /// On the terminal behind standard error.
+    /// Shows progress on the terminal of standard error.
     pub fn on_terminal() -> Self {
         let bar = ProgressBar::hidden();
         bar.set_style(style(CALLS));
@@ -55,22 +55,22 @@ impl ProgressDisplay {
         Self { bar, line: Some(Arc::new(Mutex::new(line))) }
     }
 
-    /// Nothing is shown.
+    /// Shows no progress.
     pub fn silent() -> Self {
         Self { bar: ProgressBar::hidden(), line: None }
     }
 
-    /// Writes a line to standard error without disturbing what is drawn there.
+    /// Prints a line on standard error, above the progress line.
     pub fn say(&self, line: &str) {
         self.bar.suspend(|| eprintln!("{line}"));
     }
 
-    /// Does something that writes, without disturbing what is drawn.
+    /// Runs `write` while the progress line is removed.
     pub fn pause<T>(&self, write: impl FnOnce() -> T) -> T {
         self.bar.suspend(write)
     }
 
-    /// Takes the line away until there is something to wait for again.
+    /// Removes the line until the next event.
     pub fn hide(&self) {
         self.bar.finish_and_clear();
         self.bar.disable_steady_tick();
@@ -78,13 +78,13 @@ impl ProgressDisplay {
         self.bar.reset();
     }
 
-    /// Takes the line away: a result comes.
+    /// Removes the line before a result is printed.
     pub fn end(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-// What does not fit into the line is cut off: it is drawn anew all the time.
+// Text that does not fit on the line is cut off.
 const CALLS: &str = "{spinner} {pos} calls, {rate}: {wide_msg}";
 const COUNTED: &str = "{spinner} {pos} of {len}, {rate}, {left} left: {wide_msg}";
 
@@ -131,9 +131,9 @@ impl ProgressLine {
             0 => String::new(),
             calls => format!("[{} {what}] ", thousands(calls)),
         };
-        let held = count(self.delayed, "held back");
-        let again = count(self.throttled, "throttled");
-        bar.set_message(format!("{again}{held}{}{}", self.stage, self.note));
+        let delayed = count(self.delayed, "delayed");
+        let throttled = count(self.throttled, "throttled");
+        bar.set_message(format!("{throttled}{delayed}{}{}", self.stage, self.note));
     }
 }
 
@@ -141,10 +141,10 @@ fn style(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template);
     let style = style.unwrap_or_else(|_| ProgressStyle::default_spinner());
     let rate = |state: &ProgressState, out: &mut dyn Write| {
-        let _ = write!(out, "{:.1} a second", state.per_sec());
+        let _ = write!(out, "{:.1} per second", state.per_sec());
     };
     let left = |state: &ProgressState, out: &mut dyn Write| {
-        // Nobody knows before the first is done.
+        // There is no estimate before the first item is done.
         let _ = match state.pos() {
             0 => out.write_str("?"),
             _ => write!(out, "{}", HumanDuration(state.eta())),

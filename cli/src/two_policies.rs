@@ -10,13 +10,12 @@ use crate::context::Context;
 use crate::live::Live;
 use crate::load::Loaded;
 
-/// Whether both policies look for references in the same places: then what was read for one is
-/// true for the other.
-pub fn look_in_the_same_places(one: &Policy, other: &Policy) -> bool {
+/// Whether both policies read references from the same sources, so that both can use one inventory.
+pub fn have_same_references(one: &Policy, other: &Policy) -> bool {
     one.safety.reference_scope() == other.safety.reference_scope()
 }
 
-/// Reads what `policy` needs verified, beside what is `known`, or the whole account.
+/// Verifies what `policy` needs in the `known` inventory, or reads the whole account first.
 pub async fn read_for(
     live: &Live,
     policy: &Policy,
@@ -36,7 +35,7 @@ pub async fn read_for(
     (inventory, plan)
 }
 
-/// The plan of another policy for the account that was loaded for `policy`.
+/// The plan of the `other` policy for the account that was loaded for `policy`.
 pub async fn plan_of_other(
     loaded: &Loaded,
     policy: &Policy,
@@ -45,6 +44,6 @@ pub async fn plan_of_other(
 ) -> Plan {
     let now = loaded.plan.planned_at;
     let Some(live) = &loaded.live else { return plan(&loaded.inventory, other, now) };
-    let known = look_in_the_same_places(policy, other).then(|| loaded.inventory.clone());
+    let known = have_same_references(policy, other).then(|| loaded.inventory.clone());
     read_for(live, other, known, now, context).await.1
 }

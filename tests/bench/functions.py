@@ -99,9 +99,9 @@ def fleet(size: int) -> dict[str, Any]:
 def started(
     binary: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], RuntimeApi, float]]:
-    """Start a function; its process, its runtime API, and the milliseconds until it is ready.
+    """Start a function and wait until it requests its first event.
 
-    A function is ready when it requests its first event.
+    Yields the process, its runtime API, and the milliseconds until the request.
     """
     with tempfile.TemporaryDirectory() as bundle, RuntimeApi() as api:
         Path(bundle, "policy.toml").write_text(POLICY)
@@ -301,7 +301,7 @@ def memory(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def main() -> int:
-    """Measure, print the tables, and write them with --write; the exit code."""
+    """Measure, print the tables, write them with --write, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, required=True)
     parser.add_argument(

@@ -1,7 +1,7 @@
-"""A door to a server of this machine, with TLS or without: what AWS's own hosts are to the SDK.
+"""A relay to a local port, with or without TLS.
 
-Each service of AWS is a host of its own, so that a process makes a connection, and a
-handshake, for each of them. So each has a door of its own here.
+On AWS, each service has its own host, so the SDK opens a connection, with a handshake, to each of
+them. The benchmark therefore uses one relay per service.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import trustme
 
 
 class Certificates:
-    """A certificate for 127.0.0.1, and the list of authorities that it is trusted by."""
+    """A certificate for 127.0.0.1, and a list of authorities that includes its issuer."""
 
     def __init__(self) -> None:
         authority = trustme.CA()
@@ -27,13 +27,13 @@ class Certificates:
         authority.issue_cert("127.0.0.1").configure_cert(self.context)
         self._directory = tempfile.TemporaryDirectory(prefix="bench-")
         self.bundle = Path(self._directory.name, "bundle.pem")
-        # Beside the usual ones, which a function on AWS has to read too.
+        # Add the usual authorities, because a function on AWS also reads them.
         usual = Path(certifi.where()).read_bytes()
         self.bundle.write_bytes(usual + authority.cert_pem.bytes())
 
 
 class Relay:
-    """Passes every connection on to a port of this machine."""
+    """Forwards every connection to a port of this computer."""
 
     def __init__(self, upstream: int, context: ssl.SSLContext | None) -> None:
         self._upstream = upstream
@@ -52,7 +52,7 @@ class Relay:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The URL at which it listens."""
         return f"{'https' if self._context else 'http'}://127.0.0.1:{self.port}"
 
     def _run(self) -> None:
@@ -68,10 +68,10 @@ class Relay:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         there, here = await asyncio.open_connection("127.0.0.1", self._upstream)
-        await asyncio.gather(_pass_on(reader, here), _pass_on(there, writer))
+        await asyncio.gather(_forward(reader, here), _forward(there, writer))
 
 
-async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _forward(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     try:
         while data := await reader.read(65536):
             writer.write(data)

@@ -1,4 +1,4 @@
-"""The part of the Lambda runtime API that one function needs, with a clock at its door."""
+"""The part of the Lambda runtime API that one function needs; it measures the start time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Any, Self
 
 
 class RuntimeApi:
-    """Hands out events, takes answers, and notes when the first event was asked for."""
+    """Sends events, receives responses, and records the time of the first request."""
 
     def __init__(self) -> None:
         self.polled = threading.Event()
-        """Set when the function has asked for its first event."""
+        """Set when the function requests its first event."""
         self.polled_at = 0.0
-        """That moment, of the monotonic clock in seconds."""
+        """The time of that request, in seconds of the monotonic clock."""
         self.events: Queue[Any] = Queue()
-        self.answers: Queue[Any] = Queue()
+        self.responses: Queue[Any] = Queue()
         api = self
 
         class Handler(_Handler):
@@ -38,16 +38,16 @@ class RuntimeApi:
 
     @property
     def address(self) -> str:
-        """What AWS_LAMBDA_RUNTIME_API has to be."""
+        """The value for AWS_LAMBDA_RUNTIME_API."""
         return f"127.0.0.1:{self._server.server_port}"
 
     def invoke(self, event: Any, seconds: float = 300) -> Any:
-        """Send an event and wait for the answer; an error of the function is raised."""
+        """Send an event and return the response; exits if the function fails."""
         self.events.put(event)
-        is_error, answer = self.answers.get(timeout=seconds)
+        is_error, response = self.responses.get(timeout=seconds)
         if is_error:
-            raise SystemExit(f"the function failed: {answer}")
-        return answer
+            raise SystemExit(f"the function failed: {response}")
+        return response
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -56,13 +56,13 @@ class _Handler(BaseHTTPRequestHandler):
     runtime: RuntimeApi
 
     def do_GET(self) -> None:
-        """The function asks for an event, and waits."""
+        """Handle the request for the next event, which blocks until there is one."""
         if not self.runtime.polled.is_set():
             self.runtime.polled_at = time.monotonic()
             self.runtime.polled.set()
         event = json.dumps(self.runtime.events.get()).encode()
         arn = "arn:aws:lambda:eu-central-1:123456789012:function:bench"
-        self._say(
+        self._respond(
             200,
             event,
             {
@@ -73,12 +73,12 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def do_POST(self) -> None:
-        """The function answers."""
-        said = self.rfile.read(int(self.headers["Content-Length"]))
-        self._say(202, b"{}", {})
-        self.runtime.answers.put((not self.path.endswith("/response"), _read(said)))
+        """Handle the response or the error of the function."""
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self._respond(202, b"{}", {})
+        self.runtime.responses.put((not self.path.endswith("/response"), _read(body)))
 
-    def _say(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+    def _respond(self, status: int, body: bytes, headers: dict[str, str]) -> None:
         self.send_response(status)
         for name, value in (headers | {"Content-Length": str(len(body))}).items():
             self.send_header(name, value)
@@ -86,18 +86,18 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def handle(self) -> None:
-        """Until the function is killed, which breaks its connection."""
+        """Serve until the function is killed, which breaks its connection."""
         try:
             super().handle()
         except ConnectionError:
             pass
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Suppress the request log."""
 
 
-def _read(said: bytes) -> Any:
+def _read(body: bytes) -> Any:
     try:
-        return json.loads(said)
+        return json.loads(body)
     except ValueError:
-        return said.decode(errors="replace")
+        return body.decode(errors="replace")

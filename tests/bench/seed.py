@@ -1,8 +1,8 @@
-"""The account that `make bench-peers` fills: which images are used, kept, and to go.
+"""The account that `make bench-peers` fills: which images are in use, kept, and expired.
 
-One image in ten is used, half of these by instances, the others by everything else that
-launches images; some seven in a hundred are to be kept for their tag or their age, and the
-rest is to go. Images and snapshots carry no tag of image-steward's.
+One image in ten is in use. Instances use half of these, and the other kinds of references use the
+rest. About seven in a hundred are kept for their tag or their age, and the rest is expired. Images
+and snapshots have no state tags.
 """
 
 from __future__ import annotations
@@ -15,55 +15,55 @@ from typing import Any
 from worlds import ACCOUNT, ago, ami, snap
 
 USED_OF = 10
-"""One image in so many is used."""
+"""One image in this many is in use."""
 KEPT_OF_400 = 29
 SNAPSHOTS = 2
 
 
 class User(StrEnum):
-    """What uses an image."""
+    """A kind of reference to an image; the value is its name in the tables."""
 
     RUNNING = "running instance"
     STOPPED = "stopped instance"
     DEFAULT = "default version of a launch template"
-    LATEST = "latest version of a launch template, by an Auto Scaling group"
-    PINNED = "pinned version of a launch template, by an Auto Scaling group"
+    LATEST = "latest version of a launch template, in an Auto Scaling group"
+    PINNED = "pinned version of a launch template, in an Auto Scaling group"
     OVERRIDE = "override of an Auto Scaling group"
     CONFIGURATION = "launch configuration of an Auto Scaling group"
     FLEET = "EC2 fleet"
-    SPOT_FLEET = "spot fleet"
-    SPOT_REQUEST = "spot request"
-    BATCH = "compute environment of AWS Batch"
+    SPOT_FLEET = "Spot fleet"
+    SPOT_REQUEST = "Spot request"
+    BATCH = "AWS Batch compute environment"
     PARAMETER = "SSM parameter"
 
 
 USERS = (User.RUNNING,) * 5 + (User.STOPPED,) * 3 + tuple(User)
-"""What uses the images in use, in turn."""
+"""The kinds of references, in the order in which the images in use get them."""
 
 
 @dataclass
 class Seed:
-    """A fleet, and what is to become of its images."""
+    """A fleet, and the expected result for each image."""
 
     used: dict[str, User] = field(default_factory=dict)
-    """What uses each of the images in use."""
+    """The images in use, each with its reference."""
     kept: set[str] = field(default_factory=set)
-    """Those to be kept for another reason."""
+    """The images that are kept for another reason."""
     expired: list[str] = field(default_factory=list)
-    """Those to go."""
+    """The images to remove."""
     fleet: dict[str, Any] = field(default_factory=dict)
 
     def lost(self, fleet: dict[str, Any]) -> Counter[User]:
-        """The used images that are gone or cannot be launched, by what uses them."""
+        """The in-use images that no longer exist or cannot be launched, by kind of reference."""
         there = available(fleet)
         return Counter(user for image, user in self.used.items() if image not in there)
 
     def kept_lost(self, fleet: dict[str, Any]) -> int:
-        """How many images are gone that are not used, but were to be kept."""
+        """The number of lost images that are not in use, but had to be kept."""
         return len(self.kept - available(fleet))
 
     def removed(self, fleet: dict[str, Any]) -> int:
-        """How many images are gone."""
+        """The number of images that no longer exist."""
         return len(self.fleet["images"]) - len(fleet["images"])
 
 
@@ -74,7 +74,7 @@ def available(fleet: dict[str, Any]) -> set[str]:
 
 
 def seed(size: int) -> Seed:
-    """An account with so many images."""
+    """An account with `size` images."""
     made = Seed()
     fleet: dict[str, Any] = {"account": ACCOUNT, "images": []}
     kept = size * KEPT_OF_400 // 400
@@ -106,7 +106,7 @@ def seed(size: int) -> Seed:
 
 
 def _use(fleet: dict[str, Any], number: int, user: User) -> None:
-    """Add what uses this image, which nothing else uses."""
+    """Add the only reference to an image."""
     image_id, name = ami(number), f"web-{number}"
     template_id = f"lt-{number:017x}"
 

@@ -1,15 +1,15 @@
-"""Figures beside their targets."""
+"""Measured figures and their targets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-HEAD = ["| target | measured | at most | |", "|---|---|---|---|"]
+HEAD = ["| target | measured | limit | result |", "|---|---|---|---|"]
 
 
 @dataclass(frozen=True)
 class Row:
-    """One figure beside its target."""
+    """A measured figure and its limit, in the same unit."""
 
     what: str
     figure: float
@@ -18,11 +18,11 @@ class Row:
     digits: int = 2
 
     def is_met(self) -> bool:
-        """Whether the figure is as small as it should be."""
+        """Whether the figure is within the limit."""
         return self.figure <= self.target
 
     def line(self) -> str:
-        """A row of the table."""
+        """The row of the Markdown table."""
         verdict = "met" if self.is_met() else "**missed**"
         unit = f" {self.unit}" if self.unit else ""
         figure = f"{self.figure:,.{self.digits}f}"

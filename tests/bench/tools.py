@@ -1,4 +1,4 @@
-"""The tools that `make bench-peers` measures, and one run of one of them."""
+"""The tools that `make bench-peers` measures, and how it runs them."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ BUCKETS = {
         "ListSnapshotsInRecycleBin",
     ],
 }
-"""EC2's token buckets: what they hold and what flows in each second, as EC2 documents it."""
+"""EC2's documented token buckets: capacity and refill per second, with the calls in each."""
 THROTTLED = ("RequestLimitExceeded", "ThrottlingException")
 
 
 @dataclass(frozen=True)
 class Tool:
-    """How one tool is run, and what has to be said about it."""
+    """A tool: how to run it, and what the page reports about it."""
 
     key: str
-    """The name of it on the command line."""
+    """Its name in --tools."""
     name: str
     program: Path
     command: Callable[[Path, Seed], list[str]]
-    """Given a directory of its own."""
+    """The command line, for an empty directory and the account."""
     versions: Callable[[], str]
     options: str
     unchecked: str
@@ -68,7 +68,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of one tool took, and what became of the account."""
+    """The cost of one run of a tool, and its effect on the account."""
 
     calls: Counter[str]
     throttled: int
@@ -83,7 +83,7 @@ class Run:
 
 
 class Tools:
-    """The four of them, with the binaries of image-steward in this directory."""
+    """All tools; `binaries` is the directory with the binaries of image-steward."""
 
     def __init__(self, binaries: Path) -> None:
         self._profile = binaries.name
@@ -93,7 +93,7 @@ class Tools:
         self._python = PEERS / "python"
 
     def all(self) -> list[Tool]:
-        """In the order in which they run."""
+        """The tools in the order in which they run."""
         return [
             Tool(
                 key="image-steward",
@@ -102,12 +102,12 @@ class Tools:
                 command=lambda *_: self.steward(
                     "apply", FILES / "policy.toml", "--yes"
                 ),
-                versions=lambda: _said([str(self._steward), "--version"]),
+                versions=lambda: _output_of([str(self._steward), "--version"]),
                 options=(
                     "`image-steward apply --yes` with `tests/bench/peers/policy.toml`, "
-                    f"built in the profile `{self._profile}`"
+                    f"built with the profile `{self._profile}`"
                 ),
-                unchecked="Not checked: what [is not read](safety.md#references-that-are-not-detected).",
+                unchecked="It does not see [these references](safety.md#references-that-are-not-detected).",
             ),
             Tool(
                 key="custodian",
@@ -117,50 +117,50 @@ class Tools:
                 versions=lambda: self._versions_of("c7n", "boto3"),
                 options=(
                     "`custodian run` with `tests/bench/peers/custodian.yml`, "
-                    "the example for old unused images of its documentation"
+                    "the example for old unused images in its documentation"
                 ),
                 unchecked=(
-                    "Not checked: templates that no Auto Scaling group names, images that a "
-                    "group's overrides name, fleets and spot requests, AWS Batch, SSM "
-                    "parameters, whether an image is shared, and anything that changes while "
-                    "it runs."
+                    "It does not check launch templates that no Auto Scaling group uses, "
+                    "images in the overrides of an Auto Scaling group, fleets and Spot "
+                    "requests, AWS Batch, SSM parameters, whether an image is shared, or "
+                    "anything that changes while it runs."
                 ),
             ),
             Tool(
                 key="boto3",
-                name="a script with boto3",
+                name="boto3 script",
                 program=self._python,
                 command=lambda *_: [str(self._python), str(FILES / "cleanup.py")],
                 versions=lambda: self._versions_of("boto3"),
-                options="`tests/bench/peers/cleanup.py`, with boto3's default retries",
+                options="`tests/bench/peers/cleanup.py`, with the default retries of boto3",
                 unchecked=(
-                    "Not checked: versions of templates other than the default, Auto Scaling "
-                    "groups and their launch configurations, fleets and spot requests, AWS "
-                    "Batch, SSM parameters, whether an image is shared, and anything that "
-                    "changes while it runs."
+                    "It does not check versions of launch templates other than the default, "
+                    "Auto Scaling groups and their launch configurations, fleets and Spot "
+                    "requests, AWS Batch, SSM parameters, whether an image is shared, or "
+                    "anything that changes while it runs."
                 ),
             ),
             Tool(
                 key="floor",
-                name="the fewest calls",
+                name="lower bound",
                 program=self._floor,
                 command=self._floor_command,
                 versions=lambda: "",
                 options=(
-                    "`tests/examples/floor.rs`, which is told which images to remove, on "
-                    "image-steward's own client of EC2"
+                    "`tests/examples/floor.rs`, which gets a list of the images to remove, and "
+                    "uses image-steward's EC2 client"
                 ),
-                unchecked="Nothing is checked.",
+                unchecked="It checks nothing.",
             ),
         ]
 
     def steward(self, verb: str, policy: Path, *more: str) -> list[str]:
-        """Our command, without progress."""
+        """The command line of image-steward, without progress."""
         arguments = ["--policy", str(policy), "--region", REGION, "--quiet"]
         return [str(self._steward), verb, *more, *arguments]
 
     def _custodian_command(self, directory: Path, _: Seed) -> list[str]:
-        # What it has read before must not serve for the next run.
+        # Each run has a cache of its own, so that it reads everything again.
         cache = ["--cache", str(directory / "cache")]
         out = ["--output-dir", str(directory / "out"), "--region", REGION]
         policy = str(FILES / "custodian.yml")
@@ -175,19 +175,19 @@ class Tools:
         ask = (
             "import sys, importlib.metadata as m; print(*map(m.version, sys.argv[1:]))"
         )
-        found = _said([str(self._python), "-c", ask, *packages]).split()
+        found = _output_of([str(self._python), "-c", ask, *packages]).split()
         named = zip(packages, found, strict=True)
         return ", ".join(f"{name} {version}" for name, version in named)
 
 
-def _said(command: list[str]) -> str:
+def _output_of(command: list[str]) -> str:
     return subprocess.run(
         command, check=True, capture_output=True, text=True
     ).stdout.strip()
 
 
 def prepare(account: Account, seed: Seed) -> None:
-    """Fill the account, and the buckets to the brim."""
+    """Fill the account, and start with full token buckets."""
     account.load(seed.fleet)
     buckets = {
         action: {"capacity": capacity, "per_second": refill}
@@ -198,7 +198,7 @@ def prepare(account: Account, seed: Seed) -> None:
 
 
 def calls_of(account: Account, command: list[str]) -> int:
-    """How many calls this command makes, which must end well."""
+    """The number of calls of a command, which must succeed."""
     with tempfile.TemporaryDirectory() as directory:
         measured = _measured(account, command, Path(directory))
     if measured["exit"] != 0:
@@ -207,7 +207,7 @@ def calls_of(account: Account, command: list[str]) -> int:
 
 
 def run(account: Account, seed: Seed, tool: Tool) -> Run:
-    """Run a tool on the account, filled anew."""
+    """Fill the account again and run a tool on it."""
     prepare(account, seed)
     with tempfile.TemporaryDirectory() as directory:
         command = tool.command(Path(directory), seed)
@@ -215,9 +215,9 @@ def run(account: Account, seed: Seed, tool: Tool) -> Run:
     log = account.calls()
     limited = {action for actions in BUCKETS.values() for action in actions}
     calls = Counter(one["action"] for one in log)
-    # The log names the service of all but EC2's.
+    # The log names the service of every call, except for calls of EC2.
     if unlimited := {one for one in calls if ":" not in one} - limited:
-        raise SystemExit(f"BUCKETS lacks {sorted(unlimited)}, called by {tool.name}")
+        raise SystemExit(f"{tool.name} called {sorted(unlimited)}; add them to BUCKETS")
     fleet = account.fleet()
     left = {one["image_id"] for one in fleet["images"]}
     return Run(
@@ -235,13 +235,13 @@ def run(account: Account, seed: Seed, tool: Tool) -> Run:
 
 
 def _measured(account: Account, command: list[str], directory: Path) -> dict[str, Any]:
-    """Run a command; what it took, and on failure the end of what it said."""
-    file, said = directory / "measured.json", directory / "said"
+    """Run a command and measure it; on failure, print the end of its output."""
+    file, output = directory / "measured.json", directory / "output"
     environment = steward_environment(
         account.url, {"HOME": str(directory), "AWS_DEFAULT_REGION": REGION}
     )
     launcher = [sys.executable, "-I", "-S", str(HERE / "measured.py"), str(file)]
-    with said.open("w") as out:
+    with output.open("w") as out:
         subprocess.run(
             launcher + command,
             cwd=ROOT,
@@ -253,6 +253,6 @@ def _measured(account: Account, command: list[str], directory: Path) -> dict[str
         )
     measured = json.loads(file.read_text())
     if measured["exit"] != 0:
-        last = said.read_text(errors="replace").splitlines()[-10:]
+        last = output.read_text(errors="replace").splitlines()[-10:]
         print("\n".join(line[:300] for line in last), file=sys.stderr)
     return measured

@@ -167,7 +167,9 @@ def test_two_policies_side_by_side(playwright: Playwright, tmp_path: Path) -> No
     assert family["name"] == "nightly · family"
     with opened(playwright, file) as one:
         compared = one.text("#compared")
-        assert compared.startswith("After 70 days policy.toml leaves ")
-        assert ", other.toml " in compared
-        assert re.search(r": \d+ images and USD [\d,]+ a month less\.", compared)
+        assert compared.startswith("After 70 days, ")
+        assert " GiB with other.toml: " in compared
+        assert re.search(
+            r": \d+ images and USD [\d,]+ a month less with policy\.toml\.", compared
+        )
         assert "before 2026-12-10." in one.texts(".tiles li")[0]

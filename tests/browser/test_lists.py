@@ -19,13 +19,13 @@ def month_rows(one: Opened) -> list[tuple[str, str, str, str, str]]:
     for _ in one.pages("#steps"):
         cells = (one.column(place, "#steps") for place in range(1, 6))
         found += list(zip(*cells, strict=True))
-    assert f"{len(found):,} step" in steps.locator(".count").inner_text()
+    assert steps.locator(".count").inner_text().startswith(f"{len(found):,} ")
     return found
 
 
 WORDS = {
     "rescue": "rescue",
-    "mark": "mark as expired",
+    "mark": "tag as expired",
     "deprecate": "deprecate",
     "disable": "disable",
     "deregister": "deregister",
@@ -46,9 +46,9 @@ def test_month_is_that_of_the_simulation(show: Open) -> None:
     for place, step, at, snapshots, gib in data["month"]:
         row = data["images"][place] if place is not None else None
         image, name = (
-            (row[0], row[1]) if row else (gone[snapshots[0]], "(already gone)")
+            (row[0], row[1]) if row else (gone[snapshots[0]], "(deregistered)")
         )
-        word = WORDS[step] if row or step != "mark" else "mark for deletion"
+        word = WORDS[step] if row or step != "mark" else "tag for deletion"
         size = "unknown" if gib is None else f"{gib:,}"
         wanted.append((date(at), word, image + name + "".join(snapshots), size))
     found = [(at, step, image, gib) for at, step, image, _, gib in month_rows(one)]
@@ -56,7 +56,7 @@ def test_month_is_that_of_the_simulation(show: Open) -> None:
     assert sorted(found) == sorted(wanted)
     assert [at for at, *_ in found] == sorted(at for at, *_ in found)
     text = one.texts("#month p")[0]
-    assert "as daily sweeps would do it under the caps of the policy" in text
+    assert "with daily sweeps under the caps of the policy" in text
     assert "if nothing changes and no image is created" in text
     gone_now = [row for row in data["month"] if row[1] == "delete_snapshots"]
     count = sum(len(row[3]) for row in gone_now)
@@ -71,7 +71,7 @@ def test_month_is_counted_by_date(show: Open) -> None:
     wanted: Counter[tuple[str, str]] = Counter()
     for place, step, at, snapshots, _ in data["month"]:
         names = WORDS | {"delete_snapshots": "delete snapshots"}
-        what = names[step] if place is not None or step != "mark" else "mark snapshots"
+        what = names[step] if place is not None or step != "mark" else "tag snapshots"
         wanted[date(at), what] += len(snapshots) or 1
     table = one.page.locator("#month table").first
     heads = [
@@ -106,14 +106,14 @@ def test_an_image_that_goes_within_the_month_is_named(show: Open) -> None:
     one = show(data)
     owners = {(row[0], one) for row in data["images"] for one in row[12]}
     found = [row[2] for row in month_rows(one) if row[1] == "delete its snapshots"]
-    named = [text for text in found if "already gone" not in text]
+    named = [text for text in found if "(deregistered)" not in text]
     assert named
     for text in named:
         assert (text[:21], text[text.index("snap-") :][:22]) in owners
 
 
 def test_how_to_stop_it_is_said_if_there_is_something_to_stop(show: Open) -> None:
-    stop = "To stop it, keep"
+    stop = "To stop the steps of an image, keep it"
     one = show(sample(300))
     command = "image-steward keep IMAGE --region eu-central-1"
     assert stop in one.text("#month") and command in one.text("#month")
@@ -129,7 +129,10 @@ def test_without_a_simulation_the_month_has_the_next_steps(show: Open) -> None:
     data = sample(300) | {"month": None}
     one = show(data)
     text = one.texts("#month p")[0]
-    assert "Later steps, and the caps of the policy, are not in this list" in text
+    assert (
+        "The list does not include later steps, and ignores the caps of the policy"
+        in text
+    )
     assert "daily sweeps" not in text
     until = NOW + 31 * DAY
     wanted = [
@@ -157,8 +160,13 @@ def test_gone_images_have_their_snapshots(show: Open) -> None:
     one = show(data)
     rows = one.texts("#timelines tbody tr")
     heads = [text.strip() for text in one.texts("#timelines thead th")]
-    assert heads[:4] == ["Snapshot", "Gone image", "Decision", "May be deleted from"]
-    fates = {"keep": "Keep", "mark": "Mark now", "delete": "Delete now"}
+    assert heads[:4] == [
+        "Snapshot",
+        "Deregistered image",
+        "Decision",
+        "Can be deleted from",
+    ]
+    fates = {"keep": "Keep", "mark": "Tag now", "delete": "Delete now"}
     assert {row[3] for row in data["gone"]} == set(fates)
     for image, snapshot, gib, action, at, because in data["gone"]:
         row = next(row for row in rows if row.startswith(snapshot))
@@ -175,10 +183,10 @@ def test_gone_images_are_a_strip_of_their_own(show: Open) -> None:
     text = strip.locator("summary").inner_text()
     actions = Counter(row[3] for row in data["gone"])
     unknown = sum(row[2] is None for row in data["gone"])
-    assert "gone, snapshots still there" in text
+    assert "deregistered, snapshots remain" in text
     assert f"{len(data['gone'])} snapshots of {len(data['gone'])} images" in text
     assert (f"plus {unknown} snapshot" in text) == (unknown > 0)
-    assert f"{actions['keep']} kept, {actions['mark']} mark now" in text
+    assert f"{actions['keep']} kept, {actions['mark']} tag now" in text
     assert len(strip.locator("path.gone").get_attribute("d")) > 20
     strip.locator("summary").click()
     strip.locator(".line").first.wait_for()
@@ -187,7 +195,7 @@ def test_gone_images_are_a_strip_of_their_own(show: Open) -> None:
     lines = strip.locator(".line").all_text_contents()
     assert len(lines) == len(data["gone"])
     for line, (image, snapshot, *_, because) in zip(lines, data["gone"], strict=True):
-        assert line.startswith(f"{snapshot}of {image}, gone")
+        assert line.startswith(f"{snapshot}of {image}, deregistered")
         assert data["strings"][because[0]] in line
     assert show(sample(1)).page.locator("path.gone").count() == 0
 
@@ -196,7 +204,7 @@ def test_gone_images_are_counted_where_no_image_is_left(show: Open) -> None:
     data = sample(0) | {"gone": [["ami-1", "snap-1", 30, "mark", None, [0]]]}
     data["strings"] = ["orphaned"]
     one = show(data)
-    assert f"{at_most(30)}: 1 is marked now" in one.text("#story")
+    assert f"{at_most(30)}: 1 is tagged now" in one.text("#summary")
     assert at_most(30) in one.text("#time")
     assert "snap-1" in one.text("#timelines")
 
@@ -220,15 +228,15 @@ def test_no_bound_without_what_has_no_known_size(show: Open) -> None:
     everything = images + sum(row[2] is None for row in data["gone"])
     going = unsized(data, {"deregister"})
     assert 0 < going < images < everything
-    for text in (one.text("#story"), one.texts(".tiles li")[-1]):
+    for text in (one.text("#summary"), one.texts(".tiles li")[-1]):
         assert at_most(data["summary"]["snapshots_gib"], going) in text
     assert at_most(total(data), everything) in one.text("#time")
     label = one.page.locator(".chart").first.get_attribute("aria-label")
     assert at_most(total(data), everything) in label
-    assert "at most" not in one.texts(".chart")[0]
+    assert "max." not in one.texts(".chart")[0]
     one.page.locator("#time summary").first.click()
     head = one.page.locator("#time thead").first.text_content()
-    assert "GiB, where known" in head and "At most" not in head
+    assert "GiB, where known" in head and "Max." not in head
     # A tip on the chart says the same.
     chart = one.page.locator(".chart svg").first
     box = chart.bounding_box()

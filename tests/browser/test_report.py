@@ -61,9 +61,7 @@ def total(data: Document) -> int:
 
 
 def shown(count: int, of: int) -> str:
-    return f"{count:,} image{'s' * (count != 1)}" + (
-        f" of {of:,}" if count != of else ""
-    )
+    return (f"{count:,} of " if count != of else "") + f"{of:,} image{'s' * (of != 1)}"
 
 
 @pytest.mark.parametrize(
@@ -78,18 +76,18 @@ def test_opens_with_any_number_of_images(show: Open, data: Document) -> None:
     assert one.texts("main h2")[-1] == "All images"
     assert one.text("#images .count").startswith(shown(count, count))
     assert one.page.locator(".chart svg").count() >= (2 if count else 0)
-    for step in ("#time", "#timelines", "#month", "#pins", "#images"):
+    for step in ("#time", "#timelines", "#month", "#references", "#images"):
         assert len(one.text(step)) > 40, f"{step} says nothing"
     if count == 0:
-        assert "There are no images" in one.text("#story")
-        assert "No image exists." in one.text("#images")
+        assert "This account has no images" in one.text("#summary")
+        assert "There are no images." in one.text("#images")
 
 
 def test_says_what_would_happen(show: Open) -> None:
     data = sample(812)
     one = show(data)
     counts = data["summary"]
-    story = one.text("#story")
+    story = one.text("#summary")
     kept = len(taken(data, "keep"))
     assert story.startswith(
         f"Of 812 images, {counts['in_use']} are in use, {kept} are kept"
@@ -99,21 +97,22 @@ def test_says_what_would_happen(show: Open) -> None:
     whole, *parts = (int(text) for text in re.findall(r"\d+", first))
     free = sum(row[5] == "rescue" and not row[7] for row in data["images"])
     assert sum(parts) == whole == 812
-    assert f"{free} are to be rescued and not in use" in first
-    assert f"{counts['expire']} would be marked as expired now" in first
+    assert f"{free} would be rescued and are not in use" in first
+    assert f"{counts['expire']} would be tagged as expired now" in first
     assert f"{counts['deprecate']} deprecated, {counts['disable']} disabled" in first
     assert f"and {counts['deregister']} deregistered" in first
     going = at_most(counts["snapshots_gib"], unsized(data, {"deregister"}))
-    assert f"of what is deregistered, frees {going}." in story
+    removed = f"Deregistering {counts['deregister']} images and deleting their "
+    assert removed in story and f" snapshots frees {going}." in story
     expired = {"wait", "expire", "deprecate", "disable", "deregister"}
     count = sum(row[5] in expired for row in data["images"])
     uncovered = [row for row in data["images"] if row[2] == len(data["families"]) - 1]
-    noun = "image is" if len(uncovered) == 1 else "images are"
-    assert uncovered and f"{len(uncovered)} {noun} not covered by any rule" in story
+    noun = "image, so it is" if len(uncovered) == 1 else "images, so they are"
+    assert uncovered and f"No rule matches {len(uncovered)} {noun} kept" in story
     # The first card is what would be saved.
     card = one.texts(".tiles li")[0]
     gib, missing = counts["expired_gib"], unsized(data, expired)
-    assert card.startswith(f"Would be saved, at mostUSD {gib * 0.054:,.0f} a month")
+    assert card.startswith(f"Savings, at mostUSD {gib * 0.054:,.0f} a month")
     assert f"{gib:,} GiB, when all {count} expired images are deregistered" in card
     assert f"plus {missing} snapshots of unknown size" in card and missing > 1
     facts = one.text("#facts")
@@ -127,13 +126,13 @@ def test_says_what_would_happen(show: Open) -> None:
         assert fact in facts
     price = one.text("#price")
     assert "upper bound" in price
-    assert "USD 0.054 for a GiB and month in eu-central-1 as of 2026-11-01" in price
+    assert "USD 0.054 per GiB and month in eu-central-1 as of 2026-11-01" in price
     assert one.page.locator("#refusal").is_hidden()
 
 
 def test_refusal_is_the_first_thing_that_is_said(show: Open) -> None:
     one = show(refused())
-    assert one.texts("main h2")[0] == "The plan refuses to remove anything"
+    assert one.texts("main h2")[0] == "The plan is refused: nothing is removed"
     text = one.text("#refusal")
     for word in (
         "2 sources of references",
@@ -141,9 +140,9 @@ def test_refusal_is_the_first_thing_that_is_said(show: Open) -> None:
         "launch templates: the conn",
     ):
         assert word in text
-    assert "no step towards removal is taken" in one.text("#month")
+    assert "no image is retired further" in one.text("#month")
     without = show(refused() | {"month": None})
-    assert "none of these steps is taken" in without.text("#month")
+    assert "none of these steps is applied" in without.text("#month")
 
 
 def test_chart_has_its_numbers(show: Open) -> None:
@@ -163,8 +162,10 @@ def test_chart_has_its_numbers(show: Open) -> None:
     gone = sum(row[2] or 0 for row in data["gone"])
     assert last[-1] == f"{gone:,}"
     head = one.texts("#time thead")[0]
-    assert head.endswith("GiB: gone, snapshots still there")
-    assert f"{gone:,} GiB of {len(data['gone'])} snapshots" in one.text("#time")
+    assert head.endswith("GiB: deregistered, snapshots remain")
+    assert f"{gone:,} GiB to {len(data['gone'])} snapshots of dereg" in one.text(
+        "#time"
+    )
     assert "begins with the same total" in one.text("#time")
     future = [row for row in texts if "simulated" in row[0]]
     assert future[0][1] == last[1]
@@ -176,9 +177,9 @@ def test_chart_has_its_numbers(show: Open) -> None:
         numbers = [int(cell.replace(",", "")) for cell in row[4:]]
         assert abs(sum(numbers) - int(row[1].replace(",", ""))) <= len(numbers)
     assert one.page.locator(".chart").first.locator("[stroke-dasharray]").count() == 2
-    assert "at most" not in one.texts(".chart")[0], "some sizes are not known"
+    assert "max." not in one.texts(".chart")[0], "some sizes are not known"
     assert unsized(sample(20)) == 0
-    assert "at most USD a month" in show(sample(20)).texts(".chart")[0]
+    assert "max. USD a month" in show(sample(20)).texts(".chart")[0]
 
 
 def test_without_a_projection_and_a_price(show: Open) -> None:
@@ -186,7 +187,7 @@ def test_without_a_projection_and_a_price(show: Open) -> None:
     one = show(data)
     assert one.page.locator(".chart").first.locator("[stroke-dasharray]").count() == 0
     assert "USD" not in one.text("#time")
-    assert "No price is known" in one.text("#price")
+    assert "price in this Region is unknown" in one.text("#price")
 
 
 def test_families_are_made_as_they_are_opened(show: Open) -> None:
@@ -249,10 +250,10 @@ def test_old_images_are_pinned_by_each_resource_once(show: Open) -> None:
                 text = "" if version is None else f"v{words[version]} "
                 wanted.setdefault(words[arn], set()).add((text, row[0]))
     found = {}
-    for _ in one.pages("#pins"):
-        while (more := one.page.locator("#pins td .more:visible")).count():
+    for _ in one.pages("#references"):
+        while (more := one.page.locator("#references td .more:visible")).count():
             more.first.click()
-        for row in one.page.locator("#pins tbody tr").all():
+        for row in one.page.locator("#references tbody tr").all():
             arn = row.locator(".arn").text_content()
             assert arn not in found, "a resource is on the page twice"
             uses = [text.strip() for text in row.locator("li").all_text_contents()]
@@ -263,7 +264,7 @@ def test_old_images_are_pinned_by_each_resource_once(show: Open) -> None:
             assert len(found[arn]) == len(uses)
     assert found == wanted
     assert len(found[words[again[7][0][1]]]) == 2
-    assert one.column(3, "#pins") == sorted(one.column(3, "#pins"))
+    assert one.column(3, "#references") == sorted(one.column(3, "#references"))
     name = words[again[7][0][5]]
     one.page.fill("#search", again[0])
     assert f"launch template {name}" in one.column(4)[0]
@@ -276,14 +277,13 @@ def test_the_first_card_has_the_date_of_the_first_deletion(show: Open) -> None:
     assert card().endswith("Nothing is deleted before 2026-12-02.")
     assert card(first_deletion=NOW).endswith("would be now, 2026-11-18.")
     gib = sample(60)["summary"]["expired_gib"]
-    assert card(price=None).startswith(f"Would be saved, at most{gib:,} GiBWhen all")
+    assert card(price=None).startswith(f"Savings, at most{gib:,} GiBWhen all")
     text = show(refused()).texts(".tiles li")[0]
     assert text.endswith("The plan is refused: nothing is deleted.")
     assert not re.search(r"20\d\d-", text)
     text = show(sample(0)).texts(".tiles li")[0]
     assert text == (
-        "Would be saved, at mostUSD 0 a month"
-        "No image is expired. Nothing would be deleted."
+        "Savings, at mostUSD 0 a monthNo image is expired. Nothing would be deleted."
     )
 
 
@@ -302,7 +302,7 @@ def test_what_no_rule_covers_is_said(show: Open) -> None:
         family |= {"name": "not covered", "rule": None, "family": None}
     data["summary"] |= {"uncovered": 60}
     one = show(data)
-    assert "No image is covered by a rule of the policy" in one.text("#story")
+    assert "No rule of the policy matches an image" in one.text("#summary")
     assert "no rule matches" not in one.page.content()
 
 
@@ -342,8 +342,9 @@ def test_two_policies_are_compared_in_a_sentence(
     plan["against_images"][-1], plan["against_gib"][-1] = 214 + images, 3120 + gib
     one = show(data)
     assert one.text("#compared") == (
-        "After 182 days new.toml leaves 214 images and at most 3,120 GiB, "
-        f"old.toml {214 + images} and {3120 + gib:,}: {difference}. "
+        "After 182 days, 214 images and at most 3,120 GiB remain with new.toml, "
+        f"and {214 + images} images and {3120 + gib:,} GiB with old.toml: "
+        f"{difference} with new.toml. "
         "GiB and USD are upper bounds."
     )
     assert "policy.toml, compared with old.toml" in one.text("#facts")
@@ -353,17 +354,17 @@ def test_policies_of_one_file_name_are_told_apart(show: Open) -> None:
     data = sample(20)
     data["projection"] |= {"policy": "policy.toml", "against": "policy.toml"}
     one = show(data)
-    assert ", the other policy.toml " in one.text("#compared")
+    assert " with the other policy.toml: " in one.text("#compared")
     assert "compared with the other policy.toml" in one.text("#facts")
     data["projection"]["against_gib"] = data["projection"]["against_images"] = None
     assert show(data).page.locator("#compared").count() == 0
 
 
-def test_what_is_marked_now_is_called_so(show: Open) -> None:
+def test_what_is_newly_expired_is_called_so(show: Open) -> None:
     one = show(sample(300))
-    assert "Newly" not in one.page.content()
+    assert "Marked" not in one.page.content()
     assert any(
-        text.startswith("Marked now (") for text in one.texts("#decision option")
+        text.startswith("Newly expired (") for text in one.texts("#decision option")
     )
     assert "rescue now" in one.texts("#timelines .legend")[0]
 
@@ -416,7 +417,9 @@ def test_policy_of_the_page_forbids_the_network(show: Open) -> None:
 
 def test_unknown_format_is_said(show: Open) -> None:
     one = show(sample(1) | {"format": 2})
-    assert "its format is 2, and this page reads 1" in one.text("#trouble")
+    assert "format 2 is not supported; this page supports format 1" in one.text(
+        "#trouble"
+    )
 
 
 def test_template_and_library() -> None:

@@ -77,7 +77,7 @@ def test_sorts_by_every_column_both_ways(show: Open, column: int) -> None:
         shown = {
             way: [text.split(" ")[-1] for text in texts] for way, texts in shown.items()
         }
-    elif "Why" in head.inner_text():
+    elif "Reason" in head.inner_text():
         shown = {
             way: [re.sub(r" \(and .*", "", x) for x in texts]
             for way, texts in shown.items()
@@ -196,7 +196,7 @@ def test_pages_turn_by_keyboard_and_keep_the_focus(show: Open) -> None:
     button.focus()
     for _ in range(3):  # Once more than there are pages.
         one.page.keyboard.press("Enter")
-    assert "101 to 120 shown" in one.text("#images .count")
+    assert "showing 101 to 120" in one.text("#images .count")
     assert one.focused().inner_text() == "Next"
 
 
@@ -292,12 +292,12 @@ def test_all_columns_fit_a_usual_screen(show: Open) -> None:
         "Image",
         "Name",
         "Decision",
-        "Why",
+        "Reason",
         "Family",
         "Next step",
         "Created",
-        "At most GiB",
-        "At most USD a month",
+        "Max. GiB",
+        "Max. USD a month",
     ]
     for table in one.page.locator(".framed").all():
         width = "one => one.scrollWidth - one.clientWidth"
@@ -337,7 +337,7 @@ def test_rows_are_cards_on_a_small_screen(show: Open) -> None:
         cell.evaluate("one => getComputedStyle(one, '::before').content")
         for cell in cells[:5]
     ]
-    assert labels == ['"Image"', '"Name"', '"Decision"', '"Why"', '"Family"']
+    assert labels == ['"Image"', '"Name"', '"Decision"', '"Reason"', '"Family"']
     for place in (2, 3):  # The decision and the reason.
         assert cells[place].is_visible() and cells[place].text_content()
     # In place of the head there is a choice; the roles of a table are there for screen readers.

@@ -104,10 +104,10 @@ class TestGoodWeather:
         offline = image_steward(account, "plan", "--policy", rules, "--inventory", file)
         assert offline.returncode == DONE
         # One is newly expired, and three are due.
-        assert "with whom 4 of the images to go are shared" in offline.stderr
+        assert "launch permissions of 4 images to retire" in offline.stderr
         # Those, and one that waits.
-        assert "recipes refer to 5 of the images to go" in offline.stderr
-        assert "which rules the Recycle Bin has" in offline.stderr
+        assert "recipes to 5 images to retire" in offline.stderr
+        assert "retention rules of the Recycle Bin" in offline.stderr
 
     def test_apply_removes_what_is_due_and_a_second_time_nothing(
         self, account: Account, tmp_path: Path
@@ -336,7 +336,7 @@ class TestBadWeather:
         plan = ("plan", "--policy", rules, "--inventory", str(saved), "--now")
         done = image_steward(account, *plan, "2020-01-01T00:00:00Z")
         assert done.returncode == 0
-        assert "is before the inventory was read" in done.stderr
+        assert "is earlier than the inventory" in done.stderr
         done = image_steward(account, *plan, "2099-01-01T00:00:00Z")
         assert "is before the inventory" not in done.stderr
 
@@ -463,7 +463,7 @@ def test_strict_fails_on_what_has_no_effect(account: Account, tmp_path: Path) ->
         tmp_path / "saved.json", image_steward(account, "inventory").stdout
     )
     saved = ("--quiet", "--inventory", inventory)
-    said = "image-steward: 1 warning about what has no effect (--strict): rule near: no image matches"
+    said = "image-steward: 1 warning about entries without effect (--strict): rule near: no image matches"
     for command in ["plan", "validate"]:
         lax = image_steward(NOWHERE, command, "--policy", rules, *saved)
         strict = image_steward(NOWHERE, command, "--policy", rules, *saved, "--strict")

@@ -80,7 +80,7 @@ class TestShow:
 
     @pytest.mark.parametrize(
         ("days", "validity", "said"),
-        [(2, "too_old", "too old for"), (-1, "too_soon", "in the future")],
+        [(2, "too_old", "too old"), (-1, "too_soon", "in the future")],
     )
     def test_a_plan_that_apply_would_not_take_is_shown_with_a_warning(
         self, saved: str, days: float, validity: str, said: str
@@ -104,7 +104,7 @@ class TestShow:
         shown = image_steward(NOWHERE, "show", saved)
         assert shown.returncode == DONE
         assert DUE[0] in shown.stdout
-        assert "this version does not accept the policy in the plan" in shown.stderr
+        assert "this version does not accept the policy of the plan" in shown.stderr
 
     def test_a_refused_plan_is_refused_here_too(
         self, account: Account, rules: str, tmp_path: Path
@@ -147,7 +147,7 @@ class TestMaxRemovals:
         assert failed.returncode == GATE
         assert failed.stdout == passed.stdout
         assert failed.stderr == (
-            "image-steward: gate exceeded: 5 images would be removed, "
+            "image-steward: gate exceeded: the plan removes 5 images; "
             "--max-removals allows 4\n"
         )
         found = image_steward(account, *plan, "4", "--format", "json", "-q")
@@ -230,7 +230,7 @@ class TestMarkdown:
             lines[0],
         )
         order = [
-            "gate exceeded: 5 images would be removed",
+            "gate exceeded: the plan removes 5 images",
             "3 to deregister, ",
             "| Family | Images | In use | Removed |",
             "| `web` | 8 | 1 | 5 | 1 |",

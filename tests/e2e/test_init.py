@@ -324,15 +324,15 @@ def test_what_a_translation_says(tmp_path: Path) -> None:
     for said in (
         "max_per_run = 20 ",
         'recycle_bin = "required"',
-        "its `unused` looks at instances",
-        "deregisters at once; here that is two weeks after",
-        "No equivalent, and not done here: {type: notify",
+        "its `unused` filter reads instances",
+        "deregisters images immediately; here, they are deregistered in steps, two weeks",
+        "Skipped actions without an equivalent: {type: notify",
         'delete_snapshots_after = "7d"',
     ):
         assert said in made.stdout
     left = steward("init", "--from", FIXTURES / "custodian/deregister-old.yml", "-o-")
     assert 'delete_snapshots_after = "100y"' in left.stdout
-    assert "does not ask whether an image is in use" in left.stdout
+    assert "does not check whether an image is in use" in left.stdout
 
 
 def test_several_files_make_one_policy(tmp_path: Path, saved: Path) -> None:
@@ -430,7 +430,7 @@ def test_a_condition_that_ours_lacks_disarms_the_rule(
         ("{Architecture: arm64}", 'match = { architecture = "arm64" }'),
         ("{Platform: windows}", 'match = { platform = "Windows*" }'),
         ("{Platform: absent}", 'match = { not = { platform = "Windows*" } }'),
-        ("{State: available}", "State: ours looks at the state itself"),
+        ("{State: available}", "State: image-steward checks the state itself"),
         ("{'tag:T': 'yes'}", 'match = { tags = { T = "yes" } }'),
         ("{'tag:T': 1.2.3}", 'match = { tags = { T = "1.2.3" } }'),
         ("{not: [{'tag:T': absent}]}", 'keep = { last = 1, tags = { T = "absent" } }'),
@@ -523,9 +523,9 @@ def test_an_exception_by_a_pattern_excepts_what_theirs_does(tmp_path: Path) -> N
         ("policies:\n- name: x\n", ":2:", "resource"),
         ("\n# hm\nhello\n", ":3:", "Cloud Custodian"),
         ("", ":1:", "amicleaner"),
-        ("amicleaner --nope\n", ":1:", "no option `--nope`"),
+        ("amicleaner --nope\n", ":1:", "unknown amicleaner option `--nope`"),
         ("\namicleaner --mapping-key name\n", ":2:", "--mapping-values"),
-        ("amicleaner --keep-previous many\n", ":1:", "`many` is no number"),
+        ("amicleaner --keep-previous many\n", ":1:", "invalid number `many`"),
         ("amicleaner --keep-previous $N\n", ":1:", "variable"),
         ("amicleaner 'a\n", ":1:", "quote"),
     ],
@@ -602,18 +602,18 @@ def test_a_rule_that_no_image_would_reach_is_named(
 ) -> None:
     made = translated(tmp_path, text)
     assert made.returncode == (DONE if is_reached else PART), made.stderr
-    assert ("decides before it" in made.stderr) == (not is_reached)
-    assert ("NO IMAGE WOULD REACH IT: the rule `" in made.stdout) == (not is_reached)
+    assert ("unreachable after the rule" in made.stderr) == (not is_reached)
+    assert ("UNREACHABLE: the rule `" in made.stdout) == (not is_reached)
     assert made.stdout.count("\n[[rule]]\n") == (2 if is_reached else 1)
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ('--mapping-key name --mapping-values ""', "has an empty text"),
-        ('--mapping-key name --mapping-values web ""', "has an empty text"),
-        ('--mapping-key tags --mapping-values ""', "has an empty text"),
-        ("--keep-previous -2", "a number below 0"),
+        ('--mapping-key name --mapping-values ""', "contains an empty text"),
+        ('--mapping-key name --mapping-values web ""', "contains an empty text"),
+        ('--mapping-key tags --mapping-values ""', "contains an empty text"),
+        ("--keep-previous -2", "a negative number"),
         (
             "--mapping-key tags --mapping-values a b --excluded-mapping-values x.y",
             "a full stop",
@@ -771,18 +771,18 @@ def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("policies", "said"),
     [
-        ((MARK,), "no policy of these files deregisters what carries that mark"),
+        ((MARK,), "no policy in these files deregisters images with that tag"),
         (
             (MARK, SWEEP.replace("op: deregister}]", "op: deregister, tag: b}]")),
-            "`mark` marks images (tag:maid_status for deregister), and no policy",
+            "`mark` schedules an operation by a tag (tag:maid_status for deregister), but no policy",
         ),
         (
             (MARK, SWEEP.replace("{type: deregister, delete-snapshots: true}", "tag")),
-            "no policy of these files deregisters what carries that mark",
+            "no policy in these files deregisters images with that tag",
         ),
         (
             (MARK, SWEEP.replace("op: deregister}]", "op: set-deprecation}]")),
-            "acts on marks that no policy of these files leaves",
+            "acts on a tag that no policy in these files sets",
         ),
         (
             (MARK, SWEEP.replace("op: deregister}", "op: deregister}, {type: event}")),
@@ -790,14 +790,14 @@ def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) ->
         ),
         (
             (MARK, SWEEP + "  conditions: [{region: eu-west-1}]\n"),
-            "the `conditions: [{region: eu-west-1}]` of `sweep`",
+            "the setting `conditions: [{region: eu-west-1}]` of `sweep`",
         ),
         (
             (
                 MARK,
                 SWEEP.replace("s: [{type: m", "s: [{'tag:maid_status': x}, {type: m"),
             ),
-            "in `sweep`: what the mark says",
+            "in `sweep`: a condition on the value of the tag",
         ),
         (
             (
@@ -815,11 +815,11 @@ def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) ->
                 .replace("unused", "'tag:A': b")
                 .replace("{type: mark-for-op, op: deregister, days: 7}", "unmark"),
             ),
-            "that `unmark` takes the mark from some images again",
+            "`unmark`, which removes the tag of mark-for-op from some images",
         ),
         (
             (MARK.replace("days: 7}", "days: 7, msg: soon}"), SWEEP),
-            "acts on marks that no policy of these files leaves",
+            "acts on a tag that no policy in these files sets",
         ),
         (
             (
@@ -828,7 +828,7 @@ def test_the_alternatives_of_a_policy_do_not_hide_one_another(tmp_path: Path) ->
                 ),
                 SWEEP,
             ),
-            "acts on marks, but does not deregister",
+            "acts on images tagged by mark-for-op, but does not deregister",
         ),
     ],
 )
@@ -858,7 +858,7 @@ def test_only_the_mark_s_tag_keeps_what_carries_it_already(tmp_path: Path) -> No
     made = translated(tmp_path, marking(first, SWEEP))
     assert made.returncode == DONE
     assert 'tags = { maid_status = "*" }' in made.stdout
-    assert "take the tag from them" in made.stdout.replace("\n#   ", " ")
+    assert "Remove the tag when Custodian" in made.stdout.replace("\n#   ", " ")
 
 
 @pytest.mark.parametrize(
@@ -882,7 +882,7 @@ def test_their_caps_bound_a_run(
     made = translated(tmp_path, marking(*policies))
     assert made.returncode == (PART if bounds is None else DONE), made.stderr
     if bounds is None:
-        assert "the `max-resources" in made.stderr
+        assert "the setting `max-resources" in made.stderr
     else:
         per_run, fraction = bounds
         assert f"\nmax_per_run = {per_run} " in made.stdout

@@ -189,7 +189,9 @@ def test_what_reduce_puts_in_one_group_for_want_of_a_tag_is_kept(
     made, policy = translated(tmp_path, REDUCE)
     assert made.returncode == DONE, made.stderr
     text = policy.read_text().replace("\n#   ", " ")
-    assert "An image without it is kept; theirs makes one more group of these" in text
+    assert (
+        "Images without it are kept; Custodian treats them as one more family" in text
+    )
     assert 'group_by = ["tag:Family"]' in text
     assert not any(name.startswith("loose") for name in expired(policy, saved))
 
@@ -199,7 +201,7 @@ def test_what_reduce_puts_in_one_group_for_want_of_a_tag_is_kept(
     [
         (["{type: reduce, discard: 2, order: desc}"], "no `sort-by`"),
         (["{type: reduce, discard: 2, sort-by: CreationDate}"], "no `order`"),
-        ([REDUCE.replace("desc", "asc")], "`order: asc`, which leaves out the oldest"),
+        ([REDUCE.replace("desc", "asc")], "`order: asc`, which discards the oldest"),
         ([REDUCE.replace("desc", "randomize")], "`order: randomize`"),
         ([REDUCE.replace("desc", "reverse")], "`order: reverse`"),
         ([REDUCE.replace("CreationDate", "Name")], "`sort-by: Name`"),
@@ -240,13 +242,16 @@ def test_what_reduce_puts_in_one_group_for_want_of_a_tag_is_kept(
         (["unused", REDUCE], "`unused` before `reduce`"),
         (
             ["{Public: false}", REDUCE],
-            "before `reduce` of which the other images take a place",
+            "images that do not meet it still count in their families",
         ),
         ([REDUCE, DATA], "a condition on tag:Team after `reduce`"),
         ([REDUCE, "{not: [{Name: a}]}"], "a condition on the name after `reduce`"),
-        ([NO_HOLD, "{not: [{Name: a}]}", REDUCE], "and of tags before `reduce`"),
-        ([REDUCE, REDUCE], "more than one filter `reduce`"),
-        (["{or: [{Name: a}, {Name: b}]}", REDUCE], "beside filters with alternatives"),
+        ([NO_HOLD, "{not: [{Name: a}]}", REDUCE], "or by tags before `reduce`"),
+        ([REDUCE, REDUCE], "more than one `reduce` filter"),
+        (
+            ["{or: [{Name: a}, {Name: b}]}", REDUCE],
+            "with filters that have alternatives",
+        ),
         ([f"{{and: [{REDUCE}]}}"], "within `and`, `or` or `not`"),
         ([f"{{not: [{REDUCE}]}}"], "within `and`, `or` or `not`"),
     ],
@@ -270,7 +275,7 @@ def test_a_reduce_that_leaves_out_nothing_is_left_out(tmp_path: Path) -> None:
         made, policy = translated(tmp_path, FAMILY, reduce)
         assert made.returncode == DONE, made.stderr
         assert (
-            "`reduce` without `discard` or `limit` leaves out no image"
+            "`reduce` without `discard` or `limit` discards no image"
             in policy.read_text()
         )
 
@@ -302,7 +307,7 @@ def test_a_rule_that_deprecates_others_is_not_joined_with_reduce(
     policy = tmp_path / "policy.toml"
     made = steward("init", "--from", theirs, "--out", policy)
     assert made.returncode == PART
-    assert "`b`: the rule `a` decides before it" in made.stderr
+    assert "`b`: unreachable after the rule `a`" in made.stderr
 
 
 class TestNothingExpires:
@@ -314,7 +319,7 @@ class TestNothingExpires:
         assert made.returncode == DONE, made.stderr
         text = policy.read_text().replace("\n# ", " ").replace("\n#   ", " ")
         said = (
-            "under this inventory the policy expires no image today (17 no_rule, 8 in_use), and none "
+            "with this inventory, the policy expires no image today (17 no_rule, 8 in_use), and none "
             "in the next 90 days"
         )
         near = "rule p: no image matches; 21 images have the tag `Family`, none has `family`"
@@ -340,7 +345,7 @@ class TestNothingExpires:
 
     def test_without_an_inventory(self, tmp_path: Path) -> None:
         made, policy = translated(tmp_path, "{not: [unused]}")
-        said = 'the policy expires no image: its rules keep all that they match (keep-everything by within = "100y")'
+        said = 'the policy expires no image: its rules keep every image they match (keep-everything by within = "100y")'
         assert f"image-steward: warning: {said}\n" in made.stderr
         assert "Warning: the policy expires no image" in policy.read_text()
         made, _ = translated(tmp_path, "{'tag:T': present}", "{'tag:T': absent}")

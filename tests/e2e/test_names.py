@@ -171,7 +171,7 @@ class TestManyAtOnce:
         assert f"12 of 13 images restored: {counts}.\n" in done.stdout
         assert ami(6) in done.stdout
         assert not any(ami(number) in done.stdout for number in (3, 4, 5, 7, 15))
-        assert "-v lists every image" in done.stderr
+        assert "use -v to list every image" in done.stderr
 
     def test_verbose_lists_what_was_restored(self, account: Account) -> None:
         account.load(small_fleet(*away()))

@@ -122,7 +122,7 @@ def test_a_step_in_ci_that_fails_when_too_many_would_go(rules: str, saved: str) 
     done = image_steward(NOWHERE, *arguments, "--max-removals", "20")
     assert done.returncode == GATE
     total = planned(rules, saved)["summary"]["expired_total"]
-    assert f"{total} images would be removed, --max-removals allows 20" in done.stderr
+    assert f"the plan removes {total} images; --max-removals allows 20" in done.stderr
     assert "to deprecate; " in done.stdout
     enough = image_steward(NOWHERE, *arguments, "--max-removals", str(total))
     assert enough.returncode == DONE

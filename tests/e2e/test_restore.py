@@ -309,7 +309,7 @@ class TestSharing:
         account.load(small_fleet(shared()))
         shown = on_terminal(account, "restore", ami(3), answer=answer, columns=200)
         assert shown.returncode == DONE
-        assert "Anybody who may tag images can write such a tag" in shown.text
+        assert "Anyone with permission to tag images can set such a tag" in shown.text
         assert f"  {ami(3)}: {', '.join(SAVED)}" in shown.lines
         assert shared_now(account) == SAVED
         assert tags_of(account.fleet(), ami(3)) == {}
@@ -321,7 +321,7 @@ class TestSharing:
         account.load(small_fleet(shared()))
         shown = on_terminal(account, "restore", ami(3), answer=answer)
         assert shown.returncode == DONE
-        assert "Nothing was shared; the tags stay." in shown.text
+        assert "No image was shared; the tags remain." in shown.text
         assert shared_now(account) == []
         left = {PERMISSIONS: f"{ami(3)} {' '.join(SAVED)}"}
         assert tags_of(account.fleet(), ami(3)) == left
@@ -330,7 +330,7 @@ class TestSharing:
         account.load(small_fleet(shared()))
         shown = on_terminal(account, "restore", ami(3), answer="\x03")
         assert shown.returncode == INTERRUPTED
-        assert "nothing more was changed" in shown.text
+        assert "no further changes were made" in shown.text
         assert shared_now(account) == []
 
     def test_on_a_terminal_several_are_asked_for_once(self, account: Account) -> None:
@@ -415,7 +415,7 @@ class TestArguments:
         account.load(small_fleet(disabled(3, 10)))
         done = image_steward(account, "restore", "--all-since", ago(5))
         assert done.returncode == DONE
-        assert done.stdout == "No image was on its way out.\n"
+        assert done.stdout == "No image expired or was deregistered since then.\n"
 
     def test_keep_until_is_kept_by_the_next_sweep(
         self, account: Account, sweeps: Sweeps

@@ -1,4 +1,4 @@
-"""The faults, the calls that they hit, and the proxy that injects them."""
+"""The faults, the calls that they affect, and the proxy that injects them."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from process import Process, accepts, free_port, wait_for
 
 _open = build_opener(ProxyHandler({})).open
 
-# More than the command's four attempts in a row fail, and then some pass: some calls
-# fail for good, some come through after a while, and some at once.
+# The command makes four attempts. Five failures in a row, then three successes: some calls fail
+# permanently, some succeed after retries, and some succeed at once.
 SOME = {"sequence": {"fail": 5, "pass": 3}}
 FAULTS: dict[str, dict[str, Any]] = {
     "throttled": {"error": {"code": "RequestLimitExceeded", "status": 503}} | SOME,
     "error 500": {"error": {"code": "InternalError", "status": 500}} | SOME,
     "reset": {"reset": True} | SOME,
     "truncated": {"response": {"truncate_frac": 0.6}} | SOME,
-    "answer lost": {"response": {"abort_frac": 0.1}} | SOME,
-    # Longer than the 30 s that the command waits for an answer, and once only.
-    "timed out": {"timeout_ms": 31_000, "times": 1},
+    "response lost": {"response": {"abort_frac": 0.1}} | SOME,
+    # Once, and longer than the 30 s that the command waits for a response.
+    "timeout": {"timeout_ms": 31_000, "times": 1},
 }
 
 CHANGES = (
@@ -55,7 +55,7 @@ READS = (
     "rbin:GetRule",
     "ssm:GetParameter",
 )
-# A time-out takes half a minute each: the changes, and one reading of each kind.
+# Each timeout takes half a minute, so only the changes and one read of each kind are tested.
 TIMED_OUT = (*CHANGES, "ec2:DescribeImages", "ec2:DescribeImageReferences")
 FEW = (
     "ec2:CreateTags",
@@ -67,13 +67,13 @@ FEW = (
 
 
 def cells(few: bool) -> list[tuple[str, str]]:
-    """Every fault on every call that it is tried on."""
+    """Every fault with every call that it is tested on; `few` selects the most important ones."""
     if few:
         return [(fault, call) for fault in list(FAULTS)[:5] for call in FEW]
     return [
         (fault, call)
         for fault in FAULTS
-        for call in (TIMED_OUT if fault == "timed out" else (*CHANGES, *READS))
+        for call in (TIMED_OUT if fault == "timeout" else (*CHANGES, *READS))
     ]
 
 
@@ -98,13 +98,13 @@ class Proxy:
         self._process.stop()
 
     def inject(self, fault: str, call: str) -> None:
-        """From now on the fault hits this call, and nothing else does."""
+        """Inject only this fault from now on, and only into this call."""
         service, operation = call.split(":")
         rule = {"service": service, "operation": operation} | FAULTS[fault]
         self._control("POST", [rule])
 
     def stop_faults(self) -> int:
-        """No fault any more; how often the last one hit."""
+        """Stop the fault, and return how often it occurred."""
         (rule,) = self._control("GET")
         self._control("POST", [])
         return rule["fired_count"]
@@ -112,5 +112,5 @@ class Proxy:
     def _control(self, method: str, content: Any = None) -> Any:
         body = None if content is None else json.dumps(content).encode()
         request = Request(f"{self.url}/_microburst/rules", data=body, method=method)
-        with _open(request, timeout=30) as answer:
-            return json.load(answer)
+        with _open(request, timeout=30) as response:
+            return json.load(response)

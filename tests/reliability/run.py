@@ -1,11 +1,12 @@
-"""Faults on the wire, one kind on one call at a time, and what becomes of an account.
+"""Inject one kind of fault into one call at a time, and check the account afterwards.
 
     python tests/reliability/run.py [--functions] [--write docs/reliability.md]
 
-For every cell the account is filled anew, `image-steward apply` runs while the fault
-hits, and twice more without it; with --functions it is prune-images and reap-snapshots
-that run, for the most important cells only. In the end the account must be as after three runs
-without any fault. Exit code 1 when a cell differs, or when its fault never hit.
+For each combination of fault and call, the account is filled again. `image-steward apply` runs once
+while the fault occurs, and twice without it. With --functions, prune-images and reap-snapshots run
+instead, for the most important combinations only. The final state of the account must be the same as
+after three runs without faults. The exit code is 1 if a final state differs, or if a fault never
+occurred.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from queue import SimpleQueue
+from textwrap import fill
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
@@ -31,48 +33,50 @@ from harness import Account, Runtime, image_steward
 from pages import replace_section
 from world import IN_USE, POLICY, world
 
-# More than the cores of a small machine: most of a cell's time is waiting between attempts.
+# More than a small computer has cores: most of the time is spent waiting between attempts.
 WORKERS = 4
 FUNCTIONS = ("prune-images", "reap-snapshots")
 
 
 @dataclass(slots=True)
 class Cell:
-    """What one fault on one call came to."""
+    """The result of one fault on one call."""
 
     fault: str
     call: str
     hits: int = 0
     runs: int = 0
     lost_in_use: set[str] = field(default_factory=set)
-    lost_from_sight: set[str] = field(default_factory=set)
-    kept_touched: set[str] = field(default_factory=set)
+    untracked: set[str] = field(default_factory=set)
+    kept_changed: set[str] = field(default_factory=set)
     not_shared: set[str] = field(default_factory=set)
     differs: list[str] = field(default_factory=list)
 
     def is_good(self) -> bool:
-        """Whether the fault hit and did no harm."""
-        harm = self.lost_in_use | self.lost_from_sight | self.kept_touched
+        """Whether the fault occurred and did no harm."""
+        harm = self.lost_in_use | self.untracked | self.kept_changed
         return self.hits > 0 and not harm and not self.differs
 
 
-def _ours(tags: dict[str, str]) -> list[str]:
+def _state_tags(tags: dict[str, str]) -> list[str]:
     return sorted(key for key in tags if key.startswith("image-steward:"))
 
 
 def state_of(fleet: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same in the end: all but the times."""
+    """The state that is compared at the end; it has no times."""
     images = {
         one["image_id"]: (
             one["state"],
             one["deprecation_time"] is not None,
             sorted(one["launch_permissions"]),
             one["public"],
-            _ours(one["tags"]),
+            _state_tags(one["tags"]),
         )
         for one in fleet["images"]
     }
-    snapshots = {one["snapshot_id"]: _ours(one["tags"]) for one in fleet["snapshots"]}
+    snapshots = {
+        one["snapshot_id"]: _state_tags(one["tags"]) for one in fleet["snapshots"]
+    }
     binned = {
         one[kind][f"{kind}_id"]: "in the Recycle Bin"
         for kind in ("image", "snapshot")
@@ -81,10 +85,10 @@ def state_of(fleet: dict[str, Any]) -> dict[str, Any]:
     return images | snapshots | binned
 
 
-def is_left_to_a_person(found: Any, smooth: Any) -> bool:
-    """Whether a rescue was cut between enabling an image and sharing it.
+def is_left_for_a_person(found: Any, smooth: Any) -> bool:
+    """Whether a rescue was interrupted between enabling an image and sharing it.
 
-    No later run shares it, because anybody may have written the tag: `restore` does.
+    No later run shares the image, because anyone can have written the tag. `restore` shares it.
     """
     if not isinstance(found, tuple) or not isinstance(smooth, tuple):
         return False
@@ -93,7 +97,7 @@ def is_left_to_a_person(found: Any, smooth: Any) -> bool:
 
 
 def harm_to_used(fleet: dict[str, Any]) -> set[str]:
-    """The images in use that cannot be launched any more."""
+    """The images in use that can no longer be launched."""
     there = {one["image_id"]: one["state"] for one in fleet["images"]}
     began = {
         one["image_id"]: one.get("state", "available") for one in world()["images"]
@@ -101,22 +105,22 @@ def harm_to_used(fleet: dict[str, Any]) -> set[str]:
     return {one for one in IN_USE if there.get(one) not in {"available", began[one]}}
 
 
-def lost_from_sight(fleet: dict[str, Any]) -> set[str]:
-    """Snapshots of images that are gone which nothing leads back to."""
+def untracked(fleet: dict[str, Any]) -> set[str]:
+    """Unused snapshots of images that no longer exist, if they lack a state tag."""
     there = {one["image_id"] for one in fleet["images"]}
     used = {one for image in fleet["images"] for one in image["snapshots"]}
     gone = [one for one in world()["images"] if one["image_id"] not in there]
     theirs = {one for image in gone for one in image["snapshots"]} - used
-    ledger = {"image-steward:image", "image-steward:delete-after"}
+    needed = {"image-steward:image", "image-steward:delete-after"}
     return {
         one["snapshot_id"]
         for one in fleet["snapshots"]
-        if one["snapshot_id"] in theirs and not ledger <= one["tags"].keys()
+        if one["snapshot_id"] in theirs and not needed <= one["tags"].keys()
     }
 
 
 class Bench:
-    """An account, the proxy before it, and what runs there."""
+    """An account, its proxy, and the command or the functions that run there."""
 
     def __init__(self, functions: bool) -> None:
         self.account = Account()
@@ -129,37 +133,37 @@ class Bench:
                 self.runtime.start(name, POLICY, STEWARD_MODE="apply")
 
     def close(self) -> None:
-        """Stop all of them."""
+        """Stop the functions, the proxy and the account."""
         if self.runtime:
             self.runtime.stop()
         self.proxy.__exit__()
         self.account.__exit__()
 
     def apply(self) -> bool:
-        """One run, through the proxy; whether it went well."""
+        """Run once through the proxy, and return whether the run succeeded."""
         if self.runtime:
-            answers = [
+            responses = [
                 self.runtime.invoke(name, scheduled_event(), 300) for name in FUNCTIONS
             ]
-            return not any("errorMessage" in answer for answer in answers)
+            return not any("errorMessage" in one for one in responses)
         done = image_steward(
             self.proxy.url, "apply", "--yes", "--policy", str(self.policy)
         )
         return done.returncode == 0
 
     def smooth(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The account as it begins, and after three runs without a fault."""
+        """The state of the account before and after three runs without faults."""
         self.account.load(world())
         before = state_of(self.account.fleet())
         for _ in range(3):
             if not self.apply():
-                raise SystemExit("a run without faults did not end well")
+                raise SystemExit("a run without faults failed")
         return before, state_of(self.account.fleet())
 
     def cell(
         self, fault: str, call: str, before: dict[str, Any], smooth: dict[str, Any]
     ) -> Cell:
-        """One run with the fault, two without."""
+        """Run once with the fault and twice without it."""
         cell = Cell(fault, call)
         self.account.load(world())
         self.proxy.inject(fault, call)
@@ -172,10 +176,10 @@ class Bench:
         end = self.account.fleet()
         for fleet in (after_fault, end):
             cell.lost_in_use |= harm_to_used(fleet)
-            cell.lost_from_sight |= lost_from_sight(fleet)
+            cell.untracked |= untracked(fleet)
         found = state_of(end)
         kept = {one for one, state in smooth.items() if before.get(one) == state}
-        cell.kept_touched = {one for one in kept if found.get(one) != smooth[one]}
+        cell.kept_changed = {one for one in kept if found.get(one) != smooth[one]}
         differing = {
             one
             for one in found.keys() | smooth.keys()
@@ -184,7 +188,7 @@ class Bench:
         cell.not_shared = {
             one
             for one in differing
-            if is_left_to_a_person(found.get(one), smooth.get(one))
+            if is_left_for_a_person(found.get(one), smooth.get(one))
         }
         cell.differs = [
             f"{one}: {found.get(one)} instead of {smooth.get(one)}"
@@ -194,12 +198,12 @@ class Bench:
 
 
 def run(functions: bool) -> list[Cell]:
-    """All cells, a few accounts at a time."""
+    """Run all combinations, on a few accounts at a time."""
     benches = [Bench(functions) for _ in range(WORKERS)]
     try:
         before, smooth = benches[0].smooth()
-        if not harm_to_used_can_be_seen(benches[0]):
-            raise SystemExit("the check of images in use sees nothing")
+        if not are_checks_effective(benches[0]):
+            raise SystemExit("the checks did not detect a removed image in use")
 
         free: SimpleQueue[Bench] = SimpleQueue()
         for bench in benches:
@@ -225,8 +229,8 @@ def run(functions: bool) -> list[Cell]:
             bench.close()
 
 
-def harm_to_used_can_be_seen(bench: Bench) -> bool:
-    """The checks are worth something only if they see what they look for."""
+def are_checks_effective(bench: Bench) -> bool:
+    """Whether the checks detect that an image in use was removed."""
     bench.account.load(world())
     victim = min(IN_USE)
     bench.account.client("ec2").deregister_image(ImageId=victim)
@@ -234,11 +238,11 @@ def harm_to_used_can_be_seen(bench: Bench) -> bool:
     snapshots = next(
         o["snapshots"] for o in world()["images"] if o["image_id"] == victim
     )
-    return harm_to_used(fleet) == {victim} and lost_from_sight(fleet) == set(snapshots)
+    return harm_to_used(fleet) == {victim} and untracked(fleet) == set(snapshots)
 
 
 def table(found: list[Cell], seconds: float) -> str:
-    """The cells as Markdown, one line a call, one column a fault."""
+    """The summary and the table as Markdown, with a row per call and a column per fault."""
     by_place = {(cell.call, cell.fault): cell for cell in found}
     calls = list(dict.fromkeys(cell.call for cell in found))
     lines = [
@@ -246,44 +250,50 @@ def table(found: list[Cell], seconds: float) -> str:
         f"|---|{'---|' * len(FAULTS)}",
     ]
     for call in calls:
-        marks = []
+        results = []
         for fault in FAULTS:
             cell = by_place.get((call, fault))
             if cell is None:
-                marks.append("")
+                results.append("")
             else:
-                marks.append(
-                    f"{'equal' if cell.is_good() else '**differs**'} ({cell.hits})"
+                results.append(
+                    f"{'same' if cell.is_good() else '**differs**'} ({cell.hits})"
                 )
-        lines.append(f"| {call} | {' | '.join(marks)} |")
+        lines.append(f"| {call} | {' | '.join(results)} |")
     hits = sum(cell.hits for cell in found)
     runs = sum(cell.runs for cell in found)
     lost = len([one for cell in found for one in cell.lost_in_use])
-    sight = len([one for cell in found for one in cell.lost_from_sight])
-    touched = len([one for cell in found for one in cell.kept_touched])
+    snapshots = len([one for cell in found for one in cell.untracked])
+    touched = len([one for cell in found for one in cell.kept_changed])
     waiting = len([one for cell in found for one in cell.not_shared])
     today = datetime.now(UTC).date().isoformat()
     summary = (
         f"{today}, microburst {version('microburst')}, moto {version('moto')}: "
-        f"{len(found)} cells, {runs} runs, {hits} faults, {seconds:.0f} s. "
-        f"Images lost in use: **{lost}**. Snapshots lost from sight: **{sight}**. "
-        f"Kept images touched: **{touched}**. "
-        f"Images that wait for a person to share them: {waiting}. "
-        f"Ends that differ: **{len([c for c in found if not c.is_good()])}**."
+        f"{len(found)} combinations, {runs} runs, {hits} faults, {seconds:.0f} s. "
+        f"In-use images lost: **{lost}**. Untracked snapshots: **{snapshots}**. "
+        f"Kept images changed: **{touched}**. "
+        f"Images left for a person to share: {waiting}. "
+        f"Different final states: **{len([c for c in found if not c.is_good()])}**."
     )
-    return "\n".join([summary, "", *lines])
+    return "\n".join([fill(summary, 100, break_on_hyphens=False), "", *lines])
 
 
 def main() -> int:
-    """Run, print, and write the table if asked to."""
+    """Run, print the summary, write the table with --write, and return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--functions", action="store_true", help="25 cells only")
-    parser.add_argument("--write", type=Path, help="a page with a marked section")
+    parser.add_argument(
+        "--functions",
+        action="store_true",
+        help="test the functions, with 25 combinations",
+    )
+    parser.add_argument(
+        "--write", type=Path, help="page whose generated section to replace"
+    )
     options = parser.parse_args()
     began = time.monotonic()
     found = run(options.functions)
     text = table(found, time.monotonic() - began)
-    print(text.splitlines()[0])
+    print(text.partition("\n\n")[0])
     if options.write:
         who = "functions" if options.functions else "command"
         replace_section(options.write, f"faults on the {who}", text)

@@ -1,7 +1,7 @@
-"""An account with an image at every stage, and something of every kind that holds one.
+"""An account with images at every stage, and references of every kind.
 
-The policy's durations are in days, so that the runs of one cell, seconds apart, all
-see the same stages.
+The durations in the policy are in days. The runs of one combination are seconds apart, so that all of
+them find the same stages.
 """
 
 from __future__ import annotations
@@ -44,42 +44,42 @@ def _template(number: int, *images: str, **more: Any) -> dict[str, Any]:
     return {"launch_template_id": f"lt-{number:017x}", "versions": versions} | more
 
 
-def _holders(first: int) -> dict[str, Any]:
-    """Ten holders, each of another kind, of ten images from `first` on."""
-    held = [ami(first + at) for at in range(10)]
-    pinned = {"launch_template_id": f"lt-{2:017x}", "version": "2"}
-    fleet_pin = {"launch_template_id": f"lt-{3:017x}", "version": "2"}
+def _references(first: int) -> dict[str, Any]:
+    """References of ten kinds, to ten images from the number `first` on."""
+    used = [ami(first + at) for at in range(10)]
+    group_version = {"launch_template_id": f"lt-{2:017x}", "version": "2"}
+    fleet_version = {"launch_template_id": f"lt-{3:017x}", "version": "2"}
     return {
         "instances": [
             {"instance_id": "i-00000000000000001", "image_id": ami(1)},
             {
                 "instance_id": "i-00000000000000002",
-                "image_id": held[0],
+                "image_id": used[0],
                 "state": "stopped",
             },
         ],
         "launch_templates": [
-            _template(1, ami(1), held[1]),
-            _template(2, ami(1), held[2], ami(1)),
-            _template(3, ami(1), held[3], ami(1)),
+            _template(1, ami(1), used[1]),
+            _template(2, ami(1), used[2], ami(1)),
+            _template(3, ami(1), used[3], ami(1)),
             _template(4, "resolve:ssm:/alias"),
             _template(5, ami(1)),
         ],
-        "launch_configurations": [{"name": "legacy", "image_id": held[4]}],
-        "auto_scaling_groups": [{"name": "web", "launch_template": pinned}],
+        "launch_configurations": [{"name": "legacy", "image_id": used[4]}],
+        "auto_scaling_groups": [{"name": "web", "launch_template": group_version}],
         "fleets": [
-            {"fleet_id": "fleet-00000000000000001", "launch_templates": [fleet_pin]}
+            {"fleet_id": "fleet-00000000000000001", "launch_templates": [fleet_version]}
         ],
         "spot_fleets": [
-            {"spot_fleet_request_id": "sfr-00000000000000001", "images": [held[5]]}
+            {"spot_fleet_request_id": "sfr-00000000000000001", "images": [used[5]]}
         ],
         "spot_requests": [
-            {"spot_instance_request_id": "sir-00000001", "image_id": held[6]}
+            {"spot_instance_request_id": "sir-00000001", "image_id": used[6]}
         ],
-        "compute_environments": [{"name": "batch", "image_id_overrides": [held[7]]}],
+        "compute_environments": [{"name": "batch", "image_id_overrides": [used[7]]}],
         "ssm_parameters": [
-            {"name": "/alias", "value": held[8]},
-            {"name": "/golden", "value": held[9]},
+            {"name": "/alias", "value": used[8]},
+            {"name": "/golden", "value": used[9]},
         ],
         "image_recipes": [{"name": "base", "version": "1.0.0", "image_id": ami(70)}],
     }
@@ -90,36 +90,36 @@ def app(number: int, **more: Any) -> Any:
 
 
 def world() -> dict[str, Any]:
-    """The account."""
+    """The content of the account."""
     shared = {"launch_permissions": [FRIEND]}
     images = [
         image(1, 1),
         image(2, 2),
-        # Found expired now: to be marked and deprecated.
+        # Expired for the first time: the run tags and deprecates them.
         *(image(number, 50 + number) for number in range(3, 8)),
-        # Deprecated long enough: to be disabled, some of them shared. Their rule has no wait
-        # between the two steps: where disabling fails, it would begin again.
+        # Deprecated long enough: the run disables them. Some are shared. Their rule has no wait
+        # between the two steps, because a failure to disable would restart it.
         *(app(number) for number in range(8, 12)),
         *(app(number, **shared) for number in range(12, 15)),
         app(15, public=True),
         image(77, 1, name="app-77"),
-        # Disabled long enough: to go. Two of them share a snapshot, one has two.
+        # Disabled long enough: the run deregisters them. Two share a snapshot, so both have two.
         *(disabled(number, 20) for number in range(16, 22)),
         disabled(22, 20, snapshots=[snap(22), snap(60)]),
         disabled(23, 20, snapshots=[snap(23), snap(60)]),
-        # In use by every kind of holder, at the stages that the steps come to.
+        # In use by references of every kind, at the stages where a step would be due.
         *(image(30 + at, 90 + at) for at in range(4)),
         *(deprecated(34 + at, 20) for at in range(3)),
         *(disabled(37 + at, 20, FRIEND) for at in range(3)),
-        # Opted out, protected, kept by its rank.
+        # Excluded by tag, and protected from deregistration.
         image(50, 200, tags={"image-steward:keep": ""}),
         image(51, 201, protected="enabled-without-cooldown"),
-        # Their snapshots go with them.
+        # Their snapshots are deleted in the same call.
         image(70, 3, name="db-70"),
         *(disabled(number, 20, name=f"db-{number}") for number in range(71, 76)),
         image(76, 300, name="other-76"),
     ]
-    ledger = {
+    state_tags = {
         "image-steward:image": ami(99),
         "image-steward:delete-after": due(2),
     }
@@ -132,13 +132,13 @@ def world() -> dict[str, Any]:
         }
         for at in range(3)
     ]
-    marked = [
+    tagged = [
         {
             "snapshot_id": snap(85 + at),
             "started_at": ago(100),
             "volume_id": f"vol-{85 + at:017x}",
             "description": f"Created by CreateImage(i-00000000000000009) for {ami(99)}",
-            "tags": ledger,
+            "tags": state_tags,
         }
         for at in range(4)
     ]
@@ -147,14 +147,14 @@ def world() -> dict[str, Any]:
         "entered_at": ago(9),
         "leaves_at": ago(-5),
     }
-    marked[2]["locked"] = True
+    tagged[2]["locked"] = True
     backup = {"snapshot_id": snap(95), "started_at": ago(100), "description": "mine"}
     return {
         "account": ACCOUNT,
         "images": images,
-        "snapshots": [*orphans, *marked, backup],
+        "snapshots": [*orphans, *tagged, backup],
         "recycled_images": [deregistered],
-    } | _holders(30)
+    } | _references(30)
 
 
 IN_USE = frozenset(ami(number) for number in [1, 70, *range(30, 40)])

@@ -1,10 +1,15 @@
-"""Check on a real AWS account what image-steward assumes about AWS.
+"""Check image-steward's assumptions about AWS on a real AWS account.
 
-Creates two images of a snapshot of an empty volume of 1 GiB, takes one through every step
-and back, and cleans up. One image and its snapshot stay in the Recycle Bin for a day. Region
-and credentials are those of the environment (AWS_REGION, AWS_PROFILE, or REGION and PROFILE).
-Exit codes: 0 every assumption that could be checked holds; 1 one does not hold, the run
-stopped early, or something is left outside the bin; 2 not confirmed or no access; 130 interrupted.
+The program creates two images of a snapshot of an empty volume of 1 GiB, applies every step to one
+of them, undoes the steps, and cleans up. One image and its snapshot stay in the Recycle Bin for a
+day. The Region and the credentials are from the environment (AWS_REGION, AWS_PROFILE, or REGION and
+PROFILE).
+
+Exit codes:
+  0    every assumption that could be checked holds
+  1    an assumption does not hold, the run stopped early, or a resource is left outside the bin
+  2    not confirmed, or no access
+  130  interrupted
 """
 
 from __future__ import annotations
@@ -34,23 +39,24 @@ from report import Report, Verdict
 from resources import DAYS, KEY, Resources
 
 PLAN = """\
-This checks on account {account} in {region} what image-steward assumes about AWS.
+This program checks assumptions about AWS on account {account} in {region}.
 
-It creates, each with the tag {key}={run}:
-  a volume of 1 GiB (deleted at once), its snapshot, and two images of that snapshot;
-  two SSM parameters and a launch template that name the image;
-  two Recycle Bin retention rules of {days} day for resources with this tag.
-It deprecates, shares with account {shared}, disables, protects, deregisters and
-restores the image. Then it deletes everything. One image and its snapshot stay in the
-Recycle Bin for {days} day, or longer if a rule of your own covers them.
+It creates the following resources, each with the tag {key}={run}:
+  - a volume of 1 GiB (deleted at once), its snapshot, and two images of the snapshot
+  - two SSM parameters and a launch template that refer to the image
+  - two Recycle Bin retention rules of {days} day for resources with this tag
+It deprecates, disables, protects, deregisters and restores the image, and
+shares it with account {shared}. Then it deletes everything.
+One image and its snapshot stay in the Recycle Bin for {days} day, or longer if one of
+your own rules covers them.
 It launches no instance and changes nothing else in the account. It costs less than
-0.01 USD, and takes a few minutes, or up to 40 in a Region without retention rules.
+0.01 USD. It takes a few minutes, or up to 40 in a Region without retention rules.
 Endpoint: {endpoint}
 """
 
 
 def main() -> int:
-    """Run all checks; the exit code."""
+    """Run all checks, clean up, print the results, and return the exit code."""
     options = _options()
     if options.list:
         for name, claim in ASSUMPTIONS.items():
@@ -59,9 +65,9 @@ def main() -> int:
     try:
         account = Account(options.patience, options.interval)
     except (ClientError, BotoCoreError) as error:
-        print(f"no access to an AWS account: {error}", file=sys.stderr)
+        print(f"cannot access an AWS account: {error}", file=sys.stderr)
         return 2
-    made = Resources(account)
+    resources = Resources(account)
     shared = options.share_with or account.id
     print(
         PLAN.format(
@@ -69,20 +75,20 @@ def main() -> int:
             region=account.region,
             endpoint=account.endpoint,
             key=KEY,
-            run=made.run,
+            run=resources.run,
             days=DAYS,
             shared=shared,
         ),
         flush=True,
     )
     if not _is_confirmed():
-        print("not confirmed: nothing was created", file=sys.stderr)
+        print("not confirmed; nothing was created", file=sys.stderr)
         return 2
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     report = Report(account.id)
     interrupted = stopped = False
     try:
-        _check(account, report, made, options)
+        _check(account, report, resources, options)
     except KeyboardInterrupt:
         interrupted = True
         print("interrupted", file=sys.stderr)
@@ -90,16 +96,16 @@ def main() -> int:
         stopped = True
         print(f"the run stopped early: {error}", file=sys.stderr)
     finally:
-        # A second Ctrl-C must not stop the cleaning up.
+        # A second Ctrl-C must not stop the cleanup.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
-        print("cleaning up", file=sys.stderr)
-        cleaner = Cleaner(made)
+        print("cleaning up ...", file=sys.stderr)
+        cleaner = Cleaner(resources)
         cleaner.clean()
         outside, in_bin = cleaner.outside(), cleaner.in_bin()
-        # The image came back from the bin twice: the rules put it there once more.
+        # The image was restored twice. Deleting it again put it into the bin again.
         if report.has("bin-keeps-disabled"):
-            text = f"{len(in_bin)} of 2 are in the bin"
+            text = f"{len(in_bin)} of 2 resources are in the bin"
             report.judge("bin-outlives-rules", len(in_bin) >= 2, text)
     account.judge_lists(report)
     account.judge_ends(report)
@@ -107,7 +113,7 @@ def main() -> int:
     today = datetime.now(UTC).date()
     where = f"{today}, {account.region}, boto3 {boto3.__version__}"
     if "amazonaws." not in account.endpoint:
-        where += f", at {account.endpoint}, which is not AWS"
+        where += f", {account.endpoint} (not AWS)"
     print(f"\n{report.markdown(where)}\n")
     print(f"Left in the Recycle Bin: {', '.join(in_bin) or 'nothing'}")
     print(f"Left outside the Recycle Bin: {', '.join(outside) or 'nothing'}")
@@ -117,26 +123,26 @@ def main() -> int:
 
 
 def _check(
-    account: Account, report: Report, made: Resources, options: argparse.Namespace
+    account: Account, report: Report, resources: Resources, options: argparse.Namespace
 ) -> None:
     check_listings(account, report)
     account.judge_lists(report)
     check_missing_ids(account, report)
-    # First, because the first rule of a Region takes up to half an hour.
+    # Start with the rules: the first rule of a Region takes up to half an hour.
     ruled = False
     with report.checking("rule-status"):
-        made.make_rules()
+        resources.create_rules()
         ruled = True
-    made.make_image()
+    resources.create_image()
     other = options.share_with
-    check_fields(account, report, made)
-    check_references(account, report, made)
-    check_deprecation(account, report, made)
-    check_disabling(account, report, made, other or account.id)
-    check_protection(account, report, made)
-    if ruled and check_rules(account, report, made, options.rule_patience):
-        check_first_round(account, report, made, account.id, other)
-        check_second_round(account, report, made)
+    check_fields(account, report, resources)
+    check_references(account, report, resources)
+    check_deprecation(account, report, resources)
+    check_disabling(account, report, resources, other or account.id)
+    check_protection(account, report, resources)
+    if ruled and check_rules(account, report, resources, options.rule_patience):
+        check_first_round(account, report, resources, account.id, other)
+        check_second_round(account, report, resources)
 
 
 def _is_confirmed() -> bool:
@@ -160,7 +166,7 @@ def _options() -> argparse.Namespace:
     add(
         "--share-with",
         metavar="ACCOUNT",
-        help="share image and snapshot with this account for a few seconds",
+        help="share the image and the snapshot with this account for a few seconds",
     )
     seconds = {"type": float, "metavar": "SECONDS"}
     add("--patience", default=300, help="how long to wait for each state", **seconds)

@@ -1,4 +1,4 @@
-"""The account: clients, what their raw responses held, and waiting."""
+"""The AWS account: clients, inspection of raw responses, and waiting."""
 
 from __future__ import annotations
 
@@ -22,14 +22,17 @@ SERVICES = ("ec2", "rbin", "ssm", "autoscaling", "batch", "sts")
 
 
 class Account:
-    """One account and Region."""
+    """One account and Region.
+
+    `patience` is the time to wait for a state and `interval` the time between polls, in seconds.
+    """
 
     def __init__(self, patience: float, interval: float) -> None:
         region = os.environ.get("REGION") or os.environ.get("AWS_REGION") or None
         profile = os.environ.get("PROFILE") or os.environ.get("AWS_PROFILE") or None
         session = boto3.Session(profile_name=profile, region_name=region)
         config = Config(retries={"mode": "standard", "total_max_attempts": 8})
-        session.events.register("before-parse", self._look_at)
+        session.events.register("before-parse", self._inspect)
         self.clients = {one: session.client(one, config=config) for one in SERVICES}
         self.ec2, self.rbin, self.ssm = (self.clients[one] for one in SERVICES[:3])
         self.region: str = self.ec2.meta.region_name
@@ -37,21 +40,21 @@ class Account:
         self.patience = patience
         self.interval = interval
         self._lists: dict[str, tuple[bool, bool]] = {}
-        """For each call: whether its list was absent once, and whether it was empty once."""
-        self._cut: set[str] = set()
-        self._whole = 0
+        """For each call: whether any response lacked its list, and whether any list was empty."""
+        self._truncated: set[str] = set()
+        self._complete = 0
         self.id: str = self.clients["sts"].get_caller_identity()["Account"]
 
-    def _look_at(self, operation_model: Any, response_dict: Any, **_: Any) -> None:
+    def _inspect(self, operation_model: Any, response_dict: Any, **_: Any) -> None:
         body = response_dict["body"]
         if response_dict["status_code"] >= 300:
             return
         name = operation_model.name
         is_xml = operation_model.metadata["protocol"] in ("ec2", "query")
         if is_xml and body.rstrip().endswith(b"Response>"):
-            self._whole += 1
+            self._complete += 1
         elif is_xml:
-            self._cut.add(name)
+            self._truncated.add(name)
             return
         if name in EMPTY_LISTS:
             entries = entries_of(operation_model, body)
@@ -59,38 +62,38 @@ class Account:
             self._lists[name] = absent or entries is None, empty or entries == 0
 
     def saw_empty(self, call: str) -> bool:
-        """Whether this call's list was absent, or there and empty, in a response so far."""
+        """Whether the list of this call was absent or empty in any response so far."""
         return any(self._lists.get(call, ()))
 
     def judge_lists(self, report: Report) -> None:
-        """Record what the responses so far showed about their lists."""
+        """Record whether the responses so far contain their lists."""
         for call, member in EMPTY_LISTS.items():
             name = f"empty-{call}"
             absent, empty = self._lists.get(call, (False, False))
             if absent:
-                report.judge(name, False, f"a response has no element for {member}")
+                report.judge(name, False, f"a response has no {member} element")
             elif empty:
-                report.judge(name, True, f"{member} is present, and empty")
+                report.judge(name, True, f"{member} is present and empty")
             elif call in self._lists:
-                report.unchecked(name, f"{member} was present, but never empty")
+                report.unchecked(name, f"{member} was present but never empty")
 
     def judge_ends(self, report: Report) -> None:
-        """Record how all responses of the run ended."""
-        text = f"{self._whole} responses ended as expected"
-        if self._cut:
-            text += f"; these did not: {', '.join(sorted(self._cut))}"
-        if self._whole or self._cut:
-            report.judge("response-end", not self._cut, text)
+        """Record whether all responses of the run were complete."""
+        text = f"{self._complete} responses ended as expected"
+        if self._truncated:
+            text += f"; these did not: {', '.join(sorted(self._truncated))}"
+        if self._complete or self._truncated:
+            report.judge("response-end", not self._truncated, text)
 
     def wait(self, probe: Callable[[], T], patience: float | None = None) -> T:
-        """What `probe` gives as soon as that is true, else what it gives last."""
+        """Poll until `probe` is true or `patience` seconds are over, and return its last value."""
         deadline = time.monotonic() + (self.patience if patience is None else patience)
         while not (found := probe()) and time.monotonic() < deadline:
             time.sleep(self.interval)
         return found
 
     def wait_for_none(self, probe: Callable[[], list[T]]) -> list[T]:
-        """What `probe` still gives when nothing is left, or when the time is over."""
+        """Poll until `probe` is empty or the time is over, and return its last value."""
         found: list[T] = []
 
         def is_empty() -> bool:
@@ -102,7 +105,7 @@ class Account:
         return found
 
     def settle(self, call: Callable[..., T], codes: Iterable[str], **params: Any) -> T:
-        """The response, once the call does not fail with one of these codes any more."""
+        """Repeat the call while it fails with one of these codes, and return the response."""
         deadline = time.monotonic() + self.patience
         while True:
             try:
@@ -113,33 +116,33 @@ class Account:
             time.sleep(self.interval)
 
     def images(self, image: str, **more: Any) -> list[dict[str, Any]]:
-        """The own image, as a listing shows it."""
+        """The entries of DescribeImages for an image of this account: one or none."""
         only = [{"Name": "image-id", "Values": [image]}]
         found = self.ec2.describe_images(Owners=["self"], Filters=only, **more)
         return found["Images"]
 
     def image(self, image: str) -> dict[str, Any]:
-        """The own image, which must be there."""
+        """Wait until the image is listed, and return it; TimeoutError if it is never listed."""
         found = self.wait(lambda: self.images(image, IncludeDisabled=True))
         if not found:
             raise TimeoutError(f"{image} is not listed")
         return found[0]
 
     def shared_with(self, image: str) -> list[dict[str, str]]:
-        """The launch permissions."""
+        """The launch permissions of an image."""
         attribute = "launchPermission"
         found = self.ec2.describe_image_attribute(ImageId=image, Attribute=attribute)
         return found.get("LaunchPermissions", [])
 
     def tags(self, resource: str) -> dict[str, str]:
-        """The tags of a resource, wherever it is."""
+        """The tags of a resource, even if it is in the Recycle Bin."""
         only = [{"Name": "resource-id", "Values": [resource]}]
         found = self.ec2.describe_tags(Filters=only)["Tags"]
         return {one["Key"]: one["Value"] for one in found}
 
 
 def entries_of(operation_model: Any, body: bytes) -> int | None:
-    """How many entries the list of this response has; None where there is no list."""
+    """The number of entries in the list of a response; None if the list is absent."""
     member = EMPTY_LISTS[operation_model.name]
     shape = operation_model.output_shape.members[member]
     name = shape.serialization.get("name", member)
@@ -147,7 +150,7 @@ def entries_of(operation_model: Any, body: bytes) -> int | None:
         found = json.loads(body or b"{}").get(name)
         return None if found is None else len(found)
     root = ElementTree.fromstring(body)
-    # The query protocol has the members in `…Result`, EC2's directly below the root.
+    # In the query protocol, members are in `…Result`. In the EC2 protocol, they are in the root.
     for element in [*root, *(inner for child in root for inner in child)]:
         if element.tag.rpartition("}")[2] == name:
             return len(element)
@@ -155,12 +158,12 @@ def entries_of(operation_model: Any, body: bytes) -> int | None:
 
 
 def code_of(error: ClientError) -> str:
-    """The error's code."""
+    """The AWS error code."""
     return error.response["Error"]["Code"]
 
 
 def failure(call: Callable[..., Any], **params: Any) -> str:
-    """The code of the error that the call fails with; empty when it succeeds."""
+    """The error code with which the call fails; empty if the call succeeds."""
     try:
         call(**params)
     except ClientError as error:
@@ -169,5 +172,5 @@ def failure(call: Callable[..., Any], **params: Any) -> str:
 
 
 def moment(text: str) -> datetime:
-    """A time as EC2 writes it."""
+    """Parse a time in the format of EC2."""
     return datetime.fromisoformat(text)

@@ -1,4 +1,4 @@
-"""Deregistering the image, the Recycle Bin, and the way back, twice."""
+"""Checks of deregistering and restoring the image, in two rounds."""
 
 from __future__ import annotations
 
@@ -21,26 +21,30 @@ _NO_SNAPSHOT = "InvalidSnapshot.NotFound"
 def check_rules(
     account: Account, report: Report, made: Resources, patience: float
 ) -> bool:
-    """Wait until both rules are in effect; whether they are."""
+    """Wait until both rules are available, and return whether they are."""
     with report.checking("rule-list-untold"):
         listed = account.rbin.list_rules(ResourceType="EC2_IMAGE")["Rules"]
-        told = sorted(
+        returned = sorted(
             {"Status", "ResourceTags"} & {key for one in listed for key in one}
         )
         if listed:
-            text = ", ".join(told) or "neither"
-            report.judge("rule-list-untold", not told, text)
+            text = ", ".join(returned) or "neither"
+            report.judge("rule-list-untold", not returned, text)
     started = datetime.now(UTC)
 
     def in_effect() -> bool:
         rules = made.rules()
         return len(rules) == 2 and all(one["Status"] == "available" for one in rules)
 
-    print("waiting for the retention rules", file=sys.stderr)
+    print("waiting for the retention rules ...", file=sys.stderr)
     with report.checking("rule-status"):
         ready = account.wait(in_effect, patience)
         took = (datetime.now(UTC) - started).total_seconds()
-        text = f"available after {took:.0f} s" if ready else f"not after {took:.0f} s"
+        text = (
+            f"available after {took:.0f} s"
+            if ready
+            else f"not available after {took:.0f} s"
+        )
         return report.judge("rule-status", ready, text)
     return False
 
@@ -52,7 +56,7 @@ def check_first_round(
     own: str,
     other_account: str | None,
 ) -> None:
-    """An available, shared, deprecated image: into the bin and back."""
+    """Deregister and restore an available, shared, deprecated image."""
     ec2, image = account.ec2, made.image
     with report.checking("associated-skipped", "rule-by-tag"):
         _check_not_recycled(account, report, made)
@@ -122,7 +126,7 @@ def _check_restored(
         if was_shared:
             report.judge("bin-unshares", not held, text)
         else:
-            report.unchecked("bin-unshares", "the image was not shared before")
+            report.unchecked("bin-unshares", "the image was not shared")
     times = before.get("DeprecationTime"), after.get("DeprecationTime")
     text = f"{times[0]} before, {times[1]} after"
     report.judge("bin-keeps-deprecation", bool(times[0]) and times[0] == times[1], text)
@@ -134,13 +138,13 @@ def _snapshots(image: dict[str, Any]) -> list[str]:
 
 
 def check_second_round(account: Account, report: Report, made: Resources) -> None:
-    """A disabled image, with its snapshot in the same call: into the bin and back."""
+    """Deregister a disabled image with its snapshot in one call, and restore both."""
     ec2, image = account.ec2, made.image
     ec2.disable_image(ImageId=image)
     account.wait(lambda: account.image(image)["State"] == "disabled")
     before = account.image(image)["State"]
-    answer = ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
-    results = answer.get("DeleteSnapshotResults", [])
+    response = ec2.deregister_image(ImageId=image, DeleteAssociatedSnapshots=True)
+    results = response.get("DeleteSnapshotResults", [])
     wanted = [{"SnapshotId": made.snapshot, "ReturnCode": "success"}]
     report.judge("associated-success", results == wanted, str(results))
     if results != wanted:
@@ -152,42 +156,46 @@ def check_second_round(account: Account, report: Report, made: Resources) -> Non
 
 
 def restore(account: Account, made: Resources) -> None:
-    """The snapshot out of the bin, then the image, unless they are out of it."""
+    """Restore the snapshot and then the image, unless they are already restored."""
     ec2 = account.ec2
     only = [{"Name": "snapshot-id", "Values": [made.snapshot]}]
 
-    def snapshot_is_back() -> bool:
+    def is_snapshot_restored() -> bool:
         if _in_bin(account, "snapshots", made.snapshot):
             failure(ec2.restore_snapshot_from_recycle_bin, SnapshotId=made.snapshot)
             return False
         found = ec2.describe_snapshots(OwnerIds=["self"], Filters=only)["Snapshots"]
         return bool(found)
 
-    def image_is_back() -> bool:
+    def is_image_restored() -> bool:
         if _in_bin(account, "images", made.image):
             failure(ec2.restore_image_from_recycle_bin, ImageId=made.image)
             return False
         return bool(account.images(made.image, IncludeDisabled=True))
 
-    if not account.wait(snapshot_is_back):
-        raise TimeoutError(f"{made.snapshot} did not come back from the Recycle Bin")
-    if not account.wait(image_is_back):
-        raise TimeoutError(f"{made.image} did not come back from the Recycle Bin")
+    if not account.wait(is_snapshot_restored):
+        raise TimeoutError(
+            f"{made.snapshot} was not restored from the Recycle Bin in time"
+        )
+    if not account.wait(is_image_restored):
+        raise TimeoutError(
+            f"{made.image} was not restored from the Recycle Bin in time"
+        )
 
 
 def _check_not_recycled(account: Account, report: Report, made: Resources) -> None:
-    """A second image of the same snapshot, which the rules do not cover."""
+    """Deregister a second image of the snapshot, which the rules do not cover."""
     ec2 = account.ec2
     second = made.register(made.other)
-    answer = ec2.deregister_image(ImageId=second, DeleteAssociatedSnapshots=True)
-    results = answer.get("DeleteSnapshotResults", [])
+    response = ec2.deregister_image(ImageId=second, DeleteAssociatedSnapshots=True)
+    results = response.get("DeleteSnapshotResults", [])
     wanted = [{"SnapshotId": made.snapshot, "ReturnCode": "skipped"}]
     report.judge("associated-skipped", results == wanted, str(results))
     account.wait(lambda: not account.images(second, IncludeDisabled=True))
     if _in_bin(account, "images", second) is None:
         report.judge("rule-by-tag", True, "not in the bin")
     elif _has_wider_rule(account):
-        text = "in the bin, but another rule of the account covers it"
+        text = "in the bin, but another rule in the account covers the image"
         report.unchecked("rule-by-tag", text)
     else:
         report.judge("rule-by-tag", False, "in the bin")
@@ -202,9 +210,9 @@ def _has_wider_rule(account: Account) -> bool:
 def _share_snapshot(
     account: Account, report: Report, made: Resources, other: str | None
 ) -> bool:
-    """Share the snapshot, which is empty, if there is an account to share it with."""
+    """Share the empty snapshot if there is another account, and return whether it is shared."""
     if other is None:
-        text = "needs --share-with: a snapshot cannot be shared with its own account"
+        text = "a snapshot cannot be shared with its own account; pass --share-with"
         report.unchecked("bin-unshares-snapshot", text)
         return False
     with report.checking("bin-unshares-snapshot"):
@@ -237,7 +245,7 @@ def _check_described(account: Account, report: Report, image: str) -> None:
 
 
 def _in_bin(account: Account, what: str, resource: str) -> dict[str, Any] | None:
-    """The entry of the bin for an image or a snapshot."""
+    """The Recycle Bin entry of an image or a snapshot, or None."""
     kind = {"images": "Image", "snapshots": "Snapshot"}[what]
     pages = account.ec2.get_paginator(f"list_{what}_in_recycle_bin").paginate()
     entries = (one for page in pages for one in page.get(f"{kind}s", []))
@@ -258,11 +266,9 @@ def _check_bin_image(
         report.judge("bin-lists-image", holds, text)
         if holds:
             stays = leaves - entered
-            # Another rule of the account may keep it longer.
+            # Another rule in the account can extend the time.
             enough = stays >= timedelta(days=DAYS) - timedelta(minutes=1)
-            report.judge(
-                "bin-days", enough, f"it stays {stays} under a rule of {DAYS} day"
-            )
+            report.judge("bin-days", enough, f"stays {stays} with a rule of {DAYS} day")
     with report.checking("bin-tags-image"):
         tags = account.wait(lambda: account.tags(image))
         text = f"keys: {', '.join(sorted(tags))}" if tags else "none"
@@ -274,7 +280,7 @@ def _check_bin_image(
 
 
 def _check_bin_snapshot(account: Account, report: Report, made: Resources) -> None:
-    """The snapshot follows its image into the bin, maybe after some tries."""
+    """Delete the snapshot, with retries, and check its entry in the bin."""
     in_use = 0
 
     def delete() -> str:
@@ -285,7 +291,7 @@ def _check_bin_snapshot(account: Account, report: Report, made: Resources) -> No
 
     with report.checking("bin-frees-snapshot"):
         outcome = account.wait(delete)
-        text = f"{outcome or 'still in use'} after {in_use} times {_IN_USE}"
+        text = f"{outcome or 'still in use'} after {in_use} {_IN_USE} errors"
         report.judge("bin-frees-snapshot", outcome == "deleted", text)
     with report.checking("bin-lists-snapshot"):
         entry = account.wait(lambda: _in_bin(account, "snapshots", made.snapshot)) or {}

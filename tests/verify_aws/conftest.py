@@ -1,4 +1,4 @@
-"""A killed run stops what it started, as an interrupted one does."""
+"""Stop child processes when the test run is killed, not only when it is interrupted."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from process import exit_when_killed
 
 
 def pytest_configure() -> None:
-    """Called by pytest at the start."""
+    """Install the signal handler when pytest starts."""
     exit_when_killed()

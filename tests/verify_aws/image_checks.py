@@ -1,4 +1,4 @@
-"""The image while it exists: fields, filters, deprecation, sharing, disabling, protection."""
+"""Checks of the image: fields, filters, deprecation, sharing, disabling, protection."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from resources import KEY, Resources
 
 
 def check_fields(account: Account, report: Report, made: Resources) -> None:
-    """A new image, and filters that find it."""
+    """Check the fields of a new image, and filters that find it."""
     image = account.image(made.image)
     with report.checking("last-launched-absent", "protection-absent"):
         launched = image.get("LastLaunchedTime")
@@ -36,7 +36,7 @@ def check_fields(account: Account, report: Report, made: Resources) -> None:
 
 
 def _check_literal(account: Account, report: Report, made: Resources) -> None:
-    """Two tags: one value is literally the other's pattern."""
+    """Check a filter for a value that, as a pattern, also matches another value."""
     key = f"{KEY}:literal"
     values = {made.image: r"a*b?c\d", made.snapshot: r"a-b-c\d"}
     for resource, value in values.items():
@@ -63,7 +63,7 @@ def _check_literal(account: Account, report: Report, made: Resources) -> None:
 
 
 def check_deprecation(account: Account, report: Report, made: Resources) -> None:
-    """Times in the past, soon and later, and taking the deprecation back."""
+    """Deprecate with times in the past and the future, and cancel the deprecation."""
     ec2, image = account.ec2, made.image
 
     def deprecate(at: datetime) -> str:
@@ -87,7 +87,7 @@ def check_deprecation(account: Account, report: Report, made: Resources) -> None
     with report.checking("cancel-deprecation", "cancel-deprecation-twice"):
         ec2.disable_image_deprecation(ImageId=image)
         gone = account.wait(lambda: not time())
-        report.judge("cancel-deprecation", gone, "absent" if gone else "still there")
+        report.judge("cancel-deprecation", gone, "absent" if gone else "still present")
         code = failure(ec2.disable_image_deprecation, ImageId=image)
         report.judge("cancel-deprecation-twice", not code, code or "no error")
     with report.checking(
@@ -109,7 +109,7 @@ def _check_deprecated(account: Account, report: Report, image: str) -> None:
         return bool(at) and moment(at) <= datetime.now(UTC)
 
     if not account.wait(is_over, min(account.patience, 120)):
-        text = "its deprecation time did not pass in time"
+        text = "the deprecation time did not pass in time"
         report.unchecked("deprecated-listed", text)
         report.unchecked("deprecate-again", text)
         return
@@ -124,7 +124,7 @@ def _check_deprecated(account: Account, report: Report, image: str) -> None:
 
 
 def share(account: Account, report: Report, image: str, with_account: str) -> bool:
-    """Share the image, and see whether that is shown."""
+    """Share the image, and return whether the launch permission is listed."""
     added = {"Add": [{"UserId": with_account}]}
     account.ec2.modify_image_attribute(ImageId=image, LaunchPermission=added)
 
@@ -140,7 +140,7 @@ def share(account: Account, report: Report, image: str, with_account: str) -> bo
 def check_disabling(
     account: Account, report: Report, made: Resources, with_account: str
 ) -> None:
-    """Disable the shared image, look at it, and enable it again."""
+    """Disable the shared image, check it, and enable it again."""
     ec2, image = account.ec2, made.image
     shared = False
     with report.checking("share-listed"):
@@ -151,7 +151,7 @@ def check_disabling(
         hidden = account.wait(lambda: not account.images(image))
         shown = account.image(image)
         holds = bool(hidden) and bool(shown)
-        text = "hidden, and shown with IncludeDisabled" if holds else "shown"
+        text = "listed only with IncludeDisabled" if holds else "listed"
         report.judge("disable-hides", holds, text)
         report.judge("disabled-state", shown["State"] == "disabled", shown["State"])
     disabled = account.image(image).get("DeprecationTime")
@@ -163,10 +163,12 @@ def check_disabling(
         gone = account.wait(lambda: not account.shared_with(image))
         if shared:
             report.judge(
-                "disable-unshares", gone, "none left" if gone else "still shared"
+                "disable-unshares",
+                gone,
+                "no launch permissions" if gone else "still shared",
             )
         else:
-            report.unchecked("disable-unshares", "the image could not be shared before")
+            report.unchecked("disable-unshares", "the image could not be shared")
     code = failure(ec2.disable_image, ImageId=image)
     report.judge("disable-twice", not code, code or "no error")
     added = {"Add": [{"UserId": with_account}]}
@@ -182,13 +184,16 @@ def check_disabling(
         if shared:
             report.judge("enable-unshared", not left, f"{len(left)} launch permissions")
         else:
-            report.unchecked("enable-unshared", "the image could not be shared before")
+            report.unchecked("enable-unshared", "the image could not be shared")
     now = account.image(image).get("DeprecationTime")
     if before is None:
-        text = "the image could not be deprecated before"
+        text = "the image could not be deprecated"
         report.unchecked("disable-keeps-deprecation", text)
     else:
-        text = f"{before} and {disabled}, {deprecation} and {now}"
+        text = (
+            f"disabling: {before} before, {disabled} after; "
+            f"enabling: {deprecation} before, {now} after"
+        )
         holds = (before, deprecation) == (disabled, now)
         report.judge("disable-keeps-deprecation", holds, text)
     code = failure(ec2.enable_image, ImageId=image)
@@ -196,7 +201,7 @@ def check_disabling(
 
 
 def check_protection(account: Account, report: Report, made: Resources) -> None:
-    """Protect the image without a cooldown, try to deregister it, and end that."""
+    """Protect the image without a cooldown, try to deregister it, and end the protection."""
     ec2, image = account.ec2, made.image
     names = ("protection-word", "protected-deregister", "protection-off")
 
@@ -208,7 +213,7 @@ def check_protection(account: Account, report: Report, made: Resources) -> None:
         wanted = "enabled-without-cooldown"
         account.wait(lambda: word() == wanted)
         if not report.judge("protection-word", word() == wanted, repr(word())):
-            # Trying now could deregister it.
+            # Without protection, the call would deregister the image.
             report.unchecked(
                 "protected-deregister", "the image is not shown as protected"
             )

@@ -1,4 +1,4 @@
-"""What can be checked by reading alone: empty lists, page sizes, missing ids."""
+"""Checks that only read: empty lists, page sizes, missing ids."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ LISTINGS: list[tuple[str, str, list[dict[str, Any]]]] = [
     ),
     ("ec2", "DescribeTags", [_PAGE | _only("key", NONE)]),
 ]
-"""Each listing with the parameters to try, one after the other, until the list is empty."""
+"""Each listing with the parameters to try in turn until the list is empty."""
 
 _REFUSED = ("InvalidParameterValue", "InvalidParameterCombination", "UnknownParameter")
 _REFUSED += (
@@ -106,7 +106,7 @@ _REFUSED += (
 
 
 def check_listings(account: Account, report: Report) -> None:
-    """Ask every listing for nothing; the account looks at the raw responses."""
+    """Request an empty list from every listing; the account inspects the raw responses."""
     sizes: list[str] = []
     managed: list[str] = []
     skipped: list[str] = []
@@ -126,19 +126,19 @@ def check_listings(account: Account, report: Report) -> None:
                     sizes.append(text)
                 report.unchecked(f"empty-{call}", str(error))
             except BotoCoreError as error:
-                # Not every service is in every Region.
+                # Some services do not exist in every Region.
                 skipped.append(f"{call}: {error}")
                 report.unchecked(f"empty-{call}", str(error))
             if account.saw_empty(call):
                 break
     denied = f"; not checked: {', '.join(skipped)}" if skipped else ""
-    accepted = f"{len(LISTINGS) - len(sizes)} listings accepted theirs"
+    accepted = f"{len(LISTINGS) - len(sizes)} listings accepted their page size"
     report.judge("page-sizes", not sizes, ", ".join(sizes) or f"{accepted}{denied}")
     report.judge("managed-resources", not managed, ", ".join(managed) or "accepted")
 
 
 def check_missing_ids(account: Account, report: Report) -> None:
-    """What EC2 says of ids that nothing ever had."""
+    """Check the errors for ids that never existed."""
     ec2 = account.ec2
     image, snapshot = f"ami-0{token_hex(8)}", f"snap-0{token_hex(8)}"
     with report.checking("image-missing"):

@@ -1,4 +1,4 @@
-"""What became of each assumption: printed as it is found, and as Markdown at the end."""
+"""The result of each check: printed at once, and as Markdown at the end."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from assumptions import ASSUMPTIONS
 
-NOT_REACHED = "the run did not reach it"
+NOT_REACHED = "the run stopped before this check"
 
 
 class Verdict(StrEnum):
-    """The result of a check, from the one that counts least to the one that counts most."""
+    """The result of a check, in ascending order of precedence."""
 
     UNCHECKED = "could not be checked"
     HOLDS = "holds"
@@ -25,38 +25,38 @@ _WEIGHT = list(Verdict)
 
 
 class Report:
-    """The results of one run."""
+    """The results of one run, without the account id."""
 
     def __init__(self, account: str) -> None:
         self._account = account
         self._found: dict[str, tuple[Verdict, str]] = {}
 
-    def add(self, name: str, verdict: Verdict, evidence: str) -> None:
-        """Record a result; of two for the same assumption the one that says more stays."""
+    def add(self, name: str, verdict: Verdict, details: str) -> None:
+        """Record a result, unless the assumption has one of the same or a higher precedence."""
         if name not in ASSUMPTIONS:
-            raise KeyError(f"no assumption is called {name}")
-        evidence = " ".join(evidence.replace(self._account, "ACCOUNT").split())
+            raise KeyError(f"unknown assumption: {name}")
+        details = " ".join(details.replace(self._account, "ACCOUNT").split())
         held = self._found.get(name)
         if held is None or _WEIGHT.index(verdict) > _WEIGHT.index(held[0]):
-            self._found[name] = verdict, evidence
-            print(f"{verdict:<20}  {name}: {evidence}", flush=True)
+            self._found[name] = verdict, details
+            print(f"{verdict:<20}  {name}: {details}", flush=True)
 
-    def judge(self, name: str, holds: bool, evidence: str) -> bool:
+    def judge(self, name: str, holds: bool, details: str) -> bool:
         """Record whether the assumption holds."""
-        self.add(name, Verdict.HOLDS if holds else Verdict.FAILS, evidence)
+        self.add(name, Verdict.HOLDS if holds else Verdict.FAILS, details)
         return holds
 
     def has(self, name: str) -> bool:
-        """Whether there is a result for the assumption."""
+        """Whether the assumption has a result."""
         return name in self._found
 
-    def unchecked(self, name: str, evidence: str) -> None:
-        """Record that the assumption could not be checked, and why."""
-        self.add(name, Verdict.UNCHECKED, evidence)
+    def unchecked(self, name: str, details: str) -> None:
+        """Record that the assumption could not be checked, with the reason."""
+        self.add(name, Verdict.UNCHECKED, details)
 
     @contextmanager
     def checking(self, *names: str) -> Iterator[None]:
-        """What an error inside leaves open could not be checked; the run goes on."""
+        """After an error, record open checks as unchecked, and continue."""
         try:
             yield
         except (ClientError, BotoCoreError, TimeoutError) as error:
@@ -65,23 +65,23 @@ class Report:
                     self.unchecked(name, str(error))
 
     def complete(self) -> None:
-        """Record what the run did not reach."""
+        """Record the checks that the run did not reach as unchecked."""
         for name in ASSUMPTIONS:
             self._found.setdefault(name, (Verdict.UNCHECKED, NOT_REACHED))
 
     def count(self, verdict: Verdict) -> int:
-        """How many assumptions have this result."""
+        """The number of assumptions with this result."""
         return sum(found is verdict for found, _ in self._found.values())
 
     def markdown(self, title: str) -> str:
-        """The results as a section of docs/aws-assumptions.md."""
+        """The results as Markdown, for the section "Results" of docs/aws-assumptions.md."""
         hold, fail = self.count(Verdict.HOLDS), self.count(Verdict.FAILS)
         left = self.count(Verdict.UNCHECKED)
         counts = f"{hold} hold, {fail} do not hold, {left} could not be checked."
         lines = [f"### {title}", "", counts, ""]
-        lines += ["| check | result | evidence |", "|---|---|---|"]
+        lines += ["| check | result | details |", "|---|---|---|"]
         for name in ASSUMPTIONS:
-            verdict, evidence = self._found[name]
-            evidence = evidence.replace("|", r"\|").replace("<", "&lt;")
-            lines.append(f"| `{name}` | {verdict.value} | {evidence} |")
+            verdict, details = self._found[name]
+            details = details.replace("|", r"\|").replace("<", "&lt;")
+            lines.append(f"| `{name}` | {verdict.value} | {details} |")
         return "\n".join(lines)

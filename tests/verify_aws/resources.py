@@ -1,4 +1,4 @@
-"""What a run makes: everything carries one tag, by which it is found again."""
+"""The resources that a run creates. All have one tag, by which the cleanup finds them."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ NOT_VISIBLE = (
     "InvalidAMIID.NotFound",
     "InvalidVolume.NotFound",
 )
-"""What a call can say right after the resource was made."""
+"""Error codes of calls right after a resource was created."""
 DAYS = 1
+"""Retention period of the rules."""
 
 
 class Resources:
-    """The resources of one run, by the tag `image-steward-verify-aws`."""
+    """The resources of one run; `run` is the value of their tag."""
 
     def __init__(self, account: Account) -> None:
         self.account = account
         self.run = f"verify-{token_hex(4)}"
         self.other = f"{self.run}-not-recycled"
-        """The tag's value on what the rules of the Recycle Bin leave out."""
+        """The tag value of resources that the Recycle Bin rules do not cover."""
         self.parameters = [f"/{KEY}/{self.run}/text", f"/{KEY}/{self.run}/image"]
         self.description = f"image-steward verify-aws {self.run}"
         self.image = ""
@@ -35,12 +36,12 @@ class Resources:
         self.rule_ids: list[str] = []
 
     def tagged(self, kind: str, value: str | None = None) -> list[dict[str, Any]]:
-        """The specification that tags a new resource of this kind."""
+        """The TagSpecifications for a new resource of this kind."""
         tag = {"Key": KEY, "Value": value or self.run}
         return [{"ResourceType": kind, "Tags": [tag]}]
 
-    def make_rules(self) -> None:
-        """Two rules of the Recycle Bin, for what carries the tag and nothing else."""
+    def create_rules(self) -> None:
+        """Create two Recycle Bin rules that cover only resources with the tag."""
         for kind in ("EBS_SNAPSHOT", "EC2_IMAGE"):
             made = self.account.rbin.create_rule(
                 ResourceType=kind,
@@ -55,7 +56,7 @@ class Resources:
             self.rule_ids.append(made["Identifier"])
 
     def rules(self) -> list[dict[str, Any]]:
-        """The rules of this run, in full."""
+        """The rules of this run, as GetRule returns them."""
         wanted = {"ResourceTagKey": KEY, "ResourceTagValue": self.run}
         rbin = self.account.rbin
         found = []
@@ -67,8 +68,8 @@ class Resources:
                         found.append(rule)
         return found
 
-    def make_image(self) -> None:
-        """A volume, its snapshot, and an image of that; the volume is deleted again."""
+    def create_image(self) -> None:
+        """Create a volume, its snapshot and an image; delete the volume."""
         account, ec2 = self.account, self.account.ec2
         zones = ec2.describe_availability_zones(
             Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
@@ -95,7 +96,7 @@ class Resources:
         self.image = self.register(self.run)
 
     def register(self, value: str) -> str:
-        """An image of the snapshot, with this value of the tag, once it is available."""
+        """Register an image of the snapshot with this tag value, wait for it, and return its id."""
         account = self.account
         image = account.settle(
             account.ec2.register_image,
@@ -117,7 +118,9 @@ class Resources:
 
     def _await(self, what: str, probe: Any) -> None:
         if not self.account.wait(probe):
-            raise TimeoutError(f"the {what} was not ready in time")
+            raise TimeoutError(
+                f"the {what} was not ready after {self.account.patience:g} s; try a higher --patience"
+            )
 
     def _volume_state(self, volume: str) -> str:
         only = [{"Name": "volume-id", "Values": [volume]}]

@@ -1,6 +1,6 @@
-"""`make verify-aws` on the local account: what it finds, and that it cleans up.
+"""Tests of `make verify-aws` on the local account: its results and its cleanup.
 
-Nothing here shows how AWS behaves: the local account is built on the same assumptions.
+These tests do not show how AWS behaves, because the local account is built on the same assumptions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from resources import KEY
 HERE = Path(__file__).parent
 FAST = ["--patience", "2", "--interval", "0.05", "--rule-patience", "2"]
 NEEDS_AN_ACCOUNT = {"bin-unshares-snapshot"}
-"""What is checked with `--share-with` only."""
+"""The checks that need `--share-with`."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def running() -> Iterator[Account]:
 
 @pytest.fixture
 def account(running: Account) -> Account:
-    """An account with one image in use that is nobody's business, and no rules."""
+    """An account with one unrelated image in use, and no rules."""
     running.load({"retention_rules": [], "images": [OTHERS], "instances": [INSTANCE]})
     return running
 
@@ -55,17 +55,17 @@ def start(account: Account, *arguments: str, **settings: str) -> subprocess.Pope
 
 def verify(account: Account, *arguments: str, **settings: str) -> tuple[int, str]:
     process = start(account, *arguments, **settings)
-    said, _ = process.communicate(timeout=120)
-    return process.returncode, said
+    output, _ = process.communicate(timeout=120)
+    return process.returncode, output
 
 
-def results(said: str) -> dict[str, str]:
-    """The result of each check, from the Markdown."""
-    return dict(re.findall(r"^\| `([\w-]+)` \| ([a-z ]+) \|", said, re.MULTILINE))
+def results(output: str) -> dict[str, str]:
+    """The result of each check in the Markdown table."""
+    return dict(re.findall(r"^\| `([\w-]+)` \| ([a-z ]+) \|", output, re.MULTILINE))
 
 
 def left_outside(account: Account) -> list[str]:
-    """What is in the account beside what was there before."""
+    """The resources in the account that the fixture did not create."""
     fleet = account.fleet()
     left = [one["image_id"] for one in fleet["images"]]
     left += [one["snapshot_id"] for one in fleet["snapshots"]]
@@ -80,33 +80,33 @@ def left_outside(account: Account) -> list[str]:
 
 
 def test_the_local_account_is_as_assumed(account):
-    code, said = verify(account)
-    found = results(said)
-    assert code == 0, said
+    code, output = verify(account)
+    found = results(output)
+    assert code == 0, output
     assert list(found) == list(ASSUMPTIONS)
     unchecked = {name for name, result in found.items() if result != "holds"}
     assert unchecked == NEEDS_AN_ACCOUNT
-    assert "does not hold  " not in said
+    assert "does not hold  " not in output
     assert left_outside(account) == []
     assert account.fleet()["images"][0]["tags"] == {}
-    # What it says that it leaves is what is left.
+    # The program reports exactly the resources that are left.
     [image] = account.fleet()["recycled_images"]
     [snapshot] = account.fleet()["recycled_snapshots"]
     left = f"image {image['image']['image_id']} until"
-    assert left in said
-    assert f"snapshot {snapshot['snapshot']['snapshot_id']} until" in said
-    assert "Left outside the Recycle Bin: nothing" in said
+    assert left in output
+    assert f"snapshot {snapshot['snapshot']['snapshot_id']} until" in output
+    assert "Left outside the Recycle Bin: nothing" in output
     assert image["image"]["tags"][KEY].startswith("verify-")
-    # The summary can be published.
-    assert "123456789012" not in said[said.index("### ") :]
+    # The summary does not contain the account id.
+    assert "123456789012" not in output[output.index("### ") :]
 
 
 def test_with_another_account_the_volume_permissions_are_checked_too(account):
-    code, said = verify(account, *FAST, "--share-with", "111122223333")
-    assert code == 0, said
-    assert set(results(said).values()) == {"holds"}
-    assert "shares with account 111122223333" in said
-    # The Recycle Bin took it away again, and nothing else gave it back.
+    code, output = verify(account, *FAST, "--share-with", "111122223333")
+    assert code == 0, output
+    assert set(results(output).values()) == {"holds"}
+    assert "shares it with account 111122223333" in output
+    # The Recycle Bin removed the permission, and the program did not add it again.
     [snapshot] = account.fleet()["recycled_snapshots"]
     assert snapshot["snapshot"]["create_volume_permissions"] == []
 
@@ -121,16 +121,18 @@ def test_with_another_account_the_volume_permissions_are_checked_too(account):
         ),
         ({"fail": {"EnableImage": {"code": "Nonsense", "times": 1}}}, None),
     ],
-    ids=["a parameter ignored", "another code", "a step that fails"],
+    ids=["ignored parameter", "other error code", "failed step"],
 )
-def test_what_does_not_hold_is_reported_and_cleaned_up(account, switches, broken):
+def test_failed_assumptions_are_reported_and_resources_removed(
+    account, switches, broken
+):
     account.switch(**switches)
-    code, said = verify(account)
-    assert code == 1, said
-    failed = {name for name, one in results(said).items() if one == "does not hold"}
+    code, output = verify(account)
+    assert code == 1, output
+    failed = {name for name, one in results(output).items() if one == "does not hold"}
     if broken is None:
-        assert "the run stopped early: An error occurred (Nonsense)" in said
-        assert results(said)["bin-unshares"] == "could not be checked"
+        assert "the run stopped early: An error occurred (Nonsense)" in output
+        assert results(output)["bin-unshares"] == "could not be checked"
     else:
         assert failed == broken
     assert left_outside(account) == []
@@ -138,24 +140,24 @@ def test_what_does_not_hold_is_reported_and_cleaned_up(account, switches, broken
 
 def test_without_rules_the_bin_is_left_unchecked(account):
     account.switch(fail={"rbin:CreateRule": {"code": "ServiceQuotaExceededException"}})
-    code, said = verify(account)
-    assert code == 0, said
-    assert results(said)["restored-image"] == "could not be checked"
+    code, output = verify(account)
+    assert code == 0, output
+    assert results(output)["restored-image"] == "could not be checked"
     assert left_outside(account) == []
     assert account.fleet()["recycled_images"] == []
 
 
 def test_a_missing_permission_is_not_a_wrong_assumption(account):
     account.switch(deny=["DescribeFleets", "batch:DescribeComputeEnvironments"])
-    code, said = verify(account)
-    assert code == 0, said
-    assert results(said)["empty-DescribeFleets"] == "could not be checked"
-    assert results(said)["page-sizes"] == "holds"
+    code, output = verify(account)
+    assert code == 0, output
+    assert results(output)["empty-DescribeFleets"] == "could not be checked"
+    assert results(output)["page-sizes"] == "holds"
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_cleans_up(account, signum):
-    # The image is in the Recycle Bin then, and its snapshot not yet.
+    # At that time, the image is in the Recycle Bin, and its snapshot is not.
     account.switch(fail={"DeleteSnapshot": {"code": "InvalidSnapshot.InUse"}})
     process = start(account, "--patience", "60", "--interval", "0.05")
     assert process.stdout is not None
@@ -164,24 +166,24 @@ def test_an_interrupted_run_cleans_up(account, signum):
             break
     process.send_signal(signum)
     account.switch()
-    said, _ = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 130, output
     assert left_outside(account) == []
 
 
-def test_nothing_is_made_without_confirmation(account):
-    code, said = verify(account, YES="")
+def test_without_confirmation_nothing_is_created(account):
+    code, output = verify(account, YES="")
     assert code == 2
-    assert "on account 123456789012 in eu-central-1" in said
-    assert "less than\n0.01 USD" in said
+    assert "on account 123456789012 in eu-central-1" in output
+    assert "less than\n0.01 USD" in output
     assert account.mutating_calls() == []
 
 
-def test_without_an_account_it_says_so(account):
+def test_without_access_the_error_is_reported(account):
     account.switch(deny=["sts:GetCallerIdentity"])
-    code, said = verify(account)
+    code, output = verify(account)
     assert code == 2
-    assert said.startswith("no access to an AWS account: ")
+    assert output.startswith("cannot access an AWS account: ")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +213,6 @@ def test_an_absent_list_is_not_an_empty_one(service, call, body, entries):
 def test_the_page_names_every_check_and_no_other():
     page = (ROOT / "docs/aws-assumptions.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("|")]
-    # The last column says how a claim is checked.
+    # The last column names the check.
     checks = (row.rstrip("| ").rpartition("|")[2] for row in rows)
     assert set(re.findall("`([^`]+)`", " ".join(checks))) == set(ASSUMPTIONS)

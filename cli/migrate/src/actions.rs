@@ -1,29 +1,29 @@
-//! What a policy of Cloud Custodian does to images in the end.
+//! The final action of a Cloud Custodian policy on images.
 
 use super::expression::Mark;
 use super::filters::DEFAULT_TAG;
 use super::yaml::Node;
 
-/// The action, and what a mark announces.
+/// The name of the action, also as the `op` of `mark-for-op`.
 const DEREGISTER: &str = "deregister";
 
-/// What a policy does to an image in the end.
-pub enum Fate {
+/// The final action on an image.
+pub enum FinalAction {
     Deregister { snapshots: bool },
     Mark { days: u32, mark: Mark },
     Deprecate { days: u32, from_creation: bool },
 }
 
-/// What a policy does in the end, and what else it does.
-pub fn fate(policy: &Node) -> (Option<Fate>, Vec<String>) {
+/// The final action of a policy, and its other actions.
+pub fn final_action(policy: &Node) -> (Option<FinalAction>, Vec<String>) {
     let none = Node { line: policy.line, value: super::yaml::YamlValue::Null };
-    let (mut fate, mut others) = (None, Vec::new());
+    let (mut final_action, mut others) = (None, Vec::new());
     for action in policy.get("actions").unwrap_or(&none).elements() {
         let kind = action.text().or_else(|| action.get("type").and_then(Node::text));
         let found = match kind.unwrap_or_default() {
             DEREGISTER => {
                 let snapshots = action.get("delete-snapshots").and_then(Node::truth) == Some(true);
-                Some(Fate::Deregister { snapshots })
+                Some(FinalAction::Deregister { snapshots })
             }
             "mark-for-op" if action.get("op").and_then(Node::text) == Some(DEREGISTER) => {
                 mark(action)
@@ -32,25 +32,27 @@ pub fn fate(policy: &Node) -> (Option<Fate>, Vec<String>) {
             _ => None,
         };
         match found {
-            Some(found) if rank(&found) > fate.as_ref().map_or(0, rank) => fate = Some(found),
+            Some(found) if rank(&found) > final_action.as_ref().map_or(0, rank) => {
+                final_action = Some(found)
+            }
             Some(_) => {}
             None => others.push(action.shown()),
         }
     }
-    (fate, others)
+    (final_action, others)
 }
 
-fn rank(fate: &Fate) -> u8 {
-    match fate {
-        Fate::Deregister { .. } => 3,
-        Fate::Mark { .. } => 2,
-        Fate::Deprecate { .. } => 1,
+fn rank(final_action: &FinalAction) -> u8 {
+    match final_action {
+        FinalAction::Deregister { .. } => 3,
+        FinalAction::Mark { .. } => 2,
+        FinalAction::Deprecate { .. } => 1,
     }
 }
 
-/// Four days, unless days or hours are said. Another key may say otherwise, and a message of one's
-/// own hides the mark.
-fn mark(action: &Node) -> Option<Fate> {
+/// `mark-for-op`; the default is four days. `None` for a key that may change the meaning, and for a
+/// custom message without the operation and its date, which Custodian cannot read.
+fn mark(action: &Node) -> Option<FinalAction> {
     let is_known = |(key, value): &(String, Node)| match key.as_str() {
         "type" | "op" | "tag" | "days" | "hours" | "tz" => true,
         "msg" => value.text().is_some_and(|message| message.ends_with(": {op}@{action_date}")),
@@ -68,18 +70,20 @@ fn mark(action: &Node) -> Option<Fate> {
         }
     };
     let tag = action.get("tag").map_or(Some(DEFAULT_TAG), Node::text)?.to_owned();
-    Some(Fate::Mark { days: whole(days)?, mark: Mark { tag, op: DEREGISTER.to_owned() } })
+    Some(FinalAction::Mark { days: whole(days)?, mark: Mark { tag, op: DEREGISTER.to_owned() } })
 }
 
-/// `age` counts from the image's making, `days` from now; without either, and with an age of none,
-/// it takes deprecation back.
-fn deprecation(action: &Node) -> Option<Fate> {
+/// `set-deprecation`: `age` counts from the creation of the image, `days` from now. Without either,
+/// or with an age of 0, it cancels the deprecation.
+fn deprecation(action: &Node) -> Option<FinalAction> {
     let days = |node: &Node| node.number().and_then(whole);
     match (action.get("date"), action.get("days"), action.get("age")) {
-        (None, Some(node), _) => Some(Fate::Deprecate { days: days(node)?, from_creation: false }),
+        (None, Some(node), _) => {
+            Some(FinalAction::Deprecate { days: days(node)?, from_creation: false })
+        }
         (None, None, Some(node)) => {
             let days = days(node).filter(|days| *days > 0)?;
-            Some(Fate::Deprecate { days, from_creation: true })
+            Some(FinalAction::Deprecate { days, from_creation: true })
         }
         _ => None,
     }

@@ -1,15 +1,15 @@
-//! Command lines of amicleaner, as its `utils.py` reads them.
+//! Parses amicleaner command lines like its `utils.py`.
 
 use steward::suggest::shown;
 
-/// One call of amicleaner.
+/// One call of amicleaner in a file.
 pub struct ShellCommand {
     pub line: usize,
-    /// `None` when a quote is not closed.
+    /// `None` if a quote is not closed.
     pub words: Option<Vec<String>>,
 }
 
-/// The options of a call; those that only report or ask are left out.
+/// The options of a call that affect what it removes.
 #[derive(Default)]
 pub struct Options {
     pub mapping_key: Option<String>,
@@ -20,11 +20,11 @@ pub struct Options {
     pub from_ids: Vec<String>,
     pub check_orphans: bool,
     pub force: bool,
-    /// It only tells its version, or how it is called.
-    pub only_tells: bool,
+    /// Whether the call only prints the version or the help.
+    pub is_only_info: bool,
 }
 
-/// The options that it knows, and how many values they take.
+/// The options of amicleaner, and the number of their values.
 const KNOWN: [(&str, Values); 11] = [
     ("--help", Values::None),
     ("--version", Values::None),
@@ -46,7 +46,7 @@ enum Values {
     Several,
 }
 
-/// The calls in a text: a command line, a script, a crontab.
+/// The calls in a text, which can be a command line, a script or a crontab.
 pub fn commands(text: &str) -> Vec<ShellCommand> {
     let mut commands = Vec::new();
     let mut lines = text.lines().zip(1..);
@@ -87,7 +87,7 @@ fn split(words: Vec<String>) -> Vec<Vec<String>> {
     commands
 }
 
-/// The words after the program's name.
+/// The words after the program name, or `None` if the command does not call amicleaner.
 fn call_in(words: &[String]) -> Option<Vec<String>> {
     let is_program = |word: &String| {
         let name = word.rsplit('/').next().unwrap_or(word);
@@ -96,7 +96,7 @@ fn call_in(words: &[String]) -> Option<Vec<String>> {
     };
     let is_redirection = |word: &&String| word.trim_start_matches(['1', '2', '&']).starts_with('>');
     let after = words.iter().rposition(is_program)? + 1;
-    // Installing it is no call.
+    // Installing amicleaner is not a call.
     if words.iter().take(after).any(|word| word == "install" || word == "pull" || word == "build") {
         return None;
     }
@@ -121,31 +121,31 @@ pub fn parse(words: &[String]) -> Result<Options, String> {
             }
         }
         if (takes == Values::None) != values.is_empty() {
-            return Err(format!("amicleaner's {name} has too few or too many values"));
+            return Err(format!("wrong number of values for the amicleaner option {name}"));
         }
         if let Some(variable) = values.iter().find(|value| value.contains(['$', '`'])) {
-            return Err(format!("`{}` is a variable: write its value instead", shown(variable)));
+            return Err(format!("`{}` is a variable; replace it with its value", shown(variable)));
         }
         options.set(name, values)?;
     }
-    if !options.only_tells && options.mapping_key.is_some() && options.mapping_values.is_empty() {
-        return Err("amicleaner needs --mapping-values with --mapping-key".to_owned());
+    if !options.is_only_info && options.mapping_key.is_some() && options.mapping_values.is_empty() {
+        return Err("--mapping-key requires --mapping-values".to_owned());
     }
     Ok(options)
 }
 
-/// A negative number is a value.
+/// Whether a word is an option; a negative number is a value.
 fn is_option(word: &str) -> bool {
     word.starts_with('-') && word.parse::<i64>().is_err()
 }
 
-/// Its full name: it takes beginnings of names too, if they are of one option only.
+/// The full name of an option and the number of its values. A unique prefix of a name is accepted.
 fn option(name: &str) -> Result<(&'static str, Values), String> {
     match name {
         "-h" => return Ok(("--help", Values::None)),
         "-v" => return Ok(("--version", Values::None)),
         "-f" => return Ok(("--force-delete", Values::None)),
-        // As its README has it.
+        // The spelling in the README of amicleaner.
         "-excluded-mapping-values" => return Ok(("--excluded-mapping-values", Values::Several)),
         _ => {}
     }
@@ -155,7 +155,7 @@ fn option(name: &str) -> Result<(&'static str, Values), String> {
     let mut begins = KNOWN.iter().filter(|(known, _)| name.len() > 2 && known.starts_with(name));
     match (begins.next(), begins.next()) {
         (Some(only), None) => Ok(*only),
-        _ => Err(format!("amicleaner has no option `{}`", shown(name))),
+        _ => Err(format!("unknown amicleaner option `{}`", shown(name))),
     }
 }
 
@@ -165,7 +165,7 @@ impl Options {
             let text = values.first().map(String::as_str).unwrap_or_default();
             text.parse::<i64>()
                 .map(Some)
-                .map_err(|_| format!("`{}` is no number for {name}", shown(text)))
+                .map_err(|_| format!("invalid number `{}` for {name}", shown(text)))
         };
         match name {
             "--from-ids" => self.from_ids = values,
@@ -176,7 +176,7 @@ impl Options {
             "--ami-min-days" => self.min_days = number()?,
             "--check-orphans" => self.check_orphans = true,
             "--force-delete" => self.force = true,
-            "--version" | "--help" => self.only_tells = true,
+            "--version" | "--help" => self.is_only_info = true,
             _ => {}
         }
         Ok(())

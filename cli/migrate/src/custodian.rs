@@ -1,27 +1,27 @@
-//! Policies of Cloud Custodian for images. What they do was read in the source of c7n 0.9.53
+//! Translates Cloud Custodian policies for images, based on the source of c7n 0.9.53
 //! (`c7n/resources/ami.py`).
 
 use std::path::Path;
 
 use steward::suggest::{Entry, SuggestedKeep, SuggestedMatch, SuggestedRule, rule_name, shown};
 
-use super::actions::{Fate, fate};
+use super::actions::{FinalAction, final_action};
 use super::expression::{Atom, Field, TOO_MANY, alternatives, narrowest_first};
 use super::globs::one_of;
 use super::mark_index::{CustodianPolicy, MarkIndex};
 use super::merge::{decides_before, is_joined, join};
 use super::yaml::{Node, YamlValue};
-use super::{MigrateError, Writing, filters};
+use super::{MigrateError, SOURCE, Writing, filters};
 
-/// What is said at the top of a policy that came from there.
-pub const HEAD: &str = "From Cloud Custodian: its `unused` looks at instances, and at the launch configuration or \
-    launch template version of each Auto Scaling group (a mixed instances policy's overrides not). Ours looks at all \
-    default and latest versions of launch templates too, at fleets, Spot requests, Batch, SSM parameters and more. Its \
-    policies see each image by itself, but for `reduce`; ours knows families, and without `reduce` these rules take \
-    images for one family whose names differ only in the number, date or version at their end. Each of its policies runs by itself, and its schedule \
-    (`mode`) is the one of the functions here.";
+/// The comment at the top of a policy translated from Cloud Custodian.
+pub const HEAD: &str = "From Cloud Custodian: its `unused` filter reads instances, and the launch configuration or launch \
+    template version of each Auto Scaling group (without the overrides of a mixed instances policy). image-steward also \
+    reads all default and latest launch template versions, fleets, Spot requests, AWS Batch, SSM parameters and more. \
+    Custodian evaluates each image separately, except with `reduce`; image-steward compares the images of a family. \
+    Without `reduce`, images are in one family here if their names differ only in a number, date or version at the end. \
+    Each Custodian policy runs separately, on the schedule of its `mode`; here, the schedule of the functions applies.";
 
-/// The policies of a file.
+/// The policies in a file.
 pub fn policies<'a>(file: &Path, root: &'a Node) -> Result<&'a [Node], MigrateError> {
     let wrong = |line: usize, message: &str| MigrateError::Wrong {
         file: file.to_owned(),
@@ -34,14 +34,12 @@ pub fn policies<'a>(file: &Path, root: &'a Node) -> Result<&'a [Node], MigrateEr
     };
     let is_for_nothing = |policy: &&Node| policy.get("resource").and_then(Node::text).is_none();
     match policies.iter().find(is_for_nothing) {
-        Some(policy) => {
-            Err(wrong(policy.line, "this policy does not say for which `resource` it is"))
-        }
+        Some(policy) => Err(wrong(policy.line, "this policy has no `resource`")),
         None => Ok(policies),
     }
 }
 
-/// Writes one policy.
+/// Translates one policy.
 pub fn translate(policy: CustodianPolicy<'_>, marks: &MarkIndex<'_>, writing: &mut Writing) {
     if policy.is_for_images() {
         let (comments, missing) = (Vec::new(), Vec::new());
@@ -49,7 +47,7 @@ pub fn translate(policy: CustodianPolicy<'_>, marks: &MarkIndex<'_>, writing: &m
     }
     let resource = policy.node.get("resource").and_then(Node::text).unwrap_or_default();
     let about =
-        format!("Left out: the policy `{}`, which is for {}.", policy.name(), shown(resource));
+        format!("Skipped: the policy `{}` for the resource {}.", policy.name(), shown(resource));
     let more = if resource.ends_with("ebs-snapshot") {
         " See [orphans] below for snapshots without an image."
     } else {
@@ -58,18 +56,18 @@ pub fn translate(policy: CustodianPolicy<'_>, marks: &MarkIndex<'_>, writing: &m
     writing.note(vec![about + more]);
 }
 
-/// Where a filter is.
+/// The position of a filter relative to `reduce`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum FilterOrder {
     /// There is no `reduce`.
     Alone,
     /// It selects the images that `reduce` counts.
     BeforeReduce,
-    /// It selects among those that `reduce` leaves.
+    /// It selects among the images that `reduce` returns.
     AfterReduce,
 }
 
-/// A glob over a field that must match, or must not.
+/// A glob that a field must match, or must not match.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Selecting<'a> {
     field: &'a Field,
@@ -78,61 +76,60 @@ struct Selecting<'a> {
     place: FilterOrder,
 }
 
-/// A policy on its way.
+/// A policy that is being translated.
 pub struct Translation<'a> {
     pub policy: CustodianPolicy<'a>,
     pub marks: &'a MarkIndex<'a>,
     pub writing: &'a mut Writing,
     pub comments: Vec<String>,
-    /// What makes theirs act on fewer images and cannot be said in ours, and where it stands.
+    /// Conditions of the source policy without an equivalent, with their file and line.
     pub missing: Vec<(&'a Path, usize, String)>,
 }
 
 impl Translation<'_> {
     fn write(mut self) {
         let CustodianPolicy { file, node } = self.policy;
-        self.comments.push(format!("Theirs: {} (line {}).", self.policy.name(), node.line));
-        let (fate, others) = fate(node);
+        self.comments.push(format!("{SOURCE}{} (line {}).", self.policy.name(), node.line));
+        let (final_action, others) = final_action(node);
         if !others.is_empty() {
-            self.comments.push(format!("No equivalent, and not done here: {}.", others.join("; ")));
+            self.comments
+                .push(format!("Skipped actions without an equivalent: {}.", others.join("; ")));
         }
-        let Some(fate) = fate else {
-            self.comments.push("It retires no image, so there is no rule for it.".to_owned());
+        let Some(final_action) = final_action else {
+            self.comments.push("It retires no image, so it needs no rule.".to_owned());
             return self.writing.note(self.comments);
         };
         let selects = filters::of(node);
         if !selects.marks().is_empty() {
-            return self.second_half(&fate, &selects);
+            return self.second_half(&final_action, &selects);
         }
         self.read_settings(self.policy);
-        if let Fate::Mark { mark, .. } = &fate {
-            return self.first_half(&fate, mark, &selects);
+        if let FinalAction::Mark { mark, .. } = &final_action {
+            return self.first_half(&final_action, mark, &selects);
         }
         let Some(mut choices) = alternatives(&selects) else {
             self.missing.push((file, node.line, TOO_MANY.to_owned()));
-            return self.add(&fate, &[]);
+            return self.add(&final_action, &[]);
         };
-        self.say_how_many(choices.len());
+        self.comment_on_alternatives(choices.len());
         if choices.is_empty() {
             return self.writing.note(self.comments);
         }
         narrowest_first(&mut choices);
         for atoms in choices {
-            self.again().add(&fate, &atoms);
+            self.again().add(&final_action, &atoms);
         }
     }
 
-    pub fn say_how_many(&mut self, choices: usize) {
+    pub fn comment_on_alternatives(&mut self, choices: usize) {
         match choices {
-            0 => self
-                .comments
-                .push("Its filters select no image, so there is no rule for it.".to_owned()),
+            0 => self.comments.push("Its filters select no image, so it needs no rule.".to_owned()),
             1 => {}
-            several => self.comments.push(format!("Its `or` makes {several} rules.")),
+            several => self.comments.push(format!("Its `or` becomes {several} rules.")),
         }
     }
 
-    /// The same once more, for one alternative.
+    /// A copy, for one alternative.
     pub fn again(&mut self) -> Translation<'_> {
         Translation {
             policy: self.policy,
@@ -148,8 +145,8 @@ impl Translation<'_> {
         self.missing.push((file, node.line, what));
     }
 
-    /// Writes the rule of one alternative.
-    pub fn add(mut self, fate: &Fate, atoms: &[Atom]) {
+    /// Adds the rule of one alternative.
+    pub fn add(mut self, final_action: &FinalAction, atoms: &[Atom]) {
         let CustodianPolicy { file, .. } = self.policy;
         let mut rule = SuggestedRule {
             name: rule_name(&self.policy.name(), &mut self.writing.names),
@@ -169,8 +166,8 @@ impl Translation<'_> {
             };
             match atom {
                 Atom::Unused if place == FilterOrder::BeforeReduce => self.misses(
-                    "`unused` before `reduce`, which then counts only images that are not in use (`last` counts \
-                     those in use, too; write `unused` after `reduce`)"
+                    "`unused` before `reduce`, which then counts only images that are not in use (`last` also counts \
+                     images in use; move `unused` after `reduce`)"
                         .to_owned(),
                 ),
                 Atom::Unused => asks_for_use = true,
@@ -179,16 +176,16 @@ impl Translation<'_> {
                 }
                 Atom::OlderThan(more) => days = days.max(*more),
                 Atom::AlwaysButRanked(why) if place == FilterOrder::BeforeReduce => self.misses(format!(
-                    "a condition before `reduce` of which the other images take a place in their families here ({why}; \
-                     write it after `reduce`)"
+                    "a condition before `reduce` ({why}); here, images that do not meet it still count in their families \
+                     (move the condition after `reduce`)"
                 )),
                 Atom::Always(why) | Atom::AlwaysButRanked(why) => {
-                    self.comments.push(format!("Left out, because it is always so: {why}."))
+                    self.comments.push(format!("Omitted, because it always applies: {why}."))
                 }
                 Atom::Reduce { last, group_by } => {
-                    if matches!(fate, Fate::Mark { .. }) {
+                    if matches!(final_action, FinalAction::Mark { .. }) {
                         self.misses(
-                            "the filter `reduce` with `mark-for-op` (write `deregister`: the steps wait here)".to_owned(),
+                            "the filter `reduce` with `mark-for-op` (use `deregister`: the steps include a waiting time)".to_owned(),
                         );
                     }
                     self.reduce(&mut rule, *last, group_by.as_deref());
@@ -201,7 +198,7 @@ impl Translation<'_> {
                 Atom::Field { field, glob, negated, exact } => {
                     if !exact {
                         self.comments.push(format!(
-                            "The pattern `{}` may match fewer images than theirs: here upper and lower case differ.",
+                            "The pattern `{}` may match fewer images than in Custodian, because it is case-sensitive here.",
                             shown(glob)
                         ));
                     }
@@ -211,7 +208,7 @@ impl Translation<'_> {
         }
         if !asks_for_use {
             self.comments.push(
-                "It does not ask whether an image is in use. Here one in use is never touched."
+                "It does not check whether an image is in use. Here, an image in use is never removed."
                     .to_owned(),
             );
         }
@@ -219,26 +216,27 @@ impl Translation<'_> {
         if days_before > 0.0 {
             rule.matches.older_than = Some(format!("{}d", days_before.ceil()));
         }
-        self.retire(&mut rule, fate, days);
+        self.retire(&mut rule, final_action, days);
         self.finish(rule);
     }
 
-    /// The newest of each group stay; what is said of the others is said of the rule.
+    /// The newest images of each family are kept; all other filters apply to the whole rule.
     fn reduce(&mut self, rule: &mut SuggestedRule, last: u32, group_by: Option<&str>) {
         rule.keep.last = Some(last);
         rule.group_by = group_by.map(str::to_owned).into_iter().collect();
         let families = match group_by {
             None => "all images of the rule are one family".to_owned(),
             Some(by) => format!(
-                "families by {}. An image without it is kept; theirs makes one more group of these",
+                "families by {}. Images without it are kept; Custodian treats them as one more family",
                 shown(by)
             ),
         };
-        self.comments.push(format!("Its `reduce` is `last = {last}` here: {families}."));
+        self.comments.push(format!("Its `reduce` becomes `last = {last}`: {families}."));
     }
 
-    /// What must hold becomes `match`; what must not becomes a reason to keep, or `not`. An image that
-    /// is kept takes a place in its family: before `reduce` it must not.
+    /// Required conditions become `match`; exceptions become a keep rule, or `not`. An image that a
+    /// keep rule keeps counts in its family, so exceptions before `reduce` must not become keep
+    /// rules.
     fn select(&mut self, rule: &mut SuggestedRule, fields: &[Selecting<'_>]) {
         let mut fields = fields.to_vec();
         fields.sort();
@@ -248,8 +246,7 @@ impl Translation<'_> {
             let is_kept = negated && matches!(field, Field::Tag(_));
             if place == FilterOrder::AfterReduce && !is_kept {
                 self.misses(format!(
-                    "a condition on {field} after `reduce` (write it before `reduce`, if it selects the images that \
-                     are counted)"
+                    "a condition on {field} after `reduce` (move it before `reduce` if it selects the images to count)"
                 ));
                 continue;
             }
@@ -266,7 +263,7 @@ impl Translation<'_> {
                 (Field::Platform, false) => &mut rule.matches.platform,
                 (Field::Tag(key), false) => {
                     let other = rule.matches.tags.insert(key.clone(), glob.clone());
-                    // That it is there goes without saying.
+                    // A condition that the tag exists is implied by any other.
                     if let Some(other) = other.filter(|other| other != "*") {
                         self.misses(format!(
                             "a second condition on tag:{} (`{}`)",
@@ -278,12 +275,15 @@ impl Translation<'_> {
                 }
             };
             if let Some(other) = slot.replace(glob.clone()) {
-                self.misses(format!("a second condition on the same thing (`{}`)", shown(&other)));
+                self.misses(format!(
+                    "a second condition on the same property (`{}`)",
+                    shown(&other)
+                ));
             }
         }
         for (field, place, globs) in not {
             let Some(glob) = one_of(globs) else {
-                self.misses("exceptions that are too many for one glob".to_owned());
+                self.misses("too many exceptions for one glob".to_owned());
                 continue;
             };
             let mut except = SuggestedMatch::default();
@@ -302,7 +302,7 @@ impl Translation<'_> {
             if rule.matches.not.replace(Box::new(except)).is_some() {
                 let tags = match place {
                     FilterOrder::BeforeReduce => {
-                        ", and of tags before `reduce` (after it, those with the tag are kept)"
+                        ", or by tags before `reduce` (after `reduce`, images with the tag are kept)"
                     }
                     FilterOrder::Alone | FilterOrder::AfterReduce => "",
                 };
@@ -313,14 +313,16 @@ impl Translation<'_> {
         }
     }
 
-    /// Adds the rule, if it decides what theirs did and something is left for it to decide.
+    /// Adds the rule, as a comment if a condition could not be translated or no image would reach
+    /// it.
     fn finish(self, mut rule: SuggestedRule) {
         let Self { policy, marks: _, writing, mut comments, missing } = self;
         if missing.is_empty() {
             let earlier = decides_before(&mut writing.entries, &rule);
             if let Some(earlier) = earlier.filter(|earlier| is_joined(earlier, &rule)) {
-                let why = "One rule with the policy below, which is for the same images.";
-                comments.insert(0, why.to_owned());
+                let combined =
+                    "Combined with the policy below, which selects the same images, into one rule.";
+                comments.insert(0, combined.to_owned());
                 earlier.comments.extend(comments);
                 return join(earlier, rule);
             }
@@ -330,8 +332,8 @@ impl Translation<'_> {
         let what: Vec<String> =
             missing.iter().map(|(_, line, what)| format!("{what} (line {line})")).collect();
         comments.push(format!(
-            "NOT TRANSLATED, because ours cannot ask for: {}. Without it the rule would take more images than theirs, so \
-             it is only a comment, and its images are kept unless another rule matches them.",
+            "NOT TRANSLATED, because there is no equivalent of: {}. Without it, the rule would match more images than the \
+             source, so it is only a comment. Its images are kept unless another rule matches them.",
             what.join("; ")
         ));
         for (file, line, what) in missing {

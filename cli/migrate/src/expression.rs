@@ -1,42 +1,44 @@
-//! What selects an image, as alternatives of conditions that must all hold.
+//! Filters as alternatives, each of which is a list of conditions that must all hold.
 
 use std::cmp::Reverse;
 use std::fmt;
 
 use steward::suggest::shown;
 
-/// More alternatives than this are no rules for people.
+/// The maximum number of alternatives. More rules would not be readable.
 pub const MOST: usize = 16;
 pub const TOO_MANY: &str = "filters with more than 16 alternatives";
 
-/// Something that holds for an image or not.
+/// A condition on an image.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Atom {
-    /// Nothing that they know uses it.
+    /// The image is not in use, as far as Custodian checks.
     Unused,
-    /// It is older than so many days.
+    /// The image is older than this number of days.
     OlderThan(f64),
-    /// A glob over a field, or that it does not match.
+    /// A field matches a glob, or does not match it.
     Field {
         field: Field,
         glob: String,
         negated: bool,
-        /// Whether it matches all that theirs does; otherwise fewer.
+        /// Whether the glob matches everything that the source pattern matches; otherwise it
+        /// matches less.
         exact: bool,
     },
-    /// It carries a mark that another policy left, or not.
+    /// The image has a tag that `mark-for-op` of another policy sets, or does not have it.
     Mark { mark: Mark, negated: bool, line: usize },
-    /// Always so with the images that ours would touch; the text says why.
+    /// True for every image that image-steward would retire; the text gives the reason.
     Always(String),
-    /// The same, but images of which it is not so take a place among the newest here.
+    /// Like `Always`, but images for which it is false also count among the newest.
     AlwaysButRanked(String),
-    /// All but the newest of each group, among the images of which the atoms before it hold.
+    /// All but the newest images of each family, among the images that meet the conditions before
+    /// it.
     Reduce { last: u32, group_by: Option<String> },
-    /// What ours cannot ask, and where it stands.
+    /// A condition without an equivalent, and its line.
     Unknown { what: String, line: usize },
 }
 
-/// What a policy leaves on an image for another one: the tag, and what it says will be done.
+/// The tag that `mark-for-op` sets for another policy, and the scheduled operation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mark {
     pub tag: String,
@@ -50,7 +52,7 @@ impl fmt::Display for Mark {
     }
 }
 
-/// What a glob is about.
+/// The property that a glob matches.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Field {
     Name,
@@ -70,14 +72,15 @@ impl fmt::Display for Field {
     }
 }
 
-/// Atoms and what joins them.
+/// Conditions, combined by `and`, `or` and `not`.
 #[derive(Debug, Clone)]
 pub enum Expression {
     Is(Atom),
     All(Vec<Expression>),
     Any(Vec<Expression>),
     Not(Box<Expression>, usize),
-    /// What holds for an image when theirs does, or fewer images; and the same when theirs does not.
+    /// Separate translations of a condition and of its negation. Each matches the same images as
+    /// the source, or fewer.
     Sided {
         holds: Atom,
         fails: Vec<Atom>,
@@ -91,7 +94,7 @@ impl From<Atom> for Expression {
 }
 
 impl Expression {
-    /// The marks that are asked for; those that must not be there are not.
+    /// The tags of `mark-for-op` that are required, without those that must be absent.
     pub fn marks(&self) -> Vec<&Mark> {
         self.marks_in(false)
     }
@@ -108,13 +111,13 @@ impl Expression {
     }
 }
 
-/// The alternatives; `None` when there are too many.
+/// The alternatives; `None` if there are too many.
 pub fn alternatives(expression: &Expression) -> Option<Vec<Vec<Atom>>> {
     expand(expression, false, 0)
 }
 
-/// Puts those that ask for more before those that ask for less, which would leave nothing to them:
-/// the first rule that matches decides. An exception by tag is no condition of a match.
+/// Sorts alternatives with more conditions first. The first rule that matches decides, so a broader
+/// rule would hide a narrower one. An exception by tag is not a condition of `match`.
 pub fn narrowest_first(choices: &mut [Vec<Atom>]) {
     let is_condition = |atom: &&Atom| match atom {
         Atom::Field { field, negated, .. } => !negated || !matches!(field, Field::Tag(_)),
@@ -167,18 +170,18 @@ fn negation(atom: &Atom, line: usize) -> Atom {
             Atom::Field { field, glob, negated: !negated, exact: true }
         }
         Atom::Field { glob, .. } => unknown(&format!(
-            "an exception by a pattern of which ours, `{}`, would except fewer images",
+            "an exception by a pattern whose translation, `{}`, would except fewer images",
             shown(glob)
         )),
         Atom::Mark { mark, negated, line } => {
             Atom::Mark { mark: mark.clone(), negated: !negated, line: *line }
         }
-        Atom::Unused => unknown("images in use, which ours never touches"),
+        Atom::Unused => unknown("images in use, which image-steward never removes"),
         Atom::OlderThan(days) => unknown(&format!("only images younger than {days} days")),
         Atom::Always(what) | Atom::AlwaysButRanked(what) => {
-            unknown(&format!("the opposite of: {what}"))
+            unknown(&format!("the negation of: {what}"))
         }
-        Atom::Reduce { .. } => unknown("the newest images of each group"),
+        Atom::Reduce { .. } => unknown("the newest images of each family"),
         Atom::Unknown { what, line } => Atom::Unknown { what: format!("not: {what}"), line: *line },
     }
 }

@@ -1,5 +1,5 @@
-//! Cloud Custodian's filters of images as expressions. What they mean was read in the source of
-//! c7n 0.9.53: `c7n/resources/ami.py`, `c7n/filters/core.py`, `c7n/tags.py`.
+//! Translates Cloud Custodian filters into expressions, based on the source of c7n 0.9.53
+//! (`c7n/resources/ami.py`, `c7n/filters/core.py`, `c7n/tags.py`).
 
 use steward::suggest::{is_glob, literal};
 
@@ -8,10 +8,10 @@ use super::globs::{from_fnmatch, from_regex, one_of};
 use super::reduce;
 use super::yaml::{Node, YamlValue};
 
-/// The tag of marks, unless another is named.
+/// The default tag of `mark-for-op`.
 pub const DEFAULT_TAG: &str = "maid_status";
 
-/// What a policy selects: all of its filters must hold, one after the other.
+/// The filters of a policy, which must all hold, in order.
 pub fn of(policy: &Node) -> Expression {
     let filters = policy.get("filters").map(Node::elements).unwrap_or_default();
     let mut parts: Vec<_> = filters
@@ -25,10 +25,10 @@ pub fn of(policy: &Node) -> Expression {
     if reducing > 1 || has_choices {
         let what = match has_choices {
             true => {
-                "the filter `reduce` beside filters with alternatives, which are several rules here, each with \
-                 families of its own (one glob such as `{a,b}` or a list with `op: in` makes no alternatives)"
+                "the filter `reduce` with filters that have alternatives, which become several rules with separate \
+                 families (a glob such as `{a,b}` or a list with `op: in` is not an alternative)"
             }
-            false => "more than one filter `reduce`",
+            false => "more than one `reduce` filter",
         };
         for (part, node) in parts.iter_mut().zip(filters).filter(|(part, _)| is_reducing(part)) {
             *part = unknown(node, what);
@@ -41,7 +41,7 @@ fn is_reduce(node: &Node) -> bool {
     node.text().or_else(|| node.get("type").and_then(Node::text)) == Some("reduce")
 }
 
-/// Whether a policy is for images that are in use, and no others.
+/// Whether a policy selects only images in use.
 pub fn is_for_used_images(policy: &Node) -> bool {
     let filters = policy.get("filters").map(Node::elements).unwrap_or_default();
     filters.iter().any(|filter| {
@@ -67,7 +67,7 @@ fn filter(node: &Node) -> Expression {
     by_type(node.get("type").and_then(Node::text).unwrap_or_default(), node)
 }
 
-/// A key that is not known may make theirs select fewer images.
+/// Whether a filter has only known keys. Another key may make it select fewer images.
 fn has_only(node: &Node, known: &[&str]) -> bool {
     node.entries().iter().all(|(key, _)| known.contains(&key.as_str()))
 }
@@ -78,7 +78,7 @@ fn by_type(kind: &str, node: &Node) -> Expression {
         "unused" if has_only(node, &["type", "value"]) => {
             match node.get("value").map(Node::truth) {
                 None | Some(Some(true)) => Atom::Unused.into(),
-                _ => unknown(node, "images in use, which ours never touches"),
+                _ => unknown(node, "images in use, which image-steward never removes"),
             }
         }
         "image-age" if has_only(node, &["type", "days", "op"]) => {
@@ -86,7 +86,7 @@ fn by_type(kind: &str, node: &Node) -> Expression {
             let op = node.get("op").map_or(Some("greater-than"), Node::text);
             age(node, days, op)
         }
-        // An earlier day, or another clock, only makes theirs act sooner or later than the mark says.
+        // `tz` and `skew` only change when Custodian acts.
         "marked-for-op" if has_only(node, &["type", "tag", "op", "tz", "skew", "skew_hours"]) => {
             let text = |key, default| node.get(key).map_or(Some(default), Node::text);
             match (text("tag", DEFAULT_TAG), text("op", "stop")) {
@@ -109,18 +109,19 @@ fn by_type(kind: &str, node: &Node) -> Expression {
         "image-attribute" => unknown(
             node,
             &format!(
-                "the filter {} (for the last launch, `launched_within` in `keep` is near; but theirs leaves out images \
-                 that were never launched, and ours does not)",
+                "the filter {} (for the last launch, `launched_within` in `keep` is similar; but Custodian skips images \
+                 that were never launched, and image-steward does not)",
                 node.shown()
             ),
         ),
         "reduce" => unknown(
             node,
-            "the filter `reduce` within `and`, `or` or `not` (write it at the top level of `filters`)",
+            "the filter `reduce` within `and`, `or` or `not` (move it to the top level of `filters`)",
         ),
         "cross-account" => unknown(
             node,
-            "the filter cross-account, which selects images that others may launch (ours keeps them: shared_images)",
+            "the filter cross-account, which selects images that other accounts can launch (image-steward keeps them; see \
+             shared_images)",
         ),
         _ => not_known(),
     }
@@ -140,7 +141,7 @@ fn age(node: &Node, days: Option<f64>, op: Option<&str>) -> Expression {
         _ => unknown(
             node,
             &format!(
-                "the age in {} (only older than a number of days is known here)",
+                "the age in {} (only images older than a number of days can be selected)",
                 node.shown()
             ),
         ),
@@ -162,14 +163,14 @@ fn value_filter(
         _ => {}
     }
     let is_equal = matches!(op, None | Some("eq" | "equal"));
-    let always = |why: &str| Atom::Always(why.to_owned()).into();
+    let always = |reason: &str| Atom::Always(reason.to_owned()).into();
     match (key, &value.value) {
         ("State", YamlValue::Text(state)) if is_equal && state == "available" => {
-            return always("State: ours looks at the state itself");
+            return always("State: image-steward checks the state itself");
         }
         ("Public", YamlValue::Bool(false)) if is_equal => {
-            let why = "Public: ours keeps public images (shared_images)";
-            return Atom::AlwaysButRanked(why.to_owned()).into();
+            let reason = "Public: image-steward keeps public images (shared_images)";
+            return Atom::AlwaysButRanked(reason.to_owned()).into();
         }
         ("Platform", YamlValue::Text(word)) if is_equal && word == "windows" => {
             return exactly(Field::Platform, "Windows*".to_owned(), false).into();
@@ -190,7 +191,7 @@ fn value_filter(
     };
     match &value.value {
         YamlValue::Text(word) if KINDS.contains(&word.as_str()) => {
-            // With another comparison theirs looks at the word first, and then compares with it.
+            // With another operator, Custodian also compares with the word itself.
             let known = if is_equal { about_presence(about, word) } else { None };
             known.unwrap_or_else(not_known)
         }
@@ -202,14 +203,14 @@ fn exactly(field: Field, glob: String, negated: bool) -> Atom {
     Atom::Field { field, glob, negated, exact: true }
 }
 
-/// Words that stand for no value.
+/// Words that test for the presence of a value.
 const KINDS: [&str; 4] = ["present", "not-null", "absent", "empty"];
 
 fn about_presence(about: Field, word: &str) -> Option<Expression> {
     let glob = if matches!(word, "present" | "absent") { "*" } else { "?*" };
     match (word, &about) {
         ("present" | "not-null", _) => Some(exactly(about, glob.to_owned(), false).into()),
-        // A tag whose value is the word itself is absent, or empty, too.
+        // Custodian also treats a tag whose value is the word itself as absent or empty.
         (_, Field::Tag(_)) => Some(Expression::Sided {
             holds: exactly(about.clone(), glob.to_owned(), true),
             fails: vec![
@@ -221,7 +222,7 @@ fn about_presence(about: Field, word: &str) -> Option<Expression> {
     }
 }
 
-/// `None` when ours has no such comparison.
+/// `None` if there is no equivalent comparison.
 fn compared(about: Field, op: Option<&str>, value: &Node) -> Option<Atom> {
     let (glob, negated, exact) = match (op, &value.value) {
         (None | Some("eq" | "equal"), YamlValue::Text(text)) => (fixed(text)?, false, true),
@@ -234,7 +235,7 @@ fn compared(about: Field, op: Option<&str>, value: &Node) -> Option<Atom> {
         (Some("glob"), YamlValue::Text(pattern)) if !is_filled_in(pattern) => {
             (from_fnmatch(pattern)?, false, true)
         }
-        // Theirs does not mind upper and lower case here, and ours does: fewer images match.
+        // Custodian ignores case here. A glob does not, so fewer images match.
         (Some("regex"), YamlValue::Text(pattern)) => (from_regex(pattern)?, false, false),
         (Some("regex-case"), YamlValue::Text(pattern)) => (from_regex(pattern)?, false, true),
         _ => return None,
@@ -242,7 +243,7 @@ fn compared(about: Field, op: Option<&str>, value: &Node) -> Option<Atom> {
     is_glob(&glob).then_some(Atom::Field { field: about, glob, negated, exact })
 }
 
-/// Whether theirs puts something else in the place of braces: `{account_id}`, `{now}` and others.
+/// Whether Custodian replaces placeholders in the text: `{account_id}`, `{now}` and others.
 fn is_filled_in(text: &str) -> bool {
     text.contains(['{', '}'])
 }

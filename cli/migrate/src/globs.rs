@@ -1,14 +1,14 @@
-//! Their patterns as globs of ours, where that is possible.
+//! Translates patterns of other tools into globs, where possible.
 
 use steward::suggest::{any_of, is_glob, literal};
 
-/// A glob for what any of these matches; `None` when there is none, or when it would be beyond the
-/// limits of globs.
+/// A glob that matches whatever any of `globs` matches; `None` if there are none, or if the result
+/// exceeds the limits of globs.
 pub fn one_of(globs: Vec<String>) -> Option<String> {
     any_of(globs).filter(|glob| is_glob(glob))
 }
 
-/// Two stars side by side are as one.
+/// Adds a star, unless the glob already ends with one.
 fn push_star(glob: &mut String) {
     if !glob.ends_with('*') {
         glob.push('*');
@@ -19,7 +19,7 @@ fn push_literal(glob: &mut String, character: char) {
     glob.push_str(&literal(character.encode_utf8(&mut [0; 4])));
 }
 
-/// A pattern of Python's `fnmatch`; `None` when ours would read it otherwise.
+/// Translates a pattern of Python's `fnmatch`; `None` if a glob would have another meaning.
 pub fn from_fnmatch(pattern: &str) -> Option<String> {
     let mut glob = String::with_capacity(pattern.len());
     let mut rest = pattern;
@@ -42,7 +42,8 @@ pub fn from_fnmatch(pattern: &str) -> Option<String> {
     Some(glob)
 }
 
-/// Whether theirs and ours read a class in the same way: characters, and ranges in their order.
+/// Whether a character class has the same meaning in both syntaxes: characters and ascending
+/// ranges.
 fn is_plain(class: &str) -> bool {
     let mut characters = class.chars().peekable();
     while let Some(first) = characters.next() {
@@ -58,8 +59,8 @@ fn is_plain(class: &str) -> bool {
     !class.is_empty()
 }
 
-/// A regular expression of Python's `re.match`, which looks at the beginning only; `None` when it is
-/// more than literal text, `.`, `.*`, `.+` and anchors.
+/// Translates a regular expression of Python's `re.match`, which matches at the beginning only;
+/// `None` unless it consists of literal text, `.`, `.*`, `.+` and anchors.
 pub fn from_regex(pattern: &str) -> Option<String> {
     let mut glob = String::with_capacity(pattern.len());
     let mut characters = pattern.strip_prefix('^').unwrap_or(pattern).chars().peekable();
@@ -84,13 +85,13 @@ pub fn from_regex(pattern: &str) -> Option<String> {
                     glob.push('?');
                     push_star(&mut glob);
                 }
-                // `.?` and `.{2}` are about the character before.
+                // `.?` and `.{2}` change the meaning of the dot.
                 Some('?' | '{') => return None,
                 _ => glob.push('?'),
             },
             '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '|' | '^' | '$' => return None,
             other => {
-                // `a*` is about the character before.
+                // `a*` changes the meaning of the literal.
                 if matches!(characters.peek(), Some('*' | '+' | '?' | '{')) {
                     return None;
                 }

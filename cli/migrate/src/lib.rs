@@ -1,7 +1,7 @@
-//! Policies of other tools, written as the nearest policy of ours.
+//! Translates policies of other tools into the nearest image-steward policy.
 //!
-//! Whatever has no equivalent is said in a comment, and then the stricter choice is made: images
-//! are kept. A rule that would catch more images than theirs is written as a comment only.
+//! A comment reports everything without an equivalent, and the translation then keeps more images.
+//! A rule that would match more images than its source is written as a comment only.
 
 mod actions;
 mod amicleaner;
@@ -26,34 +26,33 @@ use steward::suggest::{
 };
 use yaml::YamlError;
 
-/// What was made of somebody else's policies.
+/// The result of a translation.
 pub struct Migrated {
-    /// The policy.
+    /// The translated policy.
     pub document: SuggestedPolicy,
-    /// How many rules decide something.
+    /// The number of rules that are not comments.
     pub rules: usize,
-    /// What could not be translated, with its place.
+    /// What could not be translated, with its file and line.
     pub left_out: Vec<String>,
 }
 
-/// A file that is none of those that are known.
+/// A file that cannot be translated.
 #[derive(Debug, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
+#[expect(missing_docs, reason = "the messages describe them")]
 pub enum MigrateError {
     #[error("{}:{}:{}: {}", file.display(), cause.line, cause.column, cause.message)]
     Yaml { file: PathBuf, cause: YamlError },
     #[error("{}:{line}: {message}", file.display())]
     Wrong { file: PathBuf, line: usize, message: String },
     #[error(
-        "{}:{line}: `{seen}` is neither of what is read here: a file of Cloud Custodian policies (YAML or JSON with \
-         `policies:` at the top), or command lines of amicleaner (`amicleaner --mapping-key …`, also from a crontab \
-         or a script)",
+        "{}:{line}: unknown format at `{seen}`; expected Cloud Custodian policies (YAML or JSON with `policies:` at \
+         the top), or amicleaner command lines (`amicleaner --mapping-key …`, also in a crontab or a script)",
         file.display()
     )]
     Unknown { file: PathBuf, line: usize, seen: String },
 }
 
-/// What the parts of a migration add to.
+/// The translation so far.
 #[derive(Default)]
 struct Writing {
     entries: Vec<Entry>,
@@ -74,20 +73,20 @@ impl Writing {
         self.entries.push(Entry::Note(paragraphs));
     }
 
-    /// Adds a rule, if an image would reach it.
+    /// Adds a rule, as a comment if no image would reach it.
     fn add_rule(&mut self, file: &Path, line: usize, about: &str, mut rule: SuggestedRule) {
         let Some(earlier) = merge::decides_before(&mut self.entries, &rule) else {
             return self.entries.push(Entry::Rule(rule));
         };
         let name = earlier.name.clone();
         rule.comments.push(format!(
-            "NO IMAGE WOULD REACH IT: the rule `{name}` above matches all of its images, and the first that matches \
-             decides. Choose one, or put this one before it."
+            "UNREACHABLE: the rule `{name}` above matches all images of this rule, and only the first matching rule \
+             decides. Remove one of the two rules, or move this rule before the other."
         ));
         self.leave_out(
             file,
             line,
-            &format!("`{}`: the rule `{name}` decides before it", shown(about)),
+            &format!("`{}`: unreachable after the rule `{name}`", shown(about)),
         );
         self.entries.push(Entry::Suggestion(rule));
     }
@@ -97,31 +96,31 @@ impl Writing {
     }
 }
 
-/// A file that was read.
-enum Theirs {
+/// The content of a file.
+enum SourceFile {
     Custodian(Vec<yaml::Node>),
     Amicleaner(Vec<command_line::ShellCommand>),
 }
 
-/// Translates files, each with its text, in their order.
+/// Translates files, each with its text, in the given order.
 pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     let read = files.iter().map(|(file, text)| Ok((file.as_path(), read_one(file, text)?)));
     let read = read.collect::<Result<Vec<_>, MigrateError>>()?;
-    // A policy may act on what one of another file has marked.
-    let marks = MarkIndex::of(read.iter().flat_map(|(file, theirs)| match theirs {
-        Theirs::Custodian(policies) => CustodianPolicy::all(file, policies),
-        Theirs::Amicleaner(_) => Vec::new(),
+    // A policy may act on images that a policy in another file has tagged.
+    let marks = MarkIndex::of(read.iter().flat_map(|(file, source)| match source {
+        SourceFile::Custodian(policies) => CustodianPolicy::all(file, policies),
+        SourceFile::Amicleaner(_) => Vec::new(),
     }));
     let mut writing = Writing::default();
-    for (file, theirs) in &read {
-        match theirs {
-            Theirs::Custodian(policies) => {
+    for (file, source) in &read {
+        match source {
+            SourceFile::Custodian(policies) => {
                 writing.tools.insert(Tool::Custodian);
                 for policy in CustodianPolicy::all(file, policies) {
                     custodian::translate(policy, &marks, &mut writing);
                 }
             }
-            Theirs::Amicleaner(commands) => {
+            SourceFile::Amicleaner(commands) => {
                 writing.tools.insert(Tool::Amicleaner);
                 amicleaner::translate(file, commands, &mut writing)?;
             }
@@ -135,46 +134,47 @@ pub fn migrate(files: &[(PathBuf, String)]) -> Result<Migrated, MigrateError> {
     let Writing { mut entries, mut safety, names: _, left_out, tools } = writing;
     entries.iter_mut().for_each(list_points);
     safety.comments.push(
-        "What bounds a run. These are the careful values, or theirs where those are lower."
+        "Limits of a run: conservative values, or the limits of the source where those are lower."
             .to_owned(),
     );
     let orphans = vec![
-        "Snapshots whose image is gone are reported, and stay. To delete them, so long after they were found:".to_owned(),
+        "Snapshots whose image no longer exists are reported and kept. To delete them, set how long after they were found:".to_owned(),
     ];
     let document = SuggestedPolicy { head: head(files, &tools), entries, safety, orphans };
     Ok(Migrated { document, rules, left_out })
 }
 
-fn read_one(file: &Path, text: &str) -> Result<Theirs, MigrateError> {
+fn read_one(file: &Path, text: &str) -> Result<SourceFile, MigrateError> {
     let commands = command_line::commands(text);
     match yaml::read(text) {
         Ok(root) if root.get("policies").is_some() => {
-            Ok(Theirs::Custodian(custodian::policies(file, &root)?.to_vec()))
+            Ok(SourceFile::Custodian(custodian::policies(file, &root)?.to_vec()))
         }
         Err(cause) if text.lines().any(|line| line.starts_with("policies:")) => {
             Err(MigrateError::Yaml { file: file.to_owned(), cause })
         }
-        _ if !commands.is_empty() => Ok(Theirs::Amicleaner(commands)),
+        _ if !commands.is_empty() => Ok(SourceFile::Amicleaner(commands)),
         _ => {
-            let told = |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-            let first = text.lines().zip(1..).find(|(line, _)| told(line));
+            let has_text =
+                |line: &&str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+            let first = text.lines().zip(1..).find(|(line, _)| has_text(line));
             let (seen, line) = first.unwrap_or(("", 1));
             Err(MigrateError::Unknown { file: file.to_owned(), line, seen: shown(seen.trim()) })
         }
     }
 }
 
-/// What stands at the top: where this comes from, and where ours is stricter.
+/// The comment at the top: the sources, and the differences from them.
 fn head(files: &[(PathBuf, String)], tools: &BTreeSet<Tool>) -> Vec<String> {
     let names: Vec<String> =
         files.iter().map(|(file, _)| shown(&file.display().to_string())).collect();
     let mut head = vec![
         format!(
-            "Written by `image-steward init --from` from {}. It is the nearest policy, not the same one; read it. Nothing \
-             happens to an image before somebody runs `image-steward apply`, or deploys the functions with MODE=apply.",
+            "Generated by `image-steward init --from` from {}. It is the nearest equivalent, not an exact translation; \
+             review it. No image changes until you run `image-steward apply`, or deploy the functions with MODE=apply.",
             names.join(", ")
         ),
-        "Where this is stricter, always:".to_owned(),
+        "This policy is always stricter in these respects:".to_owned(),
     ];
     head.extend(STRICTER.iter().map(|(what, how)| format!("   {what:<22} {how}")));
     head.push(LESS_STRICT.to_owned());
@@ -185,41 +185,45 @@ fn head(files: &[(PathBuf, String)], tools: &BTreeSet<Tool>) -> Vec<String> {
         head.push(amicleaner::HEAD.to_owned());
     }
     head.push(
-        "The first rule that matches an image decides about it, and the ones below never see it. An image that no rule \
+        "The first rule that matches an image decides about it; the rules below it do not apply. An image that no rule \
          matches is kept."
             .to_owned(),
     );
     head
 }
 
-/// What is said of one rule is a list under its first line.
+/// Formats the comments of a rule as a list below the first one.
 fn list_points(entry: &mut Entry) {
     let comments = match entry {
         Entry::Note(comments) => comments,
         Entry::Rule(rule) | Entry::Suggestion(rule) => &mut rule.comments,
     };
-    for comment in comments.iter_mut().skip(1).filter(|comment| !comment.starts_with("Theirs: ")) {
+    for comment in comments.iter_mut().skip(1).filter(|comment| !comment.starts_with(SOURCE)) {
         comment.insert_str(0, "- ");
     }
 }
 
+/// How the comment that names the source of a rule begins.
+const SOURCE: &str = "Source: ";
+
 const STRICTER: [(&str, &str); 6] = [
-    ("in use", "an image that anything refers to is never touched, whether a rule asks or not"),
-    ("evidence", "what could not be read refuses every removal of the run"),
-    ("steps", "deprecated, disabled, deregistered, then the snapshots: each can be taken back"),
-    ("Recycle Bin", "without rules for images and snapshots nothing is removed (recycle_bin)"),
-    ("caps", "a run disables or deregisters only so many (max_per_run, max_fraction)"),
+    ("in use", "an image with a reference is never removed, even if no rule checks for use"),
+    ("missing data", "a source that cannot be read refuses every removal of the run"),
+    ("steps", "deprecate, disable, deregister, delete snapshots; each step can be undone"),
+    ("Recycle Bin", "nothing is removed without rules for images and snapshots (recycle_bin)"),
+    ("caps", "a run disables or deregisters a limited number (max_per_run, max_fraction)"),
     ("families", "the newest image of a family is kept, however old it is"),
 ];
 
-const LESS_STRICT: &str = "Where this is LESS strict: theirs does not see disabled images, ours retires them like others; \
-    and an image that failed goes a day after it was made, whatever the rule that matches it says.";
+const LESS_STRICT: &str = "This policy is LESS strict in these respects: other tools do not see disabled images, but \
+    image-steward retires them like other images; and a failed image is removed one day after its creation, whatever \
+    the rule that matches it specifies.";
 
-/// The rule of a policy in which nothing else could be written.
+/// The rule of a policy that would have no other rule.
 fn nothing() -> SuggestedRule {
     SuggestedRule {
         comments: vec![
-            "Nothing above could be written as a rule that decides. A policy has at least one: this keeps everything."
+            "Nothing above could be translated into a rule. A policy needs at least one rule; this one keeps every image."
                 .to_owned(),
         ],
         name: "keep-everything".to_owned(),

@@ -1,13 +1,13 @@
-//! Policies of theirs for the same images: here the first rule would leave nothing to the second.
+//! Combines source policies for the same images, because only the first matching rule decides.
 
 use steward::suggest::{Entry, SuggestedRule};
 
-/// A snapshot's time when theirs leaves it: an age that is as good as never.
+/// The waiting time for steps that the source does not have: practically never.
 pub const NEVER: &str = "100y";
-pub const AT_ONCE: &str = "Theirs deregisters at once";
-pub const ONLY_DEPRECATES: &str = "Theirs only deprecates";
+pub const AT_ONCE: &str = "Custodian deregisters images immediately";
+pub const ONLY_DEPRECATES: &str = "Custodian only deprecates images";
 
-/// The first rule that decides about all images of `rule`, so that none would reach it.
+/// The first rule that matches all images of `rule`, so that no image reaches `rule`.
 pub fn decides_before<'a>(
     entries: &'a mut [Entry],
     rule: &SuggestedRule,
@@ -18,7 +18,7 @@ pub fn decides_before<'a>(
     })
 }
 
-/// Whether `first` only deprecates the very images that `second` deregisters.
+/// Whether `first` only deprecates exactly the images that `second` deregisters.
 pub fn is_joined(first: &SuggestedRule, second: &SuggestedRule) -> bool {
     first.matches == second.matches
         && first.group_by == second.group_by
@@ -27,7 +27,7 @@ pub fn is_joined(first: &SuggestedRule, second: &SuggestedRule) -> bool {
         && second.retire.deregister_after != NEVER
 }
 
-/// Gives a rule that only deprecates the end that a later one has for the same images.
+/// Adds the final steps of `second` to `first`, which only deprecates the same images.
 pub fn join(first: &mut SuggestedRule, second: SuggestedRule) {
     let days = |age: &Option<String>| -> u32 {
         age.as_deref().and_then(|age| age.strip_suffix('d')?.parse().ok()).unwrap_or(0)
@@ -36,10 +36,10 @@ pub fn join(first: &mut SuggestedRule, second: SuggestedRule) {
     let steps = days(&Some(second.retire.deregister_after));
     let from_deprecated = days(&Some(first.retire.deprecate_after.clone()));
     let end = between.max(steps).max(from_deprecated);
-    first.comments.retain(|said| !said.starts_with(ONLY_DEPRECATES) && !said.starts_with(AT_ONCE));
+    first.comments.retain(|one| !one.starts_with(ONLY_DEPRECATES) && !one.starts_with(AT_ONCE));
     first.comments.push(format!(
-        "Both are for the same images, so they are one rule: deprecated first, and deregistered {end} days after it was \
-         found expired."
+        "Both policies select the same images, so they are one rule: images are deprecated first, and deregistered {end} \
+         days after they were found expired."
     ));
     first.retire.disable_after = format!("{}d", end.saturating_sub(7).max(from_deprecated));
     first.retire.deregister_after = format!("{end}d");

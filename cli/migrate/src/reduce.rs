@@ -1,17 +1,18 @@
-//! Cloud Custodian's `reduce`: groups, their order, and how many of each are left out. What it does
-//! was read in the source of c7n 0.9.53 (`c7n/filters/core.py`, `ReduceFilter`).
+//! Translates the `reduce` filter of Cloud Custodian, based on the source of c7n 0.9.53
+//! (`c7n/filters/core.py`, `ReduceFilter`).
 //!
-//! Only the newest N of each group being left out is a keep rule of ours. All else is not translated.
+//! Only a filter that discards the newest N images by some property is equivalent to a keep rule.
+//! All other uses are not translated.
 
 use steward::suggest::shown;
 
 use super::expression::Atom;
 use super::yaml::{Node, YamlValue};
 
-/// A count above this is no count of images.
+/// The maximum number of images in `discard`.
 const MAX_COUNT: f64 = 1e6;
 
-/// What a `reduce` at the top level of `filters` is in ours.
+/// Translates a `reduce` filter at the top level of `filters`.
 pub fn atom(node: &Node) -> Atom {
     let discard = node.get("discard");
     let limits = ["limit", "limit-percent", "discard-percent"];
@@ -19,7 +20,7 @@ pub fn atom(node: &Node) -> Atom {
     if !has_limit && discard.and_then(Node::number).unwrap_or_default() == 0.0 {
         return match discard {
             Some(Node { value: YamlValue::Number(_), .. }) | None => {
-                Atom::Always("`reduce` without `discard` or `limit` leaves out no image".to_owned())
+                Atom::Always("`reduce` without `discard` or `limit` discards no image".to_owned())
             }
             Some(other) => unknown(node, vec![count_problem(other)]),
         };
@@ -38,9 +39,9 @@ pub fn atom(node: &Node) -> Atom {
     }
     match node.get("order").map(|order| (order.text(), order)) {
         Some((Some("desc"), _)) => {}
-        None => problems.push("no `order`, which leaves out the oldest images".to_owned()),
+        None => problems.push("no `order`, which discards the oldest images".to_owned()),
         Some((Some("asc"), _)) => {
-            problems.push("`order: asc`, which leaves out the oldest images".to_owned());
+            problems.push("`order: asc`, which discards the oldest images".to_owned());
         }
         Some((_, order)) => problems.push(format!("`order: {}`", order.shown())),
     }
@@ -67,9 +68,9 @@ pub fn atom(node: &Node) -> Atom {
 
 fn unknown(node: &Node, problems: Vec<String>) -> Atom {
     let what = format!(
-        "the filter `reduce` with {} (`keep.last` leaves out the newest images of each family: write `sort-by: \
-         CreationDate`, `order: desc` and `discard: N`, and no limit; `group-by` can be a tag, Architecture or \
-         PlatformDetails)",
+        "the filter `reduce` with {} (the equivalent of `keep.last` discards the newest images of each family: use \
+         `sort-by: CreationDate`, `order: desc` and `discard: N`, without a limit; `group-by` can be a tag, Architecture \
+         or PlatformDetails)",
         problems.join(", ")
     );
     Atom::Unknown { what, line: node.line }
@@ -79,13 +80,13 @@ fn count_problem(value: &Node) -> String {
     format!("`discard: {}`", value.shown())
 }
 
-/// A whole number of images.
+/// The count, if it is a whole number of at least 1.
 fn count(value: &Node) -> Option<u32> {
     let count = value.number()?;
     ((1.0..=MAX_COUNT).contains(&count) && count.fract() == 0.0).then_some(count as u32)
 }
 
-/// The key that a value is read from, if theirs compares it as one of these types and as it is.
+/// The key of a value, if Custodian compares the value unchanged, as one of these types.
 fn key_of<'a>(by: &'a Node, types: &[&str]) -> Option<&'a str> {
     if let Some(key) = by.text() {
         return Some(key);
@@ -98,7 +99,7 @@ fn key_of<'a>(by: &'a Node, types: &[&str]) -> Option<&'a str> {
     by.entries().iter().all(is_known).then(|| by.get("key")?.text()).flatten()
 }
 
-/// What ours groups by.
+/// The equivalent entry of `group_by`.
 fn property(key: &str) -> Option<String> {
     match key {
         "Architecture" => Some("architecture".to_owned()),

@@ -1,15 +1,15 @@
-//! What a policy of Custodian says beside its filters and actions, and the steps of its rule.
+//! Translates the other settings of a Custodian policy, and the steps of its rule.
 
 use steward::suggest::{SuggestedRetire, SuggestedRule, shown};
 
-use super::actions::Fate;
+use super::actions::FinalAction;
 use super::custodian::Translation;
 use super::mark_index::CustodianPolicy;
 use super::merge::{AT_ONCE, NEVER, ONLY_DEPRECATES};
 use super::yaml::{Node, YamlValue};
 
 impl<'a> Translation<'a> {
-    /// What a policy says beside its filters and actions.
+    /// Translates the settings of a policy other than filters and actions.
     pub fn read_settings(&mut self, policy: CustodianPolicy<'a>) {
         for (key, value) in policy.node.entries() {
             match key.as_str() {
@@ -19,15 +19,20 @@ impl<'a> Translation<'a> {
                 "query" if is_own(value) => {}
                 "max-resources" | "max-resources-percent" if self.cap(key, value) => {}
                 _ => {
-                    let what =
-                        format!("the `{}: {}` of `{}`", shown(key), value.shown(), policy.name());
+                    let what = format!(
+                        "the setting `{}: {}` of `{}`",
+                        shown(key),
+                        value.shown(),
+                        policy.name()
+                    );
                     self.missing.push((policy.file, value.line, what));
                 }
             }
         }
     }
 
-    /// A number, a percentage, or a table of one of them or both; whether it could be read.
+    /// Translates a limit: a number, a percentage, or a table of one or both. Returns whether it is
+    /// valid.
     fn cap(&mut self, key: &str, value: &Node) -> bool {
         let (amount, percent) = match (key, &value.value) {
             ("max-resources", YamlValue::Number(_)) => (Some(value), None),
@@ -49,26 +54,26 @@ impl<'a> Translation<'a> {
             safety.max_fraction = safety.max_fraction.min(percent / 100.0);
         }
         self.comments.push(format!(
-            "Its cap ({}: {}) goes for all rules together, under [safety], unless that is lower: ours takes as many, and \
-             the rest in the next runs; theirs does nothing at all.",
+            "Its cap ({}: {}) applies to all rules together, in [safety], unless the limit there is lower. If more images \
+             are due, image-steward retires images up to the cap, and the others in later runs; Custodian does nothing.",
             shown(key),
             value.shown()
         ));
         true
     }
 
-    pub fn retire(&mut self, rule: &mut SuggestedRule, fate: &Fate, age: f64) {
+    pub fn retire(&mut self, rule: &mut SuggestedRule, final_action: &FinalAction, age: f64) {
         let mut whole_days = age.ceil() as u32;
-        match fate {
-            Fate::Deregister { snapshots } => {
+        match final_action {
+            FinalAction::Deregister { snapshots } => {
                 self.comments.push(format!(
-                    "{AT_ONCE}; here that is two weeks after it was found expired, in steps."
+                    "{AT_ONCE}; here, they are deregistered in steps, two weeks after they were found expired."
                 ));
                 if !snapshots {
                     self.leave_snapshots(rule);
                 }
             }
-            Fate::Mark { days, mark } => {
+            FinalAction::Mark { days, mark } => {
                 let days = (*days).max(1);
                 rule.retire = SuggestedRetire {
                     disable_after: format!("{}d", days.min(7)),
@@ -76,13 +81,13 @@ impl<'a> Translation<'a> {
                     ..SuggestedRetire::default()
                 };
                 self.comments.push(format!(
-                    "Theirs marks an image and acts {days} days later; here the steps do that."
+                    "Custodian tags an image and acts {days} days later; here, the steps do that."
                 ));
                 if !self.marks.delete_snapshots(mark) {
                     self.leave_snapshots(rule);
                 }
             }
-            Fate::Deprecate { days, from_creation } => {
+            FinalAction::Deprecate { days, from_creation } => {
                 let mut after = "0d".to_owned();
                 if *from_creation {
                     whole_days = whole_days.max(*days);
@@ -96,7 +101,7 @@ impl<'a> Translation<'a> {
                     delete_snapshots_after: NEVER.to_owned(),
                 };
                 self.comments.push(format!(
-                    "{ONLY_DEPRECATES}. So does this: deregistered would be after {NEVER}."
+                    "{ONLY_DEPRECATES}. So does this rule: it would deregister them after {NEVER}."
                 ));
             }
         }
@@ -108,18 +113,19 @@ impl<'a> Translation<'a> {
     fn leave_snapshots(&mut self, rule: &mut SuggestedRule) {
         NEVER.clone_into(&mut rule.retire.delete_snapshots_after);
         self.comments.push(format!(
-            "Theirs leaves the snapshots (no `delete-snapshots: true`), and they cost for good. So does this, for {NEVER}; \
-             write \"7d\" to have them deleted a week after their image."
+            "Custodian keeps the snapshots (no `delete-snapshots: true`), and they continue to cost money. So does this \
+             rule, for {NEVER}; set \"7d\" to delete them a week after their image."
         ));
     }
 }
 
-/// Whether theirs looks at all images each time. Otherwise an event names those that it acts on.
+/// Whether Custodian evaluates all images on each run. In other modes, it acts only on images from
+/// events.
 fn is_timed(mode: &Node) -> bool {
     matches!(mode.get("type").and_then(Node::text), Some("periodic" | "schedule" | "pull"))
 }
 
-/// Whether a query asks for the account's own images, as theirs does without one.
+/// Whether a query selects the images of the account itself, which is the default of Custodian.
 fn is_own(query: &Node) -> bool {
     query.elements().iter().all(|part| {
         matches!(part.entries(), [(key, owners)] if key == "Owners"

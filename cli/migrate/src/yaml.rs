@@ -1,12 +1,12 @@
-//! YAML with the line of every value, read as their reader does: it takes YAML 1.1 (`yes` is true,
-//! `2026-01-01` a date), where ours takes 1.2.
+//! Reads YAML with the line of every value, and with the meaning it has in Cloud Custodian:
+//! Custodian uses YAML 1.1 (`yes` is true, `2026-01-01` is a date), but our parser uses YAML 1.2.
 
 use saphyr::{LoadableYamlNode, MarkedYaml, Scalar, YamlData};
 
-/// Deeper than this no policy goes.
+/// The maximum nesting depth.
 const DEEPEST: usize = 64;
 
-/// A text that is no YAML.
+/// A text that is not valid YAML.
 #[derive(Debug)]
 pub struct YamlError {
     pub line: usize,
@@ -14,7 +14,7 @@ pub struct YamlError {
     pub message: String,
 }
 
-/// A value, and the line on which it begins.
+/// A value and the line on which it begins.
 #[derive(Debug, Clone)]
 pub struct Node {
     pub line: usize,
@@ -27,7 +27,7 @@ pub enum YamlValue {
     Bool(bool),
     Number(f64),
     Text(String),
-    /// What theirs takes for a date, or for a number that ours reads otherwise.
+    /// A date in YAML 1.1, or a number with another value in YAML 1.2.
     Odd(String),
     List(Vec<Node>),
     Table(Vec<(String, Node)>),
@@ -38,7 +38,7 @@ impl Node {
         self.entries().iter().find_map(|(name, node)| (name == key).then_some(node))
     }
 
-    /// The entries of a table; nothing for anything else.
+    /// The entries of a table; empty for any other value.
     pub fn entries(&self) -> &[(String, Node)] {
         match &self.value {
             YamlValue::Table(entries) => entries,
@@ -46,7 +46,7 @@ impl Node {
         }
     }
 
-    /// The elements of a list; anything else is a list of itself.
+    /// The elements of a list; any other value is treated as a list of one.
     pub fn elements(&self) -> &[Node] {
         match &self.value {
             YamlValue::List(elements) => elements,
@@ -76,7 +76,7 @@ impl Node {
         }
     }
 
-    /// As it may stand in a comment.
+    /// The value, escaped for a comment.
     pub fn shown(&self) -> String {
         match &self.value {
             YamlValue::Null => "null".to_owned(),
@@ -113,7 +113,7 @@ pub fn read(text: &str) -> Result<Node, YamlError> {
     }
 }
 
-/// The lines that were read: only they tell what was in quotes.
+/// The lines of the text, which show whether a value was quoted.
 struct YamlSource<'a>(Vec<&'a str>);
 
 impl YamlSource<'_> {
@@ -141,7 +141,8 @@ impl YamlSource<'_> {
                         table.push((key, value));
                     }
                 }
-                // What stands there itself goes before what is merged, and the first before others.
+                // Own keys take precedence over merged keys, and earlier merged keys over later
+                // ones.
                 for (key, value) in merged {
                     if table.iter().all(|(known, _)| *known != key) {
                         table.push((key, value));
@@ -152,7 +153,7 @@ impl YamlSource<'_> {
             YamlData::Tagged(_, inner) => YamlValue::Odd(self.node(inner, depth + 1)?.shown()),
             YamlData::Representation(text, ..) => YamlValue::Odd(text.to_string()),
             YamlData::Alias(_) | YamlData::BadValue => {
-                return Err(wrong("a value that cannot be read"));
+                return Err(wrong("unsupported value"));
             }
         };
         Ok(Node { line, value })
@@ -164,7 +165,7 @@ impl YamlSource<'_> {
         match scalar {
             Scalar::Null => YamlValue::Null,
             Scalar::Boolean(truth) => YamlValue::Bool(*truth),
-            // In theirs 010 is eight.
+            // In YAML 1.1, 010 is eight.
             Scalar::Integer(number) if *number != 0 && begins == Some('0') => {
                 YamlValue::Odd(number.to_string())
             }
@@ -178,7 +179,7 @@ impl YamlSource<'_> {
     }
 }
 
-/// A text without quotes, which YAML 1.1 may take for something else.
+/// An unquoted text, which may have another type in YAML 1.1.
 fn plain(text: &str) -> YamlValue {
     match text {
         "yes" | "Yes" | "YES" | "on" | "On" | "ON" => return YamlValue::Bool(true),
@@ -193,7 +194,8 @@ fn plain(text: &str) -> YamlValue {
     }
 }
 
-/// Dates, `1_000`, `12:30` (in theirs a number to the base of 60) and the like; rather too much.
+/// Whether a text may be a date or number in YAML 1.1, for example `1_000` or `12:30` (a number in
+/// base 60). It accepts slightly too much.
 fn is_date_or_number(text: &str) -> bool {
     let number = text.trim_start_matches(['+', '-', '.']);
     let date = text.split(['T', 't', ' ']).next().unwrap_or_default();

@@ -5,24 +5,24 @@ use std::path::PathBuf;
 use clap::Args;
 use steward::model::ImageRef;
 
-use super::{AwsArgs, OutputArgs, PolicyArgs, WorldArgs};
+use super::{AwsArgs, InputArgs, OutputArgs, PolicyArgs};
 
 /// Arguments of `inventory`.
 #[derive(Debug, Args)]
 pub struct InventoryArgs {
     #[command(flatten)]
     pub place: AwsArgs,
-    /// Read every version of every launch template, as `template_versions = "all"` does.
-    #[arg(help_heading = "What to read", long)]
+    /// Read all launch template versions, like `template_versions = "all"`.
+    #[arg(help_heading = "Inventory options", long)]
     pub all_template_versions: bool,
-    /// Leave out AWS Batch, as `compute_environments = "off"` does.
-    #[arg(help_heading = "What to read", long)]
+    /// Skip AWS Batch, like `compute_environments = "off"`.
+    #[arg(help_heading = "Inventory options", long)]
     pub no_compute_environments: bool,
-    /// Read with whom each image is shared: one call an image.
-    #[arg(help_heading = "What to read", long)]
+    /// Read the launch permissions of every image (one call per image).
+    #[arg(help_heading = "Inventory options", long)]
     pub launch_permissions: bool,
     /// File to write, with mode 0600.
-    #[arg(help_heading = "What to read", long, value_name = "FILE", default_value = "-")]
+    #[arg(help_heading = "Inventory options", long, value_name = "FILE", default_value = "-")]
     pub out: PathBuf,
 }
 
@@ -31,10 +31,10 @@ pub struct InventoryArgs {
 pub struct ValidateArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
-    /// Report what has no effect in this saved inventory: rules, exceptions, pins and tags.
+    /// Report rules, exceptions, pinned entries and tags without effect in this inventory.
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<PathBuf>,
-    /// Exit with code 2 if something has no effect in the inventory.
+    /// Exit with code 2 if part of the policy or a tag has no effect in the inventory.
     #[arg(long, requires = "inventory")]
     pub strict: bool,
     #[command(flatten)]
@@ -44,13 +44,13 @@ pub struct ValidateArgs {
 /// Arguments of `explain`.
 #[derive(Debug, Args)]
 pub struct ExplainArgs {
-    /// The image, by id or name.
+    /// Id or name of the image.
     #[arg(value_name = "IMAGE")]
     pub image: ImageRef,
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }
@@ -58,16 +58,17 @@ pub struct ExplainArgs {
 /// Arguments of `init`.
 #[derive(Debug, Args)]
 pub struct InitArgs {
-    /// Where to write the policy; `-` is standard output.
+    /// File to write the policy to; `-` is standard output.
     #[arg(short, long, value_name = "FILE", default_value = "policy.toml")]
     pub out: PathBuf,
-    /// Write over a file that is there.
+    /// Overwrite an existing file.
     #[arg(long)]
     pub force: bool,
-    /// Translate this file instead of looking at the account: Cloud Custodian's policies for images
-    /// (YAML), or command lines of amicleaner. May be repeated.
+    /// Translate this file instead of reading the account; repeatable
+    ///
+    /// The file contains Cloud Custodian policies for images (YAML), or amicleaner command lines.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
     pub from: Vec<PathBuf>,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
 }

@@ -9,10 +9,10 @@ use super::{AwsArgs, OutputArgs, PrefixArgs};
 /// Arguments of `keep`.
 #[derive(Debug, Args)]
 pub struct KeepArgs {
-    /// The images, by id or name, or the ids of snapshots.
+    /// Ids or names of images, or ids of snapshots.
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ResourceRef>,
-    /// Keep them for this long, for example `2w`, `3d` or `6mo`; permanently without it.
+    /// Keep them for this long, for example `2w`, `3d` or `6mo` [default: permanently].
     #[arg(
         long = "for",
         value_name = "DURATION",
@@ -20,13 +20,13 @@ pub struct KeepArgs {
         allow_hyphen_values = true
     )]
     pub duration: Option<DurationInput>,
-    /// Keep them until the end of this date, or until this time; permanently without it.
+    /// Keep them until the end of this date, or until this time [default: permanently].
     #[arg(long, value_name = "DATE")]
     pub until: Option<TimeInput>,
-    /// Replace a tag that keeps an image for longer.
+    /// Replace an existing tag even if it keeps the image for longer.
     #[arg(long)]
     pub shorten: bool,
-    /// Why, for whoever reads the tag or a plan.
+    /// Reason, shown in the tag and in plans.
     #[arg(long, value_name = "TEXT")]
     pub reason: Option<String>,
     #[command(flatten)]
@@ -40,7 +40,7 @@ pub struct KeepArgs {
 /// Arguments of `unkeep`.
 #[derive(Debug, Args)]
 pub struct UnkeepArgs {
-    /// The images, by id or name, or the ids of snapshots.
+    /// Ids or names of images, or ids of snapshots.
     #[arg(value_name = "IMAGE", required = true)]
     pub images: Vec<ResourceRef>,
     #[command(flatten)]

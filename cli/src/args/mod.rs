@@ -1,4 +1,4 @@
-//! The command line.
+//! The command-line arguments.
 
 mod apply;
 mod inventory;
@@ -21,22 +21,26 @@ pub use plan::{
 };
 pub use report::{ReportArgs, SimulateArgs};
 pub use restore::RestoreArgs;
-pub use shared::{AwsArgs, Format, OutputArgs, PolicyArgs, PrefixArgs, WorldArgs};
+pub use shared::{AwsArgs, Format, InputArgs, OutputArgs, PolicyArgs, PrefixArgs};
 
-/// Retires machine images by policy, deletes their snapshots too, and never touches one in use.
+/// Clean up machine images and their snapshots by policy
+///
+/// image-steward retires expired images step by step and deletes their snapshots. It never removes
+/// an image that is in use. Only `apply`, `restore`, `keep` and `unkeep` change the account; all
+/// other commands only read.
 #[derive(Debug, Parser)]
 #[command(name = "image-steward", version = VERSION, after_help = more_help())]
 pub struct Arguments {
-    /// What to do.
+    /// The command to run.
     #[command(subcommand)]
     pub command: Command,
-    /// Log what is done to standard error.
+    /// Log to standard error.
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub verbose: bool,
-    /// Nothing on standard error but errors: no progress, no hints.
+    /// Suppress progress and hints.
     #[arg(short, long, global = true)]
     pub quiet: bool,
-    /// Colours: `auto` means on a terminal, unless NO_COLOR is set.
+    /// Use colors; `auto` uses them on a terminal unless NO_COLOR is set.
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Colour::Auto)]
     pub color: Colour,
 }
@@ -49,111 +53,124 @@ pub enum Colour {
     Never,
 }
 
-/// The version, with the commit that it was built from where that is known.
+/// The version, with the commit it was built from if that is known.
 pub const VERSION: &str = env!("STEWARD_VERSION");
 
-/// What the program's exit codes mean.
+/// The exit codes of the program and their meanings.
 pub const EXIT_CODES: [(&str, &str); 7] = [
     ("0", "done"),
     ("1", "failed"),
     ("2", "usage or policy error"),
-    ("3", "done in part, or interrupted while something was changed"),
-    ("4", "refused: no image is removed, and the output says why"),
-    ("5", "a gate was exceeded: the plan removes more than --max-removals"),
-    ("130", "interrupted before anything was changed"),
+    ("3", "partly done, or interrupted during changes"),
+    ("4", "refused: no image is removed; the output shows the reason"),
+    ("5", "gate exceeded: the plan removes more than --max-removals allows"),
+    ("130", "interrupted before any change"),
 ];
 
-/// Behind every help.
+/// The text after the top-level help.
 fn more_help() -> String {
     let codes: Vec<_> =
         EXIT_CODES.iter().map(|(code, meaning)| format!("  {code:>3}  {meaning}\n")).collect();
     format!(
-        "Exit codes:\n{}\nFILE may be `-`: standard input, or standard output. Credentials, Region and endpoint come \
-         from the standard AWS chain (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and so on).",
+        "Exit codes:\n{}\nFor a FILE, `-` means standard input or standard output. Credentials, Region and endpoint come \
+         from the standard AWS configuration (AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL and so on).",
         codes.concat()
     )
 }
 
-/// What to do.
+/// The commands.
 #[derive(Debug, Subcommand, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum Command {
-    /// Write a first policy, with comments: from what is in the account, or from the policies of
-    /// another tool. Changes nothing there.
+    /// Generate a policy from the account or from another tool's policies
+    ///
+    /// Comments in the policy explain its rules. The command only reads the account.
     #[command(
         after_help = "Examples:\n  image-steward init --region eu-central-1\n  image-steward init --inventory saved.json --out -\n  image-steward init --from custodian.yml --out policy.toml\n  image-steward init --from crontab.txt --inventory saved.json"
     )]
     Init(InitArgs),
-    /// Say what would be done about every image, and why. Changes nothing.
+    /// Show what would be done with every image, and why.
     #[command(
         after_help = "Examples:\n  image-steward plan --policy policy.toml --region eu-central-1\n  image-steward plan --policy policy.toml --out plan.json\n  image-steward plan --policy policy.toml --reason in_use,last\n  image-steward plan --policy new.toml --against old.toml\n  image-steward plan --policy policy.toml --max-removals 20 --format markdown\n  image-steward plan --policy policy.toml --inventory saved.json --now 2026-12-24T00:00:00Z --format json"
     )]
     Plan(PlanArgs),
-    /// Print a saved plan. Needs no account.
+    /// Print a saved plan
+    ///
+    /// The command does not need access to the account.
     #[command(
         after_help = "Examples:\n  image-steward show plan.json\n  image-steward show plan.json --format markdown --max-removals 20"
     )]
     Show(ShowArgs),
-    /// List the references that nothing seems to need, such as versions of launch templates that no
-    /// group uses, and the images that they keep. Changes nothing.
+    /// List references that seem unused, and the images they keep
+    ///
+    /// An example is a launch template version that no Auto Scaling group uses.
     #[command(
         after_help = "Examples:\n  image-steward stale --policy policy.toml --region eu-central-1\n  image-steward stale --policy policy.toml --inventory saved.json --format json"
     )]
     Stale(StaleArgs),
-    /// Explain one image: what refers to it, what keeps it, where it stands, and
-    /// what comes next. Changes nothing.
+    /// Explain the decision for one image
+    ///
+    /// Shows what refers to the image, what keeps it, its current state, and its next step.
     #[command(
         after_help = "Examples:\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --region eu-central-1\n  image-steward explain ami-0123456789abcdef0 --policy policy.toml --inventory saved.json"
     )]
     Explain(ExplainArgs),
-    /// Write a page for people: storage and cost, every family, what goes next month, what pins
-    /// old images. Changes nothing.
+    /// Generate an HTML report
+    ///
+    /// The report shows storage and cost, every family, the steps of the next month, and what keeps
+    /// old images.
     #[command(
         after_help = "Examples:\n  image-steward report --policy policy.toml --out report.html\n  image-steward report --policy new.toml --against old.toml --days 180 --inventory saved.json --out report.html"
     )]
     Report(ReportArgs),
-    /// Say what a policy would do in the weeks to come, or two policies side by side. Changes nothing.
+    /// Simulate a policy over the coming weeks, or compare two policies.
     #[command(
         after_help = "Examples:\n  image-steward simulate --policy new.toml --days 180 --region eu-central-1\n  image-steward simulate --policy new.toml --against old.toml --days 90 --inventory saved.json"
     )]
     Simulate(SimulateArgs),
-    /// Do it: retire images, then delete the snapshots whose time has come.
+    /// Retire expired images, then delete the snapshots that are due.
     #[command(
         after_help = "Examples:\n  image-steward apply --policy policy.toml --region eu-central-1\n  image-steward apply --policy policy.toml --region eu-central-1 --yes\n  image-steward plan --policy policy.toml --out plan.json && image-steward apply plan.json --policy policy.toml"
     )]
     Apply(ApplyArgs),
-    /// Bring images back from wherever they are: expired, deprecated, disabled, or in the Recycle
-    /// Bin with their snapshots.
+    /// Restore images and their snapshots
+    ///
+    /// Restores images that are expired, deprecated, disabled, or in the Recycle Bin with their
+    /// snapshots.
     #[command(
         after_help = "Examples:\n  image-steward restore ami-0123456789abcdef0 --region eu-central-1\n  image-steward restore golden-2026-11-28 --keep-until 2w\n  image-steward restore --all-since yesterday --dry-run"
     )]
     Restore(RestoreArgs),
-    /// Exclude images or snapshots from every step, permanently or until a date, by a tag on them.
+    /// Exclude images or snapshots from all steps
     ///
-    /// A value that the tag has already is replaced, and printed. An image that is already expired is
-    /// restored by the next run.
+    /// Sets a tag that excludes them permanently or until a date. If the tag already exists, the
+    /// command replaces its value and prints the old value. If an image has already expired, the
+    /// next run restores it.
     #[command(
         after_help = "Examples:\n  image-steward keep ami-0123456789abcdef0 --for 2w --reason 'release candidate'\n  image-steward keep golden-2026-11-28 --until 2027-06-30 --region eu-central-1"
     )]
     Keep(KeepArgs),
-    /// Remove the tag that `keep` writes, so that the policy decides again.
+    /// Remove the tag that `keep` sets
+    ///
+    /// The policy then decides about the images and snapshots again.
     #[command(
         after_help = "Example:\n  image-steward unkeep ami-0123456789abcdef0 --region eu-central-1"
     )]
     Unkeep(UnkeepArgs),
-    /// Read images, snapshots and references, and write them as JSON. Changes nothing.
+    /// Save an inventory of images, snapshots and references as JSON.
     #[command(
         after_help = "Example:\n  image-steward inventory --region eu-central-1 --out saved.json"
     )]
     Inventory(InventoryArgs),
-    /// Check a policy.
+    /// Check a policy for errors.
     #[command(
         after_help = "Examples:\n  image-steward validate --policy policy.toml\n  image-steward validate --policy policy.toml --inventory saved.json"
     )]
     Validate(ValidateArgs),
-    /// Print the IAM policy that a person or a pipeline needs, or a role with it. Needs no account.
+    /// Print the IAM policy that a user or pipeline needs, or a role with it
     ///
-    /// Images and snapshots must belong to the account, and are retired only after they were tagged.
+    /// The policy allows retiring only images and snapshots that belong to the account and have
+    /// been tagged. The command does not need access to the account.
     #[command(
         after_help = "Examples:\n  image-steward permissions\n  image-steward permissions apply restore keep --region eu-central-1\n  image-steward permissions apply --image-parameter '/golden/*' --shared-images\n  image-steward permissions plan --format terraform --trust github > role.tf"
     )]
@@ -161,12 +178,12 @@ pub enum Command {
     /// Print the JSON Schema of the policy.
     #[command(after_help = "Example:\n  image-steward schema > policy.schema.json")]
     Schema,
-    /// Print what makes a shell complete this command.
+    /// Generate shell completions.
     #[command(
         after_help = "Example:\n  image-steward completions bash > ~/.local/share/bash-completion/completions/image-steward"
     )]
     Completions {
-        /// The shell.
+        /// Shell to generate completions for.
         shell: clap_complete::Shell,
     },
     /// Print the manual page.
@@ -174,7 +191,9 @@ pub enum Command {
         after_help = "Examples:\n  image-steward man | man -l -\n  image-steward man --out ~/.local/share/man/man1"
     )]
     Man {
-        /// Write all pages into this directory, instead of the first to standard output.
+        /// Write the pages of all commands to this directory
+        ///
+        /// Without this option, only the main page is written, to standard output.
         #[arg(long, value_name = "DIRECTORY")]
         out: Option<PathBuf>,
     },

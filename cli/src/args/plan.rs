@@ -6,7 +6,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, ValueEnum};
 use steward::plan::reason::Reason;
 
-use super::{PolicyArgs, WorldArgs};
+use super::{InputArgs, PolicyArgs};
 
 /// Arguments of `plan`.
 #[derive(Debug, Args)]
@@ -14,18 +14,21 @@ pub struct PlanArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
-    pub world: WorldArgs,
-    /// Read with whom every image is shared, not only those that would change: one call an image.
-    #[arg(long, conflicts_with = "inventory")]
+    pub input: InputArgs,
+    /// Read the launch permissions of every image, not only of images that would change
+    ///
+    /// Makes one call per image.
+    #[arg(help_heading = "Input options", long, conflicts_with = "inventory")]
     pub sharing: bool,
     #[command(flatten)]
     pub output: PlanOutputArgs,
-    /// List the images whose fate changes from this policy to the policy: kept, removed, or with
-    /// another step or date.
-    #[arg(help_heading = "Output", long, value_name = "FILE", conflicts_with = "reason")]
+    /// List only images whose decision differs from the decision under this policy
+    ///
+    /// An image differs if only one of the two policies keeps it, or if its step or date differs.
+    #[arg(help_heading = "Output options", long, value_name = "FILE", conflicts_with = "reason")]
     pub against: Option<PathBuf>,
     /// Save the plan for `apply PLAN`, with mode 0600.
-    #[arg(help_heading = "Output", long, value_name = "FILE")]
+    #[arg(help_heading = "Output options", long, value_name = "FILE")]
     pub out: Option<PathBuf>,
     #[command(flatten)]
     pub gate: GateArgs,
@@ -43,18 +46,19 @@ pub struct ShowArgs {
     pub gate: GateArgs,
 }
 
-/// How to write a plan.
+/// Output options of a plan.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
+#[command(next_help_heading = "Output options")]
 pub struct PlanOutputArgs {
-    /// A table for people, JSON, JSON Lines (one decision a line), or Markdown for a pull request.
+    /// Table, JSON, JSON Lines (one decision per line), or Markdown for a pull request.
     #[arg(long, value_enum, default_value_t = PlanFormat::Table)]
     pub format: PlanFormat,
-    /// List all images, the kept ones too, each with its reasons.
+    /// List all images with their reasons, including kept images.
     #[arg(long)]
     pub all: bool,
-    /// List only images that have one of these reasons, for example `in_use,last`; the words are those
-    /// of the JSON.
+    /// List only images with one of these reasons, for example `in_use,last`
+    ///
+    /// The values are the reason kinds of the JSON output.
     #[arg(
         long,
         alias = "why",
@@ -65,20 +69,18 @@ pub struct PlanOutputArgs {
         conflicts_with = "all"
     )]
     pub reason: Vec<String>,
-    /// List all images of these families: a name as the plan prints it, or a part of it. May be
-    /// repeated.
+    /// List all images of the families with this name, or with this text in it; repeatable.
     #[arg(long, alias = "group", value_name = "FAMILY", conflicts_with_all = ["all", "reason"])]
     pub family: Vec<String>,
-    /// List images in this order instead of by family: the largest, the most expensive or the oldest
-    /// first.
+    /// List the largest, most expensive or oldest images first, instead of by family.
     #[arg(long, value_enum, value_name = "ORDER", conflicts_with_all = ["reason", "family"])]
     pub sort: Option<SortArg>,
-    /// Print a table of images and costs by `rule`, `family` or `tag:KEY`.
+    /// Print totals of images and costs by `rule`, `family` or `tag:KEY`.
     #[arg(long, value_name = "BY", value_parser = by, conflicts_with_all = ["all", "reason", "family"])]
     pub by: Option<ByArg>,
 }
 
-/// The order of images, or of what they are added up by.
+/// The order of images, or of the totals of `--by`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum SortArg {
     Size,
@@ -86,7 +88,7 @@ pub enum SortArg {
     Age,
 }
 
-/// By what images are added up.
+/// What the totals of images are grouped by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ByArg {
     Rule,
@@ -105,20 +107,22 @@ fn by(text: &str) -> Result<ByArg, &'static str> {
     }
 }
 
-/// What makes a plan fail in a pipeline.
+/// Conditions on which a plan fails, for use in a pipeline.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Gate")]
+#[command(next_help_heading = "Gate options")]
 pub struct GateArgs {
-    /// Exit with 2 if something in the policy or in a tag has no effect. The plan is printed, too.
+    /// Print the plan, and exit with code 2 if part of the policy or a tag has no effect.
     #[arg(long)]
     pub strict: bool,
-    /// Exit with 5 if the plan would remove more images than this in the end (all that are expired,
-    /// whatever their step, deferred ones too), or more snapshots of images that are gone.
+    /// Exit with code 5 if the plan removes more images or snapshots than this
+    ///
+    /// Counts all expired images, at every step, including deferred images. Snapshots are counted
+    /// separately, and only if their image no longer exists.
     #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub max_removals: Option<usize>,
 }
 
-/// How to write a plan.
+/// The output format of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum PlanFormat {
     Table,
@@ -133,13 +137,13 @@ pub struct StaleArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
-    pub world: WorldArgs,
-    /// A table for people, JSON, or JSON Lines: one image a line.
-    #[arg(help_heading = "Output", long, value_enum, default_value_t = ListFormat::Table)]
+    pub input: InputArgs,
+    /// Table, JSON, or JSON Lines (one image per line).
+    #[arg(help_heading = "Output options", long, value_enum, default_value_t = ListFormat::Table)]
     pub format: ListFormat,
 }
 
-/// How to write a long result.
+/// The output format of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ListFormat {
     Table,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use steward::time_input::DaysInput;
 
-use super::{OutputArgs, PolicyArgs, WorldArgs};
+use super::{InputArgs, OutputArgs, PolicyArgs};
 
 /// Arguments of `report`.
 #[derive(Debug, Args)]
@@ -13,15 +13,20 @@ pub struct ReportArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
     #[command(flatten)]
-    pub world: WorldArgs,
-    /// Where to write the page.
-    #[arg(help_heading = "The page", long, value_name = "FILE", default_value = "report.html")]
+    pub input: InputArgs,
+    /// File to write the report to.
+    #[arg(
+        help_heading = "Report options",
+        long,
+        value_name = "FILE",
+        default_value = "report.html"
+    )]
     pub out: PathBuf,
-    /// Show for how many days to come what the policy would do, 0 to 3650; or a duration, such as 6mo.
-    #[arg(help_heading = "The page", long, value_name = "N", default_value = "90")]
+    /// Days to simulate, 0 to 3650, or a duration such as 6mo.
+    #[arg(help_heading = "Report options", long, value_name = "N", default_value = "90")]
     pub days: DaysInput,
-    /// Compare with what this policy would do.
-    #[arg(help_heading = "The page", long, value_name = "FILE")]
+    /// Compare with a simulation of this policy.
+    #[arg(help_heading = "Report options", long, value_name = "FILE")]
     pub against: Option<PathBuf>,
 }
 
@@ -30,14 +35,14 @@ pub struct ReportArgs {
 pub struct SimulateArgs {
     #[command(flatten)]
     pub policy: PolicyArgs,
-    /// For how many days, 1 to 3650; or a duration, such as 26w or 6mo.
+    /// Days to simulate, 1 to 3650, or a duration such as 26w or 6mo.
     #[arg(long, value_name = "N")]
     pub days: DaysInput,
-    /// Compare with this policy over the same images to come.
+    /// Compare with this policy, given the same future images.
     #[arg(long, value_name = "FILE")]
     pub against: Option<PathBuf>,
     #[command(flatten)]
-    pub world: WorldArgs,
+    pub input: InputArgs,
     #[command(flatten)]
     pub output: OutputArgs,
 }

@@ -9,30 +9,34 @@ use super::{AwsArgs, OutputArgs, PrefixArgs};
 /// Arguments of `restore`.
 #[derive(Debug, Args)]
 pub struct RestoreArgs {
-    /// The images, by id or name; also those in the Recycle Bin.
+    /// Ids or names of images, including images in the Recycle Bin.
     #[arg(
         value_name = "IMAGE",
         required_unless_present = "all_since",
         conflicts_with = "all_since"
     )]
     pub images: Vec<ImageRef>,
-    /// All images that were found expired or were deregistered at this time or later: a date, a time
-    /// (UTC unless it has a zone), a word such as `yesterday`, or a duration before now, such as `12h`.
+    /// Restore all images that expired or were deregistered since this time
+    ///
+    /// A date, a time (UTC unless it has a zone), a word such as `yesterday`, or a duration before
+    /// now such as `12h`.
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     pub all_since: Option<TimeInput>,
-    /// Tag them to be kept until the end of this date, or for a duration such as `2w`, so that the next
-    /// sweep does not find them expired again.
+    /// Keep the images until the end of this date, or for a duration such as `2w`
+    ///
+    /// Sets the keep tag. Otherwise the next sweep finds the images expired again.
     #[arg(long, value_name = "DATE")]
     pub keep_until: Option<TimeInput>,
-    /// List what would be restored, and change nothing.
+    /// List what would be restored, without changes.
     #[arg(long)]
     pub dry_run: bool,
-    /// Take this snapshot out of the Recycle Bin too, if the image needs it. May be repeated.
+    /// Also restore this snapshot from the Recycle Bin if the image needs it; repeatable.
     #[arg(long = "snapshot", value_name = "SNAPSHOT")]
     pub snapshots: Vec<SnapshotId>,
-    /// Share images again with this account, organization or organizational unit, or with `all`, if
-    /// the image's tag lists it. May be repeated. Without it, the command asks on a terminal, and
-    /// otherwise shares nothing.
+    /// Share images again with this account, organization, OU or `all`; repeatable
+    ///
+    /// Only launch permissions that the image's tag lists are restored. Without this option, the command
+    /// asks for confirmation on a terminal; without a terminal, it shares nothing.
     #[arg(long, value_name = "ACCOUNT", value_parser = permission)]
     pub share_with: Vec<LaunchPermission>,
     #[command(flatten)]
@@ -46,7 +50,7 @@ pub struct RestoreArgs {
 fn permission(text: &str) -> Result<LaunchPermission, &'static str> {
     match text.into() {
         LaunchPermission::Unknown(_) => Err(
-            "write an account id (12 digits), the ARN of an organization or an organizational unit, or all",
+            "expected an account id (12 digits), the ARN of an organization or an organizational unit, or all",
         ),
         known => Ok(known),
     }

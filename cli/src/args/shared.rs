@@ -1,4 +1,4 @@
-//! The arguments that several commands have.
+//! Arguments that several commands share.
 
 use std::path::PathBuf;
 
@@ -9,36 +9,36 @@ use steward_aws::{EndpointError, check_endpoint};
 
 use crate::files::DEFAULT_POLICY;
 
-/// Where the policy is.
+/// The file of the policy.
 #[derive(Debug, Args)]
 pub struct PolicyArgs {
-    /// The policy, TOML or JSON.
+    /// Policy file, TOML or JSON.
     #[arg(long, value_name = "FILE", default_value = DEFAULT_POLICY)]
     pub policy: PathBuf,
 }
 
-/// What the names of our tags begin with.
+/// The prefix of the names of our tags.
 #[derive(Debug, Args)]
 pub struct PrefixArgs {
-    /// What the names of image-steward's tags begin with, instead of `tagging.prefix` of the policy.
+    /// Prefix of image-steward's tag names, instead of `tagging.prefix` of the policy.
     #[arg(long, value_name = "TEXT")]
     pub prefix: Option<String>,
-    /// The policy that has `tagging.prefix`; without it `policy.toml`, if there is one.
+    /// Policy file that sets `tagging.prefix` [default: policy.toml, if it exists].
     #[arg(long, value_name = "FILE", conflicts_with = "prefix")]
     pub policy: Option<PathBuf>,
 }
 
-/// Which account and Region.
+/// Region, credentials and endpoint for AWS.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Which account")]
+#[command(next_help_heading = "AWS options")]
 pub struct AwsArgs {
-    /// The Region, instead of AWS_REGION or the profile's.
+    /// Region, instead of AWS_REGION or the Region of the profile.
     #[arg(long, value_parser = region)]
     pub region: Option<String>,
-    /// The profile, instead of AWS_PROFILE.
+    /// Profile, instead of AWS_PROFILE.
     #[arg(long)]
     pub profile: Option<String>,
-    /// Where the services answer, instead of AWS_ENDPOINT_URL: for a stand-in.
+    /// Endpoint of the AWS services, instead of AWS_ENDPOINT_URL; for a test server.
     #[arg(long, value_name = "URL", value_parser = endpoint)]
     pub endpoint_url: Option<String>,
 }
@@ -51,30 +51,37 @@ fn endpoint(text: &str) -> Result<String, EndpointError> {
     check_endpoint(text).map(|()| text.to_owned())
 }
 
-/// The world that a command is about: an account, or a saved inventory.
+/// What a command reads: an account, or a saved inventory.
 #[derive(Debug, Args)]
-pub struct WorldArgs {
+pub struct InputArgs {
     #[command(flatten)]
     pub place: AwsArgs,
-    /// Look at a saved inventory instead of the account.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["region", "profile", "endpoint_url"])]
+    /// Read a saved inventory instead of the account.
+    #[arg(
+        help_heading = "Input options",
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["region", "profile", "endpoint_url"]
+    )]
     pub inventory: Option<PathBuf>,
-    /// Plan for this time instead of now: a date, a time (UTC unless it has a zone), a word such as
-    /// `tomorrow`, or a duration from now, such as `2w` or `2w ago`.
-    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    /// Plan for this time instead of now
+    ///
+    /// A date, a time (UTC unless it has a zone), a word such as `tomorrow`, or a duration from now
+    /// such as `2w` or `2w ago`.
+    #[arg(help_heading = "Input options", long, value_name = "TIME", allow_hyphen_values = true)]
     pub now: Option<TimeInput>,
 }
 
-/// How to write the result.
+/// Output options of a command with a short result.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Output")]
+#[command(next_help_heading = "Output options")]
 pub struct OutputArgs {
-    /// A table for people, or JSON.
+    /// Table or JSON.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,
 }
 
-/// How to write the result.
+/// The output format of a short result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
     Table,

@@ -1,4 +1,4 @@
-//! `apply`: carry out the plan, one that is made now or one that was saved.
+//! `apply`: applies a new plan or a saved plan.
 
 use std::path::{Path, PathBuf};
 
@@ -19,19 +19,19 @@ use crate::files::{
     at_most_one_standard, name_of, print, print_json, read, read_policy, read_policy_text,
 };
 use crate::live;
-use crate::load::{Loaded, Questions, load_live};
+use crate::load::{ExtraReads, Loaded, load_live};
 use crate::outcome::{CommandError, Exit};
 use crate::strict;
 
-/// What `apply` did.
+/// The result of `apply`.
 #[derive(Serialize)]
 struct Applied<'a> {
     images: &'a Outcome,
-    /// Nothing when there was no time left to look at them.
+    /// `None` if the run was interrupted before snapshots were read.
     snapshots: Option<&'a Reaped>,
 }
 
-/// What `apply PLAN` did.
+/// The result of `apply PLAN`.
 #[derive(Serialize)]
 struct AppliedPlan<'a> {
     differences: &'a Differences,
@@ -66,7 +66,7 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
         context: context.changing(),
     };
     let (plan, permissions) = job.plan_images().await;
-    // A person is shown the snapshots too, which are read again after the images were retired.
+    // The confirmation shows the snapshots too. They are read again after the images are retired.
     let shown = match asks {
         true => Some(Job { mode: Mode::Plan, ..job }.reap(&SnapshotScope::Own).await),
         false => None,
@@ -82,7 +82,7 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
     }
     context.interrupt.begin_changes();
     let images = job.apply_images(&plan, permissions).await;
-    // Looking for what is due takes calls that nobody wants any more.
+    // After an interruption, no more calls are made to find snapshots that are due.
     let snapshots = match context.interrupt.has_come() {
         true => None,
         false if is_empty => shown,
@@ -107,7 +107,7 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
             } + &report::outcome_text(&outcome, context.ids())
                 + &report::outcome_line(&outcome);
             match &refused {
-                // What the images could not be read for was reported with their plan.
+                // A refusal of the images was already printed with their plan.
                 Some(refusal) if images.refusal.is_none() => {
                     done.push_str(&format!("Refused: {refusal}.\n"));
                 }
@@ -122,8 +122,8 @@ pub async fn run(arguments: args::ApplyArgs, context: &Context) -> Result<Exit, 
     Ok(ended(outcome, reported, context))
 }
 
-/// Shows a person what would be done: on standard output, or beside JSON on standard error if they are
-/// asked about it.
+/// Prints the plan on standard output. With JSON output, it is printed on standard error, and only
+/// before a confirmation.
 fn show_plan(
     plan: &Plan,
     snapshots: Option<&SnapshotPlan>,
@@ -144,28 +144,28 @@ fn show_plan(
     })
 }
 
-/// Whether there is anything to be changed.
+/// Whether the plans change anything.
 fn changes(plan: &Plan, snapshots: &SnapshotPlan) -> bool {
     plan.decisions.iter().any(|one| one.action.changes())
         || snapshots.decisions.iter().any(|one| one.action != SnapshotAction::Keep)
 }
 
-/// Interrupted is done in part, even if nothing was left to be done at that moment. What was done
-/// must be known, even if standard output cannot be written to.
+/// The exit code. An interrupted run counts as partly done, even if nothing was left to do. If
+/// standard output cannot be written, the changes are printed on standard error.
 fn ended(outcome: Outcome, reported: Result<(), CommandError>, context: &Context) -> Exit {
     let exit = match outcome.status().into() {
         Exit::Done if context.interrupt.has_come() => Exit::Part,
         exit => exit,
     };
     let Err(error) = reported else { return exit };
-    context.warn(format_args!("{error}; this was done:"));
+    context.warn(format_args!("{error}; changes made:"));
     for line in report::outcome_text(&outcome, Ids::All).lines() {
         context.warn(line);
     }
     if exit == Exit::Done { Exit::Part } else { exit }
 }
 
-/// The digest of the operator's policy, and what it is called.
+/// The digest of the policy file, and the name of the file.
 fn digest_of(policy: &PathBuf, plan: &PathBuf) -> Result<(PolicyDigest, String), CommandError> {
     at_most_one_standard([Some(policy), Some(plan)])?;
     let text = read_policy_text(policy).map_err(|error| match error {
@@ -177,7 +177,7 @@ fn digest_of(policy: &PathBuf, plan: &PathBuf) -> Result<(PolicyDigest, String),
     Ok((digest, name))
 }
 
-/// Applies exactly the plan in `file`, or nothing of it, under the policy that was `expected`.
+/// Applies exactly the plan in `file`, or nothing, if its policy has the `expected` digest.
 async fn run_saved(
     file: &Path,
     expected: (PolicyDigest, String),
@@ -192,7 +192,7 @@ async fn run_saved(
     let policy = saved.policy(&digest, &by).map_err(wrong)?;
     let live = live::connect(place, context).await?.under(&policy)?;
     saved.fits(&live.target, context.now).map_err(wrong)?;
-    let loaded = load_live(&live, &policy, context.now, Questions::default(), context).await;
+    let loaded = load_live(&live, &policy, context.now, ExtraReads::default(), context).await;
     let Loaded { inventory, plan: images, snapshots, permissions, .. } = loaded;
     let fresh = FreshPlan { images, snapshots };
     if let Some(failure) = strict::failure(strict, &fresh.images.notes, context) {

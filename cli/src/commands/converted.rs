@@ -1,4 +1,4 @@
-//! `init --from`: write the policy of another tool as one of ours, and say what it does not do.
+//! `init --from`: translates the policy of another tool, and reports what is not translated.
 
 use std::path::{Path, PathBuf};
 
@@ -15,10 +15,10 @@ use crate::context::Context;
 use crate::files::{name_of, read, read_inventory};
 use crate::outcome::{CommandError, Exit};
 
-/// How far ahead a policy is looked at that expires nothing today.
+/// How many days to simulate a policy that expires no image today.
 const DAYS: u32 = 90;
 
-/// Translates what another tool was told.
+/// Translates the policies of another tool.
 pub fn run(
     from: &[PathBuf],
     inventory: Option<&Path>,
@@ -61,32 +61,32 @@ pub fn run(
     say(context, out, &what);
     if inventory.is_none() && rules > 1 {
         context.hint(
-            "the first rule that matches an image decides about it alone, which other tools do differently: with \
-             --inventory FILE this command says which rules that leaves without images",
+            "unlike in other tools, only the first rule that matches an image decides about it; use --inventory FILE \
+             to list the rules that no image reaches",
         );
     }
     Ok(if left_out.is_empty() { Exit::Done } else { Exit::Part })
 }
 
-/// Whether the policy expires nothing in any account, as far as its rules by themselves tell.
+/// A warning if the rules alone show that the policy expires no image in any account.
 fn keeps_all(document: &SuggestedPolicy) -> Vec<String> {
     let rules = document.entries.iter().filter_map(|entry| match entry {
         Entry::Rule(rule) => Some(rule),
         Entry::Note(_) | Entry::Suggestion(_) => None,
     });
-    let why =
+    let kept_by =
         |rule: &suggest::SuggestedRule| Some(format!("{} by {}", rule.name, rule.keeps_all_by()?));
-    let all: Option<Vec<String>> = rules.map(why).collect();
-    let said = |why: Vec<String>| {
+    let all: Option<Vec<String>> = rules.map(kept_by).collect();
+    let warning = |kept_by: Vec<String>| {
         format!(
-            "the policy expires no image: its rules keep all that they match ({})",
-            why.join("; ")
+            "the policy expires no image: its rules keep every image they match ({})",
+            kept_by.join("; ")
         )
     };
-    all.map(said).into_iter().collect()
+    all.map(warning).into_iter().collect()
 }
 
-/// What has no effect in this inventory: all of it, or parts.
+/// Warnings if the policy, or part of it, has no effect in this inventory.
 fn no_effect(
     inventory: &Inventory,
     policy: &Policy,
@@ -107,7 +107,7 @@ fn no_effect(
             (None, later) => format!(", and {} in the next {DAYS} days", thousands(later)),
         };
         warnings.push(format!(
-            "under this inventory the policy expires no image today ({}){later}",
+            "with this inventory, the policy expires no image today ({}){later}",
             kept.join(", ")
         ));
     }

@@ -1,4 +1,4 @@
-//! `explain`: everything about one image.
+//! `explain`: explains the decision for one image.
 
 use serde::Serialize;
 use steward::collect::{Remnants, find_in, read_remnants, remnants_in};
@@ -8,10 +8,10 @@ use steward::report::explain::{Explanation, explain, explanation_text, gone_text
 use crate::args::{self, Format};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, print, print_json, read_policy};
-use crate::load::{Questions, load};
+use crate::load::{ExtraReads, load};
 use crate::outcome::{CommandError, Exit};
 
-/// Explains an image, or what is left of it.
+/// An existing image, or the remnants of a deregistered one.
 #[derive(Serialize)]
 #[serde(tag = "found", rename_all = "snake_case")]
 enum ExplainedImage<'a> {
@@ -21,27 +21,27 @@ enum ExplainedImage<'a> {
 
 /// Runs `explain`.
 pub async fn run(arguments: args::ExplainArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::ExplainArgs { image, policy, world, output } = arguments;
-    at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
+    let args::ExplainArgs { image, policy, input, output } = arguments;
+    at_most_one_standard([Some(&policy.policy), input.inventory.as_ref()])?;
     let policy = read_policy(&policy.policy)?;
-    let ask = match &image {
-        ImageRef::Id(id) => Questions { images: std::slice::from_ref(id), sharing: false },
-        ImageRef::Name(_) => Questions::default(),
+    let extra = match &image {
+        ImageRef::Id(id) => ExtraReads { images: std::slice::from_ref(id), sharing: false },
+        ImageRef::Name(_) => ExtraReads::default(),
     };
-    let mut loaded = load(world, &policy, ask, context).await?;
+    let mut loaded = load(input, &policy, extra, context).await?;
     let now = loaded.plan.planned_at;
     let image = match image {
         ImageRef::Id(id) => id,
         name @ ImageRef::Name(_) => {
             let found = find_in(&name, &loaded.inventory, now);
             if found.is_err() {
-                // Then an unknown name means little.
+                // The image may exist in a source that could not be read.
                 for unread in &loaded.inventory.unread {
                     context.warn(format_args!("not read: {unread}"));
                 }
             }
             let id = found?;
-            loaded.ask_all_about(&id, &policy, context).await;
+            loaded.read_all_about(&id, &policy, context).await;
             id
         }
     };

@@ -1,4 +1,4 @@
-//! `init`: write a first policy, from what is loaded or from what another tool was told.
+//! `init`: generates a policy from the account, from an inventory, or from another tool's policies.
 
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -11,7 +11,7 @@ use steward::suggest::{self, FirstPolicy};
 use steward::text_fmt::counted;
 
 use super::converted;
-use crate::args::{self, AwsArgs, WorldArgs};
+use crate::args::{self, AwsArgs, InputArgs};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, is_standard, name_of, print, read_inventory};
 use crate::live;
@@ -19,11 +19,11 @@ use crate::outcome::{CommandError, Exit};
 
 /// Runs `init`.
 pub async fn run(arguments: args::InitArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::InitArgs { out, force, from, world } = arguments;
-    let WorldArgs { inventory, now, place } = world;
+    let args::InitArgs { out, force, from, input } = arguments;
+    let InputArgs { inventory, now, place } = input;
     let now = context.planned_for(now.as_ref())?;
     at_most_one_standard(from.iter().map(Some).chain([inventory.as_ref()]))?;
-    // Said before a minute is spent on reading the account.
+    // Checked first, because reading the account can take a minute.
     refuse_to_overwrite(&out, force)?;
     if !from.is_empty() {
         return converted::run(&from, inventory.as_deref(), &out, force, now, context);
@@ -65,7 +65,7 @@ async fn read_account(
 }
 
 fn refuse_to_overwrite(out: &Path, force: bool) -> Result<(), CommandError> {
-    // A link that leads nowhere is there too.
+    // A dangling link counts as an existing file.
     if force || is_standard(out) || out.symlink_metadata().is_err() {
         return Ok(());
     }
@@ -91,7 +91,7 @@ pub(super) fn write_policy(out: &PathBuf, text: &str, force: bool) -> Result<(),
     })
 }
 
-/// What was written, and what to do next, beside the policy itself.
+/// Prints a summary of the policy, and the next command to run.
 pub(super) fn say(context: &Context, out: &Path, what: &str) {
     if is_standard(out) {
         context.hint(what);
@@ -99,6 +99,6 @@ pub(super) fn say(context: &Context, out: &Path, what: &str) {
     }
     let file = out.display();
     context.hint(format_args!(
-        "wrote {file}: {what}. Nothing is retired by it yet. Read it, then: image-steward plan --policy {file}"
+        "wrote {file}: {what}. No image is retired yet. Review the policy, then run: image-steward plan --policy {file}"
     ));
 }

@@ -1,4 +1,4 @@
-//! `inventory`: read the account and write it down.
+//! `inventory`: saves an inventory of the account.
 
 use steward::collect;
 use steward::model::{ComputeEnvironments, ReferenceScope, TemplateVersions};

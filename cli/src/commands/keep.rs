@@ -1,4 +1,4 @@
-//! `keep` and `unkeep`: the tag by which people exclude images and snapshots.
+//! `keep` and `unkeep`: the tag that excludes images and snapshots.
 
 use steward::model::{KeepTag, TagNames};
 use steward::opt_out::{self, OptOut};

@@ -1,4 +1,4 @@
-//! `man`: the manual, one page for the program and one for each command.
+//! `man`: the manual pages, one for the program and one for each command.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::args::{Arguments, EXIT_CODES};
 use crate::files::{print, write};
 use crate::outcome::{CommandError, Exit};
 
-/// Runs `man`: the page of the program on standard output, or all pages in a directory.
+/// Runs `man`: prints the main page, or writes all pages to a directory.
 pub fn run(directory: Option<&Path>) -> Result<Exit, CommandError> {
     let mut program = Arguments::command();
     program.build();

@@ -1,4 +1,4 @@
-//! What each command does, one file each.
+//! The commands, one file each.
 
 mod apply;
 mod converted;
@@ -50,7 +50,8 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandErr
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Arguments::command(), NAME, &mut script);
             let script = String::from_utf8_lossy(&script);
-            // clap_complete 4.6 writes a name with a dash in two ways, of which bash finds neither.
+            // clap_complete 4.6 writes a name with a dash in two inconsistent ways, which breaks
+            // bash.
             print(&match shell {
                 Shell::Bash => script.replace("image__subcmd__steward", "image__steward"),
                 _ => script.into_owned(),
@@ -61,5 +62,5 @@ pub async fn run(command: Command, context: &Context) -> Result<Exit, CommandErr
     }
 }
 
-/// What the program is called.
+/// The name of the program.
 const NAME: &str = "image-steward";

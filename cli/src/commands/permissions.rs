@@ -1,4 +1,4 @@
-//! `permissions`: the IAM policy that a person or a pipeline needs, and a role with it.
+//! `permissions`: the IAM policy that a user or pipeline needs, or a role with it.
 
 use clap::ValueEnum;
 use steward_aws::{MAX_INLINE_POLICY, MAX_MANAGED_POLICY, Permissions, Use};
@@ -42,8 +42,8 @@ pub fn run(arguments: args::PermissionsArgs, context: &Context) -> Result<Exit, 
             print_json(&policy)?;
             if size > MAX_MANAGED_POLICY {
                 context.hint(format_args!(
-                    "the policy has {size} characters: too many for a managed policy \
-                     ({MAX_MANAGED_POLICY}), but not for an inline policy of a role \
+                    "the policy has {size} characters: it is too large for a managed policy \
+                     ({MAX_MANAGED_POLICY}), but fits in an inline policy of a role \
                      ({MAX_INLINE_POLICY})"
                 ));
             }

@@ -1,4 +1,4 @@
-//! `plan`: what would be done about every image, and why.
+//! `plan`: shows what would be done with every image, and why.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write_private,
 };
 use crate::gate;
-use crate::load::{Loaded, Questions, load};
+use crate::load::{ExtraReads, Loaded, load};
 use crate::outcome::{CommandError, Exit};
 use crate::plan_output::{PrintedPlan, print_plan};
 use crate::strict;
@@ -21,14 +21,14 @@ use crate::two_policies::plan_of_other;
 
 /// Runs `plan`.
 pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::PlanArgs { policy, world, sharing, output, against, out, gate } = arguments;
-    at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
+    let args::PlanArgs { policy, input, sharing, output, against, out, gate } = arguments;
+    at_most_one_standard([Some(&policy.policy), against.as_ref(), input.inventory.as_ref()])?;
     let text = read_policy_text(&policy.policy)?;
     let policy_file = name_of(&policy.policy);
     let from = policy.policy;
     let (policy, digest) = Policy::parse_with_digest(&text, &policy_file)?;
     let other = against.as_deref().map(read_policy).transpose()?;
-    let loaded = load(world, &policy, Questions { images: &[], sharing }, context).await?;
+    let loaded = load(input, &policy, ExtraReads { images: &[], sharing }, context).await?;
     let mut comparison = None;
     if let (Some(file), Some(other)) = (&against, &other) {
         let theirs = plan_of_other(&loaded, &policy, other, context).await;
@@ -41,7 +41,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     }
     let Loaded { plan, snapshots, .. } = &loaded;
     let exceeded = gate::exceeded(&gate, plan, snapshots);
-    // With the plan on standard output there is no room for anything else.
+    // With the plan file on standard output, nothing else is printed there.
     if out.as_deref().is_some_and(is_standard) {
         let exit = strict::exit(gate.strict, &plan.notes, exit_of(plan, context), context);
         return Ok(gate::exit(exceeded.as_deref(), exit, context));
@@ -60,7 +60,7 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
         context.hint(saved_hint(out, plan, &from, &digest));
     }
     let exit = match output.format {
-        // The text has it.
+        // The table already contains the refusal.
         PlanFormat::Table if plan.refusal.is_some() => Exit::Refused,
         _ => exit_of(plan, context),
     };
@@ -68,12 +68,12 @@ pub async fn run(arguments: args::PlanArgs, context: &Context) -> Result<Exit, C
     Ok(gate::exit(exceeded.as_deref(), exit, context))
 }
 
-/// How to apply the plan that was saved.
+/// The hint after saving: how to apply the plan.
 fn saved_hint(out: &Path, plan: &Plan, policy: &Path, digest: &PolicyDigest) -> String {
     match plan.refusal {
-        Some(_) => "saved, but a plan that refuses cannot be applied".to_owned(),
+        Some(_) => "plan saved, but a refused plan cannot be applied".to_owned(),
         None => format!(
-            "saved; `image-steward apply {} {}` does exactly this, within a day. The digest of its policy is {digest}",
+            "plan saved; to apply exactly this plan, run `image-steward apply {} {}` within a day. Policy digest: {digest}",
             out.display(),
             match is_standard(policy) {
                 true => format!("--expect-policy {digest}"),
@@ -88,7 +88,7 @@ fn save(out: &Path, policy: String, file: String, loaded: &Loaded) -> Result<(),
     write_private(out, &format!("{}\n", serde_json::to_string(&saved)?))
 }
 
-/// Says on standard error that a plan refuses, where the output does not.
+/// The exit code of a plan. Prints a refusal on standard error, for outputs that do not contain it.
 pub(super) fn exit_of(plan: &Plan, context: &Context) -> Exit {
     match &plan.refusal {
         Some(refusal) => {

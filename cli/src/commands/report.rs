@@ -1,4 +1,4 @@
-//! `report`: a page for people.
+//! `report`: generates the HTML report.
 
 use std::path::Path;
 
@@ -12,21 +12,21 @@ use crate::context::{Context, days_from};
 use crate::files::{
     at_most_one_standard, is_standard, name_of, read_policy, read_policy_text, write,
 };
-use crate::load::{Loaded, Questions, load};
+use crate::load::{ExtraReads, Loaded, load};
 use crate::outcome::{CommandError, Exit};
 use crate::page::fill;
 
 /// Runs `report`.
 pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::ReportArgs { policy, world, out, days, against } = arguments;
-    at_most_one_standard([Some(&policy.policy), against.as_ref(), world.inventory.as_ref()])?;
-    let days = days_from(&days, context.planned_for(world.now.as_ref())?, 0)?;
+    let args::ReportArgs { policy, input, out, days, against } = arguments;
+    at_most_one_standard([Some(&policy.policy), against.as_ref(), input.inventory.as_ref()])?;
+    let days = days_from(&days, context.planned_for(input.now.as_ref())?, 0)?;
     let policy_file = short_name(&policy.policy);
     let policy = Policy::parse(&read_policy_text(&policy.policy)?, &name_of(&policy.policy))?;
     let other = against.as_deref().map(read_policy).transpose()?;
-    let mut loaded = load(world, &policy, Questions::default(), context).await?;
+    let mut loaded = load(input, &policy, ExtraReads::default(), context).await?;
     let stale = stale(&loaded.plan).into_iter().map(|one| one.image_id);
-    loaded.ask_about(&stale.collect::<Vec<_>>(), &policy, context).await;
+    loaded.read_references_to(&stale.collect::<Vec<_>>(), &policy, context).await;
     context.progress.end();
     let program = format!("image-steward {VERSION}");
     let about = About { policy_file: &policy_file, program: &program };
@@ -39,7 +39,7 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
     let title = format!("Images of account {} in {}", loaded.plan.account, loaded.plan.region);
     write(&out, &fill(&title, &page)?)?;
     if !is_standard(&out) {
-        context.hint(format_args!("written: {}", out.display()));
+        context.hint(format_args!("wrote {}", out.display()));
     }
     if let Some(refusal) = &loaded.plan.refusal {
         context.warn(format_args!("refused: {refusal}"));
@@ -48,7 +48,7 @@ pub async fn run(arguments: args::ReportArgs, context: &Context) -> Result<Exit,
     Ok(Exit::Done)
 }
 
-/// What policies would do in the days to come.
+/// The input of the simulations in the report.
 struct Future<'a> {
     loaded: &'a Loaded,
     days: u32,
@@ -56,7 +56,7 @@ struct Future<'a> {
 }
 
 impl Future<'_> {
-    /// The curves of the policy, and those of another one over the same images to come.
+    /// The simulated series of the policy, and of another policy with the same future images.
     fn projection(
         &self,
         other: Option<(String, &Policy)>,
@@ -74,7 +74,8 @@ impl Future<'_> {
         if let Some((file, other)) = other {
             if other.safety.reference_scope() != policy.safety.reference_scope() {
                 context.hint(format_args!(
-                    "{file} looks for references elsewhere; here both see what {} looks for. `simulate` reads both",
+                    "{file} reads other reference sources; the report uses the sources of {} for both policies. `simulate` uses the \
+                     sources of each",
                     self.policy.0
                 ));
             }
@@ -88,7 +89,7 @@ impl Future<'_> {
     }
 }
 
-/// The name of a file without where it lies, which is nobody's business on a page for others.
+/// The name of a file without its directory, which must not appear in a report for others.
 fn short_name(file: &Path) -> String {
     file.file_name().map_or_else(|| name_of(file), |name| name.to_string_lossy().into_owned())
 }

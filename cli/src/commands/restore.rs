@@ -1,4 +1,4 @@
-//! `restore`: bring images back.
+//! `restore`: restores images and their snapshots.
 
 use std::collections::BTreeSet;
 use std::io::stdin;
@@ -86,8 +86,8 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
     let stopped = context.interrupt.has_come();
     if let [first, ..] = images.get(all.len()..).unwrap_or_default() {
         context.warn(format_args!(
-            "interrupted: {} of {} images were looked at; {first} and those after it were not. The same command \
-             goes on from there",
+            "interrupted after {} of {} images; {first} and later images were not processed. Run the same command \
+             again to continue",
             all.len(),
             images.len()
         ));
@@ -98,19 +98,21 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
     };
     match output.format {
         Format::Json => print_json(&all)?,
-        Format::Table if images.is_empty() => print("No image was on its way out.\n")?,
+        Format::Table if images.is_empty() => {
+            print("No image expired or was deregistered since then.\n")?
+        }
         Format::Table => {
             if since.is_some() || !lists_all {
                 print(&report::restored_summary(&all))?;
             }
             if !lists_all {
-                context.hint("-v lists every image");
+                context.hint("use -v to list every image");
             }
             let restored = all.iter().any(|one| one.status == RestoreStatus::Restored);
             if restored && options.keep.is_none() {
                 print(
-                    "Under the same policy the next sweep finds them expired again: change it, or restore \
-                     with --keep-until.\n",
+                    "Under the same policy, the next sweep finds these images expired again. Change the policy, or \
+                     restore with --keep-until.\n",
                 )?;
             }
         }
@@ -128,7 +130,7 @@ pub async fn run(arguments: args::RestoreArgs, context: &Context) -> Result<Exit
     })
 }
 
-/// Says what would be restored.
+/// Prints what would be restored.
 fn report_preview(
     images: &[RestorePreview],
     format: Format,
@@ -137,7 +139,9 @@ fn report_preview(
     context.progress.end();
     match format {
         Format::Json => print_json(&images)?,
-        Format::Table if images.is_empty() => print("No image was on its way out.\n")?,
+        Format::Table if images.is_empty() => {
+            print("No image expired or was deregistered since then.\n")?
+        }
         Format::Table => print(&report::preview_text(images, context.ids()))?,
     }
     let is_good = |one: &RestorePreview| one.problem.is_none();
@@ -148,15 +152,15 @@ fn report_preview(
     })
 }
 
-/// Whether a person has decided with whom the images are shared.
+/// Whether sharing is decided for all restored images.
 #[derive(PartialEq, Eq)]
 enum Sharing {
     Decided,
     Open,
 }
 
-/// Asks a person with whom the images are to be shared again, since anybody who may tag images can
-/// write that.
+/// Asks for confirmation before images are shared again, because anyone with permission to tag
+/// images can change the tags that list the accounts.
 async fn ask_and_share(
     all: &mut [Restored],
     names: &TagNames,
@@ -169,19 +173,19 @@ async fn ask_and_share(
         return Ok(hint_at_sharing(all, again, context));
     }
     eprintln!(
-        "\nThese images were shared before they were disabled, according to their tags. Anybody who may tag images \
-         can write such a tag."
+        "\nAccording to their tags, these images were shared before they were disabled. Anyone with permission to \
+         tag images can set such a tag."
     );
     for one in &open {
         eprintln!("  {}: {}", one.image_id, printable(&join_permissions(&one.not_shared, ", ")));
     }
-    eprint!("Share them so again? [y/N] ");
-    let answer = context.interrupt.asking(|| {
+    eprint!("Share them again? [y/N] ");
+    let typed = context.interrupt.asking(|| {
         let mut line = String::new();
         stdin().read_line(&mut line).map(|_| line)
     })?;
-    if !matches!(answer.trim(), "y" | "Y" | "yes") {
-        eprintln!("Nothing was shared; the tags stay.");
+    if !matches!(typed.trim(), "y" | "Y" | "yes") {
+        eprintln!("No image was shared; the tags remain.");
         return Ok(Sharing::Decided);
     }
     for restored in open {
@@ -192,8 +196,8 @@ async fn ask_and_share(
     Ok(Sharing::Decided)
 }
 
-/// Says with which command the images would be shared again, if some are not. `again` are the options
-/// of this one that it needs too.
+/// Prints the command that shares the images again, if any are not shared. `again` are the options
+/// of this command that it needs too.
 fn hint_at_sharing(all: &[Restored], again: &str, context: &Context) -> Sharing {
     let open: Vec<&Restored> = all.iter().filter(|one| is_open(one)).collect();
     let [first, ..] = open.as_slice() else { return Sharing::Decided };
@@ -210,17 +214,17 @@ fn hint_at_sharing(all: &[Restored], again: &str, context: &Context) -> Sharing 
         count => format!("{count} images are"),
     };
     let how = match with.is_empty() {
-        true => {
-            "its tag names no account, organization or organizational unit: remove it".to_owned()
-        }
+        true => "the tag names no account, organization or organizational unit; remove the tag"
+            .to_owned(),
         false => format!(
-            "to share: image-steward restore {} --share-with {}{again}",
+            "to share, run: image-steward restore {} --share-with {}{again}",
             images.join(" "),
             Vec::from_iter(with).join(" --share-with "),
         ),
     };
     context.warn(format_args!(
-        "{which} not shared again as before, because anybody who may tag images can write with whom; {how}"
+        "{which} not shared again, because anyone with permission to tag images can change the tag that lists the \
+         accounts; {how}"
     ));
     Sharing::Open
 }

@@ -1,4 +1,4 @@
-//! `show`: a saved plan, as `plan` printed it.
+//! `show`: prints a saved plan in the same formats as `plan`.
 
 use steward::saved_plan::{SavedPlan, Validity};
 use steward::text_fmt::minute;
@@ -20,7 +20,7 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
     let parsed = saved.parsed_policy();
     if let Err(error) = &parsed {
         context.warn(format_args!(
-            "this version does not accept the policy in the plan, so that `apply` refuses the plan: {error}"
+            "this version does not accept the policy of the plan, so `apply` refuses the plan: {error}"
         ));
     }
     let validity = saved.validity(context.now);
@@ -28,10 +28,10 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
     match validity {
         Validity::Valid => {}
         Validity::TooOld => context.warn(format_args!(
-            "the plan is too old for `apply`, which takes it for a day: plan again"
+            "the plan is too old: `apply` accepts a plan for one day; plan again"
         )),
         Validity::TooSoon => context.warn(format_args!(
-            "the plan is for {planned_at}, which is in the future, so that `apply` does not take it"
+            "the plan is dated in the future ({planned_at}), so `apply` refuses it; plan again without --now"
         )),
     }
     let (policy, digest) = parsed.ok().unzip();
@@ -56,7 +56,7 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
     };
     print_plan(printed, &output, context)?;
     let exit = match output.format {
-        // The text has it.
+        // The table already contains the refusal.
         PlanFormat::Table if saved.plan.refusal.is_some() => Exit::Refused,
         _ => exit_of(&saved.plan, context),
     };
@@ -64,7 +64,7 @@ pub fn run(arguments: args::ShowArgs, context: &Context) -> Result<Exit, Command
     Ok(gate::exit(exceeded.as_deref(), exit, context))
 }
 
-/// The policy of a plan, and whether `apply` takes the plan, as the end of a sentence.
+/// The policy of a plan, and whether `apply` accepts the plan, as the end of a sentence.
 fn words(saved: &SavedPlan, digest: Option<&str>, validity: Validity) -> String {
     let policy = match digest {
         Some(digest) => format!("with {} (digest {digest})", saved.policy_file()),
@@ -74,6 +74,6 @@ fn words(saved: &SavedPlan, digest: Option<&str>, validity: Validity) -> String 
     match validity {
         Validity::Valid => format!("{policy}, valid for apply until {until}"),
         Validity::TooOld => format!("{policy}, too old for apply since {until}"),
-        Validity::TooSoon => format!("{policy}, for a time in the future"),
+        Validity::TooSoon => format!("{policy}, dated in the future"),
     }
 }

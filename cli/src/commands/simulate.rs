@@ -1,4 +1,4 @@
-//! `simulate`: what a policy would do in the weeks to come, and how it compares with another.
+//! `simulate`: simulates a policy over the coming weeks, or compares two policies.
 
 use serde::Serialize;
 use steward::collect;
@@ -10,24 +10,24 @@ use steward::report::{
 };
 use steward::simulate::{Growth, simulate_with};
 
-use crate::args::{self, AwsArgs, Format, WorldArgs};
+use crate::args::{self, AwsArgs, Format, InputArgs};
 use crate::context::{Context, days_from};
 use crate::files::{at_most_one_standard, print, print_json, read_inventory, read_policy};
 use crate::live;
 use crate::load::unknown_bin;
 use crate::outcome::{CommandError, Exit};
-use crate::two_policies::{look_in_the_same_places, read_for};
+use crate::two_policies::{have_same_references, read_for};
 
-/// What `simulate` found.
+/// The result of `simulate`.
 #[derive(Serialize)]
 struct Simulated<'a> {
     simulation: PricedSimulation<'a>,
     against: Option<PricedSimulation<'a>>,
-    /// Which images are gone under one policy only; `null` without another policy.
+    /// The images that only one policy removes; `null` without another policy.
     comparison: Option<SimulationComparison>,
 }
 
-/// A policy and the account as it is read for it.
+/// A policy and the inventory that was read for it.
 struct ComparedPolicy {
     policy: Policy,
     inventory: Inventory,
@@ -35,8 +35,8 @@ struct ComparedPolicy {
 
 /// Runs `simulate`.
 pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::SimulateArgs { policy, days, against, world, output } = arguments;
-    let WorldArgs { inventory, now, place } = world;
+    let args::SimulateArgs { policy, days, against, input, output } = arguments;
+    let InputArgs { inventory, now, place } = input;
     at_most_one_standard([Some(&policy.policy), against.as_ref(), inventory.as_ref()])?;
     let new = read_policy(&policy.policy)?;
     let old = against.as_deref().map(read_policy).transpose()?;
@@ -52,7 +52,7 @@ pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exi
     };
     context.progress.end();
     for note in not_known(&new, now) {
-        context.hint(format_args!("not known here: {note}"));
+        context.hint(format_args!("unknown: {note}"));
     }
     let growth = Growth::of(&new.inventory, &new.policy, now);
     let simulate = |case: &ComparedPolicy| {
@@ -77,14 +77,14 @@ pub async fn run(arguments: args::SimulateArgs, context: &Context) -> Result<Exi
     let refused = refused.map(|(who, one)| (who, one.and_then(|one| one.refusal.as_ref())));
     for (who, refusal) in refused {
         if let Some(refusal) = refusal {
-            context.warn(format_args!("{who}refused, so that nothing is removed: {refusal}"));
+            context.warn(format_args!("{who}refused, nothing is removed: {refusal}"));
         }
     }
     let any = refused.iter().any(|(_, refusal)| refusal.is_some());
     Ok(if any { Exit::Refused } else { Exit::Done })
 }
 
-/// What a run would read before it does anything, and is not known of images that expire later.
+/// What a run reads before it changes anything, but is unknown for images that expire later.
 fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
     let ComparedPolicy { policy, inventory } = case;
     let mut notes = Vec::new();
@@ -98,14 +98,15 @@ fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
     let unshared = inventory.images.iter().filter(unknown).count();
     if unshared > 0 {
         notes.push(format!(
-            "with whom {unshared} images are shared; they count as not shared. A live run reads that of each image \
-             before it is expired, and keeps those that are (see `inventory --launch-permissions`)"
+            "launch permissions of {unshared} images; the simulation treats these images as not shared. A live run reads \
+             the permissions of each image before it expires the image, and keeps shared images (see \
+             `inventory --launch-permissions`)"
         ));
     }
     if policy.safety.references_check == Check::Required {
         notes.push(
-            "whether SSM parameters or image recipes refer to images that expire later; a live run asks EC2 first, \
-             and keeps those"
+            "references from SSM parameters and image recipes to images that expire later; a live run reads them first, \
+             and keeps images with references"
                 .to_owned(),
         );
     }
@@ -113,8 +114,8 @@ fn not_known(case: &ComparedPolicy, now: jiff::Timestamp) -> Vec<String> {
     notes
 }
 
-/// Reads the account as `plan` does; once for both policies, unless they look for references in
-/// different places.
+/// Reads the account as `plan` does: once for both policies, unless they read references from
+/// different sources.
 async fn read_account(
     place: AwsArgs,
     new: Policy,
@@ -131,14 +132,14 @@ async fn read_account(
     };
     let inventory = read(&new, None).await;
     let Some(policy) = old else { return Ok((ComparedPolicy { policy: new, inventory }, None)) };
-    if !look_in_the_same_places(&policy, &new) {
+    if !have_same_references(&policy, &new) {
         let theirs = read(&policy, None).await;
         return Ok((
             ComparedPolicy { policy: new, inventory },
             Some(ComparedPolicy { policy, inventory: theirs }),
         ));
     }
-    // What was read for either policy is true for both.
+    // The inventory contains what was read for either policy, and is valid for both.
     let inventory = read(&policy, Some(inventory)).await;
     let old = ComparedPolicy { policy, inventory: inventory.clone() };
     Ok((ComparedPolicy { policy: new, inventory }, Some(old)))

@@ -1,4 +1,4 @@
-//! `stale`: the references that nothing seems to need.
+//! `stale`: lists references that seem unused.
 
 use serde::Serialize;
 use steward::model::TemplateVersions;
@@ -8,28 +8,28 @@ use super::plan::exit_of;
 use crate::args::{self, ListFormat};
 use crate::context::Context;
 use crate::files::{at_most_one_standard, print, print_json, print_json_lines, read_policy};
-use crate::load::{Questions, load};
+use crate::load::{ExtraReads, load};
 use crate::outcome::{CommandError, Exit};
 
-/// The references that nothing seems to need.
+/// References that seem unused.
 #[derive(Serialize)]
 struct StaleReferences {
     stale: Vec<Stale>,
-    /// What keeps those images, and how it is deleted.
+    /// The resources that keep those images, and how to delete them.
     resources: Vec<StaleResource>,
 }
 
 /// Runs `stale`.
 pub async fn run(arguments: args::StaleArgs, context: &Context) -> Result<Exit, CommandError> {
-    let args::StaleArgs { policy, world, format } = arguments;
-    at_most_one_standard([Some(&policy.policy), world.inventory.as_ref()])?;
+    let args::StaleArgs { policy, input, format } = arguments;
+    at_most_one_standard([Some(&policy.policy), input.inventory.as_ref()])?;
     let mut policy = read_policy(&policy.policy)?;
     let policy_versions = policy.safety.template_versions;
-    // To be shown, not to be decided by: nothing is removed here.
+    // All versions are read only for the list. The command removes nothing.
     policy.safety.template_versions = TemplateVersions::All;
-    let mut loaded = load(world, &policy, Questions::default(), context).await?;
+    let mut loaded = load(input, &policy, ExtraReads::default(), context).await?;
     let found = report::stale(&loaded.plan).into_iter().map(|one| one.image_id);
-    loaded.ask_about(&found.collect::<Vec<_>>(), &policy, context).await;
+    loaded.read_references_to(&found.collect::<Vec<_>>(), &policy, context).await;
     context.progress.end();
     let stale = report::stale(&loaded.plan);
     match format {

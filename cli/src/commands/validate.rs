@@ -1,4 +1,4 @@
-//! `validate`: whether a policy makes sense.
+//! `validate`: checks a policy for errors.
 
 use serde::Serialize;
 use steward::plan::notes::Note;
@@ -14,17 +14,17 @@ use crate::files::{
 use crate::outcome::{CommandError, Exit};
 use crate::strict;
 
-/// A policy in which no mistake was found.
+/// A valid policy.
 #[derive(Serialize)]
 struct Valid<'a> {
     digest: &'a PolicyDigest,
     rules: Vec<&'a str>,
     tag_prefix: &'a str,
-    /// What a deployment must allow.
+    /// The permissions that a deployment needs.
     needs: Needs,
-    /// Whoever can write these can change what is kept.
+    /// Tags that decide what is kept: anyone who can change them can change the decisions.
     trusted_tags: Vec<TrustedTag>,
-    /// What has no effect in the inventory, if there is one.
+    /// Entries without effect in the inventory; absent without an inventory.
     #[serde(skip_serializing_if = "Option::is_none")]
     notes: Option<&'a [Note]>,
 }

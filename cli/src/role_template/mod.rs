@@ -1,6 +1,6 @@
-//! A role with a policy, as a template of CloudFormation or a file of Terraform.
+//! A role with a policy, as a CloudFormation template or a Terraform file.
 //!
-//! Who may assume the role is left to parameters; without them nothing can be deployed.
+//! Parameters without a default specify who can assume the role.
 
 mod cloudformation;
 mod terraform;
@@ -12,31 +12,35 @@ pub use self::cloudformation::cloudformation;
 pub use self::terraform::terraform;
 pub use self::trust::Trust;
 
-/// A role and what it may do.
+/// A role and its policy.
 #[derive(Debug)]
 pub struct Role<'a> {
-    /// What it is for: the uses, in order, such as `plan` or `apply` and `restore`.
+    /// The uses in order, for example `apply` and `restore`.
     pub uses: Vec<String>,
-    /// Who may assume it.
+    /// Who can assume the role.
     pub trust: Trust,
-    /// What it may do.
+    /// The inline policy of the role.
     pub policy: &'a PolicyDocument,
 }
 
 impl Role<'_> {
-    /// The name of the role: `image-steward-plan`.
+    /// The name of the role, for example `image-steward-plan`.
     fn name(&self) -> String {
         format!("image-steward-{}", self.uses.join("-"))
     }
 
-    /// The same as an identifier: `image_steward_plan`.
+    /// The name as a Terraform identifier, for example `image_steward_plan`.
     fn identifier(&self) -> String {
         self.name().replace('-', "_")
     }
 
-    /// One sentence about it, in the characters that IAM allows.
+    /// The description of the role, using only characters that IAM allows.
     fn description(&self) -> String {
-        let kind = if self.policy.is_read_only() { " (read only)" } else { "" };
-        format!("Lets {} run image-steward {}{kind}", self.trust.who(), self.uses.join(" and "))
+        let kind = if self.policy.is_read_only() { " (read-only)" } else { "" };
+        format!(
+            "Allows {} to run image-steward {}{kind}",
+            self.trust.who(),
+            self.uses.join(" and ")
+        )
     }
 }

@@ -1,43 +1,44 @@
-//! Who may assume a role, and how narrow that has to be.
+//! Who can assume a role, and how narrowly they must be specified.
 
-/// Who may assume a role.
+/// Who can assume a role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trust {
-    /// A role, a user or an account of AWS.
+    /// An AWS role, user or account.
     Principal,
-    /// Workflows of GitHub Actions, by OpenID Connect.
+    /// GitHub Actions workflows, through OpenID Connect.
     GitHub,
-    /// Pipelines of GitLab.com, by OpenID Connect.
+    /// GitLab.com pipelines, through OpenID Connect.
     GitLab,
 }
 
-/// A provider of OpenID Connect, and which of its tokens are accepted.
+/// An OpenID Connect provider, and which of its tokens are accepted.
 #[derive(Debug, Clone, Copy)]
 pub struct OpenIdConnect {
-    /// The host and path of the issuer, with which the keys of conditions begin.
+    /// The host and path of the issuer, which prefix the condition keys.
     pub issuer: &'static str,
     /// The statement id of the trust policy.
     pub sid: &'static str,
-    /// How the subject is compared. `StringLike` only where a branch may be `*`.
+    /// The condition operator for the subject: `StringLike` only where a branch may be `*`.
     pub operator: &'static str,
-    /// What a whole subject has to match, in the syntax that Java and RE2 share.
+    /// A regular expression for the complete subject, valid in both Java and RE2.
     pub pattern: &'static str,
-    /// The same for people, and an example.
+    /// The error message for other subjects, with examples.
     pub expected: &'static str,
 }
 
-/// The only audience that is accepted: tokens for other services are worth nothing here.
+/// The only accepted audience, so that tokens for other services are rejected.
 pub const AUDIENCE: &str = "sts.amazonaws.com";
 
-/// What the ARN of a principal has to match. Without `*`, `?` and `$`: nothing that IAM expands.
+/// A regular expression for the ARN of a principal. It allows no `*`, `?` or `$`, which IAM would
+/// expand.
 pub const PRINCIPAL_PATTERN: &str =
     "^arn:aws[a-z-]*:iam::[0-9]{12}:(root|(role|user)/[A-Za-z0-9_+=,.@/-]+)$";
-/// The same for people.
-pub const PRINCIPAL_EXPECTED: &str = "Expected the ARN of a role or a user, such as \
+/// The error message for other principals.
+pub const PRINCIPAL_EXPECTED: &str = "Expected the ARN of a role or user, such as \
      arn:aws:iam::123456789012:role/ci, or of an account, arn:aws:iam::123456789012:root";
 
 impl Trust {
-    /// Who that is, for people.
+    /// The trusted party, for the description of the role.
     pub fn who(self) -> &'static str {
         match self {
             Self::Principal => "the trusted principal",
@@ -46,8 +47,8 @@ impl Trust {
         }
     }
 
-    /// The provider, if it is one of OpenID Connect. With permissions that change something, only
-    /// subjects are accepted that somebody with the right to merge or approve decides about.
+    /// The provider, if trust uses OpenID Connect. Unless the permissions are read-only, it accepts
+    /// only subjects that someone with permission to merge or approve controls.
     pub fn open_id_connect(self, is_read_only: bool) -> Option<OpenIdConnect> {
         match self {
             Self::Principal => None,
@@ -57,19 +58,19 @@ impl Trust {
     }
 }
 
-/// The owner and the repository may have their numbers: `acme@1234/images@5678`.
+/// The owner and the repository can include their numeric ids: `acme@1234/images@5678`.
 fn github(is_read_only: bool) -> OpenIdConnect {
     let (pattern, expected) = if is_read_only {
         (
             "^repo:[A-Za-z0-9_.@-]+/[A-Za-z0-9_.@-]+:(pull_request|(ref:refs/(heads|tags)/|environment:)[^*?$,]+)$",
-            "Expected whole subjects of one repository without wildcards, such as \
+            "Expected complete subjects of one repository, without wildcards, such as \
              repo:acme/images:pull_request, repo:acme/images:ref:refs/heads/main or \
              repo:acme/images:environment:production",
         )
     } else {
         (
             "^repo:[A-Za-z0-9_.@-]+/[A-Za-z0-9_.@-]+:(ref:refs/heads/|environment:)[^*?$,]+$",
-            "Expected whole subjects of one repository without wildcards and not of pull requests, \
+            "Expected complete subjects of one repository, without wildcards or pull requests, \
              such as repo:acme/images:environment:production or \
              repo:acme/images:ref:refs/heads/main",
         )
@@ -83,13 +84,13 @@ fn github(is_read_only: bool) -> OpenIdConnect {
     }
 }
 
-/// GitLab has no subject for merge requests: their pipelines have that of the branch.
+/// GitLab has no subject for merge requests: their pipelines use the subject of the branch.
 fn gitlab(is_read_only: bool) -> OpenIdConnect {
     let (operator, pattern, expected) = if is_read_only {
         (
             "StringLike",
             "^project_path:[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+:ref_type:(branch|tag):ref:([*]|[^*?$,]+)$",
-            "Expected whole subjects of one project, in which only a whole branch may be a \
+            "Expected complete subjects of one project, where only the complete branch can be a \
              wildcard, such as project_path:acme/images:ref_type:branch:ref:main or \
              project_path:acme/images:ref_type:branch:ref:*",
         )
@@ -97,7 +98,7 @@ fn gitlab(is_read_only: bool) -> OpenIdConnect {
         (
             "StringEquals",
             "^project_path:[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)+:ref_type:branch:ref:[^*?$,]+$",
-            "Expected whole subjects of one project without wildcards, such as \
+            "Expected complete subjects of one project, without wildcards, such as \
              project_path:acme/images:ref_type:branch:ref:main; the branch should be protected",
         )
     };

@@ -1,11 +1,11 @@
-"""Deregister old images and delete their snapshots: the script of many a blog post.
+"""Deregister old images and delete their snapshots, as scripts in many blog posts do.
 
-It keeps images that are younger than 30 days, have the tag Preferred=true, or are used by
-an instance that is not terminated or by the default version of a launch template. It looks
-at nothing else: no other version of a template, no Auto Scaling group, launch
-configuration, fleet, spot request, compute environment or SSM parameter; not whether an
-image is shared, or a snapshot belongs to another image as well; and it looks once, before
-the first image goes. Retries are boto3's defaults.
+The script keeps images that are younger than 30 days or have the tag Preferred=true. It also keeps
+images that an instance or the default version of a launch template uses; terminated instances do
+not count. It checks nothing else: no other versions of launch templates, no Auto Scaling groups,
+launch configurations, fleets, Spot requests, compute environments or SSM parameters. It does not
+check whether an image is shared, or whether a snapshot also belongs to another image. It checks
+once, before it removes the first image. Retries are the defaults of boto3.
 """
 
 from datetime import UTC, datetime, timedelta
