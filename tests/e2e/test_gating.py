@@ -234,7 +234,7 @@ class TestMarkdown:
             "3 to deregister, ",
             "| Family | Images | In use | Removed |",
             "| `web` | 8 | 1 | 5 | 1 |",
-            "<details><summary>5 images to be removed, the next first</summary>",
+            "<details><summary>5 images to be removed, next first</summary>",
             f"| `{DUE[0]}` | `web-5` | deregister | now | now | expired: number ",
             "<details><summary>1 image to be rescued</summary>",
             "Kept, by reason",

@@ -166,7 +166,7 @@ class TestStages:
         assert answer["status"] == "gone"
         assert answer["problem"] == {"kind": "gone", "image": ami(77), "snapshots": []}
         said = image_steward(account, "restore", ami(77)).stdout
-        assert "no snapshot names it" in said
+        assert "no snapshot refers to it" in said
         assert account.fleet() == before
 
     def test_one_that_was_never_on_its_way(self, account: Account) -> None:
