@@ -286,11 +286,11 @@ class TestSavedPlan:
     @pytest.mark.parametrize(
         ("change", "changed", "text", "kind"),
         [
-            ("used", ami(5), "now: rescue (in use: inst", "action"),
-            ("kept", ami(6), "now: rescue (opted out", "action"),
+            ("used", ami(5), "the action would now be rescue (in use: inst", "action"),
+            ("kept", ami(6), "the action would now be rescue (opted out", "action"),
             ("newer", None, "", ""),
-            ("shared", ami(7), "now: rescue (shared", "action"),
-            ("snapshots", ami(5), "its snapshots", "snapshots"),
+            ("shared", ami(7), "the action would now be rescue (shared", "action"),
+            ("snapshots", ami(5), "snapshots changed since planning", "snapshots"),
         ],
     )
     def test_a_world_that_changed_is_told_and_nothing_is_done(
@@ -366,7 +366,7 @@ class TestSavedPlan:
 
     @pytest.mark.parametrize(
         ("planned", "expected"),
-        [(1.1, "good for a day"), (-1, "has not come")],
+        [(1.1, "plans expire after one day"), (-1, "dated in the future")],
     )
     def test_a_plan_of_another_day_is_not_applied(
         self,
@@ -589,7 +589,7 @@ class TestExplain:
             "number 8 of 8",
             f"instance {INSTANCE} (found in instances): arn:aws:ec2:",
             "last = 2   does not match: number 8; 6 too many newer images",
-            "kept again, the next run in apply mode undoes all steps",
+            "kept again, to be rescued by the next run in apply mode",
             f"image-steward keep {ami(8)}",
             f"image-steward restore {ami(8)}",
         ):

@@ -97,7 +97,7 @@ class TestStale:
     def test_none(self, account: Account, planner: Planner) -> None:
         account.load(small_fleet())
         done = planner.command("stale", RULES)
-        assert done.stdout.startswith("No reference is stale")
+        assert done.stdout.startswith("No stale references found")
         done = planner.command("stale", RULES, "--format", "json")
         assert json.loads(done.stdout) == {"stale": [], "resources": []}
 

@@ -111,7 +111,7 @@ fn an_image_that_is_wanted_again_is_said_to_be() {
     let explanation = told("ami-4", NOW);
     assert_eq!(explanation.decision.action.kind(), "rescue");
     let text = explanation_text(&explanation, crate::report::OutputStyle::Plain);
-    assert!(text.contains("kept again, the next run in apply mode undoes all steps"), "{text}");
+    assert!(text.contains("kept again, to be rescued by the next run in apply mode"), "{text}");
     assert!(text.contains("monthly = 2   matches: newest image of 2026-10"), "{text}");
 }
 

@@ -29,7 +29,7 @@ pub fn explanation_text(explanation: &Explanation, style: OutputStyle) -> String
     page.section("Retire steps", &steps(explanation));
     page.commands("To keep the image", &explanation.to_keep);
     let back = std::slice::from_ref(&explanation.to_bring_back);
-    page.commands("To restore the image, after any step and from the Recycle Bin", back);
+    page.commands("To restore the image after any step, even from the Recycle Bin", back);
     page.text
 }
 
@@ -120,8 +120,8 @@ fn remnant(remnant: &Remnant, plan: &SnapshotPlan) -> String {
             let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
             let what = match decision.action {
                 SnapshotAction::Keep => "kept for now",
-                SnapshotAction::Mark => "the next run in apply mode tags it as orphaned",
-                SnapshotAction::Delete => "the next run in apply mode deletes it",
+                SnapshotAction::Mark => "to be tagged as orphaned by the next run in apply mode",
+                SnapshotAction::Delete => "to be deleted by the next run in apply mode",
             };
             let _ = write!(line, "; {what}: {}", printable(&why.join("; ")));
         }
@@ -295,11 +295,11 @@ fn decision(explanation: &Explanation) -> Vec<String> {
     let what = match &decision.action {
         Action::Keep => "kept",
         Action::Wait => "expired, waiting for the next step",
-        Action::Expire => "newly expired, the next run in apply mode tags the image",
-        Action::Deprecate { .. } => "the next run in apply mode deprecates the image",
-        Action::Disable { .. } => "the next run in apply mode disables the image",
-        Action::Deregister { .. } => "the next run in apply mode deregisters the image",
-        Action::Rescue(_) => "kept again, the next run in apply mode undoes all steps",
+        Action::Expire => "to be tagged as expired by the next run in apply mode",
+        Action::Deprecate { .. } => "to be deprecated by the next run in apply mode",
+        Action::Disable { .. } => "to be disabled by the next run in apply mode",
+        Action::Deregister { .. } => "to be deregistered by the next run in apply mode",
+        Action::Rescue(_) => "kept again, to be rescued by the next run in apply mode",
     };
     let mut lines = vec![format!("{what}: {}", why.join("; "))];
     if let Some(since) = decision.expired_at {
@@ -322,7 +322,7 @@ fn steps(explanation: &Explanation) -> Vec<String> {
         let when = match when {
             When::Never => "skipped by the policy".to_owned(),
             When::Done => "done".to_owned(),
-            When::Skipped => "skipped, a later step is due".to_owned(),
+            When::Skipped => "skipped: a later step is due".to_owned(),
             When::Now => "now".to_owned(),
             When::Delayed { at } => {
                 format!("due since {}, but delayed; see the decision", minute(*at))
@@ -330,8 +330,8 @@ fn steps(explanation: &Explanation) -> Vec<String> {
             When::At { at } => {
                 format!("from {}, unless the image is kept until then", minute(*at))
             }
-            When::NoneGo => "none, other images use all snapshots".to_owned(),
-            When::TakenBack => "done, the next run in apply mode undoes it".to_owned(),
+            When::NoneGo => "no snapshots to delete: other images use them".to_owned(),
+            When::TakenBack => "done, to be undone by the next run in apply mode".to_owned(),
             When::IfItExpires => "if the image expires".to_owned(),
         };
         format!("{} (after {after}): {when}", step_words(*step))
