@@ -138,8 +138,8 @@ pub enum RestoreStatus {
 /// Options for restoring an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RestoreOptions {
-    /// The value to write into the image's opt-out tag, if any. Without it, the image is expired
-    /// again in the next sweep if the policy has not changed.
+    /// The value to write into the image's opt-out tag, if any. Without it, the next sweep
+    /// finds the image expired again if the policy has not changed.
     pub keep: Option<String>,
     /// Snapshots to recover from the Recycle Bin, in addition to those that are attributed to the
     /// image.

@@ -21,7 +21,7 @@ use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Refusal, Removal};
 use crate::policy::{Policy, PolicyDigest, PolicyError};
 
-/// A review is valid for a limited time.
+/// The maximum age of a saved plan. A review does not remain valid for longer.
 const MAX_PLAN_AGE: SignedDuration = SignedDuration::from_hours(24);
 /// The tolerance for differences between clocks.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);

@@ -62,8 +62,8 @@ pub(crate) async fn apply_with(
     }
     let run = ImageRun { plan, policy, cloud, context, batches };
     run.rescue(&mut outcome).await;
-    let unmarked = run.mark(&mut outcome).await;
-    let steps = plan.decisions.iter().filter(|one| unmarked.may_go_on(one));
+    let not_tagged = run.mark(&mut outcome).await;
+    let steps = plan.decisions.iter().filter(|one| not_tagged.allows(one));
     let (deprecations, rest): (Vec<_>, Vec<_>) = steps
         .filter(|one| step_of(&one.action).is_some())
         .partition(|one| matches!(one.action, Action::Deprecate { .. }));
@@ -83,10 +83,10 @@ fn step_of(action: &Action) -> Option<StepKind> {
 }
 
 /// Images that could not be tagged as expired. Their steps are skipped.
-struct Unmarked(HashSet<ImageId>);
+struct NotTagged(HashSet<ImageId>);
 
-impl Unmarked {
-    fn may_go_on(&self, decision: &Decision) -> bool {
+impl NotTagged {
+    fn allows(&self, decision: &Decision) -> bool {
         !self.0.contains(&decision.image_id)
     }
 }
@@ -133,20 +133,20 @@ impl ImageRun<'_> {
     /// Tags the newly expired images. They all get the same tag, so one batch suffices. Images that
     /// are removed in this run are tagged too, so that an IAM policy can deny the removal of any
     /// image without the tag.
-    async fn mark(&self, outcome: &mut Outcome) -> Unmarked {
+    async fn mark(&self, outcome: &mut Outcome) -> NotTagged {
         let plan = self.plan;
         let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
-        let mut unmarked = Unmarked(HashSet::new());
+        let mut not_tagged = NotTagged(HashSet::new());
         if newly.is_empty() {
-            return unmarked;
+            return not_tagged;
         }
         // Tag even if little time is left: the waiting time of the steps starts with the tag.
         if self.is_over() {
             for decision in newly {
                 outcome.record(&decision.image_id, StepKind::Expire, StepResult::NotReached);
-                unmarked.0.insert(decision.image_id.clone());
+                not_tagged.0.insert(decision.image_id.clone());
             }
-            return unmarked;
+            return not_tagged;
         }
         let resources: Vec<ResourceId> = newly.iter().map(|one| (&one.image_id).into()).collect();
         let key = self.policy.tag_names.expired_at.as_str();
@@ -165,9 +165,9 @@ impl ImageRun<'_> {
                 }
                 Err(error) => outcome.fail(image, StepKind::Expire, &error),
             }
-            unmarked.0.insert(image.clone());
+            not_tagged.0.insert(image.clone());
         }
-        unmarked
+        not_tagged
     }
 
     /// Deprecates the images until the deadline. Deprecation does not affect users of an image, so

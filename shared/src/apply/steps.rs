@@ -44,7 +44,7 @@ impl ImageRun<'_> {
                 decisions.iter().map(|_| late()).collect()
             } else {
                 let check = rechecker.check(&decisions).await;
-                self.take_steps(&decisions, &rechecker, &check).await
+                self.apply_steps(&decisions, &rechecker, &check).await
             };
             for (decision, ended) in queue.end(batch, ended) {
                 self.context.done(1);
@@ -57,7 +57,7 @@ impl ImageRun<'_> {
 
     /// Applies the steps of a batch that was just checked. Returns one result per decision. The
     /// result is `None` if the check expired before the call was sent.
-    async fn take_steps(
+    async fn apply_steps(
         &self,
         batch: &[&Decision],
         rechecker: &Rechecker<'_>,
@@ -70,7 +70,7 @@ impl ImageRun<'_> {
             .map(|(decision, step)| async move {
                 let mut deleted = Vec::new();
                 let stepped = match step {
-                    Ok(step) => self.take_step(decision, &step, check, &mut deleted).await?,
+                    Ok(step) => self.apply_step(decision, &step, check, &mut deleted).await?,
                     Err(stepped) => stepped,
                 };
                 Some((stepped, deleted))
@@ -196,7 +196,7 @@ impl ImageRun<'_> {
     }
 
     /// Applies one step. Returns `None` if its check has expired.
-    async fn take_step(
+    async fn apply_step(
         &self,
         decision: &Decision,
         step: &DueStep<'_>,

@@ -9,7 +9,7 @@ use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{ResourceId, Tags};
 
 /// The maximum number of denied calls in a run after the first one. Finding one denied resource
-/// among 1,000 takes half of them. If all are denied, the limit avoids further calls.
+/// among 1,000 takes half of these calls. If all are denied, the limit avoids further calls.
 pub const MAX_DENIED_CALLS: usize = 20;
 /// The limit for other errors of single resources, for example a missing resource or too many tags.
 const MAX_OTHER_CALLS: usize = 200;

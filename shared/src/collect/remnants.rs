@@ -85,7 +85,7 @@ pub enum RemnantLocation {
 }
 
 impl Remnants {
-    /// Returns whether there are no remnants and all sources were read.
+    /// Returns whether no remnants were found. Unread sources may contain some.
     pub fn is_nothing(&self) -> bool {
         self.recycled.is_none() && self.snapshots.is_empty()
     }

@@ -41,7 +41,7 @@ pub async fn read_references(
 
 /// Computes a plan and verifies its expired images: reads the references that the provider reports
 /// and the launch permissions, concurrently. Repeats this until all of them are verified, because
-/// each image that turns out to be used or shared makes place under the caps for another. Also
+/// each image that turns out to be used or shared frees a place under the caps for another. Also
 /// returns the permission readings.
 pub async fn plan_verified(
     view: &dyn View,

@@ -277,7 +277,7 @@ pub enum JobError {
     },
 }
 
-/// Returns an error if steps failed; use it if no step succeeded.
+/// Returns the error of a run in which steps failed and none succeeded.
 fn all_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>) -> Option<JobError> {
     any_failed(failed, 0)
 }
@@ -331,7 +331,7 @@ impl Job<'_> {
         let (accepted, lost): (Vec<_>, Vec<_>) =
             ids.into_iter().zip(results).partition(|(_, is_accepted)| *is_accepted);
         for (id, _) in &lost {
-            tracing::warn!(%id, "deferred: the event bus did not accept its event");
+            tracing::warn!(%id, "deferred: the event bus did not accept the event that announces the change");
         }
         let set = |ids: Vec<(I, bool)>| ids.into_iter().map(|(id, _)| id).collect();
         Announced { accepted: set(accepted), lost: set(lost) }

@@ -12,7 +12,7 @@ use crate::tagging::{TagPlan, copies_from_instance, creator_value, plan_creator,
 
 /// The meaning of an event for an image.
 #[derive(Clone, Copy)]
-enum Heard<'a> {
+enum ImageEvent<'a> {
     /// The image became available.
     Available,
     /// Somebody creates the image; `None` if CloudTrail names nobody.
@@ -32,15 +32,15 @@ impl Job<'_> {
     /// # Errors
     /// Returns an error if the image cannot be read or is not available yet.
     pub async fn tag_image(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
-        let (image, heard, at) = match trigger {
+        let (image, event, at) = match trigger {
             Trigger::Image { image, state: ImageState::Available, at, .. } => {
-                (image, Heard::Available, at)
+                (image, ImageEvent::Available, at)
             }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
                 tracing::warn!(image_id = %image, error = message, "image failed");
                 return Ok(JobReport::ignored(format!("{image} failed: {message}")));
             }
-            Trigger::Creating { image, by, at } => (image, Heard::Creating(by.as_deref()), at),
+            Trigger::Creating { image, by, at } => (image, ImageEvent::Creating(by.as_deref()), at),
             other => return Ok(JobReport::ignored(not_for_us(other))),
         };
         let found = match self.image_of_ours(image).await? {
@@ -64,27 +64,27 @@ impl Job<'_> {
             not_tagged: Vec::new(),
             omitted: Omitted::default(),
         };
-        match (heard, found.state) {
-            (Heard::Creating(Some(creator)), _) => {
+        match (event, found.state) {
+            (ImageEvent::Creating(Some(creator)), _) => {
                 self.tag_creator(&found, creator, &mut tagged).await?;
             }
             // No creator to record. The new image is still tagged.
             (_, ImageState::Available) => self.tag_new(&found, &mut tagged).await?,
-            (Heard::Creating(None), state) => {
+            (ImageEvent::Creating(None), state) => {
                 return Ok(JobReport::ignored(format!(
                     "{image} is {state}, and CloudTrail does not name its creator"
                 )));
             }
             // The provider does not list the new state yet.
-            (Heard::Available, ImageState::Pending) => {
+            (ImageEvent::Available, ImageState::Pending) => {
                 return Err(JobError::StillPending(image.clone()));
             }
             // The event is old. The current state decides.
-            (Heard::Available, state) => {
+            (ImageEvent::Available, state) => {
                 return Ok(JobReport::ignored(format!("{image} is now {state}")));
             }
         }
-        Ok(self.report_tagged(tagged, matches!(heard, Heard::Available)))
+        Ok(self.report_tagged(tagged, matches!(event, ImageEvent::Available)))
     }
 
     async fn image_of_ours(&self, image: &ImageId) -> Result<ImageLookup, CloudError> {

@@ -119,13 +119,13 @@ impl SimulatedWorld {
     /// Applies a sweep and also returns the snapshot plan.
     pub(super) fn sweep_both(&mut self, plan: &Plan, policy: &Policy) -> (Done, SnapshotPlan) {
         let mut done = Done::default();
-        self.take_steps(plan, policy, &mut done);
+        self.apply_steps(plan, policy, &mut done);
         let reaping = plan_snapshots(&self.inventory, policy, plan.planned_at);
         self.reap(&reaping, &policy.tag_names, &mut done);
         (done, reaping)
     }
 
-    fn take_steps(&mut self, plan: &Plan, policy: &Policy, done: &mut Done) {
+    fn apply_steps(&mut self, plan: &Plan, policy: &Policy, done: &mut Done) {
         let works = |one: &&Decision| one.action.changes();
         let steps: Vec<&Decision> = plan.decisions.iter().filter(works).collect();
         if steps.is_empty() {
@@ -144,7 +144,7 @@ impl SimulatedWorld {
                 set(&mut image.tags, &policy.tag_names.expired_at, &plan.planned_at.to_string());
             }
             let stays =
-                take_step(image, &decision.action, &policy.tag_names, plan.planned_at, done);
+                apply_step(image, &decision.action, &policy.tag_names, plan.planned_at, done);
             if !stays {
                 gone.push((image.image_id.clone(), std::mem::take(&mut image.tags)));
             }
@@ -285,7 +285,7 @@ fn to_the_minute(at: Timestamp) -> Timestamp {
 }
 
 /// Applies one step to one image. Returns whether the image still exists.
-fn take_step(
+fn apply_step(
     image: &mut Image,
     action: &Action,
     names: &TagNames,
@@ -313,13 +313,13 @@ fn take_step(
         }
         Action::Rescue(undo) => {
             done.rescued += 1;
-            take_back(image, undo, names, now);
+            undo_steps(image, undo, names, now);
         }
     }
     true
 }
 
-fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
+fn undo_steps(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
     let Undo { enable, share_with, not_shared: _, deprecation, unmark: _, keep_tags: _ } = undo;
     if *enable {
         image.state = ImageState::Available;

@@ -67,8 +67,8 @@ pub(super) struct Measures {
     pub images: usize,
     pub families: usize,
     pub in_use: usize,
-    /// The highest rank of an image in use in its family, where 1 is the newest; and the rank that
-    /// nine in ten images in use do not exceed.
+    /// The rank of the lowest-ranked image in use in its family, where 1 is the newest, and the rank
+    /// that nine in ten images in use do not exceed.
     pub deepest: u32,
     pub deepest_of_most: u32,
     /// In whole days.

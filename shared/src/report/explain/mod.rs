@@ -190,7 +190,7 @@ fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
     let until = plan.planned_at.checked_add(quarter).unwrap_or(Timestamp::MAX);
     vec![
         in_place("keep", id, region, &policy.tag_names),
-        format!("or until the end of a date: --until {}, or --for 2w", date(until)),
+        format!("or until a date (inclusive): --until {}, or --for 2w", date(until)),
         format!("or in the policy, under [safety]: pinned = [\"{id}\"]"),
     ]
 }

@@ -109,7 +109,7 @@ fn remnant(remnant: &Remnant, plan: &SnapshotPlan) -> String {
     let place = match place {
         RemnantLocation::Here => "exists",
         RemnantLocation::RecycleBin => "is in the Recycle Bin",
-        RemnantLocation::Unknown => "existed",
+        RemnantLocation::Unknown => "not found, although its tags are still listed",
     };
     let mut line = format!("{snapshot_id} {place}");
     if let Some(size) = size_gib {
@@ -120,7 +120,9 @@ fn remnant(remnant: &Remnant, plan: &SnapshotPlan) -> String {
             let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
             let what = match decision.action {
                 SnapshotAction::Keep => "kept for now",
-                SnapshotAction::Mark => "to be tagged as orphaned by the next run in apply mode",
+                SnapshotAction::Mark => {
+                    "to be tagged for later deletion by the next run in apply mode"
+                }
                 SnapshotAction::Delete => "to be deleted by the next run in apply mode",
             };
             let _ = write!(line, "; {what}: {}", printable(&why.join("; ")));
@@ -242,7 +244,7 @@ fn family(explanation: &Explanation) -> String {
                 WHOLE_RULE => "all matching images".to_owned(),
                 family => printable(family),
             };
-            format!("rule {rule}, {family}: number {rank} of {size}; the newest is number 1")
+            format!("rule {rule}, {family}: number {rank} of {size}; number 1 is the newest")
         }
         (Some(rule), _, _) => format!("rule {rule}, but not ranked in a family"),
         (None, _, _) => "not covered by any rule".to_owned(),

@@ -159,12 +159,13 @@ fn snapshot_counts(plan: &SnapshotPlan) -> Option<String> {
     let count = |action| plan.decisions.iter().filter(|one| one.action == action).count();
     let parts = [
         (count(SnapshotAction::Delete), "to delete"),
-        (count(SnapshotAction::Mark), "to tag as orphaned"),
+        (count(SnapshotAction::Mark), "to tag for later deletion"),
     ];
     let said: Vec<String> = parts
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{} {what}", thousands(count)))
         .collect();
-    (!said.is_empty()).then(|| format!("Orphaned snapshots: {}.", said.join(", ")))
+    (!said.is_empty())
+        .then(|| format!("Snapshots whose image no longer exists: {}.", said.join(", ")))
 }

@@ -259,7 +259,7 @@ fn snapshots_text(
     let (delete, mark) = (count(SnapshotAction::Delete), count(SnapshotAction::Mark));
     let kept = found.iter().filter(|one| one.action == SnapshotAction::Keep);
     let mut parts = Vec::new();
-    for (count, words) in [(delete, "to delete"), (mark, "to tag as orphaned")] {
+    for (count, words) in [(delete, "to delete"), (mark, "to tag for later deletion")] {
         if count > 0 {
             parts.push(format!("{} {words}", thousands(count)));
         }
