@@ -1,8 +1,8 @@
-//! How fast a plan is made, and how much memory that takes, for fleets of growing size.
+//! Benchmarks of planning: time and memory for fleets of growing size.
 //!
-//! `make bench-core` runs it; docs/performance.md holds the figures.
+//! Run them with `make bench-core`. docs/performance.md contains the results.
 
-#![expect(clippy::unwrap_used, reason = "ids that are made here are ids")]
+#![expect(clippy::unwrap_used, reason = "the ids are generated and valid")]
 
 use divan::{AllocProfiler, Bencher};
 use jiff::{SignedDuration, Timestamp};
@@ -15,7 +15,7 @@ use steward::policy::Policy;
 #[global_allocator]
 static ALLOCATOR: AllocProfiler = AllocProfiler::system();
 
-/// A fleet has this many images a family, one a day.
+/// The number of images per family, one per day.
 const FAMILY: usize = 20;
 
 const POLICY: &str = r#"
@@ -48,8 +48,8 @@ fn now() -> Timestamp {
     Timestamp::from_second(1_790_000_000).unwrap_or_default()
 }
 
-/// `count` images of `count` / 20 families; every tenth in use, every fiftieth launched lately,
-/// every hundredth pinned by tag.
+/// Creates `count` images in `count` / 20 families. Every tenth image is in use, every fiftieth was
+/// launched recently, and every hundredth is kept by a tag.
 fn world(count: usize) -> Inventory {
     let images = (0..count).map(image).collect();
     let snapshots = (0..count).map(|n| Snapshot {
@@ -118,7 +118,7 @@ fn policy() -> Policy {
     Policy::parse(POLICY, "bench").unwrap()
 }
 
-/// Planning alone: the inventory is there already, and is not counted.
+/// Measures planning only. The inventory is created before and is not counted.
 #[divan::bench(args = [10_000, 100_000, 1_000_000], sample_count = 10, sample_size = 1)]
 fn plan_images(bencher: Bencher<'_, '_>, count: usize) {
     let (world, policy, now) = (world(count), policy(), now());
@@ -127,7 +127,7 @@ fn plan_images(bencher: Bencher<'_, '_>, count: usize) {
         .bench_local(|| plan(&world, &policy, now));
 }
 
-/// Planning with the inventory that it needs: its "max alloc" is what a run holds in memory.
+/// Measures planning and creating its inventory. Its "max alloc" is the memory that a run needs.
 #[divan::bench(args = [10_000, 100_000, 1_000_000], sample_count = 3, sample_size = 1)]
 fn build_inventory_and_plan(bencher: Bencher<'_, '_>, count: usize) {
     let (policy, now) = (policy(), now());

@@ -1,19 +1,20 @@
-//! Reporting how far a long run has come.
+//! Progress reporting for long runs.
 //!
-//! Progress is only observed: nothing depends on what an implementation of [`Progress`] does.
+//! Progress is observation only: nothing depends on what an implementation of [`Progress`] does.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::model::{Clock, Deadline, NoDeadline, StoppedClock};
 
-/// Receives what happens during a run.
+/// Receives progress events of a run.
 pub trait Progress: Send + Sync {
-    /// Takes one event. Called from several tasks at once, and often: it must return quickly.
+    /// Handles one event. Called often and from several tasks concurrently, so it must return
+    /// quickly.
     fn report(&self, event: ProgressEvent);
 }
 
-/// Reports nothing.
+/// Ignores all progress events.
 #[derive(Debug, Clone, Copy)]
 pub struct NoProgress;
 
@@ -27,58 +28,58 @@ impl fmt::Debug for dyn Progress {
     }
 }
 
-/// Something that happens during a run.
+/// A progress event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProgressEvent {
-    /// A part of the run begins.
+    /// A stage of the run begins.
     Stage {
-        /// What it does, for example `reading the account`.
+        /// What the stage does, for example `reading the account`.
         name: &'static str,
-        /// The number of things to do, where that is known.
+        /// The number of items to process, if known.
         total: Option<usize>,
     },
-    /// Something was read completely.
+    /// A list was read completely.
     Read {
-        /// What, for example `instances`.
+        /// The type of item, for example `instances`.
         what: &'static str,
-        /// How many there are.
+        /// The number of items.
         count: usize,
     },
-    /// This many of the stage's things are done.
+    /// This many more items of the stage are done.
     Done(usize),
-    /// A call is made.
+    /// A call is sent.
     Call {
-        /// Its name, for example `ec2:DescribeImages`.
+        /// The name of the call, for example `ec2:DescribeImages`.
         name: &'static str,
-        /// Whether it had to wait.
+        /// Whether the call was delayed.
         pacing: Pacing,
     },
-    /// The provider asked for fewer calls, or could not answer: the call is made again.
+    /// The provider throttled a call or was unavailable. The call is retried.
     Throttled,
 }
 
-/// Whether a call had to wait.
+/// Whether a call was delayed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pacing {
-    /// It was made at once.
+    /// It was sent immediately.
     Immediate,
-    /// It was delayed, to stay below the provider's rate limits.
+    /// It was delayed to stay below the provider's rate limits.
     Delayed,
 }
 
-/// How long a run may take, how long it has taken, and where it reports its progress.
+/// The deadline and the clock of a run, and the receiver of its progress.
 #[derive(Clone, Copy)]
 pub struct RunContext<'a> {
     /// When to stop.
     pub deadline: &'a dyn Deadline,
-    /// How long it has taken.
+    /// The time since the run began.
     pub clock: &'a dyn Clock,
-    /// Who is told how far the run is.
+    /// The receiver of progress events.
     pub progress: &'a dyn Progress,
 }
 
 impl RunContext<'static> {
-    /// No deadline, time stands still, and nobody watches: for tests.
+    /// For tests: no deadline, a clock that stands still, and no progress.
     pub const UNLIMITED: Self =
         Self { deadline: &NoDeadline, clock: &StoppedClock, progress: &NoProgress };
 }
@@ -90,22 +91,22 @@ impl fmt::Debug for RunContext<'_> {
 }
 
 impl RunContext<'_> {
-    /// How much time is left.
+    /// Returns the time until the deadline.
     pub fn left(&self) -> Duration {
         self.deadline.left()
     }
 
-    /// How long the run has taken, from some fixed moment on.
+    /// Returns the time since a fixed moment, usually the start of the run.
     pub fn elapsed(&self) -> Duration {
         self.clock.elapsed()
     }
 
-    /// Reports that a part of the run begins.
+    /// Reports that a stage begins.
     pub(crate) fn stage(&self, name: &'static str, total: Option<usize>) {
         self.progress.report(ProgressEvent::Stage { name, total });
     }
 
-    /// Reports that so many more of the stage's things are done.
+    /// Reports that `count` more items of the stage are done.
     pub(crate) fn done(&self, count: usize) {
         self.progress.report(ProgressEvent::Done(count));
     }

@@ -1,8 +1,8 @@
-//! Bringing images back, from wherever they are on their way out.
+//! Restoring images after any step.
 //!
-//! An image that exists is given back what the steps took from it. One in the Recycle Bin is taken
-//! out of it, its snapshots first. One that is gone for good leaves its snapshots, if they are
-//! there still: those are kept from being deleted, so that a new image can be made of them.
+//! For an existing image, all steps are undone. An image in the Recycle Bin is recovered, after its
+//! snapshots. A permanently deleted image cannot be restored. If its snapshots still exist, they
+//! are kept from being deleted, so that a new image can be created from them.
 
 mod preview;
 
@@ -26,53 +26,54 @@ use crate::plan::snapshots::made_for;
 use crate::plan::state_tags::unreadable_values;
 use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
 
-/// What became of one image that was to be brought back.
+/// The result of restoring one image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Restored {
-    /// The image.
+    /// The ID of the image.
     pub image_id: ImageId,
-    /// How it ended.
+    /// The result.
     pub status: RestoreStatus,
-    /// What was done, in order.
+    /// The changes that were made, in order.
     pub done: Vec<RestoreStep>,
-    /// With whom it was shared according to its tag, and is not again: a person decides. See
-    /// [`share_again`].
+    /// The accounts, organizations and OUs in its tag that the image is not shared with again,
+    /// because a person must decide. See [`share_again`].
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_shared: Vec<LaunchPermission>,
-    /// What failed or is missing, if so.
+    /// The failure or the remaining problem, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<RestoreProblem>,
 }
 
-/// Why an image was not restored.
+/// Why an image was not restored, or not completely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum RestoreProblem {
-    /// It is neither in the account nor in the Recycle Bin of this Region.
+    /// The image is neither in the account nor in the Recycle Bin of this Region.
     Gone {
-        /// The image.
+        /// The ID of the image.
         image: ImageId,
-        /// The snapshots that backed it, as far as their tags say so.
+        /// The snapshots of the image, according to their tags.
         snapshots: Vec<SnapshotId>,
     },
-    /// It stays disabled, because it was found by tags that EC2's own data does not confirm.
+    /// The image remains disabled: it was selected by its tags, and EC2's data does not confirm
+    /// them.
     NotEnabled {
-        /// The image.
+        /// The ID of the image.
         image: ImageId,
-        /// Why.
+        /// Why the image was not enabled.
         why: NotEnabled,
     },
-    /// It stays as it is, because the value of a state tag is not understood: another version may have
-    /// saved there what is to be restored.
+    /// The image is unchanged: the value of a state tag was not understood. Another version may
+    /// have saved data in it that is required to restore the image.
     StateTagUnreadable {
-        /// The image.
+        /// The ID of the image.
         image: ImageId,
-        /// The key of the tag.
+        /// The key of the state tag.
         key: Arc<str>,
-        /// Its value.
+        /// The value that was not understood.
         value: Arc<str>,
     },
-    /// A call failed; the same command goes on from there.
+    /// A call failed. Running the same command again continues from there.
     Failed(Failure),
 }
 
@@ -85,73 +86,74 @@ impl fmt::Display for RestoreProblem {
                     "{image} is neither in the account nor in the Recycle Bin of this Region"
                 )?;
                 if snapshots.is_empty() {
-                    return f.write_str(", and no snapshot names it");
+                    return f.write_str(", and no snapshot refers to it");
                 }
                 let snapshots: Vec<_> = snapshots.iter().map(ToString::to_string).collect();
                 write!(
                     f,
-                    "; its snapshots were {}: make a new image of them (aws ec2 register-image)",
+                    "; to create a new image from its snapshots {}, run aws ec2 register-image",
                     snapshots.join(", ")
                 )
             }
             Self::NotEnabled { image, why: NotEnabled::NoTag } => write!(
                 f,
-                "stays disabled, because no tag says that image-steward disabled it; to enable it: aws ec2 enable-image \
-                 --image-id {image}"
+                "remains disabled: no tag records that image-steward disabled it; to enable it, run aws ec2 \
+                 enable-image --image-id {image}"
             ),
             Self::NotEnabled { image, why } => {
                 f.write_str(match why {
-                    NotEnabled::Protected => "stays disabled, because it is protected from deregistration",
+                    NotEnabled::Protected => "remains disabled: it is protected from deregistration",
                     NotEnabled::NoTag | NotEnabled::TagsDisagree => {
-                        "stays disabled, because its deprecation time is not that of its tags: it was changed since, or somebody else \
+                        "remains disabled: its deprecation time does not match its tags, so it was changed since or somebody else \
                          disabled the image"
                     }
                 })?;
-                write!(f, "; to enable it all the same: image-steward restore {image}")
+                write!(f, "; to enable it anyway, run image-steward restore {image}")
             }
             Self::StateTagUnreadable { image, key, value } => write!(
                 f,
-                "left unchanged, because this version does not understand its tag {key}={value}: restore it with the \
-                 version that wrote the tag; or remove the tag (aws ec2 delete-tags --resources {image} --tags Key={key}), by \
-                 which what it says is lost, and run restore again, because the next sweep continues to retire the image"
+                "unchanged: this version does not understand the tag {key}={value}; restore the image with the version \
+                 that wrote the tag, or remove the tag (aws ec2 delete-tags --resources {image} --tags Key={key}), which \
+                 loses the saved data, and run restore again, because the next sweep continues to retire the image"
             ),
             Self::Failed(failure) => f.write_str(&failure.message),
         }
     }
 }
 
-/// How bringing an image back ended.
+/// The result of restoring an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestoreStatus {
-    /// It exists, and nothing of ours is left on it.
+    /// The image exists, and all steps are undone.
     Restored,
-    /// It was never on its way out.
+    /// The image was not expired. Nothing was changed.
     Untouched,
-    /// It is gone for good.
+    /// The image no longer exists, not even in the Recycle Bin.
     Gone,
-    /// A step failed; the same command goes on from there.
+    /// A call failed. Running the same command again continues from there.
     Failed,
 }
 
-/// What an image is to be brought back with.
+/// Options for restoring an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RestoreOptions {
-    /// What to write into its tag that keeps it, if anything: without it, the next sweep finds it
-    /// expired again if the policy has not changed.
+    /// The value to write into the image's opt-out tag, if any. Without it, the next sweep
+    /// finds the image expired again if the policy has not changed.
     pub keep: Option<String>,
-    /// Snapshots to take out of the Recycle Bin beside those that are known to be the image's.
+    /// Snapshots to recover from the Recycle Bin, in addition to those that are attributed to the
+    /// image.
     pub snapshots: Vec<SnapshotId>,
-    /// Whether the image was found by its tags ([`images_since`]), and not named by a person. Then
-    /// it is enabled only if EC2's own data agrees with its tags: they may be anybody's.
+    /// Whether the image was selected by its tags ([`images_since`]) and not by a person. It is
+    /// then enabled only if EC2's data confirms the tags, because anybody may have written them.
     pub found_by_tags: bool,
 }
 
-/// The images that went, or were found expired, at `since` or later: those in the Recycle Bin
-/// since then, and those that carry our mark from then on.
+/// Returns the images that were deregistered or found expired at `since` or later: those that
+/// entered the Recycle Bin since then, and those that were tagged as expired since then.
 ///
 /// # Errors
-/// When the tags or the Recycle Bin cannot be read.
+/// Returns an error if the tags or the Recycle Bin cannot be read.
 pub async fn images_since(
     since: Timestamp,
     names: &TagNames,
@@ -162,7 +164,7 @@ pub async fn images_since(
         .into_iter()
         .filter_map(|(resource, value)| match resource {
             ResourceId::Image(image) => {
-                // A mark that cannot be read may be from any time.
+                // If the time is not understood, the image could have expired at any time.
                 value.parse::<Timestamp>().map_or(true, |at| at >= since).then_some(image)
             }
             ResourceId::Snapshot(_) | ResourceId::Instance(_) => None,
@@ -176,7 +178,7 @@ pub async fn images_since(
     Ok(images)
 }
 
-/// Brings `image` back from wherever it is. Done twice, it does nothing more.
+/// Restores `image` after any step. Restoring it again changes nothing.
 pub async fn restore(
     image: &ImageId,
     options: &RestoreOptions,
@@ -186,7 +188,7 @@ pub async fn restore(
 ) -> Restored {
     let mut done = Vec::new();
     let result = try_restore(image, options, names, now, cloud, &mut done).await;
-    // This is said on its own, because a person is asked about it.
+    // Reported separately, because a person must decide.
     let mut not_shared = Vec::new();
     done.retain(|step| match step {
         RestoreStep::NotShared { with } => {
@@ -205,8 +207,8 @@ pub async fn restore(
     Restored { image_id: image.clone(), status, done, not_shared, problem }
 }
 
-/// Shares an image that [`restore`] brought back with those of `restored.not_shared` whom a person
-/// `approved`, and writes down there what became of it. The tag goes when it names nobody else.
+/// Shares a restored image with those of `restored.not_shared` that a person `approved`, and
+/// updates `restored` with the result. The tag is removed once it lists nobody else.
 pub async fn share_again(
     restored: &mut Restored,
     approved: &[LaunchPermission],
@@ -247,7 +249,7 @@ async fn try_to_share(
         let key = &names.launch_permissions;
         let message = format!(
             "{image} has launch permissions that its tag {key} does not list: its owner has shared it since; share \
-             it yourself (aws ec2 modify-image-attribute), then remove the tag"
+             it manually (aws ec2 modify-image-attribute), then remove the tag"
         );
         problem(ErrorKind::Other, message)
     })
@@ -274,8 +276,8 @@ async fn try_restore(
             Some(found) => Some(found),
             None => recover(image, &marked, options, names, cloud, done).await?,
         };
-    // Those that are live and whose mark is still there: a mark that stays would do no harm while
-    // the image exists, but would when it goes the next time. Some may name another image.
+    // Find existing snapshots with a deletion time. As long as the image exists, the tag has no
+    // effect, but after the next deregistration it would. Some may belong to another image.
     let own = found.iter().flat_map(|found| found.snapshots.iter());
     let snapshots: BTreeSet<SnapshotId> = marked.iter().chain(own).cloned().collect();
     let snapshots: Vec<SnapshotId> = snapshots.into_iter().collect();
@@ -295,7 +297,7 @@ async fn try_restore(
         ));
     };
     let was_away = !done.is_empty();
-    // First: whatever happens then, it is kept.
+    // Write this tag first, so that the image is kept whatever happens next.
     if let Some(keep) = &options.keep {
         keep_it(&found, keep, names, cloud, done).await?;
     }
@@ -332,7 +334,7 @@ async fn try_restore(
     }
 }
 
-/// Why `image` stays as it is, if a state tag of it is not understood.
+/// Returns the problem if a state tag of `image` was not understood.
 fn unreadable(image: &Image, names: &TagNames) -> Option<RestoreProblem> {
     unreadable_values(image, names).next().map(|(key, value)| RestoreProblem::StateTagUnreadable {
         image: image.image_id.clone(),
@@ -341,7 +343,7 @@ fn unreadable(image: &Image, names: &TagNames) -> Option<RestoreProblem> {
     })
 }
 
-/// Reads with whom `image` is shared, if its tag names anybody.
+/// Reads the launch permissions of `image`, if its tag lists any.
 async fn with_permissions(
     mut image: Image,
     names: &TagNames,
@@ -355,7 +357,8 @@ async fn with_permissions(
     Ok(image)
 }
 
-/// Takes `image` out of the Recycle Bin, its snapshots before it; `None` when it is not there.
+/// Recovers `image` from the Recycle Bin after its snapshots. Returns `None` if it is not in
+/// the Recycle Bin.
 async fn recover(
     image: &ImageId,
     marked: &[SnapshotId],
@@ -375,13 +378,14 @@ async fn recover(
             || made_for(&snapshot.description).is_some_and(|made| made == *image)
     };
     recover_snapshots(is_its_own, cloud, done).await?;
-    // An answer that was lost and asked for again is "not there": it is back already.
+    // If the response to a successful call was lost, the adapter's retry gets "not found".
     let is_back = |error: &CloudError| error.kind == ErrorKind::NotFound;
     if let Err(error) = cloud.recover_image(image).await
         && !is_back(&error)
     {
-        // A snapshot that several images shared names one of them only. What else of ours went
-        // after this image may be what it lacks; what is not needed is still marked, and goes again.
+        // A shared snapshot names only one of its images. Recover all of our snapshots that were
+        // deleted after this image, because one of them may be missing. The ones that are not
+        // needed are still tagged and will be deleted again.
         let tagged = cloud.list_tagged(&names.delete_after, None).await?;
         let tagged: HashSet<ResourceId> = tagged.into_iter().map(|(id, _)| id).collect();
         let may_be_its_own = |snapshot: &RecycledSnapshot| {
@@ -395,7 +399,7 @@ async fn recover(
         if !is_missing || recover_snapshots(may_be_its_own, cloud, done).await? == 0 {
             return Err(CloudError {
                 message: format!(
-                    "{}; if one of its snapshots is missing, name it with --snapshot",
+                    "{}; if one of its snapshots is missing, pass it with --snapshot",
                     error.message
                 ),
                 ..error
@@ -405,16 +409,18 @@ async fn recover(
     }
     done.push(RestoreStep::ImageRecovered);
     let found = cloud.find_image(image).await?;
-    // Listings may be a little late.
+    // Listings can lag behind.
     Ok(Some(found.ok_or_else(|| CloudError {
         call: "restore",
         kind: ErrorKind::Other,
         code: String::new(),
-        message: format!("{image} does not show yet; run the same command again in a minute"),
+        message: format!(
+            "{image} was recovered but is not visible yet; retry the command in a minute"
+        ),
     })?))
 }
 
-/// Takes those snapshots out of the Recycle Bin, and says how many they were.
+/// Recovers the wanted snapshots from the Recycle Bin. Returns their number.
 async fn recover_snapshots(
     is_wanted: impl Fn(&RecycledSnapshot) -> bool,
     cloud: &dyn Cloud,
@@ -428,7 +434,7 @@ async fn recover_snapshots(
                 done.push(RestoreStep::SnapshotRecovered { snapshot: id.clone() });
                 count += 1;
             }
-            // Somebody was quicker.
+            // Another client has recovered it.
             Err(error) if error.kind == ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -445,7 +451,7 @@ async fn keep_it(
 ) -> Result<(), CloudError> {
     let key = names.keep.as_str();
     let before = image.tags.get(key);
-    // A tag that keeps it for longer stays.
+    // Do not replace a tag that keeps the image for longer.
     let is_longer = before.is_some_and(|before| KeepTag::is_shorter(keep, before));
     if before != Some(keep) && !is_longer {
         let tags: Tags = [(key, keep)].into_iter().collect();

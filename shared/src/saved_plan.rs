@@ -1,11 +1,11 @@
-//! A plan in a file: what somebody has looked at, to be applied as it stands or not at all.
+//! Saved plans: a plan in a file that somebody has reviewed, to be applied exactly or not at all.
 //!
-//! The file holds the policy that it was made with, and whoever may write the file may write any
-//! policy: so it is applied only under a policy that the operator names, or whose digest they name.
-//! The world is read again and planned for with that policy, twice: for the time of the file, for
-//! which everything that the file wants changed must come out the same, and for now. What is
-//! carried out is the plan for now, as far as the file agrees to it: a file can choose, and never
-//! say what is done, nor when.
+//! The file contains the policy of the plan. Anybody who can write the file can change this policy,
+//! so it is applied only if the operator confirms the policy, by file or by digest. The inventory
+//! is read again and planned twice with that policy: for the time of the file, where every change
+//! in the file must be planned again, and for the current time. The plan for the current time is
+//! applied, limited to the changes in the file. A file can therefore select changes, but never
+//! define them or their time.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -21,9 +21,9 @@ use crate::plan::snapshots::{SnapshotAction, SnapshotDecision, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Refusal, Removal};
 use crate::policy::{Policy, PolicyDigest, PolicyError};
 
-/// What somebody agreed to yesterday is not what they would agree to next month.
+/// The maximum age of a saved plan. A review does not remain valid for longer.
 const MAX_PLAN_AGE: SignedDuration = SignedDuration::from_hours(24);
-/// Clocks differ a little.
+/// The tolerance for differences between clocks.
 const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// A plan in a file.
@@ -31,91 +31,89 @@ const MAX_CLOCK_SKEW: SignedDuration = SignedDuration::from_mins(5);
 #[serde(deny_unknown_fields)]
 pub struct SavedPlan {
     format: FormatNumber<{ SavedPlan::DOCUMENT.number }>,
-    /// What the policy was called.
+    /// The name of the policy file.
     policy_file: String,
     /// The text of the policy.
     policy: String,
-    /// What is to be done about images.
+    /// The plan for images.
     pub plan: Plan,
-    /// What is to be done about snapshots.
+    /// The plan for snapshots.
     pub snapshots: SnapshotPlan,
 }
 
 /// Why a saved plan is not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum SavedPlanError {
-    /// It is not a plan.
-    #[error("not a saved plan: {0}; `plan --out FILE` writes one")]
+    /// The file does not contain a plan.
+    #[error("not a saved plan: {0}; write one with `plan --out FILE`")]
     Shape(serde_json::Error),
-    /// It is in another format.
+    /// The file has another format version.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// It has a field that plans do not have.
-    #[error(
-        "{path}: this field is not known, and could say what must not be overlooked: plan again"
-    )]
+    /// The file has an unknown field.
+    #[error("{path}: unknown field, which this version must not ignore; plan again")]
     UnknownField {
-        /// Where it is, for example `plan.decisions[3].hold`.
+        /// The path of the field, for example `plan.decisions[3].hold`.
         path: String,
     },
-    /// Its policy is not valid for this version.
-    #[error("the policy in it is not valid:\n{0}")]
+    /// The policy in the file is not valid for this version.
+    #[error("the policy in the file is not valid:\n{0}")]
     Policy(#[from] PolicyError),
-    /// Its policy is not the one that the operator named.
+    /// The policy in the file is not the policy that the operator named.
     #[error(
-        "it was made with another policy: the digest of its policy is {planned}, and that of {expected_by} is \
-         {expected}; plan again with the policy that you mean"
+        "the plan was made with another policy: its policy has the digest {planned}, but {expected_by} has \
+         {expected}; plan again with the intended policy"
     )]
     OtherPolicy {
         /// The digest of the policy in the file.
         planned: PolicyDigest,
-        /// The operator's.
+        /// The digest that the operator expects.
         expected: PolicyDigest,
-        /// Where the operator's comes from: a file, or an option.
+        /// The source of the expected digest: a file or an option.
         expected_by: String,
     },
-    /// It is for another account or Region.
+    /// The plan is for another account or Region.
     #[error(
-        "it is for account {account}, Region {region}, and the credentials reach account {reached_account}, \
-         Region {reached_region}: choose them with --profile and --region"
+        "the plan is for account {account}, Region {region}, but the credentials are for account {reached_account}, \
+         Region {reached_region}; select others with --profile and --region"
     )]
     Elsewhere {
-        /// The plan's.
+        /// The account of the plan.
         account: AccountId,
-        /// The plan's.
+        /// The Region of the plan.
         region: Region,
-        /// The credentials'.
+        /// The account of the credentials.
         reached_account: AccountId,
-        /// The credentials'.
+        /// The Region of the credentials.
         reached_region: Region,
     },
-    /// It is too old.
-    #[error("it was made at {planned_at}, and a plan is good for a day: plan again")]
+    /// The plan is too old.
+    #[error("the plan was made at {planned_at}, and plans expire after one day; plan again")]
     TooOld {
-        /// When it was made.
+        /// The time of the plan.
         planned_at: Timestamp,
     },
-    /// It is for a time that has not come.
-    #[error("it is for {planned_at}, which has not come: plan without --now")]
+    /// The time of the plan is in the future.
+    #[error("the plan is dated in the future ({planned_at}); plan again without --now")]
     TooSoon {
-        /// The time that it is for.
+        /// The time of the plan.
         planned_at: Timestamp,
     },
 }
 
-/// Whether a saved plan is of the time at which it would be applied.
+/// Whether a saved plan can be applied at a given time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Validity {
-    /// It is.
+    /// It can be applied.
     Valid,
     /// It is too old.
     TooOld,
-    /// It is for a time that has not come.
+    /// Its time is in the future.
     TooSoon,
 }
 
-/// A plan that was made anew.
+/// A plan that was computed again.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FreshPlan {
     /// The plan for images.
@@ -124,30 +122,29 @@ pub struct FreshPlan {
     pub snapshots: SnapshotPlan,
 }
 
-/// How the world differs from the one that a plan was made for.
+/// The differences between a saved plan and the current inventory.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Differences {
-    /// What would be done differently now: any of these forbids the saved plan.
+    /// Changes since planning. Any of them prevents applying the saved plan.
     pub changed: Vec<Difference>,
-    /// Images and snapshots that something would be done about now, and the saved plan does
-    /// nothing.
+    /// Images and snapshots that would be changed now, but that the saved plan does not change.
     pub left_for_later: Vec<ResourceId>,
 }
 
-/// How one resource differs from what the saved plan was made for.
+/// A resource that changed after the plan was saved.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Difference {
-    /// The resource.
+    /// The image or snapshot.
     pub resource: ResourceId,
-    /// The kind of the action that the saved plan has for it.
+    /// The action in the saved plan, as `Action::kind` names it.
     pub planned: &'static str,
-    /// What is different.
+    /// The change since planning.
     #[serde(flatten)]
     pub change: Change,
 }
 
 impl SavedPlan {
-    /// The saved plan.
+    /// The document type of a saved plan.
     pub const DOCUMENT: DocumentKind = DocumentKind {
         name: "a saved plan",
         key: "format",
@@ -155,15 +152,16 @@ impl SavedPlan {
         remedy: "plan again with this program (`image-steward plan --out FILE`)",
     };
 
-    /// A plan to be written to a file.
+    /// Creates a plan to be written to a file.
     pub fn new(policy: String, policy_file: String, plan: Plan, snapshots: SnapshotPlan) -> Self {
         Self { format: FormatNumber, policy_file, policy, plan, snapshots }
     }
 
-    /// Reads what [`SavedPlan`] as JSON is.
+    /// Parses the JSON form of a [`SavedPlan`].
     ///
     /// # Errors
-    /// [`SavedPlanError::Shape`], [`SavedPlanError::Format`] and [`SavedPlanError::UnknownField`].
+    /// Returns [`SavedPlanError::Shape`], [`SavedPlanError::Format`] or
+    /// [`SavedPlanError::UnknownField`].
     pub fn from_json(text: &str) -> Result<Self, SavedPlanError> {
         Self::DOCUMENT.check_json(text)?;
         let saved: Self = serde_json::from_str(text).map_err(SavedPlanError::Shape)?;
@@ -175,11 +173,11 @@ impl SavedPlan {
         }
     }
 
-    /// The policy that it was made with, if its digest is the one that the operator `expected`, who
-    /// gave it by the file or option `expected_by`.
+    /// Returns the policy of the plan, if its digest is the `expected` one, which the operator gave
+    /// by the file or option `expected_by`.
     ///
     /// # Errors
-    /// [`SavedPlanError::Policy`] when this version does not accept it, and
+    /// Returns [`SavedPlanError::Policy`] if this version does not accept the policy, or
     /// [`SavedPlanError::OtherPolicy`].
     pub fn policy(
         &self,
@@ -194,10 +192,10 @@ impl SavedPlan {
         Ok(policy)
     }
 
-    /// Whether it is for this place, and for this time.
+    /// Checks that the plan is for this account, Region and time.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Returns the first check that failed.
     pub fn fits(&self, target: &AccountRegion, now: Timestamp) -> Result<(), SavedPlanError> {
         let Plan { account, region, planned_at, .. } = &self.plan;
         if *account != target.account || *region != target.region {
@@ -215,7 +213,7 @@ impl SavedPlan {
         }
     }
 
-    /// Whether it is for this time.
+    /// Returns whether the plan can be applied at `now`.
     pub fn validity(&self, now: Timestamp) -> Validity {
         let age = now.duration_since(self.plan.planned_at);
         if age > MAX_PLAN_AGE {
@@ -227,39 +225,40 @@ impl SavedPlan {
         }
     }
 
-    /// Until when it is not too old.
+    /// Returns when the plan becomes too old.
     pub fn valid_until(&self) -> Timestamp {
         self.plan.planned_at.checked_add(MAX_PLAN_AGE).unwrap_or(Timestamp::MAX)
     }
 
-    /// What its policy was called.
+    /// Returns the name of the policy file.
     pub fn policy_file(&self) -> &str {
         &self.policy_file
     }
 
-    /// Its policy, with the digest. It is whatever somebody wrote into the file: good for showing the
-    /// plan, and not for applying it.
+    /// Returns the policy in the file and its digest. Anybody may have changed it, so use it only
+    /// to display the plan, never to apply it.
     ///
     /// # Errors
-    /// When this version does not accept the policy.
+    /// Returns an error if this version does not accept the policy.
     pub fn parsed_policy(&self) -> Result<(Policy, PolicyDigest), PolicyError> {
         Policy::parse_with_digest(&self.policy, &self.policy_file)
     }
 
-    /// Why it is not applied, if so: it or the plan that was made again refuses, or they differ.
+    /// Returns why the plan is not applied: it or the new plan refuses, or they differ.
     pub fn refusal(&self, fresh: &Plan, differences: &Differences) -> Option<Refusal> {
         let refusal = self.plan.refusal.as_ref().or(fresh.refusal.as_ref()).cloned();
         let count = differences.changed.len();
         refusal.or_else(|| (count > 0).then_some(Refusal::PlanOutdated { differences: count }))
     }
 
-    /// What is to be carried out: of the plan for now, which does not differ, all that the file has
-    /// too.
+    /// Returns the plan to apply: the part of the plan for now that the file also contains. The
+    /// plans must not differ.
     pub fn agreed(&self, now: FreshPlan) -> FreshPlan {
         let FreshPlan { images: mut plan, mut snapshots } = now;
         let planned = self.plan.decisions.iter().filter(|one| one.action.changes());
         let planned: HashSet<&ImageId> = planned.map(|one| &one.image_id).collect();
-        // The plan tags what images share if all of them go, and the file may have only some.
+        // The plan tags snapshots that images share if all of these are removed. The file may have
+        // only some.
         let is_left = |one: &&Decision| {
             matches!(one.action, Action::Deregister { .. }) && !planned.contains(&one.image_id)
         };
@@ -279,8 +278,8 @@ impl SavedPlan {
         FreshPlan { images: plan, snapshots }
     }
 
-    /// How the plans that were made anew under the same policy differ: `then` is for the time of the
-    /// file, and `now` for the present.
+    /// Returns how the new plans under the same policy differ from the file. `then` is for the time
+    /// of the file, `now` for the current time.
     pub fn differences(&self, then: &FreshPlan, now: &FreshPlan) -> Differences {
         let mut all = Differences::default();
         compare_images(&self.plan, &then.images, &now.images, &mut all);
@@ -316,10 +315,10 @@ fn compare_images(saved: &Plan, then: &Plan, fresh: &Plan, all: &mut Differences
     all.left_for_later.extend(others.map(|one| ResourceId::from(&one.image_id)));
 }
 
-/// Whether two actions differ in nothing but the times that count from their plans.
+/// Returns whether two actions differ only in times that depend on when they were planned.
 fn is_same_step(before: &Action, now: &Action) -> bool {
     match (before, now) {
-        // Both are of the same account, and save the same date with another time of writing.
+        // Both concern the same account and save the same date. Only the time of writing differs.
         (Action::Deprecate { save: _ }, Action::Deprecate { save: _ }) => true,
         (
             Action::Disable { save: before, deprecation: _ },
@@ -333,7 +332,7 @@ fn is_same_step(before: &Action, now: &Action) -> bool {
     }
 }
 
-/// What is different about one image, if anything that matters is.
+/// Returns the relevant change to one image, if any.
 fn difference(saved: &Decision, fresh: Option<&Decision>) -> Option<Change> {
     let Some(fresh) = fresh else { return Some(Change::Gone) };
     let (before, now) = (saved.snapshots.iter(), fresh.snapshots.iter());

@@ -249,7 +249,7 @@ class TestOutcomes:
     def test_an_empty_account_is_one_line(self, account: Account, rules: str) -> None:
         planned = image_steward(account, "plan", "--policy", rules)
         assert planned.returncode == DONE
-        assert_one_line(planned.stdout, "No images in account 123456789012")
+        assert_one_line(planned.stdout, "No images found in account 123456789012")
 
     def test_so_is_the_wrong_region(self, account: Account, rules: str) -> None:
         account.load(web_fleet())
@@ -502,7 +502,7 @@ def test_validate_lists_the_tags_that_are_trusted(tmp_path: Path) -> None:
         "  Release: keep.tags of rule web",
         "  Team: safety.keep_tags",
         "  image-steward:keep: opt-out",
-        "  any tags by which rules of the Recycle Bin choose: what no rule covers is kept",
+        "  any tags that Recycle Bin rules match: images that no rule covers are kept",
     ]
     done = image_steward(NOWHERE, "validate", "--policy", rules)
     assert done.stdout.splitlines()[2:] == listed

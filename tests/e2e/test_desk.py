@@ -107,10 +107,10 @@ class TestPlan:
         listed = {i for i in image_ids(web_fleet()) if f" {i} " in shown.stdout}
         # 1 and 2 are kept.
         assert listed == image_ids(web_fleet()) - {ami(1), ami(2)}
-        counts = "1 to rescue, 1 to mark as expired, 3 to deregister, 1 waiting; "
+        counts = "1 to rescue, 1 to tag as expired, 3 to deregister, 1 waiting; "
         assert last.startswith(counts + "3 of 8 kept (1 in use). Applied now, this ")
         assert "deregisters 3 images and deletes their snapshots from 2" in last
-        assert last.endswith("; in the end at most USD 2.16 a month less.")
+        assert last.endswith("; eventually at most USD 2.16 a month less.")
         assert (
             "in eu-central-1 (EBS snapshots, standard tier, list price" in shown.stdout
         )
@@ -279,18 +279,18 @@ class TestSavedPlan:
         account.forget_calls()
         again = apply_saved(account, saved)
         assert again.returncode == REFUSED
-        gone = f"changed: {ami(5)}: planned: deregister; it no longer exists"
+        gone = f"changed: {ami(5)}: planned: deregister; no longer exists"
         assert gone in again.stdout
         assert account.mutating_calls() == []
 
     @pytest.mark.parametrize(
         ("change", "changed", "text", "kind"),
         [
-            ("used", ami(5), "now: rescue (in use: inst", "action"),
-            ("kept", ami(6), "now: rescue (opted out", "action"),
+            ("used", ami(5), "the action would now be rescue (in use: inst", "action"),
+            ("kept", ami(6), "the action would now be rescue (opted out", "action"),
             ("newer", None, "", ""),
-            ("shared", ami(7), "now: rescue (shared", "action"),
-            ("snapshots", ami(5), "its snapshots", "snapshots"),
+            ("shared", ami(7), "the action would now be rescue (shared", "action"),
+            ("snapshots", ami(5), "snapshots changed since planning", "snapshots"),
         ],
     )
     def test_a_world_that_changed_is_told_and_nothing_is_done(
@@ -366,7 +366,7 @@ class TestSavedPlan:
 
     @pytest.mark.parametrize(
         ("planned", "expected"),
-        [(1.1, "good for a day"), (-1, "has not come")],
+        [(1.1, "plans expire after one day"), (-1, "dated in the future")],
     )
     def test_a_plan_of_another_day_is_not_applied(
         self,
@@ -584,12 +584,12 @@ class TestExplain:
         said = done.stdout
         for part in (
             f"{ami(8)} web-8",
-            "made ",
-            f"backed by {snap(8)}",
+            "created ",
+            f"snapshot {snap(8)}",
             "number 8 of 8",
             f"instance {INSTANCE} (found in instances): arn:aws:ec2:",
-            "last = 2   does not hold: it is number 8, which is 6 too far down",
-            "is wanted again",
+            "last = 2   does not match: number 8; 6 too many newer images",
+            "kept again, to be rescued by the next run in apply mode",
             f"image-steward keep {ami(8)}",
             f"image-steward restore {ami(8)}",
         ):
@@ -601,7 +601,7 @@ class TestExplain:
     ) -> None:
         account.load(web_fleet())
         said = image_steward(account, "explain", ami(4), "--policy", rules).stdout
-        assert "it is on its way out, and waits" in said
+        assert "expired, waiting for the next step" in said
         assert "deregister (after 7d): from 2" in said
         assert "expired since " in said
 
@@ -627,10 +627,10 @@ class TestExplain:
         image_steward(account, "apply", "--yes", "--policy", rules)
         done = image_steward(account, "explain", ami(5), "--policy", rules)
         assert done.returncode == DONE, done.stderr
-        assert "It is in the Recycle Bin: web-5" in done.stdout
-        assert "it goes for good 2" in done.stdout
-        assert f"{snap(5)} is there, " in done.stdout
-        assert "it stays now: not before 2" in done.stdout
+        assert "in the Recycle Bin, with the name web-5" in done.stdout
+        assert "permanently deleted 2" in done.stdout
+        assert f"{snap(5)} exists, " in done.stdout
+        assert "kept for now: not before 2" in done.stdout
         assert f"image-steward restore {ami(5)}" in done.stdout
 
     def test_an_image_that_is_gone_is_told_by_its_ledger(
@@ -642,17 +642,17 @@ class TestExplain:
         explain = ("explain", ami(9), "--policy", rules)
         done = image_steward(account, *explain, "--inventory", file)
         assert done.returncode == DONE
-        assert f"{snap(9)} is there; it stays now: not before 2" in done.stdout
+        assert f"{snap(9)} exists; kept for now: not before 2" in done.stdout
         account.load({"images": [image(1, 1)], "snapshots": [orphan]})
         live = image_steward(account, *explain)
         assert live.returncode == DONE
-        assert f"{snap(9)} is there" in live.stdout
+        assert f"{snap(9)} exists" in live.stdout
 
     def test_an_unknown_id(self, account: Account, rules: str) -> None:
         account.load(web_fleet())
         done = image_steward(account, "explain", ami(404), "--policy", rules)
         assert done.returncode == FAILED
-        assert "neither among the images nor in the Recycle Bin" in done.stdout
+        assert "not even in its Recycle Bin" in done.stdout
         bad = image_steward(account, "explain", "i-1", "--policy", rules)
         assert bad.returncode == USAGE
         assert "is not an image id" in bad.stderr
@@ -661,10 +661,10 @@ class TestExplain:
         account.load(web_fleet())
         account.switch(deny=["ListImagesInRecycleBin", "DescribeInstances"])
         gone = image_steward(account, "explain", ami(404), "--policy", rules)
-        assert "But not everything could be read" in gone.stdout
+        assert "Some sources could not be read" in gone.stdout
         assert "ec2:ListImagesInRecycleBin" in gone.stdout
         here = image_steward(account, "explain", ami(1), "--policy", rules)
-        assert "not read: instances" in here.stdout
+        assert "could not be read: instances" in here.stdout
 
 
 class TestTerminal:
@@ -920,7 +920,7 @@ class TestSize:
         arguments = ("--policy", rules, "--inventory", file)
         done = image_steward(account, "-q", "plan", *arguments)
         assert done.returncode == DONE, done.stderr
-        assert "49,998 to mark as expired; 2 of 50,000 kept" in done.stdout
+        assert "49,998 to tag as expired; 2 of 50,000 kept" in done.stdout
         assert len(done.stdout.splitlines()) < 60
         told = image_steward(account, "-q", "explain", ami(49_999), *arguments)
         assert "number 49999 of 50000" in told.stdout

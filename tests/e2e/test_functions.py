@@ -89,13 +89,13 @@ class TestTagImage:
             (image_event(ami(9), "available", detail=None), "detail.ImageId"),
             (image_event(ami(9), "available", account="999988887777"), "999988887777"),
             (image_event(ami(9), "available", region="us-east-1"), "us-east-1"),
-            (image_event(ami(77), "available", time="2026-01-01T00:00:00Z"), "gone"),
+            (image_event(ami(77), "available", time="2026-01-01T00:00:00Z"), "no longer exists"),
             (image_event(ami(11), "available"), ""),
             (scheduled_event(), "schedule"),
             (image_event(ami(9), "available", source="local.ec2"), "not aws.ec2"),
             (image_event(ami(9), "available", account=None), "no account"),
             (image_event(ami(9), "available", region=None), "no Region"),
-            ({"detail-type": "EC2 Spot", "source": "aws.ec2", "detail": {}}, "unknown"),
+            ({"detail-type": "EC2 Spot", "source": "aws.ec2", "detail": {}}, "unsupported"),
             ({}, "malformed"),
             ([], "malformed"),
             (None, "malformed"),
@@ -170,7 +170,7 @@ class TestTagImage:
         runtime.start("tag-image", policy(tagging=TAGS), **APPLY)
         event = image_event(ami(9), "available")
         answer = runtime.invoke("tag-image", event)
-        assert "2 succeeded, 1 failed" in answer["errorMessage"]
+        assert "1 step failed, 2 succeeded" in answer["errorMessage"]
         account.switch()
         assert runtime.invoke("tag-image", event)["answer"] == "tagged"
         assert tags_of(account.fleet(), snap(10))[LEDGER_IMAGE] == ami(9)
@@ -340,7 +340,7 @@ class TestPruneImages:
         account.switch(deny=["DeregisterImage"])
         runtime.start("prune-images", policy(PLAIN), **APPLY)
         answer = runtime.invoke("prune-images", scheduled_event())
-        assert "nothing succeeded, 3 failed" in answer["errorMessage"]
+        assert "all steps failed (3)" in answer["errorMessage"]
         assert "ec2:DeregisterImage" in answer["errorMessage"]
 
     def test_an_answer_that_was_lost_on_the_way_is_no_failure(

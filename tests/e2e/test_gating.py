@@ -234,11 +234,11 @@ class TestMarkdown:
             "3 to deregister, ",
             "| Family | Images | In use | Removed |",
             "| `web` | 8 | 1 | 5 | 1 |",
-            "<details><summary>5 images to be removed, the next first</summary>",
+            "<details><summary>5 images to be removed, next first</summary>",
             f"| `{DUE[0]}` | `web-5` | deregister | now | now | expired: number ",
             "<details><summary>1 image to be rescued</summary>",
             "Kept, by reason",
-            "In use, by what uses the image: 1 `instance`.",
+            "In use, by kind of reference: 1 `instance`.",
         ]
         places = [done.stdout.find(part) for part in order]
         assert -1 not in places, list(zip(order, places, strict=True))

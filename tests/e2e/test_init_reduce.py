@@ -349,6 +349,6 @@ class TestNothingExpires:
         assert f"image-steward: warning: {said}\n" in made.stderr
         assert "Warning: the policy expires no image" in policy.read_text()
         made, _ = translated(tmp_path, "{'tag:T': present}", "{'tag:T': absent}")
-        assert "(p by keep.tags.T, which match.tags asks for)" in made.stderr
+        assert "(p by keep.tags.T, which match.tags requires)" in made.stderr
         made, _ = translated(tmp_path, "{'tag:T': present}")
         assert "warning" not in made.stderr

@@ -85,7 +85,7 @@ class TestKeep:
         shorter = ("keep", ami(3), "--until", "2099-12-24")
         done = image_steward(fleet, *shorter)
         assert done.returncode == FAILED
-        assert "left as it is: kept permanently: legal hold, which is" in done.stdout
+        assert "unchanged: kept permanently: legal hold, which is" in done.stdout
         assert tags_of(fleet.fleet(), ami(3))[KEEP] == "legal hold"
         done = image_steward(fleet, *shorter, "--shorten")
         assert done.returncode == DONE
@@ -237,7 +237,7 @@ class TestNames:
         account.load(small_fleet(image(3, 30, name="twin"), image(4, 40, name="twin")))
         done = image_steward(account, "keep", "twin")
         assert done.returncode == USAGE
-        assert "2 images have the name `twin`; pass the id of one:" in done.stderr
+        assert "2 images have the name `twin`; pass an image ID instead:" in done.stderr
         assert f"  {ami(3)}  twin  30 days old" in done.stderr
         assert f"  {ami(4)}  twin  40 days old" in done.stderr
         assert account.mutating_calls() == []

@@ -67,12 +67,12 @@ def test_a_plan_of_312_images_fits_on_a_screen(rules: str, saved: str) -> None:
     assert max(map(len, lines)) <= 80
     text = " ".join(lines)
     assert "48 % of image storage (5,000 GiB, at most USD 270 a month)" in text
-    end = r"\d+ to deprecate; \d+ of 312 kept \(\d+ in use\)\. Nothing of this is deleted before \d{4}-\d\d-\d\d; then at most USD \d+ a month less\.$"
+    end = r"\d+ to deprecate; \d+ of 312 kept \(\d+ in use\)\. Nothing is deleted before \d{4}-\d\d-\d\d; then at most USD \d+ a month less\.$"
     assert re.search(end, text), text
     # What is hidden is counted, and shown on request.
     plan = planned(rules, saved)
     rows = [line for line in lines if line.startswith("  ~ ami-")]
-    [left] = re.findall(r"Without a line here: ([\d,]+) expired images", text)
+    [left] = re.findall(r"Not listed: ([\d,]+) expired images", text)
     assert len(rows) + int(left) == plan["summary"]["expired_total"]
     every = shown(rules, saved, "--all")
     assert sum(" ami-" in line for line in every) == 312

@@ -156,7 +156,7 @@ class TestStages:
         assert answer["problem"] == gone
         assert DELETE_AFTER not in tags_of(account.fleet(), snap(3))
         said = image_steward(account, "restore", ami(3)).stdout
-        assert f"its snapshots were {snap(3)}" in said
+        assert f"from its snapshots {snap(3)}" in said
         assert "register-image" in said
 
     def test_one_that_nobody_knows(self, account: Account) -> None:
@@ -166,7 +166,7 @@ class TestStages:
         assert answer["status"] == "gone"
         assert answer["problem"] == {"kind": "gone", "image": ami(77), "snapshots": []}
         said = image_steward(account, "restore", ami(77)).stdout
-        assert "no snapshot names it" in said
+        assert "no snapshot refers to it" in said
         assert account.fleet() == before
 
     def test_one_that_was_never_on_its_way(self, account: Account) -> None:
@@ -399,7 +399,7 @@ class TestArguments:
         assert (left["state"], left["launch_permissions"]) == ("disabled", [])
         assert PERMISSIONS in left["tags"]
         said = image_steward(account, "restore", "--all-since", ago(20)).stdout
-        assert f"to enable it all the same: image-steward restore {ami(3)}" in said
+        assert f"to enable it anyway, run image-steward restore {ami(3)}" in said
 
     @pytest.mark.parametrize("more", [one for one, _ in DISABLED_BY_OTHERS.values()])
     def test_one_that_a_person_names_is_enabled_whoever_disabled_it(

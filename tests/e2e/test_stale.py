@@ -11,7 +11,7 @@ from sweeps import Planner
 from worlds import PLAIN, ami, image, policy, small_fleet
 
 RULES = policy(PLAIN)
-OTHER = "EC2 does not delete the default version: choose another one for OTHER_VERSION first."
+OTHER = "EC2 does not delete a default version. Choose another version for OTHER_VERSION first."
 
 
 def template(number: int, *images: str, default: int = 1) -> dict[str, Any]:
@@ -78,7 +78,7 @@ class TestStale:
         ]
         total, warning, counted = end.splitlines()
         assert total.startswith(
-            "They refer to 3 images. Nothing else keeps 3 of them: "
+            "These refer to 3 images. Nothing else keeps 3 of them: "
         )
         assert warning.endswith("ask before you delete them.")
         assert "safety.template_versions" in counted
@@ -97,7 +97,7 @@ class TestStale:
     def test_none(self, account: Account, planner: Planner) -> None:
         account.load(small_fleet())
         done = planner.command("stale", RULES)
-        assert done.stdout.startswith("No reference is stale")
+        assert done.stdout.startswith("No stale references found")
         done = planner.command("stale", RULES, "--format", "json")
         assert json.loads(done.stdout) == {"stale": [], "resources": []}
 

@@ -50,7 +50,7 @@ class TestAgainst:
         back = image_steward(account, "plan", "--policy", old, "--against", rules)
         assert "Removed under" in back.stdout.splitlines()[0]
         same = image_steward(account, "plan", "--policy", rules, "--against", rules)
-        assert "does the same with every image as" in same.stdout
+        assert "have the same result for every image" in same.stdout
 
     def test_json_has_the_plan_and_the_comparison(
         self, account: Account, rules: str, old: str
@@ -184,7 +184,7 @@ class TestSimulate:
         assert three["elsewhere"]["reasons"]
         text = image_steward(account, *arguments).stdout
         assert f"  {ami(3)} web-3, " in text
-        assert "Gone at the end under this policy, and not under the other: " in text
+        assert "Removed at the end under this policy, but not under the other: " in text
         assert re.search(r"USD [\d.,]+ instead of USD [\d.,]+ a month\.\n$", text)
 
     @pytest.mark.parametrize("columns", [60, 80, 100])

@@ -82,7 +82,7 @@ fn where_all_are_denied_few_calls_are_added_and_each_failure_has_its_reason() {
         assert_eq!(outcome.failed().count(), count);
         let text = |one: &steward::apply::StepRecord| one.failure().unwrap().message.clone();
         assert!(outcome.failed().all(|one| text(one).contains("not authorized")));
-        let untried = outcome.failed().filter(|one| text(one).contains("not tried by itself"));
+        let untried = outcome.failed().filter(|one| text(one).contains("not tried individually"));
         assert_eq!(untried.count() > 0, count > MAX_DENIED_CALLS, "{count}");
         assert_eq!(tagged(&fake), 0);
     }

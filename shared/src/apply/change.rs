@@ -1,4 +1,4 @@
-//! What is no longer as it was planned for.
+//! Changes since planning: differences between a resource now and in the plan.
 
 use std::fmt;
 
@@ -9,62 +9,62 @@ use crate::plan::Action;
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotAction, SnapshotReason};
 
-/// How a resource differs from what the plan was made for.
+/// A difference between a resource now and the resource that the plan was computed for.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "change", rename_all = "snake_case")]
 pub enum Change {
-    /// It no longer exists.
+    /// The resource no longer exists.
     Gone,
-    /// Something keeps the image now.
+    /// A reason to keep the image has appeared.
     Kept {
-        /// Every reason.
+        /// All reasons, including those that the plan already listed.
         reasons: Vec<Reason>,
     },
-    /// Something keeps the snapshot now.
+    /// A reason to keep the snapshot has appeared.
     SnapshotKept {
-        /// Every reason.
+        /// All reasons.
         reasons: Vec<SnapshotReason>,
     },
-    /// The image has other snapshots.
+    /// The image's list of snapshots changed.
     Snapshots,
-    /// The image is in another state.
+    /// The image's state changed.
     State {
-        /// The state now.
+        /// The state that the provider reports now.
         state: ImageState,
     },
-    /// The image has other launch permissions.
+    /// The image's launch permissions changed.
     LaunchPermissions,
-    /// The deprecation time of the image is another one.
+    /// The image's deprecation time changed.
     Deprecation,
-    /// The snapshots of the image would be treated differently now.
+    /// What happens to the image's snapshots would differ from the plan.
     SnapshotFate,
-    /// Other steps would have to be undone now.
+    /// The set of steps to undo changed.
     Undo,
-    /// The image of the orphaned snapshot exists.
+    /// The image of the presumed orphan still exists.
     ImageExists {
-        /// That image.
+        /// The image that exists.
         image: ImageId,
     },
-    /// Another action would be planned for the image now.
+    /// The plan would now contain another action for the image.
     Action {
-        /// The kind of that action.
+        /// The action that a plan would contain now, as [`Action::kind`] names it.
         action: &'static str,
-        /// Every reason for it.
+        /// All reasons for that action.
         reasons: Vec<Reason>,
     },
-    /// Another action would be planned for the snapshot now.
+    /// The plan would now contain another action for the snapshot.
     SnapshotAction {
-        /// That action.
+        /// The action that a plan would contain now.
         action: SnapshotAction,
-        /// Every reason for it.
+        /// All reasons for that action.
         reasons: Vec<SnapshotReason>,
     },
-    /// Nothing would be planned for the snapshot now.
+    /// The plan would no longer contain the snapshot.
     NotPlanned,
 }
 
 impl Change {
-    /// Another action for an image.
+    /// Returns the change for an image whose planned action would now be `action`.
     pub fn action(action: &Action, reasons: &[Reason]) -> Self {
         Self::Action { action: action.kind(), reasons: reasons.to_vec() }
     }
@@ -73,29 +73,29 @@ impl Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Gone => f.write_str("it no longer exists"),
+            Self::Gone => f.write_str("no longer exists"),
             Self::Kept { reasons } => list(f, reasons),
             Self::SnapshotKept { reasons } => list(f, reasons),
-            Self::Snapshots => f.write_str("its snapshots changed since planning"),
-            Self::State { state } => write!(f, "its state is now {state}"),
+            Self::Snapshots => f.write_str("snapshots changed since planning"),
+            Self::State { state } => write!(f, "state changed to {state} since planning"),
             Self::LaunchPermissions => f.write_str("launch permissions changed since planning"),
-            Self::Deprecation => f.write_str("its deprecation time changed since planning"),
+            Self::Deprecation => f.write_str("deprecation time changed since planning"),
             Self::SnapshotFate => {
-                f.write_str("its snapshots would be treated differently than planned")
+                f.write_str("the planned handling of its snapshots no longer applies")
             }
             Self::Undo => f.write_str("the steps to undo changed since planning"),
             Self::ImageExists { image } => write!(f, "its image {image} exists"),
             Self::Action { action, reasons } => {
-                write!(f, "now: {action} (")?;
+                write!(f, "the action would now be {action} (")?;
                 list(f, reasons)?;
                 f.write_str(")")
             }
             Self::SnapshotAction { action, reasons } => {
-                write!(f, "now: {action} (")?;
+                write!(f, "the action would now be {action} (")?;
                 list(f, reasons)?;
                 f.write_str(")")
             }
-            Self::NotPlanned => f.write_str("nothing would be done now"),
+            Self::NotPlanned => f.write_str("no action would be planned now"),
         }
     }
 }

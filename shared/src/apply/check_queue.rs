@@ -1,35 +1,35 @@
-//! What is to be done, in batches that are checked together.
+//! A queue of resources that are checked in batches right before their steps.
 
 use std::collections::VecDeque;
 
 use super::recheck::MAX_BATCH;
 
-/// How often a resource is checked before it is left to a later run: the provider is too slow, or others
-/// use up what it allows.
+/// The maximum number of checks per resource in one run. After that the resource is left to a later
+/// run, because the provider is too slow or other clients use up its rate limit.
 const MAX_CHECKS: u8 = 5;
-/// After so many batches in a row of which nothing was done in time, nothing more is tried.
+/// The run gives up after this many consecutive batches in which every check expired.
 const MAX_STALE_BATCHES: u8 = 3;
 
-/// Resources that wait for their check and what follows. Those whose check grew too old before their turn
-/// came are checked again, in smaller batches.
+/// Resources that wait for a check and then for their step. A check can expire before the step's
+/// call is sent; then the resource is checked again, in a smaller batch.
 pub(super) struct CheckQueue<T> {
     due: VecDeque<Checked<T>>,
     size: usize,
-    /// How many batches in a row were wholly too late.
+    /// The number of consecutive batches in which every check expired.
     stale_batches: u8,
 }
 
-/// A resource, and how often it was checked.
+/// A resource and the number of times that it was checked.
 struct Checked<T> {
     resource: T,
     checks: u8,
 }
 
-/// What is checked together.
+/// The resources of one check.
 pub(super) struct CheckBatch<T>(Vec<Checked<T>>);
 
 impl<T: Clone> CheckBatch<T> {
-    /// The resources, in order.
+    /// Returns the resources in queue order.
     pub(super) fn resources(&self) -> Vec<T> {
         self.0.iter().map(|one| one.resource.clone()).collect()
     }
@@ -41,19 +41,20 @@ impl<T: Clone> CheckQueue<T> {
         Self { due: due.collect(), size: MAX_BATCH, stale_batches: 0 }
     }
 
-    /// How many are waiting.
+    /// Returns the number of resources in the queue.
     pub(super) fn len(&self) -> usize {
         self.due.len()
     }
 
-    /// The next batch; `None` when nothing is left.
+    /// Removes the next batch from the queue. Returns `None` if the queue is empty.
     pub(super) fn next(&mut self) -> Option<CheckBatch<T>> {
         let size = self.size.min(self.due.len());
         (size > 0).then(|| CheckBatch(self.due.drain(..size).collect()))
     }
 
-    /// Takes the results of a batch, in its order: `None` for what was not done in time. Returns what
-    /// ended, with `None` for what will not be tried again.
+    /// Records the results of a batch, in the order of its resources. `None` means that the check
+    /// expired. Returns the resources that are finished; their result is `None` if this run does
+    /// not try them again.
     pub(super) fn end<R>(
         &mut self,
         batch: CheckBatch<T>,
@@ -70,7 +71,7 @@ impl<T: Clone> CheckQueue<T> {
                 ended.push((one.resource, result));
             }
         }
-        // As many as can be done in time.
+        // The number of steps that fitted into the lifetime of a check.
         self.size = match stale.len() {
             0 => MAX_BATCH.min(2 * self.size),
             stale => (length - stale).max(1),
@@ -78,13 +79,16 @@ impl<T: Clone> CheckQueue<T> {
         let all_stale = stale.len() == length;
         self.stale_batches = if all_stale { self.stale_batches + 1 } else { 0 };
         if all_stale {
-            // Behind the others: one that is slow must not keep them from being tried.
+            // Append them, so that one slow resource does not block the others.
             self.due.extend(stale);
         } else {
             stale.into_iter().rev().for_each(|one| self.due.push_front(one));
         }
         if self.stale_batches >= MAX_STALE_BATCHES {
-            tracing::warn!(left = self.due.len(), "checks grow too old before their turn comes");
+            tracing::warn!(
+                left = self.due.len(),
+                "checks expired repeatedly; skipping the remaining resources"
+            );
             ended.extend(self.due.drain(..).map(|one| (one.resource, None)));
         }
         ended

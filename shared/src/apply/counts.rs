@@ -1,4 +1,4 @@
-//! The counts of one run: the same in the event `Sweep Completed` and in the metrics.
+//! The counts of one run, for the event `Sweep Completed` and for the metrics.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -6,14 +6,14 @@ use serde::Serialize;
 use super::{Outcome, StepKind, StepResult};
 use crate::plan::Summary;
 
-/// What one run saw and did. In plan mode nothing is done, and only what was seen is above zero.
+/// The counts of one run. In plan mode only the counts of what was read can be above zero.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Counts {
-    /// Images of the account.
+    /// Images that the account owns.
     pub images_seen: usize,
-    /// Images that something refers to.
+    /// Images with at least one reference.
     pub images_in_use: usize,
-    /// Images that are kept.
+    /// Images that the plan keeps.
     pub images_kept: usize,
     /// Images that were tagged as expired.
     pub images_expired: usize,
@@ -23,32 +23,35 @@ pub struct Counts {
     pub images_disabled: usize,
     /// Images that were deregistered.
     pub images_deregistered: usize,
-    /// Images of which every step was undone.
+    /// Images that were rescued: all their steps were undone.
     pub images_rescued: usize,
-    /// Images that a cap leaves to a later run: their next step, or the tags that they lack.
+    /// Images whose next step, or whose missing tags, a cap deferred to a later run.
     pub images_deferred: usize,
-    /// Images that were tagged when they became available, or in a sweep that found them without tags.
+    /// Images that were tagged, either when they became available or in a sweep that found them
+    /// untagged.
     pub images_tagged: usize,
-    /// Orphaned snapshots that were tagged, to be deleted later.
+    /// Orphaned snapshots that were tagged with the time from which they may be deleted.
     pub snapshots_marked: usize,
     /// Snapshots that were deleted.
     pub snapshots_deleted: usize,
-    /// The size of those, in GiB: an upper bound on what was freed.
+    /// The total size of the deleted snapshots, in GiB. An upper bound on the storage that was
+    /// freed.
     pub gib_freed: u64,
     /// Instances that were stopped or terminated.
     pub instances_retired: usize,
-    /// 1 when the run refused to remove anything.
+    /// 1 if the run refused to remove anything, otherwise 0.
     pub refused: usize,
     /// Steps that failed.
     pub failed: usize,
-    /// Images and snapshots that there was no time for.
+    /// Images and snapshots that the run did not reach before its deadline.
     pub not_reached: usize,
-    /// Events that the bus did not accept. In `Sweep Completed`: before that event was sent.
+    /// Events that the event bus did not accept. In `Sweep Completed`, this does not include the
+    /// event itself.
     pub events_lost: usize,
 }
 
 impl Counts {
-    /// Adds what a plan saw.
+    /// Adds the counts of a plan.
     pub fn seen(mut self, summary: &Summary) -> Self {
         self.images_seen += summary.images;
         self.images_in_use += summary.in_use;
@@ -56,7 +59,8 @@ impl Counts {
         self
     }
 
-    /// Adds what was done, except the sizes of snapshots, which an outcome does not know.
+    /// Adds the counts of an outcome. An outcome does not contain snapshot sizes, so `gib_freed` is
+    /// unchanged.
     pub fn done(mut self, outcome: &Outcome) -> Self {
         for record in &outcome.steps {
             match (&record.result, record.step) {
@@ -68,7 +72,7 @@ impl Counts {
                 (StepResult::Done, StepKind::MarkOrphan) => self.snapshots_marked += 1,
                 (StepResult::Done, StepKind::DeleteSnapshot) => self.snapshots_deleted += 1,
                 (StepResult::Done, StepKind::RetireInstance) => self.instances_retired += 1,
-                // One image has several tag steps: its job counts it.
+                // An image has several tag steps. The run that tags it counts the image once.
                 (
                     StepResult::Done,
                     StepKind::Tag

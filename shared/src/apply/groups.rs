@@ -1,9 +1,9 @@
-//! Resources for which one call will do.
+//! Resources that share one call.
 
 use crate::model::ResourceId;
 
-/// Resources by what is done with them, in the order in which that came up; each with the position of the
-/// image or snapshot that it is done for.
+/// Resources grouped by operation, in the order in which the operations were added. Each resource
+/// has the position of the image or snapshot that it belongs to.
 pub(super) struct Groups<K>(Vec<(K, Vec<(usize, ResourceId)>)>);
 
 impl<K> Default for Groups<K> {
@@ -13,7 +13,7 @@ impl<K> Default for Groups<K> {
 }
 
 impl<K: PartialEq> Groups<K> {
-    /// Adds `resource`, with which `what` is done for the one at position `at`.
+    /// Adds `resource` to the operation `what`, for the image or snapshot at position `at`.
     pub(super) fn add(&mut self, what: K, at: usize, resource: ResourceId) {
         match self.0.iter_mut().find(|(same, _)| *same == what) {
             Some((_, members)) => members.push((at, resource)),
@@ -23,7 +23,7 @@ impl<K: PartialEq> Groups<K> {
 }
 
 impl<K> Groups<K> {
-    /// What is done, for which positions, and with which resources.
+    /// Returns each operation with its positions and resources.
     pub(super) fn into_calls(self) -> impl Iterator<Item = (K, Vec<usize>, Vec<ResourceId>)> {
         self.0.into_iter().map(|(what, members)| {
             let (at, resources) = members.into_iter().unzip();

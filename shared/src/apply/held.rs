@@ -1,4 +1,4 @@
-//! What else than images holds snapshots.
+//! Locks and references, other than images, that keep a snapshot from being deleted.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use crate::model::{SnapshotId, SnapshotReference};
 use crate::plan::snapshots::SnapshotReason;
 use crate::policy::Policy;
 
-/// The snapshots that are locked, or named by a launch template or configuration, each with the
-/// reasons.
+/// Snapshots that are locked, or that a launch template or launch configuration references, with
+/// the reasons.
 #[derive(Default)]
 pub(super) struct HeldSnapshots(HashMap<SnapshotId, Vec<SnapshotReason>>);
 
 impl HeldSnapshots {
-    /// Reads them.
+    /// Reads the locks and the references.
     pub(super) async fn read(policy: &Policy, cloud: &dyn Cloud) -> Result<Self, CloudError> {
         let scope = policy.safety.reference_scope();
         let (locked, named) = futures_util::join!(
@@ -32,7 +32,7 @@ impl HeldSnapshots {
         Ok(Self(held))
     }
 
-    /// Why `snapshot` is held; empty if it is not.
+    /// Returns the reasons to keep `snapshot`. Empty if there are none.
     pub(super) fn reasons(&self, snapshot: &SnapshotId) -> &[SnapshotReason] {
         self.0.get(snapshot).map_or(&[], Vec::as_slice)
     }

@@ -1,7 +1,7 @@
-//! Images: rescue what is wanted again, tag what is newly expired, take the steps that are due.
+//! Applies the image steps of a plan.
 //!
-//! The order is always the same: first rescues, then tags, then deprecations, then the rest. What a
-//! step overwrites is saved in a tag first.
+//! The order is fixed: rescues, then expiry tags, then deprecations, then all other steps. Before a
+//! step overwrites a value, the value is saved in a tag.
 
 use std::collections::HashSet;
 
@@ -16,11 +16,11 @@ use crate::plan::{Action, Decision, Plan, Step};
 use crate::policy::Policy;
 use crate::progress::RunContext;
 
-/// How many images are rescued at once: all of them in the time that one takes.
+/// How many images are rescued concurrently. A batch takes about as long as one rescue.
 const RESCUED_TOGETHER: usize = IN_FLIGHT;
 
-/// Carries out `plan`. Applying the same plan twice removes nothing more. `permissions` is what was read
-/// for the plan; what it lacks is read.
+/// Applies `plan`. Applying the same plan twice removes nothing more. `permissions` contains the
+/// readings from planning; missing ones are read.
 pub async fn apply(
     plan: &Plan,
     permissions: PermissionReadings,
@@ -32,7 +32,7 @@ pub async fn apply(
     apply_with(&batches, plan, permissions, policy, cloud, context).await
 }
 
-/// The same in a run that also writes other tags.
+/// Does the same as [`apply`] in a run that also writes other tags through `batches`.
 pub(crate) async fn apply_with(
     batches: &TagBatches<'_>,
     plan: &Plan,
@@ -62,8 +62,8 @@ pub(crate) async fn apply_with(
     }
     let run = ImageRun { plan, policy, cloud, context, batches };
     run.rescue(&mut outcome).await;
-    let unmarked = run.mark(&mut outcome).await;
-    let steps = plan.decisions.iter().filter(|one| unmarked.may_go_on(one));
+    let not_tagged = run.mark(&mut outcome).await;
+    let steps = plan.decisions.iter().filter(|one| not_tagged.allows(one));
     let (deprecations, rest): (Vec<_>, Vec<_>) = steps
         .filter(|one| step_of(&one.action).is_some())
         .partition(|one| matches!(one.action, Action::Deprecate { .. }));
@@ -72,7 +72,7 @@ pub(crate) async fn apply_with(
     outcome.sorted()
 }
 
-/// The step that an action takes on an image that exists, after it was tagged as expired.
+/// Returns the step of an action on an existing image. The image is already tagged as expired.
 fn step_of(action: &Action) -> Option<StepKind> {
     match action {
         Action::Deprecate { .. } => Some(StepKind::Deprecate),
@@ -82,19 +82,19 @@ fn step_of(action: &Action) -> Option<StepKind> {
     }
 }
 
-/// The images that could not be tagged as expired: no step is taken on them.
-struct Unmarked(HashSet<ImageId>);
+/// Images that could not be tagged as expired. Their steps are skipped.
+struct NotTagged(HashSet<ImageId>);
 
-impl Unmarked {
-    fn may_go_on(&self, decision: &Decision) -> bool {
+impl NotTagged {
+    fn allows(&self, decision: &Decision) -> bool {
         !self.0.contains(&decision.image_id)
     }
 }
 
-/// What a step ended with: a result of its own, or the part of it that failed.
+/// The result of a step, or the sub-step that failed and its error.
 pub(super) type Stepped = Result<StepResult, (StepKind, CloudError)>;
 
-/// Everything that the steps have in common.
+/// The inputs that all steps share.
 pub(super) struct ImageRun<'a> {
     pub(super) plan: &'a Plan,
     pub(super) policy: &'a Policy,
@@ -104,7 +104,7 @@ pub(super) struct ImageRun<'a> {
 }
 
 impl ImageRun<'_> {
-    /// What is wanted again comes first: it must not wait behind a long list of removals.
+    /// Rescues come first, so that they do not wait for a long list of removals.
     async fn rescue(&self, outcome: &mut Outcome) {
         let rescues = self.plan.decisions.iter().filter_map(|decision| match &decision.action {
             Action::Rescue(what) => Some((&decision.image_id, what)),
@@ -130,22 +130,23 @@ impl ImageRun<'_> {
         }
     }
 
-    /// Tags what is newly expired, all images in one batch: they get the same tag. What goes at
-    /// once is tagged too, so that a role can be denied every image that is not.
-    async fn mark(&self, outcome: &mut Outcome) -> Unmarked {
+    /// Tags the newly expired images. They all get the same tag, so one batch suffices. Images that
+    /// are removed in this run are tagged too, so that an IAM policy can deny the removal of any
+    /// image without the tag.
+    async fn mark(&self, outcome: &mut Outcome) -> NotTagged {
         let plan = self.plan;
         let newly: Vec<&Decision> = plan.decisions.iter().filter(|one| plan.marks(one)).collect();
-        let mut unmarked = Unmarked(HashSet::new());
+        let mut not_tagged = NotTagged(HashSet::new());
         if newly.is_empty() {
-            return unmarked;
+            return not_tagged;
         }
-        // However little time there is, tagging is worth it: the steps count from there.
+        // Tag even if little time is left: the waiting time of the steps starts with the tag.
         if self.is_over() {
             for decision in newly {
                 outcome.record(&decision.image_id, StepKind::Expire, StepResult::NotReached);
-                unmarked.0.insert(decision.image_id.clone());
+                not_tagged.0.insert(decision.image_id.clone());
             }
-            return unmarked;
+            return not_tagged;
         }
         let resources: Vec<ResourceId> = newly.iter().map(|one| (&one.image_id).into()).collect();
         let key = self.policy.tag_names.expired_at.as_str();
@@ -164,13 +165,13 @@ impl ImageRun<'_> {
                 }
                 Err(error) => outcome.fail(image, StepKind::Expire, &error),
             }
-            unmarked.0.insert(image.clone());
+            not_tagged.0.insert(image.clone());
         }
-        unmarked
+        not_tagged
     }
 
-    /// Deprecates all these images, as far as time suffices. That takes nothing from anybody who uses
-    /// them, and so nothing is checked again.
+    /// Deprecates the images until the deadline. Deprecation does not affect users of an image, so
+    /// the images are not checked again.
     async fn deprecate_all(&self, decisions: Vec<&Decision>, outcome: &mut Outcome) {
         if decisions.is_empty() {
             return;
@@ -204,14 +205,14 @@ impl ImageRun<'_> {
         Ok(StepResult::Done)
     }
 
-    /// Whether no time at all is left: not even the next call of a step that was begun is made. A
-    /// later run finds what it had done so far, as after a crash.
+    /// Returns whether the deadline has passed. Then no further call is sent, even in the middle of
+    /// a step. A later run continues from there, as after a crash.
     pub(super) fn is_over(&self) -> bool {
         self.context.left().is_zero()
     }
 }
 
-/// Writes down how a rescue ended.
+/// Records the result of a rescue.
 fn record_rescue(
     image: &ImageId,
     undone: Result<Vec<RestoreStep>, CloudError>,
@@ -230,7 +231,7 @@ fn record_rescue(
     }
 }
 
-/// Logs how the step of a decision ended, and writes it down.
+/// Logs and records the result of a step.
 pub(super) fn record(
     decision: &Decision,
     stepped: Stepped,
@@ -241,7 +242,7 @@ pub(super) fn record(
     let Some(step) = step_of(&decision.action) else { return };
     let result = match stepped {
         Ok(result) => result,
-        // Gone between two calls: whoever removed it, nothing is left to be done.
+        // The image was removed between two calls. Nothing is left to do.
         Err((StepKind::Deprecate | StepKind::Disable, error))
             if error.kind == ErrorKind::NotFound =>
         {

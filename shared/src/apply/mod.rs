@@ -1,10 +1,10 @@
 //! Applying a plan: order, pace and deadline, but no decisions.
 //!
-//! Images and snapshots are checked again in batches, right before their steps. The order within an
-//! image makes a crash harmless: check again, write the state tags of its snapshots, and only then
-//! deregister. What a step overwrites (a deprecation time, launch
-//! permissions) is saved in a tag before. A later run completes whatever a crash interrupted. The
-//! adapter sets the pace: it stays below the provider's rate limits.
+//! Images and snapshots are checked again in batches, right before their steps. For each image, the
+//! order is: check again, write the state tags of its snapshots, deregister. This order makes a
+//! crash harmless. Before a step overwrites a value (a deprecation time, launch permissions), the
+//! value is saved in a tag. A later run completes whatever a crash interrupted. The adapter sets
+//! the pace: it stays below the provider's rate limits.
 
 mod change;
 mod check_queue;
@@ -34,14 +34,14 @@ pub use self::tag_batches::MAX_DENIED_CALLS;
 pub(crate) use self::tag_batches::TagBatches;
 pub use self::undo::{RestoreStep, SharedAgain, share_again, undo};
 
-/// How many images or snapshots are worked on at once. With a round trip of some 100 ms this is more
-/// than the 5 removals a second that the provider allows in the long run.
+/// How many images or snapshots are processed concurrently. With a round trip of about 100 ms, this
+/// exceeds the 5 removals per second that the provider sustains.
 const IN_FLIGHT: usize = 8;
-/// New work is begun only while more time than this is left: enough for the check and the steps of one
-/// batch, of which each call looks whether there is any time left.
+/// A new batch starts only if more time than this is left. It suffices for the check and the steps
+/// of one batch. Each call of a step also checks the deadline.
 pub(crate) const MARGIN: Duration = Duration::from_secs(15);
 
-/// Whether a run may change anything.
+/// Whether a run may change resources.
 #[derive(
     Debug,
     Clone,
@@ -57,9 +57,9 @@ pub(crate) const MARGIN: Duration = Duration::from_secs(15);
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Mode {
-    /// It reports what it would do.
+    /// The run reports what it would change.
     #[default]
     Plan,
-    /// It does it.
+    /// The run applies its plan.
     Apply,
 }

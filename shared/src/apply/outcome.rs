@@ -1,4 +1,4 @@
-//! What a run did, and what it did not: one record for each step.
+//! The outcome of a run: one record per step and resource.
 
 use std::fmt;
 
@@ -9,31 +9,31 @@ use crate::cloud::CloudError;
 use crate::model::{ImageId, ResourceId, SnapshotId};
 use crate::plan::Refusal;
 
-/// What a run did, and what it did not. Every count and every text derives from its records.
+/// The outcome of a run. All counts and texts derive from its records.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct Outcome {
-    /// Why nothing was removed, if so.
+    /// Why the run removed nothing, if it refused.
     pub refusal: Option<Refusal>,
-    /// The steps, by step and resource. A resource may have several.
+    /// The records, sorted by step and then by resource. A resource can have several.
     pub steps: Vec<StepRecord>,
-    /// How many records [`Outcome::abridged`] left out.
+    /// The number of records that [`Outcome::abridged`] dropped.
     #[serde(skip_serializing_if = "is_zero")]
     pub omitted: usize,
 }
 
-/// How one step on one resource ended.
+/// The result of one step on one resource.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StepRecord {
-    /// The resource.
+    /// The image, snapshot or instance.
     pub resource: ResourceId,
-    /// The step.
+    /// The step that the run applied or tried to apply.
     pub step: StepKind,
-    /// How it ended.
+    /// The result of the step.
     #[serde(flatten)]
     pub result: StepResult,
 }
 
-/// The steps that a run takes.
+/// The steps of a run.
 #[derive(
     Debug,
     Clone,
@@ -50,15 +50,15 @@ pub struct StepRecord {
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum StepKind {
-    /// Write the tags of a new image on it or on one of its snapshots.
+    /// Write the tags of a new image, on the image or on one of its snapshots.
     Tag,
-    /// Undo what was done to an image that is wanted again.
+    /// Undo all steps on an image that a keep rule or a protection keeps again.
     Rescue,
-    /// Share such an image again. Recorded only if a person must decide about it.
+    /// Share a rescued image again. Recorded only if a person must decide.
     Share,
     /// Tag an image as expired.
     Expire,
-    /// Read what the listings do not tell; without it, no step is taken.
+    /// Read the details that listings do not include. Without them, no further step is applied.
     Verify,
     /// Deprecate an image.
     Deprecate,
@@ -66,7 +66,7 @@ pub enum StepKind {
     Recheck,
     /// Disable an image.
     Disable,
-    /// Write the state tags of an image and its snapshots before it is deregistered.
+    /// Write the state tags of an image and its snapshots before the image is deregistered.
     WriteStateTags,
     /// Deregister an image.
     Deregister,
@@ -78,30 +78,30 @@ pub enum StepKind {
     RetireInstance,
 }
 
-/// How a step ended.
+/// The result of a step.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "result", rename_all = "snake_case")]
 pub enum StepResult {
-    /// It was taken, or had been before.
+    /// The step was applied, by this run or before it.
     Done,
-    /// An image still uses the snapshot, as far as the provider knows: a later run tries again.
+    /// The provider reports that an image still uses the snapshot. A later run tries again.
     InUse,
-    /// The resource is no longer as it was planned for, and was skipped.
+    /// The resource changed since planning and was skipped.
     Changed(Change),
-    /// Its time has come, but a cap leaves it to a later run.
+    /// The step is due, but a cap deferred it to a later run.
     Deferred,
-    /// There was no time left: the next run takes it.
+    /// The deadline passed first. The next run applies the step.
     NotReached,
-    /// It failed; the run went on.
+    /// The step failed. The run continued with the other resources.
     Failed(Failure),
 }
 
 /// Why a step failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// The provider's error code; empty when there was no response.
+    /// The provider's error code. Empty if there was no response.
     pub code: String,
-    /// The call and the provider's message, in one line.
+    /// The call and the provider's message, on one line.
     pub message: String,
 }
 
@@ -111,40 +111,40 @@ impl From<&CloudError> for Failure {
     }
 }
 
-/// How a run ended.
+/// The overall result of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display, strum::IntoStaticStr)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Status {
-    /// All of the plan was carried out.
+    /// Everything in the plan was applied.
     Done,
-    /// Some of it failed, or was not reached.
+    /// Some steps failed or were not reached.
     Part,
-    /// All that was tried failed.
+    /// Every attempted step failed.
     Failed,
-    /// The plan refused to remove anything.
+    /// The run refused to remove anything.
     Refused,
 }
 
 impl StepRecord {
-    /// A record.
+    /// Creates a record.
     pub fn new(resource: impl Into<ResourceId>, step: StepKind, result: StepResult) -> Self {
         Self { resource: resource.into(), step, result }
     }
 
-    /// A failure, which is logged as well.
+    /// Creates the record of a failed step and logs the error.
     pub fn failed(resource: impl Into<ResourceId>, step: StepKind, error: &CloudError) -> Self {
         let resource = resource.into();
         tracing::error!(id = %resource, step = %step, code = error.code, %error, "step failed");
         Self::new(resource, step, StepResult::Failed(error.into()))
     }
 
-    /// Whether the step was taken, or had been before.
+    /// Returns whether the step was applied, by this run or before it.
     pub fn is_done(&self) -> bool {
         self.result == StepResult::Done
     }
 
-    /// Why it failed, if it did.
+    /// Returns the failure, if the step failed.
     pub fn failure(&self) -> Option<&Failure> {
         match &self.result {
             StepResult::Failed(failure) => Some(failure),
@@ -152,7 +152,7 @@ impl StepRecord {
         }
     }
 
-    /// What had changed, if that is why it was not taken.
+    /// Returns the change since planning that made the run skip the step, if any.
     pub fn change(&self) -> Option<&Change> {
         match &self.result {
             StepResult::Changed(change) => Some(change),
@@ -161,7 +161,7 @@ impl StepRecord {
     }
 }
 
-/// The record, for people.
+/// Formats the record as one line of text.
 impl fmt::Display for StepRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { resource, step, result } = self;
@@ -177,48 +177,48 @@ impl fmt::Display for StepRecord {
 }
 
 impl Outcome {
-    /// The outcome of a run that takes no step.
+    /// Creates an outcome without records.
     pub fn refused(refusal: Option<Refusal>) -> Self {
         Self { refusal, ..Self::default() }
     }
 
-    /// The records of the steps that were taken.
+    /// Returns the resources to which `step` was applied.
     pub fn done(&self, step: StepKind) -> impl Iterator<Item = &ResourceId> {
         let taken = self.steps.iter().filter(move |one| one.step == step);
         taken.filter(|one| one.result == StepResult::Done).map(|one| &one.resource)
     }
 
-    /// The images on which this step was taken.
+    /// Returns the images to which `step` was applied.
     pub fn images_done(&self, step: StepKind) -> impl Iterator<Item = &ImageId> {
         self.done(step).filter_map(ResourceId::as_image)
     }
 
-    /// The snapshots on which this step was taken.
+    /// Returns the snapshots to which `step` was applied.
     pub fn snapshots_done(&self, step: StepKind) -> impl Iterator<Item = &SnapshotId> {
         self.done(step).filter_map(ResourceId::as_snapshot)
     }
 
-    /// The steps that failed.
+    /// Returns the records of the failed steps.
     pub fn failed(&self) -> impl Iterator<Item = &StepRecord> {
         self.steps.iter().filter(|one| one.failure().is_some())
     }
 
-    /// The steps that were not taken because something had changed.
+    /// Returns the records of the steps that were skipped because the resource changed.
     pub fn changed(&self) -> impl Iterator<Item = &StepRecord> {
         self.steps.iter().filter(|one| one.change().is_some())
     }
 
-    /// The resources of the steps that a cap left to a later run.
+    /// Returns the resources whose step a cap deferred to a later run.
     pub fn deferred(&self) -> impl Iterator<Item = &ResourceId> {
         self.with(|result| *result == StepResult::Deferred)
     }
 
-    /// The resources of the steps that there was no time for.
+    /// Returns the resources that the run did not reach before its deadline.
     pub fn not_reached(&self) -> impl Iterator<Item = &ResourceId> {
         self.with(|result| *result == StepResult::NotReached)
     }
 
-    /// The snapshots that an image still uses, as far as the provider knows.
+    /// Returns the snapshots that an image still uses, according to the provider.
     pub fn in_use(&self) -> impl Iterator<Item = &ResourceId> {
         self.with(|result| *result == StepResult::InUse)
     }
@@ -227,7 +227,7 @@ impl Outcome {
         self.steps.iter().filter(move |one| is_meant(&one.result)).map(|one| &one.resource)
     }
 
-    /// How the run ended.
+    /// Returns the overall result of the run.
     pub fn status(&self) -> Status {
         let (mut tried, mut failed, mut left) = (false, false, false);
         for record in &self.steps {
@@ -247,7 +247,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome of two parts of a run.
+    /// Merges the outcomes of two parts of a run.
     pub fn and(mut self, other: Self) -> Self {
         let Self { refusal, steps, omitted } = other;
         self.steps.extend(steps);
@@ -256,8 +256,8 @@ impl Outcome {
         self.sorted()
     }
 
-    /// The same with at most `max` records, for an answer of limited size. Steps that were taken
-    /// are left out first; the log has all of them.
+    /// Limits the outcome to `max` records, for a response of limited size. Records of applied
+    /// steps are dropped first. The log contains all of them.
     pub fn abridged(mut self, max: usize) -> Self {
         if self.steps.len() > max {
             self.omitted += self.steps.len() - max;
@@ -286,14 +286,14 @@ impl Outcome {
         self.steps.push(StepRecord::failed(resource, step, error));
     }
 
-    /// The same outcome has the same order, whichever call was answered first: by step, then by
-    /// resource.
+    /// Sorts the records by step and then by resource, so that the order of the responses does not
+    /// matter.
     pub(super) fn sorted(mut self) -> Self {
         self.sort();
         self
     }
 
-    /// The same in place.
+    /// Sorts the records in place.
     pub(crate) fn sort(&mut self) {
         self.steps.sort_by(|a, b| (a.step, &a.resource).cmp(&(b.step, &b.resource)));
     }

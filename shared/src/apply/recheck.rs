@@ -1,7 +1,7 @@
-//! Checking images again right before their steps: the plan may be minutes old.
+//! Checks images again right before their steps, because the plan can be minutes old.
 //!
-//! What one call returns for many images is read for a batch at a time, and is used for a few seconds.
-//! Listings, and what takes a call for each resource, are used for minutes.
+//! Data that one call returns for many images is read per batch and used for a few seconds.
+//! Listings, and data that takes one call per resource, are used for minutes.
 
 use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
@@ -23,15 +23,15 @@ use crate::plan::{self, Action, Decision, Plan, Removal};
 use crate::policy::{Check, Policy, SharedSnapshots};
 use crate::progress::RunContext;
 
-/// How many images, or snapshots, are checked together.
+/// The maximum number of images or snapshots per check.
 pub(super) const MAX_BATCH: usize = 20;
-/// How long the check of a batch counts. At EC2's 5 deregistrations a second, a full batch takes 4
-/// seconds.
+/// How long the check of a batch is valid. At EC2's rate of 5 deregistrations per second, a full
+/// batch takes 4 seconds.
 pub(super) const MAX_CHECK_AGE: Duration = Duration::from_secs(5);
-/// How often listings are tried in one run that cannot be read.
+/// The maximum number of failed attempts to read the listings in one run.
 const MAX_FAILED_LISTINGS: u8 = 3;
 
-/// Reads what the steps of a run rest on.
+/// Reads the data that the steps of a run depend on.
 pub(super) struct Rechecker<'a> {
     plan: &'a Plan,
     policy: &'a Policy,
@@ -41,22 +41,22 @@ pub(super) struct Rechecker<'a> {
     /// Whether any snapshot is to be deleted together with its image.
     deletes: bool,
     listings: Option<Listings>,
-    /// How often they could not be read.
+    /// The number of failed attempts.
     listings_failed: u8,
 }
 
-/// What the listings tell.
+/// The references and the snapshots that something other than an image keeps.
 struct Listings {
-    /// When they were read.
+    /// When the listings were read, by the run's clock.
     at: Duration,
     references: Result<HashMap<ImageId, Vec<Reference>>, CloudError>,
-    /// Nothing where no snapshot is to be deleted together with its image.
+    /// `None` if no snapshot is to be deleted together with its image.
     held: Result<Option<HeldSnapshots>, CloudError>,
 }
 
-/// What was read about a batch of images.
+/// The data of one batch of images.
 pub(super) struct BatchCheck {
-    /// When the reading began.
+    /// When the check began, by the run's clock.
     pub(super) began: Duration,
     images: Result<HashMap<ImageId, Image>, CloudError>,
     references: Result<Vec<Reference>, CloudError>,
@@ -64,7 +64,7 @@ pub(super) struct BatchCheck {
     unread: NotRefreshed,
 }
 
-/// Why it is not known with whom images and snapshots are shared.
+/// Errors from reading the permissions, by resource.
 #[derive(Default)]
 struct NotRefreshed {
     images: HashMap<ImageId, CloudError>,
@@ -72,7 +72,8 @@ struct NotRefreshed {
 }
 
 impl<'a> Rechecker<'a> {
-    /// For the steps of all these decisions. Nothing is read yet but `permissions`.
+    /// Creates a rechecker for the steps of all these decisions. It starts with `permissions` and
+    /// reads nothing yet.
     pub(super) fn new(
         decisions: &[&Decision],
         plan: &'a Plan,
@@ -94,10 +95,10 @@ impl<'a> Rechecker<'a> {
         }
     }
 
-    /// Reads what the steps of `batch` rest on: first what may be minutes old, if it is older than
-    /// that, then the images, their snapshots and what refers to them.
+    /// Reads the data that the steps of `batch` depend on: first the data that may be minutes old,
+    /// if it is too old, then the images, their snapshots and their references.
     pub(super) async fn check(&mut self, batch: &[&Decision]) -> BatchCheck {
-        // Reading permissions may take long, and listings must not grow old meanwhile.
+        // Read these first: reading permissions can take long, and the listings must be recent.
         let unread = self.read_permissions(batch).await;
         self.read_listings().await;
         let began = self.context.elapsed();
@@ -121,7 +122,7 @@ impl<'a> Rechecker<'a> {
         BatchCheck { began, images, references, snapshots, unread }
     }
 
-    /// Reads all references and what holds snapshots once more, unless that was done lately.
+    /// Reads all references and the locked or referenced snapshots again, unless they are recent.
     async fn read_listings(&mut self) {
         let at = self.context.elapsed();
         let lasts = |listings: &Listings| {
@@ -143,7 +144,7 @@ impl<'a> Rechecker<'a> {
         self.listings = Some(listings);
     }
 
-    /// What runs from `images`, and what the provider itself knows to refer to them.
+    /// Returns the instances of `images` and the references that the provider reports.
     async fn find_references(&self, images: &[ImageId]) -> Result<Vec<Reference>, CloudError> {
         let versions = self.policy.safety.template_versions;
         let asked = match self.policy.safety.references_check {
@@ -159,8 +160,8 @@ impl<'a> Rechecker<'a> {
         Ok(found)
     }
 
-    /// Reads with whom the images of `batch` are shared, and the snapshots that are to be deleted
-    /// together with them: those of which it was not read lately. Returns the errors.
+    /// Reads the permissions of the images in `batch` and of the snapshots that are to be deleted
+    /// with them, unless the readings are recent. Returns the errors.
     async fn read_permissions(&mut self, batch: &[&Decision]) -> NotRefreshed {
         let images = batch.iter().filter(|one| saved(one).is_some()).map(|one| &one.image_id);
         let with_image = batch.iter().filter(|one| deletes_snapshots(one));
@@ -178,7 +179,7 @@ impl<'a> Rechecker<'a> {
         NotRefreshed { images, snapshots }
     }
 
-    /// What is different now, if it forbids the step.
+    /// Returns the change that forbids the step, if any.
     pub(super) fn changed(
         &self,
         decision: &Decision,
@@ -212,7 +213,7 @@ impl<'a> Rechecker<'a> {
         if snapshots != decision.snapshots.iter().collect() {
             return Ok(Some(Change::Snapshots));
         }
-        // Somebody who enables an image has a reason to.
+        // Enabling an image is deliberate, so an image that was enabled since is not removed.
         let save = saved(decision);
         if save.is_some() != (found.state == ImageState::Available) {
             return Ok(Some(Change::State { state: found.state }));
@@ -227,9 +228,9 @@ impl<'a> Rechecker<'a> {
         Ok(None)
     }
 
-    /// The planned fate of the snapshots, unless something else than the image holds one of them by now
-    /// (a lock, a launch template, an opt-out, somebody that it is shared with): the call that
-    /// deregisters the image would delete it all the same.
+    /// Returns the planned fate of the snapshots, or `DeleteLater` if something other than the
+    /// image keeps one of them now: a lock, a launch template, an opt-out, sharing. The call that
+    /// deregisters the image would delete such a snapshot too.
     pub(super) fn fate_now(
         &self,
         decision: &Decision,
@@ -249,7 +250,7 @@ impl<'a> Rechecker<'a> {
             if let Some(error) = check.unread.snapshots.get(id) {
                 return Err(error.clone());
             }
-            // One that was not found may be there all the same.
+            // A snapshot that was not found may still exist.
             let Some(snapshot) = found.get(id) else { return Ok(SnapshotFate::DeleteLater) };
             let protections = protections_of(snapshot, self.policy, self.plan.planned_at);
             let is_held = !held.reasons(id).is_empty() || !protections.is_empty();
@@ -260,7 +261,7 @@ impl<'a> Rechecker<'a> {
         Ok(removal.fate)
     }
 
-    /// Whether the snapshot is kept because it is shared, or may be.
+    /// Returns whether the snapshot is kept because it is shared or could be shared.
     fn keeps_shared(&self, snapshot: &SnapshotId, check: &BatchCheck) -> bool {
         let with = match self.policy.safety.shared_snapshots {
             SharedSnapshots::Retire => return false,
@@ -273,14 +274,14 @@ impl<'a> Rechecker<'a> {
 }
 
 impl Listings {
-    /// Why they could not be read, if so.
+    /// Returns the first error from reading the listings, if any.
     fn error(&self) -> Option<&CloudError> {
         self.references.as_ref().err().or(self.held.as_ref().err())
     }
 }
 
 impl BatchCheck {
-    /// Nothing could be read.
+    /// Creates the result of a check in which every call failed with `error`.
     fn failed(began: Duration, error: &CloudError) -> Self {
         Self {
             began,
@@ -291,14 +292,14 @@ impl BatchCheck {
         }
     }
 
-    /// The snapshots of the batch that exist.
+    /// Returns the existing snapshots of the batch.
     pub(super) fn snapshots(&self) -> Result<&HashMap<SnapshotId, Snapshot>, CloudError> {
         self.snapshots.as_ref().map_err(Clone::clone)
     }
 }
 
-/// The text that the plan wants written down about the launch permissions of an image that is not
-/// disabled; `None` for one that is.
+/// Returns the value of the launch permissions tag that the plan saves, for an image that is not
+/// disabled. `None` for a disabled image.
 pub(super) fn saved(decision: &Decision) -> Option<&str> {
     match &decision.action {
         Action::Disable { save, .. } => Some(save),
@@ -307,7 +308,7 @@ pub(super) fn saved(decision: &Decision) -> Option<&str> {
     }
 }
 
-/// Whether the call that deregisters the image is to delete its snapshots.
+/// Returns whether the call that deregisters the image is to delete its snapshots.
 fn deletes_snapshots(decision: &Decision) -> bool {
     match &decision.action {
         Action::Deregister { removal } => removal.fate == SnapshotFate::DeleteWithImage,
@@ -315,7 +316,7 @@ fn deletes_snapshots(decision: &Decision) -> bool {
     }
 }
 
-/// The snapshots that the step is about.
+/// Returns the snapshots of the decision's step.
 fn snapshots_of(decision: &Decision) -> &[SnapshotId] {
     match decision.action {
         Action::Deregister { .. } => &decision.snapshots,

@@ -1,4 +1,4 @@
-//! Reads permissions of images and snapshots that are missing or too old.
+//! Reads permissions that are missing or too old.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,12 +12,12 @@ use crate::cloud::{CloudError, ErrorKind, Readings};
 use crate::model::LaunchPermission;
 use crate::progress::RunContext;
 
-/// A reading that becomes too old within this time is repeated, so that it is still recent when its batch
-/// is checked.
+/// A reading is repeated if it becomes too old within this time, so that it is still recent when
+/// the batch is checked.
 const LEAD: Duration = Duration::from_secs(30);
 
-/// Reads for each of `ids` with whom it is shared, if that was not read lately, and notes it in
-/// `readings`. Returns the errors. A resource that is gone is none: it shows in what is read next.
+/// Reads the permissions of each of `ids` and adds them to `readings`, unless they are recent.
+/// Returns the errors. A missing resource is not an error: the next check finds it missing.
 pub(super) async fn refresh<'i, I, F>(
     readings: &mut Readings<I>,
     ids: impl IntoIterator<Item = &'i I>,

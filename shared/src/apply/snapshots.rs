@@ -1,4 +1,4 @@
-//! Snapshots: mark the orphans, delete those that are due.
+//! Applies the snapshot steps of a plan: tags orphans and deletes the snapshots that are due.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
@@ -21,7 +21,8 @@ use crate::plan::snapshots::{
 use crate::policy::{Policy, SharedSnapshots};
 use crate::progress::RunContext;
 
-/// Carries out a plan for snapshots. `permissions` is what was read for the plan; what it lacks is read.
+/// Applies a plan for snapshots. `permissions` contains the readings from planning; missing ones
+/// are read.
 pub async fn apply_snapshots(
     plan: &SnapshotPlan,
     permissions: PermissionReadings,
@@ -44,19 +45,19 @@ pub async fn apply_snapshots(
     outcome.sorted()
 }
 
-/// Everything that the steps have in common.
+/// The inputs that all steps share.
 struct SnapshotRun<'a> {
     plan: &'a SnapshotPlan,
     policy: &'a Policy,
     cloud: &'a dyn Cloud,
     context: RunContext<'a>,
     permissions: PermissionReadings,
-    /// What holds snapshots, and when it was read.
+    /// The locked or referenced snapshots, and when they were read.
     held: Option<(HeldSnapshots, Duration)>,
 }
 
-/// How the deletion of one snapshot ended: a result, or the part of it that failed; `None` when its
-/// check had become too old before its turn came.
+/// The result of deleting one snapshot, with the sub-step that it belongs to. `None` if the check
+/// expired before the call was sent.
 type DeletionEnd = Option<(StepKind, Result<StepResult, CloudError>)>;
 
 impl SnapshotRun<'_> {
@@ -64,8 +65,8 @@ impl SnapshotRun<'_> {
         self.plan.decisions.iter().filter(move |decision| decision.action == action)
     }
 
-    /// Deletes what is due, a batch at a time: checked together, then deleted within
-    /// [`MAX_CHECK_AGE`], or checked again.
+    /// Deletes the snapshots that are due, in batches. A batch is checked and then deleted within
+    /// [`MAX_CHECK_AGE`]; otherwise it is checked again.
     async fn delete_due(&mut self, outcome: &mut Outcome) {
         let due = self.decided(SnapshotAction::Delete).map(|one| one.snapshot_id.clone());
         let mut queue = CheckQueue::new(due.collect::<Vec<_>>());
@@ -90,7 +91,8 @@ impl SnapshotRun<'_> {
         }
     }
 
-    /// Checks these snapshots, and deletes those that nothing keeps. One result for each.
+    /// Checks these snapshots and deletes those that nothing keeps. Returns one result per
+    /// snapshot.
     async fn delete_batch(&mut self, ids: &[SnapshotId]) -> Vec<DeletionEnd> {
         let failed = |error: CloudError| -> Vec<DeletionEnd> {
             vec![Some((StepKind::Recheck, Err(error))); ids.len()]
@@ -108,7 +110,7 @@ impl SnapshotRun<'_> {
         let (run, unread, found) = (&*self, &unread, &found);
         stream::iter(ids)
             .map(|id| async move {
-                // If it no longer exists, that is what was wanted.
+                // The snapshot no longer exists, so there is nothing to do.
                 let Some(snapshot) = found.get(id) else { return done(StepResult::Done) };
                 if let Some(error) = unread.get(id) {
                     return Some((StepKind::Recheck, Err(error.clone())));
@@ -135,7 +137,7 @@ impl SnapshotRun<'_> {
             .await
     }
 
-    /// Reads what holds snapshots, unless that was done lately.
+    /// Reads the locks and references of snapshots again, unless they are recent.
     async fn read_held(&mut self) -> Result<(), CloudError> {
         let now = self.context.elapsed();
         let lasts = |at: Duration| now.saturating_sub(at) <= MAX_READING_AGE;
@@ -145,7 +147,7 @@ impl SnapshotRun<'_> {
         Ok(())
     }
 
-    /// Reads with whom these snapshots are shared, of those of which it was not read lately. Returns the
+    /// Reads the permissions of these snapshots, unless the readings are recent. Returns the
     /// errors.
     async fn read_permissions(&mut self, ids: &[SnapshotId]) -> HashMap<SnapshotId, CloudError> {
         let ids = match self.policy.safety.shared_snapshots {
@@ -157,8 +159,8 @@ impl SnapshotRun<'_> {
         refresh(&mut self.permissions.snapshots, ids, read, self.context).await
     }
 
-    /// Everything that keeps `snapshot`, which has just been read, now: its tags, what names or locks it,
-    /// and with whom it is shared.
+    /// Returns every reason that keeps `snapshot` now: its tags, references, locks and sharing.
+    /// `snapshot` must have been read just before.
     fn kept_now(&self, snapshot: &Snapshot, at: Duration) -> Vec<SnapshotReason> {
         let id = &snapshot.snapshot_id;
         let due = snapshots::due(snapshot, self.policy, self.plan.planned_at);
@@ -176,14 +178,14 @@ impl SnapshotRun<'_> {
                     reasons.push(SnapshotReason::Shared { with });
                 }
             }
-            // It was not there a moment ago.
+            // The snapshot was not found when its permissions were read.
             None => reasons.push(SnapshotReason::Unverified),
         }
         reasons
     }
 
-    /// Tags the orphans with the image that they backed and the time from which they may be deleted,
-    /// after reading the snapshots and looking for the images once more: a listing may be a little old.
+    /// Tags the orphans with their former image and the time from which they may be deleted. Reads
+    /// the snapshots and looks up the images again first, because the listing can be out of date.
     async fn mark_orphans(&self, outcome: &mut Outcome) {
         let orphans = self.decided(SnapshotAction::Mark).filter_map(|decision| {
             let (id, image) = (&decision.snapshot_id, decision.image.as_ref()?);
@@ -192,7 +194,7 @@ impl SnapshotRun<'_> {
         });
         let orphans: Vec<(&SnapshotId, &ImageId, Tags)> = orphans.collect();
         if !orphans.is_empty() {
-            self.context.stage("marking orphans", Some(orphans.len()));
+            self.context.stage("tagging orphaned snapshots", Some(orphans.len()));
         }
         let batches = TagBatches::new(self.cloud, self.plan.planned_at);
         for some in orphans.chunks(MAX_BATCH) {
@@ -202,12 +204,12 @@ impl SnapshotRun<'_> {
             };
             self.context.done(some.len());
             for ((id, ..), result) in some.iter().zip(results) {
-                record(id, StepKind::MarkOrphan, "orphan marked", result, outcome);
+                record(id, StepKind::MarkOrphan, "orphaned snapshot tagged", result, outcome);
             }
         }
     }
 
-    /// Checks these orphans, and tags those that still are. One result for each.
+    /// Checks these orphans and tags those that are still orphans. Returns one result per orphan.
     async fn mark_batch(
         &self,
         orphans: &[(&SnapshotId, &ImageId, Tags)],

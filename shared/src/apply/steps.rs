@@ -1,4 +1,4 @@
-//! Disabling and deregistering images, a batch at a time: checked together, then taken one by one.
+//! Disables and deregisters images: a batch is checked together, then processed one by one.
 
 use futures_util::stream::{self, StreamExt};
 
@@ -12,18 +12,18 @@ use crate::model::{ImageId, ResourceId, SnapshotFate, SnapshotId, Tags};
 use crate::plan::undo::permissions_tag_value;
 use crate::plan::{Action, Decision, Removal, state_tags};
 
-/// How the step of one image ended, and the snapshots that were deleted together with the image.
+/// The result of the step of one image, and the snapshots that were deleted together with it.
 type StepEnd = (Stepped, Vec<SnapshotId>);
 
-/// What the step of one image does.
+/// The step of one image.
 enum DueStep<'a> {
     Disable { save: &'a str, deprecation: &'a str },
     Deregister { removal: &'a Removal, fate: SnapshotFate },
 }
 
 impl ImageRun<'_> {
-    /// Takes the steps of all these decisions, as far as time suffices. What is checked is done within
-    /// [`MAX_CHECK_AGE`] of its check, or checked again.
+    /// Applies the steps of all these decisions until the deadline. A step is applied within
+    /// [`MAX_CHECK_AGE`] of its check; otherwise the image is checked again.
     pub(super) async fn disable_and_deregister(
         &self,
         decisions: Vec<&Decision>,
@@ -44,7 +44,7 @@ impl ImageRun<'_> {
                 decisions.iter().map(|_| late()).collect()
             } else {
                 let check = rechecker.check(&decisions).await;
-                self.take_steps(&decisions, &rechecker, &check).await
+                self.apply_steps(&decisions, &rechecker, &check).await
             };
             for (decision, ended) in queue.end(batch, ended) {
                 self.context.done(1);
@@ -55,9 +55,9 @@ impl ImageRun<'_> {
         }
     }
 
-    /// Takes the steps of a batch that was just checked. One result for each; `None` where the check had
-    /// become too old before its turn came.
-    async fn take_steps(
+    /// Applies the steps of a batch that was just checked. Returns one result per decision. The
+    /// result is `None` if the check expired before the call was sent.
+    async fn apply_steps(
         &self,
         batch: &[&Decision],
         rechecker: &Rechecker<'_>,
@@ -70,7 +70,7 @@ impl ImageRun<'_> {
             .map(|(decision, step)| async move {
                 let mut deleted = Vec::new();
                 let stepped = match step {
-                    Ok(step) => self.take_step(decision, &step, check, &mut deleted).await?,
+                    Ok(step) => self.apply_step(decision, &step, check, &mut deleted).await?,
                     Err(stepped) => stepped,
                 };
                 Some((stepped, deleted))
@@ -80,7 +80,7 @@ impl ImageRun<'_> {
             .await
     }
 
-    /// What is done, if nothing has changed that forbids it.
+    /// Returns the step to apply, unless a change forbids it.
     fn step_now<'d>(
         &self,
         decision: &'d Decision,
@@ -103,8 +103,8 @@ impl ImageRun<'_> {
         }
     }
 
-    /// Writes on the images to be deregistered, and on their snapshots, what must be known when they are
-    /// gone: equal tags together. Those where that fails stay.
+    /// Writes the state tags of the images to be deregistered and of their snapshots, equal tags in
+    /// one call. An image is not deregistered if its tags cannot be written.
     async fn write_state_tags(
         &self,
         batch: &[&Decision],
@@ -123,7 +123,8 @@ impl ImageRun<'_> {
                 Err(error) => steps[at] = Err(Err((StepKind::Recheck, error))),
             }
         }
-        // A budget for failures of their own: what may not be tagged in one batch must not stop the next.
+        // Failures are counted per batch, so that one batch that cannot be tagged does not stop the
+        // next.
         let batches = &TagBatches::new(self.cloud, self.plan.planned_at);
         let mut writes = stream::iter(writes.into_calls())
             .map(|(tags, at, resources)| async move {
@@ -156,8 +157,8 @@ impl ImageRun<'_> {
         }
     }
 
-    /// The tags to write for one image: its launch permissions, if it has any, and on each snapshot what
-    /// it lacks.
+    /// Returns the tags to write for one image: its launch permissions, if it has any, and on each
+    /// snapshot the tags that are missing.
     fn state_tags(
         &self,
         decision: &Decision,
@@ -178,9 +179,9 @@ impl ImageRun<'_> {
         let wanted = names.snapshot_tags(image, removal.delete_after, self.plan.planned_at);
         let found = check.snapshots()?;
         for snapshot in &removal.snapshots {
-            // One that was not found may be there all the same: then the tags save it from being lost.
+            // A snapshot that was not found may still exist. The tags then keep it from being lost.
             let found = found.get(snapshot);
-            // It may have got the state of another version since it was planned.
+            // Its tags may have been written by another version since planning.
             if found.is_some_and(|one| state_tags::of_snapshot(one, self.policy).next().is_some()) {
                 continue;
             }
@@ -194,8 +195,8 @@ impl ImageRun<'_> {
         Ok(writes)
     }
 
-    /// Takes one step; `None` when its check is too old by now.
-    async fn take_step(
+    /// Applies one step. Returns `None` if its check has expired.
+    async fn apply_step(
         &self,
         decision: &Decision,
         step: &DueStep<'_>,
@@ -231,7 +232,8 @@ impl ImageRun<'_> {
         ended.map_err(|error| (kind, error)).transpose()
     }
 
-    /// Saves what disabling overwrites, sets the time that the next step counts from, and disables.
+    /// Saves the values that disabling overwrites, sets the deprecation time, from which the wait
+    /// before the next step counts, and disables the image.
     async fn disable(
         &self,
         image: &ImageId,
@@ -245,7 +247,7 @@ impl ImageRun<'_> {
         if self.is_over() {
             return Ok(Some(StepResult::NotReached));
         }
-        // EC2 keeps no time of disabling.
+        // EC2 does not record when an image was disabled.
         self.cloud.deprecate(image, self.plan.planned_at).await?;
         if self.is_over() {
             return Ok(Some(StepResult::NotReached));

@@ -8,53 +8,56 @@ use jiff::Timestamp;
 use crate::cloud::{Cloud, CloudError, ErrorKind};
 use crate::model::{ResourceId, Tags};
 
-/// How many calls of a run may be denied after the first that was. One denied resource among 1,000
-/// takes half of them; where all are denied, no more are wasted.
+/// The maximum number of denied calls in a run after the first one. Finding one denied resource
+/// among 1,000 takes half of these calls. If all are denied, the limit avoids further calls.
 pub const MAX_DENIED_CALLS: usize = 20;
-/// The same for other errors of single resources: one that is gone, or that has no room for a tag.
+/// The limit for other errors of single resources, for example a missing resource or too many tags.
 const MAX_OTHER_CALLS: usize = 200;
 
-/// Writes tags in batches, for one run, also several at once. The provider fails a whole batch if a single resource in it
-/// is bad, and does not say which: such a batch is split by halves, so that the others are tagged.
+/// Writes tags in batches, for one run, also concurrently. The provider rejects a whole batch
+/// because of a single resource and does not report which one. Such a batch is split in halves, so
+/// that the other resources are tagged.
 pub(crate) struct TagBatches<'a> {
     cloud: &'a dyn Cloud,
-    /// Where in a batch to begin, so that a later run does not spend its calls on the same ones.
+    /// Where to begin in a batch. It differs between runs, so that a later run does not spend its
+    /// calls on the same resources.
     turn: usize,
     failures: Mutex<Failures>,
 }
 
-/// The calls of a run that failed.
+/// The failed calls of a run.
 #[derive(Default)]
 struct Failures {
-    /// How many were denied, and the error of the last one.
+    /// The number of denied calls.
     denied: usize,
     last_denied: Option<CloudError>,
-    /// How many failed for another reason.
+    /// The number of calls that failed for another reason.
     others: usize,
 }
 
 impl<'a> TagBatches<'a> {
-    /// For the run that began at `now`.
+    /// Creates a writer for the run that began at `now`.
     pub(crate) fn new(cloud: &'a dyn Cloud, now: Timestamp) -> Self {
-        // Fibonacci hashing: runs a day or an hour apart do not all begin at the same place.
+        // Fibonacci hashing: runs that are an hour or a day apart begin at different positions.
         let mixed = now.as_second().unsigned_abs().wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
         let turn = usize::try_from(mixed).unwrap_or_default();
         Self { cloud, turn, failures: Mutex::default() }
     }
 
-    /// Where to begin in a list of this length, another place in each run.
+    /// Returns where to begin in a list of `length` resources. It differs between runs.
     pub(crate) fn begin(&self, length: usize) -> usize {
         self.turn % length.max(1)
     }
 
-    /// Sets `tags` on every resource, with one result for each. What was not tried by itself,
-    /// because enough calls of the run have failed, failed with the error of its batch.
+    /// Sets `tags` on every resource. Returns one result per resource. A resource that was not
+    /// tried individually, because too many calls of the run have failed, gets the error of its
+    /// batch.
     pub(crate) async fn set_tags(
         &self,
         resources: &[ResourceId],
         tags: &Tags,
     ) -> Vec<Result<(), CloudError>> {
-        // What EC2 does with an id that is there twice is not documented.
+        // EC2 does not document what it does with duplicate ids.
         let unique: BTreeSet<&ResourceId> = resources.iter().collect();
         if unique.len() == resources.len() {
             return self.set_unique(resources, tags).await;
@@ -87,7 +90,10 @@ impl<'a> TagBatches<'a> {
             if batch.len() < 2 || !self.may_split(error.kind) {
                 let error = match batch.len() {
                     0 | 1 => error,
-                    _ => untried(error, "its batch failed, and so did too many parts of it"),
+                    _ => untried(
+                        error,
+                        "its batch failed, and too many parts of the batch failed too",
+                    ),
                 };
                 results[batch].fill(Err(error));
                 continue;
@@ -118,19 +124,20 @@ impl<'a> TagBatches<'a> {
         result
     }
 
-    /// The error of the last call that was denied, if there were too many.
+    /// Returns the error of the last denied call, if too many calls were denied.
     fn all_denied(&self) -> Option<CloudError> {
         let failures = self.failures();
         failures.last_denied.clone().filter(|_| failures.denied > MAX_DENIED_CALLS)
     }
 
-    /// Whether a batch that failed like this is split: both of its halves may fail too.
+    /// Returns whether to split a batch that failed with this kind of error. Both halves can fail
+    /// too.
     fn may_split(&self, kind: ErrorKind) -> bool {
         let failures = self.failures();
         match kind {
             ErrorKind::Denied => failures.denied < MAX_DENIED_CALLS,
             ErrorKind::NotFound | ErrorKind::Other => failures.others < MAX_OTHER_CALLS,
-            // The next call would fail like this one.
+            // The next call would fail for the same reason.
             ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => false,
         }
     }
@@ -140,11 +147,11 @@ impl<'a> TagBatches<'a> {
     }
 }
 
-/// The error of other calls, for a resource that was not tried by itself.
+/// Adapts the error of a batch for a resource that was not tried individually.
 fn untried(error: CloudError, why: &str) -> CloudError {
-    let message = format!("{}; not tried by itself: {why}", error.message);
+    let message = format!("{}; not tried individually: {why}", error.message);
     match error.kind {
-        // It is not known which one is gone: this one may exist.
+        // It is unknown which resource is missing. This one may exist.
         ErrorKind::NotFound => CloudError { message, kind: ErrorKind::Other, ..error },
         ErrorKind::Denied | ErrorKind::Other => CloudError { message, ..error },
         ErrorKind::Credentials | ErrorKind::Throttled | ErrorKind::Unreachable => error,
@@ -155,7 +162,7 @@ fn untried(error: CloudError, why: &str) -> CloudError {
 mod tests {
     use super::*;
 
-    /// Otherwise an image would be deregistered while its snapshot lacks the state tags.
+    /// Otherwise an image would be deregistered although its snapshot lacks the state tags.
     #[test]
     fn what_was_not_tried_is_not_gone() {
         let error = CloudError {
@@ -166,6 +173,6 @@ mod tests {
         };
         let untried = untried(error, "too many calls failed");
         assert_eq!(untried.kind, ErrorKind::Other);
-        assert!(untried.message.contains("not tried by itself"), "{untried}");
+        assert!(untried.message.contains("not tried individually"), "{untried}");
     }
 }

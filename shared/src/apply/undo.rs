@@ -1,4 +1,4 @@
-//! Undoing what the steps did to an image.
+//! Undoing the steps that were applied to an image.
 
 use std::fmt;
 
@@ -14,46 +14,46 @@ use crate::model::{
 };
 use crate::plan::undo::{Deprecation, Undo, permissions_to_restore};
 
-/// What was done to bring an image back, one step at a time.
+/// One change that restores or rescues an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "step", rename_all = "snake_case")]
 pub enum RestoreStep {
-    /// The snapshot was taken out of the Recycle Bin.
+    /// The snapshot was recovered from the Recycle Bin.
     SnapshotRecovered {
-        /// The snapshot.
+        /// The recovered snapshot.
         snapshot: SnapshotId,
     },
-    /// The image was taken out of the Recycle Bin.
+    /// The image was recovered from the Recycle Bin.
     ImageRecovered,
-    /// The image was tagged, so that it is kept.
+    /// The image was tagged to exclude it from the policy.
     Kept {
-        /// The tag's key.
+        /// The tag's key, by default `image-steward:keep`.
         key: String,
-        /// The tag's value.
+        /// The tag's value: a date and a reason, both optional.
         value: String,
     },
     /// The image was enabled.
     Enabled,
     /// The image was shared again.
     Shared {
-        /// With whom.
+        /// The accounts, organizations and OUs that may launch it again.
         with: Vec<LaunchPermission>,
     },
-    /// The image was not shared again with these, who are still in its tag.
+    /// The image was not shared again with these. They remain in its tag.
     NotShared {
-        /// With whom not.
+        /// The accounts, organizations and OUs that may not launch it.
         with: Vec<LaunchPermission>,
     },
     /// The deprecation was cancelled.
     DeprecationCancelled,
-    /// The deprecation time is again what it was before.
+    /// The deprecation time was reset to its value before the first step.
     DeprecationRestored {
-        /// That time.
+        /// The restored deprecation time.
         at: Timestamp,
     },
-    /// The tag that let the snapshot be deleted was removed.
+    /// The tag with the deletion time was removed from the snapshot.
     SnapshotUnmarked {
-        /// The snapshot.
+        /// The snapshot that is no longer scheduled for deletion.
         snapshot: SnapshotId,
     },
     /// The state tags were removed from the image.
@@ -64,9 +64,9 @@ impl fmt::Display for RestoreStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::SnapshotRecovered { snapshot } => {
-                write!(f, "{snapshot} taken out of the Recycle Bin")
+                write!(f, "{snapshot} recovered from the Recycle Bin")
             }
-            Self::ImageRecovered => f.write_str("taken out of the Recycle Bin"),
+            Self::ImageRecovered => f.write_str("recovered from the Recycle Bin"),
             Self::Kept { key, value } => write!(f, "tagged {key}={value}"),
             Self::Enabled => f.write_str("enabled"),
             Self::Shared { with } => {
@@ -76,21 +76,23 @@ impl fmt::Display for RestoreStep {
                 write!(f, "not shared again with {}", join_permissions(with, ", "))
             }
             Self::DeprecationCancelled => f.write_str("no longer deprecated"),
-            Self::DeprecationRestored { at } => write!(f, "deprecated from {at} on, as before"),
+            Self::DeprecationRestored { at } => write!(f, "deprecation time reset to {at}"),
             Self::SnapshotUnmarked { snapshot } => {
-                write!(f, "{snapshot} will not be deleted: its tag was removed")
+                write!(f, "{snapshot} is no longer scheduled for deletion: tag removed")
             }
             Self::StateTagsRemoved => f.write_str("no longer tagged as expired"),
         }
     }
 }
 
-/// Undoes `what`, and returns what was done. The state tags are removed last: if this stops in the
-/// middle, a later run finds them and goes on. But if it stops between enabling the image and
-/// sharing it, the launch permissions stay in the tag: only [`share_again`] restores them.
+/// Undoes `what` and returns the changes. The state tags are removed last, so that a later run can
+/// continue if this one is interrupted. There is one exception: if the interruption comes between
+/// enabling the image and sharing it, the launch permissions stay in the tag, and only
+/// [`share_again`] restores them.
 ///
 /// # Errors
-/// The first call that failed; for launch permissions, only after everything else was undone.
+/// Returns the error of the first call that failed. If sharing fails, everything else is undone
+/// first.
 pub async fn undo(
     image: &ImageId,
     what: &Undo,
@@ -102,7 +104,8 @@ pub async fn undo(
     undone.into_iter().next().unwrap_or(Ok(Vec::new()))
 }
 
-/// The same for several images at once: tags are removed from all of them together. One result for each.
+/// Undoes the steps on several images concurrently and removes tags from all of them together.
+/// Returns one result per image.
 pub(super) async fn undo_all(
     images: &[(&ImageId, &Undo)],
     names: &TagNames,
@@ -116,11 +119,11 @@ pub(super) async fn undo_all(
     undone.into_iter().map(|undone| undone.and_then(Undone::end)).collect()
 }
 
-/// What was undone on one image so far.
+/// The changes to one image so far.
 struct Undone {
     done: Vec<RestoreStep>,
     not_shared: Vec<LaunchPermission>,
-    /// Why it could not be shared.
+    /// The error from sharing the image, if any.
     failed: Option<CloudError>,
 }
 
@@ -137,7 +140,7 @@ impl Undone {
     }
 }
 
-/// Undoes everything but the tags.
+/// Undoes everything except the tags.
 async fn undo_changes(
     image: &ImageId,
     what: &Undo,
@@ -163,7 +166,7 @@ async fn undo_changes(
             cloud.cancel_deprecation(image).await?;
             done.push(RestoreStep::DeprecationCancelled);
         }
-        // Its own date has passed by now: it would be deprecated without us too.
+        // The original deprecation time has passed, so the image would be deprecated anyway.
         Some(Deprecation::At(at)) if *at <= now => {}
         Some(Deprecation::At(at)) => {
             cloud.deprecate(image, *at).await?;
@@ -173,7 +176,7 @@ async fn undo_changes(
     Ok(Undone { done, not_shared, failed })
 }
 
-/// Removes the marks from the snapshots of all images of which the rest was undone.
+/// Removes the deletion time from the snapshots of every image whose other changes succeeded.
 async fn unmark_snapshots(
     images: &[(&ImageId, &Undo)],
     undone: &mut [Result<Undone, CloudError>],
@@ -184,7 +187,7 @@ async fn unmark_snapshots(
     for (at, (_, what)) in images.iter().enumerate() {
         if matches!(undone.get(at), Some(Ok(_))) {
             let snapshots = what.unmark.iter().map(ResourceId::from);
-            // Two images may share one.
+            // Two images can share a snapshot.
             let new = snapshots.filter(|id| marked.iter().all(|(_, known)| known != id));
             let new: Vec<_> = new.map(|id| (at, id)).collect();
             marked.extend(new);
@@ -207,7 +210,7 @@ async fn unmark_snapshots(
     }
 }
 
-/// Removes the state tags from all images of which the rest was undone.
+/// Removes the state tags from every image whose other changes succeeded.
 async fn remove_state_tags(
     images: &[(&ImageId, &Undo)],
     undone: &mut [Result<Undone, CloudError>],
@@ -236,12 +239,13 @@ async fn remove_state_tags(
     }
 }
 
-/// Shares `image`, which exists, with those in its tag whom a person `approved`, and removes the tag
-/// when it names nobody else. `None`, if the image is shared with somebody who is not in the tag: its
-/// owner has decided anew, and nothing is changed.
+/// Shares `image`, which must exist, with the accounts, organizations and OUs in its tag that a
+/// person `approved`. Removes the tag once it lists nobody else. Returns `None` and changes nothing
+/// if the image is shared with somebody who is not in the tag, because its owner has shared it
+/// since.
 ///
 /// # Errors
-/// The first call that failed.
+/// Returns the error of the first call that failed.
 pub async fn share_again(
     image: &Image,
     approved: &[LaunchPermission],
@@ -270,17 +274,16 @@ pub async fn share_again(
     Ok(Some(SharedAgain { shared, left }))
 }
 
-/// With whom an image was shared again.
+/// The result of sharing an image again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SharedAgain {
-    /// With whom.
+    /// The accounts, organizations and OUs that may launch the image again.
     pub shared: Vec<LaunchPermission>,
-    /// Who is still in its tag.
+    /// The ones that remain in its tag because nobody approved them.
     pub left: Vec<LaunchPermission>,
 }
 
-/// Shares `image`, which has just been enabled, unless somebody has shared it since: then its owner
-/// has decided anew.
+/// Shares `image`, which was just enabled, unless its owner has shared it since.
 async fn share_if_private(
     image: &ImageId,
     with: &[LaunchPermission],
@@ -296,8 +299,8 @@ async fn share_if_private(
     }
 }
 
-/// Shares `image` with all of them, or with as many as possible: one account that is closed by now
-/// must not keep the others away. Says with whom it is shared, and what failed if not with all.
+/// Shares `image` with all of `with`, or with as many as possible: a closed account must not affect
+/// the others. Returns who may launch the image now, and the error if somebody is missing.
 async fn share(
     image: &ImageId,
     with: &[LaunchPermission],
@@ -323,9 +326,9 @@ async fn share(
     (shared, failed)
 }
 
-/// Removes the tags with these keys from all of `resources`, and where that fails, from each by itself:
-/// one that is gone must not keep the others from it. For each, whether there still was something to
-/// remove them from.
+/// Removes the tags with these keys from all of `resources`. If that fails, removes them one by
+/// one, so that a missing resource does not affect the others. Returns for each resource whether it
+/// exists.
 async fn remove_tags(
     resources: &[ResourceId],
     keys: &[String],

@@ -1,4 +1,4 @@
-//! Changing: the few changes that the project ever makes.
+//! Ports for changes. These are the only changes that image-steward makes.
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -6,11 +6,11 @@ use jiff::Timestamp;
 use super::{CloudError, View};
 use crate::model::{ImageId, LaunchPermission, ResourceId, SnapshotFate, SnapshotId, Tags};
 
-/// Says whether what a step rests on was checked so recently that its call may be sent. It is asked right
-/// before sending, because a call may wait for its turn.
+/// Returns whether the check of a step is still recent enough to send the step's call. The adapter
+/// calls it right before sending, because a call can wait for the rate limit.
 pub type Freshness<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// Reading and changing.
+/// All reads and changes.
 pub trait Cloud:
     View + ImageWriter + SnapshotWriter + PermissionWriter + RecycleBinWriter + TagWriter
 {
@@ -30,14 +30,14 @@ impl<T> Cloud for T where
 /// Changes tags.
 #[async_trait]
 pub trait TagWriter: Send + Sync {
-    /// Sets `tags` on every resource. An empty list of resources is done without a call.
+    /// Sets `tags` on every resource. Makes no call if `resources` is empty.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when any of the resources is gone; then
-    /// it is certain that none was tagged.
+    /// Returns [`ErrorKind::NotFound`](super::ErrorKind::NotFound) if any of the resources does not
+    /// exist. In this case none of them was tagged.
     async fn set_tags(&self, resources: &[ResourceId], tags: &Tags) -> Result<(), CloudError>;
 
-    /// Removes the tags with these keys, whatever their values. Absent ones are no error.
+    /// Removes the tags with these keys, regardless of their values. Missing tags are not an error.
     async fn remove_tags(
         &self,
         resources: &[ResourceId],
@@ -48,27 +48,28 @@ pub trait TagWriter: Send + Sync {
 /// Changes images.
 #[async_trait]
 pub trait ImageWriter: Send + Sync {
-    /// Deprecates `image` from `at` on; from now on if that is past.
+    /// Deprecates `image` at `at`, or immediately if `at` is in the past.
     async fn deprecate(&self, image: &ImageId, at: Timestamp) -> Result<(), CloudError>;
 
-    /// Cancels the deprecation of `image`. None is no error.
+    /// Cancels the deprecation of `image`. Succeeds if the image is not deprecated.
     async fn cancel_deprecation(&self, image: &ImageId) -> Result<(), CloudError>;
 
-    /// Disables `image`, if its check is still fresh when the call's turn comes: nobody can launch it,
-    /// and **its launch permissions are gone for good**. Disabled already counts as done. `None` when the
-    /// check is too old by then: nothing was sent.
+    /// Disables `image` if its check is still recent when the call is about to be sent. Nobody can
+    /// launch a disabled image, and **its launch permissions are lost permanently**. Succeeds if
+    /// the image is already disabled. Returns `None` and sends nothing if the check has expired.
     async fn disable(
         &self,
         image: &ImageId,
         check: Freshness<'_>,
     ) -> Result<Option<()>, CloudError>;
 
-    /// Enables `image` again, without the launch permissions that it once had. Available already
-    /// counts as done.
+    /// Enables `image` without its former launch permissions. Succeeds if the image is already
+    /// available.
     async fn enable(&self, image: &ImageId) -> Result<(), CloudError>;
 
-    /// Deregisters `image`, if its check is still fresh when the call's turn comes. Done already counts
-    /// as done. `None` when the check is too old by then: nothing was sent.
+    /// Deregisters `image` if its check is still recent when the call is about to be sent. Succeeds
+    /// if the image is already deregistered. Returns `None` and sends nothing if the check has
+    /// expired.
     async fn deregister(
         &self,
         image: &ImageId,
@@ -80,32 +81,32 @@ pub trait ImageWriter: Send + Sync {
 /// Shares images.
 #[async_trait]
 pub trait PermissionWriter: Send + Sync {
-    /// Adds these launch permissions to those that `image` has. An empty list is done without a
-    /// call; [`LaunchPermission::Unknown`] is an error.
+    /// Adds these launch permissions to those of `image`. Makes no call if `with` is empty.
+    /// [`LaunchPermission::Unknown`] is an error.
     async fn share(&self, image: &ImageId, with: &[LaunchPermission]) -> Result<(), CloudError>;
 }
 
-/// Takes images and snapshots out of the Recycle Bin.
+/// Recovers images and snapshots from the Recycle Bin.
 #[async_trait]
 pub trait RecycleBinWriter: Send + Sync {
-    /// Takes `image` out of the Recycle Bin. Its snapshots must be out of it before.
+    /// Recovers `image` from the Recycle Bin. Its snapshots must be recovered first.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when it is not in the Recycle Bin.
+    /// Returns [`ErrorKind::NotFound`](super::ErrorKind::NotFound) if it is not in the Recycle Bin.
     async fn recover_image(&self, image: &ImageId) -> Result<(), CloudError>;
 
-    /// Takes `snapshot` out of the Recycle Bin.
+    /// Recovers `snapshot` from the Recycle Bin.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when it is not in the Recycle Bin.
+    /// Returns [`ErrorKind::NotFound`](super::ErrorKind::NotFound) if it is not in the Recycle Bin.
     async fn recover_snapshot(&self, snapshot: &SnapshotId) -> Result<(), CloudError>;
 }
 
 /// Changes snapshots.
 #[async_trait]
 pub trait SnapshotWriter: Send + Sync {
-    /// Deletes `snapshot`, if its check is still fresh when the call's turn comes. Gone already counts
-    /// as done. `None` when the check is too old by then: nothing was sent.
+    /// Deletes `snapshot` if its check is still recent when the call is about to be sent. Succeeds
+    /// if the snapshot no longer exists. Returns `None` and sends nothing if the check has expired.
     async fn delete_snapshot(
         &self,
         snapshot: &SnapshotId,
@@ -113,20 +114,20 @@ pub trait SnapshotWriter: Send + Sync {
     ) -> Result<Option<SnapshotDeletion>, CloudError>;
 }
 
-/// The answer to a deregistration that took place.
+/// The response to a successful deregistration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deregistered {
-    /// The snapshots that the provider says it deleted. Any other one was **not** deleted.
+    /// The snapshots that the provider reports as deleted. Any other snapshot was **not** deleted.
     pub deleted: Vec<SnapshotId>,
 }
 
-/// The answer to deleting a snapshot.
+/// The response to deleting a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SnapshotDeletion {
-    /// It is gone now.
+    /// The call deleted it.
     Deleted,
-    /// It was gone before.
+    /// It did not exist.
     AlreadyGone,
-    /// An image still uses it, or did a moment ago: try again in a later run.
+    /// An image uses it, or did until just now. A later run tries again.
     InUse,
 }

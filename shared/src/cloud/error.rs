@@ -1,29 +1,29 @@
-//! What a failed call means.
+//! The error of a failed call.
 
 use crate::model::{Source, Unread};
 
-/// A call that failed for good, after the adapter's own retries.
+/// A call that failed after the adapter's own retries.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{call}: {message}")]
 pub struct CloudError {
     /// The call, for example `ec2:DescribeImages`.
     pub call: &'static str,
-    /// What kind of failure it is.
+    /// The kind of failure, on which callers base their handling.
     pub kind: ErrorKind,
-    /// The provider's error code; empty when the call never got an answer.
+    /// The provider's error code. Empty if there was no response.
     pub code: String,
-    /// One line for people.
+    /// The provider's message, on one line.
     pub message: String,
 }
 
 impl CloudError {
-    /// The permission to grant, when its absence is what failed.
+    /// Returns the permission to grant, if the call failed because it is missing.
     pub fn missing_permission(&self) -> Option<&'static str> {
         (self.kind == ErrorKind::Denied).then_some(self.call)
     }
 
-    /// Whether the failure may be about one of several resources of the call, so that the call may succeed
-    /// for the others.
+    /// Returns whether the failure may concern only one of the call's resources, so that the call
+    /// may succeed for the others.
     pub fn is_about_one_resource(&self) -> bool {
         match self.kind {
             ErrorKind::NotFound | ErrorKind::Denied | ErrorKind::Other => true,
@@ -31,7 +31,7 @@ impl CloudError {
         }
     }
 
-    /// The source `source` as unread for this reason.
+    /// Returns `source` as unread because of this error.
     pub fn unread(&self, source: Source) -> Unread {
         Unread {
             source: source.to_string().into(),
@@ -41,19 +41,19 @@ impl CloudError {
     }
 }
 
-/// The kinds of failure that callers tell apart.
+/// The kinds of failure that callers distinguish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ErrorKind {
-    /// The object does not exist.
+    /// The resource does not exist.
     NotFound,
-    /// The credentials are good, but may not do this.
+    /// The credentials are valid but lack a permission.
     Denied,
-    /// No credentials, or bad or expired ones; or no Region to use them in.
+    /// The credentials are missing, invalid or expired, or no Region is set.
     Credentials,
-    /// The provider asks for fewer calls.
+    /// The provider's rate limit was exceeded.
     Throttled,
-    /// No answer: name resolution, connection or time-out.
+    /// No response: name resolution, the connection or a timeout failed.
     Unreachable,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }

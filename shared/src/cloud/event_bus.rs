@@ -7,18 +7,18 @@ use super::CloudError;
 /// One message for an event bus.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Message {
-    /// The source that the event names.
+    /// The source in the event's envelope.
     pub source: &'static str,
-    /// The kind of event, for example `Image Expired`.
+    /// The event type, for example `Image Expired`.
     pub detail_type: &'static str,
-    /// The event itself: a JSON object.
+    /// The event's detail: a JSON object.
     pub detail: String,
-    /// The ARNs of the resources that the event is about.
+    /// The ARNs of the resources in the event.
     pub resources: Vec<String>,
 }
 
 impl Message {
-    /// The size of the message, in bytes, as it counts against [`MAX_BATCH_BYTES`].
+    /// Returns the size of the message in bytes, as it counts against [`MAX_BATCH_BYTES`].
     pub fn bytes(&self) -> usize {
         let Self { source, detail_type, detail, resources } = self;
         let resources: usize = resources.iter().map(String::len).sum();
@@ -28,35 +28,34 @@ impl Message {
 
 /// The maximum number of messages in one call.
 pub const MAX_BATCH: usize = 10;
-/// The maximum size of the messages of one call together, in bytes. EventBridge's limit was
-/// 256 KiB for a long time and may be higher by now; the rest is room for what surrounds each
-/// message.
+/// The maximum total size of the messages of one call, in bytes. EventBridge's limit was 256 KiB
+/// for a long time and may be higher now. The margin covers the envelope of each message.
 pub const MAX_BATCH_BYTES: usize = 240 * 1024;
 
-/// A bus that takes messages, and its name.
+/// An event bus and its name.
 #[derive(Clone, Copy)]
 pub struct NamedBus<'a> {
-    /// The port.
+    /// The port to the bus.
     pub bus: &'a dyn EventBus,
-    /// The name of the bus.
+    /// The name or ARN of the bus.
     pub name: &'a str,
 }
 
-/// A bus that takes messages.
+/// An event bus.
 #[async_trait]
 pub trait EventBus: Send + Sync {
-    /// Puts `messages` on the bus named `bus`, at most [`MAX_BATCH`] of them, and returns for each
-    /// of them, in their order, whether the bus took it.
+    /// Puts `messages`, at most [`MAX_BATCH`], on the bus named `bus`. Returns for each message, in
+    /// order, whether the bus accepted it.
     ///
     /// # Errors
-    /// When the call as a whole failed; then it is certain that none was taken.
+    /// Returns an error if the whole call failed. In this case no message was accepted.
     async fn put(
         &self,
         bus: &str,
         messages: &[Message],
     ) -> Result<Vec<Result<(), CloudError>>, CloudError>;
 
-    /// Waits before messages that were not taken are sent again, longer each time: `attempt`
-    /// counts from 1.
+    /// Waits before rejected messages are sent again. `attempt` starts at 1, and each wait is
+    /// longer.
     async fn back_off(&self, attempt: u32);
 }

@@ -1,9 +1,9 @@
-//! The ports: traits for everything outside, which the adapters implement.
+//! The ports: traits for external services, which the adapters implement.
 //!
-//! Reading ([`View`]) and changing ([`Cloud`]) are separate, so that code that must not change
-//! anything cannot. [`Instances`] stops and terminates instances, [`EventBus`] publishes events.
-//! All of them can be used as `&dyn`. The in-memory fake and every adapter are held to one
-//! contract (`tests/tests/contract`).
+//! Reads ([`View`]) and changes ([`Cloud`]) are separate, so that read-only code cannot change
+//! anything. [`Instances`] stops and terminates instances, [`EventBus`] publishes events. All of
+//! them can be used as `&dyn`. The in-memory fake and every adapter must pass the same contract
+//! tests (`tests/tests/contract`).
 
 mod change;
 mod error;

@@ -1,4 +1,4 @@
-//! Permissions that take one call for each resource, with the time of reading.
+//! Permissions, which take one call per resource, with the time of reading.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -7,21 +7,21 @@ use std::time::Duration;
 
 use crate::model::{ImageId, LaunchPermission, SnapshotId};
 
-/// How old a reading may be when the check of a batch begins whose steps rest on it.
+/// The maximum age of a reading when the check of a batch begins.
 pub const MAX_READING_AGE: Duration = Duration::from_secs(5 * 60);
 
-/// With whom images and snapshots are shared, as far as a run has read it. That takes a call for each, so
-/// that each is read once, and again if the reading would be older than [`MAX_READING_AGE`] when the check
+/// The permissions of images and snapshots that a run has read. Each takes one call, so each is
+/// read once, and again only if the reading would be older than [`MAX_READING_AGE`] when the check
 /// of its batch begins.
 #[derive(Debug, Clone, Default)]
 pub struct PermissionReadings {
-    /// Who may launch an image.
+    /// Who may launch each image.
     pub images: Readings<ImageId>,
-    /// Who may create volumes from a snapshot.
+    /// Who may create volumes from each snapshot.
     pub snapshots: Readings<SnapshotId>,
 }
 
-/// The readings of one kind of resource.
+/// The readings of one type of resource.
 #[derive(Debug, Clone)]
 pub struct Readings<I>(HashMap<I, PermissionReading>);
 
@@ -38,12 +38,13 @@ impl<I> Default for Readings<I> {
 }
 
 impl<I: Eq + Hash> Readings<I> {
-    /// Notes with whom `resource` is shared, which was asked for at `at` by the run's clock.
+    /// Records the permissions of `resource`. `at` is the time of the request, by the run's clock.
     pub fn note(&mut self, resource: I, with: Arc<[LaunchPermission]>, at: Duration) {
         self.0.insert(resource, PermissionReading { at, with });
     }
 
-    /// With whom `resource` is shared, if that was read so lately that it counts at `now`.
+    /// Returns the permissions of `resource`, if they were read at most [`MAX_READING_AGE`] before
+    /// `now`.
     pub fn recent(&self, resource: &I, now: Duration) -> Option<&[LaunchPermission]> {
         let reading = self.0.get(resource)?;
         (now.saturating_sub(reading.at) <= MAX_READING_AGE).then_some(&reading.with)

@@ -1,4 +1,4 @@
-//! Reading.
+//! Ports for reads.
 
 use async_trait::async_trait;
 
@@ -12,38 +12,39 @@ use crate::model::{
 /// Which snapshots to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SnapshotScope {
-    /// All of the account's own.
+    /// All snapshots that the account owns.
     Own,
-    /// Those that carry this tag.
+    /// Snapshots with this tag.
     Tagged {
-        /// The key.
+        /// The tag's key.
         key: String,
-        /// The value, in full.
+        /// The tag's whole value.
         value: String,
     },
 }
 
-/// What one source said about references.
+/// The references that one source reported.
 #[derive(Debug)]
 pub struct SourceAnswer {
-    /// The source.
+    /// The source that was read.
     pub source: Source,
-    /// Its references, or why it could not be read; part of an answer is no answer.
+    /// The references, or the error. A partial response is an error.
     pub found: Result<Vec<Reference>, CloudError>,
-    /// What the scope ignores and would otherwise have made the source unread.
+    /// Launch templates that the scope ignores. Without that, they would have made the source
+    /// unread.
     pub ignored: Vec<IgnoredTemplate>,
 }
 
 /// The images that an account owns.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ImageListing {
-    /// The machine images.
+    /// The machine images, in any state.
     pub images: Vec<Image>,
-    /// How many there are of other types: kernels and ramdisks.
+    /// The number of images of other types: kernels and ramdisks.
     pub other_types: u32,
 }
 
-/// Everything that can be read. Whoever holds a view cannot change anything.
+/// All reads. A `View` cannot change anything.
 pub trait View:
     ImageReader + SnapshotReader + PermissionReader + ReferenceReader + RecycleBinReader + TagReader
 {
@@ -63,74 +64,77 @@ impl<T> View for T where
 /// Reads images.
 #[async_trait]
 pub trait ImageReader: Send + Sync {
-    /// Lists every image that the account owns, disabled ones too.
+    /// Lists every image that the account owns, including disabled ones.
     async fn list_images(&self) -> Result<ImageListing, CloudError>;
 
-    /// Returns those of the account's own images with these ids that still exist, disabled or not, in no
-    /// particular order. Up to 200 cost one call; no ids are done without one.
+    /// Returns the images with these ids that the account owns, including disabled ones, in any
+    /// order. Ids that do not exist are skipped. A call covers up to 200 ids; an empty list makes
+    /// no call.
     async fn find_images(&self, images: &[ImageId]) -> Result<Vec<Image>, CloudError>;
 
-    /// Returns those of the account's own images that have one of these names, disabled or not, in no
-    /// particular order. Up to 200 cost one call; no names are done without one.
+    /// Returns the images with these names that the account owns, including disabled ones, in any
+    /// order. A call covers up to 200 names; an empty list makes no call.
     async fn find_images_named(&self, names: &[String]) -> Result<Vec<Image>, CloudError>;
 
-    /// Returns the image as it is now, disabled or not, whoever owns it; `None` when it no longer
-    /// exists.
+    /// Returns the current description of the image, whether disabled or not and whoever owns it,
+    /// or `None` if it no longer exists.
     async fn find_image(&self, image: &ImageId) -> Result<Option<Image>, CloudError>;
 }
 
 /// Reads snapshots.
 #[async_trait]
 pub trait SnapshotReader: Send + Sync {
-    /// Lists the account's own snapshots.
+    /// Lists the snapshots that the account owns, within `scope`.
     async fn list_snapshots(&self, scope: &SnapshotScope) -> Result<Vec<Snapshot>, CloudError>;
 
-    /// Returns those of the account's own snapshots with these ids that still exist, in no particular order. Up to
-    /// 200 cost one call; no ids are done without one.
+    /// Returns the snapshots with these ids that the account owns, in any order. Ids that do not
+    /// exist are skipped. A call covers up to 200 ids; an empty list makes no call.
     async fn find_snapshots(&self, snapshots: &[SnapshotId]) -> Result<Vec<Snapshot>, CloudError>;
 
-    /// Lists the account's own snapshots that are locked, whatever the mode of the lock.
+    /// Lists the locked snapshots that the account owns, whatever the lock mode.
     async fn list_locked_snapshots(&self) -> Result<Vec<SnapshotId>, CloudError>;
 }
 
-/// Reads with whom images and snapshots are shared.
+/// Reads the permissions of images and snapshots.
 #[async_trait]
 pub trait PermissionReader: Send + Sync {
-    /// Returns who may launch `image`, in order; nobody when it is private.
+    /// Returns who may launch `image`, sorted. Empty if the image is private.
     async fn find_launch_permissions(
         &self,
         image: &ImageId,
     ) -> Result<Vec<LaunchPermission>, CloudError>;
 
-    /// Returns who may create volumes from `snapshot`, in order; nobody when it is private.
+    /// Returns who may create volumes from `snapshot`, sorted. Empty if the snapshot is private.
     async fn find_volume_permissions(
         &self,
         snapshot: &SnapshotId,
     ) -> Result<Vec<VolumePermission>, CloudError>;
 }
 
-/// About how many images one call of [`ReferenceReader::find_references_to`] asks.
+/// The number of images per call of [`ReferenceReader::find_references_to`].
 pub const ASKED_TOGETHER: usize = 10;
 
-/// Reads what uses images and snapshots.
+/// Reads references to images and snapshots.
 #[async_trait]
 pub trait ReferenceReader: Send + Sync {
-    /// Lists what uses images, source by source. A source that fails does not hide the others.
+    /// Lists the references to images, by source. A failing source does not affect the others.
     async fn list_references(&self, scope: &ReferenceScope) -> Vec<SourceAnswer>;
 
-    /// Returns what the provider itself knows to refer to any of `images`: instances that are not
-    /// terminated, launch templates, parameters, image recipes. [`ASKED_TOGETHER`] images cost one call.
+    /// Returns the references to `images` that the provider reports: instances that are not
+    /// terminated, launch templates, parameters, image recipes. A call covers [`ASKED_TOGETHER`]
+    /// images.
     async fn find_references_to(
         &self,
         images: &[ImageId],
         versions: TemplateVersions,
     ) -> Result<Vec<Reference>, CloudError>;
 
-    /// Returns the instances that run from any of `images` now, or could be started again. Up to 200
-    /// images cost one call, if there are few instances; no images are done without one.
+    /// Returns the instances that were launched from `images` and are running or can be started
+    /// again. A call covers up to 200 images if there are few instances; an empty list makes no
+    /// call.
     async fn find_instances_of(&self, images: &[ImageId]) -> Result<Vec<Reference>, CloudError>;
 
-    /// Lists the launch templates and launch configurations that name snapshots directly.
+    /// Lists the launch templates and launch configurations that reference snapshots directly.
     async fn list_snapshot_references(
         &self,
         scope: &ReferenceScope,
@@ -140,7 +144,7 @@ pub trait ReferenceReader: Send + Sync {
 /// Reads the Recycle Bin.
 #[async_trait]
 pub trait RecycleBinReader: Send + Sync {
-    /// Lists the retention rules, in effect or not.
+    /// Lists the retention rules, including those that are not in effect.
     async fn list_retention_rules(&self) -> Result<Vec<RetentionRule>, CloudError>;
 
     /// Lists the images in the Recycle Bin.
@@ -153,14 +157,14 @@ pub trait RecycleBinReader: Send + Sync {
 /// Reads tags.
 #[async_trait]
 pub trait TagReader: Send + Sync {
-    /// Lists the images and snapshots that carry the tag `key`, those in the Recycle Bin too,
-    /// each with the tag's value; only those with this `value` if one is given.
+    /// Lists the images and snapshots with the tag `key`, including those in the Recycle Bin, each
+    /// with the tag's value. With `value`, lists only those with this value.
     async fn list_tagged(
         &self,
         key: &str,
         value: Option<&str>,
     ) -> Result<Vec<(ResourceId, String)>, CloudError>;
 
-    /// Returns the tags of an instance; `None` when it no longer exists.
+    /// Returns the tags of an instance, or `None` if it no longer exists.
     async fn find_instance_tags(&self, instance: &InstanceId) -> Result<Option<Tags>, CloudError>;
 }

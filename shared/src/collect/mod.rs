@@ -1,4 +1,4 @@
-//! Reading the world: the calls behind an inventory, and behind a plan that is true.
+//! Reading the inventory of an account and verifying a plan against the provider.
 
 mod named;
 mod permissions;
@@ -24,10 +24,10 @@ use crate::model::{
 use crate::policy::{Check, Orphans, Policy};
 use crate::progress::{Progress, ProgressEvent, RunContext};
 
-/// Reads everything that a plan is made from. What could not be read is named in the inventory.
+/// Reads the inventory for a plan. Sources that could not be read are listed in the inventory.
 ///
-/// Images are read before references: a reference that appears in between is seen, and one to
-/// an image that is not listed does no harm.
+/// Images are read before references. A reference that appears in between is then included, and a
+/// reference to an image that is not listed is harmless.
 pub async fn collect_inventory(
     view: &dyn View,
     target: &AccountRegion,
@@ -56,10 +56,11 @@ pub async fn collect_inventory(
     tidy(inventory)
 }
 
-/// Reads what a plan for snapshots is made from: the snapshots of `scope`, what else than images
-/// holds them, and the images.
+/// Reads the inventory for a snapshot plan: the snapshots of `scope`, their locks and references,
+/// and the images.
 ///
-/// Here the images come last: one that is registered in between is seen as using its snapshots.
+/// Here the images are read last. The snapshots of an image that is registered in between then
+/// count as used.
 pub async fn collect_snapshot_inventory(
     view: &dyn View,
     target: &AccountRegion,
@@ -78,15 +79,15 @@ pub async fn collect_snapshot_inventory(
     tidy(inventory)
 }
 
-/// Reads what the listings of images and snapshots do not tell about snapshots: which are locked,
-/// which are named by launch templates, which images are in the Recycle Bin, and its rules.
+/// Reads what the listings of images and snapshots do not include: locked snapshots, snapshots that
+/// launch templates reference, images in the Recycle Bin, and its retention rules.
 pub async fn read_snapshot_references(
     view: &dyn View,
     inventory: &mut Inventory,
     policy: &Policy,
     context: RunContext<'_>,
 ) {
-    context.stage("reading what uses snapshots", None);
+    context.stage("reading locks and references of snapshots", None);
     let progress = context.progress;
     let scope = policy.safety.reference_scope();
     let (locked, named, recycled) = futures_util::join!(
@@ -108,7 +109,7 @@ pub async fn read_snapshot_references(
     read_retention_rules(view, inventory, policy).await;
 }
 
-/// The images in the Recycle Bin, where the policy has a use for them.
+/// Reads the images in the Recycle Bin, if the policy needs them.
 async fn recycled_images(
     view: &dyn View,
     policy: &Policy,
@@ -121,7 +122,7 @@ async fn recycled_images(
     view.list_recycled_images().await.map(Some)
 }
 
-/// Reads the rules of the Recycle Bin, where the policy asks for them and they are not known.
+/// Reads the Recycle Bin's retention rules, if the policy needs them and they are not known.
 async fn read_retention_rules(view: &dyn View, inventory: &mut Inventory, policy: &Policy) {
     if policy.safety.recycle_bin == Check::Required && inventory.retention_rules.is_none() {
         let rules = view.list_retention_rules().await;
@@ -172,18 +173,18 @@ fn record<T>(
     }
 }
 
-/// The answer, if it is one; otherwise the source is noted as unread.
+/// Returns the response, or records the source as unread if the call failed.
 fn note<T>(source: Source, answer: Result<T, CloudError>, unread: &mut Vec<Unread>) -> Option<T> {
     answer
         .inspect_err(|error| {
-            tracing::warn!(%source, %error, "source not read");
+            tracing::warn!(%source, %error, "failed to read source");
             unread.push(error.unread(source));
         })
         .ok()
 }
 
-/// The same world gives the same bytes, whatever the order of the answers; and a page that
-/// shifted under the listing does not show an image twice.
+/// Sorts the inventory, so that the same account gives the same bytes whatever the order of the
+/// responses. Removes duplicates, which a listing contains if its pages shift while it is read.
 fn tidy(mut inventory: Inventory) -> Inventory {
     inventory.images.sort_by(|a, b| a.image_id.cmp(&b.image_id));
     inventory.images.dedup_by(|a, b| a.image_id == b.image_id);

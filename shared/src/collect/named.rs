@@ -1,4 +1,4 @@
-//! Finding images by their names.
+//! Finding images by name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,45 +9,45 @@ use crate::cloud::{CloudError, View};
 use crate::model::{Image, ImageId, ImageRef, Inventory, RecycledImage};
 use crate::text_fmt::{hours_or_days, printable};
 
-/// How many similar names an error shows.
+/// The maximum number of similar names in an error.
 const MAX_SIMILAR: usize = 3;
-/// How similar a name must be to be shown, from 0 to 1.
+/// The minimum similarity of a name in an error, from 0 to 1.
 const MIN_SIMILARITY: f64 = 0.85;
 
-/// An image that a person may mean.
+/// An image that the user may have meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
-    /// Its id.
+    /// The image's id.
     pub image_id: ImageId,
-    /// Its name.
+    /// The image's name.
     pub name: Arc<str>,
-    /// Its age, or that it is in the Recycle Bin.
+    /// The image's age, or the text that it is in the Recycle Bin.
     pub age: String,
 }
 
-/// A name that does not stand for one image.
+/// A name that does not identify exactly one image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NameError {
-    /// No image has it.
+    /// No image has the name.
     Unknown {
-        /// The name.
+        /// The name that was not found.
         name: String,
-        /// Images with similar names.
+        /// Images with similar names, the most similar first.
         similar: Vec<Candidate>,
     },
-    /// Several images have it.
+    /// Several images have the name.
     Ambiguous {
-        /// The name.
+        /// The ambiguous name.
         name: String,
-        /// Those images.
+        /// The images with this name.
         candidates: Vec<Candidate>,
     },
 }
 
-/// Why images were not found.
+/// The reason that images could not be found by name.
 #[derive(Debug, thiserror::Error)]
 pub enum FindError {
-    /// A name does not stand for one image.
+    /// A name does not identify exactly one image.
     #[error(transparent)]
     Name(#[from] NameError),
     /// A call failed.
@@ -61,11 +61,7 @@ impl fmt::Display for NameError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let list = match self {
             Self::Unknown { name, similar } => {
-                write!(
-                    f,
-                    "no image has the name `{}` (names are compared whole)",
-                    printable(name)
-                )?;
+                write!(f, "no image has the name `{}` (only whole names match)", printable(name))?;
                 if !similar.is_empty() {
                     f.write_str("; similar names:")?;
                 }
@@ -73,7 +69,7 @@ impl fmt::Display for NameError {
             }
             Self::Ambiguous { name, candidates } => {
                 let (count, name) = (candidates.len(), printable(name));
-                write!(f, "{count} images have the name `{name}`; pass the id of one:")?;
+                write!(f, "{count} images have the name `{name}`; pass an image ID instead:")?;
                 candidates
             }
         };
@@ -101,11 +97,11 @@ impl Candidate {
     }
 }
 
-/// The image that `asked` stands for, in an inventory: one that exists, or one in the Recycle Bin
-/// if no other has the name.
+/// Finds the image that `asked` identifies in an inventory. If no existing image has the name,
+/// images in the Recycle Bin are searched too.
 ///
 /// # Errors
-/// When none has the name, or several.
+/// Returns an error if no image or more than one has the name.
 pub fn find_in(
     asked: &ImageRef,
     inventory: &Inventory,
@@ -118,7 +114,7 @@ pub fn find_in(
     let live = inventory.images.iter().map(|one| Candidate::live(one, now));
     let recycled = inventory.recycled_images.iter().flatten();
     let recycled = recycled.map(|one| Candidate::recycled(one, now));
-    // Explaining is about the image that exists.
+    // An existing image takes precedence.
     let found = choose(name, live.collect()).or_else(|error| match error {
         NameError::Unknown { similar, .. } => {
             choose(name, recycled.collect()).map_err(|error| match error {
@@ -134,11 +130,12 @@ pub fn find_in(
     found.map(|one| one.image_id)
 }
 
-/// The images that `asked` stands for, in their order: those that exist, and with `recycled` those in
-/// the Recycle Bin too. Ids cost no call; names cost one, and one more for the Recycle Bin.
+/// Finds the images that `asked` identifies, in the same order: existing images and, with
+/// `recycled`, images in the Recycle Bin. Ids take no call. Names take one call in total, and
+/// another for the Recycle Bin.
 ///
 /// # Errors
-/// When a name stands for no image or several, or a call fails.
+/// Returns an error if a name does not identify exactly one image, or if a call fails.
 pub async fn find_named(
     asked: &[ImageRef],
     recycled: bool,
@@ -166,7 +163,7 @@ pub async fn find_named(
     Ok(asked.iter().map(id_of).collect::<Result<_, _>>()?)
 }
 
-/// The only one of `known` that has `name`.
+/// Returns the image of `known` that has `name`, which must be the only one.
 fn choose(name: &str, known: Vec<Candidate>) -> Result<Candidate, NameError> {
     let (mut named, others): (Vec<_>, Vec<_>) =
         known.into_iter().partition(|one| *one.name == *name);
@@ -179,7 +176,7 @@ fn choose(name: &str, known: Vec<Candidate>) -> Result<Candidate, NameError> {
     }
 }
 
-/// Those with the most similar names, the most similar first.
+/// Returns the images with similar names, the most similar first.
 fn similar(name: &str, known: Vec<Candidate>) -> Vec<Candidate> {
     let lower = name.to_lowercase();
     let similarity = |one: Candidate| {
@@ -237,7 +234,7 @@ mod tests {
 
     #[test]
     fn a_name_of_several_images_lists_them() {
-        let expected = "2 images have the name `twin`; pass the id of one:\n  ami-3  twin  10 days old\n  \
+        let expected = "2 images have the name `twin`; pass an image ID instead:\n  ami-3  twin  10 days old\n  \
                         ami-4  twin  10 days old";
         assert_eq!(find("twin"), Err(expected.to_owned()));
     }
@@ -246,12 +243,12 @@ mod tests {
     fn an_unknown_name_lists_similar_ones() {
         let error = find("Web").unwrap_err();
         assert!(
-            error.starts_with("no image has the name `Web` (names are compared whole); "),
+            error.starts_with("no image has the name `Web` (only whole names match); "),
             "{error}"
         );
         assert!(error.contains("ami-1  web-1") && error.contains("ami-2  web-2"), "{error}");
         assert!(find("wbe-1").unwrap_err().contains("ami-1  web-1"));
         assert!(find("gon").unwrap_err().contains("ami-7  gone  in the Recycle Bin for 12 hours"));
-        assert!(find("zzz").unwrap_err().ends_with("(names are compared whole)"));
+        assert!(find("zzz").unwrap_err().ends_with("(only whole names match)"));
     }
 }

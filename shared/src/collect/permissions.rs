@@ -1,4 +1,4 @@
-//! With whom images and snapshots are shared: a call for each.
+//! Reading the permissions of images and snapshots, with one call each.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -9,8 +9,8 @@ use crate::cloud::{CloudError, ErrorKind, Readings, View};
 use crate::model::{Image, ImageId, ImageState, Inventory, LaunchPermission, SnapshotId, Source};
 use crate::progress::RunContext;
 
-/// Reads who may launch the images that `is_wanted` accepts and of which that is not known: one call
-/// an image.
+/// Reads the launch permissions of the images that `is_wanted` accepts, if they are not known yet.
+/// Takes one call per image.
 pub async fn read_launch_permissions(
     view: &dyn View,
     inventory: &mut Inventory,
@@ -26,16 +26,16 @@ pub async fn read_launch_permissions(
         return;
     }
     let mut tally = PermissionTally::default();
-    context.stage("reading who may launch images", Some(unknown.len()));
+    context.stage("reading launch permissions", Some(unknown.len()));
     let responses = ask_who_may_launch(view, unknown, context).await;
     add_launch_permissions(responses, &mut tally, inventory);
     note_failure(Source::LaunchPermissions, tally.missing_permission(), inventory);
 }
 
-/// A resource at a position of the inventory, and with whom it is shared.
+/// A resource with its position in the inventory, and its permissions.
 pub(super) type PermissionResponse<I> = Response<(usize, I), Vec<LaunchPermission>>;
 
-/// Asks who may launch each of these images.
+/// Reads the launch permissions of each of these images.
 pub(super) async fn ask_who_may_launch(
     view: &dyn View,
     ids: Vec<(usize, ImageId)>,
@@ -46,7 +46,7 @@ pub(super) async fn ask_who_may_launch(
     read_each(ids, |_| 1, read, context).await
 }
 
-/// Adds who may launch images to the inventory, or why that is not known.
+/// Adds launch permissions, or the errors from reading them, to the inventory.
 pub(super) fn add_launch_permissions(
     responses: Vec<PermissionResponse<ImageId>>,
     tally: &mut PermissionTally<ImageId>,
@@ -68,7 +68,7 @@ pub(super) fn add_launch_permissions(
     })
 }
 
-/// Reads who may create volumes from the snapshots at these positions. A failure is noted in the
+/// Reads the volume permissions of the snapshots at these positions. A failure is recorded in the
 /// inventory.
 pub(super) async fn read_volume_permissions(
     view: &dyn View,
@@ -77,7 +77,7 @@ pub(super) async fn read_volume_permissions(
     tally: &mut PermissionTally<SnapshotId>,
     context: RunContext<'_>,
 ) -> ReadResult {
-    context.stage("reading who may use snapshots", Some(positions.len()));
+    context.stage("reading snapshot permissions", Some(positions.len()));
     let ids = ids_at(positions, |position| {
         inventory.snapshots.get(position).map(|one| one.snapshot_id.clone())
     });
@@ -92,28 +92,28 @@ pub(super) async fn read_volume_permissions(
         match permissions {
             PermissionsRead::Found(found) => snapshot.shared_with = Some(found),
             PermissionsRead::Unread(error) => snapshot.shared_with_unread = Some(error),
-            // That a snapshot was deleted in the meantime is found out when it is deleted.
+            // If the snapshot was deleted since, the deletion step finds it missing.
             PermissionsRead::Gone => snapshot.shared_with = Some(Box::default()),
         }
         Ok(())
     })
 }
 
-/// The ids of the resources at these positions, each with its position.
+/// Returns the ids of the resources at these positions, each with its position.
 pub(super) fn ids_at<I>(positions: Vec<usize>, id: impl Fn(usize) -> Option<I>) -> Vec<(usize, I)> {
     positions.into_iter().filter_map(|position| Some((position, id(position)?))).collect()
 }
 
-/// What came of reading the permissions of one resource.
+/// The result of reading the permissions of one resource.
 enum PermissionsRead {
     Found(Box<[LaunchPermission]>),
-    /// Nothing can be said about this one, and why.
+    /// The permissions of this resource are unknown, for this reason.
     Unread(Arc<str>),
-    /// It no longer exists.
+    /// The resource no longer exists.
     Gone,
 }
 
-/// What came of all permissions that a run read so far.
+/// The results of all permission reads of a run so far.
 pub(super) struct PermissionTally<I> {
     read: usize,
     denied: Vec<CloudError>,
@@ -127,14 +127,14 @@ impl<I> Default for PermissionTally<I> {
 }
 
 impl<I: Eq + Hash> PermissionTally<I> {
-    /// Where every one of several was denied, it is the permission that is missing, and not something
-    /// about these resources.
+    /// Returns the error if several reads were made and all of them were denied. The cause is then
+    /// a missing permission, not a property of single resources.
     pub(super) fn missing_permission(&self) -> Option<CloudError> {
         self.denied.last().filter(|_| self.read == 0 && self.denied.len() > 1).cloned()
     }
 
-    /// Counts a response. A failure that is about one resource (it was denied, or the response was not
-    /// understood) does not make the whole reading fail.
+    /// Counts a response. A failure that concerns one resource (access denied, or a response that
+    /// was not understood) does not fail the whole read.
     fn take(
         &mut self,
         id: I,
@@ -149,7 +149,7 @@ impl<I: Eq + Hash> PermissionTally<I> {
             }
             Err(error) if error.kind == ErrorKind::NotFound => PermissionsRead::Gone,
             Err(error) if matches!(error.kind, ErrorKind::Denied | ErrorKind::Other) => {
-                tracing::warn!(%error, "permissions not read");
+                tracing::warn!(%error, "failed to read permissions");
                 let text = error.to_string().into();
                 self.denied.extend((error.kind == ErrorKind::Denied).then_some(error));
                 PermissionsRead::Unread(text)

@@ -1,4 +1,4 @@
-//! Making one reading call for each of many things.
+//! One read call per item, with limited concurrency.
 
 use std::future::Future;
 use std::time::Duration;
@@ -9,9 +9,9 @@ use crate::cloud::CloudError;
 use crate::model::{Inventory, Source};
 use crate::progress::RunContext;
 
-/// How many reading calls are in flight at once.
+/// The maximum number of concurrent read calls.
 const CALLS_IN_FLIGHT: usize = 8;
-/// How a reading ended.
+/// The result of reading a list of items.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ReadResult {
     Complete,
@@ -20,7 +20,7 @@ pub(super) enum ReadResult {
 }
 
 impl ReadResult {
-    /// The worse of the two.
+    /// Returns the worse of the two results.
     pub(super) fn and(self, other: Self) -> Self {
         match (self, other) {
             (Self::Failed, _) | (_, Self::Failed) => Self::Failed,
@@ -30,14 +30,14 @@ impl ReadResult {
     }
 }
 
-/// Reading stops when less than this is left, so that what it was read for gets done.
+/// Reading stops if less than this is left, so that there is time to apply the steps.
 const VERIFY_MARGIN: Duration = Duration::from_secs(30);
 
-/// What was asked, and the response with the time when it was asked for; `None` when there was no time.
+/// An item, its response and the time of the request; `None` if the deadline was too close.
 pub(super) type Response<I, T> = (I, Option<(Result<T, CloudError>, Duration)>);
 
-/// Makes one reading call for each of `items`, several at once, as long as there is time.
-/// `weight` is what an item counts for in the progress.
+/// Makes one read call per item, several concurrently, until the deadline is too close. `weight`
+/// returns how much an item adds to the progress.
 pub(super) async fn read_each<I: Clone, T, F>(
     items: Vec<I>,
     weight: impl Fn(&I) -> usize,
@@ -63,8 +63,8 @@ where
         .await
 }
 
-/// Passes each response to `store`. An error that it returns makes the whole reading fail, and `source`
-/// is unread.
+/// Passes each response to `store`. If `store` returns an error, the whole read has failed and
+/// `source` is recorded as unread.
 pub(super) fn store_each<I, T>(
     responses: Vec<Response<I, T>>,
     source: Source,
@@ -87,10 +87,10 @@ pub(super) fn store_each<I, T>(
     ended
 }
 
-/// Notes that `source` could not be read, if so.
+/// Records `source` as unread if there was a failure.
 pub(super) fn note_failure(source: Source, failure: Option<CloudError>, inventory: &mut Inventory) {
     if let Some(error) = failure {
-        tracing::warn!(%source, %error, "source not read");
+        tracing::warn!(%source, %error, "failed to read source");
         inventory.unread.push(error.unread(source));
     }
 }

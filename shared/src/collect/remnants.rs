@@ -1,5 +1,5 @@
-//! What is left of an image that is not in the account any more: in the Recycle Bin, and on the
-//! snapshots that name it.
+//! Remnants of an image that no longer exists: its entry in the Recycle Bin, and the snapshots that
+//! name it.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -11,25 +11,25 @@ use crate::model::{
 };
 use crate::plan::snapshots::made_for;
 
-/// What is left of an image that is not in the account any more.
+/// The remnants of an image that no longer exists.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Remnants {
-    /// Where it lies in the Recycle Bin, if it does.
+    /// The image's entry in the Recycle Bin, if it has one.
     pub recycled: Option<Recycled>,
-    /// The snapshots that name it.
+    /// The snapshots whose tags or description name the image.
     pub snapshots: Vec<Remnant>,
-    /// What could not be read: the image may be there.
+    /// The sources that could not be read. They may contain further remnants.
     pub unread: Vec<Unread>,
 }
 
 /// An image in the Recycle Bin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Recycled {
-    /// Its name there; empty when it has none or that was not read.
+    /// The image's name. Empty if it has none or if it was not read.
     pub name: String,
-    /// When it was deregistered.
+    /// When the image was deregistered.
     pub entered_at: Option<Timestamp>,
-    /// When it goes for good.
+    /// When the Recycle Bin deletes the image permanently.
     pub leaves_at: Option<Timestamp>,
 }
 
@@ -40,16 +40,16 @@ impl From<&RecycledImage> for Recycled {
     }
 }
 
-/// A snapshot that names an image that is gone.
+/// A snapshot that names an image that no longer exists.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Remnant {
-    /// The snapshot.
+    /// The snapshot's id.
     pub snapshot_id: SnapshotId,
-    /// Where it is.
+    /// Where the snapshot is.
     pub place: RemnantLocation,
-    /// Its size in GiB.
+    /// The snapshot's full size, in GiB.
     pub size_gib: Option<u32>,
-    /// From when on it may be deleted, according to its tag.
+    /// The time from which the snapshot may be deleted, according to its tag.
     pub delete_after: Option<DeleteAfter>,
 }
 
@@ -57,9 +57,9 @@ pub struct Remnant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum DeleteAfter {
-    /// A time.
+    /// A valid time.
     At(Timestamp),
-    /// Any other text.
+    /// Any other value.
     Unreadable(String),
 }
 
@@ -72,7 +72,7 @@ impl From<&str> for DeleteAfter {
     }
 }
 
-/// Where a snapshot is.
+/// The location of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RemnantLocation {
@@ -80,24 +80,24 @@ pub enum RemnantLocation {
     Here,
     /// In the Recycle Bin.
     RecycleBin,
-    /// Its tags are still listed, and it is not.
+    /// Unknown: the tagging API lists the snapshot's tags, but EC2 does not list the snapshot.
     Unknown,
 }
 
 impl Remnants {
-    /// Whether nothing at all is left of it.
+    /// Returns whether no remnants were found. Unread sources may contain some.
     pub fn is_nothing(&self) -> bool {
         self.recycled.is_none() && self.snapshots.is_empty()
     }
 }
 
-/// Whether the snapshot says that it backs `image`: by its tags, or by its description.
+/// Returns whether the snapshot's tags or description attribute it to `image`.
 fn is_of(snapshot: &Snapshot, image: &ImageId, names: &TagNames) -> bool {
     snapshot.tags.get(&names.image) == Some(image.as_str())
         || snapshot.description.as_deref().and_then(made_for).as_ref() == Some(image)
 }
 
-/// What an inventory tells of an image that it does not have.
+/// Returns the remnants of an image according to an inventory that does not contain the image.
 pub fn remnants_in(inventory: &Inventory, image: &ImageId, names: &TagNames) -> Remnants {
     let recycled = inventory.recycled_images.iter().flatten().find(|one| one.image_id == *image);
     let snapshots = inventory.snapshots.iter().filter(|one| is_of(one, image, names));
@@ -115,8 +115,8 @@ pub fn remnants_in(inventory: &Inventory, image: &ImageId, names: &TagNames) -> 
     }
 }
 
-/// Adds what the provider tells beside the inventory: the Recycle Bin, and the tags of what is in
-/// it. What cannot be read is noted.
+/// Adds remnants that the inventory does not include: the image's entry in the Recycle Bin, and the
+/// tags of resources in the Recycle Bin. Sources that cannot be read are recorded.
 pub async fn read_remnants(
     view: &dyn View,
     inventory: &Inventory,

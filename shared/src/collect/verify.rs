@@ -1,5 +1,5 @@
-//! Evidence: what no listing tells, read for those images and snapshots only that a plan would do
-//! something to. It may change the plan, which is then made anew.
+//! Verification: reads the details that listings do not include, only for the images and snapshots
+//! that a plan would change. The results can change the plan, which is then computed again.
 
 use std::collections::HashSet;
 
@@ -19,11 +19,12 @@ use crate::plan::{Action, Decision, Plan, plan};
 use crate::policy::{Check, Policy, SharedSnapshots};
 use crate::progress::RunContext;
 
-/// About how many images that only wait the provider is asked for one plan: at ten a call, what its bucket
-/// gives at once. The others are asked about when their step is due.
+/// The approximate maximum number of waiting images to verify per plan. At ten images per call,
+/// this is the burst that the provider's rate limit allows. The other images are verified when
+/// their step is due.
 const MAX_WAITING_ASKED: usize = 500;
 
-/// Asks the provider what refers to `images`, whatever becomes of them.
+/// Reads the references to `images` that the provider reports, whatever the plan decides.
 pub async fn read_references(
     view: &dyn View,
     inventory: &mut Inventory,
@@ -33,15 +34,15 @@ pub async fn read_references(
 ) {
     let known: HashSet<&ImageId> = inventory.images.iter().map(|image| &image.image_id).collect();
     let images: Vec<_> = images.iter().filter(|image| known.contains(image)).cloned().collect();
-    context.stage("asking EC2 what refers to images", Some(images.len()));
+    context.stage("reading references from EC2", Some(images.len()));
     let responses = ask_what_refers_to(view, policy, &images, context).await;
     add_references(responses, &mut HashSet::new(), inventory);
 }
 
-/// Plans, and reads what the listings do not tell about those images that are on their way out:
-/// what the provider knows to refer to them, and with whom they are shared, both at the same time.
-/// Repeats until all of them have been looked at, because one that turns out to be used or shared
-/// makes room under the caps for another. Returns what was read image by image, too.
+/// Computes a plan and verifies its expired images: reads the references that the provider reports
+/// and the launch permissions, concurrently. Repeats this until all of them are verified, because
+/// each image that turns out to be used or shared frees a place under the caps for another. Also
+/// returns the permission readings.
 pub async fn plan_verified(
     view: &dyn View,
     inventory: &mut Inventory,
@@ -66,7 +67,7 @@ pub async fn plan_verified(
         {
             ReadResult::Complete => {}
             ReadResult::Failed => break plan(inventory, policy, now),
-            // What has been looked at goes on; the rest waits for the next run.
+            // Verified images proceed. The others wait for the next run.
             ReadResult::OutOfTime => {
                 found = plan(inventory, policy, now);
                 let lacking = MissingEvidence::of(&found, inventory, policy, &asked);
@@ -78,7 +79,7 @@ pub async fn plan_verified(
     (found, PermissionReadings { images: tally.readings, ..PermissionReadings::default() })
 }
 
-/// Reads what is lacking, and adds it to the inventory.
+/// Reads the missing details and adds them to the inventory.
 async fn read_evidence(
     view: &dyn View,
     inventory: &mut Inventory,
@@ -90,7 +91,7 @@ async fn read_evidence(
 ) -> ReadResult {
     let MissingEvidence { references, permissions } = lacking;
     let total = references.len() + permissions.len();
-    context.stage("asking EC2 what refers to images and who may launch them", Some(total));
+    context.stage("reading references and launch permissions from EC2", Some(total));
     let ids = ids_at(permissions, |position| {
         inventory.images.get(position).map(|one| one.image_id.clone())
     });
@@ -105,18 +106,18 @@ async fn read_evidence(
     ))
 }
 
-/// What a plan needs to know, and the inventory does not tell.
+/// Details that a plan needs and that the inventory does not contain.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct MissingEvidence {
-    /// Images of which it is not known what else refers to them.
+    /// Images whose references have not been read from the provider.
     pub references: Vec<ImageId>,
-    /// The positions of images of which it is not known with whom they are shared.
+    /// Positions of the images whose launch permissions are unknown.
     pub permissions: Vec<usize>,
 }
 
 impl MissingEvidence {
-    /// What `plan` needs to know about the images that are on their way out, but for the references
-    /// to those that were `asked` for already.
+    /// Returns what `plan` needs to verify its expired images, except references to images that
+    /// were already `asked` for.
     pub fn of(
         plan: &Plan,
         inventory: &Inventory,
@@ -124,7 +125,7 @@ impl MissingEvidence {
         asked: &HashSet<ImageId>,
     ) -> Self {
         let mut lacking = Self::default();
-        // Of an image with saved launch permissions that is not disabled: whether it has them.
+        // If an image has saved launch permissions but is not disabled, find out which it has now.
         let names = &policy.tag_names;
         let is_open = |image: &Image| {
             image.owner_id.as_ref() == Some(&inventory.account)
@@ -139,7 +140,7 @@ impl MissingEvidence {
             match decision.action {
                 Action::Keep | Action::Rescue(_) => {}
                 Action::Wait => waiting.push(decision),
-                // It is only marked, and looked at when its turn comes.
+                // This run only tags the image. It is verified when its step is due.
                 Action::Expire if is_deferred(decision) => waiting.push(decision),
                 Action::Expire
                 | Action::Deprecate { .. }
@@ -150,7 +151,7 @@ impl MissingEvidence {
             }
         }
         if policy.safety.references_check == Check::Required {
-            // In later rounds as many as are left.
+            // Later iterations use the remaining allowance.
             let most = MAX_WAITING_ASKED.saturating_sub(asked.len());
             let waiting = soonest(waiting, inventory, most, asked);
             let due = plan.decisions.iter().map(|one| &one.image_id);
@@ -162,7 +163,7 @@ impl MissingEvidence {
         lacking
     }
 
-    /// Whether nothing is lacking.
+    /// Returns whether nothing is missing.
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
@@ -174,13 +175,13 @@ impl MissingEvidence {
     }
 }
 
-/// Whether a cap leaves the step of the image to a later run.
+/// Returns whether a cap defers the step of the image to a later run.
 fn is_deferred(decision: &Decision) -> bool {
     decision.reasons.iter().any(|reason| matches!(reason, Reason::Deferred { .. }))
 }
 
-/// Those of the images that wait for their next step about which the provider is asked in one run: the
-/// disabled ones, which nobody can launch, before those whose step comes the soonest.
+/// Returns the waiting images to verify in this run: first the disabled ones, which nobody can
+/// launch, then those whose step is due soonest.
 fn soonest<'p>(
     mut waiting: Vec<&'p Decision>,
     inventory: &Inventory,
@@ -196,8 +197,8 @@ fn soonest<'p>(
     ids.filter(|id| !asked.contains(*id)).take(most).collect()
 }
 
-/// The positions of those images that are `wanted`, and of which it is not known with whom they are
-/// shared. A disabled image cannot be shared.
+/// Returns the positions of the `wanted` images whose launch permissions are unknown. Disabled
+/// images are skipped, because they cannot be shared.
 fn unshared_images(inventory: &Inventory, wanted: impl Fn(&Image) -> bool) -> Vec<usize> {
     let unknown = |image: &Image| {
         image.launch_permissions.is_none()
@@ -209,7 +210,7 @@ fn unshared_images(inventory: &Inventory, wanted: impl Fn(&Image) -> bool) -> Ve
     images.filter(|(_, image)| unknown(image)).map(|(position, _)| position).collect()
 }
 
-/// Asks the provider what refers to these images.
+/// Reads the references to these images that the provider reports.
 async fn ask_what_refers_to(
     view: &dyn View,
     policy: &Policy,
@@ -227,7 +228,7 @@ async fn ask_what_refers_to(
     .await
 }
 
-/// Adds what refers to images to the inventory, and the images to those that were asked about.
+/// Adds references to the inventory and their images to `asked`.
 fn add_references(
     responses: Vec<Response<Vec<ImageId>, Vec<Reference>>>,
     asked: &mut HashSet<ImageId>,
@@ -248,8 +249,9 @@ fn add_references(
     ended
 }
 
-/// Plans for the snapshots, and reads with whom those are shared that would be marked or deleted: a
-/// call for each, unless the policy retires shared snapshots too. Returns what was read, too.
+/// Computes a snapshot plan and reads the permissions of the snapshots that it would tag or delete,
+/// with one call each. Skips this if the policy retires shared snapshots too. Also returns the
+/// readings.
 pub async fn plan_snapshots_verified(
     view: &dyn View,
     inventory: &mut Inventory,
@@ -286,8 +288,8 @@ pub async fn plan_snapshots_verified(
     (found, PermissionReadings { snapshots: tally.readings, ..PermissionReadings::default() })
 }
 
-/// The positions of the snapshots that `plan` would mark or delete, and of which it is not known
-/// with whom they are shared.
+/// Returns the positions of the snapshots that `plan` would tag or delete and whose permissions are
+/// unknown.
 fn unshared_snapshots(plan: &SnapshotPlan, inventory: &Inventory) -> Vec<usize> {
     let going: HashSet<&SnapshotId> = plan
         .decisions

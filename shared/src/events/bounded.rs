@@ -1,16 +1,16 @@
-//! What bounds the detail of an event: characters that can be seen, and the size that a bus takes.
+//! Limits on the detail of an event: printable characters, and the maximum size of a bus message.
 
 use serde_json::{Map, Value};
 
 use crate::text_fmt::printable;
 
-/// A text that is longer than this many bytes may be cut.
+/// Texts longer than this many bytes can be shortened.
 const LONG_TEXT: usize = 512;
 
-/// The detail of an event in at most `max` bytes of JSON, as far as halving its lists and long
-/// texts gets it there. The field `omitted` counts the items that were left out.
+/// Reduces the detail of an event to at most `max` bytes of JSON, as far as halving its lists and
+/// long texts achieves this. The field `omitted` counts the dropped items.
 ///
-/// Names and tags are other people's texts: what cannot be seen in them is escaped.
+/// Names and tags come from other people, so unprintable characters in them are escaped.
 pub(super) fn bounded(detail: Value, max: usize) -> Value {
     let mut detail = shown(detail);
     let mut omitted = 0;
@@ -20,12 +20,12 @@ pub(super) fn bounded(detail: Value, max: usize) -> Value {
         note(&mut detail, cut);
     }
     if omitted > 0 {
-        tracing::warn!(omitted, "an event was cut to the size that the bus accepts");
+        tracing::warn!(omitted, "event truncated to the size limit of the bus");
     }
     detail
 }
 
-/// Adds to the count of what was left out.
+/// Adds to the number of dropped items.
 fn note(detail: &mut Value, cut: usize) {
     if let (Value::Object(fields), true) = (detail, cut > 0) {
         let before = fields.get("omitted").and_then(Value::as_u64).unwrap_or_default();
@@ -34,7 +34,7 @@ fn note(detail: &mut Value, cut: usize) {
     }
 }
 
-/// The same with every text as [`printable`] shows it.
+/// Escapes every text as [`printable`] does.
 fn shown(value: Value) -> Value {
     match value {
         Value::String(text) => Value::String(printable(&text)),
@@ -47,8 +47,8 @@ fn shown(value: Value) -> Value {
     }
 }
 
-/// Halves the list or text in which most of the size is. Returns how many items are gone; `None`
-/// when there is nothing to be halved. `key` is the field of the event that `value` is in.
+/// Halves the largest list or text in `value`. Returns the number of dropped items, or `None` if
+/// nothing can be halved. `key` is the field of the event that contains `value`.
 fn halve(value: &mut Value, key: Option<&str>) -> Option<usize> {
     let whole = size(value);
     match value {
@@ -67,7 +67,7 @@ fn halve(value: &mut Value, key: Option<&str>) -> Option<usize> {
         Value::Object(fields) => {
             let by_size = fields.iter().map(|(name, value)| (size(value), name.clone()));
             let (largest, name) = by_size.max()?;
-            // The tags of an event are by resource.
+            // The tags of an event are grouped by resource.
             let is_list = key == Some("tags") && fields.len() > 1;
             if !is_list || largest > whole / 2 {
                 let below = key.map_or_else(|| name.clone(), |_| String::new());
@@ -121,7 +121,7 @@ mod tests {
         });
         let cut = bounded(detail, 20_000);
         assert!(size(&cut) <= 20_000, "{}", size(&cut));
-        // Only where the size was.
+        // Only the large list is cut.
         assert_eq!(cut["reasons"][0], json!({"reason": "last", "text": "x"}));
         assert_eq!(cut["snapshots"], json!(["snap-1", "snap-2"]));
         let left = cut["reasons"][1]["with"].as_array().unwrap().len();

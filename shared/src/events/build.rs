@@ -1,4 +1,4 @@
-//! From what a run did to its events.
+//! Builds events from the outcome of a run.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Display;
@@ -19,20 +19,20 @@ use crate::plan::snapshots::{SnapshotDecision, SnapshotPlan};
 use crate::plan::{Action, Decision, Plan, Refusal, Step};
 use crate::text_fmt::excerpt;
 
-/// An image may be kept by thousands of instances, but an entry on the bus has its limit.
+/// Thousands of instances can keep an image, but the size of an event is limited.
 const MAX_REASONS: usize = 20;
-/// The same for the notes of a sweep, and the maximum number of characters of each.
+/// The maximum number of notes in the event of a sweep.
 const MAX_NOTES: usize = 20;
 const MAX_NOTE_LENGTH: usize = 1_000;
 
-/// What events are made with.
+/// The values that all events of a run share.
 #[derive(Debug, Clone, Copy)]
 pub struct EventBuilder<'a> {
-    /// The account and Region.
+    /// The account and Region of the run.
     pub target: &'a AccountRegion,
-    /// When the run began.
+    /// The time when the run began.
     pub now: Timestamp,
-    /// The tag by which people opt out.
+    /// The key of the opt-out tag, by default `image-steward:keep`.
     pub keep: &'a str,
 }
 
@@ -43,13 +43,13 @@ impl EventBuilder<'_> {
         EventHeader { version: VERSION, account, region, omitted: 0 }
     }
 
-    /// The same for an event with so many reasons.
+    /// Creates the header of an event with this many reasons.
     fn header_with(&self, reasons: usize) -> EventHeader {
         EventHeader { omitted: reasons.saturating_sub(MAX_REASONS), ..self.header() }
     }
 
-    /// What a tagged image has to tell, by the tags that were written on it and its snapshots:
-    /// nothing when there were none.
+    /// Creates the event of a tagged image from the tags that were written on it and its snapshots.
+    /// `None` if no tags were written.
     pub fn of_tagging<'t>(
         &self,
         image: &ImageId,
@@ -65,8 +65,8 @@ impl EventBuilder<'_> {
             .then(|| Event::ImageTagged(ImageTagged { header: self.header(), image_id, tags }))
     }
 
-    /// The events `Image Expired` of the images that must be announced before anything is done about
-    /// them, in the order of the plan.
+    /// Creates an event `Image Expired` for each image that must be announced before it is changed,
+    /// in plan order.
     pub fn of_expiring(&self, plan: &Plan) -> Vec<(ImageId, Event)> {
         let announced = plan.decisions.iter().filter(|one| plan.announces(one));
         announced
@@ -74,8 +74,9 @@ impl EventBuilder<'_> {
             .collect()
     }
 
-    /// The events of the steps that were taken on a plan's images, in the order of the plan, but for
-    /// `Image Expired` of the images that were `announced` already. `sizes` are those of the snapshots that were deleted with them, in GiB.
+    /// Creates the events of the steps that were applied to the images of a plan, in plan order.
+    /// Skips `Image Expired` for images that were already `announced`. `sizes` are the sizes in GiB
+    /// of the snapshots that were deleted together with their images.
     pub fn of_images(
         &self,
         plan: &Plan,
@@ -135,8 +136,8 @@ impl EventBuilder<'_> {
         })
     }
 
-    /// An image may take its first step in the run that found it expired. That step is what comes
-    /// next, whether it succeeded or has to be taken again.
+    /// A run can apply the first step to an image that it has just found expired. The event names
+    /// that step as the next one, whether it succeeded or must be repeated.
     fn expired(&self, decision: &Decision) -> ImageStep {
         let step = match decision.action {
             Action::Deprecate { .. } => Some(Step::Deprecate),
@@ -166,13 +167,14 @@ impl EventBuilder<'_> {
         }
     }
 
-    /// The events `Snapshot Marked` of the snapshots that must be announced before they are tagged.
+    /// Creates an event `Snapshot Marked` for each snapshot that must be announced before it is
+    /// tagged.
     pub fn of_orphans(&self, plan: &SnapshotPlan) -> Vec<(SnapshotId, Event)> {
         let announced = plan.decisions.iter().filter(|one| plan.announces(one));
         announced
             .map(|one| {
                 let mut step = self.snapshot_step(one);
-                // One that is deleted in this run.
+                // A snapshot that is deleted in the same run has no date of its own.
                 step.delete_after.get_or_insert_with(|| self.now.to_string());
                 (one.snapshot_id.clone(), Event::SnapshotMarked(step))
             })
@@ -192,8 +194,8 @@ impl EventBuilder<'_> {
         }
     }
 
-    /// What the snapshots of a plan have to tell, but for `Snapshot Marked` of those that were
-    /// `announced` already.
+    /// Creates the events of the snapshots of a plan. Skips `Snapshot Marked` for snapshots that
+    /// were already `announced`.
     pub fn of_snapshots(
         &self,
         decisions: &[SnapshotDecision],
@@ -216,7 +218,7 @@ impl EventBuilder<'_> {
         events
     }
 
-    /// That an instance was retired.
+    /// Creates the event of a retired instance.
     pub fn of_instance(&self, decision: &InstanceDecision) -> Option<Event> {
         if decision.action == InstanceAction::Keep {
             return None;
@@ -231,8 +233,8 @@ impl EventBuilder<'_> {
         }))
     }
 
-    /// That a sweep came to its end, and before that, if so, that it refused. `notes` are those of its
-    /// plan.
+    /// Creates the event of a completed sweep, after the event of its refusal if it refused.
+    /// `notes` are the notes of its plan.
     pub fn of_sweep(
         &self,
         function: &str,
@@ -268,7 +270,7 @@ fn next_step(step: Step, at: Timestamp) -> NextStep {
     NextStep { action: step.to_string(), at: at.to_string() }
 }
 
-/// The first notes, the warnings before the others.
+/// Returns the first notes, warnings first.
 fn event_notes(notes: &[Note]) -> Vec<EventNote> {
     let mut notes: Vec<&Note> = notes.iter().collect();
     notes.sort_by_key(|note| !note.is_warning());
@@ -287,7 +289,7 @@ where
     reasons.iter().take(MAX_REASONS).map(event_reason).collect()
 }
 
-/// A reason with its kind, its words, and its numbers.
+/// Creates a reason with its kind, its text and its details.
 fn event_reason<R: Serialize + Display>(reason: &R) -> EventReason
 where
     for<'r> &'r R: Into<&'static str>,
@@ -295,7 +297,7 @@ where
     let kind: &'static str = reason.into();
     let mut details: BTreeMap<String, Value> =
         serde_json::to_value(reason).and_then(serde_json::from_value).unwrap_or_default();
-    // The tag of the enum, which stands beside the details.
+    // `reason` is the tag of the enum and has a field of its own.
     details.remove("reason");
     EventReason { reason: kind.to_owned(), text: reason.to_string(), details }
 }

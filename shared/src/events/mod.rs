@@ -1,4 +1,4 @@
-//! Events: the ones that start a run ([`Trigger`]), and the ones that a run publishes ([`Event`]).
+//! Events that start a run ([`Trigger`]) and events that a run publishes ([`Event`]).
 
 mod bounded;
 mod build;

@@ -1,6 +1,6 @@
-//! Publishing: events go out in batches, and what the bus did not take is sent again.
+//! Publishing events: in batches, with retries of rejected messages.
 //!
-//! Whatever fails here is logged and counted, and changes nothing about the run that it reports.
+//! Publishing is best-effort. Failures are logged and counted and never fail a run.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use crate::cloud::{
 use crate::events::Event;
 use crate::model::{AccountRegion, Deadline};
 
-/// A message is sent at most so often. The adapter repeats calls that got no answer by itself.
+/// The maximum number of attempts per message. The adapter itself retries calls without a response.
 const MAX_ATTEMPTS: u32 = 3;
-/// Nothing more is sent when less time than this is left: more than a call may take, so that no
-/// function is cut off while it publishes.
+/// Nothing is sent if less time than this is left. It is more than one call can take, so that a
+/// function does not time out while it publishes.
 const MARGIN: Duration = Duration::from_secs(8);
 
-/// How publishing went.
+/// The result of publishing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Published {
-    /// Events that the bus took.
+    /// The number of events that the bus accepted.
     pub sent: usize,
-    /// Events that it did not take, or that time did not suffice for.
+    /// The number of events that the bus rejected or that were not sent before the deadline.
     pub lost: usize,
 }
 
-/// Puts `events` on the bus named `name`, in their order as long as nothing fails. What is not
-/// taken is sent once more after all the others, so that one bad message holds up no other.
+/// Puts `events` on the bus named `name`, in order unless something fails. Rejected messages are
+/// sent again after all others, so that one bad message does not delay the rest.
 pub async fn publish(
     bus: &dyn EventBus,
     name: &str,
@@ -39,7 +39,7 @@ pub async fn publish(
     Published { sent, lost: events.len() - sent }
 }
 
-/// The same; says of each event, in their order, whether the bus took it.
+/// Publishes like [`publish`] and returns for each event, in order, whether the bus accepted it.
 pub async fn publish_each(
     to: NamedBus<'_>,
     target: &AccountRegion,
@@ -74,18 +74,18 @@ pub async fn publish_each(
     accepted
 }
 
-/// A message, and the place of its event.
+/// A message and the position of its event.
 type Numbered = (usize, Message);
 
-/// What became of one round.
+/// The result of one round.
 #[derive(Default)]
 struct Sent {
     rejected: Vec<Numbered>,
-    /// Another round would not fare better.
+    /// Another round would fail too.
     is_hopeless: bool,
 }
 
-/// Sends all of `messages` once.
+/// Sends each of `messages` once.
 async fn send(
     bus: &dyn EventBus,
     name: &str,
@@ -105,24 +105,24 @@ async fn send(
             Ok(results) => {
                 let mut results = results.into_iter();
                 for (at, message) in places.into_iter().zip(messages) {
-                    // Only what the bus says that it took was taken.
+                    // Only messages with an explicit success count as accepted.
                     let error = match results.next() {
                         Some(Ok(())) => continue,
                         Some(Err(error)) => {
                             sent.is_hopeless |= is_denied(&error);
                             error.to_string()
                         }
-                        None => "there is no result for it".to_owned(),
+                        None => "the response has no result for this message".to_owned(),
                     };
-                    tracing::warn!(detail_type = message.detail_type, error, "not taken");
+                    tracing::warn!(detail_type = message.detail_type, error, "event not accepted");
                     sent.rejected.push((at, message));
                 }
             }
             Err(error) => {
-                tracing::warn!(count = messages.len(), %error, "not taken");
+                tracing::warn!(count = messages.len(), %error, "events not accepted");
                 sent.is_hopeless |= is_denied(&error);
                 sent.rejected.extend(places.into_iter().zip(messages));
-                // A bus that does not answer is not waited for batch after batch.
+                // Do not wait for an unreachable bus once per batch.
                 if error.kind == ErrorKind::Unreachable {
                     break;
                 }
@@ -136,13 +136,13 @@ async fn send(
     sent
 }
 
-/// A permission that is missing now is missing a moment later too.
+/// A permission that is missing now will also be missing on the next attempt.
 fn is_denied(error: &CloudError) -> bool {
     matches!(error.kind, ErrorKind::Denied | ErrorKind::Credentials)
 }
 
-/// As few batches as their limits allow. A message that is too large goes alone: only the bus
-/// knows whether it is.
+/// Splits messages into as few batches as the limits allow. A message that exceeds the limit is
+/// sent in a batch of its own, because only the bus knows its actual size.
 fn batches(messages: Vec<Numbered>) -> Vec<Vec<Numbered>> {
     let mut batches: Vec<Vec<Numbered>> = Vec::new();
     let mut bytes = 0;
@@ -175,10 +175,10 @@ mod tests {
     use crate::events::EventBuilder;
     use crate::model::NoDeadline;
 
-    /// A bus that fails as it is told, call by call.
+    /// A bus whose failures are defined per call.
     #[derive(Default)]
     struct Bus {
-        /// Of each call, the entries that are not taken; `None` for the whole call.
+        /// For each call, the rejected entries; `None` if the whole call fails.
         failing: Mutex<Vec<Option<Vec<usize>>>>,
         kind: Option<ErrorKind>,
         calls: Mutex<Vec<usize>>,
@@ -229,7 +229,7 @@ mod tests {
         at_once(publish_each(NamedBus { bus, name: "default" }, &target, &events, deadline))
     }
 
-    /// None of these futures ever waits.
+    /// Runs a future that never waits.
     fn at_once<T>(future: impl Future<Output = T>) -> T {
         match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(value) => value,
@@ -283,7 +283,7 @@ mod tests {
         let failing = Mutex::new(vec![Some(vec![1, 4]), Some(vec![1]), Some(vec![0])]);
         let bus = Bus { failing, ..Bus::default() };
         assert_eq!(tell_each(&bus, 6, &NoDeadline), [true, true, true, true, false, true]);
-        // A bus that says nothing about an entry has not taken it.
+        // A missing result means that the entry was not accepted.
         struct Silent;
         #[async_trait::async_trait]
         impl EventBus for Silent {

@@ -1,4 +1,4 @@
-//! The JSON Schemas of the events, which `docs/events` holds.
+//! The JSON Schemas of the events. `docs/events` contains a copy.
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::{
     ImageStep, ImageTagged, InstanceRetired, SOURCE, SnapshotStep, SweepCompleted, SweepRefused,
 };
 
-/// The schema of every kind of event, as EventBridge delivers it: name of the file, and schema.
+/// Returns the schema of every event type, as EventBridge delivers it, with its file name.
 pub fn schemas() -> Vec<(String, Value)> {
     vec![
         schema::<ImageTagged>("Image Tagged"),

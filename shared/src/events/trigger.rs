@@ -1,49 +1,48 @@
-//! What starts a run. The adapters parse events into it, for example `adapters/eventbridge`.
+//! Events that start a run. Adapters parse them, for example `adapters/eventbridge`.
 
 use jiff::Timestamp;
 
 use crate::model::{ImageId, ImageState};
 
-/// What an event means to the functions. Delivery is at least once, best effort and in any order,
-/// and anybody may send anything: what is not understood is a value, never an error.
+/// The meaning of an event for the functions. Delivery is at least once, best effort and unordered,
+/// and anybody can send anything. An event that is not understood is a value, never an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trigger {
-    /// An image has come into a state. It may have left it again since.
+    /// The state of an image changed. It may have changed again since.
     Image {
-        /// The image.
+        /// The image whose state changed.
         image: ImageId,
-        /// The state.
+        /// The new state.
         state: ImageState,
-        /// The provider's words, for a failed image.
+        /// The provider's error message, if the image failed.
         message: String,
-        /// When; `None` when the event does not say.
+        /// When the state changed. `None` if the event does not specify it.
         at: Option<Timestamp>,
     },
-    /// Somebody began to make an image, as CloudTrail tells. It may be there, or not yet.
+    /// Somebody started to create an image, according to CloudTrail. The image may not exist yet.
     Creating {
-        /// The image.
+        /// The new image.
         image: ImageId,
-        /// Who: an ARN, the name of a service, or an id; `None` when the event names nobody.
+        /// The creator: an ARN, a service name or an id. `None` if the event names nobody.
         by: Option<String>,
-        /// When; `None` when the event does not say.
+        /// When the creation started. `None` if the event does not specify it.
         at: Option<Timestamp>,
     },
-    /// The schedule: time for a sweep.
+    /// The schedule starts a sweep.
     Schedule,
-    /// An event that is none of our business.
+    /// An event that no function handles.
     Ignored {
-        /// Its source and detail-type.
+        /// The event's source and detail-type.
         what: String,
     },
-    /// An event that does not come from where its kind must come from, or is about another account
-    /// or Region.
+    /// An event from a source that may not send this type, or about another account or Region.
     Rejected {
-        /// What is wrong.
+        /// The reason, for the log.
         why: String,
     },
-    /// Not an event, or one that lacks what its kind must have.
+    /// Not an event, or an event without a required field.
     Malformed {
-        /// What is wrong.
+        /// The reason, for the log.
         why: String,
     },
 }

@@ -1,7 +1,7 @@
 //! The events that a run publishes, for other programs and for the owners of the images.
 //!
-//! The types below are the public format; `docs/events` holds their JSON Schemas. Fields may be
-//! added; what is there keeps its name and meaning as long as `version` is 1.
+//! These types are the public format. `docs/events` contains their JSON Schemas. New fields may be
+//! added. Existing fields keep their names and meanings as long as `version` is 1.
 
 use std::collections::BTreeMap;
 
@@ -14,51 +14,51 @@ use crate::apply::Counts;
 use crate::cloud::{MAX_BATCH_BYTES, Message};
 use crate::model::AccountRegion;
 
-/// The format of the events, in the `version` of each.
+/// The version of the event format, which every event contains in `version`.
 pub const VERSION: u32 = 1;
 
-/// The source that every event names.
+/// The source of every event.
 pub const SOURCE: &str = "image-steward";
 
 /// One event.
 #[derive(Debug, Clone, PartialEq, strum::IntoStaticStr)]
 #[strum(serialize_all = "title_case")]
 pub enum Event {
-    /// A new image and its snapshots got their tags.
+    /// A new image and its snapshots were tagged.
     ImageTagged(ImageTagged),
-    /// An image was found expired: the retire steps count from now on.
+    /// An image was found expired. The waiting time of its retire steps starts now.
     ImageExpired(ImageStep),
-    /// An image is shown as deprecated.
+    /// An image was deprecated.
     ImageDeprecated(ImageStep),
-    /// Nobody can launch an image any more.
+    /// An image was disabled. Nobody can launch it.
     ImageDisabled(ImageStep),
-    /// An image is gone.
+    /// An image was deregistered.
     ImageDeregistered(ImageStep),
-    /// An image is wanted again: everything was taken back.
+    /// An image was rescued: all its steps were undone.
     ImageRescued(ImageStep),
-    /// A snapshot whose image is gone was marked, to be deleted later.
+    /// An orphaned snapshot was tagged with the time from which it may be deleted.
     SnapshotMarked(SnapshotStep),
-    /// A snapshot is gone.
+    /// A snapshot was deleted.
     SnapshotDeleted(SnapshotStep),
-    /// An instance was stopped or terminated, because its image is there.
+    /// An instance was stopped or terminated, because its image is complete.
     InstanceRetired(InstanceRetired),
-    /// A sweep came to its end.
+    /// A sweep completed.
     SweepCompleted(SweepCompleted),
     /// A sweep refused to remove anything.
     SweepRefused(SweepRefused),
 }
 
-/// What every event begins with.
+/// The fields that every event contains.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EventHeader {
-    /// The version of this format: 1.
+    /// The version of the event format. Always 1.
     pub version: u32,
-    /// The account.
+    /// The ID of the account in which the run took place.
     pub account: String,
-    /// The Region.
+    /// The Region in which the run took place.
     pub region: String,
-    /// How many items of its lists were left out, because an event has at most 20 reasons and a bus
-    /// accepts only so much; absent when it is complete.
+    /// The number of list items that were dropped, because an event has at most 20 reasons and a
+    /// bus limits the size of a message. Absent if nothing was dropped.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub omitted: usize,
 }
@@ -67,89 +67,90 @@ fn is_zero(count: &usize) -> bool {
     *count == 0
 }
 
-/// A new image and its snapshots got their tags.
+/// A new image and its snapshots were tagged.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImageTagged {
     /// The format's version, the account and the Region.
     #[serde(flatten)]
     pub header: EventHeader,
-    /// The image.
+    /// The ID of the new image.
     pub image_id: String,
-    /// The tags that were written, by image or snapshot.
+    /// The tags that were written, by image ID or snapshot ID.
     pub tags: BTreeMap<String, BTreeMap<String, String>>,
 }
 
-/// A step of an image.
+/// A retire step or a rescue of an image.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ImageStep {
     /// The format's version, the account and the Region.
     #[serde(flatten)]
     pub header: EventHeader,
-    /// The image.
+    /// The ID of the image.
     pub image_id: String,
-    /// Its name.
+    /// The name of the image.
     pub name: String,
-    /// The rule of the policy that it falls under.
+    /// The policy rule that applies to the image.
     pub rule: Option<String>,
-    /// Its family under that rule.
+    /// The image's family under that rule.
     pub family: Option<String>,
-    /// Every reason, at most 20; `omitted` counts the others.
+    /// The reasons, at most 20. `omitted` counts the dropped ones.
     pub reasons: Vec<EventReason>,
-    /// When it was made (RFC 3339).
+    /// When the image was created (RFC 3339).
     pub created_at: Option<String>,
-    /// Since when it is expired (RFC 3339).
+    /// When the image was found expired (RFC 3339).
     pub expired_at: Option<String>,
-    /// When this happened (RFC 3339).
+    /// When the step was applied (RFC 3339).
     pub at: String,
-    /// What comes next, if anything, unless the image becomes wanted again before.
+    /// The next step, if any. It is skipped if the image is rescued first.
     pub next: Option<NextStep>,
-    /// The tag that keeps the image from all further steps.
+    /// The key of the tag that excludes the image from all further steps.
     pub opt_out_tag: String,
-    /// The snapshots that back it.
+    /// The IDs of the snapshots of the image.
     pub snapshots: Vec<String>,
 }
 
-/// One reason for what happened, or why it did not.
+/// A reason for a step, or for a refusal.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct EventReason {
-    /// The kind of reason, as in a plan; `image_deregistered` for a snapshot that was deleted
-    /// together with its image.
+    /// The kind of reason, as in a plan. `image_deregistered` if the snapshot was deleted together
+    /// with its image.
     pub reason: String,
-    /// The reason in words, for a message.
+    /// The reason as text, for a message to people.
     pub text: String,
-    /// The numbers and ids of the reason, as in a plan.
+    /// The numbers and IDs of the reason, as in a plan.
     #[serde(flatten)]
     pub details: BTreeMap<String, Value>,
 }
 
-/// What comes next.
+/// The next step of an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct NextStep {
     /// `deprecate`, `disable`, `deregister` or `delete_snapshots`.
     pub action: String,
-    /// Not before this time (RFC 3339).
+    /// The earliest time of the step (RFC 3339).
     pub at: String,
 }
 
-/// What happened to a snapshot.
+/// An orphaned snapshot was tagged, or a snapshot was deleted.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct SnapshotStep {
     /// The format's version, the account and the Region.
     #[serde(flatten)]
     pub header: EventHeader,
-    /// The snapshot.
+    /// The ID of the snapshot.
     pub snapshot_id: String,
-    /// The image that it backed, as far as that is known.
+    /// The ID of the image that the snapshot belonged to, if known.
     pub image_id: Option<String>,
-    /// Its full size in GiB: an upper bound on what deleting it frees.
+    /// The full size of the snapshot, in GiB. An upper bound on the storage that its deletion
+    /// frees.
     pub size_gib: Option<u32>,
-    /// Every reason, at most 20; `omitted` counts the others.
+    /// The reasons, at most 20. `omitted` counts the dropped ones.
     pub reasons: Vec<EventReason>,
-    /// From when on it may be deleted, for one that was marked (RFC 3339).
+    /// The time from which the snapshot may be deleted, if it was tagged (RFC 3339).
     pub delete_after: Option<String>,
-    /// When this happened (RFC 3339).
+    /// When the snapshot was tagged or deleted (RFC 3339).
     pub at: String,
-    /// The tag that keeps a snapshot.
+    /// The key of the tag that excludes a snapshot from deletion.
     pub opt_out_tag: String,
 }
 
@@ -159,19 +160,19 @@ pub struct InstanceRetired {
     /// The format's version, the account and the Region.
     #[serde(flatten)]
     pub header: EventHeader,
-    /// The instance.
+    /// The ID of the instance.
     pub instance_id: String,
-    /// The image that was made of it.
+    /// The ID of the image that was created from the instance.
     pub image_id: Option<String>,
     /// `stop` or `terminate`.
     pub action: String,
-    /// Every reason, at most 20; `omitted` counts the others.
+    /// The reasons, at most 20. `omitted` counts the dropped ones.
     pub reasons: Vec<EventReason>,
-    /// When this happened (RFC 3339).
+    /// When the instance was stopped or terminated (RFC 3339).
     pub at: String,
 }
 
-/// A sweep came to its end.
+/// A sweep completed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct SweepCompleted {
     /// The format's version, the account and the Region.
@@ -183,25 +184,25 @@ pub struct SweepCompleted {
     pub mode: String,
     /// `done`, `part`, `failed` or `refused`.
     pub status: String,
-    /// When it began (RFC 3339).
+    /// When the sweep began (RFC 3339).
     pub at: String,
-    /// What has no effect in the policy and in tags, at most 20, the warnings first; `omitted` counts
-    /// the others. Of `prune-images` only.
+    /// Policy settings and tags that have no effect, at most 20, warnings first. `omitted` counts
+    /// the dropped ones. Only for `prune-images`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<EventNote>,
-    /// What it saw and did.
+    /// The counts of the sweep.
     #[serde(flatten)]
     pub counts: Counts,
 }
 
-/// Something that has no effect in the policy or in a tag.
+/// A policy setting or a tag that has no effect.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct EventNote {
     /// The kind of note, as in a plan.
     pub note: String,
-    /// Whether it costs images or money; otherwise it is information.
+    /// `true` if it puts images at risk or costs money, `false` if it is only information.
     pub warning: bool,
-    /// The note in words, for a message.
+    /// The note as text, for a message to people.
     pub text: String,
 }
 
@@ -213,22 +214,22 @@ pub struct SweepRefused {
     pub header: EventHeader,
     /// `prune-images` or `reap-snapshots`.
     pub function: String,
-    /// Why, and in `text` what to do about it.
+    /// The cause of the refusal. `text` also describes the remedy.
     pub refusal: EventReason,
-    /// When it began (RFC 3339).
+    /// When the sweep began (RFC 3339).
     pub at: String,
 }
 
 impl Event {
-    /// The kind of event.
+    /// Returns the event type, for example `Image Expired`.
     pub fn detail_type(&self) -> &'static str {
         self.into()
     }
 
-    /// The event as the bus takes it, with the ARNs of the resources that it is about.
+    /// Returns the event as a bus message, with the ARNs of its resources.
     ///
     /// # Errors
-    /// None that can be provoked: every field is plain JSON.
+    /// Returns an error if serialization fails, which does not happen: every field is plain JSON.
     pub fn message(&self, target: &AccountRegion) -> Result<Message, serde_json::Error> {
         let (detail, resources) = match self {
             Self::ImageTagged(detail) => (serde_json::to_value(detail)?, detail.resources()),
@@ -250,7 +251,7 @@ impl Event {
         };
         let AccountRegion { account, region } = target;
         let resources = resources.into_iter().map(|(kind, id)| {
-            // EC2 leaves the account out of the ARNs of images and snapshots.
+            // ARNs of images and snapshots contain no account.
             let account = if kind == "instance" { account.as_str() } else { "" };
             format!("arn:{}:ec2:{region}:{account}:{kind}/{id}", region.partition())
         });
@@ -264,7 +265,7 @@ impl Event {
 }
 
 impl ImageTagged {
-    /// Kind and id of every tagged resource.
+    /// Returns the type and id of every tagged resource.
     fn resources(&self) -> Vec<(&'static str, &str)> {
         let kind = |id: &str| if id == self.image_id { "image" } else { "snapshot" };
         self.tags.keys().map(|id| (kind(id), id.as_str())).collect()

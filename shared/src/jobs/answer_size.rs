@@ -1,4 +1,4 @@
-//! What bounds an answer: Lambda allows 6 MB.
+//! The size limit of a response: Lambda allows 6 MB.
 
 use std::collections::BTreeMap;
 
@@ -7,27 +7,27 @@ use serde::Serialize;
 use super::{Answer, Pruned, Reaped, Retired, Tagged};
 use crate::apply::Outcome;
 
-/// The maximum number of decisions in an answer.
+/// The maximum number of decisions in a response.
 pub const MAX_DECISIONS: usize = 1_000;
-/// The maximum number of step records and ids in an answer.
+/// The maximum number of step records and ids in a response.
 pub const MAX_RECORDS: usize = 5_000;
-/// The maximum size of the lists of an answer together, in bytes of JSON.
+/// The maximum total size of the lists in a response, in bytes of JSON.
 const MAX_BYTES: usize = 5_000_000;
 
-/// How many items of its lists an answer leaves out, by the name of the list. The log has all.
+/// The number of dropped items, by list name. The log contains all items.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Omitted(BTreeMap<&'static str, usize>);
 
 impl Omitted {
-    /// Whether the answer is complete.
+    /// Returns whether the response is complete.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl Answer {
-    /// The same within its limits.
+    /// Limits the lists of the response.
     pub(super) fn bounded(mut self) -> Self {
         self.fit(MAX_BYTES);
         self
@@ -65,14 +65,14 @@ impl Answer {
     }
 }
 
-/// What is left of an answer's size.
+/// The part of the size limit that is left.
 struct Room<'a> {
     bytes: usize,
     omitted: &'a mut Omitted,
 }
 
 impl Room<'_> {
-    /// Keeps what fits into half of the room, so that each list of an answer has some.
+    /// Keeps the items that fit into half of the remaining size, so that the other lists fit too.
     fn fit<T: Serialize>(&mut self, name: &'static str, items: &mut Vec<T>, max: usize) {
         let before = items.len();
         let mut left = self.bytes / 2;
@@ -92,7 +92,8 @@ impl Room<'_> {
         }
     }
 
-    /// The same for an outcome, which counts by itself: the steps that were taken are left out first.
+    /// Limits an outcome, which counts its dropped records itself. Records of applied steps are
+    /// dropped first.
     fn fit_outcome(&mut self, outcome: &mut Outcome) {
         *outcome = std::mem::take(outcome).abridged(MAX_RECORDS);
         let (done, mut rest): (Vec<_>, Vec<_>) =
@@ -151,7 +152,7 @@ mod tests {
         let bytes = serde_json::to_vec(&answer).unwrap().len();
         assert!(bytes < MAX_BYTES + 100_000, "{bytes}");
         let Answer::Pruned(pruned) = answer else { panic!() };
-        // What was not done comes first; both are counted.
+        // Steps that were not applied are kept first. Both kinds are counted.
         let failures = pruned.outcome.failed().count();
         assert!((100..2_000).contains(&failures), "{failures}");
         assert_eq!(pruned.outcome.steps.len() + pruned.outcome.omitted, 4_000);

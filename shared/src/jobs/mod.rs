@@ -1,7 +1,7 @@
 //! The use cases of the functions and the command: collect, plan, apply, report.
 //!
-//! A job takes the ports, the policy, the time and the run's context, and returns a value. In plan
-//! mode it makes no call that changes anything.
+//! A [`Job`] takes the ports, the policy, the time and the run's context, and returns a value. In
+//! plan mode it makes no changes.
 
 mod answer_size;
 mod prune_images;
@@ -29,12 +29,14 @@ use crate::plan::snapshots::SnapshotDecision;
 use crate::plan::{Decision, Summary};
 use crate::policy::Policy;
 use crate::progress::RunContext;
+use crate::text_fmt::counted;
 
-/// How long an event may be ahead of the provider's own listings. An image that is not found
-/// after that is gone. The runtime sends a failed event again after one minute and after two more.
+/// The maximum delay between an event and the provider's listings. An image that is not listed
+/// after that no longer exists. The runtime retries a failed event after one minute and again after
+/// two minutes.
 const MAX_LISTING_DELAY: SignedDuration = SignedDuration::from_mins(15);
 
-/// What a function does.
+/// The functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::Display, strum::IntoStaticStr)]
 #[strum(serialize_all = "kebab-case")]
 pub enum FunctionKind {
@@ -44,71 +46,72 @@ pub enum FunctionKind {
     PruneImages,
     /// Deletes snapshots.
     ReapSnapshots,
-    /// Retires the instances that asked for it.
+    /// Retires instances that carry the retire tag, once their image is complete.
     RetireInstance,
 }
 
 impl FunctionKind {
-    /// The name of the function.
+    /// Returns the name of the function, for example `tag-image`.
     pub fn name(self) -> &'static str {
         self.into()
     }
 }
 
-/// What every job needs.
+/// The inputs of a run.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
-    /// Reads and changes images and snapshots.
+    /// The port to images and snapshots.
     pub cloud: &'a dyn Cloud,
-    /// Reads and changes instances.
+    /// The port to instances.
     pub instances: &'a dyn Instances,
-    /// Where events are published; `None` publishes none. A job itself publishes only what must be
-    /// accepted before it does something; the rest is in its report.
+    /// The bus for events, or `None` to publish none. The run itself publishes only the events that
+    /// must be accepted before a change; its report contains the others.
     pub bus: Option<NamedBus<'a>>,
-    /// The account and Region.
+    /// The account and Region to act on.
     pub target: &'a AccountRegion,
-    /// The policy.
+    /// The policy to apply.
     pub policy: &'a Policy,
-    /// Whether anything may be changed.
+    /// Whether the run may change resources.
     pub mode: Mode,
-    /// The time that all ages are counted from.
+    /// The time from which ages are computed.
     pub now: Timestamp,
-    /// When to stop, and where progress is reported.
+    /// The deadline, and the receiver of progress.
     pub context: RunContext<'a>,
 }
 
-/// A job's answer to an event.
+/// The response to an event.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
-    /// The event was none of this function's business, or made no sense; nothing was done.
+    /// The event does not concern this function or was not understood. Nothing was done.
     Ignored {
-        /// Why.
+        /// Why the event was ignored.
         reason: String,
     },
-    /// An image was tagged, or would be.
+    /// A new image was tagged or, in plan mode, would be.
     Tagged(Tagged),
-    /// A sweep over the images.
+    /// A sweep of the images.
     Pruned(Pruned),
-    /// A sweep over the snapshots.
+    /// A sweep of the snapshots.
     Reaped(Reaped),
-    /// The instances that asked to be retired.
+    /// Instances were retired or, in plan mode, would be.
     Retired(Retired),
 }
 
-/// The result of a job: the answer, and what is published and counted.
+/// The result of a run: the response, events and counts.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobReport {
-    /// The answer to the event.
+    /// The response to the event.
     pub answer: Answer,
     /// The events to publish, in order.
     pub events: Vec<Event>,
-    /// What was seen and done; `None` when the event was ignored.
+    /// The counts of the run; `None` if the event was ignored.
     pub counts: Option<Counts>,
     /// Whether the schedule started the run.
     pub is_sweep: bool,
-    /// Set when a sweep did nothing of what it tried, or a run for one event not all of it: the
-    /// runtime should know, and try again. What a sweep did in part the next one completes.
+    /// The error to return to the runtime, which then retries: a sweep in which nothing succeeded,
+    /// or a run for a single event in which anything failed. A sweep that failed in part is
+    /// completed by the next sweep.
     pub failure: Option<JobError>,
 }
 
@@ -124,11 +127,11 @@ impl JobReport {
         }
     }
 
-    /// The answer as the function returns it: a JSON object, with the number of events that were
-    /// lost, if any.
+    /// Returns the function's response: a JSON object, with the number of lost events if there are
+    /// any.
     ///
     /// # Errors
-    /// None that can be provoked: every field is plain JSON.
+    /// Returns an error if serialization fails, which does not happen: every field is plain JSON.
     pub fn response(&self) -> Result<Value, serde_json::Error> {
         let mut response = serde_json::to_value(&self.answer)?;
         let lost = self.counts.as_ref().map_or(0, |counts| counts.events_lost);
@@ -138,7 +141,7 @@ impl JobReport {
         Ok(response)
     }
 
-    /// Publishes the events, and counts those that the bus does not accept.
+    /// Publishes the events and counts the ones that the bus does not accept.
     pub async fn publish(
         &mut self,
         to: NamedBus<'_>,
@@ -152,20 +155,20 @@ impl JobReport {
     }
 }
 
-/// What became of a new image.
+/// The result for a new image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Tagged {
-    /// Whether anything was changed.
+    /// Whether the run could change resources.
     pub mode: Mode,
-    /// The image.
+    /// The ID of the new image.
     pub image_id: ImageId,
-    /// Resources, each with the tags that it got or would get.
+    /// Resources, each with the tags that were written or, in plan mode, would be.
     pub tagged: Vec<TaggedResource>,
-    /// Tags that there was no room for.
+    /// Tags that exceeded the provider's limit on tags per resource.
     pub dropped: Vec<DroppedTag>,
-    /// The resources that could not be tagged, and why.
+    /// The resources that could not be tagged, with the errors.
     pub not_tagged: Vec<StepRecord>,
-    /// What the lists leave out.
+    /// The number of items that were dropped from the lists.
     #[serde(skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }
@@ -175,112 +178,112 @@ pub struct Tagged {
 pub struct TaggedResource {
     /// The image or snapshot.
     pub resource: ResourceId,
-    /// The tags that it got or would get.
+    /// The tags that were written or, in plan mode, would be.
     pub tags: Tags,
 }
 
-/// A tag that there was no room for.
+/// A tag that exceeded the provider's limit on tags per resource.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DroppedTag {
-    /// The image or snapshot.
+    /// The image or snapshot without the tag.
     pub resource: ResourceId,
-    /// The tag's key.
+    /// The key of the tag.
     pub key: String,
 }
 
-/// A sweep over the images.
+/// The result of a sweep of the images.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pruned {
-    /// Whether anything was changed.
+    /// Whether the run could change resources.
     pub mode: Mode,
     /// The counts of the plan.
     pub summary: Summary,
-    /// The decisions of the plan that change something, or would if the event bus had accepted their
-    /// notice; at most [`MAX_DECISIONS`], and the log has all.
+    /// The decisions that change something, or would if the event bus had accepted their events. At
+    /// most [`MAX_DECISIONS`]; the log contains all.
     pub decisions: Vec<Decision>,
-    /// Young images and snapshots that lacked tags, at most [`MAX_DECISIONS`], each with the tags that
-    /// it got or would get.
+    /// Young images and snapshots that lacked tags, each with the tags that were written or, in
+    /// plan mode, would be. At most [`MAX_DECISIONS`].
     pub tagged: Vec<TaggedResource>,
-    /// What was done.
+    /// The records of the steps.
     pub outcome: Outcome,
-    /// What the lists leave out.
+    /// The number of items that were dropped from the lists.
     #[serde(skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }
 
-/// A sweep over the snapshots.
+/// The result of a sweep of the snapshots.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Reaped {
-    /// Whether anything was changed.
+    /// Whether the run could change resources.
     pub mode: Mode,
-    /// The orphans that are to be marked.
+    /// The orphans to be tagged.
     pub orphans: Vec<SnapshotId>,
-    /// The snapshots whose time has come.
+    /// The snapshots that are due for deletion.
     pub due: Vec<SnapshotId>,
-    /// The marked snapshots and the orphans that are kept, and why.
+    /// The orphans and tagged snapshots that are kept, with the reasons.
     pub kept: Vec<SnapshotDecision>,
-    /// What was done.
+    /// The records of the steps.
     pub outcome: Outcome,
-    /// What the lists leave out.
+    /// The number of items that were dropped from the lists.
     #[serde(skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }
 
-/// The instances that asked to be retired.
+/// The result of retiring instances.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Retired {
-    /// Whether anything was changed.
+    /// Whether the run could change resources.
     pub mode: Mode,
-    /// Those that were stopped or terminated, or would be, and why.
+    /// The instances that were stopped or terminated or, in plan mode, would be, with the reasons.
     pub retired: Vec<InstanceDecision>,
-    /// Those that were not, and why.
+    /// The instances that are kept, with the reasons.
     pub kept: Vec<InstanceDecision>,
-    /// Those that were not reached in time, and those that failed.
+    /// The instances that were not reached before the deadline, and those that failed.
     pub not_retired: Vec<StepRecord>,
-    /// What the lists leave out.
+    /// The number of items that were dropped from the lists.
     #[serde(skip_serializing_if = "Omitted::is_empty")]
     pub omitted: Omitted,
 }
 
-/// Why the runtime should try again.
+/// An error for which the runtime should retry the event.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum JobError {
-    /// The event came before the provider's own listing shows the image as available.
+    /// The event arrived before the provider lists the image as available.
     #[error("{0} is still pending; retry the event")]
     StillPending(ImageId),
-    /// The event came before the provider's own listing shows the image.
+    /// The event arrived before the provider lists the image.
     #[error("{0} is not visible yet; retry the event")]
     NotVisibleYet(ImageId),
-    /// A call that the job cannot do without.
+    /// A required call failed.
     #[error(transparent)]
     Cloud(#[from] CloudError),
     /// Every step failed.
-    #[error("nothing succeeded, {count} failed; the first: {first}")]
+    #[error("all steps failed ({count}); first error: {first}")]
     AllFailed {
-        /// How many.
+        /// The number of failed steps.
         count: usize,
-        /// One of them.
+        /// The record of the first failed step.
         first: Box<StepRecord>,
     },
     /// Some steps failed.
-    #[error("{done} succeeded, {count} failed; the first: {first}")]
+    #[error("{} failed, {done} succeeded; first error: {first}", counted(.count, "step"))]
     PartFailed {
-        /// How many failed.
+        /// The number of failed steps.
         count: usize,
-        /// How many succeeded.
+        /// The number of successful steps.
         done: usize,
-        /// One of those that failed.
+        /// The record of the first failed step.
         first: Box<StepRecord>,
     },
 }
 
-/// The error of a job in which nothing that was tried succeeded.
+/// Returns the error of a run in which steps failed and none succeeded.
 fn all_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>) -> Option<JobError> {
     any_failed(failed, 0)
 }
 
-/// The error of a run for one event of which something failed, while `done` steps succeeded: no
-/// sweep may come that makes up for it, or only much later.
+/// Returns an error if steps failed in a run for a single event, while `done` steps succeeded. No
+/// sweep, or only a much later one, makes up for such a failure.
 fn any_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>, done: usize) -> Option<JobError> {
     let failed: Vec<_> = failed.filter(|one| one.failure().is_some()).collect();
     let (count, first) = (failed.len(), Box::new((*failed.first()?).clone()));
@@ -290,16 +293,16 @@ fn any_failed<'a>(failed: impl Iterator<Item = &'a StepRecord>, done: usize) -> 
     })
 }
 
-/// The same of a sweep, if so.
+/// Returns the error of a sweep in which nothing succeeded.
 fn failure_of(outcome: &Outcome) -> Option<JobError> {
     if outcome.status() == Status::Failed { all_failed(outcome.failed()) } else { None }
 }
 
 impl Job<'_> {
-    /// Does what one function does.
+    /// Runs one function.
     ///
     /// # Errors
-    /// When something cannot be read that the job depends on.
+    /// Returns an error if required data cannot be read.
     pub async fn run(&self, kind: FunctionKind, trigger: &Trigger) -> Result<JobReport, JobError> {
         match kind {
             FunctionKind::TagImage => self.tag_image(trigger).await,
@@ -313,8 +316,8 @@ impl Job<'_> {
         EventBuilder { target: self.target, now: self.now, keep: &self.policy.tag_names.keep }
     }
 
-    /// Publishes `notices` before anything is done about what they are about: in apply mode, and if
-    /// there is a bus. Time enough to do it is left.
+    /// In apply mode and with a bus, publishes `notices` before the resources in them are changed.
+    /// Leaves enough time for the changes.
     async fn announce<I: Eq + Hash + fmt::Display>(
         &self,
         notices: Vec<(I, Event)>,
@@ -328,34 +331,34 @@ impl Job<'_> {
         let (accepted, lost): (Vec<_>, Vec<_>) =
             ids.into_iter().zip(results).partition(|(_, is_accepted)| *is_accepted);
         for (id, _) in &lost {
-            tracing::warn!(%id, "held back: the event bus did not accept its notice");
+            tracing::warn!(%id, "deferred: the event bus did not accept the event that announces the change");
         }
         let set = |ids: Vec<(I, bool)>| ids.into_iter().map(|(id, _)| id).collect();
         Announced { accepted: set(accepted), lost: set(lost) }
     }
 
-    /// Whether what happened at `at` may not show in the provider's listings yet; where nobody knows
-    /// when it happened, it may.
+    /// Returns whether the provider may not list a change at `at` yet. An unknown time counts as
+    /// recent.
     fn is_young(&self, at: Option<Timestamp>) -> bool {
         at.is_none_or(|at| self.now.duration_since(at) < MAX_LISTING_DELAY)
     }
 }
 
-/// What became of the notices that go out before anything is done.
+/// The results of announcing changes.
 struct Announced<I> {
-    /// The bus accepted them.
+    /// Resources whose event the bus accepted.
     accepted: HashSet<I>,
-    /// It did not, or there was no time.
+    /// Resources whose event the bus rejected, or that were not announced before the deadline.
     lost: HashSet<I>,
 }
 
 fn not_for_us(trigger: &Trigger) -> String {
     match trigger {
         Trigger::Malformed { why } => format!("malformed event: {why}"),
-        Trigger::Rejected { why } => format!("event not accepted: {why}"),
-        Trigger::Ignored { what } => format!("unknown event: {what}"),
-        Trigger::Schedule => "this function does nothing on a schedule".to_owned(),
-        Trigger::Image { image, state, .. } => format!("nothing to do when {image} is {state}"),
-        Trigger::Creating { image, .. } => format!("nothing to do when {image} is created"),
+        Trigger::Rejected { why } => format!("event rejected: {why}"),
+        Trigger::Ignored { what } => format!("unsupported event: {what}"),
+        Trigger::Schedule => "this function has no scheduled run".to_owned(),
+        Trigger::Image { image, state, .. } => format!("no action for {image} in state {state}"),
+        Trigger::Creating { image, .. } => format!("no action for the creation of {image}"),
     }
 }

@@ -1,4 +1,4 @@
-//! The sweep over the images: retire what the policy does not keep.
+//! The sweep of the images: retires the images that the policy does not keep.
 
 use std::collections::HashMap;
 
@@ -12,19 +12,20 @@ use crate::plan::{Action, Plan};
 use crate::tagging::find_untagged;
 
 impl Job<'_> {
-    /// The schedule: retire what the policy does not keep, then tag young images that lack tags.
+    /// On the schedule, retires the images that the policy does not keep, then tags young images
+    /// that lack tags.
     pub async fn prune_images(&self, trigger: &Trigger) -> JobReport {
         if *trigger != Trigger::Schedule {
             return JobReport::ignored(not_for_us(trigger));
         }
         let (mut plan, permissions, inventory) = self.collect_and_plan().await;
-        // An image is tagged as expired only after its owner could hear of it.
+        // Tag an image as expired only after its owner could be notified.
         let announced = self.announce(self.events().of_expiring(&plan)).await;
         plan.defer_unannounced(&announced.lost, &inventory);
         let sizes = sizes_of_what_goes(&plan, &inventory);
         let Inventory { images, snapshots, account, .. } = &inventory;
         let untagged = find_untagged(images, snapshots, account, self.policy, self.now);
-        // It may be large, and the steps take their time.
+        // The inventory can be large, and the steps take time.
         drop(inventory);
         let batches = TagBatches::new(self.cloud, self.now);
         let steps = self.apply_in(&plan, permissions, &batches).await;
@@ -63,13 +64,13 @@ impl Job<'_> {
         JobReport { answer, events, counts, is_sweep: true, failure }
     }
 
-    /// Reads the world and plans. Returns what was read image by image, too.
+    /// Reads the inventory and computes a verified plan. Also returns the permission readings.
     pub async fn plan_images(&self) -> (Plan, PermissionReadings) {
         let (plan, permissions, _) = self.collect_and_plan().await;
         (plan, permissions)
     }
 
-    /// The plan, and what it was made from.
+    /// Returns the plan, the permission readings and the inventory.
     async fn collect_and_plan(&self) -> (Plan, PermissionReadings, Inventory) {
         let scope = self.policy.safety.reference_scope();
         let mut inventory =
@@ -82,7 +83,7 @@ impl Job<'_> {
         (plan, permissions, inventory)
     }
 
-    /// Carries out a plan, or in plan mode says that nothing was done.
+    /// Applies a plan. In plan mode, changes nothing.
     pub async fn apply_images(&self, plan: &Plan, permissions: PermissionReadings) -> Outcome {
         self.apply_in(plan, permissions, &TagBatches::new(self.cloud, self.now)).await
     }
@@ -103,7 +104,7 @@ impl Job<'_> {
     }
 }
 
-/// The sizes in GiB of the snapshots that the deregistering call deletes.
+/// Returns the sizes in GiB of the snapshots that the deregistering call deletes.
 fn sizes_of_what_goes(plan: &Plan, inventory: &Inventory) -> HashMap<SnapshotId, u32> {
     let going = plan.decisions.iter().filter_map(|decision| match &decision.action {
         Action::Deregister { removal } if removal.fate == SnapshotFate::DeleteWithImage => {
@@ -121,13 +122,12 @@ fn sizes_of_what_goes(plan: &Plan, inventory: &Inventory) -> HashMap<SnapshotId,
     sizes
 }
 
-/// One line for each note and for each image that something is to be done about, and one for the
-/// whole.
+/// Logs one line per note and per image to be changed, and one line with the counts.
 fn log_plan(plan: &Plan) {
     for note in &plan.notes {
         let (kind, text) = (note.kind(), note.to_string());
         match note.is_warning() {
-            true => tracing::warn!(note = kind, text, "no effect"),
+            true => tracing::warn!(note = kind, text, "policy setting or tag has no effect"),
             false => tracing::info!(note = kind, text, "note"),
         }
     }
@@ -143,7 +143,7 @@ fn log_plan(plan: &Plan) {
         );
     }
     if let Some(refusal) = &plan.refusal {
-        tracing::error!(%refusal, "refused: nothing is removed");
+        tracing::error!(%refusal, "removals refused");
     }
     let counts = &plan.summary;
     tracing::info!(

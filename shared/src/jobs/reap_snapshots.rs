@@ -1,4 +1,4 @@
-//! The sweep over the snapshots: delete those that no image needs any more.
+//! The sweep of the snapshots: deletes the snapshots that no image needs any more.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,8 @@ use crate::model::{ImageState, SnapshotId};
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 
 impl Job<'_> {
-    /// An image was deregistered, or the schedule: delete the snapshots that no image needs.
+    /// On the schedule, or after an image was deregistered, deletes the snapshots that no image
+    /// needs.
     pub async fn reap_snapshots(&self, trigger: &Trigger) -> JobReport {
         let scope = match trigger {
             Trigger::Schedule => SnapshotScope::Own,
@@ -55,13 +56,13 @@ impl Job<'_> {
         JobReport { answer, events, counts, is_sweep, failure }
     }
 
-    /// Plans for the marked snapshots of `scope`, and in apply mode deletes those that are due.
+    /// Plans for the snapshots of `scope`. In apply mode, tags the orphans and deletes what is due.
     pub async fn reap(&self, scope: &SnapshotScope) -> (SnapshotPlan, Outcome) {
         let (plan, outcome, _) = self.reap_announced(scope).await;
         (plan, outcome)
     }
 
-    /// The same, and which orphans were announced before they were marked.
+    /// Does the same as [`reap`](Self::reap) and also returns which orphans were announced.
     async fn reap_announced(
         &self,
         scope: &SnapshotScope,
@@ -83,7 +84,7 @@ impl Job<'_> {
 }
 
 impl Reaped {
-    /// A sweep, from its plan and its outcome.
+    /// Creates the result of a sweep.
     pub fn new(mode: Mode, plan: SnapshotPlan, outcome: Outcome) -> Self {
         let (mut orphans, mut due, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for decision in plan.decisions {

@@ -1,4 +1,4 @@
-//! Instances that asked to be retired once their image is there.
+//! Retiring instances that carry the retire tag, once their image is complete.
 
 use super::{
     Answer, FunctionKind, Job, JobError, JobReport, Mode, Omitted, Retired, all_failed, any_failed,
@@ -15,11 +15,11 @@ use crate::plan::instance::{
 use crate::policy::RetireAction;
 
 impl Job<'_> {
-    /// An image became available, or the schedule, which makes up for events that were missed or
-    /// came too early: retire the instances that asked to be retired once it is there.
+    /// Retires the tagged instances whose image is complete: when an image becomes available, and
+    /// on the schedule, which makes up for events that were missed or arrived too early.
     ///
     /// # Errors
-    /// When instances or images cannot be listed, or the image does not show yet.
+    /// Returns an error if instances or images cannot be listed, or if the image is not listed yet.
     pub async fn retire_instances(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
         let (only, at) = match trigger {
             Trigger::Schedule => (None, None),
@@ -52,8 +52,8 @@ impl Job<'_> {
         };
         for instance in &instances {
             let image = images.iter().find(|image| asks_for(instance, image, self.policy));
-            // An event is about one image: the other instances do not wait for it. And an instance
-            // that was stopped still carries its tag.
+            // An event concerns one image, so the other instances are skipped. A stopped instance
+            // still carries its tag.
             let is_meant = only.is_none() || image.is_some();
             if !is_meant || is_at_its_end(instance, self.policy) {
                 continue;
@@ -82,7 +82,7 @@ impl Job<'_> {
         retired: &mut Retired,
     ) {
         let result = match self.decide(instance_id, image).await {
-            Ok(None) => return tracing::info!(%instance_id, "it is gone"),
+            Ok(None) => return tracing::info!(%instance_id, "instance no longer exists"),
             Ok(Some(decision)) if decision.action == InstanceAction::Keep => {
                 log_kept(&decision);
                 retired.kept.push(decision);
@@ -93,17 +93,17 @@ impl Job<'_> {
         };
         match result {
             Ok(decision) => {
-                let said = match self.mode {
+                let message = match self.mode {
                     Mode::Plan => "planned",
                     Mode::Apply => "retired",
                 };
                 let image_id = decision.image_id.as_ref().map(ImageId::as_str);
-                tracing::info!(%instance_id, image_id, action = ?decision.action, "{said}");
+                tracing::info!(%instance_id, image_id, action = ?decision.action, "{message}");
                 retired.retired.push(decision);
             }
-            // Gone between two calls: whoever ended it, nothing is left to be done.
+            // The instance was terminated between two calls. Nothing is left to do.
             Err(error) if error.kind == ErrorKind::NotFound => {
-                tracing::info!(%instance_id, "it is gone");
+                tracing::info!(%instance_id, "instance no longer exists");
             }
             Err(error) => {
                 let step = StepKind::RetireInstance;
@@ -112,8 +112,8 @@ impl Job<'_> {
         }
     }
 
-    /// Decides by what everything is at this moment: the listing may be minutes old. `None` when
-    /// the instance is gone.
+    /// Decides from current data, because the listing can be minutes old. Returns `None` if the
+    /// instance no longer exists.
     async fn decide(
         &self,
         instance_id: &InstanceId,
@@ -178,7 +178,7 @@ impl Job<'_> {
 fn log_kept(decision: &InstanceDecision) {
     let InstanceDecision { instance_id, reasons, .. } = decision;
     let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
-    tracing::warn!(%instance_id, reasons = reasons.join("; "), "not retired");
+    tracing::warn!(%instance_id, reasons = reasons.join("; "), "instance not retired");
 }
 
 impl Retired {

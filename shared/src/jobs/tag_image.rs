@@ -1,4 +1,4 @@
-//! A new image: tag it and its snapshots.
+//! Tagging a new image and its snapshots.
 
 use super::{
     Answer, DroppedTag, Job, JobError, JobReport, Mode, Omitted, Tagged, TaggedResource,
@@ -10,12 +10,12 @@ use crate::events::Trigger;
 use crate::model::{Image, ImageId, ImageState};
 use crate::tagging::{TagPlan, copies_from_instance, creator_value, plan_creator, plan_tags};
 
-/// What an event says about an image.
+/// The meaning of an event for an image.
 #[derive(Clone, Copy)]
-enum Heard<'a> {
-    /// It became available.
+enum ImageEvent<'a> {
+    /// The image became available.
     Available,
-    /// Somebody creates it; `None` when CloudTrail names nobody.
+    /// Somebody creates the image; `None` if CloudTrail names nobody.
     Creating(Option<&'a str>),
 }
 
@@ -26,30 +26,32 @@ enum ImageLookup {
 }
 
 impl Job<'_> {
-    /// An image became available: tag it and its snapshots. Or somebody made one: write down who,
-    /// whichever of the two events comes first.
+    /// Tags an image that became available and its snapshots. For the creation of an image, records
+    /// who creates it. The two events can arrive in either order.
     ///
     /// # Errors
-    /// When the image cannot be read, or is not available yet.
+    /// Returns an error if the image cannot be read or is not available yet.
     pub async fn tag_image(&self, trigger: &Trigger) -> Result<JobReport, JobError> {
-        let (image, heard, at) = match trigger {
+        let (image, event, at) = match trigger {
             Trigger::Image { image, state: ImageState::Available, at, .. } => {
-                (image, Heard::Available, at)
+                (image, ImageEvent::Available, at)
             }
             Trigger::Image { image, state: ImageState::Failed, message, .. } => {
                 tracing::warn!(image_id = %image, error = message, "image failed");
                 return Ok(JobReport::ignored(format!("{image} failed: {message}")));
             }
-            Trigger::Creating { image, by, at } => (image, Heard::Creating(by.as_deref()), at),
+            Trigger::Creating { image, by, at } => (image, ImageEvent::Creating(by.as_deref()), at),
             other => return Ok(JobReport::ignored(not_for_us(other))),
         };
         let found = match self.image_of_ours(image).await? {
             ImageLookup::Ours(found) => found,
-            // The event was quicker than the provider's own listing.
+            // The provider does not list the image yet.
             ImageLookup::Nowhere if self.is_young(*at) => {
                 return Err(JobError::NotVisibleYet(image.clone()));
             }
-            ImageLookup::Nowhere => return Ok(JobReport::ignored(format!("{image} is gone"))),
+            ImageLookup::Nowhere => {
+                return Ok(JobReport::ignored(format!("{image} no longer exists")));
+            }
             ImageLookup::Foreign => {
                 return Ok(JobReport::ignored(format!("{image} belongs to another account")));
             }
@@ -62,27 +64,27 @@ impl Job<'_> {
             not_tagged: Vec::new(),
             omitted: Omitted::default(),
         };
-        match (heard, found.state) {
-            (Heard::Creating(Some(creator)), _) => {
+        match (event, found.state) {
+            (ImageEvent::Creating(Some(creator)), _) => {
                 self.tag_creator(&found, creator, &mut tagged).await?;
             }
-            // Nobody to be named: what remains is that there is a new image.
+            // No creator to record. The new image is still tagged.
             (_, ImageState::Available) => self.tag_new(&found, &mut tagged).await?,
-            (Heard::Creating(None), state) => {
+            (ImageEvent::Creating(None), state) => {
                 return Ok(JobReport::ignored(format!(
-                    "{image} is {state}, and CloudTrail does not say who created it"
+                    "{image} is {state}, and CloudTrail does not name its creator"
                 )));
             }
-            // The event was earlier than the provider's own listing.
-            (Heard::Available, ImageState::Pending) => {
+            // The provider does not list the new state yet.
+            (ImageEvent::Available, ImageState::Pending) => {
                 return Err(JobError::StillPending(image.clone()));
             }
-            // The event is old: what counts is the image as it is now.
-            (Heard::Available, state) => {
-                return Ok(JobReport::ignored(format!("{image} is {state} by now")));
+            // The event is old. The current state decides.
+            (ImageEvent::Available, state) => {
+                return Ok(JobReport::ignored(format!("{image} is now {state}")));
             }
         }
-        Ok(self.report_tagged(tagged, matches!(heard, Heard::Available)))
+        Ok(self.report_tagged(tagged, matches!(event, ImageEvent::Available)))
     }
 
     async fn image_of_ours(&self, image: &ImageId) -> Result<ImageLookup, CloudError> {
@@ -108,8 +110,8 @@ impl Job<'_> {
         Ok(())
     }
 
-    /// An image that is still being made may not name its snapshots yet. They get the tag when it
-    /// becomes available; and if that happened while this tag was being written, then here.
+    /// An image that is still being created may not list its snapshots yet. Its snapshots get the
+    /// tag when it becomes available. If that happens while this tag is written, they get it here.
     async fn tag_creator(
         &self,
         image: &Image,
@@ -121,7 +123,7 @@ impl Job<'_> {
         self.write_tags(&plan_creator(&bare, &[], creator, self.policy), tagged).await;
         if let Some(now) = self.cloud.find_image(&image.image_id).await? {
             let snapshots = self.cloud.find_snapshots(&now.snapshots).await?;
-            // In plan mode the image's own tag is not there yet, and is not to be told twice.
+            // In plan mode the image lacks its tag. Add it here, so that it is not reported twice.
             let now = Image { tags: self.creator_tag(creator).with(&now.tags), ..now };
             self.write_tags(&plan_creator(&now, &snapshots, creator, self.policy), tagged).await;
         }
@@ -134,7 +136,7 @@ impl Job<'_> {
 
     async fn write_tags(&self, plan: &TagPlan, tagged: &mut Tagged) {
         for (id, key) in &plan.dropped {
-            tracing::warn!(image_id = %tagged.image_id, resource_id = %id, key, "no room for this tag");
+            tracing::warn!(image_id = %tagged.image_id, resource_id = %id, key, "tag skipped: tag limit reached");
             tagged.dropped.push(DroppedTag { resource: id.clone(), key: key.clone() });
         }
         let batches = apply::TagBatches::new(self.cloud, self.now);
@@ -170,7 +172,7 @@ impl Job<'_> {
             failed: tagged.not_tagged.iter().filter(|one| one.failure().is_some()).count(),
             ..Counts::default()
         };
-        // Written tags stay: the repeated event writes what is missing.
+        // Written tags stay. When the event is retried, the missing ones are written.
         let failure = any_failed(tagged.not_tagged.iter(), tagged.tagged.len());
         let events = match self.mode {
             Mode::Plan => None,

@@ -1,4 +1,4 @@
-//! The part of a sweep that tags young images whose event was lost, or did not succeed.
+//! The part of a sweep that tags young images whose event was lost or failed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +9,12 @@ use crate::events::Event;
 use crate::model::{ImageId, InstanceId, ResourceId, SnapshotId, Tags};
 use crate::tagging::{MissingTags, Untagged, find_untagged};
 
-/// What a sweep did about images without their tags.
+/// The result of tagging images without tags in a sweep.
 #[derive(Default)]
 pub(super) struct LateTagging {
-    /// What was written, or would be, by image.
+    /// The tags that were written or, in plan mode, would be, by image.
     pub(super) tagged: BTreeMap<ImageId, Vec<TaggedResource>>,
-    /// How the steps ended; none in plan mode.
+    /// The records of the steps. Empty in plan mode.
     pub(super) steps: Vec<StepRecord>,
 }
 
@@ -29,8 +29,8 @@ impl LateTagging {
 }
 
 impl Job<'_> {
-    /// Tags what a listing shows without its tags, after everything else that a sweep does. Images
-    /// and snapshots are read again before: others may have tagged them, or they may be gone.
+    /// Tags the images and snapshots that the listings show without tags, at the end of a sweep.
+    /// Reads them again first, because they may have been tagged or deleted since.
     pub(super) async fn tag_untagged(
         &self,
         found: Untagged,
@@ -45,7 +45,7 @@ impl Job<'_> {
         if found.images.is_empty() {
             return late;
         }
-        self.context.stage("tagging images without tags", Some(found.images.len()));
+        self.context.stage("tagging untagged images", Some(found.images.len()));
         let ids: Vec<ImageId> = found.images.iter().map(|one| one.image_id.clone()).collect();
         let now = match self.mode {
             Mode::Plan => Ok(found),
@@ -68,7 +68,7 @@ impl Job<'_> {
         };
         let missing = self.plan_missing_tags(&now, &mut late).await;
         let mut writes = missing.writes();
-        // Where much is denied, another sweep begins with other sets.
+        // If many calls are denied, another sweep begins with other tag sets.
         let begin = batches.begin(writes.len());
         writes.rotate_left(begin);
         for (tags, owned) in writes {
@@ -114,7 +114,7 @@ impl Job<'_> {
         }
     }
 
-    /// The same images as they are at this moment, without those that lack nothing any more.
+    /// Reads the images again and returns those that still lack tags.
     async fn read_untagged(&self, found: &Untagged) -> Result<Untagged, CloudError> {
         let ids: BTreeSet<&ImageId> = found.images.iter().map(|one| &one.image_id).collect();
         let ids: Vec<ImageId> = ids.into_iter().cloned().collect();
@@ -129,8 +129,8 @@ impl Job<'_> {
         Ok(find_untagged(&images, &snapshots, account, self.policy, self.now))
     }
 
-    /// What these images lack, the tags of their instances included. An image whose instance cannot
-    /// be read is left to the next sweep.
+    /// Returns the missing tags of these images, including tags from their instances. An image
+    /// whose instance cannot be read is left to the next sweep.
     async fn plan_missing_tags(&self, found: &Untagged, late: &mut LateTagging) -> MissingTags<'_> {
         let mut missing = MissingTags::new(&found.snapshots, self.policy);
         let mut instances: BTreeMap<&InstanceId, Option<Tags>> = BTreeMap::new();
@@ -159,7 +159,7 @@ impl Job<'_> {
         missing
     }
 
-    /// The events of the images that were tagged; none in plan mode.
+    /// Creates the events of the images that were tagged. Empty in plan mode.
     pub(super) fn events_of_tagging(&self, late: &LateTagging) -> Vec<Event> {
         if self.mode == Mode::Plan {
             return Vec::new();

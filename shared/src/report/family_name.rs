@@ -1,17 +1,17 @@
-//! Families as people say them: `golden · worker · x86_64`.
+//! Display names of families: `golden · worker · x86_64`.
 
 use crate::plan::WHOLE_RULE;
 
-/// What is between the parts of a name.
+/// The separator between the parts of a name.
 pub(super) const BETWEEN: &str = " · ";
-/// How the parts of a key begin. A comma before anything else belongs to the key of a tag.
+/// The prefixes of the parts of a key. A comma before any other text belongs to a tag key.
 const LABELS: [&str; 5] = ["tag:", "architecture=", "platform=", "name=", "arch="];
 
-/// The name of a rule's family: `golden · worker · x86_64` for the key
-/// `tag:Family=worker,architecture=x86_64`; only the rule's name where the rule has no `group_by`.
+/// Returns the display name of a family: `golden · worker · x86_64` for the key
+/// `tag:Family=worker,architecture=x86_64`. If the rule has no `group_by`, returns the rule's name.
 ///
-/// For display: two families may have the same name, but never the same rule and key. The text
-/// comes from tags and is not made printable here.
+/// Two families can have the same display name, but never the same rule and key. The text comes
+/// from tags and is not made printable here.
 pub fn family_name(rule: &str, key: &str) -> String {
     let mut name = rule.to_owned();
     for value in family_values(key) {
@@ -21,21 +21,21 @@ pub fn family_name(rule: &str, key: &str) -> String {
     name
 }
 
-/// The values in a family's key, in the order of `group_by`: `worker` and `x86_64` for
-/// `tag:Family=worker,architecture=x86_64`. None for the one family of a rule without `group_by`.
+/// Returns the values in a family's key, in the order of `group_by`: `worker` and `x86_64` for
+/// `tag:Family=worker,architecture=x86_64`. Empty for the only family of a rule without `group_by`.
 pub fn family_values(key: &str) -> Vec<String> {
     if key == WHOLE_RULE {
         return Vec::new();
     }
     let value = |part: &str| {
-        // The key of a tag may contain `=`, as its value may: the first one is taken.
+        // Tag keys and values can contain `=`. The first one separates them.
         let value = part.split_once('=').map_or(part, |(_, value)| value);
         unescaped(value)
     };
     parts(key).into_iter().map(value).collect()
 }
 
-/// The parts of a key, still escaped.
+/// Splits a key into its parts, which remain escaped.
 fn parts(key: &str) -> Vec<&str> {
     let (mut parts, mut start, mut is_escaped) = (Vec::new(), 0, false);
     for (at, character) in key.char_indices() {
@@ -51,7 +51,7 @@ fn parts(key: &str) -> Vec<&str> {
     parts
 }
 
-/// A value without the backslashes that the key has before commas and backslashes.
+/// Removes the backslashes before commas and backslashes.
 fn unescaped(value: &str) -> String {
     let mut characters = value.chars();
     let mut text = String::with_capacity(value.len());

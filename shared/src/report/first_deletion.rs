@@ -1,29 +1,29 @@
-//! The date before which nothing is deleted.
+//! The earliest date of a deletion.
 
 use jiff::Timestamp;
 
 use crate::plan::Plan;
 use crate::plan::snapshots::{SnapshotAction, SnapshotPlan, SnapshotReason};
 
-/// The earliest time at which an image is deregistered or a snapshot is deleted, if nothing changes:
-/// a lower bound, because caps and verification only delay. `None` if nothing is expired, and for
-/// what a refused plan would have removed: a refusal has no end that is known.
+/// Returns the earliest time at which an image is deregistered or a snapshot is deleted, if nothing
+/// changes. It is a lower bound, because caps and verification only delay. `None` if nothing is
+/// expired, and for a refused plan, because it is unknown how long a refusal lasts.
 pub fn first_deletion(plan: &Plan, snapshots: &SnapshotPlan) -> Option<Timestamp> {
     let of_images = || plan.decisions.iter().filter_map(|one| one.deregister_at).min();
     let of_snapshots = || first_snapshot(snapshots);
     let images = plan.refusal.is_none().then(of_images).flatten();
     let snapshots = snapshots.refusal.is_none().then(of_snapshots).flatten();
     let first = images.into_iter().chain(snapshots).min();
-    // What a cap held back is late.
+    // A step that a cap deferred is overdue.
     first.map(|at| at.max(plan.planned_at))
 }
 
-/// The first of the snapshots whose image is gone.
+/// Returns the earliest deletion of a snapshot whose image no longer exists.
 fn first_snapshot(plan: &SnapshotPlan) -> Option<Timestamp> {
     let dates = plan.decisions.iter().filter_map(|one| match one.action {
         SnapshotAction::Delete => Some(plan.planned_at),
         SnapshotAction::Mark => one.delete_after,
-        // Only its date keeps it.
+        // Only its date keeps the snapshot.
         SnapshotAction::Keep => match &one.reasons[..] {
             [SnapshotReason::NotBefore { at }] => Some(*at),
             _ => None,
@@ -75,11 +75,11 @@ mod tests {
         let expired = image("ami-2", OLD, "available", "");
         let both = format!("{newest},{expired}");
         assert_eq!(first(&both, "", NONE).as_deref(), Some("2026-12-10T06:00:00Z"));
-        // What failed goes a day after it was created.
+        // A failed image is removed a day after it was created.
         let failed = image("ami-3", "2026-12-01T02:00:00Z", "failed", "");
         let all = format!("{both},{failed}");
         assert_eq!(first(&all, "", NONE).as_deref(), Some("2026-12-02T02:00:00Z"));
-        // A time that has passed is now.
+        // A time in the past becomes now.
         let late = image("ami-3", OLD, "failed", "");
         let all = format!("{both},{late}");
         assert_eq!(first(&all, "", NONE).as_deref(), Some(NOW));

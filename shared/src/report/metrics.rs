@@ -1,8 +1,8 @@
-//! Metrics in CloudWatch's embedded metric format: one line of the log, no call.
+//! Metrics in CloudWatch's embedded metric format: one log line, no call.
 //!
-//! The format is a JSON object whose `_aws` says which of its fields are metrics ("Specification:
-//! CloudWatch embedded metric format" in CloudWatch's user guide). A crate would bring a registry
-//! and a background task for what is one line at the end of a run.
+//! The format is a JSON object whose `_aws` field lists which fields are metrics ("Specification:
+//! CloudWatch embedded metric format" in the CloudWatch user guide). A crate would add a registry
+//! and a background task for a single line at the end of a run.
 
 use std::time::Duration;
 
@@ -11,20 +11,21 @@ use serde_json::{Value, json};
 
 use crate::apply::Counts;
 
-/// Where CloudWatch files the metrics.
+/// The CloudWatch namespace of the metrics.
 pub const NAMESPACE: &str = "ImageSteward";
 
-/// The metrics of every sweep, whatever their values: alarms look at several sweeps in a row, or
-/// for a sweep that is missing.
+/// The metrics that every sweep reports, even if they are zero: alarms evaluate several sweeps in a
+/// row or a missing sweep.
 const OF_EVERY_SWEEP: [&str; 2] = ["Runs", "NotReached"];
 
-/// The metrics of one run of `function`, as one line of the log. They count for the moment when it
-/// ended: `took` after `began`. An alarm looks at the last minutes, and a run may take longer.
+/// Returns the metrics of one run of `function` as one log line. Their timestamp is the end of the
+/// run, `took` after `began`, because an alarm evaluates the last minutes and a run can take
+/// longer.
 ///
-/// Counts are plain counts, `GiBFreed` is in GiB (which has no unit in CloudWatch), `Seconds` in
-/// seconds; `Runs` is 1 for a sweep, which the schedule started, and 0 for a run that another event
-/// started, so that its absence can raise an alarm. The line has all counts, but only those above
-/// zero, `Runs` and `NotReached` are metrics: CloudWatch asks the same price for a zero.
+/// Counts are plain counts, `GiBFreed` is in GiB (for which CloudWatch has no unit), `Seconds` is
+/// in seconds. `Runs` is 1 for a scheduled sweep and 0 for a run that another event started, so
+/// that an alarm can detect missing sweeps. The line contains all counts, but only those above
+/// zero, `Runs` and `NotReached` are metrics, because CloudWatch charges the same for a zero.
 pub fn metrics(
     function: &str,
     counts: &Counts,
@@ -134,7 +135,7 @@ mod tests {
             assert!(line[dimension.as_str().unwrap()].is_string(), "{dimension}");
         }
         let metrics = directive["Metrics"].as_array().unwrap();
-        // CloudWatch takes at most 100 metrics in one directive.
+        // CloudWatch accepts at most 100 metrics per directive.
         assert!(metrics.len() <= 100);
         for metric in metrics {
             assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
@@ -145,8 +146,8 @@ mod tests {
         assert_eq!(line["Runs"], 1);
         let names: Vec<_> = metrics.iter().map(|one| one["Name"].as_str().unwrap()).collect();
         assert_eq!(names, ["Runs", "ImagesSeen", "GiBFreed", "Refused", "NotReached", "Seconds"]);
-        assert_eq!(line["ImagesKept"], 0, "it is in the log all the same");
-        // All on the first level: the directive, the dimension and every count.
+        assert_eq!(line["ImagesKept"], 0, "a zero is in the log but is not a metric");
+        // Everything is at the top level: the directive, the dimension and every count.
         assert_eq!(
             line.as_object().unwrap().len(),
             values(&counts, true, Duration::ZERO).len() + 2

@@ -1,4 +1,5 @@
-//! Reports for people. The JSON forms are the types' own.
+//! Reports as text, Markdown and page data. The JSON forms are serialized from the types
+//! themselves.
 
 mod compare;
 pub mod explain;
@@ -51,18 +52,18 @@ use crate::text_fmt::{printable, thousands};
 /// Which ids a text lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ids {
-    /// All of them.
+    /// All ids.
     All,
-    /// Of more than ten, the first ones.
+    /// Only the first few, if there are more than ten.
     First,
 }
 
-/// The most ids that are listed without being asked for.
+/// The maximum number of ids that are listed by default.
 const MAX_LISTED: usize = 10;
-/// How many ids stand for more than that.
+/// The number of ids that are listed if there are more.
 const FIRST_IDS: usize = 3;
 
-/// The words for a step to come.
+/// Returns the text for a step.
 fn step_words(step: Step) -> &'static str {
     match step {
         Step::Deprecate => "deprecate",
@@ -72,15 +73,15 @@ fn step_words(step: Step) -> &'static str {
     }
 }
 
-/// What a run did, in a few lines; nothing when it did nothing. A refusal is not among them: it
-/// is reported with the plan.
+/// Summarizes what a run did, in a few lines. Empty if it did nothing. A refusal is not included,
+/// because it is reported with the plan.
 pub fn outcome_text(outcome: &Outcome, which: Ids) -> String {
     let mut text = String::new();
     let done = DONE.iter().map(|(step, what)| (*what, ids(outcome.done(*step))));
     let left = [
-        ("snapshots still in use, for a later run", ids(outcome.in_use())),
+        ("snapshots still in use, left to a later run", ids(outcome.in_use())),
         ("deferred by a cap", ids(outcome.deferred())),
-        ("not reached, and left for a later run", ids(outcome.not_reached())),
+        ("not reached, left to a later run", ids(outcome.not_reached())),
     ];
     for (what, ids) in done.chain(left) {
         list(&mut text, what, &ids, which);
@@ -94,19 +95,19 @@ pub fn outcome_text(outcome: &Outcome, which: Ids) -> String {
     text
 }
 
-/// The steps of a sweep, with the words for what they did.
+/// The steps of a sweep, with the text for each.
 const DONE: [(StepKind, &str); 8] = [
     (StepKind::Expire, "expired"),
     (StepKind::Deprecate, "deprecated"),
     (StepKind::Disable, "disabled"),
     (StepKind::Rescue, "rescued"),
     (StepKind::Deregister, "deregistered"),
-    (StepKind::MarkOrphan, "orphaned snapshots marked, to be deleted in a later run"),
+    (StepKind::MarkOrphan, "orphaned snapshots tagged for later deletion"),
     (StepKind::DeleteSnapshot, "snapshots deleted"),
-    (StepKind::Tag, "tagged, having lacked tags"),
+    (StepKind::Tag, "missing tags added"),
 ];
 
-/// How the account differs from what a saved plan was made for; nothing when it does not.
+/// Lists the differences between the account and a saved plan. Empty if there are none.
 pub fn differences_text(differences: &Differences, which: Ids) -> String {
     let Differences { changed, left_for_later } = differences;
     let mut text = String::new();
@@ -123,11 +124,11 @@ pub fn differences_text(differences: &Differences, which: Ids) -> String {
         let _ = writeln!(text, "changed: {} more; -v lists all", thousands(more));
     }
     let left = ids(left_for_later.iter());
-    list(&mut text, "not in the plan, and left for the next one", &left, which);
+    list(&mut text, "not in the plan, left to the next one", &left, which);
     text
 }
 
-/// The tags that a policy trusts, a line each.
+/// Lists the tags that a policy trusts, one per line.
 pub fn trusted_tags_text(policy: &Policy, style: OutputStyle) -> String {
     let mut text =
         "Anyone who can write these tags can change what is kept or retired:\n".to_owned();
@@ -136,14 +137,13 @@ pub fn trusted_tags_text(policy: &Policy, style: OutputStyle) -> String {
         style.paragraph(&mut text, 2, &printable(&format!("{key}: {}", uses.join(", "))));
     }
     if policy.safety.recycle_bin == Check::Required {
-        let rules =
-            "any tags by which rules of the Recycle Bin choose: what no rule covers is kept";
+        let rules = "any tags that Recycle Bin rules match: images that no rule covers are kept";
         style.paragraph(&mut text, 2, rules);
     }
     text
 }
 
-/// What a sweep over snapshots found.
+/// Summarizes the plan of a sweep over snapshots.
 pub fn snapshot_plan_text(plan: &SnapshotPlan, which: Ids) -> String {
     let mut text = String::new();
     let with = |action: SnapshotAction| {
@@ -165,7 +165,7 @@ pub fn snapshot_plan_text(plan: &SnapshotPlan, which: Ids) -> String {
     text
 }
 
-/// What a run did, in one sentence of numbers; nothing when it did nothing.
+/// Summarizes what a run did, as one sentence of numbers. Empty if it did nothing.
 pub fn outcome_line(outcome: &Outcome) -> String {
     let done = |step: StepKind| outcome.done(step).count();
     let (left, skipped): (Vec<_>, Vec<_>) =
@@ -173,14 +173,14 @@ pub fn outcome_line(outcome: &Outcome) -> String {
     let (left, skipped) = (left.len(), skipped.len());
     let parts = [
         (done(StepKind::Rescue), "rescued"),
-        (done(StepKind::Expire), "newly marked as expired"),
+        (done(StepKind::Expire), "tagged as expired"),
         (done(StepKind::Deprecate), "deprecated"),
         (done(StepKind::Disable), "disabled"),
         (done(StepKind::Deregister), "deregistered"),
-        (done(StepKind::MarkOrphan), "orphaned snapshots marked"),
+        (done(StepKind::MarkOrphan), "orphaned snapshots tagged"),
         (done(StepKind::DeleteSnapshot), "snapshots deleted"),
-        (skipped, "skipped, because they changed"),
-        (left, "not shared again with all in their tags"),
+        (skipped, "skipped because they changed"),
+        (left, "not shared again with everyone in their tags"),
         (outcome.failed().count(), "failed"),
         (outcome.not_reached().count(), "not reached"),
     ];
@@ -193,7 +193,7 @@ fn ids<'a>(resources: impl Iterator<Item = &'a ResourceId>) -> Vec<String> {
     resources.map(ToString::to_string).collect()
 }
 
-/// A line with these ids, if there are any.
+/// Appends a line with these ids, if there are any.
 fn list(text: &mut String, what: &str, ids: &[String], which: Ids) {
     let count = thousands(ids.len());
     let shown = match is_listed(ids.len(), which) {

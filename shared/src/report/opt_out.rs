@@ -1,4 +1,4 @@
-//! What became of the tag `keep`, for people.
+//! Formats the results of `keep` and `unkeep`.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::model::KeepTag;
 use crate::opt_out::{OptOut, OptOutStatus};
 use crate::text_fmt::printable;
 
-/// What became of the tag `key`, one line a resource.
+/// Lists the changes to the tag `key`, one line per resource.
 pub fn opt_out_text(all: &[OptOut], key: &str) -> String {
     let mut text = String::new();
     for OptOut { resource, name, status, before, value, problem } in all {
@@ -20,12 +20,13 @@ pub fn opt_out_text(all: &[OptOut], key: &str) -> String {
             OptOutStatus::Kept => format!("{now}{was}"),
             OptOutStatus::AlreadyKept => format!("nothing to do: already {now}"),
             OptOutStatus::KeptLonger => {
-                format!("left as it is: {now}, which is longer; pass --shorten to replace it")
+                format!("unchanged: {now}, which is longer; pass --shorten to replace it")
             }
             OptOutStatus::Removed => format!("no longer kept{was}"),
             OptOutStatus::NotKept => format!("nothing to remove: it has no tag {key}"),
             OptOutStatus::Gone => {
-                "not found among the account's own images and snapshots in this Region".to_owned()
+                "not found among the images and snapshots that the account owns in this Region"
+                    .to_owned()
             }
             OptOutStatus::Failed => {
                 let why = problem.as_ref().map_or("", |failure| &failure.message);
@@ -37,14 +38,14 @@ pub fn opt_out_text(all: &[OptOut], key: &str) -> String {
     text
 }
 
-/// What a value of the tag says.
+/// Describes the meaning of the tag's value.
 fn meaning(value: &str) -> String {
     let tag = KeepTag::read(value, &TimeZone::UTC);
     let note = tag.note.map_or(String::new(), |note| format!(": {note}"));
     if tag.until.is_none() {
         return format!("kept permanently{note}");
     }
-    // A date is of the policy's time zone, which is not known here.
+    // A date is in the policy's time zone, which is not known here.
     let end = value.trim().strip_suffix(note.trim_start_matches(": ")).unwrap_or(value).trim();
     let end = if end.contains(':') { end.to_owned() } else { format!("the end of {end}") };
     format!("kept until {end}{note}")

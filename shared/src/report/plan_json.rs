@@ -1,4 +1,4 @@
-//! A plan as JSON, with what the storage of each image costs.
+//! A plan as JSON, with the storage cost of each image.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,7 +10,7 @@ use crate::plan::notes::Note;
 use crate::plan::{Decision, Plan, Refusal, Summary};
 use crate::policy::Policy;
 
-/// A [`Plan`] with costs, as `plan --format json` writes it.
+/// A [`Plan`] with costs, as `plan --format json` prints it.
 #[derive(Debug, Serialize)]
 pub struct CostedPlan<'a> {
     account: &'a AccountId,
@@ -21,24 +21,25 @@ pub struct CostedPlan<'a> {
     notes: &'a [Note],
     decisions: Vec<CostedDecision<'a>>,
     summary: &'a Summary,
-    /// What a GiB costs.
+    /// The price that the costs are based on.
     price: Price,
 }
 
-/// A [`Decision`], and what the image's storage costs.
+/// A [`Decision`] with the cost of the image's storage.
 #[derive(Debug, Serialize)]
 pub struct CostedDecision<'a> {
     #[serde(flatten)]
     decision: &'a Decision,
-    /// In USD a month, to whole cents: an upper bound, as `size_gib` is. Absent where that is.
+    /// In USD per month, rounded to cents. An upper bound, like `size_gib`, and absent if that is
+    /// absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     usd_month: Option<f64>,
-    /// All reasons in few words, as the text of a plan has them: for people.
+    /// All reasons as a short text, as in the text output.
     why: String,
 }
 
 impl<'a> CostedPlan<'a> {
-    /// The plan with these of its decisions. With its `policy` the reasons say more.
+    /// Creates the JSON form of these decisions. With the `policy`, reasons are more detailed.
     pub fn new(
         plan: &'a Plan,
         decisions: impl IntoIterator<Item = &'a Decision>,
@@ -61,7 +62,7 @@ impl<'a> CostedPlan<'a> {
 }
 
 impl<'a> CostedDecision<'a> {
-    /// The decision, and its cost at this price. With the `policy` the reasons say more.
+    /// Adds the cost at this price. With the `policy`, reasons are more detailed.
     pub fn new(decision: &'a Decision, price: &Price, policy: Option<&Policy>) -> Self {
         let usd_month = decision.size_gib.map(|gib| price.of(u64::from(gib)).amount());
         Self { decision, usd_month, why: short_reasons(decision, policy) }

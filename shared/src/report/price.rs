@@ -1,4 +1,4 @@
-//! What storing snapshots costs, from a table: list prices, for an upper bound and not for a bill.
+//! The cost of snapshot storage at list prices. It is an upper bound, not a bill.
 
 use std::fmt;
 
@@ -7,28 +7,29 @@ use serde::Serialize;
 use crate::model::Region;
 use crate::text_fmt::thousands;
 
-/// EBS snapshots, standard tier, list price: `region,usd_per_gib_month`, from the date in [`AS_OF`].
+/// EBS snapshots, standard tier, list price: `region,usd_per_gib_month`, as of [`AS_OF`].
 const TABLE: &str = include_str!("prices.csv");
-/// The date of the table's sources.
+/// The date of the prices in the table.
 const AS_OF: &str = "2026-11-26";
 
-/// What a GiB of snapshots costs in a month.
+/// The price of snapshot storage.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Price {
-    /// In USD.
+    /// The price in USD per GiB and month.
     pub usd_per_gib_month: f64,
-    /// The Region that the price is of.
+    /// The Region of the price.
     pub region: String,
-    /// The date of the table that it is from.
+    /// The date of the price.
     pub as_of: &'static str,
-    /// Whose price it is, for people.
+    /// The type of price, as text.
     pub note: String,
 }
 
 impl Price {
-    /// The price in `region`; for a Region that the table does not have, the highest that it has.
+    /// Returns the price in `region`, or the highest price of the table if it does not contain the
+    /// Region.
     pub fn in_region(region: &Region) -> Self {
-        // Comments and the header have no number there.
+        // The header and comments have no number in this column.
         let rows = TABLE.lines().filter_map(|line| {
             let (region, usd) = line.split_once(',')?;
             Some((region, usd.trim().parse::<f64>().ok()?))
@@ -40,13 +41,13 @@ impl Price {
         let mut note = "EBS snapshots, standard tier, list price".to_owned();
         if found.is_none() {
             note.push_str(&format!(
-                "; the table does not have {region}, which may cost more than {of}, its dearest"
+                "; the price in {region} is unknown and can exceed that of {of}, the highest known price"
             ));
         }
         Self { usd_per_gib_month, region: of.to_owned(), as_of: AS_OF, note }
     }
 
-    /// What `gib` cost in a month.
+    /// Returns the monthly cost of `gib` GiB.
     pub fn of(&self, gib: u64) -> Usd {
         #[expect(clippy::cast_precision_loss, reason = "nobody stores 2^52 GiB")]
         Usd(gib as f64 * self.usd_per_gib_month)
@@ -60,29 +61,30 @@ impl fmt::Display for Price {
     }
 }
 
-/// An amount of money in USD, shown in whole cents.
+/// An amount in USD, formatted in whole cents.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Usd(f64);
 
 impl Usd {
-    /// The amount as a number, in USD, to whole cents.
+    /// Returns the amount in USD, rounded to cents.
     pub fn amount(self) -> f64 {
         (self.0 * 100.0).round() / 100.0
     }
 
-    /// The amount without its currency, for a column: `6,172.80`.
+    /// Formats the amount without the currency, for a column: `6,172.80`.
     pub(super) fn in_cents(self) -> String {
         let cents = format!("{:.2}", self.0);
         let (whole, cents) = cents.split_once('.').unwrap_or((&cents, "00"));
         format!("{}.{cents}", thousands(whole))
     }
 
-    /// The amount for a sentence: whole dollars, rounded up, from ten dollars on.
+    /// Formats the amount for a sentence: from ten dollars, rounded up to whole dollars.
     pub fn about(self) -> String {
         format!("USD {}", self.short())
     }
 
-    /// The same without the unit, for a column: `157`, `9.95`.
+    /// Formats the amount like [`about`](Self::about) without the currency, for a column: `157`,
+    /// `9.95`.
     pub fn short(self) -> String {
         if self.0 < 10.0 {
             return self.in_cents();

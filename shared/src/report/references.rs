@@ -1,4 +1,4 @@
-//! References that nothing seems to need: the opposite question to what a plan removes.
+//! Stale references: references that keep images although nothing seems to use them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -13,64 +13,65 @@ use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan};
 use crate::text_fmt::{counted, printable, shell_word, short_age, thousands};
 
-/// The maximum number of versions that DeleteLaunchTemplateVersions takes.
+/// The maximum number of versions per DeleteLaunchTemplateVersions call.
 const MAX_VERSIONS: usize = 200;
-/// What the version of a template is called that cannot be deleted.
+/// The label of the template version that cannot be deleted.
 const DEFAULT: &str = "$Default";
 
-/// An image with references that nothing seems to need.
+/// An image with stale references.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Stale {
-    /// The image.
+    /// The ID of the image.
     pub image_id: ImageId,
-    /// Its name.
+    /// The name of the image.
     pub name: Arc<str>,
-    /// When it was created.
+    /// When the image was created.
     pub created_at: Option<Timestamp>,
-    /// The size of its storage; see [`Decision::size_gib`].
+    /// The size of the image's storage; see [`Decision::size_gib`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub size_gib: Option<u32>,
-    /// What refers to it, and launches no instance as far as is known.
+    /// The stale references. As far as is known, no instance is launched through them.
     pub references: Vec<StaleReference>,
-    /// How many other reasons keep it. Without any, it would expire once these are deleted.
+    /// The number of other reasons that keep the image. If 0, it expires once the references are
+    /// deleted.
     pub other_reasons: usize,
 }
 
-/// A reference that nothing seems to need.
+/// A stale reference.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StaleReference {
-    /// The kind of what refers to the image.
+    /// The kind of resource that refers to the image.
     pub kind: ReferenceKind,
-    /// Its ARN.
+    /// The ARN of that resource.
     pub arn: Arc<str>,
-    /// Its version; see [`Reference::version`](crate::model::Reference::version).
+    /// The version of that resource; see [`Reference::version`](crate::model::Reference::version).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Arc<str>>,
-    /// What people call it; see [`Reference::name`](crate::model::Reference::name).
+    /// The display name of that resource; see [`Reference::name`](crate::model::Reference::name).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
 }
 
-/// A launch template or launch configuration that nothing seems to need, or some of its versions.
+/// A launch template or launch configuration, all or some versions of which are stale.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StaleResource {
-    /// Its kind.
+    /// The kind of resource.
     pub kind: ReferenceKind,
-    /// Its ARN.
+    /// The ARN of the resource.
     pub arn: Arc<str>,
-    /// What people call it.
+    /// The display name of the resource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
-    /// The versions that nothing seems to need, the oldest first; empty for what has no versions.
+    /// The stale versions, oldest first. Empty for a resource without versions.
     pub versions: Vec<Arc<str>>,
-    /// The images that these keep.
+    /// The images that the resource refers to.
     pub images: BTreeSet<ImageId>,
-    /// The commands of the AWS CLI that delete it, or these versions. `OTHER_VERSION` is for a person to
-    /// choose: EC2 does not delete the default version of a template.
+    /// AWS CLI commands that delete the resource or these versions. The user must replace
+    /// `OTHER_VERSION`, because EC2 does not delete the default version of a template.
     pub commands: Vec<String>,
 }
 
-/// The images that are kept by stale references, the oldest first.
+/// Returns the images that stale references keep, oldest first.
 pub fn stale(plan: &Plan) -> Vec<Stale> {
     let of = |decision: &Decision| {
         let mut references: Vec<StaleReference> = Vec::new();
@@ -95,7 +96,8 @@ pub fn stale(plan: &Plan) -> Vec<Stale> {
     found
 }
 
-/// What keeps those images, by ARN, with the commands that delete it.
+/// Returns the resources that contain the stale references, by ARN, with the commands that delete
+/// them.
 pub fn stale_resources(found: &[Stale], region: &Region) -> Vec<StaleResource> {
     let mut resources: BTreeMap<(&ReferenceKind, &Arc<str>), StaleResource> = BTreeMap::new();
     for Stale { image_id, references, .. } in found {
@@ -122,7 +124,7 @@ pub fn stale_resources(found: &[Stale], region: &Region) -> Vec<StaleResource> {
     resources
 }
 
-/// The number of a version: its label has more.
+/// Returns the version number. The label can contain more.
 fn number(version: &str) -> Option<u64> {
     version.split_whitespace().next()?.parse().ok()
 }
@@ -145,7 +147,7 @@ fn commands(resource: &StaleResource, region: &Region) -> Vec<String> {
                 )
             };
             let mut commands: Vec<String> = numbers.chunks(MAX_VERSIONS).map(some).collect();
-            // Never the whole template: a group may use a version of it that nobody listed.
+            // Never delete the whole template: an Auto Scaling group may use a version that was not listed.
             let default: Vec<u64> = default.into_iter().filter_map(|one| number(one)).collect();
             if !default.is_empty() {
                 commands.push(format!(
@@ -159,13 +161,13 @@ fn commands(resource: &StaleResource, region: &Region) -> Vec<String> {
     }
 }
 
-/// [`stale`] for people, by what refers to the images. `policy_versions` are the versions of
-/// templates that a plan counts.
+/// Formats the result of [`stale`], by resource. `policy_versions` are the template versions that a
+/// plan counts as references.
 pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputStyle) -> String {
     let found = stale(plan);
     let mut text = String::new();
     if found.is_empty() {
-        let none = "No reference is stale, as far as is known: groups, fleets or instances use all that refer to images.";
+        let none = "No stale references found. An Auto Scaling group, a fleet or an instance uses every reference that was read.";
         style.paragraph(&mut text, 0, none);
         return text;
     }
@@ -177,19 +179,19 @@ pub fn stale_text(plan: &Plan, policy_versions: TemplateVersions, style: OutputS
     let gib: u64 = alone.iter().filter_map(|one| one.size_gib).map(u64::from).sum();
     let usd = super::Price::in_region(&plan.region).of(gib);
     let line = format!(
-        "They refer to {}. Nothing else keeps {} of them: at most {} GiB, {} a month.",
+        "These refer to {}. Nothing else keeps {} of them: at most {} GiB, {} a month.",
         counted(found.len(), "image"),
         thousands(alone.len()),
         thousands(gib),
         usd.about()
     );
     style.paragraph(&mut text, 0, &line);
-    let warning = "No group, fleet or compute environment uses these, but a person or a program may: ask before \
-                   you delete them.";
+    let warning = "No Auto Scaling group, fleet or compute environment uses these, but people or programs may. Ask before you \
+                   delete them.";
     style.paragraph(&mut text, 0, warning);
     if policy_versions != TemplateVersions::All {
-        let note = "All versions are listed here. A plan counts those of safety.template_versions and those that EC2 \
-                    reports, so that it may expire an image that only an older version refers to.";
+        let note = "This list includes all versions. A plan counts only those in safety.template_versions and those \
+                    that EC2 reports, so an image that only an older version refers to can expire.";
         style.paragraph(&mut text, 0, note);
     }
     text
@@ -232,12 +234,11 @@ fn resource_text(
     }
     let is_default = resource.versions.iter().any(|version| version.contains(DEFAULT));
     for command in commands {
-        // To be copied: it is not wrapped.
+        // Not wrapped, so that the command can be copied.
         let _ = writeln!(text, "  {}", printable(command));
     }
     if is_default {
-        let note =
-            "EC2 does not delete the default version: choose another one for OTHER_VERSION first.";
+        let note = "EC2 does not delete a default version. Choose another version for OTHER_VERSION first.";
         style.paragraph(text, 2, note);
     }
 }

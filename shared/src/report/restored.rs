@@ -1,4 +1,4 @@
-//! What restoring did or would do, for people.
+//! Formats the results of restoring images.
 
 use std::fmt::Write as _;
 
@@ -10,21 +10,23 @@ use crate::model::join_permissions;
 use crate::restore::{RestorableState, RestorePreview, RestoreProblem, RestoreStatus, Restored};
 use crate::text_fmt::{counted, printable, thousands};
 
-/// Whether so many images are listed one by one.
+/// Returns whether this many images are listed individually.
 pub fn is_listed(count: usize, ids: Ids) -> bool {
     ids == Ids::All || count <= super::MAX_LISTED
 }
 
-/// What became of the images that were to be brought back.
+/// Lists the results for the images that were to be restored.
 pub fn restored_text(all: &[Restored]) -> String {
     let mut text = String::new();
     for Restored { image_id, status, done, not_shared, problem } in all {
         let word = match status {
             RestoreStatus::Restored => "restored",
-            RestoreStatus::Untouched if !not_shared.is_empty() => "restored before, but not shared",
+            RestoreStatus::Untouched if !not_shared.is_empty() => {
+                "already restored, but not shared"
+            }
             RestoreStatus::Untouched if problem.is_some() => "not restored",
-            RestoreStatus::Untouched => "nothing to do: it was not on its way out",
-            RestoreStatus::Gone => "gone",
+            RestoreStatus::Untouched => "nothing to do: not expired",
+            RestoreStatus::Gone => "not found",
             RestoreStatus::Failed => "failed",
         };
         let _ = writeln!(text, "{image_id}: {word}");
@@ -42,7 +44,7 @@ pub fn restored_text(all: &[Restored]) -> String {
     text
 }
 
-/// Where a restored image was: the furthest of the steps that were undone.
+/// The last of the steps that were undone for an image.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum RestoredFrom {
     RecycleBin,
@@ -70,7 +72,7 @@ impl RestoredFrom {
     }
 }
 
-/// How many images were restored from where, in one sentence.
+/// Summarizes the results in one sentence.
 pub fn restored_summary(all: &[Restored]) -> String {
     let with = |status| all.iter().filter(move |one| one.status == status);
     let from = |wanted: RestoredFrom| {
@@ -87,10 +89,10 @@ pub fn restored_summary(all: &[Restored]) -> String {
         (from(RestoredFrom::Deprecated), "no longer deprecated"),
         (from(RestoredFrom::Expired), "no longer expired"),
         (all.iter().filter(not_enabled).count(), "still disabled"),
-        (all.iter().filter(not_understood).count(), "with a tag that is not understood"),
+        (all.iter().filter(not_understood).count(), "with a tag that was not understood"),
         (all.iter().filter(|one| !one.not_shared.is_empty()).count(), "not shared again"),
         (with(RestoreStatus::Untouched).filter(is_untouched).count(), "not expired"),
-        (with(RestoreStatus::Gone).count(), "gone"),
+        (with(RestoreStatus::Gone).count(), "not found"),
         (with(RestoreStatus::Failed).count(), "failed"),
     ];
     let restored = with(RestoreStatus::Restored).count();
@@ -98,7 +100,7 @@ pub fn restored_summary(all: &[Restored]) -> String {
     sentence(&done, parts)
 }
 
-/// What would be restored: the images that have a problem, or all of them, and a sentence.
+/// Lists the images that would be restored, or only those with a problem, and a summary.
 pub fn preview_text(all: &[RestorePreview], ids: Ids) -> String {
     let mut text = String::new();
     let lists_all = is_listed(all.len(), ids);
@@ -128,7 +130,7 @@ pub fn preview_text(all: &[RestorePreview], ids: Ids) -> String {
     text + sentence(&done, parts).trim_end() + hint + "\n"
 }
 
-/// The result, and how many there are of each kind.
+/// Formats the result and the number of images of each kind.
 fn sentence<'a>(done: &str, parts: impl IntoIterator<Item = (usize, &'a str)>) -> String {
     let said = parts.into_iter().filter(|(count, _)| *count > 0);
     let said: Vec<_> = said.map(|(count, what)| format!("{} {what}", thousands(count))).collect();

@@ -1,4 +1,4 @@
-//! A simulation, and two side by side, as a table for people.
+//! Formats one or two simulations as a table.
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
@@ -8,21 +8,21 @@ use super::style::OutputStyle;
 use crate::simulate::{Point, Simulation};
 use crate::text_fmt::{counted, date, thousands};
 
-/// One simulation: a line a week, and how it ends.
+/// Formats a simulation: one line per week, and the final state.
 pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
     let header = [
         "DATE",
         "IMAGES",
         "IN USE",
-        "MADE",
+        "NEW",
         "EXPIRED",
         "DISABLED",
-        "GONE",
+        "REMOVED",
         "SNAPSHOTS",
         "GIB",
         "USD",
     ];
-    // SNAPSHOTS, DISABLED, EXPIRED, MADE, IN USE, USD.
+    // SNAPSHOTS, DISABLED, EXPIRED, NEW, IN USE, USD.
     let dispensable = [&[7][..], &[5], &[4], &[3], &[2], &[9]];
     let price = Price::in_region(&simulation.region);
     let rows = simulation.points.iter().map(|point| {
@@ -50,13 +50,13 @@ pub fn simulation_text(simulation: &Simulation, style: OutputStyle) -> String {
              {usd_now})."
         );
         style.paragraph(&mut text, 0, &line);
-        held_back(&mut text, simulation, "The caps hold", style);
+        held_back(&mut text, simulation, "The caps defer", style);
     }
     text
 }
 
-/// Two simulations of one inventory over the same days: the one that is asked about, and the one
-/// that it is compared with.
+/// Formats two simulations of one inventory over the same days: the policy under review, and the
+/// policy that it is compared with.
 pub fn compared_text(
     new: &Simulation,
     old: &Simulation,
@@ -64,7 +64,8 @@ pub fn compared_text(
     style: OutputStyle,
 ) -> String {
     let header = [
-        "DATE", "MADE", "IMAGES", "AGAINST", "GONE", "AGAINST", "GIB", "AGAINST", "USD", "AGAINST",
+        "DATE", "NEW", "IMAGES", "AGAINST", "REMOVED", "AGAINST", "GIB", "AGAINST", "USD",
+        "AGAINST",
     ];
     let price = Price::in_region(&new.region);
     let rows = new.points.iter().zip(&old.points).map(|(new, old)| {
@@ -93,18 +94,20 @@ pub fn compared_text(
              instead of {their_usd} a month."
         );
         style.paragraph(&mut text, 0, &line);
-        held_back(&mut text, new, "Its caps hold", style);
-        held_back(&mut text, old, "The caps of the other policy hold", style);
+        held_back(&mut text, new, "Its caps defer", style);
+        held_back(&mut text, old, "The caps of the other policy defer", style);
     }
     text
 }
 
-const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are those of that day, before its sweep; the others are since the line above. \
-    GONE: images deregistered. SNAPSHOTS: those of images, gone or not. GIB and USD (a month): upper bounds, because snapshots share blocks.";
-const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are those of that day, before its sweep; MADE and GONE (images \
-    deregistered) are since the line above. GIB and USD (a month) are those of the snapshots: upper bounds, because they share blocks.";
+const LEGEND: &str = "IMAGES, IN USE, SNAPSHOTS and GIB are values of that day, before its sweep; the other columns count since the line \
+    above. REMOVED: deregistered images. SNAPSHOTS: including those of removed images. GIB and USD (a month): upper bounds, because \
+    snapshots share blocks.";
+const COMPARED_LEGEND: &str = "AGAINST: under the other policy. IMAGES and GIB are values of that day, before its sweep; NEW and REMOVED \
+    (deregistered images) count since the line above. GIB and USD (a month) are those of the snapshots: upper bounds, because snapshots \
+    share blocks.";
 
-/// Writes what the columns mean and what the simulation assumes.
+/// Appends the meaning of the columns and the assumptions of the simulation.
 fn notes(text: &mut String, legend: &str, simulation: &Simulation, style: OutputStyle) {
     text.push('\n');
     style.paragraph(text, 0, legend);
@@ -112,7 +115,7 @@ fn notes(text: &mut String, legend: &str, simulation: &Simulation, style: Output
     style.paragraph(text, 0, &format!("{} {price}.", assumptions(simulation)));
 }
 
-/// The number of images on that day, the GiB of their snapshots, and their cost.
+/// Returns the number of images on that day, the GiB of their snapshots, and their cost.
 fn size(point: &Point, price: &Price) -> [String; 3] {
     [thousands(point.images), thousands(point.gib), price.of(point.gib).about()]
 }
@@ -120,7 +123,7 @@ fn size(point: &Point, price: &Price) -> [String; 3] {
 fn assumptions(simulation: &Simulation) -> String {
     let (growing, still) = (simulation.growing, simulation.still);
     let mut text = format!(
-        "{} of {} go on making images as they did lately. What is in use stays in use, and what is new is not used.",
+        "Assumptions: {} of {} keep getting new images at their recent rate, images in use stay in use, and new images are not used.",
         thousands(growing),
         if growing + still == 1 {
             "1 family".to_owned()
@@ -130,22 +133,22 @@ fn assumptions(simulation: &Simulation) -> String {
     );
     if simulation.sizes_unknown > 0 {
         let unknown = counted(simulation.sizes_unknown, "snapshot");
-        text.push_str(&format!(" {unknown} of unknown size are not in the GiB."));
+        text.push_str(&format!(" GIB does not include {unknown} of unknown size."));
     }
     text
 }
 
-/// Says how many images wait for a cap at the end, if any.
+/// Appends how many images a cap defers at the end, if any.
 fn held_back(text: &mut String, simulation: &Simulation, who: &str, style: OutputStyle) {
     let deferred = simulation.points.last().map_or(0, |last| last.deferred);
     if deferred > 0 {
         let deferred = counted(deferred, "image");
-        style.paragraph(text, 0, &format!("{who} {deferred} back on the last day: see [safety]."));
+        style.paragraph(text, 0, &format!("{who} {deferred} on the last day; see [safety]."));
     }
 }
 
-/// A table whose first column is a date and whose others are numbers. Where there is no room for
-/// all columns, groups of `dispensable` ones are left out, the first group first.
+/// Formats a table whose first column is a date and whose others are numbers. If it is too wide,
+/// sets of `dispensable` columns are dropped in order.
 fn table(
     header: &[&str],
     dispensable: &[&[usize]],

@@ -1,4 +1,4 @@
-//! The JSON of a simulation, with what the snapshots cost.
+//! A simulation as JSON, with the cost of the snapshots.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::model::{AccountId, Region};
 use crate::plan::Refusal;
 use crate::simulate::{FamilySeries, Point, Simulation};
 
-/// A simulation, and what the snapshots of each point cost.
+/// A simulation with the cost of the snapshots at each point.
 #[derive(Debug, Serialize)]
 pub struct PricedSimulation<'a> {
     account: &'a AccountId,
@@ -30,7 +30,7 @@ pub struct PricedSimulation<'a> {
 struct PricedPoint<'a> {
     #[serde(flatten)]
     point: &'a Point,
-    /// What `gib` costs a month at most.
+    /// The monthly cost of `gib`, in USD. An upper bound.
     usd_month: f64,
 }
 
@@ -40,12 +40,12 @@ struct PricedFamily<'a> {
     family: &'a Option<Arc<str>>,
     images: &'a [usize],
     gib: &'a [u64],
-    /// What the `gib` of each point costs a month at most.
+    /// The monthly cost of the `gib` of each point, in USD. An upper bound.
     usd_month: Vec<f64>,
 }
 
 impl<'a> PricedSimulation<'a> {
-    /// At the list price of the simulation's Region.
+    /// Computes the costs at the list price of the simulation's Region.
     pub fn of(simulation: &'a Simulation) -> Self {
         let Simulation {
             account,

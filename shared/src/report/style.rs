@@ -1,31 +1,31 @@
-//! How text is shown: on a terminal with signs, colours and a width; elsewhere plainly.
+//! Text output: signs, colours and wrapping on a terminal, plain text elsewhere.
 
 use std::fmt::Write as _;
 
-/// How text is shown.
+/// The style of text output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OutputStyle {
-    /// In a file or a pipe: no signs, no colours, no lines wrapped.
+    /// For a file or a pipe: no signs, no colours, no wrapping.
     Plain,
-    /// On a terminal.
+    /// For a terminal.
     Terminal {
-        /// Its width in columns.
+        /// The width of the terminal, in columns.
         width: usize,
-        /// Whether it may show colours.
+        /// Whether to use colours.
         colours: Colours,
     },
 }
 
-/// Whether a terminal may show colours.
+/// Whether to use colours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colours {
-    /// It may.
+    /// Use colours.
     On,
-    /// It may not, or nobody wants it to (`NO_COLOR`).
+    /// Do not use colours, because the terminal has none or because of `NO_COLOR`.
     Off,
 }
 
-/// What a colour says.
+/// The meaning of a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Heading,
@@ -36,7 +36,7 @@ pub(super) enum Tone {
 }
 
 impl Tone {
-    /// The parameters of the terminal's "select graphic rendition" (ECMA-48).
+    /// Returns the parameters of the "select graphic rendition" sequence (ECMA-48).
     fn code(self) -> &'static str {
         match self {
             Self::Heading => "1",
@@ -49,7 +49,7 @@ impl Tone {
 }
 
 impl OutputStyle {
-    /// `text` in a tone, where there are colours.
+    /// Formats `text` in a tone, if colours are on.
     pub(super) fn tone(self, tone: Tone, text: &str) -> String {
         match self {
             Self::Terminal { colours: Colours::On, .. } => {
@@ -59,12 +59,12 @@ impl OutputStyle {
         }
     }
 
-    /// Whether it is a terminal.
+    /// Returns whether the output is a terminal.
     pub(super) fn is_terminal(self) -> bool {
         matches!(self, Self::Terminal { .. })
     }
 
-    /// The width in columns; `None` where there is no limit.
+    /// Returns the width in columns; `None` if there is no limit.
     pub(super) fn width(self) -> Option<usize> {
         match self {
             Self::Plain | Self::Terminal { width: usize::MAX, .. } => None,
@@ -72,7 +72,7 @@ impl OutputStyle {
         }
     }
 
-    /// Whether `line` fits into one line behind so many characters.
+    /// Returns whether `line` fits into one line after `indent` characters.
     pub(super) fn has_room_for(self, indent: usize, line: &str) -> bool {
         match self {
             Self::Plain => true,
@@ -82,7 +82,7 @@ impl OutputStyle {
         }
     }
 
-    /// `text` with each of its lines wrapped to the terminal.
+    /// Wraps each line of `text` to the width of the terminal.
     pub fn wrapped(self, text: &str) -> String {
         let mut wrapped = String::new();
         for line in text.lines() {
@@ -92,8 +92,8 @@ impl OutputStyle {
         wrapped
     }
 
-    /// Appends `text` as lines that begin with `indent` spaces. On a terminal they are wrapped
-    /// between words; a word that is too long, such as an ARN, stands whole on a line of its own.
+    /// Appends `text` as lines that are indented by `indent` spaces. On a terminal, lines are
+    /// wrapped between words. A word that is too long, for example an ARN, gets a line of its own.
     pub(super) fn paragraph(self, into: &mut String, indent: usize, text: &str) {
         let Self::Terminal { width, .. } = self else {
             let _ = writeln!(into, "{:indent$}{text}", "");

@@ -1,4 +1,4 @@
-//! What restoring would do, without doing it.
+//! Previews of restoring images.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,25 +12,26 @@ use crate::model::{Image, ImageId, ImageState, LaunchPermission, RecycledImage, 
 use crate::plan::not_enabled;
 use crate::plan::undo::{Undo, UndoneBy, permissions_to_restore};
 
-/// An image that would be restored, or not.
+/// The result that restoring an image would have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RestorePreview {
-    /// The image.
+    /// The ID of the image.
     pub image_id: ImageId,
-    /// Its name; absent if it has none, or is gone.
+    /// The name of the image. Absent if it has none or no longer exists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
-    /// Where it is.
+    /// The current state of the image.
     pub state: RestorableState,
-    /// With whom it was shared according to its tag. An image in the Recycle Bin does not show it.
+    /// The accounts, organizations and OUs in the image's tag. Unknown for an image in the Recycle
+    /// Bin.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_shared: Vec<LaunchPermission>,
-    /// Why it would not be restored, or not enabled.
+    /// Why the image would not be restored or not be enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<RestoreProblem>,
 }
 
-/// Where an image is that is to be restored.
+/// The state of an image before it is restored.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::Display, strum::EnumIter,
 )]
@@ -42,25 +43,25 @@ pub enum RestorableState {
     /// Disabled.
     #[strum(to_string = "disabled")]
     Disabled,
-    /// Deprecated by a step.
+    /// Deprecated by a retire step.
     #[strum(to_string = "deprecated")]
     Deprecated,
     /// Tagged as expired.
     #[strum(to_string = "expired")]
     Expired,
-    /// It was never expired: nothing to do.
+    /// Not expired, so there is nothing to restore.
     #[strum(to_string = "not expired")]
     Untouched,
     /// Neither in the account nor in the Recycle Bin.
-    #[strum(to_string = "gone")]
+    #[strum(to_string = "not found")]
     Gone,
 }
 
-/// What [`restore`](super::restore()) would do with each of `images`, from two listings: which images
-/// exist (one call for 200), and what is in the Recycle Bin.
+/// Returns what [`restore`](super::restore()) would do with each of `images`. Takes two listings:
+/// the existing images (200 per call), and the Recycle Bin.
 ///
 /// # Errors
-/// When either cannot be read.
+/// Returns an error if either listing fails.
 pub async fn preview(
     images: &[ImageId],
     options: &RestoreOptions,

@@ -20,7 +20,7 @@ fn policy(text: &str) -> (String, Policy) {
     (text, policy)
 }
 
-/// Images `ami-1` (the newest) to `ami-4`, of so many hours each, with these snapshots and tags.
+/// Images `ami-1` (the newest) to `ami-4`, with the given ages in hours, snapshots and tags.
 fn world(images: [(i64, &str, &str); 4]) -> Inventory {
     let images = images.iter().zip(1..).map(|((hours, snapshot, tags), n)| {
         let created = now() - SignedDuration::from_hours(*hours);
@@ -50,7 +50,7 @@ fn fresh(inventory: &Inventory, policy: &Policy, at: Timestamp) -> FreshPlan {
     }
 }
 
-/// A plan made `ago` and saved.
+/// A plan that was computed and saved `ago`.
 fn saved(inventory: &Inventory, rules: &str, ago: SignedDuration) -> (SavedPlan, Policy) {
     let (text, policy) = policy(rules);
     let FreshPlan { images, snapshots } = fresh(inventory, &policy, now() - ago);
@@ -103,7 +103,7 @@ fn it_is_applied_only_under_the_policy_that_the_operator_names() {
     saved.policy(&same, "policy.toml").unwrap();
     let other = digest(&policy(&RULE.replace("last = 1", "last = 2")).0);
     let error = saved.policy(&other, "policy.toml").unwrap_err().to_string();
-    for part in [&same.to_string(), &format!("that of policy.toml is {other}"), "plan again"] {
+    for part in [&same.to_string(), &format!("policy.toml has {other}"), "plan again"] {
         assert!(error.contains(part), "{error}");
     }
 }
@@ -138,7 +138,7 @@ fn what_is_not_due_yet_is_not_done_by_a_file_from_the_future() {
 #[test]
 fn what_is_kept_by_now_is_not_removed_by_a_file_from_yesterday() {
     let world = ages([10, 20, 30, 40]);
-    // Kept for good once they are 35 hours old.
+    // Kept permanently once they are 35 hours old.
     let rule = format!("{RULE}match.not = {{ older_than = \"35h\" }}\n{AT_ONCE}");
     let (saved, policy) = saved(&world, &rule, SignedDuration::from_hours(20));
     let [kept] = &compared(&saved, &world, &policy).changed[..] else { panic!("one differs") };
@@ -157,14 +157,14 @@ fn what_a_file_adds_or_says_otherwise_is_a_difference() {
         compared(&crafted, &world, &policy).changed.len()
     };
     assert_eq!(crafted(&|_| {}), 0);
-    // The kept one too.
+    // Also on the image that is kept.
     let removal = |decision: &Decision| match &decision.action {
         Action::Deregister { removal } => Some(removal.clone()),
         _ => None,
     };
     let some = honest.plan.decisions.iter().find_map(removal).unwrap();
     let count = crafted(&|one| one.action = Action::Deregister { removal: some.clone() });
-    // The one that is kept, and the others that have another snapshot each.
+    // The image that is kept, and the two others, which have another snapshot.
     assert_eq!(count, 3);
     let in_removal = |change: &dyn Fn(&mut Removal)| {
         crafted(&|one| {
@@ -243,7 +243,7 @@ fn what_a_file_says_otherwise_about_snapshots_is_a_difference() {
     assert_eq!(resources(&honest), [""; 0]);
     let delete = crafted(&|one| one.action = SnapshotAction::Delete);
     assert_eq!(resources(&delete), ["snap-7", "snap-8"]);
-    // Nothing of it is taken where it is not compared either.
+    // The parts that are not compared are not applied either.
     let agreed = delete.agreed(fresh(&world, &policy, now()));
     assert_eq!(planned(&agreed.snapshots), planned(&honest.snapshots));
     let tagged = crafted(&|one| one.action = SnapshotAction::Mark);

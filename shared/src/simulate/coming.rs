@@ -1,4 +1,4 @@
-//! What daily sweeps would do in the days to come, step by step, if nothing changes.
+//! The steps that daily sweeps would apply in the coming days if nothing changes.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::plan::snapshots::SnapshotAction;
 use crate::plan::{Action, plan};
 use crate::policy::Policy;
 
-/// Something that a sweep to come would do.
+/// A step that a future sweep would apply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Coming {
-    /// To this image, or to snapshots of it; `None` when that is not known.
+    /// The image that is changed, or whose snapshots are; `None` if it is unknown.
     pub image: Option<ImageId>,
-    /// What.
+    /// The step.
     pub step: ComingStep,
-    /// In the sweep of this time.
+    /// The time of the sweep.
     pub at: Timestamp,
     /// The snapshots that are deleted.
     pub snapshots: Vec<SnapshotId>,
 }
 
-/// What a sweep to come would do.
+/// The kind of a future step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are sufficient")]
 pub enum ComingStep {
     Rescue,
     Mark,
@@ -36,8 +36,8 @@ pub enum ComingStep {
     DeleteSnapshots,
 }
 
-/// What sweeps, one a day, would do from `now` on for so many days: under the caps of the policy,
-/// and with no new images.
+/// Returns the steps that daily sweeps would apply from `now` for `days` days, under the caps of
+/// the policy and without new images.
 pub fn coming(inventory: &Inventory, policy: &Policy, now: Timestamp, days: u32) -> Vec<Coming> {
     let mut world = SimulatedWorld::new(of_images(inventory, policy));
     let mut all = Vec::new();

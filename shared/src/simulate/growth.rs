@@ -1,4 +1,4 @@
-//! How images go on being made: the recent rhythm of every family, and the images that it makes.
+//! Growth: the recent rate of new images in every family, and the images that it will create.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,27 +12,27 @@ use crate::plan::snapshots::made_for;
 use crate::plan::{Decision, name_prefix, plan};
 use crate::policy::Policy;
 
-/// A day, of 24 hours: sweeps are that far apart.
+/// A day of 24 hours, which is the interval between sweeps.
 pub(super) const DAY: SignedDuration = SignedDuration::from_hours(24);
-/// So many of the days on which a family made images tell its rhythm: ten intervals, which is two
-/// weeks of a family that makes images on working days.
+/// The number of most recent days with new images that determine the interval of a family. These
+/// are ten intervals, or two weeks of a family that gets new images on working days.
 const DAYS_THAT_COUNT: usize = 11;
-/// So many of them tell how many images it makes on such a day.
+/// The number of these days that determine how many images are created per day.
 const DAYS_THAT_COUNT_FOR_NUMBER: usize = 3;
-/// What is longer than so many intervals is a pause: it is not counted into the rhythm, and a
-/// family that has paused that long makes no more images.
+/// A gap of more than this many intervals is a pause. It is not part of the average. A family that
+/// has paused for this long gets no more images.
 const PAUSE: i64 = 3;
-/// But no family is given up within a week.
+/// A family is considered active for at least this long.
 const NEVER_GIVEN_UP_WITHIN: SignedDuration = SignedDuration::from_hours(24 * 7);
 
-/// What the ids of simulated images begin with. Ids of AWS are hexadecimal, so that these are
-/// nobody's, and are seen to be made up.
+/// The prefix of the ids of simulated images. AWS ids are hexadecimal, so these ids cannot exist
+/// and are recognizable.
 const SIMULATED: &str = "ami-simulated-";
 
-/// The rule and the group under it; or no rule, and the prefix of the name.
+/// The rule and the family under it; or no rule, and the name prefix.
 type FamilyGrowth = (Option<Arc<str>>, Arc<str>);
 
-/// The images to come, whatever policy they will be under.
+/// The images that will be created, whatever the policy.
 #[derive(Debug, Clone)]
 pub struct Growth {
     lines: Vec<Cadence>,
@@ -40,27 +40,27 @@ pub struct Growth {
     made: usize,
 }
 
-/// Images that are made one after the other.
+/// A series of future images of one family.
 #[derive(Debug, Clone)]
 struct Cadence {
-    /// The newest ones, as many as are made on a day.
+    /// The newest images, as many as are created per day.
     templates: Vec<ImageTemplate>,
     every: SignedDuration,
     next: Timestamp,
 }
 
-/// What a new image is like.
+/// The properties of a future image.
 #[derive(Debug, Clone)]
 struct ImageTemplate {
     image: Image,
     snapshots: Vec<Snapshot>,
-    /// How long before the sweep it is made.
+    /// The time from the creation of the image to the sweep.
     before: SignedDuration,
 }
 
 impl Growth {
-    /// The rhythms of `inventory` at the time `now`. What makes images a family is told by
-    /// `policy`: its rules and groups; images outside of these go by the prefix of their name.
+    /// Computes the rates of `inventory` at `now`. Families are defined by the rules and `group_by`
+    /// of `policy`. Images without a family are grouped by name prefix.
     pub fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Self {
         let found = plan(inventory, policy, now);
         let mut families: BTreeMap<FamilyGrowth, Vec<&Decision>> = BTreeMap::new();
@@ -92,22 +92,23 @@ impl Growth {
         Self { still: all - lines.len(), lines, made: 0 }
     }
 
-    /// No images to come.
+    /// Creates a growth without new images.
     pub fn none() -> Self {
         Self { lines: Vec::new(), still: 0, made: 0 }
     }
 
-    /// How many families go on making images.
+    /// Returns the number of families that get new images.
     pub fn growing(&self) -> usize {
         self.lines.len()
     }
 
-    /// How many make no more: their last image is too old, or they have no rhythm yet.
+    /// Returns the number of families without new images: the last image is too old, or one image
+    /// is not enough to compute a rate.
     pub fn still(&self) -> usize {
         self.still
     }
 
-    /// Makes the images of the day that ends at `now`. How many these are.
+    /// Creates the images of the day that ends at `now`. Returns their number.
     pub(super) fn make(
         &mut self,
         world: &mut SimulatedWorld,
@@ -116,7 +117,7 @@ impl Growth {
     ) -> usize {
         let before = self.made;
         for line in self.lines.iter_mut().filter(|line| line.next <= now) {
-            // One that is overdue does not make up for what it missed.
+            // An overdue image is created once. Missed ones are not made up for.
             let due = line.next.max(now - DAY);
             line.next = due.checked_add(line.every).unwrap_or(Timestamp::MAX);
             for template in &line.templates {
@@ -128,17 +129,17 @@ impl Growth {
     }
 }
 
-/// Whether it is the id of an image that a simulation made.
+/// Returns whether a simulation created this image.
 pub(super) fn is_simulated(image: &ImageId) -> bool {
     image.as_str().starts_with(SIMULATED)
 }
 
-/// What other accounts and other services make, they also remove, and not by our policy.
+/// Other accounts and services also remove the images that they create, regardless of this policy.
 fn is_others_affair(reason: &Reason) -> bool {
     matches!(reason, Reason::NotOurs { .. } | Reason::ManagedElsewhere { .. })
 }
 
-/// What templates are made of.
+/// The data that templates are created from.
 struct Sources<'a> {
     images: HashMap<&'a ImageId, &'a Image>,
     snapshots: HashMap<&'a SnapshotId, &'a Snapshot>,
@@ -147,7 +148,7 @@ struct Sources<'a> {
 }
 
 impl Sources<'_> {
-    /// How the family goes on; `None` when it does not.
+    /// Returns the future images of a family; `None` if there are none.
     fn line(&self, mut family: Vec<&Decision>) -> Option<Cadence> {
         family.retain(|decision| decision.created_at.is_some());
         family.sort_by(|a, b| {
@@ -162,18 +163,18 @@ impl Sources<'_> {
         if newest > (every * i32::try_from(PAUSE).ok()?).max(NEVER_GIVEN_UP_WITHIN) {
             return None;
         }
-        // What somebody singled out by a tag is no example, if there is any other.
+        // Prefer images that no tag treats specially as examples.
         let usual = |one: &&&Decision| !one.reasons.iter().any(is_singled_out);
         let usual: Vec<&Decision> = family.iter().filter(usual).copied().collect();
         let examples = if usual.is_empty() { &family } else { &usual };
-        // When there are fewer examples than are made on a day, they are made in turn.
+        // If there are fewer examples than images per day, repeat them.
         let examples = examples.iter().cycle().take(number_a_day(&days));
         let templates = examples.filter_map(|decision| self.template(decision)).collect();
         let next = self.now.checked_sub(newest).ok()?.checked_add(every).ok()?;
         Some(Cadence { templates, every, next })
     }
 
-    /// The day before now that holds `time`: 0 for the last 24 hours.
+    /// Returns how many days ago `time` is: 0 for the last 24 hours.
     fn days_ago(&self, time: Timestamp) -> i64 {
         (self.now.duration_since(time).as_secs() / DAY.as_secs()).max(0)
     }
@@ -214,7 +215,7 @@ impl Sources<'_> {
         })
     }
 
-    /// The tags that are not ours.
+    /// Returns the tags that image-steward did not write.
     fn foreign(&self, tags: &Tags) -> Tags {
         tags.iter().filter(|(key, _)| !key.starts_with(self.names.prefix())).collect()
     }
@@ -224,8 +225,8 @@ fn is_singled_out(reason: &Reason) -> bool {
     matches!(reason, Reason::Tag { .. } | Reason::KeepTag { .. })
 }
 
-/// The usual time between two days on which images were made, from how many were made so many
-/// days ago; `None` when there is only one such day.
+/// Returns the usual interval between days with new images. `days` has the number of images by days
+/// ago. `None` if there is only one such day.
 fn interval(days: &BTreeMap<i64, usize>) -> Option<SignedDuration> {
     let recent: Vec<i64> = days.keys().take(DAYS_THAT_COUNT).copied().collect();
     let mut gaps: Vec<i64> =
@@ -237,19 +238,20 @@ fn interval(days: &BTreeMap<i64, usize>) -> Option<SignedDuration> {
     Some(SignedDuration::from_secs(seconds))
 }
 
-/// How many images are made on a day on which any are.
+/// Returns the number of images that are created on a day with new images.
 fn number_a_day(days: &BTreeMap<i64, usize>) -> usize {
     let mut numbers: Vec<usize> = days.values().take(DAYS_THAT_COUNT_FOR_NUMBER).copied().collect();
     numbers.sort_unstable();
     middle(&numbers).unwrap_or_default()
 }
 
-/// The middle one of what is in order, or the lesser of the two in the middle.
+/// Returns the median; of two middle values, the smaller one.
 fn middle<T: Copy>(sorted: &[T]) -> Option<T> {
     sorted.get(sorted.len().checked_sub(1)? / 2).copied()
 }
 
-/// The description that EC2 writes for `image`, if it wrote one for the image before.
+/// Returns the description that EC2 writes for `image`, if it wrote the previous image's
+/// description.
 fn made_as_before(snapshot: &Snapshot, image: &ImageId) -> Option<Arc<str>> {
     let description = snapshot.description.clone()?;
     match made_for(&description) {

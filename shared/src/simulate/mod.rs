@@ -1,8 +1,8 @@
-//! What a policy would do to an inventory in the days to come.
+//! Simulates the effect of a policy on an inventory over time.
 //!
-//! There is one sweep a day. Each is the real [`plan`] (and the real plan for snapshots), carried
-//! out on an account in memory ([`SimulatedWorld`]); in between, images go on being made ([`Growth`]). What
-//! people do is not foreseen: what is in use stays in use, what is made is not used, and no
+//! There is one sweep per day. Each uses the real [`plan`] (and the real snapshot plan), applied to
+//! an account in memory ([`SimulatedWorld`]). Between sweeps, new images are created ([`Growth`]).
+//! Human activity is not simulated: images in use stay in use, new images are not used, and no
 //! sweep fails.
 
 mod coming;
@@ -25,38 +25,38 @@ use crate::plan::{Action, Decision, Plan, Refusal, plan};
 use crate::policy::Policy;
 use crate::progress::{Progress, ProgressEvent};
 
-/// The longest time that is simulated: ten years.
+/// The maximum length of a simulation: ten years.
 pub const MAX_DAYS: u32 = 3650;
-/// The pictures are that far apart.
+/// The interval between points.
 const DAYS_A_WEEK: u32 = 7;
 
-/// What becomes of an inventory under a policy.
+/// The effect of a policy on an inventory over time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Simulation {
-    /// The account.
+    /// The account of the inventory.
     pub account: AccountId,
-    /// The Region.
+    /// The Region of the inventory.
     pub region: Region,
-    /// When it begins: the time of the first sweep.
+    /// The time of the first sweep.
     pub from: Timestamp,
-    /// For how many days it goes on.
+    /// The length of the simulation, in days.
     pub days: u32,
-    /// How many families go on making images.
+    /// The number of families that get new images.
     pub growing: usize,
-    /// How many do not.
+    /// The number of families that get no new images.
     pub still: usize,
-    /// Snapshots whose size is not known: they count as nothing.
+    /// The number of snapshots of unknown size. They count as 0.
     pub sizes_unknown: usize,
-    /// Why nothing is removed, if so: what the first sweep that refuses says.
+    /// The refusal of the first sweep that refused to remove anything, if any.
     pub refusal: Option<Refusal>,
-    /// A picture a week, the first of them at the beginning, and one at the end.
+    /// One point per week, starting at the beginning, and one at the end.
     pub points: Vec<Point>,
-    /// The families, in the order of the plan.
+    /// The families, in plan order.
     pub families: Vec<FamilySeries>,
-    /// The images that were deregistered, in the order in which they were.
+    /// The deregistered images, in the order of deregistration.
     #[serde(skip)]
     pub gone: Vec<GoneImage>,
-    /// What the plan of the last day says about the images that are left.
+    /// The decisions of the last day's plan on the remaining images.
     #[serde(skip)]
     pub end: Vec<Decision>,
 }
@@ -64,70 +64,71 @@ pub struct Simulation {
 /// An image that a sweep deregistered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoneImage {
-    /// The image.
+    /// The ID of the image.
     pub image_id: ImageId,
-    /// Its name.
+    /// The name of the image.
     pub name: Arc<str>,
-    /// When it was created, if that is known.
+    /// When the image was created, if known.
     pub created_at: Option<Timestamp>,
-    /// The size in GiB of its snapshots, if that is known.
+    /// The size of its snapshots in GiB, if known.
     pub size_gib: Option<u32>,
-    /// When it was deregistered.
+    /// The time of the sweep that deregistered the image.
     pub deregistered_at: Timestamp,
-    /// Whether the simulation made it.
+    /// Whether the simulation created the image.
     pub simulated: bool,
 }
 
-/// What there is at a moment, right before the sweep of that day, and what happened since the
-/// point before.
+/// The state right before the sweep of a day, and the changes since the previous point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are sufficient")]
 pub struct Point {
     pub at: Timestamp,
     pub images: usize,
     pub in_use: usize,
-    /// Images that a cap holds back in the sweep of that day.
+    /// Images whose step a cap defers in the sweep of that day.
     pub deferred: usize,
-    /// Snapshots that back images, or backed images that are gone.
+    /// Snapshots of images, including images that no longer exist.
     pub snapshots: usize,
-    /// Their size in GiB, each snapshot once: an upper bound, because snapshots share blocks.
+    /// The total size in GiB, with each snapshot counted once. An upper bound, because snapshots
+    /// share blocks.
     pub gib: u64,
-    /// Images made since the point before.
+    /// Images that were created since the previous point.
     pub made: usize,
-    /// What the sweeps did since the point before.
+    /// The steps that sweeps applied since the previous point.
     #[serde(flatten)]
     pub done: Done,
 }
 
-/// What becomes of one family: a number for every point.
+/// The numbers of one family, one for each point.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FamilySeries {
     /// The rule; `None` for images that no rule matches.
     pub rule: Option<Arc<str>>,
-    /// The family under that rule; `None` for images that are in none.
+    /// The family under that rule; `None` for images without a family.
     pub family: Option<Arc<str>>,
-    /// Its images.
+    /// The number of images.
     pub images: Vec<usize>,
-    /// The size in GiB of their snapshots; one that several families share counts for the first.
+    /// The size of their snapshots, in GiB. A snapshot that several families share counts for the
+    /// first.
     pub gib: Vec<u64>,
 }
 
-/// The curves of a simulation, for a chart.
+/// The results of a simulation as series for a chart.
 #[derive(Debug, Serialize)]
 pub struct Series<'a> {
-    /// The moments, in seconds since 1970.
+    /// The times of the points, in Unix seconds.
     pub at: Vec<i64>,
-    /// All images.
+    /// The number of all images.
     pub images: Vec<usize>,
-    /// The size in GiB of all snapshots; more than the sum of the families, because those whose
-    /// image is gone belong to none.
+    /// The size of all snapshots, in GiB. It exceeds the sum of the families, because orphaned
+    /// snapshots belong to no family.
     pub gib: Vec<u64>,
-    /// The families.
+    /// The series of each family.
     pub families: &'a [FamilySeries],
 }
 
 impl Simulation {
-    /// Its curves.
+    /// Returns the results as series.
     pub fn series(&self) -> Series<'_> {
         Series {
             at: self.points.iter().map(|point| point.at.as_second()).collect(),
@@ -138,8 +139,8 @@ impl Simulation {
     }
 }
 
-/// Simulates `days` days (at most [`MAX_DAYS`]) from `now` on, with the growth that `policy`'s
-/// families show.
+/// Simulates `days` days (at most [`MAX_DAYS`]) from `now`, with the growth of the families that
+/// `policy` defines.
 pub fn simulate(
     inventory: &Inventory,
     policy: &Policy,
@@ -151,7 +152,7 @@ pub fn simulate(
     simulate_with(inventory, growth, policy, now, days, progress)
 }
 
-/// The same with a given growth: two policies are compared over the same images to come.
+/// Simulates with a given growth, so that two policies can be compared on the same future images.
 pub fn simulate_with(
     inventory: &Inventory,
     mut growth: Growth,
@@ -166,7 +167,7 @@ pub fn simulate_with(
     let mut world = SimulatedWorld::new(begin);
     let (mut history, mut since) = (History::default(), Since::default());
     let total = usize::try_from(days).ok();
-    progress.report(ProgressEvent::Stage { name: "simulating, day by day", total });
+    progress.report(ProgressEvent::Stage { name: "simulating days", total });
     for day in 0..=days {
         progress.report(ProgressEvent::Done(1));
         let at = now.checked_add(DAY * i32::try_from(day).unwrap_or(i32::MAX));
@@ -205,7 +206,7 @@ pub fn simulate_with(
     }
 }
 
-/// The inventory without the snapshots that have nothing to do with images: no plan concerns them.
+/// Returns the inventory without snapshots that are unrelated to images, which no plan concerns.
 fn of_images(inventory: &Inventory, policy: &Policy) -> Inventory {
     let used: HashSet<&SnapshotId> =
         inventory.images.iter().flat_map(|image| &image.snapshots).collect();
@@ -233,7 +234,7 @@ fn of_images(inventory: &Inventory, policy: &Policy) -> Inventory {
     }
 }
 
-/// What happened since the last picture.
+/// The changes since the last point.
 #[derive(Default)]
 struct Since {
     made: usize,
@@ -242,20 +243,20 @@ struct Since {
 
 type Name = Option<Arc<str>>;
 
-/// The simulation's results so far.
+/// The results so far.
 #[derive(Default)]
 struct History {
     refusal: Option<Refusal>,
     points: Vec<Point>,
     families: Vec<FamilySeries>,
-    /// The place of each family in the list, by rule and group.
+    /// The index of each family in the list, by rule and family.
     places: HashMap<(Name, Name), usize>,
     gone: Vec<GoneImage>,
     end: Vec<Decision>,
 }
 
 impl History {
-    /// Notes the images that a sweep with this plan deregisters.
+    /// Records the images that a sweep with this plan deregisters.
     fn note_gone(&mut self, plan: &Plan) {
         let gone =
             plan.decisions.iter().filter(|one| matches!(one.action, Action::Deregister { .. }));
@@ -269,7 +270,7 @@ impl History {
         }));
     }
 
-    /// Adds a picture of `world`, about which `plan` has just been made.
+    /// Adds a point for `world` and the `plan` that was just computed from it.
     fn picture(&mut self, plan: &Plan, world: &Inventory, since: Since) {
         let mut sizes: HashMap<&SnapshotId, u64> = world
             .snapshots
@@ -305,7 +306,7 @@ impl History {
             let Some(family) = self.families.get_mut(place) else { continue };
             if let (Some(images), Some(gib)) = (family.images.last_mut(), family.gib.last_mut()) {
                 *images += 1;
-                // Taken out of the map, so that a snapshot is counted once.
+                // Remove the sizes, so that each snapshot is counted once.
                 *gib += decision.snapshots.iter().filter_map(|id| sizes.remove(id)).sum::<u64>();
             }
         }

@@ -1,4 +1,4 @@
-//! Worlds that are small enough to be counted by hand.
+//! Inventories that are small enough to verify by hand.
 
 use jiff::SignedDuration;
 use serde_json::{Value, json};
@@ -24,7 +24,7 @@ fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
 }
 
-/// An image of so many hours, with a snapshot of 8 GiB; its id is its age.
+/// An image of this age in hours, with a snapshot of 8 GiB. Its id is its age.
 fn image(name: &str, hours: i64) -> Value {
     json!({
         "image_id": format!("ami-{name}-{hours}"), "name": format!("{name}-{hours}"), "owner_id": "123456789012",
@@ -33,7 +33,7 @@ fn image(name: &str, hours: i64) -> Value {
     })
 }
 
-/// A world of these images, and one use.
+/// An inventory of these images, one of which is in use.
 fn world(images: Vec<Value>, used: &str) -> Inventory {
     let snapshot = |image: &Value| {
         let made_for =
@@ -49,7 +49,7 @@ fn world(images: Vec<Value>, used: &str) -> Inventory {
     Inventory::from_json(&text.to_string()).unwrap()
 }
 
-/// `count` images, one a day; the newest was made an hour ago.
+/// `count` images, one per day. The newest was created an hour ago.
 fn daily(name: &str, count: i64) -> Vec<Value> {
     (0..count).map(|day| image(name, 1 + 24 * day)).collect()
 }
@@ -64,20 +64,21 @@ fn one_image_a_day_is_counted_as_by_hand() {
         let went = (done.deprecated, done.disabled, done.deregistered, done.snapshots_deleted);
         (there, made, done.expired, went)
     };
-    // Before day 0: five images. That day two expire, on each day after it one: the one that the
-    // new image pushes out of the newest three. What expires on day k is deprecated on k, disabled
-    // on k+2 and gone on k+4, its snapshot on k+7.
+    // Before day 0: five images. Two expire on that day, and one on each later day, when a new
+    // image enters the newest three. An image that expires on day k is deprecated on k, disabled on
+    // k+2 and deregistered on k+4; its snapshot is deleted on k+7.
     assert_eq!(counts(&found.points[0]), ((5, 5, 40), 0, 0, (0, 0, 0, 0)));
-    // Before day 7: 7 made. Days 0 to 6: 2+6 expired; of days 0 to 4 (2+4) disabled; of days 0 to 2
-    // (2+2) gone: 5+7-4 images. No snapshot is due before day 7: 5+7 of 8 GiB.
+    // Before day 7: 7 created. Days 0 to 6: 2+6 expired; of days 0 to 4: 2+4 disabled; of days 0 to
+    // 2: 2+2 deregistered, so 5+7-4 images. No snapshot is due before day 7: 5+7 of 8 GiB.
     assert_eq!(counts(&found.points[1]), ((8, 12, 96), 7, 8, (8, 6, 4, 0)));
-    // Before day 14: the same every day, but that the snapshots of days 0 to 6 (2+6) went: 12+7-8.
+    // Before day 14: the same every day, except that the snapshots of days 0 to 6 (2+6) are
+    // deleted: 12+7-8.
     assert_eq!(counts(&found.points[2]), ((8, 11, 88), 7, 7, (7, 7, 7, 8)));
-    // The end, a day later: one of each.
+    // The end, one day later: one of each.
     assert_eq!(counts(&found.points[3]), ((8, 11, 88), 1, 1, (1, 1, 1, 1)));
     assert_eq!(found.points.len(), 4);
     assert_eq!(found.points[3].at, now() + SignedDuration::from_hours(24 * 15));
-    // Of 11 snapshots three are those of images that are gone.
+    // Three of the 11 snapshots belong to removed images.
     let family = FamilySeries {
         rule: Some("web".into()),
         family: Some("all".into()),
@@ -99,7 +100,7 @@ fn the_inventory_stays_as_it_is_and_the_result_is_the_same_each_time() {
 
 #[test]
 fn what_is_in_use_stays_and_what_is_new_is_not_used() {
-    // The oldest of five is in use: only one expires on day 0, and images stay one more.
+    // The oldest of five is in use, so only one expires on day 0, and one image more remains.
     let found =
         simulate(&world(daily("web", 5), "ami-web-97"), &last_three(), now(), 14, &NoProgress);
     let there: Vec<_> = found.points.iter().map(|point| (point.images, point.in_use)).collect();
@@ -147,7 +148,7 @@ fn a_refusal_removes_nothing_and_is_told_once() {
 
 #[test]
 fn caps_hold_back_what_they_hold_back_every_day() {
-    // A hundred images expire at once, all in use nowhere; one a day is disabled or deregistered.
+    // A hundred unused images expire at once, but only one is disabled or deregistered per day.
     let capped = "version = 1\n[[rule]]\nname = \"web\"\nkeep = { last = 3 }\n\
                   retire = { disable_after = \"never\", deregister_after = \"0d\" }\n[safety]\nmax_per_run = 1\n";
     let capped = Policy::parse(capped, "test").unwrap();
@@ -175,11 +176,12 @@ fn snapshots_that_no_image_has_to_do_with_are_left_out() {
     let policy = policy("keep = { last = 30 }", "[orphans]\ndelete_after = \"2d\"\n");
     let found = simulate(&inventory, &policy, now(), 7, &NoProgress);
     assert_eq!((found.points[0].snapshots, found.points[0].gib), (5, 54));
-    // Seven more of 8 GiB, and the orphan has gone; what only a tag calls one has not.
+    // Seven more of 8 GiB. The orphan is deleted; the snapshot that only a tag calls an orphan is
+    // not.
     assert_eq!((found.points[1].snapshots, found.points[1].gib), (11, 100));
 }
 
-/// How many images each line of these makes in four weeks.
+/// Returns how many images the families of these images get in four weeks.
 fn made(images: Vec<Value>) -> usize {
     let policy = policy("group_by = [\"name_prefix\"]\nkeep = { last = 1000 }", "");
     let found = simulate(&world(images, "ami-elsewhere"), &policy, now(), 28, &NoProgress);
@@ -191,7 +193,8 @@ fn a_family_goes_on_in_its_rhythm() {
     let at = |days: &[i64]| days.iter().map(|day| image("web", 24 * day + 1)).collect::<Vec<_>>();
     assert_eq!(made(daily("web", 10)), 28);
     assert_eq!(made(at(&[3, 10, 17, 24])), 4, "weekly");
-    // Now is a Sunday. 5 a week are one in 1.4 days; the first is overdue, and made on Monday.
+    // Now is a Sunday. 5 per week are one in 1.4 days; the first is overdue and is created on
+    // Monday.
     assert_eq!(made(at(&[2, 3, 4, 5, 6, 9, 10, 11, 12, 13, 16, 17])), 21, "on working days");
     assert_eq!(
         made(at(&[0, 1, 2, 3, 4, 30, 60, 90])),
@@ -272,7 +275,7 @@ fn two_policies_see_the_same_images_to_come() {
 
 #[test]
 fn the_curves_have_a_number_for_every_point() {
-    // The rule begins to match on day 3, so that its family comes into being in the middle.
+    // The rule begins to match on day 3, so that its family appears in the middle.
     let policy = policy("match = { older_than = \"3d\" }\nkeep = { last = 1 }", "");
     let found = simulate(&world(daily("web", 2), "ami-elsewhere"), &policy, now(), 21, &NoProgress);
     let series = serde_json::to_value(found.series()).unwrap();

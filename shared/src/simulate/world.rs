@@ -1,6 +1,6 @@
-//! An account in memory, in which plans are carried out as `apply` carries them out in a real one.
+//! An account in memory, to which plans are applied as `apply` applies them to a real account.
 //!
-//! No choice is made here: what is done, and to what, is what the plans say.
+//! This module makes no decisions. The plans define all changes.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::AddAssign;
@@ -17,17 +17,17 @@ use crate::plan::undo::{Deprecation, Undo};
 use crate::plan::{Action, Decision, Plan};
 use crate::policy::{Policy, SharedSnapshots};
 
-/// The account.
+/// The simulated account.
 #[derive(Debug, Clone)]
 pub struct SimulatedWorld {
     inventory: Inventory,
-    /// The images that came into the Recycle Bin here, and when each leaves it.
+    /// Images that the simulation moved to the Recycle Bin, and when each is deleted permanently.
     recycled: Vec<(Timestamp, ImageId)>,
 }
 
-/// What sweeps did, in images unless said otherwise.
+/// The steps that sweeps applied, as numbers of images unless noted otherwise.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are sufficient")]
 pub struct Done {
     /// Newly found expired.
     pub expired: usize,
@@ -50,10 +50,10 @@ impl AddAssign for Done {
     }
 }
 
-/// For how many days the Recycle Bin keeps things at most.
+/// The maximum retention of the Recycle Bin, in days.
 const MAX_DAYS: u32 = 365;
 
-/// What is done to a snapshot.
+/// A change to a snapshot.
 enum WorldChange {
     Unmark,
     Tag(Tags),
@@ -62,7 +62,7 @@ enum WorldChange {
 
 type Changes = HashMap<SnapshotId, WorldChange>;
 
-/// A rule that keeps everything of this kind for as long as a rule can.
+/// Creates a rule that retains every resource of this type for the maximum time.
 fn longest_rule(resource: Recyclable) -> RetentionRule {
     RetentionRule {
         rule_id: "assumed".into(),
@@ -75,10 +75,11 @@ fn longest_rule(resource: Recyclable) -> RetentionRule {
 }
 
 impl SimulatedWorld {
-    /// The account as it is in `inventory`. Images that are in the Recycle Bin already stay there:
-    /// an inventory does not always say for how long. Without the Recycle Bin's images and rules in
-    /// it, the bin is empty, and keeps all that is removed for as long as it can: so snapshots are deleted
-    /// when the policy says, as under rules that are long enough.
+    /// Creates the account from `inventory`. Images that are already in the Recycle Bin stay there,
+    /// because an inventory does not always contain their retention. If the inventory contains
+    /// neither the images in the Recycle Bin nor its rules, the bin is empty and retains everything
+    /// for the maximum time. Snapshots are then deleted at the time in the policy, as with
+    /// sufficiently long rules.
     pub fn new(mut inventory: Inventory) -> Self {
         inventory.recycled_images.get_or_insert_default();
         inventory.retention_rules.get_or_insert_with(|| {
@@ -87,18 +88,18 @@ impl SimulatedWorld {
         Self { inventory, recycled: Vec::new() }
     }
 
-    /// The account as it is now.
+    /// Returns the current inventory of the account.
     pub fn inventory(&self) -> &Inventory {
         &self.inventory
     }
 
-    /// Takes a new image in, with its snapshots.
+    /// Adds a new image with its snapshots.
     pub(super) fn add(&mut self, image: Image, snapshots: impl IntoIterator<Item = Snapshot>) {
         self.inventory.images.push(image);
         self.inventory.snapshots.extend(snapshots);
     }
 
-    /// Empties the Recycle Bin of what has been there long enough by `now`.
+    /// Removes everything from the Recycle Bin whose retention has ended at `now`.
     pub fn let_time_pass(&mut self, now: Timestamp) {
         let Some(listed) = &mut self.inventory.recycled_images else { return };
         let (gone, left): (Vec<_>, Vec<_>) =
@@ -110,22 +111,21 @@ impl SimulatedWorld {
         }
     }
 
-    /// Carries out a sweep: `plan` for the images, then a plan for the snapshots, made of what the
-    /// first has left.
+    /// Applies a sweep: `plan` for the images, then a new plan for the remaining snapshots.
     pub fn sweep(&mut self, plan: &Plan, policy: &Policy) -> Done {
         self.sweep_both(plan, policy).0
     }
 
-    /// The same, with the plan for the snapshots that was carried out.
+    /// Applies a sweep and also returns the snapshot plan.
     pub(super) fn sweep_both(&mut self, plan: &Plan, policy: &Policy) -> (Done, SnapshotPlan) {
         let mut done = Done::default();
-        self.take_steps(plan, policy, &mut done);
+        self.apply_steps(plan, policy, &mut done);
         let reaping = plan_snapshots(&self.inventory, policy, plan.planned_at);
         self.reap(&reaping, &policy.tag_names, &mut done);
         (done, reaping)
     }
 
-    fn take_steps(&mut self, plan: &Plan, policy: &Policy, done: &mut Done) {
+    fn apply_steps(&mut self, plan: &Plan, policy: &Policy, done: &mut Done) {
         let works = |one: &&Decision| one.action.changes();
         let steps: Vec<&Decision> = plan.decisions.iter().filter(works).collect();
         if steps.is_empty() {
@@ -136,7 +136,7 @@ impl SimulatedWorld {
             steps.into_iter().map(|decision| (&decision.image_id, decision)).collect();
         let mut gone = Vec::new();
         self.inventory.images.retain_mut(|image| {
-            // Most have nothing done to them, and looking each up takes its time.
+            // Most images have no changes, and each lookup takes time.
             let found = if steps.is_empty() { None } else { steps.remove(&image.image_id) };
             let Some(decision) = found else { return true };
             if plan.marks(decision) {
@@ -144,7 +144,7 @@ impl SimulatedWorld {
                 set(&mut image.tags, &policy.tag_names.expired_at, &plan.planned_at.to_string());
             }
             let stays =
-                take_step(image, &decision.action, &policy.tag_names, plan.planned_at, done);
+                apply_step(image, &decision.action, &policy.tag_names, plan.planned_at, done);
             if !stays {
                 gone.push((image.image_id.clone(), std::mem::take(&mut image.tags)));
             }
@@ -217,7 +217,7 @@ impl SimulatedWorld {
     }
 }
 
-/// What the steps do to snapshots.
+/// Returns the changes to snapshots that the steps make.
 fn changes_of(
     steps: &[&Decision],
     inventory: &Inventory,
@@ -246,8 +246,8 @@ fn changes_of(
     changes
 }
 
-/// The snapshots that would be deleted with their images, but for a lock, a launch template, or
-/// somebody that they are shared with.
+/// Returns the snapshots that would be deleted together with their images if there were no lock,
+/// launch template reference or sharing.
 fn held_with_images<'a>(
     steps: &[&'a Decision],
     inventory: &'a Inventory,
@@ -278,14 +278,14 @@ fn set(tags: &mut Tags, key: &str, value: &str) {
     *tags = tags.with(&[(key, value)].into_iter().collect());
 }
 
-/// EC2 keeps a deprecation time in full minutes. It is documented to round to the nearest one;
-/// here, as in the local account, the seconds are cut off.
+/// EC2 stores a deprecation time in full minutes. It is documented to round to the nearest minute.
+/// This function truncates, like the local account.
 fn to_the_minute(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at)
 }
 
-/// Takes one step with one image. Whether it exists afterwards.
-fn take_step(
+/// Applies one step to one image. Returns whether the image still exists.
+fn apply_step(
     image: &mut Image,
     action: &Action,
     names: &TagNames,
@@ -313,13 +313,13 @@ fn take_step(
         }
         Action::Rescue(undo) => {
             done.rescued += 1;
-            take_back(image, undo, names, now);
+            undo_steps(image, undo, names, now);
         }
     }
     true
 }
 
-fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
+fn undo_steps(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
     let Undo { enable, share_with, not_shared: _, deprecation, unmark: _, keep_tags: _ } = undo;
     if *enable {
         image.state = ImageState::Available;
@@ -337,7 +337,7 @@ fn take_back(image: &mut Image, undo: &Undo, names: &TagNames, now: Timestamp) {
     image.tags = image.tags.without(&undo.tag_keys(names));
 }
 
-/// From now on these and nobody else may launch the image.
+/// Sets the launch permissions of the image.
 fn share(image: &mut Image, with: Box<[LaunchPermission]>) {
     image.public = with.contains(&LaunchPermission::Everyone);
     image.launch_permissions = Some(with);

@@ -17,44 +17,45 @@ pub(super) fn head(inventory: &Inventory, outlook: &Outlook, now: Timestamp) -> 
     let Inventory { account, region, taken_at, unread, .. } = inventory;
     let mut head = vec![
         format!(
-            "A first policy for account {account}, Region {region}, drafted by `image-steward init` from what was \
-             there on {}: {} ({in_use} in use), {}.",
+            "A first policy for account {account}, Region {region}. `image-steward init` generated it from the \
+             inventory of {}: {} ({in_use} in use), {}.",
             taken_at.strftime("%Y-%m-%d %H:%M UTC"),
             counted(*images, "image"),
             counted(inventory.references.len(), "reference"),
         ),
         format!(
-            "Its rules match {matched} of {}. Planned for {}, it finds at most {expired} of them expired: with whom images are shared was not read. Nothing happens to an image before \
-             somebody runs `image-steward apply`, or deploys the functions with MODE=apply; an image in use is \
-             never touched, whatever stands here.",
+            "Its rules match {matched} of {}. On {}, at most {expired} of them are expired; sharing was not read. No image is changed before \
+             you run `image-steward apply` or deploy the functions with MODE=apply. An image in use is never \
+             removed, whatever the policy.",
             counted(*images, "image"),
             date(now)
         ),
-        "Every rule keeps what is in use plus a little. Read it, correct what the names do not tell, and raise or lower \
-         the numbers where you know better. Then:"
+        "Every rule keeps the images in use and a few more. Review the policy, correct the families, and adjust the \
+         numbers. Then run:"
             .to_owned(),
         "   image-steward validate --policy FILE".to_owned(),
-        "   image-steward plan --policy FILE          # what would be done about every image, and why".to_owned(),
-        "Each rule: `keep` has the reasons to stay, and one is enough: `last` the newest so many of a family, `within` \
-         younger than this, `launched_within` launched not longer ago. What no reason keeps is expired, and retired in \
-         steps that can be taken back: `retire` counts from the day it was first found expired (deprecated, disabled, \
-         deregistered; its snapshots go so long after that)."
+        "   image-steward plan --policy FILE          # shows the action for every image, with reasons".to_owned(),
+        "In each rule, `keep` lists the keep rules. One match keeps an image: `last` keeps the newest images of a family, \
+         `within` keeps images up to this age, `launched_within` keeps images that were launched within this time. An \
+         image that no keep rule matches is expired and is retired in steps that can be undone. The times in `retire` \
+         count from the day when it was found expired (deprecated, disabled, deregistered) and, for its snapshots, from \
+         its deregistration."
             .to_owned(),
     ];
     if !unread.is_empty() {
         let sources: Vec<String> = unread.iter().map(|one| shown(&one.to_string())).collect();
         head.push(format!(
-            "NOT EVERYTHING COULD BE READ: {}. More may be in use than the numbers here say. As long as that is so, \
-             every run refuses to remove anything.",
+            "WARNING: SOME SOURCES COULD NOT BE READ: {}. More images may be in use than the numbers here show. Until \
+             all sources can be read, every run refuses to remove anything.",
             sources.join("; ")
         ));
     } else if let Some(refusal) = refusal {
-        head.push(format!("As things are, a run refuses to remove anything: {refusal}."));
+        head.push(format!("Currently, every run refuses to remove anything: {refusal}."));
     }
     head
 }
 
-/// The comment on what the images of a rule have in common.
+/// Creates the comment on what the images of a rule have in common.
 pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
     let Some(first) = set.first() else { return Vec::new() };
     let size: usize = set.iter().map(|family| family.size).sum();
@@ -67,23 +68,23 @@ pub(super) fn about_families(set: &[FamilyStats]) -> Vec<String> {
         }
         (Kind::Tag(_, key), several) => {
             format!(
-                "{several} smaller families, {size} images, told apart by the tag {}",
+                "{several} smaller families, {size} images, distinguished by the tag {}",
                 shown(key)
             )
         }
         (Kind::Name, several) => {
-            format!("{several} smaller families, {size} images, told apart by their names")
+            format!("{several} smaller families, {size} images, distinguished by their names")
         }
     };
     let caution = if set.iter().any(|family| family.is_mixed) {
-        " Their names differ in more than that: if they do not all replace one another, add to group_by."
+        " Their names differ in other ways too. If the images do not all replace one another, add a key to group_by."
     } else {
         ""
     };
     vec![format!("{what}.{caution}")]
 }
 
-/// The comment on the statistics of a rule, and on what they mean for its numbers.
+/// Creates the comment on the statistics of a rule and their meaning for its numbers.
 pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<String> {
     let Measures {
         images,
@@ -96,12 +97,12 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
         oldest,
         interval,
     } = measures;
-    let mut seen = format!("Seen: {}", counted(*images, "image"));
+    let mut seen = format!("Found: {}", counted(*images, "image"));
     if *families > 1 {
         seen += &format!(" in {families} families");
     }
     seen += &format!(
-        ", {in_use} in use, made between {} and {} ago",
+        ", {in_use} in use, created between {} and {} ago",
         counted(*oldest, "day"),
         counted(*newest, "day")
     );
@@ -115,16 +116,17 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     }
     seen += ".";
     let reach = if *in_use == 0 {
-        "Nothing that was read uses one of them: is that so?".to_owned()
+        "None of them is in use, as far as the sources show. Check whether this is correct."
+            .to_owned()
     } else {
         let mut reach = format!(
-            "The oldest in use is {} old; the one furthest back is number {deepest} of its family.",
+            "The oldest image in use is {} old; the lowest-ranked one is number {deepest} of its family.",
             counted(*oldest_in_use, "day")
         );
         if deepest_of_most + 2 < *deepest {
             reach += &format!(
-                " Nine in ten of those in use are among the newest {deepest_of_most}: `image-steward stale` \
-                 lists what holds old ones that nothing seems to need, and `last` could be lower."
+                " Nine in ten of those in use are among the newest {deepest_of_most}. `image-steward stale` lists \
+                 references to old images that nothing seems to need; without them, `last` could be lower."
             );
         }
         reach
@@ -132,15 +134,15 @@ pub(super) fn about_rule(rule: &SuggestedRule, measures: &Measures) -> Vec<Strin
     let SuggestedKeep { last, .. } = &rule.keep;
     let keeps_all =
         last.is_some_and(|last| usize::try_from(last).is_ok_and(|last| last >= *images));
-    let all = if keeps_all { " So this rule keeps all of them today." } else { "" };
+    let all = if keeps_all { " Today, this rule keeps all of them." } else { "" };
     vec![format!("{seen} {reach}{all}")]
 }
 
-/// The comment above `[safety]`.
+/// Creates the comment above `[safety]`.
 pub(super) fn about_safety(references: usize) -> Vec<String> {
     vec![format!(
-        "What bounds a run, and these are the careful values. {} seen today; with fewer than a quarter of that, \
-         a run takes itself to be in the wrong place, and refuses.",
+        "Limits and checks of a run. These are conservative values. {} found; with fewer than a quarter of them, a \
+         run assumes that something is wrong and refuses.",
         match references {
             1 => "1 reference to an image was".to_owned(),
             several => format!("{several} references to images were"),
@@ -148,26 +150,26 @@ pub(super) fn about_safety(references: usize) -> Vec<String> {
     )]
 }
 
-/// The comment above `[orphans]`.
+/// Creates the comment above `[orphans]`.
 pub(super) fn orphans() -> Vec<String> {
     vec![
-        "Snapshots whose image is gone without our doing are reported, and stay. To delete them, so long after they \
-         were found:"
+        "Snapshots whose image was removed by somebody else are reported and kept. To delete them this long after they \
+         were found, enable:"
             .to_owned(),
     ]
 }
 
-/// The rule of a policy for an account in which no family was found.
+/// Creates the rule for an account in which no family was found.
 pub(super) fn example() -> SuggestedRule {
     SuggestedRule {
         comments: vec![
-            "No family was found: no two images have names that differ only in the number, date or version at their \
-             end, or a tag in common that names a family. This rule is an example; it matches images named \
+            "No family was found: no two images have names that differ only in a trailing number, date or version, \
+             and no tag names a family. This rule is an example. It matches images named \
              example-…"
                 .to_owned(),
-            "`match` has the conditions, all of which must hold (name, tags, architecture, platform; globs). `group_by` \
-             says which images replace one another: those with the same values, for example \"tag:Family\" or \
-             \"name_prefix\"."
+            "`match` lists the conditions, all of which must match (name, tags, architecture, platform; globs). \
+             `group_by` defines which images replace one another: those with the same values, for example \
+             \"tag:Family\" or \"name_prefix\"."
                 .to_owned(),
         ],
         name: "example".to_owned(),
@@ -183,8 +185,8 @@ pub(super) fn example() -> SuggestedRule {
     }
 }
 
-/// A name for a rule: `wanted` without special characters, with a number where `names` has it
-/// already. The name is added to `names`.
+/// Returns a name for a rule: `wanted` without special characters, with a number if `names` already
+/// contains it. Adds the name to `names`.
 pub fn rule_name(wanted: &str, names: &mut BTreeSet<String>) -> String {
     const MAX_LENGTH: usize = 48;
     let plain = |c: char| if c.is_alphanumeric() || matches!(c, '.' | '_' | '/') { c } else { '-' };

@@ -1,6 +1,7 @@
-//! Finds families: by tags whose values look like names of families, then by the names of images.
+//! Finds families: first by tags whose values look like family names, then by image names.
 //!
-//! Nothing here decides about an image: the families become rules, and a plan measures those.
+//! This module makes no decisions about images. The families become rules, and a plan measures
+//! them.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,8 +10,8 @@ use crate::model::{Image, Inventory};
 use crate::plan::{NameParts, Piece, may_have_family, name_prefix};
 use crate::policy::literal;
 
-/// Tag keys that often hold the name of a family, in the order in which they are tried, compared
-/// without regard to case.
+/// Tag keys that often contain the name of a family, in the order in which they are tried. They are
+/// compared case-insensitively.
 const FAMILY_KEYS: [&str; 13] = [
     "family",
     "image-family",
@@ -28,13 +29,13 @@ const FAMILY_KEYS: [&str; 13] = [
 ];
 /// Tag keys that often distinguish images that do not replace one another.
 const DIVIDING_KEYS: [&str; 6] = ["environment", "env", "stage", "channel", "variant", "flavor"];
-/// The minimum size of a family: a single image has nothing to be replaced by.
+/// The minimum size of a family. Nothing replaces a single image.
 const MIN_FAMILY_SIZE: usize = 2;
 
-/// What the images of a family have in common.
+/// The property that the images of a family have in common.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
-    /// The value of the tag with this key; the number is the key's place in the order.
+    /// The value of the tag with this key. The number is the position of the key in the list.
     Tag(usize, String),
     /// The name without its trailing dates, versions and numbers.
     Name,
@@ -46,17 +47,18 @@ pub(super) struct FamilyStats {
     pub kind: Kind,
     /// The tag's value, or the common part of the names.
     pub value: String,
-    /// Globs that the images' names match, any of them; for families by tag, of the value.
+    /// Globs for the images' names; an image matches one of them. For families by tag, globs for
+    /// the value.
     pub globs: BTreeSet<String>,
-    /// The properties in which its images differ, for `group_by`.
+    /// The properties in which the images differ, for `group_by`.
     pub divided_by: Vec<String>,
-    /// The number of its images.
+    /// The number of images.
     pub size: usize,
-    /// Whether their names differ in more than the numbers at their end.
+    /// Whether the names differ in more than trailing numbers, dates and versions.
     pub is_mixed: bool,
 }
 
-/// The families of an inventory, the largest first, ties by value.
+/// Returns the families of an inventory, largest first, then by value.
 pub(super) fn find(inventory: &Inventory) -> Vec<FamilyStats> {
     let mut images: Vec<&Image> = inventory
         .images
@@ -100,7 +102,7 @@ fn family(kind: Kind, value: &str, globs: BTreeSet<String>, members: &[&Image]) 
     FamilyStats { kind, value: value.to_owned(), globs, divided_by, size: members.len(), is_mixed }
 }
 
-/// The keys of tags that could name families, as they are spelt in this account.
+/// Returns the keys of tags that could name families, as spelled in this account.
 fn family_keys(images: &[&Image]) -> BTreeSet<(usize, String)> {
     let place = |key: &str| FAMILY_KEYS.iter().position(|known| key.eq_ignore_ascii_case(known));
     let keys = images.iter().flat_map(|image| image.tags.iter());
@@ -125,8 +127,8 @@ fn by_prefix<'a>(images: &[&'a Image]) -> BTreeMap<Cow<'a, str>, Vec<&'a Image>>
     prefixes
 }
 
-/// Whether the values of a tag look like families: few for their many images, and on most of
-/// the images that have names like theirs.
+/// Returns whether the values of a tag look like families: there are few values for many images,
+/// and most images with similar names have the tag.
 fn tells_families(images: &[&Image], by_value: &BTreeMap<&str, Vec<&Image>>) -> bool {
     let tagged: usize = by_value.values().map(Vec::len).sum();
     let prefixes: BTreeSet<Cow<'_, str>> =
@@ -135,9 +137,9 @@ fn tells_families(images: &[&Image], by_value: &BTreeMap<&str, Vec<&Image>>) -> 
     tagged >= 3 * by_value.len().max(1) && 10 * tagged >= 8 * alike
 }
 
-/// What tells the images of a family apart, because they do not replace one another: their
-/// architecture, platform, and tags of which each has one; and for families by tag their names,
-/// unless nearly every image has a name of its own.
+/// Returns the properties that divide a family into images that do not replace one another: the
+/// architecture, the platform, and tags that every image has. For families by tag, also the name,
+/// unless nearly every image has a different name.
 fn dividers(kind: &Kind, members: &[&Image]) -> Vec<String> {
     let mut by = BTreeSet::new();
     for (key, _) in members.iter().flat_map(|image| image.tags.iter()) {
@@ -168,15 +170,16 @@ fn dividers(kind: &Kind, members: &[&Image]) -> Vec<String> {
     dividers
 }
 
-/// Whether every image has a value, there are several, and they have two images or more on average.
+/// Returns whether every image has a value, and there are several values with at least two images
+/// each on average.
 fn divides<'a>(members: &[&'a Image], part: impl Fn(&'a Image) -> Option<Cow<'a, str>>) -> bool {
     let values: Option<BTreeSet<Cow<'_, str>>> =
         members.iter().map(|image| part(image).filter(|value| !value.is_empty())).collect();
     values.is_some_and(|values| values.len() > 1 && members.len() >= 2 * values.len())
 }
 
-/// A glob for the names that differ from this one only in what tells builds apart. It begins with a
-/// digit there, so that `web-*` does not take `web-beta-1` too.
+/// Returns a glob for names that differ from this one only in build numbers, dates and versions.
+/// This part must begin with a digit, so that `web-*` does not match `web-beta-1`.
 fn name_glob(name: &str) -> String {
     let mut glob = String::new();
     for piece in NameParts::of(name).pieces() {
@@ -188,7 +191,7 @@ fn name_glob(name: &str) -> String {
                 if number.starts_with(|c: char| c.is_ascii_digit()) && !text.starts_with('g') {
                     glob.push_str("[0-9]*");
                 } else {
-                    // The id of a commit.
+                    // The hash of a commit.
                     glob.push_str(&"[0-9a-f]".repeat(7));
                     glob.push('*');
                 }

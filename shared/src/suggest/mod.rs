@@ -1,10 +1,10 @@
 //! Suggests a first policy for an account, and writes policies as TOML.
 //!
-//! [`first_policy`] finds families and writes a rule for each, which keeps the images in use and a
-//! few more. [`plan`](crate::plan) measures the rules, so that families and ranks are the same as
+//! [`first_policy`] finds families and writes a rule for each. The rule keeps the images in use and
+//! a few more. [`plan`](crate::plan) measures the rules, so that families and ranks are the same as
 //! in a plan. Submodules: `families` (finding families), `stats` (measuring rules), `comments` and
-//! `unmatched` (the comments of the policy), `write` and `text` (TOML), `subsume` (whether one
-//! rule covers another).
+//! `unmatched` (the comments in the policy), `write` and `text` (TOML), `subsume` (whether one rule
+//! covers another).
 
 mod comments;
 mod families;
@@ -32,7 +32,7 @@ use crate::plan::{Plan, plan};
 pub use crate::policy::literal;
 use crate::policy::{Policy, PolicyError};
 
-/// The number of families that get a rule of their own, the largest first; the others share rules.
+/// The number of families with a rule of their own, largest first. The others share rules.
 const MAX_OWN_RULES: usize = 20;
 /// The maximum number of families that share a rule, so that its line stays readable.
 const MAX_SHARING: usize = 40;
@@ -41,7 +41,7 @@ const EXTRA_IMAGES: u32 = 2;
 /// … and at least this many images; `within` keeps at least this many days.
 const MIN_LAST: u32 = 3;
 const MIN_DAYS: i64 = 30;
-/// The longest age that a policy takes, in days.
+/// The maximum age in a policy, in days.
 const MAX_DAYS: i64 = 36_500;
 
 /// A suggested policy.
@@ -49,16 +49,16 @@ const MAX_DAYS: i64 = 36_500;
 pub struct FirstPolicy {
     /// The policy as TOML, with comments.
     pub text: String,
-    /// The number of its rules.
+    /// The number of rules.
     pub rules: usize,
-    /// Its effect on the inventory that it was suggested for.
+    /// The effect on the inventory that the policy was suggested for.
     pub outlook: Outlook,
 }
 
 /// Suggests a policy for `inventory`, planned for the time `now`.
 ///
 /// # Errors
-/// The suggested text is not a valid policy, which is a bug in this module.
+/// Returns an error if the suggested text is not a valid policy, which is a bug in this module.
 pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy, PolicyError> {
     let mut rules = rules_for(families::find(inventory));
     if rules.is_empty() {
@@ -73,7 +73,7 @@ pub fn first_policy(inventory: &Inventory, now: Timestamp) -> Result<FirstPolicy
             rule.comments.extend(comments::about_rule(rule, measures));
             true
         }
-        // Its images all fall under the rules before it.
+        // Earlier rules match all of its images.
         None => false,
     });
     finish(inventory, rules, now)
@@ -114,8 +114,9 @@ fn written_and_planned(
     Ok((policy, plan))
 }
 
-/// A rule for each of the largest families, and rules that smaller ones share. Those by tag come
-/// first, because the images of those by name lack that tag; then longer names before shorter.
+/// Creates a rule for each of the largest families, and shared rules for the smaller ones. Rules by
+/// tag come first, because the images of rules by name lack that tag. Longer names come before
+/// shorter.
 fn rules_for(mut families: Vec<FamilyStats>) -> Vec<SuggestedRule> {
     let small = families.split_off(families.len().min(MAX_OWN_RULES));
     let mut shared: BTreeMap<(Kind, Vec<String>), Vec<FamilyStats>> = BTreeMap::new();
@@ -142,7 +143,7 @@ fn rules_for(mut families: Vec<FamilyStats>) -> Vec<SuggestedRule> {
     sets.iter().filter_map(|set| rule_for(set, &mut names)).collect()
 }
 
-/// One rule for a set of families of the same kind that are grouped by the same properties.
+/// Creates one rule for families of the same kind with the same `group_by`.
 fn rule_for(set: &[FamilyStats], names: &mut BTreeSet<String>) -> Option<SuggestedRule> {
     let first = set.first()?;
     let globs: BTreeSet<String> = set.iter().flat_map(|family| family.globs.clone()).collect();
@@ -172,7 +173,7 @@ fn rule_for(set: &[FamilyStats], names: &mut BTreeSet<String>) -> Option<Suggest
     })
 }
 
-/// Keeps all images in use, and a few more.
+/// Creates keep rules that keep all images in use and a few more.
 fn keep_for(measures: &Measures) -> SuggestedKeep {
     let days = (measures.oldest_in_use + 1).max(MIN_DAYS);
     let days = (days.saturating_add(MIN_DAYS - 1) / MIN_DAYS * MIN_DAYS).min(MAX_DAYS);
@@ -184,7 +185,7 @@ fn keep_for(measures: &Measures) -> SuggestedKeep {
     }
 }
 
-/// The defaults, but with a minimum of references: a quarter of those in the inventory.
+/// Returns the default limits, with a minimum of references: a quarter of those in the inventory.
 fn safety_for(inventory: &Inventory) -> SuggestedSafety {
     let references = inventory.references.len();
     SuggestedSafety {

@@ -1,4 +1,4 @@
-//! Statistics on rules, from a plan: the size of their families, and the rank and age of the images
+//! Statistics on rules, from a plan: the sizes of their families, and the ranks and ages of images
 //! in use.
 
 use std::cmp::Reverse;
@@ -13,7 +13,7 @@ use crate::plan::reason::Reason;
 use crate::plan::{Decision, Plan, Refusal, plan};
 use crate::policy::Policy;
 
-/// The effect of a policy on an inventory, in numbers of images.
+/// The effect of a policy on an inventory, as numbers of images.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Outlook {
     /// All images.
@@ -24,15 +24,15 @@ pub struct Outlook {
     pub matched: usize,
     /// Expired images, which would be retired step by step.
     pub expired: usize,
-    /// Why a run would refuse to remove anything, if so.
+    /// Why a run would refuse to remove anything, if it would.
     pub refusal: Option<Refusal>,
-    /// The images that are not expired, by the kind of their first reason: the most first.
+    /// Images that are not expired, by the kind of their first reason, most frequent first.
     pub kept: Vec<(&'static str, usize)>,
-    /// What has no effect.
+    /// Policy settings and tags that have no effect.
     pub notes: Vec<Note>,
 }
 
-/// The effect of `policy` on `inventory` at the time `now`.
+/// Computes the effect of `policy` on `inventory` at the time `now`.
 pub fn outlook(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Outlook {
     let plan = plan(inventory, policy, now);
     let count =
@@ -67,19 +67,19 @@ pub(super) struct Measures {
     pub images: usize,
     pub families: usize,
     pub in_use: usize,
-    /// The place of the oldest image in use in its family, and nine in ten of those in use are at
-    /// this place or before; the newest is 1.
+    /// The rank of the lowest-ranked image in use in its family, where 1 is the newest, and the rank
+    /// that nine in ten images in use do not exceed.
     pub deepest: u32,
     pub deepest_of_most: u32,
     /// In whole days.
     pub oldest_in_use: i64,
     pub newest: i64,
     pub oldest: i64,
-    /// Days between two images of the largest family, on average.
+    /// The average number of days between two images of the largest family.
     pub interval: Option<f64>,
 }
 
-/// The statistics of every rule that has a family, by the name of the rule.
+/// Returns the statistics of every rule that has a family, by rule name.
 pub(super) fn measure(plan: &Plan, now: Timestamp) -> BTreeMap<Arc<str>, Measures> {
     let mut families: BTreeMap<(&Arc<str>, &Arc<str>), Vec<&Decision>> = BTreeMap::new();
     for decision in &plan.decisions {

@@ -1,12 +1,12 @@
-//! Whether one rule covers another, so that the second never applies.
+//! Checks whether one rule covers another, so that the second rule never applies.
 
 use super::text::shown;
 use super::write::{SuggestedKeep, SuggestedMatch, SuggestedRule};
 use crate::policy::Glob;
 
 impl SuggestedMatch {
-    /// Whether this surely matches every image that `other` matches. What cannot be told from the
-    /// texts alone is taken for a no.
+    /// Returns whether this certainly matches every image that `other` matches. `false` if the
+    /// texts alone do not show it.
     pub fn covers(&self, other: &Self) -> bool {
         let Self { name, tags, architecture, platform, older_than, not } = self;
         let field = |mine: &Option<String>, theirs: &Option<String>| {
@@ -23,12 +23,12 @@ impl SuggestedMatch {
     }
 }
 
-/// A count or an age from here on is as good as all of them.
+/// A count or an age of at least this much keeps all images.
 const ALL_IMAGES: u32 = 1_000_000;
 const FOR_EVER: &str = "100y";
 
 impl SuggestedRule {
-    /// Why the rule keeps every image that it matches, as far as the rule by itself tells.
+    /// Returns why the rule keeps every image that it matches, if the rule alone shows it.
     pub fn keeps_all_by(&self) -> Option<String> {
         let SuggestedKeep { last, within, launched_within: _, tags } = &self.keep;
         if let Some(within) = within.as_deref().filter(|within| *within == FOR_EVER) {
@@ -41,12 +41,13 @@ impl SuggestedRule {
         let mut keys = tags
             .iter()
             .filter(|(key, kept)| matched.get(*key).is_some_and(|matched| wider(kept, matched)));
-        keys.next().map(|(key, _)| format!("keep.tags.{}, which match.tags asks for", shown(key)))
+        keys.next().map(|(key, _)| format!("keep.tags.{}, which match.tags requires", shown(key)))
     }
 }
 
-/// Whether one glob matches whatever another matches. One of only text and stars does if it matches
-/// the other as a text, in which a star is a character like others.
+/// Returns whether one glob matches everything that another matches. For globs with only text and
+/// stars this holds if the first matches the text of the second, with its stars as ordinary
+/// characters.
 fn wider(glob: &str, other: &str) -> bool {
     let is_simple = |glob: &str, but: &[char]| !glob.contains(but);
     glob == other
@@ -89,7 +90,7 @@ mod tests {
         };
         let by = |keep: SuggestedKeep| rule(keep).keeps_all_by();
         let tagged = |value: &str| SuggestedKeep { tags: tags(value), ..SuggestedKeep::default() };
-        let said = "keep.tags.Team, which match.tags asks for";
+        let said = "keep.tags.Team, which match.tags requires";
         assert_eq!(by(tagged("*")).as_deref(), Some(said));
         assert_eq!(by(tagged("web-1")), None);
         let within = |age: &str| SuggestedKeep { within: Some(age.to_owned()), ..tagged("x") };

@@ -1,14 +1,14 @@
-//! Strings, keys, globs and comments in TOML.
+//! Writing strings, keys, globs and comments in TOML.
 
 use std::fmt::Write;
 
 use crate::policy::Glob;
 use crate::text_fmt::printable;
 
-/// The column before which comments are wrapped.
+/// The maximum line width of comments.
 const WIDTH: usize = 100;
 
-/// A basic string of TOML, on one line.
+/// Writes a basic TOML string, on one line.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');
@@ -33,12 +33,12 @@ pub(super) fn bare_or_quoted(key: &str) -> String {
     if !key.is_empty() && key.chars().all(is_bare) { key.to_owned() } else { quoted(key) }
 }
 
-/// Whether this is a valid glob in a policy.
+/// Returns whether this is a valid glob in a policy.
 pub fn is_glob(text: &str) -> bool {
     Glob::new(text).is_ok()
 }
 
-/// A glob that matches what any of these globs matches; `None` when there is none.
+/// Returns a glob that matches whatever any of these globs matches; `None` if there are none.
 pub fn any_of(globs: impl IntoIterator<Item = String>) -> Option<String> {
     let globs: Vec<String> = globs.into_iter().collect();
     match globs.as_slice() {
@@ -48,8 +48,8 @@ pub fn any_of(globs: impl IntoIterator<Item = String>) -> Option<String> {
     }
 }
 
-/// A name or tag for a comment or terminal: on one line, at most 60 characters, with control
-/// characters escaped.
+/// Formats a name or tag for a comment or a terminal: on one line, at most 60 characters, with
+/// control characters escaped.
 pub fn shown(text: &str) -> String {
     const MAX_LENGTH: usize = 60;
     let mut shown = printable(&text.chars().take(MAX_LENGTH).collect::<String>());
@@ -59,9 +59,9 @@ pub fn shown(text: &str) -> String {
     shown
 }
 
-/// Writes paragraphs as comments, wrapped, with an empty comment line between them. One that begins
-/// with `- ` is a point of a list, and one that begins with a space is a line that stays as it is;
-/// neither is set apart.
+/// Writes paragraphs as wrapped comments, separated by empty comment lines. A paragraph that begins
+/// with `- ` is a list item. One that begins with a space is a line that is not wrapped. Neither is
+/// separated by an empty line.
 pub(super) fn comment(text: &mut String, paragraphs: &[String]) {
     for (index, paragraph) in paragraphs.iter().enumerate() {
         if index > 0 && !paragraph.starts_with([' ', '-']) {
@@ -76,7 +76,7 @@ pub(super) fn comment(text: &mut String, paragraphs: &[String]) {
     }
 }
 
-/// Writes one paragraph; `turn` separates its lines.
+/// Writes one paragraph. `turn` separates its lines.
 fn wrap(text: &mut String, paragraph: &str, turn: &str) {
     let mut column = 0;
     for word in paragraph.split_whitespace() {

@@ -1,4 +1,4 @@
-//! The comment on images that no rule of a suggested policy decides about, with counts.
+//! The comment on images that no rule of a suggested policy covers, with counts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,11 +12,13 @@ use crate::text_fmt::counted;
 /// The maximum number of name prefixes in the list.
 const MAX_LISTED: usize = 10;
 
-/// The comment on the images that no rule matches, or that are in no family of their rule.
+/// Creates the comment on images that no rule matches or that have no family in their rule.
 pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
     let rest: Vec<&Decision> = plan.decisions.iter().filter(|one| one.family.is_none()).collect();
     if rest.is_empty() {
-        return vec!["Every image falls under a rule. One that none matches is kept.".to_owned()];
+        return vec![
+            "A rule matches every image. An image that no rule matches is kept.".to_owned(),
+        ];
     }
     let mut causes: BTreeMap<String, usize> = BTreeMap::new();
     let mut names: BTreeMap<Cow<'_, str>, usize> = BTreeMap::new();
@@ -30,7 +32,7 @@ pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
     let mut causes: Vec<(String, usize)> = causes.into_iter().collect();
     causes.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     let mut said = vec![format!(
-        "Kept because no rule decides about them: {} of {}.",
+        "Kept because they are in no family of a rule: {} of {}.",
         rest.len(),
         counted(inventory.images.len(), "image")
     )];
@@ -48,34 +50,34 @@ pub(super) fn about(inventory: &Inventory, plan: &Plan) -> Vec<String> {
             .collect();
         let more = names.len().saturating_sub(MAX_LISTED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-        said.push(format!("Without others like them: {}{more}.", listed.join(", ")));
+        said.push(format!("Not similar to other images: {}{more}.", listed.join(", ")));
         said.push(
-            "Names that end in anything but numbers, dates and versions tell no family: give such images a tag, \
-             for example Family, and a rule with group_by = [\"tag:Family\"]."
+            "Only names that end in numbers, dates or versions indicate a family. Tag these images, for example with \
+             Family, and add a rule with group_by = [\"tag:Family\"]."
                 .to_owned(),
         );
     }
     said
 }
 
-const ALONE: &str = "without others like them, by name or tag";
+const ALONE: &str = "not similar to other images, by name or tag";
 
-/// Why an image is in no family.
+/// Returns why an image is in no family.
 fn cause(decision: &Decision) -> String {
     let known = decision.reasons.iter().find_map(|reason| match reason {
         Reason::NotOurs { .. } => Some("owned by another account".to_owned()),
         Reason::ManagedElsewhere { by } => Some(format!("managed by {by}")),
-        Reason::State { state } => Some(format!("in the state {state}")),
+        Reason::State { state } => Some(format!("in state {state}")),
         Reason::AgeUnknown => Some("of unknown age".to_owned()),
         Reason::GroupUnknown { lacks } => {
-            Some(format!("without {}, by which their rule groups", shown(lacks)))
+            Some(format!("without {}, which is in the group_by of their rule", shown(lacks)))
         }
         _ => None,
     });
     match known {
         Some(cause) => cause,
         None if decision.name.is_empty() => "without a name".to_owned(),
-        None if decision.rule.is_some() => "failed, so that they go after a day".to_owned(),
+        None if decision.rule.is_some() => "failed, to be removed after a day".to_owned(),
         None => ALONE.to_owned(),
     }
 }

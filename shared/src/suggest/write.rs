@@ -1,6 +1,6 @@
-//! Writes a policy as TOML with comments, which parses whatever names and tags contain.
+//! Writes a policy as TOML with comments. The result is valid whatever names and tags contain.
 //!
-//! All policies are written here: `init` and the migration from other tools fill in the same
+//! All policies are written by this module: `init` and the migration from other tools both create a
 //! [`SuggestedPolicy`].
 
 use std::collections::BTreeMap;
@@ -11,32 +11,32 @@ use super::text::{bare_or_quoted, comment, quoted};
 /// A policy to be written.
 #[derive(Debug, Clone, Default)]
 pub struct SuggestedPolicy {
-    /// The comments at the top, one paragraph each.
+    /// The comments at the top, one paragraph per element.
     pub head: Vec<String>,
-    /// The rules in their order, and the comments between them.
+    /// The rules in order, with the comments between them.
     pub entries: Vec<Entry>,
     /// Limits and checks of a run.
     pub safety: SuggestedSafety,
-    /// The comment above `[orphans]`, which is itself written as a comment.
+    /// The comment above `[orphans]`, a section that is itself commented out.
     pub orphans: Vec<String>,
 }
 
-/// A piece of the list of rules.
+/// An entry in the list of rules.
 #[derive(Debug, Clone)]
 pub enum Entry {
-    /// Only comments.
+    /// Comments without a rule.
     Note(Vec<String>),
     /// A rule.
     Rule(SuggestedRule),
-    /// A rule that is written as a comment, for a person to review and enable.
+    /// A rule that is commented out, for a person to review and enable.
     Suggestion(SuggestedRule),
 }
 
-/// A rule to be written. Globs are globs already: see [`literal`](super::literal).
+/// A rule to be written. Its texts are valid globs: see [`literal`](super::literal).
 #[derive(Debug, Clone, Default)]
 #[expect(missing_docs, reason = "the names are the keys of the policy")]
 pub struct SuggestedRule {
-    /// The comments above the rule, one paragraph each.
+    /// The comments above the rule, one paragraph per element.
     pub comments: Vec<String>,
     pub name: String,
     pub matches: SuggestedMatch,
@@ -67,7 +67,7 @@ pub struct SuggestedKeep {
     pub tags: BTreeMap<String, String>,
 }
 
-/// The steps of a rule.
+/// The retire steps of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names are the keys of the policy")]
 pub struct SuggestedRetire {
@@ -78,7 +78,7 @@ pub struct SuggestedRetire {
 }
 
 impl Default for SuggestedRetire {
-    /// The defaults of the policy.
+    /// Returns the policy's defaults.
     fn default() -> Self {
         Self {
             deprecate_after: "0d".to_owned(),
@@ -93,7 +93,7 @@ impl Default for SuggestedRetire {
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the keys of the policy")]
 pub struct SuggestedSafety {
-    /// The comments above `[safety]`, one paragraph each.
+    /// The comments above `[safety]`, one paragraph per element.
     pub comments: Vec<String>,
     pub max_per_run: u32,
     pub max_fraction: f64,
@@ -101,21 +101,21 @@ pub struct SuggestedSafety {
 }
 
 impl Default for SuggestedSafety {
-    /// The defaults of the policy.
+    /// Returns the policy's defaults.
     fn default() -> Self {
         Self { comments: Vec::new(), max_per_run: 50, max_fraction: 0.25, min_references: 1 }
     }
 }
 
 impl SuggestedPolicy {
-    /// The policy as TOML.
+    /// Formats the policy as TOML.
     pub fn to_toml(&self) -> String {
         let Self { head, entries, safety, orphans } = self;
         let mut text = String::new();
         comment(&mut text, head);
         text.push_str("version = 1\n");
         text.push_str(
-            "# timezone = \"Europe/Berlin\"   # where days and months begin; default UTC\n",
+            "# timezone = \"Europe/Berlin\"   # defines when days and months begin; default: UTC\n",
         );
         for entry in entries {
             text.push('\n');
@@ -208,41 +208,41 @@ impl SuggestedSafety {
         let values = [
             (
                 format!("max_per_run = {max_per_run}"),
-                "images that one run may disable or deregister",
+                "maximum number of images that one run disables or deregisters",
             ),
             (
                 format!("max_fraction = {max_fraction:?}"),
-                "the same as a part of the images that the rules match",
+                "the same limit as a fraction of the images that the rules match",
             ),
             (
                 format!("min_references = {min_references}"),
-                "fewer references than this to images: refuse, something is amiss",
+                "refuse to remove anything if fewer references to images are found",
             ),
             (
                 "template_versions = \"default+latest\"".to_owned(),
-                "versions of launch templates that count as use; or \"all\"",
+                "launch template versions that count as references; or \"all\"",
             ),
             (
                 "compute_environments = \"required\"".to_owned(),
-                "those of AWS Batch count as use; \"off\" leaves them out",
+                "references by AWS Batch; \"off\" ignores them",
             ),
             (
                 "shared_images = \"keep\"".to_owned(),
-                "images that other accounts may launch stay; or \"retire\"",
+                "keep images that other accounts may launch; or \"retire\"",
             ),
             (
                 "shared_snapshots = \"keep\"".to_owned(),
-                "snapshots that other accounts may use stay; \"retire\" saves a call for each",
+                "keep snapshots that other accounts may use; \"retire\" saves a call per snapshot",
             ),
             (
                 "recycle_bin = \"required\"".to_owned(),
-                "no removal without Recycle Bin rules for images and snapshots",
+                "remove nothing without Recycle Bin rules for images and snapshots",
             ),
             (
                 "references_check = \"required\"".to_owned(),
-                "ask EC2 once more who refers to an image, right before each removal",
+                "read references from EC2 again before each removal",
             ),
-            ("pinned = []".to_owned(), "ids of images that are never touched"),
+            ("pinned = []".to_owned(), "ids of images that are never removed"),
         ];
         text.push_str("[safety]\n");
         for (value, why) in values {
@@ -252,7 +252,7 @@ impl SuggestedSafety {
     }
 }
 
-/// An inline table in the making.
+/// Builds an inline table.
 #[derive(Default)]
 struct Inline(Vec<String>);
 

@@ -138,7 +138,7 @@ fn needs_a_call_that_made_an_image_of_ours() {
     elsewhere["detail"]["awsRegion"] = json!("us-east-1");
     for (event, why) in [
         (made("ami-00000001", "CreateImage"), "belongs to another account"),
-        (old, "is gone"),
+        (old, "no longer exists"),
         (made("ami-00000001", "RunInstances"), "the call RunInstances"),
         (made("i-1", "CreateImage"), "detail.responseElements.imageId"),
         (failed, "failed: Client.UnauthorizedOperation"),

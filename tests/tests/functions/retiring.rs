@@ -229,7 +229,7 @@ fn an_event_that_succeeded_in_part_is_retried() {
     let report = run(&fake, FunctionKind::RetireInstance, &event);
     assert_eq!(states(&fake), ["stopped", "running", "running"]);
     let error = report.failure.unwrap().to_string();
-    assert!(error.starts_with("1 succeeded, 1 failed; the first: "), "{error}");
+    assert!(error.starts_with("1 step failed, 1 succeeded; first error: "), "{error}");
 }
 
 #[test]

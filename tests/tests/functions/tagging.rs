@@ -38,7 +38,7 @@ fn an_event_before_the_listing_shows_the_image_is_retried_for_a_quarter_of_an_ho
     for time in ["2026-11-22T11:45:00Z", "2026-11-20T12:00:00Z"] {
         let report = answer(Some(time)).unwrap();
         let Answer::Ignored { reason } = &report.answer else { panic!("{time:?}: {report:?}") };
-        assert_eq!(reason, "ami-00000001 is gone");
+        assert_eq!(reason, "ami-00000001 no longer exists");
     }
 }
 
@@ -66,7 +66,7 @@ fn an_event_that_succeeded_in_part_is_retried_and_writes_the_rest() {
     let report = run(&fake, FunctionKind::TagImage, &event);
     let error = report.failure.unwrap();
     assert!(matches!(&error, JobError::PartFailed { count: 1, done: 1, .. }), "{error}");
-    assert!(error.to_string().starts_with("1 succeeded, 1 failed; the first: tag of snap-"));
+    assert!(error.to_string().starts_with("1 step failed, 1 succeeded; first error: tag of snap-"));
     assert!(matches!(&report.events[..], [Event::ImageTagged(one)] if one.tags.len() == 1));
     fake.set(Switches::default());
     let report = run(&fake, FunctionKind::TagImage, &event);

@@ -310,7 +310,7 @@ fn a_long_plan_is_cut_by_whole_rows_and_says_so() {
     let root = parse_document(&arena, &text, &options());
     check_harmless(root);
     let left_out = |text: &str| -> Vec<usize> {
-        let lines = text.lines().filter_map(|line| line.split_once(" more rows left out"));
+        let lines = text.lines().filter_map(|line| line.split_once(" more rows omitted"));
         lines.map(|(count, _)| count.replace(',', "").parse().unwrap()).collect()
     };
     let rows = rows(root, "Image").len() + self::rows(root, "Family").len();

@@ -85,6 +85,6 @@ fn an_unknown_image_is_gone_and_nothing_is_changed() {
     let names = TagNames::under("image-steward:");
     let restored = run(restore(&image, &RestoreOptions::default(), &names, now(), &fake));
     assert_eq!(restored.status, RestoreStatus::Gone);
-    assert!(restored.problem.unwrap().to_string().contains("no snapshot names it"));
+    assert!(restored.problem.unwrap().to_string().contains("no snapshot refers to it"));
     assert!(fake.calls().iter().all(|call| !call.changes()));
 }

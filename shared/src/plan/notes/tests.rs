@@ -72,7 +72,7 @@ fn a_text_has_a_limit_and_json_has_all() {
     let plan = noted(IMAGE, "", &policy);
     assert_eq!(plan.notes.len(), 32);
     let text = plan_text(&plan, None, None, &Rows::Changes.into(), OutputStyle::Plain);
-    assert!(text.contains("note: 12 more; --format json has all"), "{text}");
+    assert!(text.contains("note: 12 more; --format json lists all"), "{text}");
 }
 
 fn images(list: &[(&str, &str)]) -> String {

@@ -1,4 +1,4 @@
-//! What two policies do differently with the same images: their plans, and their simulations.
+//! Compares two policies on the same images: their plans and their simulations.
 
 mod simulations;
 mod text;
@@ -16,85 +16,85 @@ use crate::model::ImageId;
 use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, Next, Plan, Refusal, Summary};
 
-/// What differs between the plans of two policies, for the same time.
+/// The differences between the plans of two policies, for the same time.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PolicyComparison {
-    /// The name of the policy that is asked about.
+    /// The name of the policy under review.
     pub policy: String,
-    /// The name of the other one.
+    /// The name of the policy that it is compared with.
     pub against: String,
     /// Why the other policy's plan removes nothing, if it is refused.
     pub against_refusal: Option<Refusal>,
     /// The counts of the other policy's plan.
     pub against_summary: Summary,
-    /// How many images change, one for each [`ChangeKind`], in its order.
+    /// The number of changed images, one entry per [`ChangeKind`], in its order.
     pub totals: Vec<ChangeTotal>,
-    /// The images whose fate changes: by kind of change, in the order of the plan.
+    /// The images whose outcome differs, by kind of change and then in plan order.
     pub changes: Vec<FateChange>,
 }
 
-/// How the fate of an image changes from the other policy to the one that is asked about.
+/// How the outcome for an image differs between the other policy and the policy under review.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, strum::EnumIter)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeKind {
-    /// The other policy keeps it, and this one does not.
+    /// The other policy keeps the image, the policy under review does not.
     KeptToExpired,
-    /// The other policy does not keep it, and this one does.
+    /// The policy under review keeps the image, the other policy does not.
     ExpiredToKept,
-    /// Both do the same in the end, with another step or at another time.
+    /// Both have the same final outcome, with another step or at another time.
     OtherStep,
 }
 
-/// The images of one kind of change.
+/// The total for one kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ChangeTotal {
-    /// The kind.
+    /// The kind of change.
     pub change: ChangeKind,
-    /// How many images.
+    /// The number of images.
     pub images: usize,
-    /// The size of their snapshots: an upper bound, a snapshot that several images use is counted
-    /// for each.
+    /// The size of their snapshots, in GiB. An upper bound: a snapshot that several images share
+    /// counts for each of them.
     pub gib: u64,
-    /// What these cost a month at most.
+    /// The cost of these snapshots per month, in USD. An upper bound.
     pub usd_month: f64,
-    /// Images that have a snapshot of unknown size, which counts as nothing.
+    /// The number of images with a snapshot of unknown size. Such a snapshot counts as 0.
     pub sizes_unknown: usize,
 }
 
-/// An image whose fate changes.
+/// An image whose outcome differs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct FateChange {
-    /// How.
+    /// The kind of change.
     pub change: ChangeKind,
-    /// The image.
+    /// The ID of the image.
     pub image_id: ImageId,
-    /// Its name.
+    /// The name of the image.
     pub name: Arc<str>,
-    /// When it was created, if that is known.
+    /// When the image was created, if known.
     pub created_at: Option<Timestamp>,
-    /// The size of its snapshots, if that is known.
+    /// The size of its snapshots in GiB, if known.
     pub size_gib: Option<u32>,
-    /// Under the policy that is asked about.
+    /// The outcome under the policy under review.
     pub new: PlannedFate,
-    /// Under the other policy.
+    /// The outcome under the other policy.
     pub old: PlannedFate,
 }
 
-/// What a plan does about an image.
+/// The outcome for an image under a plan.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct PlannedFate {
-    /// The rule that matches it.
+    /// The rule that matches the image.
     pub rule: Option<Arc<str>>,
-    /// Its family under that rule.
+    /// The image's family under that rule.
     pub family: Option<Arc<str>>,
-    /// The kind of the action.
+    /// The planned action, as [`Action::kind`] names it.
     pub action: &'static str,
-    /// The step after that, and when it is due.
+    /// The step after that, and its date.
     pub next: Option<Next>,
-    /// When it is deregistered at the earliest; absent for an image that is kept.
+    /// The earliest time of deregistration. Absent if the image is kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deregister_at: Option<Timestamp>,
-    /// All reasons.
+    /// All reasons for the action.
     pub reasons: Vec<Reason>,
 }
 
@@ -111,9 +111,9 @@ impl PlannedFate {
     }
 }
 
-/// Compares the plans of two policies for the same images at the same time: `new` is of the policy
-/// that is asked about. An image that only one plan has, because the account was read twice, is not
-/// among the changes.
+/// Compares the plans of two policies for the same images at the same time. `new` belongs to the
+/// policy under review. An image that is only in one plan, because the account was read twice, is
+/// not listed as a change.
 pub fn compare_plans(new: (&str, &Plan), old: (&str, &Plan)) -> PolicyComparison {
     let ((policy, new), (against, old)) = (new, old);
     let before: HashMap<&ImageId, &Decision> =
@@ -146,10 +146,10 @@ pub fn compare_plans(new: (&str, &Plan), old: (&str, &Plan)) -> PolicyComparison
     }
 }
 
-/// How the fate changes, if it does.
+/// Returns how the outcome differs, if it does.
 fn change_of(old: &Decision, new: &Decision) -> Option<ChangeKind> {
     let schedule = |one: &Decision| match one.action {
-        // What is kept has no next step that counts.
+        // The next step of an image that is kept is irrelevant.
         Action::Keep | Action::Rescue(_) => (one.action.kind(), None, None),
         _ => (one.action.kind(), one.next, one.deregister_at),
     };
@@ -162,7 +162,7 @@ fn change_of(old: &Decision, new: &Decision) -> Option<ChangeKind> {
 }
 
 impl PolicyComparison {
-    /// The changes of one kind.
+    /// Returns the changes of one kind.
     pub fn of_kind(&self, kind: ChangeKind) -> impl Iterator<Item = &FateChange> {
         self.changes.iter().filter(move |one| one.change == kind)
     }
@@ -181,7 +181,7 @@ impl ChangeTotal {
         }
     }
 
-    /// What they cost a month at most.
+    /// Returns the cost of these snapshots per month. An upper bound.
     pub fn cost(&self) -> Usd {
         Usd::from(self.usd_month)
     }

@@ -1,4 +1,4 @@
-//! Which images are gone under one policy and not under another, after the same days.
+//! Compares two simulations: which images only one of the policies removes.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,42 +12,42 @@ use crate::plan::Decision;
 use crate::report::price::{Price, Usd};
 use crate::simulate::{GoneImage, Simulation};
 
-/// The images that are gone at the end under one of two policies only.
+/// The images that only one of two policies has removed at the end.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SimulationComparison {
-    /// Gone under the policy that is asked about, and not under the other: the first to go first.
+    /// Removed under the policy under review but not under the other, in order of removal.
     pub gone_under_policy: GoneUnderOne,
-    /// Gone under the other policy, and not under the one that is asked about.
+    /// Removed under the other policy but not under the policy under review.
     pub gone_under_against: GoneUnderOne,
 }
 
-/// The images that are gone under one policy and not under the other.
+/// The images that one policy removes and the other does not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GoneUnderOne {
-    /// The images.
+    /// The images, in order of removal.
     pub images: Vec<GoneDifference>,
-    /// The size of their snapshots: an upper bound, as everywhere.
+    /// The size of their snapshots, in GiB. An upper bound.
     pub gib: u64,
-    /// What these cost a month at most.
+    /// The cost of these snapshots per month, in USD. An upper bound.
     pub usd_month: f64,
 }
 
-/// An image that is gone under one policy and not under the other.
+/// An image that one policy removes and the other does not.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct GoneDifference {
-    /// The image.
+    /// The ID of the image.
     pub image_id: ImageId,
-    /// Its name.
+    /// The name of the image.
     pub name: Arc<str>,
-    /// Whether the simulation made it: it does not exist yet.
+    /// Whether the image does not exist yet and was created by the simulation.
     pub simulated: bool,
-    /// When it was created, if that is known.
+    /// When the image was created, if known.
     pub created_at: Option<Timestamp>,
-    /// The size of its snapshots, if that is known.
+    /// The size of its snapshots in GiB, if known.
     pub size_gib: Option<u32>,
-    /// When the one policy deregisters it.
+    /// When the one policy deregisters the image.
     pub deregistered_at: Timestamp,
-    /// What the other policy does about it on the last day.
+    /// The outcome under the other policy on the last day.
     pub elsewhere: PlannedFate,
 }
 
@@ -81,7 +81,7 @@ fn gone_under_one(one: &Simulation, other: &Simulation) -> GoneUnderOne {
 }
 
 impl GoneUnderOne {
-    /// What they cost a month at most.
+    /// Returns the cost of these snapshots per month. An upper bound.
     pub fn cost(&self) -> Usd {
         Usd::from(self.usd_month)
     }

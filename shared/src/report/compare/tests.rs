@@ -8,8 +8,8 @@ use crate::simulate::{Growth, Simulation, simulate_with};
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 
-/// Five images of one family, the newest first, a week apart; 8 GiB each but the last, whose size is
-/// not known.
+/// Five images of one family, newest first, a week apart. Each has 8 GiB, except the last, whose
+/// size is unknown.
 fn inventory() -> Inventory {
     let images: Vec<_> = (1..=5)
         .map(|n| {
@@ -69,7 +69,7 @@ fn every_kind_of_change_is_found_with_both_reasons() {
 #[test]
 fn the_same_policy_changes_nothing_and_other_reasons_to_keep_are_no_change() {
     assert_eq!(compared(&policy(2, "7d", ""), &policy(2, "7d", "")).changes, []);
-    // Kept by other words.
+    // A different reason to keep is not a change.
     assert_eq!(compared(&policy(5, "7d", ""), &policy(6, "7d", "")).changes, []);
 }
 
@@ -79,7 +79,7 @@ fn totals_are_in_images_gib_and_usd() {
     let [kept, back, step] = found.totals.as_slice() else { panic!("{found:?}") };
     assert_eq!((kept.images, kept.gib, kept.sizes_unknown), (1, 8, 0));
     assert_eq!((back.images, back.gib), (0, 0));
-    // The size of one of the two is not known.
+    // One of the two sizes is unknown.
     assert_eq!((step.images, step.gib, step.sizes_unknown), (2, 8, 1));
     let price = Price::in_region(&"us-east-1".parse().unwrap());
     assert!((kept.usd_month - 8.0 * price.usd_per_gib_month).abs() < 0.005);
@@ -103,10 +103,10 @@ fn the_text_has_every_image_with_both_fates() {
     );
     assert!(text.contains("Other step or date: 2 images"), "{text}");
     assert!(text.contains("old: deprecate now, disable from 2026-11-30, deregister"), "{text}");
-    assert!(text.contains("The sizes of 1 image are not known."), "{text}");
+    assert!(text.contains("The sizes of 1 image are unknown."), "{text}");
     assert!(
         text.ends_with(
-            "Removed in the end under new.toml: 3 of 5 images, at most 16 GiB and USD 0.80 a month; under old.toml: \
+            "Eventually removed under new.toml: 3 of 5 images, at most 16 GiB and USD 0.80 a month; under old.toml: \
              2 of 5 images, at most 8 GiB and USD 0.40 a month.\n"
         ),
         "{text}"
@@ -167,7 +167,7 @@ fn what_is_gone_under_one_policy_only_is_found() {
     assert_eq!(found.gone_under_against.images, []);
     let gone = &found.gone_under_policy.images;
     let names: Vec<&str> = gone.iter().map(|one| one.image_id.as_str()).collect();
-    // The two simulations remove what is counted there, and the difference is in the list.
+    // The images that only one simulation removes are in the list.
     let gone_under = |simulation: &Simulation| {
         simulation.points.iter().map(|point| point.done.deregistered).sum::<usize>()
     };
@@ -179,6 +179,6 @@ fn what_is_gone_under_one_policy_only_is_found() {
     let same = compare_simulations(&new, &new);
     assert_eq!(
         gone_text(&same, OutputStyle::Plain),
-        "The same images are gone at the end under both policies.\n"
+        "Both policies have removed the same images at the end.\n"
     );
 }

@@ -1,4 +1,4 @@
-//! Comparisons for people.
+//! Formats comparisons as text.
 
 use jiff::Timestamp;
 
@@ -11,11 +11,11 @@ use crate::report::step_words;
 use crate::report::style::{OutputStyle, Tone};
 use crate::text_fmt::{counted, date, printable, short_age, thousands};
 
-/// The maximum number of images of one kind of change, unless all are wanted.
+/// The maximum number of images listed per kind of change, unless all are requested.
 const MAX_LISTED: usize = 20;
 
 impl ChangeKind {
-    /// The words for a heading, under policies of these names.
+    /// Returns the heading for policies with these names.
     pub(in crate::report) fn heading(self, new: &str, old: &str) -> String {
         match self {
             Self::KeptToExpired => format!("Kept under {old}, removed under {new}"),
@@ -34,7 +34,7 @@ impl ChangeKind {
 }
 
 impl PlannedFate {
-    /// What is done, and when; without dates under a plan that is refused.
+    /// Describes the steps and their dates. A refused plan has no dates.
     pub(in crate::report) fn words(&self, refused: bool) -> String {
         match self.action {
             "keep" => return "kept".to_owned(),
@@ -58,7 +58,7 @@ impl PlannedFate {
         if steps.is_empty() { "expired".to_owned() } else { steps.join(", ") }
     }
 
-    /// All reasons in one line.
+    /// Returns all reasons on one line.
     pub(in crate::report) fn why(&self) -> String {
         let reasons: Vec<String> = self.reasons.iter().map(Reason::to_string).collect();
         reasons.join("; ")
@@ -66,13 +66,13 @@ impl PlannedFate {
 }
 
 impl PolicyComparison {
-    /// The words for each side: under the other policy, and under the one that is asked about.
+    /// Describes the outcomes under the other policy and under the policy under review.
     pub(in crate::report) fn fates(&self, change: &FateChange, plan: &Plan) -> [String; 2] {
         let old = change.old.words(self.against_refusal.is_some());
         [old, change.new.words(plan.refusal.is_some())]
     }
 
-    /// How many images each policy removes in the end, in a sentence.
+    /// Returns a sentence with the number of images that each policy removes.
     pub(in crate::report) fn sentence(&self, plan: &Plan) -> String {
         let price = Price::in_region(&plan.region);
         let removed = |summary: &Summary| {
@@ -85,7 +85,7 @@ impl PolicyComparison {
             )
         };
         format!(
-            "Removed in the end under {}: {}; under {}: {}.",
+            "Eventually removed under {}: {}; under {}: {}.",
             printable(&self.policy),
             removed(&plan.summary),
             printable(&self.against),
@@ -94,8 +94,8 @@ impl PolicyComparison {
     }
 }
 
-/// The images whose fate changes, by kind of change, with both reasons; `plan` is that of the
-/// policy that is asked about. Long lists are cut unless `all` are wanted.
+/// Lists the images whose outcome differs, by kind of change, with the reasons of both policies.
+/// `plan` belongs to the policy under review. Long lists are shortened unless `all` is set.
 pub fn comparison_text(
     comparison: &PolicyComparison,
     plan: &Plan,
@@ -131,13 +131,13 @@ pub fn comparison_text(
         }
     }
     if comparison.changes.is_empty() {
-        let line = format!("{new} does the same with every image as {old}.");
+        let line = format!("{new} and {old} have the same result for every image.");
         style.paragraph(&mut text, 0, &line);
     }
     text.push('\n');
     let unknown: usize = comparison.totals.iter().map(|total| total.sizes_unknown).sum();
     if unknown > 0 {
-        let line = format!("The sizes of {} are not known.", counted(unknown, "image"));
+        let line = format!("The sizes of {} are unknown.", counted(unknown, "image"));
         style.paragraph(&mut text, 0, &line);
     }
     style.paragraph(&mut text, 0, &comparison.sentence(plan));
@@ -161,18 +161,18 @@ fn change_text(
     }
 }
 
-/// The images that are gone under one of two policies only, by policy. Those that do not exist yet
-/// are counted; the others are listed, and long lists are cut.
+/// Lists the images that only one of two policies removes, by policy. Images that do not exist yet
+/// are only counted. Long lists are shortened.
 pub fn gone_text(comparison: &SimulationComparison, style: OutputStyle) -> String {
     let mut text = String::new();
     let SimulationComparison { gone_under_policy, gone_under_against } = comparison;
-    let ours = "Gone at the end under this policy, and not under the other";
-    let theirs = "Gone at the end under the other policy, and not under this one";
+    let ours = "Removed at the end under this policy, but not under the other";
+    let theirs = "Removed at the end under the other policy, but not under this one";
     let other = "the other policy";
     gone_under_text(&mut text, ours, other, ('-', Tone::Gone), gone_under_policy, style);
     gone_under_text(&mut text, theirs, "this policy", ('+', Tone::Back), gone_under_against, style);
     if text.is_empty() {
-        let line = "The same images are gone at the end under both policies.";
+        let line = "Both policies have removed the same images at the end.";
         style.paragraph(&mut text, 0, line);
     }
     text
@@ -197,14 +197,14 @@ fn gone_under_text(
         let age = image.created_at;
         let what = image_words(image.image_id.as_str(), &image.name, age, image.deregistered_at);
         let when = date(image.deregistered_at);
-        entry(text, sign, tone, &format!("{what}: gone {when}"), style);
+        entry(text, sign, tone, &format!("{what}: removed {when}"), style);
         let elsewhere = &image.elsewhere;
         let why = printable(&elsewhere.why());
         style.paragraph(text, 6, &format!("{other}: {}; {why}", elsewhere.words(false)));
     }
     let more = real.len().saturating_sub(MAX_LISTED);
     if more > 0 {
-        let line = format!("{} more; --format json has all", thousands(more));
+        let line = format!("{} more; --format json lists all", thousands(more));
         style.paragraph(text, 4, &style.tone(Tone::Quiet, &line));
     }
     if !simulated.is_empty() {
@@ -214,7 +214,7 @@ fn gone_under_text(
     text.push('\n');
 }
 
-/// One image: a sign on a terminal, and what is said about it.
+/// Appends one image, with a sign on a terminal.
 fn entry(text: &mut String, sign: char, tone: Tone, what: &str, style: OutputStyle) {
     if !style.is_terminal() {
         style.paragraph(text, 2, what);

@@ -1,5 +1,5 @@
-//! Everything about one image: what it is, what refers to it, what keeps it and by how much,
-//! where it stands in the steps, what comes next, how to keep it, and how to bring it back.
+//! The explanation of one image: its description, references, keep rules, steps and dates, and the
+//! commands to keep or restore it.
 
 mod steps;
 mod text;
@@ -23,61 +23,61 @@ use crate::plan::{Decision, Plan, Refusal};
 use crate::policy::{DEFAULT_PREFIX, Policy};
 use crate::text_fmt::{date, shell_word};
 
-/// Everything about an image that exists.
+/// The explanation of an existing image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Explanation {
-    /// The account.
+    /// The account of the plan.
     pub account: AccountId,
-    /// The Region.
+    /// The Region of the plan.
     pub region: Region,
-    /// The time that all is told for.
+    /// The time for which the plan was computed.
     pub planned_at: Timestamp,
-    /// What it is.
+    /// The image.
     pub image: Image,
-    /// Its snapshots with their sizes in GiB, where those are known.
+    /// The image's snapshots, with their sizes in GiB if known.
     pub snapshots: Vec<(SnapshotId, Option<u32>)>,
-    /// Its place in its family (the newest is 1) and the size of that.
+    /// The image's rank in its family (the newest is 1), and the size of the family.
     pub rank: Option<(usize, usize)>,
-    /// What refers to it, and how that was found.
+    /// The references to the image, and how they were found.
     pub references: Vec<CitedReference>,
-    /// What could not be read: something there may refer to it too.
+    /// Sources that could not be read. They may contain further references.
     pub unread: Vec<Unread>,
-    /// Why it must not be touched, whatever the rule says, beside what refers to it.
+    /// Reasons that protect the image regardless of its rule, except references.
     pub untouchable: Vec<Reason>,
-    /// Each keep rule of its rule, and how that came out.
+    /// The keep rules of the image's rule, each with its result.
     pub keep_rules: Vec<Verdict>,
-    /// The decision about it.
+    /// The plan's decision on the image.
     pub decision: Decision,
-    /// Why the whole plan removes nothing, if so.
+    /// Why the plan removes nothing, if it is refused.
     pub refusal: Option<Refusal>,
-    /// The steps from expired to gone, as they would be or are.
+    /// The retire steps with their dates. If the image is kept, as they would be.
     pub steps: Vec<Milestone>,
-    /// The commands that keep it.
+    /// Commands and settings that keep the image.
     pub to_keep: Vec<String>,
-    /// The command that takes everything back.
+    /// The command that restores the image.
     pub to_bring_back: String,
 }
 
-/// Something that refers to the image.
+/// A reference to the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CitedReference {
-    /// Its kind, for example `instance`.
+    /// The kind of resource that refers to the image, for example `instance`.
     pub kind: ReferenceKind,
-    /// Its ARN.
+    /// The ARN of that resource.
     pub arn: Arc<str>,
-    /// Its version; see [`Reference::version`](crate::model::Reference::version).
+    /// The version of that resource; see [`Reference::version`](crate::model::Reference::version).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Arc<str>>,
-    /// What people call it; see [`Reference::name`](crate::model::Reference::name).
+    /// The display name of that resource; see [`Reference::name`](crate::model::Reference::name).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
-    /// Nothing that was read launches instances from it.
+    /// Whether no resource that was read launches instances through this reference.
     pub stale: bool,
-    /// The source that tells of this kind; `None` for a kind that this version does not know.
+    /// The source that reports this kind; `None` for a kind that this version does not know.
     pub source: Option<Source>,
 }
 
-/// Explains `image` under `plan`; `None` when the inventory does not have it.
+/// Explains `image` under `plan`. Returns `None` if the inventory does not contain it.
 pub fn explain(
     image: &ImageId,
     inventory: &Inventory,
@@ -119,7 +119,7 @@ pub fn explain(
     })
 }
 
-/// The decisions about the family of the one at `place`, the newest image first.
+/// Returns the decisions on the family of the decision at `place`, newest image first.
 fn family_of(place: usize, plan: &Plan) -> &[Decision] {
     let Some(decision) = plan.decisions.get(place) else { return &[] };
     let is_kin = |other: &Decision| other.rule == decision.rule && other.family == decision.family;
@@ -129,8 +129,8 @@ fn family_of(place: usize, plan: &Plan) -> &[Decision] {
     plan.decisions.get(first..place + end).unwrap_or_default()
 }
 
-/// Those of a family that are counted for the rank of `image`: for one that can be launched, the
-/// disabled ones are not.
+/// Returns the members of a family that count for the rank of `image`. Disabled images do not count
+/// for an image that can be launched.
 fn counted_with<'a>(
     image: &Image,
     family: &'a [Decision],
@@ -148,7 +148,7 @@ fn found(reason: &Reason) -> Option<CitedReference> {
     let Reason::InUse { kind, arn, version, stale, name } = reason else { return None };
     let source = match kind {
         ReferenceKind::Instance => Some(Source::Instances),
-        // Only our own listing reports the version; the provider's response does not.
+        // Only the listing reports the version. The provider's response about references does not.
         ReferenceKind::LaunchTemplate if version.is_some() => Some(Source::LaunchTemplates),
         ReferenceKind::LaunchConfiguration => Some(Source::LaunchConfigurations),
         ReferenceKind::AutoScalingGroup => Some(Source::AutoScalingGroups),
@@ -166,7 +166,7 @@ fn found(reason: &Reason) -> Option<CitedReference> {
     Some(CitedReference { kind, arn, version, name: name.clone(), stale: *stale, source })
 }
 
-/// Whether the reason holds before any rule is asked.
+/// Returns whether the reason applies before any keep rule.
 fn is_untouchable(reason: &Reason) -> bool {
     matches!(
         reason,
@@ -190,17 +190,17 @@ fn to_keep(image: &Image, policy: &Policy, plan: &Plan) -> Vec<String> {
     let until = plan.planned_at.checked_add(quarter).unwrap_or(Timestamp::MAX);
     vec![
         in_place("keep", id, region, &policy.tag_names),
-        format!("or until the end of a day: --until {}, or --for 2w", date(until)),
+        format!("or until a date (inclusive): --until {}, or --for 2w", date(until)),
         format!("or in the policy, under [safety]: pinned = [\"{id}\"]"),
     ]
 }
 
-/// The command that brings `image` back.
+/// Returns the command that restores `image`.
 fn restore_command(image: &ImageId, region: &Region, names: &TagNames) -> String {
     in_place("restore", image, region, names)
 }
 
-/// A command about `image`, with its options.
+/// Returns a command for `image`, with its options.
 fn in_place(command: &str, image: &ImageId, region: &Region, names: &TagNames) -> String {
     let command = format!("image-steward {command} {image} --region {region}");
     match names.prefix() {

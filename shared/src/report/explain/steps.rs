@@ -1,4 +1,4 @@
-//! Where an image stands between expired and gone.
+//! The retire steps of an image and their dates.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,49 +8,49 @@ use crate::plan::reason::Reason;
 use crate::plan::{Action, Decision, FAILED_AFTER, Plan, Step, Times};
 use crate::policy::{Policy, Rule};
 
-/// A step, and when.
+/// A retire step and its date.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Milestone {
-    /// The step.
+    /// The retire step.
     pub step: Step,
-    /// What the rule says, for example `7d`.
+    /// The waiting time in the rule, for example `7d`.
     pub after: String,
-    /// When.
+    /// When the step is applied.
     #[serde(flatten)]
     pub when: When,
 }
 
-/// When a step is taken.
+/// When a step is applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(tag = "when", rename_all = "snake_case")]
 pub enum When {
-    /// The policy leaves it out.
+    /// The policy skips this step.
     Never,
-    /// It has been taken, or there is no need to.
+    /// The step was applied or is not needed.
     Done,
-    /// A later step is due already, so that this one is left out.
+    /// The step is skipped, because a later step is due.
     Skipped,
-    /// The plan takes it now.
+    /// The plan applies the step now.
     Now,
-    /// Its time has come, and something holds it back: the decision says what.
+    /// The step is due but delayed. The decision has the reason.
     Delayed {
-        /// Its time.
+        /// When the step became due.
         at: Timestamp,
     },
-    /// It comes then, if nothing keeps the image until then.
+    /// The step is applied at this time, unless the image is kept until then.
     At {
-        /// Its time.
+        /// When the step is due.
         at: Timestamp,
     },
-    /// Images that stay use all of its snapshots: none goes.
+    /// No snapshot is deleted, because other images use all of them.
     NoneGo,
-    /// It has been taken, and the plan takes it back.
+    /// The step was applied, and the plan undoes it.
     TakenBack,
-    /// It would come so long after the image expires: it is kept.
+    /// The image is kept. The step would be applied this long after the image expires.
     IfItExpires,
 }
 
-/// The steps of `rule`, for this image.
+/// Returns the steps of `rule` for this image.
 pub(super) fn of(
     rule: &Rule,
     image: &Image,
@@ -82,7 +82,8 @@ pub(super) fn of(
             [(Step::Deprecate, retire.deprecate_after), (Step::Disable, retire.disable_after)]
         {
             let Some(age) = age else {
-                // A disabled image without a time to count from gets one all the same.
+                // A disabled image whose time of disabling is unknown also gets a time to count
+                // from.
                 match (step, &decision.action) {
                     (Step::Deprecate, Action::Deprecate { .. }) => {
                         add(step, "once disabled".to_owned(), When::Now);
@@ -128,7 +129,7 @@ pub(super) fn of(
     milestones
 }
 
-/// When the step whose time is `at` is taken. What the decision says comes first.
+/// Returns when a step that is due `at` is applied. The decision takes precedence.
 fn due(step: Step, at: Timestamp, decision: &Decision, now: Timestamp) -> When {
     let taken = matches!(
         (step, &decision.action),

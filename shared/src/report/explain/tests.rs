@@ -14,7 +14,7 @@ recycle_bin = "optional"
 max_fraction = 1.0
 "#;
 
-/// web-1 to web-6, the newest first; 4 is marked since a week, 6 is used.
+/// web-1 to web-6, newest first. web-4 has been tagged as expired for a week; web-6 is in use.
 fn told(image: &str, now: &str) -> Explanation {
     told_by(POLICY, image, now)
 }
@@ -61,16 +61,16 @@ fn every_rule_says_whether_it_held_and_by_how_much() {
     let explanation = told("ami-2", NOW);
     assert_eq!(explanation.rank, Some((2, 6)));
     let expected = [
-        ("last = 2", RuleOutcome::Yes, "it is number 2; 1 newer image would push it out"),
-        ("at_least = 1", RuleOutcome::No, "it is number 2, which is 1 too far down"),
-        ("within = \"30d\"", RuleOutcome::No, "it ended 2026-12-10 00:00Z, 21 days ago"),
+        ("last = 2", RuleOutcome::Yes, "number 2; no longer matches after 1 newer image"),
+        ("at_least = 1", RuleOutcome::No, "number 2; 1 too many newer images"),
+        ("within = \"30d\"", RuleOutcome::No, "ended 2026-12-10 00:00Z, 21 days ago"),
         (
             "launched_within = \"90d\"",
             RuleOutcome::No,
-            "no launch is known (EC2 reports them a day late)",
+            "no launch is known (EC2 reports launches a day late)",
         ),
-        ("monthly = 2", RuleOutcome::No, "ami-1 is the newest of 2026-11"),
-        ("tags = { Pinned = \"yes\" }", RuleOutcome::No, "it has no tag Pinned"),
+        ("monthly = 2", RuleOutcome::No, "ami-1 is the newest image of 2026-11"),
+        ("tags = { Pinned = \"yes\" }", RuleOutcome::No, "the image has no tag Pinned"),
     ];
     let expected = expected.map(|(rule, held, by)| (rule.to_owned(), held, by.to_owned()));
     assert_eq!(verdicts(&explanation), expected);
@@ -92,7 +92,7 @@ fn a_rule_that_ends_says_when() {
     );
     let old = verdicts(&told("ami-6", NOW));
     let monthly = old.iter().find(|one| one.0.starts_with("monthly")).unwrap();
-    assert_eq!(monthly.2, "2026-09 is before the 2 latest that have an image");
+    assert_eq!(monthly.2, "2026-09 is before the latest 2 periods that have an image");
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn an_image_that_is_wanted_again_is_said_to_be() {
     let explanation = told("ami-4", NOW);
     assert_eq!(explanation.decision.action.kind(), "rescue");
     let text = explanation_text(&explanation, crate::report::OutputStyle::Plain);
-    assert!(text.contains("is wanted again"), "{text}");
-    assert!(text.contains("monthly = 2   holds: it is the newest of 2026-10"), "{text}");
+    assert!(text.contains("kept again, to be rescued by the next run in apply mode"), "{text}");
+    assert!(text.contains("monthly = 2   matches: newest image of 2026-10"), "{text}");
 }
 
 #[test]

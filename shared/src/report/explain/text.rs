@@ -1,4 +1,4 @@
-//! An explanation as text.
+//! Formats explanations as text.
 
 use std::fmt::Write as _;
 
@@ -15,25 +15,25 @@ use crate::report::step_words;
 use crate::report::style::{OutputStyle, Tone};
 use crate::text_fmt::{counted, minute, printable, short_age, thousands};
 
-/// The explanation of an image that exists, for people.
+/// Formats the explanation of an existing image.
 pub fn explanation_text(explanation: &Explanation, style: OutputStyle) -> String {
     let mut page = ExplanationText { text: String::new(), style };
     let name = printable(&explanation.image.name);
     page.title(&format!("{} {name}", explanation.image.image_id));
-    page.section("What it is", &what_it_is(explanation));
-    page.section("Its family", &[family(explanation)]);
-    page.section("What refers to it", &references(explanation));
-    page.section("What else makes it untouchable", &untouchable(explanation));
-    page.section("The keep rules", &keep_rules(explanation));
-    page.section("The decision", &decision(explanation));
-    page.section("The steps", &steps(explanation));
-    page.commands("To keep it", &explanation.to_keep);
+    page.section("Image", &what_it_is(explanation));
+    page.section("Family", &[family(explanation)]);
+    page.section("References", &references(explanation));
+    page.section("Other protections", &untouchable(explanation));
+    page.section("Keep rules", &keep_rules(explanation));
+    page.section("Decision", &decision(explanation));
+    page.section("Retire steps", &steps(explanation));
+    page.commands("To keep the image", &explanation.to_keep);
     let back = std::slice::from_ref(&explanation.to_bring_back);
-    page.commands("To bring it back, from any step and from the Recycle Bin", back);
+    page.commands("To restore the image after any step, even from the Recycle Bin", back);
     page.text
 }
 
-/// What is left of an image that is not in the account, for people.
+/// Formats the remnants of an image that no longer exists.
 pub fn gone_text(
     image: &ImageId,
     remnants: &Remnants,
@@ -52,53 +52,54 @@ pub fn gone_text(
                 at.map(|at| format!("{what} {}", minute(at)))
             };
             let mut lines = vec![match bin.name.as_str() {
-                "" => "It is in the Recycle Bin.".to_owned(),
-                name => format!("It is in the Recycle Bin: {}", printable(name)),
+                "" => "in the Recycle Bin".to_owned(),
+                name => format!("in the Recycle Bin, with the name {}", printable(name)),
             }];
             lines.extend(when("deregistered", bin.entered_at));
-            lines.extend(when("it goes for good", bin.leaves_at));
-            page.section("Where it is", &lines);
+            lines.extend(when("permanently deleted", bin.leaves_at));
+            page.section("Location", &lines);
         }
         None if remnants.is_nothing() => {
-            page.section("Where it is", &nowhere(image, region, !unread.is_empty()));
+            page.section("Location", &nowhere(image, region, !unread.is_empty()));
         }
         None => page.section(
-            "Where it is",
-            &["It is not in the Recycle Bin either, as far as that was read; its snapshots tell of it.".to_owned()],
+            "Location",
+            &["not found in the account or, as far as it could be read, in the Recycle Bin; snapshots of the image exist"
+                .to_owned()],
         ),
     }
-    page.section(
-        "Its snapshots",
-        &snapshots.iter().map(|one| remnant(one, plan)).collect::<Vec<_>>(),
-    );
+    page.section("Snapshots", &snapshots.iter().map(|one| remnant(one, plan)).collect::<Vec<_>>());
     let unread: Vec<_> = unread.iter().map(not_read).collect();
-    page.section("What could not be read", &unread);
+    page.section("Sources that could not be read", &unread);
     if recycled.is_some() {
         let command = restore_command(image, region, names);
-        page.commands("To bring it back, its snapshots first", &[command]);
+        page.commands("To restore the image and its snapshots", &[command]);
     } else if snapshots.iter().any(|one| one.place != RemnantLocation::Unknown) {
         page.commands(
-            "To bring it back",
+            "To restore the image",
             &[
                 format!(
-                    "{}   keeps its snapshots from being deleted",
+                    "{}   prevents the deletion of its snapshots",
                     restore_command(image, region, names)
                 ),
-                "aws ec2 register-image   makes a new image of them".to_owned(),
+                "aws ec2 register-image   creates a new image from the snapshots".to_owned(),
             ],
         );
     }
     page.text
 }
 
-/// Everything that is said of an image of which nothing is known.
+/// Describes an image that was found nowhere.
 fn nowhere(image: &ImageId, region: &Region, is_unread: bool) -> Vec<String> {
     let mut lines = vec![format!(
-        "{image} is neither among the images nor in the Recycle Bin of {region}, and no snapshot names it."
+        "{image} is not in {region}, not even in its Recycle Bin, and no snapshot refers to it."
     )];
     lines.push(match is_unread {
-        true => "But not everything could be read.".to_owned(),
-        false => "Is the id right, and are the account and the Region? Images of other accounts are not looked at.".to_owned(),
+        true => "Some sources could not be read.".to_owned(),
+        false => {
+            "Check the ID, the account and the Region. Images of other accounts are not searched."
+                .to_owned()
+        }
     });
     lines
 }
@@ -106,9 +107,9 @@ fn nowhere(image: &ImageId, region: &Region, is_unread: bool) -> Vec<String> {
 fn remnant(remnant: &Remnant, plan: &SnapshotPlan) -> String {
     let Remnant { snapshot_id, place, size_gib, delete_after } = remnant;
     let place = match place {
-        RemnantLocation::Here => "is there",
+        RemnantLocation::Here => "exists",
         RemnantLocation::RecycleBin => "is in the Recycle Bin",
-        RemnantLocation::Unknown => "was there",
+        RemnantLocation::Unknown => "not found, although its tags are still listed",
     };
     let mut line = format!("{snapshot_id} {place}");
     if let Some(size) = size_gib {
@@ -118,9 +119,11 @@ fn remnant(remnant: &Remnant, plan: &SnapshotPlan) -> String {
         Some(decision) => {
             let why: Vec<_> = decision.reasons.iter().map(ToString::to_string).collect();
             let what = match decision.action {
-                SnapshotAction::Keep => "it stays now",
-                SnapshotAction::Mark => "the next run that applies marks it as orphaned",
-                SnapshotAction::Delete => "the next run that applies deletes it",
+                SnapshotAction::Keep => "kept for now",
+                SnapshotAction::Mark => {
+                    "to be tagged for later deletion by the next run in apply mode"
+                }
+                SnapshotAction::Delete => "to be deleted by the next run in apply mode",
             };
             let _ = write!(line, "; {what}: {}", printable(&why.join("; ")));
         }
@@ -130,14 +133,14 @@ fn remnant(remnant: &Remnant, plan: &SnapshotPlan) -> String {
                     DeleteAfter::At(at) => minute(*at),
                     DeleteAfter::Unreadable(text) => printable(text),
                 };
-                let _ = write!(line, ", may be deleted from {after} on");
+                let _ = write!(line, ", may be deleted from {after}");
             }
         }
     }
     line
 }
 
-/// Text under headings.
+/// Text in sections.
 struct ExplanationText {
     text: String,
     style: OutputStyle,
@@ -148,7 +151,7 @@ impl ExplanationText {
         self.style.paragraph(&mut self.text, 0, &self.style.tone(Tone::Heading, title));
     }
 
-    /// Lines to be copied: they are not wrapped.
+    /// Appends lines to copy. They are not wrapped.
     fn commands(&mut self, heading: &str, lines: &[String]) {
         self.heading(heading);
         for line in lines {
@@ -161,7 +164,7 @@ impl ExplanationText {
         self.style.paragraph(&mut self.text, 0, &self.style.tone(Tone::Heading, heading));
     }
 
-    /// Nothing, when there are no lines.
+    /// Appends a section, unless it has no lines.
     fn section(&mut self, heading: &str, lines: &[String]) {
         if lines.is_empty() {
             return;
@@ -175,14 +178,14 @@ impl ExplanationText {
 
 fn what_it_is(explanation: &Explanation) -> Vec<String> {
     let Explanation { image, snapshots, region, account, planned_at, .. } = explanation;
-    let mut kind = format!("an image in state {}", image.state);
+    let mut kind = format!("state {}", image.state);
     for part in [&image.architecture, &image.platform].into_iter().flatten() {
         let _ = write!(kind, ", {}", printable(part));
     }
     let mut lines = vec![kind];
     lines.push(match image.created_at {
-        Some(made) => format!("made {}, {} ago", minute(made), short_age(made, *planned_at)),
-        None => "nobody knows when it was made".to_owned(),
+        Some(made) => format!("created {}, {} ago", minute(made), short_age(made, *planned_at)),
+        None => "creation time unknown".to_owned(),
     });
     lines.push(match &image.owner_id {
         Some(owner) if owner == account => format!("owned by this account, {account}, in {region}"),
@@ -191,19 +194,19 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
     });
     lines.push(sharing(image));
     if let Some(launched) = image.last_launched_at {
-        lines.push(format!("last launched {}, as EC2 says", minute(launched)));
+        lines.push(format!("last launched {}, according to EC2", minute(launched)));
     }
     if let Some(instance) = &image.source_instance {
-        lines.push(format!("made from {instance}"));
+        lines.push(format!("created from {instance}"));
     }
     if let Some(source) = &image.source_image {
-        lines.push(format!("made from {source}"));
+        lines.push(format!("created from {source}"));
     }
     let mut gib = 0;
     for (id, size) in snapshots {
         gib += u64::from(size.unwrap_or(0));
         let size = size.map_or_else(|| "size unknown".to_owned(), |size| format!("{size} GiB"));
-        lines.push(format!("backed by {id}, {size}"));
+        lines.push(format!("snapshot {id}, {size}"));
     }
     let unknown = snapshots.iter().filter(|(_, size)| size.is_none()).count();
     if gib > 0 {
@@ -212,12 +215,12 @@ fn what_it_is(explanation: &Explanation) -> Vec<String> {
             0 => String::new(),
             count => format!(", without {} of unknown size", counted(count, "snapshot")),
         };
-        lines.push(format!("its storage: at most {} GiB, {cost} a month{unknown}", thousands(gib)));
+        lines.push(format!("storage: at most {} GiB, {cost} a month{unknown}", thousands(gib)));
     }
     lines
 }
 
-/// With whom the image is shared, if that was read.
+/// Describes with whom the image is shared, if known.
 fn sharing(image: &Image) -> String {
     match (&image.launch_permissions, &image.launch_permissions_unread) {
         (Some(with), _) if with.is_empty() => "shared with nobody".to_owned(),
@@ -228,9 +231,9 @@ fn sharing(image: &Image) -> String {
             printable(&format!("shared with {count}: {}", join_permissions(with, ", ")))
         }
         (None, Some(error)) => {
-            format!("with whom it is shared could not be read: {}", printable(error))
+            format!("sharing could not be read: {}", printable(error))
         }
-        (None, None) => "with whom it is shared was not read".to_owned(),
+        (None, None) => "sharing was not read".to_owned(),
     }
 }
 
@@ -238,23 +241,23 @@ fn family(explanation: &Explanation) -> String {
     match (&explanation.decision.rule, &explanation.decision.family, explanation.rank) {
         (Some(rule), Some(family), Some((rank, size))) => {
             let family = match &**family {
-                WHOLE_RULE => "all that it matches".to_owned(),
+                WHOLE_RULE => "all matching images".to_owned(),
                 family => printable(family),
             };
-            format!("rule {rule}, {family}: number {rank} of {size}; the newest is number 1")
+            format!("rule {rule}, {family}: number {rank} of {size}; number 1 is the newest")
         }
-        (Some(rule), _, _) => format!("rule {rule}, but it has no place in a family there"),
-        (None, _, _) => "no rule matches it".to_owned(),
+        (Some(rule), _, _) => format!("rule {rule}, but not ranked in a family"),
+        (None, _, _) => "not covered by any rule".to_owned(),
     }
 }
 
 fn references(explanation: &Explanation) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for CitedReference { kind, arn, version, name, stale, source } in &explanation.references {
-        let stale = if *stale { ", used by no group" } else { "" };
+        let stale = if *stale { ", stale" } else { "" };
         let source = match source {
-            // The other sources are listings.
-            Some(Source::ImageReferences) => "EC2 itself was asked".to_owned(),
+            // All other sources are listings.
+            Some(Source::ImageReferences) => "reported by EC2".to_owned(),
             Some(source) => format!("found in {source}"),
             None => "found in the inventory".to_owned(),
         };
@@ -263,14 +266,14 @@ fn references(explanation: &Explanation) -> Vec<String> {
         lines.push(printable(&format!("{resource}{stale} ({source}): {arn}")));
     }
     if lines.is_empty() {
-        lines.push("nothing that was read".to_owned());
+        lines.push("none found".to_owned());
     }
     lines.extend(explanation.unread.iter().map(not_read));
     lines
 }
 
 fn not_read(unread: &Unread) -> String {
-    format!("not read: {}", printable(&unread.to_string()))
+    format!("could not be read: {}", printable(&unread.to_string()))
 }
 
 fn untouchable(explanation: &Explanation) -> Vec<String> {
@@ -280,8 +283,8 @@ fn untouchable(explanation: &Explanation) -> Vec<String> {
 fn keep_rules(explanation: &Explanation) -> Vec<String> {
     let line = |Verdict { rule, held, by }: &Verdict| {
         let word = match held {
-            RuleOutcome::Yes => "holds",
-            RuleOutcome::No => "does not hold",
+            RuleOutcome::Yes => "matches",
+            RuleOutcome::No => "does not match",
         };
         printable(&format!("{rule}   {word}: {by}"))
     };
@@ -292,26 +295,24 @@ fn decision(explanation: &Explanation) -> Vec<String> {
     let decision = &explanation.decision;
     let why: Vec<_> = decision.reasons.iter().map(|one| printable(&one.to_string())).collect();
     let what = match &decision.action {
-        Action::Keep => "it is kept",
-        Action::Wait => "it is on its way out, and waits",
-        Action::Expire => "it is newly expired: the next run that applies marks it",
-        Action::Deprecate { .. } => "the next run that applies deprecates it",
-        Action::Disable { .. } => "the next run that applies disables it",
-        Action::Deregister { .. } => "the next run that applies deregisters it",
-        Action::Rescue(_) => {
-            "it was on its way out, and is wanted again: the next run that applies takes everything back"
-        }
+        Action::Keep => "kept",
+        Action::Wait => "expired, waiting for the next step",
+        Action::Expire => "to be tagged as expired by the next run in apply mode",
+        Action::Deprecate { .. } => "to be deprecated by the next run in apply mode",
+        Action::Disable { .. } => "to be disabled by the next run in apply mode",
+        Action::Deregister { .. } => "to be deregistered by the next run in apply mode",
+        Action::Rescue(_) => "kept again, to be rescued by the next run in apply mode",
     };
     let mut lines = vec![format!("{what}: {}", why.join("; "))];
     if let Some(since) = decision.expired_at {
         lines.push(format!("expired since {}", minute(since)));
     }
     if let Some(Next { action, at }) = decision.next {
-        lines.push(format!("next: {} from {} on", step_words(action), minute(at)));
+        lines.push(format!("next: {} from {}", step_words(action), minute(at)));
     }
     if let Some(refusal) = &explanation.refusal {
         lines.push(format!(
-            "but nothing at all is removed now: {}",
+            "nothing is removed, because the plan is refused: {}",
             printable(&refusal.to_string())
         ));
     }
@@ -321,19 +322,19 @@ fn decision(explanation: &Explanation) -> Vec<String> {
 fn steps(explanation: &Explanation) -> Vec<String> {
     let line = |Milestone { step, after, when }: &Milestone| {
         let when = match when {
-            When::Never => "left out by the policy".to_owned(),
+            When::Never => "skipped by the policy".to_owned(),
             When::Done => "done".to_owned(),
-            When::Skipped => "left out: a later step is due".to_owned(),
+            When::Skipped => "skipped: a later step is due".to_owned(),
             When::Now => "now".to_owned(),
             When::Delayed { at } => {
-                format!("due since {}, and held back: see the decision", minute(*at))
+                format!("due since {}, but delayed; see the decision", minute(*at))
             }
             When::At { at } => {
-                format!("from {} on, unless something keeps it by then", minute(*at))
+                format!("from {}, unless the image is kept until then", minute(*at))
             }
-            When::NoneGo => "none goes: images that stay use them".to_owned(),
-            When::TakenBack => "done, and the next run that applies takes it back".to_owned(),
-            When::IfItExpires => "if ever it expires".to_owned(),
+            When::NoneGo => "no snapshots to delete: other images use them".to_owned(),
+            When::TakenBack => "done, to be undone by the next run in apply mode".to_owned(),
+            When::IfItExpires => "if the image expires".to_owned(),
         };
         format!("{} (after {after}): {when}", step_words(*step))
     };

@@ -1,4 +1,4 @@
-//! Each keep rule, whether it held, and by how much.
+//! The result of each keep rule for an image, with the margin.
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -10,34 +10,34 @@ use crate::plan::reason::{InPeriod, Reason};
 use crate::policy::{Age, Policy, Rule};
 use crate::text_fmt::{counted, hours_or_days, minute};
 
-/// One keep rule, and how it came out for the image.
+/// A keep rule and its result for the image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Verdict {
-    /// The rule as the policy writes it, for example `last = 5`.
+    /// The rule as in the policy, for example `last = 5`.
     pub rule: String,
-    /// Whether it held.
+    /// Whether the rule matches.
     pub held: RuleOutcome,
-    /// By how much, for people.
+    /// The margin, as text.
     pub by: String,
 }
 
-/// Whether a keep rule held.
+/// Whether a keep rule matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RuleOutcome {
-    /// It keeps the image.
+    /// The rule keeps the image.
     Yes,
-    /// It does not.
+    /// The rule does not keep the image.
     No,
 }
 
-/// Only members of a family are asked, but for tags.
-const NO_PLACE: &str = "it has no place in a family";
+/// Rules other than `tags` apply only to members of a family.
+const NO_PLACE: &str = "the image is not ranked in a family";
 
-/// The image's place among its family's decisions, the newest first, and those.
+/// The image's position among the decisions of its family, newest first, and these decisions.
 pub(super) type Ranked<'a> = Option<(usize, &'a [&'a Decision])>;
 
-/// The image that the rules are asked about.
+/// The image that the rules are applied to.
 struct Asked<'a> {
     image: &'a Image,
     decision: &'a Decision,
@@ -46,7 +46,7 @@ struct Asked<'a> {
     now: Timestamp,
 }
 
-/// How every keep rule of `rule` that says anything came out.
+/// Returns the result of each keep rule that `rule` sets.
 pub(super) fn of(
     rule: &Rule,
     image: &Image,
@@ -59,7 +59,7 @@ pub(super) fn of(
     let keep = &rule.keep;
     let mut verdicts = Vec::new();
     if keep.all {
-        let by = "it keeps every image of the rule, permanently".to_owned();
+        let by = "every image of the rule is kept permanently".to_owned();
         verdicts.push(Verdict { rule: "keep = \"all\"".to_owned(), held: yes(true), by });
     }
     if keep.last > 0 {
@@ -94,9 +94,9 @@ pub(super) fn of(
         let held =
             asked.reason(|reason| matches!(reason, Reason::Tag { key: k, .. } if **k == **key));
         let by = match (held, value) {
-            (Some(_), Some(value)) => format!("it carries {key}={value}"),
-            (_, Some(value)) => format!("it carries {key}={value}, which does not match"),
-            (_, None) => format!("it has no tag {key}"),
+            (Some(_), Some(value)) => format!("the image has the tag {key}={value}"),
+            (_, Some(value)) => format!("the tag {key}={value} does not match"),
+            (_, None) => format!("the image has no tag {key}"),
         };
         let rule = format!("tags = {{ {key} = \"{glob}\" }}");
         verdicts.push(Verdict { rule, held: yes(held.is_some()), by });
@@ -109,7 +109,8 @@ fn yes(held: bool) -> RuleOutcome {
 }
 
 impl Asked<'_> {
-    /// The decision is what counts: only the distance is worked out here.
+    /// Returns the decision's reason. The decision is authoritative; only the margin is computed
+    /// here.
     fn reason(&self, is_meant: impl Fn(&Reason) -> bool) -> Option<&Reason> {
         self.decision.reasons.iter().find(|reason| is_meant(reason))
     }
@@ -121,13 +122,10 @@ impl Asked<'_> {
             None => NO_PLACE.to_owned(),
             Some((rank, _)) if held.is_some() => {
                 let more = counted(count_wide.saturating_sub(rank) + 1, "newer image");
-                format!("it is number {rank}; {more} would push it out")
+                format!("number {rank}; no longer matches after {more}")
             }
             Some((rank, _)) => {
-                format!(
-                    "it is number {rank}, which is {} too far down",
-                    rank - count_wide.min(rank)
-                )
+                format!("number {rank}; {} too many newer images", rank - count_wide.min(rank))
             }
         };
         Verdict { rule: format!("{name} = {count}"), held: yes(held.is_some()), by }
@@ -138,7 +136,7 @@ impl Asked<'_> {
             Reason::Within { until } => Some(*until),
             _ => None,
         });
-        let from = self.image.created_at.ok_or("nobody knows when it was made");
+        let from = self.image.created_at.ok_or("the creation time is unknown");
         self.not_older_than("within", age, from, until)
     }
 
@@ -148,11 +146,12 @@ impl Asked<'_> {
             _ => None,
         });
         let from = self.image.last_launched_at;
-        let from = from.ok_or("no launch is known (EC2 reports them a day late)");
+        let from = from.ok_or("no launch is known (EC2 reports launches a day late)");
         self.not_older_than("launched_within", age, from, until)
     }
 
-    /// The verdict of a rule that keeps an image for `age` after `from`; `until` when it does.
+    /// Returns the result of a rule that keeps an image for `age` after `from`; `until` is set if
+    /// it does.
     fn not_older_than(
         &self,
         name: &str,
@@ -174,9 +173,10 @@ impl Asked<'_> {
     }
 
     fn ended(&self, at: Timestamp) -> String {
-        // A day back from now and a day on from there are not the same where clocks change.
+        // Subtracting a day from now and adding a day differ when daylight saving time begins or
+        // ends.
         let at = at.min(self.now);
-        format!("it ended {}, {} ago", minute(at), hours_or_days(at, self.now))
+        format!("ended {}, {} ago", minute(at), hours_or_days(at, self.now))
     }
 
     fn calendar(&self, name: &str, count: u32, calendar: CalendarRule) -> Verdict {
@@ -186,11 +186,11 @@ impl Asked<'_> {
             self.image.created_at.map(|made| period_of(Local::of(made, &self.policy.timezone)));
         let by = match (held, mine, self.ranked) {
             (Some(InPeriod { period, rank, of }), _, _) => {
-                format!("it is the newest of {period}, which is number {rank} of {of}")
+                format!("newest image of {period}, which is number {rank} of {of}")
             }
             (None, Some(mine), Some((_, family))) => match newest_of(mine, found, family) {
-                Some(other) => format!("{} is the newest of {mine}", other.image_id),
-                None => format!("{mine} is before the {count} latest that have an image"),
+                Some(other) => format!("{} is the newest image of {mine}", other.image_id),
+                None => format!("{mine} is before the latest {count} periods that have an image"),
             },
             (None, _, _) => NO_PLACE.to_owned(),
         };
@@ -198,14 +198,14 @@ impl Asked<'_> {
     }
 }
 
-/// One of the calendar rules: the period of a time, and what a reason of this rule holds.
+/// A calendar rule: the period that contains a time, and the period in a reason of this rule.
 #[derive(Clone, Copy)]
 struct CalendarRule {
     period: fn(Local) -> Period,
     found: fn(&Reason) -> Option<&InPeriod>,
 }
 
-/// The image of the family that a calendar rule keeps for this period.
+/// Returns the image of the family that a calendar rule keeps for this period.
 fn newest_of<'a>(
     period: Period,
     found: fn(&Reason) -> Option<&InPeriod>,

@@ -1,21 +1,21 @@
-//! Untrusted text in GitHub-flavoured Markdown.
+//! Escaping untrusted text for GitHub-flavoured Markdown.
 //!
 //! GitHub turns `@user`, `#123`, `GH-123`, addresses, commit hashes and `:emoji:` into links and
-//! pictures after it has rendered Markdown, so that escaping a character does not prevent it. It
-//! leaves code alone: whatever could have a meaning is written as code.
+//! pictures after it has rendered Markdown, so escaping characters does not prevent this. GitHub
+//! does not change code, so everything that could have a meaning is written as code.
 
 use std::fmt::Write as _;
 
 use crate::text_fmt::printable;
 
-/// `text` as code, the same to the character, but that [`printable`] shows what is invisible. It
-/// can stand in a paragraph and in a cell of a table.
+/// Formats `text` as code without changing a character, except that [`printable`] escapes invisible
+/// ones. The result can be used in a paragraph and in a table cell.
 pub(in crate::report) fn code(text: &str) -> String {
     let text = printable(text);
     if text.is_empty() {
         return String::new();
     }
-    // A space at both ends of a code span is taken away, and a table ends its cell at any `|`.
+    // Renderers strip a space at both ends of a code span, and `|` ends a table cell.
     let spaced = text.starts_with(' ') || text.ends_with(' ');
     if !spaced && !text.contains(['`', '|', '\\', '$']) {
         return format!("`{text}`");
@@ -23,7 +23,7 @@ pub(in crate::report) fn code(text: &str) -> String {
     let mut html = "<code>".to_owned();
     for character in text.chars() {
         if character == '@' {
-            // Addresses of mail are found in text that is decoded, but not across elements.
+            // GitHub finds mail addresses in decoded text, but not across elements.
             html.push_str("<wbr>&#64;<wbr>");
         } else if character.is_ascii_punctuation() || character == ' ' {
             let _ = write!(html, "&#{};", u32::from(character));
@@ -35,12 +35,12 @@ pub(in crate::report) fn code(text: &str) -> String {
     html
 }
 
-/// `text` as prose: words that could have a meaning in Markdown or for GitHub are written as code,
-/// and white space is one space.
+/// Formats `text` as prose. Words that could have a meaning in Markdown or for GitHub are formatted
+/// as code, and white space is collapsed.
 pub(in crate::report) fn prose(text: &str) -> String {
     let text = printable(text);
     let mut shown = String::new();
-    // Words that are written as code together.
+    // Consecutive words that are formatted as code together.
     let mut unsafe_words = String::new();
     for word in text.split(' ').filter(|word| !word.is_empty()) {
         let ProseWord { before, core, after } = ProseWord::of(word);
@@ -75,7 +75,7 @@ fn push_code(shown: &mut String, words: &mut String) {
     words.clear();
 }
 
-/// A word, and the punctuation of the sentence around it.
+/// A word with its punctuation.
 struct ProseWord<'a> {
     before: &'a str,
     core: &'a str,
@@ -92,8 +92,8 @@ impl<'a> ProseWord<'a> {
     }
 }
 
-/// Whether neither Markdown nor GitHub sees more than letters in the word `core` with the punctuation
-/// `after` it.
+/// Returns whether the word `core`, followed by the punctuation `after`, has no special meaning for
+/// Markdown or GitHub.
 fn is_plain(core: &str, after: &str) -> bool {
     if core.is_empty() {
         return true;
@@ -104,20 +104,20 @@ fn is_plain(core: &str, after: &str) -> bool {
         one => one.is_alphabetic(),
     });
     let mut runs = core.split(|one: char| !one.is_ascii_alphanumeric());
-    // `1.` and `1)` begin a list.
+    // `1.` and `1)` start a list.
     let is_number = core.bytes().all(|byte| byte.is_ascii_digit());
     let is_item = is_number && after.starts_with(['.', ')']);
     let is_word = core.contains(char::is_alphanumeric) && !is_item;
     is_word && has_plain_characters && !is_reference(core) && !runs.any(looks_like_a_hash)
 }
 
-/// Whether it is like `GH-123` or `JIRA-123`, which repositories may link.
+/// Returns whether the word has the form `GH-123` or `JIRA-123`, which repositories can link.
 fn is_reference(word: &str) -> bool {
     let after_dash = word.split('-').skip(1);
     after_dash.filter_map(|part| part.chars().next()).any(|first| first.is_ascii_digit())
 }
 
-/// GitHub links seven or more hexadecimal digits to the commit that they are the hash of.
+/// GitHub links seven or more hexadecimal digits to the commit with this hash.
 fn looks_like_a_hash(run: &str) -> bool {
     run.len() >= 7 && run.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

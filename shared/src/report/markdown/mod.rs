@@ -1,4 +1,4 @@
-//! A plan as GitHub-flavoured Markdown: a comment on a pull request, or the summary of a step.
+//! Formats a plan as GitHub-flavoured Markdown, for a comment on a pull request or a step summary.
 
 mod escape;
 mod sections;
@@ -14,32 +14,32 @@ use crate::plan::snapshots::{SnapshotAction, SnapshotPlan};
 use crate::plan::{Plan, Summary};
 use crate::text_fmt::{counted, excerpt, minute, thousands};
 
-/// The maximum length in code points. GitHub takes 65,536 code points for the body of a pull
-/// request, and 262,144 bytes (of which a code point has at most four) for a comment; 1 MiB for the
-/// summary of a step. This leaves room for a heading.
+/// The maximum length in code points. GitHub's limits are 65,536 code points for the body of a pull
+/// request, 262,144 bytes for a comment (a code point has at most four bytes), and 1 MiB for a step
+/// summary. The difference leaves space for a heading.
 pub const MAX_MARKDOWN_LENGTH: usize = 65_000;
-/// The maximum number of characters of one untrusted text, such as a note.
+/// The maximum number of characters of one untrusted text, for example a note.
 const MAX_TEXT: usize = 1_000;
 
-/// What is written as Markdown.
+/// The content of the document.
 #[derive(Debug, Clone, Copy)]
 pub struct MarkdownPlan<'a> {
     /// The plan for images.
     pub plan: &'a Plan,
-    /// The plan for the snapshots of images that are gone.
+    /// The plan for snapshots whose image no longer exists.
     pub snapshots: Option<&'a SnapshotPlan>,
-    /// Which images are listed.
+    /// The images to list.
     pub rows: &'a Rows,
-    /// Messages that come before the notes, for example that a gate was exceeded.
+    /// Messages to print before the notes, for example that a gate was exceeded.
     pub alerts: &'a [String],
-    /// Where the plan comes from, beside its account, Region and time; a part of a sentence.
+    /// The origin of the plan, as part of a sentence. Printed after the account, Region and time.
     pub origin: Option<&'a str>,
-    /// The difference from the plan of another policy.
+    /// The comparison with the plan of another policy.
     pub comparison: Option<&'a PolicyComparison>,
 }
 
-/// The plan in at most [`MAX_MARKDOWN_LENGTH`] code points: tables are cut by whole rows, and say
-/// how many are left out.
+/// Formats the plan in at most [`MAX_MARKDOWN_LENGTH`] code points. Long tables lose whole rows and
+/// show how many.
 pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
     let MarkdownPlan { plan, snapshots, rows, alerts, origin, comparison } = *document;
     let mut head = format!("### {}\n\n", headline(plan));
@@ -81,14 +81,14 @@ pub fn plan_markdown(document: &MarkdownPlan<'_>) -> String {
     if plan.summary.expired_gib > 0 {
         let price = Price::in_region(&plan.region);
         end.push_str(&format!(
-            "\n<sub>Sizes and costs are upper bounds: the sizes are those of the volumes, and snapshots that share \
-             blocks are counted in full. USD {} per GiB and month ({}).</sub>\n",
+            "\n<sub>Sizes and costs are upper bounds: sizes are volume sizes, and snapshots that share blocks are \
+             counted in full. USD {} per GiB and month ({}).</sub>\n",
             price.usd_per_gib_month,
             prose(&format!("{}, {}", price.note, price.as_of)),
         ));
     }
     sections.push(Section::fixed(end));
-    let all = "`image-steward plan --format json` has all.";
+    let all = "`image-steward plan --format json` lists all.";
     fit(&sections, MAX_MARKDOWN_LENGTH, all)
 }
 
@@ -96,17 +96,17 @@ fn sentence(text: &str) -> String {
     prose(&excerpt(text, MAX_TEXT))
 }
 
-/// The result in a sentence.
+/// Returns the result as a heading.
 fn headline(plan: &Plan) -> String {
     let Summary { images, .. } = plan.summary;
     if plan.refusal.is_some() {
         return "image-steward: refused, no image is removed".to_owned();
     }
-    // Anybody may have edited the summary of a saved plan.
+    // Do not trust the summary in a saved plan, because anybody may have edited it.
     let expired = plan.decisions.iter().filter(|one| !one.action.stays()).count();
     let expired_gib = plan.summary.expired_gib;
     if expired == 0 {
-        return format!("image-steward: none of {} is expired", counted(images, "image"));
+        return format!("image-steward: none of {} are expired", counted(images, "image"));
     }
     let cost = Price::in_region(&plan.region).of(expired_gib);
     format!(
@@ -118,7 +118,7 @@ fn headline(plan: &Plan) -> String {
     )
 }
 
-/// What is done now, and what is kept.
+/// Returns a sentence with the planned actions and the number of images that are kept.
 fn counts(plan: &Plan) -> String {
     let Summary {
         images,
@@ -137,7 +137,7 @@ fn counts(plan: &Plan) -> String {
         (deregister, "to deregister"),
         (disable, "to disable"),
         (deprecate, "to deprecate"),
-        (expire, "to mark as expired"),
+        (expire, "to tag as expired"),
         (rescue, "to rescue"),
         (wait, "waiting for a later step"),
     ];
@@ -154,17 +154,18 @@ fn counts(plan: &Plan) -> String {
     format!("{now}{} of {} kept{used}.", thousands(keep), counted(images, "image"))
 }
 
-/// What is done about the snapshots of images that are gone, if anything is.
+/// Returns a sentence on the snapshots whose image no longer exists, if any are to be changed.
 fn snapshot_counts(plan: &SnapshotPlan) -> Option<String> {
     let count = |action| plan.decisions.iter().filter(|one| one.action == action).count();
     let parts = [
         (count(SnapshotAction::Delete), "to delete"),
-        (count(SnapshotAction::Mark), "to mark as orphaned"),
+        (count(SnapshotAction::Mark), "to tag for later deletion"),
     ];
     let said: Vec<String> = parts
         .into_iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{} {what}", thousands(count)))
         .collect();
-    (!said.is_empty()).then(|| format!("Snapshots whose image is gone: {}.", said.join(", ")))
+    (!said.is_empty())
+        .then(|| format!("Snapshots whose image no longer exists: {}.", said.join(", ")))
 }

@@ -1,28 +1,28 @@
-//! A document of bounded length: sections with rows, of which the last ones are left out.
+//! A document of limited length. Its sections have rows, of which the last ones can be dropped.
 
 use crate::text_fmt::counted;
 
-/// The maximum number of characters for the line that counts the rows that were left out.
+/// The maximum number of characters of the line that counts the dropped rows.
 const LEFT_OUT: usize = 120;
 
-/// A part of a document.
+/// A section of a document.
 #[derive(Debug, Default)]
 pub(super) struct Section {
-    /// What comes before the rows.
+    /// The text before the rows. Never cut.
     pub head: String,
-    /// Lines, of which the last ones can be left out.
+    /// Lines, of which the last ones can be dropped.
     pub rows: Vec<String>,
-    /// What comes after the rows.
+    /// The text after the rows. Never cut.
     pub tail: String,
 }
 
 impl Section {
-    /// A section that is never cut.
+    /// Creates a section that is never cut.
     pub(super) fn fixed(head: String) -> Self {
         Self { head, ..Self::default() }
     }
 
-    /// The characters of the parts that are never cut.
+    /// Returns the number of characters that are never cut.
     fn fixed_length(&self) -> usize {
         let left_out = if self.rows.is_empty() { 0 } else { LEFT_OUT };
         length(&self.head) + length(&self.tail) + left_out
@@ -45,14 +45,14 @@ impl Section {
         let left_out = self.rows.len() - shown;
         if left_out > 0 {
             let rows = counted(left_out, "more row");
-            into.push_str(&format!("\n{rows} left out; {how_to_see_all}\n"));
+            into.push_str(&format!("\n{rows} omitted; {how_to_see_all}\n"));
         }
         into.push_str(&self.tail);
     }
 }
 
-/// The sections one after the other, with at most `max` characters. Short sections stay whole; the
-/// others share what room is left in equal parts.
+/// Concatenates the sections, with at most `max` characters. Short sections remain complete; the
+/// others share the remaining space equally.
 pub(super) fn fit(sections: &[Section], max: usize, how_to_see_all: &str) -> String {
     let fixed: usize = sections.iter().map(Section::fixed_length).sum();
     let mut room = max.saturating_sub(fixed);
@@ -75,7 +75,7 @@ pub(super) fn fit(sections: &[Section], max: usize, how_to_see_all: &str) -> Str
     text
 }
 
-/// The number of characters as GitHub counts them: code points.
+/// Returns the length in code points, which is how GitHub counts.
 fn length(text: &str) -> usize {
     text.chars().count()
 }
@@ -109,8 +109,8 @@ mod tests {
         let [first, second, third] = counts.as_slice() else { panic!("{text}") };
         assert_eq!(*second, 3);
         assert_eq!(first, third);
-        // (1,000 - 3 × (10 + 120) - 30) / 2 characters for each, 10 a row.
+        // (1,000 - 3 × (10 + 120) - 30) / 2 characters per section, 10 per row.
         assert_eq!(*first, 29);
-        assert!(text.contains("\n71 more rows left out; see all\n"), "{text}");
+        assert!(text.contains("\n71 more rows omitted; see all\n"), "{text}");
     }
 }

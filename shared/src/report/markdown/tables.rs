@@ -1,4 +1,4 @@
-//! The tables of a plan in Markdown.
+//! The Markdown tables of a plan.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -14,12 +14,12 @@ use crate::report::plan::Rows;
 use crate::report::price::Price;
 use crate::text_fmt::{counted, date, excerpt, thousands};
 
-/// The maximum number of characters of a name or a family in a cell. Names of images have at most 128.
+/// The maximum number of characters of a name or family in a cell. Image names have at most 128.
 const MAX_NAME: usize = 160;
-/// The maximum number of characters for the reasons of one image.
+/// The maximum number of characters of the reasons of one image.
 const MAX_REASONS: usize = 300;
 
-/// What changes in each family: how many images, their size and cost.
+/// Creates a table of the families with changes: numbers of images, sizes and costs.
 pub(super) fn of_families(plan: &Plan) -> Option<Section> {
     type Name<'a> = (&'a Option<Arc<str>>, &'a Option<Arc<str>>);
     let mut places: HashMap<Name<'_>, usize> = HashMap::new();
@@ -66,7 +66,7 @@ struct FamilyCounts {
     in_use: usize,
     expired: usize,
     rescued: usize,
-    /// Of the expired ones.
+    /// The size of the expired images, in GiB.
     gib: u64,
 }
 
@@ -85,8 +85,8 @@ impl FamilyCounts {
     }
 }
 
-/// The images, folded: those to be removed with the next to go first, those to be rescued, and the
-/// kept ones if they are wanted; then why images are kept.
+/// Creates collapsed tables of the images to be removed (the next one first), of the images to be
+/// rescued and, if requested, of the kept images; then a summary of why images are kept.
 pub(super) fn of_images(plan: &Plan, rows: &Rows) -> Vec<Section> {
     let shown = |decision: &&Decision| rows.shows(decision);
     let decisions: Vec<&Decision> = plan.decisions.iter().filter(shown).collect();
@@ -99,7 +99,7 @@ pub(super) fn of_images(plan: &Plan, rows: &Rows) -> Vec<Section> {
     let refused = plan.refusal.is_some();
     let mut sections = Vec::new();
     let lists =
-        [(expired, "to be removed, the next first"), (rescued, "to be rescued"), (kept, "kept")];
+        [(expired, "to be removed, next first"), (rescued, "to be rescued"), (kept, "kept")];
     for (images, what) in lists {
         if images.is_empty() {
             continue;
@@ -113,7 +113,7 @@ pub(super) fn of_images(plan: &Plan, rows: &Rows) -> Vec<Section> {
     sections
 }
 
-/// What is done now comes before what waits.
+/// Sorts actions that are due before those that wait.
 fn order(action: &Action) -> u8 {
     match action {
         Action::Deregister { .. } => 0,
@@ -150,7 +150,7 @@ fn image_row(decision: &Decision, refused: bool) -> String {
     ])
 }
 
-/// How many images are kept for each kind of reason, and what uses those in use.
+/// Counts the kept images by kind of reason, and the images in use by kind of reference.
 fn kept_counts(plan: &Plan) -> Option<Section> {
     let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
     let mut used: BTreeMap<String, usize> = BTreeMap::new();
@@ -180,14 +180,14 @@ fn kept_counts(plan: &Plan) -> Option<Section> {
     if kinds.is_empty() {
         return None;
     }
-    let mut text = format!("\nKept, by reason (an image may have several): {}.\n", counts(kinds));
+    let mut text = format!("\nKept, by reason (an image can have several): {}.\n", counts(kinds));
     if !used.is_empty() {
-        text.push_str(&format!("\nIn use, by what uses the image: {}.\n", counts(used)));
+        text.push_str(&format!("\nIn use, by kind of reference: {}.\n", counts(used)));
     }
     Some(Section::fixed(text))
 }
 
-/// The kind of resource that uses an image, if that is the reason.
+/// Returns the kind of resource that uses an image, if that is the reason.
 fn used_by(reason: &Reason) -> Option<String> {
     match reason {
         Reason::InUse { kind, .. } => Some(kind.to_string()),
@@ -195,7 +195,7 @@ fn used_by(reason: &Reason) -> Option<String> {
     }
 }
 
-/// The images whose fate changes, folded, and the totals above them.
+/// Creates totals and collapsed tables of the images whose outcome differs.
 pub(super) fn of_comparison(comparison: &PolicyComparison, plan: &Plan) -> Vec<Section> {
     let (new, old) = (code(&comparison.policy), code(&comparison.against));
     let mut head = format!("\n#### {new} against {old}\n\n");
@@ -208,7 +208,7 @@ pub(super) fn of_comparison(comparison: &PolicyComparison, plan: &Plan) -> Vec<S
     let changed: Vec<&ChangeTotal> =
         comparison.totals.iter().filter(|total| total.images > 0).collect();
     if changed.is_empty() {
-        head.push_str("Both policies do the same with every image.\n");
+        head.push_str("Both policies have the same result for every image.\n");
         return vec![Section::fixed(head)];
     }
     head.push_str(&header(&["Change", "Images", "GiB", "USD a month"], 1));
@@ -241,7 +241,7 @@ pub(super) fn of_comparison(comparison: &PolicyComparison, plan: &Plan) -> Vec<S
     sections
 }
 
-/// A table that is shown when its title is clicked.
+/// Creates a table that is collapsed under its title.
 fn folded(title: &str, columns: &[&str], rows: Vec<String>) -> Section {
     Section {
         head: format!(
@@ -253,7 +253,7 @@ fn folded(title: &str, columns: &[&str], rows: Vec<String>) -> Section {
     }
 }
 
-/// The header of a table; columns from the `numbers`th on are aligned to the right.
+/// Creates the header of a table. Columns from index `numbers` are right-aligned.
 fn header(columns: &[&str], numbers: usize) -> String {
     let titles: Vec<String> = columns.iter().map(ToString::to_string).collect();
     let line = |index| if index < numbers { "|---" } else { "|--:" };
@@ -265,11 +265,11 @@ fn row(cells: &[String]) -> String {
     format!("| {} |\n", cells.join(" | "))
 }
 
-/// What a family is called.
+/// Returns the display name of a family.
 fn family_cell(rule: Option<&str>, family: Option<&str>) -> String {
     match (rule, family) {
         (Some(rule), Some(family)) => code(&excerpt(&family_name(rule, family), MAX_NAME)),
         (Some(rule), None) => format!("{}, no family", code(rule)),
-        (None, _) => "covered by no rule".to_owned(),
+        (None, _) => "not covered by any rule".to_owned(),
     }
 }

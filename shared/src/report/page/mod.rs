@@ -1,6 +1,6 @@
-//! What the report's page is made of: one JSON document, short enough for 20,000 images.
+//! The data of the HTML report: one JSON document, compact enough for 20,000 images.
 //!
-//! Texts that come often (reasons, ARNs) stand in one list, and images name their places in it.
+//! Texts that occur often (reasons, ARNs) are in one list, and images contain indexes into it.
 //! Times are Unix seconds.
 
 mod month;
@@ -22,7 +22,7 @@ use crate::plan::snapshots::SnapshotPlan;
 use crate::plan::{Plan, Summary};
 use crate::policy::Policy;
 
-/// What the page shows.
+/// The data of the HTML report.
 #[derive(Debug, Serialize)]
 pub struct PageData<'a> {
     format: u32,
@@ -30,9 +30,9 @@ pub struct PageData<'a> {
     region: &'a str,
     taken_at: i64,
     planned_at: i64,
-    /// What the policy is called.
+    /// The name of the policy file.
     policy: &'a str,
-    /// The program, with its version.
+    /// The program name and version.
     program: &'a str,
     keep_tag: &'a str,
     refusal: Option<String>,
@@ -40,22 +40,22 @@ pub struct PageData<'a> {
     price: Price,
     summary: &'a Summary,
     strings: Vec<String>,
-    /// Nothing is deleted before that time; `None` if nothing is expired, or the plan is refused.
+    /// The earliest time of a deletion; `None` if nothing is expired or the plan is refused.
     first_deletion: Option<i64>,
-    /// Whether the simulation had to assume for how long the Recycle Bin keeps images.
+    /// Whether the simulation had to assume how long the Recycle Bin retains images.
     bin_days_assumed: bool,
     families: Vec<PageFamily<'a>>,
     images: Vec<Value>,
     gone: Vec<Value>,
-    /// What daily sweeps would do in the next month.
+    /// The steps that daily sweeps would apply in the next month.
     month: Vec<Value>,
-    /// What the policy would do over time, if that was asked for.
+    /// The simulation of the policy over time, if requested.
     projection: Option<Value>,
 }
 
 #[derive(Debug, Serialize)]
 struct PageFamily<'a> {
-    /// As people say it: `golden · worker · x86_64`.
+    /// The display name: `golden · worker · x86_64`.
     name: String,
     #[serde(flatten)]
     key: FamilyKey<'a>,
@@ -77,17 +77,17 @@ impl FamilyKey<'_> {
     }
 }
 
-/// What a page is about, beside the world and the plan.
+/// Metadata of the report.
 #[derive(Debug, Clone, Copy)]
 pub struct About<'a> {
-    /// What the policy is called.
+    /// The name of the policy file.
     pub policy_file: &'a str,
-    /// The program, with its version.
+    /// The program name and version.
     pub program: &'a str,
 }
 
 impl<'a> PageData<'a> {
-    /// The page of a plan.
+    /// Creates the report of a plan.
     pub fn of(
         inventory: &'a Inventory,
         policy: &'a Policy,
@@ -138,8 +138,8 @@ impl<'a> PageData<'a> {
         }
     }
 
-    /// The page with a projection. `families` names each family by rule and name; what is no
-    /// family of the page is left out, and still in the totals.
+    /// Adds a projection. `families` identifies each family by rule and name. Families that the
+    /// report does not contain are dropped here but remain in the totals.
     pub fn with_projection(mut self, mut projection: Value) -> Self {
         if let Some(Value::Array(series)) = projection.get_mut("families") {
             series.retain_mut(|one| {

@@ -1,4 +1,4 @@
-//! What daily sweeps would do in the next month, as the page has it.
+//! The steps of daily sweeps in the next month, for the HTML report.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,8 +10,8 @@ use crate::plan::{Decision, Plan};
 use crate::policy::Policy;
 use crate::simulate::{Coming, ComingStep, coming};
 
-/// The steps of the month: `[step, at, [places]]` for images of the page, of which all that they have is deleted; `[place, step, at, [snapshots], gib]`
-/// for what is otherwise.
+/// Returns the steps of the month: `[step, at, [places]]` for images all of whose snapshots are
+/// deleted, and `[place, step, at, [snapshots], gib]` for all other steps.
 pub(super) fn month(inventory: &Inventory, policy: &Policy, plan: &Plan) -> Vec<Value> {
     const DAYS: u32 = 31;
     let images = plan.decisions.iter().enumerate();

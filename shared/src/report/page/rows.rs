@@ -1,4 +1,4 @@
-//! The rows of the page's document: images, and snapshots whose image is gone.
+//! The rows of the HTML report: images, and snapshots whose image no longer exists.
 
 use std::collections::HashMap;
 
@@ -11,10 +11,10 @@ use crate::plan::Decision;
 use crate::plan::reason::Reason;
 use crate::plan::snapshots::{SnapshotDecision, SnapshotReason};
 
-/// What an image that no rule matches is called on the page.
+/// The family name in the report for images that no rule matches.
 pub(super) const NOT_COVERED: &str = "not covered";
 
-/// Texts, each once.
+/// A list of distinct texts.
 #[derive(Default)]
 pub(super) struct Strings {
     pub(super) all: Vec<String>,
@@ -45,7 +45,8 @@ pub(super) fn row(
     for reason in &decision.reasons {
         match reason {
             Reason::InUse { kind, arn, version, stale, name } => {
-                // The end of the ARN that people know it by, in JavaScript's units.
+                // The part of the ARN to display, as a length in UTF-16 code units, which
+                // JavaScript uses.
                 let end = short_id(arn).encode_utf16().count();
                 let (kind, arn) = (strings.place(&kind.words()), strings.place(arn));
                 let mut reference = json!([kind, arn, end, u8::from(*stale)]);
@@ -77,14 +78,14 @@ pub(super) fn row(
         sizes.gib.get(&decision.image_id),
         decision.snapshots,
     ]);
-    // Most share no snapshot, and 20,000 nulls are long.
+    // Omit nulls: most images share no snapshot, and 20,000 nulls are long.
     if let (Some(row), Some(other)) = (row.as_array_mut(), sizes.shared_with(decision)) {
         row.push(json!(other));
     }
     row
 }
 
-/// A snapshot whose image is gone.
+/// Creates the row of a snapshot whose image no longer exists.
 pub(super) fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option<Value> {
     let reasons = decision.reasons.iter().map(|one| strings.place(&one.to_string()));
     let reasons: Vec<_> = reasons.collect();
@@ -92,7 +93,7 @@ pub(super) fn gone(decision: &SnapshotDecision, strings: &mut Strings) -> Option
         SnapshotReason::NotBefore { at } | SnapshotReason::Due { since: at } => Some(*at),
         _ => decision.delete_after,
     });
-    // What an image still uses is not gone.
+    // A snapshot that an image still uses is not listed here.
     let is_used = |reason: &SnapshotReason| {
         matches!(reason, SnapshotReason::ImageExists { .. } | SnapshotReason::UsedBy { .. })
     };

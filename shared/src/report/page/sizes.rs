@@ -1,17 +1,17 @@
-//! The size of each image.
+//! The storage size of each image.
 
 use std::collections::HashMap;
 
 use crate::model::{ImageId, Inventory, SnapshotId};
 use crate::plan::{Decision, Plan};
 
-/// The size of each image. A snapshot that several share counts for one of them only: for one that
-/// stays, if there is one, and then for the oldest.
+/// The size of each image. A snapshot that several images share counts for only one of them: the
+/// oldest of the images that are kept, if any, otherwise the oldest.
 pub(super) struct Sizes<'a> {
     pub(super) gib: HashMap<&'a ImageId, u64>,
-    /// The image for which a snapshot counts.
+    /// The image for which each snapshot counts.
     counted: HashMap<&'a SnapshotId, &'a ImageId>,
-    /// The place of each image on the page.
+    /// The index of each image in the report.
     places: HashMap<&'a ImageId, usize>,
 }
 
@@ -39,7 +39,7 @@ impl<'a> Sizes<'a> {
         Self { gib, counted, places }
     }
 
-    /// The place of another image for which a snapshot of this one counts.
+    /// Returns the index of another image for which a snapshot of this one counts.
     pub(super) fn shared_with(&self, decision: &Decision) -> Option<usize> {
         let others = decision.snapshots.iter().filter_map(|id| self.counted.get(id));
         let other = others.copied().find(|other| **other != decision.image_id)?;

@@ -1,4 +1,4 @@
-//! The families of a plan, so many rows of each that the whole fits on a screen.
+//! Lists the families of a plan, with as many rows each as fit on a screen.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
@@ -12,28 +12,28 @@ use crate::report::family_name::{BETWEEN, family_name, family_values};
 use crate::report::style::Tone;
 use crate::text_fmt::{counted, date, printable, thousands};
 
-/// What a default plan may take, in lines, with what stands above and below the families.
+/// The maximum number of lines of a default plan, including the lines around the families.
 const SCREEN: usize = 56;
-/// The maximum number of families that a line names.
+/// The maximum number of families that one line names.
 const MAX_NAMED: usize = 12;
 
-/// A family of a plan, as far as it is listed.
+/// A family of a plan, with the images to list.
 pub(super) struct FamilyRows<'a> {
     pub(super) name: String,
-    /// The name without its rule.
+    /// The name without the rule.
     short_name: String,
     all: Vec<&'a Decision>,
     shown: Vec<&'a Decision>,
 }
 
-/// What the families look like together.
+/// The text for all families.
 pub(super) struct FamilyText {
     pub(super) lines: Vec<String>,
-    /// How many images that a step is due for have no row.
+    /// The number of images with a due step that have no row.
     pub(super) left_out: usize,
 }
 
-/// The families in the order of the plan, with those of their images that `rows` lists.
+/// Returns the families in plan order, with the images that `rows` selects.
 pub(super) fn families<'a>(plan: &'a Plan, rows: &Rows) -> Vec<FamilyRows<'a>> {
     let mut places = HashMap::new();
     let mut families: Vec<FamilyRows<'a>> = Vec::new();
@@ -57,7 +57,7 @@ pub(super) fn families<'a>(plan: &'a Plan, rows: &Rows) -> Vec<FamilyRows<'a>> {
     families
 }
 
-/// What people call the family that `decision` is in.
+/// Returns the display name of the family that `decision` belongs to.
 pub(super) fn name_of(decision: &Decision) -> String {
     match (&decision.rule, &decision.family) {
         (Some(rule), Some(family)) => printable(&family_name(rule, family)),
@@ -66,13 +66,13 @@ pub(super) fn name_of(decision: &Decision) -> String {
     }
 }
 
-/// The same without the rule; `None` where the family has no name of its own.
+/// Returns the display name without the rule; `None` if only the rule is known.
 fn short_name_of(decision: &Decision) -> Option<String> {
     let values = family_values(decision.family.as_deref()?);
     (!values.is_empty()).then(|| printable(&values.join(BETWEEN)))
 }
 
-/// The families of the plan. `taken` lines are written above and below them.
+/// Formats the families of the plan. `taken` is the number of other lines in the output.
 pub(super) fn family_text(
     plan: &Plan,
     rows: &Rows,
@@ -92,7 +92,7 @@ pub(super) fn family_text(
     let alike = alike(&families);
     let without_rows = folded(&families, &alike, &vec![0; alike.len()], context);
     let Some(spare) = room.checked_sub(without_rows.lines.len()) else {
-        // More families than lines: those that would free the most.
+        // There are more families than lines. Show those that free the most storage.
         return largest(&families, alike, room / 2, context);
     };
     let mut limits = limits(&alike, spare);
@@ -100,14 +100,14 @@ pub(super) fn family_text(
         let text = folded(&families, &alike, &limits, context);
         let largest = limits.iter_mut().max().filter(|limit| **limit > 0);
         match largest {
-            // A row that takes two lines.
+            // A row took two lines.
             Some(limit) if text.lines.len() > room => *limit -= 1,
             _ => return text,
         }
     }
 }
 
-/// Families of one rule in which the same happens, in the order in which each comes first.
+/// Families of one rule with the same changes, in the order of their first occurrence.
 type AlikeFamilies<'a, 'b> = Vec<(Alike, Vec<&'b FamilyRows<'a>>)>;
 
 fn alike<'a, 'b>(families: &'b [FamilyRows<'a>]) -> AlikeFamilies<'a, 'b> {
@@ -124,8 +124,8 @@ fn alike<'a, 'b>(families: &'b [FamilyRows<'a>]) -> AlikeFamilies<'a, 'b> {
     alike
 }
 
-/// How many rows each of these is shown with, so that they take at most so many lines: one more row
-/// for each in turn, first for those whose expired images are the largest.
+/// Returns the number of rows per entry, so that the total number of lines does not exceed a limit.
+/// Entries get one more row in turn, starting with the largest expired images.
 fn limits(alike: &AlikeFamilies<'_, '_>, mut spare: usize) -> Vec<usize> {
     let shown = |kin: &[&FamilyRows<'_>]| kin.first().map_or(0, |first| first.shown.len());
     let mut limits = vec![0; alike.len()];
@@ -140,7 +140,7 @@ fn limits(alike: &AlikeFamilies<'_, '_>, mut spare: usize) -> Vec<usize> {
                 continue;
             };
             let all = shown(kin);
-            // The line that counts the others is there from the first row on to the last but one.
+            // The line that counts the other rows is present unless no row or all rows are shown.
             let lines = |limit: usize| limit + usize::from(limit > 0 && limit < all);
             let cost = lines(*limit + 1).saturating_sub(lines(*limit));
             if *limit < all && cost <= spare {
@@ -155,7 +155,7 @@ fn limits(alike: &AlikeFamilies<'_, '_>, mut spare: usize) -> Vec<usize> {
     }
 }
 
-/// The families with at most so many rows each, those that look alike folded.
+/// Formats the families with a limited number of rows each, and combines similar families.
 fn folded(
     families: &[FamilyRows<'_>],
     alike: &AlikeFamilies<'_, '_>,
@@ -168,7 +168,7 @@ fn folded(
     text
 }
 
-/// At most `most` families, without rows: those whose expired images are the largest.
+/// Formats at most `most` families, without rows, starting with the largest expired images.
 fn largest(
     families: &[FamilyRows<'_>],
     mut alike: AlikeFamilies<'_, '_>,
@@ -207,13 +207,13 @@ fn write_alike(
             text.left_out += others.iter().map(|one| one.shown.len()).sum::<usize>();
             let names = others.iter().map(|one| one.short_name.clone()).collect();
             let count = families_counted(others.len());
-            text.paragraph(2, &format!("{count} like this: {}", named(names)), context);
+            text.paragraph(2, &format!("{count} with the same changes: {}", named(names)), context);
         }
         text.lines.push(String::new());
     }
 }
 
-/// The families in which nothing changes: a line for each rule.
+/// Formats the families without changes, one line per rule.
 fn idle_families(text: &mut FamilyText, families: &[FamilyRows<'_>], context: RowContext<'_>) {
     let mut rules: Vec<(&Option<_>, Vec<&FamilyRows<'_>>)> = Vec::new();
     for family in families.iter().filter(|one| one.shown.is_empty()) {
@@ -235,7 +235,7 @@ fn idle_families(text: &mut FamilyText, families: &[FamilyRows<'_>], context: Ro
                 let names = kin.iter().map(|one| one.short_name.clone()).collect();
                 let count = families_counted(kin.len());
                 let rule = printable(rule);
-                format!("{rule}: {count} in which nothing changes ({images}): {}", named(names))
+                format!("{rule}: {count} without changes ({images}): {}", named(names))
             }
         };
         text.paragraph(0, &context.style.tone(Tone::Quiet, &line), context);
@@ -269,24 +269,24 @@ impl FamilyText {
     }
 }
 
-/// What families of one rule have in common that look alike.
+/// The properties that similar families of one rule have in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Alike {
     rule: Option<std::sync::Arc<str>>,
     images: usize,
     in_use: usize,
-    /// The kinds of actions with their next steps and dates, and how many images have them.
+    /// The number of images by action kind, next step and date.
     steps: BTreeMap<(&'static str, String), usize>,
 }
 
-/// What all listed images of a family have in common: the action, and when the next step is due.
+/// The action and the date of the next step that all listed images of a family have in common.
 struct Common {
     action: &'static str,
     then: Option<(String, String)>,
 }
 
 impl FamilyRows<'_> {
-    /// The GiB of the images that are expired.
+    /// Returns the size of the expired images, in GiB.
     fn gib(&self) -> u64 {
         let expired = self.all.iter().filter(|one| !one.action.stays());
         expired.filter_map(|one| one.size_gib).map(u64::from).sum()
@@ -312,7 +312,7 @@ impl FamilyRows<'_> {
         self.all.iter().filter(|one| one.is_in_use()).count()
     }
 
-    /// What a heading can say once for all rows.
+    /// Returns what the heading can state for all rows, if they have it in common.
     fn common(&self, context: RowContext<'_>) -> Option<Common> {
         let of = |decision: &Decision| {
             let next = decision.next.filter(|_| !context.refused);
@@ -325,7 +325,7 @@ impl FamilyRows<'_> {
         all.all(|other| other == (action, then.clone())).then_some(Common { action, then })
     }
 
-    /// The heading and at most `limit` rows.
+    /// Returns the heading and at most `limit` rows.
     fn lines(&self, limit: usize, in_full: bool, context: RowContext<'_>) -> Vec<String> {
         let common = self.common(context).filter(|_| !in_full);
         let mut lines = Vec::new();

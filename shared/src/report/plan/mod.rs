@@ -1,5 +1,5 @@
-//! A plan for people: what it comes to, then what happens to which images and why, and the sum of
-//! it in a sentence. On a terminal the default fits on a screen.
+//! Formats a plan as text: totals, then images with steps and reasons, then a summary. By default,
+//! it fits on a terminal screen.
 
 mod families;
 mod rows;
@@ -23,28 +23,29 @@ use crate::plan::{Action, Decision, Plan};
 use crate::policy::Policy;
 use crate::text_fmt::{counted, printable, thousands};
 
-/// The maximum number of notes above a plan.
+/// The maximum number of notes printed before a plan.
 const MAX_NOTES: usize = 20;
-/// How many images a sorted list has, if not all are asked for.
+/// The maximum number of images in a sorted list, unless all are requested.
 const MAX_SORTED: usize = 40;
-/// How many snapshots of gone images are listed, if not all are asked for.
+/// The maximum number of orphaned snapshots listed, unless all are requested.
 const MAX_SNAPSHOTS: usize = 5;
 
-/// Which images are listed one by one; the others are only counted.
+/// Which images are listed individually. The others are only counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Rows {
-    /// Those that are expired or to be rescued; of many, as many as fit on a screen.
+    /// Images that are expired or to be rescued, as many as fit on a screen.
     Changes,
-    /// All.
+    /// All images.
     All,
-    /// Those of these families, by the names that [`family_names`] gives.
+    /// Images of these families, by the names that [`family_names`] returns.
     Families(Vec<String>),
-    /// Those that have a reason of any of these kinds: words of [`Reason::KINDS`](crate::plan::reason::Reason::KINDS).
+    /// Images with a reason of any of these kinds: words of
+    /// [`Reason::KINDS`](crate::plan::reason::Reason::KINDS).
     WithReasons(Vec<&'static str>),
 }
 
 impl Rows {
-    /// Whether `decision` is listed.
+    /// Returns whether `decision` is listed.
     pub fn shows(&self, decision: &Decision) -> bool {
         match self {
             Self::Changes => decision.action != Action::Keep,
@@ -57,14 +58,14 @@ impl Rows {
     }
 }
 
-/// What of a plan is shown, and in which order.
+/// What is shown of a plan, and in which order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listing {
-    /// Which images are listed.
+    /// The images to list.
     pub rows: Rows,
-    /// A list of all images in this order, instead of their families.
+    /// Lists all images in this order instead of by family.
     pub sort: Option<SortBy>,
-    /// A table by this, instead of images.
+    /// Shows a table of totals instead of images.
     pub by: Option<SumBy>,
 }
 
@@ -74,7 +75,7 @@ impl From<Rows> for Listing {
     }
 }
 
-/// The names of the plan's families, as its text has them, each once.
+/// Returns the display names of the plan's families, without duplicates.
 pub fn family_names(plan: &Plan) -> Vec<String> {
     let mut names: Vec<String> = plan.decisions.iter().map(families::name_of).collect();
     names.sort();
@@ -82,9 +83,9 @@ pub fn family_names(plan: &Plan) -> Vec<String> {
     names
 }
 
-/// The plan: a refusal and notes first, then a table by rule, the families, what is to be done about
-/// the snapshots of images that are gone, and the sum of it. Ids are never broken or cut. With the
-/// `policy` of the plan the reasons say more.
+/// Formats the plan: a refusal and notes, a table by rule, the families, the orphaned snapshots,
+/// and a summary. Ids are never wrapped or truncated. With the `policy` of the plan, reasons are
+/// more detailed.
 pub fn plan_text(
     plan: &Plan,
     snapshots: Option<&SnapshotPlan>,
@@ -95,7 +96,7 @@ pub fn plan_text(
     let found = snapshots.map_or(&[][..], |snapshots| &snapshots.decisions);
     if plan.decisions.is_empty() && found.is_empty() && plan.refusal.is_none() {
         return format!(
-            "No images in account {}, Region {}. Is that the right account and Region?\n",
+            "No images found in account {}, Region {}. Check the account and the Region.\n",
             plan.account, plan.region
         );
     }
@@ -145,7 +146,7 @@ pub fn plan_text(
             text.extend(families.lines.iter().map(|line| format!("{line}\n")));
             if families.left_out > 0 {
                 let left = format!(
-                    "Without a line here: {}. --all lists all images, --family FAMILY those of a family.",
+                    "Not listed: {}. --all lists all images, --family FAMILY the images of one family.",
                     counted(families.left_out, "expired image")
                 );
                 style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &left));
@@ -156,7 +157,7 @@ pub fn plan_text(
     text + &snapshots + &end
 }
 
-/// Which images the plan is about, and what they cost.
+/// Returns the account, the number of images and their cost.
 fn first_line(plan: &Plan, price: &Price) -> String {
     let Plan { account, region, summary, .. } = plan;
     let mut line = format!("Account {account}, {region}: {}", counted(summary.images, "image"));
@@ -167,7 +168,7 @@ fn first_line(plan: &Plan, price: &Price) -> String {
     line
 }
 
-/// What ends the text: what the numbers are, and the sum in a sentence.
+/// Returns the end of the text: an explanation of the numbers, and the summary.
 fn end_of(
     plan: &Plan,
     snapshots: Option<&SnapshotPlan>,
@@ -184,7 +185,7 @@ fn end_of(
         if read < plan.decisions.len() {
             let all = counted(plan.decisions.len(), "image");
             let note = format!(
-                "Sharing was read for {} of {all}; --sharing reads it for all.",
+                "Sharing was read for {} of {all}; --sharing reads it for all images.",
                 thousands(read)
             );
             style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
@@ -192,14 +193,14 @@ fn end_of(
     }
     if plan.summary.images_gib > 0 {
         let note =
-            format!("Sizes and costs are upper bounds, for whole volumes: {}.", context.price);
+            format!("Sizes and costs are upper bounds, based on volume sizes: {}.", context.price);
         style.paragraph(&mut text, 0, &style.tone(Tone::Quiet, &note));
     }
     style.paragraph(&mut text, 0, &sums::last_sentence(plan, snapshots));
     text
 }
 
-/// Sorts decisions; ties by age and id.
+/// Sorts decisions by `sort`, then by age and id.
 pub fn sort_decisions(decisions: &mut [&Decision], sort: SortBy) {
     decisions.sort_by(|a, b| {
         let by_age = |one: &Decision| (one.created_at.is_none(), one.created_at);
@@ -211,7 +212,7 @@ pub fn sort_decisions(decisions: &mut [&Decision], sort: SortBy) {
     });
 }
 
-/// All images in one list.
+/// Formats all images as one list.
 fn sorted(plan: &Plan, sort: SortBy, rows: &Rows, context: RowContext<'_>) -> String {
     let all = plan.decisions.iter().filter(|one| *rows == Rows::Changes || rows.shows(one));
     let mut all: Vec<&Decision> = all.collect();
@@ -229,7 +230,7 @@ fn sorted(plan: &Plan, sort: SortBy, rows: &Rows, context: RowContext<'_>) -> St
     text
 }
 
-/// What has no effect in the policy and in tags, one a line; nothing when there is none.
+/// Lists policy settings and tags that have no effect, one per line. Empty if there are none.
 pub fn notes_text(notes: &[Note], style: OutputStyle) -> String {
     let mut text = String::new();
     for note in notes.iter().take(MAX_NOTES) {
@@ -237,13 +238,13 @@ pub fn notes_text(notes: &[Note], style: OutputStyle) -> String {
     }
     let more = notes.len().saturating_sub(MAX_NOTES);
     if more > 0 {
-        let line = format!("note: {} more; --format json has all", thousands(more));
+        let line = format!("note: {} more; --format json lists all", thousands(more));
         style.paragraph(&mut text, 0, &line);
     }
     text
 }
 
-/// What is to be done about the snapshots of images that are gone; nothing when there are none.
+/// Summarizes the changes to orphaned snapshots. Empty if there are none.
 fn snapshots_text(
     found: &[SnapshotDecision],
     rows: &Rows,
@@ -258,7 +259,7 @@ fn snapshots_text(
     let (delete, mark) = (count(SnapshotAction::Delete), count(SnapshotAction::Mark));
     let kept = found.iter().filter(|one| one.action == SnapshotAction::Keep);
     let mut parts = Vec::new();
-    for (count, words) in [(delete, "to delete"), (mark, "to mark as orphaned")] {
+    for (count, words) in [(delete, "to delete"), (mark, "to tag for later deletion")] {
         if count > 0 {
             parts.push(format!("{} {words}", thousands(count)));
         }
@@ -268,12 +269,12 @@ fn snapshots_text(
         let words = kept.map(|one| one.reasons.iter().map(SnapshotReason::kind).collect());
         parts.push(format!("{count} kept ({})", in_numbers(words)));
     }
-    let head = format!("Snapshots of images that are gone or go: {}", parts.join(", "));
+    let head = format!("Snapshots of images that are or will be removed: {}", parts.join(", "));
     style.paragraph(&mut text, 0, &style.tone(Tone::Heading, &head));
     let is_listed =
         |one: &&SnapshotDecision| *rows == Rows::All || one.action != SnapshotAction::Keep;
     let limit = if *rows == Rows::All { usize::MAX } else { MAX_SNAPSHOTS };
-    // A refusal has no dates, and their reasons have.
+    // A refused plan has no dates, but the reasons of these snapshots have.
     let listed: Vec<_> = found.iter().filter(|one| !refused && is_listed(one)).collect();
     for decision in listed.iter().take(limit) {
         let tone = match decision.action {

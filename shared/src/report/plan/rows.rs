@@ -1,4 +1,4 @@
-//! The rows of a plan: one image a line, in columns.
+//! The rows of a plan: one image per line, in columns.
 
 use jiff::Timestamp;
 
@@ -9,41 +9,41 @@ use crate::report::price::Price;
 use crate::report::style::{OutputStyle, Tone};
 use crate::text_fmt::{date, excerpt_middle, printable, short_age, thousands, width};
 
-/// The columns before the id: an indent, the sign and a space.
+/// The width before the id: an indent, the sign and a space.
 const INDENT: usize = 4;
-/// A name is not cut to less than this, but its reasons go to the next line.
+/// Names are not truncated to less than this. Instead, the reasons are moved to the next line.
 const MIN_NAME: usize = 12;
 
-/// Longer reasons than this take nothing from the names: they go to the next line.
+/// Reasons longer than this do not shorten the names. They are moved to the next line.
 const MAX_REASON: usize = 14;
-/// On a narrower terminal than this, steps and dates are told with the reasons.
+/// On terminals narrower than this, steps and dates are part of the reasons.
 const NARROW: usize = 80;
 
-/// Which columns a list of rows has.
+/// The columns of a list of rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Columns {
-    /// The step that is taken, and the date of the next one: not where a heading says it of all.
+    /// The step and the date of the next one, unless the heading states them for all rows.
     pub(super) steps: bool,
-    /// The same before the reasons, where there is no room for columns.
+    /// The step and date as part of the reasons, if the terminal is too narrow for columns.
     pub(super) told_steps: bool,
-    /// What the image's storage costs.
+    /// The cost of the image's storage.
     pub(super) cost: bool,
-    /// All reasons in full, on lines of their own where there is no room.
+    /// All reasons in full, on separate lines if they do not fit.
     pub(super) all_reasons: bool,
 }
 
-/// What rows need beside their decisions.
+/// The context that rows need in addition to their decisions.
 #[derive(Clone, Copy)]
 pub(super) struct RowContext<'a> {
     pub(super) policy: Option<&'a Policy>,
     pub(super) price: &'a Price,
     pub(super) now: Timestamp,
-    /// Whether the plan is refused: it then has no dates.
+    /// Whether the plan is refused and therefore has no dates.
     pub(super) refused: bool,
     pub(super) style: OutputStyle,
 }
 
-/// The sign of an action, and its tone.
+/// Returns the sign of an action and its tone.
 pub(super) fn sign(action: &Action) -> (char, Tone) {
     match action {
         Action::Keep => ('=', Tone::Quiet),
@@ -112,7 +112,7 @@ impl Row {
     }
 }
 
-/// The rows of these images, aligned; each element is a line.
+/// Formats the rows of these images as aligned lines.
 pub(super) fn lines(
     decisions: &[&Decision],
     columns: Columns,
@@ -134,7 +134,7 @@ pub(super) fn lines(
     ];
     let id = widest(|row| &row.id);
     let reason = widest(|row| &row.reason).min(MAX_REASON);
-    // What is left for the names, beside cells that are a space apart.
+    // The remaining width for names. Cells are separated by one space.
     let others: usize = widths.iter().filter(|cell| **cell > 0).map(|cell| cell + 1).sum();
     let taken = INDENT + id + 1 + others;
     let longest = widest(|row| &row.name);
@@ -142,7 +142,7 @@ pub(super) fn lines(
         None => longest,
         Some(all) => {
             let short = all.saturating_sub(taken + 1 + reason).max(MIN_NAME);
-            // Where the reasons have lines of their own, the names have their room.
+            // If the reasons are on separate lines, names get the whole width.
             let apart = all.saturating_sub(taken).max(MIN_NAME);
             longest.min(if columns.all_reasons { apart } else { short })
         }

@@ -1,4 +1,4 @@
-//! Reasons in few words, for the rows of a plan.
+//! Short texts for reasons, for the rows of a plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,10 +7,11 @@ use crate::plan::{Decision, Step};
 use crate::policy::Policy;
 use crate::text_fmt::{counted, date, excerpt, ordinal, thousands};
 
-/// The maximum number of characters of what people wrote in a tag.
+/// The maximum number of characters of a text that people wrote in a tag.
 const MAX_NOTE: usize = 40;
 
-/// Why the image is kept or expired, in few words. Untrusted text: names are in it.
+/// Returns a short text of why the image is kept or expired. It is untrusted, because it contains
+/// names.
 pub(in crate::report) fn reasons(decision: &Decision, policy: Option<&Policy>) -> String {
     let mut words = Vec::new();
     let mut users = decision.reasons.iter().filter(|one| matches!(one, Reason::InUse { .. }));
@@ -26,7 +27,7 @@ pub(in crate::report) fn reasons(decision: &Decision, policy: Option<&Policy>) -
     words.join(", ")
 }
 
-/// A reason with all that a row has room for: of those who may launch the image, only how many.
+/// Returns the full text of a reason, except that grantees are only counted.
 pub(super) fn in_full(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
     match reason {
         Reason::Expired { .. } => format!("expired: {}", of(reason, decision, policy)),
@@ -35,7 +36,7 @@ pub(super) fn in_full(reason: &Reason, decision: &Decision, policy: Option<&Poli
     }
 }
 
-/// With how many the image is shared, where that is not a reason to keep it.
+/// Returns how many grantees the image is shared with, if that is not a reason to keep it.
 pub(super) fn sharing(decision: &Decision) -> Option<String> {
     let is_told = decision.reasons.iter().any(|one| matches!(one, Reason::Shared { .. }));
     let count = decision.shared_with.filter(|count| *count > 0 && !is_told)?;
@@ -79,7 +80,7 @@ fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
     }
 }
 
-/// The word for what a step does next, as in `then disable from 2026-12-06`.
+/// Returns the text for the next step, as in `then disable from 2026-12-06`.
 pub(super) fn next_step(decision: &Decision, step: Step) -> String {
     use crate::plan::Action;
     match (step, &decision.action) {
@@ -94,21 +95,21 @@ pub(super) fn next_step(decision: &Decision, step: Step) -> String {
     }
 }
 
-/// What is to be done about images with an action of this kind.
+/// Returns the text for planned actions of this kind.
 pub(super) fn to_do(kind: &str) -> String {
     match kind {
         "wait" => "waiting".to_owned(),
-        "expire" => "to mark as expired".to_owned(),
+        "expire" => "to tag as expired".to_owned(),
         other => format!("to {other}"),
     }
 }
 
-/// A word of the JSON as text has it.
+/// Converts a word from the JSON output for display.
 fn spaced(word: &str) -> String {
     word.replace('_', " ")
 }
 
-/// How often each word is said, the most frequent first; only the words, where all are said of
+/// Counts the words, most frequent first. Returns only the words if each of them applies to
 /// everything.
 pub(super) fn in_numbers<'a>(said: impl Iterator<Item = BTreeSet<&'a str>>) -> String {
     let (mut counts, mut all) = (BTreeMap::new(), 0);

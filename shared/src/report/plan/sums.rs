@@ -1,4 +1,4 @@
-//! What a plan comes to: a table by rule, family or tag, and the sentence at its end.
+//! The totals of a plan: a table by rule, family or tag, and the summary.
 
 use std::collections::HashMap;
 
@@ -16,21 +16,21 @@ use crate::report::price::Price;
 use crate::report::style::OutputStyle;
 use crate::text_fmt::{counted, date, excerpt_middle, printable, thousands, width};
 
-/// The maximum number of lines of a table that nobody asked for.
+/// The maximum number of lines of a table that was not requested.
 const MAX_LINES: usize = 10;
-/// A group's name is not cut to less than this.
+/// Names in the first column are not truncated to less than this.
 const MIN_TITLE: usize = 12;
 
-/// By what the images are added up.
+/// The criterion of a table of totals.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SumBy {
-    /// By the rule that matches them.
+    /// The rule that matches the image.
     Rule,
-    /// By their family.
+    /// The family of the image.
     Family,
-    /// By the value of a tag.
+    /// The value of a tag.
     Tag {
-        /// The key.
+        /// The key of the tag.
         key: String,
         /// The value for each image that has the tag.
         values: HashMap<ImageId, String>,
@@ -40,34 +40,34 @@ pub enum SumBy {
 /// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortBy {
-    /// The largest first; where all are in one Region, this is also by cost.
+    /// Largest first. In a single Region, this is also the order of costs.
     Size,
-    /// The oldest first.
+    /// Oldest first.
     Age,
 }
 
-/// What the images of a group come to. A snapshot that several images share counts for each.
+/// The totals of some of the images. A snapshot that several images share counts for each of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct GroupSum {
-    /// The rule, the family or the value of the tag; `not covered` for images that no rule matches.
+    /// The rule, the family or the tag value; `not covered` for images that no rule matches.
     pub group: String,
-    /// How many images it has.
+    /// The number of images.
     pub images: usize,
-    /// How many of them something refers to.
+    /// The number of images with references.
     pub in_use: usize,
-    /// How many are kept, those that are to be rescued included.
+    /// The number of images that are kept, including those to be rescued.
     pub kept: usize,
-    /// How many are expired, whatever their step.
+    /// The number of expired images, whatever their step.
     pub expired: usize,
-    /// An upper bound of the storage of all of them, in GiB.
+    /// The storage of all images, in GiB. An upper bound.
     pub size_gib: u64,
-    /// What that costs at most, in USD a month.
+    /// The cost of that storage per month, in USD. An upper bound.
     pub usd_month: f64,
-    /// An upper bound of the storage of those that are expired, in GiB.
+    /// The storage of the expired images, in GiB. An upper bound.
     pub expired_gib: u64,
-    /// What that costs at most, in USD a month.
+    /// The cost of that storage per month, in USD. An upper bound.
     pub expired_usd_month: f64,
-    /// When the oldest was created.
+    /// When the oldest image was created.
     pub oldest: Option<Timestamp>,
 }
 
@@ -90,7 +90,7 @@ impl GroupSum {
     }
 }
 
-/// What the images of the plan come to by `by`; in the plan's order, if no other is asked for.
+/// Returns the totals of the plan's images by `by`, in plan order unless `sort` is given.
 pub fn group_sums(plan: &Plan, by: &SumBy, sort: Option<SortBy>) -> Vec<GroupSum> {
     let mut places = HashMap::new();
     let mut sums: Vec<GroupSum> = Vec::new();
@@ -117,8 +117,8 @@ pub fn group_sums(plan: &Plan, by: &SumBy, sort: Option<SortBy>) -> Vec<GroupSum
     sums
 }
 
-/// The images of `plan` by `by`: how many there are, are in use, are kept and are expired, their
-/// storage, and what it costs in a month, as a table with a heading.
+/// Formats a table of the totals by `by`: numbers of images, of images in use, kept and expired,
+/// their storage, and its cost per month.
 pub(super) fn table(
     plan: &Plan,
     by: &SumBy,
@@ -142,7 +142,7 @@ pub(super) fn table(
     text
 }
 
-/// The table of these groups, their names in at most so many columns.
+/// Formats the table, with the first column at most `title` wide.
 fn drawn(plan: &Plan, by: &SumBy, sums: &[GroupSum], title: usize) -> String {
     let price = Price::in_region(&plan.region);
     let heading = match by {
@@ -197,7 +197,7 @@ fn title(decision: &Decision, by: &SumBy) -> String {
     }
 }
 
-/// How much storage no rule covers; nothing when rules match all images.
+/// Returns a sentence on the storage that no rule covers. `None` if rules match all images.
 pub(super) fn uncovered(plan: &Plan) -> Option<String> {
     let summary = &plan.summary;
     if summary.uncovered == 0 {
@@ -206,7 +206,7 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
     let images =
         format!("{} of {}", thousands(summary.uncovered), counted(summary.images, "image"));
     if summary.uncovered_gib == 0 {
-        return Some(format!("{images} are covered by no rule."));
+        return Some(format!("{images} are not covered by any rule."));
     }
     let all = summary.images_gib.max(1);
     let part = summary.uncovered_gib.saturating_mul(100).saturating_add(all / 2) / all;
@@ -214,23 +214,23 @@ pub(super) fn uncovered(plan: &Plan) -> Option<String> {
     let usd = Price::in_region(&plan.region).of(summary.uncovered_gib);
     let gib = thousands(summary.uncovered_gib);
     Some(format!(
-        "{part} % of image storage ({gib} GiB, at most {} a month) is covered by no rule: {images}.",
+        "{part} % of image storage ({gib} GiB, at most {} a month) is not covered by any rule: {images}.",
         usd.about()
     ))
 }
 
-/// How many images are to be retired that others may launch; nothing if there are none.
+/// Returns a sentence on the expired images that are shared. `None` if there are none.
 pub(super) fn shared(plan: &Plan) -> Option<String> {
     let is_lost =
         |one: &&Decision| !one.action.stays() && one.shared_with.is_some_and(|with| with > 0);
     let count = plan.decisions.iter().filter(is_lost).count();
     (count > 0).then(|| {
         let images = counted(count, "expired image");
-        format!("{images} are shared with others, who lose them: see shared_images in the policy.")
+        format!("{images} are shared with others, who will lose access; see shared_images in the policy.")
     })
 }
 
-/// What the plan does, what it keeps, and when anything is deleted, in a few sentences.
+/// Summarizes the changes, the images that are kept, and the first deletion, in a few sentences.
 pub(super) fn last_sentence(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
     let summary = &plan.summary;
     let counts = [
@@ -261,14 +261,14 @@ pub(super) fn last_sentence(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> St
         }
     };
     if plan.refusal.is_some() {
-        text.push_str(" No image is removed: the plan is refused.");
+        text.push_str(" No image is removed, because the plan is refused.");
     } else {
         text.push_str(&deletions(plan, snapshots));
     }
     text
 }
 
-/// When the first image or snapshot is deleted, and what is saved in the end; nothing if none is.
+/// Describes the first deletion and the savings. Empty if nothing is deleted.
 fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
     let summary = &plan.summary;
     let saved = match summary.expired_gib {
@@ -290,15 +290,15 @@ fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
         let at = removals(plan).filter(|one| one.fate == SnapshotFate::DeleteLater);
         let when = at.map(|one| one.delete_after).min().map_or_else(
             || format!(" with {whose} snapshots"),
-            |at| format!(" and deletes {whose} snapshots from {} on", date(at)),
+            |at| format!(" and deletes {whose} snapshots from {}", date(at)),
         );
         now.push(format!("deregisters {}{when}", counted(summary.deregister, "image")));
     }
     if gone > 0 {
-        now.push(format!("deletes {} of images that are gone", counted(gone, "snapshot")));
+        now.push(format!("deletes {} of images that no longer exist", counted(gone, "snapshot")));
     }
     if !now.is_empty() {
-        let saved = saved.map(|saved| format!("; in the end {saved}")).unwrap_or_default();
+        let saved = saved.map(|saved| format!("; eventually {saved}")).unwrap_or_default();
         return format!(" Applied now, this {}{saved}.", now.join(", and "));
     }
     let first = match snapshots {
@@ -306,7 +306,7 @@ fn deletions(plan: &Plan, snapshots: Option<&SnapshotPlan>) -> String {
         None => plan.decisions.iter().filter_map(|one| one.deregister_at).min(),
     };
     let saved = saved.map(|saved| format!("; then {saved}")).unwrap_or_default();
-    let say = |at| format!(" Nothing of this is deleted before {}{saved}.", date(at));
+    let say = |at| format!(" Nothing is deleted before {}{saved}.", date(at));
     first.map(say).unwrap_or_default()
 }
 

@@ -5,7 +5,7 @@ use crate::report::Colours;
 
 const NOW: &str = "2026-11-22T12:00:00Z";
 
-/// An image of so many days, of a family, with one snapshot of 8 GiB.
+/// An image of a family that is this many days old, with one snapshot of 8 GiB.
 fn image(number: usize, family: &str, days: i64) -> serde_json::Value {
     let now: jiff::Timestamp = NOW.parse().unwrap();
     let created = now - jiff::SignedDuration::from_hours(24 * days);
@@ -29,7 +29,7 @@ fn inventory(images: &[serde_json::Value], references: serde_json::Value) -> Inv
     Inventory::from_json(&inventory.to_string()).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// `families` families of `of` images each, the newest one day old.
+/// `families` families with `of` images each. The newest image is one day old.
 fn fleet(families: usize, of: usize) -> Vec<serde_json::Value> {
     let all = (0..families).flat_map(|family| (0..of).map(move |number| (family, number)));
     all.map(|(family, number)| {
@@ -64,8 +64,7 @@ fn a_plan_fits_on_a_screen_and_loses_no_image_from_its_sum() {
         let expired = families * (of - 2);
         let rows = lines.iter().filter(|line| line.starts_with("  ~ ami-")).count();
         let left = lines.iter().find_map(|line| {
-            let (count, _) =
-                line.strip_prefix("Without a line here: ")?.split_once(" expired image")?;
+            let (count, _) = line.strip_prefix("Not listed: ")?.split_once(" expired image")?;
             count.replace(',', "").parse::<usize>().ok()
         });
         assert_eq!(rows + left.unwrap_or(0), expired, "{families} × {of}\n{text}");
@@ -84,7 +83,7 @@ golden · f000: 4 images, 2 kept, 2 to deprecate, then disable from 2026-11-29
   ~ ami-00000000000000004 f000-4 22d 8 GiB 4th of last 2
 ";
     assert!(text.contains(expected), "{text}");
-    let end = "2 to deprecate; 2 of 4 kept. Nothing of this is deleted before 2026-12-06; then\nat most USD 0.86 a month less.";
+    let end = "2 to deprecate; 2 of 4 kept. Nothing is deleted before 2026-12-06; then at most\nUSD 0.86 a month less.";
     assert_eq!(text.trim_end().split_once("2026-11-26).\n").unwrap().1, end);
 }
 
@@ -98,7 +97,7 @@ fn a_refusal_comes_first_and_there_are_no_dates() {
     assert!(lines.next().unwrap().starts_with("Refused: only 0"));
     let dates = text.replace("2026-11-26).", "");
     assert!(!dates.contains("2026-") && !dates.contains("2027-"), "{text}");
-    assert!(text.ends_with("No image is removed: the plan is refused.\n"), "{text}");
+    assert!(text.ends_with("No image is removed, because the plan is refused.\n"), "{text}");
 }
 
 #[test]
@@ -106,11 +105,11 @@ fn storage_that_no_rule_covers_is_a_headline() {
     let mut images = fleet(1, 2);
     images.extend((0..3).map(|number| image(100 + number, "other", 400)));
     let text = shown(&inventory(&images, serde_json::json!([])), POLICY, Rows::Changes);
-    let headline = "60 % of image storage (24 GiB, at most USD 1.30 a month) is covered by no rule:\n3 of 5 images.";
+    let headline = "60 % of image storage (24 GiB, at most USD 1.30 a month) is not covered by any\nrule: 3 of 5 images.";
     assert!(text.contains(headline), "{text}");
     assert!(text.ends_with("No image changes: all 5 images are kept.\n"), "{text}");
     let all = shown(&inventory(&fleet(1, 2), serde_json::json!([])), POLICY, Rows::Changes);
-    assert!(!all.contains("covered by no rule"), "{all}");
+    assert!(!all.contains("not covered by any rule"), "{all}");
 }
 
 #[test]
