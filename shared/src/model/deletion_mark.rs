@@ -5,24 +5,25 @@ use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// By how much our clock may differ from the provider's: what was created less than this before a
-/// tag says that it was written may be a copy that was created after.
+/// The maximum difference between our clock and the provider's. A resource that was created up to
+/// this long before the time recorded in a tag may be a copy that was created after it.
 pub(crate) const MAX_TAG_SKEW: SignedDuration = SignedDuration::from_hours(1);
-/// What stands between the two times.
+/// The separator between the two times.
 const MARKED: &str = " marked ";
 
-/// From when on a snapshot may be deleted, and when that was written: `TIME marked TIME`.
+/// When a snapshot may be deleted, and when the tag was written: `TIME marked TIME`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeletionMark {
-    /// From when on it may be deleted.
+    /// The earliest time at which the snapshot may be deleted.
     pub due: Timestamp,
     /// When the tag was written.
     pub marked_at: Timestamp,
 }
 
 impl DeletionMark {
-    /// Whether a snapshot that was begun at `started_at` is younger than the mark: then it is a copy, and
-    /// the tag was copied with it. Only one that `may_be_copy` may have been begun a little before, too.
+    /// Whether a snapshot that was started at `started_at` is newer than the tag, and therefore is
+    /// a copy that inherited the tag. If `may_be_copy`, a snapshot up to [`MAX_TAG_SKEW`] older
+    /// than the tag counts as newer too.
     pub fn is_copied_to(&self, started_at: Timestamp, may_be_copy: bool) -> bool {
         let skew = if may_be_copy { MAX_TAG_SKEW } else { SignedDuration::ZERO };
         self.marked_at.checked_sub(skew).is_ok_and(|latest| started_at > latest)
@@ -36,7 +37,7 @@ impl fmt::Display for DeletionMark {
     }
 }
 
-/// The text is not a [`DeletionMark`].
+/// The tag value is not a [`DeletionMark`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("not `TIME marked TIME`, both in UTC such as 2026-12-24T18:00:00Z")]
 pub struct DeletionMarkError;
@@ -51,7 +52,7 @@ impl FromStr for DeletionMark {
     }
 }
 
-/// The time that `text` is, if it is written as the state tags have it: in UTC, and in no other form.
+/// Parses a time in the exact form that state tags use: UTC, with no other notation allowed.
 pub(crate) fn exact_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|at: &Timestamp| at.to_string() == text)
 }

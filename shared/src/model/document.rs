@@ -1,7 +1,8 @@
-//! The format number in every document that the program writes and reads back, and in policies.
+//! Format numbers of documents: those that the program writes and reads, and policies.
 //!
-//! A document of another format may have a field that this program would overlook, or use one that it
-//! knows in another sense. So it is not read at all, whether it is newer or older.
+//! A document with another format number may contain a field that this program does not know, or
+//! use a field with a different meaning. Therefore the program rejects it, whether its number is
+//! higher or lower.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// The format number of a document, as the field `format` of its type. No other number is read.
+/// The type of the field `format` in a document. Only the number `N` can be deserialized.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FormatNumber<const N: u32>;
 
@@ -28,24 +29,24 @@ impl<'de, const N: u32> Deserialize<'de> for FormatNumber<N> {
     }
 }
 
-/// A kind of document, and the one format of it that this program reads and writes.
+/// A kind of document, with the format number that this program reads and writes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DocumentKind {
-    /// What one is called, for example `a saved plan`.
+    /// The name of the document in messages, with an article: `a saved plan`.
     pub name: &'static str,
-    /// The key of the format number in it.
+    /// The key of the format number in the document.
     pub key: &'static str,
-    /// The format number.
+    /// The format number that this program supports.
     pub number: u32,
-    /// How to get one in that format.
+    /// How the user gets a document with this format number.
     pub remedy: &'static str,
 }
 
-/// A document is not in the format that this program reads.
+/// The format number of a document is missing or not supported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormatError {
     kind: &'static DocumentKind,
-    /// The number in the document, as it is written there; `None` if it has none.
+    /// The format number as written in the document; `None` if it is missing.
     found: Option<String>,
     is_newer: bool,
 }
@@ -65,10 +66,10 @@ impl fmt::Display for FormatError {
 impl std::error::Error for FormatError {}
 
 impl DocumentKind {
-    /// Checks the number that a document has.
+    /// Checks the format number of a document.
     ///
     /// # Errors
-    /// If it is not the one that this program reads, or missing.
+    /// If the number is missing or is not the supported one.
     pub fn check(&'static self, found: Option<&Value>) -> Result<(), FormatError> {
         let number = found.and_then(Value::as_u64);
         if number == Some(u64::from(self.number)) {
@@ -79,11 +80,11 @@ impl DocumentKind {
         Err(FormatError { kind: self, found, is_newer })
     }
 
-    /// Checks the number in the JSON object `text`, before anything else in it is read. What is no
-    /// JSON object passes: reading it tells where it is wrong.
+    /// Checks the format number in the JSON object `text` before anything else is parsed. Text that
+    /// is not a JSON object is accepted here, because parsing it reports a more precise error.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// The same as for [`check`](Self::check).
     pub fn check_json(&'static self, text: &str) -> Result<(), FormatError> {
         #[derive(Deserialize)]
         struct Stated {
@@ -97,8 +98,9 @@ impl DocumentKind {
     }
 }
 
-/// The path of the first field of `document` that its type does not know: `known` is what was read,
-/// written again. A field that says nothing (`null`, `false`, an empty list) may be left out there.
+/// The path of the first field of `document` that its type does not know. `known` is the parsed
+/// document, serialized again. Fields with an empty value (`null`, `false`, an empty list) may be
+/// absent from `known`.
 pub(crate) fn unknown_field(document: &Value, known: &Value) -> Option<String> {
     match (document, known) {
         (Value::Object(document), Value::Object(known)) => {
@@ -175,7 +177,7 @@ mod tests {
         for text in ["{}", r#"{"format":null}"#] {
             assert_eq!(error(text), Some(format!("`format` is missing: {other}")), "{text}");
         }
-        // The reader of the document says what is wrong with it.
+        // Parsing the document reports this error.
         assert_eq!(error("not JSON"), None);
     }
 

@@ -1,35 +1,36 @@
-//! Images as people name them.
+//! Parses the image ids and names that people type.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{ImageId, SnapshotId};
 
-/// An image as a person names it. Whatever is an image id is one; anything else is a name.
+/// An image that a person specified. Text with the form of an image id is an id; any other text is
+/// a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageRef {
-    /// By its id.
+    /// The id of the image.
     Id(ImageId),
-    /// By its whole name.
+    /// The full name of the image.
     Name(String),
 }
 
-/// An image or a snapshot as a person names it.
+/// An image or a snapshot that a person specified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceRef {
     /// An image.
     Image(ImageRef),
-    /// A snapshot, which has no name.
+    /// A snapshot. Snapshots have no names, so this is always an id.
     Snapshot(SnapshotId),
 }
 
-/// The text names no image.
+/// The text does not specify an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseImageRefError {
-    /// It is empty.
+    /// The text is empty.
     #[error("expected an image id (ami-…) or the name of an image")]
     Empty,
-    /// It is the id of a snapshot or an instance.
+    /// The text is the id of a snapshot or an instance.
     #[error("this is not an image id; expected ami-… or the name of an image")]
     OtherId,
 }
@@ -47,7 +48,7 @@ impl FromStr for ImageRef {
     }
 }
 
-/// Whether it is the id of a snapshot or an instance, and hardly a name.
+/// Whether the text is probably the id of a snapshot or an instance, and not a name.
 fn is_other_id(text: &str) -> bool {
     let rest = ["snap-", "i-"].iter().find_map(|prefix| text.strip_prefix(prefix));
     rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_hexdigit()))

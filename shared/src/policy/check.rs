@@ -1,5 +1,5 @@
-//! Checks of a document beyond the types of its values: required keys, unique rule names, the order
-//! of the steps, and that each rule keeps at least something. Fills in the defaults.
+//! Checks a document beyond the types of its values: required keys, unique rule names, the order of
+//! the steps, and that each rule keeps something. Fills in the defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,16 +16,16 @@ use crate::model::{
     ComputeEnvironments, MAX_KEY, MAX_VALUE, TagNames, TemplateVersions, is_reserved,
 };
 
-/// The default of `tagging.prefix`: what the names of all state tags begin with.
+/// The default of `tagging.prefix`, the prefix of all state tag names.
 pub const DEFAULT_PREFIX: &str = "image-steward:";
-/// The maximum length of `tagging.prefix`, in characters. With the longest name of a state tag,
-/// `launch-permissions` (18 characters), it is still shorter than [`MAX_KEY`].
+/// The maximum length of `tagging.prefix`, in characters. With the longest state tag name,
+/// `launch-permissions` (18 characters), the key is still shorter than [`MAX_KEY`].
 const MAX_PREFIX: usize = 100;
 
-/// Checks a document.
+/// Checks a document and converts it to a policy.
 ///
 /// # Errors
-/// All errors: those found while it was read, and those found here.
+/// All errors in the document: those found while it was parsed, and those found here.
 pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems, digest: _ } = reading;
     let schema::RawPolicy { version, timezone, rule, safety, tagging, orphans, instances } =
@@ -33,7 +33,7 @@ pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
     let stated = version.map(|Count(number)| number.into());
     if let Err(error) = Policy::DOCUMENT.check(stated.as_ref()) {
         if stated.is_some() {
-            // The rest of it may be as it must be in that version.
+            // The rest of the document may be valid in that version.
             problems.found.clear();
             problems.note(Policy::DOCUMENT.key, error);
             return Err(problems.found);
@@ -208,8 +208,8 @@ fn check_keep(keep: Option<RawKeepOrAll>, path: &str, problems: &mut Problems<'_
     keep
 }
 
-/// A step that is omitted is due no later than the deregistration. Steps must not be due before
-/// the steps that precede them.
+/// An omitted step defaults to no later than the deregistration. A step must not be due before an
+/// earlier step.
 fn check_retire(retire: schema::RawRetire, path: &str, problems: &mut Problems<'_>) -> Retire {
     let schema::RawRetire {
         deprecate_after,
@@ -263,7 +263,7 @@ fn check_orphans(orphans: Option<schema::RawOrphans>, problems: &mut Problems<'_
     Orphans::Delete { after }
 }
 
-/// The value of an optional enum; its default when it is omitted.
+/// The value of an optional enum, or its default if it is omitted.
 fn or_default<T: Default>(word: Option<Word<T>>) -> T {
     word.map(|word| word.0).unwrap_or_default()
 }
@@ -335,9 +335,9 @@ fn check_prefix(prefix: Option<&str>, problems: &mut Problems<'_>) -> String {
     prefix.to_owned()
 }
 
-/// The characters that AWS allows in the tags of every service, as far as ASCII has them
-/// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>). The prefix
-/// becomes a part of patterns in the roles, in which `*` would mean more.
+/// The ASCII characters that AWS allows in the tags of every service
+/// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>). The
+/// prefix becomes part of patterns in IAM roles, where `*` is a wildcard.
 fn is_for_prefixes(one: char) -> bool {
     one.is_ascii_alphanumeric() || " +-=._:/@".contains(one)
 }

@@ -50,7 +50,7 @@ fn a_keep_that_is_neither_all_nor_a_table_is_an_error_that_names_both() {
         let found = errors(&rule(keep));
         assert!(found[0].ends_with("or `keep = \"all\"` for every image"), "{found:?}");
     }
-    // Errors inside the table still have their places.
+    // Errors inside the table keep their positions.
     let found = errors(&rule("keep = { last = -1, lastt = 3, tags = { A = [1] } }"));
     for (found, place) in found.iter().zip(["last: -1", "lastt: unknown key", "tags.A: [1] is not"])
     {

@@ -11,7 +11,7 @@ fn errors(text: &str) -> Vec<String> {
     }
 }
 
-/// The one error of a document of `version = 1` and `text`.
+/// The only error of a document with `version = 1` and `text`.
 fn error(text: &str) -> String {
     let all = errors(&format!("version = 1\n{text}"));
     assert_eq!(all.len(), 1, "{all:#?}");
@@ -128,7 +128,7 @@ fn of_another_version_nothing_is_read() {
             )]
         );
     }
-    // Whoever forgot it gets all other errors too.
+    // A missing version does not hide the other errors.
     let found = errors(rest);
     assert_eq!(found.len(), 3, "{found:#?}");
     let missing = format!("p.toml: version: `version` is missing: {known}{remedy}");
@@ -279,7 +279,7 @@ fn the_steps_come_in_order() {
         let policy = Policy::parse(&format!("version = 1\n{}", retire(steps)), "p").unwrap();
         policy.rules[0].retire.clone()
     };
-    // Left out, a step comes no later than the one after it.
+    // An omitted step is due no later than the next step.
     assert!(parse("deregister_after = \"0d\"").disable_after.unwrap().is_zero());
     let never = parse("deprecate_after = \"never\", disable_after = \"never\"");
     assert!(never.deprecate_after.is_none() && never.disable_after.is_none());
@@ -401,7 +401,7 @@ fn a_glob_beyond_the_limits_is_an_error_at_its_place() {
             assert!(found.len() < 400, "{path}: {} bytes", found.len());
         }
     }
-    // Nor does any other value make a message that nobody can read.
+    // No other value makes a message unreadable either.
     for text in [
         format!("timezone = \"{long}\"\n{RULE}"),
         format!("{RULE}[safety]\npinned = [\"{long}\"]"),
@@ -412,8 +412,8 @@ fn a_glob_beyond_the_limits_is_an_error_at_its_place() {
     }
 }
 
-/// The time that it takes is bounded by its growth, because machines differ: eight times the text
-/// takes eight times as long, and not sixty-four.
+/// Checks how the duration grows, because computers differ in speed: eight times the text must take
+/// about eight times as long, and not sixty-four times.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test may look at the clock")]
 fn the_time_to_read_a_policy_grows_with_its_length() {
@@ -428,8 +428,8 @@ fn the_time_to_read_a_policy_grows_with_its_length() {
         start.elapsed()
     };
     for valid in [true, false] {
-        // Eight times as long if it grows with the length, 64 times if with its square. On a busy
-        // machine any measurement may be too long, and none is too short.
+        // The duration is 8 times as long if it is linear, and 64 times if it is quadratic. On a
+        // busy computer any measurement may be too long, but none is too short.
         let (mut short, mut long) = (read(500, valid), read(4000, valid));
         for _ in 0..20 {
             if long < short * 24 {
@@ -448,7 +448,7 @@ fn days_are_calendar_days_of_the_time_zone() {
         "p",
     )
     .unwrap();
-    // The day on which summer time ends has 25 hours.
+    // The day on which daylight saving time ends has 25 hours.
     let now: Timestamp = "2026-10-25T12:00:00+01:00".parse().unwrap();
     let cutoff = policy.rules[0].keep.within.unwrap().before(now, &policy.timezone);
     assert_eq!(cutoff.to_string(), "2026-10-24T10:00:00Z");
@@ -533,7 +533,7 @@ fn the_digest_is_about_what_a_document_says() {
     ] {
         assert_ne!(digest(&text.replace(from, to)), digest(text), "{from} -> {to}");
     }
-    // Pipelines hold it: it must not change from version to version.
+    // Pipelines compare it, so it must not change between versions.
     let expected = "sha256:fc2b5f8a3d300ee81c5796f85c6e99ec6f241e4eeced260878d663c0f36e3aa6";
     assert_eq!(digest(text).to_string(), expected);
 }
@@ -552,7 +552,7 @@ fn a_digest_is_read_as_it_is_printed() {
     }
 }
 
-/// A policy may come from a parameter that is the wrong one, and holds a secret.
+/// The text may be a secret, if the policy is read from the wrong parameter.
 #[test]
 fn what_is_no_policy_is_not_repeated() {
     for text in [
@@ -570,7 +570,7 @@ fn what_is_no_policy_is_not_repeated() {
     }
 }
 
-/// A role's patterns begin with it.
+/// The patterns in IAM roles begin with the prefix.
 #[test]
 fn a_prefix_has_the_characters_of_tags() {
     let found = |prefix: &str| {

@@ -1,11 +1,12 @@
-//! Messages about values of the wrong type: a list where one glob is expected, a number where a
-//! text is. Each shows the value, and what to write instead, built from it.
+//! Messages about values of the wrong type, for example a list instead of a glob, or a number
+//! instead of a string. Each message shows the value and a valid replacement for it.
 
 use serde_json::Value;
 
 use super::Glob;
 
-/// What to say of `value`, of which serde said `message`; `None` if that is not about its type.
+/// The message for `value`, where serde reported `message`; `None` if the error is not about the
+/// type of the value.
 pub(super) fn explained(message: &str, value: &Value) -> Option<String> {
     let (_, expected) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
     let (expected, remedy) = match expected {
@@ -19,7 +20,7 @@ pub(super) fn explained(message: &str, value: &Value) -> Option<String> {
     Some(format!("{} is not {expected}{remedy}", written(value)))
 }
 
-/// A number, a word or the only text of a list, as a text.
+/// A number, a boolean, or the only string of a list, as a quoted string.
 fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(in_quotes(text)),
@@ -43,7 +44,7 @@ fn as_list(value: &Value) -> Option<String> {
     }
 }
 
-/// A table with any value for the texts as its keys.
+/// A table that has the strings as keys, with any value.
 fn as_table(value: &Value) -> Option<String> {
     let keys = match value {
         Value::Array(list) => list.as_slice(),
@@ -55,7 +56,7 @@ fn as_table(value: &Value) -> Option<String> {
     Some(shortened(&format!("{{ {} }}", entries.join(", "))))
 }
 
-/// What to write instead of `value` where a glob is expected.
+/// A replacement for `value` where a glob is expected.
 pub(super) fn as_glob(value: &Value) -> String {
     const EXAMPLE: &str = "for example \"golden-*\"";
     const EXAMPLES: &str = "one glob, for example \"{golden-*,web-*}\" for either of two";
@@ -71,7 +72,7 @@ pub(super) fn as_glob(value: &Value) -> String {
     }
 }
 
-/// A glob that matches what any of `globs` matches.
+/// A glob that matches everything that any of `globs` matches.
 fn any_of(globs: &[&str]) -> String {
     match globs {
         [one] => (*one).to_owned(),
@@ -82,7 +83,8 @@ fn any_of(globs: &[&str]) -> String {
     }
 }
 
-/// `glob` as one of the choices between braces, where a comma would end it.
+/// `glob` as an alternative inside braces. Its commas are escaped because they would separate
+/// alternatives.
 fn as_choice(glob: &str) -> String {
     let mut choice = String::with_capacity(glob.len());
     let mut characters = glob.char_indices().peekable();
@@ -95,7 +97,7 @@ fn as_choice(glob: &str) -> String {
                 choice.extend(characters.next().map(|(_, next)| next));
             }
             '[' => {
-                // A set, whose `]` may come first: its commas are its own.
+                // Commas inside a set are not escaped. The set may begin with a literal `]`.
                 let end = Glob::end_of_set(glob.get(at..).unwrap_or_default());
                 let set = glob.get(at..at + end).unwrap_or_default();
                 choice.push_str(set);
@@ -114,22 +116,22 @@ fn as_choice(glob: &str) -> String {
     choice
 }
 
-/// A text in quotes, as TOML and JSON both read it.
+/// A quoted string that is valid in both TOML and JSON.
 fn in_quotes(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A value as messages show it: text between backquotes, anything else as JSON.
+/// Formats a value for messages: strings in backquotes, other values as JSON.
 pub(super) fn written(value: &Value) -> String {
     value.as_str().map_or_else(|| shortened(&value.to_string()), quoted)
 }
 
-/// A text between backquotes, as messages show it.
+/// Formats text in backquotes for messages.
 pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", shortened(text))
 }
 
-/// The beginning of a text that is too long for a message.
+/// Cuts text that is too long for a message.
 pub(super) fn shortened(text: &str) -> String {
     const MAX_SHOWN: usize = 100;
     match text.char_indices().nth(MAX_SHOWN) {

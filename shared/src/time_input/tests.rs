@@ -112,7 +112,7 @@ fn what_is_no_time_is_answered_with_examples() {
     assert_eq!("6m".parse::<TimeInput>().unwrap_err(), Error::AmbiguousUnit);
     assert_eq!("1h 6M".parse::<DurationInput>().unwrap_err(), Error::AmbiguousUnit);
     assert!(time("9999y").as_end(now()).is_err());
-    // Whatever the examples are, they are accepted.
+    // The examples in the error messages must be valid input.
     let errors = [Error::NotTime.to_string(), Error::InPast(String::new()).to_string()];
     for error in errors {
         let (_, examples) = error.split_once("such as ").unwrap();
@@ -153,7 +153,7 @@ fn days_are_a_number_or_a_duration() {
     assert!("many".parse::<DaysInput>().is_err());
 }
 
-/// A policy writes lengths of time with the same units.
+/// Durations in a policy use the same units.
 #[test]
 fn a_policy_accepts_the_same_units() {
     for text in ["2w", "12h", "3d", "6mo", "1y", "2 weeks", "12 hours", "1y 6mo", "P2W"] {
