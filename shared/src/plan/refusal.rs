@@ -1,4 +1,4 @@
-//! Why a plan removes nothing at all.
+//! Refusals: why a plan removes nothing.
 
 use std::fmt;
 
@@ -7,33 +7,33 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Recyclable, Unread};
 use crate::text_fmt::counted;
 
-/// Why a plan removes nothing at all.
+/// Why a plan removes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Refusal {
-    /// Part of the world could not be read.
+    /// Sources could not be read.
     Unread {
-        /// That part.
+        /// The sources.
         sources: Vec<Unread>,
     },
-    /// The picture of what is in use looks too small to be true.
+    /// The inventory contains too few references to be plausible.
     TooFewReferences {
-        /// References in the inventory.
+        /// The number of references in the inventory.
         seen: usize,
-        /// `min_references` of the policy.
+        /// The value of `safety.min_references`.
         at_least: u32,
     },
-    /// What is removed could not be brought back.
+    /// Removed resources could not be restored.
     NotRecoverable {
-        /// What no rule of the Recycle Bin covers.
+        /// The kinds of resource that no Recycle Bin rule covers.
         missing: Vec<Recyclable>,
-        /// For how many days such a rule must keep it.
+        /// The minimum retention that such a rule needs, in days.
         days: u32,
     },
-    /// What a saved plan was made for is different now.
+    /// The account has changed since a saved plan was made.
     PlanOutdated {
-        /// How many images and snapshots differ.
+        /// The number of images and snapshots that differ.
         differences: usize,
     },
 }

@@ -5,7 +5,7 @@ fn policy(text: &str) -> Policy {
     Policy::parse(&format!("version = 1\n{text}"), "test").unwrap()
 }
 
-/// A world of images `ami-1` (the newest) to `ami-N`, a day apart, and one reference.
+/// An inventory with the images `ami-1` (the newest) to `ami-N`, one day apart, and one reference.
 fn world(images: u32) -> Inventory {
     let images = (1..=images).map(|n| {
         format!(
@@ -246,7 +246,7 @@ fn what_is_expired_is_summed_up_without_what_is_still_needed() {
         "[[rule]]\nname = \"all\"\nkeep = { last = 2 }\nretire = { deregister_after = \"9d\" }\n",
     );
     let mut world = world(4);
-    // Number 3 shares a snapshot with number 1, which is kept; number 4 one with number 3.
+    // Image 3 shares a snapshot with image 1, which is kept. Image 4 shares one with image 3.
     world.images[2].snapshots = ["snap-1", "snap-3"].map(|id| id.parse().unwrap()).into();
     world.images[3].snapshots = ["snap-3", "snap-4"].map(|id| id.parse().unwrap()).into();
     for (id, size) in [("snap-1", 100), ("snap-2", 50), ("snap-3", 8), ("snap-4", 1)] {
