@@ -90,7 +90,7 @@ fn a_volume_that_is_not_in_the_image_prevents_termination_but_not_a_stop() {
         decide(&terminate, snapshot(Some(true))),
         "Keep: would be deleted with it and are not in the image: vol-2, vol-3"
     );
-    // A copied snapshot does not say of which volume it was made.
+    // A copied snapshot does not record its source volume.
     let unknown = Snapshot { volume_id: None, ..snapshot(Some(true)) };
     assert_eq!(
         decide(&terminate, unknown),
@@ -245,7 +245,7 @@ fn a_tag_under_the_prefix_that_is_not_known_keeps_it() {
         found,
         "Keep: tag image-steward:held-by is not known to this version: left unchanged"
     );
-    // One that the policy names has the policy's meaning.
+    // A tag that the policy uses has the meaning that the policy gives it.
     let named = policy(
         "[instances]\nretire = \"stop\"\n[safety]\nkeep_tags = { \"image-steward:held-by\" = \"us\" }\n",
     );

@@ -55,7 +55,7 @@ fn a_wait_longer_than_the_recycle_bin_is_noted() {
     assert!(!noted_with(14, "7d", "") && noted_with(14, "30d", ""));
     assert!(!noted_with(14, "30d", "[orphans]\ndelete_after = \"30d\"\n"));
     assert!(!noted_with(14, "30d", "[safety]\nrecycle_bin = \"optional\"\n"));
-    // Such a rule does not count: the run is refused.
+    // Such a rule does not count, because the run is refused.
     assert!(!noted_with(5, "7d", ""));
 }
 
@@ -85,7 +85,7 @@ fn images(list: &[(&str, &str)]) -> String {
     list.iter().enumerate().map(image).collect::<Vec<_>>().join(",")
 }
 
-/// The notes about four golden images and two of a team, under a policy with these rules.
+/// The notes about four golden images and two images of a team, under a policy with these rules.
 fn sentences(rules: &str) -> Vec<String> {
     let golden = r#""Family":"golden","Team":"Platform","Stage":"prod""#;
     let team = r#""Team":"Payments","cost-center":"12""#;
@@ -218,7 +218,7 @@ fn exceptions_and_keep_tags_say_what_the_images_of_the_rule_have() {
             ", not = { tags = { team = \"Payments\" } } }\nkeep = { last = 1 }",
             "match.not excepts no image; 2 images have the tag `Team`, none has `team`",
         ),
-        // The golden images have it, those of this rule have not.
+        // The golden images have it, but the images of this rule do not.
         (
             ", not = { tags = { Stage = \"prod\" } } }\nkeep = { last = 1 }",
             "match.not excepts no image",
@@ -248,7 +248,7 @@ fn a_tag_to_group_by_that_no_image_has_is_noted() {
          have the tag `Family`"
     );
     assert!(only(&rule("tag:Nothing", "last = 1")).ends_with("keeps all of them"));
-    // One that some have is in order.
+    // A tag that some images have is not noted.
     assert!(sentences(&rule("tag:Family", "last = 1")).is_empty());
 }
 
@@ -292,7 +292,7 @@ fn what_has_no_effect_is_a_warning_and_what_is_left_out_is_not() {
     let notes = crate::plan::plan(&inventory, &policy, inventory.taken_at).notes;
     let kinds: Vec<_> = notes.iter().map(|note| (note.kind(), note.is_warning())).collect();
     assert_eq!(kinds, [("other_image_types", false), ("rule_matches_nothing", true)]);
-    // The kind is the word in the JSON.
+    // The name of the kind is the same as in the JSON.
     let json = serde_json::to_value(&notes).unwrap();
     assert_eq!(json[1]["note"], "rule_matches_nothing");
 }

@@ -1,4 +1,4 @@
-//! Notes as sentences.
+//! Formats notes as text.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::{Note, RuleCount, condition};
 use crate::model::{IgnoredTemplate, ResourceId};
 use crate::text_fmt::{counted, thousands};
 
-/// The maximum number of resources that a text names.
+/// The maximum number of resources that a message lists.
 const MAX_NAMED: usize = 10;
 
 impl fmt::Display for Note {
@@ -127,7 +127,7 @@ impl fmt::Display for Note {
     }
 }
 
-/// The first of these resources, and how many more there are.
+/// Lists the first of these resources, and the number of the others.
 fn named(resources: &[ResourceId]) -> String {
     let ids: Vec<String> = resources.iter().take(MAX_NAMED).map(ToString::to_string).collect();
     match resources.len().saturating_sub(MAX_NAMED) {
