@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-/// Formats a whole number with commas between groups of three digits: `1,234,567`.
+/// Formats a whole number with a comma before every three digits: `1,234,567`.
 pub fn thousands(number: impl ToString) -> String {
     let digits = number.to_string();
     let mut text = String::new();

@@ -24,10 +24,10 @@ pub enum TimeInputError {
     #[error("a date is not a duration; expected a duration such as 2w, 12h, 3d, 6mo or 1y")]
     DateForDuration,
     /// The unit `m` could mean minutes or months.
-    #[error("`m` may mean minutes or months; write for example 6mo or 30min")]
+    #[error("`m` could mean minutes or months; use min or mo, for example 30min or 6mo")]
     AmbiguousUnit,
     /// The resulting time is out of range.
-    #[error("too far from now; expected a time such as 2026-11-28, yesterday or 12h")]
+    #[error("out of range; expected a time such as 2026-11-28, yesterday or 12h")]
     TooFar,
     /// The time is in the future, but a past time is required.
     #[error("{0} is in the future; expected a past time such as 2026-11-28, yesterday or 12h")]

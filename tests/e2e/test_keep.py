@@ -136,7 +136,7 @@ class TestKeep:
             "note": "audit of 2026",
         }
         said = image_steward(fleet, "explain", "web-3", "--policy", rules).stdout
-        assert "opted out by tag until 2099-12-25 (audit of 2026)" in said
+        assert "excluded by tag until 2099-12-25 (audit of 2026)" in said
 
     def test_another_prefix(self, fleet: Account) -> None:
         ended(fleet, "keep", ami(3), "--prefix", "acme/")

@@ -537,7 +537,7 @@ class TestRecycleBin:
         assert done.returncode == REFUSED
         said = [one for one in done.stdout.splitlines() if one.startswith("Refused:")]
         assert len(said) == 1
-        assert "no rule of the Recycle Bin keeps images and snapshots" in said[0]
+        assert "no Recycle Bin rule in this Region retains images and snapshots" in said[0]
         assert "for 7 days or more" in said[0]
         assert "safety.recycle_bin_days" in said[0]
         assert 'safety.recycle_bin = "optional"' in said[0]

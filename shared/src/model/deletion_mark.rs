@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 /// this long before the time recorded in a tag may be a copy that was created after it.
 pub(crate) const MAX_TAG_SKEW: SignedDuration = SignedDuration::from_hours(1);
 /// The separator between the two times.
-const MARKED: &str = " marked ";
+const SEPARATOR: &str = " marked ";
 
 /// When a snapshot may be deleted, and when the tag was written: `TIME marked TIME`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,20 +33,20 @@ impl DeletionMark {
 impl fmt::Display for DeletionMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { due, marked_at } = self;
-        write!(f, "{due}{MARKED}{marked_at}")
+        write!(f, "{due}{SEPARATOR}{marked_at}")
     }
 }
 
 /// The tag value is not a [`DeletionMark`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not `TIME marked TIME`, both in UTC such as 2026-12-24T18:00:00Z")]
+#[error("expected `TIME marked TIME`, both in UTC, for example 2026-12-24T18:00:00Z")]
 pub struct DeletionMarkError;
 
 impl FromStr for DeletionMark {
     type Err = DeletionMarkError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (due, marked_at) = text.split_once(MARKED).ok_or(DeletionMarkError)?;
+        let (due, marked_at) = text.split_once(SEPARATOR).ok_or(DeletionMarkError)?;
         let time = |text| exact_time(text).ok_or(DeletionMarkError);
         Ok(Self { due: time(due)?, marked_at: time(marked_at)? })
     }

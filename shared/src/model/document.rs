@@ -24,7 +24,9 @@ impl<'de, const N: u32> Deserialize<'de> for FormatNumber<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u32::deserialize(deserializer)? {
             number if number == N => Ok(Self),
-            number => Err(D::Error::custom(format_args!("format {number} is not format {N}"))),
+            number => Err(D::Error::custom(format_args!(
+                "format {number} is not supported, expected {N}"
+            ))),
         }
     }
 }
@@ -56,10 +58,10 @@ impl fmt::Display for FormatError {
         let Self { kind: DocumentKind { name, key, number, remedy }, found, is_newer } = self;
         match found {
             None => write!(f, "`{key}` is missing")?,
-            Some(found) => write!(f, "{key} {found} is not known")?,
+            Some(found) => write!(f, "{key} {found} is not supported")?,
         }
         let update = if *is_newer { "update image-steward, or " } else { "" };
-        write!(f, ": this program reads {name} of {key} {number}; {update}{remedy}")
+        write!(f, ": this program reads {name} with {key} {number}; {update}{remedy}")
     }
 }
 
@@ -87,12 +89,12 @@ impl DocumentKind {
     /// The same as for [`check`](Self::check).
     pub fn check_json(&'static self, text: &str) -> Result<(), FormatError> {
         #[derive(Deserialize)]
-        struct Stated {
+        struct WithFormat {
             format: Option<Value>,
         }
         debug_assert_eq!(self.key, "format");
-        match serde_json::from_str::<Stated>(text) {
-            Ok(Stated { format }) => self.check(format.as_ref()),
+        match serde_json::from_str::<WithFormat>(text) {
+            Ok(WithFormat { format }) => self.check(format.as_ref()),
             Err(_) => Ok(()),
         }
     }
@@ -105,7 +107,7 @@ pub(crate) fn unknown_field(document: &Value, known: &Value) -> Option<String> {
     match (document, known) {
         (Value::Object(document), Value::Object(known)) => {
             document.iter().find_map(|(key, value)| match known.get(key) {
-                None if says_nothing(value) => None,
+                None if is_empty_value(value) => None,
                 None => Some(key.clone()),
                 Some(known) => {
                     unknown_field(value, known).map(|rest| match rest.starts_with('[') {
@@ -127,7 +129,7 @@ pub(crate) fn unknown_field(document: &Value, known: &Value) -> Option<String> {
     }
 }
 
-fn says_nothing(value: &Value) -> bool {
+fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -158,7 +160,7 @@ mod tests {
     #[test]
     fn every_number_but_one_is_refused_with_both_numbers_and_the_remedy() {
         assert_eq!(error(r#"{"a":1,"format":2}"#), None);
-        let reads = "this program reads a list of format 2";
+        let reads = "this program reads a list with format 2";
         let again = "write it again with `list`";
         let newer = format!("{reads}; update image-steward, or {again}");
         let other = format!("{reads}; {again}");
@@ -171,7 +173,7 @@ mod tests {
             ("2.0", &other),
             ("\"2\"", &other),
         ] {
-            let expected = format!("format {found} is not known: {rest}");
+            let expected = format!("format {found} is not supported: {rest}");
             assert_eq!(error(&format!(r#"{{"later":[],"format":{found}}}"#)), Some(expected));
         }
         for text in ["{}", r#"{"format":null}"#] {

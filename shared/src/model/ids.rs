@@ -81,17 +81,17 @@ fn prefixed(text: &str, prefix: &str) -> bool {
 
 id!(
     /// The id of a machine image: `ami-…`.
-    ImageId, "an image id", "expected ami- and then digits or lower-case letters",
+    ImageId, "an image id", "expected ami- followed by digits or lowercase letters",
     |text| prefixed(text, "ami-")
 );
 id!(
     /// The id of a volume snapshot: `snap-…`.
-    SnapshotId, "a snapshot id", "expected snap- and then digits or lower-case letters",
+    SnapshotId, "a snapshot id", "expected snap- followed by digits or lowercase letters",
     |text| prefixed(text, "snap-")
 );
 id!(
     /// The id of an instance: `i-…`.
-    InstanceId, "an instance id", "expected i- and then digits or lower-case letters",
+    InstanceId, "an instance id", "expected i- followed by digits or lowercase letters",
     |text| prefixed(text, "i-")
 );
 id!(
@@ -238,7 +238,7 @@ mod tests {
         let error = "vol-1".parse::<SnapshotId>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "`vol-1` is not a snapshot id: expected snap- and then digits or lower-case letters"
+            "`vol-1` is not a snapshot id: expected snap- followed by digits or lowercase letters"
         );
     }
 

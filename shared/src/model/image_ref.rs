@@ -28,10 +28,10 @@ pub enum ResourceRef {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseImageRefError {
     /// The text is empty.
-    #[error("expected an image id (ami-…) or the name of an image")]
+    #[error("expected an image id (ami-…) or an image name")]
     Empty,
     /// The text is the id of a snapshot or an instance.
-    #[error("this is not an image id; expected ami-… or the name of an image")]
+    #[error("not an image id; expected ami-… or an image name")]
     OtherId,
 }
 

@@ -254,7 +254,7 @@ pub enum InventoryError {
         column: usize,
     },
     /// The document contains an id twice.
-    #[error("{0} appears twice; an inventory lists each image and each snapshot once")]
+    #[error("{0} appears twice; list each image and each snapshot once")]
     Twice(String),
 }
 
@@ -264,7 +264,7 @@ impl Inventory {
         name: "a saved inventory",
         key: "format",
         number: 1,
-        remedy: "write the inventory again with this program (`image-steward inventory --out FILE`)",
+        remedy: "create the inventory again with this version (`image-steward inventory --out FILE`)",
     };
 
     /// Parses a saved inventory.
@@ -302,7 +302,7 @@ fn shape(path: String, error: &serde_json::Error) -> InventoryError {
     let message = error.to_string();
     let mut message = message.split(" at line ").next().unwrap_or_default().to_owned();
     if message.starts_with("unknown field") {
-        message.push_str("; a field that is not known could be a reason to keep an image: remove it, or write the inventory again");
+        message.push_str("; an unknown field could be a reason to keep an image: remove it, or create the inventory again");
     }
     InventoryError::Shape { path, message, line: error.line(), column: error.column() }
 }
@@ -315,7 +315,7 @@ fn no_name() -> Arc<str> {
 /// after …` is a cool-down period during which deregistering still fails.
 fn protection<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "true, false, or the provider's word such as \"disabled\"")]
+    #[serde(untagged, expecting = "true, false, or the provider's value such as \"disabled\"")]
     enum ProtectionForm {
         Flag(bool),
         Word(String),

@@ -26,23 +26,25 @@ pub struct KeepTag {
 pub enum KeepTagError {
     /// The value is longer than EC2 allows, by this many characters.
     #[error(
-        "the reason is too long: with the date, a tag holds {MAX_VALUE} characters; shorten it by {0}"
+        "the reason is too long: a tag value, with the date, has at most {MAX_VALUE} characters; shorten it by {0}"
     )]
     TooLong(usize),
     /// The reason contains invisible characters.
-    #[error("the reason contains a control character or an invisible one; write it in one line")]
+    #[error(
+        "the reason contains a control character or an invisible character; write it on one line"
+    )]
     Unprintable,
     /// The reason looks like a date.
     #[error(
-        "the reason begins with what looks like a date or a duration; pass that with --until or --for, \
-         and begin the reason with a word"
+        "the reason begins like a date or a duration; pass the end with --until or --for, and begin the \
+         reason with a word"
     )]
     LooksLikeDate,
     /// The reason contains another date or a word such as "until", so that the value would be
     /// ambiguous.
     #[error(
         "the reason contains a later date, or a word such as \"until\", \"keep\" or \"extended\", which makes the \
-         end ambiguous; leave it out"
+         end ambiguous; remove it"
     )]
     LaterDate,
 }
@@ -52,9 +54,9 @@ impl KeepTag {
     pub fn read(value: &str, zone: &TimeZone) -> Self {
         let value = value.trim();
         dated(value, zone).unwrap_or_else(|| {
-            let says_only_yes =
+            let has_no_note =
                 ["", "true", "yes"].iter().any(|word| value.eq_ignore_ascii_case(word));
-            Self { until: None, note: (!says_only_yes).then(|| value.into()) }
+            Self { until: None, note: (!has_no_note).then(|| value.into()) }
         })
     }
 

@@ -13,7 +13,7 @@ use super::{ImageId, SnapshotId, Tags};
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Recyclable {
     Images,
     Snapshots,

@@ -165,8 +165,8 @@ pub(crate) fn short_id(arn: &str) -> &str {
 /// Which versions of each launch template are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TemplateVersions {
-    /// The default and the latest version of every template, and the versions that Auto Scaling
-    /// groups, fleets and compute environments use.
+    /// The default and the latest version of every template, and the versions that fleets, compute
+    /// environments and Auto Scaling groups use.
     DefaultAndLatest,
     /// The versions of [`DefaultAndLatest`](Self::DefaultAndLatest), and this many newest versions
     /// of every template.

@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Source {
     Images,
     Snapshots,
@@ -62,7 +62,7 @@ impl<'de> Deserialize<'de> for Unread {
         #[serde(
             untagged,
             deny_unknown_fields,
-            expecting = "a source's name, or an object with source, error, permission"
+            expecting = "a source name, or an object with source, error and permission"
         )]
         enum UnreadForm {
             Name(Arc<str>),

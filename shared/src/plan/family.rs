@@ -70,7 +70,7 @@ impl<'a> Families<'a> {
 
 /// Whether an image in this state is ranked in its family. A failed or pending image must not
 /// displace a usable one from the newest N.
-pub(super) fn takes_part(image: &Image) -> bool {
+pub(super) fn is_ranked(image: &Image) -> bool {
     matches!(image.state, ImageState::Available | ImageState::Disabled)
 }
 

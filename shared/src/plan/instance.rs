@@ -130,7 +130,7 @@ pub enum InstanceReason {
 
 /// The reason for keeping an instance if the policy does not retire instances.
 pub const NOT_ALLOWED: &str =
-    "the policy retires no instances; write `retire = \"stop\"` under `[instances]` to allow it";
+    "the policy does not retire instances; set `retire = \"stop\"` under `[instances]` to allow it";
 
 /// The decision about an instance with the tag `retire-when-imaged` if the policy does not retire
 /// instances. It needs no further data. `None` if the policy retires instances.
@@ -307,44 +307,44 @@ impl fmt::Display for InstanceReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAllowed => write!(f, "{NOT_ALLOWED}"),
-            Self::Imaged { image } => write!(f, "{image} is made of it and available"),
-            Self::NotAsked => write!(f, "it does not ask to be retired any more"),
-            Self::NoSuchImage { asked } => write!(f, "there is no image `{asked}`"),
+            Self::Imaged { image } => write!(f, "its image {image} is available"),
+            Self::NotAsked => write!(f, "the tag that requests retirement was removed"),
+            Self::NoSuchImage { asked } => write!(f, "image `{asked}` not found"),
             Self::ImageState { state } => write!(f, "the image is {state}"),
             Self::NotOurImage => write!(f, "the image belongs to another account"),
             Self::NotItsImage { made_from: Some(other) } => {
-                write!(f, "the image was made from {other}")
+                write!(f, "the image was created from {other}")
             }
             Self::NotItsImage { made_from: None } => {
                 write!(f, "the source instance of the image is unknown")
             }
-            Self::ImageExpired => write!(f, "the image is on its way out itself"),
-            Self::NoSnapshots => write!(f, "the image names no snapshots"),
+            Self::ImageExpired => write!(f, "the image is expired"),
+            Self::NoSnapshots => write!(f, "the image has no snapshots"),
             Self::SnapshotsIncomplete { snapshots } => {
                 let ids: Vec<_> = snapshots.iter().map(SnapshotId::as_str).collect();
-                write!(f, "not complete: {}", ids.join(", "))
+                write!(f, "snapshots are incomplete or missing: {}", ids.join(", "))
             }
             Self::VolumesNotInImage { volumes } => {
                 write!(
                     f,
-                    "would be deleted with it and are not in the image: {}",
+                    "volumes would be deleted but are not in the image: {}",
                     volumes.join(", ")
                 )
             }
             Self::StartedSince { at } => {
-                write!(f, "started again since the image was made, at {at}")
+                write!(f, "started at {at}, after the image was created")
             }
-            Self::AgeUnknown => write!(f, "nobody knows when it was started or imaged"),
+            Self::AgeUnknown => write!(f, "start time or creation time of the image unknown"),
             Self::OptedOut { until, note } => {
-                write!(f, "opted out")?;
+                write!(f, "excluded by tag")?;
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))?;
                 note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
             Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
-            Self::TerminationProtected => write!(f, "protected from being terminated"),
-            Self::StopProtected => write!(f, "protected from being stopped"),
-            Self::MemberOf { of } => write!(f, "in {of}"),
-            Self::State { state } => write!(f, "it is {state}"),
+            Self::TerminationProtected => write!(f, "termination protection"),
+            Self::StopProtected => write!(f, "stop protection"),
+            Self::MemberOf { of } => write!(f, "part of {of}"),
+            Self::State { state } => write!(f, "the instance is {state}"),
         }
     }
 }

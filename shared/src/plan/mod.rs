@@ -383,7 +383,7 @@ fn group<'a>(
         };
         under_rule.images.push(image);
         let mut lacks = None;
-        if takes_place(image, &inventory.account) {
+        if counts_in_family(image, &inventory.account) {
             match (family::family_key(rule, image, &mut key), image.created_at) {
                 (Err(property), _) => lacks = Some(property),
                 (Ok(()), Some(created_at)) => {
@@ -492,13 +492,13 @@ pub fn rule_of<'a>(image: &Image, policy: &'a Policy, now: Timestamp) -> Option<
 /// Whether `image` can be in a family whose images a rule retires: `account` owns it, its age is
 /// known, and no other service manages it.
 pub(crate) fn may_have_family(image: &Image, account: &AccountId) -> bool {
-    takes_place(image, account) && image.created_at.is_some()
+    counts_in_family(image, account) && image.created_at.is_some()
 }
 
 /// Whether `image` counts in its family. Images of another account, images that another service
 /// manages, failed images and pending images do not count, and do not displace other images.
-fn takes_place(image: &Image, account: &AccountId) -> bool {
-    may_retire(image, account) && family::takes_part(image)
+fn counts_in_family(image: &Image, account: &AccountId) -> bool {
+    may_retire(image, account) && family::is_ranked(image)
 }
 
 /// Whether a rule may ever retire `image`: `account` owns it, and no other service manages it.

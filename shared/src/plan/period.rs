@@ -92,7 +92,7 @@ impl Serialize for Period {
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no period")))
+        parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a period")))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::model::{
     AccountId, ImageState, LaunchPermission, ReferenceKind, ResourceText, is_false,
     join_permissions,
 };
-use crate::text_fmt::date;
+use crate::text_fmt::{date, ordinal};
 
 /// A reason for a decision about an image.
 #[derive(
@@ -301,44 +301,44 @@ impl fmt::Display for Reason {
             Self::Protected => f.write_str("deregistration protection"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::OptedOut { until, note } => {
-                f.write_str("opted out by tag")?;
+                f.write_str("excluded by tag")?;
                 until.map_or(Ok(()), |until| write!(f, " until {}", date(until)))?;
                 note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
             Self::Pinned => f.write_str("pinned by the policy"),
-            Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
+            Self::KeepTag { key, value } => write!(f, "tag {key}={value} matches safety.keep_tags"),
             Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
             Self::StateTagUnreadable { key, value } => write!(f, "{}", UnreadableTag(key, value)),
             Self::InUse { kind, arn, version, stale, name } => {
                 let (version, name) = (version.as_deref(), name.as_deref());
                 let resource = ResourceText { kind, arn, version, name };
-                let unused = if *stale { ", used by no group" } else { "" };
-                write!(f, "in use: {resource}{unused}")
+                let stale = if *stale { " (stale)" } else { "" };
+                write!(f, "in use: {resource}{stale}")
             }
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::SharingNotRestored { with } => write!(
                 f,
-                "its tag lists launch permissions that it does not have ({}): restore the image, or remove the tag",
+                "launch permissions saved in its state tag are missing ({}); restore the image, or remove the tag",
                 join_permissions(with, ", ")
             ),
             Self::NotEnabled { why: NotEnabled::Protected } => {
-                f.write_str("stays disabled because of the protection; only `restore` enables it")
+                f.write_str("not enabled: deregistration protection; to enable it, use `restore`")
             }
             Self::NotEnabled { why: NotEnabled::NoTag } => {
-                f.write_str("stays disabled: no tag says that a step disabled it")
+                f.write_str("not enabled: no state tag records that a step disabled it")
             }
             Self::NotEnabled { why: NotEnabled::TagsDisagree } => f.write_str(
-                "stays disabled: its deprecation time is not that of its tags; only `restore` enables it",
+                "not enabled: its deprecation time differs from its state tags; to enable it, use `restore`",
             ),
             Self::AgeUnknown => f.write_str("age unknown"),
-            Self::GroupUnknown { lacks } => write!(f, "family unknown: no {lacks}"),
+            Self::GroupUnknown { lacks } => write!(f, "no family: {lacks} is missing"),
             Self::NoRule => f.write_str("no rule matches"),
-            Self::KeepAll => f.write_str("its rule keeps all"),
-            Self::Last { rank, of } => write!(f, "last {rank} of {of}"),
-            Self::AtLeast { rank, of } => write!(f, "at least {of}: is number {rank}"),
-            Self::Within { until } => write!(f, "young until {}", date(*until)),
+            Self::KeepAll => f.write_str("the rule keeps all images"),
+            Self::Last { rank, of } => write!(f, "{} of last {of}", ordinal(*rank)),
+            Self::AtLeast { rank, of } => write!(f, "{} of at least {of}", ordinal(*rank)),
+            Self::Within { until } => write!(f, "kept by age until {}", date(*until)),
             Self::LaunchedWithin { last_launched_at, until } => {
-                write!(f, "launched {}, counts until {}", date(*last_launched_at), date(*until))
+                write!(f, "launched {}, kept until {}", date(*last_launched_at), date(*until))
             }
             Self::Hourly(period) => write!(f, "hourly {period}"),
             Self::Daily(period) => write!(f, "daily {period}"),
@@ -346,31 +346,31 @@ impl fmt::Display for Reason {
             Self::Monthly(period) => write!(f, "monthly {period}"),
             Self::Yearly(period) => write!(f, "yearly {period}"),
             Self::Tag { key, value } => write!(f, "tag {key}={value}"),
-            Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
-            Self::Failed { created_at } => write!(f, "failed {}", date(*created_at)),
+            Self::Expired { rank, of } => write!(f, "expired: {} of {of}", ordinal(*rank)),
+            Self::Failed { created_at } => write!(f, "creation failed {}", date(*created_at)),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::PermissionsTooLong { characters, most } => write!(
                 f,
-                "its launch permissions take {characters} characters, and a tag holds {most}"
+                "launch permissions too long to save in a tag ({characters} characters, maximum {most})"
             ),
             Self::NotRecoverable { what } => f.write_str(match what {
-                Unrecoverable::Images => "the Recycle Bin's rules leave it out",
-                Unrecoverable::Snapshots => "the Recycle Bin's rules leave its snapshots out",
+                Unrecoverable::Images => "no Recycle Bin rule covers it",
+                Unrecoverable::Snapshots => "no Recycle Bin rule covers its snapshots",
                 Unrecoverable::SnapshotsSooner => {
-                    "the Recycle Bin keeps its snapshots for less time than the image"
+                    "the Recycle Bin retains its snapshots for less time than the image"
                 }
                 Unrecoverable::InstanceStore => {
-                    "the Recycle Bin accepts only images with EBS snapshots"
+                    "the Recycle Bin accepts only EBS-backed images"
                 }
             }),
             Self::PermissionsUnread { error } => {
-                write!(f, "sharing permissions could not be read: {error}")
+                write!(f, "launch permissions could not be read: {error}")
             }
             Self::Unverified => {
-                f.write_str("no time left to read what refers to it and with whom it is shared")
+                f.write_str("no time left to read its references and launch permissions")
             }
-            Self::NotAnnounced => f.write_str("the event bus did not accept its notice"),
-            Self::Refused => f.write_str("refused"),
+            Self::NotAnnounced => f.write_str("the event bus did not accept the event Image Expired"),
+            Self::Refused => f.write_str("plan refused"),
         }
     }
 }

@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unread { sources } => {
-                f.write_str("not everything could be read: ")?;
+                f.write_str("some sources could not be read: ")?;
                 for (index, source) in sources.iter().enumerate() {
                     write!(f, "{}{source}", if index > 0 { "; " } else { "" })?;
                 }
@@ -50,16 +50,17 @@ impl fmt::Display for Refusal {
             }
             Self::TooFewReferences { seen, at_least } => write!(
                 f,
-                "only {seen} references to images were seen, and safety.min_references is {at_least}: \
-                 is this the right account and Region? Lower min_references if it is"
+                "found {}, but safety.min_references is {at_least}; check the account and Region, or \
+                 lower safety.min_references",
+                counted(*seen, "reference")
             ),
             Self::NotRecoverable { missing, days } => {
                 let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
                 let days = usize::try_from(*days).unwrap_or(usize::MAX);
                 write!(
                     f,
-                    "no rule of the Recycle Bin keeps {} in this Region for {} or more, so that what is removed \
-                     could not be restored: create one, or set safety.recycle_bin_days or \
+                    "no Recycle Bin rule in this Region retains {} for at least {}, so removed resources \
+                     could not be restored; create a rule, or set safety.recycle_bin_days or \
                      safety.recycle_bin = \"optional\"",
                     missing.join(" and "),
                     counted(days, "day")
@@ -67,7 +68,7 @@ impl fmt::Display for Refusal {
             }
             Self::PlanOutdated { differences } => write!(
                 f,
-                "the account has changed since the plan was made ({}): nothing was done; plan again",
+                "the account has changed since planning ({}), and nothing was done; plan again",
                 counted(*differences, "difference")
             ),
         }

@@ -9,7 +9,7 @@ use crate::model::{Inventory, SnapshotId};
 
 /// The counts of a plan. Each count is a number of images, unless documented otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Summary {
     pub images: usize,
     pub in_use: usize,
@@ -49,7 +49,7 @@ pub struct Summary {
 struct SnapshotUse {
     size_gib: Option<u32>,
     /// Whether an image that is deregistered now uses the snapshot.
-    goes: bool,
+    deleted: bool,
     /// Whether an expired image uses the snapshot.
     expired: bool,
     /// Whether a kept image uses the snapshot.
@@ -86,13 +86,13 @@ impl Summary {
             }
             if let Action::Deregister { removal } = &decision.action {
                 for snapshot in &removal.snapshots {
-                    uses.entry(snapshot).or_default().goes = true;
+                    uses.entry(snapshot).or_default().deleted = true;
                 }
             }
         }
         for used in uses.values() {
             let gib = used.size_gib.map_or(0, u64::from);
-            if used.goes {
+            if used.deleted {
                 summary.snapshots += 1;
                 summary.snapshots_gib += gib;
             }

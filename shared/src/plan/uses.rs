@@ -120,8 +120,8 @@ mod tests {
             found,
             [
                 "in use: instance db (i-1)",
-                "in use: launch template web (lt-1) v8, used by no group",
-                "in use: launch template web (lt-1) v9, used by no group",
+                "in use: launch template web (lt-1) v8 (stale)",
+                "in use: launch template web (lt-1) v9 (stale)",
             ]
         );
     }

@@ -23,7 +23,9 @@ pub struct PolicyDigest(Box<str>);
 
 /// The text is not a policy digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `sha256:` and 64 hexadecimal digits, as `image-steward validate` prints it")]
+#[error(
+    "expected `sha256:` followed by 64 hexadecimal digits, as printed by `image-steward validate`"
+)]
 pub struct DigestError;
 
 impl PolicyDigest {

@@ -34,25 +34,25 @@ pub enum GlobError {
     #[error("longer than {MAX_LENGTH} characters; split the rule")]
     TooLong,
     /// The braces are nested too deeply.
-    #[error("braces nested more than {MAX_DEPTH} deep; write fewer")]
+    #[error("braces nested more than {MAX_DEPTH} levels deep; simplify the glob")]
     TooDeep,
     /// A `{` has no matching `}`.
-    #[error("`{{` without `}}`; write `[{{]` for the character itself")]
+    #[error("`{{` without `}}`; write `[{{]` for a literal brace")]
     UnclosedBrace,
     /// A `}` has no matching `{`.
-    #[error("`}}` without `{{`; write `[}}]` for the character itself")]
+    #[error("`}}` without `{{`; write `[}}]` for a literal brace")]
     UnopenedBrace,
     /// A `[` has no matching `]`.
-    #[error("`[` without `]`; write `[[]` for the character itself")]
+    #[error("`[` without `]`; write `[[]` for a literal bracket")]
     UnclosedSet,
     /// The first character of a range comes after its last.
-    #[error("the range `{0}-{1}` is empty; its first character comes after its last")]
+    #[error("empty range `{0}-{1}`: its first character comes after its last; swap them")]
     EmptyRange(char, char),
     /// A `\` is the last character.
-    #[error("`\\` at the end; write `[\\]` for the character itself")]
+    #[error("`\\` at the end; write `[\\]` for a literal backslash")]
     DanglingEscape,
     /// The regular expression of the glob is too large.
-    #[error("too large; write fewer alternatives")]
+    #[error("too complex; use fewer alternatives")]
     TooLarge,
 }
 

@@ -345,7 +345,7 @@ impl Policy {
         name: "a policy",
         key: "version",
         number: 1,
-        remedy: "write the policy for version 1, with `version = 1` at the top",
+        remedy: "change the policy to version 1, with `version = 1` at the top",
     };
 
     /// Parses and checks a policy. `origin` names the policy in error messages.

@@ -18,7 +18,7 @@ pub struct Needs {
 /// The action that retires source instances, named as in the parameters of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum RetiredInstances {
     Off,
     Stop,

@@ -198,7 +198,7 @@ fn read_toml(text: &str, problems: &mut Problems<'_>) -> Option<Value> {
     for error in errors.iter().take(MAX_PROBLEMS) {
         let at = error.span().map(|span| span.start);
         let position = at.map(|at| problems.lines.position(at));
-        problems.push_whole(position, format!("not TOML: {}", error.message()));
+        problems.push_whole(position, format!("invalid TOML: {}", error.message()));
     }
     errors.is_empty().then(|| table_tree(table.get_ref(), "", problems))
 }
@@ -246,8 +246,7 @@ fn number_tree(text: &str, path: &str, problems: &mut Problems<'_>) -> Value {
         Ok(number) if number.is_finite() => Value::from(number),
         _ => {
             let shown: String = text.chars().take(40).collect();
-            problems
-                .note(path, format!("`{shown}` is not a number that fits; write a smaller one"));
+            problems.note(path, format!("`{shown}` is out of range; use a smaller number"));
             Value::Null
         }
     }
@@ -260,7 +259,7 @@ fn read_json(text: &str, problems: &mut Problems<'_>) -> Option<Value> {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
         let position = Position { line: error.line(), column: error.column() };
-        problems.push_whole(Some(position), format!("not JSON: {message}"));
+        problems.push_whole(Some(position), format!("invalid JSON: {message}"));
     };
     read.map_err(report).ok()
 }

@@ -27,7 +27,12 @@ fn all_is_kept_by_a_word_and_nothing_else_is_said_beside_it() {
         let found = errors(&rule(&format!("keep = \"all\"\n{retire}")));
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("p.toml:5:"), "{found:?}");
-        assert!(found[0].contains(" rule[0].retire: nothing of a rule with `keep = \"all\"` is retired; remove `retire`"), "{found:?}");
+        assert!(
+            found[0].contains(
+                " rule[0].retire: a rule with `keep = \"all\"` retires nothing; remove `retire`"
+            ),
+            "{found:?}"
+        );
     }
 }
 
@@ -84,7 +89,9 @@ fn a_rule_says_whether_its_shared_images_are_kept_before_safety_does() {
     let found = errors(&rule("keep.last = 1\nshared_images = \"sell\""));
     assert_eq!(
         found,
-        ["p.toml:5:17: rule[0].shared_images: `sell` is not known; write \"keep\" or \"retire\""]
+        [
+            "p.toml:5:17: rule[0].shared_images: `sell` is not a valid value; use \"keep\" or \"retire\""
+        ]
     );
 }
 

@@ -56,7 +56,7 @@ impl TryFrom<Value> for Fraction {
         let number = value.as_f64().filter(|number| (0.0..=1.0).contains(number));
         number
             .map(Self)
-            .ok_or_else(|| format!("{value} is not a number from 0 to 1; a quarter is 0.25"))
+            .ok_or_else(|| format!("{value} is not a number from 0 to 1; for 25%, write 0.25"))
     }
 }
 
@@ -73,7 +73,7 @@ pub struct Age(
     #[schemars(with = "String", length(min = 2), regex(pattern = "[0-9]"))] Span,
 );
 
-const AGE_FORM: &str = "write for example \"30d\", \"12h\", \"2w\", \"6mo\" or \"1y\"";
+const AGE_FORM: &str = "use a value such as \"30d\", \"12h\", \"2w\", \"6mo\" or \"1y\"";
 
 impl TryFrom<Value> for Age {
     type Error = String;
@@ -81,7 +81,7 @@ impl TryFrom<Value> for Age {
     fn try_from(value: Value) -> Result<Self, String> {
         match value.as_str() {
             Some(text) => text.parse(),
-            None => Err(format!("{value} is not a length of time in quotes; {AGE_FORM}")),
+            None => Err(format!("{value} is not a quoted duration; {AGE_FORM}")),
         }
     }
 }
@@ -90,9 +90,8 @@ impl FromStr for Age {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span: Span = text
-            .parse()
-            .map_err(|_| format!("{} is not a length of time; {AGE_FORM}", quoted(text)))?;
+        let span: Span =
+            text.parse().map_err(|_| format!("{} is not a duration; {AGE_FORM}", quoted(text)))?;
         // The parser reads "6m" as six minutes, but many people mean six months.
         let finer = span.get_minutes() != 0
             || span.get_seconds() != 0
@@ -101,7 +100,7 @@ impl FromStr for Age {
             || span.get_nanoseconds() != 0;
         if finer {
             return Err(format!(
-                "{} has minutes or seconds: the smallest unit is the hour (`m` means minutes, `mo` months); {AGE_FORM}",
+                "{} has minutes or seconds, but the smallest unit is hours (`m` means minutes, `mo` means months); {AGE_FORM}",
                 quoted(text)
             ));
         }
@@ -183,9 +182,7 @@ impl TryFrom<Value> for AgeOrNever {
         match value.as_str() {
             Some("never") => Ok(Self::Never),
             Some(text) => text.parse().map(Self::After),
-            None => Err(format!(
-                "{value} is neither \"never\" nor a length of time in quotes; {AGE_FORM}"
-            )),
+            None => Err(format!("{value} is neither \"never\" nor a quoted duration; {AGE_FORM}")),
         }
     }
 }
@@ -202,7 +199,7 @@ impl TryFrom<Value> for RawGlob {
     fn try_from(value: Value) -> Result<Self, String> {
         let Some(text) = value.as_str() else {
             return Err(format!(
-                "{} is not a glob in quotes; write {}",
+                "{} is not a quoted glob; write {}",
                 written(&value),
                 as_glob(&value)
             ));
@@ -242,7 +239,7 @@ impl TryFrom<Value> for GroupBy {
             Some(key) => Ok(Self::Tag(key.to_owned())),
             None => text.parse().map_err(|_| {
                 format!(
-                    "{} cannot be grouped by; use \"tag:KEY\", \"architecture\", \"platform\" or \"name_prefix\"",
+                    "{} is not supported in group_by; use \"tag:KEY\", \"architecture\", \"platform\" or \"name_prefix\"",
                     written(&value)
                 )
             }),
@@ -269,10 +266,10 @@ impl TryFrom<Value> for ShareBack {
             | LaunchPermission::Organization(_)
             | LaunchPermission::OrganizationalUnit(_) => return Ok(Self(permission)),
             LaunchPermission::Everyone => "a run never makes an image public".to_owned(),
-            LaunchPermission::Unknown(_) => format!("{} is not known", written(&value)),
+            LaunchPermission::Unknown(_) => format!("{} is not a valid value", written(&value)),
         };
         Err(format!(
-            "{message}; write an account id in quotes, or the ARN of an organization or an organizational unit"
+            "{message}; use a quoted account id, or the ARN of an organization or an organizational unit"
         ))
     }
 }
@@ -292,7 +289,7 @@ impl<T: FromStr + VariantNames> TryFrom<Value> for Word<T> {
     fn try_from(value: Value) -> Result<Self, String> {
         value.as_str().and_then(|text| text.parse().ok()).map(Self).ok_or_else(|| {
             let known: Vec<String> = T::VARIANTS.iter().map(|word| format!("\"{word}\"")).collect();
-            format!("{} is not known; write {}", written(&value), known.join(" or "))
+            format!("{} is not a valid value; use {}", written(&value), known.join(" or "))
         })
     }
 }
@@ -320,9 +317,9 @@ impl TryFrom<Value> for RawTemplateVersions {
             (Some("default+latest"), _) => return Ok(Self(TemplateVersions::DefaultAndLatest)),
             (Some("all"), _) => return Ok(Self(TemplateVersions::All)),
             (_, Some(newest)) => return Ok(Self(TemplateVersions::Newest(newest))),
-            (Some(_), None) => format!("{} is not known", written(&value)),
+            (Some(_), None) => format!("{} is not a valid value", written(&value)),
             (None, None) => format!("{value} is not a number from 1 to {MAX_VERSIONS}"),
         };
-        Err(format!("{message}; write \"default+latest\", \"all\" or a number of newest versions"))
+        Err(format!("{message}; use \"default+latest\", \"all\" or a number of newest versions"))
     }
 }

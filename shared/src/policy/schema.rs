@@ -246,8 +246,8 @@ pub struct RawSafety {
     #[serde(default)]
     pub min_references: Option<Count>,
     /// Which versions of launch templates count as references: "default+latest", "all", or a number
-    /// of newest versions in addition to the default and the latest version. Versions that Auto
-    /// Scaling groups, fleets and compute environments name always count. Default:
+    /// of newest versions in addition to the default and the latest version. A version that a fleet,
+    /// a compute environment or an Auto Scaling group names always counts. Default:
     /// "default+latest".
     #[serde(default)]
     pub template_versions: Option<RawTemplateVersions>,

@@ -94,20 +94,20 @@ set = { "aws:x" = "1" }
     let found = errors(text);
     let expected = [
         "p.toml:1:11: version: \"1\" is not a whole number from 0 to 1000000",
-        "p.toml:2:12: timezone: `Berlin` is not a time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
+        "p.toml:2:12: timezone: unknown time zone `Berlin`; use an IANA name such as \"Europe/Berlin\" or \"UTC\"",
         "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`, `orphans`, `instances`",
         "p.toml:7:18: rule[0].match.name: `[` is not a glob: ",
         "p.toml:7:39: rule[0].match.tags.Team: ",
         "p.toml:8:17: rule[0].keep.last: -1 is not a whole number from 0 to 1000000",
         "p.toml:8:21: rule[0].keep.lastt: unknown key `lastt`, expected one of `last`, ",
-        "p.toml:11:8: rule[1].name: another rule is named `a` too; rename one",
-        "p.toml:12:8: rule[1].keep: keeps nothing; say what to keep, for example `keep = { last = 5 }`",
-        "p.toml:13:31: rule[1].retire.deregister_after: `14 dayz` is not a length of time; write",
-        "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a length of time; write",
-        "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; a quarter is 0.25",
-        "p.toml:17:21: safety.template_versions: 0 is not a number from 1 to 10000; write \"default+latest\", \"all\" or a number of newest versions",
+        "p.toml:11:8: rule[1].name: duplicate rule name `a`; rename one of the rules",
+        "p.toml:12:8: rule[1].keep: keeps nothing; specify what to keep, for example `keep = { last = 5 }`",
+        "p.toml:13:31: rule[1].retire.deregister_after: `14 dayz` is not a duration; use",
+        "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a duration; use",
+        "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; for 25%, write 0.25",
+        "p.toml:17:21: safety.template_versions: 0 is not a number from 1 to 10000; use \"default+latest\", \"all\" or a number of newest versions",
         "p.toml:18:11: safety.pinned[0]: `i-1` is not an image id: ",
-        "p.toml:21:19: tagging.set.aws:x: keys that begin with `aws:` belong to AWS; remove it",
+        "p.toml:21:19: tagging.set.aws:x: tag keys that begin with `aws:` are reserved for AWS; remove it",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -118,13 +118,13 @@ set = { "aws:x" = "1" }
 #[test]
 fn of_another_version_nothing_is_read() {
     let rest = "speed = \"fast\"\n[[rule]]\nname = \"a\"\nkeep = { last = -1 }\n";
-    let known = "this program reads a policy of version 1; ";
-    let remedy = "write the policy for version 1, with `version = 1` at the top";
+    let known = "this program reads a policy with version 1; ";
+    let remedy = "change the policy to version 1, with `version = 1` at the top";
     for (version, update) in [(2, "update image-steward, or "), (0, "")] {
         assert_eq!(
             errors(&format!("version = {version}\n{rest}")),
             [format!(
-                "p.toml:1:11: version: version {version} is not known: {known}{update}{remedy}"
+                "p.toml:1:11: version: version {version} is not supported: {known}{update}{remedy}"
             )]
         );
     }
@@ -178,9 +178,9 @@ fn json_mistakes_have_their_path() {
 #[test]
 fn what_is_not_toml_or_json_says_where() {
     assert!(errors("version = 1\n[[rule\n")[0].starts_with("p.toml:2:"));
-    assert!(errors("{\"version\": 1,}")[0].starts_with("p.toml:1:15: not JSON: "));
+    assert!(errors("{\"version\": 1,}")[0].starts_with("p.toml:1:15: invalid JSON: "));
     assert!(errors(r#"{"version":1,"version":1}"#)[0].contains("duplicate key `version`"));
-    assert!(errors("version = 1\nversion = 1\n")[0].starts_with("p.toml:2:1: not TOML: "));
+    assert!(errors("version = 1\nversion = 1\n")[0].starts_with("p.toml:2:1: invalid TOML: "));
     assert!(!errors("").is_empty());
 }
 
@@ -204,7 +204,7 @@ fn a_keep_that_keeps_nothing_is_never_delete_all() {
 #[test]
 fn ages_are_whole_units_from_hours_up() {
     for (text, complaint) in [
-        ("6m", "`m` means minutes, `mo` months"),
+        ("6m", "`m` means minutes, `mo` means months"),
         ("30s", "`30s` has minutes or seconds"),
         ("90s", "`90s` has minutes or seconds"),
         ("86400s", "`86400s` has minutes or seconds"),
@@ -216,9 +216,9 @@ fn ages_are_whole_units_from_hours_up() {
         ("500ms", "`500ms` has minutes or seconds"),
         ("-1d", "is negative"),
         ("101y", "more than 100 years"),
-        ("99999999999d", "not a length of time"),
-        ("", "not a length of time"),
-        ("30", "not a length of time"),
+        ("99999999999d", "not a duration"),
+        ("", "not a duration"),
+        ("30", "not a duration"),
     ] {
         let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"));
         assert!(found.contains(complaint), "{text}: {found}");
@@ -234,15 +234,18 @@ fn ages_are_whole_units_from_hours_up() {
 #[test]
 fn words_that_are_not_known_are_told_with_those_that_are() {
     for (line, complaint) in [
-        ("shared_images = \"maybe\"", "`maybe` is not known; write \"keep\" or \"retire\""),
-        ("shared_snapshots = \"no\"", "`no` is not known; write \"keep\" or \"retire\""),
-        ("share_back = [\"all\"]", "a run never makes an image public; write an account id"),
-        ("share_back = [\"1234\"]", "`1234` is not known; write an account id in quotes"),
-        ("share_back = [123456789012]", "123456789012 is not known; write an account id in quotes"),
-        ("recycle_bin = \"off\"", "`off` is not known; write \"required\" or \"optional\""),
-        ("references_check = \"yes\"", "`yes` is not known; write \"required\" or \"off\""),
-        ("compute_environments = \"no\"", "`no` is not known; write \"required\" or \"off\""),
-        ("template_versions = \"newest\"", "`newest` is not known; write \"default+latest\""),
+        ("shared_images = \"maybe\"", "`maybe` is not a valid value; use \"keep\" or \"retire\""),
+        ("shared_snapshots = \"no\"", "`no` is not a valid value; use \"keep\" or \"retire\""),
+        ("share_back = [\"all\"]", "a run never makes an image public; use a quoted"),
+        ("share_back = [\"1234\"]", "`1234` is not a valid value; use a quoted account id"),
+        (
+            "share_back = [123456789012]",
+            "123456789012 is not a valid value; use a quoted account id",
+        ),
+        ("recycle_bin = \"off\"", "`off` is not a valid value; use \"required\" or \"optional\""),
+        ("references_check = \"yes\"", "`yes` is not a valid value; use \"required\" or \"off\""),
+        ("compute_environments = \"no\"", "`no` is not a valid value; use \"required\" or \"off\""),
+        ("template_versions = \"newest\"", "`newest` is not a valid value; use \"default+latest\""),
     ] {
         let found = error(&format!("{RULE}[safety]\n{line}\n"));
         assert!(found.contains(complaint), "{found}");
@@ -327,7 +330,7 @@ fn numbers_that_are_none_are_errors_wherever_they_are() {
             }
             text.push_str(&key.replace("NUMBER", number));
             let found = error(&text);
-            assert!(found.contains(&format!(" {path}: `{number}` is not a number")), "{found}");
+            assert!(found.contains(&format!(" {path}: `{number}` is out of range")), "{found}");
             assert!(found.starts_with("p.toml:"), "{found}");
         }
     }
@@ -462,16 +465,16 @@ fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
             "safety":{"max_fraction":"half","shared_images":{"keep":null},"recycle_bin":false,"template_versions":1.5}}"#,
     );
     let expected = [
-        "rule[0].group_by[0]: 7 cannot be grouped by; use \"tag:KEY\", \"architecture\", ",
+        "rule[0].group_by[0]: 7 is not supported in group_by; use \"tag:KEY\", \"architecture\", ",
         "rule[0].keep.last: [1] is not a whole number from 0 to 1000000",
-        "rule[0].match.name: 5 is not a glob in quotes; write \"5\"",
-        "rule[0].match.older_than: 30 is not a length of time in quotes; write for example \"30d\"",
-        "rule[0].retire.deregister_after: `never` is not a length of time; write for example \"30d\"",
-        "rule[0].retire.disable_after: 7 is neither \"never\" nor a length of time in quotes; write ",
-        "safety.max_fraction: \"half\" is not a number from 0 to 1; a quarter is 0.25",
-        "safety.recycle_bin: false is not known; write \"required\" or \"optional\"",
-        "safety.shared_images: {\"keep\":null} is not known; write \"keep\" or \"retire\"",
-        "safety.template_versions: 1.5 is not a number from 1 to 10000; write \"default+latest\", ",
+        "rule[0].match.name: 5 is not a quoted glob; write \"5\"",
+        "rule[0].match.older_than: 30 is not a quoted duration; use a value such as \"30d\"",
+        "rule[0].retire.deregister_after: `never` is not a duration; use a value such as \"30d\"",
+        "rule[0].retire.disable_after: 7 is neither \"never\" nor a quoted duration; use ",
+        "safety.max_fraction: \"half\" is not a number from 0 to 1; for 25%, write 0.25",
+        "safety.recycle_bin: false is not a valid value; use \"required\" or \"optional\"",
+        "safety.shared_images: {\"keep\":null} is not a valid value; use \"keep\" or \"retire\"",
+        "safety.template_versions: 1.5 is not a number from 1 to 10000; use \"default+latest\", ",
         "version: \"1\" is not a whole number from 0 to 1000000",
     ];
     assert_eq!(all.len(), expected.len(), "{all:#?}");
@@ -584,9 +587,9 @@ fn a_prefix_has_the_characters_of_tags() {
     for prefix in ["corp*", "a?", "${x}", "a\"", "a\\", "caf\u{e9}:", "a\tb", "a,b", "a'b"] {
         let errors = found(prefix);
         assert_eq!(errors.len(), 1, "{prefix}: {errors:?}");
-        assert!(errors[0].contains("a prefix cannot have"), "{errors:?}");
+        assert!(errors[0].contains("a prefix cannot contain"), "{errors:?}");
     }
-    assert!(found("aws:x")[0].contains("belongs to AWS"));
+    assert!(found("aws:x")[0].contains("reserved for AWS"));
     assert!(found("")[0].contains("1 to 100 characters"));
 }
 

@@ -10,7 +10,7 @@ use super::Glob;
 pub(super) fn explained(message: &str, value: &Value) -> Option<String> {
     let (_, expected) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
     let (expected, remedy) = match expected {
-        "a string" => ("a text in quotes", as_text(value)),
+        "a string" => ("a quoted string", as_text(value)),
         "a sequence" => ("a list", as_list(value)),
         "a map" => ("a table", as_table(value)),
         "a boolean" => ("true or false", Some("true or false, without quotes".to_owned())),
@@ -27,7 +27,7 @@ fn as_text(value: &Value) -> Option<String> {
         Value::Number(_) | Value::Bool(_) => Some(in_quotes(&value.to_string())),
         Value::Array(list) => match list.as_slice() {
             [one @ Value::String(_)] => as_text(one),
-            _ => Some("one text in quotes".to_owned()),
+            _ => Some("one quoted string".to_owned()),
         },
         Value::Object(_) | Value::Null => None,
     }
@@ -39,7 +39,7 @@ fn as_list(value: &Value) -> Option<String> {
         Value::String(_) | Value::Number(_) | Value::Bool(_) => {
             as_text(value).map(|text| format!("[{text}]"))
         }
-        Value::Object(_) => Some("a list in [ ]; for rules, each under [[rule]]".to_owned()),
+        Value::Object(_) => Some("a list in [ ], or one [[rule]] table for each rule".to_owned()),
         Value::Array(_) | Value::Null => None,
     }
 }
@@ -59,7 +59,7 @@ fn as_table(value: &Value) -> Option<String> {
 /// A replacement for `value` where a glob is expected.
 pub(super) fn as_glob(value: &Value) -> String {
     const EXAMPLE: &str = "for example \"golden-*\"";
-    const EXAMPLES: &str = "one glob, for example \"{golden-*,web-*}\" for either of two";
+    const EXAMPLES: &str = "one glob, for example \"{golden-*,web-*}\" for two alternatives";
     match value {
         Value::Number(_) | Value::Bool(_) => in_quotes(&value.to_string()),
         Value::Array(list) => {
@@ -194,7 +194,7 @@ mod tests {
             (keeping(&format!("[safety]\nkeep_tags.Team = {list}")), "6:18: safety.keep_tags.Team"),
         ] {
             let wanted = format!(
-                r#"p.toml:{place}: ["a*","b,c"] is not a glob in quotes; write "{{a*,b[,]c}}""#
+                r#"p.toml:{place}: ["a*","b,c"] is not a quoted glob; write "{{a*,b[,]c}}""#
             );
             assert_eq!(errors(&text), [wanted], "{text}");
         }
@@ -204,14 +204,11 @@ mod tests {
     fn every_value_of_a_wrong_type_is_shown_with_what_to_write() {
         const A: &str = "[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n";
         for (text, message) in [
-            ("match.name = 5", r#"rule[0].match.name: 5 is not a glob in quotes; write "5""#),
-            (
-                "match.name = true",
-                r#"rule[0].match.name: true is not a glob in quotes; write "true""#,
-            ),
+            ("match.name = 5", r#"rule[0].match.name: 5 is not a quoted glob; write "5""#),
+            ("match.name = true", r#"rule[0].match.name: true is not a quoted glob; write "true""#),
             (
                 "match.name = { like = 'a' }",
-                r#"rule[0].match.name: {"like":"a"} is not a glob in quotes; write for example "golden-*""#,
+                r#"rule[0].match.name: {"like":"a"} is not a quoted glob; write for example "golden-*""#,
             ),
             (
                 "match.tags = ['Team', 'App']",
@@ -235,10 +232,10 @@ mod tests {
                 r#"safety.keep_tags: ["Hold"] is not a table; write { "Hold" = "*" }"#,
             ),
             ("[tagging]\nset = ['A']", r#"tagging.set: ["A"] is not a table; write { "A" = "*" }"#),
-            ("[tagging.set]\nA = 5", r#"tagging.set.A: 5 is not a text in quotes; write "5""#),
+            ("[tagging.set]\nA = 5", r#"tagging.set.A: 5 is not a quoted string; write "5""#),
             (
                 "[tagging.set]\nA = ['b']",
-                r#"tagging.set.A: ["b"] is not a text in quotes; write "b""#,
+                r#"tagging.set.A: ["b"] is not a quoted string; write "b""#,
             ),
             (
                 "[tagging]\ncopy_to_snapshots = 'yes'",
@@ -251,11 +248,13 @@ mod tests {
         }
         let found = errors("timezone = 1\n[rule]\nname = 'a'\n");
         assert!(
-            found[0].ends_with(r#" timezone: 1 is not a text in quotes; write "1""#),
+            found[0].ends_with(r#" timezone: 1 is not a quoted string; write "1""#),
             "{found:?}"
         );
         assert!(
-            found[1].contains("is not a list; write a list in [ ]; for rules, each under [[rule]]"),
+            found[1].contains(
+                "is not a list; write a list in [ ], or one [[rule]] table for each rule"
+            ),
             "{found:?}"
         );
     }

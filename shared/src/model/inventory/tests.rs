@@ -13,11 +13,11 @@ fn another_format_is_refused_before_anything_else_is_read() {
         Inventory::from_json(&text).unwrap_err().to_string()
     };
     let again =
-        "write the inventory again with this program (`image-steward inventory --out FILE`)";
-    let reads = "this program reads a saved inventory of format 1";
-    let newer = format!("format 2 is not known: {reads}; update image-steward, or {again}");
+        "create the inventory again with this version (`image-steward inventory --out FILE`)";
+    let reads = "this program reads a saved inventory with format 1";
+    let newer = format!("format 2 is not supported: {reads}; update image-steward, or {again}");
     assert_eq!(of("\"format\":2,"), newer);
-    assert_eq!(of("\"format\":0,"), format!("format 0 is not known: {reads}; {again}"));
+    assert_eq!(of("\"format\":0,"), format!("format 0 is not supported: {reads}; {again}"));
     assert_eq!(of(""), format!("`format` is missing: {reads}; {again}"));
     assert!(of("\"format\":1,").starts_with("kept_by: unknown field `kept_by`"));
     assert!(of("\"format\":1,\"format\":2,").contains("duplicate field `format`"));

@@ -193,7 +193,7 @@ impl fmt::Display for ConditionCount {
             (Subject::Tag(key), Some(NearMiss { kind: NearKind::TagKey, text, images }))
                 if !has_key =>
             {
-                return write!(f, "{}, none has {}", have_tag(*images, text), quoted(key));
+                return write!(f, "{}, but none has {}", have_tag(*images, text), quoted(key));
             }
             (Subject::Tag(key), None) if !has_key => {
                 return write!(f, "no image has the tag {}", quoted(key));
@@ -248,5 +248,5 @@ pub(super) fn text(conditions: &[ConditionCount]) -> Option<String> {
     }
     let met = conditions.iter().map(|one| format!("{} {}", one.path, thousands(one.images)));
     let met: Vec<_> = met.collect();
-    Some(format!("each condition is met by some, but no image meets all: {}", met.join(", ")))
+    Some(format!("some images meet each condition, but no image meets all: {}", met.join(", ")))
 }

@@ -108,7 +108,7 @@ fn keep_tags(rule: &Rule, images: &[&Image]) -> Vec<Note> {
 /// kept.
 fn group_tags(rule: &Rule, images: &[&Image]) -> Vec<Note> {
     let ranked: Vec<&Image> =
-        images.iter().copied().filter(|image| family::takes_part(image)).collect();
+        images.iter().copied().filter(|image| family::is_ranked(image)).collect();
     let missing = |key: &&String| {
         !ranked.is_empty()
             && !ranked.iter().any(|one| one.tags.get(key).is_some_and(|value| !value.is_empty()))

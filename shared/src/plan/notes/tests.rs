@@ -22,8 +22,8 @@ fn notes_stand_above_the_decisions() {
     let text = plan_text(&plan, None, None, &Rows::Changes.into(), OutputStyle::Plain);
     let lines: Vec<_> = text.lines().skip(2).take(4).collect();
     assert_eq!(lines[0], "note: rule db: no image matches; no name matches `db-*`");
-    assert!(lines[1].starts_with("note: the tag IMAGE-STEWARD:KEEP has no effect"), "{text}");
-    assert!(lines[1].ends_with("on ami-1") && lines[2].is_empty(), "{text}");
+    assert!(lines[1].starts_with("note: the tag IMAGE-STEWARD:KEEP on "), "{text}");
+    assert!(lines[1].contains(" on ami-1 has no effect") && lines[2].is_empty(), "{text}");
     let json = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<crate::plan::Plan>(&json).unwrap(), plan);
 }
@@ -114,12 +114,12 @@ fn of_match(matches: &str) -> String {
 
 #[test]
 fn a_near_miss_is_named_with_numbers() {
-    for (matches, said) in [
-        ("tags = { team = \"Payments\" }", "6 images have the tag `Team`, none has `team`"),
-        ("tags = { Famliy = \"*\" }", "4 images have the tag `Family`, none has `Famliy`"),
+    for (matches, expected) in [
+        ("tags = { team = \"Payments\" }", "6 images have the tag `Team`, but none has `team`"),
+        ("tags = { Famliy = \"*\" }", "4 images have the tag `Family`, but none has `Famliy`"),
         (
             "tags = { CostCenter = \"*\" }",
-            "2 images have the tag `cost-center`, none has `CostCenter`",
+            "2 images have the tag `cost-center`, but none has `CostCenter`",
         ),
         ("tags = { Owner = \"*\" }", "no image has the tag `Owner`"),
         (
@@ -168,16 +168,16 @@ fn a_near_miss_is_named_with_numbers() {
         ("older_than = \"60d\"", "no image is older than 60d"),
         (
             "name = \"pay-*\", tags = { Family = \"*\" }",
-            "each condition is met by some, but no image meets all: match.name 2, match.tags.Family 4",
+            "some images meet each condition, but no image meets all: match.name 2, match.tags.Family 4",
         ),
         (
             "name = \"pay\", tags = { team = \"*\" }",
             "no name matches `pay`; 2 images match `pay*` (a glob must match the whole value); 6 images have the tag \
-             `Team`, none has `team`",
+             `Team`, but none has `team`",
         ),
-        ("name = \"pay-*\", not = { tags = { Team = \"*\" } }", "match.not excepts all 2 images"),
+        ("name = \"pay-*\", not = { tags = { Team = \"*\" } }", "match.not excludes all 2 images"),
     ] {
-        assert_eq!(of_match(matches), said, "{matches}");
+        assert_eq!(of_match(matches), expected, "{matches}");
     }
 }
 
@@ -206,22 +206,22 @@ fn a_rule_that_is_never_reached_names_the_rules_above_it() {
                  [[rule]]\nname = \"c\"\nmatch = { name = \"golden-*\" }\nkeep = { last = 1 }\n";
     assert_eq!(
         only(rules),
-        "rule c: the rules above it take everything that it matches (3 images: a 1, b 2); put it above them, or narrow them"
+        "rule c: earlier rules match all of its images (3 images: a 1, b 2); move it before them, or narrow them"
     );
 }
 
 #[test]
 fn exceptions_and_keep_tags_say_what_the_images_of_the_rule_have() {
     let rule = |rest: &str| format!("[[rule]]\nname = \"r\"\nmatch = {{ name = \"pay-*\"{rest}\n");
-    for (rest, said) in [
+    for (rest, expected) in [
         (
             ", not = { tags = { team = \"Payments\" } } }\nkeep = { last = 1 }",
-            "match.not excepts no image; 2 images have the tag `Team`, none has `team`",
+            "match.not excludes no image; 2 images have the tag `Team`, but none has `team`",
         ),
         // The golden images have it, but the images of this rule do not.
         (
             ", not = { tags = { Stage = \"prod\" } } }\nkeep = { last = 1 }",
-            "match.not excepts no image",
+            "match.not excludes no image",
         ),
         (
             " }\nkeep = { last = 1, tags = { Team = \"payments\" } }",
@@ -233,7 +233,7 @@ fn exceptions_and_keep_tags_say_what_the_images_of_the_rule_have() {
             "keep.tags.Stage matches none of its images",
         ),
     ] {
-        assert_eq!(only(&rule(rest)), format!("rule r: {said}"), "{rest}");
+        assert_eq!(only(&rule(rest)), format!("rule r: {expected}"), "{rest}");
     }
 }
 
@@ -244,10 +244,10 @@ fn a_tag_to_group_by_that_no_image_has_is_noted() {
     };
     assert_eq!(
         only(&rule("tag:famliy", "last = 1")),
-        "rule r: group_by names the tag `famliy`, which none of its 6 images has, so that it keeps all of them; 4 images \
+        "rule r: none of its 6 images has the tag `famliy` in group_by, so all of them are kept; 4 images \
          have the tag `Family`"
     );
-    assert!(only(&rule("tag:Nothing", "last = 1")).ends_with("keeps all of them"));
+    assert!(only(&rule("tag:Nothing", "last = 1")).ends_with("all of them are kept"));
     // A tag that some images have is not noted.
     assert!(sentences(&rule("tag:Family", "last = 1")).is_empty());
 }
@@ -277,7 +277,7 @@ fn a_pin_with_a_slip_names_the_image() {
     let notes = noted(list, "", policy).notes;
     let said = notes.last().map(ToString::to_string);
     let expected =
-        "safety.pinned: ami-0123456789abcdfe0 does not exist; there is ami-0123456789abcdef0";
+        "safety.pinned: ami-0123456789abcdfe0 does not exist; did you mean ami-0123456789abcdef0?";
     assert_eq!(said.as_deref(), Some(expected));
 }
 

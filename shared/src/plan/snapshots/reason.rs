@@ -196,58 +196,58 @@ impl SnapshotReason {
 impl fmt::Display for SnapshotReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Due { since } => write!(f, "image gone, due since {}", minute(*since)),
+            Self::Due { since } => write!(f, "image no longer exists, due since {}", minute(*since)),
             Self::NotBefore { at } => write!(f, "not before {}", minute(*at)),
             Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
             Self::StateTagUnreadable { key, value } => write!(f, "{}", UnreadableTag(key, value)),
             Self::MarkCopied { at, started_at } => {
-                let (at, made) = (minute(*at), minute(*started_at));
-                write!(f, "delete-after is from {at}, but the snapshot was made {made}: a copied tag")
+                let (at, started) = (minute(*at), minute(*started_at));
+                write!(f, "copied tag: delete-after is from {at}, but the snapshot was created {started}")
             }
-            Self::NotMarked => f.write_str("its tag delete-after was removed"),
-            Self::ImageUnknown => f.write_str("its image is not known"),
+            Self::NotMarked => f.write_str("the tag delete-after was removed"),
+            Self::ImageUnknown => f.write_str("its image is unknown"),
             Self::ImageExists { image } => write!(f, "its image {image} exists"),
             Self::UsedBy { image } => write!(f, "used by {image}"),
             Self::OptedOut { until, note } => {
-                f.write_str("opted out by tag")?;
+                f.write_str("excluded by tag")?;
                 until.map_or(Ok(()), |until| write!(f, " until {}", minute(until)))?;
                 note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
-            Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
+            Self::KeepTag { key, value } => write!(f, "tag {key}={value} matches safety.keep_tags"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::Orphaned { image } => write!(f, "orphan of {image}"),
             Self::OrphansStay => f.write_str("the policy has no [orphans]"),
-            Self::TooYoung { until } => write!(f, "too young until {}", minute(*until)),
+            Self::TooYoung { until } => write!(f, "too recent until {}", minute(*until)),
             Self::OriginUnverified { image } => {
-                write!(f, "it names {image}, but may be a copy of another snapshot")
+                write!(f, "attributed to {image}, but may be a copy of another snapshot")
             }
             Self::ImageInRecycleBin { image } => write!(f, "{image} is in the Recycle Bin"),
             Self::RecycleBinUnread => f.write_str("the Recycle Bin was not read"),
             Self::NotAttributed => f.write_str(
-                "its description does not say that EC2 made it for an image, and tags alone are not believed",
+                "its description does not show that EC2 created it for an image, and tags are not sufficient",
             ),
             Self::EntryUnknown { image } => {
-                write!(f, "when {image} entered the Recycle Bin is not known")
+                write!(f, "the time at which {image} entered the Recycle Bin is unknown")
             }
             Self::ImageKeptLonger { image, until } => write!(
                 f,
-                "the Recycle Bin keeps {image} until {}, and would keep the snapshot for less time",
+                "the Recycle Bin retains {image} until {}, but the snapshot for less time",
                 minute(*until)
             ),
             Self::Locked => f.write_str("locked"),
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::NamedBy { kind, arn, version } => {
                 let version = version.as_deref();
-                write!(f, "named by {}", ResourceText { kind, arn, version, name: None })
+                write!(f, "referenced by {}", ResourceText { kind, arn, version, name: None })
             }
             Self::PermissionsUnread { error } => {
-                write!(f, "sharing permissions could not be read: {error}")
+                write!(f, "volume permissions could not be read: {error}")
             }
-            Self::NotRecoverable => f.write_str("the Recycle Bin's rules leave it out"),
+            Self::NotRecoverable => f.write_str("no Recycle Bin rule covers it"),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
-            Self::Unverified => f.write_str("no time left to read with whom it is shared"),
-            Self::NotAnnounced => f.write_str("the event bus did not accept its notice"),
-            Self::Refused => f.write_str("refused"),
+            Self::Unverified => f.write_str("no time left to read its volume permissions"),
+            Self::NotAnnounced => f.write_str("the event bus did not accept the event Snapshot Marked"),
+            Self::Refused => f.write_str("plan refused"),
         }
     }
 }
