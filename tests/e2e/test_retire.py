@@ -73,7 +73,7 @@ def test_it_stays_unless_the_policy_retires_instances(
     assert [reason["reason"] for reason in kept["reasons"]] == ["not_allowed"]
     answer = runtime.invoke("retire-instance", image_event(ami(9), "available"))
     assert answer["answer"] == "ignored"
-    assert "the policy retires no instances" in answer["reason"]
+    assert "the policy does not retire instances" in answer["reason"]
     assert (account.mutating_calls(), state(account)) == ([], "running")
     [line] = [one for one in runtime.logs("retire-instance") if "_aws" in one]
     # Of the sweep, and not of the event: alarms look at these in every sweep.

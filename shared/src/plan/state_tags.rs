@@ -38,7 +38,7 @@ pub(super) struct UnknownTag<'a>(pub(super) &'a str);
 
 impl fmt::Display for UnknownTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "not changed: unknown state tag {}", self.0)
+        write!(f, "not changed: this version does not know the tag {}", self.0)
     }
 }
 
@@ -48,7 +48,7 @@ pub(super) struct UnreadableTag<'a>(pub(super) &'a str, pub(super) &'a str);
 impl fmt::Display for UnreadableTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(key, value) = self;
-        write!(f, "not changed: invalid state tag {key}={value}")
+        write!(f, "not changed: this version does not understand the tag {key}={value}")
     }
 }
 

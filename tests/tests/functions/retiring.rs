@@ -64,7 +64,7 @@ fn retires_nothing_unless_the_policy_says_so() {
     let fake = imaged("web-2");
     let report = run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &schedule());
     let [reason] = &kept(&report)[..] else { panic!("{report:?}") };
-    assert!(reason.starts_with("the policy retires no instances"), "{reason}");
+    assert!(reason.starts_with("the policy does not retire instances"), "{reason}");
     assert_eq!((fake.calls().len(), states(&fake)[0].as_str()), (1, "running"), "one listing");
     assert!(report.counts.is_some(), "a sweep is counted all the same");
     fake.forget_calls();

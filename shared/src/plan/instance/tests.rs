@@ -251,7 +251,10 @@ fn a_tag_under_the_prefix_that_is_not_known_keeps_it() {
     let held = [("image-steward:held-by", "a scan")].into_iter().collect();
     instance.tags = instance.tags.with(&held);
     let found = decide(&instance, &good, Some(&image));
-    assert_eq!(found, "Keep: not changed: unknown state tag image-steward:held-by");
+    assert_eq!(
+        found,
+        "Keep: not changed: this version does not know the tag image-steward:held-by"
+    );
     // A tag that the policy uses has the meaning that the policy gives it.
     let named = policy(
         "[instances]\nretire = \"stop\"\n[safety]\nkeep_tags = { \"image-steward:held-by\" = \"us\" }\n",

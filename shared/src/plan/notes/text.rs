@@ -97,14 +97,14 @@ impl fmt::Display for Note {
             ),
             Self::StateTagUnknown { key, resources } => write!(
                 f,
-                "unknown state tag {key} on {}: these resources are not changed; update image-steward, or \
-                 remove the tag",
+                "this version does not know the tag {key} on {}, so these resources are not changed; update \
+                 image-steward, or remove the tag",
                 named(resources)
             ),
             Self::StateTagUnreadable { key, resources } => write!(
                 f,
-                "invalid state tag {key} on {}: these resources are not changed; update image-steward, or \
-                 remove the tag",
+                "this version does not understand the value of the tag {key} on {}, so these resources are not \
+                 changed; update image-steward, or remove the tag",
                 named(resources)
             ),
             Self::TagIgnored { key, effective, resources } => write!(
