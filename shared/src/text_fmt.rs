@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_in_threes() {
+    fn numbers_have_thousands_separators() {
         let found = [0, 12, 999, 1_000, 1_234_567].map(thousands);
         assert_eq!(found, ["0", "12", "999", "1,000", "1,234,567"]);
         assert_eq!(
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_have_their_endings() {
+    fn ranks_have_ordinal_suffixes() {
         let found = [1, 2, 3, 4, 11, 12, 13, 21, 101, 112, 1_003].map(ordinal);
         assert_eq!(
             found,
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_cut_in_its_middle_to_the_columns_that_there_are() {
+    fn a_name_is_shortened_in_the_middle() {
         assert_eq!(excerpt_middle("golden-web-arm64", 16), "golden-web-arm64");
         assert_eq!(excerpt_middle("golden-web-arm64", 11), "golde…arm64");
         assert_eq!(excerpt_middle("golden-web-arm64", 1), "…");
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_or_turns_is_shown() {
+    fn invisible_characters_are_escaped() {
         assert_eq!(
             printable("web-\u{1b}[2J\u{202e}x\u{200b}é"),
             "web-\\u{1b}[2J\\u{202e}x\\u{200b}é"

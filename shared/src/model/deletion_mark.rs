@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_read_as_it_was_written() {
+    fn a_written_value_is_parsed() {
         let text = "2026-12-08T12:00:00Z marked 2026-12-01T12:00:00Z";
         assert_eq!(text.parse::<DeletionMark>().unwrap().to_string(), text);
         for text in [
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_younger_than_its_mark_is_a_copy() {
+    fn a_snapshot_newer_than_its_tag_is_a_copy() {
         let mark = |text: &str| text.parse::<DeletionMark>().unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let dated = mark("2026-12-08T12:00:00Z marked 2026-12-01T12:00:00Z");

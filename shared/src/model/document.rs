@@ -25,7 +25,7 @@ impl<'de, const N: u32> Deserialize<'de> for FormatNumber<N> {
         match u32::deserialize(deserializer)? {
             number if number == N => Ok(Self),
             number => Err(D::Error::custom(format_args!(
-                "format {number} is not supported, expected {N}"
+                "format {number} is not supported; expected {N}"
             ))),
         }
     }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn every_number_but_one_is_refused_with_both_numbers_and_the_remedy() {
+    fn other_format_numbers_are_rejected_with_a_remedy() {
         assert_eq!(error(r#"{"a":1,"format":2}"#), None);
         let reads = "this program reads a list with format 2";
         let again = "write it again with `list`";
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn the_number_is_written_and_no_other_is_read() {
+    fn only_the_supported_number_is_accepted() {
         assert_eq!(serde_json::to_string(&FormatNumber::<2>).unwrap(), "2");
         serde_json::from_str::<FormatNumber<2>>("2").unwrap();
         for other in ["1", "3", "\"2\"", "null"] {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_known_is_named_with_its_place() {
+    fn an_unknown_field_is_reported_with_its_path() {
         let known = json!({"a": {"b": [{"c": 1}, {"c": 2}]}, "d": [[{"e": 1}]]});
         let with = |change: &dyn Fn(&mut Value)| {
             let mut document = known.clone();

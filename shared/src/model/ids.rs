@@ -206,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_names_its_partition() {
+    fn a_region_determines_its_partition() {
         for (region, expected) in [
             ("eu-central-1", "aws"),
             ("us-east-1", "aws"),
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_told_apart_by_their_prefix() {
+    fn ids_are_distinguished_by_prefix() {
         assert!("ami-0abcdef1234567890".parse::<ImageId>().is_ok());
         assert!("snap-1".parse::<SnapshotId>().is_ok());
         for bad in
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn the_error_names_the_text_and_the_remedy() {
+    fn the_error_contains_the_text_and_the_remedy() {
         let error = "vol-1".parse::<SnapshotId>().unwrap_err().to_string();
         assert_eq!(
             error,

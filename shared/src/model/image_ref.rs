@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_an_id_and_anything_else_a_name() {
+    fn text_that_is_not_an_id_is_a_name() {
         let image = |text: &str| text.parse::<ImageRef>();
         assert_eq!(image("ami-0123"), Ok(ImageRef::Id("ami-0123".parse().unwrap())));
         for name in ["web-1", "AMI-0123", "ami_0123", "golden (2026)", "ami-", "i-web", "snap-x"] {

@@ -93,8 +93,8 @@ pub struct Image {
     /// The snapshots that back the image, each once.
     #[serde(default)]
     pub snapshots: Box<[SnapshotId]>,
-    /// The last launch that the provider reports. It is up to a day late, and its absence does not
-    /// prove that the image was never launched.
+    /// The last launch that the provider reports, with a delay of one day. If it is absent, the
+    /// image may still have been launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_launched_at: Option<Timestamp>,
     /// When the provider starts to show the image as deprecated.

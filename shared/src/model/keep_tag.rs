@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_holds_to_its_end_and_text_after_it_is_the_reason() {
+    fn a_date_includes_the_whole_day_and_is_followed_by_the_reason() {
         for (value, until, note) in [
             ("2026-12-12", "2026-12-12T23:00:00Z", None),
             (" 2026-12-12 ", "2026-12-12T23:00:00Z", None),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_understood_excludes_permanently() {
+    fn values_that_are_not_understood_exclude_permanently() {
         for value in ["", "true", "True", "yes", " "] {
             assert_eq!(read(value), (None, None), "{value}");
             assert!(!KeepTag::is_invalid_date(value), "{value}");
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_reasons_are_parsed() {
         let day = EndInput::Day(jiff::civil::date(2026, 12, 12));
         let moment = EndInput::Moment("2026-12-12T10:00:00Z".parse().unwrap());
         for (until, reason, expected) in [
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_would_be_misread_is_refused() {
+    fn an_ambiguous_reason_is_rejected() {
         let day = Some(EndInput::Day(jiff::civil::date(2026, 12, 12)));
         for reason in ["2026-12-24", "2026-12-24 audit", "24.12.2026", "2w", "2 weeks of tests"] {
             assert_eq!(KeepTag::value_of(None, Some(reason)), Err(KeepTagError::LooksLikeDate));

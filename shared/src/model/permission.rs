@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_become_permissions_and_permissions_texts() {
+    fn permissions_round_trip_through_text() {
         let organization = "arn:aws:organizations::123456789012:organization/o-abc123";
         let unit = "arn:aws:organizations::123456789012:ou/o-abc123/ou-abc1-def2";
         for (text, permission) in [

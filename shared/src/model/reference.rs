@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resources_are_shown_by_what_people_call_them() {
+    fn resources_are_displayed_by_name() {
         let text = |kind: ReferenceKind, place: &str, version, name| {
             let arn = format!("arn:aws:{place}");
             ResourceText { kind: &kind, arn: &arn, version, name }.to_string()
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_in_the_order_of_their_names() {
+    fn kinds_are_sorted_by_name() {
         let is_known = |kind: &ReferenceKind| !matches!(kind, ReferenceKind::Other(_));
         let kinds: Vec<_> = ReferenceKind::iter().filter(is_known).collect();
         assert!(kinds.len() > 10);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_words_and_an_unknown_word_stays_as_it_is() {
+    fn unknown_kinds_are_kept_as_text() {
         for (kind, word) in [
             (ReferenceKind::LaunchTemplate, "\"launch_template\""),
             (ReferenceKind::SsmParameter, "\"ssm_parameter\""),

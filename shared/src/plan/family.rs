@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn families_whose_values_hold_commas_have_keys_of_their_own() {
+    fn commas_in_values_do_not_merge_families() {
         let key_of = |a: &str, b: &str| {
             key_under(r#"["tag:A", "tag:B"]"#, serde_json::json!({ "tags": { "A": a, "B": b } }))
         };
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_architecture_in_a_name_is_a_part_of_its_own() {
+    fn the_architecture_in_a_name_is_separate() {
         let key_of = |group_by, name: &str, architecture: &str| {
             key_under(group_by, serde_json::json!({ "name": name, "architecture": architecture }))
         };

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hour_that_comes_twice_is_two_hours() {
+    fn a_repeated_hour_counts_as_two_hours() {
         let first = local("2026-10-25T00:30:00Z", "Europe/Berlin").hour();
         let second = local("2026-10-25T01:30:00Z", "Europe/Berlin").hour();
         assert_eq!(first.to_string(), "2026-10-25T02+02:00");
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_back() {
+    fn period_names_are_parsed() {
         for zone in ["UTC", "Asia/Kolkata", "America/St_Johns"] {
             let local = local("2026-10-25T00:30:00Z", zone);
             for period in [local.hour(), local.day(), local.week(), local.month(), local.year()] {

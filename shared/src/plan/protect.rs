@@ -247,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_opt_out_holds_for_good_or_until_its_date() {
+    fn an_opt_out_is_permanent_or_ends_at_its_date() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let check = |value: &str| {

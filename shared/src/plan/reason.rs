@@ -367,7 +367,7 @@ impl fmt::Display for Reason {
                 write!(f, "launch permissions could not be read: {error}")
             }
             Self::Unverified => {
-                f.write_str("no time left to read its references and launch permissions")
+                f.write_str("no time left to read the references to it and its launch permissions")
             }
             Self::NotAnnounced => f.write_str("the event bus did not accept the event Image Expired"),
             Self::Refused => f.write_str("plan refused"),
@@ -387,7 +387,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kinds_are_those_of_the_json() {
+    fn kinds_match_the_json() {
         // The error for an unknown kind lists all kinds.
         let error = serde_json::from_str::<Reason>(r#"{"reason":"?"}"#).unwrap_err().to_string();
         let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();

@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lost_its_list_of_launch_permissions_stays_disabled() {
+    fn without_saved_permissions_an_image_stays_disabled() {
         let with = |tags: &str| {
             format!(
                 r#""state":"disabled","deprecation_time":"2026-11-01T12:01:00Z","tags":{{{tags}}}"#
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_shares_only_what_it_enables_and_only_with_whom_the_policy_names() {
+    fn a_run_shares_only_images_that_it_enables_with_listed_grantees() {
         let found = by_run(&disabled("111122223333 666666666666 all", "")).unwrap();
         assert!(found.enable);
         assert_eq!(shown(&found.share_with), FRIEND);
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_enables_only_what_ec2_shows_as_disabled_by_a_step() {
+    fn a_run_enables_only_images_that_ec2_shows_as_disabled_by_a_step() {
         let is_left = |fields: &str| assert_eq!(by_run(fields), None, "{fields}");
         is_left(&disabled("none", r#","protected":true"#));
         for set in ["2026-11-01T11:58:00Z", "2026-11-02T12:01:00Z", "2026-12-01T12:00:00Z"] {
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_down_is_read_back() {
+    fn saved_values_are_parsed() {
         let id: ImageId = "ami-1".parse().unwrap();
         let with: Vec<LaunchPermission> = vec!["all".into(), "111122223333".into()];
         assert_eq!(permissions_tag_value(&id, &with).unwrap(), "ami-1 111122223333 all");
@@ -450,14 +450,14 @@ mod tests {
     }
 
     #[test]
-    fn the_tags_of_a_copy_mean_nothing() {
+    fn tags_of_a_copy_are_ignored() {
         let fields = disabled("all", "").replace("\"ami-1 ", "\"ami-2 ");
         assert_eq!(by_run(&fields), Some(Undo::default()));
         assert_eq!(by_person(&fields), Some(Undo::default()));
     }
 
     #[test]
-    fn the_launch_permissions_to_save_are_those_of_now_or_of_before_it_was_disabled() {
+    fn current_or_previously_saved_permissions_are_saved() {
         let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333 123456789012"},"owner_id":"123456789012""#;
         let to_save = |fields: &str| {
             shown(&permissions_to_save(&image(&format!("{tag},{fields}")), &names()))
@@ -471,7 +471,7 @@ mod tests {
     }
 
     #[test]
-    fn too_many_permissions_do_not_fit() {
+    fn too_many_permissions_are_an_error() {
         let id: ImageId = "ami-0123456789abcdef0".parse().unwrap();
         let accounts = |count: u64| -> Vec<LaunchPermission> {
             (0..count).map(|n| format!("{n:012}").into()).collect()

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_two_sources_report_is_one_user() {
+    fn a_resource_reported_by_two_sources_is_one_reference() {
         let instance = |name: Option<&str>| {
             let arn = "arn:aws:ec2:eu-central-1:123456789012:instance/i-1";
             let reference = Reference::new("ami-1".parse().unwrap(), ReferenceKind::Instance, arn);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_another_source_knows_is_used() {
+    fn a_name_from_another_source_is_used() {
         let found = reasons(vec![template("ami-1", None), template("ami-2", Some("8"))]);
         assert_eq!(found, ["in use: launch template web (lt-1)"]);
     }

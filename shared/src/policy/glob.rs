@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_glob_matches_the_characters_of_the_whole_text() {
+    fn a_glob_matches_whole_text_by_characters() {
         for (glob, matches, others) in [
             (
                 "web-*",
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_glob_is_an_error() {
+    fn invalid_globs_are_errors() {
         for (text, error) in [
             ("[", GlobError::UnclosedSet),
             ("[]", GlobError::UnclosedSet),
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_are_errors_and_never_panics() {
+    fn exceeding_limits_is_an_error_and_never_panics() {
         let nested = |depth: usize| format!("{}{}", "{".repeat(depth), "}".repeat(depth));
         assert!(Glob::new(&nested(MAX_DEPTH)).is_ok());
         for depth in [MAX_DEPTH + 1, 250, 100_000] {

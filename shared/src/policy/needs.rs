@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_that_let_shared_images_be_retired_are_named() {
+    fn keys_that_allow_retiring_shared_images_are_listed() {
         const KEEP: &str = "shared_images = \"keep\"";
         const RETIRE: &str = "shared_images = \"retire\"";
         let (safety, rule) = ("safety.shared_images", |n| format!("rule[{n}].shared_images"));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn how_instances_are_retired_is_in_a_deployments_words() {
+    fn retirement_is_named_as_in_deployment_parameters() {
         for (policy, expected) in [
             ("", RetiredInstances::Off),
             ("retire = \"never\"", RetiredInstances::Off),

@@ -17,7 +17,7 @@ fn rule(lines: &str) -> String {
 }
 
 #[test]
-fn all_is_kept_by_a_word_and_nothing_else_is_said_beside_it() {
+fn keep_all_keeps_every_image_and_excludes_retire() {
     let Keep { all, last, at_least, .. } = parse(&rule("keep = \"all\"")).rules[0].keep.clone();
     assert_eq!((all, last, at_least), (true, 0, 0));
     assert!(!parse(&rule("keep.last = 1")).rules[0].keep.all);
@@ -37,7 +37,7 @@ fn all_is_kept_by_a_word_and_nothing_else_is_said_beside_it() {
 }
 
 #[test]
-fn a_keep_that_is_neither_all_nor_a_table_is_an_error_that_names_both() {
+fn a_keep_that_is_neither_all_nor_a_table_is_an_error() {
     for (keep, shown) in [
         ("\"most\"", "`most`"),
         ("\"All\"", "`All`"),
@@ -65,7 +65,7 @@ fn a_keep_that_is_neither_all_nor_a_table_is_an_error_that_names_both() {
 }
 
 #[test]
-fn a_rule_says_whether_its_shared_images_are_kept_before_safety_does() {
+fn shared_images_of_a_rule_overrides_safety() {
     use SharedImages::{Keep, Retire};
     for (of_rule, of_safety, effective) in [
         (None, None, Keep),
@@ -96,7 +96,7 @@ fn a_rule_says_whether_its_shared_images_are_kept_before_safety_does() {
 }
 
 #[test]
-fn tags_that_keep_whatever_the_rules_say_are_trusted() {
+fn safety_keep_tags_are_trusted() {
     let text = format!(
         "{}[safety]\nkeep_tags = {{ Team = \"{{core,web}}\", Hold = \"*\" }}\n",
         rule("match.tags.Team = \"*\"\nkeep.last = 1")

@@ -190,8 +190,8 @@ pub struct RawKeep {
     /// Keeps the newest image of each of the last N years in which an image was created.
     #[serde(default)]
     pub yearly: Option<Count>,
-    /// Keeps images that were launched within this time. EC2 reports launches up to a day late, and
-    /// AWS does not document whether launches by other accounts count.
+    /// Keeps images that were launched within this time. EC2 reports launches with a delay of one
+    /// day. AWS does not document whether launches by other accounts count.
     #[serde(default)]
     pub launched_within: Option<Age>,
     /// Keeps images that have any of these tags. Each key has a glob for its value; "*" matches any
@@ -238,7 +238,8 @@ pub struct RawSafety {
     #[serde(default)]
     pub max_snapshots_per_run: Option<Count>,
     /// The maximum number of images that a run disables or deregisters, as a fraction of the images
-    /// that the rules match. The number is rounded up. Default: 0.25.
+    /// that the rules match. The number is rounded up. The lower of this number and `max_per_run`
+    /// applies. Default: 0.25.
     #[serde(default)]
     pub max_fraction: Option<Fraction>,
     /// The minimum number of references in the inventory. With fewer, the run removes nothing.
@@ -246,8 +247,8 @@ pub struct RawSafety {
     #[serde(default)]
     pub min_references: Option<Count>,
     /// Which versions of launch templates count as references: "default+latest", "all", or a number
-    /// of newest versions in addition to the default and the latest version. A version that a fleet,
-    /// a compute environment or an Auto Scaling group names always counts. Default:
+    /// of newest versions in addition to the default and the latest version. A version that a
+    /// fleet, a compute environment or an Auto Scaling group names always counts. Default:
     /// "default+latest".
     #[serde(default)]
     pub template_versions: Option<RawTemplateVersions>,
@@ -272,9 +273,9 @@ pub struct RawSafety {
     /// anything: "required" or "optional". Default: "required".
     #[serde(default)]
     pub recycle_bin: Option<Word<RawRecycleBin>>,
-    /// The minimum retention of these Recycle Bin rules, in days. A rule with a shorter retention
-    /// does not count. A rule that retains the snapshots of an image for a shorter time than the
-    /// image does not count either. Default: 7.
+    /// The minimum retention of the required Recycle Bin rules, in days. A rule with a shorter
+    /// retention does not count. A rule that retains the snapshots of an image for a shorter time
+    /// than the image does not count either. Default: 7.
     #[serde(default)]
     pub recycle_bin_days: Option<Count>,
     /// Whether a run requests the references to an image from EC2, including SSM parameters and
@@ -289,8 +290,8 @@ pub struct RawSafety {
     #[schemars(inner(regex(pattern = "^lt-[0-9a-f]+$")))]
     pub ignore_templates: Vec<String>,
     /// API calls for which a response without a list means an empty list, for example
-    /// "ec2:DescribeFleets". Only calls whose empty response is not documented are allowed. The
-    /// message that refuses a run names the call. Default: none.
+    /// "ec2:DescribeFleets". Only calls for which the form of an empty response is unknown are
+    /// allowed. If such a response refuses a run, the message names the call. Default: none.
     #[serde(default)]
     pub absent_is_empty: Vec<String>,
     /// Tag keys, each with a glob for its value. Images with any of these tags are never changed,
@@ -335,7 +336,8 @@ pub struct RawOrphans {
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawInstances {
-    /// The action when the image is available: "never", "stop" or "terminate". Default: "never".
+    /// The action for such an instance after its image is available: "never", "stop" or
+    /// "terminate". Default: "never".
     #[serde(default)]
     pub retire: Option<Word<RetireAction>>,
 }

@@ -60,7 +60,7 @@ fn the_smallest_policy_has_the_documented_defaults() {
 }
 
 #[test]
-fn json_of_the_same_shape_is_accepted() {
+fn json_of_the_same_structure_is_accepted() {
     let text =
         r#"{"version":1,"rule":[{"name":"a","match":{"name":"x-*"},"keep":{"within":"30d"}}]}"#;
     let policy = Policy::parse(text, "p.json").unwrap();
@@ -68,7 +68,7 @@ fn json_of_the_same_shape_is_accepted() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once_with_its_place() {
+fn all_errors_are_reported_at_once_with_positions() {
     let text = r#"version = "1"
 timezone = "Berlin"
 speed = "fast"
@@ -116,7 +116,7 @@ set = { "aws:x" = "1" }
 }
 
 #[test]
-fn of_another_version_nothing_is_read() {
+fn another_version_is_rejected_first() {
     let rest = "speed = \"fast\"\n[[rule]]\nname = \"a\"\nkeep = { last = -1 }\n";
     let known = "this program reads a policy with version 1; ";
     let remedy = "change the policy to version 1, with `version = 1` at the top";
@@ -136,7 +136,7 @@ fn of_another_version_nothing_is_read() {
 }
 
 #[test]
-fn every_mistake_in_a_list_is_told() {
+fn every_error_in_a_list_is_reported() {
     let all = errors(
         "version = 1\nrule = [1, { name = \"a\", group_by = [\"arch\", \"platform\", \"tag:\"], keep = { last = 1 } }]\n\
          [safety]\npinned = [\"i-1\", \"ami-1\", \"i-2\"]\n[tagging]\ncopy_from_instance = [1, \"Team\", 2]\n",
@@ -156,7 +156,7 @@ fn every_mistake_in_a_list_is_told() {
 }
 
 #[test]
-fn json_mistakes_have_their_path() {
+fn json_errors_have_a_path() {
     let all =
         errors(r#"{"version":1,"rule":[{"name":"a","keep":{"last":"5"}},{"name":"b","kep":{}}]}"#);
     assert_eq!(all.len(), 3, "{all:#?}");
@@ -176,7 +176,7 @@ fn json_mistakes_have_their_path() {
 }
 
 #[test]
-fn what_is_not_toml_or_json_says_where() {
+fn syntax_errors_have_a_position() {
     assert!(errors("version = 1\n[[rule\n")[0].starts_with("p.toml:2:"));
     assert!(errors("{\"version\": 1,}")[0].starts_with("p.toml:1:15: invalid JSON: "));
     assert!(errors(r#"{"version":1,"version":1}"#)[0].contains("duplicate key `version`"));
@@ -185,7 +185,7 @@ fn what_is_not_toml_or_json_says_where() {
 }
 
 #[test]
-fn a_keep_that_keeps_nothing_is_never_delete_all() {
+fn a_keep_that_keeps_nothing_is_an_error() {
     for keep in [
         "{}",
         "{ last = 0 }",
@@ -232,7 +232,7 @@ fn ages_are_whole_units_from_hours_up() {
 }
 
 #[test]
-fn words_that_are_not_known_are_told_with_those_that_are() {
+fn unknown_values_are_reported_with_valid_values() {
     for (line, complaint) in [
         ("shared_images = \"maybe\"", "`maybe` is not a valid value; use \"keep\" or \"retire\""),
         ("shared_snapshots = \"no\"", "`no` is not a valid value; use \"keep\" or \"retire\""),
@@ -262,7 +262,7 @@ fn words_that_are_not_known_are_told_with_those_that_are() {
 }
 
 #[test]
-fn the_steps_come_in_order() {
+fn steps_are_ordered() {
     let retire = |steps: &str| format!("{}retire = {{ {steps} }}\n", RULE);
     for (steps, complaint) in [
         ("disable_after = \"15d\"", "rule[0].retire.deregister_after: shorter than disable_after"),
@@ -289,7 +289,7 @@ fn the_steps_come_in_order() {
 }
 
 #[test]
-fn orphans_have_time_to_be_claimed() {
+fn orphans_need_at_least_one_day() {
     assert!(error(&format!("{RULE}[orphans]\n")).contains("orphans.delete_after: missing"));
     let found = error(&format!("{RULE}[orphans]\ndelete_after = \"23h\"\n"));
     assert!(found.contains("less than a day"), "{found}");
@@ -298,7 +298,7 @@ fn orphans_have_time_to_be_claimed() {
 }
 
 #[test]
-fn numbers_that_no_account_needs_are_errors() {
+fn implausible_numbers_are_errors() {
     for number in ["1000001", "99999999999999999999", "1.5", "\"5\"", "true"] {
         let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {{ last = {number} }}\n"));
         assert!(found.contains("rule[0].keep.last"), "{number}: {found}");
@@ -307,7 +307,7 @@ fn numbers_that_no_account_needs_are_errors() {
 }
 
 #[test]
-fn numbers_that_are_none_are_errors_wherever_they_are() {
+fn numbers_out_of_range_are_errors_everywhere() {
     for (key, path) in [
         ("name = NUMBER", "rule[0].name"),
         ("match = { name = NUMBER }", "rule[0].match.name"),
@@ -345,7 +345,7 @@ fn numbers_that_are_none_are_errors_wherever_they_are() {
 }
 
 #[test]
-fn a_byte_order_mark_is_left_out() {
+fn a_byte_order_mark_is_ignored() {
     for text in [
         format!("version = 1\n{RULE}"),
         r#"{"version":1,"rule":[{"name":"a","keep":{"last":5}}]}"#.to_owned(),
@@ -357,7 +357,7 @@ fn a_byte_order_mark_is_left_out() {
 }
 
 #[test]
-fn every_length_of_time_refuses_minutes_and_seconds() {
+fn every_duration_rejects_minutes_and_seconds() {
     for (table, key) in [
         ("match", "older_than"),
         ("keep", "within"),
@@ -384,7 +384,7 @@ fn every_length_of_time_refuses_minutes_and_seconds() {
 }
 
 #[test]
-fn a_glob_beyond_the_limits_is_an_error_at_its_place() {
+fn a_glob_beyond_the_limits_is_an_error_with_a_position() {
     let deep = format!("{}{}", "{".repeat(250), "}".repeat(250));
     let long = "a".repeat(200_000);
     for glob in [&deep, &long] {
@@ -484,7 +484,7 @@ fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
 }
 
 #[test]
-fn documents_that_are_nested_too_deep_are_errors() {
+fn deeply_nested_documents_are_errors() {
     let times = |text: &str, count: usize| text.repeat(count);
     for depth in [50, 300, 50_000] {
         for text in [
@@ -510,7 +510,7 @@ fn documents_that_are_nested_too_deep_are_errors() {
 }
 
 #[test]
-fn the_digest_is_about_what_a_document_says() {
+fn the_digest_depends_only_on_content() {
     let digest = |text: &str| Policy::parse_with_digest(text, "p").unwrap().1;
     let text = "version = 1\n[safety]\nmax_per_run = 5\npinned = [\"ami-1\", \"ami-2\"]\n\
                 [[rule]]\nname = \"web\"\nkeep = { last = 2, daily = 7 }\n";
@@ -542,7 +542,7 @@ fn the_digest_is_about_what_a_document_says() {
 }
 
 #[test]
-fn a_digest_is_read_as_it_is_printed() {
+fn a_printed_digest_is_parsed() {
     let digest = format!("sha256:{}", "0f".repeat(32));
     for text in
         [digest.clone(), digest.to_uppercase().replace("SHA", "sha"), format!(" {digest}\n")]
@@ -557,7 +557,7 @@ fn a_digest_is_read_as_it_is_printed() {
 
 /// The text may be a secret, if the policy is read from the wrong parameter.
 #[test]
-fn what_is_no_policy_is_not_repeated() {
+fn invalid_documents_are_not_quoted() {
     for text in [
         "correct-horse-battery",
         "\"correct-horse-battery\"",
@@ -575,7 +575,7 @@ fn what_is_no_policy_is_not_repeated() {
 
 /// The patterns in IAM roles begin with the prefix.
 #[test]
-fn a_prefix_has_the_characters_of_tags() {
+fn a_prefix_may_contain_only_tag_characters() {
     let found = |prefix: &str| {
         errors(&format!(
             "version = 1\ntagging.prefix = {prefix:?}\n[[rule]]\nname = \"a\"\nkeep.last = 1"
@@ -594,7 +594,7 @@ fn a_prefix_has_the_characters_of_tags() {
 }
 
 #[test]
-fn every_tag_that_decides_is_trusted() {
+fn every_tag_in_the_policy_is_trusted() {
     let policy = Policy::parse(
         r#"
 version = 1

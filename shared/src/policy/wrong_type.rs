@@ -145,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_becomes_a_glob_that_matches_what_each_of_its_globs_matches() {
+    fn a_list_is_replaced_by_a_glob_with_the_same_matches() {
         for (globs, expected) in [
             (&["a*", "b*"][..], "{a*,b*}"),
             (&["a*"], "a*"),
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_where_a_glob_is_expected_is_answered_with_one_glob() {
+    fn a_list_instead_of_a_glob_is_an_error_with_a_glob() {
         let of_rule = |line: &str| format!("[[rule]]\nname = \"a\"\n{line}\n");
         let keeping = |line: &str| of_rule(&format!("keep = {{ last = 1 }}\n{line}"));
         let list = r#"["a*", "b,c"]"#;
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn every_value_of_a_wrong_type_is_shown_with_what_to_write() {
+    fn every_value_of_the_wrong_type_has_a_remedy() {
         const A: &str = "[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n";
         for (text, message) in [
             ("match.name = 5", r#"rule[0].match.name: 5 is not a quoted glob; write "5""#),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_globs_has_an_example() {
+    fn other_lists_get_an_example() {
         for value in ["[]", "[1]", r#"["["]"#, r#"["a", ["b"]]"#, "{}", "null"] {
             let value: Value = serde_json::from_str(value).unwrap();
             assert!(as_glob(&value).contains("for example"), "{value}");

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_there_stay_and_twice_changes_nothing() {
+    fn existing_values_are_kept_and_tagging_is_idempotent() {
         let policy = policy("set = { Team = \"ours\" }\ncopy_to_snapshots = false");
         let mut image = image(&[("Team", "theirs")]);
         let mut snapshots =
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_always_room_for_our_own_tags() {
+    fn space_for_state_tags_is_reserved() {
         let policy = policy("set = { A = \"1\", B = \"2\" }");
         let many: Vec<(String, String)> =
             (0..48).map(|n| (format!("k{n}"), String::new())).collect();

@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn images_of_the_last_30_days_are_found_the_oldest_first() {
+    fn images_of_the_last_30_days_are_found_oldest_first() {
         let images = [image(1, "2026-11-20T00:00:00Z"), image(2, "2026-10-23T12:00:00Z")];
         assert_eq!(ids(&found(&images).images), ["ami-2", "ami-1"]);
         let old = [image(1, "2026-11-20T00:00:00Z"), image(2, "2026-10-23T11:59:59Z")];

@@ -16,7 +16,7 @@ fn shown<T: ToString>(result: Result<T, Error>) -> String {
 }
 
 #[test]
-fn a_past_time_counts_durations_back() {
+fn past_durations_are_subtracted() {
     for (text, expected) in [
         ("12h", "2026-11-27T18:30:00Z"),
         ("12 hours", "2026-11-27T18:30:00Z"),
@@ -49,7 +49,7 @@ fn a_past_time_counts_durations_back() {
 }
 
 #[test]
-fn an_end_counts_durations_forward() {
+fn future_durations_are_added() {
     for (text, expected) in [
         ("2w", "2026-12-13"),
         ("1mo", "2026-12-29"),
@@ -70,7 +70,7 @@ fn an_end_counts_durations_forward() {
 }
 
 #[test]
-fn no_time_zone_makes_an_end_earlier_than_was_asked_for() {
+fn no_time_zone_shortens_a_duration() {
     use crate::model::KeepTag;
     use jiff::tz::{Offset, TimeZone};
     for hour in 0..24 {
@@ -91,7 +91,7 @@ fn no_time_zone_makes_an_end_earlier_than_was_asked_for() {
 }
 
 #[test]
-fn the_present_may_be_any_time() {
+fn now_may_be_any_time() {
     for (text, expected) in [
         ("2w", "2026-12-12T06:30:00Z"),
         ("2w ago", "2026-11-14T06:30:00Z"),
@@ -105,7 +105,7 @@ fn the_present_may_be_any_time() {
 }
 
 #[test]
-fn what_is_no_time_is_answered_with_examples() {
+fn invalid_times_are_errors_with_examples() {
     for text in ["", "soon", "12", "24.12.2026", "2026-13-45", "2026-11", "2w reason", "1.5"] {
         assert_eq!(text.parse::<TimeInput>().unwrap_err(), Error::NotTime, "{text}");
     }
@@ -123,7 +123,7 @@ fn what_is_no_time_is_answered_with_examples() {
 }
 
 #[test]
-fn a_duration_is_longer_than_zero() {
+fn a_duration_must_be_positive() {
     let check =
         |text: &str| text.parse::<DurationInput>().and_then(|duration| duration.as_end(now()));
     assert_eq!(shown(check("2w")), "2026-12-13");

@@ -66,7 +66,7 @@ fn an_instance_is_retired_once_its_own_image_exists() {
 }
 
 #[test]
-fn nothing_is_retired_under_a_policy_that_does_not_say_so() {
+fn nothing_is_retired_by_default() {
     let (good, image) = (InstanceProtection::default(), image());
     for more in ["", "[instances]\n", "[instances]\nretire = \"never\"\n"] {
         let policy = policy(more);
@@ -79,7 +79,7 @@ fn nothing_is_retired_under_a_policy_that_does_not_say_so() {
 }
 
 #[test]
-fn a_volume_that_is_not_in_the_image_prevents_termination_but_not_a_stop() {
+fn a_volume_missing_from_the_image_prevents_only_termination() {
     let mut instance = instance("ami-1");
     instance.volumes = ["vol-1", "vol-2", "vol-3"].map(Into::into).into();
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
@@ -101,7 +101,7 @@ fn a_volume_that_is_not_in_the_image_prevents_termination_but_not_a_stop() {
 }
 
 #[test]
-fn it_is_asked_for_by_id_or_name() {
+fn the_tag_contains_an_id_or_a_name() {
     let (policy, image) = (stop(), image());
     for asked in ["ami-1", "web", " web "] {
         assert!(asks_for(&instance(asked), &image, &policy), "{asked}");
@@ -114,7 +114,7 @@ fn it_is_asked_for_by_id_or_name() {
 }
 
 #[test]
-fn whatever_is_in_doubt_keeps_it() {
+fn any_doubt_keeps_the_instance() {
     let good = InstanceProtection::default();
     let member_of = Some("the Auto Scaling group web".into());
     let group = InstanceProtection { member_of, ..InstanceProtection::default() };
@@ -229,7 +229,7 @@ fn whatever_is_in_doubt_keeps_it() {
 }
 
 #[test]
-fn an_instance_that_is_already_retired_is_left_out() {
+fn an_already_retired_instance_is_skipped() {
     use InstanceState::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated, Unknown};
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
     for (policy, done) in [
@@ -245,7 +245,7 @@ fn an_instance_that_is_already_retired_is_left_out() {
 }
 
 #[test]
-fn a_tag_under_the_prefix_that_is_not_known_keeps_it() {
+fn an_unknown_state_tag_keeps_the_instance() {
     let (good, image) = (InstanceProtection::default(), image());
     let mut instance = instance("ami-1");
     let held = [("image-steward:held-by", "a scan")].into_iter().collect();

@@ -243,7 +243,7 @@ fn family_of(name: &str) -> String {
 }
 
 #[test]
-fn names_of_builds_are_one_family_and_others_are_not() {
+fn builds_are_one_family_and_other_images_are_not() {
     let mut wrong = Vec::new();
     for (family, names) in FAMILIES {
         for name in *names {
@@ -263,7 +263,7 @@ fn names_of_builds_are_one_family_and_others_are_not() {
 }
 
 #[test]
-fn a_prefix_is_its_own_prefix() {
+fn the_family_name_of_a_family_name_is_itself() {
     for (family, _) in FAMILIES {
         let prefix = family.split('|').next().unwrap();
         // A part that was kept because of what followed it is now at the end.
@@ -273,7 +273,7 @@ fn a_prefix_is_its_own_prefix() {
 }
 
 #[test]
-fn an_architecture_is_never_lost_and_never_merges_two() {
+fn architectures_are_never_lost_or_merged() {
     for (name, _) in words::ARCHITECTURES {
         let architecture = architecture(name).unwrap();
         let upper = name.to_uppercase();
@@ -289,7 +289,7 @@ fn an_architecture_is_never_lost_and_never_merges_two() {
 }
 
 #[test]
-fn every_name_has_a_family_and_pieces_that_are_the_name() {
+fn every_name_has_a_family_name_and_complete_pieces() {
     const FRAGMENTS: [&str; 24] = [
         "web", "-", "_", ".", "(", ")", " ", "/", "2026", "11", "21", "1.2.3", "v", "arm64",
         "x86_64", "x86", "64", "é", "1a2b3c4", "rc1", "T03:12Z", "ubuntu", "build", "",
@@ -316,7 +316,7 @@ fn every_name_has_a_family_and_pieces_that_are_the_name() {
 }
 
 #[test]
-fn the_pieces_of_a_name_are_the_name() {
+fn pieces_add_up_to_the_name() {
     let varying = |name: &str| {
         let pieces = NameParts::of(name).pieces();
         let text = |piece: &Piece<'_>| match piece {
@@ -337,7 +337,7 @@ fn the_pieces_of_a_name_are_the_name() {
 }
 
 #[test]
-fn ids_and_addresses_never_fall_together() {
+fn ids_and_addresses_are_never_merged() {
     for (one, other) in [
         ("backup i-12345678", "backup i-87654321"),
         ("copy-of-vol-12345678-20261121", "copy-of-vol-87654321-20261121"),

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_slip_is_told_from_another_id() {
+    fn one_typing_error_is_recognized() {
         let id = "ami-0123456789abcdef0";
         for slip in [
             "ami-0123456789abcdee0",

@@ -17,7 +17,7 @@ const IMAGE: &str =
 const POLICY: &str = "[[rule]]\nname = \"db\"\nmatch = { name = \"db-*\" }\nkeep = { last = 1 }\n";
 
 #[test]
-fn notes_stand_above_the_decisions() {
+fn notes_are_printed_before_decisions() {
     let plan = noted(IMAGE, "", POLICY);
     let text = plan_text(&plan, None, None, &Rows::Changes.into(), OutputStyle::Plain);
     let lines: Vec<_> = text.lines().skip(2).take(4).collect();
@@ -29,7 +29,7 @@ fn notes_stand_above_the_decisions() {
 }
 
 #[test]
-fn a_wait_longer_than_the_recycle_bin_is_noted() {
+fn a_wait_longer_than_the_retention_is_noted() {
     let noted_with = |days: u32, after: &str, rest: &str| {
         let rule = |of: &str| {
             format!(r#"{{"rule_id":"{of}","resource":"{of}","days":{days},"in_effect":true}}"#)
@@ -60,13 +60,13 @@ fn a_wait_longer_than_the_recycle_bin_is_noted() {
 }
 
 #[test]
-fn where_images_could_not_be_read_nothing_is_said_to_match_nothing() {
+fn without_images_no_rule_is_noted() {
     let notes = noted(IMAGE, r#""images""#, POLICY).notes;
     assert!(matches!(notes.as_slice(), [Note::TagIgnored { .. }]), "{notes:?}");
 }
 
 #[test]
-fn a_text_has_a_limit_and_json_has_all() {
+fn text_is_limited_and_json_is_complete() {
     let pins: Vec<_> = (0..30).map(|number| format!("\"ami-0{number}\"")).collect();
     let policy = format!("{POLICY}[safety]\npinned = [{}]\n", pins.join(", "));
     let plan = noted(IMAGE, "", &policy);
@@ -113,7 +113,7 @@ fn of_match(matches: &str) -> String {
 }
 
 #[test]
-fn a_near_miss_is_named_with_numbers() {
+fn near_misses_are_reported_with_counts() {
     for (matches, expected) in [
         ("tags = { team = \"Payments\" }", "6 images have the tag `Team`, but none has `team`"),
         ("tags = { Famliy = \"*\" }", "4 images have the tag `Family`, but none has `Famliy`"),
@@ -182,7 +182,7 @@ fn a_near_miss_is_named_with_numbers() {
 }
 
 #[test]
-fn a_glob_that_a_note_suggests_matches_as_many_images_as_it_says() {
+fn a_suggested_glob_matches_the_stated_number_of_images() {
     let plan = noted(
         &images(&[("a[1],b", ""), ("a[1],B", ""), ("A[1],b", "")]),
         "",
@@ -200,7 +200,7 @@ fn a_glob_that_a_note_suggests_matches_as_many_images_as_it_says() {
 }
 
 #[test]
-fn a_rule_that_is_never_reached_names_the_rules_above_it() {
+fn an_unreachable_rule_is_reported_with_the_earlier_rules() {
     let rules = "[[rule]]\nname = \"a\"\nmatch = { name = \"golden-1\" }\nkeep = { last = 1 }\n\
                  [[rule]]\nname = \"b\"\nmatch = { tags = { Team = \"*\" } }\nkeep = { last = 1 }\n\
                  [[rule]]\nname = \"c\"\nmatch = { name = \"golden-*\" }\nkeep = { last = 1 }\n";
@@ -211,7 +211,7 @@ fn a_rule_that_is_never_reached_names_the_rules_above_it() {
 }
 
 #[test]
-fn exceptions_and_keep_tags_say_what_the_images_of_the_rule_have() {
+fn exceptions_and_keep_tags_are_compared_with_images_of_the_rule() {
     let rule = |rest: &str| format!("[[rule]]\nname = \"r\"\nmatch = {{ name = \"pay-*\"{rest}\n");
     for (rest, expected) in [
         (
@@ -238,7 +238,7 @@ fn exceptions_and_keep_tags_say_what_the_images_of_the_rule_have() {
 }
 
 #[test]
-fn a_tag_to_group_by_that_no_image_has_is_noted() {
+fn a_missing_group_by_tag_is_noted() {
     let rule = |by: &str, keep: &str| {
         format!("[[rule]]\nname = \"r\"\ngroup_by = [\"{by}\"]\nkeep = {{ {keep} }}\n")
     };
@@ -253,7 +253,7 @@ fn a_tag_to_group_by_that_no_image_has_is_noted() {
 }
 
 #[test]
-fn families_of_one_are_noted_where_the_rule_keeps_the_newest_of_each() {
+fn single_image_families_are_noted_if_the_newest_is_kept() {
     let list = images(&[
         ("a", r#""N":"1""#),
         ("b", r#""N":"2""#),
@@ -271,7 +271,7 @@ fn families_of_one_are_noted_where_the_rule_keeps_the_newest_of_each() {
 }
 
 #[test]
-fn a_pin_with_a_slip_names_the_image() {
+fn a_misspelled_pinned_id_suggests_the_image() {
     let list = r#"{"image_id":"ami-0123456789abcdef0","name":"a","state":"available"}"#;
     let policy = "[[rule]]\nname = \"r\"\nkeep = { last = 1 }\n[safety]\npinned = [\"ami-0123456789abcdfe0\"]\n";
     let notes = noted(list, "", policy).notes;
@@ -282,7 +282,7 @@ fn a_pin_with_a_slip_names_the_image() {
 }
 
 #[test]
-fn what_has_no_effect_is_a_warning_and_what_is_left_out_is_not() {
+fn only_missing_effects_are_warnings() {
     let inventory = Inventory::from_json(
         r#"{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z","images":[],
             "references":[],"other_image_types":3}"#,
@@ -298,7 +298,7 @@ fn what_has_no_effect_is_a_warning_and_what_is_left_out_is_not() {
 }
 
 #[test]
-fn a_tag_that_ended_or_has_another_prefix_is_noted() {
+fn expired_tags_and_tags_with_another_prefix_are_noted() {
     let list = images(&[
         ("a", r#""image-steward:keep":"2026-01-15 made for an audit""#),
         ("b", r#""image-steward:keep":"2026-01-15""#),

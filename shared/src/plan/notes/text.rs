@@ -114,8 +114,7 @@ impl fmt::Display for Note {
             ),
             Self::KeepDateInvalid { key, value, resources } => write!(
                 f,
-                "the tag {key}=`{value}` on {} excludes permanently, because its value is not a date such as \
-                 2026-12-24",
+                "the tag {key}=`{value}` on {} never expires, because its value is not a date such as 2026-12-24",
                 named(resources)
             ),
             Self::KeepEnded { key, value, resources } => {

@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptions_are_hints() {
+    fn descriptions_identify_the_image() {
         for (description, expected) in [
             ("Created by CreateImage(i-1) for ami-1", Some(Hint::CreateImage(ami("ami-1")))),
             (
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_copy_is_not_believed_and_a_tag_says_nothing() {
+    fn possible_copies_and_tags_are_not_trusted() {
         let created = "Created by CreateImage(i-1) for ami-1";
         let copied = "Copied for DestinationAmi ami-1 from SourceAmi ami-0";
         assert_eq!(origin(created, Some("vol-1")), Some(Origin::Known(ami("ami-1"))));
