@@ -287,7 +287,7 @@ class TestSavedPlan:
         ("change", "changed", "text", "kind"),
         [
             ("used", ami(5), "now: rescue (in use: inst", "action"),
-            ("kept", ami(6), "now: rescue (opted out", "action"),
+            ("kept", ami(6), "now: rescue (excluded by tag", "action"),
             ("newer", None, "", ""),
             ("shared", ami(7), "now: rescue (shared", "action"),
             ("snapshots", ami(5), "its snapshots", "snapshots"),

@@ -22,8 +22,8 @@ pub struct DeletionMark {
 
 impl DeletionMark {
     /// Whether a snapshot that was started at `started_at` is newer than the tag, and therefore is
-    /// a copy that inherited the tag. If `may_be_copy`, a snapshot up to [`MAX_TAG_SKEW`] older
-    /// than the tag counts as newer too.
+    /// a copy that inherited the tag. If `may_be_copy`, a snapshot up to one hour older than the tag
+    /// counts as newer too.
     pub fn is_copied_to(&self, started_at: Timestamp, may_be_copy: bool) -> bool {
         let skew = if may_be_copy { MAX_TAG_SKEW } else { SignedDuration::ZERO };
         self.marked_at.checked_sub(skew).is_ok_and(|latest| started_at > latest)

@@ -222,7 +222,7 @@ pub(crate) struct Times {
 /// The maximum time by which a step may be early according to EC2's clock. Runs do not start at the
 /// same second every day, and EC2 sets a deprecation time one minute ahead.
 const MAX_SLACK: SignedDuration = SignedDuration::from_hours(1);
-/// The slack is at most this fraction of a wait: 1/24.
+/// The slack is at most this part of a wait: 1/24.
 const SLACK_PART: i32 = 24;
 
 impl Times {

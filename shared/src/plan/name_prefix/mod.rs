@@ -26,8 +26,8 @@ pub(crate) struct NameParts<'a> {
 enum TokenRole {
     /// The part belongs to the family name.
     Stays,
-    /// The first so many bytes of the part belong to the family name. The number after them differs
-    /// between builds.
+    /// The first bytes of the part belong to the family name; the value is their number. The number
+    /// after them in the name differs between builds.
     Begins(usize),
     /// The part is a name of this architecture.
     Architecture(&'static str),
