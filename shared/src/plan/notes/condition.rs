@@ -65,14 +65,14 @@ pub struct NearMiss {
     pub images: usize,
 }
 
-/// How a value in the policy differs from the values of images, from the smallest difference to the
-/// largest.
+/// How a value in the policy differs from the values of images, sorted from the smallest difference
+/// to the largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NearKind {
     /// Only in upper and lower case.
     LetterCase,
-    /// The value in the policy is only part of the value, but a glob must match the whole value.
+    /// The text in the policy is only part of an image's value, but a glob must match all of it.
     MissingWildcard,
     /// In one or two characters, or by a synonym.
     Spelling,
