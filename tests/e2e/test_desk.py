@@ -431,7 +431,10 @@ class TestSavedPlan:
         done = apply_saved(account, file)
         assert done.returncode == REFUSED
         assert "rescued (5)" in done.stdout
-        assert "Refused: no Recycle Bin rule in this Region retains snapshots" in done.stdout
+        assert (
+            "Refused: no Recycle Bin rule in this Region retains snapshots"
+            in done.stdout
+        )
 
     def test_what_was_done_is_said_even_if_nobody_listens(
         self, account: Account, saved: str

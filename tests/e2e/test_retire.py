@@ -99,7 +99,7 @@ def test_plan_mode_only_says_so(account: Account, runtime: Runtime) -> None:
         ({"tags": {TAG: "web-9", "image-steward:keep": ""}}, "excluded by tag"),
         ({"tags": {TAG: "web-12"}}, "the image was created from i-00000000000000001"),
         ({"tags": {TAG: "web-99"}}, "image `web-99` not found"),
-        ({"launched_at": "2999-01-01T00:00:00Z"}, "started again since"),
+        ({"launched_at": "2999-01-01T00:00:00Z"}, ", after the image was created"),
         ({"state": "stopping"}, "the instance is stopping"),
         ({"spot_request": "sir-00000001"}, "part of the Spot request sir-00000001"),
         ({"volumes": [VOLUME, "vol-00000001"]}, "not in the image: vol-00000001"),
