@@ -1,14 +1,15 @@
-//! steward decides which machine images to keep, retires the others in steps, deletes their
-//! snapshots too, and explains every decision.
+//! steward decides which machine images to keep and retires the others step by step. It also
+//! deletes their snapshots, and it explains every decision.
 //!
-//! Data flows one way: event or schedule → [`collect`] (an [`Inventory`](model::Inventory)) →
-//! [`plan`] → [`apply`] → [`report`]. All decisions are made in [`plan`], a pure function of
-//! inventory, [`policy`] and time; [`apply`] makes none. [`cloud`] holds the ports that adapters
-//! implement, and [`jobs`] the use cases of the functions and the command.
+//! Data flows in one direction: event or schedule → [`collect`] (an
+//! [`Inventory`](model::Inventory)) → [`plan`] → [`apply`] → [`report`]. [`plan`] makes all
+//! decisions. It is a pure function of the inventory, the [`policy`] and the time. [`apply`]
+//! decides nothing. [`cloud`] defines the ports that adapters implement. [`jobs`] contains the use
+//! cases of the functions and the command.
 //!
-//! Dependencies point one way too: a module may use only those that stand above it in the list
-//! below, which a test checks. There is no SDK, no async runtime, no clock, no environment and no
-//! process-wide state in this crate: callers pass the time, the ports and the settings.
+//! Dependencies also point in one direction: a module may use only the modules listed above it
+//! below. A test checks this. This crate uses no SDK, async runtime, clock or environment
+//! variables, and has no process-wide state. Callers pass in the time, the ports and the settings.
 
 pub mod text_fmt;
 

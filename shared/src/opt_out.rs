@@ -1,4 +1,4 @@
-//! Writing and removing the tag `keep`, by which people exclude images and snapshots.
+//! Writes and removes the tag `keep`, with which people exclude images and snapshots.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -11,49 +11,49 @@ use crate::cloud::{Cloud, CloudError};
 use crate::collect::{FindError, find_named};
 use crate::model::{ImageRef, KeepTag, ResourceId, ResourceRef, SnapshotId, TagNames, Tags};
 
-/// What became of the tag of one image or snapshot.
+/// The result of writing or removing the tag on one image or snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OptOut {
-    /// The image or snapshot.
+    /// The image or snapshot that was requested.
     pub resource: ResourceId,
-    /// The name of the image; absent if it has none, and for snapshots.
+    /// The name of the image; absent for snapshots and for images without a name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
-    /// How it ended.
+    /// Whether the tag was written or removed.
     pub status: OptOutStatus,
-    /// The value of the tag before; absent if there was no tag.
+    /// The value of the tag before the call; absent if there was no tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<String>,
-    /// The value of the tag now; absent if there is no tag.
+    /// The value of the tag after the call; absent if there is no tag.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
-    /// What failed, if so.
+    /// The error of the call that failed; absent otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<Failure>,
 }
 
-/// How writing or removing the tag ended.
+/// The status of writing or removing the tag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OptOutStatus {
     /// The tag was written.
     Kept,
-    /// The tag had this value already.
+    /// The tag already had this value.
     AlreadyKept,
-    /// The tag keeps it for longer already, and was left as it is.
+    /// The existing tag keeps the resource for longer; it was not changed.
     KeptLonger,
     /// The tag was removed.
     Removed,
-    /// There was no tag to remove.
+    /// The resource had no such tag.
     NotKept,
     /// The account has no such image or snapshot in this Region.
     Gone,
-    /// A call failed.
+    /// The call failed; see [`OptOut::problem`].
     Failed,
 }
 
 impl OptOut {
-    /// Whether the tag is now as it was asked for.
+    /// Whether the tag now has the requested value, or is absent as requested.
     pub fn is_done(&self) -> bool {
         use OptOutStatus::{AlreadyKept, Failed, Gone, Kept, KeptLonger, NotKept, Removed};
         match self.status {
@@ -67,16 +67,16 @@ impl OptOut {
 struct Found {
     resource: ResourceId,
     name: Option<Arc<str>>,
-    /// `None` when it does not exist.
+    /// `None` if the resource does not exist.
     tags: Option<Tags>,
 }
 
-/// Writes the tag `keep` with this `value`. Resources that have it already are left as they are; so are
-/// those whose tag keeps them for longer, unless they may be kept for `shorter`.
+/// Writes the tag `keep` with `value`. Resources that already have this value are not changed. A
+/// tag that keeps its resource for longer is replaced only if `shorter` is true.
 ///
 /// # Errors
-/// When a name stands for no image or several, or the resources cannot be read; then nothing was
-/// changed.
+/// If a name matches no image or several images, or if the resources cannot be read. In these cases
+/// nothing is changed.
 pub async fn keep(
     asked: &[ResourceRef],
     value: &str,
@@ -91,7 +91,7 @@ pub async fn keep(
 /// Removes the tag `keep`, whatever its value.
 ///
 /// # Errors
-/// As [`keep`].
+/// The same as for [`keep`].
 pub async fn unkeep(
     asked: &[ResourceRef],
     names: &TagNames,
@@ -101,7 +101,7 @@ pub async fn unkeep(
     change(asked, None, names, now, cloud).await
 }
 
-/// Brings the tag to `wanted`, or to its absence.
+/// Sets the tag to `wanted`, or removes it if `wanted` is `None`.
 async fn change(
     asked: &[ResourceRef],
     wanted: Option<(&str, bool)>,
@@ -145,8 +145,8 @@ async fn change(
     Ok(ended.collect())
 }
 
-/// Writes or removes the tag of all together, and one by one where that fails because of one of them.
-/// Returns the failures.
+/// Writes or removes the tag on all resources in one call. If that call fails because of one
+/// resource, the resources are changed one by one. Returns the failures.
 async fn write(
     due: &[ResourceId],
     wanted: Option<&str>,
@@ -178,7 +178,7 @@ async fn write(
     failures
 }
 
-/// The resources that were asked for, each once and in their order.
+/// Finds the requested resources. Each one is returned once, in the requested order.
 async fn find(
     asked: &[ResourceRef],
     now: Timestamp,

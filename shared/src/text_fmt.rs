@@ -1,8 +1,8 @@
-//! Numbers, times and untrusted text, formatted for people.
+//! Formats numbers, times and untrusted text for people.
 
 use jiff::Timestamp;
 
-/// A whole number with a comma before each three digits.
+/// Formats a whole number with a comma before every three digits: `1,234,567`.
 pub fn thousands(number: impl ToString) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -15,14 +15,15 @@ pub fn thousands(number: impl ToString) -> String {
     text
 }
 
-/// A count and its unit: `1 image`, `2,000 images`. `unit` is a singular that takes an `s`.
+/// Formats a count with its unit: `1 image`, `2,000 images`. `unit` is a singular noun whose plural
+/// ends in `s`.
 pub fn counted(count: impl ToString, unit: &str) -> String {
     let count = thousands(count);
     let plural = if count == "1" { "" } else { "s" };
     format!("{count} {unit}{plural}")
 }
 
-/// A rank: `1st`, `2nd`, `3rd`, `11th`.
+/// Formats a rank: `1st`, `2nd`, `3rd`, `11th`.
 pub fn ordinal(number: u32) -> String {
     let ending = match (number % 10, number % 100) {
         (_, 11..=13) => "th",
@@ -34,7 +35,7 @@ pub fn ordinal(number: u32) -> String {
     format!("{}{ending}", thousands(number))
 }
 
-/// A word as a shell takes it: in quotes where it needs them.
+/// Quotes a word for a POSIX shell, if it needs quotes.
 pub(crate) fn shell_word(word: &str) -> String {
     let is_plain = |character: char| {
         character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.' | '/')
@@ -45,13 +46,13 @@ pub(crate) fn shell_word(word: &str) -> String {
     }
 }
 
-/// How many columns `text` takes on a terminal.
+/// The number of terminal columns that `text` occupies.
 pub(crate) fn width(text: &str) -> usize {
     textwrap::core::display_width(text)
 }
 
-/// `text` in at most `max` columns: where that is not all, its middle is an ellipsis. Names differ
-/// most at their ends.
+/// Shortens `text` to at most `max` terminal columns by replacing its middle with an ellipsis. The
+/// middle is replaced because names usually differ at their ends.
 pub(crate) fn excerpt_middle(text: &str, max: usize) -> String {
     if width(text) <= max {
         return text.to_owned();
@@ -72,8 +73,8 @@ pub(crate) fn excerpt_middle(text: &str, max: usize) -> String {
     format!("{begin}…{}", end.chars().rev().collect::<String>())
 }
 
-/// The time from `from` to `to` in whole days, or in whole hours below two days: `36 hours`,
-/// `12 days`.
+/// The time from `from` to `to` in whole days, or in whole hours if it is less than two days: `36
+/// hours`, `12 days`.
 pub fn hours_or_days(from: Timestamp, to: Timestamp) -> String {
     match to.duration_since(from).as_hours() {
         hours if hours < 48 => counted(hours, "hour"),
@@ -81,7 +82,7 @@ pub fn hours_or_days(from: Timestamp, to: Timestamp) -> String {
     }
 }
 
-/// The same in the short form of tables: `36h`, `12d`.
+/// The same as [`hours_or_days`], abbreviated for tables: `36h`, `12d`.
 pub fn short_age(from: Timestamp, to: Timestamp) -> String {
     match to.duration_since(from).as_hours() {
         hours if hours < 48 => format!("{hours}h"),
@@ -89,18 +90,18 @@ pub fn short_age(from: Timestamp, to: Timestamp) -> String {
     }
 }
 
-/// The date of a time, in UTC.
+/// The date in UTC: `2026-12-24`.
 pub fn date(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d").to_string()
 }
 
-/// A time to the minute, in UTC.
+/// The time in UTC, to the minute: `2026-12-24 18:00Z`.
 pub fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%MZ").to_string()
 }
 
-/// Names and tags are untrusted text: characters that would move the cursor, change the writing
-/// direction or be invisible are escaped, as in `\u{1b}`.
+/// Escapes control characters and characters that are invisible or change the writing direction, as
+/// in `\u{1b}`. Use it for untrusted text such as names and tags.
 pub fn printable(text: &str) -> String {
     let mut shown = String::new();
     for character in text.chars() {
@@ -113,10 +114,10 @@ pub fn printable(text: &str) -> String {
     shown
 }
 
-/// The beginning of an untrusted text, as [`printable`] shows it: at most `max` characters, and an
-/// ellipsis where that is not all.
+/// The beginning of untrusted text, escaped as in [`printable`]. The result has at most `max`
+/// characters, followed by an ellipsis if the text was cut.
 pub fn excerpt(text: &str, max: usize) -> String {
-    // No character gets shorter, so that no more than these can be shown.
+    // Escaping never shortens a character, so at most `max` characters of the text can be shown.
     let begin: String = text.chars().take(max).collect();
     let mut shown = printable(&begin);
     let is_cut = begin.len() < text.len();
@@ -129,8 +130,8 @@ pub fn excerpt(text: &str, max: usize) -> String {
     shown
 }
 
-/// Characters that turn the direction of writing or end a line: they could make a comment look
-/// like something else.
+/// Characters that are invisible, end a line, or change the writing direction. They could make text
+/// look like something else.
 fn is_invisible(character: char) -> bool {
     matches!(character, '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
 }
@@ -140,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_read_in_threes() {
+    fn numbers_have_thousands_separators() {
         let found = [0, 12, 999, 1_000, 1_234_567].map(thousands);
         assert_eq!(found, ["0", "12", "999", "1,000", "1,234,567"]);
         assert_eq!(
@@ -150,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn ranks_have_their_endings() {
+    fn ranks_have_ordinal_suffixes() {
         let found = [1, 2, 3, 4, 11, 12, 13, 21, 101, 112, 1_003].map(ordinal);
         assert_eq!(
             found,
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_cut_in_its_middle_to_the_columns_that_there_are() {
+    fn a_name_is_shortened_in_the_middle() {
         assert_eq!(excerpt_middle("golden-web-arm64", 16), "golden-web-arm64");
         assert_eq!(excerpt_middle("golden-web-arm64", 11), "golde…arm64");
         assert_eq!(excerpt_middle("golden-web-arm64", 1), "…");
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_or_turns_is_shown() {
+    fn invisible_characters_are_escaped() {
         assert_eq!(
             printable("web-\u{1b}[2J\u{202e}x\u{200b}é"),
             "web-\\u{1b}[2J\\u{202e}x\\u{200b}é"

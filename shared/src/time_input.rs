@@ -1,8 +1,8 @@
-//! Times and durations as people type them.
+//! Parses times and durations that people type.
 //!
-//! Dates, and times without a zone, are in UTC. A duration is counted from the present: back where
-//! a past time is expected, and forward where a future one is. Months and years are those of the
-//! calendar.
+//! Dates, and times without a time zone, are in UTC. A duration is relative to the present: into
+//! the past where a past time is expected, and into the future where a future time is expected.
+//! Months and years are calendar months and years.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,46 +11,47 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
-/// The text is no time or duration that is accepted here.
+/// The text is not a valid time or duration.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TimeInputError {
-    /// It is not understood as a time.
+    /// The text is not a time.
     #[error("expected a time such as 2026-11-28, 2026-11-28T22:00:00Z, yesterday or 12h")]
     NotTime,
-    /// It is not understood as a duration.
+    /// The text is not a duration.
     #[error("expected a duration such as 2w, 12h, 3d, 6mo or 1y")]
     NotDuration,
-    /// It is a date or a word where a duration is needed.
+    /// The text is a date or a word, but a duration is required.
     #[error("a date is not a duration; expected a duration such as 2w, 12h, 3d, 6mo or 1y")]
     DateForDuration,
-    /// `m` is minutes to some and months to others.
-    #[error("`m` may mean minutes or months; write for example 6mo or 30min")]
+    /// The unit `m` could mean minutes or months.
+    #[error("`m` could mean minutes or months; use min or mo, for example 30min or 6mo")]
     AmbiguousUnit,
-    /// The result is out of range.
-    #[error("too far from now; expected a time such as 2026-11-28, yesterday or 12h")]
+    /// The resulting time is out of range.
+    #[error("out of range; expected a time such as 2026-11-28, yesterday or 12h")]
     TooFar,
-    /// It is later than now, where a past time is needed.
+    /// The time is in the future, but a past time is required.
     #[error("{0} is in the future; expected a past time such as 2026-11-28, yesterday or 12h")]
     InFuture(Timestamp),
-    /// It is not later than now, where a future time is needed.
+    /// The time is not in the future, but a future time is required.
     #[error("{0} is in the past; expected a future time such as 2026-12-24, tomorrow or 2w")]
     InPast(String),
-    /// It is zero or negative.
+    /// The duration is zero or negative.
     #[error("expected a duration longer than zero, such as 2w, 12h, 3d, 6mo or 1y")]
     NotPositive,
-    /// It is no number of whole days, or not one in the range.
+    /// The text is not a whole number of days, or is outside the range.
     #[error("expected {min} to {max} days, such as 180, 26w or 6mo")]
     NotDays {
-        /// The smallest number of days.
+        /// The minimum number of days.
         min: u32,
-        /// The largest number of days.
+        /// The maximum number of days.
         max: u32,
     },
 }
 
 use TimeInputError as Error;
 
-/// A time as a person types it: a date, a time, a word such as `yesterday`, or a duration from now.
+/// A time that a person typed: a date, a time, a word such as `yesterday`, or a duration relative
+/// to now.
 #[derive(Debug, Clone)]
 pub struct TimeInput(TypedTime);
 
@@ -59,9 +60,9 @@ enum TypedTime {
     Moment(Timestamp),
     Day(Date),
     Now,
-    /// This many days after today.
+    /// The day this many days after today; negative for past days.
     Today(i8),
-    /// Not negative, unless it was written with a sign or `ago`.
+    /// Negative only if it was written with a minus sign or `ago`.
     Duration(Span),
 }
 
@@ -78,7 +79,7 @@ impl FromStr for TimeInput {
             _ => None,
         };
         let moment = || moment(text).map(TypedTime::Moment);
-        // Of a text with a time of day, the parser of dates takes the date.
+        // Parsing a time of day as a date would drop the time, so this parser comes last.
         let day = || text.parse::<Date>().ok().map(TypedTime::Day);
         if let Some(kind) = kind.or_else(moment).or_else(day) {
             return Ok(Self(kind));
@@ -90,7 +91,7 @@ impl FromStr for TimeInput {
     }
 }
 
-/// A time of day on a date, in UTC unless the text has a zone.
+/// Parses a date with a time of day. It is in UTC unless the text has a time zone.
 fn moment(text: &str) -> Option<Timestamp> {
     if let Ok(at) = text.parse::<Timestamp>() {
         return Some(at);
@@ -103,7 +104,7 @@ fn moment(text: &str) -> Option<Timestamp> {
     at.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
 }
 
-/// A duration: `2w`, `12h`, `6mo`, `1y 6mo`, `2 weeks`, or one of ISO 8601.
+/// Parses a duration: `2w`, `12h`, `6mo`, `1y 6mo`, `2 weeks`, or ISO 8601.
 fn span(text: &str) -> Result<Span, Error> {
     let text = text.trim().to_ascii_lowercase();
     let span: Span = text.parse().map_err(|_| Error::NotDuration)?;
@@ -114,12 +115,12 @@ fn span(text: &str) -> Result<Span, Error> {
     Ok(span)
 }
 
-/// When something ends that a person gave an end to.
+/// The end that a person set for something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EndInput {
-    /// At the end of this day.
+    /// The end of this day.
     Day(Date),
-    /// At this time.
+    /// This exact time.
     Moment(Timestamp),
 }
 
@@ -133,8 +134,8 @@ impl fmt::Display for EndInput {
 }
 
 impl TimeInput {
-    /// The time that is taken for the present: a duration counts forward, `2w ago` back, and a date
-    /// is its beginning.
+    /// The time to use as the present. A duration is added to `now`, `2w ago` is subtracted, and a
+    /// date means the beginning of that day.
     pub fn as_now(&self, now: Timestamp) -> Result<Timestamp, Error> {
         match &self.0 {
             TypedTime::Moment(at) => Ok(*at),
@@ -145,18 +146,20 @@ impl TimeInput {
         }
     }
 
-    /// A past time: a duration counts back, and a date is its beginning.
+    /// A past time. A duration is subtracted from `now`, and a date means the beginning of that
+    /// day.
     pub fn as_past(&self, now: Timestamp) -> Result<Timestamp, Error> {
         let at = match &self.0 {
-            // `12h ago` is what `12h` means here; `+12h` cannot be told from it.
+            // `12h ago` means the same as `12h` here. `+12h` does too, because the parser does not
+            // distinguish it.
             TypedTime::Duration(span) => after(now, -span.abs())?,
             _ => self.as_now(now)?,
         };
         if at > now { Err(Error::InFuture(at)) } else { Ok(at) }
     }
 
-    /// A future end: a duration counts forward, and a date lasts to its end, which for today is the end
-    /// of the day in UTC. For a duration in days see [`DurationInput::as_end`].
+    /// A future end. A duration is added to `now`. A date includes the whole day; today ends at
+    /// midnight UTC. For durations in days, see [`DurationInput::as_end`].
     pub fn as_end(&self, now: Timestamp) -> Result<EndInput, Error> {
         let today = day_from(now, 0)?;
         let end = match &self.0 {
@@ -171,7 +174,7 @@ impl TimeInput {
         };
         match end {
             _ if is_past => Err(Error::InPast(end.to_string())),
-            // In the time zone of a policy, today may be over.
+            // In the time zone of a policy, today may already be over.
             EndInput::Day(day) if day == today => {
                 let tomorrow = day.tomorrow().map_err(|_| Error::TooFar)?;
                 Ok(EndInput::Moment(beginning(tomorrow)?))
@@ -181,7 +184,7 @@ impl TimeInput {
     }
 }
 
-/// A duration as a person types it.
+/// A duration that a person typed.
 #[derive(Debug, Clone)]
 pub struct DurationInput(Span);
 
@@ -199,8 +202,9 @@ impl FromStr for DurationInput {
 }
 
 impl DurationInput {
-    /// The end of the duration that begins now. One in days or longer units ends with a day, the first
-    /// that is not over in any time zone when the duration is: no policy makes it shorter.
+    /// The end of this duration if it begins now. A duration in days or longer units ends at the
+    /// end of a day: the first day that is not over in any time zone when the duration ends.
+    /// Therefore no policy time zone shortens it.
     pub fn as_end(&self, now: Timestamp) -> Result<EndInput, Error> {
         let at = after(now, self.0)?;
         if at <= now {
@@ -213,7 +217,7 @@ impl DurationInput {
     }
 }
 
-/// A number of days as a person types it: `180`, or a duration such as `26w` or `6mo`.
+/// A number of days that a person typed: `180`, or a duration such as `26w` or `6mo`.
 #[derive(Debug, Clone)]
 pub struct DaysInput(Span);
 
@@ -230,7 +234,10 @@ impl FromStr for DaysInput {
 }
 
 impl DaysInput {
-    /// How many days that is from now, if it is a whole number from `min` to `max`.
+    /// The number of days from now.
+    ///
+    /// # Errors
+    /// If it is not a whole number of days from `min` to `max`.
     pub fn as_days(&self, now: Timestamp, min: u32, max: u32) -> Result<u32, Error> {
         let wrong = Error::NotDays { min, max };
         let from = day_from(now, 0)?;
@@ -250,13 +257,13 @@ fn beginning(day: Date) -> Result<Timestamp, Error> {
     day.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp()).map_err(|_| Error::TooFar)
 }
 
-/// The date of `now` in UTC, so many days later.
+/// The date in UTC, `days` days after `now`.
 fn day_from(now: Timestamp, days: i8) -> Result<Date, Error> {
     let today = now.to_zoned(TimeZone::UTC).date();
     today.checked_add(Span::new().days(days)).map_err(|_| Error::TooFar)
 }
 
-/// Whether it has no unit below the day.
+/// Whether the duration has no unit smaller than a day.
 fn is_in_days(span: Span) -> bool {
     span.get_hours() == 0
         && span.get_minutes() == 0

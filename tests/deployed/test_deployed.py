@@ -128,7 +128,7 @@ def test_owners_hear_of_it_before_the_step(deployed: LocalAws) -> None:
     assert "tag it image-steward:keep" in rest
     event = eventually(lambda: heard(deployed, published, kind))
     assert mail["detail"] == event["detail"]
-    assert mail["detail"]["reasons"][0]["text"] == "expired: number 2 of 3"
+    assert mail["detail"]["reasons"][0]["text"] == "expired: 2nd of 3"
     load(deployed, images=[{"image_id": ami(1), "name": "web-1"}])
     sweep(deployed)
     mail = json.loads(eventually(lambda: mails(deployed, queue, "refused")))

@@ -134,7 +134,7 @@ class TestPlan:
         shown = image_steward(account, "plan", "--policy", rules, "--all").stdout
         for image_id in image_ids(web_fleet()):
             assert shown.count(f" {image_id} ") == 1
-        assert "last 1 of 2; at least 1: is number 1" in shown
+        assert "1st of last 2; 1st of at least 1" in shown
 
     def test_why_filters_by_reason_in_every_format(
         self, account: Account, rules: str
@@ -287,7 +287,7 @@ class TestSavedPlan:
         ("change", "changed", "text", "kind"),
         [
             ("used", ami(5), "the action would now be rescue (in use: inst", "action"),
-            ("kept", ami(6), "the action would now be rescue (opted out", "action"),
+            ("kept", ami(6), "the action would now be rescue (excluded by", "action"),
             ("newer", None, "", ""),
             ("shared", ami(7), "the action would now be rescue (shared", "action"),
             ("snapshots", ami(5), "snapshots changed since planning", "snapshots"),
@@ -327,7 +327,7 @@ class TestSavedPlan:
             return
         assert done.returncode == REFUSED
         assert f"changed: {changed}: planned: deregister; {text}" in done.stdout
-        assert "the account has changed since the plan was made (1 diff" in done.stdout
+        assert "the account has changed since planning (1 diff" in done.stdout
         assert account.mutating_calls() == []
         assert account.fleet() == before
         as_json = apply_saved(account, saved, "--format", "json")
@@ -431,7 +431,10 @@ class TestSavedPlan:
         done = apply_saved(account, file)
         assert done.returncode == REFUSED
         assert "rescued (5)" in done.stdout
-        assert "Refused: no rule of the Recycle Bin keeps snapshots" in done.stdout
+        assert (
+            "Refused: no Recycle Bin rule in this Region retains snapshots"
+            in done.stdout
+        )
 
     def test_what_was_done_is_said_even_if_nobody_listens(
         self, account: Account, saved: str

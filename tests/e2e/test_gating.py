@@ -235,7 +235,7 @@ class TestMarkdown:
             "| Family | Images | In use | Removed |",
             "| `web` | 8 | 1 | 5 | 1 |",
             "<details><summary>5 images to be removed, next first</summary>",
-            f"| `{DUE[0]}` | `web-5` | deregister | now | now | expired: number ",
+            f"| `{DUE[0]}` | `web-5` | deregister | now | now | expired: ",
             "<details><summary>1 image to be rescued</summary>",
             "Kept, by reason",
             "In use, by kind of reference: 1 `instance`.",

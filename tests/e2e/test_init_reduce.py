@@ -322,7 +322,7 @@ class TestNothingExpires:
             "with this inventory, the policy expires no image today (17 no_rule, 8 in_use), and none "
             "in the next 90 days"
         )
-        near = "rule p: no image matches; 21 images have the tag `Family`, none has `family`"
+        near = "rule p: no image matches; 21 images have the tag `Family`, but none has `family`"
         for what in (said, near):
             assert f"image-steward: warning: {what}\n" in made.stderr
             assert f"Warning: {what}." in text

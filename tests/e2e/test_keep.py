@@ -136,7 +136,7 @@ class TestKeep:
             "note": "audit of 2026",
         }
         said = image_steward(fleet, "explain", "web-3", "--policy", rules).stdout
-        assert "opted out by tag until 2099-12-25 (audit of 2026)" in said
+        assert "excluded by tag until 2099-12-25 (audit of 2026)" in said
 
     def test_another_prefix(self, fleet: Account) -> None:
         ended(fleet, "keep", ami(3), "--prefix", "acme/")
@@ -162,7 +162,7 @@ class TestKeep:
         ("options", "why"),
         [
             (["--for", "2026-12-12"], "a date is not a duration"),
-            (["--for", "6m"], "`m` may mean minutes or months"),
+            (["--for", "6m"], "`m` could mean minutes or months"),
             (["--for", "0d"], "longer than zero"),
             (["--for", "-2w"], "longer than zero"),
             (["--for", "soon"], "such as 2w"),
@@ -170,8 +170,8 @@ class TestKeep:
             (["--until", "yesterday"], "is in the past"),
             (["--until", "2020-01-01"], "is in the past"),
             (["--for", "2w", "--until", "2099-01-01"], "cannot be used with"),
-            (["--reason", "2099-12-24"], "looks like a date"),
-            (["--reason", "2w of tests"], "looks like a date"),
+            (["--reason", "2099-12-24"], "begins like a date"),
+            (["--reason", "2w of tests"], "begins like a date"),
             (["--reason", "a" * 257], "shorten it by 1"),
             (["--reason", "a\nb"], "control character"),
             (["--until", "2099-01-01", "--reason", "or 2100-01-01"], "a later date"),

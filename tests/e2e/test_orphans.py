@@ -378,7 +378,7 @@ retire = { delete_snapshots_after = "12d" }
         one = tagged_snapshot(70, 70) | {"description": ""}
         account.load(small_fleet(snapshots=[one]))
         said = planner.run(REPORTS, "--all").stdout
-        assert f"{snap(70)} keep: its description does not say" in said
+        assert f"{snap(70)} keep: its description does not show" in said
 
 
 class TestUnread:

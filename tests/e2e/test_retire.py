@@ -73,7 +73,7 @@ def test_it_stays_unless_the_policy_retires_instances(
     assert [reason["reason"] for reason in kept["reasons"]] == ["not_allowed"]
     answer = runtime.invoke("retire-instance", image_event(ami(9), "available"))
     assert answer["answer"] == "ignored"
-    assert "the policy retires no instances" in answer["reason"]
+    assert "the policy does not retire instances" in answer["reason"]
     assert (account.mutating_calls(), state(account)) == ([], "running")
     [line] = [one for one in runtime.logs("retire-instance") if "_aws" in one]
     # Of the sweep, and not of the event: alarms look at these in every sweep.
@@ -93,15 +93,15 @@ def test_plan_mode_only_says_so(account: Account, runtime: Runtime) -> None:
 @pytest.mark.parametrize(
     ("more", "why"),
     [
-        ({"protected": True}, "protected from being terminated"),
-        ({"stop_protected": True}, "protected from being stopped"),
-        ({"group": "web"}, "in the Auto Scaling group web"),
-        ({"tags": {TAG: "web-9", "image-steward:keep": ""}}, "opted out"),
-        ({"tags": {TAG: "web-12"}}, "the image was made from i-00000000000000001"),
-        ({"tags": {TAG: "web-99"}}, "there is no image `web-99`"),
-        ({"launched_at": "2999-01-01T00:00:00Z"}, "started again since"),
-        ({"state": "stopping"}, "it is stopping"),
-        ({"spot_request": "sir-00000001"}, "in the Spot request sir-00000001"),
+        ({"protected": True}, "termination protection"),
+        ({"stop_protected": True}, "stop protection"),
+        ({"group": "web"}, "part of the Auto Scaling group web"),
+        ({"tags": {TAG: "web-9", "image-steward:keep": ""}}, "excluded by tag"),
+        ({"tags": {TAG: "web-12"}}, "the image was created from i-00000000000000001"),
+        ({"tags": {TAG: "web-99"}}, "image `web-99` not found"),
+        ({"launched_at": "2999-01-01T00:00:00Z"}, ", after the image was created"),
+        ({"state": "stopping"}, "the instance is stopping"),
+        ({"spot_request": "sir-00000001"}, "part of the Spot request sir-00000001"),
         ({"volumes": [VOLUME, "vol-00000001"]}, "not in the image: vol-00000001"),
     ],
 )

@@ -367,7 +367,10 @@ class TestBack:
         not_restored = {"reason": "sharing_not_restored", "with": [FRIEND, "all"]}
         assert not_restored in planner.decisions(SHARE_BACK)[ami(3)]["reasons"]
         said = planner.run(SHARE_BACK, "--all").stdout
-        assert f"launch permissions that it does not have ({FRIEND}, all)" in said
+        assert (
+            f"launch permissions saved in its state tag are missing ({FRIEND}, all)"
+            in said
+        )
 
     @pytest.mark.parametrize("now_with", [[], [FRIEND]])
     def test_one_that_a_run_did_not_enable_is_shared_with_nobody(
@@ -537,8 +540,10 @@ class TestRecycleBin:
         assert done.returncode == REFUSED
         said = [one for one in done.stdout.splitlines() if one.startswith("Refused:")]
         assert len(said) == 1
-        assert "no rule of the Recycle Bin keeps images and snapshots" in said[0]
-        assert "for 7 days or more" in said[0]
+        assert (
+            "no Recycle Bin rule in this Region retains images and snapshots" in said[0]
+        )
+        assert "for at least 7 days" in said[0]
         assert "safety.recycle_bin_days" in said[0]
         assert 'safety.recycle_bin = "optional"' in said[0]
         as_json = image_steward(
@@ -546,7 +551,7 @@ class TestRecycleBin:
         )
         assert as_json.returncode == REFUSED
         assert len(as_json.stderr.splitlines()) == 1
-        assert "no rule of the Recycle Bin" in as_json.stderr
+        assert "no Recycle Bin rule" in as_json.stderr
 
     def test_a_rescue_goes_on_all_the_same(
         self, account: Account, sweeps: Sweeps

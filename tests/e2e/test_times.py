@@ -103,7 +103,7 @@ class TestRestore:
         (["plan", "--now", "soon"], EXAMPLE),
         (["plan", "--now", "24.12.2026"], EXAMPLE),
         (["restore", "--all-since", "soon"], EXAMPLE),
-        (["restore", "--all-since", "6m"], "`m` may mean minutes or months"),
+        (["restore", "--all-since", "6m"], "`m` could mean minutes or months"),
         (["restore", "--all-since", "tomorrow"], "is in the future"),
         (["restore", "--all-since", "2099-01-01"], "is in the future"),
         (["restore", "ami-1", "--keep-until", "soon"], EXAMPLE),

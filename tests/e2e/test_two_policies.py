@@ -42,10 +42,10 @@ class TestAgainst:
             done.stdout,
         )
         assert re.search(
-            rf"  {ami(3)} web-3, 3d\n      new: deregister from .*; expired: number 3 of ",
+            rf"  {ami(3)} web-3, 3d\n      new: deregister from .*; expired: 3rd of ",
             done.stdout,
         )
-        assert re.search(r"      old: kept; last 3 of 3", done.stdout)
+        assert re.search(r"      old: kept; 3rd of last 3", done.stdout)
         assert ami(6) not in done.stdout
         back = image_steward(account, "plan", "--policy", old, "--against", rules)
         assert "Removed under" in back.stdout.splitlines()[0]

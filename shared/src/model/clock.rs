@@ -1,14 +1,15 @@
-//! How time passes during a run.
+//! Measures elapsed time during a run.
 
 use std::time::Duration;
 
-/// Measures how long a run has taken. The time of day is none of its business.
+/// Measures elapsed time. It does not provide the time of day.
 pub trait Clock: Sync {
-    /// How much time has passed since some fixed moment, the time included in which the computer slept.
+    /// The time since a fixed moment, including time during which the computer was suspended.
     fn elapsed(&self) -> Duration;
 }
 
-/// Time stands still: for tests, and for what does not depend on how long it takes.
+/// A clock whose elapsed time is always zero, for tests and for code whose result does not depend
+/// on its duration.
 #[derive(Debug, Clone, Copy)]
 pub struct StoppedClock;
 

@@ -1,14 +1,14 @@
-//! How much time a run has.
+//! The time limit of a run.
 
 use std::time::Duration;
 
-/// The time that a run has.
+/// The time limit of a run.
 pub trait Deadline: Sync {
-    /// What is left of it.
+    /// The remaining time.
     fn left(&self) -> Duration;
 }
 
-/// No deadline: a person at a terminal has time.
+/// No time limit, for commands that a person runs in a terminal.
 #[derive(Debug, Clone, Copy)]
 pub struct NoDeadline;
 

@@ -5,24 +5,25 @@ use std::str::FromStr;
 
 use jiff::{SignedDuration, Timestamp};
 
-/// By how much our clock may differ from the provider's: what was created less than this before a
-/// tag says that it was written may be a copy that was created after.
+/// The maximum difference between our clock and the provider's. A resource that was created up to
+/// this long before the time recorded in a tag may be a copy that was created after it.
 pub(crate) const MAX_TAG_SKEW: SignedDuration = SignedDuration::from_hours(1);
-/// What stands between the two times.
-const MARKED: &str = " marked ";
+/// The separator between the two times.
+const SEPARATOR: &str = " marked ";
 
-/// From when on a snapshot may be deleted, and when that was written: `TIME marked TIME`.
+/// When a snapshot may be deleted, and when the tag was written: `TIME marked TIME`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeletionMark {
-    /// From when on it may be deleted.
+    /// The earliest time at which the snapshot may be deleted.
     pub due: Timestamp,
     /// When the tag was written.
     pub marked_at: Timestamp,
 }
 
 impl DeletionMark {
-    /// Whether a snapshot that was begun at `started_at` is younger than the mark: then it is a copy, and
-    /// the tag was copied with it. Only one that `may_be_copy` may have been begun a little before, too.
+    /// Whether a snapshot that was started at `started_at` is newer than the tag, and therefore is
+    /// a copy that inherited the tag. If `may_be_copy`, a snapshot up to one hour older than the tag
+    /// counts as newer too.
     pub fn is_copied_to(&self, started_at: Timestamp, may_be_copy: bool) -> bool {
         let skew = if may_be_copy { MAX_TAG_SKEW } else { SignedDuration::ZERO };
         self.marked_at.checked_sub(skew).is_ok_and(|latest| started_at > latest)
@@ -32,26 +33,26 @@ impl DeletionMark {
 impl fmt::Display for DeletionMark {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { due, marked_at } = self;
-        write!(f, "{due}{MARKED}{marked_at}")
+        write!(f, "{due}{SEPARATOR}{marked_at}")
     }
 }
 
-/// The text is not a [`DeletionMark`].
+/// The tag value is not a [`DeletionMark`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not `TIME marked TIME`, both in UTC such as 2026-12-24T18:00:00Z")]
+#[error("expected `TIME marked TIME`, both in UTC, for example 2026-12-24T18:00:00Z")]
 pub struct DeletionMarkError;
 
 impl FromStr for DeletionMark {
     type Err = DeletionMarkError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (due, marked_at) = text.split_once(MARKED).ok_or(DeletionMarkError)?;
+        let (due, marked_at) = text.split_once(SEPARATOR).ok_or(DeletionMarkError)?;
         let time = |text| exact_time(text).ok_or(DeletionMarkError);
         Ok(Self { due: time(due)?, marked_at: time(marked_at)? })
     }
 }
 
-/// The time that `text` is, if it is written as the state tags have it: in UTC, and in no other form.
+/// Parses a time in the exact form that state tags use: UTC, with no other notation allowed.
 pub(crate) fn exact_time(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(|at: &Timestamp| at.to_string() == text)
 }
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_is_read_as_it_was_written() {
+    fn a_written_value_is_parsed() {
         let text = "2026-12-08T12:00:00Z marked 2026-12-01T12:00:00Z";
         assert_eq!(text.parse::<DeletionMark>().unwrap().to_string(), text);
         for text in [
@@ -81,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_younger_than_its_mark_is_a_copy() {
+    fn a_snapshot_newer_than_its_tag_is_a_copy() {
         let mark = |text: &str| text.parse::<DeletionMark>().unwrap();
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let dated = mark("2026-12-08T12:00:00Z marked 2026-12-01T12:00:00Z");

@@ -1,7 +1,8 @@
-//! The format number in every document that the program writes and reads back, and in policies.
+//! Format numbers of documents: those that the program writes and reads, and policies.
 //!
-//! A document of another format may have a field that this program would overlook, or use one that it
-//! knows in another sense. So it is not read at all, whether it is newer or older.
+//! A document with another format number may contain a field that this program does not know, or
+//! use a field with a different meaning. Therefore the program rejects it, whether its number is
+//! higher or lower.
 
 use std::fmt;
 
@@ -9,7 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// The format number of a document, as the field `format` of its type. No other number is read.
+/// The type of the field `format` in a document. Only the number `N` can be deserialized.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FormatNumber<const N: u32>;
 
@@ -23,29 +24,31 @@ impl<'de, const N: u32> Deserialize<'de> for FormatNumber<N> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match u32::deserialize(deserializer)? {
             number if number == N => Ok(Self),
-            number => Err(D::Error::custom(format_args!("format {number} is not format {N}"))),
+            number => Err(D::Error::custom(format_args!(
+                "format {number} is not supported; expected {N}"
+            ))),
         }
     }
 }
 
-/// A kind of document, and the one format of it that this program reads and writes.
+/// A kind of document, with the format number that this program reads and writes.
 #[derive(Debug, PartialEq, Eq)]
 pub struct DocumentKind {
-    /// What one is called, for example `a saved plan`.
+    /// The name of the document in messages, with an article: `a saved plan`.
     pub name: &'static str,
-    /// The key of the format number in it.
+    /// The key of the format number in the document.
     pub key: &'static str,
-    /// The format number.
+    /// The format number that this program supports.
     pub number: u32,
-    /// How to get one in that format.
+    /// How the user gets a document with this format number.
     pub remedy: &'static str,
 }
 
-/// A document is not in the format that this program reads.
+/// The format number of a document is missing or not supported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FormatError {
     kind: &'static DocumentKind,
-    /// The number in the document, as it is written there; `None` if it has none.
+    /// The format number as written in the document; `None` if it is missing.
     found: Option<String>,
     is_newer: bool,
 }
@@ -55,20 +58,20 @@ impl fmt::Display for FormatError {
         let Self { kind: DocumentKind { name, key, number, remedy }, found, is_newer } = self;
         match found {
             None => write!(f, "`{key}` is missing")?,
-            Some(found) => write!(f, "{key} {found} is not known")?,
+            Some(found) => write!(f, "{key} {found} is not supported")?,
         }
         let update = if *is_newer { "update image-steward, or " } else { "" };
-        write!(f, ": this program reads {name} of {key} {number}; {update}{remedy}")
+        write!(f, ": this program reads {name} with {key} {number}; {update}{remedy}")
     }
 }
 
 impl std::error::Error for FormatError {}
 
 impl DocumentKind {
-    /// Checks the number that a document has.
+    /// Checks the format number of a document.
     ///
     /// # Errors
-    /// If it is not the one that this program reads, or missing.
+    /// If the number is missing or is not the supported one.
     pub fn check(&'static self, found: Option<&Value>) -> Result<(), FormatError> {
         let number = found.and_then(Value::as_u64);
         if number == Some(u64::from(self.number)) {
@@ -79,31 +82,32 @@ impl DocumentKind {
         Err(FormatError { kind: self, found, is_newer })
     }
 
-    /// Checks the number in the JSON object `text`, before anything else in it is read. What is no
-    /// JSON object passes: reading it tells where it is wrong.
+    /// Checks the format number in the JSON object `text` before anything else is parsed. Text that
+    /// is not a JSON object is accepted here, because parsing it reports a more precise error.
     ///
     /// # Errors
-    /// As [`check`](Self::check).
+    /// The same as for [`check`](Self::check).
     pub fn check_json(&'static self, text: &str) -> Result<(), FormatError> {
         #[derive(Deserialize)]
-        struct Stated {
+        struct WithFormat {
             format: Option<Value>,
         }
         debug_assert_eq!(self.key, "format");
-        match serde_json::from_str::<Stated>(text) {
-            Ok(Stated { format }) => self.check(format.as_ref()),
+        match serde_json::from_str::<WithFormat>(text) {
+            Ok(WithFormat { format }) => self.check(format.as_ref()),
             Err(_) => Ok(()),
         }
     }
 }
 
-/// The path of the first field of `document` that its type does not know: `known` is what was read,
-/// written again. A field that says nothing (`null`, `false`, an empty list) may be left out there.
+/// The path of the first field of `document` that its type does not know. `known` is the parsed
+/// document, serialized again. Fields with an empty value (`null`, `false`, an empty list) may be
+/// absent from `known`.
 pub(crate) fn unknown_field(document: &Value, known: &Value) -> Option<String> {
     match (document, known) {
         (Value::Object(document), Value::Object(known)) => {
             document.iter().find_map(|(key, value)| match known.get(key) {
-                None if says_nothing(value) => None,
+                None if is_empty_value(value) => None,
                 None => Some(key.clone()),
                 Some(known) => {
                     unknown_field(value, known).map(|rest| match rest.starts_with('[') {
@@ -125,7 +129,7 @@ pub(crate) fn unknown_field(document: &Value, known: &Value) -> Option<String> {
     }
 }
 
-fn says_nothing(value: &Value) -> bool {
+fn is_empty_value(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(flag) => !flag,
@@ -154,9 +158,9 @@ mod tests {
     }
 
     #[test]
-    fn every_number_but_one_is_refused_with_both_numbers_and_the_remedy() {
+    fn other_format_numbers_are_rejected_with_a_remedy() {
         assert_eq!(error(r#"{"a":1,"format":2}"#), None);
-        let reads = "this program reads a list of format 2";
+        let reads = "this program reads a list with format 2";
         let again = "write it again with `list`";
         let newer = format!("{reads}; update image-steward, or {again}");
         let other = format!("{reads}; {again}");
@@ -169,18 +173,18 @@ mod tests {
             ("2.0", &other),
             ("\"2\"", &other),
         ] {
-            let expected = format!("format {found} is not known: {rest}");
+            let expected = format!("format {found} is not supported: {rest}");
             assert_eq!(error(&format!(r#"{{"later":[],"format":{found}}}"#)), Some(expected));
         }
         for text in ["{}", r#"{"format":null}"#] {
             assert_eq!(error(text), Some(format!("`format` is missing: {other}")), "{text}");
         }
-        // The reader of the document says what is wrong with it.
+        // Parsing the document reports this error.
         assert_eq!(error("not JSON"), None);
     }
 
     #[test]
-    fn the_number_is_written_and_no_other_is_read() {
+    fn only_the_supported_number_is_accepted() {
         assert_eq!(serde_json::to_string(&FormatNumber::<2>).unwrap(), "2");
         serde_json::from_str::<FormatNumber<2>>("2").unwrap();
         for other in ["1", "3", "\"2\"", "null"] {
@@ -189,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_field_that_is_not_known_is_named_with_its_place() {
+    fn an_unknown_field_is_reported_with_its_path() {
         let known = json!({"a": {"b": [{"c": 1}, {"c": 2}]}, "d": [[{"e": 1}]]});
         let with = |change: &dyn Fn(&mut Value)| {
             let mut document = known.clone();

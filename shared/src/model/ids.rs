@@ -1,8 +1,8 @@
-//! Identifiers, parsed once at the edge.
+//! Identifiers, which are validated once, when they enter the program.
 //!
-//! Inside the crate an id is never a bare string, so an image id cannot be passed where a
-//! snapshot id is meant. The ids of AWS have at most 22 characters, which [`SmolStr`] holds without an
-//! allocation: an account may have a million images, and each of their ids is hashed and compared.
+//! Each kind of id has its own type, so that an image id cannot be passed where a snapshot id is
+//! expected. AWS ids have at most 22 characters, which [`SmolStr`] stores without an allocation.
+//! This matters because an account may have a million images, whose ids are hashed and compared.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,7 +10,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// The text is not an id of the kind that was asked for.
+/// The text is not a valid id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {kind}: {expected}")]
 pub struct ParseIdError {
@@ -68,8 +68,9 @@ macro_rules! id {
     };
 }
 
-/// `prefix` and then at least one character of `[0-9a-z-]`. AWS uses 8 or 17 hexadecimal digits;
-/// the length is not checked, because a longer form has come before (2016) and may come again.
+/// Whether `text` is `prefix` followed by at least one character of `[0-9a-z-]`. AWS uses 8 or 17
+/// hexadecimal digits. The length is not checked, because AWS introduced longer ids before (2016)
+/// and may do so again.
 fn prefixed(text: &str, prefix: &str) -> bool {
     text.len() <= 64
         && text.strip_prefix(prefix).is_some_and(|rest| {
@@ -79,27 +80,27 @@ fn prefixed(text: &str, prefix: &str) -> bool {
 }
 
 id!(
-    /// A machine image, `ami-…`.
-    ImageId, "an image id", "expected ami- and then digits or lower-case letters",
+    /// The id of a machine image: `ami-…`.
+    ImageId, "an image id", "expected ami- followed by digits or lowercase letters",
     |text| prefixed(text, "ami-")
 );
 id!(
-    /// A snapshot of a volume, `snap-…`.
-    SnapshotId, "a snapshot id", "expected snap- and then digits or lower-case letters",
+    /// The id of a volume snapshot: `snap-…`.
+    SnapshotId, "a snapshot id", "expected snap- followed by digits or lowercase letters",
     |text| prefixed(text, "snap-")
 );
 id!(
-    /// An instance, `i-…`.
-    InstanceId, "an instance id", "expected i- and then digits or lower-case letters",
+    /// The id of an instance: `i-…`.
+    InstanceId, "an instance id", "expected i- followed by digits or lowercase letters",
     |text| prefixed(text, "i-")
 );
 id!(
-    /// The account that owns images and snapshots: 12 digits.
+    /// The id of the account that owns images and snapshots: 12 digits.
     AccountId, "an account id", "expected 12 digits",
     |text| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 );
 id!(
-    /// A Region, for example `eu-central-1`.
+    /// The name of a Region, for example `eu-central-1`.
     Region, "a Region", "expected a name such as eu-central-1",
     |text| (3..=32).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
@@ -107,7 +108,7 @@ id!(
 );
 
 impl Region {
-    /// The partition that the Region lies in, which every ARN names.
+    /// The AWS partition of the Region, which is part of every ARN.
     pub fn partition(&self) -> &'static str {
         match self.as_str().split('-').collect::<Vec<_>>()[..] {
             ["cn", ..] => "aws-cn",
@@ -122,7 +123,7 @@ impl Region {
     }
 }
 
-/// A resource, where any kind will do.
+/// The id of a resource of any kind.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum ResourceId {
@@ -144,7 +145,7 @@ impl ResourceId {
         }
     }
 
-    /// The image, if it is one.
+    /// The image id, if the resource is an image.
     pub fn as_image(&self) -> Option<&ImageId> {
         match self {
             Self::Image(id) => Some(id),
@@ -152,7 +153,7 @@ impl ResourceId {
         }
     }
 
-    /// The snapshot, if it is one.
+    /// The snapshot id, if the resource is a snapshot.
     pub fn as_snapshot(&self) -> Option<&SnapshotId> {
         match self {
             Self::Snapshot(id) => Some(id),
@@ -191,7 +192,7 @@ impl fmt::Display for ResourceId {
     }
 }
 
-/// The account and Region that a run is about.
+/// The account and Region of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountRegion {
     /// The account.
@@ -205,7 +206,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_region_names_its_partition() {
+    fn a_region_determines_its_partition() {
         for (region, expected) in [
             ("eu-central-1", "aws"),
             ("us-east-1", "aws"),
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_told_apart_by_their_prefix() {
+    fn ids_are_distinguished_by_prefix() {
         assert!("ami-0abcdef1234567890".parse::<ImageId>().is_ok());
         assert!("snap-1".parse::<SnapshotId>().is_ok());
         for bad in
@@ -233,11 +234,11 @@ mod tests {
     }
 
     #[test]
-    fn the_error_names_the_text_and_the_remedy() {
+    fn the_error_contains_the_text_and_the_remedy() {
         let error = "vol-1".parse::<SnapshotId>().unwrap_err().to_string();
         assert_eq!(
             error,
-            "`vol-1` is not a snapshot id: expected snap- and then digits or lower-case letters"
+            "`vol-1` is not a snapshot id: expected snap- followed by digits or lowercase letters"
         );
     }
 

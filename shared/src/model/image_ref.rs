@@ -1,36 +1,37 @@
-//! Images as people name them.
+//! Parses the image ids and names that people type.
 
 use std::fmt;
 use std::str::FromStr;
 
 use super::{ImageId, SnapshotId};
 
-/// An image as a person names it. Whatever is an image id is one; anything else is a name.
+/// An image that a person specified. Text with the form of an image id is an id; any other text is
+/// a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ImageRef {
-    /// By its id.
+    /// The id of the image.
     Id(ImageId),
-    /// By its whole name.
+    /// The full name of the image.
     Name(String),
 }
 
-/// An image or a snapshot as a person names it.
+/// An image or a snapshot that a person specified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ResourceRef {
     /// An image.
     Image(ImageRef),
-    /// A snapshot, which has no name.
+    /// A snapshot. Snapshots have no names, so this is always an id.
     Snapshot(SnapshotId),
 }
 
-/// The text names no image.
+/// The text does not specify an image.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseImageRefError {
-    /// It is empty.
-    #[error("expected an image id (ami-…) or the name of an image")]
+    /// The text is empty.
+    #[error("expected an image id (ami-…) or an image name")]
     Empty,
-    /// It is the id of a snapshot or an instance.
-    #[error("this is not an image id; expected ami-… or the name of an image")]
+    /// The text is the id of a snapshot or an instance.
+    #[error("not an image id; expected ami-… or an image name")]
     OtherId,
 }
 
@@ -47,7 +48,7 @@ impl FromStr for ImageRef {
     }
 }
 
-/// Whether it is the id of a snapshot or an instance, and hardly a name.
+/// Whether the text is probably the id of a snapshot or an instance, and not a name.
 fn is_other_id(text: &str) -> bool {
     let rest = ["snap-", "i-"].iter().find_map(|prefix| text.strip_prefix(prefix));
     rest.is_some_and(|rest| !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_hexdigit()))
@@ -78,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_id_is_an_id_and_anything_else_a_name() {
+    fn text_that_is_not_an_id_is_a_name() {
         let image = |text: &str| text.parse::<ImageRef>();
         assert_eq!(image("ami-0123"), Ok(ImageRef::Id("ami-0123".parse().unwrap())));
         for name in ["web-1", "AMI-0123", "ami_0123", "golden (2026)", "ami-", "i-web", "snap-x"] {

@@ -1,4 +1,4 @@
-//! Instances, as far as retiring them after they were imaged needs it.
+//! Instances, with the data that is needed to retire them after an image was created from them.
 
 use std::sync::Arc;
 
@@ -7,21 +7,21 @@ use serde::Serialize;
 
 use super::{InstanceId, Tags};
 
-/// An instance.
+/// An instance and the data needed to retire it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Instance {
-    /// Its id.
+    /// The instance id.
     pub instance_id: InstanceId,
-    /// Its state.
+    /// The state that the provider reports.
     pub state: InstanceState,
-    /// When it was last started; `None` when the provider does not say.
+    /// When the instance was last started; `None` if the provider does not report it.
     pub started_at: Option<Timestamp>,
-    /// Its tags.
+    /// The tags of the instance.
     pub tags: Tags,
-    /// The volumes that are deleted with it.
+    /// The volumes that are deleted when the instance is terminated.
     pub volumes: Box<[Arc<str>]>,
-    /// What it is a part of and may be replaced by, in the provider's words, for example
-    /// `the fleet fleet-0123`.
+    /// The resource that manages the instance and may replace it, in the provider's words, for
+    /// example `the fleet fleet-0123`.
     pub member_of: Option<Arc<str>>,
 }
 
@@ -37,24 +37,25 @@ pub enum InstanceState {
     Stopped,
     ShuttingDown,
     Terminated,
-    /// A word that this version does not know, or none.
+    /// A state that this version does not know, or no state.
     Unknown,
 }
 
 impl InstanceState {
-    /// The state of this name; [`InstanceState::Unknown`] for any other text.
+    /// Parses the name of a state. Any unknown text is [`InstanceState::Unknown`].
     pub fn from_name(text: &str) -> Self {
         text.parse().unwrap_or(Self::Unknown)
     }
 }
 
-/// What prevents an instance from being stopped or terminated.
+/// Conditions that prevent stopping or terminating an instance.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceProtection {
-    /// It is protected from being terminated.
+    /// The provider refuses to terminate the instance.
     pub termination_protected: bool,
-    /// It is protected from being stopped.
+    /// The provider refuses to stop the instance.
     pub stop_protected: bool,
-    /// What it is a part of, as far as its own description does not tell.
+    /// The resource that manages the instance, if the description of the instance does not already
+    /// name it.
     pub member_of: Option<Arc<str>>,
 }

@@ -1,9 +1,9 @@
-//! The world at one moment: images, snapshots, what refers to the images, and how completely
-//! all of that was read.
+//! An inventory: the images, the snapshots, the references to them, and the sources that could not
+//! be read, at one moment.
 //!
-//! The JSON form is the saved inventory: `image-steward inventory` writes it, and
-//! `plan --inventory` reads it back. A field it does not know is an error, because a misspelt
-//! `protected` must not silently mean "not protected". So a new field is a new format.
+//! The JSON form is the saved inventory. `image-steward inventory` writes it, and `plan
+//! --inventory` reads it. An unknown field is an error, because a misspelled `protected` must not
+//! be read as "not protected". Therefore a new field needs a new format number.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,105 +18,112 @@ use super::{
     SnapshotReference, Tags, Unread, VolumePermission,
 };
 
-/// Everything that a plan is made from.
+/// All input of a plan except the policy and the time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Inventory {
-    /// The format of the saved inventory.
+    /// The format number of the saved inventory.
     pub format: FormatNumber<{ Inventory::DOCUMENT.number }>,
-    /// The account that was read.
+    /// The account of the inventory.
     pub account: AccountId,
-    /// The Region that was read.
+    /// The Region of the inventory.
     pub region: Region,
-    /// When reading began.
+    /// When collecting the inventory started.
     pub taken_at: Timestamp,
-    /// The sources that could not be read. Anything here refuses every removal.
+    /// The sources that could not be read. If there are any, nothing is removed.
     #[serde(default)]
     pub unread: Vec<Unread>,
     /// The images, in no particular order.
     pub images: Vec<Image>,
-    /// How many images of other types the account owns: kernels and ramdisks, which are left out.
+    /// The number of kernel and ramdisk images that the account owns. They are not included in
+    /// `images`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub other_image_types: u32,
     /// The snapshots, in no particular order.
     #[serde(default)]
     pub snapshots: Vec<Snapshot>,
-    /// What holds images in use, in no particular order.
+    /// The references to images, in no particular order.
     pub references: Vec<Reference>,
-    /// The versions of launch templates whose image cannot be read, and that were ignored.
+    /// Launch template versions that were ignored although their image cannot be determined.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored_templates: Vec<IgnoredTemplate>,
-    /// What names snapshots itself, beside their images, in no particular order.
+    /// The direct references to snapshots, other than those of their images, in no particular
+    /// order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub snapshot_references: Vec<SnapshotReference>,
-    /// The rules of the Recycle Bin; `None` when they have not been read.
+    /// The retention rules of the Recycle Bin; `None` if they were not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention_rules: Option<Vec<RetentionRule>>,
-    /// The images in the Recycle Bin; `None` when they have not been read.
+    /// The images in the Recycle Bin; `None` if they were not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recycled_images: Option<Vec<RecycledImage>>,
 }
 
-/// One machine image.
+/// A machine image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Image {
-    /// Its id.
+    /// The image id.
     pub image_id: ImageId,
-    /// Its name; empty when it has none.
+    /// The name of the image; empty if it has none.
     #[serde(default = "no_name")]
     pub name: Arc<str>,
-    /// Who owns it; `None` when that is not known, and then it is not ours.
+    /// The account that owns the image. `None` if it is unknown; the image is then treated as owned
+    /// by another account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_id: Option<AccountId>,
-    /// When it was made; `None` keeps it.
+    /// When the image was created. `None` if it is unknown; the image is then kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Timestamp>,
-    /// Its state.
+    /// The state that the provider reports.
     #[serde(default)]
     pub state: ImageState,
-    /// For example `x86_64` or `arm64`.
+    /// The processor architecture, for example `x86_64` or `arm64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub architecture: Option<SmolStr>,
-    /// For example `Linux/UNIX` or `Windows`.
+    /// The operating system, for example `Linux/UNIX` or `Windows`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<SmolStr>,
-    /// The owner's alias, for example `self` or `aws-backup-vault`.
+    /// The alias of the owner, for example `self` or `aws-backup-vault`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner_alias: Option<SmolStr>,
-    /// Its tags.
+    /// The tags of the image.
     #[serde(default)]
     pub tags: Tags,
-    /// The snapshots that back it, each once.
+    /// The snapshots that back the image, each once.
     #[serde(default)]
     pub snapshots: Box<[SnapshotId]>,
-    /// The last launch, as the provider reports it: a day late, and absent proves nothing.
+    /// The last launch that the provider reports, with a delay of one day. If it is absent, the
+    /// image may still have been launched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_launched_at: Option<Timestamp>,
-    /// From when on it is shown as deprecated.
+    /// When the provider starts to show the image as deprecated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation_time: Option<Timestamp>,
-    /// Whether the provider refuses to deregister it, a cool-down included.
+    /// Whether the provider refuses to deregister the image. This includes the cool-down after
+    /// protection was turned off.
     #[serde(default, deserialize_with = "protection")]
     pub protected: bool,
-    /// Whether everybody may launch it, as far as a listing tells; the launch permissions say more.
+    /// Whether the image is public, according to the listing. The launch permissions contain more
+    /// detail.
     #[serde(default, skip_serializing_if = "is_false")]
     pub public: bool,
-    /// Who may launch it, besides its owner; `None` when that has not been read.
+    /// Who may launch the image, besides its owner; `None` if this was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_permissions: Option<Box<[LaunchPermission]>>,
-    /// Why that could not be read, if somebody tried; the image then stays as it is.
+    /// Why the launch permissions could not be read, if reading them was tried. The image is then
+    /// not changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub launch_permissions_unread: Option<Arc<str>>,
-    /// The instance that it was made from.
+    /// The instance that the image was created from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_instance: Option<InstanceId>,
-    /// The image that it was copied or made from.
+    /// The image that this image was copied or created from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_image: Option<ImageId>,
 }
 
-/// Where an image is in its life, in EC2's terms.
+/// The state of an image, in EC2's terms.
 #[derive(
     Debug,
     Clone,
@@ -142,56 +149,57 @@ pub enum ImageState {
     Failed,
     Error,
     Disabled,
-    /// A state that this version does not know, or none.
+    /// A state that this version does not know, or no state.
     #[default]
     #[serde(other)]
     Unknown,
 }
 
 impl ImageState {
-    /// The state of this name; [`ImageState::Unknown`] for any other text.
+    /// Parses the name of a state. Any unknown text is [`ImageState::Unknown`].
     pub fn from_name(text: &str) -> Self {
         text.parse().unwrap_or_default()
     }
 }
 
-/// One snapshot of a volume.
+/// A snapshot of a volume.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Snapshot {
-    /// Its id.
+    /// The snapshot id.
     pub snapshot_id: SnapshotId,
-    /// When it was begun.
+    /// When the snapshot was started.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
-    /// The size of its volume in GiB: an upper bound on what deleting it frees.
+    /// The size of the volume in GiB. Deleting the snapshot frees at most this much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_gib: Option<u32>,
-    /// Its tags.
+    /// The tags of the snapshot.
     #[serde(default)]
     pub tags: Tags,
-    /// Its description: the provider writes there which image it was made for.
+    /// The description. The provider records there which image the snapshot was created for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<Arc<str>>,
-    /// The volume that it was made from; `vol-ffffffff` for a copy.
+    /// The source volume; `vol-ffffffff` for a copy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub volume_id: Option<Arc<str>>,
-    /// Whether all of it is written; `None` when that is not known.
+    /// Whether the snapshot is complete; `None` if this is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completed: Option<bool>,
-    /// Whether it is locked against deletion; `None` when that has not been read.
+    /// Whether the snapshot is locked against deletion; `None` if this was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub locked: Option<bool>,
-    /// Who may create volumes from it, besides its owner; `None` when that has not been read.
+    /// Who may create volumes from the snapshot, besides its owner; `None` if this was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with: Option<Box<[VolumePermission]>>,
-    /// Why that could not be read, if somebody tried; the snapshot then stays as it is.
+    /// Why the volume permissions could not be read, if reading them was tried. The snapshot is
+    /// then not changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with_unread: Option<Arc<str>>,
 }
 
 impl Snapshot {
-    /// A snapshot of which nothing is known but its id.
+    /// A snapshot with only its id known.
     pub fn new(snapshot_id: SnapshotId) -> Self {
         Self {
             snapshot_id,
@@ -208,17 +216,17 @@ impl Snapshot {
     }
 }
 
-/// What becomes of an image's snapshots in the call that deregisters it.
+/// Whether the call that deregisters an image also deletes its snapshots.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SnapshotFate {
-    /// They are kept and tagged; a later run deletes them.
+    /// The snapshots are kept and tagged. A later run deletes them.
     DeleteLater,
-    /// The provider deletes those that no other image uses.
+    /// The provider deletes the snapshots that no other image uses.
     DeleteWithImage,
 }
 
-/// For fields that are left out when they are false.
+/// Used to omit fields that are false.
 pub(crate) fn is_false(value: &bool) -> bool {
     !*value
 }
@@ -227,42 +235,42 @@ fn is_zero(value: &u32) -> bool {
     *value == 0
 }
 
-/// A saved inventory that cannot be used.
+/// A saved inventory that cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InventoryError {
-    /// It is in another format.
+    /// The format number is not supported.
     #[error(transparent)]
     Format(#[from] FormatError),
-    /// It is not JSON of the documented shape.
+    /// The document is not valid JSON, or its structure is wrong.
     #[error("{path}: {message} (line {line}, column {column})")]
     Shape {
-        /// Where in the document, for example `images[3].created_at`.
+        /// The path in the document, for example `images[3].created_at`.
         path: String,
-        /// What is wrong there.
+        /// What is wrong at this path.
         message: String,
-        /// From 1.
+        /// The line, starting at 1.
         line: usize,
-        /// From 1.
+        /// The column, starting at 1.
         column: usize,
     },
-    /// An id is in the document twice.
-    #[error("{0} appears twice; an inventory lists each image and each snapshot once")]
+    /// The document contains an id twice.
+    #[error("{0} appears twice; list each image and each snapshot once")]
     Twice(String),
 }
 
 impl Inventory {
-    /// The saved inventory.
+    /// The format of saved inventories.
     pub const DOCUMENT: DocumentKind = DocumentKind {
         name: "a saved inventory",
         key: "format",
         number: 1,
-        remedy: "write the inventory again with this program (`image-steward inventory --out FILE`)",
+        remedy: "create the inventory again with this version (`image-steward inventory --out FILE`)",
     };
 
-    /// Reads a saved inventory.
+    /// Parses a saved inventory.
     ///
     /// # Errors
-    /// [`InventoryError`] with the place in the document.
+    /// [`InventoryError`], with the place in the document.
     pub fn from_json(text: &str) -> Result<Self, InventoryError> {
         Self::DOCUMENT.check_json(text)?;
         let mut json = serde_json::Deserializer::from_str(text);
@@ -294,7 +302,7 @@ fn shape(path: String, error: &serde_json::Error) -> InventoryError {
     let message = error.to_string();
     let mut message = message.split(" at line ").next().unwrap_or_default().to_owned();
     if message.starts_with("unknown field") {
-        message.push_str("; a field that is not known could be a reason to keep an image: remove it, or write the inventory again");
+        message.push_str("; an unknown field could be a reason to keep an image: remove it, or create the inventory again");
     }
     InventoryError::Shape { path, message, line: error.line(), column: error.column() }
 }
@@ -303,11 +311,11 @@ fn no_name() -> Arc<str> {
     "".into()
 }
 
-/// `true`/`false`, or the provider's own word: only `disabled` is unprotected
-/// (`disabled after …` is a cool-down in which deregistering still fails).
+/// Parses `true` or `false`, or the provider's text. Only `disabled` means unprotected: `disabled
+/// after …` is a cool-down period during which deregistering still fails.
 fn protection<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     #[derive(Deserialize)]
-    #[serde(untagged, expecting = "true, false, or the provider's word such as \"disabled\"")]
+    #[serde(untagged, expecting = "true, false, or the provider's value such as \"disabled\"")]
     enum ProtectionForm {
         Flag(bool),
         Word(String),

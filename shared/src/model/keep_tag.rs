@@ -10,54 +10,57 @@ use super::MAX_VALUE;
 use crate::text_fmt::printable;
 use crate::time_input::EndInput;
 
-/// What the tag `keep` says: a date or a time and then the reason, or a text without a date.
+/// The content of a tag `keep`: a date or time followed by a reason, or text without a date.
 ///
-/// A date holds to its end. Whatever is not understood excludes the resource permanently.
+/// A date includes the whole day. A value that is not understood excludes the resource permanently.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeepTag {
-    /// Until when the resource is excluded; `None`: permanently.
+    /// When the exclusion ends; `None` if it is permanent.
     pub until: Option<Timestamp>,
-    /// The reason. Without a date it is the whole value, unless that is empty or `true`.
+    /// The reason. Without a date, it is the whole value, unless that is empty, `true` or `yes`.
     pub note: Option<Arc<str>>,
 }
 
-/// Why a tag cannot be written.
+/// Why a `keep` tag cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeepTagError {
-    /// The value is longer than EC2 allows.
+    /// The value is longer than EC2 allows, by this many characters.
     #[error(
-        "the reason is too long: with the date, a tag holds {MAX_VALUE} characters; shorten it by {0}"
+        "the reason is too long: a tag value, with the date, has at most {MAX_VALUE} characters; shorten it by {0}"
     )]
     TooLong(usize),
-    /// The reason has characters that are not visible.
-    #[error("the reason contains a control character or an invisible one; write it in one line")]
-    Unprintable,
-    /// The reason would be read as a date, or looks like one.
+    /// The reason contains invisible characters.
     #[error(
-        "the reason begins with what looks like a date or a duration; pass that with --until or --for, \
-         and begin the reason with a word"
+        "the reason contains a control character or an invisible character; write it on one line"
+    )]
+    Unprintable,
+    /// The reason looks like a date.
+    #[error(
+        "the reason begins like a date or a duration; pass the end with --until or --for, and begin the \
+         reason with a word"
     )]
     LooksLikeDate,
-    /// The reason has another date or a word such as "until", so that the whole would not be understood.
+    /// The reason contains another date or a word such as "until", so that the value would be
+    /// ambiguous.
     #[error(
         "the reason contains a later date, or a word such as \"until\", \"keep\" or \"extended\", which makes the \
-         end ambiguous; leave it out"
+         end ambiguous; remove it"
     )]
     LaterDate,
 }
 
 impl KeepTag {
-    /// Reads a value. Dates are in `zone`.
+    /// Parses the value of a tag. Dates are in `zone`.
     pub fn read(value: &str, zone: &TimeZone) -> Self {
         let value = value.trim();
         dated(value, zone).unwrap_or_else(|| {
-            let says_only_yes =
+            let has_no_note =
                 ["", "true", "yes"].iter().any(|word| value.eq_ignore_ascii_case(word));
-            Self { until: None, note: (!says_only_yes).then(|| value.into()) }
+            Self { until: None, note: (!has_no_note).then(|| value.into()) }
         })
     }
 
-    /// The value that says `until` and `reason`.
+    /// The tag value for `until` and `reason`.
     pub fn value_of(until: Option<EndInput>, reason: Option<&str>) -> Result<String, KeepTagError> {
         let reason = reason.map(str::trim).unwrap_or_default();
         if printable(reason) != reason {
@@ -81,20 +84,21 @@ impl KeepTag {
         }
     }
 
-    /// Whether `value` keeps a resource for less time than `other`. Dates are compared as in UTC.
+    /// Whether `value` excludes a resource for less time than `other`. Dates are compared in UTC.
     pub fn is_shorter(value: &str, other: &str) -> bool {
         let end = |value: &str| Self::read(value, &TimeZone::UTC).until.unwrap_or(Timestamp::MAX);
         end(value) < end(other)
     }
 
-    /// Whether `value` looks as if it had an end, and has none: it begins like a date or a duration,
-    /// or has a second date. Then it excludes a resource permanently, and probably was not meant to.
+    /// Whether `value` looks as if it had an end, but has none: it begins like a date or a
+    /// duration, or contains a second date. Such a value excludes the resource permanently, which
+    /// is probably unintended.
     pub fn is_invalid_date(value: &str) -> bool {
         Self::read(value, &TimeZone::UTC).until.is_none() && looks_like_date(value)
     }
 }
 
-/// The value, if it begins with a date or a time that is understood, and names no later one.
+/// Parses `value` if it begins with a valid date or time and does not name a later one.
 fn dated(value: &str, zone: &TimeZone) -> Option<KeepTag> {
     if let Some(until) = end_of(value, zone) {
         return Some(KeepTag { until: Some(until), note: None });
@@ -112,7 +116,8 @@ fn dated(value: &str, zone: &TimeZone) -> Option<KeepTag> {
         offset.is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
             || ["z", "utc", "gmt"].iter().any(|zone| word.eq_ignore_ascii_case(zone))
     };
-    // A time zone of its own, or a later date, may mean a later end: that is not understood.
+    // A time zone after the time, or a later date, could mean a later end. Such a value is
+    // ambiguous.
     let mut words = note.split_whitespace();
     let is_unclear = (has_time && words.clone().next().is_some_and(is_zone))
         || words.any(|word| may_mean_later(bare(word), until, zone));
@@ -120,8 +125,8 @@ fn dated(value: &str, zone: &TimeZone) -> Option<KeepTag> {
     (!is_unclear).then_some(KeepTag { until: Some(until), note })
 }
 
-/// Whether a word of the reason may say that the tag holds longer than `until`: another date that is
-/// not earlier, a number or a duration, or a word for it.
+/// Whether a word of the reason could mean that the exclusion lasts beyond `until`: a later date, a
+/// number or duration, or a word such as "extended".
 fn may_mean_later(word: &str, until: Timestamp, zone: &TimeZone) -> bool {
     if let Some(other) = end_of(word, zone) {
         return other > until;
@@ -135,7 +140,7 @@ fn may_mean_later(word: &str, until: Timestamp, zone: &TimeZone) -> bool {
         || parts.any(|part| is_year(part) || LONGER.iter().any(|begin| part.starts_with(begin)))
 }
 
-/// What words begin with by which people say that something is kept for longer, or for ever.
+/// Prefixes of words with which people state that something is kept for longer, or forever.
 const LONGER: [&str; 13] = [
     "always",
     "extend",
@@ -152,16 +157,17 @@ const LONGER: [&str; 13] = [
     "until",
 ];
 
-/// The end that a text is, which holds nothing else.
+/// The end that `text` specifies; `None` if `text` is not exactly one date or time.
 fn end_of(text: &str, zone: &TimeZone) -> Option<Timestamp> {
     text.parse::<Timestamp>().ok().or_else(|| {
-        // A date holds to its end; so does one with a time of day that has no zone.
+        // A date includes the whole day. A time of day without a time zone is treated like its
+        // date.
         let next = text.parse::<Date>().ok()?.tomorrow().ok()?;
         Some(next.to_zoned(zone.clone()).ok()?.timestamp())
     })
 }
 
-/// Whether a text begins like a date or a duration, well-formed or not.
+/// Whether text begins like a date or a duration, well-formed or not.
 fn looks_like_date(value: &str) -> bool {
     let lower = value.trim().to_ascii_lowercase();
     let text =
@@ -209,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_holds_to_its_end_and_text_after_it_is_the_reason() {
+    fn a_date_includes_the_whole_day_and_is_followed_by_the_reason() {
         for (value, until, note) in [
             ("2026-12-12", "2026-12-12T23:00:00Z", None),
             (" 2026-12-12 ", "2026-12-12T23:00:00Z", None),
@@ -217,7 +223,7 @@ mod tests {
             ("2026-12-12\trc", "2026-12-12T23:00:00Z", Some("rc")),
             ("2026-12-12T10:00:00Z rc 2", "2026-12-12T10:00:00Z", Some("rc 2")),
             ("2026-12-12 10:00Z rc", "2026-12-12T10:00:00Z", Some("rc")),
-            // A time without a zone may be in any: the whole day is kept.
+            // A time without a time zone could be in any zone, so the whole day is kept.
             ("2026-12-12 10:00 rc", "2026-12-12T23:00:00Z", Some("rc")),
             ("2026-12-12T10:00:00 rc", "2026-12-12T23:00:00Z", Some("rc")),
             ("2026-12-12 replaces 2026-10-01", "2026-12-12T23:00:00Z", Some("replaces 2026-10-01")),
@@ -228,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_not_understood_excludes_permanently() {
+    fn values_that_are_not_understood_exclude_permanently() {
         for value in ["", "true", "True", "yes", " "] {
             assert_eq!(read(value), (None, None), "{value}");
             assert!(!KeepTag::is_invalid_date(value), "{value}");
@@ -288,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_reasons_are_parsed() {
         let day = EndInput::Day(jiff::civil::date(2026, 12, 12));
         let moment = EndInput::Moment("2026-12-12T10:00:00Z".parse().unwrap());
         for (until, reason, expected) in [
@@ -307,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_that_would_be_misread_is_refused() {
+    fn an_ambiguous_reason_is_rejected() {
         let day = Some(EndInput::Day(jiff::civil::date(2026, 12, 12)));
         for reason in ["2026-12-24", "2026-12-24 audit", "24.12.2026", "2w", "2 weeks of tests"] {
             assert_eq!(KeepTag::value_of(None, Some(reason)), Err(KeepTagError::LooksLikeDate));

@@ -1,7 +1,7 @@
-//! The domain: identifiers, tags, and the world at one moment.
+//! The domain model: identifiers, tags and inventories.
 //!
-//! Nothing in here reads, decides or changes anything. Every other module builds on it, and it
-//! builds on none.
+//! This module reads, decides and changes nothing. Every other module depends on it, and it depends
+//! on none.
 
 mod clock;
 mod deadline;

@@ -1,4 +1,4 @@
-//! With whom images and snapshots are shared.
+//! Launch permissions and volume permissions: who an image or a snapshot is shared with.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -9,13 +9,13 @@ use serde::{Deserialize, Serialize};
 
 use super::AccountId;
 
-/// Who may launch an image.
+/// A launch permission: who may launch an image.
 ///
-/// As text, in inventories, tags and reasons: `all`, 12 digits, or an ARN of AWS Organizations.
+/// In inventories, tags and reasons it is text: `all`, 12 digits, or an ARN of AWS Organizations.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub enum LaunchPermission {
-    /// One account.
+    /// One AWS account.
     Account(AccountId),
     /// Everyone: the image is public.
     Everyone,
@@ -23,21 +23,23 @@ pub enum LaunchPermission {
     Organization(Arc<str>),
     /// Every account of the organizational unit with this ARN.
     OrganizationalUnit(Arc<str>),
-    /// Somebody whom this version does not know how to name: the provider's words. Never nobody.
+    /// A permission that this version does not know, in the provider's words. It always counts as
+    /// shared.
     Unknown(Arc<str>),
 }
 
-/// Who may create volumes from a snapshot: [`LaunchPermission::Everyone`] or accounts.
+/// A volume permission: who may create volumes from a snapshot. Only [`LaunchPermission::Everyone`]
+/// and accounts occur.
 pub type VolumePermission = LaunchPermission;
 
-/// The text of [`LaunchPermission::Everyone`], which is EC2's name of the group.
+/// The text of [`LaunchPermission::Everyone`]. EC2 uses the same name.
 const EVERYONE: &str = "all";
 
 impl FromStr for LaunchPermission {
     type Err = Infallible;
 
     fn from_str(text: &str) -> Result<Self, Infallible> {
-        // Such a text is shown in commands that people copy.
+        // The text is shown in commands that people copy.
         let is_plain = |one: char| one.is_ascii_alphanumeric() || ":/_-".contains(one);
         let is_arn = text.starts_with("arn:") && text.chars().all(is_plain);
         Ok(match text.parse() {
@@ -78,7 +80,7 @@ impl fmt::Display for LaunchPermission {
     }
 }
 
-/// Those of `permissions` that are for others than `owner`, who may use what is theirs anyway.
+/// The `permissions` that are not for `owner`. The owner may always use the resource.
 pub(crate) fn for_others<'a>(
     permissions: &'a [LaunchPermission],
     owner: Option<&AccountId>,
@@ -89,7 +91,7 @@ pub(crate) fn for_others<'a>(
     })
 }
 
-/// These permissions as one text, each separated from the next by `separator`.
+/// Joins permissions into one text with `separator`.
 pub fn join_permissions(permissions: &[LaunchPermission], separator: &str) -> String {
     permissions.iter().map(ToString::to_string).collect::<Vec<_>>().join(separator)
 }
@@ -99,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_become_permissions_and_permissions_texts() {
+    fn permissions_round_trip_through_text() {
         let organization = "arn:aws:organizations::123456789012:organization/o-abc123";
         let unit = "arn:aws:organizations::123456789012:ou/o-abc123/ou-abc1-def2";
         for (text, permission) in [

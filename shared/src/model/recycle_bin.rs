@@ -1,4 +1,4 @@
-//! The Recycle Bin: its retention rules, and what is in it.
+//! The Recycle Bin: its retention rules and its content.
 
 use std::sync::Arc;
 
@@ -7,43 +7,46 @@ use serde::{Deserialize, Serialize};
 
 use super::{ImageId, SnapshotId, Tags};
 
-/// What a retention rule of the Recycle Bin is about.
+/// The kind of resource that a retention rule applies to.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, strum::Display,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Recyclable {
     Images,
     Snapshots,
 }
 
-/// A retention rule of the Recycle Bin: what is deleted under it can be taken back for a while.
+/// A retention rule of the Recycle Bin. Resources that it covers can be restored for some time
+/// after they are deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RetentionRule {
-    /// Its id.
+    /// The id of the retention rule.
     pub rule_id: Arc<str>,
-    /// What it is about.
+    /// The kind of resource that the rule applies to.
     pub resource: Recyclable,
-    /// For how many days it keeps what is deleted.
+    /// The number of days for which a deleted resource can be restored.
     pub days: u32,
-    /// Whether it is in effect; a new one is pending for a while.
+    /// Whether the rule is in effect. A new rule is pending for some time.
     pub in_effect: bool,
-    /// Only what carries any of these tags; empty: everything in the Region.
+    /// The rule applies only to resources with any of these tags. If empty, it applies to all
+    /// resources in the Region.
     #[serde(default)]
     pub tags: Tags,
-    /// Nothing that carries any of these tags.
+    /// The rule does not apply to resources with any of these tags.
     #[serde(default)]
     pub except: Tags,
 }
 
 impl RetentionRule {
-    /// Whether something with these tags can be taken back under this rule.
+    /// Whether a deleted resource with these tags can be restored under this rule.
     ///
-    /// What a rule means by a tag without a value is not documented. Here it includes only what
-    /// carries the tag without a value too, and excludes what carries it with any.
+    /// AWS does not document how a rule treats a tag without a value. Here, such a tag includes
+    /// only resources that have the tag with an empty value, and excludes resources that have it
+    /// with any value.
     pub fn covers(&self, resource: Recyclable, tags: &Tags) -> bool {
         let included = |(key, value): (&str, &str)| tags.get(key) == Some(value);
         let excluded = |(key, value): (&str, &str)| {
@@ -56,32 +59,32 @@ impl RetentionRule {
     }
 }
 
-/// An image in the Recycle Bin, as far as the provider shows it there.
+/// An image in the Recycle Bin, with the data that the provider shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, expecting = "an object with `image_id`")]
 pub struct RecycledImage {
-    /// Its id.
+    /// The image id.
     pub image_id: ImageId,
-    /// Its name; empty when it has none.
+    /// The name of the image; empty if it has none.
     #[serde(default, skip_serializing_if = "str::is_empty")]
     pub name: Arc<str>,
-    /// When it was deregistered; `None` when the provider does not say.
+    /// When the image was deregistered; `None` if the provider does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entered_at: Option<Timestamp>,
-    /// When it goes for good; `None` when the provider does not say.
+    /// When the image is deleted permanently; `None` if the provider does not report it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leaves_at: Option<Timestamp>,
 }
 
-/// A snapshot in the Recycle Bin, as far as the provider shows it there.
+/// A snapshot in the Recycle Bin, with the data that the provider shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecycledSnapshot {
-    /// Its id.
+    /// The snapshot id.
     pub snapshot_id: SnapshotId,
-    /// Its description; empty when it has none.
+    /// The description of the snapshot; empty if it has none.
     pub description: Arc<str>,
-    /// When it was deleted; `None` when the provider does not say.
+    /// When the snapshot was deleted; `None` if the provider does not report it.
     pub entered_at: Option<Timestamp>,
-    /// When it goes for good; `None` when the provider does not say.
+    /// When the snapshot is deleted permanently; `None` if the provider does not report it.
     pub leaves_at: Option<Timestamp>,
 }

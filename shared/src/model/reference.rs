@@ -1,4 +1,4 @@
-//! References: what uses an image or a snapshot, and where they are looked for.
+//! References to images and snapshots, and the sources in which they are searched.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -9,55 +9,55 @@ use serde::{Deserialize, Serialize};
 use super::inventory::is_false;
 use super::{ImageId, SnapshotId};
 
-/// Something that uses an image.
+/// A reference: a resource that uses an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// The image that is used.
+    /// The image that the resource uses.
     pub image_id: ImageId,
-    /// The kind of resource that uses it.
+    /// The kind of the resource.
     pub kind: ReferenceKind,
-    /// The ARN of that resource.
+    /// The ARN of the resource.
     pub arn: Arc<str>,
-    /// The version of that resource, with its aliases, for example `7 ($Latest)`; `None` for a
-    /// resource without versions, or where the source did not report one.
+    /// The version of the resource, with its aliases, for example `7 ($Latest)`. `None` if the
+    /// resource has no versions or the source did not report one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Arc<str>>,
-    /// Nothing that was read launches instances from it: a template version that no group, fleet
-    /// or compute environment uses, or a launch configuration without a group. It still counts as
-    /// use, because a person or a program may launch an instance from it at any time.
+    /// Whether nothing that was read launches instances from the resource. This applies to template
+    /// versions that no Auto Scaling group, fleet or compute environment uses, and to launch
+    /// configurations without an Auto Scaling group. A stale reference still counts as use, because
+    /// a person or a program may launch an instance from it at any time.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stale: bool,
-    /// What people call that resource, where its ARN does not say: the name of a launch template, or
-    /// the `Name` tag of an instance. Only for display.
+    /// The name of the resource, if its ARN does not contain it: the name of a launch template, or
+    /// the `Name` tag of an instance. It is used only for display.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Arc<str>>,
 }
 
 impl Reference {
-    /// The resource `arn` of this kind uses an image; without a version and a name.
+    /// A reference without a version and a name.
     pub fn new(image_id: ImageId, kind: ReferenceKind, arn: impl Into<Arc<str>>) -> Self {
         Self { image_id, kind, arn: arn.into(), version: None, stale: false, name: None }
     }
 }
 
-/// Something that names a snapshot directly, not through an image that the snapshot backs.
+/// A direct reference to a snapshot, not through the image that the snapshot backs.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SnapshotReference {
-    /// The snapshot that is named.
+    /// The snapshot that the resource refers to.
     pub snapshot_id: SnapshotId,
-    /// The kind of resource that names it.
+    /// The kind of the resource.
     pub kind: ReferenceKind,
-    /// The ARN of that resource.
+    /// The ARN of the resource.
     pub arn: Arc<str>,
-    /// The version of that resource; see [`Reference::version`].
+    /// The version of the resource; see [`Reference::version`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<Arc<str>>,
 }
 
-/// The kinds of resources that use images. The order of the variants is that of their names, as
-/// far as they are known.
+/// The kind of resource that uses an image. The variants are sorted by name, except for `Other`.
 #[derive(
     Debug,
     Clone,
@@ -87,7 +87,7 @@ pub enum ReferenceKind {
     SpotFleet,
     SpotRequest,
     SsmParameter,
-    /// A kind that this version does not know, in the words of whoever reported it.
+    /// A kind that this version does not know, as the source reported it.
     #[strum(default, to_string = "{0}")]
     Other(Arc<str>),
 }
@@ -105,7 +105,7 @@ impl From<ReferenceKind> for String {
 }
 
 impl ReferenceKind {
-    /// The kind in words, for example `launch template`.
+    /// The kind as text, for example `launch template`.
     pub(crate) fn words(&self) -> String {
         match self {
             Self::Other(word) => word.to_string(),
@@ -118,8 +118,8 @@ impl ReferenceKind {
     }
 }
 
-/// A resource that uses an image or a snapshot, as text shows it: `launch template web
-/// (lt-0123456789abcdef0) v8`. Untrusted text, because names are.
+/// Displays a resource that uses an image or a snapshot: `launch template web
+/// (lt-0123456789abcdef0) v8`. Names are untrusted, so the result is untrusted text.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ResourceText<'a> {
     pub(crate) kind: &'a ReferenceKind,
@@ -140,8 +140,8 @@ impl fmt::Display for ResourceText<'_> {
     }
 }
 
-/// What an ARN calls its resource: the id or the name without the type, `i-0123456789abcdef0` or
-/// `/golden/web`; the whole text if it is no ARN.
+/// The resource id or name in an ARN, without the resource type: `i-0123456789abcdef0`,
+/// `/golden/web`. Text that is not an ARN is returned unchanged.
 pub(crate) fn short_id(arn: &str) -> &str {
     let Some(resource) = arn.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4))
     else {
@@ -153,7 +153,7 @@ pub(crate) fn short_id(arn: &str) -> &str {
         }
     }
     match resource.split_once('/') {
-        // The names of parameters begin with a slash, or are no paths.
+        // Parameter names that are paths begin with a slash.
         Some(("parameter", name)) if name.contains('/') => {
             resource.strip_prefix("parameter").unwrap_or(name)
         }
@@ -162,57 +162,57 @@ pub(crate) fn short_id(arn: &str) -> &str {
     }
 }
 
-/// How much of each launch template is read.
+/// Which versions of each launch template are read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TemplateVersions {
-    /// The default and the latest version of every template, and the versions that groups,
-    /// fleets and compute environments pin.
+    /// The default and the latest version of every template, and the versions that fleets, compute
+    /// environments and Auto Scaling groups use.
     DefaultAndLatest,
-    /// Those, and the newest so many versions of every template.
+    /// The versions of [`DefaultAndLatest`](Self::DefaultAndLatest), and this many newest versions
+    /// of every template.
     Newest(NonZeroU32),
     /// Every version of every template.
     All,
 }
 
-/// Whether the compute environments of AWS Batch are a source of references.
+/// Whether AWS Batch compute environments are a source of references.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum ComputeEnvironments {
-    /// They are read.
+    /// Read the compute environments.
     #[default]
     Read,
-    /// They are left out: the account does not use them, or may not read them.
+    /// Skip them, because the account does not use them or may not read them.
     LeaveOut,
 }
 
-/// Where references are looked for.
+/// The sources in which references are searched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReferenceScope {
-    /// How much of each launch template is read.
+    /// Which versions of each launch template are read.
     pub versions: TemplateVersions,
-    /// Whether AWS Batch is asked.
+    /// Whether AWS Batch compute environments are read.
     pub compute_environments: ComputeEnvironments,
-    /// The ids of launch templates of which a version that names its image, or a snapshot, in a
-    /// way that cannot be read counts as naming none.
+    /// The ids of launch templates that are ignored where their image or snapshot cannot be
+    /// determined. Such a version counts as referring to no image or snapshot.
     pub ignore_templates: Vec<Arc<str>>,
 }
 
 impl ReferenceScope {
-    /// Whether what cannot be read in the launch template `id` is ignored.
+    /// Whether versions of the launch template `id` whose image cannot be determined are ignored.
     pub fn ignores(&self, id: &str) -> bool {
         self.ignore_templates.iter().any(|one| **one == *id)
     }
 }
 
-/// A version of a launch template that names its image in a way that cannot be read, and that the
-/// policy ignores.
+/// A launch template version whose image cannot be determined, and which the policy ignores.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct IgnoredTemplate {
     /// The id of the launch template.
     pub launch_template: Arc<str>,
-    /// The version; see [`Reference::version`].
+    /// The version of the launch template; see [`Reference::version`].
     pub version: Arc<str>,
-    /// What it names as its image.
+    /// The value that the version specifies as its image.
     pub image: Arc<str>,
 }
 
@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn resources_are_shown_by_what_people_call_them() {
+    fn resources_are_displayed_by_name() {
         let text = |kind: ReferenceKind, place: &str, version, name| {
             let arn = format!("arn:aws:{place}");
             ResourceText { kind: &kind, arn: &arn, version, name }.to_string()
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_in_the_order_of_their_names() {
+    fn kinds_are_sorted_by_name() {
         let is_known = |kind: &ReferenceKind| !matches!(kind, ReferenceKind::Other(_));
         let kinds: Vec<_> = ReferenceKind::iter().filter(is_known).collect();
         assert!(kinds.len() > 10);
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_are_words_and_an_unknown_word_stays_as_it_is() {
+    fn unknown_kinds_are_kept_as_text() {
         for (kind, word) in [
             (ReferenceKind::LaunchTemplate, "\"launch_template\""),
             (ReferenceKind::SsmParameter, "\"ssm_parameter\""),

@@ -1,42 +1,46 @@
-//! The names of the state tags: the only state that the project keeps.
+//! The names of the state tags. The project stores no other state.
 
 use jiff::Timestamp;
 
 use super::{DeletionMark, ImageId, Tags};
 
-/// The names of the project's own tags, under a prefix that the policy may change.
+/// The names of the project's tags. The policy can change their prefix.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TagNames {
-    /// On an image: when it was first found expired; the retire steps count from here.
+    /// On images: when the image was first found expired. The waiting times of the retire steps
+    /// start here.
     pub expired_at: String,
-    /// On an image: the launch permissions that it had before we disabled it, after its own id.
+    /// On images: the id of the image, followed by its launch permissions before it was disabled.
     pub launch_permissions: String,
-    /// On an image: the deprecation that it had before ours, after its own id.
+    /// On images: the id of the image, followed by its deprecation before it was deprecated by the
+    /// project.
     pub deprecation: String,
-    /// On a snapshot: the image that it backs, to find it when the image no longer exists.
+    /// On snapshots: the image that the snapshot backs, so that it is known after the image was
+    /// deregistered.
     pub image: String,
-    /// On a snapshot: it may be deleted from this time on (see [`DeletionMark`]).
+    /// On snapshots: the earliest time at which the snapshot may be deleted (see [`DeletionMark`]).
     pub delete_after: String,
-    /// On image, snapshot or instance, written by people: it is excluded.
+    /// On images, snapshots and instances, written by people: excludes the resource.
     pub keep: String,
-    /// On image and snapshot: who made the image.
+    /// On images and snapshots: who created the image.
     pub created_by: String,
-    /// On an instance, written by people: retire it once this image (its id or name) is there.
+    /// On instances, written by people: the id or name of an image. The instance is retired when
+    /// that image is available.
     pub retire_when_imaged: String,
-    /// On image and snapshot: the instance that the image was made from.
+    /// On images and snapshots: the instance that the image was created from.
     pub source_instance: String,
-    /// On image and snapshot: the image that the image was copied or made from.
+    /// On images and snapshots: the image that the image was copied or created from.
     pub source_image: String,
 }
 
 impl TagNames {
-    /// The format of the state tags: which there are, and the forms of their values. No value has this
-    /// number. A later format gives every tag whose form it changes another name, or has its number
-    /// and a space before the value, so that this program understands neither and leaves the resource
-    /// as it is.
+    /// The format number of the state tags: the set of tags, and the form of their values. It is
+    /// not written into the values. A later format renames each tag whose form it changes, or puts
+    /// its number and a space before the value. This program then does not understand the tag and
+    /// does not change the resource.
     pub const FORMAT: u32 = 1;
 
-    /// The names under `prefix`, for example `image-steward:`.
+    /// The tag names with `prefix`, for example `image-steward:`.
     pub fn under(prefix: &str) -> Self {
         let name = |rest: &str| format!("{prefix}{rest}");
         Self {
@@ -53,8 +57,8 @@ impl TagNames {
         }
     }
 
-    /// The tags on a snapshot of a deregistered image, written at `now`: which image it backed, and that
-    /// it may be deleted from `due` on.
+    /// The tags for a snapshot of a deregistered image, written at `now`: the image that it backed,
+    /// and the time `due` from which it may be deleted.
     pub fn snapshot_tags(&self, image: &ImageId, due: Timestamp, now: Timestamp) -> Tags {
         let mark = DeletionMark { due, marked_at: now }.to_string();
         [(self.image.as_str(), image.as_str()), (self.delete_after.as_str(), mark.as_str())]
@@ -62,7 +66,7 @@ impl TagNames {
             .collect()
     }
 
-    /// All of them.
+    /// All tag names.
     pub fn all(&self) -> [&str; 10] {
         let Self {
             expired_at,
@@ -90,7 +94,7 @@ impl TagNames {
         ]
     }
 
-    /// What all of them begin with.
+    /// The prefix of all tag names.
     pub fn prefix(&self) -> &str {
         self.keep.strip_suffix("keep").unwrap_or_default()
     }

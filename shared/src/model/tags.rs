@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize, Serializer};
 
-/// A resource carries at most 50 tags (EC2, "Tag restrictions"); `aws:` tags do not count.
+/// The maximum number of tags of a resource (EC2, "Tag restrictions"). Tags with the prefix `aws:`
+/// do not count.
 pub const MAX_TAGS: usize = 50;
-/// The longest key that CreateTags takes, in characters.
+/// The maximum length of a key in CreateTags, in characters.
 pub const MAX_KEY: usize = 127;
-/// The longest value that CreateTags takes, in characters.
+/// The maximum length of a value in CreateTags, in characters.
 pub const MAX_VALUE: usize = 256;
 
-/// Whether `key` is one of AWS's own, in any case of letters: nobody else can write such tags, and
-/// they do not count against the limit.
+/// Whether `key` has the prefix `aws:`, in any case. Only AWS can write such tags, and they do not
+/// count against the limit.
 pub fn is_reserved(key: &str) -> bool {
     key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
 }
 
-/// The tags of one resource, ordered by key.
+/// The tags of one resource, sorted by key.
 ///
-/// A sorted slice instead of a map: an account may hold a million images, and a tree node
-/// alone costs half a KiB.
+/// They are stored in a sorted slice instead of a map, because an account may have a million images
+/// and a single tree node takes half a KiB.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(from = "BTreeMap<Box<str>, Box<str>>")]
 pub struct Tags(Box<[(Box<str>, Box<str>)]>);
@@ -32,43 +33,43 @@ impl Tags {
         self.0.get(at).map(|(_, value)| &**value)
     }
 
-    /// Whether `key` is present, with any value.
+    /// Whether there is a tag `key`, with any value.
     pub fn has(&self, key: &str) -> bool {
         self.get(key).is_some()
     }
 
-    /// Key and value, ordered by key.
+    /// The keys and values, sorted by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(key, value)| (&**key, &**value))
     }
 
-    /// How many tags there are.
+    /// The number of tags.
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether there is none.
+    /// Whether there are no tags.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// These tags with `more` over them.
+    /// These tags combined with `more`. If both contain a key, the value in `more` is used.
     pub fn with(&self, more: &Self) -> Self {
         self.iter().chain(more.iter()).collect()
     }
 
-    /// These tags without `keys`.
+    /// These tags without the tags in `keys`.
     pub fn without(&self, keys: &[String]) -> Self {
         self.iter().filter(|(key, _)| !keys.iter().any(|k| k == key)).collect()
     }
 }
 
-/// Of several values for a key, the last one counts.
+/// If a key occurs several times, its last value is used.
 impl<K: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(K, V)> for Tags {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut all: Vec<(Box<str>, Box<str>)> =
             pairs.into_iter().map(|(key, value)| (key.into(), value.into())).collect();
-        // The sort is stable, so that the last of equal keys stays last.
+        // The sort is stable, so the last of several equal keys stays last.
         all.sort_by(|a, b| a.0.cmp(&b.0));
         all.reverse();
         all.dedup_by(|a, b| a.0 == b.0);

@@ -1,11 +1,11 @@
-//! What of the world could not be read.
+//! Sources that could not be read.
 
 use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A part of the world that an inventory reads.
+/// A source: one part of what an inventory contains.
 #[derive(
     Debug,
     Clone,
@@ -22,7 +22,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum Source {
     Images,
     Snapshots,
@@ -43,14 +43,15 @@ pub enum Source {
     RecycledImages,
 }
 
-/// A source that could not be read, wholly or in part.
+/// A source that could not be read completely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Unread {
-    /// Its name: one of [`Source`]'s, or another tool's word in a saved inventory.
+    /// The name of the source: one of [`Source`], or any other word in a saved inventory of another
+    /// tool.
     pub source: Arc<str>,
-    /// What went wrong.
+    /// Why the source could not be read.
     pub error: Arc<str>,
-    /// The permission to grant, when that is what was missing.
+    /// The missing permission, if that was the cause.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub permission: Option<Arc<str>>,
 }
@@ -61,7 +62,7 @@ impl<'de> Deserialize<'de> for Unread {
         #[serde(
             untagged,
             deny_unknown_fields,
-            expecting = "a source's name, or an object with source, error, permission"
+            expecting = "a source name, or an object with source, error and permission"
         )]
         enum UnreadForm {
             Name(Arc<str>),

@@ -1,4 +1,4 @@
-//! Families: which images replace one another.
+//! Assigns images to families: images that replace one another.
 
 use std::sync::Arc;
 
@@ -9,22 +9,22 @@ use super::name_prefix::{NameParts, architecture};
 use crate::model::{Image, ImageState};
 use crate::policy::{GroupBy, Rule};
 
-/// The families of one rule's images.
+/// The families of the images of one rule.
 #[derive(Default)]
 pub(super) struct Families<'a> {
     index: HashMap<Arc<str>, usize>,
     list: Vec<Family<'a>>,
 }
 
-/// Images that replace one another, because a rule groups them together.
+/// Images that replace one another, because they share the rule's `group_by` properties.
 pub(super) struct Family<'a> {
-    /// What they have in common, for example `tag:Family=web,architecture=arm64`.
+    /// The properties that the images share, for example `tag:Family=web,architecture=arm64`.
     pub key: Arc<str>,
-    /// The newest image first.
+    /// The images of the family, newest first.
     pub members: Vec<Member<'a>>,
 }
 
-/// An image that takes part in the ranking.
+/// An image that is ranked in its family.
 #[derive(Clone, Copy)]
 pub(super) struct Member<'a> {
     pub image: &'a Image,
@@ -32,7 +32,7 @@ pub(super) struct Member<'a> {
 }
 
 impl<'a> Families<'a> {
-    /// Puts an image in its family.
+    /// Adds an image to its family.
     pub(super) fn add(&mut self, key: &str, member: Member<'a>) {
         let family = match self.index.get(key) {
             Some(family) => *family,
@@ -48,7 +48,8 @@ impl<'a> Families<'a> {
         }
     }
 
-    /// The families in order of their keys, their images newest first, ties by id.
+    /// Returns the families sorted by key. The images of each family are sorted from newest to
+    /// oldest, and by id if they were created at the same time.
     pub(super) fn ranked(self) -> Vec<Family<'a>> {
         let mut list = self.list;
         list.sort_by(|a, b| a.key.cmp(&b.key));
@@ -67,20 +68,20 @@ impl<'a> Families<'a> {
     }
 }
 
-/// Whether an image is ranked in its family: a failed or pending image must not push a usable one
-/// out of the newest N.
-pub(super) fn takes_part(image: &Image) -> bool {
+/// Whether an image in this state is ranked in its family. A failed or pending image must not
+/// displace a usable one from the newest N.
+pub(super) fn is_ranked(image: &Image) -> bool {
     matches!(image.state, ImageState::Available | ImageState::Disabled)
 }
 
-/// The name of the only family of a rule without `group_by`.
+/// The key of the only family of a rule without `group_by`.
 pub const WHOLE_RULE: &str = "all";
 
 /// Writes the key of the image's family under `rule` into `key`.
 ///
 /// # Errors
-/// The property that the image lacks, for example `tag:Family`. It is then in no family: images
-/// without the tag are never grouped together.
+/// The property that the image lacks, for example `tag:Family`. The image then is in no family:
+/// images without the property are never grouped together.
 pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result<(), Arc<str>> {
     key.clear();
     if rule.group_by.is_empty() {
@@ -101,7 +102,7 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
         let Some(value) = value.filter(|value| !value.is_empty()) else {
             return Err(format!("{label}{name}").into());
         };
-        // What the name says already is not repeated.
+        // The architecture is omitted if the name already contains it.
         if *by == GroupBy::Architecture
             && named.is_some()
             && named.as_deref() == architecture(value)
@@ -118,7 +119,7 @@ pub(super) fn family_key(rule: &Rule, image: &Image, key: &mut String) -> Result
     Ok(())
 }
 
-/// Adds `label=value` to a key.
+/// Appends `label=value` to a key.
 fn push_part(key: &mut String, label: &[&str], value: &str) {
     if !key.is_empty() {
         key.push(',');
@@ -126,7 +127,7 @@ fn push_part(key: &mut String, label: &[&str], value: &str) {
     for part in label.iter().chain(&["="]) {
         key.push_str(part);
     }
-    // A comma or backslash inside a value is escaped: two families never share a key.
+    // A comma or backslash in a value is escaped, so that two families never have the same key.
     for part in value.split_inclusive([',', '\\']) {
         match part.char_indices().next_back() {
             Some((at, last @ (',' | '\\'))) => {
@@ -164,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn families_whose_values_hold_commas_have_keys_of_their_own() {
+    fn commas_in_values_do_not_merge_families() {
         let key_of = |a: &str, b: &str| {
             key_under(r#"["tag:A", "tag:B"]"#, serde_json::json!({ "tags": { "A": a, "B": b } }))
         };
@@ -174,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn the_architecture_in_a_name_is_a_part_of_its_own() {
+    fn the_architecture_in_a_name_is_separate() {
         let key_of = |group_by, name: &str, architecture: &str| {
             key_under(group_by, serde_json::json!({ "name": name, "architecture": architecture }))
         };
@@ -185,7 +186,7 @@ mod tests {
             (by_name, "app-v1.2.4-20260109-arm64", "arm64", "name=app,arch=arm64"),
             (by_name, "app-v1.2.4-20260109", "arm64", "name=app"),
             (by_name, "app,arch=arm64-17", "arm64", r"name=app\,arch=arm64"),
-            // What the name says already is not repeated.
+            // The architecture is omitted if the name already contains it.
             (both, "app-17-x86_64-1", "x86_64", "name=app-17,arch=x86_64"),
             (both, "app-amd64-1", "x86_64", "name=app,arch=x86_64"),
             (both, "app-1", "x86_64", "name=app,architecture=x86_64"),

@@ -1,7 +1,8 @@
-//! Retiring source instances once their image exists.
+//! Retires source instances after their image is available.
 //!
-//! A tag of the instance names the image, by id or name. The instance is retired only if that image
-//! was created from it, is available, and all of its snapshots are complete. In doubt, it is kept.
+//! A tag of the instance contains the id or name of the image. The instance is retired only if that
+//! image was created from it, is available, and all of its snapshots are complete. In doubt, the
+//! instance is kept.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,29 +18,29 @@ use crate::model::{
 };
 use crate::policy::{Policy, RetireAction};
 
-/// The decision about an instance, and why.
+/// The decision about an instance, with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct InstanceDecision {
-    /// The instance.
+    /// The instance id.
     pub instance_id: InstanceId,
-    /// The image that its tag names; `None` when the account has no such image.
+    /// The image that the tag of the instance names; `None` if the account has no such image.
     pub image_id: Option<ImageId>,
-    /// The action.
+    /// The action for the instance.
     pub action: InstanceAction,
-    /// All reasons: what keeps it, or the image that it is retired for.
+    /// All reasons: why the instance is kept, or the image because of which it is retired.
     pub reasons: Vec<InstanceReason>,
 }
 
-/// What a run does about an instance.
+/// The action of a run for an instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum InstanceAction {
-    /// It is kept, for now or for good.
+    /// The instance is kept in this run.
     Keep,
-    /// It is stopped.
+    /// The instance is stopped.
     Stop,
-    /// It is terminated.
+    /// The instance is terminated.
     Terminate,
 }
 
@@ -48,89 +49,91 @@ pub enum InstanceAction {
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum InstanceReason {
-    /// The policy retires no instances.
+    /// The policy does not retire instances.
     NotAllowed,
-    /// The image that its tag names exists.
+    /// The image that the tag names is available and was created from the instance.
     Imaged {
-        /// That image.
+        /// The id of the image.
         image: ImageId,
     },
-    /// It has no longer the tag that names an image.
+    /// The instance no longer has the tag that names an image.
     NotAsked,
-    /// The account has no image with the id or name in its tag.
+    /// The account has no image with the id or name in the tag.
     NoSuchImage {
-        /// The tag's value.
+        /// The value of the tag.
         asked: Arc<str>,
     },
     /// The image is not available.
     ImageState {
-        /// Its state.
+        /// The state of the image.
         state: ImageState,
     },
     /// The image belongs to another account.
     NotOurImage,
     /// The image was created from another instance, or its source instance is unknown.
     NotItsImage {
-        /// The image's source instance, if it is known.
+        /// The source instance of the image, if it is known.
         made_from: Option<InstanceId>,
     },
-    /// The image itself is expired.
+    /// The image is expired.
     ImageExpired,
-    /// The image has no snapshots, so nothing shows that it is complete.
+    /// The image has no snapshots, so it is unknown whether it is complete.
     NoSnapshots,
-    /// Snapshots of the image are not complete, or were not found.
+    /// Snapshots of the image are incomplete or do not exist.
     SnapshotsIncomplete {
-        /// The ids of those snapshots.
+        /// The ids of these snapshots.
         snapshots: Box<[SnapshotId]>,
     },
-    /// Volumes that would be deleted with the instance are not in the image.
+    /// The image does not contain volumes that would be deleted with the instance.
     VolumesNotInImage {
-        /// The ids of those volumes.
+        /// The ids of these volumes.
         volumes: Box<[Arc<str>]>,
     },
-    /// It was started after the image was created: later changes are not in the image.
+    /// The instance was started after the image was created. The image does not contain later
+    /// changes.
     StartedSince {
-        /// The time of that start.
+        /// When the instance was started.
         at: Timestamp,
     },
-    /// It is unknown when it was started, or when the image was created.
+    /// The start time of the instance or the creation time of the image is unknown.
     AgeUnknown,
-    /// A tag excludes it.
+    /// A tag excludes the instance.
     OptedOut {
-        /// Until when; absent: permanently.
+        /// When the exclusion ends; absent if it is permanent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
-        /// The reason that the tag gives.
+        /// The reason in the tag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Arc<str>>,
     },
-    /// A tag under the prefix of the state tags is not known: another version may have written it.
+    /// The instance has an unknown tag with the prefix of the state tags. Another version may have
+    /// written it.
     StateTagUnknown {
-        /// The key.
+        /// The tag key.
         key: Arc<str>,
     },
-    /// It has termination protection.
+    /// The instance has termination protection.
     TerminationProtected,
-    /// It has stop protection.
+    /// The instance has stop protection.
     StopProtected,
-    /// It belongs to a resource that may replace it, or that prevents stopping it.
+    /// The instance is part of a resource that may replace it, or that prevents stopping it.
     MemberOf {
         /// A description of that resource.
         of: Arc<str>,
     },
-    /// It is in a state in which it cannot be retired.
+    /// The instance cannot be retired in its state.
     State {
-        /// That state.
+        /// The state of the instance.
         state: InstanceState,
     },
 }
 
-/// Why nothing is retired under a policy that does not say so.
+/// The reason for keeping an instance if the policy does not retire instances.
 pub const NOT_ALLOWED: &str =
-    "the policy retires no instances; write `retire = \"stop\"` under `[instances]` to allow it";
+    "the policy does not retire instances; set `retire = \"stop\"` under `[instances]` to allow it";
 
-/// The decision about an instance with the tag `retire-when-imaged` under a policy that retires
-/// none, for which nothing else has to be read. `None` where the policy retires instances.
+/// The decision about an instance with the tag `retire-when-imaged` if the policy does not retire
+/// instances. It needs no further data. `None` if the policy retires instances.
 pub fn not_allowed(instance: &Instance, policy: &Policy) -> Option<InstanceDecision> {
     (policy.instances.retire == RetireAction::Never).then(|| InstanceDecision {
         instance_id: instance.instance_id.clone(),
@@ -140,7 +143,7 @@ pub fn not_allowed(instance: &Instance, policy: &Policy) -> Option<InstanceDecis
     })
 }
 
-/// Whether the tag `retire-when-imaged` of `instance` names `image`, by id or name.
+/// Whether the tag `retire-when-imaged` of `instance` contains the id or name of `image`.
 pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
     let asked = instance.tags.get(&policy.tag_names.retire_when_imaged).map(str::trim);
     asked.is_some_and(|asked| {
@@ -148,7 +151,7 @@ pub fn asks_for(instance: &Instance, image: &Image, policy: &Policy) -> bool {
     })
 }
 
-/// Whether the instance is in the state that the policy retires it to, or changing to it.
+/// Whether the instance is in the final state that the policy specifies, or changing to it.
 pub fn is_at_its_end(instance: &Instance, policy: &Policy) -> bool {
     match (instance.state, policy.instances.retire) {
         (InstanceState::ShuttingDown | InstanceState::Terminated, _)
@@ -168,7 +171,7 @@ pub fn is_at_its_end(instance: &Instance, policy: &Policy) -> bool {
 }
 
 /// Decides about an instance with the tag `retire-when-imaged`. `image` is the image that the tag
-/// names, if the account has it, and those of its snapshots that exist.
+/// names, with its existing snapshots; `None` if the account has no such image.
 pub fn decide_instance(
     instance: &Instance,
     protection: &InstanceProtection,
@@ -213,7 +216,7 @@ pub fn decide_instance(
     InstanceDecision { instance_id: instance.instance_id.clone(), image_id, action, reasons }
 }
 
-/// What keeps the instance, whatever its image is.
+/// The reasons that keep the instance, whatever the image is.
 fn protections(
     instance: &Instance,
     protection: &InstanceProtection,
@@ -233,13 +236,13 @@ fn protections(
     );
     let ends = match (instance.state, policy.instances.retire) {
         (InstanceState::Running, _) | (InstanceState::Stopped, RetireAction::Terminate) => true,
-        // Stopped is what was asked for.
+        // A stopped instance already is in the requested state.
         _ => false,
     };
     if !ends {
         kept.push(InstanceReason::State { state: instance.state });
     }
-    // An instance that must not be terminated is not stopped either: somebody counts on it.
+    // An instance with termination protection is not stopped either, because somebody relies on it.
     if *termination_protected {
         kept.push(InstanceReason::TerminationProtected);
     }
@@ -252,7 +255,7 @@ fn protections(
     kept
 }
 
-/// What shows that the image may not replace the instance.
+/// The reasons why the image may not replace the instance.
 fn image_problems(
     instance: &Instance,
     image: &Image,
@@ -288,8 +291,9 @@ fn image_problems(
     kept
 }
 
-/// The volumes that terminating would delete although the image does not contain them: an image can
-/// be created without some of the volumes, and others may have been attached since.
+/// The volumes that terminating the instance would delete although the image does not contain them.
+/// An image can be created without some of the volumes, and other volumes may have been attached
+/// since.
 fn lost_volumes(instance: &Instance, snapshots: &[Snapshot]) -> Option<InstanceReason> {
     let is_imaged = |volume: &&Arc<str>| {
         snapshots.iter().any(|one| one.volume_id.as_deref() == Some(&***volume))
@@ -303,44 +307,44 @@ impl fmt::Display for InstanceReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotAllowed => write!(f, "{NOT_ALLOWED}"),
-            Self::Imaged { image } => write!(f, "{image} is made of it and available"),
-            Self::NotAsked => write!(f, "it does not ask to be retired any more"),
-            Self::NoSuchImage { asked } => write!(f, "there is no image `{asked}`"),
+            Self::Imaged { image } => write!(f, "its image {image} is available"),
+            Self::NotAsked => write!(f, "the tag that requests retirement was removed"),
+            Self::NoSuchImage { asked } => write!(f, "image `{asked}` not found"),
             Self::ImageState { state } => write!(f, "the image is {state}"),
             Self::NotOurImage => write!(f, "the image belongs to another account"),
             Self::NotItsImage { made_from: Some(other) } => {
-                write!(f, "the image was made from {other}")
+                write!(f, "the image was created from {other}")
             }
             Self::NotItsImage { made_from: None } => {
                 write!(f, "the source instance of the image is unknown")
             }
-            Self::ImageExpired => write!(f, "the image is on its way out itself"),
-            Self::NoSnapshots => write!(f, "the image names no snapshots"),
+            Self::ImageExpired => write!(f, "the image is expired"),
+            Self::NoSnapshots => write!(f, "the image has no snapshots"),
             Self::SnapshotsIncomplete { snapshots } => {
                 let ids: Vec<_> = snapshots.iter().map(SnapshotId::as_str).collect();
-                write!(f, "not complete: {}", ids.join(", "))
+                write!(f, "snapshots are incomplete or missing: {}", ids.join(", "))
             }
             Self::VolumesNotInImage { volumes } => {
                 write!(
                     f,
-                    "would be deleted with it and are not in the image: {}",
+                    "volumes would be deleted but are not in the image: {}",
                     volumes.join(", ")
                 )
             }
             Self::StartedSince { at } => {
-                write!(f, "started again since the image was made, at {at}")
+                write!(f, "started at {at}, after the image was created")
             }
-            Self::AgeUnknown => write!(f, "nobody knows when it was started or imaged"),
+            Self::AgeUnknown => write!(f, "start time or creation time of the image unknown"),
             Self::OptedOut { until, note } => {
-                write!(f, "opted out")?;
+                write!(f, "excluded by tag")?;
                 until.map_or(Ok(()), |until| write!(f, " until {until}"))?;
                 note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
             Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
-            Self::TerminationProtected => write!(f, "protected from being terminated"),
-            Self::StopProtected => write!(f, "protected from being stopped"),
-            Self::MemberOf { of } => write!(f, "in {of}"),
-            Self::State { state } => write!(f, "it is {state}"),
+            Self::TerminationProtected => write!(f, "termination protection"),
+            Self::StopProtected => write!(f, "stop protection"),
+            Self::MemberOf { of } => write!(f, "part of {of}"),
+            Self::State { state } => write!(f, "the instance is {state}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Which images of a family a rule keeps, and why.
+//! Applies keep rules to the images of a family.
 
 use std::cell::LazyCell;
 use std::ops::Deref;
@@ -11,18 +11,18 @@ use super::reason::{InPeriod, Reason};
 use crate::model::{Image, ImageId, ImageState};
 use crate::policy::{Keep, Policy, Rule, matching_tags};
 
-/// The place of an image in its family, and why a rule keeps it.
+/// The rank of an image in its family, and the reasons why a rule keeps it.
 pub(super) struct FamilyRank {
-    /// The newest image is 1. For an image that can be launched the disabled ones are not counted:
-    /// they take nobody's place. For a disabled one all newer images are.
+    /// The rank; the newest image is 1. For an image that can be launched, disabled images do not
+    /// count. For a disabled image, all newer images count.
     pub(super) rank: u32,
-    /// How many images of the family are counted.
+    /// The number of images that count.
     pub(super) of: u32,
-    /// None where the rule keeps the image no longer.
+    /// The reasons why the rule keeps the image. Empty if it does not.
     pub(super) reasons: Vec<Reason>,
 }
 
-/// A counting from the newest image to the oldest.
+/// Counts the images of a family from newest to oldest.
 struct Counting {
     rank: u32,
     of: u32,
@@ -41,7 +41,7 @@ impl Counting {
         Self { rank: 0, of: u32::try_from(of).unwrap_or(u32::MAX), calendars }
     }
 
-    /// Counts the next image, which was created at the time `made`, and returns which calendars keep
+    /// Counts the next image, which was created at `made`, and returns the calendar rules that keep
     /// it.
     fn next(&mut self, made: &impl Deref<Target = Local>) -> [Option<Reason>; 5] {
         self.rank = self.rank.saturating_add(1);
@@ -49,8 +49,8 @@ impl Counting {
     }
 }
 
-/// The place of each member of `family`, and the reasons for which `rule` keeps it, in the order of
-/// the members. The images in `enabled` count as if they could be launched.
+/// The rank of each member of `family`, and the reasons why `rule` keeps it, in the order of the
+/// members. The images in `enabled` count as if they could be launched.
 pub(super) fn ranked(
     rule: &Rule,
     family: &Family<'_>,
@@ -92,7 +92,8 @@ pub(super) fn ranked(
         if let Some((age, cutoff)) = within
             && member.created_at >= cutoff
         {
-            // A month back from 31 March is 28 February; a month on from there is 28 March.
+            // Calendar arithmetic is not symmetric: 31 March minus one month is 28 February, and 28
+            // February plus one month is 28 March.
             let until = age.after(member.created_at, zone).max(now);
             reasons.push(Reason::Within { until });
         }
@@ -110,8 +111,8 @@ pub(super) fn ranked(
     ranked
 }
 
-/// The reasons for which a rule keeps `image` whatever its family is: that it keeps all, and each tag
-/// that matches `keep.tags`.
+/// The reasons why a rule keeps `image` that do not depend on its family: `keep = "all"`, and each
+/// tag that matches `keep.tags`.
 pub(super) fn own_reasons<'a>(
     keep: &'a Keep,
     image: &'a Image,
@@ -124,7 +125,7 @@ fn tag_reasons<'a>(keep: &'a Keep, image: &'a Image) -> impl Iterator<Item = Rea
     tags.map(|(key, value)| Reason::Tag { key: key.into(), value: value.into() })
 }
 
-/// A calendar rule while a family is read from the newest image to the oldest.
+/// The state of a calendar rule while it counts the images of a family from newest to oldest.
 struct Calendar {
     of: u32,
     rank: u32,
@@ -138,7 +139,7 @@ impl Calendar {
         Self { of, rank: 0, latest: None, period, reason }
     }
 
-    /// Keeps the image if it is the newest of a period, and the periods are not used up.
+    /// Keeps the image if it is the newest of its period and the rule keeps more periods.
     fn take(&mut self, made: &impl Deref<Target = Local>) -> Option<Reason> {
         if self.rank >= self.of {
             return None;

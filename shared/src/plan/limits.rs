@@ -1,4 +1,4 @@
-//! What bounds a run: caps, which defer, and refusals, which stop every removal.
+//! Limits of a run: caps, which defer steps, and refusals, which prevent every removal.
 
 use super::protect::Recovery;
 use super::reason::{Cap, Reason};
@@ -7,11 +7,11 @@ use super::{Action, Refusal};
 use crate::model::Inventory;
 use crate::policy::Safety;
 
-/// Why nothing at all may be removed. `matched` is the number of images that the rules match and may
-/// retire.
+/// The reason to remove nothing, if there is one. `matched` is the number of images that rules
+/// match and may retire.
 ///
-/// What could not be read refuses always, so that a missing permission is found on the first
-/// day; too few references refuse as soon as a rule matches an image.
+/// A source that could not be read always causes a refusal, so that a missing permission is noticed
+/// on the first day. Too few references cause a refusal only if a rule matches an image.
 pub(super) fn refusal(inventory: &Inventory, safety: &Safety, matched: usize) -> Option<Refusal> {
     if !inventory.unread.is_empty() {
         return Some(Refusal::Unread { sources: inventory.unread.clone() });
@@ -26,7 +26,7 @@ pub(super) fn refusal(inventory: &Inventory, safety: &Safety, matched: usize) ->
     (!missing.is_empty() && matched > 0).then_some(Refusal::NotRecoverable { missing, days })
 }
 
-/// Defers what goes beyond the caps. The images that have been expired the longest go first.
+/// Defers the steps that exceed the caps. Images that have been expired longest come first.
 pub(super) fn apply_caps(steps: &mut [StepDraft], safety: &Safety, matched: usize) {
     let (cap, limit) = cap(safety, matched);
     let mut going: Vec<usize> = steps
@@ -55,9 +55,9 @@ pub(super) fn apply_caps(steps: &mut [StepDraft], safety: &Safety, matched: usiz
     }
 }
 
-/// The cap that allows fewer images, and how many.
+/// The cap that allows fewer images, and the number of images that it allows.
 fn cap(safety: &Safety, matched: usize) -> (Cap, u32) {
-    // 0.28 of 25 is 7.000000000000001 in binary, and must still be 7 when it is rounded up.
+    // In binary, 0.28 of 25 is 7.000000000000001, which must be rounded to 7 and not up to 8.
     const DUST: f64 = 1e-9;
     #[expect(
         clippy::cast_precision_loss,
@@ -73,7 +73,7 @@ fn cap(safety: &Safety, matched: usize) -> (Cap, u32) {
     }
 }
 
-/// Turns every step towards removal into waiting.
+/// Replaces every step towards removal with waiting.
 pub(super) fn refuse(steps: &mut [StepDraft]) {
     for step in steps {
         if !matches!(step.decision.action, Action::Keep | Action::Wait | Action::Rescue(_)) {

@@ -1,4 +1,4 @@
-//! Which rule an image falls under: the first one whose conditions all hold.
+//! Selects the rule of an image: the first one whose conditions it meets.
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -6,14 +6,14 @@ use jiff::tz::TimeZone;
 use crate::model::Image;
 use crate::policy::{Age, Glob, Match, Policy};
 
-/// The times that the ages of a rule's conditions mean in this run.
+/// The points in time to which the ages in a rule's conditions correspond in this run.
 pub(super) struct Cutoffs {
     older_than: Option<Timestamp>,
     not: Option<Box<Cutoffs>>,
 }
 
 impl Cutoffs {
-    /// One for each rule, in the policy's order.
+    /// The cutoffs of each rule, in the order of the policy.
     pub(super) fn of_rules(policy: &Policy, now: Timestamp) -> Vec<Self> {
         policy.rules.iter().map(|rule| Self::of(&rule.matches, now, &policy.timezone)).collect()
     }
@@ -26,24 +26,24 @@ impl Cutoffs {
     }
 }
 
-/// The position of the first rule that matches `image`.
+/// The index of the first rule that matches `image`.
 pub(super) fn rule_of(image: &Image, policy: &Policy, cutoffs: &[Cutoffs]) -> Option<usize> {
     let mut rules = policy.rules.iter().zip(cutoffs);
     rules.position(|(rule, cutoffs)| is_match(&rule.matches, cutoffs, image))
 }
 
-/// Whether all conditions surely hold for `image`.
+/// Whether `image` certainly meets all conditions.
 pub(super) fn is_match(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> bool {
     holds(matches, cutoffs, image) == Some(true)
 }
 
-/// The same, whatever its exceptions except.
+/// Whether `image` certainly meets all conditions, without considering exceptions.
 pub(super) fn is_match_but_exceptions(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> bool {
     holds_but_exceptions(matches, cutoffs, image) == Some(true)
 }
 
-/// Whether all conditions hold for `image`; `None` when that depends on a value that it lacks: then
-/// no rule matches it, and an exception does not let it pass.
+/// Whether `image` meets all conditions. `None` if this depends on a value that the image lacks:
+/// then no rule matches the image, and an exception excludes it.
 fn holds(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> Option<bool> {
     let but_exceptions = holds_but_exceptions(matches, cutoffs, image);
     let (Some(not), Some(cutoffs)) = (&matches.not, &cutoffs.not) else { return but_exceptions };
@@ -57,10 +57,10 @@ fn holds(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> Option<bool> {
     }
 }
 
-/// The same, whatever `not` excepts.
+/// The same as [`holds`], without considering `not`.
 fn holds_but_exceptions(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> Option<bool> {
     let Match { name, tags, architecture, platform, owner_alias, older_than: _, not: _ } = matches;
-    // One condition that does not hold settles it, whatever is unknown.
+    // If one condition is not met, unknown values do not matter.
     let mut is_known = true;
     for (glob, value) in [
         (name, Some(&*image.name)),
@@ -75,7 +75,7 @@ fn holds_but_exceptions(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> Op
             (Some(_), Some(_)) => return Some(false),
         }
     }
-    // That an image does not have a tag is known.
+    // The absence of a tag is not an unknown value.
     for (key, glob) in tags {
         if !image.tags.get(key).is_some_and(|value| glob.is_match(value)) {
             return Some(false);
@@ -90,18 +90,18 @@ fn holds_but_exceptions(matches: &Match, cutoffs: &Cutoffs, image: &Image) -> Op
     is_known.then_some(true)
 }
 
-/// One condition of a rule.
+/// A condition of a rule.
 #[derive(Clone, Copy)]
 pub(super) enum Condition<'a> {
-    /// A glob for a field.
+    /// The field must match the glob.
     Text(TextField, &'a Glob),
-    /// A glob for the value of the tag with this key.
+    /// The value of the tag with this key must match the glob.
     Tag(&'a str, &'a Glob),
-    /// The image is older than this: created before that time.
+    /// The image must be older than this, which means that it was created before this time.
     OlderThan(Age, Timestamp),
 }
 
-/// The fields of an image that a glob can be about, beside its tags.
+/// The fields of an image, other than tags, that a glob can apply to.
 #[derive(Clone, Copy)]
 pub(super) enum TextField {
     Name,
@@ -111,7 +111,7 @@ pub(super) enum TextField {
 }
 
 impl TextField {
-    /// Its key in the policy.
+    /// The key of the field in the policy.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Name => "name",
@@ -122,7 +122,7 @@ impl TextField {
     }
 }
 
-/// The conditions of `matches`, but for its exceptions.
+/// The conditions in `matches`, without its exceptions.
 pub(super) fn conditions<'a>(matches: &'a Match, cutoffs: &Cutoffs) -> Vec<Condition<'a>> {
     let Match { name, tags, architecture, platform, owner_alias, older_than, not: _ } = matches;
     let texts = [
@@ -139,7 +139,7 @@ pub(super) fn conditions<'a>(matches: &'a Match, cutoffs: &Cutoffs) -> Vec<Condi
 }
 
 impl Condition<'_> {
-    /// The text that the glob is about, if the image has it.
+    /// The value that the glob applies to, if the image has it.
     pub(super) fn value<'i>(&self, image: &'i Image) -> Option<&'i str> {
         match self {
             Self::Text(field, _) => {
@@ -156,7 +156,7 @@ impl Condition<'_> {
         }
     }
 
-    /// Whether it surely holds for `image`.
+    /// Whether `image` certainly meets the condition.
     pub(super) fn is_met(&self, image: &Image) -> bool {
         match self {
             Self::Text(_, glob) | Self::Tag(_, glob) => {
@@ -167,19 +167,20 @@ impl Condition<'_> {
     }
 }
 
-/// An exception that excepts no image.
+/// An exception that excludes no image.
 pub(super) struct IdleException<'a> {
-    /// Where it is in the rule: `match.not`, or `match.not.not` for an exception to an exception.
+    /// The path of the exception in the rule: `match.not`, or `match.not.not` for an exception to
+    /// an exception.
     pub(super) path: String,
-    /// Its conditions.
+    /// The conditions of the exception.
     pub(super) matches: &'a Match,
-    /// The times of its ages.
+    /// The cutoffs of the exception.
     pub(super) cutoffs: &'a Cutoffs,
-    /// The images that it could except: all conditions around it hold for them.
+    /// The images that the exception could exclude, because they meet all conditions around it.
     pub(super) within: Vec<&'a Image>,
 }
 
-/// The exceptions of `matches` that except none of `images`.
+/// The exceptions in `matches` that exclude none of `images`.
 pub(super) fn idle_exceptions<'a>(
     matches: &'a Match,
     cutoffs: &'a Cutoffs,
@@ -196,7 +197,7 @@ pub(super) fn idle_exceptions<'a>(
         };
         let is_excepted =
             |image: &Image| is_within(&image) && holds(not, inner, image) != Some(false);
-        // Most exceptions except one of the first images.
+        // Fast path: most exceptions exclude one of the first images.
         if !images.iter().any(is_excepted) {
             let within = images.iter().filter(is_within).collect();
             idle.push(IdleException { path: path.clone(), matches: not, cutoffs: inner, within });

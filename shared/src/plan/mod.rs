@@ -1,12 +1,20 @@
-//! The plan: one decision for every image, with all its reasons.
+//! The plan: one decision for every image, with all reasons.
 //!
-//! [`plan`] is a pure function of the inventory, the policy and the time. All choices are made
-//! here; applying a plan makes none. Submodules: `matching` (which rule an image falls under),
-//! `family` and `name_prefix` (which images replace one another), `keep` (which of them the rule keeps), `protect`
-//! (what keeps an image whatever the rules say), `steps` (which step is next), `state_tags`
-//! (what our tags say), `undo` (how steps are undone), `limits` (caps and refusals), `summary` (the counts), `notes` (what has no effect in
-//! the policy and in tags), `reason` (why an image is kept or retired), `snapshots` and `instance`
-//! (the same for the other two resources).
+//! [`plan`] is a pure function of the inventory, the policy and the time. All decisions are made
+//! here, and applying a plan makes none. The submodules are:
+//!
+//! - `matching`: selects the rule of an image
+//! - `family` and `name_prefix`: assign images to families
+//! - `keep`: applies keep rules
+//! - `protect`: protections that apply whatever the rules are
+//! - `steps`: selects the next step
+//! - `state_tags`: parses state tags
+//! - `undo`: undoes steps
+//! - `limits`: caps and refusals
+//! - `summary`: counts
+//! - `notes`: parts of the policy and tags that have no effect
+//! - `reason`: reasons for keeping and retiring an image
+//! - `snapshots` and `instance`: decisions about the other two resources
 
 mod family;
 pub mod instance;
@@ -55,102 +63,104 @@ use crate::policy::{Policy, Rule};
 /// The decisions about all images of an inventory.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
-    /// The account.
+    /// The account of the inventory.
     pub account: AccountId,
-    /// The Region.
+    /// The Region of the inventory.
     pub region: Region,
-    /// The time that all ages were counted from.
+    /// The time of the plan, which all ages refer to.
     pub planned_at: Timestamp,
     /// Why the plan removes nothing, if it is refused.
     pub refusal: Option<Refusal>,
-    /// What has no effect, in the policy and in the tags that people wrote.
+    /// Parts of the policy, and tags written by people, that have no effect.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<Note>,
-    /// One for each image: by rule, family and age, the newest first.
+    /// One decision per image, sorted by rule, family and age, newest first.
     pub decisions: Vec<Decision>,
-    /// The counts.
+    /// The counts of the plan.
     pub summary: Summary,
 }
 
-/// The decision about one image, and its reasons.
+/// The decision about an image, with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Decision {
-    /// The image.
+    /// The image id.
     pub image_id: ImageId,
-    /// Its name.
+    /// The name of the image.
     pub name: Arc<str>,
-    /// When it was created, if that is known.
+    /// When the image was created, if this is known.
     pub created_at: Option<Timestamp>,
-    /// The rule that matches it.
+    /// The rule that matches the image.
     pub rule: Option<Arc<str>>,
-    /// The key of its family under that rule.
+    /// The key of the image's family under that rule.
     pub family: Option<Arc<str>>,
-    /// What applying the plan does.
+    /// What applying the plan does with the image.
     #[serde(flatten)]
     pub action: Action,
-    /// All reasons, the protections before the keep rules.
+    /// All reasons, protections before keep rules.
     pub reasons: Vec<Reason>,
-    /// Since when it counts as expired: from its tag, or from this plan on.
+    /// Since when the image is expired: the time in its tag, or the time of this plan.
     pub expired_at: Option<Timestamp>,
-    /// The step after that, and when it is due.
+    /// The step after this action, and when it is due.
     pub next: Option<Next>,
-    /// When it is deregistered at the earliest, under this policy; absent for an image that is kept.
+    /// The earliest time at which this policy deregisters the image; absent if the image is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deregister_at: Option<Timestamp>,
-    /// The snapshots that back it.
+    /// The snapshots that back the image.
     pub snapshots: Box<[SnapshotId]>,
-    /// The size in GiB of the volumes of those, as far as it is known: an upper bound on what they
-    /// take. What several images share counts for each of them. Absent when no size is known.
+    /// The total size of the snapshots' volumes in GiB, as far as it is known. It is an upper bound
+    /// on the storage that they use. Snapshots that several images share count for each of them.
+    /// Absent if no size is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_gib: Option<u32>,
-    /// How many accounts, organizations and other grantees may launch it; absent when that was not
-    /// read.
+    /// The number of accounts, organizations and other grantees that may launch the image; absent
+    /// if this was not read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared_with: Option<u32>,
 }
 
-/// What applying a plan does about an image.
+/// What applying a plan does with an image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "action", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Action {
-    /// Nothing, because it is kept.
+    /// Nothing, because the image is kept.
     Keep,
-    /// Nothing yet: it is expired, and its next step is due later.
+    /// Nothing yet: the image is expired, and its next step is not due.
     Wait,
-    /// Tag it as expired; its steps are counted from now.
+    /// Tag the image as expired. The waiting times of its steps start now.
     Expire,
-    /// Deprecate it.
+    /// Deprecate the image.
     Deprecate {
-        /// The tag value to save first: its current deprecation.
+        /// The tag value to save first: the current deprecation.
         save: Box<str>,
     },
-    /// Disable it, so that nobody can launch it. Its deprecation time is set right before, because it
-    /// is the only time that EC2 keeps.
+    /// Disable the image, so that nobody can launch it. Its deprecation time is set immediately
+    /// before, because EC2 stores no other time.
     Disable {
-        /// The tag value to save first: its current launch permissions.
+        /// The tag value to save first: the current launch permissions.
         save: Box<str>,
-        /// The tag value to save first: its current deprecation, and that it is disabled now.
+        /// The tag value to save first: the current deprecation, and that the image is being
+        /// disabled.
         deprecation: Box<str>,
     },
-    /// Deregister it.
+    /// Deregister the image.
     Deregister {
-        /// What is done about its snapshots.
+        /// How the image and its snapshots are removed.
         removal: Removal,
     },
-    /// Undo the steps, because a keep rule or protection matches it again.
+    /// Undo the steps, because a keep rule or protection matches the image again.
     Rescue(Undo),
 }
 
 impl Decision {
-    /// Whether something refers to the image.
+    /// Whether there are references to the image.
     pub fn is_in_use(&self) -> bool {
         self.reasons.iter().any(|reason| matches!(reason, Reason::InUse { .. }))
     }
 }
 
 impl Action {
-    /// Whether applying it changes anything.
+    /// Whether applying the action changes anything.
     pub fn changes(&self) -> bool {
         !matches!(self, Self::Keep | Self::Wait)
     }
@@ -160,38 +170,38 @@ impl Action {
         matches!(self, Self::Keep | Self::Rescue(_))
     }
 
-    /// The kind of the action, as in the plan's JSON.
+    /// The name of the action, as in the JSON of a plan.
     pub fn kind(&self) -> &'static str {
         self.into()
     }
 }
 
-/// How an image is deregistered, and what is done about its snapshots.
+/// How an image is deregistered, and what happens to its snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removal {
-    /// The snapshots to tag first with `delete-after`: those that no remaining image uses.
+    /// The snapshots to tag with `delete-after` before deregistering: those that no remaining image
+    /// uses.
     pub snapshots: Box<[SnapshotId]>,
     /// The earliest time at which the snapshots may be deleted.
     pub delete_after: Timestamp,
-    /// Whether the deregistering call deletes them.
+    /// Whether the call that deregisters the image deletes its snapshots.
     pub fate: SnapshotFate,
-    /// The tag value to save first: the launch permissions. Whether the Recycle Bin keeps them is
-    /// not verified.
-    /// `None` when they were saved when the image was disabled.
+    /// The tag value to save first: the launch permissions. It is not verified whether the Recycle
+    /// Bin retains them. `None` if they were already saved when the image was disabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub save: Option<Box<str>>,
 }
 
-/// A step to come.
+/// A future step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Next {
     /// The step.
     pub action: Step,
-    /// Not before this time.
+    /// The earliest time of the step.
     pub at: Timestamp,
 }
 
-/// The retire steps, in their order.
+/// The retire steps, in order.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
 )]
@@ -204,20 +214,21 @@ pub enum Step {
     Disable,
     /// The image is deregistered.
     Deregister,
-    /// Its snapshots are deleted.
+    /// The snapshots of the image are deleted.
     DeleteSnapshots,
 }
 
 impl Plan {
-    /// Whether applying this plan tags the image as expired. An image that is deregistered at once is
-    /// tagged too, so that a role can be denied all images without the tag.
+    /// Whether applying this plan tags the image as expired. An image that is deregistered
+    /// immediately is tagged too, so that an IAM role can be denied access to all images without
+    /// the tag.
     pub fn marks(&self, decision: &Decision) -> bool {
         match decision.action {
             Action::Expire => true,
             Action::Deprecate { .. } | Action::Disable { .. } => {
                 decision.expired_at == Some(self.planned_at)
             }
-            // A failed image goes by its age, and has no such date before.
+            // A failed image is deregistered by its age, and has no such time before.
             Action::Deregister { .. } => {
                 decision.expired_at.is_none_or(|marked| marked == self.planned_at)
             }
@@ -225,9 +236,9 @@ impl Plan {
         }
     }
 
-    /// Whether the event `Image Expired` must be accepted by the bus before anything is done about
-    /// the image. Its tags may be anybody's, so that they do not tell what was announced before: every
-    /// step is.
+    /// Whether the bus must accept the event `Image Expired` before the image is changed. This
+    /// applies to every step, because tags can be written by anyone and do not prove that an event
+    /// was published before.
     pub fn announces(&self, decision: &Decision) -> bool {
         match decision.action {
             Action::Expire
@@ -238,18 +249,18 @@ impl Plan {
         }
     }
 
-    /// Makes `images` wait, because there was no time to verify them.
+    /// Defers the steps of `images`, because there was no time to verify them.
     pub fn defer_unverified(&mut self, images: &HashSet<ImageId>, inventory: &Inventory) {
         self.defer(images, &Reason::Unverified, inventory);
     }
 
-    /// Makes `images` wait, because the bus did not accept the event `Image Expired` of them.
+    /// Defers the steps of `images`, because the bus did not accept their `Image Expired` events.
     pub fn defer_unannounced(&mut self, images: &HashSet<ImageId>, inventory: &Inventory) {
         self.defer(images, &Reason::NotAnnounced, inventory);
     }
 
-    /// Makes `images` wait. The other decisions stay the same: a snapshot that one of them shares is
-    /// not deleted as long as that image exists.
+    /// Defers the steps of `images`. Other decisions do not change: a snapshot that a deferred
+    /// image shares is not deleted while that image exists.
     fn defer(&mut self, images: &HashSet<ImageId>, reason: &Reason, inventory: &Inventory) {
         for decision in self.decisions.iter_mut().filter(|one| images.contains(&one.image_id)) {
             match decision.action {
@@ -267,7 +278,7 @@ impl Plan {
     }
 }
 
-/// What the decisions about all images depend on.
+/// The input for the decisions about all images.
 struct PlanFacts<'a> {
     inventory: &'a Inventory,
     policy: &'a Policy,
@@ -280,17 +291,17 @@ struct PlanFacts<'a> {
 /// The images that a rule matches.
 #[derive(Default)]
 struct RuleImages<'a> {
-    /// All of them.
+    /// All images that the rule matches.
     images: Vec<&'a Image>,
-    /// Those that are in a family.
+    /// The families of these images. Some images may be in no family.
     families: Families<'a>,
 }
 
-/// An image in no family.
+/// An image that is in no family.
 struct LooseImage<'a> {
     image: &'a Image,
     rule: Option<&'a Rule>,
-    /// The property that it lacks, if that is why.
+    /// The property that the image lacks, if this is why it is in no family.
     lacks: Option<Arc<str>>,
 }
 
@@ -299,15 +310,15 @@ struct DraftDecision<'a> {
     image: &'a Image,
     rule: Option<&'a Rule>,
     family: Option<Arc<str>>,
-    /// Why it is kept; empty when nothing keeps it.
+    /// The reasons why the image is kept. Empty if it is not kept.
     kept: Vec<Reason>,
-    /// Whether it is kept only until an image that this plan enables again takes its place.
+    /// Whether the image is kept only until another image, which this plan enables, replaces it.
     briefly: bool,
-    /// Its rank in its family (the newest image is 1), and how many images are counted there.
+    /// The rank of the image in its family (the newest is 1), and the number of images that count.
     rank: Option<(u32, u32)>,
 }
 
-/// Decides about every image of `inventory` under `policy` at the time `now`.
+/// Decides about every image in `inventory` under `policy` at `now`.
 pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     let cutoffs = Cutoffs::of_rules(policy, now);
     let (rules, loose) = group(inventory, policy, &cutoffs);
@@ -351,7 +362,8 @@ pub fn plan(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Plan {
     }
 }
 
-/// The images under each rule, in the policy's order, and those in no family, by name and id.
+/// The images of each rule, in the order of the policy, and the images in no family, sorted by name
+/// and id.
 fn group<'a>(
     inventory: &'a Inventory,
     policy: &'a Policy,
@@ -371,14 +383,14 @@ fn group<'a>(
         };
         under_rule.images.push(image);
         let mut lacks = None;
-        if takes_place(image, &inventory.account) {
+        if counts_in_family(image, &inventory.account) {
             match (family::family_key(rule, image, &mut key), image.created_at) {
                 (Err(property), _) => lacks = Some(property),
                 (Ok(()), Some(created_at)) => {
                     under_rule.families.add(&key, Member { image, created_at });
                     continue;
                 }
-                // Kept, because its age is unknown.
+                // The image is kept because its age is unknown.
                 (Ok(()), None) => {}
             }
         }
@@ -391,7 +403,7 @@ fn group<'a>(
     (rules, loose)
 }
 
-/// Why each image of a family is kept, the newest first.
+/// The reasons why each image of a family is kept, newest first.
 fn draft_family<'a>(
     rule: &'a Rule,
     family: &Family<'a>,
@@ -427,7 +439,7 @@ fn draft_family<'a>(
     )
 }
 
-/// Why an image in no family is kept.
+/// The reasons why an image in no family is kept.
 fn draft_loose<'a>(loose: LooseImage<'a>, facts: &PlanFacts<'_>) -> DraftDecision<'a> {
     let LooseImage { image, rule, lacks } = loose;
     let mut kept = facts.protections(image, rule);
@@ -447,10 +459,10 @@ impl PlanFacts<'_> {
     }
 }
 
-/// Checks an image that a plan removes again: the reasons that now keep it.
+/// Checks again whether an image that a plan removes must be kept, and returns the reasons.
 ///
-/// `image` and its `references` have just been read; its family and age cannot have
-/// changed since the plan was made.
+/// `image` and its `references` have just been read. Its family and age cannot have changed since
+/// planning.
 pub fn recheck(
     decision: &Decision,
     image: &Image,
@@ -471,7 +483,7 @@ pub fn recheck(
     kept
 }
 
-/// The rule that `image` falls under at the time `now`, if under any.
+/// The rule that matches `image` at `now`, if any.
 pub fn rule_of<'a>(image: &Image, policy: &'a Policy, now: Timestamp) -> Option<&'a Rule> {
     let index = matching::rule_of(image, policy, &Cutoffs::of_rules(policy, now))?;
     policy.rules.get(index)
@@ -480,13 +492,13 @@ pub fn rule_of<'a>(image: &Image, policy: &'a Policy, now: Timestamp) -> Option<
 /// Whether `image` can be in a family whose images a rule retires: `account` owns it, its age is
 /// known, and no other service manages it.
 pub(crate) fn may_have_family(image: &Image, account: &AccountId) -> bool {
-    takes_place(image, account) && image.created_at.is_some()
+    counts_in_family(image, account) && image.created_at.is_some()
 }
 
-/// Whether `image` takes a place in the family that a rule puts it in. An image of another account
-/// or of another service, a failed and a pending one do not: nobody's place is theirs to take.
-fn takes_place(image: &Image, account: &AccountId) -> bool {
-    may_retire(image, account) && family::takes_part(image)
+/// Whether `image` counts in its family. Images of another account, images that another service
+/// manages, failed images and pending images do not count, and do not displace other images.
+fn counts_in_family(image: &Image, account: &AccountId) -> bool {
+    may_retire(image, account) && family::is_ranked(image)
 }
 
 /// Whether a rule may ever retire `image`: `account` owns it, and no other service manages it.

@@ -1,4 +1,4 @@
-//! Calendar periods of a time zone, and their names.
+//! Calendar periods in a time zone, and their names.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,18 @@ use jiff::civil::{Date, DateTime, Weekday};
 use jiff::tz::{Offset, TimeZone};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// One hour, day, ISO week, month or year.
+/// An hour, day, ISO week, month or year.
 ///
-/// Written `2026-10-25T02+02:00`, `2026-11-21`, `2026-W47`, `2026-11` and `2026`. An hour names
-/// its offset from UTC, because the hour that is set back in autumn comes twice.
+/// Written as `2026-10-25T02+02:00`, `2026-11-21`, `2026-W47`, `2026-11` and `2026`. An hour
+/// includes its offset from UTC, because one hour occurs twice when daylight saving time ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Period {
     /// An hour: the date, the hour, and the offset from UTC in seconds.
     Hour(Date, i8, i32),
     /// A day.
     Day(Date),
-    /// A week: the ISO year (which differs from the calendar's around New Year) and its number.
+    /// A week: the ISO year, which differs from the calendar year around New Year, and the week
+    /// number.
     Week(i16, i8),
     /// A month.
     Month(i16, i8),
@@ -26,7 +27,7 @@ pub enum Period {
     Year(i16),
 }
 
-/// A moment as the clocks of a time zone show it.
+/// A local date and time in a time zone.
 #[derive(Debug, Clone, Copy)]
 pub struct Local {
     clock: DateTime,
@@ -34,34 +35,34 @@ pub struct Local {
 }
 
 impl Local {
-    /// What the clocks of `zone` show at `time`.
+    /// Converts `time` to local time in `zone`.
     pub fn of(time: Timestamp, zone: &TimeZone) -> Self {
         let offset = zone.to_offset(time);
         Self { clock: offset.to_datetime(time), offset }
     }
 
-    /// The hour that holds it.
+    /// The hour that contains this time.
     pub fn hour(self) -> Period {
         Period::Hour(self.clock.date(), self.clock.hour(), self.offset.seconds())
     }
 
-    /// The day that holds it.
+    /// The day that contains this time.
     pub fn day(self) -> Period {
         Period::Day(self.clock.date())
     }
 
-    /// The ISO week that holds it.
+    /// The ISO week that contains this time.
     pub fn week(self) -> Period {
         let week = self.clock.date().iso_week_date();
         Period::Week(week.year(), week.week())
     }
 
-    /// The month that holds it.
+    /// The month that contains this time.
     pub fn month(self) -> Period {
         Period::Month(self.clock.year(), self.clock.month())
     }
 
-    /// The year that holds it.
+    /// The year that contains this time.
     pub fn year(self) -> Period {
         Period::Year(self.clock.year())
     }
@@ -91,7 +92,7 @@ impl Serialize for Period {
 impl<'de> Deserialize<'de> for Period {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is no period")))
+        parse(&text).ok_or_else(|| serde::de::Error::custom(format!("`{text}` is not a period")))
     }
 }
 
@@ -127,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hour_that_comes_twice_is_two_hours() {
+    fn a_repeated_hour_counts_as_two_hours() {
         let first = local("2026-10-25T00:30:00Z", "Europe/Berlin").hour();
         let second = local("2026-10-25T01:30:00Z", "Europe/Berlin").hour();
         assert_eq!(first.to_string(), "2026-10-25T02+02:00");
@@ -157,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_read_back() {
+    fn period_names_are_parsed() {
         for zone in ["UTC", "Asia/Kolkata", "America/St_Johns"] {
             let local = local("2026-10-25T00:30:00Z", zone);
             for period in [local.hour(), local.day(), local.week(), local.month(), local.year()] {

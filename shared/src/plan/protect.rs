@@ -1,4 +1,4 @@
-//! Protections: what keeps an image whatever the rules say.
+//! Protections: reasons that keep an image whatever the rules are.
 
 use foldhash::{HashMap, HashMapExt};
 use jiff::tz::TimeZone;
@@ -14,12 +14,12 @@ use crate::model::{
 };
 use crate::policy::{Check, Policy, Rule, Safety, SharedImages};
 
-/// Whether the account that was read owns `image`.
+/// Whether the account of the inventory owns `image`.
 pub(super) fn is_ours(image: &Image, account: &AccountId) -> bool {
     image.owner_id.as_ref() == Some(account)
 }
 
-/// Every protection of `image`, which has these `references` and falls under `rule`, if under any.
+/// All protections of `image`, which has these `references` and is matched by `rule`, if any.
 pub(super) fn protections(
     image: &Image,
     account: &AccountId,
@@ -53,9 +53,9 @@ pub(super) fn protections(
     reasons.extend(state_tags::of_image(image, policy).map(Reason::from));
     reasons.extend(references.reasons());
     let with = shared_with(image, policy);
-    // What could not be given back is not taken, whatever the policy says.
+    // A permission that could not be restored is not removed, whatever the policy allows.
     let is_unknown = with.iter().any(|one| matches!(one, LaunchPermission::Unknown(_)));
-    // Without a rule nothing says that it may go.
+    // Without a rule, nothing allows shared images to be retired.
     let keeps_shared = rule.is_none_or(|rule| rule.shared_images == SharedImages::Keep);
     if is_unknown || (keeps_shared && !with.is_empty()) {
         reasons.push(Reason::Shared { with: with.into() });
@@ -69,8 +69,9 @@ pub(super) fn protections(
     reasons
 }
 
-/// The launch permissions in the tag of an image that is not disabled, as far as it does not have
-/// them: a rescue did not restore them, or somebody else wrote the tag. A person decides which.
+/// The launch permissions that are saved in the tag of an image that is not disabled, but that the
+/// image does not have. Either a rescue did not restore them, or somebody else wrote the tag. A
+/// person must decide which.
 fn not_restored(image: &Image, policy: &Policy) -> Option<Box<[LaunchPermission]>> {
     if image.state == ImageState::Disabled {
         return None;
@@ -79,8 +80,8 @@ fn not_restored(image: &Image, policy: &Policy) -> Option<Box<[LaunchPermission]
     (!with.is_empty()).then(|| with.into())
 }
 
-/// Why a run does not enable `image` although its tags say that a step disabled it; `None` if it
-/// does, or if they do not.
+/// Why a run does not enable `image` although its tags record that a step disabled it. `None` if
+/// the run enables it, or if the tags record nothing.
 pub(crate) fn not_enabled(image: &Image, names: &TagNames, now: Timestamp) -> Option<NotEnabled> {
     let is_left = image.state == ImageState::Disabled
         && claims_disabling(image, names)
@@ -92,7 +93,7 @@ pub(crate) fn not_enabled(image: &Image, names: &TagNames, now: Timestamp) -> Op
     })
 }
 
-/// Who may launch `image`, sorted; for an image that a step disabled, who could before.
+/// Who may launch `image`, sorted. For an image that a step disabled: who could launch it before.
 fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
     let mut with = permissions_to_save(image, &policy.tag_names).into_vec();
     if image.public {
@@ -103,7 +104,7 @@ fn shared_with(image: &Image, policy: &Policy) -> Vec<LaunchPermission> {
     with
 }
 
-/// How many accounts and other grantees may launch `image`; `None` when that was not read.
+/// The number of accounts and other grantees that may launch `image`; `None` if this was not read.
 pub(super) fn grantees(image: &Image) -> Option<u32> {
     let permissions = image.launch_permissions.as_ref()?;
     let listed = permissions.contains(&LaunchPermission::Everyone);
@@ -113,14 +114,14 @@ pub(super) fn grantees(image: &Image) -> Option<u32> {
 
 /// What the Recycle Bin could restore.
 pub(super) struct Recovery<'a> {
-    /// The rules in effect that keep what is removed for long enough; `None` when the policy does not
-    /// require any, or they were not read.
+    /// The rules in effect with a sufficient retention. `None` if the policy does not require any,
+    /// or if they were not read.
     rules: Option<Vec<&'a RetentionRule>>,
-    /// The tags of the snapshots; empty when the rules do not look at tags.
+    /// The tags of the snapshots. Empty if no rule depends on tags.
     snapshots: HashMap<&'a SnapshotId, &'a Tags>,
 }
 
-/// Whether a rule is about everything in the Region.
+/// Whether a rule applies to all resources in the Region.
 fn is_general(rule: &RetentionRule) -> bool {
     rule.tags.is_empty() && rule.except.is_empty()
 }
@@ -139,7 +140,7 @@ impl<'a> Recovery<'a> {
         Self { rules, snapshots }
     }
 
-    /// What no rule covers at all.
+    /// The kinds of resource that no rule covers.
     pub(super) fn missing(&self) -> Vec<Recyclable> {
         let Some(rules) = &self.rules else { return Vec::new() };
         let covered = |what: Recyclable| rules.iter().any(|rule| rule.resource == what);
@@ -149,12 +150,12 @@ impl<'a> Recovery<'a> {
             .collect()
     }
 
-    /// What of `image` could not be restored.
+    /// Which part of `image` could not be restored.
     pub(super) fn leaves_out(&self, image: &Image) -> Option<Unrecoverable> {
         if !self.covers(Recyclable::Images, &image.tags) {
             return Some(Unrecoverable::Images);
         }
-        // The bin takes EBS-backed images only. One that failed holds nothing to be restored.
+        // The Recycle Bin accepts only EBS-backed images. A failed image has nothing to restore.
         let is_failed = image.state == ImageState::Failed;
         if self.rules.is_some() && image.snapshots.is_empty() && !is_failed {
             return Some(Unrecoverable::InstanceStore);
@@ -166,15 +167,15 @@ impl<'a> Recovery<'a> {
         if !all {
             return Some(Unrecoverable::Snapshots);
         }
-        // Without its snapshots the image could not be restored.
+        // The image could not be restored without its snapshots.
         let days = self.days(Recyclable::Images, Some(&image.tags));
         let sooner = |snapshot: &SnapshotId| self.snapshot_days(snapshot) < days;
         let is_sooner = self.missing().is_empty() && image.snapshots.iter().any(sooner);
         is_sooner.then_some(Unrecoverable::SnapshotsSooner)
     }
 
-    /// Whether the Recycle Bin could restore a resource of this kind with these tags. Also true when
-    /// no rule covers that kind at all: then the whole run is refused.
+    /// Whether the Recycle Bin could restore a resource of this kind with these tags. Also true if
+    /// no rule covers the kind at all, because then the whole run is refused.
     pub(super) fn covers(&self, what: Recyclable, tags: &Tags) -> bool {
         self.rules.as_ref().is_none_or(|rules| {
             !rules.iter().any(|rule| rule.resource == what)
@@ -182,7 +183,7 @@ impl<'a> Recovery<'a> {
         })
     }
 
-    /// Whether the Recycle Bin could restore a resource of this kind whatever its tags are.
+    /// Whether the Recycle Bin could restore a resource of this kind, whatever its tags are.
     fn covers_any_tags(&self, what: Recyclable) -> bool {
         self.rules.as_ref().is_none_or(|rules| {
             let mut of_kind = rules.iter().filter(|rule| rule.resource == what).peekable();
@@ -190,24 +191,25 @@ impl<'a> Recovery<'a> {
         })
     }
 
-    /// For how many days the bin would keep a resource of this kind with these tags, or whatever its
-    /// tags are; `None` when that is not required, not known, or not at all.
+    /// The retention in days for a resource of this kind with these tags, or, without `tags`, for
+    /// any tags. `None` if the policy does not require a retention, if it is unknown, or if there
+    /// is none.
     fn days(&self, what: Recyclable, tags: Option<&Tags>) -> Option<u32> {
         let rules = self.rules.iter().flatten();
         let covering = rules.filter(|rule| match tags {
             Some(tags) => rule.covers(what, tags),
             None => rule.resource == what && is_general(rule),
         });
-        // Where several cover it, the longest one has effect.
+        // If several rules cover the resource, the longest retention applies.
         covering.map(|rule| rule.days).max()
     }
 
-    /// For how many days the bin would keep this snapshot.
+    /// The retention of this snapshot in days.
     pub(super) fn snapshot_days(&self, snapshot: &SnapshotId) -> Option<u32> {
         self.days(Recyclable::Snapshots, self.snapshots.get(snapshot).copied())
     }
 
-    /// Until when the bin would keep a snapshot with these tags that is deleted at `at`.
+    /// When a snapshot with these tags, deleted at `at`, leaves the Recycle Bin.
     pub(super) fn kept_until(&self, tags: &Tags, at: Timestamp) -> Option<Timestamp> {
         let days = self.days(Recyclable::Snapshots, Some(tags))?;
         at.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok()
@@ -215,7 +217,7 @@ impl<'a> Recovery<'a> {
 }
 
 /// The other service that manages `image`. The tags of AWS Backup and Data Lifecycle Manager are
-/// reported by users rather than documented; Image Builder documents its own.
+/// not documented, but reported by users. Image Builder documents its tag.
 pub(super) fn manager(image: &Image) -> Option<Manager> {
     if image.owner_alias.as_deref() == Some("aws-backup-vault") {
         return Some(Manager::AwsBackup);
@@ -223,7 +225,7 @@ pub(super) fn manager(image: &Image) -> Option<Manager> {
     manager_by_tags(&image.tags)
 }
 
-/// The service that these tags of an image or a snapshot come from.
+/// The service that wrote these tags of an image or a snapshot.
 pub(super) fn manager_by_tags(tags: &Tags) -> Option<Manager> {
     tags.iter().find_map(|(key, value)| match key {
         _ if key.starts_with("aws:backup:") => Some(Manager::AwsBackup),
@@ -234,7 +236,7 @@ pub(super) fn manager_by_tags(tags: &Tags) -> Option<Manager> {
     })
 }
 
-/// What the tag `key` says, if it excludes the resource at `now`.
+/// The content of the tag `key`, if it excludes the resource at `now`.
 pub(super) fn opt_out(tags: &Tags, key: &str, now: Timestamp, zone: &TimeZone) -> Option<KeepTag> {
     let tag = KeepTag::read(tags.get(key)?, zone);
     tag.until.is_none_or(|until| until > now).then_some(tag)
@@ -245,7 +247,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_opt_out_holds_for_good_or_until_its_date() {
+    fn an_opt_out_is_permanent_or_ends_at_its_date() {
         let now: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
         let zone = TimeZone::get("Europe/Berlin").unwrap();
         let check = |value: &str| {

@@ -1,6 +1,7 @@
 //! The reasons in a plan: why an image is kept or expired.
 //!
-//! Every reason carries its numbers and ids. Its JSON is the documented format of a plan.
+//! Every reason contains its numbers and ids. Its JSON form is part of the documented format of
+//! plans.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,7 +15,7 @@ use crate::model::{
     AccountId, ImageState, LaunchPermission, ReferenceKind, ResourceText, is_false,
     join_permissions,
 };
-use crate::text_fmt::date;
+use crate::text_fmt::{date, ordinal};
 
 /// A reason for a decision about an image.
 #[derive(
@@ -23,184 +24,187 @@ use crate::text_fmt::date;
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Reason {
-    /// Another account owns it, or its owner is unknown.
+    /// Another account owns the image, or its owner is unknown.
     NotOurs {
-        /// The owner.
+        /// The account id of the owner.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         owner: Option<AccountId>,
     },
-    /// It is in a state in which it is never changed.
+    /// The image is in a state in which it is never changed.
     State {
-        /// That state.
+        /// The state of the image.
         state: ImageState,
     },
-    /// It is protected from deregistration.
+    /// The image has deregistration protection.
     Protected,
-    /// Another service manages it.
+    /// Another service manages the image.
     ManagedElsewhere {
-        /// That service.
+        /// The service.
         by: Manager,
     },
-    /// A tag excludes it.
+    /// A tag excludes the image.
     OptedOut {
-        /// Until when; absent: permanently.
+        /// When the exclusion ends; absent if it is permanent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
-        /// The reason that the tag gives.
+        /// The reason in the tag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Arc<str>>,
     },
-    /// It is in `safety.pinned`.
+    /// The image is listed in `safety.pinned`.
     Pinned,
-    /// It carries a tag of `safety.keep_tags`.
+    /// The image has a tag that matches `safety.keep_tags`.
     KeepTag {
-        /// The key.
+        /// The tag key.
         key: Arc<str>,
-        /// The value.
+        /// The tag value.
         value: Arc<str>,
     },
-    /// A tag under the prefix of the state tags is not known: another version may have written it. It
-    /// is left unchanged.
+    /// The image has an unknown tag with the prefix of the state tags. Another version may have
+    /// written it. The image is not changed.
     StateTagUnknown {
-        /// The key.
+        /// The tag key.
         key: Arc<str>,
     },
-    /// The value of a state tag has no known form: another version may have written it. It is left
-    /// unchanged.
+    /// A state tag has a value of an unknown form. Another version may have written it. The image
+    /// is not changed.
     StateTagUnreadable {
-        /// The key.
+        /// The tag key.
         key: Arc<str>,
-        /// The value.
+        /// The tag value.
         value: Arc<str>,
     },
-    /// Something refers to it.
+    /// A resource uses the image.
     InUse {
-        /// The kind of resource that uses it.
+        /// The kind of the resource.
         kind: ReferenceKind,
-        /// The ARN of that resource.
+        /// The ARN of the resource.
         arn: Arc<str>,
-        /// The version of that resource; see [`Reference::version`](crate::model::Reference::version).
+        /// The version of the resource; see
+        /// [`Reference::version`](crate::model::Reference::version).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<Arc<str>>,
-        /// Nothing that was read launches instances from it; see [`Reference::stale`](crate::model::Reference::stale).
+        /// Whether nothing that was read launches instances from the resource; see
+        /// [`Reference::stale`](crate::model::Reference::stale).
         #[serde(default, skip_serializing_if = "is_false")]
         stale: bool,
-        /// What people call it, where its ARN does not say; see [`Reference::name`](crate::model::Reference::name).
+        /// The name of the resource, if its ARN does not contain it; see
+        /// [`Reference::name`](crate::model::Reference::name).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         name: Option<Arc<str>>,
     },
-    /// Other accounts or groups may launch it.
+    /// The image is shared with other accounts, or is public.
     Shared {
-        /// Who.
+        /// Who may launch the image.
         with: Box<[LaunchPermission]>,
     },
-    /// Its tag lists launch permissions that it does not have: a rescue did not restore them, or
-    /// somebody else wrote the tag.
+    /// The image lacks launch permissions that are saved in its state tag. Either a rescue did not
+    /// restore them, or somebody else wrote the tag.
     SharingNotRestored {
-        /// Those that it does not have.
+        /// The permissions that the image lacks.
         with: Box<[LaunchPermission]>,
     },
-    /// Its tags say that a step disabled it, and a run does not enable it.
+    /// The state tags record that a step disabled the image, but a run does not enable it.
     NotEnabled {
-        /// Why.
+        /// Why it is not enabled.
         why: NotEnabled,
     },
-    /// It is unknown when it was created.
+    /// The creation time of the image is unknown.
     AgeUnknown,
-    /// It is in no family, because it lacks a property that the rule groups by.
+    /// The image is in no family, because it lacks a property in `group_by`.
     GroupUnknown {
-        /// What it lacks, for example `tag:Family`.
+        /// The property that the image lacks, for example `tag:Family`.
         lacks: Arc<str>,
     },
-    /// No rule matches it.
+    /// No rule matches the image.
     NoRule,
-    /// Its rule keeps every image.
+    /// The rule keeps every image.
     KeepAll,
-    /// It is one of the newest of its family.
+    /// The image is one of the newest of its family.
     Last {
-        /// Its rank; the newest is 1.
+        /// The rank of the image; the newest is 1.
         rank: u32,
-        /// How many the rule keeps.
+        /// The number of images that the rule keeps.
         of: u32,
     },
-    /// It is one of the newest of its family, which are kept whatever their age.
+    /// The image is one of the newest of its family, which are kept whatever their age.
     AtLeast {
-        /// Its rank; the newest is 1.
+        /// The rank of the image; the newest is 1.
         rank: u32,
-        /// How many the rule keeps.
+        /// The number of images that the rule keeps.
         of: u32,
     },
-    /// It is not older than `within`.
+    /// The image is not older than `within`.
     Within {
-        /// Until when this reason holds.
+        /// When this reason ends.
         until: Timestamp,
     },
-    /// It was launched within `launched_within`.
+    /// The image was launched within `launched_within`.
     LaunchedWithin {
-        /// The last launch.
+        /// When the image was last launched.
         last_launched_at: Timestamp,
-        /// Until when this reason holds.
+        /// When this reason ends.
         until: Timestamp,
     },
-    /// It is the newest image of an hour.
+    /// The image is the newest of an hour.
     Hourly(InPeriod),
-    /// It is the newest image of a day.
+    /// The image is the newest of a day.
     Daily(InPeriod),
-    /// It is the newest image of an ISO week.
+    /// The image is the newest of an ISO week.
     Weekly(InPeriod),
-    /// It is the newest image of a month.
+    /// The image is the newest of a month.
     Monthly(InPeriod),
-    /// It is the newest image of a year.
+    /// The image is the newest of a year.
     Yearly(InPeriod),
-    /// It carries a tag that the rule keeps.
+    /// The image has a tag that matches `keep.tags`.
     Tag {
-        /// The key.
+        /// The tag key.
         key: Arc<str>,
-        /// The value.
+        /// The tag value.
         value: Arc<str>,
     },
-    /// No rule keeps it.
+    /// No keep rule matches the image.
     Expired {
-        /// Its rank in the family; the newest is 1.
+        /// The rank of the image in its family; the newest is 1.
         rank: u32,
-        /// How many images the family has.
+        /// The number of images in the family.
         of: u32,
     },
-    /// Its creation failed; such an image is deregistered after a day.
+    /// The creation of the image failed. Such an image is deregistered after one day.
     Failed {
-        /// When it was created.
+        /// When the image was created.
         created_at: Timestamp,
     },
-    /// Its step is due, but the run has reached a cap.
+    /// A step is due, but the run has reached a cap.
     Deferred {
-        /// The cap's key in the policy.
+        /// The key of the cap in the policy.
         cap: Cap,
-        /// How many images it allows in this run.
+        /// The number of images that the cap allows in this run.
         limit: u32,
     },
-    /// Its launch permissions are too long to be saved in a tag: disabling or deregistering it
+    /// The launch permissions are too long to save in a tag. Disabling or deregistering the image
     /// would lose them permanently.
     PermissionsTooLong {
-        /// The length of the tag value, in characters.
+        /// The length of the tag value in characters.
         characters: usize,
-        /// The maximum length of a tag value, in characters.
+        /// The maximum length of a tag value in characters.
         most: usize,
     },
-    /// The Recycle Bin could not restore it.
+    /// The Recycle Bin could not restore the image.
     NotRecoverable {
         /// What could not be restored.
         what: Unrecoverable,
     },
-    /// With whom it is shared could not be read.
+    /// The launch permissions could not be read.
     PermissionsUnread {
-        /// Why.
+        /// The error of the call.
         error: Arc<str>,
     },
-    /// There was no time to read the references to it and with whom it is shared.
+    /// There was no time to read the references and the launch permissions.
     Unverified,
     /// The event bus did not accept the event `Image Expired`.
     NotAnnounced,
-    /// Its step is due, but the plan is refused.
+    /// A step is due, but the plan is refused.
     Refused,
 }
 
@@ -208,11 +212,12 @@ pub enum Reason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NotEnabled {
-    /// It is protected from deregistration.
+    /// The image has deregistration protection.
     Protected,
-    /// Its deprecation time is not the one that its tags tell of: somebody else disabled it.
+    /// The deprecation time of the image differs from the one in its state tags, so somebody else
+    /// disabled it.
     TagsDisagree,
-    /// None of its tags says that a step disabled it.
+    /// No state tag records that a step disabled the image.
     NoTag,
 }
 
@@ -220,24 +225,24 @@ pub enum NotEnabled {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Unrecoverable {
-    /// The image: no rule covers it.
+    /// The image, because no rule covers it.
     Images,
-    /// Its snapshots: no rule covers one of them.
+    /// The snapshots, because no rule covers one of them.
     Snapshots,
-    /// Its snapshots: the bin keeps one of them for less time than the image.
+    /// The snapshots, because one of them is retained for less time than the image.
     SnapshotsSooner,
-    /// The image: it is in an instance store and not on EBS, and the bin does not take such images.
+    /// The image, because it is in an instance store. The Recycle Bin accepts only images on EBS.
     InstanceStore,
 }
 
-/// The newest image of a period, and which of the kept periods that is.
+/// The newest image of a period, and the rank of the period among those that the rule keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InPeriod {
     /// The period, in the policy's time zone.
     pub period: Period,
-    /// Its rank among the periods that have an image; the latest is 1.
+    /// The rank of the period among the periods that have an image; the latest is 1.
     pub rank: u32,
-    /// How many the rule keeps.
+    /// The number of periods that the rule keeps.
     pub of: u32,
 }
 
@@ -253,7 +258,7 @@ pub enum Manager {
     ImageBuilder,
 }
 
-/// A cap on what one run removes.
+/// A cap on the number of removals in a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
@@ -264,15 +269,15 @@ pub enum Cap {
 }
 
 impl Reason {
-    /// The kinds of reasons, as in a plan's JSON.
+    /// The names of all kinds of reasons, as in the JSON of a plan.
     pub const KINDS: &[&str] = <Self as strum::VariantNames>::VARIANTS;
 
-    /// Whether the state of the image is not understood: then no step is taken, and none undone.
+    /// Whether the state of the image is not understood. Then no step is applied or undone.
     pub fn is_unknown_state(&self) -> bool {
         matches!(self, Self::StateTagUnknown { .. } | Self::StateTagUnreadable { .. })
     }
 
-    /// The kind of this reason: one of [`Self::KINDS`].
+    /// The name of the kind of this reason: one of [`Self::KINDS`].
     pub fn kind(&self) -> &'static str {
         self.into()
     }
@@ -296,44 +301,44 @@ impl fmt::Display for Reason {
             Self::Protected => f.write_str("deregistration protection"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::OptedOut { until, note } => {
-                f.write_str("opted out by tag")?;
+                f.write_str("excluded by tag")?;
                 until.map_or(Ok(()), |until| write!(f, " until {}", date(until)))?;
                 note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
             Self::Pinned => f.write_str("pinned by the policy"),
-            Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
+            Self::KeepTag { key, value } => write!(f, "tag {key}={value} matches safety.keep_tags"),
             Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
             Self::StateTagUnreadable { key, value } => write!(f, "{}", UnreadableTag(key, value)),
             Self::InUse { kind, arn, version, stale, name } => {
                 let (version, name) = (version.as_deref(), name.as_deref());
                 let resource = ResourceText { kind, arn, version, name };
-                let unused = if *stale { ", used by no group" } else { "" };
-                write!(f, "in use: {resource}{unused}")
+                let stale = if *stale { " (stale)" } else { "" };
+                write!(f, "in use: {resource}{stale}")
             }
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::SharingNotRestored { with } => write!(
                 f,
-                "its tag lists launch permissions that it does not have ({}): restore the image, or remove the tag",
+                "launch permissions saved in its state tag are missing ({}); restore the image, or remove the tag",
                 join_permissions(with, ", ")
             ),
             Self::NotEnabled { why: NotEnabled::Protected } => {
-                f.write_str("stays disabled because of the protection; only `restore` enables it")
+                f.write_str("not enabled: deregistration protection; to enable it, use `restore`")
             }
             Self::NotEnabled { why: NotEnabled::NoTag } => {
-                f.write_str("stays disabled: no tag says that a step disabled it")
+                f.write_str("not enabled: no state tag records that a step disabled it")
             }
             Self::NotEnabled { why: NotEnabled::TagsDisagree } => f.write_str(
-                "stays disabled: its deprecation time is not that of its tags; only `restore` enables it",
+                "not enabled: its deprecation time differs from its state tags; to enable it, use `restore`",
             ),
             Self::AgeUnknown => f.write_str("age unknown"),
-            Self::GroupUnknown { lacks } => write!(f, "family unknown: no {lacks}"),
+            Self::GroupUnknown { lacks } => write!(f, "no family: {lacks} is missing"),
             Self::NoRule => f.write_str("no rule matches"),
-            Self::KeepAll => f.write_str("its rule keeps all"),
-            Self::Last { rank, of } => write!(f, "last {rank} of {of}"),
-            Self::AtLeast { rank, of } => write!(f, "at least {of}: is number {rank}"),
-            Self::Within { until } => write!(f, "young until {}", date(*until)),
+            Self::KeepAll => f.write_str("the rule keeps all images"),
+            Self::Last { rank, of } => write!(f, "{} of last {of}", ordinal(*rank)),
+            Self::AtLeast { rank, of } => write!(f, "{} of at least {of}", ordinal(*rank)),
+            Self::Within { until } => write!(f, "kept by age until {}", date(*until)),
             Self::LaunchedWithin { last_launched_at, until } => {
-                write!(f, "launched {}, counts until {}", date(*last_launched_at), date(*until))
+                write!(f, "launched {}, kept until {}", date(*last_launched_at), date(*until))
             }
             Self::Hourly(period) => write!(f, "hourly {period}"),
             Self::Daily(period) => write!(f, "daily {period}"),
@@ -341,31 +346,31 @@ impl fmt::Display for Reason {
             Self::Monthly(period) => write!(f, "monthly {period}"),
             Self::Yearly(period) => write!(f, "yearly {period}"),
             Self::Tag { key, value } => write!(f, "tag {key}={value}"),
-            Self::Expired { rank, of } => write!(f, "expired: number {rank} of {of}"),
-            Self::Failed { created_at } => write!(f, "failed {}", date(*created_at)),
+            Self::Expired { rank, of } => write!(f, "expired: {} of {of}", ordinal(*rank)),
+            Self::Failed { created_at } => write!(f, "creation failed {}", date(*created_at)),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
             Self::PermissionsTooLong { characters, most } => write!(
                 f,
-                "its launch permissions take {characters} characters, and a tag holds {most}"
+                "launch permissions too long to save in a tag ({characters} characters, maximum {most})"
             ),
             Self::NotRecoverable { what } => f.write_str(match what {
-                Unrecoverable::Images => "the Recycle Bin's rules leave it out",
-                Unrecoverable::Snapshots => "the Recycle Bin's rules leave its snapshots out",
+                Unrecoverable::Images => "no Recycle Bin rule covers it",
+                Unrecoverable::Snapshots => "no Recycle Bin rule covers its snapshots",
                 Unrecoverable::SnapshotsSooner => {
-                    "the Recycle Bin keeps its snapshots for less time than the image"
+                    "the Recycle Bin retains its snapshots for less time than the image"
                 }
                 Unrecoverable::InstanceStore => {
-                    "the Recycle Bin accepts only images with EBS snapshots"
+                    "the Recycle Bin accepts only EBS-backed images"
                 }
             }),
             Self::PermissionsUnread { error } => {
-                write!(f, "sharing permissions could not be read: {error}")
+                write!(f, "launch permissions could not be read: {error}")
             }
             Self::Unverified => {
-                f.write_str("no time left to read what refers to it and with whom it is shared")
+                f.write_str("no time left to read the references to it and its launch permissions")
             }
-            Self::NotAnnounced => f.write_str("the event bus did not accept its notice"),
-            Self::Refused => f.write_str("refused"),
+            Self::NotAnnounced => f.write_str("the event bus did not accept the event Image Expired"),
+            Self::Refused => f.write_str("plan refused"),
         }
     }
 }
@@ -382,8 +387,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kinds_are_those_of_the_json() {
-        // A wrong kind is answered with the list of all of them.
+    fn kinds_match_the_json() {
+        // The error for an unknown kind lists all kinds.
         let error = serde_json::from_str::<Reason>(r#"{"reason":"?"}"#).unwrap_err().to_string();
         let known: Vec<&str> = error.split('`').skip(3).step_by(2).collect();
         assert_eq!(known, Reason::KINDS);

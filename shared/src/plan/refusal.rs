@@ -1,4 +1,4 @@
-//! Why a plan removes nothing at all.
+//! Refusals: why a plan removes nothing.
 
 use std::fmt;
 
@@ -7,33 +7,33 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Recyclable, Unread};
 use crate::text_fmt::counted;
 
-/// Why a plan removes nothing at all.
+/// Why a plan removes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Refusal {
-    /// Part of the world could not be read.
+    /// Sources could not be read.
     Unread {
-        /// That part.
+        /// The sources.
         sources: Vec<Unread>,
     },
-    /// The picture of what is in use looks too small to be true.
+    /// The inventory contains too few references to be plausible.
     TooFewReferences {
-        /// References in the inventory.
+        /// The number of references in the inventory.
         seen: usize,
-        /// `min_references` of the policy.
+        /// The value of `safety.min_references`.
         at_least: u32,
     },
-    /// What is removed could not be brought back.
+    /// Removed resources could not be restored.
     NotRecoverable {
-        /// What no rule of the Recycle Bin covers.
+        /// The kinds of resource that no Recycle Bin rule covers.
         missing: Vec<Recyclable>,
-        /// For how many days such a rule must keep it.
+        /// The minimum retention that such a rule needs, in days.
         days: u32,
     },
-    /// What a saved plan was made for is different now.
+    /// The account has changed since a saved plan was made.
     PlanOutdated {
-        /// How many images and snapshots differ.
+        /// The number of images and snapshots that differ.
         differences: usize,
     },
 }
@@ -42,7 +42,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unread { sources } => {
-                f.write_str("not everything could be read: ")?;
+                f.write_str("some sources could not be read: ")?;
                 for (index, source) in sources.iter().enumerate() {
                     write!(f, "{}{source}", if index > 0 { "; " } else { "" })?;
                 }
@@ -50,16 +50,17 @@ impl fmt::Display for Refusal {
             }
             Self::TooFewReferences { seen, at_least } => write!(
                 f,
-                "only {seen} references to images were seen, and safety.min_references is {at_least}: \
-                 is this the right account and Region? Lower min_references if it is"
+                "found {}, but safety.min_references is {at_least}; check the account and Region, or \
+                 lower safety.min_references",
+                counted(*seen, "reference")
             ),
             Self::NotRecoverable { missing, days } => {
                 let missing: Vec<_> = missing.iter().map(ToString::to_string).collect();
                 let days = usize::try_from(*days).unwrap_or(usize::MAX);
                 write!(
                     f,
-                    "no rule of the Recycle Bin keeps {} in this Region for {} or more, so that what is removed \
-                     could not be restored: create one, or set safety.recycle_bin_days or \
+                    "no Recycle Bin rule in this Region retains {} for at least {}, so removed resources \
+                     could not be restored; create a rule, or set safety.recycle_bin_days or \
                      safety.recycle_bin = \"optional\"",
                     missing.join(" and "),
                     counted(days, "day")
@@ -67,7 +68,7 @@ impl fmt::Display for Refusal {
             }
             Self::PlanOutdated { differences } => write!(
                 f,
-                "the account has changed since the plan was made ({}): nothing was done; plan again",
+                "the account has changed since planning ({}), and nothing was done; plan again",
                 counted(*differences, "difference")
             ),
         }

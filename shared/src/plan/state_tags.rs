@@ -1,8 +1,9 @@
-//! What the state tags say, and which of them this program does not understand.
+//! Parses state tags, and finds those that this program does not understand.
 //!
-//! The forms of the values are format [`TagNames::FORMAT`]; `docs/state-tags.md` has them. A value in
-//! another form, and a key under the prefix that is not known, may be the state that a newer version
-//! keeps, and that forbids what this version would do. So whatever has one stays as it is.
+//! The values have the format [`TagNames::FORMAT`], which `docs/state-tags.md` documents. A value
+//! of another form, or an unknown key with the prefix, may be state that a newer version stores,
+//! and that may rule out what this version would do. Therefore a resource with such a tag is not
+//! changed.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,38 +16,39 @@ use crate::model::{
 };
 use crate::policy::Policy;
 
-/// The saved value for no deprecation, and for no launch permission.
+/// The saved value if there was no deprecation, or no launch permission.
 pub(super) const NONE: &str = "none";
-/// After a saved deprecation, before the time of writing: the image was deprecated then.
+/// The word after a saved deprecation, before the time of writing, if the image was deprecated at
+/// that time.
 pub(super) const DEPRECATED: &str = "deprecated";
-/// The same: the image was disabled then, or about to be.
+/// The same, if the image was disabled at that time or about to be disabled.
 pub(super) const DISABLED: &str = "disabled";
 
 /// A tag that this program does not understand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotUnderstood {
-    /// It is under the prefix, and neither a state tag nor named by the policy.
+    /// The key has the prefix, but is neither a state tag nor used by the policy.
     Key(Arc<str>),
-    /// It is a state tag, and its value has none of the known forms.
+    /// The key and value of a state tag whose value has an unknown form.
     Value(Arc<str>, Arc<str>),
 }
 
-/// A tag whose key is not known, in words.
+/// Displays a tag with an unknown key.
 pub(super) struct UnknownTag<'a>(pub(super) &'a str);
 
 impl fmt::Display for UnknownTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "tag {} is not known to this version: left unchanged", self.0)
+        write!(f, "not changed: this version does not know the tag {}", self.0)
     }
 }
 
-/// A tag whose value is not understood, in words.
+/// Displays a tag with a value that is not understood.
 pub(super) struct UnreadableTag<'a>(pub(super) &'a str, pub(super) &'a str);
 
 impl fmt::Display for UnreadableTag<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(key, value) = self;
-        write!(f, "tag {key}={value} is not understood by this version: left unchanged")
+        write!(f, "not changed: this version does not understand the tag {key}={value}")
     }
 }
 
@@ -81,7 +83,7 @@ fn unknown<'a>(
     unknown_keys(tags, policy).map(NotUnderstood::Key)
 }
 
-/// The keys under the prefix that are neither state tags nor named by the policy.
+/// The keys with the prefix that are neither state tags nor used by the policy.
 pub(super) fn unknown_keys<'a>(
     tags: &'a Tags,
     policy: &'a Policy,
@@ -93,7 +95,7 @@ pub(super) fn unknown_keys<'a>(
         .map(|(key, _)| key.into())
 }
 
-/// The keys and values of the state tags of `image` whose values have none of the known forms.
+/// The keys and values of the state tags of `image` whose values have an unknown form.
 pub(crate) fn unreadable_values(
     image: &Image,
     names: &TagNames,
@@ -134,11 +136,11 @@ fn unreadable(
 
 /// The value of a tag that begins with the id of the image that it was written on.
 pub(super) enum OwnedValue<'a> {
-    /// It was written on this image: what follows the id.
+    /// The tag was written on this image. Contains the text after the id.
     Own(&'a str),
-    /// It was written on another image, and came with the tags of that one.
+    /// The tag was written on another image and copied from there.
     OfAnother,
-    /// It begins with no image id, or ends there.
+    /// The value does not begin with an image id, or nothing follows the id.
     Unreadable,
 }
 
@@ -159,13 +161,13 @@ impl<'a> OwnedValue<'a> {
     }
 }
 
-/// The time in the tag `expired-at`, if it is a time.
+/// The time in the tag `expired-at`, if the value is valid.
 pub(super) fn expired_at(image: &Image, names: &TagNames) -> Option<Timestamp> {
     exact_time(image.tags.get(&names.expired_at)?)
 }
 
-/// The launch permissions that were saved before `image` was disabled; `None` when none of its
-/// own tags saves them.
+/// The launch permissions that were saved before `image` was disabled. `None` if no tag of its own
+/// contains them.
 pub fn saved_permissions(image: &Image, names: &TagNames) -> Option<Box<[LaunchPermission]>> {
     let text = OwnedValue::of(image, image.tags.get(&names.launch_permissions)?).own()?;
     Some(words_of_permissions(text).collect())
@@ -175,7 +177,7 @@ fn words_of_permissions(text: &str) -> impl Iterator<Item = LaunchPermission> {
     text.split_whitespace().filter(|word| *word != NONE).map(LaunchPermission::from)
 }
 
-/// `none`, or everybody who is named, in words that are understood.
+/// Accepts `none`, or a list of grantees that are all understood.
 fn read_permissions(text: &str) -> Option<()> {
     let is_known = |one: LaunchPermission| !matches!(one, LaunchPermission::Unknown(_));
     let is_list =
@@ -183,22 +185,23 @@ fn read_permissions(text: &str) -> Option<()> {
     (text == NONE || is_list()).then_some(())
 }
 
-/// The deprecation that an image had before a step deprecated it.
+/// The deprecation of an image before a step deprecated it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Deprecation {
-    /// It was not deprecated.
+    /// The image was not deprecated.
     None,
-    /// It was deprecated, or to be deprecated, at this time.
+    /// The image was deprecated at this time, or scheduled to be.
     At(Timestamp),
 }
 
-/// What the tag `deprecation` says.
+/// The content of the tag `deprecation`.
 pub(super) struct WrittenDeprecation<'a> {
     /// The deprecation that the image had before.
     pub(super) before: Deprecation,
-    /// For what its deprecation time was set ([`DEPRECATED`] or [`DISABLED`]), and when: the last
-    /// writing, and the one before if EC2's time was still that one's.
+    /// The steps ([`DEPRECATED`] or [`DISABLED`]) for which the deprecation time was set, and when.
+    /// Contains the last write. If EC2 still had the time of the previous write, contains that one
+    /// too.
     pub(super) writings: Vec<(&'a str, Timestamp)>,
 }
 
@@ -207,7 +210,7 @@ impl<'a> WrittenDeprecation<'a> {
         Self::read(OwnedValue::of(image, image.tags.get(&names.deprecation)?).own()?)
     }
 
-    /// `BEFORE WORD TIME`, and perhaps another `WORD TIME`.
+    /// Parses `BEFORE WORD TIME`, optionally followed by another `WORD TIME`.
     fn read(text: &'a str) -> Option<Self> {
         let mut words = text.split(' ');
         let before = match words.next()? {

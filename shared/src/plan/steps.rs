@@ -1,4 +1,4 @@
-//! The retire steps: which one an image is due for, and what a rescue undoes.
+//! The retire steps: which step is due for an image, and what a rescue undoes.
 
 use foldhash::{HashMap, HashMapExt, HashSet};
 use jiff::{SignedDuration, Timestamp};
@@ -17,15 +17,15 @@ use crate::model::{
 };
 use crate::policy::{Age, Policy, Retire, Rule};
 
-/// A failed image is deregistered this long after it was created: until then, somebody may want
-/// to find out why it failed.
+/// The age at which a failed image is deregistered. Until then, somebody may want to find out why
+/// it failed.
 pub(crate) const FAILED_AFTER: SignedDuration = SignedDuration::from_hours(24);
 
-/// The snapshots that carry the state tag `delete-after`.
+/// The snapshots with the state tag `delete-after`.
 pub(super) struct TaggedSnapshots<'a>(HashSet<&'a SnapshotId>);
 
 impl<'a> TaggedSnapshots<'a> {
-    /// Without those whose state tags are not understood: they are left as they are.
+    /// Excludes snapshots whose state tags are not understood, because they are not changed.
     pub(super) fn of(inventory: &'a Inventory, policy: &Policy) -> Self {
         let key = &policy.tag_names.delete_after;
         let tagged = inventory.snapshots.iter().filter(|one| one.tags.has(key));
@@ -38,15 +38,15 @@ impl<'a> TaggedSnapshots<'a> {
     }
 }
 
-/// A decision, and what remains of it when a cap or a refusal holds its step back.
+/// A decision, with an alternative in case a cap or a refusal defers its step.
 pub(super) struct StepDraft {
     pub(super) decision: Decision,
-    /// The lesser action that is allowed instead, and the step that is then still to come.
+    /// The lesser action to apply instead, and the step that then remains due.
     instead: Option<Box<(Action, Next)>>,
 }
 
 impl StepDraft {
-    /// Replaces the step by the lesser action.
+    /// Replaces the step with the lesser action.
     pub(super) fn hold_back(&mut self) {
         if let Some((action, next)) = self.instead.take().map(|instead| *instead) {
             self.decision.action = action;
@@ -54,7 +54,7 @@ impl StepDraft {
         }
     }
 
-    /// Makes the image wait, if nobody could read with whom it is shared.
+    /// Defers all changes if the launch permissions could not be read.
     fn wait_if_unread(&mut self, image: &Image) {
         let Some(error) = &image.launch_permissions_unread else { return };
         if self.decision.action.changes() {
@@ -66,7 +66,7 @@ impl StepDraft {
     }
 }
 
-/// Decides about one image, caps and refusals aside.
+/// Decides about one image, without considering caps and refusals.
 pub(super) fn decide(
     draft: DraftDecision<'_>,
     PlanFacts { inventory, policy, uses: _, tagged, recovery, now }: &PlanFacts<'_>,
@@ -108,8 +108,8 @@ pub(super) fn decide(
         _ => {
             let by = UndoneBy::Run { share_back: &policy.safety.share_back, now };
             let undo = Undo::of(image, tagged.among(image), &policy.tag_names, by);
-            // Where nobody knows with whom it is shared by now, it stays as it is; and so does what
-            // would expire again as soon as another image is enabled.
+            // An image is not changed if its launch permissions could not be read, or if it would
+            // expire again as soon as another image is enabled.
             let is_left = step.decision.reasons.iter().any(Reason::is_unknown_state);
             let known = image.launch_permissions_unread.is_none() && !briefly && !is_left;
             if let Some(undo) = undo.filter(|_| known && is_ours(image, &inventory.account)) {
@@ -123,17 +123,18 @@ pub(super) fn decide(
     step
 }
 
-/// The time in the state tag `expired-at`, when an earlier run found the image expired.
+/// The time in the state tag `expired-at`, if an earlier run found the image expired.
 ///
-/// A time before the image was created is ignored: the tag was copied with the image. Such an image
-/// is tagged again, and its steps count from now. An image with a value that is no time is kept.
+/// A time before the creation of the image is ignored, because the tag was copied with the image.
+/// Such an image is tagged again, and its waiting times start now. An image with an invalid value
+/// is kept.
 fn expired_at_tag(image: &Image, names: &TagNames) -> Option<Timestamp> {
     let at = state_tags::expired_at(image, names)?;
     let latest = at.checked_sub(MAX_TAG_SKEW).unwrap_or(Timestamp::MIN);
     image.created_at.is_none_or(|created| created <= latest).then_some(at)
 }
 
-/// Sets the furthest step that is due, and the lesser action for when it is held back.
+/// Selects the furthest step that is due, and the lesser action in case that step is deferred.
 fn expire(
     step: &mut StepDraft,
     image: &Image,
@@ -143,7 +144,8 @@ fn expire(
     now: Timestamp,
 ) {
     let Some((rank, of)) = rank else {
-        // Not ranked and yet not kept cannot be; if it ever is, the image stays.
+        // An image without a rank always has a reason to be kept, so this is unreachable. If it is
+        // ever reached, the image is kept.
         step.decision.reasons.push(Reason::AgeUnknown);
         return;
     };
@@ -174,7 +176,8 @@ fn expire(
         step.decision.action = lesser;
         return;
     };
-    // For what is disabled already its launch permissions have been saved, or were not ours.
+    // The launch permissions of a disabled image have already been saved, or were not removed by a
+    // step.
     let permissions = (image.state != ImageState::Disabled).then(|| {
         permissions_tag_value(&image.image_id, &permissions_to_save(image, &policy.tag_names))
     });
@@ -202,23 +205,24 @@ fn expire(
     }
 }
 
-/// The times of the steps that an expired image has not been through yet.
+/// When the remaining steps of an expired image are due.
 ///
-/// A step is due when the policy's time has passed since the image was found expired, and as much
-/// of it since the step before was taken as the policy has between the two. When that was, EC2
-/// tells: the deprecation time is set when the image is deprecated, and once more right before it is
-/// disabled. So no step is left out because runs were late, and a date in `expired-at` shortens no wait
-/// between two steps of ours. (For what the owner disabled see [`disabled_by_us_at`].)
+/// A step is due when two conditions are met: the policy's time has passed since the image was
+/// found expired, and the difference between the policy's times has passed since the previous step.
+/// The time of the previous step comes from EC2: the deprecation time is set when the image is
+/// deprecated, and again immediately before it is disabled. Therefore late runs do not skip a step,
+/// and a forged date in `expired-at` does not shorten a wait between two steps. (For images that
+/// their owner disabled, see [`disabled_by_us_at`].)
 pub(crate) struct Times {
     pub(crate) deprecate: Option<Timestamp>,
     pub(crate) disable: Option<Timestamp>,
     pub(crate) deregister: Timestamp,
 }
 
-/// How much sooner than EC2's clock says a step may come: runs do not begin at the same second every
-/// day, and EC2 sets a deprecation a minute ahead.
+/// The maximum time by which a step may be early according to EC2's clock. Runs do not start at the
+/// same second every day, and EC2 sets a deprecation time one minute ahead.
 const MAX_SLACK: SignedDuration = SignedDuration::from_hours(1);
-/// Of a short wait the slack is this part at most.
+/// The slack is at most this part of a wait: 1/24.
 const SLACK_PART: i32 = 24;
 
 impl Times {
@@ -244,21 +248,23 @@ impl Times {
             None => wait(to_deprecate, to_deregister),
         };
         let disabled_for = wait(to_disable, to_deregister);
-        // For what is disabled it counts since when it is.
+        // For a disabled image, the wait starts when it was disabled.
         let clock = match enabled {
             true => deprecated_at(image, now),
             false => disabled_by_us_at(image, &policy.tag_names, now),
         };
         let is_needed = match enabled {
             true => to_deprecate.is_some(),
-            // What nobody can launch needs no warning, but a time to count from.
+            // Nobody can launch a disabled image, so it needs no warning. It needs a time at which
+            // the wait starts.
             false => disabled_for.or(before_deregistering).is_some(),
         };
         let deprecate = (is_needed && clock.is_none()).then(|| match enabled {
             true => to_deprecate.unwrap_or(since),
             false => since,
         });
-        // When a step comes that has to wait since the one before, which was or will be at `at`.
+        // When a step is due that must wait after the previous step, which was or will be applied
+        // at `at`.
         let after = |planned: Timestamp, at: Timestamp, wait: SignedDuration, slack: bool| {
             let slack = if slack { MAX_SLACK.min(wait / SLACK_PART) } else { SignedDuration::ZERO };
             at.checked_add(wait - slack).map_or(Timestamp::MAX, |at| at.max(planned))
@@ -280,8 +286,8 @@ impl Times {
         Self { deprecate, disable, deregister }
     }
 
-    /// The first step after `action`, which is due now; the furthest one of several at the same
-    /// time.
+    /// The first step after `action`, which is due now. If several steps are due at the same time,
+    /// the furthest one.
     fn after(&self, action: &Action, now: Timestamp) -> Next {
         let deprecate = self.deprecate.filter(|_| !matches!(action, Action::Deprecate { .. }));
         let mut next = Next { action: Step::Deregister, at: self.deregister };
@@ -295,7 +301,7 @@ impl Times {
     }
 }
 
-/// Since when `image` is deprecated, by EC2's clock; `None` if it is not.
+/// Since when `image` is deprecated, according to EC2; `None` if it is not deprecated.
 fn deprecated_at(image: &Image, now: Timestamp) -> Option<Timestamp> {
     image.deprecation_time.filter(|at| !is_to_come(*at, now))
 }
@@ -313,12 +319,12 @@ fn fail(step: &mut StepDraft, rule: &Rule, policy: &Policy, now: Timestamp) {
     step.decision.action = Action::Wait;
     if due <= now {
         step.instead = Some(Box::new((Action::Wait, next)));
-        // What failed was never shared.
+        // A failed image was never shared.
         step.decision.action = deregister_with(&rule.retire, policy, now, None);
     }
 }
 
-/// A deregistration whose snapshots are filled in by [`assign_snapshots`].
+/// A deregistration. [`assign_snapshots`] adds the snapshots.
 fn deregister_with(
     retire: &Retire,
     policy: &Policy,
@@ -336,17 +342,19 @@ fn deregister_with(
     }
 }
 
-/// Fills in, for each image that is deregistered, which of its snapshots are deleted afterwards:
-/// those that no remaining image uses.
+/// Sets, for each image that is deregistered, which of its snapshots are deleted afterwards: those
+/// that no remaining image uses.
 ///
-/// Images are deregistered in any order, and any of those calls may fail, so nothing here depends
-/// on which one is the last. Where several of them share a snapshot, each tags it, with the latest
-/// of their times; a later run deletes it, once none of them exists. So the call that deregisters an
-/// image deletes nothing that EC2 made for another one, or that another one lets wait for longer.
+/// Images are deregistered in any order, and any of the calls may fail. Therefore the result must
+/// not depend on which image is the last one. If several of these images share a snapshot, each of
+/// them tags it with the latest of their times. A later run deletes the snapshot when none of the
+/// images exists. Therefore the call that deregisters an image never deletes a snapshot that EC2
+/// created for another image, or for which another image requires a longer wait.
 ///
-/// A snapshot that EC2 made for no image, or may not have, cannot be deleted later (see
-/// [`snapshots`](super::snapshots)). It is deleted with the last of its images, if the Recycle Bin then
-/// keeps it for as long as the policy waits. The others' calls leave it, because it is in use.
+/// A snapshot that EC2 did not create for an image, or may not have, cannot be deleted later (see
+/// [`snapshots`](super::snapshots)). It is deleted together with the last of its images if the
+/// Recycle Bin then retains it for as long as the policy waits. The calls for the other images do
+/// not delete it, because it is in use.
 pub(super) fn assign_snapshots(
     decisions: &mut [Decision],
     inventory: &Inventory,
@@ -390,8 +398,8 @@ pub(super) fn assign_snapshots(
         }
         for snapshot in &decision.snapshots {
             let Some(share) = shares.get(snapshot) else { continue };
-            // The provider's own deletion knows nothing of opt-outs, of other services' marks, and of
-            // what other images want.
+            // The provider's own deletion does not consider opt-outs, the tags of other services,
+            // and what other images require.
             let listed = known.get(snapshot);
             let kept = listed.map_or(&[][..], |(_, kept)| kept.as_slice());
             let origin = listed.and_then(|(one, _)| attributed_to(one));
@@ -405,8 +413,8 @@ pub(super) fn assign_snapshots(
             if stays || is_anothers || waits_longer || !kept.is_empty() {
                 removal.fate = SnapshotFate::DeleteLater;
             }
-            // Another service's snapshot is not even marked: that service will see to it. Nor is one
-            // whose state is not understood.
+            // A snapshot that another service manages is not tagged, because that service deletes
+            // it. A snapshot whose state tags are not understood is not tagged either.
             let theirs = |reason: &SnapshotReason| {
                 matches!(reason, SnapshotReason::ManagedElsewhere { .. })
                     || reason.is_unknown_state()
@@ -423,13 +431,13 @@ pub(super) fn assign_snapshots(
     }
 }
 
-/// How images share a snapshot of one that is deregistered.
+/// How images share a snapshot of an image that is deregistered.
 #[derive(Default)]
 struct Share {
-    /// The number of existing images that use it.
+    /// The number of existing images that use the snapshot.
     users: usize,
-    /// The number of those that are deregistered.
+    /// The number of these images that are deregistered.
     going: usize,
-    /// The latest `delete_after` of those.
+    /// The latest `delete_after` of the images that are deregistered.
     delete_after: Option<Timestamp>,
 }

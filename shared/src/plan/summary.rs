@@ -7,9 +7,9 @@ use super::reason::Reason;
 use super::{Action, Decision};
 use crate::model::{Inventory, SnapshotId};
 
-/// The counts of a plan, in images unless said otherwise.
+/// The counts of a plan. Each count is a number of images, unless documented otherwise.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Summary {
     pub images: usize,
     pub in_use: usize,
@@ -20,46 +20,48 @@ pub struct Summary {
     pub deprecate: usize,
     pub disable: usize,
     pub deregister: usize,
-    /// Those whose time to be disabled or deregistered has come but for a cap.
+    /// Images whose disabling or deregistration is due, but deferred by a cap.
     pub deferred: usize,
-    /// Snapshots that go with the images of `deregister`.
+    /// The number of snapshots that are deleted because of the images in `deregister`.
     pub snapshots: usize,
-    /// Their size in GiB: an upper bound on what deleting them frees.
+    /// The total size of these snapshots in GiB: an upper bound on the storage that deleting them
+    /// frees.
     pub snapshots_gib: u64,
-    /// The size in GiB of the snapshots of all images that are expired, whatever their step, but
-    /// for those that another image uses which is kept: an upper bound on what retiring them frees.
+    /// The total size in GiB of the snapshots of all expired images, whatever their step, except
+    /// for snapshots that a kept image uses. It is an upper bound on the storage that retiring the
+    /// images frees.
     pub expired_gib: u64,
-    /// Those that are expired, whatever their step: what this policy removes sooner or later, deferred
-    /// ones included.
+    /// Images that are expired, whatever their step: everything that this policy eventually
+    /// removes, including deferred images.
     pub expired_total: usize,
-    /// Those that no rule matches.
+    /// Images that no rule matches.
     pub uncovered: usize,
-    /// The size in GiB of the snapshots of all images.
+    /// The total size in GiB of the snapshots of all images.
     pub images_gib: u64,
-    /// The part of it that only images use which no rule matches.
+    /// The total size in GiB of the snapshots that only images without a matching rule use.
     pub uncovered_gib: u64,
-    /// How many of the snapshots of expired images have a size that is not known: they count as nothing.
+    /// The number of snapshots of expired images whose size is unknown. They count as 0 GiB.
     pub sizes_unknown: usize,
 }
 
-/// What the decisions say about one snapshot.
+/// How the images in a plan use a snapshot.
 #[derive(Default)]
 struct SnapshotUse {
     size_gib: Option<u32>,
-    /// Whether an image uses it that is deregistered now.
-    goes: bool,
-    /// Whether an image uses it that is expired.
+    /// Whether an image that is deregistered now uses the snapshot.
+    deleted: bool,
+    /// Whether an expired image uses the snapshot.
     expired: bool,
-    /// Whether an image uses it that is kept.
+    /// Whether a kept image uses the snapshot.
     kept: bool,
-    /// Whether an image uses it that no rule matches.
+    /// Whether an image that no rule matches uses the snapshot.
     uncovered: bool,
-    /// Whether an image uses it that a rule matches.
+    /// Whether an image that a rule matches uses the snapshot.
     covered: bool,
 }
 
 impl Summary {
-    /// The counts of these decisions, in which the sizes are filled in.
+    /// Counts the decisions, and sets their sizes.
     pub(super) fn measure(decisions: &mut [Decision], inventory: &Inventory) -> Self {
         let mut summary = Self { images: decisions.len(), ..Self::default() };
         let mut uses: HashMap<&SnapshotId, SnapshotUse> =
@@ -84,13 +86,13 @@ impl Summary {
             }
             if let Action::Deregister { removal } = &decision.action {
                 for snapshot in &removal.snapshots {
-                    uses.entry(snapshot).or_default().goes = true;
+                    uses.entry(snapshot).or_default().deleted = true;
                 }
             }
         }
         for used in uses.values() {
             let gib = used.size_gib.map_or(0, u64::from);
-            if used.goes {
+            if used.deleted {
                 summary.snapshots += 1;
                 summary.snapshots_gib += gib;
             }

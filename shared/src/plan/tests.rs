@@ -5,7 +5,7 @@ fn policy(text: &str) -> Policy {
     Policy::parse(&format!("version = 1\n{text}"), "test").unwrap()
 }
 
-/// A world of images `ami-1` (the newest) to `ami-N`, a day apart, and one reference.
+/// An inventory with the images `ami-1` (the newest) to `ami-N`, one day apart, and one reference.
 fn world(images: u32) -> Inventory {
     let images = (1..=images).map(|n| {
         format!(
@@ -37,7 +37,7 @@ const AT_ONCE: &str =
     "[[rule]]\nname = \"all\"\nkeep = { last = 2 }\nretire = { deregister_after = \"0d\" }\n";
 
 #[test]
-fn caps_defer_the_newest_and_say_which_cap() {
+fn caps_defer_the_newest_and_name_the_cap() {
     let policy = policy(&format!("{AT_ONCE}[safety]\nmax_per_run = 2\nmax_fraction = 1.0\n"));
     let found = plan(&world(6), &policy, now());
     let expected = [
@@ -54,7 +54,7 @@ fn caps_defer_the_newest_and_say_which_cap() {
 }
 
 #[test]
-fn the_fraction_is_rounded_up_and_named_when_it_is_the_smaller_cap() {
+fn the_fraction_is_rounded_up_and_named_if_it_is_lower() {
     let policy = policy(&format!("{AT_ONCE}[safety]\nmax_fraction = 0.2\n"));
     let found = plan(&world(6), &policy, now());
     assert_eq!(found.summary.deregister, 2);
@@ -62,7 +62,7 @@ fn the_fraction_is_rounded_up_and_named_when_it_is_the_smaller_cap() {
 }
 
 #[test]
-fn unread_sources_and_too_few_references_refuse() {
+fn unread_sources_and_too_few_references_cause_a_refusal() {
     let policy = policy(AT_ONCE);
     let mut unread = world(6);
     unread.unread.push(serde_json::from_str(r#""instances""#).unwrap());
@@ -82,7 +82,7 @@ fn unread_sources_and_too_few_references_refuse() {
 }
 
 #[test]
-fn a_shared_snapshot_goes_when_all_of_its_images_go() {
+fn a_shared_snapshot_is_deleted_with_its_last_image() {
     let policy = policy(&format!("{AT_ONCE}[safety]\nmax_fraction = 1.0\n"));
     let mut world = world(5);
     let shared =
@@ -106,7 +106,7 @@ fn a_shared_snapshot_goes_when_all_of_its_images_go() {
 }
 
 #[test]
-fn a_snapshot_that_people_keep_is_not_deleted_with_its_image() {
+fn an_excluded_snapshot_is_not_deleted_with_its_image() {
     let policy = policy(
         "[[rule]]\nname = \"all\"\nkeep = { last = 1 }\nretire = { deregister_after = \"0d\", delete_snapshots_after = \"0d\" }\n[safety]\nmax_fraction = 1.0\n",
     );
@@ -127,7 +127,7 @@ fn a_snapshot_that_people_keep_is_not_deleted_with_its_image() {
 }
 
 #[test]
-fn a_shared_snapshot_stays_for_the_longest_of_its_images_times() {
+fn a_shared_snapshot_is_kept_for_the_longest_time() {
     let policy = policy(
         "[[rule]]\nname = \"a\"\nmatch = { name = \"web-[12]\" }\nkeep = { last = 1 }\nretire = { deregister_after = \"0d\", delete_snapshots_after = \"0d\" }\n\
          [[rule]]\nname = \"b\"\nkeep = { last = 1 }\nretire = { deregister_after = \"0d\", delete_snapshots_after = \"30d\" }\n[safety]\nmax_fraction = 1.0\n",
@@ -155,7 +155,7 @@ fn a_shared_snapshot_stays_for_the_longest_of_its_images_times() {
 }
 
 #[test]
-fn snapshots_of_other_services_are_left_to_them() {
+fn snapshots_of_other_services_are_not_changed() {
     let policy = policy(
         "[[rule]]\nname = \"all\"\nkeep = { last = 1 }\nretire = { deregister_after = \"0d\", delete_snapshots_after = \"0d\" }\n[safety]\nmax_fraction = 1.0\n",
     );
@@ -175,7 +175,7 @@ fn snapshots_of_other_services_are_left_to_them() {
 }
 
 #[test]
-fn a_copy_with_all_tags_of_a_snapshot_stays() {
+fn a_copied_snapshot_with_copied_tags_is_kept() {
     let mut world = world(0);
     world.recycled_images = Some(Vec::new());
     world.snapshots = serde_json::from_str(
@@ -198,7 +198,7 @@ fn a_copy_with_all_tags_of_a_snapshot_stays() {
 }
 
 #[test]
-fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
+fn a_rescue_removes_delete_after_from_snapshots() {
     let policy = policy(AT_ONCE);
     let mut world = world(2);
     world.images[0].tags =
@@ -216,7 +216,7 @@ fn a_kept_image_is_rescued_with_the_marks_on_its_snapshots() {
 }
 
 #[test]
-fn a_state_tag_that_is_not_understood_by_now_stops_a_step() {
+fn a_state_tag_of_an_unknown_form_prevents_steps() {
     let policy = policy(AT_ONCE);
     let world = world(20);
     let found = plan(&world, &policy, now());
@@ -234,19 +234,19 @@ fn a_state_tag_that_is_not_understood_by_now_stops_a_step() {
 }
 
 #[test]
-fn a_plan_is_read_back_from_its_json() {
+fn a_plan_round_trips_through_json() {
     let found = plan(&world(6), &policy(AT_ONCE), now());
     let text = serde_json::to_string(&found).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&text).unwrap(), found);
 }
 
 #[test]
-fn what_is_expired_is_summed_up_without_what_is_still_needed() {
+fn sizes_exclude_snapshots_of_kept_images() {
     let policy = policy(
         "[[rule]]\nname = \"all\"\nkeep = { last = 2 }\nretire = { deregister_after = \"9d\" }\n",
     );
     let mut world = world(4);
-    // Number 3 shares a snapshot with number 1, which is kept; number 4 one with number 3.
+    // Image 3 shares a snapshot with image 1, which is kept. Image 4 shares one with image 3.
     world.images[2].snapshots = ["snap-1", "snap-3"].map(|id| id.parse().unwrap()).into();
     world.images[3].snapshots = ["snap-3", "snap-4"].map(|id| id.parse().unwrap()).into();
     for (id, size) in [("snap-1", 100), ("snap-2", 50), ("snap-3", 8), ("snap-4", 1)] {

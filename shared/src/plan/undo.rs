@@ -1,12 +1,12 @@
-//! Undoing the retire steps, and the state tags that this needs.
+//! Undoes the retire steps, and defines the state tags that this needs.
 //!
-//! Two of the steps destroy something: deprecating overwrites a date that the owner may have set,
-//! and disabling removes all launch permissions. The old value is saved in a tag first. The tag's
-//! value begins with the image's own id, so that the tag of a copy of the image is ignored.
+//! Two of the steps lose data: deprecating overwrites a date that the owner may have set, and
+//! disabling removes all launch permissions. The old value is saved in a tag first. The value of
+//! the tag begins with the id of the image, so that the tag is ignored on a copy of the image.
 //!
-//! Whoever may write tags may write these. So a run believes what they say about the past only as
-//! far as EC2's own data agrees, and gives launch permissions back only to those whom the policy
-//! names. A person who restores an image decides for themselves.
+//! Anyone who may write tags may write these tags. Therefore a run trusts them only as far as EC2's
+//! own data agrees, and restores launch permissions only for the grantees that the policy lists. A
+//! person who restores an image makes their own decision.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -20,53 +20,54 @@ use crate::model::{
     is_false, join_permissions,
 };
 
-/// How far ahead a deprecation time is that was set just now, at most.
+/// The maximum time by which a deprecation time that was just set is in the future.
 const AHEAD: SignedDuration = SignedDuration::from_mins(5);
-/// EC2 sets a deprecation time to the minute.
+/// EC2 rounds a deprecation time to the minute.
 const ROUNDING: SignedDuration = SignedDuration::from_mins(1);
-/// How long after the time in the tag a run sets the deprecation time, at most: the tag has the
-/// time at which the run began.
+/// The maximum time between the time in the tag and when the run sets the deprecation time. The tag
+/// contains the time at which the run started.
 const MAX_RUN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Who undoes the steps on an image.
 #[derive(Debug, Clone, Copy)]
 pub enum UndoneBy<'a> {
-    /// A run: it shares the image only with these, and believes tags only if EC2's data agrees.
+    /// A run. It shares the image only with the listed grantees, and trusts tags only if EC2's data
+    /// agrees.
     Run {
-        /// `safety.share_back`.
+        /// The value of `safety.share_back`.
         share_back: &'a [LaunchPermission],
         /// The time of the run.
         now: Timestamp,
     },
-    /// A person, who is shown with whom the image was shared and decides about that separately.
+    /// A person. They are shown who the image was shared with, and decide about that separately.
     Person,
 }
 
-/// How the steps on an image are undone, in this order. The state tags are removed last.
+/// How to undo the steps on an image, in the order of the fields. The state tags are removed last.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undo {
-    /// Whether to enable it, because a step disabled it.
+    /// Whether to enable the image, because a step disabled it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub enable: bool,
-    /// The launch permissions to restore, if it has none.
+    /// The launch permissions to restore, if the image has none.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub share_with: Box<[LaunchPermission]>,
-    /// The saved launch permissions that are not restored: they stay in the tag.
+    /// The saved launch permissions that are not restored. They remain in the tag.
     #[serde(default, skip_serializing_if = "<[_]>::is_empty")]
     pub not_shared: Box<[LaunchPermission]>,
-    /// The deprecation to restore; `None` when no step deprecated it.
+    /// The deprecation to restore; `None` if no step deprecated the image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deprecation: Option<Deprecation>,
-    /// Its snapshots whose tag `delete-after` is removed.
+    /// The snapshots of the image whose tag `delete-after` is removed.
     pub unmark: Box<[SnapshotId]>,
-    /// Whether its own state tags stay as they are.
+    /// Whether to keep the state tags of the image.
     #[serde(default, skip_serializing_if = "is_false")]
     pub keep_tags: bool,
 }
 
 impl Undo {
-    /// How to undo the steps on `image`; `unmark` are those of its snapshots with `delete-after`.
-    /// `None` when there is nothing to undo, and when a state tag is not understood.
+    /// How to undo the steps on `image`. `unmark` contains those of its snapshots that have the tag
+    /// `delete-after`. `None` if there is nothing to undo, or if a state tag is not understood.
     pub fn of(
         image: &Image,
         unmark: Box<[SnapshotId]>,
@@ -83,7 +84,7 @@ impl Undo {
             UndoneBy::Person => is_disabled && is_ours,
         };
         if is_disabled && is_ours && !enable {
-            // Only a person may enable it, and will need the tags.
+            // Only a person may enable the image, and they need the tags for it.
             let undo = Self { unmark, keep_tags: true, ..Self::default() };
             return (!undo.unmark.is_empty()).then_some(undo);
         }
@@ -108,7 +109,7 @@ impl Undo {
         (has_tags || enable || !undo.unmark.is_empty()).then_some(undo)
     }
 
-    /// The keys of the state tags that are removed last.
+    /// The keys of the state tags to remove last.
     pub fn tag_keys(&self, names: &TagNames) -> Vec<String> {
         self.tags(names).cloned().collect()
     }
@@ -124,8 +125,9 @@ impl Undo {
     }
 }
 
-/// Whether a run that undoes the steps on `image` enables it: it was disabled by a step, as far as
-/// its own tags and EC2's deprecation time agree, and nobody has protected it since.
+/// Whether a run that undoes the steps on `image` enables it. It does so if a step disabled the
+/// image, according to both its own tags and EC2's deprecation time, and if nobody has protected it
+/// since.
 pub(super) fn enables(image: &Image, names: &TagNames, now: Timestamp) -> bool {
     image.state == ImageState::Disabled
         && !image.protected
@@ -134,14 +136,14 @@ pub(super) fn enables(image: &Image, names: &TagNames, now: Timestamp) -> bool {
         && disabled_by_us_at(image, names, now).is_some()
 }
 
-/// Whether a tag of `image` says that a step disabled it. The tag `deprecation` does not tell: it is
-/// written for what somebody else disabled, too.
+/// Whether a tag of `image` records that a step disabled it. The tag `deprecation` is not
+/// sufficient, because it is also written on images that somebody else disabled.
 pub(super) fn claims_disabling(image: &Image, names: &TagNames) -> bool {
     saved_permissions(image, names).is_some()
 }
 
-/// The saved launch permissions that `image` does not have: nobody's, of its owner, or not known to
-/// be there. Sorted.
+/// The saved launch permissions that `image` lacks, sorted. Permissions of the owner are not
+/// included. If the current launch permissions were not read, all saved ones are included.
 pub fn permissions_to_restore(image: &Image, names: &TagNames) -> Vec<LaunchPermission> {
     let now = shared_now(image);
     let saved = saved_permissions(image, names).unwrap_or_default();
@@ -154,9 +156,9 @@ pub fn permissions_to_restore(image: &Image, names: &TagNames) -> Vec<LaunchPerm
     lacking
 }
 
-/// The launch permissions to save before `image` is disabled or deregistered: those that it has, or,
-/// if it is disabled, those that were saved then. The owner is not among them: it may launch the
-/// image anyway.
+/// The launch permissions to save before `image` is disabled or deregistered: its current ones, or,
+/// if it is disabled, those that were saved then. The owner is not included, because they may
+/// always launch the image.
 pub fn permissions_to_save(image: &Image, names: &TagNames) -> Box<[LaunchPermission]> {
     if image.state != ImageState::Disabled {
         return shared_now(image);
@@ -165,20 +167,20 @@ pub fn permissions_to_save(image: &Image, names: &TagNames) -> Box<[LaunchPermis
     for_others(&saved, image.owner_id.as_ref()).cloned().collect()
 }
 
-/// Who may launch `image` now, besides its owner, as far as that has been read.
+/// Who may currently launch `image`, besides its owner, as far as this was read.
 fn shared_now(image: &Image) -> Box<[LaunchPermission]> {
     let now = image.launch_permissions.as_deref().unwrap_or_default();
     for_others(now, image.owner_id.as_ref()).cloned().collect()
 }
 
-/// The deprecation that was saved before `image` was deprecated; `None` when none of its own tags
-/// saves it.
+/// The deprecation that was saved before `image` was deprecated. `None` if no tag of its own
+/// contains it.
 pub fn saved_deprecation(image: &Image, names: &TagNames) -> Option<Deprecation> {
     WrittenDeprecation::of(image, names).map(|written| written.before)
 }
 
-/// Those writings of the tag `deprecation` that EC2's deprecation time agrees with. One that is to come is not ours:
-/// a step sets the present time.
+/// The writes in the tag `deprecation` that agree with EC2's deprecation time. A deprecation time
+/// in the future was not set by a step, because a step sets the current time.
 fn agreed<'a>(
     image: &'a Image,
     names: &TagNames,
@@ -192,16 +194,16 @@ fn agreed<'a>(
     })
 }
 
-/// Whether the deprecation time of `image` is the one that a step set, as far as its own tag and
-/// EC2 agree.
+/// Whether a step set the deprecation time of `image`, according to both its own tag and EC2.
 pub(super) fn is_deprecated_by_us(image: &Image, names: &TagNames, now: Timestamp) -> bool {
     agreed(image, names, now).next().is_some()
 }
 
-/// Since when `image`, which is disabled, is, by EC2's clock; `None` if nobody knows. Who disabled
-/// it by hand did not set the deprecation time, and a run may have been cut before it did: then the
-/// time is not that of our tag. The tag itself is believed, and so is that nobody enabled the image
-/// in between: EC2 does not tell.
+/// Since when the disabled `image` has been disabled, according to EC2; `None` if this is unknown.
+/// It is unknown if somebody disabled the image manually, because that does not set the deprecation
+/// time, or if a run was interrupted before it set the time. In both cases, the deprecation time
+/// differs from the time in our tag. If they agree, the tag is trusted. It is also assumed that
+/// nobody enabled the image in between, because EC2 does not report that.
 pub(super) fn disabled_by_us_at(
     image: &Image,
     names: &TagNames,
@@ -213,7 +215,7 @@ pub(super) fn disabled_by_us_at(
 /// The tag value that saves these launch permissions.
 ///
 /// # Errors
-/// The length of the value, in characters, when it is longer than a tag's value may be
+/// The length of the value in characters, if it exceeds the maximum length of a tag value
 /// ([`MAX_VALUE`]).
 pub fn permissions_tag_value(
     image: &ImageId,
@@ -230,11 +232,12 @@ pub fn permissions_tag_value(
     }
 }
 
-/// The tag value to save before the deprecation time of `image` is set at `now`: the date that it
-/// has, or that it has none, whether it is disabled, or is to be, and the time of writing.
+/// The tag value to save before the deprecation time of `image` is set at `now`. It contains the
+/// current deprecation, or `none`; whether the image is disabled or about to be; and the time of
+/// writing.
 ///
-/// What was saved before is kept, because the date that it has by now is ours, unless that is one to
-/// come: then somebody has set it since.
+/// If a deprecation was saved before, it is saved again, because the current one was set by a step.
+/// The exception is a current deprecation time in the future: then somebody has set it since.
 pub fn deprecation_tag_value(
     image: &Image,
     names: &TagNames,
@@ -250,14 +253,16 @@ pub fn deprecation_tag_value(
         Deprecation::At(at) => at.to_string(),
     };
     let what = if disabled { DISABLED } else { DEPRECATED };
-    // If this run is cut before it sets the time, that is still the one of the writing before.
+    // If this run is interrupted before it sets the deprecation time, EC2 still has the time of the
+    // previous write.
     match agreed(image, names, now).next() {
         Some((what_before, at)) => format!("{id} {text} {what} {now} {what_before} {at}"),
         None => format!("{id} {text} {what} {now}"),
     }
 }
 
-/// Whether a deprecation time is still to come. One that we set is a minute or two ahead at first.
+/// Whether a deprecation time is in the future. A time that a step sets is one or two minutes ahead
+/// at first, which does not count.
 pub(super) fn is_to_come(at: Timestamp, now: Timestamp) -> bool {
     now.checked_add(AHEAD).is_ok_and(|soon| at > soon)
 }
@@ -298,7 +303,7 @@ mod tests {
     const AT: &str = "2026-11-01T12:00:00Z";
     const NOW: &str = "2026-11-22T12:00:00Z";
 
-    /// An image that a run disabled: at the time in its tags EC2 shows it as deprecated.
+    /// An image that a run disabled. EC2 shows it as deprecated at the time in its tags.
     fn disabled(permissions: &str, more: &str) -> String {
         format!(
             r#""state":"disabled","deprecation_time":"2026-11-01T12:01:00Z","tags":{{
@@ -311,20 +316,20 @@ mod tests {
     }
 
     #[test]
-    fn what_lost_its_list_of_launch_permissions_stays_disabled() {
+    fn without_saved_permissions_an_image_stays_disabled() {
         let with = |tags: &str| {
             format!(
                 r#""state":"disabled","deprecation_time":"2026-11-01T12:01:00Z","tags":{{{tags}}}"#
             )
         };
-        // Its owner may have disabled it before it was deprecated.
+        // The owner may have disabled the image before it was deprecated.
         let deprecation = with(&format!(r#""s:deprecation":"ami-1 none disabled {AT}""#));
         assert!(!by_run(&deprecation).unwrap().enable && !by_person(&deprecation).unwrap().enable);
         assert_eq!((by_run(&with("")), by_person(&with(""))), (None, None));
     }
 
     #[test]
-    fn a_run_shares_only_what_it_enables_and_only_with_whom_the_policy_names() {
+    fn a_run_shares_only_images_that_it_enables_with_listed_grantees() {
         let found = by_run(&disabled("111122223333 666666666666 all", "")).unwrap();
         assert!(found.enable);
         assert_eq!(shown(&found.share_with), FRIEND);
@@ -334,7 +339,7 @@ mod tests {
         let found = by_run(&disabled("none", "")).unwrap();
         assert_eq!((shown(&found.share_with), shown(&found.not_shared)), Default::default());
         assert!(found.tag_keys(&names()).contains(&names().launch_permissions));
-        // Somebody wrote the tag, or a run was cut after it enabled the image.
+        // Somebody wrote the tag, or a run was interrupted after it enabled the image.
         let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333","s:expired-at":"2026-10-01T00:00:00Z"}"#;
         for now in ["[]", r#"["444455556666"]"#] {
             let fields = format!(r#"{tag},"state":"available","launch_permissions":{now}"#);
@@ -348,13 +353,14 @@ mod tests {
         let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333"}"#;
         let has = r#""launch_permissions":["111122223333"]"#;
         assert_eq!(by_run(&format!(r#"{tag},"state":"available","launch_permissions":[]"#)), None);
-        // What it has need not be restored, and the tag is no longer needed.
+        // The image already has the permission, so it is not restored, and the tag is no longer
+        // needed.
         let found = by_run(&format!(r#"{tag},"state":"available",{has}"#)).unwrap();
         assert_eq!(found, Undo::default());
     }
 
     #[test]
-    fn a_run_enables_only_what_ec2_shows_as_disabled_by_a_step() {
+    fn a_run_enables_only_images_that_ec2_shows_as_disabled_by_a_step() {
         let is_left = |fields: &str| assert_eq!(by_run(fields), None, "{fields}");
         is_left(&disabled("none", r#","protected":true"#));
         for set in ["2026-11-01T11:58:00Z", "2026-11-02T12:01:00Z", "2026-12-01T12:00:00Z"] {
@@ -362,13 +368,13 @@ mod tests {
         }
         is_left(&disabled("none", "").replace(r#""deprecation_time":"2026-11-01T12:01:00Z","#, ""));
         is_left(&disabled("none", "").replace("none disabled", "none deprecated"));
-        // A date to come is its owner's, whatever the tag says.
+        // A future date was set by the owner, whatever the tag contains.
         is_left(&disabled("none", "").replace("2026-11-01T", "2026-12-01T"));
         is_left(&disabled("none", "").replace(" disabled 2026-11-01T12:00:00Z", ""));
-        // A person decides for themselves.
+        // A person makes their own decision.
         let found = by_person(&disabled("none", r#","protected":true"#)).unwrap();
         assert!(found.enable);
-        // What no step disabled is never enabled.
+        // An image that no step disabled is never enabled.
         assert_eq!(by_run(r#""state":"disabled""#), None);
         let found = by_run(r#""state":"disabled","tags":{"s:expired-at":"2026-01-01T00:00:00Z"}"#);
         assert_eq!(found, Some(Undo::default()));
@@ -396,7 +402,7 @@ mod tests {
         }
         let theirs = tagged("2026-10-01T12:00:00Z", &format!("none deprecated {AT}"));
         assert_eq!(by_person(&theirs).unwrap().deprecation, Some(Deprecation::None));
-        // A run was cut after it wrote the tag anew and before it set the time.
+        // A run was interrupted after it rewrote the tag and before it set the time.
         let cut = tagged(
             "2026-11-01T12:01:00Z",
             &format!("none disabled 2026-11-09T12:00:00Z deprecated {AT}"),
@@ -406,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_down_is_read_back() {
+    fn saved_values_are_parsed() {
         let id: ImageId = "ami-1".parse().unwrap();
         let with: Vec<LaunchPermission> = vec!["all".into(), "111122223333".into()];
         assert_eq!(permissions_tag_value(&id, &with).unwrap(), "ami-1 111122223333 all");
@@ -422,7 +428,8 @@ mod tests {
             (to_come.clone(), format!("ami-1 {at}")),
             (passed.to_owned(), "ami-1 2026-01-01T00:00:00Z".to_owned()),
             (r#""state":"available""#.to_owned(), "ami-1 none".to_owned()),
-            // A date that has passed since something was saved is ours, one to come is somebody's.
+            // A past date was set by a step if a deprecation was saved. A future date was set by
+            // somebody else.
             (format!("{passed}{}", saved("ami-1")), "ami-1 none".to_owned()),
             (format!("{to_come}{}", saved("ami-1")), format!("ami-1 {at}")),
             (format!("{passed}{}", saved("ami-2")), "ami-1 2026-01-01T00:00:00Z".to_owned()),
@@ -433,7 +440,7 @@ mod tests {
             let text = deprecation_tag_value(&image, &names(), now, true);
             assert_eq!(text, format!("{value} disabled {now}"), "{fields}");
         }
-        // The writing before counts until the time is set again.
+        // The previous write counts until the time is set again.
         let before = image(&disabled("none", ""));
         assert_eq!(
             deprecation_tag_value(&before, &names(), now, true),
@@ -443,14 +450,14 @@ mod tests {
     }
 
     #[test]
-    fn the_tags_of_a_copy_mean_nothing() {
+    fn tags_of_a_copy_are_ignored() {
         let fields = disabled("all", "").replace("\"ami-1 ", "\"ami-2 ");
         assert_eq!(by_run(&fields), Some(Undo::default()));
         assert_eq!(by_person(&fields), Some(Undo::default()));
     }
 
     #[test]
-    fn the_launch_permissions_to_save_are_those_of_now_or_of_before_it_was_disabled() {
+    fn current_or_previously_saved_permissions_are_saved() {
         let tag = r#""tags":{"s:launch-permissions":"ami-1 111122223333 123456789012"},"owner_id":"123456789012""#;
         let to_save = |fields: &str| {
             shown(&permissions_to_save(&image(&format!("{tag},{fields}")), &names()))
@@ -458,18 +465,18 @@ mod tests {
         assert_eq!(to_save(r#""state":"available","launch_permissions":[]"#), "");
         assert_eq!(to_save(r#""state":"available","launch_permissions":["all"]"#), "all");
         assert_eq!(to_save(r#""state":"disabled""#), FRIEND);
-        // The owner is nobody else.
+        // The owner does not count as another account.
         let own = r#""state":"available","launch_permissions":["123456789012","444455556666"]"#;
         assert_eq!(to_save(own), "444455556666");
     }
 
     #[test]
-    fn too_many_permissions_do_not_fit() {
+    fn too_many_permissions_are_an_error() {
         let id: ImageId = "ami-0123456789abcdef0".parse().unwrap();
         let accounts = |count: u64| -> Vec<LaunchPermission> {
             (0..count).map(|n| format!("{n:012}").into()).collect()
         };
-        // 21 characters for the id, and 13 for each account.
+        // The id has 21 characters, and each account 13.
         assert!(permissions_tag_value(&id, &accounts(18)).is_ok());
         assert_eq!(permissions_tag_value(&id, &accounts(19)), Err(268));
     }

@@ -1,4 +1,4 @@
-//! What uses images: the references to each, every user once.
+//! References to images, with repetitions removed.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use crate::model::{ImageId, Inventory, Reference};
 /// The references to each image, sorted.
 pub(super) struct Uses<'a> {
     by_image: HashMap<&'a ImageId, Vec<&'a Reference>>,
-    /// What the resources are called of which some source reported a name, by ARN.
+    /// The names of resources by ARN, as far as any source reported one.
     names: HashMap<&'a str, &'a Arc<str>>,
 }
 
@@ -45,20 +45,22 @@ pub(super) struct ReferencesTo<'a> {
 }
 
 impl<'a> ReferencesTo<'a> {
-    /// These references, whose resources have only the names that they bring.
+    /// References whose names come only from the references themselves.
     pub(super) fn new(references: &'a [&'a Reference]) -> Self {
         Self { references, names: None }
     }
 
-    /// A reason for each resource that uses the image, and for each of its versions if it has any.
+    /// One reason for each resource that uses the image, and for each of its versions if it has
+    /// any.
     ///
-    /// Several sources report the same resource: EC2 itself names a launch template without its
-    /// version, and an instance without its name. Such a repetition is left out.
+    /// Several sources report the same resource: EC2 reports a launch template without its version,
+    /// and an instance without its name. Such repetitions are omitted.
     pub(super) fn reasons(self) -> impl Iterator<Item = Reason> {
         let Self { references, names } = self;
         let following = references.iter().skip(1).map(Some).chain([None]);
         references.iter().zip(following).filter_map(move |(reference, next)| {
-            // One without a version is sorted before those of the same resource that have one.
+            // A reference without a version is sorted before those of the same resource with a
+            // version.
             let is_repeated = next.is_some_and(|next| {
                 (&next.kind, &next.arn) == (&reference.kind, &reference.arn)
                     && (reference.version.is_none()
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_that_two_sources_report_is_one_user() {
+    fn a_resource_reported_by_two_sources_is_one_reference() {
         let instance = |name: Option<&str>| {
             let arn = "arn:aws:ec2:eu-central-1:123456789012:instance/i-1";
             let reference = Reference::new("ami-1".parse().unwrap(), ReferenceKind::Instance, arn);
@@ -118,14 +120,14 @@ mod tests {
             found,
             [
                 "in use: instance db (i-1)",
-                "in use: launch template web (lt-1) v8, used by no group",
-                "in use: launch template web (lt-1) v9, used by no group",
+                "in use: launch template web (lt-1) v8 (stale)",
+                "in use: launch template web (lt-1) v9 (stale)",
             ]
         );
     }
 
     #[test]
-    fn a_name_that_another_source_knows_is_used() {
+    fn a_name_from_another_source_is_used() {
         let found = reasons(vec![template("ami-1", None), template("ami-2", Some("8"))]);
         assert_eq!(found, ["in use: launch template web (lt-1)"]);
     }

@@ -1,5 +1,5 @@
-//! Checks of a document beyond the types of its values: required keys, unique rule names, the order
-//! of the steps, and that each rule keeps at least something. Fills in the defaults.
+//! Checks a document beyond the types of its values: required keys, unique rule names, the order of
+//! the steps, and that each rule keeps something. Fills in the defaults.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,16 +16,16 @@ use crate::model::{
     ComputeEnvironments, MAX_KEY, MAX_VALUE, TagNames, TemplateVersions, is_reserved,
 };
 
-/// The default of `tagging.prefix`: what the names of all state tags begin with.
+/// The default of `tagging.prefix`, the prefix of all state tag names.
 pub const DEFAULT_PREFIX: &str = "image-steward:";
-/// The maximum length of `tagging.prefix`, in characters. With the longest name of a state tag,
-/// `launch-permissions` (18 characters), it is still shorter than [`MAX_KEY`].
+/// The maximum length of `tagging.prefix`, in characters. With the longest state tag name,
+/// `launch-permissions` (18 characters), the key is still shorter than [`MAX_KEY`].
 const MAX_PREFIX: usize = 100;
 
-/// Checks a document.
+/// Checks a document and converts it to a policy.
 ///
 /// # Errors
-/// All errors: those found while it was read, and those found here.
+/// All errors in the document: those found while it was parsed, and those found here.
 pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
     let Reading { document, mut problems, digest: _ } = reading;
     let schema::RawPolicy { version, timezone, rule, safety, tagging, orphans, instances } =
@@ -33,7 +33,7 @@ pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
     let stated = version.map(|Count(number)| number.into());
     if let Err(error) = Policy::DOCUMENT.check(stated.as_ref()) {
         if stated.is_some() {
-            // The rest of it may be as it must be in that version.
+            // The rest of the document may be valid in that version.
             problems.found.clear();
             problems.note(Policy::DOCUMENT.key, error);
             return Err(problems.found);
@@ -43,7 +43,7 @@ pub(super) fn check(reading: Reading<'_>) -> Result<Policy, Vec<Problem>> {
     let timezone = check_timezone(timezone, &mut problems);
     let prefix = check_prefix(tagging.prefix.as_deref(), &mut problems);
     if rule.is_empty() {
-        problems.note("rule", "no rule; write at least one [[rule]]");
+        problems.note("rule", "no rules; add at least one [[rule]]");
     }
     let mut names = BTreeSet::new();
     let shared_images = or_default(safety.shared_images);
@@ -72,7 +72,9 @@ fn check_timezone(name: Option<String>, problems: &mut Problems<'_>) -> TimeZone
     TimeZone::get(&name).unwrap_or_else(|_| {
         problems.note(
             "timezone",
-            format!("`{name}` is not a time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\""),
+            format!(
+                "unknown time zone `{name}`; use an IANA name such as \"Europe/Berlin\" or \"UTC\""
+            ),
         );
         TimeZone::UTC
     })
@@ -87,17 +89,17 @@ fn check_rule(
 ) -> Rule {
     let schema::RawRule { name, matches, group_by, keep, retire, shared_images: own } = rule;
     match &name {
-        None => problems.note(&format!("{path}.name"), "missing; give the rule a name of its own"),
+        None => problems.note(&format!("{path}.name"), "missing; give the rule a unique name"),
         Some(name) if name.trim().is_empty() || name.chars().count() > 64 => {
             problems.note(
                 &format!("{path}.name"),
-                "a rule's name must have 1 to 64 characters; shorten it or write one",
+                "the name of a rule must have 1 to 64 characters; change the name",
             );
         }
         Some(name) if !names.insert(name.clone()) => {
             problems.note(
                 &format!("{path}.name"),
-                format!("another rule is named `{name}` too; rename one"),
+                format!("duplicate rule name `{name}`; rename one of the rules"),
             );
         }
         Some(_) => {}
@@ -105,7 +107,7 @@ fn check_rule(
     if matches!(keep, Some(RawKeepOrAll::All)) && retire.is_some() {
         problems.note(
             &format!("{path}.retire"),
-            "nothing of a rule with `keep = \"all\"` is retired; remove `retire`, or write what to keep, for example `keep = { last = 5 }`",
+            "a rule with `keep = \"all\"` retires nothing; remove `retire`, or specify what to keep, for example `keep = { last = 5 }`",
         );
     }
     Rule {
@@ -126,7 +128,10 @@ fn check_match(matches: schema::RawMatch, path: &str, problems: &mut Problems<'_
         let path = format!("{path}.not");
         let checked = check_match(*not, &path, problems);
         if checked.is_empty() {
-            problems.note(&path, "an empty exception excepts every image; name one or remove it");
+            problems.note(
+                &path,
+                "an empty exception excludes every image; add a condition, or remove the exception",
+            );
         }
         Box::new(checked)
     });
@@ -157,8 +162,7 @@ fn tag_globs(tags: BTreeMap<String, RawGlob>) -> Vec<(String, Glob)> {
 }
 
 fn check_keep(keep: Option<RawKeepOrAll>, path: &str, problems: &mut Problems<'_>) -> Keep {
-    const REMEDY: &str =
-        "say what to keep, for example `keep = { last = 5 }`, or `keep = \"all\"` for every image";
+    const REMEDY: &str = "specify what to keep, for example `keep = { last = 5 }`, or `keep = \"all\"` for every image";
     let missing = keep.is_none();
     let (all, keep) = match keep {
         Some(RawKeepOrAll::All) => (true, None),
@@ -177,7 +181,7 @@ fn check_keep(keep: Option<RawKeepOrAll>, path: &str, problems: &mut Problems<'_
         tags,
         at_least,
     } = keep.unwrap_or_default();
-    let says_floor = at_least.is_some_and(|count| count.0 > 0);
+    let has_minimum = at_least.is_some_and(|count| count.0 > 0);
     let count = |count: Option<Count>| count.map_or(0, |count| count.0);
     let age = |age: Option<Age>| age.filter(|age| !age.is_zero());
     let keep = Keep {
@@ -201,15 +205,15 @@ fn check_keep(keep: Option<RawKeepOrAll>, path: &str, problems: &mut Problems<'_
         && counts.iter().all(|count| *count == 0)
         && ages.iter().all(|age| age.is_none())
         && keep.tags.is_empty()
-        && !says_floor
+        && !has_minimum
     {
         problems.note(path, format!("keeps nothing; {REMEDY}"));
     }
     keep
 }
 
-/// A step that is omitted is due no later than the deregistration. Steps must not be due before
-/// the steps that precede them.
+/// An omitted step defaults to no later than the deregistration. A step must not be due before an
+/// earlier step.
 fn check_retire(retire: schema::RawRetire, path: &str, problems: &mut Problems<'_>) -> Retire {
     let schema::RawRetire {
         deprecate_after,
@@ -241,7 +245,9 @@ fn check_retire(retire: schema::RawRetire, path: &str, problems: &mut Problems<'
         match earlier {
             Some((name, before)) if age.is_shorter_than(before) => problems.note(
                 &format!("{path}.{key}"),
-                format!("shorter than {name}, which is the step before it; lengthen it, or shorten {name}"),
+                format!(
+                    "shorter than {name}, which is an earlier step; increase it, or decrease {name}"
+                ),
             ),
             _ => earlier = Some((key, age)),
         }
@@ -253,17 +259,19 @@ fn check_orphans(orphans: Option<schema::RawOrphans>, problems: &mut Problems<'_
     let Some(schema::RawOrphans { delete_after }) = orphans else { return Orphans::Report };
     const PATH: &str = "orphans.delete_after";
     let Some(after) = delete_after else {
-        problems
-            .note(PATH, "missing; write for example `delete_after = \"30d\"`, or remove [orphans]");
+        problems.note(
+            PATH,
+            "missing; add it, for example `delete_after = \"30d\"`, or remove [orphans]",
+        );
         return Orphans::Report;
     };
     if after.is_shorter_than(Age::of_days(1)) {
-        problems.note(PATH, "less than a day: nobody could object in time; write at least \"1d\"");
+        problems.note(PATH, "less than a day, which leaves no time to object; use at least \"1d\"");
     }
     Orphans::Delete { after }
 }
 
-/// The value of an optional enum; its default when it is omitted.
+/// The value of an optional enum, or its default if it is omitted.
 fn or_default<T: Default>(word: Option<Word<T>>) -> T {
     word.map(|word| word.0).unwrap_or_default()
 }
@@ -325,19 +333,23 @@ fn check_prefix(prefix: Option<&str>, problems: &mut Problems<'_>) -> String {
     let prefix = prefix.unwrap_or(DEFAULT_PREFIX);
     let length = prefix.chars().count();
     if length == 0 || length > MAX_PREFIX {
-        problems.note("tagging.prefix", format!("a prefix must have 1 to {MAX_PREFIX} characters"));
+        problems.note(
+            "tagging.prefix",
+            format!("a prefix must have 1 to {MAX_PREFIX} characters; change it"),
+        );
     } else if is_reserved(prefix) {
-        problems.note("tagging.prefix", "`aws:` belongs to AWS; choose another prefix");
+        problems
+            .note("tagging.prefix", "the prefix `aws:` is reserved for AWS; choose another prefix");
     } else if let Some(other) = prefix.chars().find(|one| !is_for_prefixes(*one)) {
-        let allowed = "write letters, digits, spaces and `+ - = . _ : / @`";
-        problems.note("tagging.prefix", format!("a prefix cannot have {other:?}; {allowed}"));
+        let allowed = "use only letters, digits, spaces and `+ - = . _ : / @`";
+        problems.note("tagging.prefix", format!("a prefix cannot contain {other:?}; {allowed}"));
     }
     prefix.to_owned()
 }
 
-/// The characters that AWS allows in the tags of every service, as far as ASCII has them
-/// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>). The prefix
-/// becomes a part of patterns in the roles, in which `*` would mean more.
+/// The ASCII characters that AWS allows in the tags of every service
+/// (<https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>). The
+/// prefix becomes part of patterns in IAM roles, where `*` is a wildcard.
 fn is_for_prefixes(one: char) -> bool {
     one.is_ascii_alphanumeric() || " +-=._:/@".contains(one)
 }
@@ -354,7 +366,7 @@ fn check_tagging(
         if value.chars().count() > MAX_VALUE {
             problems.note(
                 &path,
-                format!("the value is longer than {MAX_VALUE} characters; shorten it"),
+                format!("a tag value must have at most {MAX_VALUE} characters; shorten it"),
             );
         }
     }
@@ -375,13 +387,15 @@ fn check_tagging(
 fn check_key(key: &str, path: &str, prefix: &str, problems: &mut Problems<'_>) {
     let length = key.chars().count();
     if length == 0 || length > MAX_KEY {
-        problems.note(path, format!("a tag's key must have 1 to {MAX_KEY} characters"));
+        problems.note(path, format!("a tag key must have 1 to {MAX_KEY} characters; change it"));
     } else if is_reserved(key) {
-        problems.note(path, "keys that begin with `aws:` belong to AWS; remove it");
+        problems.note(path, "tag keys that begin with `aws:` are reserved for AWS; remove it");
     } else if key.starts_with(prefix) {
         problems.note(
             path,
-            format!("keys that begin with `{prefix}` are image-steward's own; remove it"),
+            format!(
+                "tag keys that begin with `{prefix}` are reserved for image-steward; remove it"
+            ),
         );
     }
 }

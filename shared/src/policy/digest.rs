@@ -1,4 +1,4 @@
-//! The digest of a policy: what stays the same as long as the policy says the same.
+//! The digest of a policy, which identifies its content.
 
 use std::fmt::{self, Write as _};
 use std::str::FromStr;
@@ -8,25 +8,28 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 const ALGORITHM: &str = "sha256:";
-/// Of a SHA-256 in hexadecimal.
+/// The length of a SHA-256 digest in hexadecimal.
 const DIGITS: usize = 64;
 
-/// The SHA-256 of a policy's keys and values: `sha256:` and 64 hexadecimal digits.
+/// The SHA-256 of a policy's keys and values: `sha256:` followed by 64 hexadecimal digits.
 ///
-/// Comments, layout, the order of keys, and TOML or JSON make no difference; every key, every value
-/// and the order of lists do. It is about the document, and not about what this version makes of it:
-/// a default that is written out is another digest, and a new version of this program is not.
+/// The digest depends on every key, every value and the order of lists. It does not depend on
+/// comments, layout, the order of keys, or whether the document is TOML or JSON. It is computed
+/// from the document, not from its interpretation: writing out a default changes the digest, and a
+/// new version of this program does not.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct PolicyDigest(Box<str>);
 
-/// A text that is no digest.
+/// The text is not a policy digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("expected `sha256:` and 64 hexadecimal digits, as `image-steward validate` prints it")]
+#[error(
+    "expected `sha256:` followed by 64 hexadecimal digits, as printed by `image-steward validate`"
+)]
 pub struct DigestError;
 
 impl PolicyDigest {
-    /// The digest of a document.
+    /// Computes the digest of a document.
     pub(super) fn of(document: &Value) -> Self {
         let mut text = String::new();
         write_sorted(document, &mut text);
@@ -55,7 +58,7 @@ impl FromStr for PolicyDigest {
     }
 }
 
-/// Writes `value` as JSON with sorted keys, whatever order the map has them in.
+/// Writes `value` as JSON with sorted keys, whatever the order of the map.
 fn write_sorted(value: &Value, text: &mut String) {
     match value {
         Value::Object(map) => {

@@ -1,69 +1,73 @@
-//! Globs: patterns for names, tag values and other texts.
+//! Globs: patterns for names, tag values and other text.
 //!
-//! A glob becomes a regular expression over characters. The crates for globs of paths match bytes,
-//! or stop at `/`, which is a character like others in the name of an image.
+//! A glob is translated to a regular expression over characters. Crates for path globs do not fit,
+//! because they match bytes or treat `/` specially. In image names, `/` is an ordinary character.
 
 use std::fmt::{self, Write as _};
 use std::str::Chars;
 
 use regex::Regex;
 
-/// The maximum length of a glob, in characters. Names of images have up to 128 characters and tag
-/// values up to 256, so that this is room for hundreds of alternatives.
+/// The maximum length of a glob, in characters. Image names have up to 128 characters and tag
+/// values up to 256, so the limit allows hundreds of alternatives.
 const MAX_LENGTH: usize = 100_000;
-/// How deep the braces of a glob may be nested.
+/// The maximum nesting depth of braces in a glob.
 const MAX_DEPTH: usize = 10;
 
-/// A glob over the characters of a whole text: `*` matches any text (a `/` too), `?` one character,
-/// `[ab]`, `[a-z]` and `[!a]` one character of a set, `{a,b}` a choice of globs, one of which may be
-/// empty, and `\` the character after it. It is case-sensitive.
+/// A glob, which must match a whole text. It is case-sensitive.
+///
+/// - `*` matches any text, including `/`.
+/// - `?` matches one character.
+/// - `[ab]`, `[a-z]` and `[!a]` match one character of a set.
+/// - `{a,b}` matches any of several globs, which may be empty.
+/// - `\` makes the next character literal.
 #[derive(Debug, Clone)]
 pub struct Glob {
     text: Box<str>,
     regex: Regex,
 }
 
-/// Why a text is not a glob.
+/// The text is not a valid glob.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GlobError {
-    /// It is longer than the limit.
+    /// The glob has more characters than allowed.
     #[error("longer than {MAX_LENGTH} characters; split the rule")]
     TooLong,
-    /// Its braces are nested deeper than the limit.
-    #[error("braces nested more than {MAX_DEPTH} deep; write fewer")]
+    /// The braces are nested too deeply.
+    #[error("braces nested more than {MAX_DEPTH} levels deep; simplify the glob")]
     TooDeep,
-    /// A `{` without its `}`.
-    #[error("`{{` without `}}`; write `[{{]` for the character itself")]
+    /// A `{` has no matching `}`.
+    #[error("`{{` without `}}`; write `[{{]` for a literal brace")]
     UnclosedBrace,
-    /// A `}` without its `{`.
-    #[error("`}}` without `{{`; write `[}}]` for the character itself")]
+    /// A `}` has no matching `{`.
+    #[error("`}}` without `{{`; write `[}}]` for a literal brace")]
     UnopenedBrace,
-    /// A `[` without its `]`.
-    #[error("`[` without `]`; write `[[]` for the character itself")]
+    /// A `[` has no matching `]`.
+    #[error("`[` without `]`; write `[[]` for a literal bracket")]
     UnclosedSet,
-    /// A range whose end comes before its beginning.
-    #[error("the range `{0}-{1}` is empty; its first character comes after its last")]
+    /// The first character of a range comes after its last.
+    #[error("empty range `{0}-{1}`: its first character comes after its last; swap them")]
     EmptyRange(char, char),
-    /// A `\` at the end.
-    #[error("`\\` at the end; write `[\\]` for the character itself")]
+    /// A `\` is the last character.
+    #[error("`\\` at the end; write `[\\]` for a literal backslash")]
     DanglingEscape,
-    /// Too large as a regular expression.
-    #[error("too large; write fewer alternatives")]
+    /// The regular expression of the glob is too large.
+    #[error("too complex; use fewer alternatives")]
     TooLarge,
 }
 
 impl Glob {
-    /// The glob `text`.
+    /// Parses a glob.
     ///
     /// # Errors
-    /// [`GlobError`] when it is not one, or beyond the limits.
+    /// [`GlobError`] if the text is not a valid glob or exceeds the limits.
     pub fn new(text: &str) -> Result<Self, GlobError> {
         let regex = Regex::new(&to_regex(text)?).map_err(|_| GlobError::TooLarge)?;
         Ok(Self { text: text.into(), regex })
     }
 
-    /// How long the set is that `text` begins with, from its `[` to its `]`, in bytes; all of `text`
-    /// if it does not end.
+    /// The length in bytes of the set at the beginning of `text`, from its `[` to its `]`. If the
+    /// set is not closed, the length of `text`.
     pub(super) fn end_of_set(text: &str) -> usize {
         let mut rest = text.chars();
         rest.next();
@@ -73,12 +77,12 @@ impl Glob {
         }
     }
 
-    /// Whether it matches the whole of `text`.
+    /// Whether the glob matches the whole of `text`.
     pub fn is_match(&self, text: &str) -> bool {
         self.regex.is_match(text)
     }
 
-    /// As it is written.
+    /// The glob as written.
     pub fn as_str(&self) -> &str {
         &self.text
     }
@@ -90,11 +94,11 @@ impl fmt::Display for Glob {
     }
 }
 
-/// A glob that matches only this text.
+/// A glob that matches exactly `text`.
 pub fn literal(text: &str) -> String {
     let mut glob = String::with_capacity(text.len());
     for character in text.chars() {
-        // A comma is special within braces, where the glob may be used.
+        // A comma is special inside braces, where this glob may be used.
         if matches!(character, '*' | '?' | '[' | ']' | '{' | '}' | '\\' | ',') {
             glob.extend(['[', character, ']']);
         } else {
@@ -114,7 +118,7 @@ fn to_regex(glob: &str) -> Result<String, GlobError> {
     let mut characters = glob.chars();
     while let Some(character) = characters.next() {
         match character {
-            // Several stars are as one.
+            // Consecutive stars are equivalent to one star.
             '*' if regex.ends_with(".*") => {}
             '*' => regex.push_str(".*"),
             '?' => regex.push('.'),
@@ -147,8 +151,8 @@ fn push_literal(regex: &mut String, character: char) {
     regex.push_str(&regex::escape(character.encode_utf8(&mut [0; 4])));
 }
 
-/// Reads a set, whose `[` has been read, and writes it. A `]` that comes first, and a `-` that comes
-/// first or last, are the characters themselves.
+/// Translates a set whose `[` has already been read. A `]` in the first position is literal, and so
+/// is a `-` in the first or last position.
 fn push_set(regex: &mut String, glob: &mut Chars<'_>) -> Result<(), GlobError> {
     let mut inner = glob.clone();
     let negated = matches!(inner.clone().next(), Some('!' | '^'));
@@ -174,7 +178,7 @@ fn push_set(regex: &mut String, glob: &mut Chars<'_>) -> Result<(), GlobError> {
         if last < first {
             return Err(GlobError::EmptyRange(first, last));
         }
-        // By their numbers no character is special.
+        // Written as code points, no character is special.
         let _ = write!(regex, r"\x{{{:X}}}-\x{{{:X}}}", u32::from(first), u32::from(last));
     }
     regex.push(']');
@@ -187,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_glob_matches_the_characters_of_the_whole_text() {
+    fn a_glob_matches_whole_text_by_characters() {
         for (glob, matches, others) in [
             (
                 "web-*",
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_glob_is_an_error() {
+    fn invalid_globs_are_errors() {
         for (text, error) in [
             ("[", GlobError::UnclosedSet),
             ("[]", GlobError::UnclosedSet),
@@ -250,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limits_are_errors_and_never_panics() {
+    fn exceeding_limits_is_an_error_and_never_panics() {
         let nested = |depth: usize| format!("{}{}", "{".repeat(depth), "}".repeat(depth));
         assert!(Glob::new(&nested(MAX_DEPTH)).is_ok());
         for depth in [MAX_DEPTH + 1, 250, 100_000] {
@@ -259,7 +263,7 @@ mod tests {
         assert_eq!(Glob::new(&"a".repeat(MAX_LENGTH + 1)).err(), Some(GlobError::TooLong));
         for part in ["?", "[!a]", "ü", "*?", "{a,b}", "{,?}", "[", "\\", "\u{0}", ")"] {
             let times = MAX_LENGTH / part.chars().count();
-            // Whatever becomes of it, it is a value.
+            // The result does not matter, as long as this does not panic.
             let _ = Glob::new(&part.repeat(times));
         }
     }

@@ -1,11 +1,17 @@
 //! The policy: which images are kept, and how the others are retired.
 //!
-//! [`Policy::parse`] reads TOML, or JSON of the same structure, and returns a checked policy or all
-//! errors at once, each with its position, the value and the remedy. Submodules: `schema` (the
-//! document as it is written), `scalars` (the types of its values), `glob` (patterns), `parse`
-//! (reading it), `wrong_type` (messages about values of the wrong type), `check` (from the document to
-//! a [`Policy`]), `digest` (whether two documents say the same), `trust` (the tags that it trusts) and
-//! `needs` (what a deployment must allow for it).
+//! [`Policy::parse`] parses TOML, or JSON of the same structure. It returns a checked policy, or
+//! all errors at once. Each error has its position, the value and a remedy. The submodules are:
+//!
+//! - `schema`: the document as written
+//! - `scalars`: the types of its values
+//! - `glob`: patterns
+//! - `parse`: parsing the document
+//! - `wrong_type`: messages about values of the wrong type
+//! - `check`: converting the document to a [`Policy`]
+//! - `digest`: identifying the content of a document
+//! - `trust`: the tags that the policy trusts
+//! - `needs`: the permissions that a deployment needs for the policy
 
 mod check;
 mod digest;
@@ -33,69 +39,71 @@ use crate::model::{
     TemplateVersions,
 };
 
-/// A policy that has been checked.
+/// A checked policy.
 #[derive(Debug, Clone)]
 pub struct Policy {
-    /// The time zone of calendar rules and of ages in days, weeks, months and years.
+    /// The time zone of calendar rules, and of durations in days, weeks, months and years.
     pub timezone: TimeZone,
     /// The names of the state tags.
     pub tag_names: TagNames,
-    /// The rules, in order; at least one.
+    /// The rules, in order. There is at least one.
     pub rules: Vec<Rule>,
-    /// Limits and checks of a run.
+    /// The limits and checks of a run.
     pub safety: Safety,
-    /// The tags of new images.
+    /// The tags to write on new images.
     pub tagging: Tagging,
-    /// What is done about orphans.
+    /// Whether orphans are deleted.
     pub orphans: Orphans,
-    /// How source instances are retired.
+    /// Whether and how source instances are retired.
     pub instances: InstancePolicy,
 }
 
-/// One rule.
+/// A rule of the policy.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    /// Its name, 1 to 64 characters, unique in the policy.
+    /// The name of the rule: 1 to 64 characters, unique in the policy.
     pub name: Arc<str>,
-    /// The conditions of the images that it applies to.
+    /// The conditions that select the rule's images.
     pub matches: Match,
-    /// The properties that the images of a family have in common; empty: all images that the rule
-    /// matches are one family.
+    /// The properties that the images of a family share. If empty, all images of the rule form one
+    /// family.
     pub group_by: Vec<GroupBy>,
     /// The keep rules.
     pub keep: Keep,
-    /// When the steps of expired images are due.
+    /// When the retire steps of expired images are due.
     pub retire: Retire,
-    /// Whether those of its images that other accounts may launch are kept.
+    /// Whether images that are shared with other accounts are kept.
     pub shared_images: SharedImages,
-    /// Whether the rule itself says so; otherwise `[safety]` or the default does.
+    /// Whether the rule sets `shared_images` itself. Otherwise the value comes from `[safety]` or
+    /// the default.
     pub overrides_shared_images: bool,
 }
 
-/// Conditions that must all hold; no condition matches every image.
+/// Conditions that an image must all meet. Without conditions, every image matches.
 #[derive(Debug, Clone, Default)]
 pub struct Match {
-    /// A glob for the name.
+    /// A glob for the image name.
     pub name: Option<Glob>,
-    /// Tag keys, each with a glob for the value.
+    /// Tag keys, each with a glob for its value.
     pub tags: Vec<(String, Glob)>,
     /// A glob for the architecture.
     pub architecture: Option<Glob>,
     /// A glob for the platform.
     pub platform: Option<Glob>,
-    /// A glob for the owner's alias.
+    /// A glob for the owner alias.
     pub owner_alias: Option<Glob>,
-    /// Only images older than this.
+    /// The minimum age of an image.
     pub older_than: Option<Age>,
-    /// Images that match these conditions are excluded.
+    /// Conditions that exclude an image if it meets them all.
     pub not: Option<Box<Match>>,
 }
 
-/// The keep rules of a family. A count of 0 keeps nothing.
+/// The keep rules of a family. A count of 0 disables a keep rule.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the keys of the document")]
 pub struct Keep {
-    /// Every image of the rule, permanently: `keep = "all"`. Then no other key keeps anything.
+    /// `keep = "all"`: every image of the rule is kept permanently. The other fields are then not
+    /// used.
     pub all: bool,
     pub last: u32,
     pub within: Option<Age>,
@@ -112,57 +120,60 @@ pub struct Keep {
 /// When the retire steps are due.
 #[derive(Debug, Clone)]
 pub struct Retire {
-    /// Counted from when the image was first found expired; `None`: it is not deprecated.
+    /// The time from when the image is first found expired to deprecating it. `None` skips the
+    /// step.
     pub deprecate_after: Option<Age>,
-    /// Counted from when the image was first found expired; `None`: it is not disabled.
+    /// The time from when the image is first found expired to disabling it. `None` skips the step.
     pub disable_after: Option<Age>,
-    /// Counted from when the image was first found expired.
+    /// The time from when the image is first found expired to deregistering it.
     pub deregister_after: Age,
-    /// Counted from the deregistration; zero: the call that deregisters the image deletes them.
+    /// The time from the deregistration to deleting the snapshots. If it is zero, the call that
+    /// deregisters the image also deletes them.
     pub delete_snapshots_after: Age,
 }
 
-/// Limits and checks of a run.
+/// The limits and checks of a run.
 #[derive(Debug, Clone)]
 pub struct Safety {
-    /// The maximum number of images that one run disables or deregisters.
+    /// The maximum number of images that a run disables or deregisters.
     pub max_per_run: u32,
-    /// The maximum number of snapshots that one run deletes, beside those that are deleted with
-    /// their images.
+    /// The maximum number of snapshots that a run deletes. Snapshots that are deleted by the call
+    /// that deregisters their image do not count.
     pub max_snapshots_per_run: u32,
-    /// The same as a fraction of the images that the rules match, from 0 to 1, rounded up.
+    /// The maximum number of images that a run disables or deregisters, as a fraction of the images
+    /// that the rules match, from 0 to 1. The number is rounded up.
     pub max_fraction: f64,
-    /// A run with fewer references in the inventory than this is refused.
+    /// The minimum number of references in the inventory. With fewer, a run removes nothing.
     pub min_references: u32,
     /// Which versions of launch templates count as references.
     pub template_versions: TemplateVersions,
-    /// Whether the compute environments of AWS Batch count as references.
+    /// Whether AWS Batch compute environments count as references.
     pub compute_environments: ComputeEnvironments,
-    /// Whether snapshots that other accounts may create volumes from are kept.
+    /// Whether snapshots are kept that other accounts may create volumes from.
     pub shared_snapshots: SharedSnapshots,
-    /// Those with whom a rescue may share an image again: accounts, organizations and
-    /// organizational units.
+    /// The accounts, organizations and organizational units with which a rescue may share an image
+    /// again.
     pub share_back: Vec<LaunchPermission>,
-    /// Whether the Recycle Bin must be able to restore what a run removes.
+    /// Whether the Recycle Bin must be able to restore everything that a run removes.
     pub recycle_bin: Check,
-    /// For how many days a rule of the Recycle Bin must keep what is removed.
+    /// The minimum retention in days of the Recycle Bin rules.
     pub recycle_bin_days: u32,
-    /// Whether EC2 is asked for the references to an image before each step.
+    /// Whether a run requests the references to an image from EC2 before each step.
     pub references_check: Check,
-    /// The ids of launch templates in which what cannot be read is ignored.
+    /// The ids of launch templates whose references are ignored where they cannot be determined.
     pub ignore_templates: Vec<Arc<str>>,
-    /// The names of the calls of which a response without its list is an empty one. The adapter
-    /// checks them.
+    /// The API calls for which a response without a list means an empty list. The adapter checks
+    /// the names.
     pub absent_is_empty: Vec<String>,
-    /// Tag keys, each with a glob for the value: images and snapshots with any of these tags are
+    /// Tag keys, each with a glob for its value. Images and snapshots with any of these tags are
     /// never removed, whatever rule applies.
     pub keep_tags: Vec<(String, Glob)>,
-    /// Images that are never changed, sorted.
+    /// The ids of images that are never changed, sorted.
     pub pinned: Vec<ImageId>,
 }
 
 impl Safety {
-    /// The tags among `tags` that keep an image or a snapshot, whatever rule applies.
+    /// The tags in `tags` that match `keep_tags`.
     pub fn keep_tags_among<'a>(
         &'a self,
         tags: &'a Tags,
@@ -170,7 +181,7 @@ impl Safety {
         matching_tags(&self.keep_tags, tags)
     }
 
-    /// The sources in which references are looked for.
+    /// The sources in which references are searched.
     pub fn reference_scope(&self) -> ReferenceScope {
         ReferenceScope {
             versions: self.template_versions,
@@ -180,7 +191,7 @@ impl Safety {
     }
 }
 
-/// Those of `tags` whose key is in `globs`, with a value that its glob matches.
+/// The `tags` whose key is in `globs` and whose value matches the glob.
 pub(crate) fn matching_tags<'a>(
     globs: &'a [(String, Glob)],
     tags: &'a Tags,
@@ -191,118 +202,120 @@ pub(crate) fn matching_tags<'a>(
     })
 }
 
-/// Whether images that other accounts or groups may launch are kept.
+/// Whether images that are shared with other accounts, or are public, are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum SharedImages {
-    /// They are kept.
+    /// Shared images are kept.
     #[default]
     Keep,
-    /// They are retired like all others.
+    /// Shared images are retired like all others.
     Retire,
 }
 
-/// Whether snapshots that other accounts or groups may create volumes from are kept.
+/// Whether snapshots that other accounts may create volumes from are kept.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum SharedSnapshots {
-    /// They are kept.
+    /// Shared snapshots are kept.
     #[default]
     Keep,
-    /// They go like all others, and with whom they are shared is not read.
+    /// Shared snapshots are deleted like all others. Their volume permissions are not read.
     Retire,
 }
 
-/// How instances are retired that are tagged to be retired once their image exists.
+/// How instances are retired that are tagged for it, after their image is available.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct InstancePolicy {
-    /// The call that retires them, if any.
+    /// The action for these instances.
     pub retire: RetireAction,
 }
 
-/// How an instance is retired.
+/// The action that retires an instance.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum RetireAction {
-    /// It is kept, whatever its tags ask for.
+    /// The instance is kept, whatever its tags.
     #[default]
     Never,
-    /// It is stopped: its volumes still cost money, and it can be started again.
+    /// The instance is stopped. It can be started again, and its volumes still incur cost.
     Stop,
-    /// It is terminated, which cannot be undone.
+    /// The instance is terminated, which cannot be undone.
     Terminate,
 }
 
-/// Whether a check is made before anything is removed.
+/// Whether a check is performed before anything is removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum Check {
     /// Nothing is removed unless the check passes.
     #[default]
     Required,
-    /// The check is not made.
+    /// The check is skipped.
     Off,
 }
 
-/// What is done about orphans: snapshots whose image was not deregistered by image-steward.
+/// How orphans are handled: snapshots whose image was not deregistered by image-steward.
 #[derive(Debug, Clone, Copy)]
 pub enum Orphans {
-    /// They are reported and kept.
+    /// Orphans are reported and kept.
     Report,
-    /// They are tagged, and deleted in a later run.
+    /// Orphans are tagged, and a later run deletes them.
     Delete {
-        /// Counted from when they were tagged; at least a day.
+        /// The time from tagging an orphan to deleting it. It is at least one day.
         after: Age,
     },
 }
 
-/// The tags of new images.
+/// The tags to write on new images.
 #[derive(Debug, Clone)]
 pub struct Tagging {
-    /// Tags for every new image.
+    /// The tags that every new image gets.
     pub set: Tags,
-    /// Keys of tags to copy from the source instance, the most important first: an image can have
-    /// 50 tags.
+    /// The keys of tags to copy from the source instance, the most important first. An image can
+    /// have at most 50 tags.
     pub copy_from_instance: Vec<String>,
-    /// Whether snapshots get the same tags.
+    /// Whether the snapshots of the image get the same tags.
     pub snapshots: CopyToSnapshots,
 }
 
-/// Whether an image's snapshots get the image's tags.
+/// Whether the snapshots of an image get the tags of the image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyToSnapshots {
-    /// They do.
+    /// Snapshots get the same tags as the image.
     Yes,
-    /// They get only the state tag with the id of their image.
+    /// Snapshots get only the state tag with the id of their image, and provenance tags.
     No,
 }
 
-/// A position in a text.
+/// A position in a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position {
-    /// The line, from 1.
+    /// The line, starting at 1.
     pub line: usize,
-    /// The column, in characters, from 1.
+    /// The column in characters, starting at 1.
     pub column: usize,
 }
 
 /// An error in a policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The path of the wrong value, for example `rule[0].keep.last`; empty for the whole document.
+    /// The path of the invalid value, for example `rule[0].keep.last`. It is empty if the error
+    /// concerns the whole document.
     pub path: String,
-    /// Its position in the text: known in TOML, and in a document that is not valid JSON.
+    /// The position in the document. It is known for TOML, and for a document that is not valid
+    /// JSON.
     pub position: Option<Position>,
-    /// What is wrong, and what to write instead.
+    /// The cause and the remedy.
     pub message: String,
 }
 
 /// All errors in a policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct PolicyError {
-    /// The file name of the document, or another description of its origin.
+    /// The file name of the policy, or another description of its origin.
     pub origin: String,
-    /// At least one.
+    /// The errors; at least one.
     pub problems: Vec<Problem>,
 }
 
@@ -327,15 +340,15 @@ impl fmt::Display for PolicyError {
 }
 
 impl Policy {
-    /// The policy.
+    /// The format of policies.
     pub const DOCUMENT: DocumentKind = DocumentKind {
         name: "a policy",
         key: "version",
         number: 1,
-        remedy: "write the policy for version 1, with `version = 1` at the top",
+        remedy: "change the policy to version 1, with `version = 1` at the top",
     };
 
-    /// Reads and checks a policy. `origin` is its name in error messages.
+    /// Parses and checks a policy. `origin` names the policy in error messages.
     ///
     /// # Errors
     /// [`PolicyError`] with all errors in the document.
@@ -343,7 +356,8 @@ impl Policy {
         Self::parse_with_digest(text, origin).map(|(policy, _)| policy)
     }
 
-    /// The same, with the digest of the document.
+    /// Parses and checks a policy like [`parse`](Self::parse), and computes the digest of the
+    /// document.
     ///
     /// # Errors
     /// [`PolicyError`] with all errors in the document.
@@ -361,7 +375,7 @@ impl Policy {
         })
     }
 
-    /// The JSON Schema of the document, draft 2020-12.
+    /// The JSON Schema of policies, draft 2020-12.
     pub fn schema() -> serde_json::Value {
         schemars::schema_for!(schema::RawPolicy).to_value()
     }

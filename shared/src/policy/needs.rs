@@ -1,23 +1,24 @@
-//! What a deployment must allow because the policy asks for it.
+//! The permissions that a deployment needs because of the policy.
 
 use serde::Serialize;
 
 use super::{Policy, RetireAction, SharedImages};
 
-/// What the functions must be allowed to do beyond what every policy needs.
+/// The permissions that the functions need in addition to those that every policy needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Needs {
-    /// The keys of the policy that let shared images be retired: `safety.shared_images`,
-    /// `rule[2].shared_images`. If there is one, a rescue shares images again.
+    /// The policy keys that allow shared images to be retired: `safety.shared_images`,
+    /// `rule[2].shared_images`. If there are any, a rescue needs the permission to share images
+    /// again.
     pub retire_shared_images: Vec<String>,
-    /// How source instances are retired.
+    /// The action that retires source instances.
     pub retire_instances: RetiredInstances,
 }
 
-/// What is done with source instances, in the words of a deployment.
+/// The action that retires source instances, named as in the parameters of a deployment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum RetiredInstances {
     Off,
     Stop,
@@ -25,8 +26,8 @@ pub enum RetiredInstances {
 }
 
 impl Policy {
-    /// What a deployment must allow for this policy. `safety.shared_images` counts only if a rule
-    /// uses it.
+    /// The permissions that a deployment needs for this policy. `safety.shared_images` counts only
+    /// if a rule uses it.
     pub fn needs(&self) -> Needs {
         let mut retire_shared_images = Vec::new();
         for (index, rule) in self.rules.iter().enumerate() {
@@ -66,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_that_let_shared_images_be_retired_are_named() {
+    fn keys_that_allow_retiring_shared_images_are_listed() {
         const KEEP: &str = "shared_images = \"keep\"";
         const RETIRE: &str = "shared_images = \"retire\"";
         let (safety, rule) = ("safety.shared_images", |n| format!("rule[{n}].shared_images"));
@@ -76,7 +77,7 @@ mod tests {
             (KEEP, &["", KEEP, RETIRE, RETIRE], vec![rule(2), rule(3)]),
             (RETIRE, &["", KEEP, ""], vec![safety.to_owned()]),
             (RETIRE, &[RETIRE, ""], vec![safety.to_owned(), rule(0)]),
-            // No image is left to which it applies.
+            // Every rule overrides it, so it applies to no image.
             (RETIRE, &[KEEP], vec![]),
         ] {
             let found = needs(general, rules, "").retire_shared_images;
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn how_instances_are_retired_is_in_a_deployments_words() {
+    fn retirement_is_named_as_in_deployment_parameters() {
         for (policy, expected) in [
             ("", RetiredInstances::Off),
             ("retire = \"never\"", RetiredInstances::Off),

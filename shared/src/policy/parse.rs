@@ -1,7 +1,8 @@
-//! Reads the text of a policy into [`schema::RawPolicy`], with all errors at once.
+//! Parses the text of a policy into [`schema::RawPolicy`], and reports all errors at once.
 //!
-//! serde stops at the first error. So each wrong value is recorded and cut out of the tree, and the
-//! rest is read again, until it reads without an error: no type needs a second, tolerant reader.
+//! serde stops at the first error. Therefore each invalid value is recorded and removed from the
+//! tree, and the tree is deserialized again until there is no error. With this approach, no type
+//! needs a second, tolerant deserializer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,34 +16,34 @@ use toml::de::{DeTable, DeValue};
 use super::{PolicyDigest, Position, Problem};
 use super::{schema, wrong_type};
 
-/// Reading stops at this number of errors, which also bounds the time that it takes.
+/// The maximum number of errors. Parsing stops there, which also bounds its duration.
 const MAX_PROBLEMS: usize = 100;
 
-/// The maximum length of a message, in characters: a value that it shows may be longer.
+/// The maximum length of a message, in characters. A message may contain a longer value.
 const MAX_MESSAGE: usize = 500;
 
-/// The document without its wrong values, and the errors in it.
+/// The document without its invalid values, and the errors in it.
 pub(super) struct Reading<'a> {
     pub document: schema::RawPolicy,
     pub problems: Problems<'a>,
-    /// Of the whole document; meaningless where something was cut out.
+    /// The digest of the whole document. It is meaningless if a value was removed.
     pub digest: PolicyDigest,
 }
 
-/// The errors found so far, at most [`MAX_PROBLEMS`], and the place in the text of each path.
+/// The errors found so far, at most [`MAX_PROBLEMS`], and the position of each path in the text.
 pub(super) struct Problems<'a> {
     lines: Lines<'a>,
     places: BTreeMap<String, Place>,
     pub found: Vec<Problem>,
 }
 
-/// Where a value is in the text, in bytes. Only the position of an error is counted out.
+/// Byte offsets of a key and its value. They are converted to a line and column only for errors.
 struct Place {
     key: usize,
     value: usize,
 }
 
-/// A text, and where its lines begin.
+/// A text with the byte offsets of its lines.
 struct Lines<'a> {
     text: &'a str,
     starts: Vec<usize>,
@@ -67,7 +68,7 @@ impl<'a> Problems<'a> {
         Self { lines: Lines::of(text), places: BTreeMap::new(), found: Vec::new() }
     }
 
-    /// An error in the text as a whole.
+    /// Records an error that concerns the whole document.
     fn push_whole(&mut self, position: Option<Position>, message: String) {
         self.found.push(Problem { path: String::new(), position, message });
     }
@@ -76,7 +77,8 @@ impl<'a> Problems<'a> {
         self.found.len() >= MAX_PROBLEMS
     }
 
-    /// Records an error at `path`, unless a value at, around or below that path is wrong already.
+    /// Records an error at `path`, unless there already is an error at this path, at one of its
+    /// parents, or below it.
     pub(super) fn note(&mut self, path: &str, message: impl fmt::Display) {
         let covered = self.found.iter().any(|problem| {
             let cut = problem.path.as_str();
@@ -91,7 +93,8 @@ impl<'a> Problems<'a> {
 
     fn push(&mut self, path: &str, message: &str) {
         let about_key = message.starts_with("unknown field");
-        // A path that is not in the text, because something is missing, has its parent's position.
+        // If the path is not in the text because a value is missing, the position of its parent is
+        // used.
         let mut shown = path;
         let position = loop {
             if let Some(place) = self.places.get(shown) {
@@ -111,8 +114,8 @@ impl<'a> Problems<'a> {
     }
 }
 
-/// Reads a document: JSON when it begins with `{`, TOML otherwise (no TOML document begins so). A
-/// byte order mark before it is left out.
+/// Parses a document. Text that begins with `{` is JSON; other text is TOML, which cannot begin
+/// with `{`. A leading byte order mark is ignored.
 pub(super) fn read(text: &str) -> Result<Reading<'_>, Vec<Problem>> {
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(text);
     let mut problems = Problems::new(text);
@@ -154,9 +157,9 @@ fn find<'a>(tree: &'a Value, path: &serde_path_to_error::Path) -> Option<&'a Val
     })
 }
 
-/// Cuts the value at `path` out of the tree: a key is removed, and an element of a list is replaced
-/// by a valid one, so that the indices of the others stay the same. The document is never used
-/// once it has an error. Returns false when the tree has no such path.
+/// Removes the value at `path` from the tree. A key is removed. A list element is replaced by a
+/// valid one, so that the indices of the other elements stay the same; this is safe because a
+/// document with errors is never used. Returns false if the tree has no such path.
 fn cut(tree: &mut Value, path: &serde_path_to_error::Path) -> bool {
     use serde_path_to_error::Segment;
     let mut node = tree;
@@ -195,7 +198,7 @@ fn read_toml(text: &str, problems: &mut Problems<'_>) -> Option<Value> {
     for error in errors.iter().take(MAX_PROBLEMS) {
         let at = error.span().map(|span| span.start);
         let position = at.map(|at| problems.lines.position(at));
-        problems.push_whole(position, format!("not TOML: {}", error.message()));
+        problems.push_whole(position, format!("invalid TOML: {}", error.message()));
     }
     errors.is_empty().then(|| table_tree(table.get_ref(), "", problems))
 }
@@ -236,14 +239,14 @@ fn value_tree(
     }
 }
 
-/// A number that is no `i64`. One that no JSON number can be is an error, whatever its key.
+/// Converts a number that is not an `i64`. A number that JSON cannot represent is an error,
+/// whatever its key.
 fn number_tree(text: &str, path: &str, problems: &mut Problems<'_>) -> Value {
     match text.parse::<f64>() {
         Ok(number) if number.is_finite() => Value::from(number),
         _ => {
             let shown: String = text.chars().take(40).collect();
-            problems
-                .note(path, format!("`{shown}` is not a number that fits; write a smaller one"));
+            problems.note(path, format!("`{shown}` is out of range; use a smaller number"));
             Value::Null
         }
     }
@@ -256,13 +259,13 @@ fn read_json(text: &str, problems: &mut Problems<'_>) -> Option<Value> {
         let message = error.to_string();
         let message = message.split(" at line ").next().unwrap_or_default();
         let position = Position { line: error.line(), column: error.column() };
-        problems.push_whole(Some(position), format!("not JSON: {message}"));
+        problems.push_whole(Some(position), format!("invalid JSON: {message}"));
     };
     read.map_err(report).ok()
 }
 
-/// Reads a `serde_json::Value`, but refuses duplicate keys: the first of two `keep` must not be
-/// lost silently. TOML forbids them anyway.
+/// Deserializes a `serde_json::Value` and rejects duplicate keys, so that the first of two `keep`
+/// keys is not silently lost. TOML forbids duplicate keys anyway.
 struct Strict;
 
 impl<'de> DeserializeSeed<'de> for Strict {

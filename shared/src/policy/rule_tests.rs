@@ -17,7 +17,7 @@ fn rule(lines: &str) -> String {
 }
 
 #[test]
-fn all_is_kept_by_a_word_and_nothing_else_is_said_beside_it() {
+fn keep_all_keeps_every_image_and_excludes_retire() {
     let Keep { all, last, at_least, .. } = parse(&rule("keep = \"all\"")).rules[0].keep.clone();
     assert_eq!((all, last, at_least), (true, 0, 0));
     assert!(!parse(&rule("keep.last = 1")).rules[0].keep.all);
@@ -27,12 +27,17 @@ fn all_is_kept_by_a_word_and_nothing_else_is_said_beside_it() {
         let found = errors(&rule(&format!("keep = \"all\"\n{retire}")));
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(found[0].starts_with("p.toml:5:"), "{found:?}");
-        assert!(found[0].contains(" rule[0].retire: nothing of a rule with `keep = \"all\"` is retired; remove `retire`"), "{found:?}");
+        assert!(
+            found[0].contains(
+                " rule[0].retire: a rule with `keep = \"all\"` retires nothing; remove `retire`"
+            ),
+            "{found:?}"
+        );
     }
 }
 
 #[test]
-fn a_keep_that_is_neither_all_nor_a_table_is_an_error_that_names_both() {
+fn a_keep_that_is_neither_all_nor_a_table_is_an_error() {
     for (keep, shown) in [
         ("\"most\"", "`most`"),
         ("\"All\"", "`All`"),
@@ -50,7 +55,7 @@ fn a_keep_that_is_neither_all_nor_a_table_is_an_error_that_names_both() {
         let found = errors(&rule(keep));
         assert!(found[0].ends_with("or `keep = \"all\"` for every image"), "{found:?}");
     }
-    // Errors inside the table still have their places.
+    // Errors inside the table keep their positions.
     let found = errors(&rule("keep = { last = -1, lastt = 3, tags = { A = [1] } }"));
     for (found, place) in found.iter().zip(["last: -1", "lastt: unknown key", "tags.A: [1] is not"])
     {
@@ -60,7 +65,7 @@ fn a_keep_that_is_neither_all_nor_a_table_is_an_error_that_names_both() {
 }
 
 #[test]
-fn a_rule_says_whether_its_shared_images_are_kept_before_safety_does() {
+fn shared_images_of_a_rule_overrides_safety() {
     use SharedImages::{Keep, Retire};
     for (of_rule, of_safety, effective) in [
         (None, None, Keep),
@@ -84,12 +89,14 @@ fn a_rule_says_whether_its_shared_images_are_kept_before_safety_does() {
     let found = errors(&rule("keep.last = 1\nshared_images = \"sell\""));
     assert_eq!(
         found,
-        ["p.toml:5:17: rule[0].shared_images: `sell` is not known; write \"keep\" or \"retire\""]
+        [
+            "p.toml:5:17: rule[0].shared_images: `sell` is not a valid value; use \"keep\" or \"retire\""
+        ]
     );
 }
 
 #[test]
-fn tags_that_keep_whatever_the_rules_say_are_trusted() {
+fn safety_keep_tags_are_trusted() {
     let text = format!(
         "{}[safety]\nkeep_tags = {{ Team = \"{{core,web}}\", Hold = \"*\" }}\n",
         rule("match.tags.Team = \"*\"\nkeep.last = 1")

@@ -1,8 +1,8 @@
-//! The values of a policy document. Each checks itself while it is read, and describes itself in
-//! the JSON Schema.
+//! The types of the values in a policy. Each type validates itself while it is deserialized, and
+//! describes itself in the JSON Schema.
 //!
-//! They are read from a [`Value`] rather than from a string or number, so that every message can
-//! show what the document holds, whatever its type, and what to write instead.
+//! They are deserialized from a [`Value`], not from a string or number. This way, every error
+//! message can show the invalid value, whatever its type, and a remedy.
 
 use std::fmt;
 use std::str::FromStr;
@@ -18,7 +18,7 @@ use super::Glob;
 use super::wrong_type::{as_glob, quoted, shortened, written};
 use crate::model::{LaunchPermission, TemplateVersions};
 
-/// A whole number, 0 to 1,000,000: more images than that in a family means a typing error.
+/// A whole number from 0 to 1,000,000. A family with more images indicates a typing error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "Value")]
 #[schemars(!try_from, inline)]
@@ -43,7 +43,7 @@ impl TryFrom<Value> for Count {
     }
 }
 
-/// A part of a whole, from 0 to 1: a quarter is 0.25.
+/// A fraction from 0 to 1: for 25%, write 0.25.
 #[derive(Debug, Clone, Copy, PartialEq, Deserialize, JsonSchema)]
 #[serde(try_from = "Value")]
 #[schemars(!try_from, inline)]
@@ -56,13 +56,12 @@ impl TryFrom<Value> for Fraction {
         let number = value.as_f64().filter(|number| (0.0..=1.0).contains(number));
         number
             .map(Self)
-            .ok_or_else(|| format!("{value} is not a number from 0 to 1; a quarter is 0.25"))
+            .ok_or_else(|| format!("{value} is not a number from 0 to 1; for 25%, write 0.25"))
     }
 }
 
-/// A length of time from 0 to 100 years, such as "30d", "12h", "2w", "6mo", "1y" or "1y 6mo".
-/// Days and longer units are calendar units of the policy's time zone: a day may have 23 or 25
-/// hours.
+/// A duration from 0 to 100 years, such as "30d", "12h", "2w", "6mo", "1y" or "1y 6mo". Days and
+/// longer units are calendar units in the policy's time zone, so a day may have 23 or 25 hours.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(try_from = "Value")]
 #[schemars(
@@ -70,11 +69,11 @@ impl TryFrom<Value> for Fraction {
     example = "30d", example = "12h", example = "2w", example = "6mo", example = "1y"
 )]
 pub struct Age(
-    // The digit tells an age from "never".
+    // The required digit distinguishes a duration from "never".
     #[schemars(with = "String", length(min = 2), regex(pattern = "[0-9]"))] Span,
 );
 
-const AGE_FORM: &str = "write for example \"30d\", \"12h\", \"2w\", \"6mo\" or \"1y\"";
+const AGE_FORM: &str = "use a value such as \"30d\", \"12h\", \"2w\", \"6mo\" or \"1y\"";
 
 impl TryFrom<Value> for Age {
     type Error = String;
@@ -82,7 +81,7 @@ impl TryFrom<Value> for Age {
     fn try_from(value: Value) -> Result<Self, String> {
         match value.as_str() {
             Some(text) => text.parse(),
-            None => Err(format!("{value} is not a length of time in quotes; {AGE_FORM}")),
+            None => Err(format!("{value} is not a quoted duration; {AGE_FORM}")),
         }
     }
 }
@@ -91,10 +90,9 @@ impl FromStr for Age {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let span: Span = text
-            .parse()
-            .map_err(|_| format!("{} is not a length of time; {AGE_FORM}", quoted(text)))?;
-        // "6m" means six minutes to the parser, and six months to many people.
+        let span: Span =
+            text.parse().map_err(|_| format!("{} is not a duration; {AGE_FORM}", quoted(text)))?;
+        // The parser reads "6m" as six minutes, but many people mean six months.
         let finer = span.get_minutes() != 0
             || span.get_seconds() != 0
             || span.get_milliseconds() != 0
@@ -102,7 +100,7 @@ impl FromStr for Age {
             || span.get_nanoseconds() != 0;
         if finer {
             return Err(format!(
-                "{} has minutes or seconds: the smallest unit is the hour (`m` means minutes, `mo` months); {AGE_FORM}",
+                "{} has minutes or seconds, but the smallest unit is hours (`m` means minutes, `mo` means months); {AGE_FORM}",
                 quoted(text)
             ));
         }
@@ -115,21 +113,22 @@ impl FromStr for Age {
 }
 
 impl Age {
-    /// So many days of the calendar.
+    /// A duration of this many calendar days.
     pub(super) fn of_days(days: i32) -> Self {
         Self(Span::new().days(days))
     }
 
-    /// The time this long before `time`.
+    /// The time that is this duration before `time`.
     pub fn before(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
-        // Out of range means longer ago than time itself: nothing is older.
+        // If the result is out of range, every time is later.
         let earlier = time.to_zoned(zone.clone()).checked_sub(self.0);
         earlier.map_or(Timestamp::MIN, |zoned| zoned.timestamp())
     }
 
-    /// The time this long after `time`.
+    /// The time that is this duration after `time`.
     pub fn after(self, time: Timestamp, zone: &TimeZone) -> Timestamp {
-        // What most policies have for a step or two needs no time zone.
+        // Fast path: most policies use a zero duration for a step or two, which needs no time zone
+        // conversion.
         if self.is_zero() {
             return time;
         }
@@ -137,32 +136,32 @@ impl Age {
         later.map_or(Timestamp::MAX, |zoned| zoned.timestamp())
     }
 
-    /// Whether its length is zero, in whatever unit.
+    /// Whether the duration is zero, in any unit.
     pub fn is_zero(self) -> bool {
         self.0.is_zero()
     }
 
-    /// Whether it is shorter than `other`, a month being one of 31 days.
+    /// Whether the duration is shorter than `other`. A month counts as 31 days.
     pub(super) fn is_shorter_than(self, other: Self) -> bool {
         self.0
             .compare((other.0, jiff::civil::date(2000, 1, 1)))
             .is_ok_and(std::cmp::Ordering::is_lt)
     }
 
-    /// The shorter of the two.
+    /// The shorter of two durations.
     pub(super) fn min(self, other: Self) -> Self {
         if other.is_shorter_than(self) { other } else { self }
     }
 }
 
-/// As a policy writes it, for example `30d`.
+/// Formats the duration as in a policy, for example `30d`.
 impl fmt::Display for Age {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_zero() { f.write_str("0d") } else { write!(f, "{:#}", self.0) }
     }
 }
 
-/// A length of time, or "never".
+/// A duration, or "never".
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(try_from = "Value")]
 #[schemars(
@@ -170,9 +169,9 @@ impl fmt::Display for Age {
     extend("minLength" = 2, "pattern" = "^never$|[0-9]"), example = "7d", example = &"never"
 )]
 pub enum AgeOrNever {
-    /// After this long.
+    /// The time after which the step is due.
     After(Age),
-    /// Not at all.
+    /// The step is skipped.
     Never,
 }
 
@@ -183,14 +182,12 @@ impl TryFrom<Value> for AgeOrNever {
         match value.as_str() {
             Some("never") => Ok(Self::Never),
             Some(text) => text.parse().map(Self::After),
-            None => Err(format!(
-                "{value} is neither \"never\" nor a length of time in quotes; {AGE_FORM}"
-            )),
+            None => Err(format!("{value} is neither \"never\" nor a quoted duration; {AGE_FORM}")),
         }
     }
 }
 
-/// A [`Glob`] as it is written.
+/// A [`Glob`] as written in a policy.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(try_from = "Value")]
 #[schemars(!try_from, inline, with = "String", description = "", example = "golden-*")]
@@ -202,7 +199,7 @@ impl TryFrom<Value> for RawGlob {
     fn try_from(value: Value) -> Result<Self, String> {
         let Some(text) = value.as_str() else {
             return Err(format!(
-                "{} is not a glob in quotes; write {}",
+                "{} is not a quoted glob; write {}",
                 written(&value),
                 as_glob(&value)
             ));
@@ -213,7 +210,7 @@ impl TryFrom<Value> for RawGlob {
     }
 }
 
-/// A property that images of one family have in common.
+/// A property that the images of a family share.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema, strum::EnumString)]
 #[serde(try_from = "Value")]
 #[schemars(
@@ -229,7 +226,7 @@ pub enum GroupBy {
     Architecture,
     /// The platform.
     Platform,
-    /// The name without what tells builds apart, and the architecture in it.
+    /// The name without dates, versions, trailing numbers and the architecture.
     NamePrefix,
 }
 
@@ -242,7 +239,7 @@ impl TryFrom<Value> for GroupBy {
             Some(key) => Ok(Self::Tag(key.to_owned())),
             None => text.parse().map_err(|_| {
                 format!(
-                    "{} cannot be grouped by; use \"tag:KEY\", \"architecture\", \"platform\" or \"name_prefix\"",
+                    "{} is not supported in group_by; use \"tag:KEY\", \"architecture\", \"platform\" or \"name_prefix\"",
                     written(&value)
                 )
             }),
@@ -250,13 +247,13 @@ impl TryFrom<Value> for GroupBy {
     }
 }
 
-/// An account, an organization or an organizational unit that an image may be shared with again.
+/// An account, organization or organizational unit with which a rescue may share an image again.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(try_from = "Value")]
 #[schemars(!try_from, inline, with = "String", description = "", extend("pattern" = SHARE_BACK))]
 pub struct ShareBack(pub LaunchPermission);
 
-/// What these texts look like.
+/// The regular expression of valid values.
 const SHARE_BACK: &str = "^([0-9]{12}|arn:[^:]+:organizations::[0-9]{12}:(organization|ou)/.+)$";
 
 impl TryFrom<Value> for ShareBack {
@@ -269,15 +266,15 @@ impl TryFrom<Value> for ShareBack {
             | LaunchPermission::Organization(_)
             | LaunchPermission::OrganizationalUnit(_) => return Ok(Self(permission)),
             LaunchPermission::Everyone => "a run never makes an image public".to_owned(),
-            LaunchPermission::Unknown(_) => format!("{} is not known", written(&value)),
+            LaunchPermission::Unknown(_) => format!("{} is not a valid value", written(&value)),
         };
         Err(format!(
-            "{message}; write an account id in quotes, or the ARN of an organization or an organizational unit"
+            "{message}; use a quoted account id, or the ARN of an organization or an organizational unit"
         ))
     }
 }
 
-/// A variant of the enum `T`, written as one of the names that [`strum`] derives for it.
+/// A variant of the enum `T`, written as a name that [`strum`] derives for it.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(try_from = "Value", bound(deserialize = "T: FromStr + VariantNames"))]
 #[schemars(
@@ -292,12 +289,12 @@ impl<T: FromStr + VariantNames> TryFrom<Value> for Word<T> {
     fn try_from(value: Value) -> Result<Self, String> {
         value.as_str().and_then(|text| text.parse().ok()).map(Self).ok_or_else(|| {
             let known: Vec<String> = T::VARIANTS.iter().map(|word| format!("\"{word}\"")).collect();
-            format!("{} is not known; write {}", written(&value), known.join(" or "))
+            format!("{} is not a valid value; use {}", written(&value), known.join(" or "))
         })
     }
 }
 
-/// How much of each launch template is read: a name, or a number of versions.
+/// Which versions of each launch template are read: a name, or a number of versions.
 #[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
 #[serde(try_from = "Value")]
 #[schemars(!try_from, inline, with = "Value", description = "", extend("anyOf" = [
@@ -306,7 +303,7 @@ impl<T: FromStr + VariantNames> TryFrom<Value> for Word<T> {
 ]))]
 pub struct RawTemplateVersions(pub TemplateVersions);
 
-/// The most versions that EC2 keeps of one launch template.
+/// The maximum number of versions of a launch template in EC2.
 const MAX_VERSIONS: u32 = 10_000;
 
 impl TryFrom<Value> for RawTemplateVersions {
@@ -320,9 +317,9 @@ impl TryFrom<Value> for RawTemplateVersions {
             (Some("default+latest"), _) => return Ok(Self(TemplateVersions::DefaultAndLatest)),
             (Some("all"), _) => return Ok(Self(TemplateVersions::All)),
             (_, Some(newest)) => return Ok(Self(TemplateVersions::Newest(newest))),
-            (Some(_), None) => format!("{} is not known", written(&value)),
+            (Some(_), None) => format!("{} is not a valid value", written(&value)),
             (None, None) => format!("{value} is not a number from 1 to {MAX_VERSIONS}"),
         };
-        Err(format!("{message}; write \"default+latest\", \"all\" or a number of newest versions"))
+        Err(format!("{message}; use \"default+latest\", \"all\" or a number of newest versions"))
     }
 }

@@ -1,8 +1,8 @@
-//! The policy document as it is written: the types behind the JSON Schema.
+//! The policy document as written. The JSON Schema is derived from these types.
 //!
-//! Every value checks itself while it is read, and nothing is mandatory for serde, so that one
-//! error does not hide the next. [`check`](super::check) decides what may be omitted and which
-//! values fit together. The doc comments are the descriptions in the JSON Schema.
+//! Every value validates itself while it is deserialized. For serde, nothing is required, so that
+//! one error does not hide the next. [`check`](super::check) decides which keys are required and
+//! which values are compatible. The doc comments are the descriptions in the JSON Schema.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -19,71 +19,74 @@ use super::scalars::{
 use super::{Check, RetireAction, SharedImages, SharedSnapshots};
 use crate::model::ImageId;
 
-/// A policy: which images are kept, and how the others are retired.
+/// Specifies which images are kept, and how the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 #[schemars(title = "image-steward policy")]
 pub struct RawPolicy {
-    /// The version of this format: 1.
+    /// The format version of the policy. Must be 1.
     #[schemars(required, range(min = 1, max = 1))]
     pub version: Option<Count>,
-    /// The time zone of the calendar rules, for example "Europe/Berlin". Default: UTC.
+    /// The time zone of calendar rules and of durations in days or longer units, as an IANA name
+    /// such as "Europe/Berlin". Default: "UTC".
     #[serde(default)]
     pub timezone: Option<String>,
-    /// The rules, in order: the first rule that matches an image applies to it. An image that no
-    /// rule matches is kept.
+    /// The rules, in order. The first rule that matches an image applies to it. Images that no rule
+    /// matches are kept.
     #[serde(default)]
     pub rule: Vec<RawRule>,
-    /// Limits and checks of a run.
+    /// Limits and checks of each run.
     #[serde(default)]
     pub safety: RawSafety,
-    /// The tags of new images.
+    /// The tags to write on new images and their snapshots.
     #[serde(default)]
     pub tagging: RawTagging,
-    /// What is done about orphans: snapshots whose image was deregistered by hand, by another tool,
-    /// or before this policy. Omitted: they are reported and kept.
+    /// Deletion of orphans: snapshots whose image was deregistered manually, by another tool, or
+    /// before this policy was in use. Default: orphans are reported and kept.
     #[serde(default)]
     pub orphans: Option<RawOrphans>,
-    /// How instances are retired that are tagged to be retired once their image exists.
+    /// Retirement of instances that have the tag `image-steward:retire-when-imaged`.
     #[serde(default)]
     pub instances: RawInstances,
 }
 
-/// One rule.
+/// A rule: which images it applies to, which of them it keeps, and when the others are retired.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawRule {
-    /// The name of the rule in reports, 1 to 64 characters and unique in the policy.
+    /// The name of the rule, used in reports. 1 to 64 characters, unique in the policy.
     #[schemars(required, length(min = 1, max = 64))]
     pub name: Option<String>,
-    /// The images that the rule applies to. Omitted: all images.
+    /// The conditions that select the rule's images. Default: all images.
     #[serde(default, rename = "match")]
     pub matches: Option<RawMatch>,
-    /// What the images of a family have in common: "tag:KEY", "architecture", "platform" or
-    /// "name_prefix" (the name without its dates, versions and trailing numbers, and the
-    /// architecture in it). Omitted: all images that the rule matches are one family.
+    /// The properties that the images of a family share: "tag:KEY", "architecture", "platform" or
+    /// "name_prefix". "name_prefix" is the name without its dates, versions, trailing numbers and
+    /// architecture. Keep rules apply to each family separately. Default: all images of the rule
+    /// form one family.
     #[serde(default)]
     pub group_by: Vec<GroupBy>,
-    /// The keep rules, or "all". An image is kept when any of them matches.
+    /// The keep rules, or "all" to keep every image of the rule. An image is kept if any keep rule
+    /// matches it.
     #[schemars(required)]
     pub keep: Option<RawKeepOrAll>,
-    /// When the steps of expired images are due. Not allowed with `keep = "all"`.
+    /// When the retire steps of expired images are due. Not allowed with `keep = "all"`.
     #[serde(default)]
     pub retire: Option<RawRetire>,
-    /// Whether the images of this rule that are shared with other accounts are kept: "keep" or
+    /// Whether images of this rule that are shared with other accounts are kept: "keep" or
     /// "retire". Default: the value of `safety.shared_images`.
     #[serde(default)]
     pub shared_images: Option<Word<SharedImages>>,
 }
 
-/// The conditions of a rule. All of them must match.
+/// Conditions for images. An image must meet all of them.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawMatch {
-    /// A glob for the name.
+    /// A glob for the image name, for example "golden-*".
     #[serde(default)]
     pub name: Option<RawGlob>,
-    /// Tag keys, each with a glob for the value; "*" matches any value.
+    /// Tag keys, each with a glob for its value. "*" matches any value.
     #[serde(default)]
     pub tags: BTreeMap<String, RawGlob>,
     /// A glob for the architecture, for example "arm64".
@@ -92,13 +95,13 @@ pub struct RawMatch {
     /// A glob for the platform, for example "Windows*".
     #[serde(default)]
     pub platform: Option<RawGlob>,
-    /// A glob for the owner's alias.
+    /// A glob for the owner alias, for example "self".
     #[serde(default)]
     pub owner_alias: Option<RawGlob>,
-    /// Only images older than this.
+    /// The minimum age. Younger images do not match.
     #[serde(default)]
     pub older_than: Option<Age>,
-    /// Images that match all of these conditions are excluded.
+    /// Conditions that exclude images. An image that meets all of them does not match.
     #[serde(default)]
     pub not: Option<Box<RawMatch>>,
 }
@@ -106,9 +109,9 @@ pub struct RawMatch {
 /// Which images of a rule are kept.
 #[derive(Debug)]
 pub enum RawKeepOrAll {
-    /// `"all"`: every one, permanently.
+    /// `"all"`: every image, permanently.
     All,
-    /// Those that a keep rule matches.
+    /// The images that a keep rule matches.
     Rules(Box<RawKeep>),
 }
 
@@ -116,7 +119,8 @@ impl RawKeepOrAll {
     const ALL: &str = "all";
 }
 
-/// A visitor, because an untagged enum would lose the places of the errors in the table.
+/// Implemented as a visitor, because an untagged enum would lose the positions of errors inside the
+/// table.
 impl<'de> Deserialize<'de> for RawKeepOrAll {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct AllOrTable;
@@ -160,178 +164,185 @@ impl JsonSchema for RawKeepOrAll {
     }
 }
 
-/// The keep rules of a family. Its images are ranked from the newest to the oldest, whether they
-/// are in use or not.
+/// The keep rules of a family. The images of the family are ranked from newest to oldest, whether
+/// they are in use or not.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawKeep {
-    /// The newest N images.
+    /// Keeps the newest N images.
     #[serde(default)]
     pub last: Option<Count>,
-    /// Images not older than this.
+    /// Keeps images that are not older than this.
     #[serde(default)]
     pub within: Option<Age>,
-    /// The newest image of each of the last N hours that have one.
+    /// Keeps the newest image of each of the last N hours in which an image was created.
     #[serde(default)]
     pub hourly: Option<Count>,
-    /// The newest image of each of the last N days that have one.
+    /// Keeps the newest image of each of the last N days in which an image was created.
     #[serde(default)]
     pub daily: Option<Count>,
-    /// The newest image of each of the last N ISO weeks that have one.
+    /// Keeps the newest image of each of the last N ISO weeks in which an image was created.
     #[serde(default)]
     pub weekly: Option<Count>,
-    /// The newest image of each of the last N months that have one.
+    /// Keeps the newest image of each of the last N months in which an image was created.
     #[serde(default)]
     pub monthly: Option<Count>,
-    /// The newest image of each of the last N years that have one.
+    /// Keeps the newest image of each of the last N years in which an image was created.
     #[serde(default)]
     pub yearly: Option<Count>,
-    /// Images launched within this time. EC2 reports launches a day late; AWS does not document
-    /// whether launches by other accounts count.
+    /// Keeps images that were launched within this time. EC2 reports launches with a delay of one
+    /// day. AWS does not document whether launches by other accounts count.
     #[serde(default)]
     pub launched_within: Option<Age>,
-    /// Images with any of these tags, if the glob matches the value.
+    /// Keeps images that have any of these tags. Each key has a glob for its value; "*" matches any
+    /// value.
     #[serde(default)]
     pub tags: BTreeMap<String, RawGlob>,
-    /// The newest N images, whatever their age: a minimum for the other keep rules. Default: 1.
+    /// Keeps the newest N images, whatever their age, as a minimum for the other keep rules.
+    /// Default: 1.
     #[serde(default)]
     pub at_least: Option<Count>,
 }
 
-/// The retire steps. Each time is counted from when the image was first found expired, except
-/// `delete_snapshots_after`, which is counted from the deregistration.
+/// When the retire steps are due. Each time starts when the image is first found expired.
+/// `delete_snapshots_after` starts at the deregistration.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawRetire {
-    /// When the image is deprecated; "never" skips the step. Default: "0d".
+    /// When the image is deprecated. "never" skips the step. Default: "0d".
     #[serde(default)]
     pub deprecate_after: Option<AgeOrNever>,
-    /// When the image is disabled, so that nobody can launch it; "never" skips the step. Default:
-    /// "7d", or `deregister_after` if that is sooner.
+    /// When the image is disabled, so that nobody can launch it. "never" skips the step. Default:
+    /// "7d", or `deregister_after` if that is shorter.
     #[serde(default)]
     pub disable_after: Option<AgeOrNever>,
     /// When the image is deregistered. Default: "14d".
     #[serde(default)]
     pub deregister_after: Option<Age>,
-    /// When the snapshots of a deregistered image are deleted; with "0d", the call that deregisters
-    /// the image deletes them. Default: "7d".
+    /// When the snapshots of the image are deleted, counted from its deregistration. With "0d", the
+    /// call that deregisters the image also deletes them. Default: "7d".
     #[serde(default)]
     pub delete_snapshots_after: Option<Age>,
 }
 
-/// Limits and checks of a run.
+/// Limits and checks of each run.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawSafety {
-    /// The maximum number of images that one run disables or deregisters, and of orphans that one
-    /// run tags. Default: 50.
+    /// The maximum number of images that a run disables or deregisters, and of orphans that it
+    /// tags. Default: 50.
     #[serde(default)]
     pub max_per_run: Option<Count>,
-    /// The maximum number of snapshots that one run deletes, beside those that are deleted in the
-    /// call that deregisters their image. Default: four times `max_per_run`.
+    /// The maximum number of snapshots that a run deletes. Snapshots that are deleted by the call
+    /// that deregisters their image do not count. Default: four times `max_per_run`.
     #[serde(default)]
     pub max_snapshots_per_run: Option<Count>,
-    /// The same as a fraction of the images that the rules match, rounded up. Default: 0.25.
+    /// The maximum number of images that a run disables or deregisters, as a fraction of the images
+    /// that the rules match. The number is rounded up. The lower of this number and `max_per_run`
+    /// applies. Default: 0.25.
     #[serde(default)]
     pub max_fraction: Option<Fraction>,
-    /// The minimum number of references in the inventory: with fewer, the run refuses to remove
-    /// anything. Default: 1.
+    /// The minimum number of references in the inventory. With fewer, the run removes nothing.
+    /// Default: 1.
     #[serde(default)]
     pub min_references: Option<Count>,
     /// Which versions of launch templates count as references: "default+latest", "all", or a number
-    /// of newest versions in addition to those two. Versions that groups, fleets and compute
-    /// environments name always count. Default: "default+latest".
+    /// of newest versions in addition to the default and the latest version. A version that a
+    /// fleet, a compute environment or an Auto Scaling group names always counts. Default:
+    /// "default+latest".
     #[serde(default)]
     pub template_versions: Option<RawTemplateVersions>,
-    /// Whether the compute environments of AWS Batch are read: "required" or "off".
-    /// Default: "required".
+    /// Whether AWS Batch compute environments are read: "required" or "off". Default: "required".
     #[serde(default)]
     pub compute_environments: Option<Word<Check>>,
-    /// Whether images that are shared with other accounts are kept: "keep" or "retire". A rule's
-    /// own `shared_images` overrides it. Default: "keep".
+    /// Whether images that are shared with other accounts are kept: "keep" or "retire". The key
+    /// `shared_images` of a rule overrides this value. Default: "keep".
     #[serde(default)]
     pub shared_images: Option<Word<SharedImages>>,
-    /// Whether snapshots that other accounts may create volumes from are kept when their image goes:
-    /// "keep" or "retire", which does not read with whom they are shared: a call less for each.
-    /// Default: "keep".
+    /// Whether snapshots that other accounts may create volumes from are kept when their image is
+    /// deregistered: "keep" or "retire". "retire" does not read their volume permissions, which
+    /// saves one call per snapshot. Default: "keep".
     #[serde(default)]
     pub shared_snapshots: Option<Word<SharedSnapshots>>,
-    /// With whom a run may share an image again when it rescues it: account ids, and ARNs of
-    /// organizations and organizational units. Everybody else is left to `image-steward restore`,
-    /// which asks. Default: none.
+    /// The accounts with which a run may share an image again when it rescues the image: account
+    /// ids, and ARNs of organizations and organizational units. To share it with anyone else, use
+    /// `image-steward restore`, which asks for confirmation. Default: none.
     #[serde(default)]
     pub share_back: Vec<ShareBack>,
-    /// Whether Recycle Bin rules for images and for snapshots must exist before anything is
-    /// removed: "required" or "optional". Default: "required".
+    /// Whether Recycle Bin rules for images and for snapshots must exist before a run removes
+    /// anything: "required" or "optional". Default: "required".
     #[serde(default)]
     pub recycle_bin: Option<Word<RawRecycleBin>>,
-    /// For how many days these rules must keep what is removed. A rule that keeps it for less does
-    /// not count, nor does one that keeps an image's snapshots for less than the image. Default: 7.
+    /// The minimum retention of the required Recycle Bin rules, in days. A rule with a shorter
+    /// retention does not count. A rule that retains the snapshots of an image for a shorter time
+    /// than the image does not count either. Default: 7.
     #[serde(default)]
     pub recycle_bin_days: Option<Count>,
-    /// Whether EC2 is asked for the references to an image (including SSM parameters and image
-    /// recipes) when it is found expired, and again right before it is disabled or deregistered:
-    /// "required" or "off". Default: "required".
+    /// Whether a run requests the references to an image from EC2, including SSM parameters and
+    /// image recipes: "required" or "off". With "required", the run requests them when the image is
+    /// found expired, and again right before it is disabled or deregistered. Default: "required".
     #[serde(default)]
     pub references_check: Option<Word<Check>>,
-    /// The ids of launch templates of which a version that names its image, or a snapshot, in a
-    /// way that cannot be read counts as naming none. Otherwise such a version refuses all
-    /// removals. Default: none.
+    /// The ids of launch templates that are ignored where the image or snapshot of a version cannot
+    /// be determined. Such a version counts as referring to none. Without this setting, such a
+    /// version prevents all removals. Default: none.
     #[serde(default)]
     #[schemars(inner(regex(pattern = "^lt-[0-9a-f]+$")))]
     pub ignore_templates: Vec<String>,
-    /// The API calls of which a response without its list counts as an empty listing, for example
-    /// "ec2:DescribeFleets". Allowed are those whose empty responses are not known; the message
-    /// that refuses a run names the call. Default: none.
+    /// API calls for which a response without a list means an empty list, for example
+    /// "ec2:DescribeFleets". Only calls for which the form of an empty response is unknown are
+    /// allowed. If such a response refuses a run, the message names the call. Default: none.
     #[serde(default)]
     pub absent_is_empty: Vec<String>,
-    /// Tag keys, each with a glob for the value: images with any of these tags are never changed,
-    /// whatever rule they fall under, and snapshots with one are never deleted. Default: none.
+    /// Tag keys, each with a glob for its value. Images with any of these tags are never changed,
+    /// and snapshots with any of them are never deleted, whatever rule applies. Default: none.
     #[serde(default)]
     pub keep_tags: BTreeMap<String, RawGlob>,
-    /// The ids of images that are never changed.
+    /// The ids of images that are never changed. Default: none.
     #[serde(default)]
     #[schemars(with = "Vec<String>", inner(regex(pattern = "^ami-[0-9a-z-]+$")))]
     pub pinned: Vec<ImageId>,
 }
 
-/// The tags of new images.
+/// The tags to write on new images and their snapshots. Existing tags are not changed.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawTagging {
-    /// Tags for every new image. A tag that already exists is not changed.
+    /// Tags that every new image gets. An existing tag is not changed.
     #[serde(default)]
     pub set: BTreeMap<String, String>,
-    /// Keys of tags to copy from the instance that the image was created from.
+    /// The keys of tags to copy from the instance that the image was created from, the most
+    /// important first.
     #[serde(default)]
     pub copy_from_instance: Vec<String>,
-    /// Whether the image's snapshots get the same tags. Default: true.
+    /// Whether the snapshots of the image get the same tags. Default: true.
     #[serde(default)]
     pub copy_to_snapshots: Option<bool>,
-    /// What the names of the state tags begin with. Default: "image-steward:".
+    /// The prefix of the names of all state tags. Default: "image-steward:".
     #[serde(default)]
     pub prefix: Option<String>,
 }
 
-/// What is done about orphans.
+/// Deletion of orphans.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawOrphans {
-    /// When an orphan is deleted, counted from when a run tagged it: at least "1d".
+    /// When an orphan is deleted, counted from when a run tagged it. At least "1d".
     #[schemars(required)]
     pub delete_after: Option<Age>,
 }
 
-/// How an instance with the tag `image-steward:retire-when-imaged` is retired.
+/// Retirement of instances that have the tag `image-steward:retire-when-imaged`.
 #[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a table")]
 pub struct RawInstances {
-    /// The action once the image exists: "never", "stop" or "terminate". Default: "never".
+    /// The action for such an instance after its image is available: "never", "stop" or
+    /// "terminate". Default: "never".
     #[serde(default)]
     pub retire: Option<Word<RetireAction>>,
 }
 
-/// Whether the Recycle Bin must be able to restore what is removed.
+/// Whether the Recycle Bin must be able to restore everything that a run removes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, strum::EnumString, strum::VariantNames)]
 #[strum(serialize_all = "snake_case")]
 pub enum RawRecycleBin {

@@ -11,7 +11,7 @@ fn errors(text: &str) -> Vec<String> {
     }
 }
 
-/// The one error of a document of `version = 1` and `text`.
+/// The only error of a document with `version = 1` and `text`.
 fn error(text: &str) -> String {
     let all = errors(&format!("version = 1\n{text}"));
     assert_eq!(all.len(), 1, "{all:#?}");
@@ -60,7 +60,7 @@ fn the_smallest_policy_has_the_documented_defaults() {
 }
 
 #[test]
-fn json_of_the_same_shape_is_accepted() {
+fn json_of_the_same_structure_is_accepted() {
     let text =
         r#"{"version":1,"rule":[{"name":"a","match":{"name":"x-*"},"keep":{"within":"30d"}}]}"#;
     let policy = Policy::parse(text, "p.json").unwrap();
@@ -68,7 +68,7 @@ fn json_of_the_same_shape_is_accepted() {
 }
 
 #[test]
-fn every_mistake_is_told_at_once_with_its_place() {
+fn all_errors_are_reported_at_once_with_positions() {
     let text = r#"version = "1"
 timezone = "Berlin"
 speed = "fast"
@@ -94,20 +94,20 @@ set = { "aws:x" = "1" }
     let found = errors(text);
     let expected = [
         "p.toml:1:11: version: \"1\" is not a whole number from 0 to 1000000",
-        "p.toml:2:12: timezone: `Berlin` is not a time zone; write a name of the IANA database such as \"Europe/Berlin\" or \"UTC\"",
+        "p.toml:2:12: timezone: unknown time zone `Berlin`; use an IANA name such as \"Europe/Berlin\" or \"UTC\"",
         "p.toml:3:1: speed: unknown key `speed`, expected one of `version`, `timezone`, `rule`, `safety`, `tagging`, `orphans`, `instances`",
         "p.toml:7:18: rule[0].match.name: `[` is not a glob: ",
         "p.toml:7:39: rule[0].match.tags.Team: ",
         "p.toml:8:17: rule[0].keep.last: -1 is not a whole number from 0 to 1000000",
         "p.toml:8:21: rule[0].keep.lastt: unknown key `lastt`, expected one of `last`, ",
-        "p.toml:11:8: rule[1].name: another rule is named `a` too; rename one",
-        "p.toml:12:8: rule[1].keep: keeps nothing; say what to keep, for example `keep = { last = 5 }`",
-        "p.toml:13:31: rule[1].retire.deregister_after: `14 dayz` is not a length of time; write",
-        "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a length of time; write",
-        "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; a quarter is 0.25",
-        "p.toml:17:21: safety.template_versions: 0 is not a number from 1 to 10000; write \"default+latest\", \"all\" or a number of newest versions",
+        "p.toml:11:8: rule[1].name: duplicate rule name `a`; rename one of the rules",
+        "p.toml:12:8: rule[1].keep: keeps nothing; specify what to keep, for example `keep = { last = 5 }`",
+        "p.toml:13:31: rule[1].retire.deregister_after: `14 dayz` is not a duration; use",
+        "p.toml:13:58: rule[1].retire.disable_after: `7 dayz` is not a duration; use",
+        "p.toml:16:16: safety.max_fraction: 1.5 is not a number from 0 to 1; for 25%, write 0.25",
+        "p.toml:17:21: safety.template_versions: 0 is not a number from 1 to 10000; use \"default+latest\", \"all\" or a number of newest versions",
         "p.toml:18:11: safety.pinned[0]: `i-1` is not an image id: ",
-        "p.toml:21:19: tagging.set.aws:x: keys that begin with `aws:` belong to AWS; remove it",
+        "p.toml:21:19: tagging.set.aws:x: tag keys that begin with `aws:` are reserved for AWS; remove it",
     ];
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (found, expected) in found.iter().zip(expected) {
@@ -116,19 +116,19 @@ set = { "aws:x" = "1" }
 }
 
 #[test]
-fn of_another_version_nothing_is_read() {
+fn another_version_is_rejected_first() {
     let rest = "speed = \"fast\"\n[[rule]]\nname = \"a\"\nkeep = { last = -1 }\n";
-    let known = "this program reads a policy of version 1; ";
-    let remedy = "write the policy for version 1, with `version = 1` at the top";
+    let known = "this program reads a policy with version 1; ";
+    let remedy = "change the policy to version 1, with `version = 1` at the top";
     for (version, update) in [(2, "update image-steward, or "), (0, "")] {
         assert_eq!(
             errors(&format!("version = {version}\n{rest}")),
             [format!(
-                "p.toml:1:11: version: version {version} is not known: {known}{update}{remedy}"
+                "p.toml:1:11: version: version {version} is not supported: {known}{update}{remedy}"
             )]
         );
     }
-    // Whoever forgot it gets all other errors too.
+    // A missing version does not hide the other errors.
     let found = errors(rest);
     assert_eq!(found.len(), 3, "{found:#?}");
     let missing = format!("p.toml: version: `version` is missing: {known}{remedy}");
@@ -136,7 +136,7 @@ fn of_another_version_nothing_is_read() {
 }
 
 #[test]
-fn every_mistake_in_a_list_is_told() {
+fn every_error_in_a_list_is_reported() {
     let all = errors(
         "version = 1\nrule = [1, { name = \"a\", group_by = [\"arch\", \"platform\", \"tag:\"], keep = { last = 1 } }]\n\
          [safety]\npinned = [\"i-1\", \"ami-1\", \"i-2\"]\n[tagging]\ncopy_from_instance = [1, \"Team\", 2]\n",
@@ -156,7 +156,7 @@ fn every_mistake_in_a_list_is_told() {
 }
 
 #[test]
-fn json_mistakes_have_their_path() {
+fn json_errors_have_a_path() {
     let all =
         errors(r#"{"version":1,"rule":[{"name":"a","keep":{"last":"5"}},{"name":"b","kep":{}}]}"#);
     assert_eq!(all.len(), 3, "{all:#?}");
@@ -176,16 +176,16 @@ fn json_mistakes_have_their_path() {
 }
 
 #[test]
-fn what_is_not_toml_or_json_says_where() {
+fn syntax_errors_have_a_position() {
     assert!(errors("version = 1\n[[rule\n")[0].starts_with("p.toml:2:"));
-    assert!(errors("{\"version\": 1,}")[0].starts_with("p.toml:1:15: not JSON: "));
+    assert!(errors("{\"version\": 1,}")[0].starts_with("p.toml:1:15: invalid JSON: "));
     assert!(errors(r#"{"version":1,"version":1}"#)[0].contains("duplicate key `version`"));
-    assert!(errors("version = 1\nversion = 1\n")[0].starts_with("p.toml:2:1: not TOML: "));
+    assert!(errors("version = 1\nversion = 1\n")[0].starts_with("p.toml:2:1: invalid TOML: "));
     assert!(!errors("").is_empty());
 }
 
 #[test]
-fn a_keep_that_keeps_nothing_is_never_delete_all() {
+fn a_keep_that_keeps_nothing_is_an_error() {
     for keep in [
         "{}",
         "{ last = 0 }",
@@ -204,7 +204,7 @@ fn a_keep_that_keeps_nothing_is_never_delete_all() {
 #[test]
 fn ages_are_whole_units_from_hours_up() {
     for (text, complaint) in [
-        ("6m", "`m` means minutes, `mo` months"),
+        ("6m", "`m` means minutes, `mo` means months"),
         ("30s", "`30s` has minutes or seconds"),
         ("90s", "`90s` has minutes or seconds"),
         ("86400s", "`86400s` has minutes or seconds"),
@@ -216,9 +216,9 @@ fn ages_are_whole_units_from_hours_up() {
         ("500ms", "`500ms` has minutes or seconds"),
         ("-1d", "is negative"),
         ("101y", "more than 100 years"),
-        ("99999999999d", "not a length of time"),
-        ("", "not a length of time"),
-        ("30", "not a length of time"),
+        ("99999999999d", "not a duration"),
+        ("", "not a duration"),
+        ("30", "not a duration"),
     ] {
         let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {{ within = \"{text}\" }}\n"));
         assert!(found.contains(complaint), "{text}: {found}");
@@ -232,17 +232,20 @@ fn ages_are_whole_units_from_hours_up() {
 }
 
 #[test]
-fn words_that_are_not_known_are_told_with_those_that_are() {
+fn unknown_values_are_reported_with_valid_values() {
     for (line, complaint) in [
-        ("shared_images = \"maybe\"", "`maybe` is not known; write \"keep\" or \"retire\""),
-        ("shared_snapshots = \"no\"", "`no` is not known; write \"keep\" or \"retire\""),
-        ("share_back = [\"all\"]", "a run never makes an image public; write an account id"),
-        ("share_back = [\"1234\"]", "`1234` is not known; write an account id in quotes"),
-        ("share_back = [123456789012]", "123456789012 is not known; write an account id in quotes"),
-        ("recycle_bin = \"off\"", "`off` is not known; write \"required\" or \"optional\""),
-        ("references_check = \"yes\"", "`yes` is not known; write \"required\" or \"off\""),
-        ("compute_environments = \"no\"", "`no` is not known; write \"required\" or \"off\""),
-        ("template_versions = \"newest\"", "`newest` is not known; write \"default+latest\""),
+        ("shared_images = \"maybe\"", "`maybe` is not a valid value; use \"keep\" or \"retire\""),
+        ("shared_snapshots = \"no\"", "`no` is not a valid value; use \"keep\" or \"retire\""),
+        ("share_back = [\"all\"]", "a run never makes an image public; use a quoted"),
+        ("share_back = [\"1234\"]", "`1234` is not a valid value; use a quoted account id"),
+        (
+            "share_back = [123456789012]",
+            "123456789012 is not a valid value; use a quoted account id",
+        ),
+        ("recycle_bin = \"off\"", "`off` is not a valid value; use \"required\" or \"optional\""),
+        ("references_check = \"yes\"", "`yes` is not a valid value; use \"required\" or \"off\""),
+        ("compute_environments = \"no\"", "`no` is not a valid value; use \"required\" or \"off\""),
+        ("template_versions = \"newest\"", "`newest` is not a valid value; use \"default+latest\""),
     ] {
         let found = error(&format!("{RULE}[safety]\n{line}\n"));
         assert!(found.contains(complaint), "{found}");
@@ -259,7 +262,7 @@ fn words_that_are_not_known_are_told_with_those_that_are() {
 }
 
 #[test]
-fn the_steps_come_in_order() {
+fn steps_are_ordered() {
     let retire = |steps: &str| format!("{}retire = {{ {steps} }}\n", RULE);
     for (steps, complaint) in [
         ("disable_after = \"15d\"", "rule[0].retire.deregister_after: shorter than disable_after"),
@@ -279,14 +282,14 @@ fn the_steps_come_in_order() {
         let policy = Policy::parse(&format!("version = 1\n{}", retire(steps)), "p").unwrap();
         policy.rules[0].retire.clone()
     };
-    // Left out, a step comes no later than the one after it.
+    // An omitted step is due no later than the next step.
     assert!(parse("deregister_after = \"0d\"").disable_after.unwrap().is_zero());
     let never = parse("deprecate_after = \"never\", disable_after = \"never\"");
     assert!(never.deprecate_after.is_none() && never.disable_after.is_none());
 }
 
 #[test]
-fn orphans_have_time_to_be_claimed() {
+fn orphans_need_at_least_one_day() {
     assert!(error(&format!("{RULE}[orphans]\n")).contains("orphans.delete_after: missing"));
     let found = error(&format!("{RULE}[orphans]\ndelete_after = \"23h\"\n"));
     assert!(found.contains("less than a day"), "{found}");
@@ -295,7 +298,7 @@ fn orphans_have_time_to_be_claimed() {
 }
 
 #[test]
-fn numbers_that_no_account_needs_are_errors() {
+fn implausible_numbers_are_errors() {
     for number in ["1000001", "99999999999999999999", "1.5", "\"5\"", "true"] {
         let found = error(&format!("[[rule]]\nname = \"a\"\nkeep = {{ last = {number} }}\n"));
         assert!(found.contains("rule[0].keep.last"), "{number}: {found}");
@@ -304,7 +307,7 @@ fn numbers_that_no_account_needs_are_errors() {
 }
 
 #[test]
-fn numbers_that_are_none_are_errors_wherever_they_are() {
+fn numbers_out_of_range_are_errors_everywhere() {
     for (key, path) in [
         ("name = NUMBER", "rule[0].name"),
         ("match = { name = NUMBER }", "rule[0].match.name"),
@@ -327,7 +330,7 @@ fn numbers_that_are_none_are_errors_wherever_they_are() {
             }
             text.push_str(&key.replace("NUMBER", number));
             let found = error(&text);
-            assert!(found.contains(&format!(" {path}: `{number}` is not a number")), "{found}");
+            assert!(found.contains(&format!(" {path}: `{number}` is out of range")), "{found}");
             assert!(found.starts_with("p.toml:"), "{found}");
         }
     }
@@ -342,7 +345,7 @@ fn numbers_that_are_none_are_errors_wherever_they_are() {
 }
 
 #[test]
-fn a_byte_order_mark_is_left_out() {
+fn a_byte_order_mark_is_ignored() {
     for text in [
         format!("version = 1\n{RULE}"),
         r#"{"version":1,"rule":[{"name":"a","keep":{"last":5}}]}"#.to_owned(),
@@ -354,7 +357,7 @@ fn a_byte_order_mark_is_left_out() {
 }
 
 #[test]
-fn every_length_of_time_refuses_minutes_and_seconds() {
+fn every_duration_rejects_minutes_and_seconds() {
     for (table, key) in [
         ("match", "older_than"),
         ("keep", "within"),
@@ -381,7 +384,7 @@ fn every_length_of_time_refuses_minutes_and_seconds() {
 }
 
 #[test]
-fn a_glob_beyond_the_limits_is_an_error_at_its_place() {
+fn a_glob_beyond_the_limits_is_an_error_with_a_position() {
     let deep = format!("{}{}", "{".repeat(250), "}".repeat(250));
     let long = "a".repeat(200_000);
     for glob in [&deep, &long] {
@@ -401,7 +404,7 @@ fn a_glob_beyond_the_limits_is_an_error_at_its_place() {
             assert!(found.len() < 400, "{path}: {} bytes", found.len());
         }
     }
-    // Nor does any other value make a message that nobody can read.
+    // No other value makes a message unreadable either.
     for text in [
         format!("timezone = \"{long}\"\n{RULE}"),
         format!("{RULE}[safety]\npinned = [\"{long}\"]"),
@@ -412,8 +415,8 @@ fn a_glob_beyond_the_limits_is_an_error_at_its_place() {
     }
 }
 
-/// The time that it takes is bounded by its growth, because machines differ: eight times the text
-/// takes eight times as long, and not sixty-four.
+/// Checks how the duration grows, because computers differ in speed: eight times the text must take
+/// about eight times as long, and not sixty-four times.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "a test may look at the clock")]
 fn the_time_to_read_a_policy_grows_with_its_length() {
@@ -428,8 +431,8 @@ fn the_time_to_read_a_policy_grows_with_its_length() {
         start.elapsed()
     };
     for valid in [true, false] {
-        // Eight times as long if it grows with the length, 64 times if with its square. On a busy
-        // machine any measurement may be too long, and none is too short.
+        // The duration is 8 times as long if it is linear, and 64 times if it is quadratic. On a
+        // busy computer any measurement may be too long, but none is too short.
         let (mut short, mut long) = (read(500, valid), read(4000, valid));
         for _ in 0..20 {
             if long < short * 24 {
@@ -448,7 +451,7 @@ fn days_are_calendar_days_of_the_time_zone() {
         "p",
     )
     .unwrap();
-    // The day on which summer time ends has 25 hours.
+    // The day on which daylight saving time ends has 25 hours.
     let now: Timestamp = "2026-10-25T12:00:00+01:00".parse().unwrap();
     let cutoff = policy.rules[0].keep.within.unwrap().before(now, &policy.timezone);
     assert_eq!(cutoff.to_string(), "2026-10-24T10:00:00Z");
@@ -462,16 +465,16 @@ fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
             "safety":{"max_fraction":"half","shared_images":{"keep":null},"recycle_bin":false,"template_versions":1.5}}"#,
     );
     let expected = [
-        "rule[0].group_by[0]: 7 cannot be grouped by; use \"tag:KEY\", \"architecture\", ",
+        "rule[0].group_by[0]: 7 is not supported in group_by; use \"tag:KEY\", \"architecture\", ",
         "rule[0].keep.last: [1] is not a whole number from 0 to 1000000",
-        "rule[0].match.name: 5 is not a glob in quotes; write \"5\"",
-        "rule[0].match.older_than: 30 is not a length of time in quotes; write for example \"30d\"",
-        "rule[0].retire.deregister_after: `never` is not a length of time; write for example \"30d\"",
-        "rule[0].retire.disable_after: 7 is neither \"never\" nor a length of time in quotes; write ",
-        "safety.max_fraction: \"half\" is not a number from 0 to 1; a quarter is 0.25",
-        "safety.recycle_bin: false is not known; write \"required\" or \"optional\"",
-        "safety.shared_images: {\"keep\":null} is not known; write \"keep\" or \"retire\"",
-        "safety.template_versions: 1.5 is not a number from 1 to 10000; write \"default+latest\", ",
+        "rule[0].match.name: 5 is not a quoted glob; write \"5\"",
+        "rule[0].match.older_than: 30 is not a quoted duration; use a value such as \"30d\"",
+        "rule[0].retire.deregister_after: `never` is not a duration; use a value such as \"30d\"",
+        "rule[0].retire.disable_after: 7 is neither \"never\" nor a quoted duration; use ",
+        "safety.max_fraction: \"half\" is not a number from 0 to 1; for 25%, write 0.25",
+        "safety.recycle_bin: false is not a valid value; use \"required\" or \"optional\"",
+        "safety.shared_images: {\"keep\":null} is not a valid value; use \"keep\" or \"retire\"",
+        "safety.template_versions: 1.5 is not a number from 1 to 10000; use \"default+latest\", ",
         "version: \"1\" is not a whole number from 0 to 1000000",
     ];
     assert_eq!(all.len(), expected.len(), "{all:#?}");
@@ -481,7 +484,7 @@ fn a_value_of_the_wrong_type_is_shown_with_the_remedy() {
 }
 
 #[test]
-fn documents_that_are_nested_too_deep_are_errors() {
+fn deeply_nested_documents_are_errors() {
     let times = |text: &str, count: usize| text.repeat(count);
     for depth in [50, 300, 50_000] {
         for text in [
@@ -507,7 +510,7 @@ fn documents_that_are_nested_too_deep_are_errors() {
 }
 
 #[test]
-fn the_digest_is_about_what_a_document_says() {
+fn the_digest_depends_only_on_content() {
     let digest = |text: &str| Policy::parse_with_digest(text, "p").unwrap().1;
     let text = "version = 1\n[safety]\nmax_per_run = 5\npinned = [\"ami-1\", \"ami-2\"]\n\
                 [[rule]]\nname = \"web\"\nkeep = { last = 2, daily = 7 }\n";
@@ -533,13 +536,13 @@ fn the_digest_is_about_what_a_document_says() {
     ] {
         assert_ne!(digest(&text.replace(from, to)), digest(text), "{from} -> {to}");
     }
-    // Pipelines hold it: it must not change from version to version.
+    // Pipelines compare it, so it must not change between versions.
     let expected = "sha256:fc2b5f8a3d300ee81c5796f85c6e99ec6f241e4eeced260878d663c0f36e3aa6";
     assert_eq!(digest(text).to_string(), expected);
 }
 
 #[test]
-fn a_digest_is_read_as_it_is_printed() {
+fn a_printed_digest_is_parsed() {
     let digest = format!("sha256:{}", "0f".repeat(32));
     for text in
         [digest.clone(), digest.to_uppercase().replace("SHA", "sha"), format!(" {digest}\n")]
@@ -552,9 +555,9 @@ fn a_digest_is_read_as_it_is_printed() {
     }
 }
 
-/// A policy may come from a parameter that is the wrong one, and holds a secret.
+/// The text may be a secret, if the policy is read from the wrong parameter.
 #[test]
-fn what_is_no_policy_is_not_repeated() {
+fn invalid_documents_are_not_quoted() {
     for text in [
         "correct-horse-battery",
         "\"correct-horse-battery\"",
@@ -570,9 +573,9 @@ fn what_is_no_policy_is_not_repeated() {
     }
 }
 
-/// A role's patterns begin with it.
+/// The patterns in IAM roles begin with the prefix.
 #[test]
-fn a_prefix_has_the_characters_of_tags() {
+fn a_prefix_may_contain_only_tag_characters() {
     let found = |prefix: &str| {
         errors(&format!(
             "version = 1\ntagging.prefix = {prefix:?}\n[[rule]]\nname = \"a\"\nkeep.last = 1"
@@ -584,14 +587,14 @@ fn a_prefix_has_the_characters_of_tags() {
     for prefix in ["corp*", "a?", "${x}", "a\"", "a\\", "caf\u{e9}:", "a\tb", "a,b", "a'b"] {
         let errors = found(prefix);
         assert_eq!(errors.len(), 1, "{prefix}: {errors:?}");
-        assert!(errors[0].contains("a prefix cannot have"), "{errors:?}");
+        assert!(errors[0].contains("a prefix cannot contain"), "{errors:?}");
     }
-    assert!(found("aws:x")[0].contains("belongs to AWS"));
+    assert!(found("aws:x")[0].contains("reserved for AWS"));
     assert!(found("")[0].contains("1 to 100 characters"));
 }
 
 #[test]
-fn every_tag_that_decides_is_trusted() {
+fn every_tag_in_the_policy_is_trusted() {
     let policy = Policy::parse(
         r#"
 version = 1

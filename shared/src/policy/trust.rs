@@ -1,4 +1,4 @@
-//! The tags that a policy trusts: whoever may write them decides with it.
+//! The tags that a policy trusts. Anyone who may write these tags influences what is kept.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,36 +11,36 @@ use super::{GroupBy, Match, Policy, RetireAction, Rule};
 /// A tag key that a policy trusts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct TrustedTag {
-    /// The key.
+    /// The tag key.
     pub key: String,
-    /// What the tag decides, in the order of the policy.
+    /// The uses of the tag, in the order of the policy.
     pub uses: Vec<TagUse>,
 }
 
-/// What a tag decides.
+/// A use of a tag in a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "use", rename_all = "snake_case")]
 pub enum TagUse {
-    /// Which images a rule applies to.
+    /// The tag selects the images of a rule.
     Match {
         /// The name of the rule.
         rule: Arc<str>,
     },
-    /// Which images of a rule replace one another.
+    /// The tag determines the families of a rule.
     GroupBy {
         /// The name of the rule.
         rule: Arc<str>,
     },
-    /// Which images of a rule are kept.
+    /// The tag keeps images of a rule.
     Keep {
         /// The name of the rule.
         rule: Arc<str>,
     },
-    /// Whether an image or a snapshot is kept, whatever rule applies.
+    /// The tag keeps images and snapshots, whatever rule applies.
     SafetyKeep,
-    /// Whether an image, a snapshot or an instance is excluded.
+    /// The tag excludes images, snapshots and instances.
     OptOut,
-    /// Whether an instance is retired.
+    /// The tag retires instances.
     RetireInstance,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Display for TagUse {
 }
 
 impl Policy {
-    /// Whether a rule or `safety.keep_tags` names the tag `key`: then the policy says what it means.
+    /// Whether a rule or `safety.keep_tags` uses the tag `key`.
     pub(crate) fn names_tag(&self, key: &str) -> bool {
         let mut is_named = self.safety.keep_tags.iter().any(|(name, _)| name == key);
         for Rule { matches, group_by, keep, .. } in &self.rules {
@@ -70,9 +70,9 @@ impl Policy {
         is_named
     }
 
-    /// The tags that decide, under this policy, what is kept, by key. With `safety.recycle_bin =
-    /// "required"` those by which the rules of the Recycle Bin choose decide as well, which the
-    /// policy does not know.
+    /// The tags that influence, under this policy, what is kept, sorted by key. With
+    /// `safety.recycle_bin = "required"`, the tags in the Recycle Bin rules do so too, but the
+    /// policy does not contain them.
     pub fn trusted_tags(&self) -> Vec<TrustedTag> {
         let mut found: BTreeMap<&str, Vec<TagUse>> = BTreeMap::new();
         let mut add = |key, what: TagUse| {
@@ -113,7 +113,7 @@ impl Policy {
     }
 }
 
-/// Calls `found` with every tag key of the conditions, those of exceptions too.
+/// Calls `found` with every tag key in the conditions and their exceptions.
 fn each_key<'a>(conditions: &'a Match, found: &mut impl FnMut(&'a str)) {
     for (key, _) in &conditions.tags {
         found(key);

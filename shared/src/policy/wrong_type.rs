@@ -1,15 +1,16 @@
-//! Messages about values of the wrong type: a list where one glob is expected, a number where a
-//! text is. Each shows the value, and what to write instead, built from it.
+//! Messages about values of the wrong type, for example a list instead of a glob, or a number
+//! instead of a string. Each message shows the value and a valid replacement for it.
 
 use serde_json::Value;
 
 use super::Glob;
 
-/// What to say of `value`, of which serde said `message`; `None` if that is not about its type.
+/// The message for `value`, where serde reported `message`; `None` if the error is not about the
+/// type of the value.
 pub(super) fn explained(message: &str, value: &Value) -> Option<String> {
     let (_, expected) = message.strip_prefix("invalid type: ")?.rsplit_once(", expected ")?;
     let (expected, remedy) = match expected {
-        "a string" => ("a text in quotes", as_text(value)),
+        "a string" => ("a quoted string", as_text(value)),
         "a sequence" => ("a list", as_list(value)),
         "a map" => ("a table", as_table(value)),
         "a boolean" => ("true or false", Some("true or false, without quotes".to_owned())),
@@ -19,14 +20,14 @@ pub(super) fn explained(message: &str, value: &Value) -> Option<String> {
     Some(format!("{} is not {expected}{remedy}", written(value)))
 }
 
-/// A number, a word or the only text of a list, as a text.
+/// A number, a boolean, or the only string of a list, as a quoted string.
 fn as_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(in_quotes(text)),
         Value::Number(_) | Value::Bool(_) => Some(in_quotes(&value.to_string())),
         Value::Array(list) => match list.as_slice() {
             [one @ Value::String(_)] => as_text(one),
-            _ => Some("one text in quotes".to_owned()),
+            _ => Some("one quoted string".to_owned()),
         },
         Value::Object(_) | Value::Null => None,
     }
@@ -38,12 +39,12 @@ fn as_list(value: &Value) -> Option<String> {
         Value::String(_) | Value::Number(_) | Value::Bool(_) => {
             as_text(value).map(|text| format!("[{text}]"))
         }
-        Value::Object(_) => Some("a list in [ ]; for rules, each under [[rule]]".to_owned()),
+        Value::Object(_) => Some("a list in [ ], or one [[rule]] table for each rule".to_owned()),
         Value::Array(_) | Value::Null => None,
     }
 }
 
-/// A table with any value for the texts as its keys.
+/// A table that has the strings as keys, with any value.
 fn as_table(value: &Value) -> Option<String> {
     let keys = match value {
         Value::Array(list) => list.as_slice(),
@@ -55,10 +56,10 @@ fn as_table(value: &Value) -> Option<String> {
     Some(shortened(&format!("{{ {} }}", entries.join(", "))))
 }
 
-/// What to write instead of `value` where a glob is expected.
+/// A replacement for `value` where a glob is expected.
 pub(super) fn as_glob(value: &Value) -> String {
     const EXAMPLE: &str = "for example \"golden-*\"";
-    const EXAMPLES: &str = "one glob, for example \"{golden-*,web-*}\" for either of two";
+    const EXAMPLES: &str = "one glob, for example \"{golden-*,web-*}\" for two alternatives";
     match value {
         Value::Number(_) | Value::Bool(_) => in_quotes(&value.to_string()),
         Value::Array(list) => {
@@ -71,7 +72,7 @@ pub(super) fn as_glob(value: &Value) -> String {
     }
 }
 
-/// A glob that matches what any of `globs` matches.
+/// A glob that matches everything that any of `globs` matches.
 fn any_of(globs: &[&str]) -> String {
     match globs {
         [one] => (*one).to_owned(),
@@ -82,7 +83,8 @@ fn any_of(globs: &[&str]) -> String {
     }
 }
 
-/// `glob` as one of the choices between braces, where a comma would end it.
+/// `glob` as an alternative inside braces. Its commas are escaped because they would separate
+/// alternatives.
 fn as_choice(glob: &str) -> String {
     let mut choice = String::with_capacity(glob.len());
     let mut characters = glob.char_indices().peekable();
@@ -95,7 +97,7 @@ fn as_choice(glob: &str) -> String {
                 choice.extend(characters.next().map(|(_, next)| next));
             }
             '[' => {
-                // A set, whose `]` may come first: its commas are its own.
+                // Commas inside a set are not escaped. The set may begin with a literal `]`.
                 let end = Glob::end_of_set(glob.get(at..).unwrap_or_default());
                 let set = glob.get(at..at + end).unwrap_or_default();
                 choice.push_str(set);
@@ -114,22 +116,22 @@ fn as_choice(glob: &str) -> String {
     choice
 }
 
-/// A text in quotes, as TOML and JSON both read it.
+/// A quoted string that is valid in both TOML and JSON.
 fn in_quotes(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// A value as messages show it: text between backquotes, anything else as JSON.
+/// Formats a value for messages: strings in backquotes, other values as JSON.
 pub(super) fn written(value: &Value) -> String {
     value.as_str().map_or_else(|| shortened(&value.to_string()), quoted)
 }
 
-/// A text between backquotes, as messages show it.
+/// Formats text in backquotes for messages.
 pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", shortened(text))
 }
 
-/// The beginning of a text that is too long for a message.
+/// Cuts text that is too long for a message.
 pub(super) fn shortened(text: &str) -> String {
     const MAX_SHOWN: usize = 100;
     match text.char_indices().nth(MAX_SHOWN) {
@@ -143,7 +145,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_list_becomes_a_glob_that_matches_what_each_of_its_globs_matches() {
+    fn a_list_is_replaced_by_a_glob_with_the_same_matches() {
         for (globs, expected) in [
             (&["a*", "b*"][..], "{a*,b*}"),
             (&["a*"], "a*"),
@@ -177,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_where_a_glob_is_expected_is_answered_with_one_glob() {
+    fn a_list_instead_of_a_glob_is_an_error_with_a_glob() {
         let of_rule = |line: &str| format!("[[rule]]\nname = \"a\"\n{line}\n");
         let keeping = |line: &str| of_rule(&format!("keep = {{ last = 1 }}\n{line}"));
         let list = r#"["a*", "b,c"]"#;
@@ -192,24 +194,21 @@ mod tests {
             (keeping(&format!("[safety]\nkeep_tags.Team = {list}")), "6:18: safety.keep_tags.Team"),
         ] {
             let wanted = format!(
-                r#"p.toml:{place}: ["a*","b,c"] is not a glob in quotes; write "{{a*,b[,]c}}""#
+                r#"p.toml:{place}: ["a*","b,c"] is not a quoted glob; write "{{a*,b[,]c}}""#
             );
             assert_eq!(errors(&text), [wanted], "{text}");
         }
     }
 
     #[test]
-    fn every_value_of_a_wrong_type_is_shown_with_what_to_write() {
+    fn every_value_of_the_wrong_type_has_a_remedy() {
         const A: &str = "[[rule]]\nname = \"a\"\nkeep = { last = 1 }\n";
         for (text, message) in [
-            ("match.name = 5", r#"rule[0].match.name: 5 is not a glob in quotes; write "5""#),
-            (
-                "match.name = true",
-                r#"rule[0].match.name: true is not a glob in quotes; write "true""#,
-            ),
+            ("match.name = 5", r#"rule[0].match.name: 5 is not a quoted glob; write "5""#),
+            ("match.name = true", r#"rule[0].match.name: true is not a quoted glob; write "true""#),
             (
                 "match.name = { like = 'a' }",
-                r#"rule[0].match.name: {"like":"a"} is not a glob in quotes; write for example "golden-*""#,
+                r#"rule[0].match.name: {"like":"a"} is not a quoted glob; write for example "golden-*""#,
             ),
             (
                 "match.tags = ['Team', 'App']",
@@ -233,10 +232,10 @@ mod tests {
                 r#"safety.keep_tags: ["Hold"] is not a table; write { "Hold" = "*" }"#,
             ),
             ("[tagging]\nset = ['A']", r#"tagging.set: ["A"] is not a table; write { "A" = "*" }"#),
-            ("[tagging.set]\nA = 5", r#"tagging.set.A: 5 is not a text in quotes; write "5""#),
+            ("[tagging.set]\nA = 5", r#"tagging.set.A: 5 is not a quoted string; write "5""#),
             (
                 "[tagging.set]\nA = ['b']",
-                r#"tagging.set.A: ["b"] is not a text in quotes; write "b""#,
+                r#"tagging.set.A: ["b"] is not a quoted string; write "b""#,
             ),
             (
                 "[tagging]\ncopy_to_snapshots = 'yes'",
@@ -249,17 +248,19 @@ mod tests {
         }
         let found = errors("timezone = 1\n[rule]\nname = 'a'\n");
         assert!(
-            found[0].ends_with(r#" timezone: 1 is not a text in quotes; write "1""#),
+            found[0].ends_with(r#" timezone: 1 is not a quoted string; write "1""#),
             "{found:?}"
         );
         assert!(
-            found[1].contains("is not a list; write a list in [ ]; for rules, each under [[rule]]"),
+            found[1].contains(
+                "is not a list; write a list in [ ], or one [[rule]] table for each rule"
+            ),
             "{found:?}"
         );
     }
 
     #[test]
-    fn what_is_no_list_of_globs_has_an_example() {
+    fn other_lists_get_an_example() {
         for value in ["[]", "[1]", r#"["["]"#, r#"["a", ["b"]]"#, "{}", "null"] {
             let value: Value = serde_json::from_str(value).unwrap();
             assert!(as_glob(&value).contains("for example"), "{value}");

@@ -1,7 +1,7 @@
-//! Which tags a new image and its snapshots get.
+//! Decides which tags a new image and its snapshots get.
 //!
-//! Only what is missing is written: a tag that is there already keeps its value, whoever wrote
-//! it, so tagging twice changes nothing.
+//! Only missing tags are written. An existing tag keeps its value, whoever wrote it. Therefore
+//! tagging a resource twice changes nothing.
 
 mod untagged;
 
@@ -16,26 +16,27 @@ use crate::text_fmt::printable;
 
 pub use self::untagged::{MAX_TAG_SETS, MissingTags, TAGGED_FOR, Untagged, find_untagged};
 
-/// The tags to write, and those for which there is no room.
+/// The tags to write, and the tags that cannot be written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TagPlan {
-    /// Resources that get the same tags stand together.
+    /// The tags to write, each set with the resources that get it.
     pub writes: BTreeMap<Tags, Vec<ResourceId>>,
-    /// Keys that a resource has no room for, or that exceed the provider's limits.
+    /// Tag keys that are not written because the resource has too many tags, or because they exceed
+    /// the provider's limits.
     pub dropped: Vec<(ResourceId, String)>,
 }
 
-/// Whether the policy copies tags of the instance that `image` was made from. An image that another
-/// service manages gets its provenance only.
+/// Whether the policy copies tags from the source instance of `image`. Images that another service
+/// manages get only provenance tags.
 pub fn copies_from_instance(image: &Image, policy: &Policy) -> bool {
     image.source_instance.is_some()
         && !policy.tagging.copy_from_instance.is_empty()
         && !is_managed(image)
 }
 
-/// Decides about the tags of `image` and its `snapshots`. `source` holds the tags of the instance
-/// that the image was made from, when that still exists. An image that another service manages gets
-/// its provenance only.
+/// Decides which tags `image` and its `snapshots` get. `source` contains the tags of the source
+/// instance, if that instance still exists. An image that another service manages gets only
+/// provenance tags.
 pub fn plan_tags(
     image: &Image,
     source: Option<&Tags>,
@@ -50,12 +51,12 @@ pub fn plan_tags(
     if let Some(source_image) = &image.source_image {
         provenance.push((names.source_image.clone(), source_image.to_string()));
     }
-    // Who made the image may have been heard of before the image became available.
+    // The creator may have been recorded before the image became available.
     if let Some(creator) = image.tags.get(&names.created_by) {
         provenance.push((names.created_by.clone(), creator.to_owned()));
     }
     if is_managed(image) {
-        // With the policy's tags it would look like one of the images that the policy is for.
+        // With the policy's tags, it would look like an image that the policy applies to.
         return with_room(image, snapshots, policy, &provenance, provenance.clone());
     }
     let set = policy.tagging.set.iter().map(|(key, value)| (key.to_owned(), value.to_owned()));
@@ -69,27 +70,28 @@ pub fn plan_tags(
     with_room(image, snapshots, policy, &provenance, wanted)
 }
 
-/// The value of the tag that says who made an image, as an event names them: what cannot be seen in
-/// it is escaped, and what is longer than a tag holds is cut.
+/// The value of the tag `created-by` for the creator that an event names. Invisible characters are
+/// escaped, and the value is cut to the maximum length of a tag value.
 pub fn creator_value(named: &str) -> String {
     printable(named).chars().take(MAX_VALUE).collect()
 }
 
-/// Decides about the tag that says who made `image`, on it and its `snapshots`; `creator` is a
-/// [`creator_value`].
+/// Decides where to write the tag `created-by`: on `image`, its `snapshots`, or both. `creator` is
+/// a [`creator_value`].
 pub fn plan_creator(
     image: &Image,
     snapshots: &[Snapshot],
     creator: &str,
     policy: &Policy,
 ) -> TagPlan {
-    // Of two who say that they made it, the first is believed, on the snapshots as on the image.
+    // If two events name different creators, the first one is used, for the snapshots too.
     let creator = image.tags.get(&policy.tag_names.created_by).unwrap_or(creator);
     let wanted = vec![(policy.tag_names.created_by.clone(), creator.to_owned())];
     with_room(image, snapshots, policy, &wanted, wanted.clone())
 }
 
-/// The image gets `wanted`, its snapshots the same or only `provenance`, as the policy says.
+/// The image gets the tags in `wanted`. Its snapshots get the same tags, or only `provenance`,
+/// depending on the policy.
 fn with_room(
     image: &Image,
     snapshots: &[Snapshot],
@@ -99,7 +101,7 @@ fn with_room(
 ) -> TagPlan {
     let names = &policy.tag_names;
     let mut plan = TagPlan::default();
-    // Retiring an image, and taking that back, needs tags of its own.
+    // Retiring and rescuing an image needs these state tags.
     let ours = [&names.expired_at, &names.deprecation, &names.launch_permissions, &names.keep]
         .map(String::as_str);
     plan.add(ResourceId::Image(image.image_id.clone()), &image.tags, &wanted, &ours);
@@ -117,14 +119,14 @@ fn with_room(
     plan
 }
 
-/// The tags of a snapshot; `None` when it was not found, and then there is nothing to tag.
+/// The tags of a snapshot; `None` if the snapshot was not found and therefore cannot be tagged.
 fn tags_of<'a>(id: &SnapshotId, snapshots: &'a [Snapshot]) -> Option<&'a Tags> {
     snapshots.iter().find(|snapshot| snapshot.snapshot_id == *id).map(|snapshot| &snapshot.tags)
 }
 
 impl TagPlan {
-    /// Adds what `resource` lacks of `wanted`, the most important first, as far as there is room.
-    /// Room for the tags in `ours` is never given away.
+    /// Adds the `wanted` tags that `resource` lacks, the most important first, up to the maximum
+    /// number of tags. Space for the tags in `ours` stays reserved.
     fn add(
         &mut self,
         resource: ResourceId,
@@ -179,7 +181,7 @@ mod tests {
         Snapshot { tags: tags.iter().copied().collect(), ..Snapshot::new(id.parse().unwrap()) }
     }
 
-    /// What `resource` is given, as `key=value`.
+    /// The tags that `resource` gets, as `key=value`.
     fn given(plan: &TagPlan, resource: &str) -> Vec<String> {
         let writes = plan
             .writes
@@ -230,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn values_that_are_there_stay_and_twice_changes_nothing() {
+    fn existing_values_are_kept_and_tagging_is_idempotent() {
         let policy = policy("set = { Team = \"ours\" }\ncopy_to_snapshots = false");
         let mut image = image(&[("Team", "theirs")]);
         let mut snapshots =
@@ -261,14 +263,14 @@ mod tests {
     }
 
     #[test]
-    fn there_is_always_room_for_our_own_tags() {
+    fn space_for_state_tags_is_reserved() {
         let policy = policy("set = { A = \"1\", B = \"2\" }");
         let many: Vec<(String, String)> =
             (0..48).map(|n| (format!("k{n}"), String::new())).collect();
         let many: Vec<(&str, &str)> = many.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
         let aws = [many[..45].to_vec(), vec![("aws:x", "does not count")]].concat();
         let plan = plan_tags(&image(&aws), None, &[snapshot("snap-1", &many)], &policy);
-        // One more leaves the four that an image may need, and the two that a snapshot may.
+        // Another tag would use the space reserved for four tags on an image and two on a snapshot.
         assert_eq!(given(&plan, "ami-1"), ["image-steward:source-instance=i-1"]);
         assert_eq!(given(&plan, "snap-1"), ["image-steward:image=ami-1"]);
         let dropped: Vec<_> = plan.dropped.iter().map(|(id, key)| format!("{id} {key}")).collect();

@@ -1,4 +1,4 @@
-//! Young images without their tags: an event that was lost, or did not succeed.
+//! Finds recent images that lack tags because an event was lost or failed.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -10,25 +10,27 @@ use crate::model::{
 };
 use crate::policy::Policy;
 
-/// For how long after its creation a sweep tags an image.
+/// The age up to which a sweep tags an image.
 pub const TAGGED_FOR: SignedDuration = SignedDuration::from_hours(24 * 30);
-/// The maximum number of different sets of tags that one sweep writes; each is a call for up to
-/// 1,000 resources. An image with its provenance takes two, one of them for its snapshots. At the
-/// 10 calls a second that EC2 allows in the long run, this is 20 seconds.
+/// The maximum number of different tag sets that one sweep writes. Each set is one call for up to
+/// 1,000 resources. An image with provenance needs two sets, one of them for its snapshots. At the
+/// 10 calls per second that EC2 sustains, 200 sets take 20 seconds.
 pub const MAX_TAG_SETS: usize = 200;
 
-/// The images that lack tags.
+/// Images that lack tags, with their snapshots.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Untagged {
-    /// The oldest first: none of them leaves the last 30 days while younger ones are tagged.
+    /// The images to tag, oldest first. This order tags every image before it is older than 30
+    /// days.
     pub images: Vec<Image>,
-    /// The snapshots of these.
+    /// The snapshots of `images`.
     pub snapshots: Vec<Snapshot>,
-    /// Those that would exceed [`MAX_TAG_SETS`]: the next sweep tags them.
+    /// Images that would exceed [`MAX_TAG_SETS`]. The next sweep tags them.
     pub later: Vec<ImageId>,
 }
 
-/// Finds the images that lack tags. What they lack of their instance's tags is not known here.
+/// Finds the images that lack tags. Tags to copy from their instances are not considered here,
+/// because the instances have not been read.
 pub fn find_untagged(
     images: &[Image],
     snapshots: &[Snapshot],
@@ -60,25 +62,25 @@ pub fn find_untagged(
     found
 }
 
-/// Whether a sweep tags `image` if it lacks tags: the same images as the event does, and those that
-/// were disabled since.
+/// Whether a sweep tags `image` if it lacks tags. Sweeps tag the same images as the event does, and
+/// images that have been disabled since.
 fn is_meant(image: &Image, account: &AccountId, now: Timestamp) -> bool {
     image.owner_id.as_ref() == Some(account)
         && matches!(image.state, ImageState::Available | ImageState::Disabled)
         && image.created_at.is_some_and(|at| now.duration_since(at) <= TAGGED_FOR)
 }
 
-/// The tags that several images lack, in the order in which they were added.
+/// The tags that several images lack, in the order in which the images were added.
 pub struct MissingTags<'a> {
     policy: &'a Policy,
-    /// With the tags that were decided on so far: images may share a snapshot.
+    /// The snapshots with the tags planned so far. Images may share a snapshot.
     snapshots: HashMap<SnapshotId, Snapshot>,
     sets: BTreeSet<Tags>,
     images: Vec<(ImageId, TagPlan)>,
 }
 
 impl<'a> MissingTags<'a> {
-    /// No image yet; these are the snapshots of all that will be added.
+    /// Creates an empty set. `snapshots` contains the snapshots of all images that will be added.
     pub fn new(snapshots: &[Snapshot], policy: &'a Policy) -> Self {
         let snapshots =
             snapshots.iter().map(|one| (one.snapshot_id.clone(), one.clone())).collect();
@@ -89,8 +91,9 @@ impl<'a> MissingTags<'a> {
         self.plan(image, None).writes.is_empty()
     }
 
-    /// The instance whose tags `image` still lacks. Where the image and its snapshots already name
-    /// the instance, its tags were copied in the same call: no sweep reads it again.
+    /// The instance whose tags must still be copied to `image`. If the image and its snapshots
+    /// already name the instance, its tags were copied in the same call, and no sweep reads the
+    /// instance again.
     pub fn instance_of<'i>(&self, image: &'i Image) -> Option<&'i InstanceId> {
         let key = &self.policy.tag_names.source_instance;
         let lacks = copies_from_instance(image, self.policy)
@@ -98,8 +101,9 @@ impl<'a> MissingTags<'a> {
         image.source_instance.as_ref().filter(|_| lacks)
     }
 
-    /// Adds what `image` and its snapshots lack, unless that would exceed [`MAX_TAG_SETS`]; says
-    /// whether it did. `source` holds the tags of its instance.
+    /// Adds the tags that `image` and its snapshots lack, unless they would exceed
+    /// [`MAX_TAG_SETS`]. Returns whether they were added. `source` contains the tags of the source
+    /// instance.
     pub fn add(&mut self, image: &Image, source: Option<&Tags>) -> bool {
         let plan = self.plan(image, source);
         let new = plan.writes.keys().filter(|tags| !self.sets.contains(*tags)).count();
@@ -118,7 +122,7 @@ impl<'a> MissingTags<'a> {
         true
     }
 
-    /// Every set of tags with the resources that get it, each with its image.
+    /// Each tag set with the resources that get it, each resource with its image.
     pub fn writes(&self) -> Vec<(&Tags, Vec<(&ImageId, &ResourceId)>)> {
         let mut writes: BTreeMap<&Tags, Vec<(&ImageId, &ResourceId)>> = BTreeMap::new();
         for (image, plan) in &self.images {
@@ -169,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn images_of_the_last_30_days_are_found_the_oldest_first() {
+    fn images_of_the_last_30_days_are_found_oldest_first() {
         let images = [image(1, "2026-11-20T00:00:00Z"), image(2, "2026-10-23T12:00:00Z")];
         assert_eq!(ids(&found(&images).images), ["ami-2", "ami-1"]);
         let old = [image(1, "2026-11-20T00:00:00Z"), image(2, "2026-10-23T11:59:59Z")];
@@ -177,8 +181,8 @@ mod tests {
         assert_eq!((ids(&found.images), found.snapshots.len()), (vec!["ami-1"], 2));
     }
 
-    /// As if each image had its event: the first one tags the snapshot, and the second one leaves
-    /// what is there.
+    /// The result is the same as with one event per image: the first event tags the snapshot, and
+    /// the second event keeps the existing tags.
     #[test]
     fn a_shared_snapshot_gets_the_tags_of_the_older_image() {
         let images = [image(1, "2026-11-20T00:00:00Z"), image(2, "2026-11-19T00:00:00Z")];

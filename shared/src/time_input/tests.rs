@@ -16,7 +16,7 @@ fn shown<T: ToString>(result: Result<T, Error>) -> String {
 }
 
 #[test]
-fn a_past_time_counts_durations_back() {
+fn past_durations_are_subtracted() {
     for (text, expected) in [
         ("12h", "2026-11-27T18:30:00Z"),
         ("12 hours", "2026-11-27T18:30:00Z"),
@@ -49,7 +49,7 @@ fn a_past_time_counts_durations_back() {
 }
 
 #[test]
-fn an_end_counts_durations_forward() {
+fn future_durations_are_added() {
     for (text, expected) in [
         ("2w", "2026-12-13"),
         ("1mo", "2026-12-29"),
@@ -70,7 +70,7 @@ fn an_end_counts_durations_forward() {
 }
 
 #[test]
-fn no_time_zone_makes_an_end_earlier_than_was_asked_for() {
+fn no_time_zone_shortens_a_duration() {
     use crate::model::KeepTag;
     use jiff::tz::{Offset, TimeZone};
     for hour in 0..24 {
@@ -91,7 +91,7 @@ fn no_time_zone_makes_an_end_earlier_than_was_asked_for() {
 }
 
 #[test]
-fn the_present_may_be_any_time() {
+fn now_may_be_any_time() {
     for (text, expected) in [
         ("2w", "2026-12-12T06:30:00Z"),
         ("2w ago", "2026-11-14T06:30:00Z"),
@@ -105,14 +105,14 @@ fn the_present_may_be_any_time() {
 }
 
 #[test]
-fn what_is_no_time_is_answered_with_examples() {
+fn invalid_times_are_errors_with_examples() {
     for text in ["", "soon", "12", "24.12.2026", "2026-13-45", "2026-11", "2w reason", "1.5"] {
         assert_eq!(text.parse::<TimeInput>().unwrap_err(), Error::NotTime, "{text}");
     }
     assert_eq!("6m".parse::<TimeInput>().unwrap_err(), Error::AmbiguousUnit);
     assert_eq!("1h 6M".parse::<DurationInput>().unwrap_err(), Error::AmbiguousUnit);
     assert!(time("9999y").as_end(now()).is_err());
-    // Whatever the examples are, they are accepted.
+    // The examples in the error messages must be valid input.
     let errors = [Error::NotTime.to_string(), Error::InPast(String::new()).to_string()];
     for error in errors {
         let (_, examples) = error.split_once("such as ").unwrap();
@@ -123,7 +123,7 @@ fn what_is_no_time_is_answered_with_examples() {
 }
 
 #[test]
-fn a_duration_is_longer_than_zero() {
+fn a_duration_must_be_positive() {
     let check =
         |text: &str| text.parse::<DurationInput>().and_then(|duration| duration.as_end(now()));
     assert_eq!(shown(check("2w")), "2026-12-13");
@@ -153,7 +153,7 @@ fn days_are_a_number_or_a_duration() {
     assert!("many".parse::<DaysInput>().is_err());
 }
 
-/// A policy writes lengths of time with the same units.
+/// Durations in a policy use the same units.
 #[test]
 fn a_policy_accepts_the_same_units() {
     for text in ["2w", "12h", "3d", "6mo", "1y", "2 weeks", "12 hours", "1y 6mo", "P2W"] {

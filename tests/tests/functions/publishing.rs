@@ -45,11 +45,8 @@ fn says_what_happened_to_each_image_and_what_comes_next() {
     let Event::ImageDeprecated(step) = &report.events[2] else { panic!() };
     assert_eq!((step.image_id.as_str(), step.rule.as_deref()), ("ami-00000002", Some("all")));
     let [reason] = &step.reasons[..] else { panic!("{step:?}") };
-    assert_eq!(
-        (reason.reason.as_str(), reason.text.as_str()),
-        ("expired", "expired: number 2 of 2")
-    );
-    let json = json!({"reason": "expired", "text": "expired: number 2 of 2", "rank": 2, "of": 2});
+    assert_eq!((reason.reason.as_str(), reason.text.as_str()), ("expired", "expired: 2nd of 2"));
+    let json = json!({"reason": "expired", "text": "expired: 2nd of 2", "rank": 2, "of": 2});
     assert_eq!(serde_json::to_value(reason).unwrap(), json);
     let next = step.next.as_ref().unwrap();
     assert_eq!((next.action.as_str(), next.at.as_str()), ("disable", "2026-11-29T12:00:00Z"));
@@ -86,7 +83,7 @@ fn says_what_has_no_effect() {
     assert_eq!((sweep.notes.len(), sweep.header.omitted), (20, 11));
     let first = &sweep.notes[0];
     assert_eq!((first.note.as_str(), first.warning), ("rule_matches_nothing", true));
-    let said = "rule payments: no image matches; 1 image has the tag `Team`, none has `team`";
+    let said = "rule payments: no image matches; 1 image has the tag `Team`, but none has `team`";
     assert_eq!(first.text, said);
     // A run without any has no such field.
     let report = run_under(&fake, POLICY, Mode::Plan, FunctionKind::PruneImages, &schedule());

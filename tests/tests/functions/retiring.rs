@@ -64,7 +64,7 @@ fn retires_nothing_unless_the_policy_says_so() {
     let fake = imaged("web-2");
     let report = run_under(&fake, &policy, Mode::Apply, FunctionKind::RetireInstance, &schedule());
     let [reason] = &kept(&report)[..] else { panic!("{report:?}") };
-    assert!(reason.starts_with("the policy retires no instances"), "{reason}");
+    assert!(reason.starts_with("the policy does not retire instances"), "{reason}");
     assert_eq!((fake.calls().len(), states(&fake)[0].as_str()), (1, "running"), "one listing");
     assert!(report.counts.is_some(), "a sweep is counted all the same");
     fake.forget_calls();
@@ -98,7 +98,7 @@ fn leaves_an_instance_whose_image_is_not_really_there() {
     assert_eq!(retire(|fleet| fleet.images[0].state = "pending".into()), ["the image is pending"]);
     assert_eq!(
         retire(|fleet| fleet.snapshots[0].state = "pending".into()),
-        ["not complete: snap-00000001"]
+        ["snapshots are incomplete or missing: snap-00000001"]
     );
 }
 
@@ -107,16 +107,16 @@ fn leaves_an_instance_that_is_protected_or_in_a_group() {
     for (change, reason) in [
         (
             (|one| one.protected = true) as fn(&mut steward_tests::fleet::FleetInstance),
-            "protected from being terminated",
+            "termination protection",
         ),
-        (|one| one.stop_protected = true, "protected from being stopped"),
-        (|one| one.group = Some("web".into()), "in the Auto Scaling group web"),
-        (|one| one.spot_request = Some("sir-1".into()), "in the Spot request sir-1"),
+        (|one| one.stop_protected = true, "stop protection"),
+        (|one| one.group = Some("web".into()), "part of the Auto Scaling group web"),
+        (|one| one.spot_request = Some("sir-1".into()), "part of the Spot request sir-1"),
         (
             |one| one.launched_at = "2026-11-22T11:30:00Z".parse().unwrap(),
-            "started again since the image was made, at 2026-11-22T11:30:00Z",
+            "started at 2026-11-22T11:30:00Z, after the image was created",
         ),
-        (|one| one.state = "pending".into(), "it is pending"),
+        (|one| one.state = "pending".into(), "the instance is pending"),
     ] {
         let fake = imaged("web-2");
         fake.change(|fleet| change(&mut fleet.instances[0]));
@@ -134,13 +134,13 @@ fn leaves_an_instance_that_asked_for_another_image() {
             run(&fake, FunctionKind::RetireInstance, &image_event("ami-00000002", "available"));
         assert_eq!(kept(&report), [] as [&str; 0]);
         let report = run(&fake, FunctionKind::RetireInstance, &schedule());
-        assert_eq!(kept(&report), [format!("there is no image `{asked}`")]);
+        assert_eq!(kept(&report), [format!("image `{asked}` not found")]);
         assert_eq!(fake.changing_calls(), []);
     }
     let fake = imaged("web-2");
     fake.change(|fleet| fleet.images[0].source_instance = Some("i-00000002".parse().unwrap()));
     let report = run(&fake, FunctionKind::RetireInstance, &schedule());
-    assert_eq!(kept(&report), ["the image was made from i-00000002"]);
+    assert_eq!(kept(&report), ["the image was created from i-00000002"]);
 }
 
 type InstanceChange = fn(&mut steward_tests::fleet::Fleet);
@@ -149,21 +149,21 @@ type InstanceChange = fn(&mut steward_tests::fleet::Fleet);
 #[test]
 fn looks_again_right_before_the_step() {
     let changes: [(InstanceChange, &str); 7] = [
-        (|fleet| fleet.images.clear(), "there is no image `web-2`"),
+        (|fleet| fleet.images.clear(), "image `web-2` not found"),
         (|fleet| fleet.images[0].state = "disabled".into(), "the image is disabled"),
-        (|fleet| set(fleet, "image-steward:keep", ""), "opted out"),
-        (|fleet| set(fleet, TAG, "web-3"), "there is no image `web-3`"),
+        (|fleet| set(fleet, "image-steward:keep", ""), "excluded by tag"),
+        (|fleet| set(fleet, TAG, "web-3"), "image `web-3` not found"),
         (
             |fleet| fleet.instances[0].tags = Tags::default(),
-            "it does not ask to be retired any more",
+            "the tag that requests retirement was removed",
         ),
         (
             |fleet| fleet.instances[0].launched_at = "2026-11-22T11:59:00Z".parse().unwrap(),
-            "started again since the image was made, at 2026-11-22T11:59:00Z",
+            "started at 2026-11-22T11:59:00Z, after the image was created",
         ),
         (
             |fleet| fleet.instances[0].volumes = vec!["vol-00000009".into()],
-            "would be deleted with it and are not in the image: vol-00000009",
+            "volumes would be deleted but are not in the image: vol-00000009",
         ),
     ];
     let policy = POLICY.replace("\"stop\"", "\"terminate\"");

@@ -7,17 +7,17 @@ fn read(rest: &str) -> Result<Inventory, String> {
 }
 
 #[test]
-fn another_format_is_refused_before_anything_else_is_read() {
+fn another_format_is_rejected_first() {
     let of = |format: &str| {
         let text = format!("{{{format}\"account\":\"123456789012\",\"kept_by\":[1]}}");
         Inventory::from_json(&text).unwrap_err().to_string()
     };
     let again =
-        "write the inventory again with this program (`image-steward inventory --out FILE`)";
-    let reads = "this program reads a saved inventory of format 1";
-    let newer = format!("format 2 is not known: {reads}; update image-steward, or {again}");
+        "create the inventory again with this version (`image-steward inventory --out FILE`)";
+    let reads = "this program reads a saved inventory with format 1";
+    let newer = format!("format 2 is not supported: {reads}; update image-steward, or {again}");
     assert_eq!(of("\"format\":2,"), newer);
-    assert_eq!(of("\"format\":0,"), format!("format 0 is not known: {reads}; {again}"));
+    assert_eq!(of("\"format\":0,"), format!("format 0 is not supported: {reads}; {again}"));
     assert_eq!(of(""), format!("`format` is missing: {reads}; {again}"));
     assert!(of("\"format\":1,").starts_with("kept_by: unknown field `kept_by`"));
     assert!(of("\"format\":1,\"format\":2,").contains("duplicate field `format`"));
@@ -32,12 +32,12 @@ fn optional_fields_may_be_absent() {
 }
 
 #[test]
-fn missing_references_are_not_no_references() {
+fn missing_references_are_an_error() {
     assert!(read(r#""images":[]"#).unwrap_err().contains("missing field `references`"));
 }
 
 #[test]
-fn a_misspelt_field_is_named_with_its_place() {
+fn a_misspelled_field_is_reported_with_its_path() {
     let error =
         read(r#""images":[{"image_id":"ami-1","is_protected":true}],"references":[]"#).unwrap_err();
     assert!(error.starts_with("images[0].is_protected: unknown field"), "{error}");
@@ -51,7 +51,7 @@ fn an_image_listed_twice_is_an_error() {
 }
 
 #[test]
-fn every_protection_but_disabled_protects() {
+fn every_protection_except_disabled_protects() {
     for (form, protected) in [
         ("true", true),
         ("false", false),
@@ -69,7 +69,7 @@ fn every_protection_but_disabled_protects() {
 }
 
 #[test]
-fn unread_takes_a_name_or_an_object() {
+fn unread_accepts_a_name_or_an_object() {
     let world = read(
         r#""images":[],"references":[],"unread":["instances",{"source":"launch_templates","error":"denied","permission":"ec2:X"}]"#,
     )

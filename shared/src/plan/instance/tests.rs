@@ -58,15 +58,15 @@ fn an_instance_is_retired_once_its_own_image_exists() {
     let (protection, image) = (InstanceProtection::default(), image());
     let instance = instance("ami-1");
     let stop = decide(&instance, &protection, Some(&image));
-    assert_eq!(stop, "Stop: ami-1 is made of it and available");
+    assert_eq!(stop, "Stop: its image ami-1 is available");
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
     let found =
         decide_under(&terminate, &instance, &protection, Some(&image), &[snapshot(Some(true))]);
-    assert_eq!(found, "Terminate: ami-1 is made of it and available");
+    assert_eq!(found, "Terminate: its image ami-1 is available");
 }
 
 #[test]
-fn nothing_is_retired_under_a_policy_that_does_not_say_so() {
+fn nothing_is_retired_by_default() {
     let (good, image) = (InstanceProtection::default(), image());
     for more in ["", "[instances]\n", "[instances]\nretire = \"never\"\n"] {
         let policy = policy(more);
@@ -79,7 +79,7 @@ fn nothing_is_retired_under_a_policy_that_does_not_say_so() {
 }
 
 #[test]
-fn a_volume_that_is_not_in_the_image_prevents_termination_but_not_a_stop() {
+fn a_volume_missing_from_the_image_prevents_only_termination() {
     let mut instance = instance("ami-1");
     instance.volumes = ["vol-1", "vol-2", "vol-3"].map(Into::into).into();
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
@@ -88,20 +88,20 @@ fn a_volume_that_is_not_in_the_image_prevents_termination_but_not_a_stop() {
     };
     assert_eq!(
         decide(&terminate, snapshot(Some(true))),
-        "Keep: would be deleted with it and are not in the image: vol-2, vol-3"
+        "Keep: volumes would be deleted but are not in the image: vol-2, vol-3"
     );
-    // A copied snapshot does not say of which volume it was made.
+    // A copied snapshot does not record its source volume.
     let unknown = Snapshot { volume_id: None, ..snapshot(Some(true)) };
     assert_eq!(
         decide(&terminate, unknown),
-        "Keep: would be deleted with it and are not in the image: vol-1, vol-2, vol-3"
+        "Keep: volumes would be deleted but are not in the image: vol-1, vol-2, vol-3"
     );
     let stop = decide(&stop(), snapshot(Some(true)));
-    assert_eq!(stop, "Stop: ami-1 is made of it and available");
+    assert_eq!(stop, "Stop: its image ami-1 is available");
 }
 
 #[test]
-fn it_is_asked_for_by_id_or_name() {
+fn the_tag_contains_an_id_or_a_name() {
     let (policy, image) = (stop(), image());
     for asked in ["ami-1", "web", " web "] {
         assert!(asks_for(&instance(asked), &image, &policy), "{asked}");
@@ -114,7 +114,7 @@ fn it_is_asked_for_by_id_or_name() {
 }
 
 #[test]
-fn whatever_is_in_doubt_keeps_it() {
+fn any_doubt_keeps_the_instance() {
     let good = InstanceProtection::default();
     let member_of = Some("the Auto Scaling group web".into());
     let group = InstanceProtection { member_of, ..InstanceProtection::default() };
@@ -139,37 +139,47 @@ fn whatever_is_in_doubt_keeps_it() {
     let mut opted_out = instance("ami-1");
     tagged(&mut opted_out, "image-steward:keep", "");
     for (instance, protection, image, expected) in [
-        (instance("ami-1"), &good, None, "there is no image `ami-1`"),
-        (instance("ami-1"), &group, Some(image()), "in the Auto Scaling group web"),
-        (grouped, &good, Some(image()), "in the fleet f"),
+        (instance("ami-1"), &good, None, "image `ami-1` not found"),
+        (instance("ami-1"), &group, Some(image()), "part of the Auto Scaling group web"),
+        (grouped, &good, Some(image()), "part of the fleet f"),
         (
             with(|one| one.tags = one.tags.without(&["image-steward:retire-when-imaged".into()])),
             &good,
             None,
-            "it does not ask to be retired any more",
+            "the tag that requests retirement was removed",
         ),
-        (opted_out, &good, Some(image()), "opted out"),
-        (instance("ami-1"), &protected, Some(image()), "protected from being terminated"),
-        (instance("ami-1"), &stop_protected, Some(image()), "protected from being stopped"),
-        (with(|one| one.state = InstanceState::Stopped), &good, Some(image()), "it is stopped"),
-        (with(|one| one.state = InstanceState::Pending), &good, Some(image()), "it is pending"),
+        (opted_out, &good, Some(image()), "excluded by tag"),
+        (instance("ami-1"), &protected, Some(image()), "termination protection"),
+        (instance("ami-1"), &stop_protected, Some(image()), "stop protection"),
+        (
+            with(|one| one.state = InstanceState::Stopped),
+            &good,
+            Some(image()),
+            "the instance is stopped",
+        ),
+        (
+            with(|one| one.state = InstanceState::Pending),
+            &good,
+            Some(image()),
+            "the instance is pending",
+        ),
         (
             with(|one| one.started_at = Some("2026-11-21T00:00:00Z".parse().unwrap())),
             &good,
             Some(image()),
-            "started again since the image was made, at 2026-11-21T00:00:00Z",
+            "started at 2026-11-21T00:00:00Z, after the image was created",
         ),
         (
             with(|one| one.started_at = None),
             &good,
             Some(image()),
-            "nobody knows when it was started or imaged",
+            "start time or creation time of the image unknown",
         ),
         (
             instance("ami-1"),
             &good,
             of(|image| image.created_at = None),
-            "nobody knows when it was started or imaged",
+            "start time or creation time of the image unknown",
         ),
         (
             instance("ami-1"),
@@ -187,7 +197,7 @@ fn whatever_is_in_doubt_keeps_it() {
             instance("ami-1"),
             &good,
             of(|image| image.source_instance = Some("i-2".parse().unwrap())),
-            "the image was made from i-2",
+            "the image was created from i-2",
         ),
         (
             instance("ami-1"),
@@ -199,7 +209,7 @@ fn whatever_is_in_doubt_keeps_it() {
             instance("ami-1"),
             &good,
             of(|image| image.snapshots = Box::default()),
-            "the image names no snapshots",
+            "the image has no snapshots",
         ),
     ] {
         assert_eq!(decide(&instance, protection, image.as_ref()), format!("Keep: {expected}"));
@@ -207,19 +217,19 @@ fn whatever_is_in_doubt_keeps_it() {
     let mark = |key: &str| [(key, "2026-11-21T00:00:00Z")].into_iter().collect();
     let expired = Image { tags: mark("image-steward:expired-at"), ..image() };
     let found = decide(&instance("ami-1"), &good, Some(&expired));
-    assert_eq!(found, "Keep: the image is on its way out itself");
+    assert_eq!(found, "Keep: the image is expired");
     let marked = Snapshot { tags: mark("image-steward:delete-after"), ..snapshot(Some(true)) };
     let found = decide_under(&stop(), &instance("ami-1"), &good, Some(&image()), &[marked]);
-    assert_eq!(found, "Keep: the image is on its way out itself");
+    assert_eq!(found, "Keep: the image is expired");
     for snapshots in [vec![], vec![snapshot(Some(false))], vec![snapshot(None)]] {
         let instance = instance("ami-1");
         let found = decide_under(&stop(), &instance, &good, Some(&image()), &snapshots);
-        assert_eq!(found, "Keep: not complete: snap-1");
+        assert_eq!(found, "Keep: snapshots are incomplete or missing: snap-1");
     }
 }
 
 #[test]
-fn an_instance_that_is_already_retired_is_left_out() {
+fn an_already_retired_instance_is_skipped() {
     use InstanceState::{Pending, Running, ShuttingDown, Stopped, Stopping, Terminated, Unknown};
     let terminate = policy("[instances]\nretire = \"terminate\"\n");
     for (policy, done) in [
@@ -235,7 +245,7 @@ fn an_instance_that_is_already_retired_is_left_out() {
 }
 
 #[test]
-fn a_tag_under_the_prefix_that_is_not_known_keeps_it() {
+fn an_unknown_state_tag_keeps_the_instance() {
     let (good, image) = (InstanceProtection::default(), image());
     let mut instance = instance("ami-1");
     let held = [("image-steward:held-by", "a scan")].into_iter().collect();
@@ -243,12 +253,12 @@ fn a_tag_under_the_prefix_that_is_not_known_keeps_it() {
     let found = decide(&instance, &good, Some(&image));
     assert_eq!(
         found,
-        "Keep: tag image-steward:held-by is not known to this version: left unchanged"
+        "Keep: not changed: this version does not know the tag image-steward:held-by"
     );
-    // One that the policy names has the policy's meaning.
+    // A tag that the policy uses has the meaning that the policy gives it.
     let named = policy(
         "[instances]\nretire = \"stop\"\n[safety]\nkeep_tags = { \"image-steward:held-by\" = \"us\" }\n",
     );
     let found = decide_under(&named, &instance, &good, Some(&image), &[snapshot(Some(true))]);
-    assert_eq!(found, "Stop: ami-1 is made of it and available");
+    assert_eq!(found, "Stop: its image ami-1 is available");
 }

@@ -1,9 +1,10 @@
-//! The name of an image without what tells its builds apart: dates, versions, numbers, commits; and
-//! the architecture in it.
+//! Splits image names into the family name and the parts that differ between builds: dates,
+//! versions, numbers and commit ids. Also finds the architecture in a name.
 //!
-//! A family that is too small only keeps too much, but one that is too large lets images expire that
-//! nothing replaces. So a part of a name that may belong to it stays. Submodules: `token` (the parts
-//! of a name), `words` (the words that decide).
+//! A family that is too small only keeps too many images. A family that is too large lets images
+//! expire although nothing replaces them. Therefore a part that may belong to the family name is
+//! treated as part of it. Submodules: `token` (the parts of a name) and `words` (the words that
+//! decide).
 
 mod token;
 mod words;
@@ -13,46 +14,47 @@ use std::borrow::Cow;
 use token::{Part, SEPARATORS, Token, ends_in_date, is_date_of_three, is_year, time_of_day};
 pub(crate) use words::architecture;
 
-/// What the builds of a family have in common in their names.
+/// The parts of an image name, each with its role.
 #[derive(Debug)]
 pub(crate) struct NameParts<'a> {
     name: &'a str,
     parts: Vec<(Token<'a>, TokenRole)>,
 }
 
-/// What becomes of a part of a name.
+/// The role of a part of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum TokenRole {
-    /// It is a part of the family's name.
+    /// The part belongs to the family name.
     Stays,
-    /// Its beginning is, and so many bytes long; the number after that goes.
+    /// The first bytes of the part belong to the family name; the value is their number. The number
+    /// after them in the name differs between builds.
     Begins(usize),
-    /// It is the name of this architecture.
+    /// The part is a name of this architecture.
     Architecture(&'static str),
-    /// It tells builds apart.
+    /// The part differs between builds.
     Goes,
 }
 
-/// A piece of a name, with what stands before it.
+/// A piece of a name, including the separators before it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Piece<'a> {
-    /// The same in the names of all builds.
+    /// Text that is the same in the names of all builds.
     Fixed(&'a str),
-    /// Another one in each.
+    /// Text that differs between builds.
     Varies(&'a str),
 }
 
-/// A name without dates, times, three-part versions and commits, and without the numbers and
-/// versions at its end. An architecture is not a part of it: both `web-20261121-arm64` and
-/// `web-amd64-17` are `web`.
+/// The family name: `name` without dates, times, three-part versions and commit ids, and without
+/// trailing numbers and versions. The architecture is not part of it: `web-20261121-arm64` and
+/// `web-amd64-17` both have the family name `web`.
 pub(crate) fn name_prefix(name: &str) -> Cow<'_, str> {
     NameParts::of(name).prefix()
 }
 
 impl<'a> NameParts<'a> {
-    /// The parts of `name`.
+    /// Splits `name` into parts.
     pub(crate) fn of(name: &'a str) -> Self {
-        // EC2's names have at most 128 characters.
+        // Names in EC2 have at most 128 characters.
         const MAX_LENGTH: usize = 1000;
         if name.len() > MAX_LENGTH {
             return Self { name, parts: Vec::new() };
@@ -67,7 +69,7 @@ impl<'a> NameParts<'a> {
             let next = tokens.iter().position(|one| one.start > token.start);
             next.is_some_and(|next| architectures.get(next).is_some_and(Option::is_some))
         });
-        // The first part is the name itself, where it has no other.
+        // If no part belongs to the family name, the first part becomes the family name.
         let is_nothing = roles.iter().all(|role| *role == TokenRole::Goes);
         let is_bare = is_nothing && architectures.first().is_some_and(Option::is_some);
         if let Some(first) = roles.first_mut().filter(|_| is_nothing && !is_bare) {
@@ -86,7 +88,7 @@ impl<'a> NameParts<'a> {
         Self { name, parts: parts.collect() }
     }
 
-    /// What stays of the name, but for the architecture.
+    /// The family name, without the architecture.
     pub(crate) fn prefix(&self) -> Cow<'a, str> {
         let Self { name, parts } = self;
         let varying = parts.iter().position(|(_, role)| *role != TokenRole::Stays);
@@ -94,7 +96,7 @@ impl<'a> NameParts<'a> {
             let trimmed = name.trim_end_matches(is_before);
             return if trimmed.is_empty() { *name } else { trimmed }.into();
         };
-        // The beginning, with a bracket that ends it: `web (prod)`.
+        // The head keeps a closing bracket at its end: `web (prod)`.
         let end = parts.get(varying).map_or(0, |(first, _)| first.start);
         let head = name.get(..end).unwrap_or_default().trim_end_matches(is_before);
         let mut prefix = Cow::from(head);
@@ -134,7 +136,7 @@ impl<'a> NameParts<'a> {
         }
     }
 
-    /// The name in pieces, one after the other.
+    /// The name as a sequence of pieces.
     pub(crate) fn pieces(&self) -> Vec<Piece<'a>> {
         let Self { name, parts } = self;
         let mut varying: Vec<(usize, usize)> = Vec::new();
@@ -146,7 +148,7 @@ impl<'a> NameParts<'a> {
                 TokenRole::Stays | TokenRole::Architecture(_) => token.end(),
             };
             match varying.last_mut() {
-                // What is between two parts that vary does so too.
+                // The separator between two varying parts varies too.
                 Some((_, end)) if is_after_varying && *role == TokenRole::Goes => {
                     *end = token.end()
                 }
@@ -167,18 +169,18 @@ impl<'a> NameParts<'a> {
     }
 }
 
-/// What stands after a part of a name.
+/// What follows a part of a name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Before {
-    /// Nothing that stays.
+    /// Nothing that belongs to the family name.
     End,
     /// An architecture.
     Architecture,
-    /// A word that stays.
+    /// A word that belongs to the family name.
     Kind,
 }
 
-/// What becomes of each part but the architectures.
+/// The role of each part, except architectures.
 fn roles(
     tokens: &[&Token<'_>],
     is_before_architecture: impl Fn(&Token<'_>) -> bool,
@@ -189,7 +191,8 @@ fn roles(
             *one = role;
         }
     };
-    // The end: what tells builds apart is most often there, and a plain number is believed there.
+    // First, the end of the name: most parts that differ between builds are there, and only there a
+    // plain number counts as a build number.
     let (mut is_shortened, mut is_before_kind) = (false, false);
     let mut left = tokens;
     while let [rest @ .., last] = left {
@@ -218,7 +221,8 @@ fn roles(
         left = left.get(..remaining).unwrap_or_default();
         (is_shortened, is_before_kind) = (true, false);
     }
-    // The rest: only what is surely no part of the name.
+    // Then, the rest of the name: only parts that certainly do not belong to the family name are
+    // removed.
     let mut position = 0;
     while position < left.len() {
         let (role, count) = role_within(tokens, position);
@@ -228,7 +232,8 @@ fn roles(
     roles
 }
 
-/// What becomes of the part at `position`, which is not at the end, and of so many parts from there.
+/// The role of the part at `position`, which is not at the end, and the number of parts from there
+/// that have the same role.
 fn role_within(tokens: &[&Token<'_>], position: usize) -> (TokenRole, usize) {
     let Some((token, after)) = tokens.get(position..).and_then(<[_]>::split_first) else {
         return (TokenRole::Stays, 1);
@@ -275,11 +280,11 @@ fn role_within(tokens: &[&Token<'_>], position: usize) -> (TokenRole, usize) {
     (role, 1)
 }
 
-/// Whether the part at `position` is of an id of AWS or of an address, whatever it looks like: what is
-/// called so is replaced by nothing that is called otherwise.
+/// Whether the part at `position` belongs to an AWS id or an IP address, whatever it looks like.
+/// Images named after different ids or addresses do not replace one another.
 fn is_fixed(tokens: &[&Token<'_>], position: usize) -> bool {
     const QUAD: usize = 4;
-    // A word is no number that could go.
+    // A word always belongs to the family name.
     let Some(token) = tokens.get(position).filter(|one| one.part != Part::Word) else {
         return false;
     };
@@ -288,7 +293,7 @@ fn is_fixed(tokens: &[&Token<'_>], position: usize) -> bool {
         && token.text.bytes().all(|b| b.is_ascii_hexdigit())
         && before(1).is_some_and(|word| words::begins_aws_id(word.text));
     let is_address = is_private_address(token.text);
-    // `ip-10-0-1-12`, as EC2 names hosts.
+    // `ip-10-0-1-12`, the form of EC2 host names.
     let is_octet = |token: &Token<'_>| token.text.parse::<u8>().is_ok();
     let is_of_host = (1..=QUAD).any(|back| {
         before(back).is_some_and(|word| is_ip(word.text))
@@ -297,7 +302,8 @@ fn is_fixed(tokens: &[&Token<'_>], position: usize) -> bool {
     is_id || is_address || is_of_host
 }
 
-/// How many of the last parts go. `is_shortened`: a part behind them has gone.
+/// The number of trailing parts that differ between builds. `is_shortened`: a part after them was
+/// already removed.
 fn going(tokens: &[&Token<'_>], is_shortened: bool, before: Before) -> usize {
     let [rest @ .., last] = tokens else { return 0 };
     if ends_in_date(tokens) {
@@ -305,7 +311,7 @@ fn going(tokens: &[&Token<'_>], is_shortened: bool, before: Before) -> usize {
     }
     let follows = |is: fn(&str) -> bool| rest.last().is_some_and(|token| is(token.text));
     let digits = last.text.len();
-    // `web-14-arm64`: a small number is as likely a part of the name as not.
+    // `web-14-arm64`: a small number is as likely to belong to the family name as not.
     let is_build = last.part == Part::Number && (3..=7).contains(&digits) && !is_year(last.text);
     match before {
         Before::End => {}
@@ -325,24 +331,24 @@ fn going(tokens: &[&Token<'_>], is_shortened: bool, before: Before) -> usize {
         _ if follows(words::is_owner) => true,
         Part::Number if digits <= 2 && follows(words::is_compass) => true,
         Part::Number => is_year(last.text) && follows(|word| word.eq_ignore_ascii_case("server")),
-        // `postgres-14.2-20261121`: the builds of 14.2, which 15.1 does not replace.
+        // `postgres-14.2-20261121`: builds of 14.2 are not replaced by builds of 15.1.
         Part::Series => is_shortened,
         Part::Commit => follows(words::begins_aws_id),
         Part::Version => follows(is_ip),
-        // The number of an account.
+        // An account id.
         Part::Time => digits == 12,
     };
     usize::from(!stays)
 }
 
-/// Whether the last parts are surely a date, a time, a long version or a commit.
+/// Whether the name certainly ends in a date, a time, a long version or a commit id.
 fn ends_in_stamp(tokens: &[&Token<'_>]) -> bool {
     let mut left = tokens;
     while let [rest @ .., last] = left {
         match last.part {
             _ if ends_in_date(left) => return true,
             Part::Time | Part::Version | Part::Commit => return true,
-            // The time of the day after a date.
+            // A time of day after a date.
             Part::Number => left = rest,
             Part::Word | Part::Series | Part::DayAndTime => return false,
         }
@@ -350,7 +356,7 @@ fn ends_in_stamp(tokens: &[&Token<'_>]) -> bool {
     false
 }
 
-/// Whether it is an IPv4 address for private networks (RFC 1918).
+/// Whether the text is an IPv4 address for private networks (RFC 1918).
 fn is_private_address(text: &str) -> bool {
     let octets: Option<Vec<u8>> = text.split('.').map(|one| one.parse().ok()).collect();
     match octets.as_deref() {
@@ -364,7 +370,7 @@ fn is_ip(word: &str) -> bool {
     word.eq_ignore_ascii_case("ip")
 }
 
-/// What may stand before a part that goes, and goes with it.
+/// Whether the character is a separator that is removed together with the part that follows it.
 fn is_before(character: char) -> bool {
     character == '.' || SEPARATORS.contains(&character) && !matches!(character, ')' | ']')
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Forms of names, by family; the architecture is after a `|`.
+/// Names by family name. The architecture follows a `|`.
 const FAMILIES: &[(&str, &[&str])] = &[
     (
         "web",
@@ -52,7 +52,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("web-1.4-rc", &["web-1.4-rc1", "web-1.4-rc2"]),
     ("web-beta", &["web-beta", "web-beta-2", "web-beta2", "web-1.2.3-beta.1"]),
     ("web-nightly", &["web-20261121-nightly", "web-nightly-20261121"]),
-    // In the middle: only what is surely no part of the name.
+    // In the middle, only parts that certainly do not belong to the family name are removed.
     (
         "web-prod",
         &[
@@ -78,7 +78,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("web-beta2-prod", &["web-beta2-prod"]),
     ("web-17-jdk", &["web-20261121-17-jdk", "web-1.2.3-17-jdk"]),
     ("web-21-jdk", &["web-1.2.3-21-jdk"]),
-    // An architecture is a part of its own, wherever it stands and however it is called.
+    // The architecture is separate, wherever it is and whatever it is called.
     (
         "web|arm64",
         &[
@@ -128,7 +128,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("web-server", &["web-server-2"]),
     ("web-canary", &["web-canary-17"]),
     ("web (prod)", &["web (prod)", "web (prod) 20261121", "web (prod)-17"]),
-    // Systems and programs, whose versions do not replace one another.
+    // Operating systems and software whose versions do not replace one another.
     ("ubuntu-22.04", &["ubuntu-22.04", "ubuntu-22.04-20261121", "ubuntu-22.04-2026-11-21"]),
     ("ubuntu-24.04", &["ubuntu-24.04", "ubuntu-24.04-20261121"]),
     ("ubuntu", &["ubuntu-20261121", "ubuntu-2026-11-21", "ubuntu-2026.11.21"]),
@@ -151,23 +151,23 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("AlmaLinux OS 9.3|x86_64", &["AlmaLinux OS 9.3.20231123 x86_64"]),
     ("AlmaLinux OS 8.9|x86_64", &["AlmaLinux OS 8.9.20231123 x86_64"]),
     ("amazon-linux-2023.3", &["amazon-linux-2023.3.20240108.0"]),
-    // A number of two parts before a date may be a line of its own.
+    // A number with two parts before a date may be a release series of its own.
     ("api-14.2", &["api-14.2-20261121", "api-14.2-17"]),
     ("api-15.1", &["api-15.1-20261121"]),
     ("api-v2.0", &["api-v2.0-1a2b3c4"]),
     ("api-14.2|arm64", &["api-14.2-arm64", "api-14.2-arm64-20261121"]),
-    // So may a short number before a word or an architecture.
+    // A short number before a word or an architecture may be one too.
     ("api-14|arm64", &["api-14-arm64"]),
     ("api-15|arm64", &["api-15-arm64"]),
     ("api-2022|arm64", &["api-2022-arm64"]),
-    // What is of one customer, one account or one Region is not replaced by that of another.
+    // Images of one customer, account or Region do not replace those of another.
     ("web-customer-42", &["web-customer-42", "web-customer-42-20261121"]),
     ("web-tenant-1a2b3c4", &["web-tenant-1a2b3c4-20261121"]),
     ("web-123456789012", &["web-123456789012", "web-123456789012-20261121"]),
     ("web-123456789012-prod", &["web-123456789012-prod"]),
     ("web-us-east-1", &["web-us-east-1", "web-us-east-1-20261121"]),
     ("web-eu-west-2|arm64", &["web-eu-west-2-arm64-20261121"]),
-    // Ids of AWS, UUIDs and words with numbers.
+    // AWS ids, UUIDs, and words with numbers.
     ("copy-of-i-0a1b2c3d", &["copy-of-i-0a1b2c3d", "copy-of-i-0a1b2c3d-20261121"]),
     ("copy-of-i-0123456789abcdef0", &["copy-of-i-0123456789abcdef0-20261121"]),
     ("i-0a1b2c3d-web", &["i-0a1b2c3d-web-20261121"]),
@@ -226,7 +226,7 @@ const FAMILIES: &[(&str, &[&str])] = &[
     ("packer", &["packer-1700000000", "packer 1700000001"]),
     ("preview-pr", &["preview-pr-1200-1", "preview-pr-1201-1"]),
     ("manual backup before upgrade", &["manual backup before upgrade 1"]),
-    // Nothing but a number.
+    // Only a number.
     ("2026", &["2026", "2026-11-21"]),
     ("20261121", &["20261121", "20261121-1"]),
     ("-1", &["-1"]),
@@ -243,7 +243,7 @@ fn family_of(name: &str) -> String {
 }
 
 #[test]
-fn names_of_builds_are_one_family_and_others_are_not() {
+fn builds_are_one_family_and_other_images_are_not() {
     let mut wrong = Vec::new();
     for (family, names) in FAMILIES {
         for name in *names {
@@ -263,17 +263,17 @@ fn names_of_builds_are_one_family_and_others_are_not() {
 }
 
 #[test]
-fn a_prefix_is_its_own_prefix() {
+fn the_family_name_of_a_family_name_is_itself() {
     for (family, _) in FAMILIES {
         let prefix = family.split('|').next().unwrap();
-        // What stayed because of what went behind it is at the end now.
+        // A part that was kept because of what followed it is now at the end.
         let again = name_prefix(prefix);
         assert!(prefix.starts_with(&*again), "{prefix}: {again}");
     }
 }
 
 #[test]
-fn an_architecture_is_never_lost_and_never_merges_two() {
+fn architectures_are_never_lost_or_merged() {
     for (name, _) in words::ARCHITECTURES {
         let architecture = architecture(name).unwrap();
         let upper = name.to_uppercase();
@@ -289,7 +289,7 @@ fn an_architecture_is_never_lost_and_never_merges_two() {
 }
 
 #[test]
-fn every_name_has_a_family_and_pieces_that_are_the_name() {
+fn every_name_has_a_family_name_and_complete_pieces() {
     const FRAGMENTS: [&str; 24] = [
         "web", "-", "_", ".", "(", ")", " ", "/", "2026", "11", "21", "1.2.3", "v", "arm64",
         "x86_64", "x86", "64", "é", "1a2b3c4", "rc1", "T03:12Z", "ubuntu", "build", "",
@@ -316,7 +316,7 @@ fn every_name_has_a_family_and_pieces_that_are_the_name() {
 }
 
 #[test]
-fn the_pieces_of_a_name_are_the_name() {
+fn pieces_add_up_to_the_name() {
     let varying = |name: &str| {
         let pieces = NameParts::of(name).pieces();
         let text = |piece: &Piece<'_>| match piece {
@@ -337,7 +337,7 @@ fn the_pieces_of_a_name_are_the_name() {
 }
 
 #[test]
-fn ids_and_addresses_never_fall_together() {
+fn ids_and_addresses_are_never_merged() {
     for (one, other) in [
         ("backup i-12345678", "backup i-87654321"),
         ("copy-of-vol-12345678-20261121", "copy-of-vol-87654321-20261121"),

@@ -1,35 +1,35 @@
-//! The parts of a name, and what each of them may be.
+//! Splits a name into parts, and classifies them.
 
 use super::words;
 
-/// What stands between the parts of a name; a full stop does too, before a number.
+/// The separators between the parts of a name. A full stop before a number is a separator too.
 pub(super) const SEPARATORS: [char; 10] = ['-', '_', ' ', '/', '@', '+', '(', ')', '[', ']'];
 
 /// A part of a name.
 #[derive(Debug)]
 pub(super) struct Token<'a> {
     pub(super) text: &'a str,
-    /// Where it begins in the name, in bytes.
+    /// The offset of the part in the name, in bytes.
     pub(super) start: usize,
     pub(super) part: Part,
 }
 
-/// What a part of a name may be.
+/// The class of a part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Anything else.
+    /// Any other text.
     Word,
     /// A number of up to seven digits, or a time of day.
     Number,
-    /// A longer number, such as a date or seconds since 1970; a date with a time.
+    /// A longer number, such as a date or the seconds since 1970, or a date with a time.
     Time,
-    /// The last part of a date with dashes, and a time.
+    /// The last part of a date with dashes, followed by a time.
     DayAndTime,
     /// Two numbers: `1.2`.
     Series,
-    /// Three numbers or more: `1.2.3`.
+    /// Three or more numbers: `1.2.3`.
     Version,
-    /// The id of a commit, in hexadecimal digits.
+    /// A commit id in hexadecimal digits.
     Commit,
 }
 
@@ -45,14 +45,15 @@ impl<'a> Token<'a> {
             } else if !text.is_empty() {
                 Self::push(&mut tokens, text, start);
             }
-            // Every separator is one byte.
+            // Every separator is one byte long.
             start = end + 1;
         }
         tokens
     }
 
-    /// `web.20261121.arm64` is three parts: what follows a full stop is one if it is a number, a
-    /// commit, an architecture or a word that stays.
+    /// Splits text at full stops: `web.20261121.arm64` has three parts. The text after a full stop
+    /// is a separate part if it is a number, a commit id, an architecture, or one of the words that
+    /// always belong to the family name.
     fn push(tokens: &mut Vec<Self>, text: &'a str, start: usize) {
         const MAX_TAILS: usize = 4;
         let mut head = text;
@@ -77,12 +78,12 @@ impl<'a> Token<'a> {
         tokens.extend(tails.into_iter().rev());
     }
 
-    /// Where it ends in the name, in bytes.
+    /// The offset of the end of the part in the name, in bytes.
     pub(super) fn end(&self) -> usize {
         self.start + self.text.len()
     }
 
-    /// Whether it is a date, with or without a time.
+    /// Whether the part is a date, with or without a time.
     pub(super) fn is_date(&self) -> bool {
         match self.part {
             Part::Time => {
@@ -107,14 +108,15 @@ impl<'a> Token<'a> {
         }
     }
 
-    /// Whether it is the seconds or milliseconds since 1970, from 2001 to 2099.
+    /// Whether the part is a number of seconds or milliseconds since 1970, for a time between 2001
+    /// and 2099.
     pub(super) fn is_epoch(&self) -> bool {
         let seconds = self.text.get(..10).unwrap_or_default().parse();
         matches!(self.text.len(), 10 | 13)
             && seconds.is_ok_and(|seconds: u64| (1_000_000_000..4_102_444_800).contains(&seconds))
     }
 
-    /// How much of a version comes before the date in it, in bytes: `9.3` in `9.3.20231123`.
+    /// The length in bytes of the version before the date in the part: `9.3` in `9.3.20231123`.
     pub(super) fn before_date(&self) -> Option<usize> {
         let mut dots = self.text.match_indices('.').map(|(dot, _)| dot);
         dots.find(|dot| {
@@ -125,7 +127,7 @@ impl<'a> Token<'a> {
     }
 }
 
-/// Where the part of `name` that begins at `start` ends.
+/// The offset of the end of the part of `name` that begins at `start`.
 fn end_of_token(name: &str, start: usize) -> usize {
     const UUID_LENGTH: usize = 36;
     let rest = name.get(start..).unwrap_or_default();
@@ -136,7 +138,7 @@ fn end_of_token(name: &str, start: usize) -> usize {
     }
     let mut separators = rest.match_indices(SEPARATORS).map(|(at, _)| at);
     let end = separators.find(|at| {
-        // The two parts of `x86_64`.
+        // The two halves of `x86_64` are not separated.
         let before = rest.get(..*at).unwrap_or_default();
         let after = rest.get(at + 1..).unwrap_or_default();
         let is_x86 = before.len() >= 3
@@ -161,14 +163,15 @@ fn is_uuid(text: &str) -> bool {
     })
 }
 
-/// Whether the last three parts are a year, a month and a day, or a day, a month and a year, and are
-/// not the whole name.
+/// Whether the last three parts are a date (year, month, day, or with the year last), and are not
+/// the whole name.
 pub(super) fn ends_in_date(tokens: &[&Token<'_>]) -> bool {
     let [_, .., first, second, third] = tokens else { return false };
     is_date_of_three(first, second, third)
 }
 
-/// Whether the parts are a year, a month and a day, or a day, a month and a year.
+/// Whether the parts are a year, a month and a day, or a day, a month and a year. With the year
+/// last, the month may also be first.
 pub(super) fn is_date_of_three(first: &Token<'_>, second: &Token<'_>, third: &Token<'_>) -> bool {
     let is_last_day = third.part == Part::DayAndTime || is_within(third.text, 31);
     let year_first =
@@ -180,14 +183,14 @@ pub(super) fn is_date_of_three(first: &Token<'_>, second: &Token<'_>, third: &To
     year_first || year_last
 }
 
-/// How many of these parts, which follow a date, are the time of the day.
+/// How many of the parts after a date are a time of day.
 pub(super) fn time_of_day(date: &Token<'_>, after: &[&Token<'_>]) -> usize {
     let is_two = |token: &Token<'_>, most: u32| {
         let number = token.text.trim_end_matches(['z', 'Z']);
         token.part == Part::Number && number.len() == 2 && number_up_to(number, most)
     };
     if date.text.contains(['t', 'T']) {
-        // The hour is in the date.
+        // The date already contains the hour.
         return after.iter().take(2).take_while(|token| is_two(token, 59)).count();
     }
     match after {
@@ -215,7 +218,7 @@ fn is_time_of_day(text: &str) -> bool {
     }
 }
 
-/// Whether it is a date without separators, with or without a time.
+/// Whether the number is a date without separators, with or without a time.
 fn is_date_number(number: &str) -> bool {
     let (day, time) = number.split_at_checked(8).unwrap_or_default();
     is_day(day) && (time.is_empty() || matches!(time.len(), 4 | 6) && is_time_of_day(time))
@@ -240,7 +243,7 @@ fn number_up_to(text: &str, most: u32) -> bool {
     is_digits && text.parse().is_ok_and(|number: u32| number <= most)
 }
 
-/// Whether it begins with a year, and nothing but dots and more digits follow.
+/// Whether the text begins with a year, followed only by dots and digits.
 pub(super) fn is_year(text: &str) -> bool {
     let year = text.split('.').next().unwrap_or_default();
     year.len() == 4 && year.parse().is_ok_and(|year: u32| (1980..=2099).contains(&year))
@@ -275,8 +278,8 @@ impl Part {
     }
 }
 
-/// Whether it is the id of a commit, short or whole. A word with a number, such as `facade12`, is
-/// none, and neither are ids of AWS, which have 8 or 17 digits after a word of their own.
+/// Whether the text is a short or full commit id. A word followed by a number, such as `facade12`,
+/// is not one. AWS ids, which have 8 or 17 digits after a prefix, are not commit ids either.
 fn is_commit(text: &str) -> bool {
     let letters = text.trim_end_matches(|c: char| c.is_ascii_digit());
     let is_word_and_number = letters.bytes().all(|b| b.is_ascii_lowercase());

@@ -1,8 +1,8 @@
-//! The words that decide which parts of a name stay. A word that is missing here keeps families
-//! separate, or merges builds that a person can separate by a tag.
+//! Words that decide which parts of a name belong to the family name. If a word is missing here,
+//! families are split, or builds are merged that a person can separate with a tag.
 
-/// The names of architectures, each with the one that EC2 uses. A word that EC2 does not know is
-/// its own.
+/// Names of architectures, each with the name that EC2 uses. A name that EC2 does not use maps to
+/// itself.
 pub(super) const ARCHITECTURES: [(&str, &str); 17] = [
     ("x86_64", "x86_64"),
     ("x86-64", "x86_64"),
@@ -22,14 +22,16 @@ pub(super) const ARCHITECTURES: [(&str, &str); 17] = [
     ("s390x", "s390x"),
     ("x86", "x86"),
 ];
-/// Words that stay although the date or version before them goes.
+/// Words that belong to the family name although the date or version before them does not.
 const KINDS: [&str; 13] = [
     "hvm", "ebs", "gp2", "gp3", "snapshot", "nightly", "preview", "dev", "pre", "alpha", "beta",
     "build", "rc",
 ];
-/// Those of them that a number may follow directly, as in `rc1`. The number goes.
+/// The words in `KINDS` that a number may follow directly, as in `rc1`. The number does not belong
+/// to the family name.
 const NUMBERED: [&str; 4] = ["alpha", "beta", "build", "rc"];
-/// Systems and programs whose versions do not replace one another: the number after them stays.
+/// Operating systems and software whose versions do not replace one another. The number after them
+/// belongs to the family name.
 const SYSTEMS: [&str; 56] = [
     "al",
     "alma",
@@ -88,10 +90,10 @@ const SYSTEMS: [&str; 56] = [
     "win",
     "windows",
 ];
-/// What ids of AWS begin with: after it, hexadecimal digits are no commit.
+/// Prefixes of AWS ids. Hexadecimal digits after them are not a commit id.
 const AWS_IDS: [&str; 10] = ["ami", "eni", "i", "ip", "lt", "sg", "snap", "subnet", "vol", "vpc"];
-/// What a number or an id after it belongs to: `customer-42` is replaced by no other customer's
-/// image.
+/// Words whose following number or id distinguishes families: another customer's images do not
+/// replace those of `customer-42`.
 const OWNERS: [&str; 19] = [
     "account",
     "acct",
@@ -113,7 +115,7 @@ const OWNERS: [&str; 19] = [
     "vm",
     "zone",
 ];
-/// The last word of a Region before its number: `us-east-1`.
+/// The last word of a Region name before its number: `us-east-1`.
 const COMPASS: [&str; 9] = [
     "central",
     "east",
@@ -126,9 +128,9 @@ const COMPASS: [&str; 9] = [
     "west",
 ];
 
-/// The architecture that `word` is a name of, as EC2 calls it.
+/// The architecture that `word` names, as EC2 calls it.
 pub(crate) fn architecture(word: &str) -> Option<&'static str> {
-    // Most words begin otherwise.
+    // Fast path: most words begin with another letter.
     if !word.starts_with(['x', 'X', 'a', 'A', 'i', 'I', 'p', 'P', 'r', 'R', 's', 'S']) {
         return None;
     }
@@ -136,8 +138,8 @@ pub(crate) fn architecture(word: &str) -> Option<&'static str> {
     known.find(|(name, _)| name.eq_ignore_ascii_case(word)).map(|(_, architecture)| *architecture)
 }
 
-/// How much of a word that stays is left without the number that follows it directly, in bytes;
-/// `None` if it is no such word.
+/// The length in bytes of a word in `KINDS`, without a number that directly follows it. `None` if
+/// `word` is not one of these words.
 pub(super) fn kind(word: &str) -> Option<usize> {
     if is_in(&KINDS, word) {
         return Some(word.len());

@@ -1,5 +1,5 @@
-//! The conditions of a rule one by one: how many images meet each, and what comes near to one that
-//! none meets.
+//! Counts how many images meet each condition of a rule, and finds what a condition that no image
+//! meets was probably meant to be.
 
 use std::fmt;
 
@@ -11,84 +11,86 @@ use crate::plan::matching::{Condition, Cutoffs, TextField, conditions};
 use crate::policy::{Glob, Match};
 use crate::text_fmt::{counted, excerpt, thousands};
 
-/// The maximum number of characters that a text shows of a name or a tag value.
+/// The maximum length at which messages show a name or a tag value, in characters.
 const MAX_SHOWN: usize = 80;
 
 /// How many images meet one condition of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConditionCount {
-    /// Where it is in the rule, for example `match.tags.Team`.
+    /// The path of the condition in the rule, for example `match.tags.Team`.
     pub path: String,
-    /// What it is about.
+    /// The property that the condition applies to.
     pub subject: Subject,
-    /// The glob or the age, as it is written.
+    /// The glob or duration, as written in the policy.
     pub pattern: String,
-    /// The number of images that meet it, whatever the other conditions are.
+    /// The number of images that meet the condition, whatever the other conditions are.
     pub images: usize,
-    /// The number of images that have such a value at all.
+    /// The number of images that have the property.
     pub with_value: usize,
-    /// If no image meets it: what it is probably meant to be.
+    /// A similar value that the policy probably means, if no image meets the condition.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near: Option<NearMiss>,
-    /// If no image meets it and nothing comes near: the most frequent values, where there are few.
+    /// The most frequent values, if no image meets the condition, no value is similar, and there
+    /// are few different values.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub values: Vec<ValueCount>,
 }
 
-/// What a condition is about.
+/// The property that a condition applies to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
     /// The name of the image.
     Name,
-    /// Its architecture.
+    /// The architecture.
     Architecture,
-    /// Its platform.
+    /// The platform.
     Platform,
-    /// The alias of its owner.
+    /// The alias of the owner.
     OwnerAlias,
-    /// Its age.
+    /// The age of the image.
     Age,
     /// The tag with this key.
     Tag(String),
 }
 
-/// A text that images have, and that is similar to one in the policy that none has.
+/// A value that images have, and that is similar to one in the policy that no image has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NearMiss {
-    /// How the two differ.
+    /// How the two values differ.
     pub kind: NearKind,
-    /// The key of a tag, or a glob.
+    /// A tag key, or a glob.
     pub text: String,
     /// The number of images that have the tag, or that the glob matches.
     pub images: usize,
 }
 
-/// How a text of the policy differs from what images have. The first is the nearest.
+/// How a value in the policy differs from the values of images, sorted from the smallest difference
+/// to the largest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NearKind {
-    /// In upper and lower case.
+    /// Only in upper and lower case.
     LetterCase,
-    /// It is a part of the value, and a glob must match all of it.
+    /// The text in the policy is only part of an image's value, but a glob must match all of it.
     MissingWildcard,
-    /// In a letter or two, or it is another word for the same.
+    /// In one or two characters, or by a synonym.
     Spelling,
-    /// The key of the tag is another one.
+    /// The tag has a different key.
     TagKey,
 }
 
-/// A value, and how many images have it.
+/// A value, and the number of images that have it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValueCount {
     /// The value.
     pub value: String,
-    /// The number of images.
+    /// The number of images that have the value.
     pub images: usize,
 }
 
-/// Each condition of `matches` but its exceptions, counted over `images`. `path` is where `matches`
-/// is in the rule. Empty when there are no images.
+/// Counts the `images` that meet each condition in `matches`, without its exceptions. `path` is the
+/// path of `matches` in the rule. Empty if there are no images.
 pub(super) fn count(
     matches: &Match,
     cutoffs: &Cutoffs,
@@ -101,7 +103,7 @@ pub(super) fn count(
     conditions(matches, cutoffs).into_iter().map(|one| of_condition(one, path, images)).collect()
 }
 
-/// The same for one tag.
+/// The same for a single tag.
 pub(super) fn count_tag(key: &str, glob: &Glob, path: &str, images: &[&Image]) -> ConditionCount {
     of_condition(Condition::Tag(key, glob), path, images)
 }
@@ -146,10 +148,10 @@ fn of_condition(condition: Condition<'_>, path: &str, images: &[&Image]) -> Cond
             let frequencies = near::frequencies(values());
             count.near = near::text(glob, &frequencies);
             if let (None, Condition::Tag(key, glob)) = (&count.near, condition) {
-                // Both spellings of a key are in use, and the value is with the other one.
+                // The images use both spellings of a key, and the value occurs with the other one.
                 count.near = near::tag_key_with(key, glob, images);
             }
-            // Hardly two images have the same name.
+            // Two images rarely have the same name.
             if count.near.is_none() && count.subject != Subject::Name {
                 count.values = near::most_frequent(&frequencies);
             }
@@ -170,18 +172,18 @@ impl From<TextField> for Subject {
 }
 
 impl ConditionCount {
-    /// Whether it is worth more words than that no image meets it.
+    /// Whether there is more to report than that no image meets the condition.
     pub(super) fn has_hint(&self) -> bool {
         self.images == 0 && (self.near.is_some() || !self.values.is_empty())
     }
 }
 
-/// A text of the policy or of an image, in backticks.
+/// Formats text from a policy or an image in backticks.
 pub(super) fn quoted(text: &str) -> String {
     format!("`{}`", excerpt(text, MAX_SHOWN))
 }
 
-/// Says of a condition that no image meets what the images have instead.
+/// Describes what the images have instead of a condition that no image meets.
 impl fmt::Display for ConditionCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { path: _, subject, pattern, images: _, with_value, near, values } = self;
@@ -191,7 +193,7 @@ impl fmt::Display for ConditionCount {
             (Subject::Tag(key), Some(NearMiss { kind: NearKind::TagKey, text, images }))
                 if !has_key =>
             {
-                return write!(f, "{}, none has {}", have_tag(*images, text), quoted(key));
+                return write!(f, "{}, but none has {}", have_tag(*images, text), quoted(key));
             }
             (Subject::Tag(key), None) if !has_key => {
                 return write!(f, "no image has the tag {}", quoted(key));
@@ -228,13 +230,13 @@ impl fmt::Display for ConditionCount {
     }
 }
 
-/// `193 images have the tag Team`.
+/// For example `193 images have the tag Team`.
 pub(super) fn have_tag(images: usize, key: &str) -> String {
     let have = if images == 1 { "has" } else { "have" };
     format!("{} {have} the tag {}", counted(images, "image"), quoted(key))
 }
 
-/// What makes conditions match nothing together.
+/// Explains why conditions together match no image.
 pub(super) fn text(conditions: &[ConditionCount]) -> Option<String> {
     let unmet: Vec<_> =
         conditions.iter().filter(|one| one.images == 0).map(ToString::to_string).collect();
@@ -246,5 +248,5 @@ pub(super) fn text(conditions: &[ConditionCount]) -> Option<String> {
     }
     let met = conditions.iter().map(|one| format!("{} {}", one.path, thousands(one.images)));
     let met: Vec<_> = met.collect();
-    Some(format!("each condition is met by some, but no image meets all: {}", met.join(", ")))
+    Some(format!("some images meet each condition, but no image meets all: {}", met.join(", ")))
 }

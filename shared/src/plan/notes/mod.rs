@@ -1,9 +1,9 @@
-//! What a person should know about a plan beside its decisions: parts of the policy that have no
-//! effect in this inventory, and tags that people wrote and that have none either.
+//! Notes: information about a plan other than its decisions. Notes report parts of the policy that
+//! have no effect with this inventory, and tags written by people that have no effect.
 //!
-//! Submodules: `rules`, `pins`, `tags` and `recycle_bin` find the notes, `condition` counts the images
-//! that meet each condition of a rule, `near` finds what a text that matches nothing is probably meant
-//! to be, and `text` has the sentences.
+//! Submodules: `rules`, `pins`, `tags` and `recycle_bin` find the notes. `condition` counts the
+//! images that meet each condition of a rule. `near` finds what a value that matches nothing was
+//! probably meant to be. `text` formats the notes.
 
 mod condition;
 mod near;
@@ -24,149 +24,152 @@ use super::matching::Cutoffs;
 use crate::model::{IgnoredTemplate, ImageId, Inventory, ResourceId, Source};
 use crate::policy::Policy;
 
-/// Something that a person should know about a plan. It changes no decision.
+/// A note about a plan. Notes do not change decisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "note", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum Note {
-    /// The account owns images of other types, which no policy is about.
+    /// The account owns kernel or ramdisk images, to which policies do not apply.
     OtherImageTypes {
-        /// How many.
+        /// The number of these images.
         count: u32,
     },
-    /// A version of a launch template names its image in a way that cannot be read, and the policy
-    /// ignores that.
+    /// The image of a launch template version cannot be determined, and the policy ignores the
+    /// version.
     TemplateIgnored(IgnoredTemplate),
-    /// No image falls under a rule.
+    /// A rule applies to no image.
     RuleMatchesNothing {
-        /// The rule.
+        /// The name of the rule.
         rule: Arc<str>,
-        /// How many images it matches that rules above it take.
+        /// The number of images that the rule matches, but to which earlier rules apply.
         taken: usize,
-        /// Those rules, each with its number of these images.
+        /// These earlier rules, each with its number of these images.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         taken_by: Vec<RuleCount>,
-        /// How many images it would match without its exceptions.
+        /// The number of images that the rule would match without its exceptions.
         #[serde(default, skip_serializing_if = "is_zero")]
         excepted: usize,
-        /// Each of its conditions by itself, if no image meets all of them.
+        /// The number of images that meet each condition, if no image meets all of them.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         conditions: Vec<ConditionCount>,
     },
-    /// An exception of a rule excepts no image.
+    /// An exception of a rule excludes no image.
     ExceptionMatchesNothing {
-        /// The rule.
+        /// The name of the rule.
         rule: Arc<str>,
-        /// The exception in the rule: `match.not`, or `match.not.not`.
+        /// The path of the exception in the rule: `match.not`, or `match.not.not`.
         path: String,
-        /// Each of its conditions by itself, among the images that it could except.
+        /// The number of images that meet each condition, among the images that the exception could
+        /// exclude.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         conditions: Vec<ConditionCount>,
     },
-    /// A tag of `keep.tags` keeps none of the rule's images.
+    /// A tag in `keep.tags` matches none of the rule's images.
     KeepTagMatchesNothing {
-        /// The rule.
+        /// The name of the rule.
         rule: Arc<str>,
-        /// The key of the tag.
+        /// The tag key.
         key: String,
         /// What the rule's images have instead.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         condition: Option<ConditionCount>,
     },
-    /// A tag of `safety.keep_tags` keeps no image and no snapshot.
+    /// A tag in `safety.keep_tags` matches no image and no snapshot.
     SafetyTagMatchesNothing {
-        /// The key of the tag.
+        /// The tag key.
         key: String,
         /// What the images have instead.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         condition: Option<ConditionCount>,
     },
-    /// None of a rule's images has a tag of its `group_by`: they are in no family, and all are kept.
+    /// None of a rule's images has a tag that `group_by` names. They are in no family, and all of
+    /// them are kept.
     GroupTagMatchesNothing {
-        /// The rule.
+        /// The name of the rule.
         rule: Arc<str>,
-        /// The key of the tag.
+        /// The tag key.
         key: String,
-        /// How many images that are.
+        /// The number of images of the rule.
         images: usize,
-        /// The key that is probably meant.
+        /// The key that the policy probably means.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         near: Option<NearMiss>,
     },
-    /// `safety.pinned` has the id of an image that is not in the inventory.
+    /// `safety.pinned` contains the id of an image that is not in the inventory.
     PinMatchesNothing {
-        /// The id.
+        /// The image id in the policy.
         image_id: ImageId,
-        /// An image whose id differs in one place.
+        /// An image in the inventory whose id differs in one place.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         near: Option<ImageId>,
     },
-    /// More than half of a rule's families have one member, which its keep rules probably keep for
-    /// ever.
+    /// More than half of a rule's families have only one image, which its keep rules probably keep
+    /// forever.
     SingleFamilies {
-        /// The rule.
+        /// The name of the rule.
         rule: Arc<str>,
-        /// How many families it has.
+        /// The number of families of the rule.
         families: usize,
-        /// How many of them have one member.
+        /// The number of families with one image.
         single: usize,
     },
-    /// The Recycle Bin does not keep images until their snapshots may be deleted.
+    /// Images leave the Recycle Bin before their snapshots may be deleted.
     SnapshotsOutlastBin {
         /// The rule with the longest `delete_snapshots_after`.
         rule: Arc<str>,
-        /// For how many days the Recycle Bin keeps images.
+        /// The retention of images in the Recycle Bin, in days.
         days: u32,
     },
-    /// A tag under the prefix of the state tags is not known, and keeps what has it.
+    /// Resources have an unknown tag with the prefix of the state tags, and are therefore not
+    /// changed.
     StateTagUnknown {
-        /// The key of the tag.
+        /// The tag key.
         key: String,
-        /// The images and snapshots that have it, sorted.
+        /// The images and snapshots with the tag, sorted.
         resources: Vec<ResourceId>,
     },
-    /// The value of a state tag is not understood, and keeps what has it.
+    /// Resources have a state tag with a value that is not understood, and are therefore not
+    /// changed.
     StateTagUnreadable {
-        /// The key of the tag.
+        /// The tag key.
         key: String,
-        /// The images and snapshots that have such a value, sorted.
+        /// The images and snapshots with such a value, sorted.
         resources: Vec<ResourceId>,
     },
-    /// A tag is written in other letter case than the one that has an effect.
+    /// A tag key differs in letter case or prefix from the key that has an effect.
     TagIgnored {
-        /// The key of the tag.
+        /// The tag key.
         key: String,
         /// The key that has an effect.
         effective: String,
-        /// The images and snapshots that have it, sorted.
+        /// The images and snapshots with the tag, sorted.
         resources: Vec<ResourceId>,
     },
-    /// The value of the tag that excludes a resource looks like a date or a duration, and is not a
-    /// date: it excludes
-    /// the resource permanently.
+    /// The value of a `keep` tag looks like a date or a duration, but is not a valid date. It
+    /// excludes the resource permanently.
     KeepDateInvalid {
-        /// The key of the tag.
+        /// The tag key.
         key: String,
-        /// The value.
+        /// The tag value.
         value: String,
-        /// The images and snapshots that have it, sorted.
+        /// The images and snapshots with the tag, sorted.
         resources: Vec<ResourceId>,
     },
-    /// The tag that excludes a resource has ended, and has a reason beside its date.
+    /// The date in a `keep` tag that also contains a reason has passed.
     KeepEnded {
-        /// The key of the tag.
+        /// The tag key.
         key: String,
-        /// The value.
+        /// The tag value.
         value: String,
-        /// The images and snapshots that have it, sorted.
+        /// The images and snapshots with the tag, sorted.
         resources: Vec<ResourceId>,
     },
 }
 
-/// A rule, and how many images it decides about.
+/// A rule, and a number of images to which it applies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleCount {
-    /// The rule.
+    /// The name of the rule.
     pub rule: Arc<str>,
     /// The number of images.
     pub images: usize,
@@ -177,13 +180,13 @@ fn is_zero(count: &usize) -> bool {
 }
 
 impl Note {
-    /// Its kind, as in the JSON of a plan.
+    /// The name of the kind, as in the JSON of a plan.
     pub fn kind(&self) -> &'static str {
         self.into()
     }
 
-    /// Whether something in the policy, or a tag that a person wrote, has no effect, or another one
-    /// than it seems to: that costs images or money. Otherwise it is information.
+    /// Whether the note is a warning: part of the policy, or a tag written by a person, has no
+    /// effect or an unexpected one, which costs images or money. Otherwise the note is information.
     pub fn is_warning(&self) -> bool {
         match self {
             Self::OtherImageTypes { .. } | Self::TemplateIgnored(_) | Self::KeepEnded { .. } => {
@@ -205,7 +208,8 @@ impl Note {
     }
 }
 
-/// The notes: on each rule in their order, then on pins and tags.
+/// Collects the notes: first those about each rule, in order, then those about pinned images and
+/// tags.
 pub(super) fn of(
     inventory: &Inventory,
     policy: &Policy,
@@ -218,7 +222,7 @@ pub(super) fn of(
         notes.push(Note::OtherImageTypes { count: inventory.other_image_types });
     }
     notes.extend(inventory.ignored_templates.iter().cloned().map(Note::TemplateIgnored));
-    // Where images could not be read, a rule that matches none means nothing.
+    // If images could not be read, it means nothing that a rule matches none.
     if !inventory.unread.iter().any(|unread| *unread.source == *<&str>::from(Source::Images)) {
         notes.extend(rules::of(inventory, policy, cutoffs, rules));
         notes.extend(pins::keep_tags(inventory, policy));

@@ -1,4 +1,4 @@
-//! Near misses: what a text of the policy that matches nothing is probably meant to be.
+//! Finds near misses: what a value in the policy that matches nothing was probably meant to be.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -9,17 +9,17 @@ use super::condition::{NearKind, NearMiss, ValueCount};
 use crate::model::Image;
 use crate::policy::{Glob, literal};
 
-/// A value is looked for inside others, and by its spelling, from this many characters on.
+/// Shorter values, in characters, are not searched inside other values or compared by spelling.
 const MIN_LENGTH: usize = 3;
-/// The maximum number of values that a note holds.
+/// The maximum number of values in a note.
 const MAX_VALUES: usize = 3;
-/// With more different values than this, the most frequent ones tell nothing.
+/// If there are more different values, the most frequent ones are not useful.
 const MAX_DIFFERENT: usize = 20;
-/// Other words for the architectures of EC2.
+/// Synonyms of the architecture names in EC2.
 const SYNONYMS: [(&str, &str); 4] =
     [("amd64", "x86_64"), ("x64", "x86_64"), ("x86-64", "x86_64"), ("aarch64", "arm64")];
 
-/// How often each value comes.
+/// The number of occurrences of each value.
 pub(super) type Frequencies<'a> = BTreeMap<&'a str, usize>;
 
 pub(super) fn frequencies<'a>(values: impl Iterator<Item = &'a str>) -> Frequencies<'a> {
@@ -30,7 +30,7 @@ pub(super) fn frequencies<'a>(values: impl Iterator<Item = &'a str>) -> Frequenc
     counts
 }
 
-/// The most frequent values, if there are few.
+/// The most frequent values, if there are few different values.
 pub(super) fn most_frequent(frequencies: &Frequencies<'_>) -> Vec<ValueCount> {
     if frequencies.len() > MAX_DIFFERENT {
         return Vec::new();
@@ -44,10 +44,11 @@ pub(super) fn most_frequent(frequencies: &Frequencies<'_>) -> Vec<ValueCount> {
     values
 }
 
-/// The most similar key of a tag that images have, for a `key` that none has. Among keys that are
-/// equally similar, one with a value that `glob` matches, and then the most frequent one.
+/// The most similar tag key that images have, for a `key` that no image has. Among equally similar
+/// keys, a key with a value that `glob` matches is preferred, and then the most frequent one.
 pub(super) fn tag_key(key: &str, glob: Option<&Glob>, images: &[&Image]) -> Option<NearMiss> {
-    // Each key: how many images have it, and how many have a value that the glob matches.
+    // For each key, the number of images that have it, and the number with a value that the glob
+    // matches.
     let mut keys: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for (other, value) in images.iter().flat_map(|image| image.tags.iter()) {
         let (all, matching) = keys.entry(other).or_default();
@@ -63,8 +64,8 @@ pub(super) fn tag_key(key: &str, glob: Option<&Glob>, images: &[&Image]) -> Opti
     Some(NearMiss { kind: NearKind::TagKey, text: other.to_owned(), images })
 }
 
-/// The key that differs from `key` in letter case or in separators only, with the number of images
-/// that have it with a value that `glob` matches.
+/// The key that differs from `key` only in letter case or separators, with the number of images
+/// whose value for it matches `glob`.
 pub(super) fn tag_key_with(key: &str, glob: &Glob, images: &[&Image]) -> Option<NearMiss> {
     let folded = folded_key(key);
     let tags = images.iter().flat_map(|image| image.tags.iter());
@@ -75,7 +76,8 @@ pub(super) fn tag_key_with(key: &str, glob: &Glob, images: &[&Image]) -> Option<
     Some(NearMiss { kind: NearKind::TagKey, text: other.to_owned(), images })
 }
 
-/// A glob that matches some of these values and is similar to `glob`, which matches none.
+/// A glob that is similar to `glob`, which matches none of the values, and that matches some of
+/// them.
 pub(super) fn text(glob: &Glob, values: &Frequencies<'_>) -> Option<NearMiss> {
     let candidates: Vec<(NearKind, usize, String)> = match Literal::of(glob.as_str()) {
         Some(literal) => values.keys().filter_map(|value| literal.near(value)).collect(),
@@ -98,7 +100,7 @@ pub(super) fn text(glob: &Glob, values: &Frequencies<'_>) -> Option<NearMiss> {
     Some(NearMiss { kind, text, images })
 }
 
-/// For a pattern that is more than a text with a `*` at its end.
+/// Candidates for a glob with wildcards other than a `*` at its end.
 fn near_pattern(glob: &Glob, values: &Frequencies<'_>) -> Vec<(NearKind, usize, String)> {
     let mut candidates = Vec::new();
     if let Ok(folded_glob) = Glob::new(&folded(glob.as_str())) {
@@ -116,7 +118,7 @@ fn near_pattern(glob: &Glob, values: &Frequencies<'_>) -> Vec<(NearKind, usize, 
     candidates
 }
 
-/// A glob that is a text, with or without a `*` at its end.
+/// A glob without wildcards other than an optional `*` at its end.
 struct Literal<'a> {
     text: &'a str,
     folded: String,
@@ -135,7 +137,7 @@ impl<'a> Literal<'a> {
         is_plain.then(|| Self { text, folded: folded(text), length, is_open })
     }
 
-    /// How near `value` comes, and a glob that matches it.
+    /// How `value` differs from this text, and a glob that matches `value`.
     fn near(&self, value: &str) -> Option<(NearKind, usize, String)> {
         let Self { text, folded: wanted, length, is_open } = self;
         let begin = |length: usize| value.chars().take(length).collect::<String>();
@@ -164,7 +166,7 @@ impl<'a> Literal<'a> {
         if !is_open {
             return Some((NearKind::Spelling, distance(wanted, &other)?, literal(value)));
         }
-        // A letter may be missing, or there is one too many.
+        // A letter may be missing or superfluous.
         let lengths = [*length, length + 1, length - 1];
         let begins = lengths.into_iter().filter_map(|length| {
             let part = begin(length);
@@ -175,7 +177,7 @@ impl<'a> Literal<'a> {
     }
 }
 
-/// The number of letters that differ, if they are few enough for a slip.
+/// The number of characters that differ, if they are few enough for a typing error.
 fn distance(a: &str, b: &str) -> Option<usize> {
     let lengths = [a.chars().count(), b.chars().count()];
     let most = match lengths.into_iter().min().unwrap_or_default() {
@@ -189,12 +191,13 @@ fn distance(a: &str, b: &str) -> Option<usize> {
     Some(damerau_levenshtein(a, b)).filter(|distance| *distance <= most)
 }
 
-/// In lower case, with as many characters as before.
+/// Converts text to lower case with the same number of characters.
 fn folded(text: &str) -> String {
     text.chars().map(|c| c.to_lowercase().next().unwrap_or(c)).collect()
 }
 
-/// The same for the key of a tag, without separators: `cost-center` and `CostCenter` are one.
+/// Converts a tag key to lower case without separators, so that `cost-center` and `CostCenter` are
+/// equal.
 fn folded_key(key: &str) -> String {
     folded(key).chars().filter(|c| !matches!(c, '-' | '_' | '.' | ' ' | ':' | '/')).collect()
 }

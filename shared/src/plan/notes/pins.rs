@@ -1,4 +1,4 @@
-//! What `[safety]` names and the inventory does not have.
+//! Finds entries in `[safety]` that match nothing in the inventory.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::{Note, condition};
 use crate::model::{Image, ImageId, Inventory, Tags};
 use crate::policy::Policy;
 
-/// The tags of `keep_tags` that keep no image and no snapshot.
+/// The tags in `keep_tags` that match no image and no snapshot.
 pub(super) fn keep_tags(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
     let images: Vec<&Image> = inventory.images.iter().collect();
     let idle = policy.safety.keep_tags.iter().filter_map(|(key, glob)| {
@@ -21,7 +21,7 @@ pub(super) fn keep_tags(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
     idle.collect()
 }
 
-/// The pins that match no image.
+/// The ids in `pinned` that match no image.
 pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
     let mut missing: BTreeSet<&ImageId> = policy.safety.pinned.iter().collect();
     for image in &inventory.images {
@@ -35,8 +35,8 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
     missing.into_iter().map(note).collect()
 }
 
-/// Whether two ids differ in one place only: a character is another one, missing or one too many, or
-/// two neighbours changed places.
+/// Whether two ids differ in one place only: one character is replaced, missing or superfluous, or
+/// two adjacent characters are swapped.
 fn is_slip(a: &str, b: &str) -> bool {
     let same = |(a, b): &(u8, u8)| a == b;
     let begin = a.bytes().zip(b.bytes()).take_while(same).count();
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_slip_is_told_from_another_id() {
+    fn one_typing_error_is_recognized() {
         let id = "ami-0123456789abcdef0";
         for slip in [
             "ami-0123456789abcdee0",

@@ -1,4 +1,4 @@
-//! Whether the Recycle Bin keeps images for as long as their snapshots wait.
+//! Checks whether the Recycle Bin retains images until their snapshots may be deleted.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -6,11 +6,12 @@ use super::Note;
 use crate::model::{Inventory, Recyclable, RetentionRule};
 use crate::policy::{Check, Orphans, Policy, Rule};
 
-/// Between two sweeps of the schedule that is deployed.
+/// The interval between two scheduled sweeps.
 const A_DAY: SignedDuration = SignedDuration::from_hours(24);
 
-/// Whether the snapshots of an image that is deregistered now become orphans, which the policy does
-/// not delete, because the Recycle Bin loses the image before a daily sweep can find them due.
+/// Whether the snapshots of an image that is deregistered now become orphans that the policy does
+/// not delete. This happens if the image leaves the Recycle Bin before a daily sweep finds that its
+/// snapshots are due.
 pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Option<Note> {
     if policy.safety.recycle_bin == Check::Off || !matches!(policy.orphans, Orphans::Report) {
         return None;

@@ -1,4 +1,5 @@
-//! What of a rule has no effect: the rule itself, its exceptions, its families and its tags.
+//! Finds parts of a rule that have no effect: the rule itself, its exceptions, its families and its
+//! tags.
 
 use std::sync::Arc;
 
@@ -11,10 +12,10 @@ use crate::plan::matching::{self, Cutoffs, IdleException};
 use crate::plan::{RuleImages, family};
 use crate::policy::{GroupBy, Policy, Rule};
 
-/// A rule with fewer families than this has too few to compare their sizes.
+/// The minimum number of families for comparing their sizes.
 const MIN_FAMILIES: usize = 4;
 
-/// The notes on each rule, in their order.
+/// The notes about each rule, in the order of the policy.
 pub(super) fn of(
     inventory: &Inventory,
     policy: &Policy,
@@ -71,7 +72,7 @@ fn never_reached(rule: &Rule, taken: usize, taken_by: &[RuleCount]) -> Note {
     }
 }
 
-/// The rules that decide about these images, in the policy's order.
+/// The rules that apply to these images, in the order of the policy.
 fn taken_by(taken: &[&Image], policy: &Policy, rules: &[RuleImages<'_>]) -> Vec<RuleCount> {
     let taken: HashSet<&ImageId> = taken.iter().map(|image| &image.image_id).collect();
     let counts = policy.rules.iter().zip(rules).map(|(rule, images)| {
@@ -103,10 +104,11 @@ fn keep_tags(rule: &Rule, images: &[&Image]) -> Vec<Note> {
     idle.collect()
 }
 
-/// The tags of `group_by` that no image of the rule has: all are in no family, and kept.
+/// The tags in `group_by` that no image of the rule has. All these images are in no family, and
+/// kept.
 fn group_tags(rule: &Rule, images: &[&Image]) -> Vec<Note> {
     let ranked: Vec<&Image> =
-        images.iter().copied().filter(|image| family::takes_part(image)).collect();
+        images.iter().copied().filter(|image| family::is_ranked(image)).collect();
     let missing = |key: &&String| {
         !ranked.is_empty()
             && !ranked.iter().any(|one| one.tags.get(key).is_some_and(|value| !value.is_empty()))
@@ -124,7 +126,7 @@ fn group_tags(rule: &Rule, images: &[&Image]) -> Vec<Note> {
     keys.filter(missing).map(note).collect()
 }
 
-/// Whether most families have one image, which the rule keeps because no newer one replaces it.
+/// Notes that most families have one image, which the rule keeps because no newer one replaces it.
 fn single_families(rule: &Rule, images: &RuleImages<'_>) -> Option<Note> {
     let single = images.families.sizes().filter(|size| *size == 1).count();
     let families = images.families.sizes().len();
@@ -134,7 +136,7 @@ fn single_families(rule: &Rule, images: &RuleImages<'_>) -> Option<Note> {
     is_noted.then_some(Note::SingleFamilies { rule, families, single })
 }
 
-/// Whether the newest image of a family is kept, however old it is.
+/// Whether the rule keeps the newest image of a family, whatever its age.
 fn keeps_newest(rule: &Rule) -> bool {
     let keep = &rule.keep;
     let counts =

@@ -1,4 +1,5 @@
-//! Tags that people write on images and snapshots, and that have another effect than they meant.
+//! Finds tags on images and snapshots that have a different effect than the person who wrote them
+//! probably intended.
 
 use std::collections::BTreeMap;
 
@@ -9,16 +10,16 @@ use crate::model::{Inventory, KeepTag, ResourceId, TagNames, Tags};
 use crate::plan::state_tags::{self, NotUnderstood};
 use crate::policy::{DEFAULT_PREFIX, Policy};
 
-/// The tags that people write: whether they are as they must be to have an effect.
+/// Notes about tags written by people that have no effect or an unexpected one.
 pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Vec<Note> {
     let names = &policy.tag_names;
     let mut ignored: BTreeMap<(&str, &str), Vec<ResourceId>> = BTreeMap::new();
     let mut no_dates: BTreeMap<&str, Vec<ResourceId>> = BTreeMap::new();
     let mut over: BTreeMap<&str, Vec<ResourceId>> = BTreeMap::new();
-    // The tag of a policy without a prefix of its own.
+    // The key of the tag with the default prefix.
     let usual = TagNames::under(DEFAULT_PREFIX).keep;
     let is_usual = |key: &str| key == usual && key != names.keep;
-    // Most resources have no such tag.
+    // Fast path: most resources have no such tag.
     let has_one = |tags: &Tags| {
         let meant = [&names.keep, &names.retire_when_imaged];
         tags.iter().any(|(key, _)| {
@@ -64,7 +65,7 @@ pub(super) fn of(inventory: &Inventory, policy: &Policy, now: Timestamp) -> Vec<
     ignored.chain(no_dates).chain(over).collect()
 }
 
-/// The state tags that are not understood.
+/// Notes about state tags that are not understood.
 pub(super) fn not_understood(inventory: &Inventory, policy: &Policy) -> Vec<Note> {
     let (mut keys, mut values) = (BTreeMap::new(), BTreeMap::new());
     let mut add = |resource: ResourceId, tag: NotUnderstood| {
@@ -98,8 +99,8 @@ fn sorted(mut resources: Vec<ResourceId>) -> Vec<ResourceId> {
     resources
 }
 
-/// The keys that differ from one of `effective` only in letter case, each with that one. One that
-/// begins with `prefix` is a state tag that is not known, and keeps.
+/// The tag keys that differ from a key in `effective` only in letter case, each with that key. A
+/// key that begins with `prefix` is an unknown state tag, which keeps the resource.
 fn misspelt<'a>(
     tags: &'a Tags,
     effective: [&'a String; 2],

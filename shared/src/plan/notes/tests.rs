@@ -17,19 +17,19 @@ const IMAGE: &str =
 const POLICY: &str = "[[rule]]\nname = \"db\"\nmatch = { name = \"db-*\" }\nkeep = { last = 1 }\n";
 
 #[test]
-fn notes_stand_above_the_decisions() {
+fn notes_are_printed_before_decisions() {
     let plan = noted(IMAGE, "", POLICY);
     let text = plan_text(&plan, None, None, &Rows::Changes.into(), OutputStyle::Plain);
     let lines: Vec<_> = text.lines().skip(2).take(4).collect();
     assert_eq!(lines[0], "note: rule db: no image matches; no name matches `db-*`");
-    assert!(lines[1].starts_with("note: the tag IMAGE-STEWARD:KEEP has no effect"), "{text}");
-    assert!(lines[1].ends_with("on ami-1") && lines[2].is_empty(), "{text}");
+    assert!(lines[1].starts_with("note: the tag IMAGE-STEWARD:KEEP on "), "{text}");
+    assert!(lines[1].contains(" on ami-1 has no effect") && lines[2].is_empty(), "{text}");
     let json = serde_json::to_string(&plan).unwrap();
     assert_eq!(serde_json::from_str::<crate::plan::Plan>(&json).unwrap(), plan);
 }
 
 #[test]
-fn a_wait_longer_than_the_recycle_bin_is_noted() {
+fn a_wait_longer_than_the_retention_is_noted() {
     let noted_with = |days: u32, after: &str, rest: &str| {
         let rule = |of: &str| {
             format!(r#"{{"rule_id":"{of}","resource":"{of}","days":{days},"in_effect":true}}"#)
@@ -55,18 +55,18 @@ fn a_wait_longer_than_the_recycle_bin_is_noted() {
     assert!(!noted_with(14, "7d", "") && noted_with(14, "30d", ""));
     assert!(!noted_with(14, "30d", "[orphans]\ndelete_after = \"30d\"\n"));
     assert!(!noted_with(14, "30d", "[safety]\nrecycle_bin = \"optional\"\n"));
-    // Such a rule does not count: the run is refused.
+    // Such a rule does not count, because the run is refused.
     assert!(!noted_with(5, "7d", ""));
 }
 
 #[test]
-fn where_images_could_not_be_read_nothing_is_said_to_match_nothing() {
+fn without_images_no_rule_is_noted() {
     let notes = noted(IMAGE, r#""images""#, POLICY).notes;
     assert!(matches!(notes.as_slice(), [Note::TagIgnored { .. }]), "{notes:?}");
 }
 
 #[test]
-fn a_text_has_a_limit_and_json_has_all() {
+fn text_is_limited_and_json_is_complete() {
     let pins: Vec<_> = (0..30).map(|number| format!("\"ami-0{number}\"")).collect();
     let policy = format!("{POLICY}[safety]\npinned = [{}]\n", pins.join(", "));
     let plan = noted(IMAGE, "", &policy);
@@ -85,7 +85,7 @@ fn images(list: &[(&str, &str)]) -> String {
     list.iter().enumerate().map(image).collect::<Vec<_>>().join(",")
 }
 
-/// The notes about four golden images and two of a team, under a policy with these rules.
+/// The notes about four golden images and two images of a team, under a policy with these rules.
 fn sentences(rules: &str) -> Vec<String> {
     let golden = r#""Family":"golden","Team":"Platform","Stage":"prod""#;
     let team = r#""Team":"Payments","cost-center":"12""#;
@@ -113,13 +113,13 @@ fn of_match(matches: &str) -> String {
 }
 
 #[test]
-fn a_near_miss_is_named_with_numbers() {
-    for (matches, said) in [
-        ("tags = { team = \"Payments\" }", "6 images have the tag `Team`, none has `team`"),
-        ("tags = { Famliy = \"*\" }", "4 images have the tag `Family`, none has `Famliy`"),
+fn near_misses_are_reported_with_counts() {
+    for (matches, expected) in [
+        ("tags = { team = \"Payments\" }", "6 images have the tag `Team`, but none has `team`"),
+        ("tags = { Famliy = \"*\" }", "4 images have the tag `Family`, but none has `Famliy`"),
         (
             "tags = { CostCenter = \"*\" }",
-            "2 images have the tag `cost-center`, none has `CostCenter`",
+            "2 images have the tag `cost-center`, but none has `CostCenter`",
         ),
         ("tags = { Owner = \"*\" }", "no image has the tag `Owner`"),
         (
@@ -168,21 +168,21 @@ fn a_near_miss_is_named_with_numbers() {
         ("older_than = \"60d\"", "no image is older than 60d"),
         (
             "name = \"pay-*\", tags = { Family = \"*\" }",
-            "each condition is met by some, but no image meets all: match.name 2, match.tags.Family 4",
+            "some images meet each condition, but no image meets all: match.name 2, match.tags.Family 4",
         ),
         (
             "name = \"pay\", tags = { team = \"*\" }",
             "no name matches `pay`; 2 images match `pay*` (a glob must match the whole value); 6 images have the tag \
-             `Team`, none has `team`",
+             `Team`, but none has `team`",
         ),
-        ("name = \"pay-*\", not = { tags = { Team = \"*\" } }", "match.not excepts all 2 images"),
+        ("name = \"pay-*\", not = { tags = { Team = \"*\" } }", "match.not excludes all 2 images"),
     ] {
-        assert_eq!(of_match(matches), said, "{matches}");
+        assert_eq!(of_match(matches), expected, "{matches}");
     }
 }
 
 #[test]
-fn a_glob_that_a_note_suggests_matches_as_many_images_as_it_says() {
+fn a_suggested_glob_matches_the_stated_number_of_images() {
     let plan = noted(
         &images(&[("a[1],b", ""), ("a[1],B", ""), ("A[1],b", "")]),
         "",
@@ -200,28 +200,28 @@ fn a_glob_that_a_note_suggests_matches_as_many_images_as_it_says() {
 }
 
 #[test]
-fn a_rule_that_is_never_reached_names_the_rules_above_it() {
+fn an_unreachable_rule_is_reported_with_the_earlier_rules() {
     let rules = "[[rule]]\nname = \"a\"\nmatch = { name = \"golden-1\" }\nkeep = { last = 1 }\n\
                  [[rule]]\nname = \"b\"\nmatch = { tags = { Team = \"*\" } }\nkeep = { last = 1 }\n\
                  [[rule]]\nname = \"c\"\nmatch = { name = \"golden-*\" }\nkeep = { last = 1 }\n";
     assert_eq!(
         only(rules),
-        "rule c: the rules above it take everything that it matches (3 images: a 1, b 2); put it above them, or narrow them"
+        "rule c: earlier rules match all of its images (3 images: a 1, b 2); move it before them, or narrow them"
     );
 }
 
 #[test]
-fn exceptions_and_keep_tags_say_what_the_images_of_the_rule_have() {
+fn exceptions_and_keep_tags_are_compared_with_images_of_the_rule() {
     let rule = |rest: &str| format!("[[rule]]\nname = \"r\"\nmatch = {{ name = \"pay-*\"{rest}\n");
-    for (rest, said) in [
+    for (rest, expected) in [
         (
             ", not = { tags = { team = \"Payments\" } } }\nkeep = { last = 1 }",
-            "match.not excepts no image; 2 images have the tag `Team`, none has `team`",
+            "match.not excludes no image; 2 images have the tag `Team`, but none has `team`",
         ),
-        // The golden images have it, those of this rule have not.
+        // The golden images have it, but the images of this rule do not.
         (
             ", not = { tags = { Stage = \"prod\" } } }\nkeep = { last = 1 }",
-            "match.not excepts no image",
+            "match.not excludes no image",
         ),
         (
             " }\nkeep = { last = 1, tags = { Team = \"payments\" } }",
@@ -233,27 +233,27 @@ fn exceptions_and_keep_tags_say_what_the_images_of_the_rule_have() {
             "keep.tags.Stage matches none of its images",
         ),
     ] {
-        assert_eq!(only(&rule(rest)), format!("rule r: {said}"), "{rest}");
+        assert_eq!(only(&rule(rest)), format!("rule r: {expected}"), "{rest}");
     }
 }
 
 #[test]
-fn a_tag_to_group_by_that_no_image_has_is_noted() {
+fn a_missing_group_by_tag_is_noted() {
     let rule = |by: &str, keep: &str| {
         format!("[[rule]]\nname = \"r\"\ngroup_by = [\"{by}\"]\nkeep = {{ {keep} }}\n")
     };
     assert_eq!(
         only(&rule("tag:famliy", "last = 1")),
-        "rule r: group_by names the tag `famliy`, which none of its 6 images has, so that it keeps all of them; 4 images \
+        "rule r: none of its 6 images has the tag `famliy` in group_by, so all of them are kept; 4 images \
          have the tag `Family`"
     );
-    assert!(only(&rule("tag:Nothing", "last = 1")).ends_with("keeps all of them"));
-    // One that some have is in order.
+    assert!(only(&rule("tag:Nothing", "last = 1")).ends_with("all of them are kept"));
+    // A tag that some images have is not noted.
     assert!(sentences(&rule("tag:Family", "last = 1")).is_empty());
 }
 
 #[test]
-fn families_of_one_are_noted_where_the_rule_keeps_the_newest_of_each() {
+fn single_image_families_are_noted_if_the_newest_is_kept() {
     let list = images(&[
         ("a", r#""N":"1""#),
         ("b", r#""N":"2""#),
@@ -271,18 +271,18 @@ fn families_of_one_are_noted_where_the_rule_keeps_the_newest_of_each() {
 }
 
 #[test]
-fn a_pin_with_a_slip_names_the_image() {
+fn a_misspelled_pinned_id_suggests_the_image() {
     let list = r#"{"image_id":"ami-0123456789abcdef0","name":"a","state":"available"}"#;
     let policy = "[[rule]]\nname = \"r\"\nkeep = { last = 1 }\n[safety]\npinned = [\"ami-0123456789abcdfe0\"]\n";
     let notes = noted(list, "", policy).notes;
     let said = notes.last().map(ToString::to_string);
     let expected =
-        "safety.pinned: ami-0123456789abcdfe0 does not exist; there is ami-0123456789abcdef0";
+        "safety.pinned: ami-0123456789abcdfe0 does not exist; did you mean ami-0123456789abcdef0?";
     assert_eq!(said.as_deref(), Some(expected));
 }
 
 #[test]
-fn what_has_no_effect_is_a_warning_and_what_is_left_out_is_not() {
+fn only_missing_effects_are_warnings() {
     let inventory = Inventory::from_json(
         r#"{"format":1,"account":"123456789012","region":"eu-central-1","taken_at":"2026-11-22T12:00:00Z","images":[],
             "references":[],"other_image_types":3}"#,
@@ -292,13 +292,13 @@ fn what_has_no_effect_is_a_warning_and_what_is_left_out_is_not() {
     let notes = crate::plan::plan(&inventory, &policy, inventory.taken_at).notes;
     let kinds: Vec<_> = notes.iter().map(|note| (note.kind(), note.is_warning())).collect();
     assert_eq!(kinds, [("other_image_types", false), ("rule_matches_nothing", true)]);
-    // The kind is the word in the JSON.
+    // The name of the kind is the same as in the JSON.
     let json = serde_json::to_value(&notes).unwrap();
     assert_eq!(json[1]["note"], "rule_matches_nothing");
 }
 
 #[test]
-fn a_tag_that_ended_or_has_another_prefix_is_noted() {
+fn expired_tags_and_tags_with_another_prefix_are_noted() {
     let list = images(&[
         ("a", r#""image-steward:keep":"2026-01-15 made for an audit""#),
         ("b", r#""image-steward:keep":"2026-01-15""#),

@@ -1,4 +1,4 @@
-//! Notes as sentences.
+//! Formats notes as text.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use super::{Note, RuleCount, condition};
 use crate::model::{IgnoredTemplate, ResourceId};
 use crate::text_fmt::{counted, thousands};
 
-/// The maximum number of resources that a text names.
+/// The maximum number of resources that a message lists.
 const MAX_NAMED: usize = 10;
 
 impl fmt::Display for Note {
@@ -18,8 +18,8 @@ impl fmt::Display for Note {
             }
             Self::TemplateIgnored(IgnoredTemplate { launch_template, version, image }) => write!(
                 f,
-                "launch template {launch_template} version {version} names `{image}` as its image, which holds no \
-                 image id; ignored by safety.ignore_templates"
+                "launch template {launch_template} version {version}: its image `{image}` is not an image id; \
+                 ignored because of safety.ignore_templates"
             ),
             Self::RuleMatchesNothing { rule, taken: 0, taken_by: _, excepted, conditions } => {
                 write!(f, "rule {rule}: no image matches")?;
@@ -27,24 +27,21 @@ impl fmt::Display for Note {
                     (0, None) => Ok(()),
                     (0, Some(text)) => write!(f, "; {text}"),
                     (excepted, _) => {
-                        write!(f, "; match.not excepts all {}", counted(*excepted, "image"))
+                        write!(f, "; match.not excludes all {}", counted(*excepted, "image"))
                     }
                 }
             }
             Self::RuleMatchesNothing { rule, taken, taken_by, excepted: _, conditions: _ } => {
                 let images = counted(*taken, "image");
-                write!(
-                    f,
-                    "rule {rule}: the rules above it take everything that it matches ({images}"
-                )?;
+                write!(f, "rule {rule}: earlier rules match all of its images ({images}")?;
                 for (index, RuleCount { rule, images }) in taken_by.iter().enumerate() {
                     let separator = if index == 0 { ": " } else { ", " };
                     write!(f, "{separator}{rule} {}", thousands(*images))?;
                 }
-                f.write_str("); put it above them, or narrow them")
+                f.write_str("); move it before them, or narrow them")
             }
             Self::ExceptionMatchesNothing { rule, path, conditions } => {
-                write!(f, "rule {rule}: {path} excepts no image")?;
+                write!(f, "rule {rule}: {path} excludes no image")?;
                 let is_clear = conditions.iter().any(|one| one.images == 0 && !one.has_hint());
                 match condition::text(conditions).filter(|_| !is_clear) {
                     Some(text) => write!(f, "; {text}"),
@@ -69,7 +66,7 @@ impl fmt::Display for Note {
                 let all = counted(*images, "image");
                 write!(
                     f,
-                    "rule {rule}: group_by names the tag {}, which none of its {all} has, so that it keeps all of them",
+                    "rule {rule}: none of its {all} has the tag {} in group_by, so all of them are kept",
                     condition::quoted(key)
                 )?;
                 match near {
@@ -80,7 +77,7 @@ impl fmt::Display for Note {
             Self::PinMatchesNothing { image_id, near } => {
                 write!(f, "safety.pinned: {image_id} does not exist")?;
                 match near {
-                    Some(near) => write!(f, "; there is {near}"),
+                    Some(near) => write!(f, "; did you mean {near}?"),
                     None => Ok(()),
                 }
             }
@@ -93,41 +90,41 @@ impl fmt::Display for Note {
             ),
             Self::SnapshotsOutlastBin { rule, days } => write!(
                 f,
-                "rule {rule}: delete_snapshots_after is too long for the Recycle Bin, which keeps images for {}: when \
-                 it ends, their snapshots are orphans and are not deleted; keep images longer, wait less, or let \
-                 [orphans] delete",
+                "rule {rule}: delete_snapshots_after is too long, because images leave the Recycle Bin after {}: \
+                 their snapshots then are orphans and are not deleted; retain images longer, shorten \
+                 delete_snapshots_after, or add [orphans]",
                 counted(usize::try_from(*days).unwrap_or(usize::MAX), "day")
             ),
             Self::StateTagUnknown { key, resources } => write!(
                 f,
-                "the tag {key} is not known to this version, so that what has it is left unchanged: update image-steward, \
-                 or remove the tag; on {}",
+                "this version does not know the tag {key} on {}, so these resources are not changed; update \
+                 image-steward, or remove the tag",
                 named(resources)
             ),
             Self::StateTagUnreadable { key, resources } => write!(
                 f,
-                "the value of the tag {key} is not understood by this version, so that what has it is left unchanged: \
-                 update image-steward, or remove the tag; on {}",
+                "this version does not understand the value of the tag {key} on {}, so these resources are not \
+                 changed; update image-steward, or remove the tag",
                 named(resources)
             ),
             Self::TagIgnored { key, effective, resources } => write!(
                 f,
-                "the tag {key} has no effect (with this policy it is {effective}, in this letter case); on {}",
+                "the tag {key} on {} has no effect; with this policy, the tag is {effective} (case-sensitive)",
                 named(resources)
             ),
             Self::KeepDateInvalid { key, value, resources } => write!(
                 f,
-                "the tag {key} has the value `{value}`, which is not a date such as 2026-12-24, and excludes permanently; on {}",
+                "the tag {key}=`{value}` on {} never expires, because its value is not a date such as 2026-12-24",
                 named(resources)
             ),
             Self::KeepEnded { key, value, resources } => {
-                write!(f, "the tag {key} has ended: `{value}`; on {}", named(resources))
+                write!(f, "the tag {key}=`{value}` on {} has expired", named(resources))
             }
         }
     }
 }
 
-/// The first of these resources, and how many more there are.
+/// Lists the first of these resources, and the number of the others.
 fn named(resources: &[ResourceId]) -> String {
     let ids: Vec<String> = resources.iter().take(MAX_NAMED).map(ToString::to_string).collect();
     match resources.len().saturating_sub(MAX_NAMED) {

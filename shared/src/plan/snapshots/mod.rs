@@ -1,11 +1,12 @@
-//! The plan for snapshots: those with the state tag `delete-after`, and orphans, whose image no
-//! longer exists although no run deregistered it.
+//! The plan for snapshots with the state tag `delete-after`, and for orphans: snapshots whose image
+//! no longer exists although no run deregistered it.
 //!
-//! A run deletes only snapshots that had the tag `delete-after` when it began: an orphan is tagged
-//! in one run, and deleted in a later one. But tags may be anybody's, and so they are not enough.
-//! EC2's own description must say that it made the snapshot for an image; that image must be gone;
-//! and the time to wait counts from when it entered the Recycle Bin. If it is not there (any more),
-//! the snapshot is an orphan, whatever its tags say, unless the policy does without the bin.
+//! A run deletes only snapshots that already had the tag `delete-after` when it started: one run
+//! tags an orphan, and a later run deletes it. Tags are not sufficient, because anyone may have
+//! written them. Three more conditions must be met: EC2's own description attributes the snapshot
+//! to an image; that image no longer exists; and the waiting time has passed since the image
+//! entered the Recycle Bin. If the image is not in the Recycle Bin (any more), the snapshot is an
+//! orphan, whatever its tags are, unless the policy does not require the Recycle Bin.
 
 mod orphan;
 mod reason;
@@ -31,31 +32,32 @@ use crate::policy::{Check, Orphans, Policy, SharedSnapshots};
 /// The decisions about all snapshots that have the tag `delete-after` or are orphans.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotPlan {
-    /// The account.
+    /// The account of the inventory.
     pub account: AccountId,
-    /// The Region.
+    /// The Region of the inventory.
     pub region: Region,
-    /// The time that the plan is for.
+    /// The time of the plan.
     pub planned_at: Timestamp,
     /// Why the plan tags and deletes nothing, if it is refused.
     pub refusal: Option<Refusal>,
-    /// One for each tagged snapshot and each orphan, by id.
+    /// One decision for each tagged snapshot and each orphan, sorted by id.
     pub decisions: Vec<SnapshotDecision>,
-    /// The number of other snapshots: those of existing images, and those that were not created for
-    /// an image.
+    /// The number of other snapshots: snapshots of existing images, and snapshots that were not
+    /// created for an image.
     pub others: usize,
 }
 
-/// The decision about one snapshot, and its reasons.
+/// The decision about a snapshot, with its reasons.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SnapshotDecision {
-    /// The snapshot.
+    /// The snapshot id.
     pub snapshot_id: SnapshotId,
-    /// The image that it belonged to, if that is known.
+    /// The image that the snapshot belonged to, if it is known.
     pub image: Option<ImageId>,
-    /// Its size in GiB, an upper bound.
+    /// The size of the snapshot's volume in GiB, an upper bound on the storage that the snapshot
+    /// uses.
     pub size_gib: Option<u32>,
-    /// What applying the plan does.
+    /// What applying the plan does with the snapshot.
     pub action: SnapshotAction,
     /// The earliest time at which an orphan that is tagged now may be deleted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -64,34 +66,36 @@ pub struct SnapshotDecision {
     pub reasons: Vec<SnapshotReason>,
 }
 
-/// What applying a plan does about a snapshot.
+/// What applying a plan does with a snapshot.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display, strum::IntoStaticStr,
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum SnapshotAction {
-    /// Nothing, for now or for good.
+    /// Nothing in this run.
     Keep,
-    /// It is an orphan: tag it, so that a later run deletes it.
+    /// Tag the snapshot, which is an orphan, so that a later run deletes it.
     Mark,
-    /// Delete it.
+    /// Delete the snapshot.
     Delete,
 }
 
 impl SnapshotPlan {
-    /// Whether the event `Snapshot Marked` must be accepted by the bus before anything is done about
-    /// the snapshot. Its tag may be anybody's, so that it does not tell what was announced before.
+    /// Whether the bus must accept the event `Snapshot Marked` before the snapshot is changed. This
+    /// applies to every change, because tags can be written by anyone and do not prove that an
+    /// event was published before.
     pub fn announces(&self, decision: &SnapshotDecision) -> bool {
         decision.action != SnapshotAction::Keep
     }
 
-    /// Keeps `snapshots` for now, because there was no time to verify them.
+    /// Keeps `snapshots` in this run, because there was no time to verify them.
     pub fn defer_unverified(&mut self, snapshots: &HashSet<SnapshotId>) {
         self.defer(snapshots, &SnapshotReason::Unverified);
     }
 
-    /// Keeps `snapshots` for now, because the bus did not accept the event `Snapshot Marked` of them.
+    /// Keeps `snapshots` in this run, because the bus did not accept their `Snapshot Marked`
+    /// events.
     pub fn defer_unannounced(&mut self, snapshots: &HashSet<SnapshotId>) {
         self.defer(snapshots, &SnapshotReason::NotAnnounced);
     }
@@ -107,8 +111,8 @@ impl SnapshotPlan {
     }
 }
 
-/// The sources without which nothing is known about snapshots. References to images do not
-/// matter here: what an existing image uses is kept anyway.
+/// The sources that are required to decide about snapshots. References to images are not required,
+/// because snapshots of existing images are kept anyway.
 const SOURCES: [Source; 7] = [
     Source::Images,
     Source::Snapshots,
@@ -119,7 +123,7 @@ const SOURCES: [Source; 7] = [
     Source::RecycledImages,
 ];
 
-/// Decides about every tagged snapshot and every orphan of `inventory` at the time `now`.
+/// Decides about every tagged snapshot and every orphan in `inventory` at `now`.
 pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) -> SnapshotPlan {
     let world = SnapshotFacts::of(inventory, policy);
     let mut decisions: Vec<SnapshotDecision> = inventory
@@ -149,8 +153,8 @@ pub fn plan_snapshots(inventory: &Inventory, policy: &Policy, now: Timestamp) ->
     }
 }
 
-/// Why nothing may be tagged or deleted. A Recycle Bin rule for images is not required here, since
-/// the images no longer exist.
+/// The reason to tag and delete nothing, if there is one. A Recycle Bin rule for images is not
+/// required here, because the images no longer exist.
 fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>, policy: &Policy) -> Option<Refusal> {
     let matters =
         |unread: &&Unread| SOURCES.iter().any(|source| *unread.source == *source.to_string());
@@ -168,12 +172,12 @@ fn refusal(inventory: &Inventory, world: &SnapshotFacts<'_>, policy: &Policy) ->
     (!missing.is_empty()).then_some(Refusal::NotRecoverable { missing, days })
 }
 
-/// What keeps snapshots.
+/// The input for the decisions about snapshots.
 struct SnapshotFacts<'a> {
     images: HashSet<&'a ImageId>,
     users: HashMap<&'a SnapshotId, Vec<&'a ImageId>>,
     named: HashMap<&'a SnapshotId, Vec<&'a SnapshotReference>>,
-    /// The images in the Recycle Bin; `None` when they were not read.
+    /// The images in the Recycle Bin; `None` if they were not read.
     recycled: Option<HashMap<&'a ImageId, &'a RecycledImage>>,
     recovery: Recovery<'a>,
     account: &'a AccountId,
@@ -204,9 +208,10 @@ impl<'a> SnapshotFacts<'a> {
         world
     }
 
-    /// From when on EC2's own data allows deleting `snapshot`, which carries a time in a tag; and the
-    /// image whose orphan it is, if EC2 does not tell when that was deregistered. `origin` is the image
-    /// that EC2 made it for, `named` the one in its tags.
+    /// The time from which EC2's own data allows deleting `snapshot`, which has a time in a tag.
+    /// Also returns the image whose orphan the snapshot is, if EC2 does not report when that image
+    /// was deregistered. `origin` is the image that EC2 created the snapshot for, and `named` the
+    /// image in its tags.
     fn departed(
         &self,
         snapshot: &Snapshot,
@@ -232,14 +237,15 @@ impl<'a> SnapshotFacts<'a> {
             }
             None => (Timestamp::MIN, Some(image.clone())),
         };
-        // An image that shared it went later.
+        // An image that shared the snapshot was deregistered later.
         let later = named.filter(|named| *named != image).and_then(|named| recycled.get(named));
         let later = later.map(|later| self.allowed_after(later, snapshot, policy)).transpose()?;
         Ok((later.map_or(allowed, |later| later.max(allowed)), orphan))
     }
 
-    /// From when on a snapshot of this image, which is in the Recycle Bin, may be deleted. Which rule
-    /// the image was under is not known any more: the longest of their times counts.
+    /// The time from which a snapshot of this image, which is in the Recycle Bin, may be deleted.
+    /// The rule that matched the image is no longer known, so the longest time of all rules is
+    /// used.
     fn allowed_after(
         &self,
         image: &RecycledImage,
@@ -256,7 +262,7 @@ impl<'a> SnapshotFacts<'a> {
                 .max()
         };
         let after = longest(false).or_else(|| longest(true)).unwrap_or(Timestamp::MAX);
-        // Without its snapshots the image could not be restored.
+        // The image could not be restored without its snapshots.
         match (image.leaves_at, self.recovery.kept_until(&snapshot.tags, after)) {
             (Some(until), Some(kept)) if kept < until => {
                 Err(SnapshotReason::ImageKeptLonger { image: id(), until })
@@ -265,7 +271,7 @@ impl<'a> SnapshotFacts<'a> {
         }
     }
 
-    /// Everything but its own tags that holds `snapshot`, which backed `image`.
+    /// Everything that keeps `snapshot`, which backed `image`, except its own tags.
     fn references_of(
         &self,
         snapshot: &Snapshot,
@@ -326,7 +332,7 @@ fn decide(
         Ok(at) => since = Some(at),
         Err(reasons) => kept.extend(reasons),
     }
-    // Where its tags or an image keep it, no further reason is needed.
+    // If its tags or an image keep the snapshot, no further reason is needed.
     let exists = |reason: &SnapshotReason| {
         matches!(reason, SnapshotReason::UsedBy { .. } | SnapshotReason::ImageExists { .. })
     };
@@ -355,10 +361,11 @@ fn decide(
     }
 }
 
-/// The time since which the snapshot's own tags allow deleting it: necessary, not sufficient.
+/// The time since which the tags of the snapshot allow deleting it. This is necessary, but not
+/// sufficient.
 ///
 /// # Errors
-/// The reasons in its tags that keep it. Checked again right before it is deleted.
+/// The reasons in its tags that keep it. They are checked again immediately before deleting it.
 pub fn due(
     snapshot: &Snapshot,
     policy: &Policy,
@@ -371,7 +378,7 @@ pub fn due(
     }
     match snapshot.tags.get(&names.delete_after).map(str::parse::<DeletionMark>) {
         None => kept.push(SnapshotReason::NotMarked),
-        // That is among the protections.
+        // This reason is already among the protections.
         Some(Err(_)) => {}
         Some(Ok(mark)) => {
             match snapshot.started_at.filter(|at| mark.is_copied_to(*at, !has_volume(snapshot))) {
@@ -387,8 +394,8 @@ pub fn due(
     Err(kept)
 }
 
-/// The tags that keep a snapshot, whatever is done about its image: an opt-out, those that the policy
-/// keeps by, those of another service, or state tags that are not understood.
+/// The tags that keep a snapshot, whatever happens to its image: an opt-out, a tag that the policy
+/// keeps, a tag of another service, or state tags that are not understood.
 pub fn protections_of(snapshot: &Snapshot, policy: &Policy, now: Timestamp) -> Vec<SnapshotReason> {
     let tag = opt_out(&snapshot.tags, &policy.tag_names.keep, now, &policy.timezone);
     let opted_out = tag.map(|tag| SnapshotReason::OptedOut { until: tag.until, note: tag.note });

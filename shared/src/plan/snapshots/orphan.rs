@@ -1,8 +1,9 @@
-//! Which image a snapshot was made for, and orphans: snapshots whose image is gone, and not by our
-//! doing. It was deregistered by hand, by another tool, or before anybody ran this one.
+//! Finds the image that a snapshot was created for, and orphans: snapshots whose image no longer
+//! exists although no run deregistered it. The image was deregistered manually, by another tool, or
+//! before image-steward was in use.
 //!
-//! Which image a snapshot was made for is told by the description that EC2 writes, and by nothing
-//! else: a tag may be anybody's. A copy of a snapshot may carry the description of its original.
+//! Only the description that EC2 writes identifies the image, because tags can be written by
+//! anyone. A copy of a snapshot may have the description of the original.
 
 use std::collections::HashMap;
 
@@ -15,21 +16,22 @@ use super::{
 use crate::model::{ImageId, Inventory, Snapshot, SnapshotId};
 use crate::policy::{Orphans, Policy};
 
-/// A snapshot is begun before its image can be listed. A day is more than enough.
+/// A snapshot is started before its image can be listed. After one day, the image certainly can be
+/// listed.
 const SETTLED_AFTER: SignedDuration = SignedDuration::from_hours(24);
-/// What EC2 shows as the volume of a snapshot that is a copy. ("The source volume … `vol-ffffffff`
-/// … an arbitrary volume ID", DescribeSnapshots and CopySnapshot.)
+/// The volume id that EC2 reports for a copied snapshot. ("The source volume … `vol-ffffffff` … an
+/// arbitrary volume ID", DescribeSnapshots and CopySnapshot.)
 const NO_VOLUME: &str = "vol-ffffffff";
 
-/// What is to be done about a snapshot that carries no mark of ours; `None` when it is no orphan:
-/// its image exists, or nothing says that it was made for one.
+/// Decides about a snapshot without our tag. `None` if it is not an orphan: its image exists, or
+/// nothing shows that it was created for an image.
 pub(super) fn decide(
     snapshot: &Snapshot,
     world: &SnapshotFacts<'_>,
     policy: &Policy,
     now: Timestamp,
 ) -> Option<SnapshotDecision> {
-    // That an image uses it is found out faster than what it was made for.
+    // Fast path: finding an image that uses the snapshot is faster than parsing the description.
     if world.users.contains_key(&snapshot.snapshot_id) {
         return None;
     }
@@ -40,7 +42,7 @@ pub(super) fn decide(
     }
     let mut kept = world.references_of(snapshot, Some(image), policy);
     kept.extend(protections_of(snapshot, policy, now));
-    // A tag that tells of another image can only keep it.
+    // A tag that names a different image can only keep the snapshot.
     let disagrees = image_of(snapshot, policy).is_some_and(|named| named != *image);
     if disagrees || matches!(origin, Origin::Unverified(_)) {
         kept.push(SnapshotReason::OriginUnverified { image: image.clone() });
@@ -79,7 +81,7 @@ pub(super) fn decide(
     })
 }
 
-/// Defers what goes beyond `max_per_run` and `max_snapshots_per_run`. The oldest snapshots go first.
+/// Defers what exceeds `max_per_run` and `max_snapshots_per_run`. The oldest snapshots come first.
 pub(super) fn apply_caps(
     decisions: &mut [SnapshotDecision],
     inventory: &Inventory,
@@ -112,28 +114,28 @@ pub(super) fn apply_caps(
     }
 }
 
-/// Whether EC2 says which volume `snapshot` was made of: then it is no copy.
+/// Whether EC2 reports the source volume of `snapshot`. Then it is not a copy.
 pub(super) fn has_volume(snapshot: &Snapshot) -> bool {
     snapshot.volume_id.as_deref().is_some_and(|volume| volume != NO_VOLUME)
 }
 
-/// The image that a snapshot was made for, as EC2 has it.
+/// The image that a snapshot was created for, according to EC2.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Origin {
-    /// There is no reason to doubt it.
+    /// The snapshot was created for this image.
     Known(ImageId),
-    /// It may be a copy of the snapshot that was.
+    /// The snapshot may be a copy of one that was created for this image.
     Unverified(ImageId),
 }
 
 impl Origin {
-    /// `None` when EC2 does not say that `snapshot` was made for an image.
+    /// The origin of `snapshot`. `None` if EC2 does not attribute it to an image.
     pub(super) fn of(snapshot: &Snapshot) -> Option<Self> {
         let hint = hint(snapshot.description.as_deref()?)?;
         let has_volume = has_volume(snapshot);
         Some(match hint {
-            // A copied snapshot has no volume of its own. What CopyImage made has none either, but
-            // its description is not handed on by CopySnapshot, which writes one of its own.
+            // A copied snapshot has no source volume. A snapshot that CopyImage created has none
+            // either, but CopySnapshot does not copy such a description: it writes its own.
             Hint::CreateImage(image) if !has_volume => Self::Unverified(image),
             Hint::CreateImage(image) | Hint::CopyImage(image) => Self::Known(image),
         })
@@ -146,7 +148,7 @@ impl Origin {
     }
 }
 
-/// The image that EC2 itself says it made `snapshot` for.
+/// The image for which EC2 created `snapshot`, if that is certain.
 pub(in crate::plan) fn attributed_to(snapshot: &Snapshot) -> Option<ImageId> {
     match Origin::of(snapshot)? {
         Origin::Known(image) => Some(image),
@@ -154,7 +156,7 @@ pub(in crate::plan) fn attributed_to(snapshot: &Snapshot) -> Option<ImageId> {
     }
 }
 
-/// What EC2 wrote into a description.
+/// A description that EC2 wrote.
 #[derive(Debug, PartialEq, Eq)]
 enum Hint {
     CreateImage(ImageId),
@@ -169,13 +171,13 @@ impl Hint {
     }
 }
 
-/// The image that a snapshot with this description was made for, if EC2 wrote it.
+/// The image that a snapshot with this description was created for, if EC2 wrote the description.
 pub fn made_for(description: &str) -> Option<ImageId> {
     hint(description).map(|hint| hint.image().clone())
 }
 
-/// `Created by CreateImage(i-…) for ami-…` and `Copied for DestinationAmi ami-… from SourceAmi …`:
-/// seen, not documented.
+/// Parses `Created by CreateImage(i-…) for ami-…` and `Copied for DestinationAmi ami-… from
+/// SourceAmi …`. These forms were observed, and are not documented.
 fn hint(description: &str) -> Option<Hint> {
     let image = |text: &str| text.split_whitespace().next()?.parse::<ImageId>().ok();
     if let Some(rest) = description.strip_prefix("Created by CreateImage(") {
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn descriptions_are_hints() {
+    fn descriptions_identify_the_image() {
         for (description, expected) in [
             ("Created by CreateImage(i-1) for ami-1", Some(Hint::CreateImage(ami("ami-1")))),
             (
@@ -225,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_be_a_copy_is_not_believed_and_a_tag_says_nothing() {
+    fn possible_copies_and_tags_are_not_trusted() {
         let created = "Created by CreateImage(i-1) for ami-1";
         let copied = "Copied for DestinationAmi ami-1 from SourceAmi ami-0";
         assert_eq!(origin(created, Some("vol-1")), Some(Origin::Known(ami("ami-1"))));

@@ -1,4 +1,4 @@
-//! Why a snapshot is kept, or goes.
+//! The reasons in a snapshot plan: why a snapshot is kept or deleted.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,160 +11,164 @@ use crate::plan::reason::Manager;
 use crate::plan::state_tags::{NotUnderstood, UnknownTag, UnreadableTag};
 use crate::text_fmt::minute;
 
-/// One reason for a decision about a snapshot.
+/// A reason for a decision about a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "reason", rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum SnapshotReason {
-    /// Its image is gone, and its time has come.
+    /// The image of the snapshot no longer exists, and the waiting time has passed.
     Due {
-        /// When that was.
+        /// When the waiting time ended.
         since: Timestamp,
     },
-    /// Its time has not come.
+    /// The waiting time has not passed.
     NotBefore {
-        /// When it will.
+        /// When the waiting time ends.
         at: Timestamp,
     },
-    /// A tag under the prefix of the state tags is not known: another version may have written it.
+    /// The snapshot has an unknown tag with the prefix of the state tags. Another version may have
+    /// written it.
     StateTagUnknown {
-        /// The key.
+        /// The tag key.
         key: Arc<str>,
     },
-    /// The value of a state tag has no known form: another version may have written it.
+    /// A state tag has a value of an unknown form. Another version may have written it.
     StateTagUnreadable {
-        /// The key.
+        /// The tag key.
         key: Arc<str>,
-        /// The value.
+        /// The tag value.
         value: Arc<str>,
     },
-    /// Its tag `delete-after` was removed.
+    /// The tag `delete-after` was removed from the snapshot.
     NotMarked,
-    /// Its mark is from before it was made: it came with the tags of another snapshot.
+    /// The tag `delete-after` was written before the snapshot was created, so it was copied from
+    /// another snapshot.
     MarkCopied {
-        /// When the mark was written.
+        /// When the tag was written.
         at: Timestamp,
-        /// When the snapshot was made.
+        /// When the snapshot was started.
         started_at: Timestamp,
     },
-    /// It does not say which image it backed.
+    /// The snapshot has no tag that names the image that it backed.
     ImageUnknown,
-    /// The image that it backs still exists.
+    /// The image of the snapshot still exists.
     ImageExists {
-        /// That image.
+        /// The image.
         image: ImageId,
     },
-    /// An image uses it.
+    /// An image uses the snapshot.
     UsedBy {
-        /// That image.
+        /// The image.
         image: ImageId,
     },
-    /// Somebody tagged it to be left alone.
+    /// A tag excludes the snapshot.
     OptedOut {
-        /// Until when; absent: for good.
+        /// When the exclusion ends; absent if it is permanent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Timestamp>,
-        /// The reason that the tag gives.
+        /// The reason in the tag.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         note: Option<Arc<str>>,
     },
-    /// It carries a tag of `safety.keep_tags`.
+    /// The snapshot has a tag that matches `safety.keep_tags`.
     KeepTag {
-        /// The key.
+        /// The tag key.
         key: Arc<str>,
-        /// The value.
+        /// The tag value.
         value: Arc<str>,
     },
-    /// Another service looks after it.
+    /// Another service manages the snapshot.
     ManagedElsewhere {
-        /// That service.
+        /// The service.
         by: Manager,
     },
-    /// The image that it was made for is gone, and nothing of ours says so.
+    /// The image that the snapshot was created for no longer exists, and no run deregistered it.
     Orphaned {
-        /// That image.
+        /// The image.
         image: ImageId,
     },
-    /// The policy does not say what becomes of orphans.
+    /// The policy has no `[orphans]`, so orphans are kept.
     OrphansStay,
-    /// It is so young that its image may not be listed yet.
+    /// The snapshot is so recent that its image may not be listed yet.
     TooYoung {
-        /// Until when.
+        /// When this reason ends.
         until: Timestamp,
     },
-    /// Its tag or its description names an image, and that cannot be believed: it may be a copy.
+    /// The tag or the description of the snapshot names an image, but the snapshot may be a copy.
     OriginUnverified {
-        /// That image.
+        /// The image that is named.
         image: ImageId,
     },
-    /// The image that it backed lies in the Recycle Bin, and could not be restored without it.
+    /// The image that the snapshot backed is in the Recycle Bin, and could not be restored without
+    /// the snapshot.
     ImageInRecycleBin {
-        /// That image.
+        /// The image.
         image: ImageId,
     },
-    /// It is not known whether the image that it backed lies in the Recycle Bin.
+    /// The Recycle Bin was not read, so it is unknown whether the image is there.
     RecycleBinUnread,
-    /// Nothing that EC2 wrote says that it was made for an image, and tags alone are not believed.
+    /// EC2 does not attribute the snapshot to an image, and tags alone are not sufficient.
     NotAttributed,
-    /// EC2 does not say when the image that it backed entered the Recycle Bin.
+    /// EC2 does not report when the image that the snapshot backed entered the Recycle Bin.
     EntryUnknown {
-        /// That image.
+        /// The image.
         image: ImageId,
     },
-    /// The Recycle Bin keeps its image for longer than it would keep the snapshot.
+    /// The Recycle Bin retains the image for longer than it would retain the snapshot.
     ImageKeptLonger {
-        /// That image.
+        /// The image.
         image: ImageId,
-        /// Until when the image is kept.
+        /// When the image leaves the Recycle Bin.
         until: Timestamp,
     },
-    /// It is locked against deletion.
+    /// The snapshot is locked against deletion.
     Locked,
-    /// Others may make volumes from it.
+    /// Other accounts may create volumes from the snapshot.
     Shared {
-        /// Who.
+        /// Who may create volumes.
         with: Box<[VolumePermission]>,
     },
-    /// Something else than an image names it.
+    /// A resource other than an image refers to the snapshot.
     NamedBy {
-        /// The kind of resource that names it.
+        /// The kind of the resource.
         kind: ReferenceKind,
-        /// The ARN of that resource.
+        /// The ARN of the resource.
         arn: Arc<str>,
-        /// The version of that resource; see [`Reference::version`](crate::model::Reference::version).
+        /// The version of the resource; see
+        /// [`Reference::version`](crate::model::Reference::version).
         #[serde(default, skip_serializing_if = "Option::is_none")]
         version: Option<Arc<str>>,
     },
-    /// The Recycle Bin's rules leave it out: it could not be brought back.
+    /// No Recycle Bin rule covers the snapshot, so it could not be restored.
     NotRecoverable,
-    /// With whom it is shared could not be read.
+    /// The volume permissions could not be read.
     PermissionsUnread {
-        /// Why.
+        /// The error of the call.
         error: Arc<str>,
     },
-    /// A cap of this run is used up.
+    /// Deleting or tagging is due, but the run has reached a cap.
     Deferred {
-        /// The cap's key in the policy.
+        /// The key of the cap in the policy.
         cap: SnapshotCap,
-        /// How many snapshots it allows in this run.
+        /// The number of snapshots that the cap allows in this run.
         limit: u32,
     },
-    /// Time did not suffice to read with whom it is shared.
+    /// There was no time to read the volume permissions.
     Unverified,
     /// The event bus did not accept the event `Snapshot Marked`.
     NotAnnounced,
-    /// Its time has come, but the plan refuses to delete anything.
+    /// Deleting or tagging is due, but the plan is refused.
     Refused,
 }
 
-/// A cap on what one run does about snapshots.
+/// A cap on the number of snapshots that a run changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::Display)]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
 pub enum SnapshotCap {
-    /// On the orphans that are tagged.
+    /// The cap on orphans that are tagged.
     MaxPerRun,
-    /// On the snapshots that are deleted.
+    /// The cap on snapshots that are deleted.
     MaxSnapshotsPerRun,
 }
 
@@ -178,12 +182,12 @@ impl From<NotUnderstood> for SnapshotReason {
 }
 
 impl SnapshotReason {
-    /// Whether the state of the snapshot is not understood: then its tags are not changed either.
+    /// Whether the state of the snapshot is not understood. Then its tags are not changed either.
     pub(in crate::plan) fn is_unknown_state(&self) -> bool {
         matches!(self, Self::StateTagUnknown { .. } | Self::StateTagUnreadable { .. })
     }
 
-    /// The kind of this reason, as in the JSON.
+    /// The name of the kind of this reason, as in the JSON of a plan.
     pub fn kind(&self) -> &'static str {
         self.into()
     }
@@ -192,58 +196,58 @@ impl SnapshotReason {
 impl fmt::Display for SnapshotReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Due { since } => write!(f, "image gone, due since {}", minute(*since)),
+            Self::Due { since } => write!(f, "image no longer exists, due since {}", minute(*since)),
             Self::NotBefore { at } => write!(f, "not before {}", minute(*at)),
             Self::StateTagUnknown { key } => write!(f, "{}", UnknownTag(key)),
             Self::StateTagUnreadable { key, value } => write!(f, "{}", UnreadableTag(key, value)),
             Self::MarkCopied { at, started_at } => {
-                let (at, made) = (minute(*at), minute(*started_at));
-                write!(f, "delete-after is from {at}, but the snapshot was made {made}: a copied tag")
+                let (at, started) = (minute(*at), minute(*started_at));
+                write!(f, "copied tag: delete-after is from {at}, but the snapshot was created {started}")
             }
-            Self::NotMarked => f.write_str("its tag delete-after was removed"),
-            Self::ImageUnknown => f.write_str("its image is not known"),
+            Self::NotMarked => f.write_str("the tag delete-after was removed"),
+            Self::ImageUnknown => f.write_str("its image is unknown"),
             Self::ImageExists { image } => write!(f, "its image {image} exists"),
             Self::UsedBy { image } => write!(f, "used by {image}"),
             Self::OptedOut { until, note } => {
-                f.write_str("opted out by tag")?;
+                f.write_str("excluded by tag")?;
                 until.map_or(Ok(()), |until| write!(f, " until {}", minute(until)))?;
                 note.as_ref().map_or(Ok(()), |note| write!(f, " ({note})"))
             }
-            Self::KeepTag { key, value } => write!(f, "tag {key}={value} in safety.keep_tags"),
+            Self::KeepTag { key, value } => write!(f, "tag {key}={value} matches safety.keep_tags"),
             Self::ManagedElsewhere { by } => write!(f, "managed by {by}"),
             Self::Orphaned { image } => write!(f, "orphan of {image}"),
             Self::OrphansStay => f.write_str("the policy has no [orphans]"),
-            Self::TooYoung { until } => write!(f, "too young until {}", minute(*until)),
+            Self::TooYoung { until } => write!(f, "too recent until {}", minute(*until)),
             Self::OriginUnverified { image } => {
-                write!(f, "it names {image}, but may be a copy of another snapshot")
+                write!(f, "attributed to {image}, but may be a copy of another snapshot")
             }
             Self::ImageInRecycleBin { image } => write!(f, "{image} is in the Recycle Bin"),
             Self::RecycleBinUnread => f.write_str("the Recycle Bin was not read"),
             Self::NotAttributed => f.write_str(
-                "its description does not say that EC2 made it for an image, and tags alone are not believed",
+                "its description does not show that EC2 created it for an image, and tags are not sufficient",
             ),
             Self::EntryUnknown { image } => {
-                write!(f, "when {image} entered the Recycle Bin is not known")
+                write!(f, "the time at which {image} entered the Recycle Bin is unknown")
             }
             Self::ImageKeptLonger { image, until } => write!(
                 f,
-                "the Recycle Bin keeps {image} until {}, and would keep the snapshot for less time",
+                "the Recycle Bin retains {image} until {}, but the snapshot for less time",
                 minute(*until)
             ),
             Self::Locked => f.write_str("locked"),
             Self::Shared { with } => write!(f, "shared with {}", join_permissions(with, ", ")),
             Self::NamedBy { kind, arn, version } => {
                 let version = version.as_deref();
-                write!(f, "named by {}", ResourceText { kind, arn, version, name: None })
+                write!(f, "referenced by {}", ResourceText { kind, arn, version, name: None })
             }
             Self::PermissionsUnread { error } => {
-                write!(f, "sharing permissions could not be read: {error}")
+                write!(f, "volume permissions could not be read: {error}")
             }
-            Self::NotRecoverable => f.write_str("the Recycle Bin's rules leave it out"),
+            Self::NotRecoverable => f.write_str("no Recycle Bin rule covers it"),
             Self::Deferred { cap, limit } => write!(f, "deferred: {cap} allows {limit}"),
-            Self::Unverified => f.write_str("no time left to read with whom it is shared"),
-            Self::NotAnnounced => f.write_str("the event bus did not accept its notice"),
-            Self::Refused => f.write_str("refused"),
+            Self::Unverified => f.write_str("no time left to read its volume permissions"),
+            Self::NotAnnounced => f.write_str("the event bus did not accept the event Snapshot Marked"),
+            Self::Refused => f.write_str("plan refused"),
         }
     }
 }

@@ -60,8 +60,8 @@ fn every_kind_of_change_is_found_with_both_reasons() {
     assert_eq!(ids(&found, ChangeKind::OtherStep), ["ami-4", "ami-5"]);
     let [change, ..] = found.changes.as_slice() else { panic!("{found:?}") };
     assert_eq!((change.new.action, change.old.action), ("deprecate", "keep"));
-    assert!(change.new.why().contains("number 3 of 5"), "{}", change.new.why());
-    assert_eq!(change.old.why(), "last 3 of 3");
+    assert!(change.new.why().contains("3rd of 5"), "{}", change.new.why());
+    assert_eq!(change.old.why(), "3rd of last 3");
     let back = compared(&policy(3, "8d", ""), &policy(2, "7d", ""));
     assert_eq!(ids(&back, ChangeKind::ExpiredToKept), ["ami-3"]);
 }
@@ -97,8 +97,8 @@ fn the_text_has_every_image_with_both_fates() {
         [
             "Kept under old.toml, removed under new.toml: 1 image, at most 8 GiB and USD 0.40 a month",
             "  ami-3 web-3, 21d",
-            "      new: deprecate now, disable from 2026-11-29, deregister from 2026-12-06; expired: number 3 of 5",
-            "      old: kept; last 3 of 3",
+            "      new: deprecate now, disable from 2026-11-29, deregister from 2026-12-06; expired: 3rd of 5",
+            "      old: kept; 3rd of last 3",
         ]
     );
     assert!(text.contains("Other step or date: 2 images"), "{text}");
@@ -133,12 +133,12 @@ fn a_refused_plan_says_so_and_has_no_dates() {
     let (comparison, plan) = (compared(&new, &old), planned(&new));
     assert!(plan.refusal.is_some());
     let text = comparison_text(&comparison, &plan, false, OutputStyle::Plain);
-    assert!(text.starts_with("Refused under new.toml: only 0 references"), "{text}");
+    assert!(text.starts_with("Refused under new.toml: found 0 references"), "{text}");
     assert!(text.contains("      new: expired; "), "{text}");
     let back = compare_plans(("old.toml", &planned(&old)), ("new.toml", &plan));
     assert!(back.against_refusal.is_some());
     let text = comparison_text(&back, &planned(&old), false, OutputStyle::Plain);
-    assert!(text.starts_with("Refused under new.toml: only 0 references"), "{text}");
+    assert!(text.starts_with("Refused under new.toml: found 0 references"), "{text}");
 }
 
 #[test]

@@ -209,7 +209,7 @@ mod tests {
             (json!("instance"), json!("arn:i-2"), &json!(7))
         );
         assert_eq!(reference.as_array().unwrap().len(), 4, "{reference}");
-        assert_eq!(text(&page["images"][0][6][0]), "last 1 of 1");
+        assert_eq!(text(&page["images"][0][6][0]), "1st of last 1");
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn of(reason: &Reason, decision: &Decision, policy: Option<&Policy>) -> String {
         }
         Reason::Last { rank, of } => format!("{} of last {of}", ordinal(*rank)),
         Reason::AtLeast { of, .. } => format!("at least {of}"),
-        Reason::Within { until } => format!("young until {}", date(*until)),
+        Reason::Within { until } => format!("kept by age until {}", date(*until)),
         Reason::LaunchedWithin { last_launched_at, .. } => {
             format!("launched {}", date(*last_launched_at))
         }

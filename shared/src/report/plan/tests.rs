@@ -94,7 +94,7 @@ fn a_refusal_comes_first_and_there_are_no_dates() {
     inventory.references.clear();
     let text = shown(&inventory, &policy, Rows::Changes);
     let mut lines = text.lines().filter(|line| !line.is_empty());
-    assert!(lines.next().unwrap().starts_with("Refused: only 0"));
+    assert!(lines.next().unwrap().starts_with("Refused: found 0 references"));
     let dates = text.replace("2026-11-26).", "");
     assert!(!dates.contains("2026-") && !dates.contains("2027-"), "{text}");
     assert!(text.ends_with("No image is removed, because the plan is refused.\n"), "{text}");
@@ -126,7 +126,7 @@ fn users_are_named_and_counted_once() {
     };
     let references = serde_json::json!([by(None), by(Some("8"))]);
     let text = shown(&inventory(&fleet(1, 4), references), POLICY, Rows::All);
-    assert!(text.contains("in use: launch template web (lt-1) v8, used by no group"), "{text}");
+    assert!(text.contains("in use: launch template web (lt-1) v8 (stale)"), "{text}");
     assert_eq!(text.matches("launch template").count(), 1, "{text}");
     assert!(text.contains("3 of 4 kept (1 in use)"), "{text}");
 }
@@ -156,5 +156,5 @@ fn one_family_is_shown_with_all_reasons() {
     assert_eq!(names, ["golden · f000", "golden · f001", "golden · f002"]);
     let text = shown(&inventory, POLICY, Rows::Families(vec![names[1].clone()]));
     assert_eq!(text.lines().filter(|line| line.contains(" ami-")).count(), 4, "{text}");
-    assert!(text.contains("last 1 of 2; at least 1: is number 1"), "{text}");
+    assert!(text.contains("1st of last 2; 1st of at least 1"), "{text}");
 }
