@@ -25,7 +25,7 @@ from harness import (
 from local_aws import LocalAws
 
 PAGE = ROOT / "docs/deployment.md"
-SECTIONS = ("With the AWS CLI", "The policy", "Removal")
+SECTIONS = ("Deploy with the AWS CLI", "Store the policy", "Delete the deployment")
 NAME = "image-steward"
 # The emulator does not know Recycle Bin rules.
 OVERRIDES = "--parameter-overrides "

@@ -25,7 +25,7 @@ PAGE = Path(ROOT, "docs/deployment.md")
 DEPLOYED = Path(ROOT, "docs/what-is-deployed.md")
 REGION = "eu-central-1"
 OU = "ou-ab12-34567890"
-STACK_SET = "With StackSets"
+STACK_SET = "Deploy with StackSets"
 
 
 def rows(text: str) -> list[list[str]]:
@@ -114,7 +114,7 @@ def test_other_pages_deploy_as_the_page_does() -> None:
     ours = "--template-file image-steward.yaml"
     run = {
         one.partition(" --parameter-overrides ")[0]
-        for one in console_commands(PAGE, "With the AWS CLI", "The policy")
+        for one in console_commands(PAGE, "Deploy with the AWS CLI", "Store the policy")
         if ours in one
     }
     assert len(run) == 1
@@ -287,7 +287,7 @@ def unquoted(value: Any) -> Any:
 
 
 def test_terraform_names_what_the_template_knows() -> None:
-    found = hcl2.loads(snippet("With Terraform", "hcl"))
+    found = hcl2.loads(snippet("Deploy with Terraform", "hcl"))
     [stack] = [
         one['"aws_cloudformation_stack"']['"image_steward"']
         for one in found["resource"]
@@ -311,7 +311,7 @@ def test_terraform_names_what_the_template_knows() -> None:
 
 
 def test_cdk_names_what_the_template_knows() -> None:
-    tree = ast.parse(snippet("With CDK", "python"))
+    tree = ast.parse(snippet("Deploy with CDK", "python"))
     [include] = [
         one
         for one in ast.walk(tree)
