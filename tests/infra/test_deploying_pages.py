@@ -93,9 +93,9 @@ def test_no_page_names_a_parameter_that_does_not_exist() -> None:
     [
         ("There is no policy", "infra/image-steward.yaml"),
         ("There are two policies", "infra/image-steward.yaml"),
-        ("Who is notified of alarms, ", "infra/image-steward.yaml"),
+        ("Apply mode needs a recipient", "infra/image-steward.yaml"),
         ("no bucket ", "infra/deploy.py"),
-        ("there is no SSM parameter ", "infra/deploy.py"),
+        ("no SSM parameter ", "infra/deploy.py"),
         ("Unrecognized resource types", "infra/deploy.py"),
         (" has version ", "infra/deploy.py"),
         (" of the template, newer than", "infra/deploy.py"),
