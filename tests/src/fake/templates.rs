@@ -159,14 +159,14 @@ impl AliasedImages {
                 let answer = match alias {
                     Some(name) => parameter(state, faults, name),
                     None => id_in(text)
-                        .ok_or_else(|| error::of(VERSIONS, "", "what names its image holds no id")),
+                        .ok_or_else(|| error::of(VERSIONS, "", "the image field contains no image id")),
                 };
                 self.0.insert(text.to_owned(), answer.clone());
                 answer
             }
         };
         answer.map_err(|error| {
-            let message = format!("{} (named by {user})", error.message);
+            let message = format!("{user}: {}", error.message);
             CloudError { message, ..error }
         })
     }
@@ -193,5 +193,5 @@ fn parameter(state: &State, faults: &mut Faults, name: &str) -> Result<ImageId, 
         return Err(error::of(ACTION, "", &format!("{who} is of type SecureString")));
     }
     let parsed = parameter.value.trim().parse();
-    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} holds no image id")))
+    parsed.map_err(|_| error::of(ACTION, "", &format!("{who} contains no image id")))
 }

@@ -175,7 +175,7 @@ async fn parameters_that_cannot_be_read_are_named() {
     let error = account.aws.policy_parameters(&parts(1..=3)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
     let missing =
-        "parameters /policy/1, /policy/3 do not exist in this account and Region: create them";
+        "parameters /policy/1, /policy/3 do not exist in this account and Region; create them";
     assert_eq!(error.message, missing);
     account.set(Switches::deny(&["ssm:GetParameters"])).await;
     let error = account.aws.policy_parameters(&parts(1..=3)).await.unwrap_err();
@@ -196,23 +196,24 @@ async fn no_parameter_is_decrypted() {
     }))
     .await;
     let error = account.aws.policy_parameters(&parts([1])).await.unwrap_err();
-    let expected = "parameter /policy/1 is of type SecureString, which is not read as a policy: make it a String";
+    let expected = "parameter /policy/1 is of type SecureString; a policy is read only from type String";
     assert_eq!(error.message, expected);
     let message = async || {
         let answers = account.aws.list_references(&SCOPE).await;
         let found = answers.into_iter().find(|one| one.source == Source::LaunchTemplates);
         found.unwrap().found.unwrap_err().message
     };
-    let expected = "parameter /golden is of type SecureString, which is not read for image ids: make it a String \
-                    (named by launch template lt-00000001 version 1 ($Default, $Latest)); to ignore it, set \
-                    safety.ignore_templates = [\"lt-00000001\"]";
+    let expected = "launch template lt-00000001 version 1 ($Default, $Latest): parameter /golden is of type \
+                    SecureString; image ids are read only from type String or StringList; to ignore the \
+                    template, set safety.ignore_templates = [\"lt-00000001\"]";
     assert_eq!(message().await, expected);
     let asked = account.standin.parameters_of("ssm:GetParameter").await;
     assert_eq!(asked, [json!({"Name": "/golden", "WithDecryption": false})]);
     account.set(Switches::deny(&["ssm:GetParameter"])).await;
     let denied = message().await;
-    let end = "grant ssm:GetParameter on it (named by launch template lt-00000001 version 1 ($Default, $Latest))";
-    assert!(denied.starts_with("parameter /golden: ") && denied.ends_with(end), "{denied}");
+    let start = "launch template lt-00000001 version 1 ($Default, $Latest): parameter /golden: ";
+    let end = "; grant ssm:GetParameter on the parameter";
+    assert!(denied.starts_with(start) && denied.ends_with(end), "{denied}");
 }
 
 #[tokio::test]
