@@ -581,7 +581,7 @@ class TestSettings:
             ({"STEWARD_POLICY": "policy.toml"}, "write file:PATH"),
             ({"STEWARD_POLICY": "ssm:/p#11"}, "with N from 2 to 10"),
             ({"STEWARD_TEMPLATE": "2"}, "the archives of the same release"),
-            ({"STEWARD_POLICY": "env:ABSENT"}, "no such variable"),
+            ({"STEWARD_POLICY": "env:ABSENT"}, "that variable does not exist"),
             ({"AWS_REGION": None}, "no Region"),
         ],
     )

@@ -24,7 +24,9 @@ const SETTING: &str = "endpoint_url";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// The text is not a URL with a host.
-    #[error("not a URL; expected for example https://ec2.eu-central-1.amazonaws.com or http://127.0.0.1:4566")]
+    #[error(
+        "not a URL; expected for example https://ec2.eu-central-1.amazonaws.com or http://127.0.0.1:4566"
+    )]
     NoUrl,
     /// The connection is not encrypted, so others could read and change the calls and responses.
     #[error(

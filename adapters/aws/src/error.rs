@@ -12,8 +12,7 @@ const NO_CREDENTIALS: &str = "no AWS credentials; set AWS_PROFILE to a profile w
 const NO_RESPONSE: &str = "no response; check the Region, the endpoint and the network";
 const SIGN_ON_EXPIRED: &str = "the single sign-on session has expired; run `aws sso login`";
 /// Appended to errors that a Region returns if it is not enabled. They look like invalid credentials.
-const MAYBE_NOT_ENABLED: &str =
-    "if these credentials work in other Regions, this Region is probably not enabled for the account";
+const MAYBE_NOT_ENABLED: &str = "if these credentials work in other Regions, this Region is probably not enabled for the account";
 
 /// Converts the error of `call` to the error of the port.
 pub(super) fn failed<E>(call: ApiCall, error: &SdkError<E>) -> CloudError

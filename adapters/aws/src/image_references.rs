@@ -99,8 +99,9 @@ fn reference_of(reference: ImageReference) -> Result<Reference, CloudError> {
     let arn = reference.arn.filter(|arn| !arn.is_empty());
     let arn = arn.ok_or_else(|| bad("a reference in the response has no resource ARN".into()))?;
     let image = reference.image_id.unwrap_or_default();
-    let image_id =
-        image.parse().map_err(|cause| bad(format!("invalid image id referenced by {arn}: {cause}")))?;
+    let image_id = image
+        .parse()
+        .map_err(|cause| bad(format!("invalid image id referenced by {arn}: {cause}")))?;
     let kind = match &reference.resource_type {
         Some(ImageReferenceResourceType::Ec2Instance) => ReferenceKind::Instance,
         Some(ImageReferenceResourceType::Ec2LaunchTemplate) => ReferenceKind::LaunchTemplate,

@@ -40,7 +40,10 @@ impl ImageReader for Aws {
             self.own_images(&filters, |image| {
                 let image = image_of(image)?;
                 if !some.contains(&image.image_id) {
-                    let message = format!("the response contains {}, which was not requested", image.image_id);
+                    let message = format!(
+                        "the response contains {}, which was not requested",
+                        image.image_id
+                    );
                     return Err(bad_response(ApiCall::DescribeImages, message));
                 }
                 found.push(image);
@@ -59,7 +62,10 @@ impl ImageReader for Aws {
             self.own_images(&filters, |image| {
                 let image = image_of(image)?;
                 if !some.iter().any(|name| **name == *image.name) {
-                    let message = format!("the response contains {}, whose name was not requested", image.image_id);
+                    let message = format!(
+                        "the response contains {}, whose name was not requested",
+                        image.image_id
+                    );
                     return Err(bad_response(ApiCall::DescribeImages, message));
                 }
                 found.push(image);
@@ -126,9 +132,9 @@ impl Aws {
 
 fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     let id = image.image_id.unwrap_or_default();
-    let image_id: ImageId = id
-        .parse()
-        .map_err(|cause| bad_response(ApiCall::DescribeImages, format!("invalid image id: {cause}")))?;
+    let image_id: ImageId = id.parse().map_err(|cause| {
+        bad_response(ApiCall::DescribeImages, format!("invalid image id: {cause}"))
+    })?;
     let bad = |message: String| bad_response(ApiCall::DescribeImages, message);
     let mut snapshots: Vec<SnapshotId> = Vec::new();
     // In recorded responses, an image without devices also has the list.
@@ -137,7 +143,9 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
     // An image that cannot be launched, or not yet, need not have devices.
     let is_whole = matches!(state, ImageState::Available | ImageState::Disabled);
     let devices = match image.block_device_mappings {
-        None if is_whole => return Err(bad(format!("the response lacks the devices of {image_id}"))),
+        None if is_whole => {
+            return Err(bad(format!("the response lacks the devices of {image_id}")));
+        }
         devices => devices.unwrap_or_default(),
     };
     for device in devices {
@@ -156,8 +164,9 @@ fn image_of(image: Ec2Image) -> Result<Image, CloudError> {
             }
             continue;
         };
-        let snapshot =
-            text.parse().map_err(|cause| bad(format!("invalid snapshot id in {image_id}: {cause}")))?;
+        let snapshot = text
+            .parse()
+            .map_err(|cause| bad(format!("invalid snapshot id in {image_id}: {cause}")))?;
         if !snapshots.contains(&snapshot) {
             snapshots.push(snapshot);
         }
@@ -267,7 +276,12 @@ mod tests {
         assert!(image_of(image).unwrap_err().to_string().contains("`AMI 1`"));
         let image =
             Ec2Image::builder().image_id("ami-1").block_device_mappings(device("vol-1")).build();
-        assert!(image_of(image).unwrap_err().to_string().contains("invalid snapshot id in ami-1: `vol-1`"));
+        assert!(
+            image_of(image)
+                .unwrap_err()
+                .to_string()
+                .contains("invalid snapshot id in ami-1: `vol-1`")
+        );
     }
 
     #[test]

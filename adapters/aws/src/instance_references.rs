@@ -112,7 +112,10 @@ impl Aws {
         let image = instance.image_id().unwrap_or_default();
         let id = instance.instance_id().unwrap_or("without an id");
         let image_id = image.parse().map_err(|cause| {
-            bad_response(ApiCall::DescribeInstances, format!("invalid image id in instance {id}: {cause}"))
+            bad_response(
+                ApiCall::DescribeInstances,
+                format!("invalid image id in instance {id}: {cause}"),
+            )
         })?;
         let arn = self.arn("ec2", &format!("instance/{id}"));
         let name = instance.tags().iter().find(|tag| tag.key() == Some("Name"));

@@ -74,7 +74,9 @@ impl LaunchSource {
 
     /// A required part of the launch source, which determines what it launches.
     pub(super) fn required<T>(&self, what: &str, part: Option<T>) -> Result<T, CloudError> {
-        part.ok_or_else(|| bad_response(self.call, format!("the response lacks the {what} of {}", self.arn)))
+        part.ok_or_else(|| {
+            bad_response(self.call, format!("the response lacks the {what} of {}", self.arn))
+        })
     }
 
     /// Adds a template version. Without a version, Auto Scaling, Batch and EC2 use the default version.

@@ -109,7 +109,8 @@ impl LaunchTemplateInfo {
 impl Templates {
     pub(super) fn add(&mut self, version: LaunchTemplateVersion) -> Result<(), CloudError> {
         let (Some(id), Some(number)) = (version.launch_template_id, version.version_number) else {
-            let message = "the response contains a version without template id or number".to_owned();
+            let message =
+                "the response contains a version without template id or number".to_owned();
             return Err(bad_response(ApiCall::DescribeLaunchTemplateVersions, message));
         };
         let name = version.launch_template_name;
@@ -117,7 +118,8 @@ impl Templates {
             self.ids.insert(name.clone(), id.clone());
         }
         let lacks = |what: &str| {
-            let message = format!("the response lacks {what} of version {number} of launch template {id}");
+            let message =
+                format!("the response lacks {what} of version {number} of launch template {id}");
             bad_response(ApiCall::DescribeLaunchTemplateVersions, message)
         };
         // A version may have no image, but always has data.

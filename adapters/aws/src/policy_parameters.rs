@@ -89,10 +89,14 @@ fn by_name<'a>(
     let absent = answer.invalid_parameters().iter().map(|one| (Some(one.as_str()), None));
     for (name, one) in parameters.chain(absent) {
         let Some(name) = name else {
-            return Err(bad_response(CALL, "the response contains a parameter without a name".to_owned()));
+            return Err(bad_response(
+                CALL,
+                "the response contains a parameter without a name".to_owned(),
+            ));
         };
         if !names.iter().any(|asked| asked == name) {
-            let message = format!("the response contains parameter {name}, which was not requested");
+            let message =
+                format!("the response contains parameter {name}, which was not requested");
             return Err(bad_response(CALL, message));
         }
         if found.insert(name, one).is_some() {
@@ -179,8 +183,16 @@ mod tests {
             (other, &[], "contains parameter /p/4, which was not requested"),
             (all(), &["/q"], "contains parameter /q, which was not requested"),
             (vec![part(1), part(2), part(3).set_name(None)], &[], "without a name"),
-            (vec![part(1), part(2), part(3).set_value(None)], &[], "lacks the value of parameter /p/3"),
-            (vec![part(1), part(2), part(3).set_type(None)], &[], "lacks the type of parameter /p/3"),
+            (
+                vec![part(1), part(2), part(3).set_value(None)],
+                &[],
+                "lacks the value of parameter /p/3",
+            ),
+            (
+                vec![part(1), part(2), part(3).set_type(None)],
+                &[],
+                "lacks the type of parameter /p/3",
+            ),
         ] {
             let found = message(parts, absent);
             assert!(found.contains(expected), "{found}, not {expected}");
@@ -191,9 +203,8 @@ mod tests {
     fn only_a_string_is_a_policy_and_no_error_holds_the_value() {
         for kind in ["SecureString", "StringList", "Tomorrow"] {
             let found = message(vec![part(1), part(2).r#type(kind.into()), part(3)], &[]);
-            let expected = format!(
-                "parameter /p/2 is of type {kind}; a policy is read only from type String"
-            );
+            let expected =
+                format!("parameter /p/2 is of type {kind}; a policy is read only from type String");
             assert_eq!(found, expected);
         }
     }

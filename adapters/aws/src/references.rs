@@ -309,8 +309,7 @@ fn check_guesses(
             one.is_guess && !configurations.iter().any(|other| Some(&*other.name) == name)
         });
         if let Some(LaunchSource { arn, call, .. }) = unknown {
-            let message =
-                format!("{arn} has neither a launch template nor a launch configuration");
+            let message = format!("{arn} has neither a launch template nor a launch configuration");
             *found = Err(bad_response(*call, message));
         }
     }

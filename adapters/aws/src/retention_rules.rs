@@ -35,8 +35,12 @@ impl Aws {
             |page| (page.rules, page.next_token),
             |rule| {
                 let id = rule.identifier.filter(|id| !id.is_empty());
-                let missing =
-                    || bad_response(ApiCall::ListRules, "the response contains a rule without id".into());
+                let missing = || {
+                    bad_response(
+                        ApiCall::ListRules,
+                        "the response contains a rule without id".into(),
+                    )
+                };
                 id.ok_or_else(missing).map(Some)
             },
         )
@@ -67,7 +71,10 @@ fn rule_of(
     let period = period.filter(|period| period.retention_period_unit == RetentionPeriodUnit::Days);
     let days = period.and_then(|period| period.retention_period_value.try_into().ok());
     let days = days.ok_or_else(|| {
-        bad_response(ApiCall::GetRule, format!("the response lacks the retention period of rule {id} in days"))
+        bad_response(
+            ApiCall::GetRule,
+            format!("the response lacks the retention period of rule {id} in days"),
+        )
     })?;
     Ok(RetentionRule {
         resource,
@@ -105,7 +112,9 @@ fn excluded(tags: Vec<(String, String)>) -> Tags {
 /// The tags in a rule. The SDK sets a missing key to an empty one.
 fn pairs(rule: &str, tags: Option<Vec<ResourceTag>>) -> Result<Vec<(String, String)>, CloudError> {
     let pair = |tag: ResourceTag| match tag.resource_tag_key.as_str() {
-        "" => Err(bad_response(ApiCall::GetRule, format!("rule {rule} contains a tag without a key"))),
+        "" => {
+            Err(bad_response(ApiCall::GetRule, format!("rule {rule} contains a tag without a key")))
+        }
         _ => Ok((tag.resource_tag_key, tag.resource_tag_value.unwrap_or_default())),
     };
     tags.into_iter().flatten().map(pair).collect()

@@ -75,7 +75,12 @@ impl Aws {
             }
             Err(error) if error.kind == ErrorKind::NotFound => {
                 let error = error.message;
-                tracing::warn!(?template, ?versions, error, "a reference to a launch template version that does not exist");
+                tracing::warn!(
+                    ?template,
+                    ?versions,
+                    error,
+                    "a reference to a launch template version that does not exist"
+                );
                 for version in versions {
                     let (template, version) = (template.clone(), version.clone());
                     found.add_gone(VersionKey { template, version });

@@ -158,8 +158,9 @@ impl AliasedImages {
             (None, alias) => {
                 let answer = match alias {
                     Some(name) => parameter(state, faults, name),
-                    None => id_in(text)
-                        .ok_or_else(|| error::of(VERSIONS, "", "the image field contains no image id")),
+                    None => id_in(text).ok_or_else(|| {
+                        error::of(VERSIONS, "", "the image field contains no image id")
+                    }),
                 };
                 self.0.insert(text.to_owned(), answer.clone());
                 answer

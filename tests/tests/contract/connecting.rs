@@ -94,7 +94,7 @@ fn an_endpoint_without_encryption_or_host_is_refused_wherever_it_is_set() {
     let plain = "http://192.0.2.1 is not encrypted; use https://";
     for variable in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_AUTO_SCALING"] {
         refused(&[(variable, away)], plain);
-        refused(&[(variable, "http://[bad")], "it is no URL such as https://");
+        refused(&[(variable, "http://[bad")], "not a URL; expected for example https://");
     }
     // Services that provide credentials.
     for variable in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL_SSO_OIDC"] {
@@ -104,7 +104,7 @@ fn an_endpoint_without_encryption_or_host_is_refused_wherever_it_is_set() {
     let profile = concat!(env!("CARGO_TARGET_TMPDIR"), "/endpoints.ini");
     for (content, expected) in [
         ("[default]\nendpoint_url = http://192.0.2.1", plain),
-        ("[default]\nendpoint_url = http://[bad", "it is no URL such as https://"),
+        ("[default]\nendpoint_url = http://[bad", "not a URL; expected for example https://"),
         ("[default]\nservices = s\n[services s]\nssm =\n  endpoint_url = http://192.0.2.1", plain),
     ] {
         std::fs::write(profile, content).unwrap();

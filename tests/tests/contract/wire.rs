@@ -196,7 +196,8 @@ async fn no_parameter_is_decrypted() {
     }))
     .await;
     let error = account.aws.policy_parameters(&parts([1])).await.unwrap_err();
-    let expected = "parameter /policy/1 is of type SecureString; a policy is read only from type String";
+    let expected =
+        "parameter /policy/1 is of type SecureString; a policy is read only from type String";
     assert_eq!(error.message, expected);
     let message = async || {
         let answers = account.aws.list_references(&SCOPE).await;
