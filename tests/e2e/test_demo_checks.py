@@ -1,4 +1,4 @@
-"""The checks of the demo: each of them fails when what it checks is not so."""
+"""The checks of the demo. Each check fails if its condition is violated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from make_fleet import make_fleet, new_id
 ORPHAN = new_id("snap", "orphan")
 GOLDEN = "golden-x86_64-"
 KEPT = "2099-01-01"
-SPARED = "images that are opted out, protected, or another account's"
+SPARED = "images that are excluded by tag, protected, or of another account"
 Harm = Callable[[Any, str], object]
 
 
