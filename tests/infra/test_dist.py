@@ -120,9 +120,9 @@ def test_all_functions_of_the_workspace() -> None:
 
 
 def test_what_was_not_built_is_named(tmp_path: Path) -> None:
-    with pytest.raises(SystemExit, match=r"prune-images/bootstrap does not exist: run"):
+    with pytest.raises(SystemExit, match=r"prune-images/bootstrap does not exist; run"):
         archives.function_archives(tmp_path, "arm64", tmp_path / "out")
-    with pytest.raises(SystemExit, match=r"nothing does not exist: build the command"):
+    with pytest.raises(SystemExit, match=r"nothing does not exist; build the command"):
         nothing = tmp_path / "nothing"
         archives.command_archive(nothing, nothing, "x86_64-linux", tmp_path)
 
@@ -173,7 +173,7 @@ def test_a_tag_must_be_the_versions(tmp_path: Path) -> None:
     root = workspace(tmp_path, CHANGES)
     release.check_tag("v1.2.3", root)
     for tag in ("1.2.3", "v1.2.4", "v1.2.3-rc1", ""):
-        with pytest.raises(SystemExit, match="is not that of version 1.2.3"):
+        with pytest.raises(SystemExit, match="does not match version 1.2.3"):
             release.check_tag(tag, root)
 
 
@@ -189,7 +189,7 @@ def test_this_version_can_be_released() -> None:
         [*command, "v0"], capture_output=True, text=True, check=False
     )
     assert wrong.returncode == 1
-    assert wrong.stderr.startswith("the tag v0 is not that of version")
+    assert wrong.stderr.startswith("the tag v0 does not match version")
 
 
 TREE = """0tool v1.0.0 (/somewhere/tool)
@@ -211,7 +211,7 @@ def test_crates_of_a_program() -> None:
     assert names == {"tool", "core", "serde", "serde_core", "log"}
     names = {name for name, _ in sbom.reachable(edges, ("other", "1.0.0"))}
     assert names == {"other", "sso", "serde", "serde_core"}
-    with pytest.raises(SystemExit, match="a line that is no crate: warning"):
+    with pytest.raises(SystemExit, match="unexpected line from `cargo tree`: warning"):
         sbom.read_tree(["warning: x"])
 
 
@@ -272,7 +272,7 @@ def test_checksums(tmp_path: Path) -> None:
     (tmp_path / "c.zip").write_bytes(b"new")
     assert list(check.check_sums(tmp_path)) == [
         "c.zip is in SHA256SUMS or in the directory, but not in both",
-        "a.zip has another checksum than in SHA256SUMS",
+        "a.zip has a different checksum than in SHA256SUMS",
     ]
 
 
@@ -322,8 +322,8 @@ def test_paths_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         for name in settings:
             monkeypatch.setenv(name, given.get(name, "/nowhere"))
         problems = list(check.check_program(program, "x86-64", OLD))
-        told = re.compile("holds a path of this machine, (.*): see REMAPPED")
-        return {told.match(one)[1] for one in problems}
+        message = re.compile("contains the local path (.*); see REMAPPED")
+        return {message.match(one)[1] for one in problems}
 
     assert found() == {str(ROOT)}
     for name, place in settings.items():
@@ -367,7 +367,7 @@ def test_an_archive_of_a_function_is_checked(tmp_path: Path) -> None:
     ]
     archives.write_zip(path, {"bootstrap": (0o755, program)} | FILES, DAY)
     assert list(check.check_function(path, "arm64")) == [
-        "must hold one file, `bootstrap`"
+        "must contain only the file `bootstrap`"
     ]
 
 
@@ -414,14 +414,14 @@ def test_bills_are_checked(program: str, tmp_path: Path) -> None:
     for wrong, expected in {
         good.replace("CycloneDX", "SPDX"): "is not valid CycloneDX",
         good.replace('"application"', '"app"'): "is not valid CycloneDX",
-        good.replace(program, "other-program"): "is of other-program",
+        good.replace(program, "other-program"): "describes other-program",
         good.replace("x86_64-unk", "aarch64-unk"): "does not name the platform",
         good.replace("aws-sdk-ec2", "aws-sdk-ecs"): "lacks aws-sdk-ec2",
         json.dumps(
             valid_bill(
                 program, serialNumber=f"urn:uuid:{'1' * 8}-1111-4111-8111-{'1' * 12}"
             )
-        ): "differs from build to build",
+        ): "is not reproducible",
     }.items():
         found = problems(wrong)
         assert any(expected in one for one in found), (expected, found)
@@ -433,7 +433,7 @@ def test_bills_are_checked(program: str, tmp_path: Path) -> None:
     newer["components"] = mine + [x for x in other["components"] if x not in mine]
     unwanted = "aws-sdk-sso" if program == "tag-image" else "lambda_runtime"
     [problem] = problems(json.dumps(newer))
-    assert problem == f"names {unwanted}, which {program} does without"
+    assert problem == f"contains {unwanted}, which {program} does not use"
 
 
 def test_the_documentation_names_this_version() -> None:

@@ -1,4 +1,4 @@
-//! The function `prune-images`.
+//! The Lambda function `prune-images`: plans which images expire and, in apply mode, retires them.
 
 use steward_lambda::FunctionKind;
 

@@ -1,4 +1,4 @@
-//! The function `reap-snapshots`.
+//! The Lambda function `reap-snapshots`: deletes snapshots that no image needs.
 
 use steward_lambda::FunctionKind;
 

@@ -1,4 +1,4 @@
-//! The function `retire-instance`.
+//! The Lambda function `retire-instance`: stops or terminates tagged instances once their image exists.
 
 use steward_lambda::FunctionKind;
 

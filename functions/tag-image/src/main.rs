@@ -1,4 +1,4 @@
-//! The function `tag-image`.
+//! The Lambda function `tag-image`: tags new images and their snapshots.
 
 use steward_lambda::FunctionKind;
 
