@@ -9,9 +9,9 @@
 LOCKED ?=
 PYTHON ?= python3
 VENV := .venv
-# The dependency groups of pyproject.toml that have a file in requirements/. Installing a group creates
-# one of the files below. So a target installs only the group that it needs, and installs it again only
-# if its requirements have changed.
+# The dependency groups of pyproject.toml that have a file in requirements/. Installing one of them
+# creates one of the files below. So a target installs only the dependency group that it needs, and
+# installs it again only if its requirements have changed.
 GROUPS := deployed check test dist demo deploy browser lock
 # The tools for `make bench-peers`, and checkov. Each has its own environment, so that its dependencies
 # do not conflict with others.
@@ -62,7 +62,7 @@ $(VENV)/.installed-%: requirements/%.txt | python
 	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
 
-# These groups need the Rust toolchain. `make deploy` with prebuilt archives and `make destroy` do not.
+# These targets need the Rust toolchain. `make deploy` with prebuilt archives and `make destroy` do not.
 $(DEMO) $(TESTS) $(CHECKS) $(RELEASE) $(DEPLOYED) $(BROWSER): | prerequisites
 
 $(VENV)/%/.installed: requirements/%.txt | python
@@ -72,8 +72,8 @@ $(VENV)/%/.installed: requirements/%.txt | python
 	  --require-hashes -r "$(CURDIR)/requirements/$*.txt"
 	@touch $@
 
-# The largest group is first. The others use its versions, except groups with their own environment.
-# Versions do not change unless you set UPGRADE.
+# The largest dependency group is first. The others use its versions, except those with their own
+# environment. Versions do not change unless you set UPGRADE.
 lock: $(VENV)/.installed-lock ## Write requirements/ after a change of pyproject.toml; UPGRADE=--upgrade for newer versions
 	@like=; for group in $(GROUPS) peers checkov; do \
 	  case $$group in peers|checkov) like= ;; esac; \

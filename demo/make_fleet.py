@@ -63,7 +63,7 @@ class Fleet:
 
     def due(self, days: float) -> str:
         """The value of `delete-after` for a snapshot that is due since this many days."""
-        return f"{self.ago(days)} marked {self.ago(days + 7)}"
+        return " marked ".join((self.ago(days), self.ago(days + 7)))
 
     def image(self, family: str, age: int) -> str:
         return self.images[family, age]["image_id"]

@@ -67,7 +67,7 @@ fn group_of(group: AutoScalingGroup) -> Result<LaunchSource, CloudError> {
         let (id, name) = (one.launch_template_id, one.launch_template_name);
         found.add_version(id, name, one.version)?;
     }
-    // Some groups name neither. They used a launch configuration with the name of the group.
+    // Some Auto Scaling groups name neither. They used a launch configuration with their own name.
     if found.configuration.is_none() && found.versions.is_empty() {
         found.configuration = Some(name);
         found.is_guess = true;

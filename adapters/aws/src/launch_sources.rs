@@ -56,7 +56,7 @@ pub(super) struct LaunchSource {
     pub(super) images: Vec<String>,
     /// Its launch configuration, which is a separate reference.
     pub(super) configuration: Option<String>,
-    /// Whether the group names no launch configuration, so that the name of the group is assumed.
+    /// Whether the Auto Scaling group names no launch configuration, so that its own name is assumed.
     pub(super) is_guess: bool,
 }
 

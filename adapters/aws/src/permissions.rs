@@ -64,7 +64,7 @@ impl PermissionWriter for Aws {
     }
 }
 
-/// The accounts, groups, organizations and units in a launch permission.
+/// The account, `all`, organization or organizational unit in a launch permission.
 fn launchers(permission: &Ec2LaunchPermission) -> Vec<&str> {
     somebody([
         permission.user_id(),
@@ -74,7 +74,7 @@ fn launchers(permission: &Ec2LaunchPermission) -> Vec<&str> {
     ])
 }
 
-/// The accounts and groups in a volume permission.
+/// The account or `all` in a volume permission.
 fn volume_creators(permission: &CreateVolumePermission) -> Vec<&str> {
     somebody([permission.user_id(), permission.group().map(PermissionGroup::as_str)])
 }

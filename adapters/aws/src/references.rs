@@ -1,7 +1,7 @@
 //! Collects the references to images from all sources.
 //!
-//! Launch templates and launch sources depend on each other: a group may refer to a version that no
-//! listing contains, and the group's image is known only after that version is read.
+//! Launch templates and launch sources depend on each other: an Auto Scaling group may refer to a
+//! version that no listing contains, and its image is known only after that version is read.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -296,8 +296,8 @@ impl Aws {
     }
 }
 
-/// Replaces the result of a source by an error if a group has neither template nor configuration, and no
-/// configuration has the group's name.
+/// Replaces the result of a source by an error if an Auto Scaling group has neither template nor
+/// configuration, and no configuration has the same name.
 fn check_guesses(
     listed: &mut [(Source, Result<Vec<LaunchSource>, CloudError>)],
     configurations: &[NamedConfiguration],
@@ -330,8 +330,8 @@ fn is_read(answers: &SourceResults, source: Source) -> bool {
     answers.iter().all(|(one, found)| *one != source || found.is_ok())
 }
 
-/// The references from launch configurations. Configurations that no group uses are stale, if the groups
-/// are known.
+/// The references from launch configurations. If the Auto Scaling groups are known, configurations
+/// that none of them uses are stale.
 fn by_configurations(
     all: Vec<NamedConfiguration>,
     listed: &Listed,
