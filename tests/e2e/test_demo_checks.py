@@ -31,19 +31,19 @@ def before(account: Account) -> World:
 
 
 def failures(before: World, after: World) -> dict[str, list[str]]:
-    """The checks that fail, and what they name."""
+    """The failed checks, with the resources that they name."""
     return {one.what: one.wrong for one in check(before, before, after) if one.wrong}
 
 
 def named(world: World, family: str, age: int) -> str:
-    """The image of this family and this age in days."""
+    """The image with this family and age in days."""
     name = f"{family}{datetime.now(UTC) - timedelta(days=age):%Y%m%d}"
     [found] = [i for i, one in world.images.items() if one["Name"] == name]
     return found
 
 
 def ours(key: str, **value: str) -> list[dict[str, str]]:
-    """A tag of image-steward, as the calls take them."""
+    """A state tag, as a parameter of the calls."""
     more = {name.title(): text for name, text in value.items()}
     return [{"Key": f"image-steward:{key}"} | more]
 

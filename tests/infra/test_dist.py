@@ -1,4 +1,5 @@
-"""What packs a release, with small programs in place of the real ones; `make dist` checks those."""
+"""Packing a release, with small programs instead of the real ones. `make dist` checks the real
+files."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def packed(write: Any, path: Path, files: Any = FILES) -> bytes:
 
 @pytest.mark.parametrize("write", [archives.write_tar, archives.write_zip])
 def test_the_same_files_give_the_same_bytes(write: Any, tmp_path: Path) -> None:
-    """Whatever the archive is called, and in whatever order the files are found."""
+    """Independent of the archive's name and the order of files."""
     first = packed(write, tmp_path / "first")
     turned = dict(reversed(FILES.items()))
     assert packed(write, tmp_path / "second", turned) == first
@@ -64,7 +65,7 @@ def test_names_modes_and_times_of_a_zip(tmp_path: Path) -> None:
 
 
 def test_an_archive_of_the_command(tmp_path: Path) -> None:
-    """The command that runs here writes completions and manual for one that need not run here."""
+    """The command for this computer writes completions and manual for a platform that may differ."""
     other, native = tmp_path / "image-steward", binary("image-steward")
     other.write_bytes(b"program")
     path = archives.command_archive(other, native, "aarch64-linux", tmp_path)
@@ -98,7 +99,7 @@ def functions(directory: Path) -> Path:
 
 
 def test_an_archive_for_each_function(tmp_path: Path) -> None:
-    """Their names are those that the template asks for."""
+    """They have the names that the template uses."""
     functions(tmp_path / "lambda")
     archives.function_archives(tmp_path / "lambda", "x86-64", tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
@@ -178,7 +179,7 @@ def test_a_tag_must_be_the_versions(tmp_path: Path) -> None:
 
 
 def test_this_version_can_be_released() -> None:
-    """As the workflow asks, with Python alone: no package is installed there."""
+    """As in the workflow, with Python alone, because no packages are installed there."""
     tag = f"v{release.version()}"
     command = [sys.executable, "-I", "-S", ROOT / "infra/dist", "notes", "--tag"]
     done = subprocess.run([*command, tag], capture_output=True, text=True, check=False)
@@ -205,7 +206,8 @@ TREE = """0tool v1.0.0 (/somewhere/tool)
 
 
 def test_crates_of_a_program() -> None:
-    """Those of the other program are not its own; what is shown once counts wherever it is named."""
+    """Dependencies of the other program are excluded. A crate that is listed once counts for all
+    its dependents."""
     edges = sbom.read_tree(TREE.splitlines())
     names = {name for name, _ in sbom.reachable(edges, ("tool", "1.0.0"))}
     assert names == {"tool", "core", "serde", "serde_core", "log"}
@@ -216,7 +218,7 @@ def test_crates_of_a_program() -> None:
 
 
 def bill(*crates: str) -> dict[str, Any]:
-    """As cargo-cyclonedx writes it."""
+    """In the format of cargo-cyclonedx."""
 
     def component(name: str) -> dict[str, str]:
         url = f"pkg:cargo/{name}@1.0.0?download_url=file://../{name}"
@@ -277,7 +279,7 @@ def test_checksums(tmp_path: Path) -> None:
 
 
 def compiled(directory: Path, target: str, source: str = "int main(void) {return 0;}"):
-    """A program in C, by the linker that links the command."""
+    """A C program, linked with the same linker as the command."""
     (directory / "main.c").write_text(source)
     output = directory / "bootstrap"
     zig = [VENV / "bin/python", "-m", "ziglang", "cc", "-target", target]
@@ -286,7 +288,7 @@ def compiled(directory: Path, target: str, source: str = "int main(void) {return
 
 
 OLD, NEW = (2, 17), (2, 34)
-# A function that came with glibc 2.25.
+# A function that was added in glibc 2.25.
 RANDOM = """int getentropy(void *, unsigned long);
 int main(void) {char x[8]; return getentropy(x, 8);}"""
 
@@ -307,7 +309,8 @@ def test_a_program_for_an_old_system(arch: str, tmp_path: Path) -> None:
 
 
 def test_paths_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of the repository, of Cargo's directories, and of the home; what replaces them may stay."""
+    """Paths of the repository, of Cargo's directories and of the home directory. The replacements
+    are allowed."""
     settings = {
         "CARGO_HOME": "/some/cargo",
         "CARGO_TARGET_DIR": "/some/target",
@@ -333,7 +336,7 @@ def test_paths_of_this_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_places_where_they_are_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A home of `/` begins every path, and says nothing."""
+    """A home of `/` is a prefix of every path, and is ignored."""
     for name in ("CARGO_HOME", "CARGO_TARGET_DIR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", "/")
@@ -437,7 +440,7 @@ def test_bills_are_checked(program: str, tmp_path: Path) -> None:
 
 
 def test_the_documentation_names_this_version() -> None:
-    """What people copy: names of archives, and tags."""
+    """Texts that people copy: names of archives, and tags."""
     pages = [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]
     text = "\n".join(page.read_text() for page in pages)
     number = r"(\d+\.\d+\.\d+)"

@@ -1,4 +1,4 @@
-//! What a fleet launches instances from: launch templates, launch configurations, and groups.
+//! Launch templates, launch configurations and Auto Scaling groups of a fleet.
 
 use serde::{Deserialize, Serialize};
 use steward::model::{ImageId, SnapshotId};
@@ -22,10 +22,10 @@ pub struct LaunchTemplate {
 #[expect(missing_docs, reason = "the names say it")]
 pub struct TemplateVersion {
     pub version: u32,
-    /// An image id, `resolve:ssm:NAME`, or nothing.
+    /// An image id, `resolve:ssm:NAME`, or empty.
     #[serde(default)]
     pub image_id: Option<String>,
-    /// The snapshots that the version's own block devices name.
+    /// The snapshots in the version's block device mappings.
     #[serde(default)]
     pub snapshots: Vec<SnapshotId>,
 }
@@ -37,7 +37,7 @@ pub struct TemplateVersion {
 pub struct LaunchConfiguration {
     pub name: String,
     pub image_id: ImageId,
-    /// The snapshots of its own block devices.
+    /// The snapshots in its block device mappings.
     #[serde(default)]
     pub snapshots: Vec<SnapshotId>,
 }
@@ -56,7 +56,7 @@ pub struct AutoScalingGroup {
     pub mixed: Option<Mixed>,
 }
 
-/// The mixed instances policy of a group.
+/// The mixed instances policy of an Auto Scaling group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]
@@ -79,7 +79,7 @@ pub struct Override {
     pub image_id: Option<String>,
 }
 
-/// A version of a template, as groups, fleets and compute environments name it.
+/// A template version, as Auto Scaling groups, fleets and compute environments refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "the names say it")]

@@ -1,4 +1,4 @@
-//! How the adapter connects: whose account it is, and what it says when there is no way in.
+//! How the adapter connects: finding the account, and errors without credentials or Region.
 
 use std::net::TcpListener;
 use std::process::Command;
@@ -29,7 +29,7 @@ async fn expired_credentials_are_named_as_such() {
 
 #[tokio::test]
 async fn nobody_listening_is_unreachable() {
-    // A port that was free a moment ago.
+    // A port that was free until now.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let endpoint = Some(format!("http://127.0.0.1:{port}"));
     let error = connect(Connect { endpoint, ..options() }).await.unwrap_err();
@@ -44,8 +44,8 @@ async fn a_region_that_is_none_is_named() {
     assert!(error.to_string().contains("`Frankfurt` is not a Region"), "{error}");
 }
 
-/// Runs the ignored test below in a process of its own, without any credentials in
-/// sight; the instance metadata service, if asked for, accepts connections and says nothing.
+/// Runs the ignored test below in a separate process without credentials. The instance metadata
+/// service, if requested, accepts connections and does not respond.
 #[expect(clippy::disallowed_methods, reason = "what is measured is how long a person waits")]
 fn in_a_bare_process(settings: &[(&str, &str)]) -> (String, Duration) {
     let test = "connecting::bare_process_connects";

@@ -1,4 +1,4 @@
-//! What only the adapter has: the calls it makes, what it repeats, and what it takes for an answer.
+//! Tests of the adapter alone: its calls, its retries, and the responses that it accepts.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -30,9 +30,9 @@ fn counts(expected: &[(&str, u32)]) -> BTreeMap<String, u32> {
     expected.iter().map(|(action, times)| ((*action).to_owned(), *times)).collect()
 }
 
-/// 1,050 images and snapshots, 1,050 instances, 120 templates of two versions, 101 groups of which
-/// two pin three versions of two templates, 101 launch configurations, and a parameter that two
-/// templates share.
+/// 1,050 images and snapshots, 1,050 instances, 120 templates with two versions, 101 Auto Scaling
+/// groups, of which two refer to three versions of two templates, 101 launch configurations, and a
+/// parameter that two templates use.
 fn big() -> Value {
     let of = |count: u32, one: &dyn Fn(u32) -> Value| (0..count).map(one).collect::<Vec<_>>();
     let pin = |template: u32, version: &str| json!({"launch_template_id": format!("lt-{template:08x}"), "version": version});
@@ -77,8 +77,8 @@ async fn an_inventory_costs_no_more_calls_than_there_are_pages() {
         ("DescribeFleets", 1),
         ("DescribeImages", 2),
         ("DescribeInstances", 2),
-        // 240 versions are two pages; then one call for each of the two templates of which
-        // groups pin another version, and one parameter.
+        // 240 versions need two pages, then one call for each of the two templates with other
+        // versions that Auto Scaling groups refer to, and one parameter.
         ("DescribeLaunchTemplateVersions", 4),
         ("DescribeSnapshots", 2),
         ("DescribeSpotFleetRequests", 1),
@@ -123,8 +123,8 @@ async fn throttling_that_does_not_end_is_named() {
     assert_eq!(calls(&account).await, counts(&[("DescribeImages", 4)]));
 }
 
-/// The answer got lost, and the repeated call finds the image gone: that is done, and what
-/// became of the snapshots is not known.
+/// The response is lost, and the retry does not find the image. That counts as done, and the state
+/// of the snapshots is unknown.
 #[tokio::test]
 async fn a_lost_answer_is_done_and_claims_no_snapshots() {
     let fleet = json!({"images": [{"image_id": "ami-00000001", "snapshots": ["snap-00000001"]}]});
@@ -158,7 +158,7 @@ async fn the_parts_of_a_policy_are_read_in_order_by_one_call() {
     assert_eq!(account.aws.policy_parameters(&names).await.unwrap(), names);
     let asked = json!({"Names": names, "WithDecryption": false});
     assert_eq!(account.standin.parameters_of("ssm:GetParameters").await, [asked]);
-    // Written again by somebody, and not yet all of them: whoever reads them compares the digest.
+    // Somebody has rewritten only some of the parts. Readers compare the digest.
     let again = parameter("/policy/3", "String", "changed");
     account.standin.patch(&json!({"ssm_parameters": [again]})).await;
     let mut expected = names.clone();
@@ -227,7 +227,7 @@ async fn groups_that_cannot_be_read_do_not_cost_the_templates() {
     assert_eq!(failed, [Source::AutoScalingGroups]);
 }
 
-/// A server that tells whose account it is, and answers everything else with `body`.
+/// A server that returns its account, and responds to all other requests with `body`.
 fn answering_only(body: &'static str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -263,8 +263,8 @@ fn answer_once(mut stream: TcpStream, body: &str) {
     write!(stream, "{head}\r\n\r\n{body}").unwrap();
 }
 
-/// A listing cut short, or a page of something else in between, must not pass for an account
-/// with little or nothing in it.
+/// A truncated listing, or a page of something else, must not be accepted as an account with few or
+/// no resources.
 #[tokio::test]
 async fn what_is_no_answer_is_an_error() {
     for body in [

@@ -1,4 +1,4 @@
-//! Who made an image.
+//! Recording who created an image.
 
 use super::*;
 
@@ -8,7 +8,7 @@ fn new_image() -> Value {
     })
 }
 
-/// Who made it, by the tags of the image and of its snapshots.
+/// The creator, from the tags of the image and of its snapshots.
 fn creators(fake: &Fake) -> Vec<Option<String>> {
     let world = fake.world();
     let images = world.images.iter().map(|one| &one.tags);
@@ -162,12 +162,12 @@ fn is_not_written_when_nobody_is_named_and_the_image_is_tagged_all_the_same() {
             run(&fake, FunctionKind::TagImage, &event);
             assert_eq!(creators(&fake), [None, None, None], "{identity}");
             assert!(fake.world().images[0].tags.has("ManagedBy"), "{identity}");
-            // Its own event changes nothing more.
+            // The image's own event changes nothing else.
             let after = fake.world();
             run(&fake, FunctionKind::TagImage, &image_event("ami-00000001", "available"));
             assert_eq!(fake.world(), after);
 
-            // Too early to be tagged: that is for the event that the image is available.
+            // Too early for tagging. The event that the image is available does that.
             fake.change(|fleet| *fleet = serde_json::from_value(new_image()).unwrap());
             fake.change(|fleet| fleet.images[0].state = "pending".into());
             let report = run(&fake, FunctionKind::TagImage, &event);
