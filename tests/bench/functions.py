@@ -1,9 +1,9 @@
-"""What the functions cost: size, start, the first call's CPU, memory.
+"""The cost of the functions: size, start time, CPU of the first call, memory.
 
     python tests/bench/functions.py --binaries DIR [--write docs/cost.md] [--strict]
 
-The release binaries run on this machine, against the local account. A target that is
-missed is printed as missed; with --strict it is also the exit code.
+The release binaries run on this computer, with the local account. Missed targets are reported. With
+--strict, the exit code is 1 if a target is missed.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ set = { ManagedBy = "image-steward", Owner = "web" }
 
 @dataclass(frozen=True)
 class Measured:
-    """What one process did: durations in milliseconds, memory in MiB."""
+    """The measurements of one process: durations in milliseconds, memory in MiB."""
 
     start_cpu: float
     call_cpu: float
@@ -99,7 +99,7 @@ def fleet(size: int) -> dict[str, Any]:
 def started(
     binary: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], RuntimeApi, float]]:
-    """The function's process, when it has asked for its first event, and after how many ms."""
+    """The function's process after it requested its first event, and the milliseconds until then."""
     with tempfile.TemporaryDirectory() as bundle, RuntimeApi() as api:
         Path(bundle, "policy.toml").write_text(POLICY)
         told = {
@@ -128,20 +128,20 @@ def started(
 
 
 def cpu_ms(pid: int) -> float:
-    """The time that the threads of a process have run, from the scheduler's own count."""
+    """The CPU time of a process's threads, as counted by the scheduler."""
     tasks = Path(f"/proc/{pid}/task").iterdir()
     return sum(int((one / "schedstat").read_text().split()[0]) for one in tasks) / 1e6
 
 
 def peak_mib(pid: int) -> float:
-    """The most memory that a process ever held, pages of its file among it."""
+    """The peak memory of a process, including mapped pages of its file."""
     status = Path(f"/proc/{pid}/status").read_text()
     [line] = [line for line in status.splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
 
 
 def one_event(binary: Path, environment: Mapping[str, str], event: Any) -> Measured:
-    """A new process, its first event, and what both cost."""
+    """A new process and its first event, with the cost of both."""
     with started(binary, environment) as (process, api, _):
         before = cpu_ms(process.pid)
         answer = api.invoke(event)
@@ -150,7 +150,7 @@ def one_event(binary: Path, environment: Mapping[str, str], event: Any) -> Measu
 
 
 def archive_mb(binary: Path) -> float:
-    """The size of the archive that is deployed, but for the policy, in millions of bytes."""
+    """The size of the deployed archive without the policy, in millions of bytes."""
     with tempfile.TemporaryFile() as file:
         with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.write(binary, "bootstrap")
@@ -158,7 +158,7 @@ def archive_mb(binary: Path) -> float:
 
 
 class Bench:
-    """An account, doors to it, and the binaries."""
+    """An account, relays to it, and the binaries."""
 
     def __init__(self, binaries: Path, stack: ExitStack) -> None:
         self.account = stack.enter_context(Account())
@@ -179,7 +179,7 @@ class Bench:
         return self._binaries[name]
 
     def environment(self, scheme: str) -> dict[str, str]:
-        """What a function runs with, each service a host of its own."""
+        """The environment of a function, in which each service has its own host."""
         doors = {
             f"AWS_ENDPOINT_URL_{host}": door.url
             for host, door in zip(HOSTS, self._doors[scheme], strict=True)
@@ -189,13 +189,13 @@ class Bench:
             "STEWARD_POLICY": "file:policy.toml",
             "STEWARD_EVENT_BUS": "default",
             "SSL_CERT_FILE": str(self._certificates.bundle),
-            # Lambda sets no such directory; reading it too would take as long again.
+            # Lambda sets no such directory. Reading it too would double the time.
             "SSL_CERT_DIR": None,
         }
         return steward_environment(self.account.url, told)
 
     def starts(self, name: str) -> tuple[float, float]:
-        """Until it asks for its first event: the time and the CPU of that, medians in ms."""
+        """The time and CPU until it requests its first event: medians in ms."""
         times, cpu = [], []
         for _ in range(STARTS):
             with started(self.binary(name), self.environment("https")) as (
@@ -223,7 +223,7 @@ class Bench:
         )
 
     def peak(self, name: str, size: int) -> Measured:
-        """The most memory that the function held for its first event."""
+        """The function's peak memory for its first event."""
         self.account.load(fleet(size))
         event = scheduled_event()
         if name == "tag-image":
@@ -232,7 +232,7 @@ class Bench:
 
 
 def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
-    """Of binaries and archives."""
+    """The sizes of binaries and archives."""
     lines = ["| function | binary | archive |", "|---|---|---|"]
     largest = 0.0
     for name in FUNCTIONS:
@@ -244,7 +244,7 @@ def sizes(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def speed(bench: Bench) -> tuple[list[str], list[Row]]:
-    """Of starting and of the first call."""
+    """The cost of starting and of the first call."""
     lines = [f"| start, median of {STARTS} | time | CPU |", "|---|---|---|"]
     slowest = 0.0
     for name in FUNCTIONS:
@@ -269,7 +269,7 @@ def speed(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def memory(bench: Bench) -> tuple[list[str], list[Row]]:
-    """At its peak, for fleets of some sizes."""
+    """The peak memory for fleets of some sizes."""
     head = " | ".join(f"{size:,} images" for size in FLEETS)
     lines = [f"| peak memory | {head} |", "|---|" + "---|" * len(FLEETS)]
     largest = 0.0
@@ -286,7 +286,7 @@ def memory(bench: Bench) -> tuple[list[str], list[Row]]:
 
 
 def main() -> int:
-    """Measure, print, and write the tables if asked to."""
+    """Measure, print, and optionally write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, required=True)
     parser.add_argument("--write", type=Path, help="a page with a marked section")

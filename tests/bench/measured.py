@@ -1,8 +1,8 @@
-"""Run a command, and write what it took: `measured.py FILE COMMAND…`.
+"""Run a command and write its resource usage: `measured.py FILE COMMAND…`.
 
-A program of its own, and a small one, because the kernel's account of a process's memory
-begins with that of the process which started it: a peak of less than 10 MB may be this
-program's. Run it with `python -I -S`.
+This is a separate, small program: the kernel's peak memory of a process includes the memory of the
+process that started it. A peak of less than 10 MB may be this program's own. Run it with `python -I
+-S`.
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 
 
 def main() -> None:
-    """Write exit code, wall and CPU seconds, and peak memory in millions of bytes."""
+    """Write the exit code, wall and CPU seconds, and peak memory in millions of bytes."""
     [file, *command] = sys.argv[1:]
     began = time.monotonic()
     process = os.fork()

@@ -1,11 +1,11 @@
-"""image-steward beside other tools that remove old images, on the same local account.
+"""Compares image-steward with other tools that remove old images, on the same local account.
 
     python tests/bench/peers.py --binaries DIR [--sizes 400,1000] [--repeat 3]
         [--tools image-steward,custodian,boto3,floor] [--write docs/performance.md]
 
-The account keeps EC2's token buckets at their real speed, and every call takes 20 ms.
-With the defaults it takes more than an hour. A target that image-steward misses is printed
-as missed, and is the exit code 1.
+The account has EC2's token buckets at their real speed, and every call takes 20 ms. With the
+defaults it takes more than an hour. Targets that image-steward misses are reported, and the exit
+code is 1.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ SIZES = (400, 1000)
 REPEAT = 3
 
 DEREGISTER = (100, 5)
-"""What EC2's bucket for DeregisterImage holds, and what flows in each second."""
+"""The capacity of EC2's bucket for DeregisterImage, and its refill per second."""
 READ = (100, 20)
-"""The same for DescribeImageAttribute."""
+"""The bucket for DescribeImageAttribute."""
 WALL_RATIO = 1.05
 CPU_OF_CUSTODIAN = 0.3
 CPU_OF_FLOOR = 3
@@ -49,19 +49,19 @@ class Measured:
 
     seed: Seed
     listing: int
-    """How many calls a plan makes that finds nothing to do."""
+    """The number of calls of a plan without steps."""
     runs: dict[str, list[Run]]
 
     def median(self, key: str, figure: str) -> float:
-        """Of a tool's runs."""
+        """The median over a tool's runs."""
         return statistics.median(getattr(one, figure) for one in self.runs[key])
 
     def calls(self, key: str) -> float:
-        """The median of all calls of a tool."""
+        """The median number of calls of a tool."""
         return statistics.median(one.calls.total() for one in self.runs[key])
 
     def lost(self, key: str) -> Counter[User]:
-        """The most used images that a tool lost in a run, by what uses them."""
+        """The maximum number of used images that a tool removed in a run, by kind of reference."""
         return max((one.lost for one in self.runs[key]), key=Counter.total)
 
 
@@ -71,7 +71,7 @@ def say(text: str) -> None:
 
 
 def listing_of(account: Account, tools: Tools, seed: Seed) -> int:
-    """The calls of a plan with nothing to do; the account's first calls are slow, too."""
+    """The calls of a plan without steps. It also warms up the account, whose first calls are slow."""
     text = (FILES / "policy.toml").read_text()
     keep_all = text.replace('within = "30d"', 'within = "100y"')
     assert keep_all != text
@@ -85,7 +85,7 @@ def listing_of(account: Account, tools: Tools, seed: Seed) -> int:
 def measure(
     account: Account, tools: Tools, chosen: list[Tool], size: int, repeat: int
 ) -> Measured:
-    """Run the tools in turn, `repeat` times, each on an account filled anew."""
+    """Run the tools in turn, `repeat` times, each on a newly filled account."""
     listing = 0
     if any(tool.key == OURS for tool in chosen):
         listing = listing_of(account, tools, seed(size))
@@ -107,15 +107,15 @@ def measure(
 
 
 def seconds(calls: int, bucket: tuple[int, int]) -> float:
-    """How long a bucket takes for so many calls."""
+    """How long a bucket takes for this many calls."""
     capacity, refill = bucket
     return max(calls - capacity, 0) / refill
 
 
 def targets(size: int, found: Measured) -> list[Row]:
-    """What image-steward is held to."""
+    """The targets of image-steward."""
     expired = len(found.seed.expired)
-    # Nothing was tagged before, so that the snapshots' tags count too.
+    # There were no state tags before, so the calls that tag snapshots count too.
     calls = expired * (2 + SNAPSHOTS) + expired / 2 + expired + found.listing
     wall = WALL_RATIO * (seconds(expired, DEREGISTER) + seconds(expired, READ))
     most = {name: max(getattr(one, name) for one in found.runs[OURS]) for name in MOST}
@@ -126,7 +126,7 @@ def targets(size: int, found: Measured) -> list[Row]:
         Row("other kept images lost", most["kept_lost"], 0, "", digits=0),
         Row("expired images left", most["expired_left"], 0, "", digits=0),
     ]
-    # What the buckets hold at first serves for few images, and says nothing about the rest.
+    # A full bucket is enough for a few images, and shows nothing about more.
     if wall:
         measured = found.median(OURS, "wall")
         rows.append(Row("wall", measured, round(wall, 1), "s", digits=1))
@@ -149,11 +149,11 @@ def targets(size: int, found: Measured) -> list[Row]:
 
 
 MOST = ("throttled", "kept_lost", "expired_left")
-"""What must not happen in any run."""
+"""Results that must not occur in any run."""
 
 
 def table(size: int, found: Measured, chosen: list[Tool]) -> str:
-    """What the tools took, and what became of the account."""
+    """The cost of the tools, and the changes to the account."""
     head = (
         f"| {size:,} images, {len(found.seed.used)} in use, {len(found.seed.expired)} expired"
         " | calls | throttled | wall | CPU | peak memory | images removed | used images lost |"
@@ -175,7 +175,7 @@ def table(size: int, found: Measured, chosen: list[Tool]) -> str:
 
 
 def table_of_lost(size: int, found: Measured, chosen: list[Tool]) -> str:
-    """Which kinds of users the tools did not see."""
+    """The kinds of references that the tools missed."""
     names = " | ".join(tool.name for tool in chosen)
     lines = [
         f"| used images lost of {size:,}, used by | in use | {names} |",
@@ -188,7 +188,7 @@ def table_of_lost(size: int, found: Measured, chosen: list[Tool]) -> str:
 
 
 def calls_by_name(size: int, found: Measured) -> str:
-    """Which calls image-steward made, the most frequent first, of its first run."""
+    """The calls of image-steward's first run, the most frequent first."""
     calls = found.runs[OURS][0].calls.most_common()
     often = [f"{name} {count:,}" for name, count in calls if count > found.listing]
     rest = sum(count for _, count in calls if count <= found.listing)
@@ -204,7 +204,7 @@ def text_of(
     rows: list[Row],
     repeats: dict[int, int],
 ) -> str:
-    """The whole section of the page."""
+    """The complete section of the page."""
     today = datetime.now(UTC).date().isoformat()
     medians = " and ".join(
         f"{repeat} for {size:,} images" for size, repeat in repeats.items()
@@ -231,7 +231,7 @@ def line_about(tool: Tool) -> str:
 
 
 def processor() -> str:
-    """As the kernel names it."""
+    """The CPU's name from the kernel."""
     for line in Path("/proc/cpuinfo").read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
@@ -239,7 +239,7 @@ def processor() -> str:
 
 
 def main() -> int:
-    """Measure, print, and write the tables if asked to."""
+    """Measure, print, and optionally write the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--binaries", type=Path, required=True)
     parser.add_argument("--sizes", default=",".join(map(str, SIZES)))

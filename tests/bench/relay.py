@@ -1,7 +1,7 @@
-"""A door to a server of this machine, with TLS or without: what AWS's own hosts are to the SDK.
+"""A relay to a local server, with or without TLS, which represents an AWS host for the SDK.
 
-Each service of AWS is a host of its own, so that a process makes a connection, and a
-handshake, for each of them. So each has a door of its own here.
+Each AWS service has its own host, so a process makes a connection and a handshake for each. So each
+service has its own relay here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import trustme
 
 
 class Certificates:
-    """A certificate for 127.0.0.1, and the list of authorities that it is trusted by."""
+    """A certificate for 127.0.0.1, and the list of authorities that trusts it."""
 
     def __init__(self) -> None:
         authority = trustme.CA()
@@ -27,13 +27,13 @@ class Certificates:
         authority.issue_cert("127.0.0.1").configure_cert(self.context)
         self._directory = tempfile.TemporaryDirectory(prefix="bench-")
         self.bundle = Path(self._directory.name, "bundle.pem")
-        # Beside the usual ones, which a function on AWS has to read too.
+        # In addition to the usual ones, which a function on AWS has to parse too.
         usual = Path(certifi.where()).read_bytes()
         self.bundle.write_bytes(usual + authority.cert_pem.bytes())
 
 
 class Relay:
-    """Passes every connection on to a port of this machine."""
+    """Forwards every connection to a local port."""
 
     def __init__(self, upstream: int, context: ssl.SSLContext | None) -> None:
         self._upstream = upstream

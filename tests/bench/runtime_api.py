@@ -1,4 +1,4 @@
-"""The part of the Lambda runtime API that one function needs, with a clock at its door."""
+"""The part of the Lambda runtime API that a function needs, with measurements of time."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, Self
 
 
 class RuntimeApi:
-    """Hands out events, takes answers, and notes when the first event was asked for."""
+    """Sends events, receives responses, and records when the first event was requested."""
 
     def __init__(self) -> None:
         self.polled = threading.Event()
-        """Set when the function has asked for its first event."""
+        """Set when the function has requested its first event."""
         self.polled_at = 0.0
-        """That moment, of the monotonic clock in seconds."""
+        """The time of that request, from the monotonic clock in seconds."""
         self.events: Queue[Any] = Queue()
         self.answers: Queue[Any] = Queue()
         api = self
@@ -38,11 +38,11 @@ class RuntimeApi:
 
     @property
     def address(self) -> str:
-        """What AWS_LAMBDA_RUNTIME_API has to be."""
+        """The value of AWS_LAMBDA_RUNTIME_API."""
         return f"127.0.0.1:{self._server.server_port}"
 
     def invoke(self, event: Any, seconds: float = 300) -> Any:
-        """Send an event and wait for the answer; an error of the function is raised."""
+        """Send an event and wait for the response. Raises an error of the function."""
         self.events.put(event)
         is_error, answer = self.answers.get(timeout=seconds)
         if is_error:
@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
     runtime: RuntimeApi
 
     def do_GET(self) -> None:
-        """The function asks for an event, and waits."""
+        """The function requests an event and waits."""
         if not self.runtime.polled.is_set():
             self.runtime.polled_at = time.monotonic()
             self.runtime.polled.set()
@@ -73,7 +73,7 @@ class _Handler(BaseHTTPRequestHandler):
         )
 
     def do_POST(self) -> None:
-        """The function answers."""
+        """The function responds."""
         said = self.rfile.read(int(self.headers["Content-Length"]))
         self._say(202, b"{}", {})
         self.runtime.answers.put((not self.path.endswith("/response"), _read(said)))
@@ -93,7 +93,7 @@ class _Handler(BaseHTTPRequestHandler):
             pass
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Suppress the log."""
 
 
 def _read(said: bytes) -> Any:

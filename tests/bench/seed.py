@@ -1,8 +1,8 @@
-"""The account that `make bench-peers` fills: which images are used, kept, and to go.
+"""The account of `make bench-peers`: which images are used, kept, and removed.
 
-One image in ten is used, half of these by instances, the others by everything else that
-launches images; some seven in a hundred are to be kept for their tag or their age, and the
-rest is to go. Images and snapshots carry no tag of image-steward's.
+One image in ten is used, half of these by instances, the others by all other kinds of references.
+About seven percent are kept because of their tag or age, and the others are to be removed. There
+are no state tags.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from worlds import ACCOUNT, ago, ami, snap
 
 USED_OF = 10
-"""One image in so many is used."""
+"""One in this many images is used."""
 KEPT_OF_400 = 29
 SNAPSHOTS = 2
 
@@ -38,32 +38,32 @@ class User(StrEnum):
 
 
 USERS = (User.RUNNING,) * 5 + (User.STOPPED,) * 3 + tuple(User)
-"""What uses the images in use, in turn."""
+"""The kinds of references to the images in use, in turn."""
 
 
 @dataclass
 class Seed:
-    """A fleet, and what is to become of its images."""
+    """A fleet, and the expected result for its images."""
 
     used: dict[str, User] = field(default_factory=dict)
-    """What uses each of the images in use."""
+    """The kind of reference to each image in use."""
     kept: set[str] = field(default_factory=set)
-    """Those to be kept for another reason."""
+    """Images that are kept for another reason."""
     expired: list[str] = field(default_factory=list)
-    """Those to go."""
+    """Images to be removed."""
     fleet: dict[str, Any] = field(default_factory=dict)
 
     def lost(self, fleet: dict[str, Any]) -> Counter[User]:
-        """The used images that are gone or cannot be launched, by what uses them."""
+        """The used images that were removed or cannot be launched, by kind of reference."""
         there = available(fleet)
         return Counter(user for image, user in self.used.items() if image not in there)
 
     def kept_lost(self, fleet: dict[str, Any]) -> int:
-        """How many images are gone that are not used, but were to be kept."""
+        """How many unused images were removed that should be kept."""
         return len(self.kept - available(fleet))
 
     def removed(self, fleet: dict[str, Any]) -> int:
-        """How many images are gone."""
+        """How many images were removed."""
         return len(self.fleet["images"]) - len(fleet["images"])
 
 
@@ -74,7 +74,7 @@ def available(fleet: dict[str, Any]) -> set[str]:
 
 
 def seed(size: int) -> Seed:
-    """An account with so many images."""
+    """An account with this many images."""
     made = Seed()
     fleet: dict[str, Any] = {"account": ACCOUNT, "images": []}
     kept = size * KEPT_OF_400 // 400
@@ -106,7 +106,7 @@ def seed(size: int) -> Seed:
 
 
 def _use(fleet: dict[str, Any], number: int, user: User) -> None:
-    """Add what uses this image, which nothing else uses."""
+    """Add a reference to this image, from a resource that refers to no other image."""
     image_id, name = ami(number), f"web-{number}"
     template_id = f"lt-{number:017x}"
 

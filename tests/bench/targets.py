@@ -1,4 +1,4 @@
-"""Figures beside their targets."""
+"""Measurements with their targets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ HEAD = ["| target | measured | at most | |", "|---|---|---|---|"]
 
 @dataclass(frozen=True)
 class Row:
-    """One figure beside its target."""
+    """One measurement with its target."""
 
     what: str
     figure: float
@@ -18,7 +18,7 @@ class Row:
     digits: int = 2
 
     def is_met(self) -> bool:
-        """Whether the figure is as small as it should be."""
+        """Whether the value is within its target."""
         return self.figure <= self.target
 
     def line(self) -> str:

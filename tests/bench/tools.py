@@ -1,4 +1,4 @@
-"""The tools that `make bench-peers` measures, and one run of one of them."""
+"""The tools that `make bench-peers` measures, and running one of them."""
 
 from __future__ import annotations
 
@@ -47,20 +47,20 @@ BUCKETS = {
         "ListSnapshotsInRecycleBin",
     ],
 }
-"""EC2's token buckets: what they hold and what flows in each second, as EC2 documents it."""
+"""EC2's token buckets: capacity and refill per second, from the EC2 documentation."""
 THROTTLED = ("RequestLimitExceeded", "ThrottlingException")
 
 
 @dataclass(frozen=True)
 class Tool:
-    """How one tool is run, and what has to be said about it."""
+    """How to run a tool, and what to state about it."""
 
     key: str
-    """The name of it on the command line."""
+    """Its name on the command line."""
     name: str
     program: Path
     command: Callable[[Path, Seed], list[str]]
-    """Given a directory of its own."""
+    """Called with a separate directory."""
     versions: Callable[[], str]
     options: str
     unchecked: str
@@ -68,7 +68,7 @@ class Tool:
 
 @dataclass(frozen=True)
 class Run:
-    """What one run of one tool took, and what became of the account."""
+    """The cost of one run of a tool, and the changes to the account."""
 
     calls: Counter[str]
     throttled: int
@@ -83,7 +83,7 @@ class Run:
 
 
 class Tools:
-    """The four of them, with the binaries of image-steward in this directory."""
+    """The four tools, with the binaries of image-steward in this directory."""
 
     def __init__(self, binaries: Path) -> None:
         self._profile = binaries.name
@@ -93,7 +93,7 @@ class Tools:
         self._python = PEERS / "python"
 
     def all(self) -> list[Tool]:
-        """In the order in which they run."""
+        """In the order of their runs."""
         return [
             Tool(
                 key="image-steward",
@@ -160,7 +160,7 @@ class Tools:
         return [str(self._steward), verb, *more, *arguments]
 
     def _custodian_command(self, directory: Path, _: Seed) -> list[str]:
-        # What it has read before must not serve for the next run.
+        # Cached data must not be used in the next run.
         cache = ["--cache", str(directory / "cache")]
         out = ["--output-dir", str(directory / "out"), "--region", REGION]
         policy = str(FILES / "custodian.yml")
@@ -187,7 +187,7 @@ def _said(command: list[str]) -> str:
 
 
 def prepare(account: Account, seed: Seed) -> None:
-    """Fill the account, and the buckets to the brim."""
+    """Fill the account and the token buckets."""
     account.load(seed.fleet)
     buckets = {
         action: {"capacity": capacity, "per_second": refill}
@@ -198,7 +198,7 @@ def prepare(account: Account, seed: Seed) -> None:
 
 
 def calls_of(account: Account, command: list[str]) -> int:
-    """How many calls this command makes, which must end well."""
+    """The number of calls of this command, which must succeed."""
     with tempfile.TemporaryDirectory() as directory:
         measured = _measured(account, command, Path(directory))
     if measured["exit"] != 0:
@@ -207,7 +207,7 @@ def calls_of(account: Account, command: list[str]) -> int:
 
 
 def run(account: Account, seed: Seed, tool: Tool) -> Run:
-    """Run a tool on the account, filled anew."""
+    """Run a tool on a newly filled account."""
     prepare(account, seed)
     with tempfile.TemporaryDirectory() as directory:
         command = tool.command(Path(directory), seed)
@@ -215,7 +215,7 @@ def run(account: Account, seed: Seed, tool: Tool) -> Run:
     log = account.calls()
     limited = {action for actions in BUCKETS.values() for action in actions}
     calls = Counter(one["action"] for one in log)
-    # The log names the service of all but EC2's.
+    # The log contains the service of all calls except EC2's.
     if unlimited := {one for one in calls if ":" not in one} - limited:
         raise SystemExit(f"BUCKETS lacks {sorted(unlimited)}, called by {tool.name}")
     fleet = account.fleet()
@@ -235,7 +235,7 @@ def run(account: Account, seed: Seed, tool: Tool) -> Run:
 
 
 def _measured(account: Account, command: list[str], directory: Path) -> dict[str, Any]:
-    """Run a command; what it took, and on failure the end of what it said."""
+    """Run a command. Returns its cost; on failure, raises with the end of its output."""
     file, said = directory / "measured.json", directory / "said"
     environment = steward_environment(
         account.url, {"HOME": str(directory), "AWS_DEFAULT_REGION": REGION}

@@ -1,4 +1,4 @@
-"""The faults, the calls that they hit, and the proxy that injects them."""
+"""The faults, the calls that they affect, and the proxy that injects them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from process import Process, accepts, free_port, wait_for
 
 _open = build_opener(ProxyHandler({})).open
 
-# More than the command's four attempts in a row fail, and then some pass: some calls
-# fail for good, some come through after a while, and some at once.
+# More consecutive failures than the command's four attempts, followed by some successes: so some
+# calls fail completely, some succeed after retries, and some succeed at once.
 SOME = {"sequence": {"fail": 5, "pass": 3}}
 FAULTS: dict[str, dict[str, Any]] = {
     "throttled": {"error": {"code": "RequestLimitExceeded", "status": 503}} | SOME,
@@ -20,7 +20,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "reset": {"reset": True} | SOME,
     "truncated": {"response": {"truncate_frac": 0.6}} | SOME,
     "answer lost": {"response": {"abort_frac": 0.1}} | SOME,
-    # Longer than the 30 s that the command waits for an answer, and once only.
+    # Longer than the 30 s that the command waits for a response, and only once.
     "timed out": {"timeout_ms": 31_000, "times": 1},
 }
 
@@ -55,7 +55,8 @@ READS = (
     "rbin:GetRule",
     "ssm:GetParameter",
 )
-# A time-out takes half a minute each: the changes, and one reading of each kind.
+# A timeout takes half a minute each. So it is tried only on the changes, and on one reading call of
+# each kind.
 TIMED_OUT = (*CHANGES, "ec2:DescribeImages", "ec2:DescribeImageReferences")
 FEW = (
     "ec2:CreateTags",
@@ -67,7 +68,7 @@ FEW = (
 
 
 def cells(few: bool) -> list[tuple[str, str]]:
-    """Every fault on every call that it is tried on."""
+    """Every fault on every call for which it is tried."""
     if few:
         return [(fault, call) for fault in list(FAULTS)[:5] for call in FEW]
     return [
@@ -98,13 +99,13 @@ class Proxy:
         self._process.stop()
 
     def inject(self, fault: str, call: str) -> None:
-        """From now on the fault hits this call, and nothing else does."""
+        """From now on the fault affects this call, and no other."""
         service, operation = call.split(":")
         rule = {"service": service, "operation": operation} | FAULTS[fault]
         self._control("POST", [rule])
 
     def stop_faults(self) -> int:
-        """No fault any more; how often the last one hit."""
+        """Remove the fault. Returns how often the last one occurred."""
         (rule,) = self._control("GET")
         self._control("POST", [])
         return rule["fired_count"]

@@ -1,11 +1,11 @@
-"""Faults on the wire, one kind on one call at a time, and what becomes of an account.
+"""Network faults, one kind on one call at a time, and their effects on an account.
 
     python tests/reliability/run.py [--functions] [--write docs/reliability.md]
 
-For every cell the account is filled anew, `image-steward apply` runs while the fault
-hits, and twice more without it; with --functions it is prune-images and reap-snapshots
-that run, for the most important cells only. In the end the account must be as after three runs
-without any fault. Exit code 1 when a cell differs, or when its fault never hit.
+For every cell, the account is filled, `image-steward apply` runs with the fault, and then twice
+without it. With --functions, prune-images and reap-snapshots run instead, only for the most
+important cells. At the end, the account must be the same as after three runs without a fault. The
+exit code is 1 if a cell differs, or if its fault never occurred.
 """
 
 from __future__ import annotations
@@ -31,14 +31,15 @@ from harness import Account, Runtime, image_steward
 from pages import replace_section
 from world import IN_USE, POLICY, world
 
-# More than the cores of a small machine: most of a cell's time is waiting between attempts.
+# More than the cores of a small computer, because most of a cell's time is waiting between
+# attempts.
 WORKERS = 4
 FUNCTIONS = ("prune-images", "reap-snapshots")
 
 
 @dataclass(slots=True)
 class Cell:
-    """What one fault on one call came to."""
+    """The result of one fault on one call."""
 
     fault: str
     call: str
@@ -51,7 +52,7 @@ class Cell:
     differs: list[str] = field(default_factory=list)
 
     def is_good(self) -> bool:
-        """Whether the fault hit and did no harm."""
+        """Whether the fault occurred and did no harm."""
         harm = self.lost_in_use | self.lost_from_sight | self.kept_touched
         return self.hits > 0 and not harm and not self.differs
 
@@ -61,7 +62,7 @@ def _ours(tags: dict[str, str]) -> list[str]:
 
 
 def state_of(fleet: dict[str, Any]) -> dict[str, Any]:
-    """What must be the same in the end: all but the times."""
+    """The parts that must be the same at the end: everything except times."""
     images = {
         one["image_id"]: (
             one["state"],
@@ -82,9 +83,9 @@ def state_of(fleet: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_left_to_a_person(found: Any, smooth: Any) -> bool:
-    """Whether a rescue was cut between enabling an image and sharing it.
+    """Whether a rescue was interrupted between enabling an image and sharing it.
 
-    No later run shares it, because anybody may have written the tag: `restore` does.
+    No later run shares it, because anyone may have written the tag. `restore` does.
     """
     if not isinstance(found, tuple) or not isinstance(smooth, tuple):
         return False
@@ -93,7 +94,7 @@ def is_left_to_a_person(found: Any, smooth: Any) -> bool:
 
 
 def harm_to_used(fleet: dict[str, Any]) -> set[str]:
-    """The images in use that cannot be launched any more."""
+    """The images in use that can no longer be launched."""
     there = {one["image_id"]: one["state"] for one in fleet["images"]}
     began = {
         one["image_id"]: one.get("state", "available") for one in world()["images"]
@@ -102,7 +103,7 @@ def harm_to_used(fleet: dict[str, Any]) -> set[str]:
 
 
 def lost_from_sight(fleet: dict[str, Any]) -> set[str]:
-    """Snapshots of images that are gone which nothing leads back to."""
+    """Snapshots of removed images that no run would find again."""
     there = {one["image_id"] for one in fleet["images"]}
     used = {one for image in fleet["images"] for one in image["snapshots"]}
     gone = [one for one in world()["images"] if one["image_id"] not in there]
@@ -116,7 +117,7 @@ def lost_from_sight(fleet: dict[str, Any]) -> set[str]:
 
 
 class Bench:
-    """An account, the proxy before it, and what runs there."""
+    """An account with its proxy, and the programs that run there."""
 
     def __init__(self, functions: bool) -> None:
         self.account = Account()
@@ -136,7 +137,7 @@ class Bench:
         self.account.__exit__()
 
     def apply(self) -> bool:
-        """One run, through the proxy; whether it went well."""
+        """One run through the proxy. Returns whether it succeeded."""
         if self.runtime:
             answers = [
                 self.runtime.invoke(name, scheduled_event(), 300) for name in FUNCTIONS
@@ -148,7 +149,7 @@ class Bench:
         return done.returncode == 0
 
     def smooth(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """The account as it begins, and after three runs without a fault."""
+        """The account at the start, and after three runs without a fault."""
         self.account.load(world())
         before = state_of(self.account.fleet())
         for _ in range(3):
@@ -194,7 +195,7 @@ class Bench:
 
 
 def run(functions: bool) -> list[Cell]:
-    """All cells, a few accounts at a time."""
+    """All cells, a few accounts in parallel."""
     benches = [Bench(functions) for _ in range(WORKERS)]
     try:
         before, smooth = benches[0].smooth()
@@ -226,7 +227,7 @@ def run(functions: bool) -> list[Cell]:
 
 
 def harm_to_used_can_be_seen(bench: Bench) -> bool:
-    """The checks are worth something only if they see what they look for."""
+    """The checks are useful only if they can find violations."""
     bench.account.load(world())
     victim = min(IN_USE)
     bench.account.client("ec2").deregister_image(ImageId=victim)
@@ -238,7 +239,7 @@ def harm_to_used_can_be_seen(bench: Bench) -> bool:
 
 
 def table(found: list[Cell], seconds: float) -> str:
-    """The cells as Markdown, one line a call, one column a fault."""
+    """The cells as Markdown, with one row per call and one column per fault."""
     by_place = {(cell.call, cell.fault): cell for cell in found}
     calls = list(dict.fromkeys(cell.call for cell in found))
     lines = [
@@ -275,7 +276,7 @@ def table(found: list[Cell], seconds: float) -> str:
 
 
 def main() -> int:
-    """Run, print, and write the table if asked to."""
+    """Run, print, and optionally write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--functions", action="store_true", help="25 cells only")
     parser.add_argument("--write", type=Path, help="a page with a marked section")

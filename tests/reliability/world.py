@@ -1,7 +1,7 @@
-"""An account with an image at every stage, and something of every kind that holds one.
+"""An account with an image at every stage, and a reference of every kind.
 
-The policy's durations are in days, so that the runs of one cell, seconds apart, all
-see the same stages.
+The policy's durations are in days. The runs of one cell are seconds apart, so they all see the same
+stages.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _template(number: int, *images: str, **more: Any) -> dict[str, Any]:
 
 
 def _holders(first: int) -> dict[str, Any]:
-    """Ten holders, each of another kind, of ten images from `first` on."""
+    """Ten references of different kinds, to ten images from `first` on."""
     held = [ami(first + at) for at in range(10)]
     pinned = {"launch_template_id": f"lt-{2:017x}", "version": "2"}
     fleet_pin = {"launch_template_id": f"lt-{3:017x}", "version": "2"}
@@ -95,26 +95,26 @@ def world() -> dict[str, Any]:
     images = [
         image(1, 1),
         image(2, 2),
-        # Found expired now: to be marked and deprecated.
+        # Expired now: to be tagged and deprecated.
         *(image(number, 50 + number) for number in range(3, 8)),
-        # Deprecated long enough: to be disabled, some of them shared. Their rule has no wait
-        # between the two steps: where disabling fails, it would begin again.
+        # Deprecated long enough: to be disabled. Some are shared. Their rule has no wait between
+        # the two steps, because after a failed disabling the wait would start again.
         *(app(number) for number in range(8, 12)),
         *(app(number, **shared) for number in range(12, 15)),
         app(15, public=True),
         image(77, 1, name="app-77"),
-        # Disabled long enough: to go. Two of them share a snapshot, one has two.
+        # Disabled long enough: to be removed. Two of them share a snapshot, one has two.
         *(disabled(number, 20) for number in range(16, 22)),
         disabled(22, 20, snapshots=[snap(22), snap(60)]),
         disabled(23, 20, snapshots=[snap(23), snap(60)]),
-        # In use by every kind of holder, at the stages that the steps come to.
+        # In use through every kind of reference, at the stages of the steps.
         *(image(30 + at, 90 + at) for at in range(4)),
         *(deprecated(34 + at, 20) for at in range(3)),
         *(disabled(37 + at, 20, FRIEND) for at in range(3)),
-        # Opted out, protected, kept by its rank.
+        # Excluded by tag, protected, kept by its rank.
         image(50, 200, tags={"image-steward:keep": ""}),
         image(51, 201, protected="enabled-without-cooldown"),
-        # Their snapshots go with them.
+        # Their snapshots are deleted with them.
         image(70, 3, name="db-70"),
         *(disabled(number, 20, name=f"db-{number}") for number in range(71, 76)),
         image(76, 300, name="other-76"),

@@ -1,10 +1,10 @@
-"""Check on a real AWS account what image-steward assumes about AWS.
+"""Check the assumptions of image-steward about AWS on a real account.
 
-Creates two images of a snapshot of an empty volume of 1 GiB, takes one through every step
-and back, and cleans up. One image and its snapshot stay in the Recycle Bin for a day. Region
-and credentials are those of the environment (AWS_REGION, AWS_PROFILE, or REGION and PROFILE).
-Exit codes: 0 every assumption that could be checked holds; 1 one does not hold, the run
-stopped early, or something is left outside the bin; 2 not confirmed or no access; 130 interrupted.
+Creates two images from a snapshot of an empty volume of 1 GiB, applies and undoes every step on one
+of them, and cleans up. One image and its snapshot stay in the Recycle Bin for a day. Region and
+credentials are from the environment (AWS_REGION, AWS_PROFILE, or REGION and PROFILE). Exit codes: 0
+all assumptions that could be checked hold; 1 one does not hold, the run stopped early, or resources
+remain outside the bin; 2 not confirmed or no access; 130 interrupted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ Endpoint: {endpoint}
 
 
 def main() -> int:
-    """Run all checks; the exit code."""
+    """Run all checks. Returns the exit code."""
     options = _options()
     if options.list:
         for name, claim in ASSUMPTIONS.items():
@@ -90,14 +90,14 @@ def main() -> int:
         stopped = True
         print(f"the run stopped early: {error}", file=sys.stderr)
     finally:
-        # A second Ctrl-C must not stop the cleaning up.
+        # A second Ctrl-C must not stop the cleanup.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         print("cleaning up", file=sys.stderr)
         cleaner = Cleaner(made)
         cleaner.clean()
         outside, in_bin = cleaner.outside(), cleaner.in_bin()
-        # The image came back from the bin twice: the rules put it there once more.
+        # The image was restored twice, so the rules moved it to the bin again.
         if report.has("bin-keeps-disabled"):
             text = f"{len(in_bin)} of 2 are in the bin"
             report.judge("bin-outlives-rules", len(in_bin) >= 2, text)

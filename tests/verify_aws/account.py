@@ -1,4 +1,4 @@
-"""The account: clients, what their raw responses held, and waiting."""
+"""The account: clients, their raw responses, and waiting."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Account:
         self.patience = patience
         self.interval = interval
         self._lists: dict[str, tuple[bool, bool]] = {}
-        """For each call: whether its list was absent once, and whether it was empty once."""
+        """For each call: whether its list was ever absent, and whether it was ever empty."""
         self._cut: set[str] = set()
         self._whole = 0
         self.id: str = self.clients["sts"].get_caller_identity()["Account"]
@@ -59,11 +59,11 @@ class Account:
             self._lists[name] = absent or entries is None, empty or entries == 0
 
     def saw_empty(self, call: str) -> bool:
-        """Whether this call's list was absent, or there and empty, in a response so far."""
+        """Whether a response of this call so far lacked the list, or had an empty one."""
         return any(self._lists.get(call, ()))
 
     def judge_lists(self, report: Report) -> None:
-        """Record what the responses so far showed about their lists."""
+        """Record the lists in the responses so far."""
         for call, member in EMPTY_LISTS.items():
             name = f"empty-{call}"
             absent, empty = self._lists.get(call, (False, False))
@@ -75,7 +75,7 @@ class Account:
                 report.unchecked(name, f"{member} was present, but never empty")
 
     def judge_ends(self, report: Report) -> None:
-        """Record how all responses of the run ended."""
+        """Record the ends of all responses of the run."""
         text = f"{self._whole} responses ended as expected"
         if self._cut:
             text += f"; these did not: {', '.join(sorted(self._cut))}"
@@ -83,14 +83,14 @@ class Account:
             report.judge("response-end", not self._cut, text)
 
     def wait(self, probe: Callable[[], T], patience: float | None = None) -> T:
-        """What `probe` gives as soon as that is true, else what it gives last."""
+        """Calls `probe` until the result is true. Returns the last result."""
         deadline = time.monotonic() + (self.patience if patience is None else patience)
         while not (found := probe()) and time.monotonic() < deadline:
             time.sleep(self.interval)
         return found
 
     def wait_for_none(self, probe: Callable[[], list[T]]) -> list[T]:
-        """What `probe` still gives when nothing is left, or when the time is over."""
+        """Calls `probe` until the result is empty, or the time is over. Returns the last result."""
         found: list[T] = []
 
         def is_empty() -> bool:
@@ -102,7 +102,7 @@ class Account:
         return found
 
     def settle(self, call: Callable[..., T], codes: Iterable[str], **params: Any) -> T:
-        """The response, once the call does not fail with one of these codes any more."""
+        """The response, when the call no longer fails with one of these codes."""
         deadline = time.monotonic() + self.patience
         while True:
             try:
@@ -113,13 +113,13 @@ class Account:
             time.sleep(self.interval)
 
     def images(self, image: str, **more: Any) -> list[dict[str, Any]]:
-        """The own image, as a listing shows it."""
+        """The own image in a listing."""
         only = [{"Name": "image-id", "Values": [image]}]
         found = self.ec2.describe_images(Owners=["self"], Filters=only, **more)
         return found["Images"]
 
     def image(self, image: str) -> dict[str, Any]:
-        """The own image, which must be there."""
+        """The own image, which must exist."""
         found = self.wait(lambda: self.images(image, IncludeDisabled=True))
         if not found:
             raise TimeoutError(f"{image} is not listed")
@@ -132,14 +132,14 @@ class Account:
         return found.get("LaunchPermissions", [])
 
     def tags(self, resource: str) -> dict[str, str]:
-        """The tags of a resource, wherever it is."""
+        """The tags of a resource in the account or in the Recycle Bin."""
         only = [{"Name": "resource-id", "Values": [resource]}]
         found = self.ec2.describe_tags(Filters=only)["Tags"]
         return {one["Key"]: one["Value"] for one in found}
 
 
 def entries_of(operation_model: Any, body: bytes) -> int | None:
-    """How many entries the list of this response has; None where there is no list."""
+    """The number of entries in the list of this response; None without a list."""
     member = EMPTY_LISTS[operation_model.name]
     shape = operation_model.output_shape.members[member]
     name = shape.serialization.get("name", member)
@@ -147,7 +147,7 @@ def entries_of(operation_model: Any, body: bytes) -> int | None:
         found = json.loads(body or b"{}").get(name)
         return None if found is None else len(found)
     root = ElementTree.fromstring(body)
-    # The query protocol has the members in `…Result`, EC2's directly below the root.
+    # The query protocol has the members in `…Result`, EC2 has them directly below the root.
     for element in [*root, *(inner for child in root for inner in child)]:
         if element.tag.rpartition("}")[2] == name:
             return len(element)
@@ -160,7 +160,7 @@ def code_of(error: ClientError) -> str:
 
 
 def failure(call: Callable[..., Any], **params: Any) -> str:
-    """The code of the error that the call fails with; empty when it succeeds."""
+    """The code of the error with which the call fails; empty if it succeeds."""
     try:
         call(**params)
     except ClientError as error:
@@ -169,5 +169,5 @@ def failure(call: Callable[..., Any], **params: Any) -> str:
 
 
 def moment(text: str) -> datetime:
-    """A time as EC2 writes it."""
+    """A time in EC2's format."""
     return datetime.fromisoformat(text)

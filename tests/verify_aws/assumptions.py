@@ -1,12 +1,12 @@
-"""Every assumption that a run checks: its id, and the claim in one sentence.
+"""All assumptions that a run checks: the id, and the claim in one sentence.
 
-The ids are those in docs/aws-assumptions.md; a test compares both.
+The ids are those in docs/aws-assumptions.md. A test compares both.
 """
 
 from __future__ import annotations
 
 EMPTY_LISTS = {
-    # Nothing recorded shows these.
+    # No recorded response shows these.
     "ListImagesInRecycleBin": "Images",
     "ListSnapshotsInRecycleBin": "Snapshots",
     "DescribeImageReferences": "ImageReferences",
@@ -30,7 +30,7 @@ EMPTY_LISTS = {
     "DescribeSnapshotAttribute": "CreateVolumePermissions",
     "DeregisterImage": "DeleteSnapshotResults",
 }
-"""Each call with the list that its response must hold even when it is empty."""
+"""Each call with the list that its response must contain even if it is empty."""
 
 ASSUMPTIONS = {
     f"empty-{call}": f"the response of {call} holds its list when the list is empty"

@@ -1,4 +1,4 @@
-"""Deregistering the image, the Recycle Bin, and the way back, twice."""
+"""Deregistering the image, the Recycle Bin, and restoring, twice."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NO_SNAPSHOT = "InvalidSnapshot.NotFound"
 def check_rules(
     account: Account, report: Report, made: Resources, patience: float
 ) -> bool:
-    """Wait until both rules are in effect; whether they are."""
+    """Wait until both rules are in effect. Returns whether they are."""
     with report.checking("rule-list-untold"):
         listed = account.rbin.list_rules(ResourceType="EC2_IMAGE")["Rules"]
         told = sorted(
@@ -52,7 +52,7 @@ def check_first_round(
     own: str,
     other_account: str | None,
 ) -> None:
-    """An available, shared, deprecated image: into the bin and back."""
+    """An available, shared, deprecated image: moved to the bin and restored."""
     ec2, image = account.ec2, made.image
     with report.checking("associated-skipped", "rule-by-tag"):
         _check_not_recycled(account, report, made)
@@ -134,7 +134,7 @@ def _snapshots(image: dict[str, Any]) -> list[str]:
 
 
 def check_second_round(account: Account, report: Report, made: Resources) -> None:
-    """A disabled image, with its snapshot in the same call: into the bin and back."""
+    """A disabled image, with its snapshot in the same call: moved to the bin and restored."""
     ec2, image = account.ec2, made.image
     ec2.disable_image(ImageId=image)
     account.wait(lambda: account.image(image)["State"] == "disabled")
@@ -152,7 +152,7 @@ def check_second_round(account: Account, report: Report, made: Resources) -> Non
 
 
 def restore(account: Account, made: Resources) -> None:
-    """The snapshot out of the bin, then the image, unless they are out of it."""
+    """Restore the snapshot, then the image, unless they are restored already."""
     ec2 = account.ec2
     only = [{"Name": "snapshot-id", "Values": [made.snapshot]}]
 
@@ -237,7 +237,7 @@ def _check_described(account: Account, report: Report, image: str) -> None:
 
 
 def _in_bin(account: Account, what: str, resource: str) -> dict[str, Any] | None:
-    """The entry of the bin for an image or a snapshot."""
+    """The entry of an image or a snapshot in the bin."""
     kind = {"images": "Image", "snapshots": "Snapshot"}[what]
     pages = account.ec2.get_paginator(f"list_{what}_in_recycle_bin").paginate()
     entries = (one for page in pages for one in page.get(f"{kind}s", []))
@@ -274,7 +274,7 @@ def _check_bin_image(
 
 
 def _check_bin_snapshot(account: Account, report: Report, made: Resources) -> None:
-    """The snapshot follows its image into the bin, maybe after some tries."""
+    """The snapshot is moved to the bin after its image, possibly after some attempts."""
     in_use = 0
 
     def delete() -> str:

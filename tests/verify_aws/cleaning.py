@@ -1,4 +1,4 @@
-"""Removing what a run made, and listing what is left of it."""
+"""Deleting the resources of a run, and listing those that remain."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DONE = (
 
 
 class Cleaner:
-    """Removes what carries the tag of a run; a failure does not stop it."""
+    """Deletes the resources with the tag of a run. A failure does not stop it."""
 
     def __init__(self, made: Resources) -> None:
         self._made = made
@@ -51,7 +51,7 @@ class Cleaner:
             self._remove(f"retention rule {rule}", delete, Identifier=rule)
 
     def outside(self) -> list[str]:
-        """What is left outside the Recycle Bin."""
+        """The resources that remain outside the Recycle Bin."""
         left = self._account.wait_for_none(self._left)
         return left + [f"{one} (could not be removed)" for one in self.failed]
 
@@ -66,7 +66,7 @@ class Cleaner:
         return left
 
     def in_bin(self) -> list[str]:
-        """What stays in the Recycle Bin, and until when."""
+        """The resources that remain in the Recycle Bin, and until when."""
         left = []
         for what, kind in (("images", "Image"), ("snapshots", "Snapshot")):
             listed = self._pages(f"list_{what}_in_recycle_bin", f"{kind}s")
@@ -91,7 +91,7 @@ class Cleaner:
 
     def _delete_volume(self, VolumeId: str) -> None:
         delete = self._account.ec2.delete_volume
-        # It is still being created, or its snapshot has only just begun.
+        # It is still being created, or its snapshot has only just started.
         codes = ("IncorrectState", "VolumeInUse")
         self._account.settle(delete, codes, VolumeId=VolumeId)
 
@@ -123,7 +123,7 @@ class Cleaner:
             return []
 
     def _found(self, what: str, member: str, name: str, **more: Any) -> list[str]:
-        """The ids of the resources that carry the tag of this run."""
+        """The ids of the resources with the tag of this run."""
         values = [self._made.run, self._made.other]
         only = [{"Name": f"tag:{KEY}", "Values": values}]
         found = self._pages(f"describe_{what}", member, Filters=only, **more)

@@ -1,4 +1,4 @@
-"""A killed run stops what it started, as an interrupted one does."""
+"""A killed test run stops the processes that it started, like an interrupted one."""
 
 from __future__ import annotations
 

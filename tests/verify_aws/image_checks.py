@@ -1,4 +1,4 @@
-"""The image while it exists: fields, filters, deprecation, sharing, disabling, protection."""
+"""The existing image: fields, filters, deprecation, sharing, disabling, protection."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def check_fields(account: Account, report: Report, made: Resources) -> None:
 
 
 def _check_literal(account: Account, report: Report, made: Resources) -> None:
-    """Two tags: one value is literally the other's pattern."""
+    """Two tags. Read as a pattern, one value matches the other."""
     key = f"{KEY}:literal"
     values = {made.image: r"a*b?c\d", made.snapshot: r"a-b-c\d"}
     for resource, value in values.items():
@@ -63,7 +63,7 @@ def _check_literal(account: Account, report: Report, made: Resources) -> None:
 
 
 def check_deprecation(account: Account, report: Report, made: Resources) -> None:
-    """Times in the past, soon and later, and taking the deprecation back."""
+    """Times in the past, soon and later, and removing the deprecation."""
     ec2, image = account.ec2, made.image
 
     def deprecate(at: datetime) -> str:
@@ -124,7 +124,7 @@ def _check_deprecated(account: Account, report: Report, image: str) -> None:
 
 
 def share(account: Account, report: Report, image: str, with_account: str) -> bool:
-    """Share the image, and see whether that is shown."""
+    """Share the image, and check that this is shown."""
     added = {"Add": [{"UserId": with_account}]}
     account.ec2.modify_image_attribute(ImageId=image, LaunchPermission=added)
 
@@ -140,7 +140,7 @@ def share(account: Account, report: Report, image: str, with_account: str) -> bo
 def check_disabling(
     account: Account, report: Report, made: Resources, with_account: str
 ) -> None:
-    """Disable the shared image, look at it, and enable it again."""
+    """Disable the shared image, read it, and enable it again."""
     ec2, image = account.ec2, made.image
     shared = False
     with report.checking("share-listed"):
@@ -196,7 +196,7 @@ def check_disabling(
 
 
 def check_protection(account: Account, report: Report, made: Resources) -> None:
-    """Protect the image without a cooldown, try to deregister it, and end that."""
+    """Protect the image without a cooldown, try to deregister it, and remove the protection."""
     ec2, image = account.ec2, made.image
     names = ("protection-word", "protected-deregister", "protection-off")
 

@@ -1,4 +1,4 @@
-"""What can be checked by reading alone: empty lists, page sizes, missing ids."""
+"""Checks that only read: empty lists, page sizes, missing ids."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ LISTINGS: list[tuple[str, str, list[dict[str, Any]]]] = [
     ),
     ("ec2", "DescribeTags", [_PAGE | _only("key", NONE)]),
 ]
-"""Each listing with the parameters to try, one after the other, until the list is empty."""
+"""Each listing, with parameters to try in order until the list is empty."""
 
 _REFUSED = ("InvalidParameterValue", "InvalidParameterCombination", "UnknownParameter")
 _REFUSED += (
@@ -106,7 +106,7 @@ _REFUSED += (
 
 
 def check_listings(account: Account, report: Report) -> None:
-    """Ask every listing for nothing; the account looks at the raw responses."""
+    """Make every listing return nothing. The account records the raw responses."""
     sizes: list[str] = []
     managed: list[str] = []
     skipped: list[str] = []
@@ -126,7 +126,7 @@ def check_listings(account: Account, report: Report) -> None:
                     sizes.append(text)
                 report.unchecked(f"empty-{call}", str(error))
             except BotoCoreError as error:
-                # Not every service is in every Region.
+                # Some Regions lack some services.
                 skipped.append(f"{call}: {error}")
                 report.unchecked(f"empty-{call}", str(error))
             if account.saw_empty(call):
@@ -138,7 +138,7 @@ def check_listings(account: Account, report: Report) -> None:
 
 
 def check_missing_ids(account: Account, report: Report) -> None:
-    """What EC2 says of ids that nothing ever had."""
+    """EC2's response to ids that never existed."""
     ec2 = account.ec2
     image, snapshot = f"ami-0{token_hex(8)}", f"snap-0{token_hex(8)}"
     with report.checking("image-missing"):

@@ -1,4 +1,4 @@
-"""What EC2 reports as references to the image."""
+"""The references to the image that EC2 reports."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _TYPES = [
     {"ResourceType": "imagebuilder:ImageRecipe"},
     {"ResourceType": "imagebuilder:ContainerRecipe"},
 ]
-"""The request that image-steward makes."""
+"""The request of image-steward."""
 
 
 def references(account: Account, *images: str) -> list[dict[str, Any]]:
-    """What refers to the images."""
+    """The references to the images."""
     found = account.ec2.describe_image_references(
         ImageIds=list(images), ResourceTypes=_TYPES
     )
@@ -49,7 +49,7 @@ def references(account: Account, *images: str) -> list[dict[str, Any]]:
 
 
 def check_references(account: Account, report: Report, made: Resources) -> None:
-    """Nothing refers to the image; then a parameter does, and a launch template."""
+    """First nothing refers to the image, then a parameter does, and a launch template."""
     with report.checking("empty-DescribeImageReferences"):
         references(account, made.image)
     with report.checking("references-missing-image"):

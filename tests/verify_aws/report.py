@@ -1,4 +1,4 @@
-"""What became of each assumption: printed as it is found, and as Markdown at the end."""
+"""The result for each assumption: printed when it is found, and as Markdown at the end."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_REACHED = "the run did not reach it"
 
 
 class Verdict(StrEnum):
-    """The result of a check, from the one that counts least to the one that counts most."""
+    """The result of a check, in ascending order of importance."""
 
     UNCHECKED = "could not be checked"
     HOLDS = "holds"
@@ -32,7 +32,7 @@ class Report:
         self._found: dict[str, tuple[Verdict, str]] = {}
 
     def add(self, name: str, verdict: Verdict, evidence: str) -> None:
-        """Record a result; of two for the same assumption the one that says more stays."""
+        """Record a result. Of two for the same assumption, the more important one is kept."""
         if name not in ASSUMPTIONS:
             raise KeyError(f"no assumption is called {name}")
         evidence = " ".join(evidence.replace(self._account, "ACCOUNT").split())
@@ -56,7 +56,8 @@ class Report:
 
     @contextmanager
     def checking(self, *names: str) -> Iterator[None]:
-        """What an error inside leaves open could not be checked; the run goes on."""
+        """After an error inside, the assumptions without a result could not be checked, and the run
+        continues."""
         try:
             yield
         except (ClientError, BotoCoreError, TimeoutError) as error:
@@ -65,12 +66,12 @@ class Report:
                     self.unchecked(name, str(error))
 
     def complete(self) -> None:
-        """Record what the run did not reach."""
+        """Record the assumptions that the run did not reach."""
         for name in ASSUMPTIONS:
             self._found.setdefault(name, (Verdict.UNCHECKED, NOT_REACHED))
 
     def count(self, verdict: Verdict) -> int:
-        """How many assumptions have this result."""
+        """The number of assumptions with this result."""
         return sum(found is verdict for found, _ in self._found.values())
 
     def markdown(self, title: str) -> str:

@@ -1,4 +1,4 @@
-"""What a run makes: everything carries one tag, by which it is found again."""
+"""The resources of a run. All have the same tag, with which they are found again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_VISIBLE = (
     "InvalidAMIID.NotFound",
     "InvalidVolume.NotFound",
 )
-"""What a call can say right after the resource was made."""
+"""Errors that can occur right after the resource was created."""
 DAYS = 1
 
 
@@ -25,7 +25,7 @@ class Resources:
         self.account = account
         self.run = f"verify-{token_hex(4)}"
         self.other = f"{self.run}-not-recycled"
-        """The tag's value on what the rules of the Recycle Bin leave out."""
+        """The tag's value on resources that the Recycle Bin rules do not cover."""
         self.parameters = [f"/{KEY}/{self.run}/text", f"/{KEY}/{self.run}/image"]
         self.description = f"image-steward verify-aws {self.run}"
         self.image = ""
@@ -40,7 +40,7 @@ class Resources:
         return [{"ResourceType": kind, "Tags": [tag]}]
 
     def make_rules(self) -> None:
-        """Two rules of the Recycle Bin, for what carries the tag and nothing else."""
+        """Two Recycle Bin rules, only for resources with the tag."""
         for kind in ("EBS_SNAPSHOT", "EC2_IMAGE"):
             made = self.account.rbin.create_rule(
                 ResourceType=kind,
@@ -55,7 +55,7 @@ class Resources:
             self.rule_ids.append(made["Identifier"])
 
     def rules(self) -> list[dict[str, Any]]:
-        """The rules of this run, in full."""
+        """The complete rules of this run."""
         wanted = {"ResourceTagKey": KEY, "ResourceTagValue": self.run}
         rbin = self.account.rbin
         found = []
@@ -68,7 +68,7 @@ class Resources:
         return found
 
     def make_image(self) -> None:
-        """A volume, its snapshot, and an image of that; the volume is deleted again."""
+        """A volume, its snapshot, and an image from it. The volume is deleted again."""
         account, ec2 = self.account, self.account.ec2
         zones = ec2.describe_availability_zones(
             Filters=[{"Name": "zone-type", "Values": ["availability-zone"]}]
@@ -95,7 +95,7 @@ class Resources:
         self.image = self.register(self.run)
 
     def register(self, value: str) -> str:
-        """An image of the snapshot, with this value of the tag, once it is available."""
+        """An image of the snapshot with this tag value, when it is available."""
         account = self.account
         image = account.settle(
             account.ec2.register_image,

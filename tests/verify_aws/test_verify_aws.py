@@ -1,6 +1,6 @@
-"""`make verify-aws` on the local account: what it finds, and that it cleans up.
+"""`make verify-aws` on the local account: its results, and that it cleans up.
 
-Nothing here shows how AWS behaves: the local account is built on the same assumptions.
+Nothing here shows the behavior of AWS, because the local account is built on the same assumptions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from resources import KEY
 HERE = Path(__file__).parent
 FAST = ["--patience", "2", "--interval", "0.05", "--rule-patience", "2"]
 NEEDS_AN_ACCOUNT = {"bin-unshares-snapshot"}
-"""What is checked with `--share-with` only."""
+"""Checked only with `--share-with`."""
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +35,7 @@ def running() -> Iterator[Account]:
 
 @pytest.fixture
 def account(running: Account) -> Account:
-    """An account with one image in use that is nobody's business, and no rules."""
+    """An account with one image in use that must not change, and without rules."""
     running.load({"retention_rules": [], "images": [OTHERS], "instances": [INSTANCE]})
     return running
 
@@ -65,7 +65,7 @@ def results(said: str) -> dict[str, str]:
 
 
 def left_outside(account: Account) -> list[str]:
-    """What is in the account beside what was there before."""
+    """The resources in the account that did not exist before."""
     fleet = account.fleet()
     left = [one["image_id"] for one in fleet["images"]]
     left += [one["snapshot_id"] for one in fleet["snapshots"]]
@@ -89,7 +89,7 @@ def test_the_local_account_is_as_assumed(account):
     assert "does not hold  " not in said
     assert left_outside(account) == []
     assert account.fleet()["images"][0]["tags"] == {}
-    # What it says that it leaves is what is left.
+    # The remaining resources are those that it reports.
     [image] = account.fleet()["recycled_images"]
     [snapshot] = account.fleet()["recycled_snapshots"]
     left = f"image {image['image']['image_id']} until"
@@ -106,7 +106,7 @@ def test_with_another_account_the_volume_permissions_are_checked_too(account):
     assert code == 0, said
     assert set(results(said).values()) == {"holds"}
     assert "shares with account 111122223333" in said
-    # The Recycle Bin took it away again, and nothing else gave it back.
+    # The Recycle Bin deleted it permanently, and nothing else restored it.
     [snapshot] = account.fleet()["recycled_snapshots"]
     assert snapshot["snapshot"]["create_volume_permissions"] == []
 
@@ -155,7 +155,7 @@ def test_a_missing_permission_is_not_a_wrong_assumption(account):
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_cleans_up(account, signum):
-    # The image is in the Recycle Bin then, and its snapshot not yet.
+    # The image is then in the Recycle Bin, and its snapshot not yet.
     account.switch(fail={"DeleteSnapshot": {"code": "InvalidSnapshot.InUse"}})
     process = start(account, "--patience", "60", "--interval", "0.05")
     assert process.stdout is not None
@@ -211,6 +211,6 @@ def test_an_absent_list_is_not_an_empty_one(service, call, body, entries):
 def test_the_page_names_every_check_and_no_other():
     page = (ROOT / "docs/aws-assumptions.md").read_text()
     rows = [line for line in page.splitlines() if line.startswith("|")]
-    # The last column says how a claim is checked.
+    # The last column contains how a claim is checked.
     checks = (row.rstrip("| ").rpartition("|")[2] for row in rows)
     assert set(re.findall("`([^`]+)`", " ".join(checks))) == set(ASSUMPTIONS)

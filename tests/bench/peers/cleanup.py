@@ -1,11 +1,11 @@
-"""Deregister old images and delete their snapshots: the script of many a blog post.
+"""Deregister old images and delete their snapshots, like the scripts in many blog posts.
 
-It keeps images that are younger than 30 days, have the tag Preferred=true, or are used by
-an instance that is not terminated or by the default version of a launch template. It looks
-at nothing else: no other version of a template, no Auto Scaling group, launch
-configuration, fleet, spot request, compute environment or SSM parameter; not whether an
-image is shared, or a snapshot belongs to another image as well; and it looks once, before
-the first image goes. Retries are boto3's defaults.
+It keeps images that are younger than 30 days, have the tag Preferred=true, or are used by an
+instance that is not terminated or by the default version of a launch template. It checks nothing
+else: no other versions of a template, no Auto Scaling groups, launch configurations, fleets, Spot
+requests, compute environments or SSM parameters, not whether an image is shared, and not whether a
+snapshot also belongs to another image. It checks only once, before the first removal. Retries are
+boto3's defaults.
 """
 
 from datetime import UTC, datetime, timedelta
