@@ -51,7 +51,7 @@ name = "web"
 match = { name = "web-*" }
 group_by = ["tag:Family"]
 keep = { last = 1, daily = 7, weekly = 4 }
-# Only marks, in large batches: the steps are paced, and hold no more memory.
+# Only tags images as expired, in large batches. Steps are rate-limited, and use no more memory.
 retire = { deprecate_after = "7d", disable_after = "7d", deregister_after = "14d" }
 [safety]
 max_per_run = 10000

@@ -324,7 +324,7 @@ class TestBadWeather:
                 account, "plan", "--policy", rules, "--endpoint-url", url
             )
             assert done.returncode == USAGE
-            assert "it is no URL such as https://" in done.stderr
+            assert "not a URL; expected for example https://" in done.stderr
 
     def test_a_time_before_the_inventory(
         self, account: Account, rules: str, tmp_path: Path

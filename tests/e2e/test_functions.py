@@ -576,9 +576,9 @@ class TestSettings:
     @pytest.mark.parametrize(
         ("settings", "says"),
         [
-            ({"STEWARD_MODE": "yes"}, "STEWARD_MODE is `yes`; write `plan` or `apply`"),
-            ({"STEWARD_POLICY": None}, "STEWARD_POLICY is not set; write file:PATH"),
-            ({"STEWARD_POLICY": "policy.toml"}, "write file:PATH"),
+            ({"STEWARD_MODE": "yes"}, "STEWARD_MODE is `yes`; use `plan` or `apply`"),
+            ({"STEWARD_POLICY": None}, "STEWARD_POLICY is not set; use file:PATH"),
+            ({"STEWARD_POLICY": "policy.toml"}, "use file:PATH"),
             ({"STEWARD_POLICY": "ssm:/p#11"}, "with N from 2 to 10"),
             ({"STEWARD_TEMPLATE": "2"}, "the archives of the same release"),
             ({"STEWARD_POLICY": "env:ABSENT"}, "that variable does not exist"),

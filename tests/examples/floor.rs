@@ -18,7 +18,7 @@ use steward_aws::{Connect, Connection};
 const ACCOUNT: &str = "123456789012";
 
 #[tokio::main]
-#[expect(clippy::disallowed_methods, reason = "where to call is in the environment")]
+#[expect(clippy::disallowed_methods, reason = "the endpoint is in the environment")]
 async fn main() -> Result<(), Box<dyn Error>> {
     let file: PathBuf = std::env::args_os().nth(1).ok_or("usage: floor FILE")?.into();
     let endpoint = std::env::var("AWS_ENDPOINT_URL")?;

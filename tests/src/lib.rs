@@ -5,7 +5,11 @@
 //! the same [`switches::Switches`]. The contract in `tests/tests/contract/` verifies that they
 //! behave the same, so that tests on the fake also hold for the adapter.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "test support: a panic is a verdict")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "test support: a panic fails the test"
+)]
 
 pub mod fake;
 pub mod fleet;

@@ -156,7 +156,7 @@ fn root() -> &'static Path {
 }
 
 /// `STEWARD_PYTHON`, or the project's virtual environment.
-#[expect(clippy::disallowed_methods, reason = "where Python is differs between computers")]
+#[expect(clippy::disallowed_methods, reason = "the location of Python differs between computers")]
 fn python() -> PathBuf {
     match std::env::var_os("STEWARD_PYTHON") {
         Some(path) => path.into(),

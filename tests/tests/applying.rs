@@ -1,6 +1,6 @@
 //! Applying a plan after the account has changed, or while calls fail.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::time::Duration;
 

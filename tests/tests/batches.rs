@@ -1,7 +1,7 @@
 //! Batches: the maximum age of a check on which a removal depends, and how a failing resource
 //! affects the others in its batch.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::time::Duration;
 

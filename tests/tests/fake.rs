@@ -1,6 +1,6 @@
 //! What the fake adds to the port: means to disturb it between two calls.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use jiff::Timestamp;
 use serde_json::json;

@@ -2,8 +2,8 @@
 //! ten times as fast. `make pace` runs these tests and prints the measurements. They take minutes,
 //! and mean little on a busy computer.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
-#![expect(clippy::disallowed_methods, reason = "how long a run takes is what is measured")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
+#![expect(clippy::disallowed_methods, reason = "the test measures time")]
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};

@@ -6,7 +6,7 @@
 //! [`EVERY_ACTION`] there is also a golden plan in JSON, to detect changes of names and layout.
 //! `INSTA_UPDATE=always` updates the golden plans. Review the difference before you commit it.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! A suggested policy is valid for any image names, and keeps images in use.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use jiff::{SignedDuration, Timestamp};
 use proptest::collection::{btree_map, vec};

@@ -1,6 +1,6 @@
 //! If one resource cannot be tagged, the others in its batch are still tagged.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 use std::collections::BTreeSet;
 

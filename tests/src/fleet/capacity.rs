@@ -9,7 +9,7 @@ use super::templates::Specification;
 /// An EC2 fleet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Ec2Fleet {
     pub fleet_id: String,
     /// EC2's name of the state, for example `active` or `deleted_running`.
@@ -25,7 +25,7 @@ pub struct Ec2Fleet {
 /// A Spot fleet request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct SpotFleet {
     pub spot_fleet_request_id: String,
     /// EC2's name of the state, for example `active` or `cancelled_running`.
@@ -41,7 +41,7 @@ pub struct SpotFleet {
 /// A Spot instance request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct SpotRequest {
     pub spot_instance_request_id: String,
     /// EC2's name of the state, for example `open` or `closed`.
@@ -53,7 +53,7 @@ pub struct SpotRequest {
 /// A compute environment of AWS Batch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct ComputeEnvironment {
     pub name: String,
     /// Batch's name of the status, for example `VALID` or `DELETED`.
@@ -71,7 +71,7 @@ pub struct ComputeEnvironment {
 /// An Image Builder recipe, which only DescribeImageReferences reports.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Recipe {
     pub name: String,
     #[serde(default = "first")]
@@ -84,7 +84,7 @@ pub struct Recipe {
 /// The type of image that a recipe creates.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub enum RecipeKind {
     Container,
     #[default]

@@ -26,7 +26,7 @@ pub struct FleetRule {
 /// An image in the bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct BinnedImage {
     pub image: FleetImage,
     pub entered_at: Timestamp,
@@ -36,7 +36,7 @@ pub struct BinnedImage {
 /// A snapshot in the bin.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct BinnedSnapshot {
     pub snapshot: FleetSnapshot,
     pub entered_at: Timestamp,

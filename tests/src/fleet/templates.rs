@@ -6,7 +6,7 @@ use steward::model::{ImageId, SnapshotId};
 /// A launch template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct LaunchTemplate {
     pub launch_template_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -19,7 +19,7 @@ pub struct LaunchTemplate {
 /// One version of a launch template.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct TemplateVersion {
     pub version: u32,
     /// An image id, `resolve:ssm:NAME`, or empty.
@@ -33,7 +33,7 @@ pub struct TemplateVersion {
 /// A launch configuration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct LaunchConfiguration {
     pub name: String,
     pub image_id: ImageId,
@@ -45,7 +45,7 @@ pub struct LaunchConfiguration {
 /// An Auto Scaling group.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct AutoScalingGroup {
     pub name: String,
     #[serde(default)]
@@ -59,7 +59,7 @@ pub struct AutoScalingGroup {
 /// The mixed instances policy of an Auto Scaling group.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Mixed {
     pub launch_template: Specification,
     #[serde(default)]
@@ -69,7 +69,7 @@ pub struct Mixed {
 /// One override of a mixed instances policy.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Override {
     #[serde(default)]
     pub instance_type: Option<String>,
@@ -82,7 +82,7 @@ pub struct Override {
 /// A template version, as Auto Scaling groups, fleets and compute environments refer to it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are self-explanatory")]
 pub struct Specification {
     pub launch_template_id: String,
     /// A number, `$Latest` or `$Default`.

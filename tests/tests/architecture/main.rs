@@ -3,7 +3,7 @@
 //! Each check is a function from source texts to violations, and has a test with a sample that
 //! violates the rule. For the repository, the result must be empty.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod functions;
 mod names;

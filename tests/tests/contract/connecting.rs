@@ -46,7 +46,7 @@ async fn a_region_that_is_none_is_named() {
 
 /// Runs the ignored test below in a separate process without credentials. The instance metadata
 /// service, if requested, accepts connections and does not respond.
-#[expect(clippy::disallowed_methods, reason = "what is measured is how long a person waits")]
+#[expect(clippy::disallowed_methods, reason = "the test measures how long a person waits")]
 fn in_a_bare_process(settings: &[(&str, &str)]) -> (String, Duration) {
     let test = "connecting::bare_process_connects";
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -4,7 +4,7 @@
 //! `optional.toml` lists the elements that are not removed, because no reader could notice that.
 
 #![cfg(feature = "wire")]
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod json;
 mod readings;

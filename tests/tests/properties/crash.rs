@@ -217,7 +217,7 @@ fn worlds() -> impl Strategy<Value = (Fleet, Rules, usize, UseAt)> {
 }
 
 #[test]
-#[expect(clippy::disallowed_methods, reason = "how many cases there are is said from outside")]
+#[expect(clippy::disallowed_methods, reason = "the number of cases is set from outside")]
 fn after_a_crash_anywhere_later_runs_end_where_an_uncrashed_run_ends() {
     let cases = std::env::var("STEWARD_CASES").map_or(200, |text| text.parse().unwrap());
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };

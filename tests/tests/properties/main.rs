@@ -4,7 +4,7 @@
 //! compares with the real adapter. The references and the effect of keep rules are computed again
 //! from the fleet, so that the plan is not tested against itself.
 
-#![expect(clippy::unwrap_used, reason = "in a test a panic is a verdict")]
+#![expect(clippy::unwrap_used, reason = "a panic fails the test")]
 
 mod accounts;
 mod attacker;

@@ -27,7 +27,7 @@ struct Wanted {
     shrinks: u64,
 }
 
-#[expect(clippy::disallowed_methods, reason = "how many cases there are is said from outside")]
+#[expect(clippy::disallowed_methods, reason = "the number of cases is set from outside")]
 fn wanted() -> Wanted {
     let number = |name: &str| std::env::var(name).ok().map(|text| text.parse().unwrap());
     Wanted {
