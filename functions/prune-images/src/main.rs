@@ -1,4 +1,4 @@
-//! The Lambda function `prune-images`: plans which images expire and, in apply mode, retires them.
+//! The Lambda function `prune-images`.
 
 use steward_lambda::FunctionKind;
 

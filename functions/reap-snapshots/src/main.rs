@@ -1,4 +1,4 @@
-//! The Lambda function `reap-snapshots`: deletes snapshots that no image needs.
+//! The Lambda function `reap-snapshots`.
 
 use steward_lambda::FunctionKind;
 

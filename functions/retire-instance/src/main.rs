@@ -1,4 +1,4 @@
-//! The Lambda function `retire-instance`: stops or terminates tagged instances once their image exists.
+//! The Lambda function `retire-instance`.
 
 use steward_lambda::FunctionKind;
 

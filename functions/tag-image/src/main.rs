@@ -1,4 +1,4 @@
-//! The Lambda function `tag-image`: tags new images and their snapshots.
+//! The Lambda function `tag-image`.
 
 use steward_lambda::FunctionKind;
 
