@@ -139,10 +139,10 @@ fn needs_a_call_that_made_an_image_of_ours() {
     for (event, why) in [
         (made("ami-00000001", "CreateImage"), "belongs to another account"),
         (old, "is gone"),
-        (made("ami-00000001", "RunInstances"), "the call RunInstances"),
+        (made("ami-00000001", "RunInstances"), "call RunInstances in CloudTrail"),
         (made("i-1", "CreateImage"), "detail.responseElements.imageId"),
-        (failed, "failed: Client.UnauthorizedOperation"),
-        (elsewhere, "about the Region \"us-east-1\""),
+        (failed, "failed call CreateImage: Client.UnauthorizedOperation"),
+        (elsewhere, "from the Region \"us-east-1\""),
     ] {
         let report = run(&fake, FunctionKind::TagImage, &event);
         let Answer::Ignored { reason: found } = &report.answer else { panic!("{report:?}") };
