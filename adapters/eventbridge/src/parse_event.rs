@@ -337,7 +337,7 @@ mod tests {
     /// Anyone with events:PutEvents controls all fields of an event, except the account, the Region, and a
     /// source that starts with `aws.`.
     #[test]
-    fn an_event_with_another_origin_is_rejected() {
+    fn an_event_from_elsewhere_is_not_believed() {
         let image = image_event(&json!({"ImageId": "ami-1", "State": "available"}));
         let call = made("CopyImage", &json!({"arn": "arn:a"}), &json!({"imageId": "ami-1"}));
         let rule = json!({
