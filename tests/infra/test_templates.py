@@ -527,16 +527,16 @@ RESOURCES_OF_A_STATEMENT = {
         "arn:${AWS::Partition}:ssm:${AWS::Region}::parameter/aws/service/*",
     ],
     ("PruneImagesRole", "ReadImageParameters"): [{"Ref": "ImageParameters"}],
-    ("PruneImagesRole", "ShareBack"): [IMAGES],
+    ("PruneImagesRole", "RestoreSharing"): [IMAGES],
     ("PruneImagesRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
     ("PruneImagesRole", "Tag"): [IMAGES, SNAPSHOTS],
-    ("PruneImagesRole", "Mark"): [IMAGES, SNAPSHOTS],
+    ("PruneImagesRole", "RemoveStateTags"): [IMAGES, SNAPSHOTS],
     ("PruneImagesRole", "Step"): [IMAGES],
-    ("PruneImagesRole", "DeleteMarkedSnapshots"): [SNAPSHOTS],
+    ("PruneImagesRole", "DeleteTaggedSnapshots"): [SNAPSHOTS],
     ("ReapSnapshotsRole", "ReadAttributes"): [SNAPSHOTS],
     ("ReapSnapshotsRole", "ReadRules"): [f"arn:${{AWS::Partition}}:rbin:{HERE}:rule/*"],
-    ("ReapSnapshotsRole", "MarkOrphans"): [SNAPSHOTS],
-    ("ReapSnapshotsRole", "DeleteMarkedSnapshots"): [SNAPSHOTS],
+    ("ReapSnapshotsRole", "TagOrphans"): [SNAPSHOTS],
+    ("ReapSnapshotsRole", "DeleteTaggedSnapshots"): [SNAPSHOTS],
     ("RetireInstanceRole", "ReadAttributes"): [INSTANCES],
     ("RetireInstanceRole", "Retire"): [INSTANCES],
 }
@@ -577,7 +577,7 @@ def test_every_statement_has_the_room_that_it_needs_and_no_more() -> None:
             assert found == [{"Ref": "QueueKeyArn"}], role
             via = {"kms:ViaService": {"Sub": "sqs.${AWS::Region}.amazonaws.com"}}
             assert statement["Condition"] == {"StringEquals": via}, role
-        elif sid == "Tell":
+        elif sid == "PublishEvents":
             bus = f"arn:${{AWS::Partition}}:events:{HERE}:event-bus/${{Name}}"
             assert found == [[bus, {"Name": BUS}]], role
             source = {"events:source": "image-steward"}
